@@ -1,0 +1,85 @@
+"""Runs one command of `tinytl`: flags, help, errors, exit status and the JSON result, in one place for all of them.
+
+A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help and which has two functions:
+
+    def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
+        flags.DEFINE_string("model", None, "The .tflite file.", flag_values=values, required=True)
+
+    def main(values: flags.FlagValues) -> dict:
+        return {"accuracy": ...}  # what --json writes
+
+`values` is made anew for each run, so that commands share no flags. `argv` is for
+`config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
+"""
+
+import importlib
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from tinytl_tf import files
+from tinytl_tf.errors import InputError
+
+__all__ = ["run_command"]
+
+_HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
+
+
+def run_command(name: str, argv: Sequence[str]) -> int:
+    """Runs the command `name` with the arguments `argv`.
+
+    Args:
+        name: Name of a module of `tinytl_tf.cli`.
+        argv: The arguments after the command's name.
+
+    Returns:
+        The exit status: 0, or 2 for a mistake of the user (told in one line on standard error), or 130
+        when interrupted. Any other exception is a fault of ours and keeps its traceback.
+    """
+    try:
+        command = importlib.import_module(f"tinytl_tf.cli.{name}")
+        values = flags.FlagValues()
+        command.define_flags(values, [name, *argv])
+        flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
+        flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
+        if _HELP.intersection(argv):
+            print(f"{command.__doc__.strip()}\n\nflags:\n{values.get_help(include_special_flags=False)}")
+            return 0
+        _parse(values, [name, *argv])
+        if values.json is not None:
+            files.refuse_existing(values.json, values.overwrite)
+        result = command.main(values)
+        if values.json is not None:
+            text = json.dumps(result, indent=2, default=_to_json, allow_nan=False) + "\n"
+            files.atomic_write_bytes(values.json, text.encode())
+    except InputError as error:
+        print(f"tinytl {name}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"tinytl {name}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    try:
+        rest = values(argv)[1:]
+    except Exception as error:  # a config file is the user's code, so that it may raise anything
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{message} (`tinytl {argv[0]} --help` lists the flags)") from error
+    if rest:
+        raise InputError(f"expected flags of the form --name=value, got {rest[0]!r}")
+
+
+def _to_json(value: Any) -> Any:
+    """Turns what numpy and pathlib give into what JSON knows."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, pathlib.PurePath):
+        return str(value)
+    raise TypeError(f"expected a result made of JSON's types, got {type(value).__name__}")
