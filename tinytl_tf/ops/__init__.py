@@ -1,1 +1,25 @@
-"""."""
+"""Differentiable primitives: each keeps the least its backward needs, and both directions are LiteRT builtins."""
+
+from tinytl_tf.ops.activations import ACTIVATIONS, hard_swish, relu, relu6
+from tinytl_tf.ops.affine import affine
+from tinytl_tf.ops.conv2d import conv2d
+from tinytl_tf.ops.cross_entropy import softmax_cross_entropy
+from tinytl_tf.ops.depthwise_conv2d import depthwise_conv2d
+from tinytl_tf.ops.group_norm import group_norm
+from tinytl_tf.ops.pooling import average_pool, global_average_pool
+from tinytl_tf.ops.resize import resize_bilinear
+
+__all__ = [
+    "ACTIVATIONS",
+    "affine",
+    "average_pool",
+    "conv2d",
+    "depthwise_conv2d",
+    "global_average_pool",
+    "group_norm",
+    "hard_swish",
+    "relu",
+    "relu6",
+    "resize_bilinear",
+    "softmax_cross_entropy",
+]

@@ -1,0 +1,33 @@
+"""Scale and shift of each channel, keeping the input only when the scale is trained."""
+
+import tensorflow as tf
+
+__all__ = ["affine"]
+
+
+@tf.custom_gradient
+def _shift(x, shift):
+    return x + shift, lambda dy: (dy, tf.reduce_sum(dy, axis=[0, 1, 2]))
+
+
+@tf.custom_gradient
+def _scale(x, scale):
+    return x * scale, lambda dy: (dy * scale, tf.reduce_sum(dy * x, axis=[0, 1, 2]))
+
+
+def affine(x: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns `x * scale + shift`; without a scale backward keeps nothing.
+
+    Args:
+        x: float tensor `[batch, height, width, channels]`.
+        shift: float tensor `[channels]`.
+        scale: float tensor `[channels]` that gets a gradient, or `None` for a scale of one. A frozen scale belongs
+            into the kernel before it, where it costs nothing.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Reference:
+        TinyTL, equation 2: the gradient of a bias is the sum of the output's gradient.
+    """
+    return _shift(x if scale is None else _scale(x, scale), shift)

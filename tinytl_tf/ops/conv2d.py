@@ -1,0 +1,103 @@
+"""Convolution that keeps its input for the backward pass only when its kernel is trained."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
+
+__all__ = ["conv2d"]
+
+
+def conv2d(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    *,
+    strides: int = 1,
+    padding: str | Sequence[Sequence[int]] = "same",
+    groups: int = 1,
+    train_kernel: bool = False,
+) -> tf.Tensor:
+    """Two-dimensional convolution, differentiable with LiteRT's builtin operators alone.
+
+    Backward keeps the kernel only; with `train_kernel` also the input. LiteRT has no filter gradient
+    (`Conv2DBackpropFilter` needs Flex), so that one is a convolution of the transposed input with the transposed
+    output gradient. Groups are convolved one by one: a native grouped convolution lifts the operator's version in
+    the whole file, which older runtimes and the Edge TPU compiler refuse.
+
+    Args:
+        x: float tensor `[batch, height, width, in_channels]`; height and width known.
+        kernel: float tensor `[kernel_height, kernel_width, in_channels // groups, filters]`.
+        strides: step of the window in both directions.
+        padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
+        groups: number of channel groups; divides `in_channels` and `filters`.
+        train_kernel: whether the kernel gets a gradient. If not, its gradient is `None`.
+
+    Returns:
+        Tensor `[batch, out_height, out_width, filters]` of the dtype of `x`.
+
+    Raises:
+        ValueError: if the channels of `x` and `kernel` do not fit together, or the padding is not one.
+
+    Reference:
+        TinyTL, equation 2: of the two gradients only that of the weights needs the activations.
+    """
+    in_channels, filters = kernel.shape[2] * groups, kernel.shape[3]
+    if x.shape[-1] != in_channels or filters % groups:
+        raise ValueError(
+            f"kernel {tuple(kernel.shape)} in {groups} groups needs an input of {in_channels} channels and "
+            f"filters divisible by {groups}, got an input of shape {tuple(x.shape)}"
+        )
+    if groups > 1:
+        parts = zip(tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
+        options = {"strides": strides, "padding": padding, "train_kernel": train_kernel}
+        return tf.concat([conv2d(part, weights, **options) for part, weights in parts], axis=-1)
+
+    pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
+    input_size = x.shape[1:3]
+
+    @tf.custom_gradient
+    def op(x, kernel):
+        y = _correlate(x, kernel, strides, pads)
+        kept = x if train_kernel else None
+
+        def grad(dy):
+            dx = _input_gradient(dy, kernel, input_size, strides, pads)
+            return dx, _kernel_gradient(kept, dy, kernel.shape, strides, pads) if train_kernel else None
+
+        return y, grad
+
+    return op(x, kernel)
+
+
+def _correlate(x: tf.Tensor, kernel: tf.Tensor, strides: int, pads: Pads) -> tf.Tensor:
+    """Convolution with explicit pads, written with SAME where that says the same: it saves a PAD."""
+    if resolve_padding("same", x.shape[1:3], kernel.shape[:2], strides) == pads:
+        return tf.nn.conv2d(x, kernel, strides, "SAME")
+    return tf.nn.conv2d(pad_or_crop(x, pads), kernel, strides, "VALID")
+
+
+def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
+    height, width = kernel.shape[:2]
+    if strides == 1:
+        back = tf.transpose(kernel if height == width == 1 else tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+        (top, bottom), (left, right) = pads
+        return _correlate(dy, back, 1, ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right)))
+    batch = dy.shape[0] or tf.shape(dy)[0]
+    if resolve_padding("same", input_size, kernel.shape[:2], strides) == pads:
+        return tf.nn.conv2d_transpose(dy, kernel, [batch, *input_size, kernel.shape[2]], strides, "SAME")
+    padded = [size + sum(pad) for size, pad in zip(input_size, pads, strict=True)]
+    dx = tf.nn.conv2d_transpose(dy, kernel, [batch, *padded, kernel.shape[2]], strides, "VALID")
+    return pad_or_crop(dx, tuple((-before, -after) for before, after in pads))
+
+
+def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
+    height, width, in_channels, filters = shape
+    if height == width == strides == 1 and not any(map(any, pads)):
+        dk = tf.matmul(tf.reshape(x, [-1, in_channels]), tf.reshape(dy, [-1, filters]), transpose_a=True)
+        return tf.reshape(dk, shape)
+    # Input channels take the place of the batch and the output gradient that of the kernel.
+    lhs = tf.transpose(pad_or_crop(x, pads), [3, 1, 2, 0])
+    rhs = tf.transpose(dy, [1, 2, 0, 3])
+    dk = tf.nn.conv2d(lhs, rhs, 1, "VALID", dilations=strides)
+    return tf.transpose(dk[:, :height, :width, :], [1, 2, 0, 3])

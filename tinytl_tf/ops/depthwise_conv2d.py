@@ -1,0 +1,102 @@
+"""Depthwise convolution that keeps its input for the backward pass only when its kernel is trained."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
+
+__all__ = ["depthwise_conv2d"]
+
+
+def depthwise_conv2d(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    *,
+    strides: int = 1,
+    padding: str | Sequence[Sequence[int]] = "same",
+    train_kernel: bool = False,
+) -> tf.Tensor:
+    """Depthwise convolution of multiplier 1, differentiable with LiteRT's builtin operators alone.
+
+    LiteRT has neither of TensorFlow's depthwise gradients. The input gradient is the forward operator with the
+    flipped kernel, after zeros were put between the rows and columns where the stride is 2; the kernel gradient is
+    one product and sum for each tap.
+
+    Args:
+        x: float tensor `[batch, height, width, channels]`; height and width known.
+        kernel: float tensor `[kernel_height, kernel_width, channels, 1]`.
+        strides: step of the window in both directions.
+        padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
+        train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
+
+    Returns:
+        Tensor `[batch, out_height, out_width, channels]` of the dtype of `x`.
+
+    Raises:
+        ValueError: if the channels of `x` and `kernel` differ, or the padding is not one.
+    """
+    if x.shape[-1] != kernel.shape[2] or kernel.shape[3] != 1:
+        raise ValueError(
+            f"a depthwise kernel for input {tuple(x.shape)} has shape [height, width, {x.shape[-1]}, 1], "
+            f"got {tuple(kernel.shape)}"
+        )
+    pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
+    input_size = x.shape[1:3]
+
+    @tf.custom_gradient
+    def op(x, kernel):
+        y = _correlate(x, kernel, strides, pads)
+        kept = x if train_kernel else None
+
+        def grad(dy):
+            dy = _insert_zeros(dy, strides)
+            dx = _input_gradient(dy, kernel, input_size, pads)
+            return dx, _kernel_gradient(kept, dy, kernel.shape, pads) if train_kernel else None
+
+        return y, grad
+
+    return op(x, kernel)
+
+
+def _correlate(x: tf.Tensor, kernel: tf.Tensor, strides: int, pads: Pads) -> tf.Tensor:
+    """Depthwise convolution with explicit pads, written with SAME where that says the same: it saves a PAD."""
+    steps = [1, strides, strides, 1]
+    if resolve_padding("same", x.shape[1:3], kernel.shape[:2], strides) == pads:
+        return tf.nn.depthwise_conv2d(x, kernel, steps, "SAME")
+    return tf.nn.depthwise_conv2d(pad_or_crop(x, pads), kernel, steps, "VALID")
+
+
+def _insert_zeros(dy: tf.Tensor, strides: int) -> tf.Tensor:
+    """Puts `strides - 1` zeros after each row and column but the last.
+
+    Reshape and PAD at rank 2: `tf.stack` with zeros would be folded into megabytes of constants.
+    """
+    if strides == 1:
+        return dy
+    _, height, width, channels = dy.shape
+    spread = tf.pad(tf.reshape(dy, [-1, channels]), [[0, 0], [0, (strides - 1) * channels]])
+    row = width * strides * channels
+    spread = tf.pad(tf.reshape(spread, [-1, row]), [[0, 0], [0, (strides - 1) * row]])
+    spread = tf.reshape(spread, [-1, height * strides, width * strides, channels])
+    return spread[:, : (height - 1) * strides + 1, : (width - 1) * strides + 1, :]
+
+
+def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int], pads: Pads) -> tf.Tensor:
+    before = [size - 1 - pad[0] for size, pad in zip(kernel.shape[:2], pads, strict=True)]
+    after = [
+        size + kernel_size - 1 - first - spread
+        for size, kernel_size, first, spread in zip(input_size, kernel.shape[:2], before, dy.shape[1:3], strict=True)
+    ]
+    return _correlate(dy, tf.reverse(kernel, [0, 1]), 1, tuple(zip(before, after, strict=True)))
+
+
+def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], pads: Pads) -> tf.Tensor:
+    x = pad_or_crop(x, pads)
+    height, width = dy.shape[1:3]
+    taps = [
+        tf.reduce_sum(x[:, row : row + height, column : column + width, :] * dy, axis=[0, 1, 2])
+        for row in range(shape[0])
+        for column in range(shape[1])
+    ]
+    return tf.reshape(tf.concat(taps, axis=0), shape)

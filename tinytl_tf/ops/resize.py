@@ -1,0 +1,51 @@
+"""Bilinear resizing whose gradient is two products with constant matrices."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["resize_bilinear"]
+
+
+def resize_bilinear(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
+    """Resizes with half-pixel centres and no antialiasing, as `tf.image.resize` does.
+
+    LiteRT has `RESIZE_BILINEAR` but not its gradient. The map is linear and separable, so the gradient is the
+    product with the transposed interpolation matrix of each axis; nothing is kept.
+
+    Args:
+        x: float tensor `[batch, height, width, channels]`; height and width known.
+        size: new height and width.
+
+    Returns:
+        Tensor `[batch, size[0], size[1], channels]` of the dtype of `x`.
+    """
+    _, height, width, channels = x.shape
+    if (height, width) == tuple(size):
+        return x
+
+    @tf.custom_gradient
+    def op(x):
+        def grad(dy):
+            rows = tf.constant(_interpolation(height, size[0]).T, dy.dtype)
+            columns = tf.constant(_interpolation(width, size[1]).T, dy.dtype)
+            dx = tf.matmul(rows, tf.reshape(dy, [-1, size[0], size[1] * channels]))
+            dx = tf.matmul(columns, tf.reshape(dx, [-1, size[1], channels]))
+            return tf.reshape(dx, [-1, height, width, channels])
+
+        return tf.cast(tf.image.resize(x, size, method="bilinear"), x.dtype), grad
+
+    return op(x)
+
+
+def _interpolation(old: int, new: int) -> np.ndarray:
+    """Matrix `[new, old]` that resamples a line of `old` samples to `new`."""
+    position = (np.arange(new) + 0.5) * old / new - 0.5
+    position = np.clip(position, 0, old - 1)
+    left = np.floor(position).astype(int)
+    right = np.minimum(left + 1, old - 1)
+    matrix = np.zeros([new, old])
+    np.add.at(matrix, (np.arange(new), left), 1 - (position - left))
+    np.add.at(matrix, (np.arange(new), right), position - left)
+    return matrix
