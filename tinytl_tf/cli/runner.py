@@ -69,6 +69,10 @@ def run_command(name: str, argv: Sequence[str]) -> int:
 def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
     try:
         rest = values(argv)[1:]
+        for name in values:
+            getattr(values[name].value, "lock", None)  # config_flags tells of a missing config file at first use
+    except KeyError as error:
+        raise InputError(f"the config has no such key: {' '.join(str(error.args[0]).split())}") from error
     except Exception as error:  # a config file is the user's code, so that it may raise anything
         message = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{message} (`tinytl {argv[0]} --help` lists the flags)") from error

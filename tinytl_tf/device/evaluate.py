@@ -1,0 +1,38 @@
+"""Accuracy and loss of a model on the device."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tinytl_tf.device.results import EvaluateResult
+from tinytl_tf.device.trainable_model import TrainableModel
+from tinytl_tf.errors import InputError
+
+__all__ = ["evaluate"]
+
+
+def evaluate(model: TrainableModel, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> EvaluateResult:
+    """Runs inference on each image of `batches`.
+
+    Args:
+        model: The model.
+        batches: Pairs of images, uint8 `[n, H, W, 3]`, and labels, integers `[n]` in `[0, C)`; any `n`.
+
+    Returns:
+        Accuracy and mean cross-entropy over all images.
+
+    Raises:
+        InputError: If there is no image, or an image or a label does not fit the model.
+    """
+    right, loss, examples = 0, 0.0, 0
+    for images, labels in batches:
+        model.check_labels(labels, len(images))
+        for image, label in zip(images, labels, strict=True):
+            logits = model.infer(image).logits.astype(np.float64)
+            shifted = logits - logits.max()
+            loss += float(np.log(np.exp(shifted).sum()) - shifted[label])
+            right += int(logits.argmax() == label)
+            examples += 1
+    if not examples:
+        raise InputError("expected images to evaluate on, got none; check the data's test split")
+    return EvaluateResult(accuracy=right / examples, loss=loss / examples, examples=examples)

@@ -1,0 +1,121 @@
+r"""The `.tinytl` state file: what a model has learnt, apart from the model. One format for Python and Kotlin.
+
+All numbers are little-endian; offsets and sizes are in bytes; N is the number of values of the state.
+
+| offset  | size | type           | content                                                             |
+|---------|------|----------------|---------------------------------------------------------------------|
+| 0       | 8    | bytes          | magic: 54 49 4E 59 54 4C 0D 0A (`TINYTL\r\n`)                       |
+| 8       | 4    | uint32         | format version: 1                                                   |
+| 12      | 32   | bytes          | fingerprint: SHA-256 of all bytes of the `.tflite` it belongs to    |
+| 44      | 4    | uint32         | N                                                                   |
+| 48      | 4 N  | float32 (IEEE) | the state, in the order of the signature `save`; every value finite |
+| 48 + 4N | 4    | uint32         | CRC-32 of the bytes 0 to 48 + 4N - 1 (zlib's, `java.util.zip.CRC32`) |
+
+The file ends there: its length is 52 + 4 N. A reader checks, in this order, magic, version, length, checksum,
+fingerprint, N against the model, and that each value is finite; it uses nothing of a file that fails.
+"""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+
+from tinytl_tf import files
+from tinytl_tf.errors import InputError
+
+__all__ = ["check_finite", "read_state", "write_state"]
+
+_MAGIC = b"TINYTL\r\n"
+_VERSION = 1
+_HEADER = struct.Struct("<8sI32sI")
+_CHECKSUM = struct.Struct("<I")
+
+
+def write_state(path: str | os.PathLike, state: np.ndarray, fingerprint: bytes) -> None:
+    """Writes a state file; a reader sees the old file or the new one, whatever happens meanwhile.
+
+    Args:
+        path: The file to write; an existing one is replaced.
+        state: float32 `[N]`, finite.
+        fingerprint: SHA-256 of the model's file, 32 bytes.
+
+    Raises:
+        InputError: If the state is not finite or the file cannot be written; an old file is untouched.
+    """
+    check_finite(state, f"cannot save {path}")
+    content = _HEADER.pack(_MAGIC, _VERSION, fingerprint, state.size) + state.astype("<f4").tobytes()
+    files.atomic_write_bytes(path, content + _CHECKSUM.pack(zlib.crc32(content)))
+
+
+def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> np.ndarray:
+    """Reads a state file that must belong to the given model.
+
+    Args:
+        path: The file to read.
+        fingerprint: SHA-256 of the model's file, 32 bytes.
+        size: Number of values that the model's state has.
+
+    Returns:
+        The state, float32 `[size]`.
+
+    Raises:
+        InputError: If the file cannot be read, is no state file, is damaged, or belongs to another model.
+    """
+    try:
+        with open(path, "rb") as stream:
+            header = stream.read(_HEADER.size)
+            count = _parse_header(path, header, os.fstat(stream.fileno()).st_size)
+            content = header + stream.read()
+    except OSError as error:
+        raise InputError(f"expected a state file at {path}, got: {error.strerror}; check the path") from error
+    (expected,) = _CHECKSUM.unpack(content[-_CHECKSUM.size :])
+    actual = zlib.crc32(content[: -_CHECKSUM.size])
+    if actual != expected:
+        raise InputError(f"{path} is damaged: expected checksum {expected:08x}, got {actual:08x}; use another copy")
+    written_for = content[12:44]
+    if written_for != fingerprint:
+        raise InputError(
+            f"{path} belongs to the model with SHA-256 {written_for.hex()[:16]}..., expected "
+            f"{fingerprint.hex()[:16]}...; load the .tflite file that it was saved from"
+        )
+    if count != size:
+        raise InputError(f"{path} has {count} values, expected the {size} of the model; save the state again")
+    state = np.frombuffer(content, "<f4", count, _HEADER.size).astype(np.float32)
+    check_finite(state, f"cannot use {path}")
+    return state
+
+
+def _parse_header(path: str | os.PathLike, header: bytes, length: int) -> int:
+    """Checks magic, version and length before anything big is read; returns N."""
+    if header[: len(_MAGIC)] != _MAGIC:
+        raise InputError(f"{path} is not a state file: expected it to begin with {_MAGIC!r}, got {header[:8]!r}")
+    if len(header) < _HEADER.size:
+        raise InputError(f"{path} is cut short: expected {_HEADER.size} bytes or more, got {length}; use another copy")
+    _, version, _, count = _HEADER.unpack(header)
+    if version != _VERSION:
+        raise InputError(f"{path} has format version {version}, expected {_VERSION}; use the tinytl_tf that wrote it")
+    expected = _HEADER.size + 4 * count + _CHECKSUM.size
+    if length != expected:
+        raise InputError(
+            f"{path} is damaged: expected {expected} bytes for {count} values, got {length}; use another copy"
+        )
+    return count
+
+
+def check_finite(state: np.ndarray, what: str) -> None:
+    """Refuses a state that would ruin a model.
+
+    Args:
+        state: float32 `[N]`.
+        what: How the error begins, for example "cannot set the state".
+
+    Raises:
+        InputError: If a value is not finite.
+    """
+    bad = np.flatnonzero(~np.isfinite(state))
+    if bad.size:
+        raise InputError(
+            f"{what}: expected finite values, got {state[bad[0]]} at index {bad[0]} ({bad.size} in all); "
+            "reset the model and train with a lower learning rate"
+        )

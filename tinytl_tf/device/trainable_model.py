@@ -1,0 +1,317 @@
+"""An exported model that infers and goes on training with LiteRT."""
+
+import functools
+import hashlib
+import json
+import mmap
+import numbers
+import os
+import pathlib
+import threading
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from tinytl_tf.device.results import InferResult, TrainResult
+from tinytl_tf.device.state_file import check_finite, read_state, write_state
+from tinytl_tf.errors import InputError
+
+__all__ = ["TrainableModel"]
+
+# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes.
+_IMAGE = ("H", "W", 3)
+_CONTRACT = {
+    "infer": (
+        {"image": ("uint8", (1, *_IMAGE))},
+        {"logits": ("float32", (1, "C")), "probabilities": ("float32", (1, "C"))},
+    ),
+    "train": (
+        {"image": ("uint8", ("B", *_IMAGE)), "label": ("int32", ("B",)), "learning_rate": ("float32", ())},
+        {"loss": ("float32", ()), "accuracy": ("float32", ()), "applied": ("int32", ())},
+    ),
+    "save": ({}, {"state": ("float32", ("N",))}),
+    "restore": ({"state": ("float32", ("N",))}, {"restored": ("int32", ())}),
+}
+
+
+class TrainableModel:
+    """A `.tflite` with the signatures `infer`, `train`, `save` and `restore`, run by LiteRT alone.
+
+    Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that
+    raises leaves the model as it was.
+
+    Args:
+        path: The `.tflite` file. `<stem>.manifest.json` beside it is read when it is there.
+        num_threads: Threads of the runtime's kernels, 1 or more.
+        xnnpack: Whether to use XNNPACK: faster, and more memory.
+
+    Raises:
+        InputError: If the file cannot be read, is no `.tflite`, needs operators that LiteRT lacks, or has not
+            the signatures above with their types and shapes; or if the manifest does not fit the file.
+
+    Example:
+        model = TrainableModel("model.tflite")
+        for images, labels in batches:  # uint8 [B, H, W, 3], int32 [B]
+            result = model.train(images, labels, learning_rate=1e-3)
+        model.save("mine.tinytl")
+        print(model.infer(image).probabilities)  # uint8 [H, W, 3] -> float32 [C]
+    """
+
+    def __init__(self, path: str | os.PathLike, *, num_threads: int = 1, xnnpack: bool = True):
+        if num_threads < 1:
+            raise InputError(f"expected num_threads of 1 or more, got {num_threads}")
+        self._path = pathlib.Path(path)
+        self._num_threads = num_threads
+        self._xnnpack = xnnpack
+        self._lock = threading.Lock()
+        self._fingerprint = _sha256(self._path)
+        self._build_interpreter()
+        _refuse_custom_operators(self._path)
+        self._sizes = _check_contract(self._path, self._runners)
+        self._manifest = _read_manifest(self._path.with_suffix(".manifest.json"), self.num_classes)
+
+    @property
+    def batch_size(self) -> int:
+        """B: images in each training step."""
+        return self._sizes["B"]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(H, W) of an image in pixels."""
+        return self._sizes["H"], self._sizes["W"]
+
+    @property
+    def num_classes(self) -> int:
+        """C: number of classes."""
+        return self._sizes["C"]
+
+    @property
+    def state_size(self) -> int:
+        """N: number of float32 values in the state."""
+        return self._sizes["N"]
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the `.tflite` file; a state file belongs to it."""
+        return self._fingerprint
+
+    @property
+    def manifest(self) -> dict[str, Any] | None:
+        """Content of the manifest beside the file, or None without one."""
+        return self._manifest
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The manifest's labels, or None."""
+        return None if self._manifest is None else tuple(self._manifest["labels"])
+
+    def train(self, images: np.ndarray, labels: np.ndarray, learning_rate: float) -> TrainResult:
+        """Takes one training step.
+
+        Args:
+            images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255.
+            labels: integers `[B]` in `[0, C)`.
+            learning_rate: Finite, not negative.
+
+        Returns:
+            Loss and accuracy of the batch before the step, and whether the step was applied.
+
+        Raises:
+            InputError: If an argument has another type, shape or range.
+        """
+        _check_array("images", images, "uint8", (self.batch_size, *self.image_size, 3))
+        self.check_labels(labels, self.batch_size)
+        if not isinstance(learning_rate, numbers.Real) or not 0.0 <= learning_rate <= np.finfo(np.float32).max:
+            raise InputError(f"expected a learning rate that is finite and not negative, got {learning_rate!r}")
+        outputs = self._run(
+            "train", image=images, label=labels.astype(np.int32), learning_rate=np.float32(learning_rate)
+        )
+        return TrainResult(
+            loss=float(outputs["loss"]), accuracy=float(outputs["accuracy"]), applied=bool(outputs["applied"])
+        )
+
+    def infer(self, image: np.ndarray) -> InferResult:
+        """Classifies one image.
+
+        Args:
+            image: uint8 `[H, W, 3]`, raw RGB pixels from 0 to 255.
+
+        Returns:
+            Logits and probabilities, float32 `[C]`.
+
+        Raises:
+            InputError: If the image has another type or shape.
+        """
+        _check_array("image", image, "uint8", (*self.image_size, 3))
+        outputs = self._run("infer", image=image[np.newaxis])
+        return InferResult(logits=outputs["logits"][0], probabilities=outputs["probabilities"][0])
+
+    def state(self) -> np.ndarray:
+        """Returns a copy of all that training changes, float32 `[N]`."""
+        return self._run("save")["state"]
+
+    def set_state(self, state: np.ndarray) -> None:
+        """Replaces all that training changes.
+
+        Args:
+            state: float32 `[N]`, finite, as `state` returned it.
+
+        Raises:
+            InputError: If it has another type or shape, or a value is not finite.
+        """
+        _check_array("state", state, "float32", (self.state_size,))
+        check_finite(state, "cannot set the state")
+        self._run("restore", state=state)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the state to a `.tinytl` file, whole or not at all; an existing file is replaced.
+
+        Args:
+            path: The file to write.
+
+        Raises:
+            InputError: If the file cannot be written.
+        """
+        write_state(path, self.state(), self._fingerprint)
+
+    def restore(self, path: str | os.PathLike) -> None:
+        """Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved.
+
+        Args:
+            path: The file to read.
+
+        Raises:
+            InputError: If the file is damaged or belongs to another model; the model goes on unchanged.
+        """
+        self.set_state(read_state(path, self._fingerprint, self.state_size))
+
+    def reset(self) -> None:
+        """Puts the exported state back, through the signature `reset` or by loading the file again.
+
+        Raises:
+            InputError: If the file has to be loaded again and has changed; the model goes on unchanged.
+        """
+        with self._lock:
+            if "reset" in self._runners:
+                self._runners["reset"]()
+            elif _sha256(self._path) == self._fingerprint:
+                self._build_interpreter()
+            else:
+                raise InputError(f"{self._path} has changed since it was loaded; load it as a new model")
+
+    def check_labels(self, labels: np.ndarray, count: int) -> None:
+        """Checks `count` labels against the model's classes.
+
+        Args:
+            labels: What should be integers `[count]` in `[0, C)`.
+            count: Number of labels.
+
+        Raises:
+            InputError: If they are something else.
+        """
+        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.shape != (count,):
+            raise InputError(f"expected labels: integers {[count]}, got {_describe(labels)}")
+        outside = labels[(labels < 0) | (labels >= self.num_classes)]
+        if outside.size:
+            raise InputError(f"expected labels from 0 to {self.num_classes - 1}, got {outside[0]}")
+
+    def _run(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        with self._lock:
+            return self._runners[signature](**inputs)
+
+    def _build_interpreter(self) -> None:
+        """Loads the file; the interpreter before it, if any, is freed first, since two may not fit a board."""
+        self._runners = None
+        kind = OpResolverType.BUILTIN if self._xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        try:
+            interpreter = Interpreter(
+                model_path=str(self._path), num_threads=self._num_threads, experimental_op_resolver_type=kind
+            )
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                f"LiteRT cannot load {self._path}: {' '.join(str(error).split())}; "
+                "export the model again, or install the ai-edge-litert that its manifest asks for"
+            ) from error
+        self._runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
+
+
+def _sha256(path: pathlib.Path) -> bytes:
+    """Digest of the file, read in parts so that the whole file never counts towards the peak memory."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            for part in iter(functools.partial(stream.read, 1 << 20), b""):
+                digest.update(part)
+    except OSError as error:
+        raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
+    return digest.digest()
+
+
+def _refuse_custom_operators(path: pathlib.Path) -> None:
+    """Looks at the file itself: the runtime would tell only when such an operator is about to run."""
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        model = schema.Model.GetRootAs(content, 0)
+        codes = [model.OperatorCodes(i).CustomCode() for i in range(model.OperatorCodesLength())]
+    names = sorted(code.decode() for code in codes if code)
+    if names:
+        raise InputError(
+            f"{path} needs the operators {', '.join(names)}, expected LiteRT's builtin operators only; "
+            "export it with `tinytl export`"
+        )
+
+
+def _check_contract(path: pathlib.Path, runners: dict[str, Any]) -> dict[str, int]:
+    """Checks signatures, names, types and shapes; returns the sizes that the letters of the contract stand for."""
+    missing = [name for name in _CONTRACT if name not in runners]
+    if missing:
+        raise InputError(
+            f"{path} has the signatures {sorted(runners)}, expected {', '.join(missing)} too; "
+            "export it with `tinytl export`"
+        )
+    sizes = {}
+    for signature, (inputs, outputs) in _CONTRACT.items():
+        runner = runners[signature]
+        for expected, actual in ((inputs, runner.get_input_details()), (outputs, runner.get_output_details())):
+            for name in sorted(expected.keys() | actual.keys()):
+                _check_tensor(f"{path}: {signature}.{name}", expected.get(name), actual.get(name), sizes)
+    return sizes
+
+
+def _check_tensor(where: str, expected: tuple | None, actual: dict | None, sizes: dict[str, int]) -> None:
+    if expected is None or actual is None:
+        raise InputError(f"{where} is {'missing' if actual is None else 'unknown'}; export it with `tinytl export`")
+    dtype, letters = expected
+    shape = tuple(int(size) for size in actual["shape_signature"])
+    fits = len(shape) == len(letters) and all(
+        size > 0 and size == (sizes.setdefault(letter, size) if isinstance(letter, str) else letter)
+        for letter, size in zip(letters, shape, strict=True)
+    )
+    if not fits or actual["dtype"] != np.dtype(dtype):
+        wanted = [sizes.get(letter, letter) for letter in letters]
+        got = f"{np.dtype(actual['dtype'])} {list(shape)}"
+        raise InputError(f"{where}: expected {dtype} {wanted}, got {got}; export it with `tinytl export`")
+
+
+def _read_manifest(path: pathlib.Path, num_classes: int) -> dict[str, Any] | None:
+    """Reads the manifest if there is one."""
+    if not path.exists():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"expected JSON in {path}, got: {error}; export the model again or remove the file") from error
+    labels = manifest.get("labels", []) if isinstance(manifest, dict) else []
+    if not isinstance(labels, list) or len(labels) != num_classes:
+        raise InputError(f"expected {num_classes} labels in {path}, got {labels!r:.80}; export the model again")
+    return manifest
+
+
+def _check_array(what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> None:
+    if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype) or value.shape != shape:
+        raise InputError(f"expected {what}: {dtype} {list(shape)}, got {_describe(value)}")
+
+
+def _describe(value: Any) -> str:
+    return f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
