@@ -1,1 +1,22 @@
-"""."""
+"""Keras layers whose variables are trained one by one and that keep little for backward."""
+
+from tinytl_tf.layers.activation import Activation
+from tinytl_tf.layers.frozen_conv2d import FrozenConv2D
+from tinytl_tf.layers.frozen_depthwise_conv2d import FrozenDepthwiseConv2D
+from tinytl_tf.layers.frozen_norm import FrozenNorm
+from tinytl_tf.layers.global_average_pooling import GlobalAveragePooling
+from tinytl_tf.layers.group_norm import GroupNorm
+from tinytl_tf.layers.lite_residual import LiteResidual, kernel_schedule
+from tinytl_tf.layers.selective_layer import SelectiveLayer
+
+__all__ = [
+    "Activation",
+    "FrozenConv2D",
+    "FrozenDepthwiseConv2D",
+    "FrozenNorm",
+    "GlobalAveragePooling",
+    "GroupNorm",
+    "LiteResidual",
+    "SelectiveLayer",
+    "kernel_schedule",
+]

@@ -6,6 +6,7 @@ from tinytl_tf.ops.conv2d import conv2d
 from tinytl_tf.ops.cross_entropy import softmax_cross_entropy
 from tinytl_tf.ops.depthwise_conv2d import depthwise_conv2d
 from tinytl_tf.ops.group_norm import group_norm
+from tinytl_tf.ops.padding import resolve_padding
 from tinytl_tf.ops.pooling import average_pool, global_average_pool
 from tinytl_tf.ops.resize import resize_bilinear
 
@@ -21,5 +22,6 @@ __all__ = [
     "relu",
     "relu6",
     "resize_bilinear",
+    "resolve_padding",
     "softmax_cross_entropy",
 ]

@@ -1,0 +1,68 @@
+"""Batch normalisation whose statistics are constants."""
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf import ops
+from tinytl_tf.layers.selective_layer import SelectiveLayer
+
+__all__ = ["FrozenNorm"]
+
+
+@keras.saving.register_keras_serializable(package="tinytl_tf")
+class FrozenNorm(SelectiveLayer):
+    """Normalises with fixed statistics, an affine map of each channel: `(x - mean) / sqrt(var + eps) * gamma + beta`.
+
+    The variables are those of `keras.layers.BatchNormalization`, so pre-trained ones are copied as they are. The
+    statistics never change: images do not depend on each other, batch 1 trains like any other batch, and with a frozen
+    gamma backward keeps nothing.
+
+    Args:
+        epsilon: added to the variance.
+        train: variables to train, of `"gamma"` and `"beta"`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`
+
+    Output shape:
+        The same.
+
+    Reference:
+        TinyTL trains beta alone, as the bias of equation 2. It normalises by groups; statistics that are frozen
+        instead make the claim that nothing is stored exact.
+    """
+
+    def __init__(self, epsilon: float = 1e-3, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build_variables(self, input_shape: tuple) -> None:
+        """Creates gamma, beta and the two statistics, each of shape `(channels,)`."""
+        shape = (input_shape[-1],)
+        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
+        self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", trainable=False)
+        self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer="ones", trainable=False)
+
+    def scale_and_shift(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the map as two vectors, `x * scale + shift`, for a convolution to take in."""
+        scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
+        return scale, self.beta - self.moving_mean * scale
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Normalises `inputs`; keeps the normalised tensor only if gamma is trained."""
+        if self.gamma.trainable:
+            inverse_deviation = tf.math.rsqrt(self.moving_variance + self.epsilon)
+            normalised = (inputs - self.moving_mean) * inverse_deviation
+            return ops.affine(normalised, tf.convert_to_tensor(self.beta), tf.convert_to_tensor(self.gamma))
+        scale, shift = self.scale_and_shift()
+        return ops.affine(inputs * scale, shift)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns `input_shape`."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """Returns the configuration."""
+        return {**super().get_config(), "epsilon": self.epsilon}

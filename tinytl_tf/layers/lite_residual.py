@@ -1,0 +1,146 @@
+"""The lite residual module: a small trainable branch beside a frozen block."""
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf import ops
+from tinytl_tf.layers.group_norm import GroupNorm
+from tinytl_tf.layers.selective_layer import SelectiveLayer
+
+__all__ = ["LiteResidual", "kernel_schedule"]
+
+NOMINAL_RESOLUTION = 128
+MAX_KERNEL_SIZE = 5
+POOL_SIZE = 2
+
+
+def kernel_schedule(strides: list[int]) -> list[tuple[int, bool]]:
+    """Returns `(kernel_size, global_pool)` of the branch at each block of a network.
+
+    The size is chosen for a nominal resolution of 128 before the first block, whatever the images are.
+
+    Args:
+        strides: stride of each block, from the input to the output.
+
+    Reference:
+        TinyTL's released code; for ProxylessNAS-Mobile it gives 5 up to block 17 and 3 from block 18.
+    """
+    schedule, nominal = [], NOMINAL_RESOLUTION
+    for stride in strides:
+        pooled = nominal // POOL_SIZE
+        kernel_size = max(size for size in range(1, MAX_KERNEL_SIZE + 1, 2) if size <= max(pooled, 1))
+        schedule.append((kernel_size, pooled <= 1))
+        nominal = -(-nominal // stride)
+    return schedule
+
+
+@keras.saving.register_keras_serializable(package="tinytl_tf")
+class LiteResidual(SelectiveLayer):
+    """Average pooling, grouped convolution, norm, ReLU, 1x1 convolution, norm, bilinear upsampling.
+
+    The last norm's gamma starts at zero, so the branch starts as exact zero. Add its output to that of the block whose
+    input it takes: `y = block(x) + lite_residual(x)`. Backward keeps tensors at half the resolution and at the
+    width of the block's input, where the block itself would keep six times wider ones.
+
+    Args:
+        filters: output channels of the block.
+        kernel_size: height and width of the grouped kernel, see `kernel_schedule`.
+        strides: stride of the block.
+        groups: groups of the first convolution.
+        expand: width of the branch as a multiple of its input channels, rounded to a multiple of 8.
+        global_pool: pool the whole image instead of 2x2 windows; the result is spread over the block's output.
+        train: variables to train, of `"kernel"`, `"pointwise_kernel"`, `"norm/gamma"`, `"norm/beta"`,
+            `"final_norm/gamma"` and `"final_norm/beta"`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, height and width known and, unless `global_pool`, at least 2.
+
+    Output shape:
+        `(batch, ceil(height / strides), ceil(width / strides), filters)`
+
+    Reference:
+        TinyTL, section 3.2 and equation 4; the details are those of the released code.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int = MAX_KERNEL_SIZE,
+        strides: int = 1,
+        groups: int = 2,
+        expand: float = 1.0,
+        global_pool: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.groups = groups
+        self.expand = expand
+        self.global_pool = global_pool
+        self.norm = GroupNorm(name="norm", dtype=self.dtype_policy)
+        self.final_norm = GroupNorm(gamma_initializer="zeros", name="final_norm", dtype=self.dtype_policy)
+
+    def build_variables(self, input_shape: tuple) -> None:
+        """Creates the two kernels and builds the two norms."""
+        channels = input_shape[-1]
+        width = _make_divisible(int(channels * self.expand), 8)
+        # He's rule over the outgoing connections, groups ignored, as in the released code.
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, channels // self.groups, width),
+            initializer=keras.initializers.RandomNormal(stddev=(2 / (self.kernel_size**2 * width)) ** 0.5),
+        )
+        self.pointwise_kernel = self.add_weight(
+            name="pointwise_kernel",
+            shape=(1, 1, width, self.filters),
+            initializer=keras.initializers.RandomNormal(stddev=(2 / self.filters) ** 0.5),
+        )
+        self.norm.build((None, None, None, width))
+        self.final_norm.build((None, None, None, self.filters))
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the branch, to be added to the block's output."""
+        if self.global_pool:
+            pooled = ops.global_average_pool(inputs, keepdims=True)
+        else:
+            pooled = ops.average_pool(inputs, POOL_SIZE)
+        around = self.kernel_size // 2
+        branch = ops.conv2d(
+            pooled,
+            tf.convert_to_tensor(self.kernel),
+            strides=self.strides,
+            padding=((around, around), (around, around)),
+            groups=self.groups,
+            train_kernel=self.kernel.trainable,
+        )
+        branch = ops.relu(self.norm(branch))
+        pointwise_kernel = tf.convert_to_tensor(self.pointwise_kernel)
+        branch = ops.conv2d(branch, pointwise_kernel, train_kernel=self.pointwise_kernel.trainable)
+        branch = self.final_norm(branch)
+        return ops.resize_bilinear(branch, self.compute_output_shape(inputs.shape)[1:3])
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns the shape of the block's output."""
+        batch, height, width, _ = input_shape
+        return (batch, -(-height // self.strides), -(-width // self.strides), self.filters)
+
+    def get_config(self) -> dict:
+        """Returns the configuration."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "groups": self.groups,
+            "expand": self.expand,
+            "global_pool": self.global_pool,
+        }
+
+
+def _make_divisible(value: float, divisor: int) -> int:
+    """Rounds to a multiple of `divisor`, never below it and never more than 10 % down."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded

@@ -1,0 +1,68 @@
+"""Base of the layers whose variables are trained or frozen one by one."""
+
+from collections.abc import Iterable
+
+import keras
+
+__all__ = ["SelectiveLayer"]
+
+
+class SelectiveLayer(keras.layers.Layer):
+    """A layer that trains a named subset of its variables and keeps that choice in its configuration.
+
+    Keras freezes whole layers, and loses the `trainable` of single variables when a model is saved or cloned. Here
+    `train` is part of the configuration, and setting `layer.trainable` switches the layer off and on again without
+    forgetting which of its variables were chosen.
+
+    Subclasses create their variables in `build_variables`.
+
+    Args:
+        train: paths, relative to the layer, of the variables to train, for example `["kernel", "norm/beta"]`.
+        **kwargs: arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, *, train: Iterable[str] = (), **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._train = tuple(train)
+
+    def build_variables(self, input_shape: tuple) -> None:
+        """Creates the variables of the layer and builds its sub-layers."""
+        raise NotImplementedError(f"{type(self).__name__} must define build_variables")
+
+    def build(self, input_shape: tuple) -> None:
+        """Creates the variables and applies `train` to them."""
+        self.build_variables(input_shape)
+        self.train = self._train
+
+    @property
+    def train(self) -> tuple[str, ...]:
+        """Relative paths of the variables that are trained; may be set once the layer is built."""
+        if not self.built and not self.variables:
+            return self._train
+        return tuple(name for name, variable in self._by_name().items() if variable.trainable)
+
+    @train.setter
+    def train(self, names: Iterable[str]) -> None:
+        variables, names = self._by_name(), tuple(names)
+        unknown = [name for name in names if name not in variables]
+        if unknown:
+            raise ValueError(f"{self.name} has no variable {unknown[0]!r} to train; it has {sorted(variables)}")
+        for name, variable in variables.items():
+            variable.trainable = name in names
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the chosen variables are trained at all."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        # Keras would set every variable of the layer here and so undo the choice.
+        self._trainable = bool(value)
+
+    def get_config(self) -> dict:
+        """Returns the configuration, with the variables that are trained now."""
+        return {**super().get_config(), "train": list(self.train)}
+
+    def _by_name(self) -> dict:
+        return {variable.path.removeprefix(f"{self.path}/"): variable for variable in self.variables}
