@@ -1,1 +1,18 @@
-"""."""
+"""Images in, batches out: folders, packed arrays, TensorFlow Datasets and the embedded digits, in numpy and Pillow.
+
+```python
+splits = data.load("photos/")
+for images, labels in data.train_batches(
+    splits.train, batch_size=8, image_size=224, seed=0, epoch=0, augmentation=data.Augmentation()
+):
+    ...  # uint8 [8, 224, 224, 3] in 0..255 RGB, int32 [8]
+```
+"""
+
+from tinytl_tf.data.augmentation import Augmentation
+from tinytl_tf.data.batches import eval_batches, steps_per_epoch, train_batches
+from tinytl_tf.data.dataset import ImageDataset
+from tinytl_tf.data.loading import load
+from tinytl_tf.data.splits import Splits
+
+__all__ = ["Augmentation", "ImageDataset", "Splits", "eval_batches", "load", "steps_per_epoch", "train_batches"]

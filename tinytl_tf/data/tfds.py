@@ -1,0 +1,120 @@
+"""TensorFlow Datasets: any builder of images with one class each."""
+
+import os
+import urllib.error
+import urllib.request
+
+import numpy as np
+
+from tinytl_tf.data.dataset import ImageDataset
+from tinytl_tf.data.decode import decode
+from tinytl_tf.data.splits import Splits, hold_out
+from tinytl_tf.errors import InputError
+
+CONNECT_SECONDS = 10
+
+
+def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download: bool = True) -> Splits:
+    """Opens a set of TensorFlow Datasets; its encoded images are held in memory.
+
+    | splits of the set | train | test |
+    |---|---|---|
+    | train, validation, test | train and validation, as the TinyTL paper does for flowers | test |
+    | train, test | train | test |
+    | train, validation | train | validation |
+    | train | first three quarters of each class | last quarter of each class |
+
+    Args:
+        name: `NAME`, `NAME:VERSION` or `NAME/CONFIG`.
+        data_dir: where the prepared sets lie; None is TensorFlow Datasets' own default.
+        download: whether to download and prepare the set when it is not there.
+
+    Returns:
+        The two sets in the order of their files.
+
+    Raises:
+        InputError: there is no such set, it cannot be prepared, or it is not one of images with one class each.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise InputError(
+            f"'tfds:{name}' needs TensorFlow Datasets; install it with: pip install tensorflow-datasets"
+        ) from error
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except Exception as error:  # unknown names, versions and configurations each have their own type
+        raise InputError(f"'tfds:{name}' is not known to TensorFlow Datasets ({_first_line(error)})") from error
+    image_key, label_key = _keys(name, builder.info, tfds)
+    _prepare(name, builder, download)
+    train_split, test_split = _split_names(name, sorted(builder.info.splits))
+
+    def dataset(split: str) -> ImageDataset:
+        decoders = tfds.decode.PartialDecoding(
+            {image_key: True, label_key: True}, decoders={image_key: tfds.decode.SkipDecoding()}
+        )
+        examples = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=decoders))
+        images, labels = zip(*((example[image_key], example[label_key]) for example in examples), strict=True)
+        return ImageDataset(
+            f"tfds:{name} split {split}",
+            builder.info.features[label_key].names,
+            np.array(labels),
+            lambda index, short_side: decode(images[index], f"tfds:{name} {split}[{index}]", short_side),
+        )
+
+    train = dataset(train_split)
+    return Splits(train, dataset(test_split)) if test_split else hold_out(train)
+
+
+def _keys(name: str, info, tfds) -> tuple[str, str]:
+    """Returns the names of the features that hold the image and its class."""
+    keys = info.supervised_keys
+    if keys and len(keys) == 2:
+        image, label = (info.features.get(key) for key in keys)
+        if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
+            return keys
+    raise InputError(f"'tfds:{name}' is no set of images with one class each; its supervised keys are {keys}")
+
+
+def _prepare(name: str, builder, download: bool) -> None:
+    if not download and not builder.data_path.exists():
+        raise InputError(
+            f"'tfds:{name}' is not prepared in {builder.data_path}; allow the download, or prepare it there with: "
+            f"tfds build {name}"
+        )
+    if not builder.data_path.exists():
+        _check_reachable(name, next(iter(builder.url_infos or ()), ""))
+    try:
+        builder.download_and_prepare()  # returns at once when that was done before
+    except Exception as error:  # each set fails in its own way: network, checksums, files to be fetched by hand
+        raise InputError(
+            f"'tfds:{name}' cannot be prepared in {builder.data_path} ({_first_line(error)}); "
+            "check the network, or prepare it elsewhere and give its data_dir"
+        ) from error
+
+
+def _check_reachable(name: str, url: str) -> None:
+    """Fails at once where TensorFlow Datasets would go on trying for minutes."""
+    if not url.startswith("http"):
+        return
+    try:
+        urllib.request.urlopen(url, timeout=CONNECT_SECONDS).close()
+    except urllib.error.HTTPError:
+        return  # the server answers; what it thinks of this request does not matter here
+    except OSError as error:
+        raise InputError(
+            f"'tfds:{name}' cannot be downloaded from {url} ({error}); check the network, or prepare the set elsewhere "
+            "and give its data_dir"
+        ) from error
+
+
+def _split_names(name: str, splits: list[str]) -> tuple[str, str | None]:
+    if "train" not in splits:
+        raise InputError(f"'tfds:{name}' has no split 'train'; it has {', '.join(splits)}")
+    if "test" in splits:
+        return ("train+validation" if "validation" in splits else "train"), "test"
+    return "train", ("validation" if "validation" in splits else None)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
