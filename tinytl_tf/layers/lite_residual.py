@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.channels import make_divisible
 from tinytl_tf.layers.group_norm import GroupNorm
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
@@ -86,7 +87,7 @@ class LiteResidual(SelectiveLayer):
     def build_variables(self, input_shape: tuple) -> None:
         """Creates the two kernels and builds the two norms."""
         channels = input_shape[-1]
-        width = _make_divisible(int(channels * self.expand), 8)
+        width = make_divisible(int(channels * self.expand))
         # He's rule over the outgoing connections, groups ignored, as in the released code.
         self.kernel = self.add_weight(
             name="kernel",
@@ -138,9 +139,3 @@ class LiteResidual(SelectiveLayer):
             "expand": self.expand,
             "global_pool": self.global_pool,
         }
-
-
-def _make_divisible(value: float, divisor: int) -> int:
-    """Rounds to a multiple of `divisor`, never below it and never more than 10 % down."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded

@@ -1,0 +1,94 @@
+"""Reads the tensors of an old-style PyTorch checkpoint without running anything that the file contains."""
+
+import collections
+import io
+import pathlib
+import pickle
+
+import numpy as np
+
+from tinytl_tf.errors import InputError
+
+__all__ = ["read_torch_checkpoint"]
+
+MAGIC = 0x1950A86A20F9469CFC6C
+DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
+
+
+def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+    """Returns the state dictionary of a `.pth` file in PyTorch's format before version 1.6.
+
+    A pickle can name any function to be called. This reader knows the five names that a dictionary of tensors
+    consists of and refuses a file with any other one.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Arrays by name, in the order of the file.
+
+    Raises:
+        InputError: if the file is cut short, in another format, or names anything else than tensors.
+
+    Reference:
+        The layout is that of `torch.serialization._legacy_save`: four pickles (magic number, protocol, system,
+        dictionary), a pickled list of storage keys, then each storage as its length and its elements.
+    """
+    stream = io.BytesIO(pathlib.Path(path).read_bytes())
+    tensors: list[_Tensor] = []
+    try:
+        if _TensorUnpickler(stream).load() != MAGIC:
+            raise InputError(f"{path} is no PyTorch checkpoint of the old format (wrong magic number)")
+        for _ in ("protocol", "system"):
+            _TensorUnpickler(stream).load()
+        state = _TensorUnpickler(stream).load()
+        storages = dict.fromkeys(_TensorUnpickler(stream).load())
+        tensors = [tensor for tensor in state.values() if isinstance(tensor, _Tensor)]
+        dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors}
+        for key in storages:
+            count = int.from_bytes(stream.read(8), "little")
+            data = stream.read(count * np.dtype(dtypes[key]).itemsize)
+            storages[key] = np.frombuffer(data, dtypes[key], count)
+        return {name: tensor.array(storages) for name, tensor in state.items()}
+    except InputError:
+        raise
+    except Exception as error:  # a damaged pickle can raise anything
+        raise InputError(f"{path} is no readable PyTorch checkpoint ({type(error).__name__}); get it again") from error
+
+
+_Storage = collections.namedtuple("_Storage", ["dtype", "key"])
+
+
+class _Tensor(collections.namedtuple("_Tensor", ["storage", "offset", "shape", "strides"])):
+    """A view of a storage that is read later."""
+
+    def array(self, storages: dict[str, np.ndarray]) -> np.ndarray:
+        data = storages[self.storage.key]
+        last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
+        if min((self.offset, *self.strides), default=0) < 0 or last >= len(data):
+            raise ValueError("a tensor reaches outside its storage")
+        steps = [stride * data.itemsize for stride in self.strides]
+        return np.lib.stride_tricks.as_strided(data[self.offset :], self.shape, steps).copy()
+
+
+def _rebuild_tensor(storage, offset, shape, strides, *_):
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Unpickler that knows the names of tensors and no other."""
+
+    def find_class(self, module: str, name: str):
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild_tensor
+        if module == "torch" and name in DTYPES:
+            return DTYPES[name]
+        raise InputError(f"the checkpoint asks for {module}.{name}, which is no tensor; it was not read")
+
+    def persistent_load(self, pid):
+        kind, dtype, key, *_ = pid
+        if kind != "storage":
+            raise InputError(f"the checkpoint holds a {kind!r} where a storage was expected; it was not read")
+        return _Storage(dtype, key)

@@ -1,0 +1,13 @@
+"""Numbers of channels."""
+
+__all__ = ["make_divisible"]
+
+
+def make_divisible(channels: float, divisor: int = 8) -> int:
+    """Rounds to a multiple of `divisor`, never below it and never more than 10 % down.
+
+    Reference:
+        The rule of the MobileNet family, used for widths other than 1 and for lite residual branches.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
