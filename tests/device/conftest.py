@@ -1,109 +1,13 @@
-"""A trainable .tflite small enough to build in a second: softmax regression on 4x4 images, without the exporter."""
-
-import shutil
+"""Files of the tiny model."""
 
 import pytest
 
-BATCH, SIZE, CLASSES = 2, 4, 3
-STATE_SIZE = SIZE * SIZE * 3 * CLASSES + CLASSES
-LABELS = ["red", "green", "blue"]
+from tests import tiny_tflite
 
 
-def _module():
-    import tensorflow as tf
-
-    features = SIZE * SIZE * 3
-    train_inputs = [
-        tf.TensorSpec([BATCH, SIZE, SIZE, 3], tf.uint8, name="image"),
-        tf.TensorSpec([BATCH], tf.int32, name="label"),
-        tf.TensorSpec([], tf.float32, name="learning_rate"),
-    ]
-
-    class SoftmaxRegression(tf.Module):
-        def __init__(self):
-            self.kernel = tf.Variable(tf.zeros([features, CLASSES]))
-            self.bias = tf.Variable(tf.zeros([CLASSES]))
-
-        def logits(self, image):
-            scaled = tf.reshape(tf.cast(image, tf.float32) / 127.5 - 1.0, [-1, features])
-            return tf.matmul(scaled, self.kernel) + self.bias
-
-        @tf.function(input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3], tf.uint8, name="image")])
-        def infer(self, image):
-            logits = self.logits(image)
-            return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
-
-        @tf.function(input_signature=train_inputs)
-        def train(self, image, label, learning_rate):
-            variables = [self.kernel, self.bias]
-            one_hot = tf.one_hot(label, CLASSES)
-            with tf.GradientTape() as tape:
-                logits = self.logits(image)
-                loss = tf.reduce_mean(-tf.reduce_sum(one_hot * tf.nn.log_softmax(logits), -1))
-            updates = [learning_rate * g for g in tape.gradient(loss, variables)]
-            finite = tf.reduce_sum([tf.reduce_sum(u * 0.0) for u in updates]) == 0.0
-            for variable, update in zip(variables, updates, strict=True):
-                variable.assign(variable - tf.where(finite, update, tf.zeros_like(update)))
-            right = tf.equal(tf.argmax(logits, -1, tf.int32), label)
-            return {
-                "loss": loss,
-                "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
-                "applied": tf.cast(finite, tf.int32),
-            }
-
-        @tf.function(input_signature=[])
-        def save(self):
-            return {"state": tf.concat([tf.reshape(self.kernel, [-1]), self.bias], 0)}
-
-        @tf.function(input_signature=[tf.TensorSpec([STATE_SIZE], tf.float32, name="state")])
-        def restore(self, state):
-            self.kernel.assign(tf.reshape(state[:-CLASSES], [features, CLASSES]))
-            self.bias.assign(state[-CLASSES:])
-            return {"restored": tf.ones([], tf.int32)}
-
-        @tf.function(input_signature=[])
-        def reset(self):
-            self.kernel.assign(tf.zeros([features, CLASSES]))
-            self.bias.assign(tf.zeros([CLASSES]))
-            return {"restored": tf.ones([], tf.int32)}
-
-        @tf.function(input_signature=[tf.TensorSpec([SIZE, SIZE], tf.float32, name="image")])
-        def unsupported(self, image):
-            return {"logits": tf.linalg.inv(image)}
-
-    return SoftmaxRegression()
-
-
-def convert(folder, signatures, operators=("TFLITE_BUILTINS",)):
-    """Writes `folder/model.tflite` with the named signatures of the tiny model."""
-    import tensorflow as tf
-
-    module = _module()
-    saved = str(folder / "saved")
-    tf.saved_model.save(module, saved, {name: getattr(module, name) for name in signatures})
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=signatures)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet(name) for name in operators]
-    path = folder / "model.tflite"
-    path.write_bytes(converter.convert())
-    shutil.rmtree(saved)
-    return path
-
-
-SIGNATURES = ["infer", "train", "save", "restore"]
-
-
-@pytest.fixture(scope="session")
-def model_path(tmp_path_factory):
+@pytest.fixture
+def model_path(tmp_path):
     """The tiny model without a `reset` signature and without a manifest."""
-    return convert(tmp_path_factory.mktemp("tiny"), SIGNATURES)
-
-
-@pytest.fixture(scope="session")
-def model_path_with_reset(tmp_path_factory):
-    return convert(tmp_path_factory.mktemp("tiny_reset"), [*SIGNATURES, "reset"])
-
-
-@pytest.fixture(scope="session")
-def model_path_with_flex(tmp_path_factory):
-    operators = ["TFLITE_BUILTINS", "SELECT_TF_OPS"]
-    return convert(tmp_path_factory.mktemp("tiny_flex"), [*SIGNATURES, "unsupported"], operators)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build())
+    return path

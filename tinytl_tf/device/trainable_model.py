@@ -20,6 +20,8 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["TrainableModel"]
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 # Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes.
 _IMAGE = ("H", "W", 3)
 _CONTRACT = {
@@ -123,7 +125,7 @@ class TrainableModel:
         """
         _check_array("images", images, "uint8", (self.batch_size, *self.image_size, 3))
         self.check_labels(labels, self.batch_size)
-        if not isinstance(learning_rate, numbers.Real) or not 0.0 <= learning_rate <= np.finfo(np.float32).max:
+        if not isinstance(learning_rate, numbers.Real) or not 0.0 <= learning_rate <= _LARGEST:
             raise InputError(f"expected a learning rate that is finite and not negative, got {learning_rate!r}")
         outputs = self._run(
             "train", image=images, label=labels.astype(np.int32), learning_rate=np.float32(learning_rate)

@@ -1,0 +1,339 @@
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from tests import tiny_tflite
+from tests.tiny_tflite import BATCH, CLASSES, SIZE, STATE_SIZE
+from tinytl_tf.device import TrainableModel, TrainResult
+from tinytl_tf.errors import InputError
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, [BATCH, SIZE, SIZE, 3], np.uint8)
+LABELS = np.array([2, 0], np.int32)
+
+
+class Reference:
+    """The tiny model's softmax regression in float64."""
+
+    def __init__(self):
+        self.kernel = np.zeros([SIZE * SIZE * 3, CLASSES])
+        self.bias = np.zeros(CLASSES)
+
+    def infer(self, images):
+        logits = (images.reshape(len(images), -1) / 127.5 - 1.0) @ self.kernel + self.bias
+        exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+        return logits, exponentials / exponentials.sum(-1, keepdims=True)
+
+    def train(self, images, labels, learning_rate):
+        logits, probabilities = self.infer(images)
+        loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+        error = (probabilities - np.eye(CLASSES)[labels]) / len(labels)
+        self.kernel -= learning_rate * (images.reshape(len(images), -1) / 127.5 - 1.0).T @ error
+        self.bias -= learning_rate * error.sum(0)
+        return loss, (logits.argmax(-1) == labels).mean()
+
+    def state(self):
+        return np.concatenate([self.kernel.ravel(), self.bias])
+
+
+def outputs(model):
+    return [model.state(), *(model.infer(image).logits for image in IMAGES)]
+
+
+def assert_same(before, after):
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture
+def trained(model_path):
+    model = TrainableModel(model_path)
+    model.train(IMAGES, LABELS, 0.05)
+    return model
+
+
+def test_sizes_are_read_from_the_file(model_path):
+    model = TrainableModel(model_path)
+    assert (model.batch_size, model.image_size, model.num_classes) == (BATCH, (SIZE, SIZE), CLASSES)
+    assert model.state_size == STATE_SIZE
+    assert len(model.fingerprint) == 32
+    assert model.manifest is None
+    assert model.class_names is None
+
+
+@pytest.mark.parametrize("xnnpack", [True, False])
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_steps_equal_the_arithmetic(model_path, xnnpack, num_threads):
+    model, reference = TrainableModel(model_path, num_threads=num_threads, xnnpack=xnnpack), Reference()
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        images = rng.integers(0, 256, IMAGES.shape, np.uint8)
+        labels = rng.integers(0, CLASSES, BATCH)
+        result = model.train(images, labels, 0.02)
+        loss, accuracy = reference.train(images, labels, 0.02)
+        assert result.loss == pytest.approx(loss, rel=1e-5)
+        assert result.accuracy == pytest.approx(accuracy)
+        assert result.applied is True
+    np.testing.assert_allclose(model.state(), reference.state(), rtol=1e-4, atol=1e-6)
+    result = model.infer(IMAGES[0])
+    logits, probabilities = reference.infer(IMAGES[:1])
+    np.testing.assert_allclose(result.logits, logits[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result.probabilities, probabilities[0], rtol=1e-4)
+
+
+def test_views_are_read_as_they_look(model_path):
+    model = TrainableModel(model_path)
+    model.train(IMAGES[:, :, ::-1], LABELS[::-1], 0.05)
+    other = TrainableModel(model_path)
+    other.train(IMAGES[:, :, ::-1].copy(), LABELS[::-1].copy(), 0.05)
+    assert_same(outputs(model), outputs(other))
+
+
+def test_a_step_that_is_not_finite_changes_nothing(model_path):
+    model = TrainableModel(model_path)
+    model.set_state(np.full(STATE_SIZE, 3e38, np.float32))
+    before = model.state()
+    assert model.train(np.full_like(IMAGES, 255), LABELS, 0.1).applied is False
+    np.testing.assert_array_equal(model.state(), before)
+
+
+def test_a_saved_state_lives_on_in_another_interpreter(trained, model_path, tmp_path):
+    trained.save(tmp_path / "state.tinytl")
+    other = TrainableModel(model_path)
+    other.restore(tmp_path / "state.tinytl")
+    assert_same(outputs(trained), outputs(other))
+    assert trained.train(IMAGES, LABELS, 0.05) == other.train(IMAGES, LABELS, 0.05)
+
+
+def test_a_bad_state_file_leaves_the_model_as_it_was(trained, tmp_path):
+    path = tmp_path / "state.tinytl"
+    trained.save(path)
+    good = path.read_bytes()
+    trained.train(IMAGES, LABELS, 0.05)
+    before = outputs(trained)
+    damaged = bytearray(good)
+    damaged[100] ^= 1
+    for content in (b"", b"hello", good[:-1], good + b"\0", bytes(damaged)):
+        path.write_bytes(content)
+        with pytest.raises(InputError):
+            trained.restore(path)
+        assert_same(before, outputs(trained))
+
+
+def test_a_state_of_another_model_is_refused(trained, tmp_path):
+    trained.save(tmp_path / "state.tinytl")
+    other_path = tmp_path / "other.tflite"
+    other_path.write_bytes(tiny_tflite.build((*tiny_tflite.SIGNATURES, "reset")))
+    with pytest.raises(InputError, match="belongs to the model with SHA-256"):
+        TrainableModel(other_path).restore(tmp_path / "state.tinytl")
+
+
+@pytest.mark.parametrize("signatures", [tiny_tflite.SIGNATURES, (*tiny_tflite.SIGNATURES, "reset")])
+def test_reset_puts_the_exported_state_back(tmp_path, signatures):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build(signatures))
+    model = TrainableModel(path)
+    before = outputs(model)
+    model.train(IMAGES, LABELS, 0.05)
+    assert not np.array_equal(model.state(), before[0])
+    model.reset()
+    assert_same(before, outputs(model))
+
+
+def test_reset_refuses_a_file_that_has_changed(trained, model_path):
+    before = outputs(trained)
+    changed = model_path.with_suffix(".new")
+    changed.write_bytes(tiny_tflite.build((*tiny_tflite.SIGNATURES, "reset")))
+    changed.replace(model_path)
+    with pytest.raises(InputError, match="has changed since it was loaded"):
+        trained.reset()
+    assert_same(before, outputs(trained))
+
+
+def test_threads_take_turns(model_path):
+    model, alone = TrainableModel(model_path), TrainableModel(model_path)
+    failures = []
+
+    def work():
+        try:
+            for _ in range(100):
+                model.train(IMAGES, LABELS, 0.001)
+                model.infer(IMAGES[0])
+                model.state()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for _ in range(400):
+        alone.train(IMAGES, LABELS, 0.001)
+    assert not failures
+    assert_same(outputs(alone), outputs(model))
+
+
+RATE = 0.1
+BAD_CALLS = {
+    "float images": (
+        lambda m: m.train(IMAGES / 255, LABELS, RATE),
+        "expected images: uint8 [2, 4, 4, 3], got float64 [2, 4, 4, 3]",
+    ),
+    "one image": (
+        lambda m: m.train(IMAGES[0], LABELS, RATE),
+        "expected images: uint8 [2, 4, 4, 3], got uint8 [4, 4, 3]",
+    ),
+    "other size": (
+        lambda m: m.train(IMAGES[:, :3], LABELS, RATE),
+        "expected images: uint8 [2, 4, 4, 3], got uint8 [2, 3, 4, 3]",
+    ),
+    "list of images": (
+        lambda m: m.train([*IMAGES], LABELS, RATE),
+        "expected images: uint8 [2, 4, 4, 3], got list",
+    ),
+    "float labels": (lambda m: m.train(IMAGES, np.ones(2), RATE), "expected labels: integers [2], got float64 [2]"),
+    "one label": (lambda m: m.train(IMAGES, LABELS[:1], RATE), "expected labels: integers [2], got int32 [1]"),
+    "label 3": (lambda m: m.train(IMAGES, np.array([0, 3]), RATE), "expected labels from 0 to 2, got 3"),
+    "label -1": (lambda m: m.train(IMAGES, np.array([-1, 0]), RATE), "expected labels from 0 to 2, got -1"),
+    "label 2**32": (
+        lambda m: m.train(IMAGES, np.array([2**32, 0]), RATE),
+        "expected labels from 0 to 2, got 4294967296",
+    ),
+    "rate nan": (
+        lambda m: m.train(IMAGES, LABELS, float("nan")),
+        "expected a learning rate that is finite and not negative, got nan",
+    ),
+    "rate inf in float32": (
+        lambda m: m.train(IMAGES, LABELS, 1e39),
+        "expected a learning rate that is finite and not negative, got 1e+39",
+    ),
+    "rate below 0": (
+        lambda m: m.train(IMAGES, LABELS, -1.0),
+        "expected a learning rate that is finite and not negative, got -1.0",
+    ),
+    "rate text": (
+        lambda m: m.train(IMAGES, LABELS, "fast"),
+        "expected a learning rate that is finite and not negative, got 'fast'",
+    ),
+    "infer batch": (lambda m: m.infer(IMAGES), "expected image: uint8 [4, 4, 3], got uint8 [2, 4, 4, 3]"),
+    "state type": (
+        lambda m: m.set_state(np.zeros(STATE_SIZE)),
+        "expected state: float32 [147], got float64 [147]",
+    ),
+    "state size": (
+        lambda m: m.set_state(np.zeros(3, np.float32)),
+        "expected state: float32 [147], got float32 [3]",
+    ),
+    "state nan": (
+        lambda m: m.set_state(np.full(STATE_SIZE, np.nan, np.float32)),
+        "cannot set the state: expected finite values, got nan at index 0 (147 in all); "
+        "reset the model and train with a lower learning rate",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), BAD_CALLS.values(), ids=BAD_CALLS)
+def test_bad_input_is_named_and_changes_nothing(trained, call, message):
+    before = outputs(trained)
+    with pytest.raises(InputError) as error:
+        call(trained)
+    assert str(error.value) == message
+    assert_same(before, outputs(trained))
+    assert isinstance(trained.train(IMAGES, LABELS, RATE), TrainResult)
+
+
+def refused(path):
+    with pytest.raises(InputError) as error:
+        TrainableModel(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_missing_and_unreadable_files_are_named(tmp_path):
+    missing = tmp_path / "none.tflite"
+    assert refused(missing) == f"expected a .tflite file at {missing}, got: No such file or directory; check the path"
+    assert "got: Is a directory" in refused(tmp_path)
+
+
+def test_threads_below_one_are_refused(model_path):
+    with pytest.raises(InputError, match="expected num_threads of 1 or more, got 0"):
+        TrainableModel(model_path, num_threads=0)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, this is no model", tiny_tflite.__doc__.encode() * 9])
+def test_what_is_no_tflite_is_refused(tmp_path, content):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    assert refused(path).startswith(f"LiteRT cannot load {path}: ")
+
+
+def test_cut_and_damaged_models_are_refused(tmp_path):
+    path = tmp_path / "model.tflite"
+    content = tiny_tflite.build()
+    path.write_bytes(content[:-1])
+    assert refused(path).startswith(f"LiteRT cannot load {path}: ")
+    path.write_bytes(content[:3000] + b"\xff" * 64 + content[3064:])
+    assert refused(path).startswith(f"LiteRT cannot load {path}: ")
+
+
+def test_missing_signatures_are_named(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build(("infer",)))
+    assert refused(path) == (
+        f"{path} has the signatures ['infer'], expected train, save, restore too; export it with `tinytl export`"
+    )
+
+
+def test_signatures_with_other_tensors_are_named(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build(("infer", "train", "save_too_little", "restore"), tiny_tflite.SIGNATURES))
+    assert refused(path) == (
+        f"{path}: restore.state: expected float32 [146], got float32 [147]; export it with `tinytl export`"
+    )
+    path.write_bytes(tiny_tflite.build(("infer", "train", "save", "reset"), tiny_tflite.SIGNATURES))
+    assert refused(path) == f"{path}: restore.state is missing; export it with `tinytl export`"
+
+
+def test_flex_operators_are_named(tmp_path):
+    path = tmp_path / "model.tflite"
+    operators = ("TFLITE_BUILTINS", "SELECT_TF_OPS")
+    path.write_bytes(tiny_tflite.build((*tiny_tflite.SIGNATURES, "invert"), operators=operators))
+    assert refused(path) == (
+        f"{path} needs the operators FlexMatrixInverse, expected LiteRT's builtin operators only; "
+        "export it with `tinytl export`"
+    )
+
+
+def test_manifest_gives_the_class_names(model_path):
+    manifest = {"labels": ["red", "green", "blue"], "scheme": "last"}
+    model_path.with_suffix(".manifest.json").write_text(json.dumps(manifest))
+    model = TrainableModel(model_path)
+    assert model.manifest == manifest
+    assert model.class_names == ("red", "green", "blue")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "expected JSON in {path}, got: Expecting property name"),
+        ("[]", "expected 3 labels in {path}, got []; export the model again"),
+        ('{"labels": ["a"]}', "expected 3 labels in {path}, got ['a']; export the model again"),
+        ("{}", "expected 3 labels in {path}, got []; export the model again"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(model_path, text, message):
+    path = model_path.with_suffix(".manifest.json")
+    path.write_text(text)
+    assert refused(model_path).startswith(message.format(path=path))
+
+
+@pytest.mark.parametrize("module", ["tinytl_tf.device", "tinytl_tf.cli.adapt"])
+def test_no_tensorflow_is_imported(module):
+    check = f"import sys, {module}; print([m for m in ('tensorflow', 'keras', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,94 @@
+"""A trainable .tflite small enough to build in a second: softmax regression on 4x4 images, without the exporter."""
+
+import functools
+import tempfile
+
+BATCH, SIZE, CLASSES = 2, 4, 3
+STATE_SIZE = SIZE * SIZE * 3 * CLASSES + CLASSES
+LABELS = ["red", "green", "blue"]
+
+
+def _module():
+    import tensorflow as tf
+
+    features = SIZE * SIZE * 3
+    train_inputs = [
+        tf.TensorSpec([BATCH, SIZE, SIZE, 3], tf.uint8, name="image"),
+        tf.TensorSpec([BATCH], tf.int32, name="label"),
+        tf.TensorSpec([], tf.float32, name="learning_rate"),
+    ]
+
+    class SoftmaxRegression(tf.Module):
+        def __init__(self):
+            self.kernel = tf.Variable(tf.zeros([features, CLASSES]))
+            self.bias = tf.Variable(tf.zeros([CLASSES]))
+
+        def logits(self, image):
+            scaled = tf.reshape(tf.cast(image, tf.float32) / 127.5 - 1.0, [-1, features])
+            return tf.matmul(scaled, self.kernel) + self.bias
+
+        @tf.function(input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3], tf.uint8, name="image")])
+        def infer(self, image):
+            logits = self.logits(image)
+            return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+        @tf.function(input_signature=train_inputs)
+        def train(self, image, label, learning_rate):
+            variables = [self.kernel, self.bias]
+            one_hot = tf.one_hot(label, CLASSES)
+            with tf.GradientTape() as tape:
+                logits = self.logits(image)
+                loss = tf.reduce_mean(-tf.reduce_sum(one_hot * tf.nn.log_softmax(logits), -1))
+            updates = [learning_rate * g for g in tape.gradient(loss, variables)]
+            finite = tf.reduce_sum([tf.reduce_sum(u * 0.0) for u in updates]) == 0.0
+            for variable, update in zip(variables, updates, strict=True):
+                variable.assign(variable - tf.where(finite, update, tf.zeros_like(update)))
+            right = tf.equal(tf.argmax(logits, -1, tf.int32), label)
+            return {
+                "loss": loss,
+                "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
+                "applied": tf.cast(finite, tf.int32),
+            }
+
+        @tf.function(input_signature=[])
+        def save(self):
+            return {"state": tf.concat([tf.reshape(self.kernel, [-1]), self.bias], 0)}
+
+        @tf.function(input_signature=[])
+        def save_too_little(self):
+            return {"state": tf.concat([tf.reshape(self.kernel, [-1]), self.bias[1:]], 0)}
+
+        @tf.function(input_signature=[tf.TensorSpec([STATE_SIZE], tf.float32, name="state")])
+        def restore(self, state):
+            self.kernel.assign(tf.reshape(state[:-CLASSES], [features, CLASSES]))
+            self.bias.assign(state[-CLASSES:])
+            return {"restored": tf.ones([], tf.int32)}
+
+        @tf.function(input_signature=[])
+        def reset(self):
+            self.kernel.assign(tf.zeros([features, CLASSES]))
+            self.bias.assign(tf.zeros([CLASSES]))
+            return {"restored": tf.ones([], tf.int32)}
+
+        @tf.function(input_signature=[tf.TensorSpec([SIZE, SIZE], tf.float32, name="image")])
+        def invert(self, image):
+            return {"logits": tf.linalg.inv(image)}
+
+    return SoftmaxRegression()
+
+
+SIGNATURES = ("infer", "train", "save", "restore")
+
+
+@functools.cache
+def build(methods=SIGNATURES, names=None, operators=("TFLITE_BUILTINS",)):
+    """Bytes of a .tflite whose signatures are `methods` of the tiny model, called `names`."""
+    import tensorflow as tf
+
+    module, names = _module(), list(names or methods)
+    with tempfile.TemporaryDirectory() as folder:
+        signatures = {name: getattr(module, method) for name, method in zip(names, methods, strict=True)}
+        tf.saved_model.save(module, folder, signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet(name) for name in operators]
+        return converter.convert()
