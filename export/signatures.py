@@ -1,0 +1,160 @@
+"""The signatures of an exported file, as functions of a `tf.Module`."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf import ops
+from tinytl_tf.export.update_rules import UpdateRule
+
+__all__ = ["TrainableModule"]
+
+FLOAT_MAX = tf.float32.max
+
+
+class TrainableModule(tf.Module):
+    """A network with the functions that become the file's signatures.
+
+    | signature | inputs | outputs |
+    |---|---|---|
+    | `train` | `image` uint8 [B,H,W,3], `label` int32 [B], `learning_rate` float32 [] | `loss`, `accuracy` float32 [], `applied` int32 [] |
+    | `infer` | `image` uint8 [1,H,W,3] | `logits`, `probabilities` float32 [1,C] |
+    | `save` | | `state` float32 [N] |
+    | `restore` | `state` float32 [N] | `restored` int32 [] |
+    | `reset` | | `restored` int32 [] |
+
+    `train` walks through the batch one image at a time and adds up gradients, so it needs the memory of one image;
+    nothing in these networks couples the images of a batch, so the step is that of the whole batch. Dropout is off.
+
+    Args:
+        model: a network of `tinytl_tf.backbones`.
+        variables: the Keras variables to train.
+        update_rule: the optimizer.
+        batch_size: images in a step.
+        label_smoothing: of the loss.
+        save_optimizer: whether the optimizer's slots are part of the state.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        variables: Sequence[keras.Variable],
+        *,
+        update_rule: UpdateRule,
+        batch_size: int,
+        label_smoothing: float = 0.0,
+        save_optimizer: bool = False,
+    ) -> None:
+        super().__init__()
+        self._model = model
+        self._rule = update_rule
+        self._label_smoothing = label_smoothing
+        # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
+        self.weights = [variable.value for variable in model.variables]
+        self.trained = [variable.value for variable in variables]
+        self.slots = [
+            [tf.Variable(tf.zeros(value.shape), trainable=False) for _ in range(update_rule.slots)]
+            for value in self.trained
+        ]
+        self.steps = [tf.Variable(0.0, trainable=False)] if update_rule.counts_steps else []
+        self.sums = [tf.Variable(tf.zeros(value.shape), trainable=False) for value in self.trained if batch_size > 1]
+        self.state = list(self.trained)
+        if save_optimizer:
+            self.state += [slot for slots in self.slots for slot in slots] + self.steps
+
+        self._initial_state = [value.numpy() for value in self.state]
+
+        image = tf.TensorSpec([batch_size, *model.input_shape[1:]], tf.uint8, "image")
+        one_image = tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8, "image")
+        label = tf.TensorSpec([batch_size], tf.int32, "label")
+        learning_rate = tf.TensorSpec([], tf.float32, "learning_rate")
+        state = tf.TensorSpec([sum(math.prod(value.shape) for value in self.state)], tf.float32, "state")
+        self.functions = {
+            "train": tf.function(self._train, autograph=False, input_signature=[image, label, learning_rate]),
+            "infer": tf.function(self._infer, autograph=False, input_signature=[one_image]),
+            "save": tf.function(self._save, autograph=False, input_signature=[]),
+            "restore": tf.function(self._restore, autograph=False, input_signature=[state]),
+            "reset": tf.function(self._reset, autograph=False, input_signature=[]),
+        }
+
+    def _train(self, image, label, learning_rate):
+        if image.shape[0] == 1:
+            loss, correct, gradients = self._gradients(image, label)
+        else:
+            loss, correct, gradients = self._summed_gradients(image, label)
+        scale = 1.0 / image.shape[0]
+        loss, accuracy = loss * scale, correct * scale
+        gradients = [gradient * scale for gradient in gradients] if image.shape[0] > 1 else gradients
+
+        classes = self._model.output_shape[-1]
+        in_range = tf.reduce_all((label >= 0) & (label < classes))
+        # A sum of magnitudes is finite exactly when all of its terms are, NaN included.
+        magnitude = tf.add_n([tf.abs(loss), tf.abs(learning_rate)] + [tf.reduce_sum(tf.abs(g)) for g in gradients])
+        applied = tf.cond(
+            in_range & (magnitude < FLOAT_MAX),
+            lambda: self._apply(gradients, learning_rate),
+            lambda: tf.constant(0),
+        )
+        return {"loss": loss, "accuracy": accuracy, "applied": applied}
+
+    def _gradients(self, image, label):
+        """Loss, number of right answers and gradients of a single image."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.trained)
+            logits = self._model(tf.cast(image, tf.float32), training=False)
+            loss = ops.softmax_cross_entropy(logits, label, label_smoothing=self._label_smoothing)[0]
+        right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)[0]
+        return loss, right, tape.gradient(loss, self.trained)
+
+    def _summed_gradients(self, image, label):
+        """The same, added up over the images of a batch by a loop."""
+        # Not a constant: tensors of zeros would be stored in the file at full size.
+        zero = tf.cast(tf.minimum(tf.abs(label[0]), 0), tf.float32)
+        for total in self.sums:
+            total.assign(tf.fill(total.shape, zero))
+
+        def body(index, loss, correct):
+            one_image = tf.slice(image, [index, 0, 0, 0], [1, *image.shape[1:]])
+            one_loss, right, gradients = self._gradients(one_image, tf.slice(label, [index], [1]))
+            for total, gradient in zip(self.sums, gradients, strict=True):
+                total.assign(total.read_value() + gradient)
+            return index + 1, loss + one_loss, correct + right
+
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+        _, loss, correct = tf.while_loop(
+            lambda index, *_: index < image.shape[0], body, start, parallel_iterations=1
+        )
+        return loss, correct, [total.read_value() for total in self.sums]
+
+    def _apply(self, gradients, learning_rate):
+        step = self.steps[0].assign(self.steps[0].read_value() + 1.0) if self.steps else None
+        for value, gradient, slots in zip(self.trained, gradients, self.slots, strict=True):
+            old = [slot.read_value() for slot in slots]
+            new_value, new_slots = self._rule.update(value.read_value(), gradient, old, step, learning_rate)
+            value.assign(new_value)
+            for slot, new in zip(slots, new_slots, strict=True):
+                slot.assign(new)
+        return tf.constant(1)
+
+    def _infer(self, image):
+        logits = self._model(tf.cast(image, tf.float32), training=False)
+        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+    def _save(self):
+        return {"state": tf.concat([tf.reshape(value.read_value(), [-1]) for value in self.state], axis=0)}
+
+    def _restore(self, state):
+        return {"restored": tf.cond(tf.reduce_sum(tf.abs(state)) < FLOAT_MAX, lambda: self._assign(state), lambda: 0)}
+
+    def _assign(self, state):
+        sizes = [math.prod(value.shape) for value in self.state]
+        for value, part in zip(self.state, tf.split(state, sizes), strict=True):
+            value.assign(tf.reshape(part, value.shape))
+        return tf.constant(1)
+
+    def _reset(self):
+        for value, initial in zip(self.state, self._initial_state, strict=True):
+            value.assign(tf.constant(initial))
+        return {"restored": tf.constant(1)}
