@@ -19,7 +19,7 @@ def load_digits(*, shifted: bool, seed: int = 0) -> Splits:
     is turned by up to 25 degrees, sheared, scaled and moved a little, and lies on uneven paper under uneven light;
     all of it drawn from (seed, index of the digit), so that an image is always the same.
 
-    The last quarter of each class is the test set; the set is sorted by writer, so most of its writers are new.
+    The last quarter of each class, in the order of scikit-learn, is the test set.
 
     Args:
         shifted: whether to change the domain.

@@ -1,7 +1,6 @@
 """Packed arrays: all JPEG files of a set in one `.npz`."""
 
 import os
-import zipfile
 
 import numpy as np
 
@@ -10,7 +9,13 @@ from tinytl_tf.data.decode import decode
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
 
-REQUIRED_KEYS = ("jpeg", "offsets", "label", "classes")
+# Of each array that must be there: the numpy type it must be of, and what an error calls that.
+ARRAYS = {
+    "jpeg": (np.uint8, "uint8 [bytes]"),
+    "offsets": (np.integer, "int [n+1]"),
+    "label": (np.integer, "int [n]"),
+    "classes": (np.str_, "str [classes]"),
+}
 
 
 def load_packed(path: str | os.PathLike) -> Splits:
@@ -34,7 +39,7 @@ def load_packed(path: str | os.PathLike) -> Splits:
     arrays = _read(path)
     jpeg, offsets, labels = arrays["jpeg"], arrays["offsets"], arrays["label"]
     sources = arrays.get("source", np.arange(len(labels)).astype(str))
-    _check(path, jpeg, offsets, labels, sources)
+    _check(path, arrays, len(sources))
 
     def read(index: int, short_side: int | None) -> np.ndarray:
         source = sources[index].decode() if isinstance(sources[index], bytes) else sources[index]
@@ -51,37 +56,37 @@ def load_packed(path: str | os.PathLike) -> Splits:
 
 def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive)
+        with open(path, "rb") as file:
+            arrays = dict(np.load(file, allow_pickle=False))
     except FileNotFoundError as error:
         raise InputError(f"packed set {path} does not exist; give the path of an .npz file") from error
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        Exception
+    ) as error:  # broken archives raise OSError, BadZipFile, zlib.error, ValueError, TypeError and others
         raise InputError(
             f"packed set {path} cannot be read as .npz ({error}); pack it again with numpy.savez"
         ) from error
-    missing = [key for key in REQUIRED_KEYS if key not in arrays]
+    missing = [key for key in ARRAYS if key not in arrays]
     if missing:
         raise InputError(
-            f"packed set {path} lacks {', '.join(missing)}; expected the arrays {', '.join(REQUIRED_KEYS)}, "
-            f"got {', '.join(arrays) or 'none'}"
+            f"packed set {path} lacks {', '.join(missing)}; expected the arrays {', '.join(ARRAYS)}, "
+            f"got {', '.join(map(str, arrays)) or 'none'}"
         )
     return arrays
 
 
-def _check(path, jpeg: np.ndarray, offsets: np.ndarray, labels: np.ndarray, sources: np.ndarray) -> None:
-    if jpeg.dtype != np.uint8 or jpeg.ndim != 1:
-        raise InputError(f"packed set {path}: expected 'jpeg' to be uint8 [bytes], got {jpeg.dtype} {list(jpeg.shape)}")
-    for key, array in (("offsets", offsets), ("label", labels)):
-        if array.dtype.kind not in "iu" or array.ndim != 1:
+def _check(path, arrays: dict[str, np.ndarray], sources: int) -> None:
+    for key, (dtype, description) in ARRAYS.items():
+        array = arrays[key]
+        if not np.issubdtype(array.dtype, dtype) or array.ndim != 1:
             raise InputError(
-                f"packed set {path}: expected '{key}' to be int [n], got {array.dtype} {list(array.shape)}"
+                f"packed set {path}: expected '{key}' to be {description}, got {array.dtype} {list(array.shape)}"
             )
-    if len(offsets) != len(labels) + 1 or len(sources) != len(labels):
+    offsets, size = arrays["offsets"].astype(np.int64), len(arrays["jpeg"])
+    if len(offsets) != len(arrays["label"]) + 1 or sources != len(arrays["label"]):
         raise InputError(
             f"packed set {path}: expected n labels, n+1 offsets and n sources, "
-            f"got {len(labels)}, {len(offsets)} and {len(sources)}"
+            f"got {len(arrays['label'])}, {len(offsets)} and {sources}"
         )
-    if (np.diff(offsets.astype(np.int64)) < 0).any() or offsets[0] < 0 or offsets[-1] > len(jpeg):
-        raise InputError(
-            f"packed set {path}: expected 'offsets' to rise from 0 to at most {len(jpeg)}, the bytes of 'jpeg'"
-        )
+    if offsets[0] < 0 or (np.diff(offsets) < 0).any() or offsets[-1] > size:
+        raise InputError(f"packed set {path}: expected 'offsets' to rise from 0 to at most {size}, the bytes of 'jpeg'")

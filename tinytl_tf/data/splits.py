@@ -35,8 +35,8 @@ def hold_out(dataset: ImageDataset, rank: np.ndarray | None = None) -> Splits:
         members = np.flatnonzero(dataset.labels == label)
         if len(members) < 2:
             raise InputError(
-                f"{dataset.name} has {len(members)} images of class '{class_name}'; "
-                "at least 2 are needed, one to train and one to test"
+                f"{dataset.name} has {len(members)} of the at least 2 images that class '{class_name}' needs, "
+                "one to train and one to test"
             )
         members = members[np.argsort(rank[members], kind="stable")]
         is_test[members[-max(1, (len(members) + 2) // 4) :]] = True

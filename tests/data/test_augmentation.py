@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tinytl_tf.data import Augmentation
+from tinytl_tf.data.augmentation import central_box
+from tinytl_tf.errors import InputError
+
+PLAIN = {"crop": False, "flip": False}
+
+
+def gradient(height=64, width=64):
+    """Red rises to the right, green downwards."""
+    red, green = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return np.stack([red, green, np.full_like(red, 128)], axis=-1).astype(np.uint8)
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32))
+def test_box_lies_in_the_image(height, width, seed):
+    left, top, right, bottom = Augmentation().random_box(height, width, np.random.default_rng(seed))
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+
+
+@given(st.integers(60, 300), st.integers(60, 300), st.integers(0, 2**32))
+def test_box_keeps_area_and_aspect(height, width, seed):
+    assume(0.5 < height / width < 2)
+    left, top, right, bottom = Augmentation().random_box(height, width, np.random.default_rng(seed))
+    w, h = right - left, bottom - top
+    rounding = 1 + 1.5 / min(w, h)
+    assert 0.22 / rounding**2 <= w * h / (height * width) <= 1
+    assert 3 / 4 / rounding**2 <= w / h <= 4 / 3 * rounding**2
+
+
+def test_boxes_cover_the_range():
+    rng = np.random.default_rng(0)
+    boxes = np.array([Augmentation().random_box(100, 100, rng) for _ in range(3000)])
+    w, h = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    assert (w * h).min() < 2400
+    assert (w * h).max() > 9500
+    assert (w / h).min() < 0.77
+    assert (w / h).max() > 1.3
+    assert boxes[:, :2].min() == 0
+    assert boxes[:, 2:].max() == 100
+    # Uniform area, a little fewer large ones because those of an extreme aspect do not fit.
+    assert 0.22 < (w * h / 10000).mean() < 0.61
+
+
+def test_a_box_that_never_fits_is_central():
+    """No part of 0.9 of a 10:1 image has an aspect of at most 4/3."""
+    box = Augmentation(crop_area=(0.9, 1.0)).random_box(10, 100, np.random.default_rng(0))
+    assert box == (43, 0, 56, 10)
+    box = Augmentation(crop_area=(0.9, 1.0)).random_box(100, 10, np.random.default_rng(0))
+    assert box == (0, 43, 10, 56)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 5)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (64, 64)])
+@pytest.mark.parametrize("colour", ["none", "tf", "torch"])
+def test_any_image_fits_any_size(shape, size, colour):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    result = Augmentation(colour=colour)(image, size, np.random.default_rng(1))
+    assert result.shape == (*size, 3)
+    assert result.dtype == np.uint8
+
+
+def test_one_pixel_keeps_its_colour():
+    image = np.array([[[1, 2, 3]]], np.uint8)
+    assert (Augmentation()(image, (4, 4), np.random.default_rng(0)) == [1, 2, 3]).all()
+
+
+def test_flip_mirrors_half_of_the_images():
+    image = gradient()
+    flip, plain = Augmentation(crop=False), Augmentation(**PLAIN)
+    expected = plain(image, (56, 56), np.random.default_rng(0))
+    mirrored = 0
+    for seed in range(200):
+        result = flip(image, (56, 56), np.random.default_rng(seed))
+        is_mirrored = result[0, 0, 0] > result[0, -1, 0]
+        np.testing.assert_array_equal(result, expected[:, ::-1] if is_mirrored else expected)
+        mirrored += is_mirrored
+    assert 75 <= mirrored <= 125
+
+
+def test_all_off_is_the_evaluation_crop():
+    result = Augmentation(**PLAIN)(gradient(), (56, 56), np.random.default_rng(0))
+    np.testing.assert_array_equal(result, gradient()[4:60, 4:60])
+
+
+def test_crop_alone_never_mirrors():
+    for seed in range(50):
+        result = Augmentation(flip=False)(gradient(), (16, 16), np.random.default_rng(seed))
+        assert result[0, 0, 0] < result[0, -1, 0]
+
+
+@pytest.mark.parametrize(("colour", "limit"), [("tf", 32 / 255), ("torch", 0.4)])
+def test_brightness_of_grey_stays_in_range(colour, limit):
+    """Contrast, saturation and hue leave an even grey as it is, up to rounding."""
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    augmentation = Augmentation(colour=colour, **PLAIN)
+    levels = [augmentation(grey, (8, 8), np.random.default_rng(seed)).mean() for seed in range(300)]
+    assert 100 * (1 - limit) - 2 <= min(levels) <= 100 * (1 - 0.9 * limit)
+    assert 100 * (1 + 0.9 * limit) <= max(levels) <= 100 * (1 + limit) + 2
+
+
+def test_tf_colour_turns_no_hue_and_torch_does():
+    red = np.full((8, 8, 3), (200, 40, 40), np.uint8)
+
+    def greenest(colour):
+        augmentation = Augmentation(colour=colour, **PLAIN)
+        results = [augmentation(red, (8, 8), np.random.default_rng(seed))[0, 0].astype(int) for seed in range(100)]
+        return max(abs(g - b) for _, g, b in results)
+
+    assert greenest("tf") <= 1
+    assert greenest("torch") > 40
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 300), st.integers(1, 300))
+def test_central_box_lies_in_the_image(height, width, h, w):
+    left, top, right, bottom = central_box(height, width, (h, w))
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert left == pytest.approx(width - right, abs=1e-6)
+    assert (right - left) / (bottom - top) == pytest.approx(w / h, rel=1e-6)
+
+
+def test_central_box_follows_the_papers_sizes():
+    """224 of 256 and 320 of 366 pixels of the short side."""
+    assert central_box(256, 300, (224, 224)) == pytest.approx((38, 16, 262, 240))
+    assert central_box(366, 366, (320, 320)) == pytest.approx((23, 23, 343, 343))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop_area": (0, 1)}, "expected crop_area to be two rising numbers in (0, 1], got (0, 1)"),
+        ({"crop_area": (0.9, 0.5)}, "expected crop_area to be two rising numbers in (0, 1], got (0.9, 0.5)"),
+        ({"crop_area": (0.5, 1.5)}, "expected crop_area to be two rising numbers in (0, 1], got (0.5, 1.5)"),
+        ({"crop_aspect": (0, 1)}, "expected crop_aspect to be two rising numbers above 0, got (0, 1)"),
+        ({"colour": "blue"}, "expected colour to be one of none, tf, torch, got 'blue'"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError) as info:
+        Augmentation(**options)
+    assert str(info.value) == message
