@@ -40,7 +40,8 @@ def _module():
                 logits = self.logits(image)
                 loss = tf.reduce_mean(-tf.reduce_sum(one_hot * tf.nn.log_softmax(logits), -1))
             updates = [learning_rate * g for g in tape.gradient(loss, variables)]
-            finite = tf.reduce_sum([tf.reduce_sum(u * 0.0) for u in updates]) == 0.0
+            # Not `u * 0 == 0`: the converter folds it. A comparison with a NaN is false.
+            finite = tf.abs(loss) + tf.reduce_sum([tf.reduce_sum(tf.abs(u)) for u in updates]) < 3e38
             for variable, update in zip(variables, updates, strict=True):
                 variable.assign(variable - tf.where(finite, update, tf.zeros_like(update)))
             right = tf.equal(tf.argmax(logits, -1, tf.int32), label)

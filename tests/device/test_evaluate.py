@@ -36,3 +36,13 @@ def test_no_image_and_wrong_labels_are_refused(model):
     image = np.zeros([1, SIZE, SIZE, 3], np.uint8)
     with pytest.raises(InputError, match="expected labels from 0 to 2, got 3"):
         evaluate(model, [(image, np.array([3]))])
+
+
+def test_logits_that_are_not_finite_are_refused(model):
+    model.set_state(np.full(STATE_SIZE, 3e38, np.float32))
+    with pytest.raises(InputError) as error:
+        evaluate(model, [(np.full([1, SIZE, SIZE, 3], 255, np.uint8), np.array([0]))])
+    assert str(error.value) == (
+        "expected finite logits, got [inf, inf, inf]; "
+        "reset the model or restore another state, and train with a lower learning rate"
+    )

@@ -16,6 +16,7 @@ import importlib
 import json
 import pathlib
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,16 +69,24 @@ def run_command(name: str, argv: Sequence[str]) -> int:
 
 def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
     try:
-        rest = values(argv)[1:]
+        with warnings.catch_warnings():
+            # ml_collections loads config files the old way.
+            warnings.filterwarnings("ignore", r"the load_module\(\) method is deprecated", DeprecationWarning)
+            rest = values(argv)[1:]
         for name in values:
             getattr(values[name].value, "lock", None)  # config_flags tells of a missing config file at first use
-    except KeyError as error:
-        raise InputError(f"the config has no such key: {' '.join(str(error.args[0]).split())}") from error
     except Exception as error:  # a config file is the user's code, so that it may raise anything
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = " ".join(_words(error).split()) or type(error).__name__
         raise InputError(f"{message} (`tinytl {argv[0]} --help` lists the flags)") from error
     if rest:
         raise InputError(f"expected flags of the form --name=value, got {rest[0]!r}")
+
+
+def _words(error: Exception) -> str:
+    """The error's words; ml_collections hides the name of an unknown key in two layers of quotes."""
+    if error.args and isinstance(error.args[0], KeyError):
+        return f"the config has no such key: {error.args[0].args[0]}"
+    return str(error)
 
 
 def _to_json(value: Any) -> Any:

@@ -22,13 +22,18 @@ def evaluate(model: TrainableModel, batches: Iterable[tuple[np.ndarray, np.ndarr
         Accuracy and mean cross-entropy over all images.
 
     Raises:
-        InputError: If there is no image, or an image or a label does not fit the model.
+        InputError: If there is no image, an image or a label does not fit the model, or a logit is not finite.
     """
     right, loss, examples = 0, 0.0, 0
     for images, labels in batches:
         model.check_labels(labels, len(images))
         for image, label in zip(images, labels, strict=True):
             logits = model.infer(image).logits.astype(np.float64)
+            if not np.isfinite(logits).all():
+                raise InputError(
+                    f"expected finite logits, got {logits.tolist()!r:.80}; "
+                    "reset the model or restore another state, and train with a lower learning rate"
+                )
             shifted = logits - logits.max()
             loss += float(np.log(np.exp(shifted).sum()) - shifted[label])
             right += int(logits.argmax() == label)

@@ -1,0 +1,187 @@
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import tiny_tflite
+from tinytl_tf.cli import runner
+from tinytl_tf.device import TrainableModel
+
+COLOURS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 60, 40)}
+STEPS = 3 * 8 // tiny_tflite.BATCH  # an epoch
+
+
+def write_images(folder, classes, count):
+    rng = np.random.default_rng(count)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = np.clip(np.array(COLOURS[name]) + rng.integers(-40, 40, [6, 6, 3]), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{index}.png")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working folder with `model.tflite`, its manifest and `photos/`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.tflite").write_bytes(tiny_tflite.build())
+    (tmp_path / "model.manifest.json").write_text(json.dumps({"labels": sorted(COLOURS)}))
+    write_images(tmp_path / "photos" / "train", COLOURS, 8)
+    write_images(tmp_path / "photos" / "test", COLOURS, 3)
+    return tmp_path
+
+
+ARGV = ["--model=model.tflite", "--data=photos", "--state_out=out.tinytl", "--learning_rate=0.01"]
+
+
+def test_learns_saves_and_reports(place, capsys):
+    assert runner.run_command("adapt", [*ARGV, "--json=result.json", "--seed=3"]) == 0
+    result = json.loads((place / "result.json").read_text())
+    assert result["accuracy_before"] == pytest.approx(1 / 3)
+    assert result["accuracy_after"] == 1.0
+    assert result["loss_before"] == pytest.approx(np.log(3))
+    assert result["loss_after"] < 0.5
+    assert result["losses"] == sorted(result["losses"], reverse=True)
+    assert (len(result["losses"]), len(result["train_accuracies"])) == (5, 5)
+    assert (result["steps"], result["applied"]) == (5 * STEPS, 5 * STEPS)
+    assert result["step_ms"] > 0.0
+    assert result["state_file"] == "out.tinytl"
+    output = capsys.readouterr()
+    assert "accuracy on 9 test images: 33.33% before, 100.00% after\n" in output.out
+    epochs = re.findall(
+        r"epoch (\d)/5: loss \d\.\d{4}, accuracy \d+\.\d\d% \[(\d+)/60, \d:\d\d passed, ETA", output.err
+    )
+    assert epochs == [(str(epoch), str(epoch * STEPS)) for epoch in range(1, 6)]
+    model = TrainableModel("model.tflite")
+    model.restore("out.tinytl")
+    assert np.abs(model.state()).max() > 0.0
+
+
+def test_the_same_seed_gives_the_same_state(place):
+    states = []
+    for seed in (0, 0, 1):
+        assert runner.run_command("adapt", [*ARGV, f"--seed={seed}", "--epochs=1", "--overwrite"]) == 0
+        states.append((place / "out.tinytl").read_bytes())
+    assert states[0] == states[1] != states[2]
+
+
+def test_goes_on_from_a_state(place):
+    assert runner.run_command("adapt", ARGV) == 0
+    argv = [*ARGV[:2], "--state_in=out.tinytl", "--state_out=more.tinytl", "--json=result.json", "--schedule=constant"]
+    assert runner.run_command("adapt", [*argv, "--noaugment", "--noxnnpack", "--threads=1", "--learning_rate=0"]) == 2
+    assert runner.run_command("adapt", [*argv, "--noaugment", "--noxnnpack", "--threads=1"]) == 0
+    assert json.loads((place / "result.json").read_text())["accuracy_before"] == 1.0
+
+
+def test_runs_without_tensorflow_as_a_module(place):
+    check = (
+        "import sys; from tinytl_tf.cli.main import main; status = main(sys.argv[1:]);"
+        "sys.exit(status or 10 * ('tensorflow' in sys.modules or 'keras' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", check, "adapt", *ARGV, "--epochs=1"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-m", "tinytl_tf.cli.adapt", *ARGV], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tinytl adapt: error: out.tinytl exists already;")
+
+
+def set_labels(labels):
+    def change(place):
+        (place / "model.manifest.json").write_text(json.dumps({"labels": labels}))
+
+    return change
+
+
+def remove_manifest_and_add_class(place):
+    (place / "model.manifest.json").unlink()
+    for split in ("train", "test"):
+        (place / "photos" / split / "yellow").mkdir()
+        Image.new("RGB", (4, 4)).save(place / "photos" / split / "yellow" / "0.png")
+
+
+def ruin_state(place):
+    (place / "in.tinytl").write_bytes(b"TINYTL\r\n")
+
+
+def blow_up(place):
+    model = TrainableModel("model.tflite")
+    model.set_state(np.full(model.state_size, 3e38, np.float32))
+    model.save("in.tinytl")
+
+
+def nothing(place):
+    pass
+
+
+BAD_INPUT = {
+    "model": (
+        nothing,
+        ["--model=none.tflite"],
+        "expected a .tflite file at none.tflite, got: No such file or directory; check the path",
+    ),
+    "learning rate": (nothing, ["--learning_rate=nan"], "expected a finite --learning_rate above 0, got nan"),
+    "schedule": (
+        nothing,
+        ["--schedule=linear"],
+        "flag --schedule=linear: value should be one of <cosine|constant> (`tinytl adapt --help` lists the flags)",
+    ),
+    "state_out exists": (
+        lambda place: (place / "out.tinytl").touch(),
+        [],
+        "out.tinytl exists already; choose another path, or give --overwrite to replace it",
+    ),
+    "state_out below a file": (
+        nothing,
+        ["--state_out=model.tflite/out.tinytl"],
+        "cannot write model.tflite/out.tinytl: {place}/model.tflite is not a writable folder; choose another path",
+    ),
+    "state_in": (
+        ruin_state,
+        ["--state_in=in.tinytl"],
+        "in.tinytl is cut short: expected 48 bytes or more, got 8; use another copy",
+    ),
+    "other class names": (
+        set_labels(["cat", "dog", "emu"]),
+        [],
+        "image folder photos/train has the classes blue, green, red, the model has cat, dog, emu; "
+        "rename or remove class folders, or export a model for these",
+    ),
+    "other order": (
+        set_labels(["red", "green", "blue"]),
+        [],
+        "image folder photos/train has the classes blue, green, red, the model has red, green, blue; "
+        "rename or remove class folders, or export a model for these",
+    ),
+    "more classes": (
+        remove_manifest_and_add_class,
+        [],
+        "image folder photos/train has 4 classes (blue, green, red, yellow), the model has 3; "
+        "give data of no more classes, or export a model for these",
+    ),
+    "state too large": (
+        blow_up,
+        ["--state_in=in.tinytl"],
+        "expected finite logits, got [-inf, -inf, -inf]; "
+        "reset the model or restore another state, and train with a lower learning rate",
+    ),
+    "learning rate too large": (
+        nothing,
+        ["--learning_rate=3e38"],
+        "no step of epoch 1 could be applied: its loss or gradients are not finite; "
+        "lower --learning_rate or start from another state",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "argv", "message"), BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_ends_with_one_line_and_no_file(place, capsys, change, argv, message):
+    change(place)
+    before = sorted(place.rglob("*"))
+    assert runner.run_command("adapt", [*ARGV, "--json=result.json", *argv]) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tinytl adapt: error: ")]
+    assert error == [f"tinytl adapt: error: {message}".format(place=place)]
+    assert sorted(place.rglob("*")) == before

@@ -1,0 +1,167 @@
+import json
+import pathlib
+import sys
+import types
+
+import numpy as np
+import pytest
+from absl import flags
+from ml_collections import config_flags
+
+from tinytl_tf.cli import main, runner
+from tinytl_tf.errors import InputError
+
+CONFIG = """
+import ml_collections
+
+def get_config():
+    return ml_collections.ConfigDict({"rate": 0.1, "training": {"epochs": 3}})
+"""
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """A command `fake` whose `main` a test can replace."""
+    module = types.ModuleType("tinytl_tf.cli.fake", "Does nothing.\n\nAt length.")
+
+    def define_flags(values, argv):
+        flags.DEFINE_string("model", None, "The file.", flag_values=values, required=True)
+        flags.DEFINE_integer("epochs", 5, "Passes.", lower_bound=1, flag_values=values)
+        config_flags.DEFINE_config_file("config", None, "Settings.", flag_values=values, sys_argv=argv)
+
+    module.define_flags = define_flags
+    module.main = lambda values: {"epochs": values.epochs}
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_result_is_written_as_json(command, tmp_path):
+    command.main = lambda values: {"a": np.float32(0.5), "b": np.arange(2), "c": tmp_path, "d": [None, "ü"]}
+    assert runner.run_command("fake", ["--model=m", f"--json={tmp_path}/new/r.json"]) == 0
+    result = json.loads((tmp_path / "new" / "r.json").read_text())
+    assert result == {"a": 0.5, "b": [0, 1], "c": str(tmp_path), "d": [None, "ü"]}
+
+
+def test_runs_share_no_flags(command, tmp_path):
+    path = tmp_path / "r.json"
+    assert runner.run_command("fake", ["--model=m", "--epochs=7", f"--json={path}"]) == 0
+    assert json.loads(path.read_text()) == {"epochs": 7}
+    assert runner.run_command("fake", ["--model=m", f"--json={path}", "--overwrite"]) == 0
+    assert json.loads(path.read_text()) == {"epochs": 5}
+
+
+def test_json_is_not_overwritten_and_no_work_is_done(command, tmp_path, capsys):
+    path = tmp_path / "r.json"
+    path.write_text("mine")
+    command.main = lambda values: pytest.fail("worked")
+    assert runner.run_command("fake", ["--model=m", f"--json={path}"]) == 2
+    assert capsys.readouterr().err == (
+        f"tinytl fake: error: {path} exists already; choose another path, or give --overwrite to replace it\n"
+    )
+    assert path.read_text() == "mine"
+
+
+HELP = "(`tinytl fake --help` lists the flags)"
+BAD_FLAGS = {
+    "missing": ([], f"flag --model=None: Flag --model must have a value other than None. {HELP}"),
+    "unknown": (["--model=m", "--bad=1"], f"Unknown command line flag 'bad' {HELP}"),
+    "no number": (["--model=m", "--epochs=x"], f"flag --epochs=x: invalid literal for int() with base 10: 'x' {HELP}"),
+    "bound": (["--model=m", "--epochs=0"], f"flag --epochs=0: 0 is not a positive integer {HELP}"),
+    "no value": (["--model=m", "--epochs"], f"Missing value for flag --epochs {HELP}"),
+    "positional": (["--model=m", "photos"], "expected flags of the form --name=value, got 'photos'"),
+}
+
+
+@pytest.mark.parametrize(("argv", "message"), BAD_FLAGS.values(), ids=BAD_FLAGS)
+def test_bad_flags_are_told_in_one_line(command, capsys, argv, message):
+    assert runner.run_command("fake", argv) == 2
+    assert capsys.readouterr().err == f"tinytl fake: error: {message}\n"
+
+
+def test_config_file_and_overrides(command, config):
+    seen = []
+    command.main = lambda values: seen.append(values.config.to_dict())
+    argv = ["--model=m", f"--config={config}", "--config.rate=0.5", "--config.training.epochs=9"]
+    assert runner.run_command("fake", argv) == 0
+    assert seen == [{"rate": 0.5, "training": {"epochs": 9}}]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--config.raet=1", 'the config has no such key: \'raet\' Did you mean "rate" instead of "raet"? ' + HELP),
+        ("--config.training.nothing=1", f"the config has no such key: 'nothing' {HELP}"),
+        ("--config.rate=x", f"flag --config.rate=x: could not convert string to float: 'x' {HELP}"),
+    ],
+)
+def test_bad_overrides_are_told_in_one_line(command, config, capsys, override, message):
+    assert runner.run_command("fake", ["--model=m", f"--config={config}", override]) == 2
+    assert capsys.readouterr().err == f"tinytl fake: error: {message}\n"
+
+
+def test_bad_config_files_are_told_in_one_line(command, config, capsys):
+    for path, words in ((config.with_name("none.py"), "No such file"), (config, "division by zero")):
+        config.write_text("1 / 0")
+        assert runner.run_command("fake", ["--model=m", f"--config={path}"]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("tinytl fake: error: ")
+        assert words in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_shows_docstring_and_flags_and_does_nothing(command, capsys, flag):
+    command.main = lambda values: pytest.fail("worked")
+    assert runner.run_command("fake", [flag]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("Does nothing.\n\nAt length.\n\nflags:\n")
+    for text in ("--model: The file.", "--epochs: Passes.", "--json: ", "--[no]overwrite: "):
+        assert text in output
+
+
+def raising(error):
+    def fail(values):
+        raise error
+
+    return fail
+
+
+def test_mistakes_interrupts_and_faults_differ(command, capsys):
+    command.main = raising(InputError("expected a, got b"))
+    assert runner.run_command("fake", ["--model=m"]) == 2
+    assert capsys.readouterr().err == "tinytl fake: error: expected a, got b\n"
+    command.main = raising(KeyboardInterrupt())
+    assert runner.run_command("fake", ["--model=m"]) == 130
+    assert capsys.readouterr().err == "tinytl fake: interrupted\n"
+    command.main = raising(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        runner.run_command("fake", ["--model=m"])
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], ["help"]])
+def test_main_lists_the_commands(capsys, argv):
+    assert main.main(argv) == 0
+    output = capsys.readouterr().out
+    for name in ("train", "evaluate", "export", "adapt", "memory", "quickstart"):
+        assert f"\n  {name} " in output
+
+
+def test_main_refuses_unknown_commands(capsys):
+    assert main.main(["adopt", "--model=m"]) == 2
+    assert capsys.readouterr().err == (
+        "tinytl: error: expected a command of train, evaluate, export, adapt, memory, quickstart; got 'adopt'\n"
+    )
+
+
+def test_main_passes_the_flags_on(command, monkeypatch, tmp_path):
+    monkeypatch.setitem(main.COMMANDS, "fake", "does nothing")
+    monkeypatch.setattr(sys, "argv", ["tinytl", "fake", "--model=m", f"--json={tmp_path}/r.json"])
+    assert main.main() == 0
+    assert json.loads(pathlib.Path(tmp_path, "r.json").read_text()) == {"epochs": 5}

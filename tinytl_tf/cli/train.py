@@ -1,0 +1,50 @@
+"""Trains a network in Keras under an update scheme and leaves checkpoints and a log in a folder.
+
+Example:
+  tinytl train --config=configs/default.py --workdir=runs/digits --config.training.epochs=2
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from tinytl_tf.cli import runner
+from tinytl_tf.errors import InputError
+
+__all__ = []
+
+
+def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines the flags of the command."""
+    define_config(values, argv)
+    flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values, required=True)
+    flags.DEFINE_boolean("resume", False, "Go on with the run in --workdir, if there is one.", flag_values=values)
+
+
+def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines `--config`; any key of the file is a flag `--config.KEY`."""
+    config_flags.DEFINE_config_file(
+        "config", None, "Python file with get_config(), see configs/.", flag_values=values, sys_argv=list(argv)
+    )
+
+
+def main(values: flags.FlagValues) -> dict[str, Any]:
+    """Runs the command; returns what --json holds."""
+    from tinytl_tf.training import RunFolder, train
+
+    if values.config is None:
+        raise InputError("expected --config=FILE, a Python file with get_config(); see configs/default.py")
+    folder = RunFolder(values.workdir)
+    if folder.exists and not (values.resume or values.overwrite):
+        raise InputError(f"{values.workdir} holds a run already; give --resume, --overwrite or another --workdir")
+    result = train(values.config, values.workdir, resume=values.resume)
+    print(f"test accuracy {result['test_accuracy']:.2%} after the last epoch, best {result['best_accuracy']:.2%}")
+    print(f"checkpoints and log in {values.workdir}")
+    return {"workdir": values.workdir, **result}
+
+
+if __name__ == "__main__":
+    sys.exit(runner.run_command("train", sys.argv[1:]))
