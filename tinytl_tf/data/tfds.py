@@ -44,7 +44,10 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except Exception as error:  # unknown names, versions and configurations each have their own type
-        raise InputError(f"'tfds:{name}' is not known to TensorFlow Datasets ({_first_line(error)})") from error
+        raise InputError(
+            f"'tfds:{name}' is not known to TensorFlow Datasets ({_first_line(error)}); "
+            "see https://www.tensorflow.org/datasets/catalog for the names"
+        ) from error
     image_key, label_key = _keys(name, builder.info, tfds)
     _prepare(name, builder, download)
     train_split, test_split = _split_names(name, sorted(builder.info.splits))
@@ -70,7 +73,7 @@ def _keys(name: str, info, tfds) -> tuple[str, str]:
     """Returns the names of the features that hold the image and its class."""
     keys = info.supervised_keys
     if keys and len(keys) == 2:
-        image, label = (info.features.get(key) for key in keys)
+        image, label = (info.features[key] for key in keys)
         if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
             return keys
     raise InputError(f"'tfds:{name}' is no set of images with one class each; its supervised keys are {keys}")

@@ -1,0 +1,172 @@
+"""The real TensorFlow Datasets, on sets that are made here: nothing is downloaded."""
+
+import socket
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.data.conftest import picture
+from tinytl_tf import data
+from tinytl_tf.errors import InputError
+
+tfds = pytest.importorskip("tensorflow_datasets")
+
+
+class TinyPictures(tfds.core.GeneratorBasedBuilder):
+    """Pictures of two classes; each configuration is one set of splits."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    SPLITS = {
+        "all": {"train": 8, "validation": 4, "test": 6},
+        "food": {"train": 8, "validation": 4},
+        "flat": {"train": 8},
+        "trainless": {"test": 8},
+    }
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in SPLITS]
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=["cat", "dog"]),
+            "mask": tfds.features.Image(),
+        }
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+        )
+
+    def _split_generators(self, dl_manager):
+        return {split: self._generate_examples(split, n) for split, n in self.SPLITS[self.builder_config.name].items()}
+
+    def _generate_examples(self, split, n):
+        for index in range(n):
+            image = np.asarray(picture(index + len(split) * 100))
+            yield f"{split}{index}", {"image": image, "label": index % 2, "mask": image}
+
+
+class TinyNumbers(tfds.core.GeneratorBasedBuilder):
+    """A set without images."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict({"x": np.int64}))
+
+    def _split_generators(self, dl_manager):
+        return {"train": iter([(0, {"x": 1})])}
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+class TinyRemote(TinyPictures):
+    """A set that must be downloaded from a server that is not there."""
+
+    BUILDER_CONFIGS = []
+    url_infos = {}
+
+    def _split_generators(self, dl_manager):
+        raise ConnectionError("no route\nto host")
+
+
+def load(name, folder, **options):
+    return data.load(f"tfds:{name}", data_dir=folder, **options)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("tfds")
+
+
+@pytest.mark.parametrize(("config", "train", "test"), [("all", 12, 6), ("food", 8, 4), ("flat", 6, 2)])
+def test_splits(data_dir, config, train, test):
+    splits = load(f"tiny_pictures/{config}", data_dir)
+    assert splits.train.class_names == splits.test.class_names == ("cat", "dog")
+    assert (len(splits.train), len(splits.test)) == (train, test)
+    assert np.bincount(splits.test.labels).tolist() == [test // 2] * 2
+
+
+def test_images_keep_their_labels(data_dir):
+    test = load("tiny_pictures/all", data_dir).test
+    expected = {np.asarray(picture(index + 400)).tobytes(): index % 2 for index in range(6)}
+    assert {test.image(index).tobytes(): int(test.labels[index]) for index in range(6)} == expected
+
+
+def test_order_is_always_the_same(data_dir):
+    first, second = (load("tiny_pictures/all", data_dir).train for _ in range(2))
+    np.testing.assert_array_equal(first.labels, second.labels)
+    for index in range(len(first)):
+        np.testing.assert_array_equal(first.image(index), second.image(index))
+
+
+def test_a_prepared_set_needs_no_download(data_dir):
+    load("tiny_pictures/all", data_dir)
+    assert len(load("tiny_pictures/all", data_dir, download=False).train) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "no_such_set",
+            "'tfds:no_such_set' is not known to TensorFlow Datasets (Dataset no_such_set not found.); see "
+            "https://www.tensorflow.org/datasets/catalog for the names",
+        ),
+        ("tiny_numbers", "'tfds:tiny_numbers' is no set of images with one class each; its supervised keys are None"),
+        ("tiny_pictures/trainless", "'tfds:tiny_pictures/trainless' has no split 'train'; it has test"),
+    ],
+)
+def test_unusable_sets(data_dir, name, message):
+    with pytest.raises(InputError) as info:
+        load(name, data_dir)
+    assert str(info.value) == message
+
+
+@pytest.mark.parametrize("name", ["tiny_pictures:9.9.9", "tiny_pictures/no_such_config", "", "a b", "tiny_pictures[x"])
+def test_bad_names(data_dir, name):
+    with pytest.raises(InputError) as info:
+        load(name, data_dir)
+    assert str(info.value).startswith(f"'tfds:{name}' is not known to TensorFlow Datasets (")
+    assert "\n" not in str(info.value)
+
+
+def test_download_not_allowed(tmp_path):
+    with pytest.raises(InputError) as info:
+        load("tiny_pictures/all", tmp_path, download=False)
+    assert str(info.value) == (
+        f"'tfds:tiny_pictures/all' is not prepared in {tmp_path}/tiny_pictures/all/1.0.0; allow the download, "
+        "or prepare it there with: tfds build tiny_pictures/all"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_download(tmp_path):
+    with pytest.raises(InputError) as info:
+        load("tiny_remote", tmp_path)
+    assert str(info.value) == (
+        f"'tfds:tiny_remote' cannot be prepared in {tmp_path}/tiny_remote/1.0.0 (no route); check the network, or "
+        "prepare it elsewhere and give its data_dir"
+    )
+
+
+def test_no_network_fails_at_once(tmp_path, monkeypatch):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound but not listening: the connection is refused
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/set.zip"
+        monkeypatch.setattr(TinyRemote, "url_infos", {url: None})
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        start = time.monotonic()
+        with pytest.raises(InputError) as info:
+            load("tiny_remote", tmp_path)
+    assert time.monotonic() - start < 5
+    assert str(info.value).startswith(f"'tfds:tiny_remote' cannot be downloaded from {url} (")
+
+
+def test_missing_tensorflow_datasets(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(InputError) as info:
+        data.load("tfds:mnist")
+    assert str(info.value) == (
+        "'tfds:mnist' needs TensorFlow Datasets; install it with: pip install tensorflow-datasets"
+    )
