@@ -1,0 +1,102 @@
+"""What an exported file is made of; refuses what a phone's or a board's runtime can not run."""
+
+import collections
+import dataclasses
+import os
+import re
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.flatbuffer import Graph, Model, Operator
+
+__all__ = ["OperatorCount", "audit", "conversion_error", "layer_of", "minimum_runtime"]
+
+_REMEDY = "the runtime has no such builtin operator; write the layer with the operations of tinytl_tf.ops"
+# The converter's report of an operator without a builtin equivalent: its location, then its name.
+_REFUSED = re.compile(r"error: loc\((?P<location>.*)\): '(?P<op>[\w.]+)' op is neither a custom op nor a flex op")
+_NODE = re.compile(r'fused\["\w*:?", "(?P<name>[^"@]+)')
+_PLUMBING = re.compile(r"(gradient_tape|while|cond|body|functional|(Stateful)?PartitionedCall)(_\d+)?(:\d+)?")
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class OperatorCount:
+    """How often a file uses an operator.
+
+    Attributes:
+        name: Builtin name.
+        version: Version that the runtime must know.
+        count: Number of uses over all graphs of the file.
+    """
+
+    name: str
+    version: int
+    count: int
+
+
+def audit(model: Model | str | os.PathLike) -> list[OperatorCount]:
+    """Lists the operators of a file.
+
+    Args:
+        model: The file, or its path.
+
+    Returns:
+        Every operator and version with its number of uses, sorted by name.
+
+    Raises:
+        InputError: If the file has a Flex or custom operator; it names the operator and the layer. Or if there is no
+            such file or it is not a `.tflite`.
+    """
+    model = model if isinstance(model, Model) else Model.read(model)
+    for graph, op in model.operators():
+        if op.is_custom:
+            raise InputError(f"expected builtin operators only, got {op.name} in {_place(graph, op)}: {_REMEDY}")
+    counts = collections.Counter((op.name, op.version) for _, op in model.operators())
+    return sorted(OperatorCount(name, version, count) for (name, version), count in counts.items())
+
+
+def minimum_runtime(model: Model) -> str:
+    """The oldest runtime that knows all operators, as the converter wrote it into the file, or "" if it did not."""
+    return (model.metadata("min_runtime_version") or b"").rstrip(b"\0").decode()
+
+
+def conversion_error(message: str) -> InputError:
+    """Turns the converter's failure with builtin operators alone into one line.
+
+    Args:
+        message: Text of the converter's exception.
+
+    Returns:
+        An error that names each operator without a builtin equivalent and the layers that need it; or, for a failure
+        of another kind, the first line of the text.
+
+    Example:
+        >>> str(conversion_error(str(error)))
+        'expected builtin operators only, got tf.Relu6Grad in layer net/stem_relu (node net/stem_relu/Relu6Grad): ...'
+    """
+    refused = {}
+    for match in _REFUSED.finditer(message):
+        node = _NODE.search(match["location"])
+        refused.setdefault((match["op"], node["name"] if node else "?"))
+    if not refused:
+        return InputError(f"the conversion to LiteRT failed: {next(iter(message.strip().splitlines()), 'no message')}")
+    places = "; ".join(f"{op} in layer {layer_of(node)} (node {node})" for op, node in refused)
+    return InputError(f"expected builtin operators only, got {places}: {_REMEDY}")
+
+
+def layer_of(node: str) -> str:
+    """The layer's scope in the name of a TensorFlow node, without the operation and what loops and gradients add.
+
+    Example:
+        >>> layer_of("gradient_tape/while/net/stem_relu/Relu6/Relu6Grad")
+        'net/stem_relu'
+    """
+    parts = [part for part in node.split("/") if not _PLUMBING.fullmatch(part)]
+    while len(parts) > 1 and parts[-1][:1].isupper():  # operations are in capitals, layers are not
+        parts.pop()
+    return "/".join(parts) or node
+
+
+def _place(graph: Graph, op: Operator) -> str:
+    name = next((graph.tensors[i].name for i in (*op.outputs, *op.inputs) if i >= 0), "")
+    # Fused operators carry the names of all their nodes; the last one is the operator's own.
+    node = name.split(";")[-1]
+    return f"layer {layer_of(node)} (tensor {node}, graph {graph.name})"

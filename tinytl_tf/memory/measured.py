@@ -1,0 +1,141 @@
+"""Measured account: the growth of a fresh process that runs a signature. Linux only."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.flatbuffer import Model
+
+__all__ = ["MeasuredMemory", "measure"]
+
+_STATUS = pathlib.Path("/proc/self/status")
+_CLEAR_REFS = pathlib.Path("/proc/self/clear_refs")
+_WORKER = "from tinytl_tf.memory import measured; measured.run_worker()"
+_SMALL = 1e-3  # a learning rate with which random images do not drive the weights to infinity
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuredMemory:
+    """What one process needed to run a signature.
+
+    Attributes:
+        signature: Name of the signature.
+        num_threads: Threads of the interpreter.
+        xnnpack: Whether the XNNPACK delegate was used.
+        growth_bytes: Highest resident memory (VmHWM) after the runs, minus the resident memory before the model was
+            loaded. Constants of the file count as far as they were read.
+        first_step_ms: Time of loading the model and of the first run, which plans the memory and packs the kernels.
+        step_ms_median: Median time of the further runs.
+        steps: Number of the further runs.
+    """
+
+    signature: str
+    num_threads: int
+    xnnpack: bool
+    growth_bytes: int
+    first_step_ms: float
+    step_ms_median: float
+    steps: int
+
+
+def measure(
+    path: str | os.PathLike, signature: str = "train", *, steps: int = 3, num_threads: int = 1, xnnpack: bool = True
+) -> MeasuredMemory:
+    """Runs a signature in a fresh process with random inputs and measures its memory and time.
+
+    Args:
+        path: The `.tflite` file.
+        signature: Name of the signature.
+        steps: Number of runs to take the median of, after the first one.
+        num_threads: Threads of the interpreter.
+        xnnpack: Whether to use the XNNPACK delegate, which the runtime does by default.
+
+    Returns:
+        The growth and the times.
+
+    Raises:
+        InputError: If the system is not Linux, the file or the signature does not exist, the file needs operators
+            that the runtime lacks, or the process was ended, for example for want of memory.
+    """
+    if not _STATUS.exists():
+        raise InputError(
+            f"expected Linux, whose /proc tells the memory of a process, got {sys.platform}; measure there"
+        )
+    if steps < 1 or num_threads < 1:
+        raise InputError(f"expected steps and num_threads of at least 1, got {steps} and {num_threads}")
+    inputs = Model.read(path).signature(signature).inputs
+    task = {
+        "path": os.fspath(path),
+        "signature": signature,
+        "inputs": {name: [tensor.shape, tensor.dtype] for name, tensor in inputs.items()},
+        "steps": steps,
+        "num_threads": num_threads,
+        "xnnpack": xnnpack,
+    }
+    process = subprocess.run(
+        [sys.executable, "-c", _WORKER], input=json.dumps(task), capture_output=True, text=True, check=False
+    )
+    if process.returncode != 0:
+        reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(
+            f"expected {path} to run its signature {signature!r}, but the process ended with status "
+            f"{process.returncode}: {reason}; check the file with `tinytl memory --account=planned`, or free memory"
+        )
+    result = json.loads(process.stdout.splitlines()[-1])
+    return MeasuredMemory(signature=signature, num_threads=num_threads, xnnpack=xnnpack, steps=steps, **result)
+
+
+def run_worker() -> None:
+    """Does one measurement in this process: the task comes as JSON on standard input, the result goes out as JSON."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    task = json.loads(sys.stdin.read())
+    rng = np.random.default_rng(0)
+    inputs = {name: _random_input(rng, shape, dtype) for name, (shape, dtype) in task["inputs"].items()}
+    resolver = OpResolverType.AUTO if task["xnnpack"] else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    before = _resident_bytes_before()
+
+    times = [time.perf_counter()]
+    interpreter = Interpreter(
+        model_path=task["path"], experimental_op_resolver_type=resolver, num_threads=task["num_threads"]
+    )
+    runner = interpreter.get_signature_runner(task["signature"])
+    for _ in range(1 + task["steps"]):
+        runner(**inputs)
+        times.append(time.perf_counter())
+    growth = _memory_bytes("VmHWM") - before
+
+    first, *rest = [1e3 * (b - a) for a, b in zip(times, times[1:], strict=False)]
+    print(json.dumps({"growth_bytes": growth, "first_step_ms": first, "step_ms_median": statistics.median(rest)}))
+
+
+def _random_input(rng: np.random.Generator, shape: list[int], dtype: str) -> np.ndarray:
+    """Random pixels and features; small numbers for scalars (learning rate) and integers (labels)."""
+    dtype = np.dtype(dtype)
+    if dtype == np.uint8:
+        return rng.integers(0, 256, shape, dtype)
+    if dtype.kind == "f":
+        return np.asarray(rng.random(shape) if shape else _SMALL, dtype)
+    return rng.integers(0, 2, shape).astype(dtype) if shape else np.asarray(0, dtype)
+
+
+def _resident_bytes_before() -> int:
+    """Resident memory now; the peak is reset to it where the kernel lets us, and is what counts where it does not."""
+    try:
+        _CLEAR_REFS.write_text("5")  # proc(5): resets VmHWM
+    except OSError:
+        return _memory_bytes("VmHWM")
+    return _memory_bytes("VmRSS")
+
+
+def _memory_bytes(key: str) -> int:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(key + ":"))
+    return int(line.split()[1]) * 1024
