@@ -30,4 +30,6 @@ def affine(x: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor | None = None) -> tf
     Reference:
         TinyTL, equation 2: the gradient of a bias is the sum of the output's gradient.
     """
-    return _shift(x if scale is None else _scale(x, scale), shift)
+    # A custom gradient takes no Keras variable.
+    scaled = x if scale is None else _scale(x, tf.convert_to_tensor(scale))
+    return _shift(scaled, tf.convert_to_tensor(shift))

@@ -42,6 +42,7 @@ def conv2d(
     Reference:
         TinyTL, equation 2: of the two gradients only that of the weights needs the activations.
     """
+    kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no Keras variable.
     in_channels, filters = kernel.shape[2] * groups, kernel.shape[3]
     if x.shape[-1] != in_channels or filters % groups:
         raise ValueError(

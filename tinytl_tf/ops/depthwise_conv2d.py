@@ -36,6 +36,7 @@ def depthwise_conv2d(
     Raises:
         ValueError: if the channels of `x` and `kernel` differ, or the padding is not one.
     """
+    kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no Keras variable.
     if x.shape[-1] != kernel.shape[2] or kernel.shape[3] != 1:
         raise ValueError(
             f"a depthwise kernel for input {tuple(x.shape)} has shape [height, width, {x.shape[-1]}, 1], "

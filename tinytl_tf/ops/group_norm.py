@@ -59,4 +59,4 @@ def group_norm(
 
         return normalised * gamma + beta, grad
 
-    return op(x, gamma, beta)
+    return op(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))  # A custom gradient takes no Keras variable.
