@@ -82,6 +82,14 @@ BAD_PACKED = {
         {"label": np.zeros((4, 2), int)},
         "packed set {path}: expected 'label' to be int [n], got int64 [4, 2]",
     ),
+    "a single label": (
+        {"label": np.array(1)},
+        "packed set {path}: expected 'label' to be int [n], got int64 []",
+    ),
+    "no images": (
+        {"label": np.zeros(0, int), "offsets": np.zeros(1, int)},
+        "packed set {path} has no images; at least 1 is needed",
+    ),
     "too few offsets": (
         {"offsets": np.arange(8)},
         "packed set {path}: expected n labels, n+1 offsets and n sources, got 8, 8 and 8",

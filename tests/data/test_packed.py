@@ -15,8 +15,9 @@ def test_without_split_the_last_quarter_of_each_class_is_test(make_packed):
     np.testing.assert_array_equal(splits.test.image(1), decode(file_bytes(picture(7), "JPEG"), "x"))
 
 
-def test_split_is_used(make_packed):
-    splits = data.load(make_packed(split=["test", "test"] + ["train"] * 6))
+@pytest.mark.parametrize("dtype", ["U", "S"])
+def test_split_is_used(make_packed, dtype):
+    splits = data.load(make_packed(split=np.array(["test", "test"] + ["train"] * 6, dtype)))
     assert len(splits.train) == 6
     np.testing.assert_array_equal(splits.test.image(0), decode(file_bytes(picture(0), "JPEG"), "x"))
 

@@ -6,6 +6,7 @@ import os
 import numpy as np
 from PIL import Image, ImageOps
 
+from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError
 
 MAX_PIXELS = 89_000_000  # just below the size at which Pillow starts to warn of a decompression bomb
@@ -42,8 +43,7 @@ def decode(source: str | os.PathLike | bytes, name: str, short_side: int | None 
             f"image {name} has more than {MAX_PIXELS:,} pixels, the most that is read; shrink it or remove it"
         ) from error
     except Exception as error:  # Pillow's readers meet broken bytes with OSError, SyntaxError, struct.error and others
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"image {name} cannot be decoded ({reason}); repair it or remove it") from error
+        raise InputError(f"image {name} cannot be decoded ({reason(error)}); repair it or remove it") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

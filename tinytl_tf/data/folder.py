@@ -10,6 +10,7 @@ import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import decode
+from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
 
@@ -50,7 +51,7 @@ def load_folder(path: str | os.PathLike, *, seed: int = 0) -> Splits:
             return _load_splits(root, folders)
         return _load_flat(root, folders, seed)
     except OSError as error:
-        raise InputError(f"image folder {root} cannot be read ({error}); check its permissions") from error
+        raise InputError(f"image folder {root} cannot be read ({reason(error)}); check its permissions") from error
 
 
 def _load_splits(root: pathlib.Path, folders: list[str]) -> Splits:
@@ -70,11 +71,9 @@ def _load_splits(root: pathlib.Path, folders: list[str]) -> Splits:
 
 def _load_flat(root: pathlib.Path, classes: list[str], seed: int) -> Splits:
     files = _list(root, classes)
-    dataset = _dataset(root, classes, files)
-    keys = [f"{seed}/{file.relative_to(root).as_posix()}" for _, file in files]
-    return hold_out(
-        dataset, np.array([hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest() for key in keys])
-    )
+    keys = [os.fsencode(f"{seed}/{path.relative_to(root).as_posix()}") for _, path in files]
+    rank = np.array([hashlib.sha256(key).hexdigest() for key in keys])
+    return hold_out(_dataset(root, classes, files), rank)
 
 
 def _dataset(root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]]) -> ImageDataset:
@@ -93,16 +92,14 @@ def _list(root: pathlib.Path, classes: list[str]) -> list[tuple[str, pathlib.Pat
         raise InputError(f"image folder {root} has no class folders; {LAYOUT}")
     files, ignored = [], collections.Counter()
     for name in classes:
-        visible = _visible_files(root / name)
-        images = [path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES]
+        visible = [(path, path.suffix.lower()) for path in _visible_files(root / name)]
+        images = [(name, path) for path, suffix in visible if suffix in IMAGE_SUFFIXES]
         if not images:
             raise InputError(
                 f"class folder {root / name} has no images ({', '.join(IMAGE_SUFFIXES)}); add some or remove it"
             )
-        files += [(name, path) for path in images]
-        ignored.update(
-            path.suffix.lower() or "no suffix" for path in visible if path.suffix.lower() not in IMAGE_SUFFIXES
-        )
+        files += images
+        ignored.update(suffix or "no suffix" for _, suffix in visible if suffix not in IMAGE_SUFFIXES)
     if ignored:
         logging.getLogger(__name__).warning(
             "%s: ignored %d files that are no images: %s",

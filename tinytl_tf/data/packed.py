@@ -6,6 +6,7 @@ import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import decode
+from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
 
@@ -37,21 +38,30 @@ def load_packed(path: str | os.PathLike) -> Splits:
         InputError: the file is missing, is no such archive, or its arrays do not fit together.
     """
     arrays = _read(path)
-    jpeg, offsets, labels = arrays["jpeg"], arrays["offsets"], arrays["label"]
-    sources = arrays.get("source", np.arange(len(labels)).astype(str))
-    _check(path, arrays, len(sources))
+    _check_types(path, arrays)
+    jpeg, offsets, labels = arrays["jpeg"], arrays["offsets"].astype(np.int64), arrays["label"]
+    sources = _texts(arrays.get("source", np.arange(len(labels))))
+    split = _texts(arrays.get("split", np.full(len(labels), "")))
+    if len(offsets) != len(labels) + 1 or len(sources) != len(labels):
+        raise InputError(
+            f"packed set {path}: expected n labels, n+1 offsets and n sources, "
+            f"got {len(labels)}, {len(offsets)} and {len(sources)}"
+        )
+    if offsets[0] < 0 or (np.diff(offsets) < 0).any() or offsets[-1] > len(jpeg):
+        raise InputError(
+            f"packed set {path}: expected 'offsets' to rise from 0 to at most {len(jpeg)}, the bytes of 'jpeg'"
+        )
 
     def read(index: int, short_side: int | None) -> np.ndarray:
-        source = sources[index].decode() if isinstance(sources[index], bytes) else sources[index]
-        return decode(jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{source}]", short_side)
+        return decode(jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]", short_side)
 
     dataset = ImageDataset(f"packed set {path}", arrays["classes"].tolist(), labels, read)
-    split = arrays.get("split", np.full(len(labels), ""))
-    if split.shape == labels.shape and (split == "").all():
+    if len(split) == len(labels) and set(split) == {""}:
         return hold_out(dataset)
-    if split.shape != labels.shape or set(split.tolist()) != {"train", "test"}:
+    if len(split) != len(labels) or set(split) != {"train", "test"}:
         raise InputError(f"packed set {path}: expected 'split' to name each image 'train' or 'test', or all of them ''")
-    return Splits(dataset.subset(np.flatnonzero(split == "train")), dataset.subset(np.flatnonzero(split == "test")))
+    is_test = np.array(split) == "test"
+    return Splits(dataset.subset(np.flatnonzero(~is_test)), dataset.subset(np.flatnonzero(is_test)))
 
 
 def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -60,11 +70,10 @@ def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
             arrays = dict(np.load(file, allow_pickle=False))
     except FileNotFoundError as error:
         raise InputError(f"packed set {path} does not exist; give the path of an .npz file") from error
-    except (
-        Exception
-    ) as error:  # broken archives raise OSError, BadZipFile, zlib.error, ValueError, TypeError and others
+    # Broken archives raise OSError, BadZipFile, zlib.error, ValueError, TypeError and others.
+    except Exception as error:
         raise InputError(
-            f"packed set {path} cannot be read as .npz ({error}); pack it again with numpy.savez"
+            f"packed set {path} cannot be read as .npz ({reason(error)}); pack it again with numpy.savez"
         ) from error
     missing = [key for key in ARRAYS if key not in arrays]
     if missing:
@@ -75,18 +84,14 @@ def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _check(path, arrays: dict[str, np.ndarray], sources: int) -> None:
+def _check_types(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
     for key, (dtype, description) in ARRAYS.items():
         array = arrays[key]
         if not np.issubdtype(array.dtype, dtype) or array.ndim != 1:
             raise InputError(
                 f"packed set {path}: expected '{key}' to be {description}, got {array.dtype} {list(array.shape)}"
             )
-    offsets, size = arrays["offsets"].astype(np.int64), len(arrays["jpeg"])
-    if len(offsets) != len(arrays["label"]) + 1 or sources != len(arrays["label"]):
-        raise InputError(
-            f"packed set {path}: expected n labels, n+1 offsets and n sources, "
-            f"got {len(arrays['label'])}, {len(offsets)} and {sources}"
-        )
-    if offsets[0] < 0 or (np.diff(offsets) < 0).any() or offsets[-1] > size:
-        raise InputError(f"packed set {path}: expected 'offsets' to rise from 0 to at most {size}, the bytes of 'jpeg'")
+
+
+def _texts(array: np.ndarray) -> list[str]:
+    return [text.decode(errors="replace") if isinstance(text, bytes) else str(text) for text in array.ravel().tolist()]

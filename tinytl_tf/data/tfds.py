@@ -8,6 +8,7 @@ import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import decode
+from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
 
@@ -45,7 +46,7 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
         builder = tfds.builder(name, data_dir=data_dir)
     except Exception as error:  # unknown names, versions and configurations each have their own type
         raise InputError(
-            f"'tfds:{name}' is not known to TensorFlow Datasets ({_first_line(error)}); "
+            f"'tfds:{name}' is not known to TensorFlow Datasets ({reason(error)}); "
             "see https://www.tensorflow.org/datasets/catalog for the names"
         ) from error
     image_key, label_key = _keys(name, builder.info, tfds)
@@ -91,7 +92,7 @@ def _prepare(name: str, builder, download: bool) -> None:
         builder.download_and_prepare()  # returns at once when that was done before
     except Exception as error:  # each set fails in its own way: network, checksums, files to be fetched by hand
         raise InputError(
-            f"'tfds:{name}' cannot be prepared in {builder.data_path} ({_first_line(error)}); "
+            f"'tfds:{name}' cannot be prepared in {builder.data_path} ({reason(error)}); "
             "check the network, or prepare it elsewhere and give its data_dir"
         ) from error
 
@@ -106,8 +107,8 @@ def _check_reachable(name: str, url: str) -> None:
         return  # the server answers; what it thinks of this request does not matter here
     except OSError as error:
         raise InputError(
-            f"'tfds:{name}' cannot be downloaded from {url} ({error}); check the network, or prepare the set elsewhere "
-            "and give its data_dir"
+            f"'tfds:{name}' cannot be downloaded from {url} ({reason(error)}); check the network, "
+            "or prepare it elsewhere and give its data_dir"
         ) from error
 
 
@@ -117,7 +118,3 @@ def _split_names(name: str, splits: list[str]) -> tuple[str, str | None]:
     if "test" in splits:
         return ("train+validation" if "validation" in splits else "train"), "test"
     return "train", ("validation" if "validation" in splits else None)
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
