@@ -19,11 +19,14 @@ class TrainableModule(tf.Module):
 
     | signature | inputs | outputs |
     |---|---|---|
-    | `train` | `image` uint8 [B,H,W,3], `label` int32 [B], `learning_rate` float32 [] | `loss`, `accuracy` float32 [], `applied` int32 [] |
-    | `infer` | `image` uint8 [1,H,W,3] | `logits`, `probabilities` float32 [1,C] |
-    | `save` | | `state` float32 [N] |
-    | `restore` | `state` float32 [N] | `restored` int32 [] |
+    | `train` | `image` uint8 [B,H,W,3], `label` int32 [B], `learning_rate` [] | `loss`, `accuracy` [], `applied` int32 [] |
+    | `infer` | `image` uint8 [1,H,W,3] | `logits`, `probabilities` [1,C] |
+    | `save` | | `state` [N] |
+    | `restore` | `state` [N] | `restored` int32 [] |
     | `reset` | | `restored` int32 [] |
+
+    Numbers are float32 where nothing else is said. A `train` step whose loss, gradients or learning rate are not
+    finite, or with a label outside [0, C), changes nothing and gives `applied` 0; so does `restore` with `restored` 0.
 
     `train` walks through the batch one image at a time and adds up gradients, so it needs the memory of one image;
     nothing in these networks couples the images of a batch, so the step is that of the whole batch. Dropout is off.
@@ -123,9 +126,7 @@ class TrainableModule(tf.Module):
             return index + 1, loss + one_loss, correct + right
 
         start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
-        _, loss, correct = tf.while_loop(
-            lambda index, *_: index < image.shape[0], body, start, parallel_iterations=1
-        )
+        _, loss, correct = tf.while_loop(lambda index, *_: index < image.shape[0], body, start, parallel_iterations=1)
         return loss, correct, [total.read_value() for total in self.sums]
 
     def _apply(self, gradients, learning_rate):

@@ -1,0 +1,48 @@
+"""Biases and lite residuals of MobileNetV2 on the embedded digits; the base of the other configs, with every key.
+
+Command:
+    tinytl train --config=configs/default.py --workdir=runs/digits
+
+Any key can be set on the command line: `--config.training.learning_rate=1e-3`. An unknown key is an error.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """Returns the default configuration; its keys are the only ones there are."""
+    config = ConfigDict()
+
+    # One of tinytl_tf.schemes.SCHEMES: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb.
+    config.scheme = "tinytl-lb"
+
+    config.backbone = ConfigDict()
+    config.backbone.name = "mobilenet_v2"  # or efficientnet_lite0
+    config.backbone.width = 1.0
+    config.backbone.resolution = 128  # pixels
+    config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones
+    config.backbone.dropout = 0.2
+
+    config.data = ConfigDict()
+    config.data.name = "digits"  # a folder, a packed .npz, tfds:NAME, digits, digits-shifted
+    config.data.split_seed = 0  # of a folder without a test split
+    config.data.train_images = 0  # only so many, spread over the classes; 0 for all
+    config.data.test_images = 0
+    config.data.data_dir = ""  # of TensorFlow Datasets; "" for its default
+    config.data.download = True  # whether TensorFlow Datasets may
+
+    config.augmentation = ConfigDict()
+    config.augmentation.crop = True
+    config.augmentation.crop_area = (0.22, 1.0)
+    config.augmentation.flip = True
+    config.augmentation.colour = "none"  # or "tf", "torch"
+
+    config.training = ConfigDict()
+    config.training.epochs = 10
+    config.training.batch_size = 8
+    config.training.optimizer = "adam"  # or sgd, momentum
+    config.training.learning_rate = 1e-3
+    config.training.schedule = "cosine"  # or constant
+    config.training.label_smoothing = 0.1
+    config.training.seed = 0
+    return config.lock()

@@ -1,0 +1,81 @@
+"""From a configuration to its data and its network."""
+
+import dataclasses
+
+import keras
+from ml_collections import ConfigDict
+
+from tinytl_tf import backbones, data, schemes
+from tinytl_tf.errors import InputError
+from tinytl_tf.schedules import SCHEDULES
+from tinytl_tf.training.optimizers import get_optimizer
+
+__all__ = ["Experiment"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A checked configuration.
+
+    Attributes:
+        config: a configuration with the keys of `configs/default.py`.
+
+    Raises:
+        InputError: if a value is out of range or names nothing.
+    """
+
+    config: ConfigDict
+
+    def __post_init__(self) -> None:
+        training = self.config.training
+        for key, low in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if training[key] < low:
+                raise InputError(f"config.training.{key} must be at least {low}, got {training[key]}")
+        if not 0 < training.learning_rate < float("inf"):
+            raise InputError(f"config.training.learning_rate must be above 0, got {training.learning_rate}")
+        if not 0 <= training.label_smoothing < 1:
+            raise InputError(f"config.training.label_smoothing must be in [0, 1), got {training.label_smoothing}")
+        if training.schedule not in SCHEDULES:
+            raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
+        get_optimizer(training.optimizer)
+        schemes.get_scheme(self.config.scheme)
+        self.augmentation()
+
+    def load_data(self) -> data.Splits:
+        """Opens the data set."""
+        options = self.config.data
+        return data.load(
+            options.name,
+            seed=options.split_seed,
+            train_images=options.train_images or None,
+            test_images=options.test_images or None,
+            data_dir=options.data_dir or None,
+            download=options.download,
+        )
+
+    def augmentation(self) -> data.Augmentation:
+        """Returns how training images are changed."""
+        return data.Augmentation(**self.config.augmentation)
+
+    def build_model(self, classes: int) -> tuple[keras.Model, schemes.Resolution]:
+        """Builds the network with its pre-trained weights and applies the scheme.
+
+        Args:
+            classes: number of classes of the data.
+
+        Returns:
+            The model and the resolved scheme.
+        """
+        options = self.config.backbone
+        scheme = schemes.get_scheme(self.config.scheme)
+        model = backbones.build(
+            options.name,
+            classes=classes,
+            resolution=options.resolution,
+            width=options.width,
+            dropout=options.dropout,
+            weights=options.weights or None,
+            lite_residual=scheme.lite_residual,
+            seed=self.config.training.seed,
+        )
+        return model, schemes.apply_scheme(model.weights, scheme)

@@ -1,0 +1,101 @@
+"""The folder of a run: its configuration, checkpoints and log."""
+
+import json
+import pathlib
+import tempfile
+from typing import Any
+
+import keras
+from ml_collections import ConfigDict
+
+import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint names
+from tinytl_tf.errors import InputError
+from tinytl_tf.files import atomic_write_bytes
+
+__all__ = ["RunFolder"]
+
+CHECKPOINTS = ("best", "last")
+
+
+class RunFolder:
+    """Reads and writes a run.
+
+    | file | content |
+    |---|---|
+    | `run.json` | the configuration and the names of the classes |
+    | `last.keras` | model and optimizer after the last whole epoch; a run resumes from here |
+    | `best.keras` | the same after the epoch of the best test accuracy |
+    | `log.jsonl` | a line of JSON for each epoch |
+
+    Every file is replaced in one step, so that a killed run leaves whole files. Keras opens the checkpoints by
+    itself, once `tinytl_tf.layers` is imported.
+
+    Args:
+        path: the folder; made when something is written.
+    """
+
+    def __init__(self, path: str | pathlib.Path) -> None:
+        self.path = pathlib.Path(path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return (self.path / "run.json").exists()
+
+    def write_run(self, config: ConfigDict, class_names: tuple[str, ...]) -> None:
+        """Writes configuration and class names."""
+        self._write_json("run.json", {"config": json.loads(config.to_json()), "class_names": list(class_names)})
+
+    def read_run(self) -> tuple[ConfigDict, tuple[str, ...]]:
+        """Returns configuration and class names.
+
+        Raises:
+            InputError: if the folder holds no run, or a damaged one.
+        """
+        path = self.path / "run.json"
+        if not path.is_file():
+            raise InputError(f"{self.path} holds no run (no run.json); give the --workdir of a `tinytl train`")
+        try:
+            run = json.loads(path.read_text())
+            return ConfigDict(run["config"]).lock(), tuple(run["class_names"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged; train again with --overwrite") from error
+
+    def save(self, name: str, model: keras.Model) -> None:
+        """Writes the checkpoint `name`, with the optimizer that the model was compiled with."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "model.keras"
+            model.save(path)
+            atomic_write_bytes(self.path / f"{name}.keras", path.read_bytes())
+
+    def load(self, name: str) -> keras.Model:
+        """Returns the model of a checkpoint.
+
+        Raises:
+            InputError: if there is no such checkpoint or it cannot be read.
+        """
+        if name not in CHECKPOINTS:
+            raise InputError(f"unknown checkpoint {name!r}; choose one of {', '.join(CHECKPOINTS)}")
+        path = self.path / f"{name}.keras"
+        if not path.is_file():
+            raise InputError(f"{path} does not exist; the run has not finished an epoch yet")
+        try:
+            return keras.models.load_model(path)
+        except Exception as error:  # Keras, zipfile and h5py each raise their own
+            raise InputError(f"{path} cannot be read ({type(error).__name__}); train again with --overwrite") from error
+
+    def append_log(self, row: dict[str, Any]) -> None:
+        """Adds a line to the log; the whole file is replaced, so that no line is ever cut."""
+        self.write_log([*self.read_log(), row])
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Returns the rows of the log."""
+        path = self.path / "log.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def write_log(self, rows: list[dict[str, Any]]) -> None:
+        """Replaces the log."""
+        atomic_write_bytes(self.path / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def _write_json(self, name: str, content: dict[str, Any]) -> None:
+        atomic_write_bytes(self.path / name, (json.dumps(content, indent=2) + "\n").encode())

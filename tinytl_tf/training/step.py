@@ -1,0 +1,56 @@
+"""One step of training: gradients of the chosen variables only."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf import ops
+
+__all__ = ["make_train_step"]
+
+
+def make_train_step(
+    model: keras.Model,
+    variables: Sequence[keras.Variable],
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    label_smoothing: float = 0.0,
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns a compiled function that takes one optimizer step.
+
+    The tape watches `variables` and nothing else, so that what is frozen is neither differentiated nor kept.
+
+    Args:
+        model: maps images `[batch, height, width, 3]` of 0 to 255 to logits `[batch, classes]`.
+        variables: the variables to train.
+        optimizer: is built for these variables here.
+        label_smoothing: of the loss.
+
+    Returns:
+        `step(images, labels, learning_rate)` with uint8 `[batch, height, width, 3]`, int32 `[batch]` and a float32
+        number, which returns scalars: the mean `loss`, `accuracy`, `gradient_norm` and `update_norm`.
+    """
+    optimizer.build(list(variables))
+    watched = [variable.value for variable in variables]
+
+    @tf.function(reduce_retracing=True)
+    def step(images, labels, learning_rate):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(watched)
+            logits = model(tf.cast(images, tf.float32), training=True)
+            loss = tf.reduce_mean(ops.softmax_cross_entropy(logits, labels, label_smoothing=label_smoothing))
+        gradients = tape.gradient(loss, watched)
+        before = [tf.identity(value) for value in watched]
+        optimizer.learning_rate.assign(learning_rate)
+        optimizer.apply(gradients)
+        updates = [value - old for value, old in zip(watched, before, strict=True)]
+        right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
+        return {
+            "loss": loss,
+            "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
+            "gradient_norm": tf.linalg.global_norm(gradients),
+            "update_norm": tf.linalg.global_norm(updates),
+        }
+
+    return step
