@@ -19,11 +19,11 @@ class TrainableModule(tf.Module):
 
     | signature | inputs | outputs |
     |---|---|---|
-    | `train` | `image` uint8 [B,H,W,3], `label` int32 [B], `learning_rate` [] | `loss`, `accuracy` [], `applied` int32 [] |
+    | `train` | `image` uint8 [B,H,W,3], `label` int32 [B], `learning_rate` [] | `loss`, `accuracy`, `applied` int32 |
     | `infer` | `image` uint8 [1,H,W,3] | `logits`, `probabilities` [1,C] |
     | `save` | | `state` [N] |
-    | `restore` | `state` [N] | `restored` int32 [] |
-    | `reset` | | `restored` int32 [] |
+    | `restore` | `state` [N] | `restored` int32 |
+    | `reset` | | `restored` int32 |
 
     Numbers are float32 where nothing else is said. A `train` step whose loss, gradients or learning rate are not
     finite, or with a label outside [0, C), changes nothing and gives `applied` 0; so does `restore` with `restored` 0.

@@ -66,16 +66,41 @@ class Experiment:
         Returns:
             The model and the resolved scheme.
         """
-        options = self.config.backbone
         scheme = schemes.get_scheme(self.config.scheme)
-        model = backbones.build(
+        model = self._build(classes, lite_residual=scheme.lite_residual, weights=self.config.backbone.weights or None)
+        return model, schemes.apply_scheme(model.weights, scheme)
+
+    def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.Resolution]:
+        """Puts this configuration's scheme on a network that was trained under another one.
+
+        Lite residual branches are added where the scheme needs them and the network has none; they start as exact
+        zero, so that the network computes what it did.
+
+        Args:
+            trained: a network of the same backbone, width and resolution.
+
+        Returns:
+            The model, `trained` itself where nothing had to be added, and the resolved scheme.
+        """
+        scheme = schemes.get_scheme(self.config.scheme)
+        values = {variable.path: variable for variable in trained.weights}
+        model = trained
+        if scheme.lite_residual and not any("_lite_residual/" in path for path in values):
+            model = self._build(trained.output_shape[-1], lite_residual=True, weights=None)
+            for variable in model.weights:
+                if variable.path in values:
+                    variable.assign(values[variable.path])
+        return model, schemes.apply_scheme(model.weights, scheme)
+
+    def _build(self, classes: int, *, lite_residual: bool, weights: str | None) -> keras.Model:
+        options = self.config.backbone
+        return backbones.build(
             options.name,
             classes=classes,
             resolution=options.resolution,
             width=options.width,
             dropout=options.dropout,
-            weights=options.weights or None,
-            lite_residual=scheme.lite_residual,
+            weights=weights,
+            lite_residual=lite_residual,
             seed=self.config.training.seed,
         )
-        return model, schemes.apply_scheme(model.weights, scheme)

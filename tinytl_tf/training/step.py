@@ -16,6 +16,7 @@ def make_train_step(
     optimizer: keras.optimizers.Optimizer,
     *,
     label_smoothing: float = 0.0,
+    training: bool = True,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     """Returns a compiled function that takes one optimizer step.
 
@@ -26,6 +27,7 @@ def make_train_step(
         variables: the variables to train.
         optimizer: is built for these variables here.
         label_smoothing: of the loss.
+        training: whether dropout is on.
 
     Returns:
         `step(images, labels, learning_rate)` with uint8 `[batch, height, width, 3]`, int32 `[batch]` and a float32
@@ -38,7 +40,7 @@ def make_train_step(
     def step(images, labels, learning_rate):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
-            logits = model(tf.cast(images, tf.float32), training=True)
+            logits = model(tf.cast(images, tf.float32), training=training)
             loss = tf.reduce_mean(ops.softmax_cross_entropy(logits, labels, label_smoothing=label_smoothing))
         gradients = tape.gradient(loss, watched)
         before = [tf.identity(value) for value in watched]

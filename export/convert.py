@@ -1,0 +1,35 @@
+"""From a `TrainableModule` to the bytes of a `.tflite`, with builtin operators alone."""
+
+import tempfile
+
+import tensorflow as tf
+
+from tinytl_tf.export.audit import conversion_error
+from tinytl_tf.export.signatures import TrainableModule
+
+__all__ = ["convert"]
+
+
+def convert(module: TrainableModule) -> bytes:
+    """Converts all signatures of a module into one file.
+
+    The way leads over a SavedModel: the converter takes several signatures from nothing else. Variables that no
+    signature assigns become constants; identical constants are stored once.
+
+    Args:
+        module: the network with its signatures.
+
+    Returns:
+        The content of the `.tflite`.
+
+    Raises:
+        InputError: if the network needs an operator that is no builtin; the message names operator and layer.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=module.functions)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.functions))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            return converter.convert()
+        except Exception as error:  # the converter has its own exception type and raises others too
+            raise conversion_error(str(error)) from error

@@ -1,0 +1,98 @@
+"""The exporter: a Keras model in, a `.tflite` that trains and its manifest out."""
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.export.audit import audit
+from tinytl_tf.export.convert import convert
+from tinytl_tf.export.manifest import write_manifest
+from tinytl_tf.export.parity import check_parity, random_photos
+from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.export.update_rules import get_update_rule
+from tinytl_tf.files import atomic_write_bytes, refuse_existing
+from tinytl_tf.manifest import manifest_path
+
+__all__ = ["export"]
+
+PARITY_STEPS = 4
+
+
+def export(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    labels: Sequence[str],
+    scheme: str,
+    optimizer: str = "sgd",
+    batch_size: int = 8,
+    label_smoothing: float = 0.0,
+    save_optimizer: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Writes a `.tflite` that goes on training the model's trainable variables, and its manifest beside it.
+
+    The file has the signatures `train`, `infer`, `save`, `restore` and `reset`, see `TrainableModule`, and builtin
+    operators alone. It is written only after it trained like TensorFlow, see `check_parity`.
+
+    Args:
+        model: a network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
+        path: the file to write; must end in `.tflite`.
+        labels: names of the classes, in the order of the outputs.
+        scheme: name of the update scheme that was applied, for the manifest.
+        optimizer: `"sgd"`, `"momentum"` or `"adam"`.
+        batch_size: images of a training step. The memory of a step is that of one image.
+        label_smoothing: of the loss, in [0, 1).
+        save_optimizer: whether the saved state holds the optimizer's slots too.
+        overwrite: whether existing files may be replaced.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: for an argument out of range, an operator that is no builtin, or a failed parity check.
+
+    Example:
+    >>> apply_scheme(model.weights, get_scheme("tinytl-b"))
+    >>> export(model, "flowers.tflite", labels=["daisy", "rose"], scheme="tinytl-b")
+    """
+    path = pathlib.Path(path)
+    rule = get_update_rule(optimizer)
+    if path.suffix != ".tflite":
+        raise InputError(f"an exported file must end in .tflite, got {path}")
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    if not 0 <= label_smoothing < 1:
+        raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+    classes = model.output_shape[-1]
+    if len(labels) != classes:
+        raise InputError(f"expected {classes} labels, one for each output of the model, got {len(labels)}")
+    if not model.trainable_variables:
+        raise InputError("the model has no trainable variable; apply an update scheme first")
+    for file in (path, manifest_path(path)):
+        refuse_existing(file, overwrite)
+
+    module = TrainableModule(
+        model,
+        model.trainable_variables,
+        update_rule=rule,
+        batch_size=batch_size,
+        label_smoothing=label_smoothing,
+        save_optimizer=save_optimizer,
+    )
+    content = convert(module)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = pathlib.Path(folder) / path.name
+        draft.write_bytes(content)
+        audit(draft)
+        images, targets = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
+        parity = check_parity(
+            draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=images, labels=targets
+        )
+    atomic_write_bytes(path, content)
+    return write_manifest(path, backbone=model.name, scheme=scheme, optimizer=optimizer, labels=labels, parity=parity)

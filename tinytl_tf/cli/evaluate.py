@@ -1,0 +1,84 @@
+"""Accuracy of a run's checkpoint, in Keras, or of an exported .tflite with a state, in LiteRT.
+
+Examples:
+  tinytl evaluate --workdir=runs/digits --checkpoint=best
+  tinytl evaluate --model=digits.tflite --state=mine.tinytl --data=digits-shifted
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from tinytl_tf import data
+from tinytl_tf.cli import runner
+from tinytl_tf.errors import InputError
+
+__all__ = []
+
+BATCH_SIZE = 32
+
+
+def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines the flags of the command."""
+    flags.DEFINE_string("workdir", None, "Folder of a run of `tinytl train`; or give --model.", flag_values=values)
+    flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Which one of the run.", flag_values=values)
+    flags.DEFINE_string("model", None, "An exported .tflite.", flag_values=values)
+    flags.DEFINE_string("state", None, "State file of --model.", flag_values=values)
+    flags.DEFINE_string("data", None, "Data set; default: the run's. Its test split is used.", flag_values=values)
+    flags.DEFINE_integer("split_seed", 0, "Test images of a flat folder.", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
+    flags.DEFINE_boolean("xnnpack", True, "Use XNNPACK: faster, more memory.", flag_values=values)
+
+
+def main(values: flags.FlagValues) -> dict[str, Any]:
+    """Runs the command; returns what --json holds."""
+    if (values.workdir is None) == (values.model is None):
+        raise InputError("expected either --workdir=FOLDER of a run or --model=FILE.tflite")
+    result = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)
+    print(f"accuracy on {result['images']} test images: {result['accuracy']:.2%}, loss {result['loss']:.4f}")
+    return result
+
+
+def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
+    from tinytl_tf.training import Experiment, RunFolder, evaluate
+
+    folder = RunFolder(values.workdir)
+    config, class_names = folder.read_run()
+    model = folder.load(values.checkpoint)
+    dataset = (Experiment(config).load_data() if values.data is None else _load(values)).test
+    _check_classes(dataset, class_names)
+    return {"images": len(dataset), **evaluate(model, dataset)}
+
+
+def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
+    from tinytl_tf.device import TrainableModel, evaluate
+
+    if values.data is None:
+        raise InputError("expected --data=NAME with --model: a file does not know its data set")
+    model = TrainableModel(values.model, num_threads=values.threads, xnnpack=values.xnnpack)
+    if values.state is not None:
+        model.restore(values.state)
+    dataset = _load(values).test
+    if model.class_names is not None:
+        _check_classes(dataset, model.class_names)
+    result = evaluate(model, data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=model.image_size))
+    return {"images": len(dataset), "accuracy": result.accuracy, "loss": result.loss}
+
+
+def _load(values: flags.FlagValues) -> data.Splits:
+    return data.load(values.data, seed=values.split_seed, test_images=values.test_images)
+
+
+def _check_classes(dataset: data.ImageDataset, class_names: Sequence[str]) -> None:
+    if tuple(dataset.class_names) != tuple(class_names):
+        raise InputError(
+            f"{dataset.name} has the classes {', '.join(dataset.class_names)}, the model has {', '.join(class_names)}; "
+            "give data of the same classes"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(runner.run_command("evaluate", sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""Writes a .tflite that goes on training on a device, from a finished run or from pre-trained weights.
+
+The file is checked before it is written: builtin operators alone, and training steps that equal TensorFlow's. A
+manifest with labels, signatures, sizes and the figures of that check is written beside it.
+
+Examples:
+  tinytl export --workdir=runs/digits --output=digits.tflite
+  tinytl export --config=configs/default.py --scheme=tinytl-b --output=start.tflite
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from tinytl_tf import files
+from tinytl_tf.cli import runner
+from tinytl_tf.cli.train import define_config
+from tinytl_tf.errors import InputError
+from tinytl_tf.manifest import manifest_path
+from tinytl_tf.schemes import SCHEMES
+
+__all__ = []
+
+
+def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines the flags of the command."""
+    define_config(values, argv)
+    flags.DEFINE_string("workdir", None, "Folder of a run of `tinytl train`; or give --config.", flag_values=values)
+    flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Which one of the run.", flag_values=values)
+    flags.DEFINE_string("output", None, "The .tflite to write.", flag_values=values, required=True)
+    flags.DEFINE_enum("scheme", None, list(SCHEMES), "What the device trains; default: the run's.", flag_values=values)
+    flags.DEFINE_enum("optimizer", "sgd", ["sgd", "momentum", "adam"], "The device's optimizer.", flag_values=values)
+    flags.DEFINE_integer("batch_size", 8, "Images of a step on the device.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("label_smoothing", 0.0, "Of the device's loss, in [0, 1).", flag_values=values)
+    flags.DEFINE_boolean("save_optimizer", False, "Keep the optimizer's slots in the state.", flag_values=values)
+
+
+def main(values: flags.FlagValues) -> dict[str, Any]:
+    """Runs the command; returns what --json holds."""
+    if (values.workdir is None) == (values.config is None):
+        raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
+    for path in (values.output, manifest_path(values.output)):
+        files.refuse_existing(path, values.overwrite)
+
+    from tinytl_tf.export import export
+    from tinytl_tf.training import Experiment, RunFolder
+
+    if values.workdir is not None:
+        folder = RunFolder(values.workdir)
+        config, class_names = folder.read_run()
+        trained = folder.load(values.checkpoint)
+    else:
+        config, trained = values.config, None
+    if values.scheme is not None:
+        config.scheme = values.scheme
+    experiment = Experiment(config)
+    if trained is None:
+        class_names = experiment.load_data().train.class_names
+        model, resolution = experiment.build_model(len(class_names))
+    else:
+        model, resolution = experiment.adopt(trained)
+    print(resolution, flush=True)
+    manifest = export(
+        model,
+        values.output,
+        labels=class_names,
+        scheme=config.scheme,
+        optimizer=values.optimizer,
+        batch_size=values.batch_size,
+        label_smoothing=values.label_smoothing,
+        save_optimizer=values.save_optimizer,
+        overwrite=values.overwrite,
+    )
+    sizes, parity = manifest["sizes"], manifest["parity"]
+    print(
+        f"wrote {values.output}: {sizes['file_bytes'] / 1e6:.1f} MB, {len(manifest['operators'])} kinds of builtin "
+        f"operators, state of {sizes['state_bytes'] / 1e3:.1f} KB, planned training peak "
+        f"{manifest['planned_peak_bytes']['train'] / 1e6:.1f} MB\n"
+        f"parity with TensorFlow over {parity['steps']} steps: losses within "
+        f"{parity['xnnpack']['loss_difference']:.1e} with XNNPACK, "
+        f"{parity['without_xnnpack']['loss_difference']:.1e} without"
+    )
+    return {"output": values.output, **manifest}
+
+
+if __name__ == "__main__":
+    sys.exit(runner.run_command("export", sys.argv[1:]))
