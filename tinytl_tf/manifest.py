@@ -1,4 +1,4 @@
-"""The manifest that travels with an exported file: `model.manifest.json` beside `model.tflite`. The exporter writes it."""
+"""The manifest that travels with an exported file: `model.manifest.json` beside `model.tflite`."""
 
 import hashlib
 import json

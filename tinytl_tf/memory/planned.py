@@ -23,6 +23,9 @@ _SUMMING = ("MEAN", "SUM")  # these keep a sum of the size of the result as well
 class PlannedMemory:
     """What the runtime without a delegate allocates to run a signature; constants and variables come on top.
 
+    The work space of a single matrix product is not in it, nor, with several threads, that of Eigen's convolution:
+    both come and go within one operator, a few MB at most.
+
     Attributes:
         signature: Name of the signature.
         num_threads: Threads of the interpreter; they decide which kernels run.
@@ -69,7 +72,7 @@ def planned_peak(model: Model, signature: str = "train", *, num_threads: int = 1
         arena_bytes=arena,
         heap_bytes=heap,
         arenas={g.name: sizes[g.index][0] for g in graphs},
-        dynamic=tuple(g.tensors[i].name for g in graphs for i in sorted(g.dynamic)),
+        dynamic=tuple(t.name for g in graphs for t in g.tensors if t.bytes and t.index in g.dynamic - g.dropped),
     )
 
 
@@ -119,7 +122,7 @@ def _slots(graph: Graph, given: set[int], num_threads: int) -> tuple[list[Slot],
         size = graph.tensors[index].bytes
         if size and index not in graph.dynamic and index not in given:
             whole = life.first == 0 and life.last == end
-            # Of equals the runtime takes the youngest first.
+            # The runtime leaves open what of one operator and one size comes first; mostly it is the youngest.
             order = (
                 (chunk_of[life.first], False, index)
                 if whole

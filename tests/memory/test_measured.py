@@ -1,0 +1,62 @@
+import pathlib
+
+import pytest
+
+from tests import tiny_models, tiny_tflite
+from tinytl_tf.errors import InputError
+from tinytl_tf.memory import measure, measured
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("measured") / "model.tflite"
+    path.write_bytes(tiny_models.build())
+    return path
+
+
+def test_growth_holds_the_input_of_the_graph_and_its_features(path):
+    small, big = measure(path, "nothing"), measure(path, "train")
+    image = tiny_models.SIZE**2 * tiny_models.CHANNELS * 4
+    features = tiny_models.SIZE**2 * tiny_models.FILTERS * 4
+    assert big.growth_bytes - small.growth_bytes > tiny_models.BATCH * image + features
+    assert big.growth_bytes < 40e6  # TensorFlow alone takes hundreds of MB: it is not in the process
+    assert 0.0 < big.step_ms_median < big.first_step_ms
+    assert (big.signature, big.num_threads, big.xnnpack, big.steps) == ("train", 1, True, 3)
+
+
+def test_delegate_needs_more_memory(path):
+    with_delegate, without = (measure(path, "infer", steps=1, xnnpack=on).growth_bytes for on in (True, False))
+    assert with_delegate > without
+
+
+def test_uint8_images_and_labels(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build())
+    assert measure(path, steps=2, num_threads=2).growth_bytes > 0
+
+
+@pytest.mark.parametrize(
+    ("signature", "options", "message"),
+    [
+        ("fit", {}, "expected one of the signatures of the file (infer, nothing, train, train_sliced), got 'fit'"),
+        ("train", {"steps": 0}, "expected steps and num_threads of at least 1, got 0 and 1"),
+        ("train", {"num_threads": 0}, "expected steps and num_threads of at least 1, got 3 and 0"),
+    ],
+)
+def test_bad_arguments(path, signature, options, message):
+    with pytest.raises(InputError) as error:
+        measure(path, signature, **options)
+    assert str(error.value) == message
+
+
+def test_a_process_that_fails_is_told_in_one_line(tmp_path):
+    path = tmp_path / "flex.tflite"
+    path.write_bytes(tiny_tflite.build(("invert",), operators=("TFLITE_BUILTINS", "SELECT_TF_OPS")))
+    with pytest.raises(InputError, match=r"expected .*flex.tflite to run its signature 'invert', but .* status 1: ."):
+        measure(path, "invert")
+
+
+def test_needs_linux(path, monkeypatch):
+    monkeypatch.setattr(measured, "_STATUS", pathlib.Path("/no/such/status"))
+    with pytest.raises(InputError, match="expected Linux, whose /proc tells the memory of a process, got"):
+        measure(path)

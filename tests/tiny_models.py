@@ -1,0 +1,76 @@
+"""Files with a bit of everything that the accounts of memory look at: convolutions, a loop, variables, views."""
+
+import functools
+import tempfile
+
+BATCH, SIZE, CHANNELS, FILTERS = 4, 96, 8, 16
+
+
+def _module():
+    import numpy as np
+    import tensorflow as tf
+
+    kernel = np.linspace(-1, 1, 3 * 3 * CHANNELS * FILTERS, dtype=np.float32).reshape(3, 3, CHANNELS, FILTERS)
+    images = [tf.TensorSpec([BATCH, SIZE, SIZE, CHANNELS], tf.float32, name="image")]
+
+    class Module(tf.Module):
+        def __init__(self):
+            self.bias = tf.Variable(tf.zeros([FILTERS]), name="bias")
+
+        def activations(self, image):
+            return tf.tanh(tf.nn.conv2d(image, kernel, 1, "SAME") + self.bias)
+
+        @tf.function(input_signature=[tf.TensorSpec([1, SIZE, SIZE, CHANNELS], tf.float32, name="image")])
+        def infer(self, image):
+            """Straight: views, arithmetic in place, scratch in the arena and out of it."""
+            y = self.activations(image)
+            flat = tf.reshape(y, [1, SIZE * SIZE, FILTERS])
+            mixed = tf.add_n([tf.exp(flat) * 2.0, tf.nn.softmax(flat), flat])
+            gram = tf.matmul(mixed, mixed, transpose_a=True)
+            back = tf.nn.conv2d_transpose(tf.reshape(mixed, y.shape), kernel, image.shape, 1)
+            return {"gram": gram, "mean": tf.reduce_mean(back, [1, 2])}
+
+        @tf.function(input_signature=images)
+        def train(self, image):
+            """A loop over the images of a batch, then an assignment."""
+
+            def body(index, total):
+                one = tf.gather(image, tf.reshape(index, [1]))
+                y = self.activations(one)
+                slope = 1.0 - y * y
+                return index + 1, total + tf.reduce_sum(slope * y, [0, 1, 2])
+
+            start = (tf.constant(0), tf.zeros([FILTERS]))
+            _, total = tf.while_loop(lambda index, _: index < BATCH, body, start)
+            self.bias.assign_sub(1e-3 * total)
+            return {"total": total}
+
+        @tf.function(input_signature=images)
+        def train_sliced(self, image):
+            """A loop whose slice the runtime can not plan."""
+
+            def body(index, total):
+                return index + 1, total + tf.reduce_sum(self.activations(image[index : index + 1]), [0, 1, 2])
+
+            start = (tf.constant(0), tf.zeros([FILTERS]))
+            _, total = tf.while_loop(lambda index, _: index < BATCH, body, start)
+            return {"total": total}
+
+        @tf.function(input_signature=[])
+        def nothing(self):
+            return {"one": tf.ones([])}
+
+    return Module()
+
+
+@functools.cache
+def build():
+    """Bytes of a .tflite with the signatures `infer`, `train`, `train_sliced` and `nothing`."""
+    import tensorflow as tf
+
+    module, names = _module(), ["infer", "train", "train_sliced", "nothing"]
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, {name: getattr(module, name) for name in names})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        return converter.convert()
