@@ -26,7 +26,9 @@ def convert(module: TrainableModule) -> bytes:
         InputError: if the network needs an operator that is no builtin; the message names operator and layer.
     """
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=module.functions)
+        # Gradients are part of the train signature; tracing those of the custom ones once more would take a minute.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, folder, signatures=module.functions, options=options)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.functions))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
