@@ -1,7 +1,7 @@
 """Conversion of a function to LiteRT and a look at the result, for tests of every package.
 
-Import it as `from tests.litert import convert, describe, run`. A top-level module `litert` would break TensorFlow, which
-tries a module of that name when it is imported.
+Import it as `from tests.litert import convert, describe, run`. A top-level module `litert` would break TensorFlow,
+which tries a module of that name when it is imported.
 """
 
 import collections
@@ -56,10 +56,12 @@ def convert(fn: Callable[..., Mapping[str, tf.Tensor]], specs: Sequence[tf.Tenso
         return converter.convert()
 
 
-def run(model: bytes, inputs: Mapping[str, np.ndarray], *, xnnpack: bool = True) -> dict[str, np.ndarray]:
+def run(
+    model: bytes, inputs: Mapping[str, np.ndarray], *, xnnpack: bool = True, threads: int = 1
+) -> dict[str, np.ndarray]:
     """Runs the signature `run` once in a fresh interpreter."""
     resolver = OpResolverType.BUILTIN if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver, num_threads=1)
+    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver, num_threads=threads)
     return interpreter.get_signature_runner(SIGNATURE)(**inputs)
 
 

@@ -51,9 +51,8 @@ def depthwise_conv2d(
         kept = x if train_kernel else None
 
         def grad(dy):
-            dy = _insert_zeros(dy, strides)
-            dx = _input_gradient(dy, kernel, input_size, pads)
-            return dx, _kernel_gradient(kept, dy, kernel.shape, pads) if train_kernel else None
+            dx = _input_gradient(dy, kernel, input_size, strides, pads)
+            return dx, _kernel_gradient(kept, dy, kernel.shape, strides, pads) if train_kernel else None
 
         return y, grad
 
@@ -68,35 +67,40 @@ def _correlate(x: tf.Tensor, kernel: tf.Tensor, strides: int, pads: Pads) -> tf.
     return tf.nn.depthwise_conv2d(pad_or_crop(x, pads), kernel, steps, "VALID")
 
 
-def _insert_zeros(dy: tf.Tensor, strides: int) -> tf.Tensor:
-    """Puts `strides - 1` zeros after each row and column but the last.
+def _insert_zeros(dy: tf.Tensor, strides: int, first: Sequence[int]) -> tf.Tensor:
+    """Puts `strides - 1` zeros beside each row and column, `first` of them before it and the others after.
 
     Reshape and PAD at rank 2: `tf.stack` with zeros would be folded into megabytes of constants.
     """
     if strides == 1:
         return dy
     _, height, width, channels = dy.shape
-    spread = tf.pad(tf.reshape(dy, [-1, channels]), [[0, 0], [0, (strides - 1) * channels]])
+    top, left = first
+    spread = tf.reshape(dy, [-1, channels])
+    spread = tf.pad(spread, [[0, 0], [left * channels, (strides - 1 - left) * channels]])
     row = width * strides * channels
-    spread = tf.pad(tf.reshape(spread, [-1, row]), [[0, 0], [0, (strides - 1) * row]])
-    spread = tf.reshape(spread, [-1, height * strides, width * strides, channels])
-    return spread[:, : (height - 1) * strides + 1, : (width - 1) * strides + 1, :]
+    spread = tf.pad(tf.reshape(spread, [-1, row]), [[0, 0], [top * row, (strides - 1 - top) * row]])
+    return tf.reshape(spread, [-1, height * strides, width * strides, channels])
 
 
-def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int], pads: Pads) -> tf.Tensor:
-    before = [size - 1 - pad[0] for size, pad in zip(kernel.shape[:2], pads, strict=True)]
-    after = [
-        size + kernel_size - 1 - first - spread
-        for size, kernel_size, first, spread in zip(input_size, kernel.shape[:2], before, dy.shape[1:3], strict=True)
-    ]
-    return _correlate(dy, tf.reverse(kernel, [0, 1]), 1, tuple(zip(before, after, strict=True)))
+def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
+    size = kernel.shape[:2]
+    before = [length - 1 - pad[0] for length, pad in zip(size, pads, strict=True)]
+    # Zeros before a row stand in for padding: SAME then fits an even input as it is, with no copy of the gradient.
+    first = [min(max(rows - length // 2, 0), strides - 1) for rows, length in zip(before, size, strict=True)]
+    dy = _insert_zeros(dy, strides, first)
+    pads = tuple(
+        (rows - zeros, target + length - 1 - (rows - zeros) - spread)
+        for rows, zeros, target, length, spread in zip(before, first, input_size, size, dy.shape[1:3], strict=True)
+    )
+    return _correlate(dy, tf.reverse(kernel, [0, 1]), 1, pads)
 
 
-def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], pads: Pads) -> tf.Tensor:
+def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
     x = pad_or_crop(x, pads)
-    height, width = dy.shape[1:3]
+    height, width = ((size - 1) * strides + 1 for size in dy.shape[1:3])
     taps = [
-        tf.reduce_sum(x[:, row : row + height, column : column + width, :] * dy, axis=[0, 1, 2])
+        tf.reduce_sum(x[:, row : row + height : strides, column : column + width : strides, :] * dy, axis=[0, 1, 2])
         for row in range(shape[0])
         for column in range(shape[1])
     ]
