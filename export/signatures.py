@@ -119,8 +119,9 @@ class TrainableModule(tf.Module):
             total.assign(tf.fill(total.shape, zero))
 
         def body(index, loss, correct):
-            one_image = tf.slice(image, [index, 0, 0, 0], [1, *image.shape[1:]])
-            one_loss, right, gradients = self._gradients(one_image, tf.slice(label, [index], [1]))
+            # Not slices: one that starts at a tensor has no static shape, and the runtime plans the body at each turn.
+            at = tf.reshape(index, [1])
+            one_loss, right, gradients = self._gradients(tf.gather(image, at), tf.gather(label, at))
             for total, gradient in zip(self.sums, gradients, strict=True):
                 total.assign(total.read_value() + gradient)
             return index + 1, loss + one_loss, correct + right
