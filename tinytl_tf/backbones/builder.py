@@ -23,7 +23,7 @@ DOWNSAMPLING = 32
 
 
 def build(
-    name: str,
+    architecture: str | Architecture,
     *,
     classes: int,
     resolution: int,
@@ -36,7 +36,7 @@ def build(
     """Builds a network with everything frozen but the classifier.
 
     Args:
-        name: a key of `ARCHITECTURES`.
+        architecture: a key of `ARCHITECTURES`, or a table of your own.
         classes: number of outputs.
         resolution: height and width of the images, in pixels.
         width: multiplies the number of channels.
@@ -58,9 +58,11 @@ def build(
     >>> model.output_shape
     (None, 17)
     """
-    architecture = _architecture(name)
+    if isinstance(architecture, str):
+        architecture = _architecture(architecture)
+    name = architecture.name
     _check_sizes(classes=classes, resolution=resolution, width=width, dropout=dropout)
-    smallest = 2 * DOWNSAMPLING if lite_residual else DOWNSAMPLING
+    smallest = DOWNSAMPLING + 1 if lite_residual else DOWNSAMPLING  # A branch pools 2x2 windows of the last blocks.
     if resolution < smallest:
         needs = "with lite residual branches" if lite_residual else "at all"
         raise InputError(
@@ -72,7 +74,7 @@ def build(
     scale = 1 / architecture.pixel_deviation
     x = keras.layers.Rescaling(scale, -architecture.pixel_mean * scale, name="normalise")(images)
     convolve = functools.partial(_convolution, architecture)
-    x = convolve("stem", x, make_divisible(int(architecture.stem_filters * width)), kernel_size=3, strides=2)
+    x = convolve("stem", x, make_divisible(architecture.stem_filters * width), kernel_size=3, strides=2)
 
     rows = [
         (block, block.strides if repetition == 0 else 1)

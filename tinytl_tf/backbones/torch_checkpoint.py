@@ -2,6 +2,7 @@
 
 import collections
 import io
+import math
 import pathlib
 import pickle
 
@@ -11,6 +12,7 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["read_torch_checkpoint"]
 
+ZIP = b"PK\x03\x04"
 MAGIC = 0x1950A86A20F9469CFC6C
 DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
@@ -34,11 +36,16 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         The layout is that of `torch.serialization._legacy_save`: four pickles (magic number, protocol, system,
         dictionary), a pickled list of storage keys, then each storage as its length and its elements.
     """
-    stream = io.BytesIO(pathlib.Path(path).read_bytes())
-    tensors: list[_Tensor] = []
+    data = pathlib.Path(path).read_bytes()
+    if data.startswith(ZIP):
+        raise InputError(
+            f"{path} is in PyTorch's zip format, expected the older one; "
+            "save it with torch.save(state, path, _use_new_zipfile_serialization=False)"
+        )
+    stream = io.BytesIO(data)
     try:
         if _TensorUnpickler(stream).load() != MAGIC:
-            raise InputError(f"{path} is no PyTorch checkpoint of the old format (wrong magic number)")
+            raise InputError("it has the wrong magic number")
         for _ in ("protocol", "system"):
             _TensorUnpickler(stream).load()
         state = _TensorUnpickler(stream).load()
@@ -49,9 +56,9 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
             count = int.from_bytes(stream.read(8), "little")
             data = stream.read(count * np.dtype(dtypes[key]).itemsize)
             storages[key] = np.frombuffer(data, dtypes[key], count)
-        return {name: tensor.array(storages) for name, tensor in state.items()}
-    except InputError:
-        raise
+        return {str(name): tensor.array(storages) for name, tensor in state.items()}
+    except InputError as error:
+        raise InputError(f"{path} is no PyTorch checkpoint of tensors: {error}") from error
     except Exception as error:  # a damaged pickle can raise anything
         raise InputError(f"{path} is no readable PyTorch checkpoint ({type(error).__name__}); get it again") from error
 
@@ -65,7 +72,8 @@ class _Tensor(collections.namedtuple("_Tensor", ["storage", "offset", "shape", "
     def array(self, storages: dict[str, np.ndarray]) -> np.ndarray:
         data = storages[self.storage.key]
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
-        if min((self.offset, *self.strides), default=0) < 0 or last >= len(data):
+        too_large = last >= len(data) or math.prod(self.shape) > len(data)
+        if too_large or min((self.offset, *self.strides, *self.shape)) < 0:
             raise ValueError("a tensor reaches outside its storage")
         steps = [stride * data.itemsize for stride in self.strides]
         return np.lib.stride_tricks.as_strided(data[self.offset :], self.shape, steps).copy()
@@ -85,10 +93,10 @@ class _TensorUnpickler(pickle.Unpickler):
             return _rebuild_tensor
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
-        raise InputError(f"the checkpoint asks for {module}.{name}, which is no tensor; it was not read")
+        raise InputError(f"it asks for {module}.{name}, which was not run")
 
     def persistent_load(self, pid):
         kind, dtype, key, *_ = pid
         if kind != "storage":
-            raise InputError(f"the checkpoint holds a {kind!r} where a storage was expected; it was not read")
+            raise InputError(f"it holds a {kind!r} where a storage was expected")
         return _Storage(dtype, key)

@@ -82,9 +82,12 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
         norm = layer.norm
         pairs.append((layer.kernel, remaining.pop(0)))
         pairs += zip((norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance), norms.pop(0), strict=True)
-    left_over = sum(map(len, kernels.values()))
+    left_over = max(sum(map(len, kernels.values())), len(norms))
     if left_over:
         raise InputError(f"{source} has {left_over} convolutions more than {model.name}; it is of another network")
+    classifier = model.get_layer("classifier")
+    if weights.classifier and weights.classifier[0].shape == tuple(classifier.kernel.shape):
+        pairs += zip((classifier.kernel, classifier.bias), weights.classifier, strict=True)
     for variable, array in pairs:
         if tuple(variable.shape) != array.shape:
             raise InputError(
@@ -93,9 +96,6 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
             )
         if not np.isfinite(array).all():
             raise InputError(f"{source} holds values that are not finite for {variable.path}; get the file again")
-    classifier = model.get_layer("classifier")
-    if weights.classifier and weights.classifier[0].shape == tuple(classifier.kernel.shape):
-        pairs += zip((classifier.kernel, classifier.bias), weights.classifier, strict=True)
     return pairs
 
 
@@ -115,9 +115,9 @@ def _read_h5(path: pathlib.Path) -> PretrainedWeights:
                 ]
             else:
                 raise InputError(f"{path} holds no Keras weights; save them with model.save_weights()")
-    except (OSError, KeyError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can raise anything
         raise InputError(f"{path} is no readable HDF5 file of Keras weights; get it again") from error
     return _sort(layers)
 
@@ -168,9 +168,13 @@ def _keras_applications(width: float) -> PretrainedWeights:
         raise InputError(
             f"Keras could not load its ImageNet weights of MobileNetV2 at width {width} (it has 0.35, 0.5, 0.75, 1.0, "
             "1.3 and 1.4 and downloads them once to its cache); on a machine without network copy that file over "
-            f"and give its path as weights. Keras said: {str(error).splitlines()[0]}"
+            f"and give its path as weights. Keras said: {_first_line(error)}"
         ) from error
     return _sort([[np.asarray(array) for array in layer.get_weights()] for layer in model.layers])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _efficientnet_lite0_package(width: float) -> PretrainedWeights:
