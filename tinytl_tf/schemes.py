@@ -31,15 +31,16 @@ class Scheme:
 
 
 _HEAD = (r"^classifier/", True)
-_STATISTICS = (r"/moving_(mean|variance)$", False)
+# What no optimizer may touch, wherever it is: statistics, and the seed of dropout among `model.variables`.
+_STATE = (r"/(moving_mean|moving_variance|seed_generator_state)$", False)
 _REST = (r"", False)
 
 SCHEMES = {
     scheme.name: scheme
     for scheme in (
         Scheme("last", (_HEAD, _REST)),
-        Scheme("norm+last", (_HEAD, _STATISTICS, (r"/(gamma|beta)$", True), _REST)),
-        Scheme("full", (_STATISTICS, (r"", True))),
+        Scheme("norm+last", (_HEAD, _STATE, (r"/(gamma|beta)$", True), _REST)),
+        Scheme("full", (_STATE, (r"", True))),
         Scheme("tinytl-b", (_HEAD, (r"/beta$", True), _REST)),
         Scheme("tinytl-l", (_HEAD, (r"_lite_residual/", True), _REST), lite_residual=True),
         Scheme(
@@ -83,7 +84,8 @@ class Resolution:
         for pattern, trained, variables, parameters in self.rows:
             state = "train" if trained else "freeze"
             name = pattern or "(everything else)"
-            lines.append(f"  {name:40s} {state:6s} {variables:4d} variables {parameters:10,d} {4 * parameters:11,d} B")
+            counts = f"{variables:4d} variables {parameters:10,d} parameters {4 * parameters:11,d} B"
+            lines.append(f"  {name:40s} {state:6s} {counts}")
         return "\n".join(lines)
 
 
@@ -102,7 +104,7 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> Resolution:
     """Sets `trainable` of each variable as the scheme says.
 
     Args:
-        variables: objects with `path`, `shape` and a settable `trainable`, for example `model.variables`.
+        variables: objects with `path`, `shape` and a settable `trainable`, for example `model.weights`.
         scheme: the scheme.
 
     Returns:
@@ -112,7 +114,7 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> Resolution:
         InputError: if a variable is covered by no row, or the scheme trains branches and the network has none.
 
     Example:
-    >>> resolution = apply_scheme(model.variables, get_scheme("tinytl-b"))
+    >>> resolution = apply_scheme(model.weights, get_scheme("tinytl-b"))
     >>> print(resolution)
     """
     variables = list(variables)

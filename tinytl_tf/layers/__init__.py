@@ -1,5 +1,6 @@
 """Keras layers whose variables are trained one by one and that keep little for backward."""
 
+from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.layers.activation import Activation
 from tinytl_tf.layers.frozen_conv2d import FrozenConv2D
 from tinytl_tf.layers.frozen_depthwise_conv2d import FrozenDepthwiseConv2D

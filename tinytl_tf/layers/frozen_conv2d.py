@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.layers.arguments import require_known_size, require_padding, require_positive_integers
 from tinytl_tf.layers.frozen_norm import FrozenNorm
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
@@ -20,7 +21,7 @@ class FrozenConv2D(SelectiveLayer):
     Everything can be trained by name; then backward keeps what that needs.
 
     Args:
-        filters: number of output channels.
+        filters: number of output channels; `None` in `FrozenDepthwiseConv2D`, which has those of its input.
         kernel_size: height and width of the kernel.
         strides: step of the window in both directions.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
@@ -47,7 +48,7 @@ class FrozenConv2D(SelectiveLayer):
 
     def __init__(
         self,
-        filters: int,
+        filters: int | None,
         kernel_size: int,
         strides: int = 1,
         padding: str | Sequence[Sequence[int]] = "same",
@@ -55,6 +56,10 @@ class FrozenConv2D(SelectiveLayer):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        require_positive_integers(kernel_size=kernel_size, strides=strides)
+        if filters is not None:
+            require_positive_integers(filters=filters)
+        require_padding(padding)
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
@@ -63,6 +68,7 @@ class FrozenConv2D(SelectiveLayer):
 
     def build_variables(self, input_shape: tuple) -> None:
         """Creates the kernel and builds the norm."""
+        require_known_size(self.name, input_shape)
         self.kernel = self.add_weight(name="kernel", shape=self.kernel_shape(input_shape[-1]), initializer="he_normal")
         self.norm.build(self.compute_output_shape(input_shape))
 

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.layers.arguments import require_known_size
 
 __all__ = ["GlobalAveragePooling"]
 
@@ -18,6 +19,10 @@ class GlobalAveragePooling(keras.layers.Layer):
     Output shape:
         `(batch, channels)`
     """
+
+    def build(self, input_shape: tuple) -> None:
+        """Refuses images of unknown size, which have no gradient here."""
+        require_known_size(self.name, input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the mean of each channel."""

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.layers.arguments import require_known_size
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
 __all__ = ["GroupNorm"]
@@ -40,6 +41,7 @@ class GroupNorm(SelectiveLayer):
 
     def build_variables(self, input_shape: tuple) -> None:
         """Creates gamma and beta, each of shape `(channels,)`."""
+        require_known_size(self.name, input_shape)
         channels = input_shape[-1]
         size = max(divisor for divisor in range(1, MAX_CHANNELS_PER_GROUP + 1) if channels % divisor == 0)
         self.groups = channels // size

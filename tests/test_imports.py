@@ -1,0 +1,78 @@
+"""What importing a module brings with it, each in a fresh process."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+GROUND = ["tinytl_tf"] + [
+    f"tinytl_tf.{name}"
+    for name in ("channels", "data", "device", "errors", "files", "flatbuffer", "progress", "schedules", "schemes")
+]
+HEAVY = {"tensorflow", "keras", "jax", "torch"}
+
+
+def python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_ground_modules_import_no_tensorflow():
+    code = "import importlib, json, sys\n"
+    code += f"found = {{}}\nfor name in {GROUND!r}:\n"
+    code += "    importlib.import_module(name)\n"
+    code += f"    found[name] = sorted({HEAVY!r} & set(sys.modules))\nprint(json.dumps(found))"
+    result = python(code)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == dict.fromkeys(GROUND, [])
+
+
+def last_line(result):
+    assert result.returncode == 1
+    return result.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("package", ["layers", "backbones"])
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_is_refused_before_keras_is_imported(package, backend):
+    result = python(f"import tinytl_tf.{package}", KERAS_BACKEND=backend)
+    assert last_line(result) == (
+        f"tinytl_tf.errors.InputError: tinytl_tf needs Keras on TensorFlow, but KERAS_BACKEND says '{backend}'; "
+        "set KERAS_BACKEND=tensorflow before Python starts"
+    )
+    assert "keras/src" not in result.stderr
+
+
+def test_the_file_of_keras_is_read_and_the_environment_comes_first(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    code = "import tinytl_tf.keras_backend"
+    result = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="")
+    assert last_line(result) == (
+        f"tinytl_tf.errors.InputError: tinytl_tf needs Keras on TensorFlow, but {tmp_path / 'keras.json'} says 'jax'; "
+        "set KERAS_BACKEND=tensorflow before Python starts"
+    )
+    assert python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="tensorflow").returncode == 0
+    (tmp_path / "keras.json").write_text("not json")
+    assert python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="").returncode == 0
+
+
+def test_a_keras_that_runs_on_another_backend_is_told():
+    # A module in its place: no other backend is installed here.
+    code = (
+        "import sys, types\n"
+        "config = types.SimpleNamespace(backend=lambda: 'torch')\n"
+        "sys.modules['keras'] = types.SimpleNamespace(config=config)\n"
+        "import tinytl_tf.keras_backend"
+    )
+    assert last_line(python(code)) == (
+        "tinytl_tf.errors.InputError: tinytl_tf needs Keras on TensorFlow, but the Keras that is imported already "
+        "says 'torch'; set KERAS_BACKEND=tensorflow before Python starts"
+    )

@@ -1,0 +1,191 @@
+"""What each update scheme trains, counted."""
+
+import dataclasses
+
+import pytest
+
+from tinytl_tf import backbones
+from tinytl_tf.errors import InputError
+from tinytl_tf.schemes import SCHEMES, Scheme, apply_scheme, get_scheme
+
+
+@dataclasses.dataclass
+class Variable:
+    """What `apply_scheme` knows of a variable."""
+
+    path: str
+    shape: tuple
+    trainable: bool | None = None
+
+
+def variables():
+    shapes = {
+        "stem/kernel": (3, 3, 3, 8),
+        "stem/norm/gamma": (8,),
+        "stem/norm/beta": (8,),
+        "stem/norm/moving_mean": (8,),
+        "stem/norm/moving_variance": (8,),
+        "block_1_lite_residual/kernel": (5, 5, 4, 8),
+        "block_1_lite_residual/norm/gamma": (8,),
+        "block_1_lite_residual/norm/beta": (8,),
+        "block_1_lite_residual/final_norm/beta": (8,),
+        "dropout/seed_generator/seed_generator_state": (2,),
+        "classifier/kernel": (8, 4),
+        "classifier/bias": (4,),
+    }
+    return [Variable(path, shape) for path, shape in shapes.items()]
+
+
+TRAINED = {
+    "last": [10, 11],
+    "norm+last": [1, 2, 6, 7, 8, 10, 11],
+    "full": [0, 1, 2, 5, 6, 7, 8, 10, 11],
+    "tinytl-b": [2, 7, 8, 10, 11],
+    "tinytl-l": [5, 6, 7, 8, 10, 11],
+    "tinytl-lb": [2, 5, 6, 7, 10, 11],
+}
+
+
+def test_there_are_the_six_schemes_of_the_paper():
+    assert list(SCHEMES) == list(TRAINED)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_trains_what_it_says(name):
+    network = variables()
+    resolution = apply_scheme(iter(network), get_scheme(name))
+    expected = [network[index] for index in TRAINED[name]]
+    assert list(resolution.variables) == expected
+    assert [variable for variable in network if variable.trainable] == expected
+    assert all(isinstance(variable.trainable, bool) for variable in network)
+    assert sum(row[2] for row in resolution.rows) == len(network)
+
+
+def test_prints_the_resolved_table():
+    assert str(apply_scheme(variables(), get_scheme("tinytl-lb"))) == (
+        "scheme tinytl-lb: 860 trained parameters\n"
+        "  ^classifier/                             train     2 variables         36 parameters         144 B\n"
+        "  _lite_residual/final_norm/beta$          freeze    1 variables          8 parameters          32 B\n"
+        "  _lite_residual/                          train     3 variables        816 parameters       3,264 B\n"
+        "  /beta$                                   train     1 variables          8 parameters          32 B\n"
+        "  (everything else)                        freeze    5 variables        242 parameters         968 B"
+    )
+
+
+def test_a_variable_that_no_row_covers_is_an_error_and_nothing_changes():
+    network = variables()
+    with pytest.raises(InputError) as error:
+        apply_scheme(network, Scheme("mine", ((r"/kernel$", True), (r"^classifier/", True))))
+    assert str(error.value) == (
+        "no row of the scheme covers variable 'stem/norm/gamma'; end the table with a row for everything else"
+    )
+    assert all(variable.trainable is None for variable in network)
+
+
+def test_an_unknown_scheme_is_an_error():
+    with pytest.raises(InputError) as error:
+        get_scheme("tinytl")
+    assert str(error.value) == (
+        "unknown scheme 'tinytl'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb"
+    )
+
+
+@pytest.mark.parametrize("name", ["tinytl-l", "tinytl-lb"])
+def test_a_scheme_of_branches_needs_branches(name):
+    network = [variable for variable in variables() if "_lite_residual/" not in variable.path]
+    with pytest.raises(InputError) as error:
+        apply_scheme(network, get_scheme(name))
+    assert str(error.value) == (
+        f"scheme {name} trains lite residual branches and this network has none; build it with lite_residual=True"
+    )
+    assert all(variable.trainable is None for variable in network)
+
+
+# The counts below come from the tables of the two networks in the papers, by arithmetic that shares nothing with the
+# builder: rows of (expand, kernel size, filters, stride, repeats).
+TABLES = {
+    "mobilenet_v2": [
+        (1, 3, 16, 1, 1),
+        (6, 3, 24, 2, 2),
+        (6, 3, 32, 2, 3),
+        (6, 3, 64, 2, 4),
+        (6, 3, 96, 1, 3),
+        (6, 3, 160, 2, 3),
+        (6, 3, 320, 1, 1),
+    ],
+    "efficientnet_lite0": [
+        (1, 3, 16, 1, 1),
+        (6, 3, 24, 2, 2),
+        (6, 5, 40, 2, 2),
+        (6, 3, 80, 2, 3),
+        (6, 5, 112, 1, 3),
+        (6, 5, 192, 2, 4),
+        (6, 3, 320, 1, 1),
+    ],
+}
+
+
+def count(table, classes, branches):
+    """Trained parameters by scheme."""
+    kernels, norms = 9 * 3 * 32, 32
+    branch_kernels = branch_norms = final_norms = 0
+    inputs, nominal = 32, 128
+    for expand, size, filters, first_stride, repeats in table:
+        for repetition in range(repeats):
+            wide = expand * inputs
+            kernels += (inputs * wide if expand > 1 else 0) + size**2 * wide + wide * filters
+            norms += (wide if expand > 1 else 0) + wide + filters
+            if branches and expand > 1:
+                branch_size = 5 if nominal // 2 >= 5 else 3
+                branch_kernels += branch_size**2 * inputs * inputs // 2 + inputs * filters
+                branch_norms += inputs
+                final_norms += filters
+            nominal //= first_stride if repetition == 0 else 1
+            inputs = filters
+    kernels, norms = kernels + 320 * 1280, norms + 1280
+    head = 1280 * classes + classes
+    branch = branch_kernels + 2 * (branch_norms + final_norms)
+    every_norm = norms + branch_norms + final_norms
+    return {
+        "last": head,
+        "norm+last": head + 2 * every_norm,
+        "full": head + kernels + 2 * norms + branch,
+        "tinytl-b": head + every_norm,
+        "tinytl-l": head + branch,
+        "tinytl-lb": head + branch - final_norms + norms,
+    }
+
+
+# MobileNetV2 with branches and 1000 classes.
+MOBILENET_V2 = {
+    "last": 1_281_000,
+    "norm+last": 1_320_456,
+    "tinytl-b": 1_300_728,
+    "tinytl-l": 2_398_792,
+    "tinytl-lb": 2_414_360,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "branches"),
+    [
+        ("mobilenet_v2", 1000, True),
+        ("mobilenet_v2", 102, False),
+        ("efficientnet_lite0", 1000, False),
+    ],
+)
+def test_counts_of_the_real_networks(name, classes, branches):
+    model = backbones.build(name, classes=classes, resolution=64, lite_residual=branches, weights=None)
+    expected = count(TABLES[name], classes, branches)
+    if (name, classes) == ("mobilenet_v2", 1000):
+        assert expected | MOBILENET_V2 == expected
+    if (name, classes) == ("efficientnet_lite0", 1000):
+        # 4,694,024 parameters are published; 42,016 of them are the statistics of 21,008 channels.
+        assert expected["full"] == 4_694_024 - 2 * (expected["tinytl-b"] - expected["last"])
+    for scheme in SCHEMES.values():
+        if scheme.lite_residual and not branches:
+            continue
+        for network in (model.weights, model.variables):  # the latter have the seed of dropout, too
+            resolution = apply_scheme(network, scheme)
+            assert resolution.parameters == expected[scheme.name], scheme.name
+            assert {v.path for v in resolution.variables} == {v.path for v in model.trainable_variables}
