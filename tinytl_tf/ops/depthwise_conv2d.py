@@ -97,11 +97,34 @@ def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int],
 
 
 def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
-    x = pad_or_crop(x, pads)
-    height, width = ((size - 1) * strides + 1 for size in dy.shape[1:3])
-    taps = [
-        tf.reduce_sum(x[:, row : row + height : strides, column : column + width : strides, :] * dy, axis=[0, 1, 2])
-        for row in range(shape[0])
-        for column in range(shape[1])
-    ]
+    height, width = dy.shape[1:3]
+    lengths = [out + (size - 1) // strides for out, size in zip(dy.shape[1:3], shape[:2], strict=True)]
+    pads = tuple(
+        (before, strides * length - size - before)
+        for (before, _), length, size in zip(pads, lengths, x.shape[1:3], strict=True)
+    )
+    phases = _phases(pad_or_crop(x, pads), strides)
+    taps = []
+    for row in range(shape[0]):
+        for column in range(shape[1]):
+            top, left = row // strides, column // strides
+            window = phases[row % strides][column % strides][:, top : top + height, left : left + width, :]
+            taps.append(tf.reduce_sum(window * dy, axis=[0, 1, 2]))
     return tf.reshape(tf.concat(taps, axis=0), shape)
+
+
+def _phases(x: tf.Tensor, strides: int) -> list[list[tf.Tensor]]:
+    """Returns `x[:, row::strides, column::strides, :]` for each row and column below `strides`, which divides the size.
+
+    Reshapes and plain slices of full rank: TensorFlow is slow at strided slices and XNNPACK takes no other.
+    """
+    if strides == 1:
+        return [[x]]
+    _, height, width, channels = x.shape
+    size = [-1, height // strides, width // strides, channels]
+    x = tf.reshape(x, [-1, strides, width // strides, strides * channels])
+    starts = range(0, strides * channels, channels)
+    return [
+        [tf.reshape(x[:, row : row + 1, :, start : start + channels], size) for start in starts]
+        for row in range(strides)
+    ]

@@ -28,11 +28,14 @@ def resize_bilinear(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     @tf.custom_gradient
     def op(x):
         def grad(dy):
-            rows = tf.constant(_interpolation(height, size[0]).T, dy.dtype)
-            columns = tf.constant(_interpolation(width, size[1]).T, dy.dtype)
-            dx = tf.matmul(rows, tf.reshape(dy, [-1, size[0], size[1] * channels]))
-            dx = tf.matmul(columns, tf.reshape(dx, [-1, size[1], channels]))
-            return tf.reshape(dx, [-1, height, width, channels])
+            rows = tf.constant(_interpolation(height, size[0]), dy.dtype)
+            columns = tf.constant(_interpolation(width, size[1]), dy.dtype)
+            # The axis goes last: FULLY_CONNECTED outside XNNPACK is six times faster than BATCH_MATMUL.
+            dx = tf.reshape(tf.transpose(dy, [0, 3, 1, 2]), [-1, size[1]])
+            dx = tf.reshape(tf.matmul(dx, columns), [-1, channels, size[0], width])
+            dx = tf.reshape(tf.transpose(dx, [0, 1, 3, 2]), [-1, size[0]])
+            dx = tf.reshape(tf.matmul(dx, rows), [-1, channels, width, height])
+            return tf.transpose(dx, [0, 3, 2, 1])
 
         return tf.cast(tf.image.resize(x, size, method="bilinear"), x.dtype), grad
 
