@@ -51,12 +51,10 @@ class FrozenNorm(SelectiveLayer):
         return scale, self.beta - self.moving_mean * scale
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Normalises `inputs`; keeps the normalised tensor only if gamma is trained."""
-        if self.gamma.trainable:
-            inverse_deviation = tf.math.rsqrt(self.moving_variance + self.epsilon)
-            normalised = (inputs - self.moving_mean) * inverse_deviation
-            return ops.affine(normalised, tf.convert_to_tensor(self.beta), tf.convert_to_tensor(self.gamma))
+        """Normalises `inputs`; keeps them only if gamma is trained."""
         scale, shift = self.scale_and_shift()
+        if self.gamma.trainable:
+            return ops.affine(inputs, shift, scale)
         return ops.affine(inputs * scale, shift)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

@@ -21,7 +21,7 @@ def depthwise_conv2d(
 
     LiteRT has neither of TensorFlow's depthwise gradients. The input gradient is the forward operator with the
     flipped kernel, after zeros were put between the rows and columns where the stride is 2; the kernel gradient is
-    one product and sum for each tap.
+    the forward operator with the output gradient as the kernel.
 
     Args:
         x: float tensor `[batch, height, width, channels]`; height and width known.
@@ -97,20 +97,37 @@ def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int],
 
 
 def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
-    height, width = dy.shape[1:3]
     lengths = [out + (size - 1) // strides for out, size in zip(dy.shape[1:3], shape[:2], strict=True)]
     pads = tuple(
         (before, strides * length - size - before)
         for (before, _), length, size in zip(pads, lengths, x.shape[1:3], strict=True)
     )
-    phases = _phases(pad_or_crop(x, pads), strides)
-    taps = []
-    for row in range(shape[0]):
-        for column in range(shape[1]):
-            top, left = row // strides, column // strides
-            window = phases[row % strides][column % strides][:, top : top + height, left : left + width, :]
-            taps.append(tf.reduce_sum(window * dy, axis=[0, 1, 2]))
-    return tf.reshape(tf.concat(taps, axis=0), shape)
+    taps = [[_taps(phase, dy) for phase in row] for row in _phases(pad_or_crop(x, pads), strides)]
+    if strides == 1:
+        return tf.reshape(taps[0][0], shape)
+    in_order = [
+        taps[row % strides][column % strides][row // strides, column // strides]
+        for row in range(shape[0])
+        for column in range(shape[1])
+    ]
+    return tf.reshape(tf.concat(in_order, axis=0), shape)
+
+
+def _taps(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
+    """Returns the sum over images and places of `x`, moved by each offset that fits, times `dy`.
+
+    It is a depthwise convolution of `x` with `dy` as the kernel, in which each image has its own channels.
+
+    Returns:
+        Tensor `[offsets down, offsets across, channels]`.
+    """
+    _, height, width, channels = dy.shape
+    rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
+    if dy.shape[0] != 1:
+        x, dy = (tf.transpose(tensor, [1, 2, 0, 3]) for tensor in (x, dy))
+    x = tf.reshape(x, [1, rows + height - 1, columns + width - 1, -1])
+    sums = tf.nn.depthwise_conv2d(x, tf.reshape(dy, [height, width, -1, 1]), [1, 1, 1, 1], "VALID")
+    return tf.reduce_sum(tf.reshape(sums, [rows, columns, -1, channels]), axis=2)
 
 
 def _phases(x: tf.Tensor, strides: int) -> list[list[tf.Tensor]]:

@@ -31,7 +31,7 @@ def make_train_step(
 
     Returns:
         `step(images, labels, learning_rate)` with uint8 `[batch, height, width, 3]`, int32 `[batch]` and a float32
-        number, which returns scalars: the mean `loss`, `accuracy`, `gradient_norm` and `update_norm`.
+        number, which returns scalars: the mean `loss`, `accuracy` and `gradient_norm`.
     """
     optimizer.build(list(variables))
     watched = [variable.value for variable in variables]
@@ -43,16 +43,13 @@ def make_train_step(
             logits = model(tf.cast(images, tf.float32), training=training)
             loss = tf.reduce_mean(ops.softmax_cross_entropy(logits, labels, label_smoothing=label_smoothing))
         gradients = tape.gradient(loss, watched)
-        before = [tf.identity(value) for value in watched]
         optimizer.learning_rate.assign(learning_rate)
         optimizer.apply(gradients)
-        updates = [value - old for value, old in zip(watched, before, strict=True)]
         right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         return {
             "loss": loss,
             "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
             "gradient_norm": tf.linalg.global_norm(gradients),
-            "update_norm": tf.linalg.global_norm(updates),
         }
 
     return step
