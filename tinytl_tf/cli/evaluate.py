@@ -43,6 +43,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
+    runner.import_tensorflow()
     from tinytl_tf.training import Experiment, RunFolder, evaluate
 
     folder = RunFolder(values.workdir)

@@ -44,6 +44,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     for path in (values.output, manifest_path(values.output)):
         files.refuse_existing(path, values.overwrite)
 
+    runner.import_tensorflow()
     from tinytl_tf.export import export
     from tinytl_tf.training import Experiment, RunFolder
 
@@ -53,9 +54,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         trained = folder.load(values.checkpoint)
     else:
         config, trained = values.config, None
+    experiment = Experiment(config)
     if values.scheme is not None:
         config.scheme = values.scheme
-    experiment = Experiment(config)
     if trained is None:
         class_names = experiment.load_data().train.class_names
         model, resolution = experiment.build_model(len(class_names))

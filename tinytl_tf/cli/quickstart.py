@@ -51,6 +51,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     pyplot = _pyplot()
     splits = data.load(NEW_DOMAIN, train_images=TRAIN_IMAGES, test_images=TEST_IMAGES)
 
+    runner.import_tensorflow()
     from tinytl_tf.configs import quickstart
     from tinytl_tf.training import train
 

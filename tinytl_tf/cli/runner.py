@@ -12,21 +12,24 @@ A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help a
 `config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
 """
 
+import contextlib
 import importlib
 import json
+import os
 import pathlib
 import sys
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from absl import flags
+from absl import flags, logging
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 
-__all__ = ["run_command"]
+__all__ = ["import_tensorflow", "run_command"]
 
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
@@ -67,6 +70,37 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     return 0
 
 
+def import_tensorflow() -> None:
+    """Imports TensorFlow for a command, without the remarks of its C++ parts and its converter.
+
+    A mistake that matters is a Python exception as well. Setting TF_CPP_MIN_LOG_LEVEL, for example to 0, shows all.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    logging.set_verbosity(logging.ERROR)
+    with _held_back_stderr():  # what is said while the libraries load heeds no level
+        importlib.import_module("tensorflow")
+
+
+@contextlib.contextmanager
+def _held_back_stderr() -> Iterator[None]:
+    """Holds back what any part of the process writes to standard error; shows it if the block raises."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
 def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
     try:
         with warnings.catch_warnings():
@@ -76,17 +110,19 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
         for name in values:
             getattr(values[name].value, "lock", None)  # config_flags tells of a missing config file at first use
     except Exception as error:  # a config file is the user's code, so that it may raise anything
-        message = " ".join(_words(error).split()) or type(error).__name__
-        raise InputError(f"{message} (`tinytl {argv[0]} --help` lists the flags)") from error
+        raise InputError(f"{' '.join(_words(error).split())} (`tinytl {argv[0]} --help` lists the flags)") from error
     if rest:
         raise InputError(f"expected flags of the form --name=value, got {rest[0]!r}")
 
 
 def _words(error: Exception) -> str:
-    """The error's words; ml_collections hides the name of an unknown key in two layers of quotes."""
-    if error.args and isinstance(error.args[0], KeyError):
+    """The error's words, and where it comes from when it is not from a flag."""
+    if isinstance(error, flags.Error):
+        return str(error)
+    if error.args and isinstance(error.args[0], KeyError):  # ml_collections puts the name in two layers of quotes
         return f"the config has no such key: {error.args[0].args[0]}"
-    return str(error)
+    cause = error.__cause__ or error
+    return f"the config file cannot be used: {type(cause).__name__}: {cause}"
 
 
 def _to_json(value: Any) -> Any:

@@ -33,10 +33,11 @@ def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
-    from tinytl_tf.training import RunFolder, train
-
     if values.config is None:
         raise InputError("expected --config=FILE, a Python file with get_config(); see configs/default.py")
+    runner.import_tensorflow()
+    from tinytl_tf.training import RunFolder, train
+
     folder = RunFolder(values.workdir)
     if folder.exists and not (values.resume or values.overwrite):
         raise InputError(f"{values.workdir} holds a run already; give --resume, --overwrite or another --workdir")

@@ -1,10 +1,19 @@
 """The training loop over a restricted list of variables, its checkpoints and its log."""
 
-from tinytl_tf.training.evaluate import evaluate
+from tinytl_tf.training.evaluate import evaluate, make_evaluate
 from tinytl_tf.training.experiment import Experiment
 from tinytl_tf.training.optimizers import OPTIMIZERS, get_optimizer
 from tinytl_tf.training.run_folder import RunFolder
 from tinytl_tf.training.step import make_train_step
 from tinytl_tf.training.train import train
 
-__all__ = ["OPTIMIZERS", "Experiment", "RunFolder", "evaluate", "get_optimizer", "make_train_step", "train"]
+__all__ = [
+    "OPTIMIZERS",
+    "Experiment",
+    "RunFolder",
+    "evaluate",
+    "get_optimizer",
+    "make_evaluate",
+    "make_train_step",
+    "train",
+]

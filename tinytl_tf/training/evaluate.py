@@ -1,12 +1,14 @@
 """Accuracy and loss of a Keras model on a data set."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tinytl_tf import data, ops
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "make_evaluate"]
 
 BATCH_SIZE = 32
 
@@ -18,15 +20,24 @@ def evaluate(model: keras.Model, dataset: data.ImageDataset) -> dict[str, float]
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits.
         dataset: the images; resized and cropped to the model's input.
     """
+    return make_evaluate(model)(dataset)
 
-    @tf.function(reduce_retracing=True)
+
+def make_evaluate(model: keras.Model) -> Callable[[data.ImageDataset], dict[str, float]]:
+    """Returns `evaluate` for one model, which is traced once however often it is called."""
+    image_size = model.input_shape[1:3]
+    images_spec = tf.TensorSpec([None, *image_size, 3], tf.uint8)
+
+    @tf.function(input_signature=[images_spec, tf.TensorSpec([None], tf.int32)])
     def step(images, labels):
         logits = model(tf.cast(images, tf.float32), training=False)
         right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         loss = ops.softmax_cross_entropy(logits, labels)
         return tf.reduce_sum(tf.cast(right, tf.float32)), tf.reduce_sum(loss)
 
-    image_size = model.input_shape[1:3]
-    batches = data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=image_size)
-    right, loss = np.sum([[float(value) for value in step(*batch)] for batch in batches], axis=0)
-    return {"accuracy": right / len(dataset), "loss": loss / len(dataset)}
+    def evaluate_dataset(dataset: data.ImageDataset) -> dict[str, float]:
+        batches = data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=image_size)
+        right, loss = np.sum([[float(value) for value in step(*batch)] for batch in batches], axis=0)
+        return {"accuracy": right / len(dataset), "loss": loss / len(dataset)}
+
+    return evaluate_dataset

@@ -1,16 +1,37 @@
 """From a configuration to its data and its network."""
 
 import dataclasses
+from typing import Any
 
 import keras
 from ml_collections import ConfigDict
 
 from tinytl_tf import backbones, data, schemes
+from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training.optimizers import get_optimizer
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "flat"]
+
+# Smallest and largest value of the whole numbers that no part of the package checks by itself.
+RANGES = {
+    "training.epochs": (1, 10**6),
+    "training.batch_size": (1, 10**6),
+    "training.seed": (0, 2**32 - 1),
+    "data.split_seed": (0, 2**32 - 1),
+}
+
+
+def flat(config: ConfigDict) -> dict[str, Any]:
+    """Returns the values of a configuration by dotted key; lists, as JSON has them, are tuples."""
+    values = {}
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            values |= {f"{key}.{inner}": item for inner, item in flat(value).items()}
+        else:
+            values[key] = tuple(value) if isinstance(value, list) else value
+    return values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +48,11 @@ class Experiment:
     config: ConfigDict
 
     def __post_init__(self) -> None:
-        training = self.config.training
-        for key, low in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            if training[key] < low:
-                raise InputError(f"config.training.{key} must be at least {low}, got {training[key]}")
+        _check_keys(self.config)
+        values, training = flat(self.config), self.config.training
+        for key, (low, high) in RANGES.items():
+            if not low <= values[key] <= high:
+                raise InputError(f"config.{key} must be from {low} to {high}, got {values[key]}")
         if not 0 < training.learning_rate < float("inf"):
             raise InputError(f"config.training.learning_rate must be above 0, got {training.learning_rate}")
         if not 0 <= training.label_smoothing < 1:
@@ -104,3 +126,23 @@ class Experiment:
             lite_residual=lite_residual,
             seed=self.config.training.seed,
         )
+
+
+def _check_keys(config: ConfigDict) -> None:
+    """Compares keys and types with those of the default: a configuration may be a file of the user's own."""
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"expected get_config() to return an ml_collections.ConfigDict, got {type(config).__name__}")
+    values, expected = flat(config), flat(default.get_config())
+    problems = [f"lacks {key}" for key in expected if key not in values]
+    problems += [f"has the unknown key {key}" for key in values if key not in expected]
+    if problems:
+        raise InputError(f"the config {problems[0]}; start from tinytl_tf.configs.default.get_config()")
+    for key, example in expected.items():
+        if not _is_like(values[key], example):
+            raise InputError(f"config.{key} must be of the kind of its default {example!r}, got {values[key]!r}")
+
+
+def _is_like(value: Any, example: Any) -> bool:
+    if isinstance(value, tuple) and isinstance(example, tuple):
+        return len(value) == len(example) and all(map(_is_like, value, example))
+    return type(value) is type(example) or (type(value) is int and type(example) is float)

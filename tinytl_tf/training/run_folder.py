@@ -15,6 +15,7 @@ from tinytl_tf.files import atomic_write_bytes
 __all__ = ["RunFolder"]
 
 CHECKPOINTS = ("best", "last")
+ARTEFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", "events.out.tfevents.*")
 
 
 class RunFolder:
@@ -42,9 +43,17 @@ class RunFolder:
         """Whether the folder holds a run."""
         return (self.path / "run.json").exists()
 
-    def write_run(self, config: ConfigDict, class_names: tuple[str, ...]) -> None:
-        """Writes configuration and class names."""
-        self._write_json("run.json", {"config": json.loads(config.to_json()), "class_names": list(class_names)})
+    def start(self, config: ConfigDict, class_names: tuple[str, ...]) -> None:
+        """Removes what an older run left and writes configuration, class names and an empty log.
+
+        `run.json` goes first and comes last: a folder without it holds no run, whatever a kill left in it.
+        """
+        for pattern in ARTEFACTS:
+            for path in self.path.glob(pattern):
+                path.unlink()
+        self.write_log([])
+        run = {"config": json.loads(config.to_json()), "class_names": list(class_names)}
+        atomic_write_bytes(self.path / "run.json", (json.dumps(run, indent=2) + "\n").encode())
 
     def read_run(self) -> tuple[ConfigDict, tuple[str, ...]]:
         """Returns configuration and class names.
@@ -89,13 +98,17 @@ class RunFolder:
         self.write_log([*self.read_log(), row])
 
     def read_log(self) -> list[dict[str, Any]]:
-        """Returns the rows of the log."""
+        """Returns the rows of the log.
+
+        Raises:
+            InputError: if it is damaged.
+        """
         path = self.path / "log.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        try:
+            return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        except ValueError as error:
+            raise InputError(f"{path} is damaged; train again with --overwrite") from error
 
     def write_log(self, rows: list[dict[str, Any]]) -> None:
         """Replaces the log."""
         atomic_write_bytes(self.path / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-    def _write_json(self, name: str, content: dict[str, Any]) -> None:
-        atomic_write_bytes(self.path / name, (json.dumps(content, indent=2) + "\n").encode())

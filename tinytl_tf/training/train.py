@@ -3,19 +3,22 @@
 import importlib.util
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
+import keras
 import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tinytl_tf import data
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import refuse_existing
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
-from tinytl_tf.training.evaluate import evaluate
-from tinytl_tf.training.experiment import Experiment
+from tinytl_tf.training.evaluate import make_evaluate
+from tinytl_tf.training.experiment import Experiment, flat
 from tinytl_tf.training.optimizers import get_optimizer
 from tinytl_tf.training.run_folder import RunFolder
 from tinytl_tf.training.step import make_train_step
@@ -27,8 +30,8 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
     """Trains a network as a configuration says and leaves checkpoints and a log in a folder.
 
     A run that was killed and is resumed gives the numbers of one that was not: it goes on after the last whole
-    epoch; order and augmentation of the images depend on seed and epoch alone, and the checkpoint holds the
-    optimizer's and the dropout's state.
+    epoch; order and augmentation of the images depend on seed and epoch alone, dropout on seed and step, and the
+    checkpoint holds the optimizer's state.
 
     Args:
         config: a configuration with the keys of `configs/default.py`.
@@ -42,32 +45,36 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
         InputError: for a configuration, data or weights that cannot be used, or a loss that is not finite.
     """
     experiment, folder = Experiment(config), RunFolder(workdir)
+    refuse_existing(folder.path / "run.json", overwrite=True)
     splits = experiment.load_data()
+    class_names = splits.train.class_names
     steps = data.steps_per_epoch(splits.train, config.training.batch_size)
     resume = resume and folder.exists
     if resume:
-        _check_same(folder.read_run()[0], config)
-    else:
-        folder.write_run(config, splits.train.class_names)
+        _check_same(*folder.read_run(), config, class_names)
 
-    model, resolution = experiment.build_model(len(splits.train.class_names))
-    print(resolution, flush=True)
     if resume and (folder.path / "last.keras").exists():
-        model = folder.load("last")
+        model, resolution = experiment.adopt(folder.load("last"))
     else:
+        model, resolution = experiment.build_model(len(class_names))
         model.compile(get_optimizer(config.training.optimizer))
-        folder.write_log([])
+        folder.start(config, class_names)
+    print(resolution, flush=True)
+    start = _go_back(folder, int(model.optimizer.iterations), steps)
+    _set_dropout(model, start * steps)
+
     step = make_train_step(
         model, model.trainable_variables, model.optimizer, label_smoothing=config.training.label_smoothing
     )
-    start = int(model.optimizer.iterations) // steps
-    folder.write_log([row for row in folder.read_log() if row["epoch"] < start])
-
+    evaluate = make_evaluate(model)
     write_summary = _tensorboard(workdir)
     with Progress((config.training.epochs - start) * steps, "train") as progress:
         for epoch in range(start, config.training.epochs):
+            before = [variable.numpy() for variable in model.trainable_variables]
             row = _train_epoch(experiment, splits.train, step, epoch, steps, progress)
-            row |= {f"test_{key}": value for key, value in evaluate(model, splits.test).items()}
+            row["update_norm"] = _distance(model.trainable_variables, before)
+            row |= {f"test_{key}": value for key, value in evaluate(splits.test).items()}
+            _require_finite(row, row["step"] - 1, config.training.learning_rate)
             best = max((old["test_accuracy"] for old in folder.read_log()), default=-1.0)
             folder.append_log(row)
             write_summary(row)
@@ -108,36 +115,61 @@ def _train_epoch(
         started = time.perf_counter()
         metrics = {key: float(value) for key, value in step(images, labels, np.float32(rate)).items()}
         seconds.append(time.perf_counter() - started)
-        if not all(map(math.isfinite, metrics.values())):
-            raise InputError(
-                f"step {number} of training gave a loss of {metrics['loss']} and a gradient of norm "
-                f"{metrics['gradient_norm']}; lower config.training.learning_rate (now {training.learning_rate}) "
-                "or look at the images of that step; checkpoints of earlier epochs are whole"
-            )
+        _require_finite(metrics, number, training.learning_rate)
         rows.append(metrics)
         progress.advance(f"loss {metrics['loss']:.4f}")
     means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
     return {"epoch": epoch, "step": (epoch + 1) * steps, "step_ms": 1e3 * float(np.median(seconds)), **means}
 
 
-def _check_same(old: ConfigDict, new: ConfigDict) -> None:
-    before, now = _flat(old.to_dict()), _flat(new.to_dict())
+def _distance(variables: Sequence[keras.Variable], before: Sequence[np.ndarray]) -> float:
+    """Euclidean norm of what an epoch changed."""
+    changes = [variable.numpy() - old for variable, old in zip(variables, before, strict=True)]
+    return math.sqrt(sum(float(np.vdot(change, change)) for change in changes))
+
+
+def _require_finite(metrics: dict[str, float], step: int, learning_rate: float) -> None:
+    bad = [f"{key} {value}" for key, value in metrics.items() if not math.isfinite(value)]
+    if bad:
+        raise InputError(
+            f"step {step} of training gave {', '.join(bad)}; lower config.training.learning_rate (now "
+            f"{learning_rate}) or look at the images of that step; checkpoints of earlier epochs are whole"
+        )
+
+
+def _check_same(
+    old_config: ConfigDict, old_names: tuple[str, ...], config: ConfigDict, class_names: tuple[str, ...]
+) -> None:
+    before = flat(old_config) | {"classes": old_names}
+    now = flat(config) | {"classes": class_names}
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
+            what = "the list of classes" if key == "classes" else f"config.{key}"
             raise InputError(
-                f"cannot resume: config.{key} was {before.get(key)!r} and is now {now.get(key)!r}; "
-                "use the same config, or another --workdir"
+                f"cannot resume: {what} was {before.get(key)!r} and is now {now.get(key)!r}; "
+                "use the same config and data, or another --workdir"
             )
 
 
-def _flat(config: dict, prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat
+def _go_back(folder: RunFolder, iterations: int, steps: int) -> int:
+    """Cuts the log to the epochs that the checkpoint has seen; returns their number."""
+    start = iterations // steps
+    rows = [row for row in folder.read_log() if row["epoch"] < start]
+    if [row["step"] for row in rows] != list(range(steps, iterations + 1, steps)):
+        raise InputError(
+            f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do not "
+            "tell; the number of training images or the log has changed; train again with --overwrite"
+        )
+    folder.write_log(rows)
+    return start
+
+
+def _set_dropout(model: keras.Model, step: int) -> None:
+    """Lets dropout draw what it draws at a step; Keras leaves the counts of random generators out of a checkpoint."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            state = layer.seed_generator.state
+            state.assign([int(state[0]), step])
 
 
 def _tensorboard(workdir: str) -> Callable[[dict[str, Any]], None]:

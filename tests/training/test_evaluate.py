@@ -1,0 +1,37 @@
+import sys
+
+import numpy as np
+import pytest
+
+from tests.training import tiny
+from tinytl_tf import data
+from tinytl_tf.training import Experiment, evaluate, make_evaluate
+
+module = sys.modules["tinytl_tf.training.evaluate"]
+
+
+@pytest.fixture
+def model(config):
+    config.scheme = "last"
+    return Experiment(config).build_model(len(tiny.CLASSES))[0]
+
+
+def test_accuracy_and_loss_without_smoothing_or_dropout(model, shapes, monkeypatch):
+    dataset = data.load(shapes).test
+    images, labels = next(data.eval_batches(dataset, batch_size=len(dataset), image_size=tiny.SIDE))
+    logits = np.array(model(images.astype(np.float32), training=False), np.float64)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
+    expected = {"accuracy": np.mean(logits.argmax(1) == labels), "loss": losses.mean()}
+    assert evaluate(model, dataset) == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(module, "BATCH_SIZE", 4)  # the last batch has 1 image of the 9
+    assert evaluate(model, dataset) == pytest.approx(expected, rel=1e-5)
+
+
+def test_many_evaluations_trace_the_model_once(model, shapes, monkeypatch):
+    traces = []
+    cross_entropy = module.ops.softmax_cross_entropy
+    monkeypatch.setattr(module.ops, "softmax_cross_entropy", lambda *args: traces.append(1) or cross_entropy(*args))
+    monkeypatch.setattr(module, "BATCH_SIZE", 4)
+    splits, test = data.load(shapes), make_evaluate(model)
+    assert test(splits.test) == test(splits.test) != test(splits.train)
+    assert len(traces) == 1

@@ -1,0 +1,99 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training import tiny
+from tinytl_tf import data
+from tinytl_tf.schemes import SCHEMES, apply_scheme, get_scheme
+from tinytl_tf.training import Experiment, get_optimizer, make_train_step
+
+
+@pytest.fixture(scope="module")
+def batch(shapes):
+    return next(data.eval_batches(data.load(shapes).train, batch_size=tiny.BATCH_SIZE, image_size=tiny.SIDE))
+
+
+def build(config, scheme="tinytl-lb", **backbone):
+    config.scheme = scheme
+    config.backbone.update(backbone)
+    model, resolution = Experiment(config).build_model(len(tiny.CLASSES))
+    for variable in model.weights:  # a branch that starts as zero has gradients of zero
+        if variable.path.endswith("final_norm/gamma"):
+            variable.assign(tf.ones_like(variable.value))
+    return model, resolution
+
+
+def values(variables):
+    return {variable.path: variable.numpy() for variable in variables}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_the_scheme_lists_is_trained_and_nothing_else(config, batch, scheme):
+    model, resolution = build(config, scheme)
+    step = make_train_step(model, resolution.variables, get_optimizer("adam"))
+    before = values(model.weights)
+    step(*batch, np.float32(0.1))
+    changed = {path for path, value in values(model.weights).items() if (value != before[path]).any()}
+    assert changed == {variable.path for variable in resolution.variables}
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_a_step_is_that_of_a_plain_tape(config, batch, label_smoothing):
+    model, resolution = build(config, "full", dropout=0.0)
+    images, labels = batch
+    with tf.GradientTape() as tape:
+        logits = model(images.astype(np.float32), training=True)
+        targets = tf.one_hot(labels, len(tiny.CLASSES)) * (1 - label_smoothing) + label_smoothing / len(tiny.CLASSES)
+        loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+    variables = [variable.value for variable in resolution.variables]
+    gradients = [gradient.numpy() for gradient in tape.gradient(loss, variables)]
+    before = [variable.numpy() for variable in variables]
+
+    step = make_train_step(model, resolution.variables, get_optimizer("sgd"), label_smoothing=label_smoothing)
+    metrics = step(images, labels, np.float32(0.5))
+
+    for variable, old, gradient in zip(variables, before, gradients, strict=True):
+        np.testing.assert_allclose(variable.numpy(), old - 0.5 * gradient, rtol=1e-5, atol=1e-6)
+    norm = np.sqrt(sum(np.sum(gradient**2) for gradient in gradients))
+    assert norm > 0.01
+    assert {key: float(value) for key, value in metrics.items()} == pytest.approx(
+        {
+            "loss": float(loss),
+            "accuracy": np.mean(logits.numpy().argmax(1) == labels),
+            "gradient_norm": norm,
+        },
+        rel=1e-4,
+    )
+
+
+def test_dropout_is_drawn_from_the_seed(config, batch):
+    def losses(seed, **options):
+        config.training.seed = seed
+        model, resolution = build(config, "last", dropout=0.5)
+        model.get_layer("classifier").kernel.assign(tf.ones([32, 3]) * [0.1, 0.2, 0.3])
+        step = make_train_step(model, resolution.variables, get_optimizer("sgd"), **options)
+        return [float(step(*batch, np.float32(0))["loss"]) for _ in range(3)]
+
+    first = losses(0)
+    assert len(set(first)) == 3
+    assert losses(0) == first
+    assert losses(1) != first
+    assert len(set(losses(0, training=False))) == 1
+
+
+def test_the_step_is_traced_once(config, batch):
+    model, resolution = build(config, "last")
+    step = make_train_step(model, resolution.variables, get_optimizer("sgd"))
+    for rate in (0.1, 0.2, 0.3):
+        step(*batch, np.float32(rate))
+    assert step.experimental_get_tracing_count() == 1
+
+
+def test_a_list_given_by_hand_is_trained(config, batch):
+    model, _ = build(config, "full")
+    bias = model.get_layer("classifier").bias
+    apply_scheme(model.weights, get_scheme("last"))
+    before = values(model.weights)
+    make_train_step(model, [bias], keras.optimizers.SGD())(*batch, np.float32(0.1))
+    assert [path for path, value in values(model.weights).items() if (value != before[path]).any()] == [bias.path]

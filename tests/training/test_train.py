@@ -1,0 +1,301 @@
+import importlib.util
+import itertools
+import json
+import math
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training import tiny
+from tinytl_tf.errors import InputError
+from tinytl_tf.schedules import SCHEDULES
+from tinytl_tf.training import RunFolder, train
+
+# Keras 3.15 saves a model in a way that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+
+module = sys.modules["tinytl_tf.training.train"]
+EPOCHS = 3
+KEYS = "epoch step step_ms loss accuracy gradient_norm update_norm test_accuracy test_loss"
+
+
+class Killed(Exception):
+    """Stands for a kill -9: nothing of the product catches it."""
+
+
+def log(folder):
+    """The rows without the one figure that is a time."""
+    return [{key: row[key] for key in row if key != "step_ms"} for row in RunFolder(folder).read_log()]
+
+
+def checkpoint(folder, name):
+    """Every variable of a checkpoint, the optimizer's and the dropout's too."""
+    model = keras.models.load_model(pathlib.Path(folder) / f"{name}.keras")
+    seeds = model.get_layer("dropout").variables
+    return [variable.numpy() for variable in [*model.weights, *model.optimizer.variables, *seeds]]
+
+
+def assert_same_run(folder, other):
+    assert log(folder) == log(other)
+    for name in ("best", "last"):
+        for value, expected in zip(checkpoint(folder, name), checkpoint(other, name), strict=True):
+            np.testing.assert_array_equal(value, expected)
+
+
+def kill_at(monkeypatch, owner, name, call):
+    """Replaces `owner.name` by what raises `Killed` at its call number `call`, from 0."""
+    original, calls = getattr(owner, name), itertools.count()
+
+    def killed(*args, **kwargs):
+        if next(calls) == call:
+            raise Killed
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, killed)
+
+
+@pytest.fixture(scope="module")
+def whole(shapes, tmp_path_factory):
+    """A run that nothing disturbed: its folder and its result."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, train(tiny.config(shapes), str(folder))
+
+
+@pytest.fixture
+def dry_step(monkeypatch):
+    """Puts a step that computes nothing in place of the real one; returns the learning rates it is given."""
+    rates = []
+
+    def make(model, variables, optimizer, **_):
+        optimizer.build(variables)
+
+        def step(images, labels, rate):
+            rates.append(rate)
+            optimizer.iterations.assign_add(1)
+            return {"loss": 1.0, "accuracy": 0.5, "gradient_norm": 1.0}
+
+        return step
+
+    monkeypatch.setattr(module, "make_train_step", make)
+    return rates
+
+
+def test_a_run_learns_and_leaves_its_files(whole, config):
+    folder, result = whole
+    rows = RunFolder(folder).read_log()
+    assert [" ".join(row) for row in rows] == [KEYS] * EPOCHS
+    assert [(row["epoch"], row["step"]) for row in rows] == [(epoch, 4 * (epoch + 1)) for epoch in range(EPOCHS)]
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.03
+    assert sorted(path.name for path in folder.iterdir()) == ["best.keras", "last.keras", "log.jsonl", "run.json"]
+    run = json.loads((folder / "run.json").read_text())
+    assert run == {"config": json.loads(config.to_json()), "class_names": list(tiny.CLASSES)}
+    best = max(row["test_accuracy"] for row in rows)
+    assert result == {**rows[-1], "best_accuracy": best, "trained_parameters": 1163}
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(whole, config, tmp_path):
+    train(config, str(tmp_path / "same"))
+    assert_same_run(tmp_path / "same", whole[0])
+    config.training.seed = 1
+    train(config, str(tmp_path / "other"))
+    losses = [[row["loss"] for row in log(folder)] for folder in (tmp_path / "other", whole[0])]
+    assert all(one != other for one, other in zip(*losses, strict=True))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_schedule_is_taken_step_by_step(dry_step, config, tmp_path, schedule):
+    config.training.schedule = schedule
+    train(config, str(tmp_path))
+    steps, base = EPOCHS * tiny.STEPS, config.training.learning_rate
+    half = {"cosine": lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)), "constant": lambda step: 1.0}[schedule]
+    assert dry_step == [np.float32(base * half(step)) for step in range(steps)]
+    assert {type(rate) for rate in dry_step} == {np.float32}
+
+
+def test_best_is_the_first_epoch_of_the_best_test_accuracy(dry_step, config, tmp_path, monkeypatch):
+    accuracies = iter([0.2, 0.6, 0.6, 0.4])
+    monkeypatch.setattr(
+        module, "make_evaluate", lambda model: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
+    )
+    config.training.epochs = 4
+    result = train(config, str(tmp_path))
+    assert (result["test_accuracy"], result["best_accuracy"]) == (0.4, 0.6)
+    iterations = [RunFolder(tmp_path).load(name).optimizer.iterations for name in ("best", "last")]
+    assert [int(value) for value in iterations] == [2 * tiny.STEPS, 4 * tiny.STEPS]
+
+
+def test_checkpoints_open_with_keras_alone(whole):
+    code = (
+        "import sys, keras, tinytl_tf.layers\n"
+        "for path in sys.argv[1:]:\n"
+        "    model = keras.models.load_model(path)\n"
+        "    print(model.name, len(model.trainable_variables), len(model.optimizer.variables))"
+    )
+    paths = [str(whole[0] / f"{name}.keras") for name in ("best", "last")]
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=False)
+    assert done.stdout == "tiny 14 30\n" * 2, done.stderr  # Adam: two for each, iterations and learning rate
+
+
+# Where a run dies: the function, and the number of its call.
+KILLS = {
+    "before the first epoch ends": (RunFolder, "append_log", 0),
+    "before the first checkpoint": (RunFolder, "save", 0),
+    "in an epoch": (module, "_train_epoch", 1),
+    "between log and checkpoints": (RunFolder, "append_log", 2),
+    "between best and last": (RunFolder, "save", 1),
+    "after the last epoch": (module, "_go_back", 1),
+}
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_a_resumed_run_is_the_one_that_was_not_killed(whole, config, tmp_path, monkeypatch, kill):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, *KILLS[kill])
+        train(config, str(tmp_path), resume=True)
+        train(config, str(tmp_path), resume=True)
+    result = train(config, str(tmp_path), resume=True)
+    assert_same_run(tmp_path, whole[0])
+    step_ms = RunFolder(tmp_path).read_log()[-1]["step_ms"]
+    assert result == {**whole[1], "step_ms": step_ms}
+
+
+def test_a_checkpoint_holds_the_state_of_the_optimizer(whole):
+    optimizer = RunFolder(whole[0]).load("last").optimizer
+    assert int(optimizer.iterations) == EPOCHS * tiny.STEPS
+    moments = [variable.numpy() for variable in optimizer.variables[2:]]
+    assert len(moments) == 28
+    assert all(np.abs(moment).max() > 0 for moment in moments)
+
+
+def change_folder(folder, **content):
+    run = json.loads((folder / "run.json").read_text()) | content
+    (folder / "run.json").write_text(json.dumps(run))
+
+
+CANNOT_RESUME = {
+    "another config": (
+        lambda config, folder: config.update_from_flattened_dict({"training.learning_rate": 0.5}),
+        "cannot resume: config.training.learning_rate was 0.03 and is now 0.5; "
+        "use the same config and data, or another --workdir",
+    ),
+    "other classes": (
+        lambda config, folder: change_folder(folder, class_names=["a", "b", "c"]),
+        "cannot resume: the list of classes was ('a', 'b', 'c') and is now "
+        "('blue pie', 'green square', 'red disc'); use the same config and data, or another --workdir",
+    ),
+    "no log": (
+        lambda config, folder: (folder / "log.jsonl").unlink(),
+        "cannot resume: the checkpoint took 4 steps, which log.jsonl and epochs of 4 steps do not tell; "
+        "the number of training images or the log has changed; train again with --overwrite",
+    ),
+    "damaged log": (
+        lambda config, folder: (folder / "log.jsonl").write_text("{"),
+        "{folder}/log.jsonl is damaged; train again with --overwrite",
+    ),
+    "damaged configuration": (
+        lambda config, folder: (folder / "run.json").write_text("{}"),
+        "{folder}/run.json is damaged; train again with --overwrite",
+    ),
+    "damaged checkpoint": (
+        lambda config, folder: (folder / "last.keras").write_bytes(b"PK"),
+        "{folder}/last.keras cannot be read (ValueError); train again with --overwrite",
+    ),
+}
+
+
+@pytest.fixture
+def one_epoch(dry_step, config, tmp_path, monkeypatch):
+    """The folder of a run that was killed in its second epoch."""
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, module, "_train_epoch", 1)
+        train(config, str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("case", CANNOT_RESUME)
+def test_what_differs_is_named_and_nothing_is_touched(one_epoch, config, case):
+    change, message = CANNOT_RESUME[case]
+    change(config, one_epoch)
+    before = {path.name: path.read_bytes() for path in one_epoch.iterdir()}
+    with pytest.raises(InputError) as error:
+        train(config, str(one_epoch), resume=True)
+    assert str(error.value) == message.format(folder=one_epoch)
+    assert {path.name: path.read_bytes() for path in one_epoch.iterdir()} == before
+
+
+def test_other_numbers_of_images_are_noticed(one_epoch, dry_step, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(module.data, "steps_per_epoch", lambda *_: 2)
+    with pytest.raises(InputError, match="the checkpoint took 4 steps, which log.jsonl and epochs of 2 steps"):
+        train(config, str(one_epoch), resume=True)
+
+
+def test_a_new_run_leaves_nothing_of_the_old_one(whole, config, tmp_path, monkeypatch):
+    config.training.seed = 1
+    train(config, str(tmp_path))
+    (tmp_path / "events.out.tfevents.1.host").touch()
+    config.training.seed = 0
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, module, "_train_epoch", 0)
+        train(config, str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "run.json"]
+    assert log(tmp_path) == []
+    train(config, str(tmp_path), resume=True)
+    assert_same_run(tmp_path, whole[0])
+
+
+def test_a_start_that_is_killed_is_no_run(one_epoch, config, monkeypatch):
+    with pytest.raises(Killed):
+        kill_at(monkeypatch, RunFolder, "write_log", 0)
+        train(config, str(one_epoch))
+    assert not RunFolder(one_epoch).exists
+
+
+def test_bad_input_leaves_the_old_run_alone(one_epoch, config):
+    before = {path.name: path.read_bytes() for path in one_epoch.iterdir()}
+    config.backbone.weights = "none.h5"
+    with pytest.raises(InputError, match="there is no weight file none.h5"):
+        train(config, str(one_epoch))
+    assert {path.name: path.read_bytes() for path in one_epoch.iterdir()} == before
+
+
+# The first step of the rate 1e20 is finite itself: what it did shows in the next step, or at the end of the epoch.
+@pytest.mark.parametrize(("first", "step", "bad"), [(5, 6, "gradient_norm"), (7, 7, "update_norm")])
+def test_what_is_not_finite_stops_the_run_and_spares_the_checkpoints(config, tmp_path, monkeypatch, first, step, bad):
+    cosine = SCHEDULES["cosine"]
+    monkeypatch.setitem(
+        SCHEDULES, "cosine", lambda step, total, base: 1e20 if step >= first else cosine(step, total, base)
+    )
+    with pytest.raises(InputError) as error:
+        train(config, str(tmp_path))
+    assert re.fullmatch(
+        rf"step {step} of training gave .*{bad} (nan|inf).*; lower config.training.learning_rate \(now 0.03\) "
+        "or look at the images of that step; checkpoints of earlier epochs are whole",
+        str(error.value),
+    )
+    assert [row["epoch"] for row in log(tmp_path)] == [0]
+    for name in ("best", "last"):
+        assert all(np.isfinite(value).all() for value in checkpoint(tmp_path, name))
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_tensorboard_is_written_where_it_is_installed(dry_step, config, tmp_path, monkeypatch, installed):
+    real, scalars = importlib.util.find_spec, []
+    spec = object() if installed else None
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: spec if name == "tensorboard" else real(name, *rest)
+    )
+    # TensorFlow writes a scalar with TensorBoard's own code, which need not be installed here.
+    monkeypatch.setattr(
+        tf.summary, "scalar", lambda key, value: scalars.append((key, value, tf.summary.experimental.get_step()))
+    )
+    train(config, str(tmp_path))
+    rows = RunFolder(tmp_path).read_log()
+    assert [row["step"] for row in rows] == [(epoch + 1) * tiny.STEPS for epoch in range(EPOCHS)]
+    assert scalars == ([(*item, row["step"]) for row in rows for item in row.items()] if installed else [])
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) == installed
