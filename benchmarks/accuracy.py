@@ -1,0 +1,106 @@
+"""Test accuracy of update schemes in Keras, and of the exported files trained by LiteRT from the same start.
+
+Commands (data and weights are not part of the package):
+    python benchmarks/accuracy.py --config=flowers17 --data=oxford_flowers17_128.npz --weights=mobilenet_v2.h5
+    python benchmarks/accuracy.py --config=cifar10 --data=cifar10_32_15k.npz --weights=mobilenet_v2.h5
+    python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --device --seeds=1
+
+Each run is a `tinytl` command of its own; what a run has finished is kept in --workdir and not done again. Prints a
+row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
+--device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order.
+"""
+
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+
+from absl import app, flags
+
+_CONFIG = flags.DEFINE_string("config", "flowers17", "Name of a file in configs/.")
+_DATA = flags.DEFINE_string("data", None, "The data set.", required=True)
+_WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required=True)
+_SCHEMES = flags.DEFINE_list("schemes", ["last", "tinytl-b", "tinytl-lb"], "Update schemes.")
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds, from 0.")
+_DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
+_WORKDIR = flags.DEFINE_string("workdir", "runs/accuracy", "Folder of the runs.")
+CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs"
+
+
+def tinytl(command: str, result: pathlib.Path, *options: str) -> dict:
+    """Runs a command of `tinytl` unless its result exists, and returns the result."""
+    if not result.exists():
+        result.parent.mkdir(parents=True, exist_ok=True)
+        program = [sys.executable, "-m", f"tinytl_tf.cli.{command}", f"--json={result}", "--overwrite", *options]
+        with open(result.with_suffix(".log"), "w", encoding="utf-8") as log:
+            subprocess.run(program, check=True, stdout=log, stderr=log)
+    return json.loads(result.read_text())
+
+
+def config_flags(scheme: str, seed: int) -> list[str]:
+    """Returns the flags that `train` and `export` share."""
+    return [
+        f"--config={CONFIGS / _CONFIG.value}.py",
+        f"--config.scheme={scheme}",
+        f"--config.training.seed={seed}",
+        f"--config.data.name={_DATA.value}",
+        f"--config.backbone.weights={_WEIGHTS.value}",
+    ]
+
+
+def train(scheme: str, seed: int) -> float:
+    """Returns the test accuracy of a run in Keras, in per cent."""
+    folder = pathlib.Path(_WORKDIR.value) / _CONFIG.value / f"{scheme}-{seed}"
+    result = tinytl("train", folder / "train.json", f"--workdir={folder / 'run'}", *config_flags(scheme, seed))
+    return 100 * result["test_accuracy"]
+
+
+def adapt(scheme: str, seed: int) -> float:
+    """Exports the start of the run and returns the test accuracy after the same training in LiteRT, in per cent."""
+    folder = pathlib.Path(_WORKDIR.value) / _CONFIG.value / f"{scheme}-{seed}"
+    config = json.loads((folder / "run" / "run.json").read_text())["config"]
+    training, data = config["training"], config["data"]
+    model = folder / "start.tflite"
+    tinytl(
+        "export",
+        folder / "export.json",
+        f"--output={model}",
+        f"--optimizer={training['optimizer']}",
+        f"--batch_size={training['batch_size']}",
+        f"--label_smoothing={training['label_smoothing']}",
+        *config_flags(scheme, seed),
+    )
+    images = [f"--{key}={data[key]}" for key in ("train_images", "test_images") if data[key]]
+    result = tinytl(
+        "adapt",
+        folder / "adapt.json",
+        f"--model={model}",
+        f"--data={_DATA.value}",
+        f"--state_out={folder / 'adapted.tinytl'}",
+        f"--epochs={training['epochs']}",
+        f"--learning_rate={training['learning_rate']}",
+        f"--seed={seed}",
+        *images,
+    )
+    return 100 * result["accuracy_after"]
+
+
+def main(_) -> None:
+    """Prints the table."""
+    if _DEVICE.value:
+        print("| scheme | seed | Keras | LiteRT |\n|---|---|---|---|")
+        for scheme in _SCHEMES.value:
+            for seed in range(_SEEDS.value):
+                print(f"| {scheme} | {seed} | {train(scheme, seed):.1f} | {adapt(scheme, seed):.1f} |", flush=True)
+        return
+    print("| scheme | seeds | mean | standard deviation |\n|---|---|---|---|")
+    for scheme in _SCHEMES.value:
+        values = [train(scheme, seed) for seed in range(_SEEDS.value)]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        seeds = ", ".join(f"{value:.1f}" for value in values)
+        print(f"| {scheme} | {seeds} | {statistics.fmean(values):.1f} | {spread:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    app.run(main)

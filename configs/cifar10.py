@@ -1,0 +1,20 @@
+"""CIFAR-10 upsampled to 128 px, 3000 training and 1000 test images: MobileNetV2, one TinyTL scheme.
+
+Command (the data set and the weights are not part of the package; see RESULTS.md):
+    tinytl train --config=configs/cifar10.py --workdir=runs/cifar10 --config.scheme=tinytl-b \
+        --config.data.name=cifar10_32_15k.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
+"""
+
+from ml_collections import ConfigDict
+
+from tinytl_tf.configs import default
+
+
+def get_config() -> ConfigDict:
+    """Returns the configuration."""
+    config = default.get_config()
+    config.data.name = "cifar10_32_15k.npz"
+    config.data.train_images = 3000
+    config.data.test_images = 1000
+    config.training.epochs = 6
+    return config
