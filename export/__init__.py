@@ -1,5 +1,6 @@
 """The exporter: signatures, conversion, audit, parity check and manifest."""
 
+from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.export.audit import audit
 from tinytl_tf.export.exporter import export
 from tinytl_tf.export.manifest import write_manifest

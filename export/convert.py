@@ -31,6 +31,7 @@ def convert(module: TrainableModule) -> bytes:
         tf.saved_model.save(module, folder, signatures=module.functions, options=options)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.functions))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.exclude_conversion_metadata = True  # its writer takes as long as the conversion
         try:
             return converter.convert()
         except Exception as error:  # the converter has its own exception type and raises others too

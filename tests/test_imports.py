@@ -40,7 +40,7 @@ def last_line(result):
     return result.stderr.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("package", ["layers", "backbones"])
+@pytest.mark.parametrize("package", ["layers", "backbones", "training", "export"])
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_another_backend_is_refused_before_keras_is_imported(package, backend):
     result = python(f"import tinytl_tf.{package}", KERAS_BACKEND=backend)

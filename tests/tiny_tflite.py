@@ -1,7 +1,10 @@
 """A trainable .tflite small enough to build in a second: softmax regression on 4x4 images, without the exporter."""
 
 import functools
+import json
 import tempfile
+
+from tinytl_tf.manifest import FORMAT_VERSION, manifest_path, sha256
 
 BATCH, SIZE, CLASSES = 2, 4, 3
 STATE_SIZE = SIZE * SIZE * 3 * CLASSES + CLASSES
@@ -93,3 +96,10 @@ def build(methods=SIGNATURES, names=None, operators=("TFLITE_BUILTINS",)):
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
         converter.target_spec.supported_ops = [tf.lite.OpsSet(name) for name in operators]
         return converter.convert()
+
+
+def write_manifest(path, labels):
+    """Writes the least manifest that belongs to the file at `path`, and returns it."""
+    manifest = {"format_version": FORMAT_VERSION, "labels": labels, "sha256": sha256(path)}
+    manifest_path(path).write_text(json.dumps(manifest))
+    return manifest

@@ -1,5 +1,6 @@
 """The manifest that travels with an exported file: `model.manifest.json` beside `model.tflite`."""
 
+import functools
 import hashlib
 import json
 import os
@@ -19,8 +20,12 @@ def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:
 
 
 def sha256(path: str | os.PathLike) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+    """SHA-256 of a file, in hexadecimal; read in parts, so that the file never counts towards the peak memory."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for part in iter(functools.partial(stream.read, 1 << 20), b""):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def read_manifest(tflite_path: str | os.PathLike) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
     """A working folder with `model.tflite`, its manifest and `photos/`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.tflite").write_bytes(tiny_tflite.build())
-    (tmp_path / "model.manifest.json").write_text(json.dumps({"labels": sorted(COLOURS)}))
+    tiny_tflite.write_manifest(tmp_path / "model.tflite", sorted(COLOURS))
     write_images(tmp_path / "photos" / "train", COLOURS, 8)
     write_images(tmp_path / "photos" / "test", COLOURS, 3)
     return tmp_path
@@ -91,7 +91,7 @@ def test_runs_without_tensorflow_as_a_module(place):
 
 def set_labels(labels):
     def change(place):
-        (place / "model.manifest.json").write_text(json.dumps({"labels": labels}))
+        tiny_tflite.write_manifest(place / "model.tflite", labels)
 
     return change
 

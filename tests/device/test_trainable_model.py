@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 import threading
@@ -310,26 +309,18 @@ def test_flex_operators_are_named(tmp_path):
 
 
 def test_manifest_gives_the_class_names(model_path):
-    manifest = {"labels": ["red", "green", "blue"], "scheme": "last"}
-    model_path.with_suffix(".manifest.json").write_text(json.dumps(manifest))
+    manifest = tiny_tflite.write_manifest(model_path, ["red", "green", "blue"])
     model = TrainableModel(model_path)
     assert model.manifest == manifest
     assert model.class_names == ("red", "green", "blue")
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "expected JSON in {path}, got: Expecting property name"),
-        ("[]", "expected 3 labels in {path}, got []; export the model again"),
-        ('{"labels": ["a"]}', "expected 3 labels in {path}, got ['a']; export the model again"),
-        ("{}", "expected 3 labels in {path}, got []; export the model again"),
-    ],
-)
-def test_a_manifest_that_does_not_fit_is_refused(model_path, text, message):
+def test_a_manifest_that_does_not_fit_is_refused(model_path):
+    tiny_tflite.write_manifest(model_path, ["a"])
     path = model_path.with_suffix(".manifest.json")
-    path.write_text(text)
-    assert refused(model_path).startswith(message.format(path=path))
+    assert refused(model_path) == f"expected 3 labels in {path}, got ['a']; export the model again"
+    path.write_text("{")
+    assert refused(model_path).startswith(f"expected JSON in {path}, got: Expecting property name")
 
 
 @pytest.mark.parametrize("module", ["tinytl_tf.device", "tinytl_tf.cli.adapt"])

@@ -1,8 +1,5 @@
 """An exported model that infers and goes on training with LiteRT."""
 
-import functools
-import hashlib
-import json
 import mmap
 import numbers
 import os
@@ -17,6 +14,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
+from tinytl_tf.manifest import manifest_path, read_manifest, sha256
 
 __all__ = ["TrainableModel"]
 
@@ -72,7 +70,7 @@ class TrainableModel:
         self._build_interpreter()
         _refuse_custom_operators(self._path)
         self._sizes = _check_contract(self._path, self._runners)
-        self._manifest = _read_manifest(self._path.with_suffix(".manifest.json"), self.num_classes)
+        self._manifest = _read_manifest(self._path, self.num_classes)
 
     @property
     def batch_size(self) -> int:
@@ -240,15 +238,10 @@ class TrainableModel:
 
 
 def _sha256(path: pathlib.Path) -> bytes:
-    """Digest of the file, read in parts so that the whole file never counts towards the peak memory."""
-    digest = hashlib.sha256()
     try:
-        with open(path, "rb") as stream:
-            for part in iter(functools.partial(stream.read, 1 << 20), b""):
-                digest.update(part)
+        return bytes.fromhex(sha256(path))
     except OSError as error:
         raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
-    return digest.digest()
 
 
 def _refuse_custom_operators(path: pathlib.Path) -> None:
@@ -298,15 +291,14 @@ def _check_tensor(where: str, expected: tuple | None, actual: dict | None, sizes
 
 def _read_manifest(path: pathlib.Path, num_classes: int) -> dict[str, Any] | None:
     """Reads the manifest if there is one."""
-    if not path.exists():
+    if not manifest_path(path).exists():
         return None
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"expected JSON in {path}, got: {error}; export the model again or remove the file") from error
-    labels = manifest.get("labels", []) if isinstance(manifest, dict) else []
-    if not isinstance(labels, list) or len(labels) != num_classes:
-        raise InputError(f"expected {num_classes} labels in {path}, got {labels!r:.80}; export the model again")
+    manifest = read_manifest(path)
+    labels = manifest["labels"]
+    if len(labels) != num_classes:
+        raise InputError(
+            f"expected {num_classes} labels in {manifest_path(path)}, got {labels!r:.80}; export the model again"
+        )
     return manifest
 
 

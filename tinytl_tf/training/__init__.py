@@ -1,5 +1,6 @@
 """The training loop over a restricted list of variables, its checkpoints and its log."""
 
+from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.training.evaluate import evaluate, make_evaluate
 from tinytl_tf.training.experiment import Experiment
 from tinytl_tf.training.optimizers import OPTIMIZERS, get_optimizer
