@@ -50,6 +50,7 @@ class Server:
 
     def close(self):
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait(30)
 
     def _answer(self):

@@ -1,3 +1,4 @@
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -48,8 +49,9 @@ def assert_same_run(folder, other):
             np.testing.assert_array_equal(value, expected)
 
 
-def kill_at(monkeypatch, owner, name, call):
-    """Replaces `owner.name` by what raises `Killed` at its call number `call`, from 0."""
+@contextlib.contextmanager
+def killed_at(owner, name, call):
+    """Ends the block with `Killed` at call number `call`, from 0, of `owner.name`."""
     original, calls = getattr(owner, name), itertools.count()
 
     def killed(*args, **kwargs):
@@ -57,7 +59,10 @@ def kill_at(monkeypatch, owner, name, call):
             raise Killed
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(owner, name, killed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        with pytest.raises(Killed):
+            yield
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +159,8 @@ KILLS = {
 
 
 @pytest.mark.parametrize("kill", KILLS)
-def test_a_resumed_run_is_the_one_that_was_not_killed(whole, config, tmp_path, monkeypatch, kill):
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, *KILLS[kill])
+def test_a_resumed_run_is_the_one_that_was_not_killed(whole, config, tmp_path, kill):
+    with killed_at(*KILLS[kill]):
         train(config, str(tmp_path), resume=True)
         train(config, str(tmp_path), resume=True)
     result = train(config, str(tmp_path), resume=True)
@@ -210,10 +214,9 @@ CANNOT_RESUME = {
 
 
 @pytest.fixture
-def one_epoch(dry_step, config, tmp_path, monkeypatch):
+def one_epoch(dry_step, config, tmp_path):
     """The folder of a run that was killed in its second epoch."""
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, module, "_train_epoch", 1)
+    with killed_at(module, "_train_epoch", 1):
         train(config, str(tmp_path / "run"))
     return tmp_path / "run"
 
@@ -235,13 +238,12 @@ def test_other_numbers_of_images_are_noticed(one_epoch, dry_step, config, tmp_pa
         train(config, str(one_epoch), resume=True)
 
 
-def test_a_new_run_leaves_nothing_of_the_old_one(whole, config, tmp_path, monkeypatch):
+def test_a_new_run_leaves_nothing_of_the_old_one(whole, config, tmp_path):
     config.training.seed = 1
     train(config, str(tmp_path))
     (tmp_path / "events.out.tfevents.1.host").touch()
     config.training.seed = 0
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, module, "_train_epoch", 0)
+    with killed_at(module, "_train_epoch", 0):
         train(config, str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "run.json"]
     assert log(tmp_path) == []
@@ -249,9 +251,8 @@ def test_a_new_run_leaves_nothing_of_the_old_one(whole, config, tmp_path, monkey
     assert_same_run(tmp_path, whole[0])
 
 
-def test_a_start_that_is_killed_is_no_run(one_epoch, config, monkeypatch):
-    with pytest.raises(Killed):
-        kill_at(monkeypatch, RunFolder, "write_log", 0)
+def test_a_start_that_is_killed_is_no_run(one_epoch, config):
+    with killed_at(RunFolder, "write_log", 0):
         train(config, str(one_epoch))
     assert not RunFolder(one_epoch).exists
 

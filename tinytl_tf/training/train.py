@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import keras
 import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
@@ -157,8 +156,8 @@ def _go_back(folder: RunFolder, iterations: int, steps: int) -> int:
     rows = [row for row in folder.read_log() if row["epoch"] < start]
     if [row["step"] for row in rows] != list(range(steps, iterations + 1, steps)):
         raise InputError(
-            f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do not "
-            "tell; the number of training images or the log has changed; train again with --overwrite"
+            f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do "
+            "not tell; the number of training images or the log has changed; train again with --overwrite"
         )
     folder.write_log(rows)
     return start
