@@ -196,7 +196,6 @@ def test_imagenet_of_mobilenet_v2_comes_from_keras(narrow, narrow_weights, monke
         np.testing.assert_array_equal(mine, his)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 def test_the_older_layouts_hold_the_same_weights(narrow, narrow_weights, tmp_path):
     theirs = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=narrow_weights)
     theirs.save(tmp_path / "whole_model.h5")

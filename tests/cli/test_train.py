@@ -7,8 +7,6 @@ from tests.training import tiny
 from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.cli import runner
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

@@ -105,7 +105,6 @@ def undisturbed(place, server):
     return seconds, numbers(place / "whole")
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_killed_run_is_whole_and_ends_like_another(place, server, undisturbed, kills):
     seconds, (rows, values) = undisturbed

@@ -29,7 +29,6 @@ LAYERS = [
 ]
 
 # Keras writes its variables through an interface that numpy 2 has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
 BRANCH = ["branch_lite_residual/kernel", "branch_lite_residual/final_norm/gamma"]
 CHOSEN = ["stem/kernel", "stem/norm/beta", "depthwise/norm/gamma", *BRANCH]

@@ -18,8 +18,6 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training import RunFolder, train
 
-# Keras 3.15 saves a model in a way that NumPy 2 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
 module = sys.modules["tinytl_tf.training.train"]
 EPOCHS = 3
