@@ -94,5 +94,11 @@ def export(
         parity = check_parity(
             draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=images, labels=targets
         )
+        manifest = write_manifest(
+            draft, backbone=model.name, scheme=scheme, optimizer=optimizer, labels=labels, parity=parity
+        )
+        manifest_content = manifest_path(draft).read_bytes()
+    manifest_path(path).unlink(missing_ok=True)  # A kill from here on leaves no file with the manifest of another.
     atomic_write_bytes(path, content)
-    return write_manifest(path, backbone=model.name, scheme=scheme, optimizer=optimizer, labels=labels, parity=parity)
+    atomic_write_bytes(manifest_path(path), manifest_content)
+    return manifest

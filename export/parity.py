@@ -1,6 +1,5 @@
 """Checks an exported file against TensorFlow, by numbers."""
 
-import dataclasses
 import os
 from typing import Any
 
@@ -11,33 +10,18 @@ from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.training import get_optimizer, make_train_step
 
-__all__ = ["TOLERANCES", "Tolerance", "check_parity", "random_photos"]
+__all__ = ["LEARNING_RATE", "LOSS_TOLERANCE", "UPDATE_TOLERANCE", "check_parity", "random_photos"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Tolerance:
-    """How far a file may be from TensorFlow, and the learning rate at which that is measured.
-
-    Attributes:
-        learning_rate: of each step.
-        loss: relative difference of the loss at any step.
-        update: Euclidean norm of the difference of the two updates of all trained variables, over all steps, relative
-            to the norm of TensorFlow's update.
-    """
-
-    learning_rate: float
-    loss: float
-    update: float
-
-
-# SGD and momentum are linear in the gradient: what is left is float32 rounding in another order of summation, and a
-# few elements of ReLU6 masks that it flips. Adam divides each gradient by its own size, so that rounding noise in a
-# gradient near zero becomes a full step of learning_rate: its updates agree in the mean and not in each element.
-TOLERANCES = {
-    "sgd": Tolerance(learning_rate=1e-3, loss=1e-4, update=2e-3),
-    "momentum": Tolerance(learning_rate=1e-3, loss=1e-4, update=2e-3),
-    "adam": Tolerance(learning_rate=1e-4, loss=1e-3, update=1e-1),
-}
+# What is left between two right implementations is float32 rounding in another order of summation, and the elements of
+# ReLU6 masks that it flips. A step at a new point multiplies it: over 20 steps at rate 1e-3 of `full` on MobileNetV2,
+# TensorFlow departs from itself, once it adds up gradients image by image, by 8e-2 of the loss and 4e-1 of the update.
+# So the check takes few steps at a rate that moves every weight and leaves the loss smooth. Four steps on MobileNetV2
+# at 128 px, batch 8, then measured at most 3e-6 and 1.3e-3, over tinytl-b, tinytl-lb and full, with SGD and Adam. Adam
+# is no worse: only gradients as small as its epsilon, 1e-7, would turn rounding into steps.
+LEARNING_RATE = 1e-4
+LOSS_TOLERANCE = 1e-4
+UPDATE_TOLERANCE = 1e-2
 
 
 def check_parity(
@@ -58,23 +42,23 @@ def check_parity(
     Args:
         path: the exported file.
         model: the network it was exported from.
-        optimizer: a key of `TOLERANCES`, the file's optimizer.
+        optimizer: name of the file's optimizer.
         label_smoothing: of the file's loss.
         images: uint8 array `[steps, batch, height, width, 3]`.
         labels: int32 array `[steps, batch]`.
 
     Returns:
-        `steps`, `batch_size`, and with and without XNNPACK the largest relative `loss_difference` and the
-        `update_difference`, see `Tolerance`.
+        `steps`, `batch_size`, `tolerance`, and with and without XNNPACK the largest relative `loss_difference` of a
+        step, and the `update_difference`: the Euclidean norm of the difference of the two updates of all trained
+        variables, over all steps, relative to the norm of TensorFlow's update.
 
     Raises:
         InputError: if a figure is out of tolerance.
     """
-    tolerance = TOLERANCES[optimizer]
     variables = model.trainable_variables
     start = [variable.numpy() for variable in variables]
     step = make_train_step(model, variables, get_optimizer(optimizer), label_smoothing=label_smoothing, training=False)
-    rate = np.float32(tolerance.learning_rate)
+    rate = np.float32(LEARNING_RATE)
     try:
         losses = [float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)]
         expected = _flatten([variable.numpy() for variable in variables]) - _flatten(start)
@@ -82,7 +66,11 @@ def check_parity(
         for variable, value in zip(variables, start, strict=True):
             variable.assign(value)
 
-    report = {"steps": len(images), "batch_size": images.shape[1], "tolerance": dataclasses.asdict(tolerance)}
+    report = {
+        "steps": len(images),
+        "batch_size": images.shape[1],
+        "tolerance": {"learning_rate": LEARNING_RATE, "loss": LOSS_TOLERANCE, "update": UPDATE_TOLERANCE},
+    }
     for name, xnnpack in (("xnnpack", True), ("without_xnnpack", False)):
         device = TrainableModel(path, xnnpack=xnnpack)
         results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
@@ -92,11 +80,11 @@ def check_parity(
         loss_difference = max(abs(result.loss / loss - 1) for result, loss in zip(results, losses, strict=True))
         update_difference = float(np.linalg.norm(update - expected) / np.linalg.norm(expected))
         # `not <=` instead of `>`: a NaN must fail.
-        if not (loss_difference <= tolerance.loss and update_difference <= tolerance.update):
+        if not (loss_difference <= LOSS_TOLERANCE and update_difference <= UPDATE_TOLERANCE):
             raise InputError(
                 f"parity check failed ({name}): after {len(images)} steps the losses differ by {loss_difference:.1e} "
-                f"(at most {tolerance.loss:.0e}) and the updates by {update_difference:.1e} (at most "
-                f"{tolerance.update:.0e}) from TensorFlow's; nothing was written. Please report it with the model"
+                f"(at most {LOSS_TOLERANCE:.0e}) and the updates by {update_difference:.1e} (at most "
+                f"{UPDATE_TOLERANCE:.0e}) from TensorFlow's; nothing was written. Please report it with the model"
             )
         _check_restore(path, device, images[0, 0], xnnpack)
         report[name] = {"loss_difference": loss_difference, "update_difference": update_difference}

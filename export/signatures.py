@@ -12,6 +12,8 @@ from tinytl_tf.export.update_rules import UpdateRule
 __all__ = ["TrainableModule"]
 
 FLOAT_MAX = tf.float32.max
+# A loss, gradient or rate beyond it has diverged; squares and products of smaller ones do not overflow in an update.
+LARGEST = 1e15
 
 
 class TrainableModule(tf.Module):
@@ -26,7 +28,8 @@ class TrainableModule(tf.Module):
     | `reset` | | `restored` int32 |
 
     Numbers are float32 where nothing else is said. A `train` step whose loss, gradients or learning rate are not
-    finite, or with a label outside [0, C), changes nothing and gives `applied` 0; so does `restore` with `restored` 0.
+    finite (or above 1e15), or with a label outside [0, C), changes nothing and gives `applied` 0; so does `restore`
+    with `restored` 0. After `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
 
     `train` walks through the batch one image at a time and adds up gradients, so it needs the memory of one image;
     nothing in these networks couples the images of a batch, so the step is that of the whole batch. Dropout is off.
@@ -57,17 +60,15 @@ class TrainableModule(tf.Module):
         # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
         self.weights = [variable.value for variable in model.variables]
         self.trained = [variable.value for variable in variables]
-        self.slots = [
-            [tf.Variable(tf.zeros(value.shape), trainable=False) for _ in range(update_rule.slots)]
-            for value in self.trained
-        ]
-        self.steps = [tf.Variable(0.0, trainable=False)] if update_rule.counts_steps else []
-        self.sums = [tf.Variable(tf.zeros(value.shape), trainable=False) for value in self.trained if batch_size > 1]
+        # Slots and sums are zeroed before use. They start as the weights do, since equal constants are stored once.
+        self.slots = [[tf.Variable(value, trainable=False) for _ in range(update_rule.slots)] for value in self.trained]
+        self.steps = [tf.Variable(0.0, trainable=False)] if update_rule.slots else []
+        self.sums = [tf.Variable(value, trainable=False) for value in self.trained if batch_size > 1]
         self.state = list(self.trained)
         if save_optimizer:
             self.state += [slot for slots in self.slots for slot in slots] + self.steps
 
-        self._initial_state = [value.numpy() for value in self.state]
+        self._start = [value.numpy() for value in self.trained]
 
         image = tf.TensorSpec([batch_size, *model.input_shape[1:]], tf.uint8, "image")
         one_image = tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8, "image")
@@ -93,10 +94,10 @@ class TrainableModule(tf.Module):
 
         classes = self._model.output_shape[-1]
         in_range = tf.reduce_all((label >= 0) & (label < classes))
-        # A sum of magnitudes is finite exactly when all of its terms are, NaN included.
+        # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
         magnitude = tf.add_n([tf.abs(loss), tf.abs(learning_rate)] + [tf.reduce_sum(tf.abs(g)) for g in gradients])
         applied = tf.cond(
-            in_range & (magnitude < FLOAT_MAX),
+            in_range & (magnitude < LARGEST),
             lambda: self._apply(gradients, learning_rate),
             lambda: tf.constant(0),
         )
@@ -131,13 +132,16 @@ class TrainableModule(tf.Module):
         return loss, correct, [total.read_value() for total in self.sums]
 
     def _apply(self, gradients, learning_rate):
-        step = self.steps[0].assign(self.steps[0].read_value() + 1.0) if self.steps else None
+        steps = self.steps[0].read_value() if self.steps else tf.constant(0.0)
+        started = tf.minimum(steps, 1.0)
         for value, gradient, slots in zip(self.trained, gradients, self.slots, strict=True):
-            old = [slot.read_value() for slot in slots]
-            new_value, new_slots = self._rule.update(value.read_value(), gradient, old, step, learning_rate)
+            old = [slot.read_value() * started for slot in slots]
+            new_value, new_slots = self._rule.update(value.read_value(), gradient, old, steps + 1.0, learning_rate)
             value.assign(new_value)
             for slot, new in zip(slots, new_slots, strict=True):
                 slot.assign(new)
+        for counter in self.steps:
+            counter.assign(steps + 1.0)
         return tf.constant(1)
 
     def _infer(self, image):
@@ -151,12 +155,18 @@ class TrainableModule(tf.Module):
         return {"restored": tf.cond(tf.reduce_sum(tf.abs(state)) < FLOAT_MAX, lambda: self._assign(state), lambda: 0)}
 
     def _assign(self, state):
+        self._forget_slots()
         sizes = [math.prod(value.shape) for value in self.state]
         for value, part in zip(self.state, tf.split(state, sizes), strict=True):
             value.assign(tf.reshape(part, value.shape))
         return tf.constant(1)
 
     def _reset(self):
-        for value, initial in zip(self.state, self._initial_state, strict=True):
-            value.assign(tf.constant(initial))
+        self._forget_slots()
+        for value, start in zip(self.trained, self._start, strict=True):
+            value.assign(tf.constant(start))
         return {"restored": tf.constant(1)}
+
+    def _forget_slots(self):
+        for counter in self.steps:
+            counter.assign(0.0)

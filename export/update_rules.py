@@ -21,13 +21,12 @@ class UpdateRule:
     Attributes:
         name: the name on the command line.
         slots: number of float32 tensors kept beside each trained variable.
-        counts_steps: whether the number of applied steps is kept.
-        update: `(value, gradient, slots, step, learning_rate) -> (new value, new slots)`; `step` counts from 1.
+        update: `(value, gradient, slots, step, learning_rate) -> (new value, new slots)`; `step` counts from 1, where
+            the slots are zero.
     """
 
     name: str
     slots: int
-    counts_steps: bool
     update: Callable[..., tuple[tf.Tensor, Sequence[tf.Tensor]]]
 
 
@@ -50,9 +49,9 @@ def _adam(value, gradient, slots, step, learning_rate):
 UPDATE_RULES = {
     rule.name: rule
     for rule in (
-        UpdateRule("sgd", slots=0, counts_steps=False, update=_sgd),
-        UpdateRule("momentum", slots=1, counts_steps=False, update=_momentum),
-        UpdateRule("adam", slots=2, counts_steps=True, update=_adam),
+        UpdateRule("sgd", slots=0, update=_sgd),
+        UpdateRule("momentum", slots=1, update=_momentum),
+        UpdateRule("adam", slots=2, update=_adam),
     )
 }
 

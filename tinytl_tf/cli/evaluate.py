@@ -37,6 +37,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     if (values.workdir is None) == (values.model is None):
         raise InputError("expected either --workdir=FOLDER of a run or --model=FILE.tflite")
+    if values.state is not None and values.model is None:
+        raise InputError("expected --state=FILE only with --model=FILE.tflite: a run has its checkpoints")
     result = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)
     print(f"accuracy on {result['images']} test images: {result['accuracy']:.2%}, loss {result['loss']:.4f}")
     return result
@@ -48,6 +50,7 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
 
     folder = RunFolder(values.workdir)
     config, class_names = folder.read_run()
+    config.data.test_images = values.test_images or config.data.test_images
     model = folder.load(values.checkpoint)
     dataset = (Experiment(config).load_data() if values.data is None else _load(values)).test
     _check_classes(dataset, class_names)

@@ -1,0 +1,261 @@
+"""`tinytl export`, and `tinytl evaluate` of what it wrote and of the run that it came from."""
+
+import io
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from PIL import Image
+
+from tests import tiny_network
+from tinytl_tf import backbones, configs, data
+from tinytl_tf.cli import runner
+from tinytl_tf.device import TrainableModel
+from tinytl_tf.device import evaluate as evaluate_device
+from tinytl_tf.manifest import read_manifest
+from tinytl_tf.training import Experiment, RunFolder, evaluate
+
+# Keras 3 saves TensorFlow's variables through numpy 1's interface.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+
+CONFIG = pathlib.Path(configs.__path__[0]) / "default.py"
+RUN_SCHEME = "tinytl-b"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a packed data set, `tints.npz`, and a finished run of the tiny network, `run`."""
+    folder = tmp_path_factory.mktemp("place")
+    images, labels = tiny_network.photos(1, 40)
+    files = [jpeg(image) for image in images[0]]
+    np.savez(
+        folder / "tints.npz",
+        jpeg=np.frombuffer(b"".join(files), np.uint8),
+        offsets=np.cumsum([0, *map(len, files)]),
+        label=labels[0],
+        classes=np.array(tiny_network.LABELS),
+    )
+    run = RunFolder(folder / "run")
+    config = default_config()
+    with config.unlocked():
+        config.scheme, config.backbone.name, config.backbone.resolution = RUN_SCHEME, "tiny_network", 64
+        config.backbone.weights, config.data.name = "", str(folder / "tints.npz")
+    run.start(config, tiny_network.LABELS)
+    run.save("last", tiny_network.build(RUN_SCHEME))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(place, monkeypatch):
+    """Runs in that folder, with the tiny network among the backbones."""
+    monkeypatch.chdir(place)
+    monkeypatch.setitem(backbones.ARCHITECTURES, "tiny_network", tiny_network.ARCHITECTURE)
+
+
+def default_config() -> ConfigDict:
+    from tinytl_tf.configs import default
+
+    return default.get_config()
+
+
+def jpeg(image):
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=95)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def from_run(place):
+    """The run exported with another scheme: lite residuals are added to a network that was trained without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setitem(backbones.ARCHITECTURES, "tiny_network", tiny_network.ARCHITECTURE)
+        argv = ["--workdir=run", "--scheme=tinytl-lb", "--batch_size=2", "--output=run.tflite", "--json=run.json"]
+        assert runner.run_command("export", argv) == 0
+    return place / "run.tflite"
+
+
+def test_export_from_a_config(place, capsys):
+    argv = [f"--config={CONFIG}", "--config.backbone.name=tiny_network", "--config.backbone.weights="]
+    argv += ["--config.backbone.resolution=64", "--config.data.name=tints.npz", "--scheme=last"]
+    argv += ["--optimizer=adam", "--batch_size=3", "--output=start.tflite", "--json=start.json"]
+    assert runner.run_command("export", argv) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("scheme last: 132 trained parameters\n")
+    assert "\nwrote start.tflite: 0.1 MB, " in output
+    assert "\nparity with TensorFlow over 4 steps: losses within " in output
+    manifest = read_manifest("start.tflite")
+    assert json.loads(pathlib.Path("start.json").read_text()) == {"output": "start.tflite", **manifest}
+    facts = {"scheme": "last", "optimizer": "adam", "backbone": "tiny_network", "labels": list(tiny_network.LABELS)}
+    assert {key: manifest[key] for key in facts} == facts
+    device = TrainableModel("start.tflite")
+    assert device.class_names == tiny_network.LABELS
+    assert (device.batch_size, device.image_size, device.state_size) == (3, (64, 64), 132)
+
+
+def test_export_from_a_run_computes_what_the_run_does(place, from_run):
+    model = RunFolder("run").load("last")
+    manifest = read_manifest(from_run)
+    assert manifest["scheme"] == "tinytl-lb"
+    device = TrainableModel(from_run)
+    dataset = data.load("tints.npz").test
+    logits = model.predict(np.stack([dataset.image(i) for i in range(4)]).astype(np.float32), verbose=0)
+    for index in range(4):
+        np.testing.assert_allclose(device.infer(dataset.image(index)).logits, logits[index], rtol=1e-4, atol=1e-4)
+
+
+def test_adopting_lite_residuals_changes_no_logit(place):
+    config, _ = RunFolder("run").read_run()
+    trained = RunFolder("run").load("last")
+    config.scheme = "tinytl-lb"
+    adopted, resolution = Experiment(config).adopt(trained)
+    images = tiny_network.photos(1, 4)[0][0].astype(np.float32)
+    np.testing.assert_array_equal(adopted.predict(images, verbose=0), trained.predict(images, verbose=0))
+    assert any("_lite_residual/" in variable.path for variable in resolution.variables)
+    assert [v.path for v in adopted.trainable_variables] == [v.path for v in resolution.variables]
+    config.scheme = "last"
+    assert Experiment(config).adopt(trained)[0] is trained
+    assert [v.path for v in trained.trainable_variables] == ["classifier/kernel", "classifier/bias"]
+
+
+def test_evaluate_a_file_equals_evaluation_in_process(place, from_run, capsys):
+    argv = [f"--model={from_run}", "--data=tints.npz", "--json=file.json"]
+    assert runner.run_command("evaluate", argv) == 0
+    result = json.loads(pathlib.Path("file.json").read_text())
+    dataset = data.load("tints.npz").test
+    device = evaluate_device(
+        TrainableModel(from_run, num_threads=2), data.eval_batches(dataset, batch_size=32, image_size=(64, 64))
+    )
+    assert result == {"images": len(dataset), "accuracy": device.accuracy, "loss": device.loss}
+    keras_result = evaluate(RunFolder("run").load("last"), dataset)
+    assert result["accuracy"] == keras_result["accuracy"] > 0.5
+    assert result["loss"] == pytest.approx(keras_result["loss"], rel=1e-4)
+    words = f"accuracy on {len(dataset)} test images: {result['accuracy']:.2%}, loss {result['loss']:.4f}\n"
+    assert capsys.readouterr().out == words
+
+
+def test_evaluate_a_file_with_a_state(place, from_run):
+    device = TrainableModel(from_run)
+    images, labels = tiny_network.photos(1, 2)
+    device.train(images[0], labels[0], 0.05)
+    device.save("mine.tinytl")
+    results = []
+    for state in ([], ["--state=mine.tinytl"]):
+        argv = [f"--model={from_run}", "--data=tints.npz", *state, "--noxnnpack", "--json=state.json", "--overwrite"]
+        assert runner.run_command("evaluate", argv) == 0
+        results.append(json.loads(pathlib.Path("state.json").read_text())["loss"])
+    assert results[0] != results[1]
+
+
+def test_evaluate_a_run(place):
+    assert runner.run_command("evaluate", ["--workdir=run", "--json=all.json"]) == 0
+    result = json.loads(pathlib.Path("all.json").read_text())
+    dataset = data.load("tints.npz").test
+    assert result == {"images": len(dataset), **evaluate(RunFolder("run").load("last"), dataset)}
+    for name in ([], ["--data=tints.npz"]):
+        argv = ["--workdir=run", "--test_images=4", *name, "--json=four.json", "--overwrite"]
+        assert runner.run_command("evaluate", argv) == 0
+        assert json.loads(pathlib.Path("four.json").read_text())["images"] == 4
+
+
+HELP = "(`tinytl export --help` lists the flags)"
+BAD_EXPORTS = {
+    "neither": (["--output=m.tflite"], "expected either --workdir=FOLDER of a run or --config=FILE for"),
+    "both": (["--workdir=run", f"--config={CONFIG}", "--output=m.tflite"], "expected either --workdir=FOLDER of a"),
+    "no output": (["--workdir=run"], f"flag --output=None: Flag --output must have a value other than None. {HELP}"),
+    "suffix": (["--workdir=run", "--output=m.bin"], "an exported file must end in .tflite, got m.bin\n"),
+    "exists": (
+        ["--workdir=run", "--output=old.tflite"],
+        "old.tflite exists already; choose another path, or give --overwrite to replace it\n",
+    ),
+    "not a folder": (["--workdir=run", "--output=old.tflite/m.tflite"], "cannot write old.tflite/m.tflite: "),
+    "no run": (
+        ["--workdir=none", "--output=m.tflite"],
+        "none holds no run (no run.json); give the --workdir of a `tinytl train`\n",
+    ),
+    "no checkpoint": (
+        ["--workdir=run", "--checkpoint=best", "--output=m.tflite"],
+        "run/best.keras does not exist; the run has not finished an epoch yet\n",
+    ),
+    "damaged checkpoint": (["--workdir=damaged", "--output=m.tflite"], "damaged/last.keras cannot be read ("),
+    "damaged run": (
+        ["--workdir=broken", "--output=m.tflite"],
+        "broken/run.json is damaged; train again with --overwrite\n",
+    ),
+    "optimizer": (
+        ["--workdir=run", "--output=m.tflite", "--optimizer=lion"],
+        f"flag --optimizer=lion: value should be one of <sgd|momentum|adam> {HELP}\n",
+    ),
+    "scheme": (["--workdir=run", "--output=m.tflite", "--scheme=all"], "flag --scheme=all: value should be one of <"),
+    "batch": (["--workdir=run", "--output=m.tflite", "--batch_size=0"], "flag --batch_size=0: 0 is not a positive"),
+    "smoothing": (
+        ["--workdir=run", "--output=m.tflite", "--label_smoothing=1"],
+        "label_smoothing must be in [0, 1), got 1.0\n",
+    ),
+    "config": ([f"--config={CONFIG}", "--config.shceme=last", "--output=m.tflite"], "the config has no such key: "),
+    "data": (
+        [f"--config={CONFIG}", "--config.data.name=none", "--output=m.tflite"],
+        "image folder none does not exist; expected FOLDER/",
+    ),
+}
+
+
+@pytest.fixture
+def mistakes(place):
+    """An existing output, a run with a cut checkpoint, a run with a cut run.json."""
+    for name in ("damaged", "broken"):
+        (place / name).mkdir(exist_ok=True)
+    (place / "damaged/run.json").write_bytes((place / "run/run.json").read_bytes())
+    (place / "damaged/last.keras").write_bytes((place / "run/last.keras").read_bytes()[:1000])
+    (place / "broken/run.json").write_bytes((place / "run/run.json").read_bytes()[:100])
+    (place / "old.tflite").write_text("mine")
+
+
+@pytest.mark.parametrize(("argv", "message"), BAD_EXPORTS.values(), ids=BAD_EXPORTS)
+def test_bad_exports_are_told_in_one_line(mistakes, place, capsys, argv, message):
+    assert runner.run_command("export", argv) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"tinytl export: error: {message}")
+    assert error.count("\n") == 1
+    assert not list(place.glob("m.*"))
+    assert (place / "old.tflite").read_text() == "mine"
+
+
+BAD_EVALUATIONS = {
+    "neither": ([], "expected either --workdir=FOLDER of a run or --model=FILE.tflite\n"),
+    "both": (["--workdir=run", "--model=run.tflite"], "expected either --workdir=FOLDER of a run or --model=FILE"),
+    "no data": (["--model=run.tflite"], "expected --data=NAME with --model: a file does not know its data set\n"),
+    "no file": (
+        ["--model=none.tflite", "--data=tints.npz"],
+        "expected a .tflite file at none.tflite, got: No such file or directory; check the path\n",
+    ),
+    "no state": (["--model=run.tflite", "--data=tints.npz", "--state=none"], "expected a state file at none, got: No"),
+    "state of a run": (["--workdir=run", "--state=mine.tinytl"], "expected --state=FILE only with --model=FILE.tflite"),
+    "classes": (
+        ["--model=run.tflite", "--data=digits"],
+        "digits has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, the model has grey, red, green, blue; give data of the "
+        "same classes\n",
+    ),
+    "classes of a run": (["--workdir=run", "--data=digits"], "digits has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, "),
+}
+
+
+@pytest.mark.parametrize(("argv", "message"), BAD_EVALUATIONS.values(), ids=BAD_EVALUATIONS)
+def test_bad_evaluations_are_told_in_one_line(from_run, capsys, argv, message):
+    assert runner.run_command("evaluate", argv) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"tinytl evaluate: error: {message}")
+    assert error.count("\n") == 1
+
+
+def test_evaluating_a_file_needs_no_tensorflow(place, from_run):
+    code = (
+        "import sys; from tinytl_tf.cli import runner; "
+        f"assert runner.run_command('evaluate', ['--model={from_run}', '--data=tints.npz', '--test_images=4']) == 0; "
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=place)

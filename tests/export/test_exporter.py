@@ -1,0 +1,143 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from tests import tiny_network
+from tinytl_tf.device import TrainableModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.export import exporter
+from tinytl_tf.export.exporter import export
+from tinytl_tf.export.update_rules import UPDATE_RULES
+from tinytl_tf.manifest import manifest_path, read_manifest
+
+LABELS = list(tiny_network.LABELS)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_network.build("last")
+
+
+@pytest.fixture
+def converted(exported, monkeypatch):
+    """Makes `export` write a file of the session, so that a test of the writing costs no conversion."""
+    content = exported("last", "adam", 1).read_bytes()
+    monkeypatch.setattr(exporter, "convert", lambda module: content)
+    monkeypatch.setattr(exporter, "check_parity", lambda *args, **kwargs: {"steps": 4})
+    return content
+
+
+def test_writes_a_checked_file_and_its_manifest(model, tmp_path):
+    path = tmp_path / "new" / "tiny.tflite"
+    before = [variable.numpy() for variable in model.weights]
+    manifest = export(model, path, labels=LABELS, scheme="last", optimizer="momentum", batch_size=2)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["tiny.manifest.json", "tiny.tflite"]
+    assert read_manifest(path) == manifest
+    facts = {"labels": LABELS, "scheme": "last", "optimizer": "momentum", "backbone": "tiny_network"}
+    assert {key: manifest[key] for key in facts} == facts
+    assert manifest["sizes"]["state_bytes"] == 4 * (32 * 4 + 4)
+    parity = manifest["parity"]
+    assert (parity["steps"], parity["batch_size"], parity["tolerance"]["loss"]) == (4, 2, 1e-4)
+    for delegate in ("xnnpack", "without_xnnpack"):
+        assert 0 <= parity[delegate]["loss_difference"] <= 1e-5
+        assert 0 < parity[delegate]["update_difference"] <= 1e-4
+    device = TrainableModel(path)
+    assert device.class_names == tuple(LABELS)
+    images, labels = tiny_network.photos(1, 2)
+    assert device.train(images[0], labels[0], 0.01).applied
+    for variable, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+BAD = {
+    "suffix": (
+        {"path": "model.bin"},
+        "an exported file must end in .tflite, got {folder}/model.bin",
+    ),
+    "optimizer": ({"optimizer": "lion"}, "unknown optimizer 'lion'; choose one of sgd, momentum, adam"),
+    "batch": ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+    "smoothing": ({"label_smoothing": 1}, "label_smoothing must be in [0, 1), got 1"),
+    "negative smoothing": ({"label_smoothing": -0.1}, "label_smoothing must be in [0, 1), got -0.1"),
+    "no number": ({"label_smoothing": float("nan")}, "label_smoothing must be in [0, 1), got nan"),
+    "labels": ({"labels": ["a", "b"]}, "expected 4 labels, one for each output of the model, got 2"),
+    "folder": (
+        {"path": "file/model.tflite"},
+        "cannot write {folder}/file/model.tflite: {folder}/file is not a writable folder; choose another path",
+    ),
+    "exists": (
+        {"path": "old.tflite"},
+        "{folder}/old.tflite exists already; choose another path, or give --overwrite to replace it",
+    ),
+    "manifest exists": (
+        {"path": "lone.tflite"},
+        "{folder}/lone.manifest.json exists already; choose another path, or give --overwrite to replace it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD)
+def test_bad_arguments_are_refused_at_once_and_nothing_is_written(model, tmp_path, changes, message):
+    for name in ("file", "old.tflite", "lone.manifest.json"):
+        (tmp_path / name).write_text("mine")
+    arguments = {"labels": LABELS, "scheme": "last", "path": "model.tflite", **changes}
+    path = tmp_path / arguments.pop("path")
+    with pytest.raises(InputError) as error:
+        export(model, path, **arguments)
+    assert str(error.value) == message.format(folder=tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "lone.manifest.json", "old.tflite"]
+    assert all(file.read_text() == "mine" for file in tmp_path.iterdir())
+
+
+def test_a_frozen_model_is_refused(tmp_path):
+    model = tiny_network.build("last")
+    for variable in model.trainable_variables:
+        variable.trainable = False
+    with pytest.raises(InputError) as error:
+        export(model, tmp_path / "m.tflite", labels=LABELS, scheme="last")
+    assert str(error.value) == "the model has no trainable variable; apply an update scheme first"
+
+
+def test_a_file_that_trains_otherwise_is_not_written(model, tmp_path, monkeypatch):
+    rule = UPDATE_RULES["sgd"]
+    stretched = dataclasses.replace(
+        rule, update=lambda value, gradient, slots, step, rate: rule.update(value, gradient, slots, step, 1.05 * rate)
+    )
+    monkeypatch.setitem(UPDATE_RULES, "sgd", stretched)
+    with pytest.raises(InputError) as error:
+        export(model, tmp_path / "m.tflite", labels=LABELS, scheme="last", batch_size=1)
+    message = str(error.value)
+    assert message.startswith("parity check failed (xnnpack): after 4 steps the losses differ by ")
+    assert re.search(r" and the updates by (4\.|5\.).e-02 \(at most 1e-02\) ", message)
+    assert message.endswith("from TensorFlow's; nothing was written. Please report it with the model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overwrite_replaces_both_files(model, tmp_path, converted):
+    path = tmp_path / "m.tflite"
+    for old in (path, manifest_path(path)):
+        old.write_text("old")
+    export(model, path, labels=LABELS, scheme="last", overwrite=True)
+    assert path.read_bytes() == converted
+    assert read_manifest(path)["labels"] == LABELS
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_killed_while_writing_no_file_has_the_manifest_of_another(model, tmp_path, converted, monkeypatch, written):
+    path = tmp_path / "m.tflite"
+    path.write_text("old")
+    manifest_path(path).write_text("of the old one")
+    calls = []
+
+    def killed(target, content):
+        if len(calls) == written:
+            raise KeyboardInterrupt
+        calls.append(target)
+        target.write_bytes(content)
+
+    monkeypatch.setattr(exporter, "atomic_write_bytes", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export(model, path, labels=LABELS, scheme="last", overwrite=True)
+    assert path.read_bytes() == (converted if written else b"old")
+    assert not manifest_path(path).exists()

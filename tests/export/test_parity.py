@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from tests import tiny_network
+from tests.export.conftest import LABEL_SMOOTHING
+from tinytl_tf.device import TrainableModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.export import parity
+from tinytl_tf.export.parity import check_parity, random_photos
+
+CASE = ("last", "adam", 1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_network.build(CASE[0])
+
+
+def check(path, model, **changes):
+    images, labels = tiny_network.photos(3, CASE[2])
+    arguments = {"optimizer": CASE[1], "label_smoothing": LABEL_SMOOTHING, "images": images, "labels": labels}
+    return check_parity(path, model, **{**arguments, **changes})
+
+
+def test_reports_figures_and_leaves_the_model_alone(exported, model):
+    before = [variable.numpy() for variable in model.weights]
+    report = check(exported(*CASE), model)
+    assert (report["steps"], report["batch_size"]) == (3, 1)
+    assert report["tolerance"] == {"learning_rate": 1e-4, "loss": 1e-4, "update": 1e-2}
+    for delegate in ("xnnpack", "without_xnnpack"):
+        assert set(report[delegate]) == {"loss_difference", "update_difference"}
+        assert report[delegate]["loss_difference"] < 1e-6
+        assert report[delegate]["update_difference"] < 1e-4
+    for variable, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_another_loss_fails(exported, model):
+    with pytest.raises(InputError, match=r"^parity check failed \(xnnpack\): after 3 steps the losses differ by "):
+        check(exported(*CASE), model, label_smoothing=0.11)
+
+
+def test_another_optimizer_fails(exported, model):
+    with pytest.raises(InputError, match=r" and the updates by .* from TensorFlow's; nothing was written"):
+        check(exported(*CASE), model, optimizer="sgd")
+
+
+def test_a_damaged_constant_fails(exported, model, tmp_path):
+    content = bytearray(exported(*CASE).read_bytes())
+    kernel = model.get_layer("classifier").kernel.numpy().tobytes()
+    assert content.count(kernel) == 1  # It starts the variable, and `reset` puts it back.
+    position = content.index(kernel)
+    damaged = np.frombuffer(kernel, np.float32).copy()
+    damaged[0] += 0.05
+    content[position : position + len(kernel)] = damaged.tobytes()
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"^parity check failed \(xnnpack\): after 3 steps the losses differ by "):
+        check(path, model)
+
+
+def test_a_refused_step_fails(exported, model, monkeypatch):
+    monkeypatch.setattr(parity, "LEARNING_RATE", 1e16)
+    with pytest.raises(InputError) as error:
+        check(exported(*CASE), model)
+    assert str(error.value) == "parity check failed (xnnpack): the file refused a step that TensorFlow takes"
+
+
+def test_a_state_that_does_not_come_back_fails(exported, model, monkeypatch):
+    class Forgetful(TrainableModel):
+        def set_state(self, state):
+            pass
+
+    monkeypatch.setattr(parity, "TrainableModel", Forgetful)
+    with pytest.raises(InputError) as error:
+        check(exported(*CASE), model)
+    assert str(error.value) == "parity check failed: a new interpreter with the saved state gives other logits"
+
+
+def test_random_photos_are_smooth_and_always_the_same():
+    images, labels = random_photos(2, 3, (32, 48), 5)
+    assert (images.shape, images.dtype) == ((2, 3, 32, 48, 3), np.uint8)
+    assert (labels.shape, labels.dtype) == ((2, 3), np.int32)
+    assert set(labels.ravel()) <= set(range(5))
+    again = random_photos(2, 3, (32, 48), 5)
+    np.testing.assert_array_equal(images, again[0])
+    np.testing.assert_array_equal(labels, again[1])
+    values = images.astype(float)
+    assert np.abs(np.diff(values, axis=3)).mean() < 0.4 * values.std()
+    assert 50 < values.std() < 100

@@ -1,0 +1,90 @@
+"""Exported files train as TensorFlow does: 20 steps, and the state after them."""
+
+import numpy as np
+import pytest
+
+from tests import tiny_network
+from tests.export.conftest import CASES, LABEL_SMOOTHING, OTHER_CASES
+from tinytl_tf import backbones, data
+from tinytl_tf.device import TrainableModel
+from tinytl_tf.export.convert import convert
+from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.export.update_rules import UPDATE_RULES, get_update_rule
+from tinytl_tf.schemes import SCHEMES, apply_scheme, get_scheme
+from tinytl_tf.training import get_optimizer, make_train_step
+
+STEPS = 20
+RATES = {"sgd": 0.02, "momentum": 5e-3, "adam": 3e-4}
+
+
+def relative(actual, expected):
+    return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*CASES, *OTHER_CASES])
+def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batch_size):
+    model = tiny_network.build(scheme)
+    plain = tiny_network.PlainTraining(model, optimizer, LABEL_SMOOTHING)
+    images, labels = tiny_network.photos(STEPS, batch_size)
+    rate = np.float32(RATES[optimizer])
+    start = plain.state()
+    losses = np.array([float(plain.step(*batch, rate)) for batch in zip(images, labels, strict=True)])
+    end = plain.state()
+    assert relative(end, start) > 3e-3  # The steps are large enough to tell optimizers and gradients apart.
+    for xnnpack in (True, False):
+        device = TrainableModel(exported(scheme, optimizer, batch_size), xnnpack=xnnpack)
+        results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
+        assert all(result.applied for result in results)
+        np.testing.assert_allclose([result.loss for result in results], losses, rtol=1e-4)
+        assert relative(device.state(), end) <= 1e-4
+        # Without a flipped element of a mask the updates agree to 1e-5; one weighs 1e-3, and more from step to step.
+        assert relative(device.state() - start, end - start) <= 1e-2
+
+
+def photos(shared, batch_size, resolution):
+    """Batches of real flowers, `[steps, batch, H, W, 3]`, and their labels."""
+    flowers = data.load(shared / "data" / "oxford_flowers17_128.npz").train
+    chosen = np.random.default_rng(0).integers(0, len(flowers), STEPS * batch_size)
+    images = np.stack([flowers.image(int(i))[:resolution, :resolution] for i in chosen])
+    shape = (STEPS, batch_size)
+    return images.reshape(*shape, *images.shape[1:]), flowers.labels[chosen].astype(np.int32).reshape(shape)
+
+
+FULL_SIZE = [("tinytl-b", "momentum", 8, 64)]
+FULL_SIZE += [
+    pytest.param(scheme, optimizer, batch_size, 128, marks=pytest.mark.slow)
+    for scheme in SCHEMES
+    for optimizer in UPDATE_RULES
+    for batch_size in (1, 8)
+]
+
+
+@pytest.mark.parametrize(("scheme", "optimizer", "batch_size", "resolution"), FULL_SIZE)
+def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, resolution):
+    model = backbones.build(
+        "mobilenet_v2",
+        classes=17,
+        resolution=resolution,
+        lite_residual=get_scheme(scheme).lite_residual,
+        weights=str(shared / "weights" / "mobilenet_v2_1.0_224_coral_ptq_dequant.weights.h5"),
+    )
+    variables = apply_scheme(model.weights, get_scheme(scheme)).variables
+    path = tmp_path / "model.tflite"
+    rule = get_update_rule(optimizer)
+    path.write_bytes(convert(TrainableModule(model, variables, update_rule=rule, batch_size=batch_size)))
+
+    images, labels = photos(shared, batch_size, resolution)
+    # So small that `full` stays smooth: TensorFlow, adding up image by image, departs from itself over these 20 steps
+    # by 1e-5 of the loss with SGD, 3e-5 with momentum and 1e-4 with Adam, and by 5e-3 to 1e-2 of the update.
+    rate = np.float32(1e-5)
+    loss_tolerance = 1e-3 if optimizer == "adam" else 1e-4
+    start = np.concatenate([variable.numpy().ravel() for variable in variables])
+    step = make_train_step(model, variables, get_optimizer(optimizer), training=False)
+    losses = np.array([float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)])
+    end = np.concatenate([variable.numpy().ravel() for variable in variables])
+    for xnnpack in (True, False):
+        device = TrainableModel(path, xnnpack=xnnpack)
+        results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
+        np.testing.assert_allclose([result.loss for result in results], losses, rtol=loss_tolerance)
+        assert relative(device.state(), end) <= 1e-4
+        assert relative(device.state() - start, end - start) <= 2e-2

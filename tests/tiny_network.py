@@ -1,0 +1,154 @@
+"""A small network with weights like trained ones, its data, and the same network in plain TensorFlow."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tinytl_tf import backbones
+from tinytl_tf.backbones import Architecture, Block
+from tinytl_tf.export.parity import random_photos
+from tinytl_tf.schemes import apply_scheme, get_scheme
+from tinytl_tf.training import get_optimizer, make_train_step
+
+RESOLUTION = 64
+LABELS = ("grey", "red", "green", "blue")
+TINTS = np.array([[0.9, 0.9, 0.9], [1, 0.8, 0.8], [0.8, 1, 0.8], [0.8, 0.8, 1]])
+ARCHITECTURE = Architecture(
+    name="tiny_network",
+    stem_filters=8,
+    blocks=(
+        Block(expand=1, kernel_size=3, filters=8, strides=1),
+        Block(expand=2, kernel_size=3, filters=16, strides=2),
+        Block(expand=2, kernel_size=5, filters=16, strides=1),
+        Block(expand=2, kernel_size=5, filters=24, strides=2),
+    ),
+    head_filters=32,
+    activation="relu6",
+    pixel_mean=127.5,
+    pixel_deviation=127.5,
+    norm_epsilon=1e-3,
+    imagenet_weights="none",
+)
+
+
+def photos(steps: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images `[steps, batch, H, W, 3]` and their tint `[steps, batch]`, which can be learnt."""
+    images, labels = random_photos(steps, batch_size, (RESOLUTION, RESOLUTION), len(LABELS))
+    return (images * TINTS[labels][:, :, None, None]).astype(np.uint8), labels
+
+
+def build(scheme: str) -> keras.Model:
+    """The network with trained weights, ready to train what the scheme says."""
+    model = _untrained(get_scheme(scheme).lite_residual)
+    for variable in model.weights:
+        variable.assign(_trained_values()[variable.path])
+    apply_scheme(model.weights, get_scheme(scheme))
+    return model
+
+
+def _untrained(lite_residual: bool) -> keras.Model:
+    return backbones.build(
+        ARCHITECTURE, classes=len(LABELS), resolution=RESOLUTION, lite_residual=lite_residual, weights=None
+    )
+
+
+@functools.cache
+def _trained_values() -> dict[str, np.ndarray]:
+    """Weights by path: statistics as they are, every other vector away from its start, some steps of everything."""
+    model, rng = _untrained(lite_residual=True), np.random.default_rng(0)
+    images, labels = photos(30, 16)
+    for layer in model.layers:
+        if not hasattr(layer, "norm"):
+            continue
+        if hasattr(layer, "final_norm"):
+            layer.final_norm.gamma.assign(rng.uniform(0.2, 0.5, layer.final_norm.gamma.shape))
+            continue
+        output = keras.Model(model.input, layer.output)(images[0].astype(np.float32)).numpy()
+        layer.norm.moving_mean.assign(output.mean((0, 1, 2)))
+        layer.norm.moving_variance.assign(output.var((0, 1, 2)))
+        layer.norm.gamma.assign(rng.uniform(0.5, 1.5, layer.norm.gamma.shape))
+        layer.norm.beta.assign(rng.normal(0.5, 0.5, layer.norm.beta.shape))
+    variables = apply_scheme(model.weights, get_scheme("full")).variables
+    step = make_train_step(model, variables, get_optimizer("adam"), training=False)
+    for batch in zip(images, labels, strict=True):
+        step(*batch, np.float32(3e-3))
+    return {variable.path: variable.numpy() for variable in model.weights}
+
+
+class PlainTraining:
+    """The same network of TensorFlow's own operations, with its native gradients and Keras' optimizer.
+
+    Args:
+        model: a network of `build`; only its values are used.
+        optimizer: a name.
+        label_smoothing: of the loss.
+    """
+
+    def __init__(self, model: keras.Model, optimizer: str, label_smoothing: float) -> None:
+        self.trained = [keras.Variable(variable.numpy()) for variable in model.trainable_variables]
+        paths = [variable.path for variable in model.trainable_variables]
+        self._weights = {variable.path: variable.numpy() for variable in model.weights}
+        self._weights |= dict(zip(paths, self.trained, strict=True))
+        self._optimizer = get_optimizer(optimizer)
+        self._optimizer.build(self.trained)
+        self._label_smoothing = label_smoothing
+
+    def state(self) -> np.ndarray:
+        """The trained variables in one vector."""
+        return np.concatenate([variable.numpy().ravel() for variable in self.trained])
+
+    @tf.function
+    def step(self, images: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
+        """Takes a step and returns the mean loss before it."""
+        with tf.GradientTape() as tape:
+            target = tf.one_hot(labels, len(LABELS))
+            target = target * (1 - self._label_smoothing) + self._label_smoothing / len(LABELS)
+            logits = self._logits(tf.cast(images, tf.float32))
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, logits))
+        gradients = tape.gradient(loss, [variable.value for variable in self.trained])
+        self._optimizer.learning_rate.assign(learning_rate)
+        self._optimizer.apply(gradients)
+        return loss
+
+    def _logits(self, x):
+        x = tf.nn.relu6(self._convolve("stem", x / 127.5 - 1, 2))
+        for index, block in enumerate(ARCHITECTURE.blocks):
+            name, y = f"block_{index}", x
+            if block.expand > 1:
+                y = tf.nn.relu6(self._convolve(f"{name}_expand", y))
+            y = tf.nn.relu6(self._convolve(f"{name}_depthwise", y, block.strides))
+            y = self._convolve(f"{name}_project", y)
+            if f"{name}_lite_residual/kernel" in self._weights:
+                y += self._lite_residual(f"{name}_lite_residual", x, y.shape[1:3], block.strides)
+            x = x + y if x.shape == y.shape else y
+        x = tf.reduce_mean(tf.nn.relu6(self._convolve("head", x)), [1, 2])
+        return tf.matmul(x, self._weights["classifier/kernel"]) + self._weights["classifier/bias"]
+
+    def _convolve(self, name, x, strides=1):
+        kernel = tf.convert_to_tensor(self._weights[f"{name}/kernel"])
+        if "depthwise" in name:
+            y = tf.nn.depthwise_conv2d(x, kernel, [1, strides, strides, 1], "SAME")
+        else:
+            y = tf.nn.conv2d(x, kernel, strides, "SAME")
+        mean, variance, beta, gamma = (
+            self._weights[f"{name}/norm/{part}"] for part in ("moving_mean", "moving_variance", "beta", "gamma")
+        )
+        return tf.nn.batch_normalization(y, mean, variance, beta, gamma, ARCHITECTURE.norm_epsilon)
+
+    def _lite_residual(self, name, x, size, strides):
+        kernel = tf.convert_to_tensor(self._weights[f"{name}/kernel"])
+        pad = kernel.shape[0] // 2
+        pooled = tf.pad(tf.nn.avg_pool2d(x, 2, 2, "VALID"), [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+        halves = zip(tf.split(pooled, 2, -1), tf.split(kernel, 2, -1), strict=True)  # no native groups on a CPU
+        y = tf.concat([tf.nn.conv2d(part, weights, strides, "VALID") for part, weights in halves], -1)
+        y = tf.nn.relu(self._group_norm(f"{name}/norm", y))
+        y = tf.nn.conv2d(y, tf.convert_to_tensor(self._weights[f"{name}/pointwise_kernel"]), 1, "SAME")
+        return tf.image.resize(self._group_norm(f"{name}/final_norm", y), size)
+
+    def _group_norm(self, name, x):
+        groups = tf.reshape(x, [x.shape[0], *x.shape[1:3], x.shape[3] // 8, 8])
+        mean, variance = tf.nn.moments(groups, [1, 2, 4], keepdims=True)
+        normalised = (groups - mean) / tf.sqrt(variance + 1e-3)
+        return tf.reshape(normalised, x.shape) * self._weights[f"{name}/gamma"] + self._weights[f"{name}/beta"]
