@@ -14,7 +14,7 @@ from tinytl_tf.schemes import SCHEMES, apply_scheme, get_scheme
 from tinytl_tf.training import get_optimizer, make_train_step
 
 STEPS = 20
-RATES = {"sgd": 0.02, "momentum": 5e-3, "adam": 3e-4}
+RATES = {"sgd": 0.01, "momentum": 1e-3, "adam": 2e-4}
 
 
 def relative(actual, expected):
@@ -30,7 +30,7 @@ def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batc
     start = plain.state()
     losses = np.array([float(plain.step(*batch, rate)) for batch in zip(images, labels, strict=True)])
     end = plain.state()
-    assert relative(end, start) > 3e-3  # The steps are large enough to tell optimizers and gradients apart.
+    assert relative(end, start) > 5e-4  # The steps are large enough to tell optimizers and gradients apart.
     for xnnpack in (True, False):
         device = TrainableModel(exported(scheme, optimizer, batch_size), xnnpack=xnnpack)
         results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]

@@ -18,7 +18,6 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training import RunFolder, train
 
-
 module = sys.modules["tinytl_tf.training.train"]
 EPOCHS = 3
 KEYS = "epoch step step_ms loss accuracy gradient_norm update_norm test_accuracy test_loss"
