@@ -159,11 +159,15 @@ class TrainableModel:
             state: float32 `[N]`, finite, as `state` returned it.
 
         Raises:
-            InputError: If it has another type or shape, or a value is not finite.
+            InputError: If it has another type or shape, or a value is not finite; the model goes on unchanged.
         """
         _check_array("state", state, "float32", (self.state_size,))
         check_finite(state, "cannot set the state")
-        self._run("restore", state=state)
+        if not self._run("restore", state=state)["restored"]:
+            raise InputError(
+                "cannot set the state: its values are too large to sum up; reset the model and train with a lower "
+                "learning rate"
+            )
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the state to a `.tinytl` file, whole or not at all; an existing file is replaced.
