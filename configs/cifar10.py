@@ -3,6 +3,8 @@
 Command (the data set and the weights are not part of the package; see RESULTS.md):
     tinytl train --config=configs/cifar10.py --workdir=runs/cifar10 --config.scheme=tinytl-b \
         --config.data.name=cifar10_32_15k.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
+
+Test accuracy after the last epoch, mean of 3 seeds: last 70.6 %, tinytl-b 78.7 %, tinytl-lb 80.2 % (RESULTS.md).
 """
 
 from ml_collections import ConfigDict
