@@ -26,8 +26,8 @@ def relu(x: tf.Tensor) -> tf.Tensor:
 def relu6(x: tf.Tensor) -> tf.Tensor:
     """`min(max(x, 0), 6)` of any shape; keeps a boolean mask.
 
-    The mask is one comparison of the output, `|y - 3| < 3`: comparisons run outside XNNPACK and two of them cost as much
-    as the convolutions of the backward pass. Rounding puts inputs between 0 and 1e-7 on the side of zero.
+    The mask is one comparison of the output, `|y - 3| < 3`: comparisons run outside XNNPACK and two of them cost as
+    much as the convolutions of the backward pass. Rounding puts inputs between 0 and 1e-7 on the side of zero.
 
     Reference:
         TinyTL, table 1.
