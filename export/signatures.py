@@ -1,5 +1,6 @@
 """The signatures of an exported file, as functions of a `tf.Module`."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.export.tiling import TiledNetwork
 from tinytl_tf.export.update_rules import UpdateRule
 
 __all__ = ["TrainableModule"]
@@ -41,6 +43,8 @@ class TrainableModule(tf.Module):
         batch_size: images in a step.
         label_smoothing: of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
+        tile_bytes: largest expanded tensor of a block, see `TiledNetwork`.
+        masks: how activations keep their masks, see `ops.mask_storage`.
     """
 
     def __init__(
@@ -52,9 +56,15 @@ class TrainableModule(tf.Module):
         batch_size: int,
         label_smoothing: float = 0.0,
         save_optimizer: bool = False,
+        tile_bytes: int | None = None,
+        infer_tile_bytes: int | None = None,
+        masks: str = "bits",
     ) -> None:
         super().__init__()
-        self._model = model
+        self._network = TiledNetwork(model, tile_bytes)
+        self._whole = TiledNetwork(model, infer_tile_bytes)
+        self._classes = model.output_shape[-1]
+        self._masks = masks
         self._rule = update_rule
         self._label_smoothing = label_smoothing
         # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
@@ -84,18 +94,18 @@ class TrainableModule(tf.Module):
         }
 
     def _train(self, image, label, learning_rate):
-        if image.shape[0] == 1:
-            loss, correct, gradients = self._gradients(image, label)
+        batch_size = image.shape[0]
+        if batch_size == 1:
+            loss, accuracy, gradients = self._gradients(image, label)
         else:
-            loss, correct, gradients = self._summed_gradients(image, label)
-        scale = 1.0 / image.shape[0]
-        loss, accuracy = loss * scale, correct * scale
-        gradients = [gradient * scale for gradient in gradients] if image.shape[0] > 1 else gradients
+            loss, accuracy = self._sum_gradients(image, label)
+            gradients = self.sums
+        # As functions, for every use to read a sum anew: one that is held lies in memory beside the variable.
+        gradients = [functools.partial(_mean, gradient, batch_size) for gradient in gradients]
 
-        classes = self._model.output_shape[-1]
-        in_range = tf.reduce_all((label >= 0) & (label < classes))
+        in_range = tf.reduce_all((label >= 0) & (label < self._classes))
         # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
-        magnitude = tf.add_n([tf.abs(loss), tf.abs(learning_rate)] + [tf.reduce_sum(tf.abs(g)) for g in gradients])
+        magnitude = tf.add_n([tf.abs(loss), tf.abs(learning_rate)] + [tf.reduce_sum(tf.abs(g())) for g in gradients])
         applied = tf.cond(
             in_range & (magnitude < LARGEST),
             lambda: self._apply(gradients, learning_rate),
@@ -105,15 +115,15 @@ class TrainableModule(tf.Module):
 
     def _gradients(self, image, label):
         """Loss, number of right answers and gradients of a single image."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with ops.mask_storage(self._masks), tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.trained)
-            logits = self._model(tf.cast(image, tf.float32), training=False)
+            logits = self._network(tf.cast(image, tf.float32))
             loss = ops.softmax_cross_entropy(logits, label, label_smoothing=self._label_smoothing)[0]
         right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)[0]
         return loss, right, tape.gradient(loss, self.trained)
 
-    def _summed_gradients(self, image, label):
-        """The same, added up over the images of a batch by a loop."""
+    def _sum_gradients(self, image, label):
+        """Adds the gradients of a batch up in `sums`, by a loop over its images; returns mean loss and accuracy."""
         # Not a constant: tensors of zeros would be stored in the file at full size.
         zero = tf.cast(tf.minimum(tf.abs(label[0]), 0), tf.float32)
         for total in self.sums:
@@ -129,14 +139,14 @@ class TrainableModule(tf.Module):
 
         start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
         _, loss, correct = tf.while_loop(lambda index, *_: index < image.shape[0], body, start, parallel_iterations=1)
-        return loss, correct, [total.read_value() for total in self.sums]
+        return loss / image.shape[0], correct / image.shape[0]
 
     def _apply(self, gradients, learning_rate):
         steps = self.steps[0].read_value() if self.steps else tf.constant(0.0)
         started = tf.minimum(steps, 1.0)
         for value, gradient, slots in zip(self.trained, gradients, self.slots, strict=True):
             old = [slot.read_value() * started for slot in slots]
-            new_value, new_slots = self._rule.update(value.read_value(), gradient, old, steps + 1.0, learning_rate)
+            new_value, new_slots = self._rule.update(value.read_value(), gradient(), old, steps + 1.0, learning_rate)
             value.assign(new_value)
             for slot, new in zip(slots, new_slots, strict=True):
                 slot.assign(new)
@@ -145,7 +155,7 @@ class TrainableModule(tf.Module):
         return tf.constant(1)
 
     def _infer(self, image):
-        logits = self._model(tf.cast(image, tf.float32), training=False)
+        logits = self._whole(tf.cast(image, tf.float32))
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
     def _save(self):
@@ -170,3 +180,8 @@ class TrainableModule(tf.Module):
     def _forget_slots(self):
         for counter in self.steps:
             counter.assign(0.0)
+
+
+def _mean(total, batch_size):
+    """A gradient: the tensor itself for one image, else the mean from the variable with the sum."""
+    return total if batch_size == 1 else total.read_value() * (1.0 / batch_size)

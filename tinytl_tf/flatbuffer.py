@@ -34,7 +34,7 @@ _NESTED = {
     "CALL_ONCE": ("initSubgraphIndex",),
 }
 # Operators whose first output may take the buffer of one of these inputs, if nobody else reads it.
-_IN_PLACE = {
+IN_PLACE = {
     "ADD": (0, 1),
     "SUB": (0, 1),
     "MUL": (0, 1),
@@ -169,9 +169,9 @@ class Graph:
         owner: dict[int, int] = {}
         for op in self.operators:
             is_view = op.name in _VIEWS
-            if not op.outputs or not (is_view or op.name in _IN_PLACE):
+            if not op.outputs or not (is_view or op.name in IN_PLACE):
                 continue
-            positions = (0,) if is_view else _IN_PLACE[op.name]
+            positions = (0,) if is_view else IN_PLACE[op.name]
             candidates = [op.inputs[i] for i in positions if i < len(op.inputs)]
             source = next((i for i in candidates if self._can_share(i, op.outputs[0], is_view, references)), None)
             if source is None:

@@ -80,6 +80,11 @@ class FrozenConv2D(SelectiveLayer):
         """Returns the kernel times the scale of each output channel."""
         return self.kernel * scale
 
+    def folded(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns kernel and bias of the one convolution that does the work of kernel and norm."""
+        scale, shift = self.norm.scale_and_shift()
+        return self.folded_kernel(scale), shift
+
     def convolve(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Convolves without norm or bias."""
         return ops.conv2d(
@@ -90,8 +95,8 @@ class FrozenConv2D(SelectiveLayer):
         """Convolves, then normalises: in one operator and a bias while gamma is frozen."""
         if self.norm.gamma.trainable:
             return self.norm(self.convolve(inputs, tf.convert_to_tensor(self.kernel)))
-        scale, shift = self.norm.scale_and_shift()
-        return ops.affine(self.convolve(inputs, self.folded_kernel(scale)), shift)
+        kernel, bias = self.folded()
+        return ops.affine(self.convolve(inputs, kernel), bias)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns the shape of the output."""

@@ -6,6 +6,7 @@ from tinytl_tf.ops.conv2d import conv2d
 from tinytl_tf.ops.cross_entropy import softmax_cross_entropy
 from tinytl_tf.ops.depthwise_conv2d import depthwise_conv2d
 from tinytl_tf.ops.group_norm import group_norm
+from tinytl_tf.ops.masks import mask_storage
 from tinytl_tf.ops.padding import resolve_padding
 from tinytl_tf.ops.pooling import average_pool, global_average_pool
 from tinytl_tf.ops.resize import resize_bilinear
@@ -19,6 +20,7 @@ __all__ = [
     "global_average_pool",
     "group_norm",
     "hard_swish",
+    "mask_storage",
     "relu",
     "relu6",
     "resize_bilinear",

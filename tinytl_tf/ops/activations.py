@@ -1,40 +1,32 @@
-"""Activations that keep one byte, or nothing, of each element they can."""
+"""Activations that keep a mask, or nothing, of each element they can."""
 
 import tensorflow as tf
+
+from tinytl_tf.ops.masks import keep_mask
 
 __all__ = ["ACTIVATIONS", "hard_swish", "relu", "relu6"]
 
 
-def _masked(dy: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Zero where the mask is false. A product: selects are slow in TensorFlow and run outside XNNPACK in LiteRT."""
-    return dy * tf.cast(mask, dy.dtype)
-
-
 @tf.custom_gradient
 def relu(x: tf.Tensor) -> tf.Tensor:
-    """`max(x, 0)` of any shape; keeps a boolean mask, where TensorFlow keeps the whole output.
+    """`max(x, 0)` of any shape; keeps a mask, see `mask_storage`, where TensorFlow keeps the whole output.
 
     Reference:
         TinyTL, table 1.
     """
     y = tf.nn.relu(x)
-    mask = y > 0
-    return y, lambda dy: _masked(dy, mask)
+    return y, keep_mask(y, None)
 
 
 @tf.custom_gradient
 def relu6(x: tf.Tensor) -> tf.Tensor:
-    """`min(max(x, 0), 6)` of any shape; keeps a boolean mask.
-
-    The mask is one comparison of the output, `|y - 3| < 3`: comparisons run outside XNNPACK and two of them cost as
-    much as the convolutions of the backward pass. Rounding puts inputs between 0 and 1e-7 on the side of zero.
+    """`min(max(x, 0), 6)` of any shape; keeps a mask, see `mask_storage`.
 
     Reference:
         TinyTL, table 1.
     """
     y = tf.nn.relu6(x)
-    mask = tf.abs(y - 3.0) < 3.0
-    return y, lambda dy: _masked(dy, mask)
+    return y, keep_mask(y, 6.0)
 
 
 @tf.custom_gradient

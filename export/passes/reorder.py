@@ -1,0 +1,232 @@
+"""Pass: operators in an order that needs less memory.
+
+LiteRT plans its arena from the order of the operators in the file. The converter's is valid and no more: it leaves sums of
+bias gradients and updates of variables to the end, so that the gradients of all layers wait for them.
+"""
+
+import collections
+from collections.abc import Iterable
+
+from tinytl_tf.flatbuffer import IN_PLACE, Graph, Model
+
+__all__ = ["reorder"]
+
+_LOOKAHEAD = 16  # operators
+# An operator that brings the end of a tensor nearer may run at once if it adds no more than this part of the tensor.
+_SMALL_SHARE = 1 / 8
+
+
+def reorder(model: Model) -> None:
+    """Orders the operators of every graph anew where that lowers the peak of the bytes alive.
+
+    Nothing but the order changes, and it stays a valid one, see `dependencies`.
+
+    Args:
+        model: the file; its `schema` is changed.
+    """
+    for graph in model.graphs:
+        order = _Scheduler(graph).run()
+        if peak_alive(graph, order) < peak_alive(graph, range(len(order))):
+            subgraph = model.schema.subgraphs[graph.index]
+            subgraph.operators = [subgraph.operators[i] for i in order]
+
+
+def dependencies(graph: Graph) -> list[set[int]]:
+    """For each operator, those that must run before it; all of them come earlier in the file.
+
+    Besides the inputs of an operator these are
+
+    * for one that changes a variable, all earlier ones that read or change it, or use a value that was read;
+    * for one that reads a variable, the last that changed it;
+    * for one that may overwrite an input in place, all earlier readers of that buffer under any of its names, and it for
+      the later ones. The runtime decides by counting readers, whatever their order is; a reader that runs after the
+      buffer was overwritten gets wrong numbers without an error.
+    """
+    before: list[set[int]] = [set() for _ in graph.operators]
+    maker = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}
+    for position, op in enumerate(graph.operators):
+        before[position] |= {maker[i] for i in op.inputs if i in maker}
+    _add_variables(graph, before)
+    _add_overwriting(graph, before)
+    return before
+
+
+def _add_variables(graph: Graph, before: list[set[int]]) -> None:
+    names = {
+        op.outputs[0]: (op.options.container, op.options.sharedName)
+        for op in graph.operators
+        if op.name == "VAR_HANDLE"
+    }
+    everyone: set[int] = set()  # since the last operator that may change all variables
+    barrier: int | None = None
+    last_change: dict = {}
+    users: dict = collections.defaultdict(set)
+    value_of: dict[int, object] = {}
+    for position, op in enumerate(graph.operators):
+        if barrier is not None:
+            before[position].add(barrier)
+        for i in op.inputs:
+            if i in value_of:
+                users[value_of[i]].add(position)
+        variables = [names.get(i, i) for i in op.inputs if i >= 0 and graph.tensors[i].dtype == "resource"]
+        for variable in variables:
+            if variable in last_change:
+                before[position].add(last_change[variable])
+            if op.name == "READ_VARIABLE":
+                value_of[op.outputs[0]] = variable
+            else:
+                before[position] |= users[variable] - {position}
+                last_change[variable] = position
+                users[variable] = set()
+            users[variable].add(position)
+        if op.name == "CALL_ONCE":
+            before[position] |= everyone
+            barrier, everyone = position, set()
+        everyone.add(position)
+
+
+def _add_overwriting(graph: Graph, before: list[set[int]]) -> None:
+    for readers in _buffer_readers(graph).values():
+        writers = [position for position in readers if graph.operators[position].name in IN_PLACE]
+        for writer in writers:
+            for reader in readers:
+                if reader != writer:
+                    before[max(reader, writer)].add(min(reader, writer))
+
+
+def _buffer_readers(graph: Graph) -> dict[int, set[int]]:
+    """Readers of the buffers that more than one tensor lives in, under any of its names, by the owner."""
+    owner = graph.shared_buffers()
+    shared = set(owner.values())
+    readers = collections.defaultdict(set)
+    for position, op in enumerate(graph.operators):
+        for i in op.inputs:
+            if owner.get(i, i) in shared:
+                readers[owner.get(i, i)].add(position)
+    return readers
+
+
+def peak_alive(graph: Graph, order: Iterable[int]) -> int:
+    """The most bytes of tensors that are needed at once if the operators run in this order."""
+    memory = _Memory(graph)
+    return max((memory.run(position) for position in order), default=0)
+
+
+class _Memory:
+    """Bytes alive while operators run one by one."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.owner = graph.shared_buffers()
+        forever = {self.root(i) for i in (*graph.inputs, *graph.outputs)}
+        self.sizes = {t.index: t.bytes for t in graph.tensors if not t.is_constant and t.index not in forever}
+        self.reads = [{self.root(i) for i in op.inputs if i >= 0} for op in graph.operators]
+        self.made = [{i for i in op.outputs if i not in self.owner} for op in graph.operators]
+        self.waiting: dict[int, set[int]] = collections.defaultdict(set)
+        for position, roots in enumerate(self.reads):
+            for root in roots:
+                self.waiting[root].add(position)
+        self.alive = 0
+
+    def root(self, tensor: int) -> int:
+        """The tensor that owns the buffer."""
+        return self.owner.get(tensor, tensor)
+
+    def run(self, position: int) -> int:
+        """Runs an operator; returns the bytes alive while it runs."""
+        self.alive += sum(self.sizes.get(i, 0) for i in self.made[position])
+        during = self.alive
+        for root in self.reads[position]:
+            self.waiting[root].discard(position)
+            if not self.waiting[root]:
+                self.alive -= self.sizes.get(root, 0)
+        return during
+
+    def change(self, positions: list[int]) -> int:
+        """What running these operators would add to the bytes alive."""
+        running = set(positions)
+        added = sum(self.sizes.get(i, 0) for p in positions for i in self.made[p])
+        touched = {root for p in positions for root in self.reads[p]}
+        return added - sum(self.sizes.get(root, 0) for root in touched if self.waiting[root] <= running)
+
+
+class _Scheduler:
+    """Runs each operator as late as its results are wanted, and what frees memory as soon as it can run.
+
+    What the results of a graph need is run from the deepest operator on, so that short branches (reading a variable,
+    unpacking a mask) wait until they are wanted. After each operator come, at once, the further readers of the tensors
+    it touched, together with what they need and what follows from them, as long as that is nearly free: keeping the
+    mask of an activation, the sum of a gradient and its update.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.memory = _Memory(graph)
+        self.before = dependencies(graph)
+        self.depth = [0] * len(graph.operators)
+        for position, earlier in enumerate(self.before):
+            self.depth[position] = 1 + max((self.depth[p] for p in earlier), default=0)
+        self.done = [False] * len(graph.operators)
+        self.order: list[int] = []
+        self.readers = collections.defaultdict(list)
+        for position, op in enumerate(graph.operators):
+            for i in set(op.inputs):
+                self.readers[i].append(position)
+
+    def run(self) -> list[int]:
+        """Returns the positions of the operators in their new order."""
+        ends = [p for p, op in enumerate(self.graph.operators) if not any(self.readers[i] for i in op.outputs)]
+        for position in sorted(ends, key=self.depth.__getitem__, reverse=True):
+            pending = collections.deque(self._needed(position, limit=len(self.done)))
+            while pending:
+                position = pending.popleft()
+                if not self.done[position]:
+                    self.memory.run(position)
+                    self.done[position] = True
+                    self.order.append(position)
+                    pending.extendleft(reversed(self._nearly_free(position)))
+        return self.order
+
+    def _needed(self, position: int, limit: int) -> list[int] | None:
+        """What must still run for an operator, and it, deepest branch first; `None` if these are more than `limit`."""
+        needed: list[int] = []
+        seen, stack = set(), [(position, False)]
+        while stack:
+            at, inputs_done = stack.pop()
+            if inputs_done:
+                needed.append(at)
+            elif at not in seen and not self.done[at]:
+                seen.add(at)
+                if len(seen) > limit:
+                    return None
+                stack.append((at, True))
+                stack += [(p, False) for p in sorted(self.before[at], key=self.depth.__getitem__)]
+        return needed
+
+    def _nearly_free(self, position: int) -> list[int]:
+        """Operators that read what this one touched, and follow from it at almost no memory."""
+        op = self.graph.operators[position]
+        for i in (*op.inputs, *op.outputs):
+            size = self.memory.sizes.get(self.memory.root(i), 0)
+            for reader in self.readers[i] if size else ():
+                chain = [] if self.done[reader] else self._chain(reader, size * _SMALL_SHARE)
+                if chain:
+                    return chain
+        return []
+
+    def _chain(self, position: int, allowed: float) -> list[int]:
+        """The shortest run of operators from this one on that adds at most the allowed bytes, or nothing."""
+        chain: list[int] = []
+        while len(chain) < _LOOKAHEAD:
+            needed = self._needed(position, _LOOKAHEAD)
+            if needed is None:
+                return []
+            chain += [p for p in needed if p not in chain]
+            if self.memory.change(chain) <= allowed:
+                return chain
+            following = {p for i in self.graph.operators[position].outputs for p in self.readers[i]}
+            following -= {p for p in following if self.done[p]} | set(chain)
+            if len(following) != 1:
+                return []
+            position = following.pop()
+        return []

@@ -1,0 +1,93 @@
+"""How an activation keeps the mask of its backward pass: as bool, or in an exported file as bytes or bits.
+
+A mask here is a float tensor of zeros and ones. Comparisons, selects and casts of bools run outside XNNPACK in LiteRT and
+cut the graph into pieces there, so an exported file keeps a mask as numbers and computes it with arithmetic alone.
+"""
+
+import contextlib
+import contextvars
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["keep_mask", "mask_storage"]
+
+_BITS = 8
+_LANES = 32  # channels of the depthwise convolution that packs; any number that divides and fills a vector register
+# Beyond it a product with any output of an activation is over 1, unless that is below 1e-30.
+_HUGE = 1e30
+
+_storage = contextvars.ContextVar("mask_storage", default="bool")
+
+
+@contextlib.contextmanager
+def mask_storage(storage: str) -> Iterator[None]:
+    """Sets how the activations that are traced within keep their masks.
+
+    Args:
+        storage: `"bool"`, the fastest in TensorFlow; `"bytes"`, the fastest in LiteRT; `"bits"`, an eighth of the
+            memory. Masks of a number of elements that is no multiple of 256 stay bytes.
+
+    Example:
+    >>> with mask_storage("bits"):
+    ...     logits = model(images)
+    """
+    if storage not in ("bool", "bytes", "bits"):
+        raise ValueError(f'storage must be "bool", "bytes" or "bits", got {storage!r}')
+    token = _storage.set(storage)
+    try:
+        yield
+    finally:
+        _storage.reset(token)
+
+
+def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Keeps where `0 < y`, and `y < ceiling` if there is one.
+
+    Args:
+        y: output of an activation, from 0 to `ceiling`. Float32 where masks are stored as numbers; outputs
+            below 1e-30 then count as what rounding makes of them.
+        ceiling: the largest output, or `None`.
+
+    Returns:
+        A function from an output gradient to the input gradient: zero where the mask is.
+    """
+    storage = _storage.get()
+    if storage == "bool" or y.dtype != tf.float32:
+        # One comparison, `|y - 3| < 3`: rounding puts inputs between 0 and 1e-7 on the side of zero.
+        mask = y > 0 if ceiling is None else tf.abs(y - ceiling / 2) < ceiling / 2
+        # A product: selects are slow in TensorFlow.
+        return lambda dy: dy * tf.cast(mask, dy.dtype)
+    size = math.prod(y.shape)
+    slope = _HUGE if ceiling is None else (ceiling - y) * _HUGE
+    # Never negative, so that -1 bounds nothing; the converter knows the range -1 to 1 and puts it into the product.
+    mask = tf.minimum(tf.maximum(y * slope, -1.0), 1.0)
+    if storage == "bytes" or size % (_BITS * _LANES):
+        kept = tf.cast(mask, tf.uint8)
+        return lambda dy: dy * (tf.cast(kept, tf.float32) + _zero(dy))
+    kept = _pack(mask, size)
+    return lambda dy: dy * tf.reshape(_unpack(kept, _zero(dy)), dy.shape)
+
+
+def _zero(dy: tf.Tensor) -> tf.Tensor:
+    """A zero that waits for a gradient: with a delegate the runtime runs all that can run, so all masks at once."""
+    return tf.minimum(tf.abs(tf.slice(dy, [0] * dy.shape.rank, [1] * dy.shape.rank)), 0.0)
+
+
+def _pack(mask: tf.Tensor, size: int) -> tf.Tensor:
+    """Eight slabs of the mask in the bits of one: a sum of slabs times powers of two, as a depthwise convolution."""
+    slabs = tf.reshape(mask, [1, _BITS, size // (_BITS * _LANES), _LANES])
+    powers = np.tile(2.0 ** np.arange(_BITS, dtype=np.float32)[:, None, None, None], (1, 1, _LANES, 1))
+    return tf.cast(tf.nn.depthwise_conv2d(slabs, powers, [1, 1, 1, 1], "VALID"), tf.uint8)
+
+
+def _unpack(packed: tf.Tensor, zero: tf.Tensor) -> tf.Tensor:
+    """The slabs again: bit k of p is set if the fraction of p / 2**(k + 1) is at least a half.
+
+    One half is added to p, so that no fraction is exactly a half, where rounding would go to the even number.
+    """
+    halves = 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)[None, :, None, None]
+    shifted = (tf.cast(packed, tf.float32) + 0.5) * (halves + zero)
+    return tf.round(shifted) - tf.floor(shifted)
