@@ -13,7 +13,7 @@ import numpy as np
 from tinytl_tf.flatbuffer import Graph, Lifetime, Operator
 from tinytl_tf.memory.scratch import scratch
 
-__all__ = ["Slot", "given_inputs", "graph_slots", "kept_on_heap", "lay_out"]
+__all__ = ["Slot", "arena_growth", "given_inputs", "graph_slots", "kept_on_heap", "lay_out"]
 
 _ALIGNMENT = 64  # bytes
 
@@ -110,6 +110,25 @@ def lay_out(slots: list[Slot]) -> list[Slot]:
         table = np.insert(table, np.searchsorted(table[:, 0], offset, side="right"), row, axis=0)
         placed.append(dataclasses.replace(slot, offset=offset))
     return placed
+
+
+def arena_growth(slots: list[Slot]) -> list[int]:
+    """Sizes of the arena, from the first to the last: it grows each time that planning goes on after a dynamic tensor.
+
+    Args:
+        slots: Pieces without offsets.
+
+    Returns:
+        Rising sizes in bytes; one of them where all tensors can be planned.
+    """
+    ends: dict[int, int] = {}
+    for slot in lay_out(slots):
+        chunk = slot.order[0]
+        ends[chunk] = max(ends.get(chunk, 0), slot.offset + slot.bytes)
+    sizes = [0]
+    for chunk in sorted(ends):
+        sizes.append(max(sizes[-1], ends[chunk]))
+    return sorted(set(sizes))
 
 
 def _best_offset(offsets: np.ndarray, ends: np.ndarray, size: int) -> int:

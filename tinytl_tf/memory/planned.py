@@ -6,7 +6,7 @@ Reference: `layout.py`, and LiteRT's `tflite/kernels/while.cc` and `if.cc`.
 import dataclasses
 
 from tinytl_tf.flatbuffer import Graph, Model
-from tinytl_tf.memory.layout import given_inputs, graph_slots, lay_out
+from tinytl_tf.memory.layout import arena_growth, given_inputs, graph_slots
 
 __all__ = ["PlannedMemory", "planned_peak"]
 
@@ -22,11 +22,12 @@ class PlannedMemory:
         signature: Name of the signature.
         num_threads: Threads of the interpreter; they decide which kernels run.
         peak_bytes: `arena_bytes` and `heap_bytes` together.
-        arena_bytes: The arenas that exist at the same time: the signature's and those of the loop that needs most.
+        arena_bytes: The arenas that exist at the same time: the signature's and those of the loop that needs most; or
+            an arena and its copy, when a tensor that can not be planned makes it grow.
         heap_bytes: What kernels keep outside of the arena until the interpreter goes away (scratch, transposed
             kernels), and tensors outside of the arena: those whose shape is known only when they are computed, and
             float32 copies of constants.
-        arenas: Size of each graph's arena in bytes, by the graph's name.
+        arenas: Size of each graph's arena in bytes at its end, by the graph's name.
         dynamic: Names of the tensors that could not be planned.
     """
 
@@ -74,7 +75,8 @@ def _nested_arena(
 ) -> int:
     """Size of a graph's arena and of those that are alive inside of it; fills `sizes` with (arena, heap) of each."""
     slots, heap = graph_slots(graph, given, num_threads)
-    sizes[graph.index] = (max((s.offset + s.bytes for s in lay_out(slots)), default=0), heap)
+    grown = arena_growth(slots)
+    sizes[graph.index] = (grown[-1], heap)
     deepest = 0
     for op in graph.operators:
         inner = [
@@ -83,4 +85,5 @@ def _nested_arena(
         ]
         # A loop's condition and body exist together; of two branches one runs.
         deepest = max(deepest, sum(inner) if op.name == "WHILE" else max(inner, default=0))
-    return sizes[graph.index][0] + deepest
+    # An arena that grows is copied: for a moment its content is there twice, and nothing yet in what was added.
+    return max([grown[-1] + deepest, *(2 * size for size in grown[:-1])])
