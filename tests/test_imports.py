@@ -10,6 +10,7 @@ import pytest
 GROUND = ["tinytl_tf"] + [
     f"tinytl_tf.{name}"
     for name in (
+        "allocator",
         "architectures",
         "channels",
         "data",
