@@ -71,7 +71,7 @@ def build():
 
 @functools.cache
 def build_dynamic_range():
-    """Bytes of a .tflite with the signature `infer`: float32 activations, int8 kernels of every kind of operator."""
+    """Bytes of a .tflite with the signatures `infer` and `nothing`: float32 activations, int8 kernels in all operators."""
     import numpy as np
     import tensorflow as tf
 
@@ -95,7 +95,11 @@ def build_dynamic_range():
                 "back": tf.nn.conv2d_transpose(y, transposed, [1, 16, 16, 16], 1),
             }
 
-    return _convert(Module(), ["infer"], [tf.lite.Optimize.DEFAULT])
+        @tf.function(input_signature=[])
+        def nothing(self):
+            return {"one": tf.ones([])}
+
+    return _convert(Module(), ["infer", "nothing"], [tf.lite.Optimize.DEFAULT])
 
 
 @functools.cache
@@ -121,6 +125,44 @@ def build_counter():
             self.steps.assign_add(1.0)
             self.bias.assign_sub(tf.reduce_sum(tf.exp(image), 0) / self.steps)
             return {"steps": tf.identity(self.steps)}
+
+    return _convert(Module(), ["train"])
+
+
+@functools.cache
+def build_loop():
+    """Bytes of a .tflite whose signature `train` adds up the gradient of a two-layer network over single images."""
+    import numpy as np
+    import tensorflow as tf
+
+    classes = 3
+    kernel = np.linspace(-1, 1, CHANNELS * FILTERS, dtype=np.float32).reshape(1, 1, CHANNELS, FILTERS)
+    classifier = np.linspace(-1, 1, FILTERS * classes, dtype=np.float32).reshape(FILTERS, classes)
+    images = tf.TensorSpec([BATCH, SIZE, SIZE, CHANNELS], tf.float32, name="image")
+
+    class Module(tf.Module):
+        def __init__(self):
+            self.kernel = tf.Variable(classifier)
+
+        @tf.function(input_signature=[images, tf.TensorSpec([BATCH], tf.int32, name="label")])
+        def train(self, image, label):
+
+            def body(index, loss, bias_sum, kernel_sum):
+                hidden = tf.nn.conv2d(tf.gather(image, tf.reshape(index, [1])), kernel, 1, "SAME")
+                squashed = tf.tanh(hidden)
+                features = tf.reduce_mean(squashed, [1, 2])
+                logits = features @ self.kernel
+                one_hot = tf.one_hot(tf.gather(label, tf.reshape(index, [1])), classes)
+                loss -= tf.reduce_sum(one_hot * tf.nn.log_softmax(logits))
+                upstream = tf.nn.softmax(logits) - one_hot
+                slope = tf.reshape(upstream @ tf.transpose(self.kernel), [1, 1, 1, FILTERS]) * (1.0 - squashed**2)
+                kernel_sum += tf.transpose(features) @ upstream
+                return index + 1, loss, bias_sum + tf.reduce_sum(slope, [0, 1, 2]), kernel_sum
+
+            start = (tf.constant(0), tf.zeros([]), tf.zeros([FILTERS]), tf.zeros([FILTERS, classes]))
+            _, loss, bias_sum, kernel_sum = tf.while_loop(lambda index, *_: index < BATCH, body, start)
+            self.kernel.assign_sub(1e-3 * kernel_sum)
+            return {"loss": loss, "slope": tf.reduce_sum(bias_sum)}
 
     return _convert(Module(), ["train"])
 
