@@ -71,7 +71,7 @@ def build():
 
 @functools.cache
 def build_dynamic_range():
-    """Bytes of a .tflite with the signatures `infer` and `nothing`: float32 activations, int8 kernels in all operators."""
+    """Bytes of a .tflite with the signatures `infer` and `nothing`: float32 activations, all kernels int8."""
     import numpy as np
     import tensorflow as tf
 

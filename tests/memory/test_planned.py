@@ -5,7 +5,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tests import tiny_models
 from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Model
-from tinytl_tf.memory import measure, planned_peak
+from tinytl_tf.memory import measure, planned, planned_peak
 from tinytl_tf.memory.layout import graph_slots, lay_out
 
 IMAGE = tiny_models.SIZE**2 * tiny_models.CHANNELS * 4
@@ -104,3 +104,10 @@ def test_unknown_signature(model):
     assert str(error.value) == (
         "expected one of the signatures of the file (infer, nothing, train, train_sliced), got 'fit'"
     )
+
+
+def test_an_arena_that_grows_is_there_twice(model, monkeypatch):
+    monkeypatch.setattr(planned, "arena_growth", lambda slots: [0, 100, 120] if slots else [0])
+    assert planned_peak(model, "infer").arena_bytes == 200
+    monkeypatch.setattr(planned, "arena_growth", lambda slots: [0, 20, 120] if slots else [0])
+    assert planned_peak(model, "infer").arena_bytes == 120
