@@ -22,9 +22,12 @@ RELATIVE, ABSOLUTE = 0.1, 2e6  # bounds of the error: of the measured growth, an
 
 
 def find_files(arguments: list[str]) -> list[pathlib.Path]:
-    """Returns the files that are named, and those in the folders that are named."""
-    paths = [pathlib.Path(argument) for argument in arguments]
-    return [file for path in paths for file in (sorted(path.glob("*.tflite")) if path.is_dir() else [path])]
+    """Returns the files that are named, and those in the named folders that have the signature."""
+    found = []
+    for path in map(pathlib.Path, arguments):
+        inside = sorted(path.glob("*.tflite")) if path.is_dir() else []
+        found += [file for file in inside if _SIGNATURE.value in Model.read(file).signatures] if inside else [path]
+    return found
 
 
 def compare(path: pathlib.Path) -> tuple[dict[str, int], int]:

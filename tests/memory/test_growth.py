@@ -1,9 +1,11 @@
+import dataclasses
+
 import pytest
 
 from tests import tiny_models
 from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Model
-from tinytl_tf.memory import measure, planned_growth, planned_peak
+from tinytl_tf.memory import growth, measure, planned_growth, planned_peak
 
 
 @pytest.mark.parametrize(
@@ -29,17 +31,17 @@ def test_parts():
     content = tiny_models.build()
     model, size = Model.from_bytes(content), len(content)
     plan = planned_peak(model, "train")
-    growth = planned_growth(model, "train", file_bytes=size)
-    assert growth.parts["arena"] == plan.arena_bytes
-    assert growth.parts["heap"] == plan.heap_bytes
-    assert growth.parts["variables"] == 4 * tiny_models.FILTERS
-    assert growth.parts["file"] == size  # no constant is bigger than what comes along
-    assert growth.parts["work"] > 0
-    assert growth.growth_bytes == sum(growth.parts.values())
+    plan_of_growth = planned_growth(model, "train", file_bytes=size)
+    assert plan_of_growth.parts["arena"] == plan.arena_bytes
+    assert plan_of_growth.parts["heap"] == plan.heap_bytes
+    assert plan_of_growth.parts["variables"] == 4 * tiny_models.FILTERS
+    assert plan_of_growth.parts["file"] == size  # no constant is bigger than what comes along
+    assert plan_of_growth.parts["work"] > 0
+    assert plan_of_growth.growth_bytes == sum(plan_of_growth.parts.values())
     nothing = planned_growth(model, "nothing", file_bytes=size)
     assert nothing.parts["work"] == 0
-    assert 0 < nothing.parts["structures"] < growth.parts["structures"]
-    assert planned_growth(model, "train", file_bytes=size, num_threads=2).parts["work"] > growth.parts["work"]
+    assert 0 < nothing.parts["structures"] < plan_of_growth.parts["structures"]
+    assert planned_growth(model, "train", file_bytes=size, num_threads=2).parts["work"] > plan_of_growth.parts["work"]
 
 
 def test_big_constants_of_other_signatures_are_not_read():
@@ -61,3 +63,16 @@ def test_quantised_channels_cost():
 def test_unknown_signature():
     with pytest.raises(InputError, match="expected one of the signatures of the file"):
         planned_growth(Model.from_bytes(tiny_models.build()), "fit", file_bytes=1)
+
+
+def test_int8_products_pack_whole_operands():
+    content = tiny_models.build_dynamic_range()
+    model = Model.from_bytes(content)
+    few = planned_growth(model, "infer", file_bytes=len(content)).parts["work"]
+    dense = (1 + 32) * (64 * 16 * 16 + 4)
+    assert few == max(600_000, dense)
+    conv = next(op for op in model.graphs[0].operators if op.name == "CONV_2D")
+    tensors = list(model.graphs[0].tensors)
+    tensors[conv.outputs[0]] = dataclasses.replace(tensors[conv.outputs[0]], shape=(1, 200, 200, 24))
+    graph = dataclasses.replace(model.graphs[0], tensors=tuple(tensors))
+    assert growth._work_bytes(graph, conv, 1) == (24 + 200 * 200) * (9 * tiny_models.CHANNELS + 4)

@@ -11,15 +11,17 @@ The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants we
   loaded and once more in those that are prepared to run; scales and zero points of quantised constants.
 * `variables`: resource variables of the graphs that run.
 * `arena`, `heap`: as laid out; see `PlannedMemory`.
-* `work`: packed operands of the biggest matrix product, which Eigen (float32) and ruy (int8) keep within the caches'
-  size. On processors where ruy multiplies float32 too (ARM), whole operands are packed and it is more.
+* `work`: operands that a matrix product packs. For float32 Eigen packs pieces of the caches' size; for int8 ruy packs
+  both operands whole and keeps the memory for the biggest. On processors where ruy multiplies float32 too (ARM), it is
+  more.
 
 It holds for an allocator that gives big blocks back; see `MeasuredMemory`.
 """
 
 import dataclasses
+import math
 
-from tinytl_tf.flatbuffer import Graph, Model
+from tinytl_tf.flatbuffer import Graph, Model, Operator
 from tinytl_tf.memory.planned import planned_peak
 
 __all__ = ["PlannedGrowth", "planned_growth"]
@@ -31,6 +33,7 @@ _PREPARED_OPERATOR = 450  # bytes: the kernel's own data, temporary tensors, the
 _SCALE = 8  # bytes of a quantised channel: scale and zero point
 _WORK = 600_000  # bytes
 _WORK_OF_THREADS = 2_200_000  # bytes; Eigen's convolution packs pieces of both operands for all threads at once
+_SUM = 4  # bytes that ruy keeps beside each packed row and column
 _PRODUCTS = {"CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"}
 
 
@@ -71,7 +74,6 @@ def planned_growth(model: Model, signature: str = "train", *, file_bytes: int, n
     """
     plan = planned_peak(model, signature, num_threads=num_threads)
     running = model.graphs_of(signature)
-    multiplies = any(op.name in _PRODUCTS for graph in running for op in graph.operators)
     parts = {
         "runtime": _RUNTIME,
         "file": _file_bytes(model, running, file_bytes),
@@ -79,7 +81,7 @@ def planned_growth(model: Model, signature: str = "train", *, file_bytes: int, n
         "variables": sum(model.resource_variables.values()),
         "arena": plan.arena_bytes,
         "heap": plan.heap_bytes,
-        "work": (_WORK_OF_THREADS if num_threads > 1 else _WORK) * multiplies,
+        "work": max((_work_bytes(graph, op, num_threads) for graph in running for op in graph.operators), default=0),
     }
     return PlannedGrowth(signature, num_threads, parts)
 
@@ -96,3 +98,15 @@ def _structure_bytes(model: Model, running: list[Graph]) -> int:
     quantised = [t.quantization for graph in model.schema.subgraphs for t in graph.tensors if t.quantization]
     scales = sum(len(q.scale) for q in quantised if q.scale is not None)
     return loaded * _LOADED_OPERATOR + prepared * _PREPARED_OPERATOR + scales * _SCALE
+
+
+def _work_bytes(graph: Graph, op: Operator, num_threads: int) -> int:
+    """What the matrix product of an operator packs."""
+    if op.name not in _PRODUCTS:
+        return 0
+    pieces = _WORK_OF_THREADS if num_threads > 1 else _WORK
+    kernel, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
+    if kernel.dtype != "int8" or op.name not in ("CONV_2D", "FULLY_CONNECTED"):
+        return pieces
+    rows, columns = kernel.shape[0], math.prod(output.shape) // kernel.shape[0]
+    return max(pieces, (rows + columns) * (math.prod(kernel.shape[1:]) + _SUM))
