@@ -17,7 +17,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from tinytl_tf import backbones, schemes
-from tinytl_tf.layers import kernel_schedule
+from tinytl_tf.architectures import lay_out
 from tinytl_tf.training import get_optimizer, make_train_step
 
 _RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of a side.")
@@ -36,7 +36,7 @@ PLAIN_SCHEMES = {
 def plain_network(resolution: int, lite_residual: bool) -> keras.Model:
     """Returns the network of the table of blocks in Keras' own layers, named so that a scheme finds its variables."""
     layers = keras.layers
-    architecture = backbones.ARCHITECTURES["mobilenet_v2"]
+    layout = lay_out(backbones.ARCHITECTURES["mobilenet_v2"])
     images = keras.Input((resolution, resolution, 3))
 
     def convolve(x, filters, name, kernel_size=1, strides=1, activate=True):
@@ -63,19 +63,17 @@ def plain_network(resolution: int, lite_residual: bool) -> keras.Model:
         x = layers.GroupNormalization(filters // 8, name=f"{name}_lite_residual_final_norm")(x)
         return layers.Resizing(*size, interpolation="bilinear")(x)
 
-    x = convolve(layers.Rescaling(1 / 127.5, -1)(images), architecture.stem_filters, "stem", 3, 2)
-    rows = [(block, block.strides if n == 0 else 1) for block in architecture.blocks for n in range(block.repeats)]
-    schedule = kernel_schedule([strides for _, strides in rows])
-    for index, ((block, strides), (kernel_size, _)) in enumerate(zip(rows, schedule, strict=True)):
-        name, y = f"block_{index}", x
-        if block.expand > 1:
-            y = convolve(y, block.expand * x.shape[-1], f"{name}_expand")
-        y = convolve(y, None, f"{name}_depthwise", block.kernel_size, strides)
+    x = convolve(layers.Rescaling(1 / 127.5, -1)(images), layout.stem_filters, "stem", 3, 2)
+    for block in layout.blocks:
+        name, y = block.name, x
+        if block.wide > block.inputs:
+            y = convolve(y, block.wide, f"{name}_expand")
+        y = convolve(y, None, f"{name}_depthwise", block.kernel_size, block.strides)
         y = convolve(y, block.filters, f"{name}_project", activate=False)
-        if lite_residual and index:
-            y = layers.Add()([y, branch(x, block.filters, kernel_size, strides, name)])
-        x = layers.Add()([x, y]) if strides == 1 and x.shape[-1] == block.filters else y
-    x = layers.GlobalAveragePooling2D()(convolve(x, architecture.head_filters, "head"))
+        if lite_residual and block.branch:
+            y = layers.Add()([y, branch(x, block.filters, block.branch[0], block.strides, name)])
+        x = layers.Add()([x, y]) if block.shortcut else y
+    x = layers.GlobalAveragePooling2D()(convolve(x, layout.head_filters, "head"))
     return keras.Model(images, layers.Dense(CLASSES, name="classifier")(layers.Dropout(0.2)(x)))
 
 

@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     config.scheme = "tinytl-lb"
 
     config.backbone = ConfigDict()
-    config.backbone.name = "mobilenet_v2"  # or efficientnet_lite0
+    config.backbone.name = "mobilenet_v2"  # or efficientnet_lite0, proxyless_mobile
     config.backbone.width = 1.0
     config.backbone.resolution = 128  # pixels
     config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones

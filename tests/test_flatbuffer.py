@@ -173,3 +173,20 @@ def test_needs_no_tensorflow():
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_graphs_of_a_signature():
+    model = Model.from_bytes(tiny_models.build())
+    assert [graph.name for graph in model.graphs_of("train")] == ["train", "NoOp", "while_cond", "while_body"]
+    assert [graph.name for graph in model.graphs_of("nothing")] == ["nothing", "NoOp"]
+    with pytest.raises(InputError, match="expected one of the signatures of the file"):
+        model.graphs_of("fit")
+
+
+def test_a_scalar_read_from_a_variable_can_not_be_planned():
+    model = Model.from_bytes(tiny_models.build_counter())
+    graph = model.graphs[model.signature("train").graph]
+    read = [op.outputs[0] for op in graph.operators if op.name == "READ_VARIABLE"]
+    scalars = {i for i in read if not graph.tensors[i].shape}
+    assert graph.dynamic == scalars
+    assert len(scalars) < len(read)

@@ -9,8 +9,21 @@ import pytest
 
 GROUND = ["tinytl_tf"] + [
     f"tinytl_tf.{name}"
-    for name in ("channels", "data", "device", "errors", "files", "flatbuffer", "progress", "schedules", "schemes")
+    for name in (
+        "allocator",
+        "architectures",
+        "channels",
+        "data",
+        "device",
+        "errors",
+        "files",
+        "flatbuffer",
+        "progress",
+        "schedules",
+        "schemes",
+    )
 ]
+LIGHT = [*GROUND, "tinytl_tf.memory"]
 HEAVY = {"tensorflow", "keras", "jax", "torch"}
 
 
@@ -25,14 +38,14 @@ def python(code, **environment):
     )
 
 
-def test_ground_modules_import_no_tensorflow():
+def test_light_modules_import_no_tensorflow():
     code = "import importlib, json, sys\n"
-    code += f"found = {{}}\nfor name in {GROUND!r}:\n"
+    code += f"found = {{}}\nfor name in {LIGHT!r}:\n"
     code += "    importlib.import_module(name)\n"
     code += f"    found[name] = sorted({HEAVY!r} & set(sys.modules))\nprint(json.dumps(found))"
     result = python(code)
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout) == dict.fromkeys(GROUND, [])
+    assert json.loads(result.stdout) == dict.fromkeys(LIGHT, [])
 
 
 def last_line(result):

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
 from tinytl_tf.schemes import SCHEMES, Scheme, apply_scheme, get_scheme
@@ -101,32 +102,8 @@ def test_a_scheme_of_branches_needs_branches(name):
     assert all(variable.trainable is None for variable in network)
 
 
-# The counts below come from the tables of the two networks in the papers, by arithmetic that shares nothing with the
-# builder: rows of (expand, kernel size, filters, stride, repeats).
-TABLES = {
-    "mobilenet_v2": [
-        (1, 3, 16, 1, 1),
-        (6, 3, 24, 2, 2),
-        (6, 3, 32, 2, 3),
-        (6, 3, 64, 2, 4),
-        (6, 3, 96, 1, 3),
-        (6, 3, 160, 2, 3),
-        (6, 3, 320, 1, 1),
-    ],
-    "efficientnet_lite0": [
-        (1, 3, 16, 1, 1),
-        (6, 3, 24, 2, 2),
-        (6, 5, 40, 2, 2),
-        (6, 3, 80, 2, 3),
-        (6, 5, 112, 1, 3),
-        (6, 5, 192, 2, 4),
-        (6, 3, 320, 1, 1),
-    ],
-}
-
-
 def count(table, classes, branches):
-    """Trained parameters by scheme."""
+    """Trained parameters by scheme, from a table of the papers, by arithmetic that shares nothing with the builder."""
     kernels, norms = 9 * 3 * 32, 32
     branch_kernels = branch_norms = final_norms = 0
     inputs, nominal = 32, 128
@@ -165,6 +142,16 @@ MOBILENET_V2 = {
     "tinytl-lb": 2_414_360,
 }
 
+# ProxylessNAS-Mobile with branches and 102 classes: the counts of TinyTL's released code.
+PROXYLESS_MOBILE = {
+    "last": 130_662,
+    "norm+last": 172_614,
+    "full": 4_746_590,
+    "tinytl-b": 151_638,
+    "tinytl-l": 1_947_078,
+    "tinytl-lb": 1_962_310,
+}
+
 
 @pytest.mark.parametrize(
     ("name", "classes", "branches"),
@@ -172,6 +159,8 @@ MOBILENET_V2 = {
         ("mobilenet_v2", 1000, True),
         ("mobilenet_v2", 102, False),
         ("efficientnet_lite0", 1000, False),
+        ("proxyless_mobile", 102, True),
+        ("proxyless_mobile", 1000, False),
     ],
 )
 def test_counts_of_the_real_networks(name, classes, branches):
@@ -182,6 +171,13 @@ def test_counts_of_the_real_networks(name, classes, branches):
     if (name, classes) == ("efficientnet_lite0", 1000):
         # 4,694,024 parameters are published; 42,016 of them are the statistics of 21,008 channels.
         assert expected["full"] == 4_694_024 - 2 * (expected["tinytl-b"] - expected["last"])
+    if (name, classes) == ("proxyless_mobile", 102):
+        assert expected == PROXYLESS_MOBILE
+        assert expected["tinytl-b"] - expected["last"] == 20_976  # channels of norms
+        assert expected["tinytl-l"] - expected["last"] == 1_816_416  # parameters of branches
+    if (name, classes) == ("proxyless_mobile", 1000):
+        assert expected["tinytl-b"] - expected["last"] == 17_248
+        assert expected["full"] == 4_080_512
     for scheme in SCHEMES.values():
         if scheme.lite_residual and not branches:
             continue

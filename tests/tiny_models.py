@@ -66,11 +66,114 @@ def _module():
 @functools.cache
 def build():
     """Bytes of a .tflite with the signatures `infer`, `train`, `train_sliced` and `nothing`."""
+    return _convert(_module(), ["infer", "train", "train_sliced", "nothing"])
+
+
+@functools.cache
+def build_dynamic_range():
+    """Bytes of a .tflite with the signatures `infer` and `nothing`: float32 activations, all kernels int8."""
+    import numpy as np
     import tensorflow as tf
 
-    module, names = _module(), ["infer", "train", "train_sliced", "nothing"]
+    rng = np.random.default_rng(0)
+
+    def weights(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    strided, pointwise, depthwise = weights(3, 3, CHANNELS, 24), weights(1, 1, 24, 64), weights(5, 5, 64, 1)
+    dense, rows, transposed = weights(64 * 16 * 16, 32), weights(64, 40), weights(3, 3, 16, 64)
+
+    class Module(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([1, 32, 32, CHANNELS], tf.float32, name="image")])
+        def infer(self, image):
+            y = tf.tanh(tf.nn.conv2d(image, strided, 2, "SAME"))
+            y = tf.tanh(tf.nn.conv2d(y, pointwise, 1, "SAME"))
+            y = tf.tanh(tf.nn.depthwise_conv2d(y, depthwise, [1] * 4, "SAME"))
+            return {
+                "dense": tf.tanh(tf.matmul(tf.reshape(y, [1, -1]), dense)),
+                "rows": tf.tanh(tf.matmul(tf.reshape(y, [256, 64]), rows)),
+                "back": tf.nn.conv2d_transpose(y, transposed, [1, 16, 16, 16], 1),
+            }
+
+        @tf.function(input_signature=[])
+        def nothing(self):
+            return {"one": tf.ones([])}
+
+    return _convert(Module(), ["infer", "nothing"], [tf.lite.Optimize.DEFAULT])
+
+
+@functools.cache
+def build_half():
+    """Bytes of a .tflite with the signature `infer` whose kernel is stored as float16 and made float32 once."""
+    import tensorflow as tf
+
+    return _convert(_module(), ["infer"], [tf.lite.Optimize.DEFAULT], [tf.float16])
+
+
+@functools.cache
+def build_counter():
+    """Bytes of a .tflite with the signature `train`, which reads a scalar variable in its middle, as Adam does."""
+    import tensorflow as tf
+
+    class Module(tf.Module):
+        def __init__(self):
+            self.steps = tf.Variable(0.0)
+            self.bias = tf.Variable(tf.zeros([FILTERS]))
+
+        @tf.function(input_signature=[tf.TensorSpec([BATCH, FILTERS], tf.float32, name="image")])
+        def train(self, image):
+            self.steps.assign_add(1.0)
+            self.bias.assign_sub(tf.reduce_sum(tf.exp(image), 0) / self.steps)
+            return {"steps": tf.identity(self.steps)}
+
+    return _convert(Module(), ["train"])
+
+
+@functools.cache
+def build_loop():
+    """Bytes of a .tflite whose signature `train` adds up the gradient of a two-layer network over single images."""
+    import numpy as np
+    import tensorflow as tf
+
+    classes = 3
+    kernel = np.linspace(-1, 1, CHANNELS * FILTERS, dtype=np.float32).reshape(1, 1, CHANNELS, FILTERS)
+    classifier = np.linspace(-1, 1, FILTERS * classes, dtype=np.float32).reshape(FILTERS, classes)
+    images = tf.TensorSpec([BATCH, SIZE, SIZE, CHANNELS], tf.float32, name="image")
+
+    class Module(tf.Module):
+        def __init__(self):
+            self.kernel = tf.Variable(classifier)
+
+        @tf.function(input_signature=[images, tf.TensorSpec([BATCH], tf.int32, name="label")])
+        def train(self, image, label):
+
+            def body(index, loss, bias_sum, kernel_sum):
+                hidden = tf.nn.conv2d(tf.gather(image, tf.reshape(index, [1])), kernel, 1, "SAME")
+                squashed = tf.tanh(hidden)
+                features = tf.reduce_mean(squashed, [1, 2])
+                logits = features @ self.kernel
+                one_hot = tf.one_hot(tf.gather(label, tf.reshape(index, [1])), classes)
+                loss -= tf.reduce_sum(one_hot * tf.nn.log_softmax(logits))
+                upstream = tf.nn.softmax(logits) - one_hot
+                slope = tf.reshape(upstream @ tf.transpose(self.kernel), [1, 1, 1, FILTERS]) * (1.0 - squashed**2)
+                kernel_sum += tf.transpose(features) @ upstream
+                return index + 1, loss, bias_sum + tf.reduce_sum(slope, [0, 1, 2]), kernel_sum
+
+            start = (tf.constant(0), tf.zeros([]), tf.zeros([FILTERS]), tf.zeros([FILTERS, classes]))
+            _, loss, bias_sum, kernel_sum = tf.while_loop(lambda index, *_: index < BATCH, body, start)
+            self.kernel.assign_sub(1e-3 * kernel_sum)
+            return {"loss": loss, "slope": tf.reduce_sum(bias_sum)}
+
+    return _convert(Module(), ["train"])
+
+
+def _convert(module, names, optimizations=(), types=()):
+    import tensorflow as tf
+
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, {name: getattr(module, name) for name in names})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.optimizations = list(optimizations)
+        converter.target_spec.supported_types = list(types)
         return converter.convert()

@@ -138,8 +138,8 @@ class Graph:
         operators: In the order of execution.
         inputs: Numbers of tensors.
         outputs: Numbers of tensors.
-        dynamic: Tensors that the runtime can not plan: outputs of operators whose shape is computed, and of loops and
-            branches that contain such an operator.
+        dynamic: Tensors that the runtime can not plan: outputs of operators whose shape is computed, scalars read
+            from variables, and results of loops and branches that contain such an operator.
         dropped: Results of WHILE that the loop does not change and nobody reads: they get no memory.
     """
 
@@ -313,6 +313,18 @@ class Model:
             raise InputError(f"expected one of the signatures of the file ({known}), got {name!r}")
         return self.signatures[name]
 
+    def graphs_of(self, name: str) -> list[Graph]:
+        """The graphs that a signature runs: its own, and those inside of loops, branches and initialisers.
+
+        Raises:
+            InputError: If the file has no signature of that name.
+        """
+        found = [self.signature(name).graph]
+        for index in found:
+            nested = [i for op in self.graphs[index].operators for i in op.nested]
+            found += [i for i in dict.fromkeys(nested) if i not in found]
+        return [self.graphs[i] for i in found]
+
     def metadata(self, name: str) -> bytes | None:
         """Content of the metadata of that name, or None."""
         for entry in self.schema.metadata or []:
@@ -415,6 +427,8 @@ def _dynamic_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
 def _is_dynamic(op: Operator, graph: Graph, graphs: Sequence[Graph]) -> bool:
     if op.name in ("WHILE", "IF"):
         return any(_dynamic_tensors(graphs[i], graphs) for i in op.nested)
+    if op.name == "READ_VARIABLE":  # the runtime can not tell a scalar from a tensor of unknown rank
+        return not graph.tensors[op.outputs[0]].shape
     positions = [i for i in _SHAPE_INPUTS.get(op.name, ()) if i < len(op.inputs)]
     return any(not graph.tensors[op.inputs[i]].is_constant for i in positions)
 

@@ -1,12 +1,18 @@
 """The networks against Keras' own, and what `build` refuses."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.backbones.conftest import DAISY
+from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
+from tinytl_tf.schemes import SCHEMES, apply_scheme
+from tinytl_tf.training import get_optimizer, make_train_step
 
 # Of the largest output. Folding the norms changes the order of roundings: 2e-5 was measured after 52 convolutions.
 TOLERANCE = 1e-4
@@ -39,34 +45,35 @@ def test_narrow_mobilenet_v2_equals_keras_at_an_odd_resolution(narrow_weights, d
     assert_close(pooled, np.mean(expected, axis=(1, 2)))
 
 
-def plain_lite0():
-    """EfficientNet-Lite0 out of Keras' layers alone."""
+def pad_same(size, length, strides):
+    """As TensorFlow does."""
+    pad = max((-(-length // strides) - 1) * strides + size - length, 0)
+    return pad // 2, pad - pad // 2
+
+
+def pad_symmetric(size, length, strides):
+    """As PyTorch's models do."""
+    return size // 2, size // 2
+
+
+def plain_network(table, pad, resolution):
+    """A network with 1000 classes out of Keras' layers alone."""
 
     def convolve(x, layer, activate=True):
         x = keras.layers.BatchNormalization(epsilon=1e-3)(layer(x))
         return keras.layers.ReLU(6.0)(x) if activate else x
 
-    def same(x, size, strides):
-        pads = [max((-(-n // strides) - 1) * strides + size - n, 0) for n in x.shape[1:3]]
-        return keras.layers.ZeroPadding2D([(pad // 2, pad - pad // 2) for pad in pads])(x)
+    def padded(x, size, strides):
+        return keras.layers.ZeroPadding2D([pad(size, length, strides) for length in x.shape[1:3]])(x)
 
-    images = x = keras.Input((224, 224, 3))
-    x = convolve(same(x, 3, 2), keras.layers.Conv2D(32, 3, 2, use_bias=False))
-    stages = [
-        (16, 3, 1, 1),
-        (24, 3, 2, 2),
-        (40, 5, 2, 2),
-        (80, 3, 2, 3),
-        (112, 5, 1, 3),
-        (192, 5, 2, 4),
-        (320, 3, 1, 1),
-    ]
-    for filters, size, first_strides, repeats in stages:
+    images = keras.Input((resolution, resolution, 3))
+    x = convolve(padded(images, 3, 2), keras.layers.Conv2D(32, 3, 2, use_bias=False))
+    for expand, size, filters, first_strides, repeats in table:
         for strides in [first_strides] + [1] * (repeats - 1):
             y = x
-            if filters > 16:
-                y = convolve(y, keras.layers.Conv2D(6 * x.shape[-1], 1, use_bias=False))
-            y = convolve(same(y, size, strides), keras.layers.DepthwiseConv2D(size, strides, use_bias=False))
+            if expand > 1:
+                y = convolve(y, keras.layers.Conv2D(expand * x.shape[-1], 1, use_bias=False))
+            y = convolve(padded(y, size, strides), keras.layers.DepthwiseConv2D(size, strides, use_bias=False))
             y = convolve(y, keras.layers.Conv2D(filters, 1, use_bias=False), activate=False)
             x = keras.layers.Add()([x, y]) if strides == 1 and x.shape[-1] == filters else y
     x = convolve(x, keras.layers.Conv2D(1280, 1, use_bias=False))
@@ -85,12 +92,56 @@ def test_efficientnet_lite0_equals_plain_keras_and_both_sources_agree(lite0_weig
     np.testing.assert_array_equal(logits, from_h5(daisies))
     assert np.sum(logits.argmax(1) == DAISY) >= 6
 
-    plain = plain_lite0()
+    plain = plain_network(TABLES["efficientnet_lite0"], pad_same, 224)
     assert plain.count_params() == 4_694_024
     # Both lists are in the order of the layers, each convolution followed by its norm.
     for mine, his in zip(from_h5.weights, plain.weights, strict=True):
         his.assign(mine)
     assert_close(logits, np.asarray(plain((daisies - 127) / 128)))
+
+
+def test_proxylessnas_mobile_equals_plain_keras(tmp_path):
+    plain, rng = plain_network(TABLES["proxyless_mobile"], pad_symmetric, 96), np.random.default_rng(0)
+    images = rng.uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)
+    normalised = (images / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    for layer in plain.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
+            layer.beta.assign(rng.normal(0, 0.5, layer.beta.shape))
+            layer.momentum = 0.0
+    plain(normalised, training=True)  # takes the statistics of these images
+    path = tmp_path / "plain.weights.h5"
+    plain.save_weights(path)
+    expected = np.asarray(plain(normalised))
+    options = {"classes": 1000, "resolution": 96, "weights": str(path), "lite_residual": True}
+    assert_close(np.asarray(backbones.build("proxyless_mobile", **options)(images)), expected)
+
+    padded_otherwise = dataclasses.replace(backbones.ARCHITECTURES["proxyless_mobile"], padding="same")
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        assert_close(np.asarray(backbones.build(padded_otherwise, **options)(images)), expected)
+
+
+@pytest.fixture(scope="module")
+def proxyless_mobile():
+    """A narrow one whose branches contribute, so that a step changes each of their variables; run without tracing."""
+    model = backbones.build("proxyless_mobile", classes=3, resolution=40, width=0.25, lite_residual=True, weights=None)
+    for variable in model.weights:
+        if variable.path.endswith("/final_norm/gamma"):
+            variable.assign(np.ones(variable.shape))
+    tf.config.run_functions_eagerly(True)
+    yield model
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_proxylessnas_mobile_trains_with_every_scheme(proxyless_mobile, scheme):
+    trained = apply_scheme(proxyless_mobile.weights, scheme).variables
+    step = make_train_step(proxyless_mobile, trained, get_optimizer("sgd"))
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
+    before = {variable.path: variable.numpy() for variable in proxyless_mobile.weights}
+    assert np.isfinite(step(images, np.array([0, 2], np.int32), np.float32(0.01))["loss"])
+    changed = {v.path for v in proxyless_mobile.weights if np.any(v.numpy() != before[v.path])}
+    assert changed == {variable.path for variable in trained}
 
 
 @pytest.mark.parametrize("width", [0.35, 0.5, 0.75, 1.0, 1.3, 1.4])
@@ -100,13 +151,14 @@ def test_every_width_has_the_parameters_of_keras(width):
     assert ours.count_params() - ours.get_layer("classifier").count_params() == theirs.count_params()
 
 
-def test_the_smallest_images_run_with_branches():
-    model = backbones.build("efficientnet_lite0", classes=3, resolution=33, lite_residual=True, weights=None)
+@pytest.mark.parametrize(("name", "blocks"), [("efficientnet_lite0", 16), ("proxyless_mobile", 20)])
+def test_the_smallest_images_run_with_branches(name, blocks):
+    model = backbones.build(name, classes=3, resolution=33, lite_residual=True, weights=None)
     assert model(np.zeros((1, 33, 33, 3))).shape == (1, 3)
     branches = [
         layer.name for layer in model.layers if layer.name.endswith("_lite_residual") and "add" not in layer.name
     ]
-    assert branches == [f"block_{index}_lite_residual" for index in range(1, 16)]
+    assert branches == [f"block_{index}_lite_residual" for index in range(1, blocks)]
 
 
 def test_everything_is_frozen_but_the_classifier_and_drawn_from_the_seed():
@@ -130,7 +182,10 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "resnet"}, "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0"),
+        (
+            {"name": "resnet"},
+            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile",
+        ),
         ({"classes": 1}, "a classifier needs at least 2 classes, got 1"),
         ({"resolution": 0}, "resolution must be a positive number of pixels, got 0"),
         ({"resolution": 31}, "mobilenet_v2 needs images of 32 pixels or more to run at all, got resolution 31"),

@@ -248,3 +248,10 @@ def test_imagenet_of_efficientnet_lite0_has_one_width(wide):
     assert refused(wide, LITE0, "imagenet", width=0.5) == (
         "the ImageNet weights of efficientnet_lite0 are of width 1.0, got width 0.5"
     )
+
+
+def test_imagenet_of_a_network_that_has_none(narrow):
+    assert refused(narrow, ARCHITECTURES["proxyless_mobile"], "imagenet") == (
+        "there are no published ImageNet weights of proxyless_mobile that can be fetched; give the path of a .h5 or "
+        '.pth file as weights, or None (in a config: "") for random ones'
+    )

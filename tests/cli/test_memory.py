@@ -1,11 +1,15 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
 from tests import tiny_models
 from tinytl_tf.cli import runner
 from tinytl_tf.flatbuffer import Model
-from tinytl_tf.memory import planned_peak
+from tinytl_tf.memory import paper_account, planned_peak
+from tinytl_tf.memory.groups import GROUPS
+from tinytl_tf.schemes import SCHEMES
 
 
 @pytest.fixture
@@ -41,6 +45,65 @@ def test_measured(place, capsys):
     assert f"growth_mb        {result['growth_mb']:.3f}\n" in capsys.readouterr().out
 
 
+def test_planned_composition_growth_and_timeline(place, capsys):
+    (place / "loop.tflite").write_bytes(tiny_models.build_loop())
+    assert runner.run_command("memory", ["--model=loop.tflite", "--noxnnpack", "--json=result.json"]) == 0
+    result = json.loads((place / "result.json").read_text())
+    assert set(result["composition_mb"]) == set(GROUPS)
+    assert sum(result["composition_mb"].values()) == pytest.approx(result["alive_mb"])
+    assert result["alive_mb"] <= result["peak_mb"] < result["growth_mb"]
+    assert sum(result["growth_parts_mb"].values()) == pytest.approx(result["growth_mb"])
+    moments = result["timeline"]
+    assert max(sum(moment[group] for group in GROUPS) for moment in moments) == pytest.approx(result["alive_mb"])
+    top = max(moments, key=lambda moment: sum(moment[group] for group in GROUPS))
+    assert result["alive_at"] == f"{top['graph']} {top['position']} {top['operator']}"
+    assert "timeline" not in capsys.readouterr().out
+
+
+def test_picture(place, capsys):
+    argv = ["--model=model.tflite", "--plot=timeline.png"]
+    assert runner.run_command("memory", argv) == 0
+    first = (place / "timeline.png").read_bytes()
+    assert first.startswith(b"\x89PNG")
+    assert runner.run_command("memory", argv) == 2
+    assert "timeline.png exists already; choose another path, or give --overwrite" in capsys.readouterr().err
+    assert (place / "timeline.png").read_bytes() == first
+    assert runner.run_command("memory", [*argv, "--signature=infer", "--overwrite"]) == 0
+    assert (place / "timeline.png").read_bytes() != first
+
+
+def test_matplotlib_is_imported_for_a_picture_only(place):
+    code = "import sys; from tinytl_tf.cli import runner; runner.run_command('memory', ['--model=model.tflite'])\n"
+    code += "sys.exit('matplotlib' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_paper(place, capsys):
+    argv = ["--account=paper", "--backbone=proxyless_mobile", "--scheme=tinytl-lb", "--json=result.json"]
+    assert runner.run_command("memory", [*argv, "--optimizer=momentum"]) == 0
+    result = json.loads((place / "result.json").read_text())
+    account = paper_account(
+        "proxyless_mobile", "tinytl-lb", resolution=224, batch_size=8, classes=102, optimizer="momentum"
+    )
+    assert (result["account"], result["scheme"], result["resolution"]) == ("paper", "tinytl-lb", 224)
+    assert result["total_mb"] == account.total_bytes / 1e6
+    assert result["total_mb"] == pytest.approx(result["parameters_mb"] + result["activations_mb"])
+    assert result["slots_mb"] == account.slots_bytes / 1e6
+    assert result["honest_mb"] == account.honest_bytes / 1e6 > result["total_mb"]
+    assert "37.126" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("backbone", "missing"), [("mobilenet_v2", set()), ("resnet50", {"tinytl-l", "tinytl-lb"})])
+def test_paper_for_all_schemes(place, capsys, backbone, missing):
+    argv = ["--account=paper", f"--backbone={backbone}", "--scheme=all", "--batch_size=1", "--json=result.json"]
+    assert runner.run_command("memory", argv) == 0
+    rows = json.loads((place / "result.json").read_text())["rows"]
+    assert [row["scheme"] for row in rows] == [name for name in SCHEMES if name not in missing]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == [row["scheme"] for row in rows]
+    assert [line.split()[1] for line in lines[2:]] == [f"{row['total_mb']:.3f}" for row in rows]
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -49,10 +112,22 @@ def test_measured(place, capsys):
         (["--model=model.tflite", "--signature=fit", "--account=measured"], "expected one of the signatures of"),
         (
             ["--model=model.tflite", "--account=paper"],
-            "flag --account=paper: value should be one of <planned|measured>",
+            "--model belongs to --account=planned or measured, got --account=paper; leave one of them out",
         ),
         (["--model=model.tflite", "--threads=0"], "flag --threads=0: "),
-        ([], "flag --model=None: Flag --model must have a value other than None."),
+        ([], "expected --model=FILE, the .tflite for --account=planned, got none; export one first"),
+        (["--account=measured"], "expected --model=FILE, the .tflite for --account=measured, got none"),
+        (["--account=guessed"], "flag --account=guessed: value should be one of <paper|planned|measured>"),
+        (["--model=model.tflite", "--classes=5"], "--classes belongs to --account=paper, got --account=planned; "),
+        (
+            ["--model=model.tflite", "--account=measured", "--plot=a.png"],
+            "--plot belongs to --account=planned, got --account=measured; leave one of them out",
+        ),
+        (["--model=model.tflite", "--give_back"], "--give_back belongs to --account=measured, got --account=planned"),
+        (["--model=model.tflite", "--plot=a.pdf"], "expected --plot=FILE.png, got 'a.pdf'; the picture is a PNG"),
+        (["--account=paper", "--backbone=vgg"], "unknown backbone 'vgg'; choose one of "),
+        (["--account=paper", "--scheme=best"], "flag --scheme=best: value should be one of <last|"),
+        (["--account=paper", "--batch_size=0"], "batch_size must be at least 1, got 0"),
     ],
 )
 def test_bad_input(place, capsys, argv, message):

@@ -197,7 +197,7 @@ ROWS = {
     ),
     "backbone": (
         train("--config.backbone.name=resnet"),
-        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0",
+        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile",
     ),
     "resolution": (
         train("--config.backbone.resolution=20", "--config.scheme=last"),

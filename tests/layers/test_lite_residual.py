@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.layers.gradients import assert_close, random, value_and_gradients
-from tinytl_tf.layers import LiteResidual, kernel_schedule
+from tinytl_tf.layers import LiteResidual
 
 NAMES = ("kernel", "pointwise_kernel", "norm/gamma", "norm/beta", "final_norm/gamma", "final_norm/beta")
 BETAS = ("norm/beta", "final_norm/beta")
@@ -113,16 +113,6 @@ def test_starts_with_hes_deviations_over_the_outgoing_connections():
     # 200 thousand and 33 thousand draws: the estimate is good to 1 %.
     assert np.std(layer.kernel) == pytest.approx((2 / (5 * 5 * 128)) ** 0.5, rel=0.01)
     assert np.std(layer.pointwise_kernel) == pytest.approx((2 / 256) ** 0.5, rel=0.01)
-
-
-def test_kernel_schedule_of_proxylessnas_mobile():
-    strides = [1, *[row[3] for row in PROXYLESS_BRANCHES]]  # block 0 has no branch
-    schedule = kernel_schedule(strides)[1:]
-    assert schedule == [(row[4], False) for row in PROXYLESS_BRANCHES]
-
-
-def test_kernel_schedule_ends_in_global_pooling():
-    assert kernel_schedule([2] * 8) == [(5, False)] * 4 + [(3, False), (1, False)] + [(1, True)] * 2
 
 
 def test_parameters_of_proxylessnas_mobile():

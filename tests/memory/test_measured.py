@@ -1,4 +1,5 @@
 import pathlib
+import platform
 
 import pytest
 
@@ -61,3 +62,10 @@ def test_needs_linux(path, monkeypatch):
     monkeypatch.setattr(measured, "_STATUS", pathlib.Path("/no/such/status"))
     with pytest.raises(InputError, match="expected Linux, whose /proc tells the memory of a process, got"):
         measure(path)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_without_giving_back_several_arenas_are_kept(path):
+    with_it, without = (measure(path, xnnpack=False, steps=8, give_back=on) for on in (True, False))
+    assert (with_it.give_back, without.give_back) == (True, False)
+    assert without.growth_bytes - with_it.growth_bytes > 5e6

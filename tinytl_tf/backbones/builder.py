@@ -3,10 +3,10 @@
 import functools
 
 import keras
+import numpy as np
 
-from tinytl_tf.backbones.architectures import ARCHITECTURES, Architecture
+from tinytl_tf.architectures import Architecture, PlacedBlock, check_sizes, get_architecture, lay_out
 from tinytl_tf.backbones.weights import load_weights
-from tinytl_tf.channels import make_divisible
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import (
     Activation,
@@ -14,12 +14,9 @@ from tinytl_tf.layers import (
     FrozenDepthwiseConv2D,
     GlobalAveragePooling,
     LiteResidual,
-    kernel_schedule,
 )
 
 __all__ = ["build"]
-
-DOWNSAMPLING = 32
 
 
 def build(
@@ -59,42 +56,37 @@ def build(
     (None, 17)
     """
     if isinstance(architecture, str):
-        architecture = _architecture(architecture)
+        architecture = get_architecture(architecture)
     name = architecture.name
-    _check_sizes(classes=classes, resolution=resolution, width=width, dropout=dropout)
-    smallest = DOWNSAMPLING + 1 if lite_residual else DOWNSAMPLING  # A branch pools 2x2 windows of the last blocks.
-    if resolution < smallest:
-        needs = "with lite residual branches" if lite_residual else "at all"
-        raise InputError(
-            f"{name} needs images of {smallest} pixels or more to run {needs}, got resolution {resolution}"
-        )
+    check_sizes(name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
     keras.utils.set_random_seed(seed)
 
     images = keras.Input((resolution, resolution, 3), name="image")
-    scale = 1 / architecture.pixel_deviation
-    x = keras.layers.Rescaling(scale, -architecture.pixel_mean * scale, name="normalise")(images)
+    scale = 1 / np.asarray(architecture.pixel_deviation)
+    offset = -np.asarray(architecture.pixel_mean) * scale
+    x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="normalise")(images)
+    layout = lay_out(architecture, width)
     convolve = functools.partial(_convolution, architecture)
-    x = convolve("stem", x, make_divisible(architecture.stem_filters * width), kernel_size=3, strides=2)
-
-    rows = [
-        (block, block.strides if repetition == 0 else 1)
-        for block in architecture.blocks
-        for repetition in range(block.repeats)
-    ]
-    schedule = kernel_schedule([strides for _, strides in rows])
-    for index, ((block, strides), (kernel_size, global_pool)) in enumerate(zip(rows, schedule, strict=True)):
-        filters = make_divisible(int(block.filters * width))
-        y = _main_branch(f"block_{index}", x, block, strides, filters, convolve)
-        if lite_residual and index > 0:
+    x = convolve("stem", x, layout.stem_filters, kernel_size=3, strides=2)
+    for block in layout.blocks:
+        y = _main_branch(x, block, convolve)
+        if lite_residual and block.branch:
+            kernel_size, global_pool = block.branch
             branch = LiteResidual(
-                filters, kernel_size, strides, global_pool=global_pool, name=f"block_{index}_lite_residual"
+                block.filters,
+                kernel_size,
+                block.strides,
+                global_pool=global_pool,
+                name=f"{block.name}_lite_residual",
             )
-            y = keras.layers.Add(name=f"block_{index}_add_lite_residual")([y, branch(x)])
-        if strides == 1 and x.shape[-1] == filters:
-            y = keras.layers.Add(name=f"block_{index}_add_shortcut")([x, y])
+            y = keras.layers.Add(name=f"{block.name}_add_lite_residual")([y, branch(x)])
+        if block.shortcut:
+            y = keras.layers.Add(name=f"{block.name}_add_shortcut")([x, y])
         x = y
 
-    x = convolve("head", x, make_divisible(architecture.head_filters * max(width, 1.0)), kernel_size=1)
+    x = convolve("head", x, layout.head_filters, kernel_size=1)
     x = GlobalAveragePooling(name="pool")(x)
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     bound = x.shape[-1] ** -0.5
@@ -107,37 +99,26 @@ def build(
     return model
 
 
-def _main_branch(name, x, block, strides, filters, convolve):
+def _main_branch(x, block: PlacedBlock, convolve):
     """Expanding 1x1, depthwise and projecting 1x1 convolution."""
-    if block.expand > 1:
-        x = convolve(f"{name}_expand", x, block.expand * x.shape[-1], kernel_size=1)
-    x = convolve(f"{name}_depthwise", x, None, kernel_size=block.kernel_size, strides=strides)
-    return convolve(f"{name}_project", x, filters, kernel_size=1, activate=False)
+    if block.wide > block.inputs:
+        x = convolve(f"{block.name}_expand", x, block.wide, kernel_size=1)
+    x = convolve(f"{block.name}_depthwise", x, None, kernel_size=block.kernel_size, strides=block.strides)
+    return convolve(f"{block.name}_project", x, block.filters, kernel_size=1, activate=False)
 
 
 def _convolution(architecture: Architecture, name, x, filters, *, kernel_size, strides=1, activate=True):
     """Convolution with its norm and activation; depthwise where `filters` is `None`."""
-    epsilon = architecture.norm_epsilon
+    around = (kernel_size // 2, kernel_size // 2)
+    options = {
+        "strides": strides,
+        "padding": (around, around) if architecture.padding == "symmetric" else "same",
+        "epsilon": architecture.norm_epsilon,
+        "name": name,
+    }
     if filters is None:
-        layer = FrozenDepthwiseConv2D(kernel_size, strides=strides, epsilon=epsilon, name=name)
+        layer = FrozenDepthwiseConv2D(kernel_size, **options)
     else:
-        layer = FrozenConv2D(filters, kernel_size, strides, epsilon=epsilon, name=name)
+        layer = FrozenConv2D(filters, kernel_size, **options)
     x = layer(x)
     return Activation(architecture.activation, name=f"{name}_activation")(x) if activate else x
-
-
-def _architecture(name: str) -> Architecture:
-    if name not in ARCHITECTURES:
-        raise InputError(f"unknown backbone {name!r}; choose one of {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name]
-
-
-def _check_sizes(*, classes: int, resolution: int, width: float, dropout: float) -> None:
-    if classes < 2:
-        raise InputError(f"a classifier needs at least 2 classes, got {classes}")
-    if resolution < 1:
-        raise InputError(f"resolution must be a positive number of pixels, got {resolution}")
-    if not 0 < width <= 4:
-        raise InputError(f"width must be above 0 and at most 4, got {width}")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")

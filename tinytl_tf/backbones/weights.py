@@ -10,7 +10,7 @@ import h5py
 import keras
 import numpy as np
 
-from tinytl_tf.backbones.architectures import Architecture
+from tinytl_tf.architectures import Architecture
 from tinytl_tf.backbones.torch_checkpoint import read_torch_checkpoint
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import FrozenConv2D, FrozenDepthwiseConv2D
@@ -52,6 +52,11 @@ def load_weights(model: keras.Model, architecture: Architecture, source: str, *,
         InputError: if the file is missing, damaged or of another network.
     """
     if source == "imagenet":
+        if architecture.imagenet_weights is None:
+            raise InputError(
+                f"there are no published ImageNet weights of {architecture.name} that can be fetched; give the path of "
+                'a .h5 or .pth file as weights, or None (in a config: "") for random ones'
+            )
         weights = IMAGENET_SOURCES[architecture.imagenet_weights](width)
     else:
         weights = _read(pathlib.Path(source))

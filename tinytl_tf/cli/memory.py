@@ -1,80 +1,198 @@
-"""Tells how much memory a signature of a .tflite needs.
+"""Tells how much memory training needs, by one of three accounts that are not to be mixed up.
 
---account=planned lays the memory out as LiteRT does without a delegate, from the file alone.
+--account=paper computes what the paper of TinyTL counts for a network and a scheme (`--scheme=all`: for each scheme),
+and beside it what the paper leaves out. Nothing is built or run.
+--account=planned lays the memory of a signature out as LiteRT does without a delegate, from the .tflite alone: the
+peak, who is alive at it, and by how much a process will grow. --plot draws what is alive over the operators.
 --account=measured runs the signature, and `infer` where the file has it, each in a fresh process, and tells the
 growth of the process and the time of a step. Linux only.
 
 MB are 10^6 bytes.
 
-Example:
-  tinytl memory --model=model.tflite --account=measured --threads=2
+Examples:
+  tinytl memory --account=paper --backbone=proxyless_mobile --scheme=all --batch_size=8
+  tinytl memory --account=planned --model=model.tflite --plot=timeline.png
+  tinytl memory --account=measured --model=model.tflite --threads=2 --noxnnpack
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
+from tinytl_tf import files
 from tinytl_tf.cli import runner
+from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Model
-from tinytl_tf.memory import measure, planned_peak
+from tinytl_tf.memory import measure, paper_account, plan_timeline, planned_growth, planned_peak
+from tinytl_tf.memory.paper import RESNET50
+from tinytl_tf.memory.picture import draw_timeline
+from tinytl_tf.schemes import SCHEMES
 
 _INFER_STEPS = 10
+_ALL = "all"
+_FLAGS = {
+    "paper": ("backbone", "width", "scheme", "resolution", "batch_size", "classes", "optimizer"),
+    "planned": ("model", "signature", "threads", "xnnpack", "plot"),
+    "measured": ("model", "signature", "threads", "xnnpack", "give_back"),
+}
+# Keys of a row of the paper account and what stands above them.
+_COLUMNS = {
+    "scheme": "scheme",
+    "total_mb": "total MB",
+    "parameters_mb": "parameters",
+    "activations_mb": "activations",
+    "gradients_mb": "+ gradients",
+    "slots_mb": "+ slots",
+    "group_norm_mb": "+ group norm",
+    "honest_mb": "= honest MB",
+}
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_string("model", None, "The .tflite file.", flag_values=values, required=True)
-    flags.DEFINE_enum("account", "planned", ["planned", "measured"], "Which account.", flag_values=values)
-    flags.DEFINE_string("signature", "train", "The signature to account for.", flag_values=values)
-    flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", lower_bound=1, flag_values=values)
+    flags.DEFINE_enum("account", "planned", list(_FLAGS), "Which account.", flag_values=values)
+    flags.DEFINE_string("backbone", "mobilenet_v2", "Name of the network (paper).", flag_values=values)
+    flags.DEFINE_float("width", 1.0, "Multiplies the number of channels (paper).", flag_values=values)
+    flags.DEFINE_enum("scheme", "tinytl-lb", [*SCHEMES, _ALL], "What is trained (paper).", flag_values=values)
+    flags.DEFINE_integer("resolution", 224, "Pixels of a side of an image (paper).", flag_values=values)
+    flags.DEFINE_integer("batch_size", 8, "Images of a step (paper).", flag_values=values)
+    flags.DEFINE_integer("classes", 102, "Number of classes (paper).", flag_values=values)
+    flags.DEFINE_enum("optimizer", "sgd", ["sgd", "momentum", "adam"], "For its slots (paper).", flag_values=values)
+    flags.DEFINE_string("model", None, "The .tflite file (planned, measured).", flag_values=values)
+    flags.DEFINE_string("signature", "train", "The signature (planned, measured).", flag_values=values)
+    flags.DEFINE_integer(
+        "threads", 1, "Threads of the interpreter (planned, measured).", lower_bound=1, flag_values=values
+    )
     flags.DEFINE_boolean(
         "xnnpack", True, "Use the XNNPACK delegate (measured; planned is without a delegate).", flag_values=values
     )
+    flags.DEFINE_boolean(
+        "give_back",
+        True,
+        "Let the allocator give big blocks back, as `tinytl adapt` does; without it, glibc keeps several arenas "
+        "(measured).",
+        flag_values=values,
+    )
+    flags.DEFINE_string("plot", None, "Draw the timeline to this .png (planned).", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command.
-
-    Returns:
-        The rows of the printed table.
-    """
-    account = _planned if values.account == "planned" else _measured
-    result = {"account": values.account, "model": values.model, "signature": values.signature, **account(values)}
+    """Runs the command; returns what --json holds."""
+    account = values.account
+    _refuse_foreign_flags(values)
+    if account == "paper":
+        return {"account": account, **_paper(values)}
+    if values.model is None:
+        raise InputError(f"expected --model=FILE, the .tflite for --account={account}, got none; export one first")
+    result = {"account": account, "model": values.model, "signature": values.signature}
+    result |= _planned(values) if account == "planned" else _measured(values)
     width = max(len(key) for key in result)
     for key, value in result.items():
-        print(f"{key:<{width}}  {_text(value)}")
+        if key != "timeline":
+            print(f"{key:<{width}}  {_text(value)}")
     return result
 
 
+def _refuse_foreign_flags(values: flags.FlagValues) -> None:
+    """Refuses flags that the account does not look at."""
+    own = _FLAGS[values.account]
+    for name in dict.fromkeys(name for names in _FLAGS.values() for name in names):
+        if name not in own and values[name].present:
+            accounts = " or ".join(account for account, names in _FLAGS.items() if name in names)
+            raise InputError(
+                f"--{name} belongs to --account={accounts}, got --account={values.account}; leave one of them out"
+            )
+
+
+def _paper(values: flags.FlagValues) -> dict[str, Any]:
+    names = [values.scheme]
+    if values.scheme == _ALL:
+        names = [name for name, scheme in SCHEMES.items() if values.backbone != RESNET50 or not scheme.lite_residual]
+    rows = [_paper_row(values, name) for name in names]
+    setting = {name: values[name].value for name in _FLAGS["paper"] if name != "scheme"}
+    print(", ".join(f"{name} {value}" for name, value in setting.items()))
+    print("  ".join(f"{title:>12s}" for title in _COLUMNS.values()))
+    for row in rows:
+        print("  ".join(f"{row[key] if key == 'scheme' else _text(row[key]):>12s}" for key in _COLUMNS))
+    return setting | ({"rows": rows} if values.scheme == _ALL else rows[0])
+
+
+def _paper_row(values: flags.FlagValues, scheme: str) -> dict[str, Any]:
+    account = paper_account(
+        values.backbone,
+        scheme,
+        resolution=values.resolution,
+        batch_size=values.batch_size,
+        classes=values.classes,
+        width=values.width,
+        optimizer=values.optimizer,
+    )
+    return {
+        "scheme": scheme,
+        "total_mb": account.total_bytes / 1e6,
+        "parameters_mb": account.parameters_bytes / 1e6,
+        "activations_mb": account.activations_bytes / 1e6,
+        "gradients_mb": account.gradients_bytes / 1e6,
+        "slots_mb": account.slots_bytes / 1e6,
+        "group_norm_mb": account.group_norm_bytes / 1e6,
+        "honest_mb": account.honest_bytes / 1e6,
+    }
+
+
 def _planned(values: flags.FlagValues) -> dict[str, Any]:
-    model = Model.read(values.model)
-    plan = planned_peak(model, values.signature, num_threads=values.threads)
+    if values.plot is not None:
+        if not values.plot.endswith(".png"):
+            raise InputError(f"expected --plot=FILE.png, got {values.plot!r}; the picture is a PNG")
+        files.refuse_existing(values.plot, values.overwrite)
+    model, options = Model.read(values.model), {"num_threads": values.threads}
+    plan = planned_peak(model, values.signature, **options)
+    growth = planned_growth(model, values.signature, file_bytes=os.path.getsize(values.model), **options)
+    timeline = plan_timeline(model, values.signature, **options)
+    top = max(timeline, key=lambda moment: moment.total_bytes)
+    if values.plot is not None:
+        title = f"{os.path.basename(values.model)}, {values.signature}, {values.threads} thread(s), no delegate"
+        picture = draw_timeline(timeline, title=title, peak_bytes=plan.peak_bytes)
+        files.atomic_write_bytes(values.plot, picture)
     return {
         "threads": values.threads,
+        "delegate": "none",
         "peak_mb": plan.peak_bytes / 1e6,
         "arena_mb": plan.arena_bytes / 1e6,
         "heap_mb": plan.heap_bytes / 1e6,
         "arenas_mb": {name: size / 1e6 for name, size in plan.arenas.items()},
+        "alive_mb": top.total_bytes / 1e6,
+        "alive_at": f"{top.graph} {top.position} {top.operator}",
+        "composition_mb": _megabytes(top.bytes),
+        "growth_mb": growth.growth_bytes / 1e6,
+        "growth_parts_mb": _megabytes(growth.parts),
         "variables_mb": sum(model.resource_variables.values()) / 1e6,
         "constants_mb": model.constant_bytes / 1e6,
         "dynamic_tensors": list(plan.dynamic),
+        "timeline": [
+            {"graph": m.graph, "position": m.position, "operator": m.operator, **_megabytes(m.bytes)} for m in timeline
+        ],
     }
 
 
 def _measured(values: flags.FlagValues) -> dict[str, Any]:
-    options = {"num_threads": values.threads, "xnnpack": values.xnnpack}
+    options = {"num_threads": values.threads, "xnnpack": values.xnnpack, "give_back": values.give_back}
     step = measure(values.model, values.signature, **options)
     has_infer = "infer" in Model.read(values.model).signatures
     infer = measure(values.model, "infer", steps=_INFER_STEPS, **options).step_ms_median if has_infer else None
     return {
-        **{"threads": values.threads, "xnnpack": values.xnnpack},
+        **{"threads": values.threads, "xnnpack": values.xnnpack, "give_back": values.give_back},
         "growth_mb": step.growth_bytes / 1e6,
         "first_step_ms": step.first_step_ms,
         "step_ms_median": step.step_ms_median,
         "infer_ms_median": infer,
     }
+
+
+def _megabytes(sizes: dict[str, int]) -> dict[str, float]:
+    return {name: size / 1e6 for name, size in sizes.items()}
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from tinytl_tf.allocator import give_back_big_blocks
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
@@ -41,6 +42,8 @@ class TrainableModel:
 
     Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that
     raises leaves the model as it was.
+
+    Loading a model sets the process' allocator: see `tinytl_tf.allocator`.
 
     Args:
         path: The `.tflite` file. `<stem>.manifest.json` beside it is read when it is there.
@@ -228,6 +231,7 @@ class TrainableModel:
     def _build_interpreter(self) -> None:
         """Loads the file; the interpreter before it, if any, is freed first, since two may not fit a board."""
         self._runners = None
+        give_back_big_blocks()
         kind = OpResolverType.BUILTIN if self._xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
             interpreter = Interpreter(

@@ -7,7 +7,7 @@ from tinytl_tf.layers.frozen_depthwise_conv2d import FrozenDepthwiseConv2D
 from tinytl_tf.layers.frozen_norm import FrozenNorm
 from tinytl_tf.layers.global_average_pooling import GlobalAveragePooling
 from tinytl_tf.layers.group_norm import GroupNorm
-from tinytl_tf.layers.lite_residual import LiteResidual, kernel_schedule
+from tinytl_tf.layers.lite_residual import LiteResidual
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
 __all__ = [
@@ -19,5 +19,4 @@ __all__ = [
     "GroupNorm",
     "LiteResidual",
     "SelectiveLayer",
-    "kernel_schedule",
 ]

@@ -4,36 +4,13 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.architectures import BRANCH_POOL_SIZE, MAX_BRANCH_KERNEL_SIZE
 from tinytl_tf.channels import make_divisible
 from tinytl_tf.layers.arguments import require_known_size, require_positive_integers
 from tinytl_tf.layers.group_norm import GroupNorm
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
-__all__ = ["LiteResidual", "kernel_schedule"]
-
-NOMINAL_RESOLUTION = 128
-MAX_KERNEL_SIZE = 5
-POOL_SIZE = 2
-
-
-def kernel_schedule(strides: list[int]) -> list[tuple[int, bool]]:
-    """Returns `(kernel_size, global_pool)` of the branch at each block of a network.
-
-    The size is chosen for a nominal resolution of 128 before the first block, whatever the images are.
-
-    Args:
-        strides: stride of each block, from the input to the output.
-
-    Reference:
-        TinyTL's released code; for ProxylessNAS-Mobile it gives 5 up to block 17 and 3 from block 18.
-    """
-    schedule, nominal = [], NOMINAL_RESOLUTION
-    for stride in strides:
-        pooled = nominal // POOL_SIZE
-        kernel_size = max(size for size in range(1, MAX_KERNEL_SIZE + 1, 2) if size <= max(pooled, 1))
-        schedule.append((kernel_size, pooled <= 1))
-        nominal = -(-nominal // stride)
-    return schedule
+__all__ = ["LiteResidual"]
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
@@ -46,7 +23,7 @@ class LiteResidual(SelectiveLayer):
 
     Args:
         filters: output channels of the block.
-        kernel_size: height and width of the grouped kernel, odd; see `kernel_schedule`.
+        kernel_size: height and width of the grouped kernel, odd; see `architectures.kernel_schedule`.
         strides: stride of the block.
         groups: groups of the first convolution; divides the input channels.
         expand: width of the branch as a multiple of its input channels, rounded to a multiple of 8.
@@ -68,7 +45,7 @@ class LiteResidual(SelectiveLayer):
     def __init__(
         self,
         filters: int,
-        kernel_size: int = MAX_KERNEL_SIZE,
+        kernel_size: int = MAX_BRANCH_KERNEL_SIZE,
         strides: int = 1,
         groups: int = 2,
         expand: float = 1.0,
@@ -92,7 +69,7 @@ class LiteResidual(SelectiveLayer):
 
     def build_variables(self, input_shape: tuple) -> None:
         """Creates the two kernels and builds the two norms."""
-        require_known_size(self.name, input_shape, least=1 if self.global_pool else POOL_SIZE)
+        require_known_size(self.name, input_shape, least=1 if self.global_pool else BRANCH_POOL_SIZE)
         channels = input_shape[-1]
         width = make_divisible(int(channels * self.expand))
         if channels % self.groups or width % self.groups:
@@ -119,7 +96,7 @@ class LiteResidual(SelectiveLayer):
         if self.global_pool:
             pooled = ops.global_average_pool(inputs, keepdims=True)
         else:
-            pooled = ops.average_pool(inputs, POOL_SIZE)
+            pooled = ops.average_pool(inputs, BRANCH_POOL_SIZE)
         around = self.kernel_size // 2
         branch = ops.conv2d(
             pooled,

@@ -1,6 +1,20 @@
-"""Accounts of memory: planned, from the file alone, and measured, from a process that runs it."""
+"""Accounts of memory: the paper's, from tables of blocks; planned, from the file alone; measured, from a process."""
 
+from tinytl_tf.memory.growth import PlannedGrowth, planned_growth
 from tinytl_tf.memory.measured import MeasuredMemory, measure
+from tinytl_tf.memory.paper import PaperAccount, paper_account
 from tinytl_tf.memory.planned import PlannedMemory, planned_peak
+from tinytl_tf.memory.timeline import Moment, plan_timeline
 
-__all__ = ["MeasuredMemory", "PlannedMemory", "measure", "planned_peak"]
+__all__ = [
+    "MeasuredMemory",
+    "Moment",
+    "PaperAccount",
+    "PlannedGrowth",
+    "PlannedMemory",
+    "measure",
+    "paper_account",
+    "plan_timeline",
+    "planned_growth",
+    "planned_peak",
+]

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from tinytl_tf.allocator import give_back_big_blocks
 from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Model
 
@@ -30,6 +31,7 @@ class MeasuredMemory:
         signature: Name of the signature.
         num_threads: Threads of the interpreter.
         xnnpack: Whether the XNNPACK delegate was used.
+        give_back: Whether the allocator was told to give big blocks back.
         growth_bytes: Highest resident memory (VmHWM) after the runs, minus the resident memory before the model was
             loaded. Constants of the file count as far as they were read.
         first_step_ms: Time of loading the model and of the first run, which plans the memory and packs the kernels.
@@ -40,6 +42,7 @@ class MeasuredMemory:
     signature: str
     num_threads: int
     xnnpack: bool
+    give_back: bool
     growth_bytes: int
     first_step_ms: float
     step_ms_median: float
@@ -47,7 +50,13 @@ class MeasuredMemory:
 
 
 def measure(
-    path: str | os.PathLike, signature: str = "train", *, steps: int = 3, num_threads: int = 1, xnnpack: bool = True
+    path: str | os.PathLike,
+    signature: str = "train",
+    *,
+    steps: int = 3,
+    num_threads: int = 1,
+    xnnpack: bool = True,
+    give_back: bool = True,
 ) -> MeasuredMemory:
     """Runs a signature in a fresh process with random inputs and measures its memory and time.
 
@@ -57,6 +66,8 @@ def measure(
         steps: Number of runs to take the median of, after the first one.
         num_threads: Threads of the interpreter.
         xnnpack: Whether to use the XNNPACK delegate, which the runtime does by default.
+        give_back: Whether the allocator gives big blocks back, as `tinytl_tf.device` tells it to; see
+            `tinytl_tf.allocator`. Without it, a process with glibc holds more, and more after several steps.
 
     Returns:
         The growth and the times.
@@ -79,6 +90,7 @@ def measure(
         "steps": steps,
         "num_threads": num_threads,
         "xnnpack": xnnpack,
+        "give_back": give_back,
     }
     process = subprocess.run(
         [sys.executable, "-c", _WORKER], input=json.dumps(task), capture_output=True, text=True, check=False
@@ -90,7 +102,8 @@ def measure(
             f"{process.returncode}: {reason}; check the file with `tinytl memory --account=planned`, or free memory"
         )
     result = json.loads(process.stdout.splitlines()[-1])
-    return MeasuredMemory(signature=signature, num_threads=num_threads, xnnpack=xnnpack, steps=steps, **result)
+    options = {"num_threads": num_threads, "xnnpack": xnnpack, "give_back": give_back}
+    return MeasuredMemory(signature=signature, steps=steps, **options, **result)
 
 
 def run_worker() -> None:
@@ -101,6 +114,8 @@ def run_worker() -> None:
     rng = np.random.default_rng(0)
     inputs = {name: _random_input(rng, shape, dtype) for name, (shape, dtype) in task["inputs"].items()}
     resolver = OpResolverType.AUTO if task["xnnpack"] else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    if task["give_back"]:
+        give_back_big_blocks()
     before = _resident_bytes_before()
 
     times = [time.perf_counter()]

@@ -1,0 +1,78 @@
+import dataclasses
+
+import pytest
+
+from tests import tiny_models
+from tinytl_tf.errors import InputError
+from tinytl_tf.flatbuffer import Model
+from tinytl_tf.memory import growth, measure, planned_growth, planned_peak
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (tiny_models.build, "infer"),
+        (tiny_models.build, "train"),
+        (tiny_models.build, "train_sliced"),
+        (tiny_models.build, "nothing"),
+        (tiny_models.build_loop, "train"),
+        (tiny_models.build_dynamic_range, "infer"),
+    ],
+)
+def test_agrees_with_a_process(tmp_path, content, name):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content())
+    planned = planned_growth(Model.read(path), name, file_bytes=path.stat().st_size).growth_bytes
+    measured = measure(path, name, xnnpack=False, steps=1).growth_bytes
+    assert planned == pytest.approx(measured, rel=0.1, abs=2e6)
+
+
+def test_parts():
+    content = tiny_models.build()
+    model, size = Model.from_bytes(content), len(content)
+    plan = planned_peak(model, "train")
+    plan_of_growth = planned_growth(model, "train", file_bytes=size)
+    assert plan_of_growth.parts["arena"] == plan.arena_bytes
+    assert plan_of_growth.parts["heap"] == plan.heap_bytes
+    assert plan_of_growth.parts["variables"] == 4 * tiny_models.FILTERS
+    assert plan_of_growth.parts["file"] == size  # no constant is bigger than what comes along
+    assert plan_of_growth.parts["work"] > 0
+    assert plan_of_growth.growth_bytes == sum(plan_of_growth.parts.values())
+    nothing = planned_growth(model, "nothing", file_bytes=size)
+    assert nothing.parts["work"] == 0
+    assert 0 < nothing.parts["structures"] < plan_of_growth.parts["structures"]
+    assert planned_growth(model, "train", file_bytes=size, num_threads=2).parts["work"] > plan_of_growth.parts["work"]
+
+
+def test_big_constants_of_other_signatures_are_not_read():
+    model, size = Model.from_bytes(tiny_models.build_dynamic_range()), 10**6
+    assert planned_growth(model, "infer", file_bytes=size).parts["file"] == size
+    dense = 64 * 16 * 16 * 32
+    assert planned_growth(model, "nothing", file_bytes=size).parts["file"] == size - dense + 65536
+
+
+def test_quantised_channels_cost():
+    model = Model.from_bytes(tiny_models.build_dynamic_range())
+    with_scales = planned_growth(model, "infer", file_bytes=10**6).parts["structures"]
+    for graph in model.schema.subgraphs:
+        for tensor in graph.tensors:
+            tensor.quantization = None
+    assert with_scales - planned_growth(model, "infer", file_bytes=10**6).parts["structures"] >= 8 * (24 + 64)
+
+
+def test_unknown_signature():
+    with pytest.raises(InputError, match="expected one of the signatures of the file"):
+        planned_growth(Model.from_bytes(tiny_models.build()), "fit", file_bytes=1)
+
+
+def test_int8_products_pack_whole_operands():
+    content = tiny_models.build_dynamic_range()
+    model = Model.from_bytes(content)
+    few = planned_growth(model, "infer", file_bytes=len(content)).parts["work"]
+    dense = (1 + 32) * (64 * 16 * 16 + 4)
+    assert few == max(600_000, dense)
+    conv = next(op for op in model.graphs[0].operators if op.name == "CONV_2D")
+    tensors = list(model.graphs[0].tensors)
+    tensors[conv.outputs[0]] = dataclasses.replace(tensors[conv.outputs[0]], shape=(1, 200, 200, 24))
+    graph = dataclasses.replace(model.graphs[0], tensors=tuple(tensors))
+    assert growth._work_bytes(graph, conv, 1) == (24 + 200 * 200) * (9 * tiny_models.CHANNELS + 4)

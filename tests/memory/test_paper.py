@@ -1,0 +1,269 @@
+"""The paper's figures, to the printed digit."""
+
+import dataclasses
+import functools
+import re
+
+import pytest
+
+from tinytl_tf import backbones
+from tinytl_tf.errors import InputError
+from tinytl_tf.export.update_rules import UPDATE_RULES
+from tinytl_tf.memory import paper, paper_account
+from tinytl_tf.memory.leaf_ops import list_ops
+from tinytl_tf.memory.resnet50 import list_resnet50_ops
+
+SCHEMES = ("last", "tinytl-b", "tinytl-l", "tinytl-lb", "norm+last", "full")
+
+
+@functools.cache
+def account(scheme, architecture="proxyless_mobile", **changes):
+    """That of the paper's table 2 but for what is changed."""
+    options = {"resolution": 224, "batch_size": 8, "classes": 102, **changes}
+    return paper_account(architecture, scheme, **options)
+
+
+def mb(size, printed):
+    """The size in MB with as many digits as `printed`."""
+    return f"{size / 1e6:.{len(printed.partition('.')[2])}f}"
+
+
+# Megabytes of parameters, stored by one image, at its peak, at batch 8, as printed in the paper; trained parameters.
+TABLE_2 = {
+    "last": ("5.138576", "0.0051", "3.2113", "30.83", "31", 130_662),
+    "tinytl-b": ("5.201504", "0.6042", "3.3116", "31.69", "32", 151_638),
+    "tinytl-l": ("10.587824", "2.6664", "3.3116", "37.08", "37", 1_947_078),
+    "tinytl-lb": ("10.633520", "2.6664", "3.3116", "37.13", "37", 1_962_310),
+    "norm+last": ("5.264432", "23.157", "23.395", "192.42", "192", 172_614),
+    "full": ("18.986360", "46.244", "46.482", "390.84", "391", 4_746_590),
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_table_2(scheme):
+    parameters, stored, peak, total, printed, trained = TABLE_2[scheme]
+    result = account(scheme)
+    assert mb(result.parameters_bytes, parameters) == parameters
+    assert mb(result.stored_bytes, stored) == stored
+    assert mb(result.peak_bytes, peak) == peak
+    assert mb(result.total_bytes, total) == total
+    assert mb(result.total_bytes, printed) == printed
+    assert (result.trained_parameters, result.parameters) == (trained, 4_746_590)
+    assert result.activations_bytes == 8 * result.peak_bytes
+    assert result.total_bytes == result.activations_bytes + result.parameters_bytes
+
+
+RESOLUTIONS = (96, 128, 160, 192, 224, 256, 288, 320, 352, 416, 448)
+BY_RESOLUTION = {
+    "full": "87.2 140.5 208.7 292.4 390.8 505.1 633.8 778.5 937.5 1301.9 1507.6",
+    "last": "9.9 13.5 18.2 24.0 30.8 38.7 47.6 57.6 68.6 93.7 107.9",
+    "norm+last": "39.6 66.4 100.7 142.9 192.4 249.9 314.7 387.5 467.5 651.0 754.5",
+    "tinytl-b": "10.1 13.9 18.7 24.7 31.7 39.8 49.0 59.3 70.6 96.6 111.2",
+    "tinytl-l": "15.5 19.2 24.1 30.1 37.1 45.2 54.4 64.7 76.0 102.0 116.6",
+    "tinytl-lb": "15.5 19.3 24.2 30.1 37.1 45.2 54.4 64.7 76.1 102.0 116.6",
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_resolutions(scheme):
+    printed = BY_RESOLUTION[scheme].split()
+    assert [mb(account(scheme, resolution=px).total_bytes, "0.0") for px in RESOLUTIONS] == printed
+
+
+@pytest.mark.parametrize(
+    ("resolution", "printed"),
+    [
+        (160, "12.32"),
+        (192, "13.07"),
+        (224, "13.95"),
+        (256, "14.96"),
+        (288, "16.11"),
+        (320, "17.39"),
+        (352, "18.81"),
+    ],
+)
+def test_batch_1(resolution, printed):
+    result = account("tinytl-lb", resolution=resolution, batch_size=1)
+    assert mb(result.total_bytes, printed) == printed
+
+
+@pytest.mark.parametrize(
+    ("classes", "full", "lite_residual"), [(196, "391.3", "37.6"), (37, "390.5", "36.8"), (10, "390.4", "36.7")]
+)
+def test_classes(classes, full, lite_residual):
+    assert mb(account("full", classes=classes).total_bytes, full) == full
+    assert mb(account("tinytl-lb", classes=classes).total_bytes, lite_residual) == lite_residual
+
+
+@pytest.mark.parametrize(
+    ("scheme", "printed"), [("full", "367.0"), ("norm+last", "183.0"), ("last", "29.0"), ("tinytl-b", "29.9")]
+)
+def test_without_branches(scheme, printed):
+    result = account(scheme, lite_residual=False)
+    assert mb(result.total_bytes, printed) == printed
+    assert result.parameters == 2_930_174
+
+
+@pytest.mark.parametrize("scheme", ["last", "tinytl-b", "tinytl-l", "tinytl-lb"])
+def test_an_early_expansion_is_the_peak(scheme):
+    result = account(scheme)
+    assert result.peak_op == "block_1_expand"
+    kept_before = result.peak_bytes - (16 + 48) * 112 * 112 * 4
+    # The masks of the stem (32 channels) and of the first block's depthwise convolution (32 channels).
+    assert kept_before == (0 if scheme == "last" else 2 * 32 * 112 * 112 // 8)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "printed"),
+    [
+        ("last", "32.4"),
+        ("tinytl-b", "33.5"),
+        ("tinytl-l", "60.4"),
+        ("tinytl-lb", "60.7"),
+        ("norm+last", "194.5"),
+        ("full", "447.8"),
+    ],
+)
+def test_gradients_and_slots_of_adam(scheme, printed):
+    result = account(scheme)
+    with_adam = result.total_bytes + result.gradients_bytes + result.slots_bytes
+    assert with_adam - result.total_bytes == 12 * result.trained_parameters
+    assert mb(with_adam, printed) == printed
+    assert result.honest_bytes == with_adam + result.group_norm_bytes
+
+
+@pytest.mark.parametrize(("optimizer", "bytes_each"), [("sgd", 4), ("momentum", 8), ("adam", 12)])
+def test_bytes_of_a_trained_parameter(optimizer, bytes_each):
+    result = account("tinytl-lb", optimizer=optimizer)
+    assert result.gradients_bytes + result.slots_bytes == bytes_each * result.trained_parameters
+    assert result.total_bytes == account("tinytl-lb").total_bytes
+
+
+def test_slots_are_those_of_the_exported_optimizers():
+    assert {name: rule.slots for name, rule in UPDATE_RULES.items()} == paper.SLOTS
+
+
+@pytest.mark.parametrize(
+    ("scheme", "batch_size", "printed"),
+    [("tinytl-lb", 8, "206.8"), ("tinytl-lb", 1, "35.2"), ("tinytl-b", 8, "192.4")],
+)
+def test_group_norms_with_their_true_gradient(scheme, batch_size, printed):
+    result = account(scheme, batch_size=batch_size)
+    assert mb(result.total_bytes + result.group_norm_bytes, printed) == printed
+
+
+@pytest.mark.parametrize("scheme", ["last", "norm+last", "full"])
+def test_group_norms_add_nothing_where_nothing_passes_or_all_is_kept(scheme):
+    assert account(scheme).group_norm_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "width", "parameters", "printed"),
+    [
+        ("mobilenet_v2", 1.0, 2_354_534, "447.7"),
+        ("mobilenet_v2", 1.4, 4_498_662, "644.2"),
+        ("resnet50", 1.0, 23_717_030, "807.6"),
+    ],
+)
+def test_other_networks(architecture, width, parameters, printed):
+    result = account("full", architecture, width=width)
+    assert mb(result.total_bytes, printed) == printed
+    assert result.parameters == parameters
+    assert not result.lite_residual
+
+
+def test_mobilenet_v2_with_imagenet_classes_at_batch_16():
+    assert mb(account("full", "mobilenet_v2", batch_size=16, classes=1000).total_bytes, "891") == "891"
+
+
+def test_resnet50_without_the_peak_and_with_the_profilers_mistake():
+    result = account("full", "resnet50")
+    assert mb(8 * result.stored_bytes + result.parameters_bytes, "801.4") == "801.4"
+
+    # A bottleneck of torchvision uses one ReLU object three times; the profiler charges the last one's size each time.
+    ops = list_resnet50_ops(resolution=224, classes=102)
+    last_sizes = {op.name: op.inputs for op in ops if op.kind == "relu" and op.name.count("_") == 2}
+    charged = [
+        dataclasses.replace(op, inputs=last_sizes.get(re.sub("_[a-z]+$", "", op.name), op.inputs))
+        if op.kind == "relu"
+        else op
+        for op in ops
+    ]
+    _, peak, _ = paper.walk(charged)
+    assert mb(8 * peak + result.parameters_bytes, "815.4") == "815.4"
+
+
+def test_branches_are_counted_as_the_paper_does_unless_told():
+    assert account("last").lite_residual
+    assert not account("last", "mobilenet_v2").lite_residual
+    assert account("tinytl-lb", "mobilenet_v2").lite_residual
+    assert account("full", "mobilenet_v2", lite_residual=True).parameters > account("full", "mobilenet_v2").parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("mobilenet_v2", 0.35), ("efficientnet_lite0", 1), ("proxyless_mobile", 1)]
+)
+def test_parameters_are_those_of_the_network_that_is_built(name, width):
+    model = backbones.build(name, classes=5, resolution=64, width=width, lite_residual=True, weights=None)
+    built = {v.path: v.numpy().size for v in model.weights if not re.search("/moving_(mean|variance)$", v.path)}
+    ops = list_ops(backbones.ARCHITECTURES[name], resolution=64, classes=5, width=width, lite_residual=True)
+    assert {parameter.path: parameter.size for op in ops for parameter in op.parameters} == built
+
+
+@pytest.mark.parametrize("resolution", [33, 64, 75])
+def test_sizes_are_those_of_the_network_that_is_built(resolution):
+    architecture = backbones.ARCHITECTURES["proxyless_mobile"]
+    model = backbones.build(architecture, classes=5, resolution=resolution, lite_residual=True, weights=None)
+    outputs = {layer.name: layer.output.shape for layer in model.layers}
+    ops = list_ops(architecture, resolution=resolution, classes=5, lite_residual=True)
+    compared = [op for op in ops if op.kind == "convolution" and "lite_residual" not in op.name]
+    for op in compared:
+        _, height, width, channels = outputs[op.name]
+        assert op.outputs == height * width * channels, op.name
+    assert len(compared) == 1 + 2 + 19 * 3 + 1
+
+
+def test_activations_of_a_hard_swish_are_kept_whole():
+    architecture = dataclasses.replace(backbones.ARCHITECTURES["mobilenet_v2"], activation="hard_swish")
+    bits, whole = account("tinytl-b", "mobilenet_v2"), account("tinytl-b", architecture)
+    features = 1280 * 4
+    assert whole.stored_bytes - features == 32 * (bits.stored_bytes - features)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"architecture": "resnet"},
+            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile",
+        ),
+        (
+            {"scheme": "bias"},
+            "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb",
+        ),
+        ({"optimizer": "lamb"}, "unknown optimizer 'lamb'; choose one of sgd, momentum, adam"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"classes": 1}, "a classifier needs at least 2 classes, got 1"),
+        ({"width": 0}, "width must be above 0 and at most 4, got 0"),
+        (
+            {"resolution": 32},
+            "proxyless_mobile needs images of 33 pixels or more to run with lite residual branches, got resolution 32",
+        ),
+        (
+            {"lite_residual": False},
+            "scheme tinytl-lb trains lite residual branches and this network has none; build it with "
+            "lite_residual=True",
+        ),
+        (
+            {"architecture": "resnet50"},
+            "resnet50 is counted at width 1 and without lite residual branches, got width 1.0 and lite_residual True; "
+            "choose last, norm+last, full or tinytl-b",
+        ),
+    ],
+)
+def test_refuses_what_can_not_be_counted(arguments, message):
+    options = {"resolution": 224, "batch_size": 8, "classes": 102, **arguments}
+    architecture, scheme = options.pop("architecture", "proxyless_mobile"), options.pop("scheme", "tinytl-lb")
+    with pytest.raises(InputError) as error:
+        paper_account(architecture, scheme, **options)
+    assert str(error.value) == message

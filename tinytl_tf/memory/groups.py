@@ -1,0 +1,166 @@
+"""What each tensor of a signature is for: saved for backward, gradient, state, input or temporary.
+
+Found from the graph, without names of TensorFlow; the only name used is that of the signature's output `loss`.
+
+* `state`: read from a resource variable or written to one: trained variables, slots, sums of gradients.
+* `input`: inputs of the signature, and what is made of them by copying (reshape, slice, gather).
+* `saved`: made by the forward part and read by the backward part; also what waits beyond the logits to be turned
+  into such a tensor, for example into a mask.
+* `gradient`: made by the backward part.
+* `temporary`: the rest.
+
+The forward part is what the loss depends on, and everything that does not depend on the logits. The logits are found
+as the last tensor with more than one element which every path from the images to the loss passes, and which something
+else reads as well; the images are the biggest input that the loss depends on. The backward part is what depends on
+the logits and is not needed for the loss. WHILE and IF are looked into: the images and the loss are followed through
+them, and their results are grouped as inside.
+
+Limits: without an output `loss`, or where no such logits exist (two separate heads), nothing is `saved` or
+`gradient`. Metrics that are computed from the logits count as `gradient`; they are a few bytes. Several tensors in
+one buffer are grouped as the one that owns it, and are `saved` if the backward part reads any that forward made.
+"""
+
+import collections
+import math
+from collections.abc import Iterable, Mapping
+
+from tinytl_tf.flatbuffer import Graph, Model, Operator
+
+__all__ = ["GROUPS", "signature_groups"]
+
+GROUPS = ("saved", "gradient", "temporary", "state", "input")
+# Operators whose result holds nothing but elements of one of their inputs, and which one that is.
+_COPIES = {
+    "RESHAPE": 0,
+    "EXPAND_DIMS": 0,
+    "SQUEEZE": 0,
+    "GATHER": 0,
+    "SLICE": 0,
+    "STRIDED_SLICE": 0,
+    "TRANSPOSE": 0,
+    "UNPACK": 0,
+    "SPLIT": 1,
+    "SPLIT_V": 0,
+}
+
+
+def signature_groups(model: Model, signature: str) -> dict[int, dict[int, str]]:
+    """Groups the tensors of all graphs that a signature runs.
+
+    Args:
+        model: The file.
+        signature: Name of the signature.
+
+    Returns:
+        For each graph, by its number, the group of each tensor; an entry of `GROUPS`.
+
+    Raises:
+        InputError: If the file has no such signature.
+    """
+    entry = model.signature(signature)
+    loss = {entry.outputs["loss"].index} if "loss" in entry.outputs else set()
+    result: dict[int, dict[int, str]] = {}
+    graph = model.graphs[entry.graph]
+    _group(model, graph, loss, dict.fromkeys(graph.inputs, "input"), result)
+    return result
+
+
+def _group(
+    model: Model, graph: Graph, loss: set[int], given: Mapping[int, str], result: dict[int, dict[int, str]]
+) -> None:
+    """Groups a graph and those inside of it.
+
+    Args:
+        model: The file.
+        graph: The graph.
+        loss: The results that the loss is made of.
+        given: Groups of the graph's inputs.
+        result: Takes the groups of each graph.
+    """
+    needed, forward = _ancestors(graph, loss)
+    logits, backward = _backward(graph, loss, needed, forward)
+    groups = {tensor.index: "temporary" for tensor in graph.tensors} | dict(given)
+    for position, op in enumerate(graph.operators):
+        groups.update(dict.fromkeys(op.outputs, _group_of_results(op, position in backward, groups)))
+        for nested in (model.graphs[i] for i in op.nested):
+            groups.update(_group_nested(model, op, nested, needed, groups, result))
+    owner = graph.shared_buffers()
+    written = [op.inputs[1] for op in graph.operators if op.name == "ASSIGN_VARIABLE"]
+    groups.update({owner.get(i, i): "state" for i in written})
+    made = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}
+    for position in set(range(logits, len(graph.operators))) - forward:
+        for i in (i for i in graph.operators[position].inputs if i in made and made[i] not in backward):
+            waits = position in backward or made[i] < logits
+            if waits and groups[owner.get(i, i)] == "temporary":
+                groups[owner.get(i, i)] = "saved"
+    groups.update({i: groups[root] for i, root in owner.items()})
+    result[graph.index] = groups
+
+
+def _group_of_results(op: Operator, is_backward: bool, groups: Mapping[int, str]) -> str:
+    if op.name == "READ_VARIABLE":
+        return "state"
+    if op.name in _COPIES and groups.get(op.inputs[_COPIES[op.name]]) == "input":
+        return "input"
+    return "gradient" if is_backward else "temporary"
+
+
+def _group_nested(
+    model: Model,
+    op: Operator,
+    nested: Graph,
+    needed: set[int],
+    groups: Mapping[int, str],
+    result: dict[int, dict[int, str]],
+) -> dict[int, str]:
+    """Groups a graph inside of an operator; returns the groups of the operator's outputs that it decides."""
+    operands = op.inputs[1:] if op.name == "IF" else op.inputs
+    given = {i: groups.get(operand, "temporary") for i, operand in zip(nested.inputs, operands, strict=False)}
+    is_condition = op.name == "WHILE" and nested.index == op.nested[0]
+    pairs = [] if is_condition else list(zip(op.outputs, nested.outputs, strict=False))
+    _group(model, nested, {inner for outer, inner in pairs if outer in needed}, given, result)
+    inside = result[nested.index]
+    return {outer: inside[inner] for outer, inner in pairs if inside.get(inner, "temporary") != "temporary"}
+
+
+def _ancestors(graph: Graph, loss: Iterable[int]) -> tuple[set[int], set[int]]:
+    """Tensors that the loss depends on, and the positions of the operators that make them."""
+    needed, forward = set(loss), set()
+    for position, op in reversed(list(enumerate(graph.operators))):
+        if needed.intersection(op.outputs):
+            needed.update(i for i in op.inputs if i >= 0)
+            forward.add(position)
+    return needed, forward
+
+
+def _backward(graph: Graph, loss: set[int], needed: set[int], forward: set[int]) -> tuple[int, set[int]]:
+    """Position after the logits, and positions of the operators that depend on them and that the loss does not need."""
+    logits = _logits(graph, loss, needed, forward)
+    after, reached, backward = len(graph.operators), {logits}, set()
+    for position, op in enumerate(graph.operators):
+        if logits in op.outputs:
+            after = position + 1
+        if reached.intersection(op.inputs):
+            reached.update(op.outputs)
+            backward.add(position)
+    return after, backward - forward
+
+
+def _logits(graph: Graph, loss: set[int], needed: set[int], forward: set[int]) -> int | None:
+    """The last tensor that every path from the images to the loss passes and that others read as well."""
+    image = max((graph.tensors[i] for i in graph.inputs if i in needed), key=lambda t: t.bytes, default=None)
+    if image is None:
+        return None
+    steps = [graph.operators[position] for position in sorted(forward)]
+    # Paths from the images to a tensor times paths from it to the loss: all of them, if all pass it.
+    from_image = collections.Counter({image.index: 1})
+    for op in steps:
+        from_image.update(dict.fromkeys(op.outputs, sum(from_image[i] for i in op.inputs)))
+    to_loss = collections.Counter(loss)
+    for op in reversed(steps):
+        paths = sum(to_loss[i] for i in op.outputs)
+        to_loss.update({i: paths * count for i, count in collections.Counter(op.inputs).items()})
+    every = to_loss[image.index]
+    elsewhere = {i for position, op in enumerate(graph.operators) if position not in forward for i in op.inputs}
+    passed = [i for op in steps for i in op.outputs if every and from_image[i] * to_loss[i] == every and i in elsewhere]
+    return next((i for i in reversed(passed) if math.prod(graph.tensors[i].shape) > 1), None)

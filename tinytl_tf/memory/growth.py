@@ -1,0 +1,112 @@
+"""Planned growth of a process: what running a signature adds to it, from the file alone.
+
+The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants were measured once, over files with 250 to
+9700 operators, from the maps of the process; none is fitted to a model.
+
+* `runtime`: pages of the runtime's library that loading and running a model reads, and the stack.
+* `file`: pages of the mapped file that are read: its structure and the constants of the graphs that run. The kernel
+  brings pages in windows, so that of each constant that is not read up to one window comes along; more where its page
+  cache holds the file in bigger pieces, which happens with a file that was just written (seen: 2.6 MB).
+* `structures`: records of the interpreter for each operator with its tensors, in all graphs of the file when it is
+  loaded and once more in those that are prepared to run; scales and zero points of quantised constants.
+* `variables`: resource variables of the graphs that run.
+* `arena`, `heap`: as laid out; see `PlannedMemory`.
+* `work`: operands that a matrix product packs. For float32 Eigen packs pieces of the caches' size; for int8 ruy packs
+  both operands whole and keeps the memory for the biggest. On processors where ruy multiplies float32 too (ARM), it is
+  more.
+
+It holds for an allocator that gives big blocks back; see `MeasuredMemory`.
+"""
+
+import dataclasses
+import math
+
+from tinytl_tf.flatbuffer import Graph, Model, Operator
+from tinytl_tf.memory.planned import planned_peak
+
+__all__ = ["PlannedGrowth", "planned_growth"]
+
+_RUNTIME = 3_100_000  # bytes
+_WINDOW = 65536  # bytes; what Linux maps around a page of a file that is read (fault_around_bytes)
+_LOADED_OPERATOR = 550  # bytes: node, registration, parsed options, numbers, shapes and records of its tensors
+_PREPARED_OPERATOR = 450  # bytes: the kernel's own data, temporary tensors, the planner's records
+_SCALE = 8  # bytes of a quantised channel: scale and zero point
+_WORK = 600_000  # bytes
+_WORK_OF_THREADS = 2_200_000  # bytes; Eigen's convolution packs pieces of both operands for all threads at once
+_SUM = 4  # bytes that ruy keeps beside each packed row and column
+_PRODUCTS = {"CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"}
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedGrowth:
+    """What running a signature adds to a process.
+
+    Attributes:
+        signature: Name of the signature.
+        num_threads: Threads of the interpreter.
+        parts: Bytes of each part; see the module's text.
+    """
+
+    signature: str
+    num_threads: int
+    parts: dict[str, int]
+
+    @property
+    def growth_bytes(self) -> int:
+        """All parts together."""
+        return sum(self.parts.values())
+
+
+def planned_growth(model: Model, signature: str = "train", *, file_bytes: int, num_threads: int = 1) -> PlannedGrowth:
+    """Estimates by how much a process grows that loads a file and runs a signature.
+
+    Args:
+        model: The file.
+        signature: Name of the signature.
+        file_bytes: Size of the file in bytes.
+        num_threads: Threads of the interpreter.
+
+    Returns:
+        The parts of the growth.
+
+    Raises:
+        InputError: If the file has no such signature.
+    """
+    plan = planned_peak(model, signature, num_threads=num_threads)
+    running = model.graphs_of(signature)
+    parts = {
+        "runtime": _RUNTIME,
+        "file": _file_bytes(model, running, file_bytes),
+        "structures": _structure_bytes(model, running),
+        "variables": sum(model.resource_variables.values()),
+        "arena": plan.arena_bytes,
+        "heap": plan.heap_bytes,
+        "work": max((_work_bytes(graph, op, num_threads) for graph in running for op in graph.operators), default=0),
+    }
+    return PlannedGrowth(signature, num_threads, parts)
+
+
+def _file_bytes(model: Model, running: list[Graph], file_bytes: int) -> int:
+    read = {tensor.buffer for graph in running for tensor in graph.tensors if tensor.is_constant}
+    skipped = [size for size, tensor in model.constants() if tensor.buffer not in read]
+    return file_bytes - sum(max(0, size - _WINDOW) for size in skipped)
+
+
+def _structure_bytes(model: Model, running: list[Graph]) -> int:
+    loaded = sum(len(graph.operators) for graph in model.graphs)
+    prepared = sum(len(graph.operators) for graph in running)
+    quantised = [t.quantization for graph in model.schema.subgraphs for t in graph.tensors if t.quantization]
+    scales = sum(len(q.scale) for q in quantised if q.scale is not None)
+    return loaded * _LOADED_OPERATOR + prepared * _PREPARED_OPERATOR + scales * _SCALE
+
+
+def _work_bytes(graph: Graph, op: Operator, num_threads: int) -> int:
+    """What the matrix product of an operator packs."""
+    if op.name not in _PRODUCTS:
+        return 0
+    pieces = _WORK_OF_THREADS if num_threads > 1 else _WORK
+    kernel, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
+    if kernel.dtype != "int8" or op.name not in ("CONV_2D", "FULLY_CONNECTED"):
+        return pieces
+    rows, columns = kernel.shape[0], math.prod(output.shape) // kernel.shape[0]
+    return max(pieces, (rows + columns) * (math.prod(kernel.shape[1:]) + _SUM))

@@ -1,0 +1,220 @@
+"""Paper account: the training memory that TinyTL's paper computes, and what it leaves out.
+
+The bytes of the activations of one image, at the worst moment of the forward pass, times the batch, plus those of the
+parameters: 4 for each one that is trained, 1 for each frozen one, which is taken to be kept in 8 bits. Nothing is
+measured, and nobody has to have built the network: the tables of blocks are enough.
+
+What is trained follows from the tables of `tinytl_tf.schemes`, applied to the paths that the variables have in our
+networks. They come to the paper's counts for all six methods. Two things are the paper's and not ours: its norms are
+group norms throughout, where our trunk has frozen statistics, which changes nothing as it charges no norm for them;
+and it counts branches for every method, because it pre-trained its network with them.
+
+Reference:
+    TinyTL, sections 3 and 4, tables 2 and 3; the rules are those of its released profiler.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from tinytl_tf.architectures import Architecture, check_sizes, get_architecture
+from tinytl_tf.errors import InputError
+from tinytl_tf.memory.leaf_ops import LeafOp, list_ops
+from tinytl_tf.memory.resnet50 import list_resnet50_ops
+from tinytl_tf.schemes import apply_scheme, get_scheme
+
+__all__ = ["PaperAccount", "paper_account"]
+
+RESNET50 = "resnet50"
+ALWAYS_WITH_BRANCHES = "proxyless_mobile"
+
+FLOAT_BYTES = 4
+FROZEN_BYTES = 1
+SLOTS = {"sgd": 0, "momentum": 1, "adam": 2}  # vectors that the optimizer keeps for each trained one
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What an operation of a kind costs besides its input, which it needs while it runs.
+
+    Attributes:
+        kept_bits: of each element of the input, kept until backward: by an operation with parameters if its first one
+            is trained, by one without if there is anything to train before the classifier.
+        counts_output: whether the output counts while it runs: a group of it, as if the groups ran one by one.
+    """
+
+    kept_bits: int
+    counts_output: bool
+
+
+RULES = {
+    "convolution": Rule(kept_bits=32, counts_output=True),
+    "dense": Rule(kept_bits=32, counts_output=True),
+    "norm": Rule(kept_bits=32, counts_output=False),
+    "relu": Rule(kept_bits=1, counts_output=False),
+    "relu6": Rule(kept_bits=1, counts_output=False),
+    "hard_swish": Rule(kept_bits=32, counts_output=False),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PaperAccount:
+    """The paper's figure, and beside it what it does not count.
+
+    Attributes:
+        backbone: name of the network.
+        scheme: name of the scheme.
+        resolution: height and width of the images, in pixels.
+        batch_size: images of a step.
+        classes: number of outputs.
+        lite_residual: whether the network was counted with branches.
+        parameters: number of parameters; statistics of norms are none.
+        trained_parameters: how many of them are trained.
+        parameters_bytes: 4 for each trained parameter, 1 for each frozen one.
+        stored_bytes: what one image keeps until backward.
+        peak_bytes: the most that one image needs at once.
+        peak_op: layer in whose run that is.
+        activations_bytes: `peak_bytes` times the batch.
+        total_bytes: the paper's figure, activations and parameters.
+        gradients_bytes: not in it, a float32 gradient for each trained parameter.
+        slots_bytes: not in it, what the optimizer keeps for each trained parameter.
+        group_norm_bytes: not in it, the growth of `activations_bytes` if the norms are group norms with their true
+            gradient, which needs the normalised input even where gamma is frozen. A norm with frozen statistics
+            does not have it.
+    """
+
+    backbone: str
+    scheme: str
+    resolution: int
+    batch_size: int
+    classes: int
+    lite_residual: bool
+    parameters: int
+    trained_parameters: int
+    parameters_bytes: int
+    stored_bytes: int
+    peak_bytes: int
+    peak_op: str
+    activations_bytes: int
+    total_bytes: int
+    gradients_bytes: int
+    slots_bytes: int
+    group_norm_bytes: int
+
+    @property
+    def honest_bytes(self) -> int:
+        """The paper's figure, the gradients, the optimizer's slots and the group norms."""
+        return self.total_bytes + self.gradients_bytes + self.slots_bytes + self.group_norm_bytes
+
+
+def paper_account(
+    architecture: str | Architecture,
+    scheme: str,
+    *,
+    resolution: int,
+    batch_size: int,
+    classes: int,
+    width: float = 1.0,
+    lite_residual: bool | None = None,
+    optimizer: str = "adam",
+) -> PaperAccount:
+    """Computes the memory of a training step as the paper does.
+
+    Args:
+        architecture: a key of `ARCHITECTURES`, a table of your own, or `"resnet50"`, of which there is this account
+            alone.
+        scheme: a key of `SCHEMES`.
+        resolution: height and width of the images, in pixels.
+        batch_size: images of a step.
+        classes: number of outputs.
+        width: multiplies the number of channels.
+        lite_residual: whether the network has branches. `None` is the paper's choice: ProxylessNAS-Mobile always, as
+            it was pre-trained with them, another network if the scheme trains them.
+        optimizer: `"sgd"`, `"momentum"` or `"adam"`, for `slots_bytes`.
+
+    Returns:
+        The account, in bytes; the paper's MB are 10^6 of them.
+
+    Raises:
+        InputError: for an unknown name or an impossible size.
+
+    Example:
+    >>> account = paper_account("proxyless_mobile", "tinytl-lb", resolution=224, batch_size=8, classes=102)
+    >>> f"{account.total_bytes / 1e6:.1f} MB"
+    '37.1 MB'
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    if optimizer not in SLOTS:
+        raise InputError(f"unknown optimizer {optimizer!r}; choose one of {', '.join(SLOTS)}")
+    chosen, name = get_scheme(scheme), architecture if isinstance(architecture, str) else architecture.name
+    if lite_residual is None:
+        lite_residual = chosen.lite_residual or name == ALWAYS_WITH_BRANCHES
+    check_sizes(name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
+    ops = _list_ops(architecture, resolution, classes, width, lite_residual)
+
+    parameters = [parameter for op in ops for parameter in op.parameters]
+    trained = apply_scheme(parameters, chosen).parameters
+    count = sum(parameter.size for parameter in parameters)
+    parameters_bytes = FLOAT_BYTES * trained + FROZEN_BYTES * (count - trained)
+    stored, peak, peak_op = walk(ops)
+    _, group_norm_peak, _ = walk(ops, group_norm=True)
+    return PaperAccount(
+        backbone=name,
+        scheme=scheme,
+        resolution=resolution,
+        batch_size=batch_size,
+        classes=classes,
+        lite_residual=lite_residual,
+        parameters=count,
+        trained_parameters=trained,
+        parameters_bytes=parameters_bytes,
+        stored_bytes=stored,
+        peak_bytes=peak,
+        peak_op=peak_op,
+        activations_bytes=batch_size * peak,
+        total_bytes=batch_size * peak + parameters_bytes,
+        gradients_bytes=FLOAT_BYTES * trained,
+        slots_bytes=FLOAT_BYTES * SLOTS[optimizer] * trained,
+        group_norm_bytes=batch_size * (group_norm_peak - peak),
+    )
+
+
+def walk(ops: Sequence[LeafOp], *, group_norm: bool = False) -> tuple[int, int, str]:
+    """Goes through the forward pass of one image.
+
+    Args:
+        ops: the operations; their parameters say what is trained.
+        group_norm: whether norms keep their input for the gradient that passes through them, as group norms have to.
+
+    Returns:
+        Bytes that are kept for backward at the end, the most bytes needed at once, and the layer where that was.
+    """
+    backward = any(parameter.trainable for op in ops[:-1] for parameter in op.parameters)
+    stored = peak = 0
+    peak_op = ""
+    for op in ops:
+        rule = RULES[op.kind]
+        needed = stored + FLOAT_BYTES * (op.held + op.inputs)
+        if rule.counts_output:
+            needed += FLOAT_BYTES * op.outputs // op.groups
+        if needed > peak:
+            peak, peak_op = needed, op.name
+        needs_input = op.parameters[0].trainable if op.parameters else backward
+        if needs_input or (group_norm and op.kind == "norm" and backward):
+            stored += op.inputs * rule.kept_bits // 8
+    return stored, peak, peak_op
+
+
+def _list_ops(
+    architecture: str | Architecture, resolution: int, classes: int, width: float, lite_residual: bool
+) -> list[LeafOp]:
+    if architecture == RESNET50:
+        if lite_residual or width != 1.0:
+            raise InputError(
+                f"{RESNET50} is counted at width 1 and without lite residual branches, got width {width} and "
+                f"lite_residual {lite_residual}; choose last, norm+last, full or tinytl-b"
+            )
+        return list_resnet50_ops(resolution=resolution, classes=classes)
+    if isinstance(architecture, str):
+        architecture = get_architecture(architecture)
+    return list_ops(architecture, resolution=resolution, classes=classes, width=width, lite_residual=lite_residual)

@@ -1,0 +1,50 @@
+"""The timeline of the planned account as a picture."""
+
+import io
+from collections.abc import Sequence
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.memory.groups import GROUPS
+from tinytl_tf.memory.timeline import Moment
+
+__all__ = ["draw_timeline"]
+
+_COLOURS = {
+    "saved": "tab:blue",
+    "gradient": "tab:red",
+    "temporary": "tab:orange",
+    "state": "tab:green",
+    "input": "tab:gray",
+}
+
+
+def draw_timeline(moments: Sequence[Moment], *, title: str, peak_bytes: int) -> bytes:
+    """Draws the groups stacked over the operators, and the planned peak as a line.
+
+    Args:
+        moments: A timeline; see `plan_timeline`.
+        title: Stands above.
+        peak_bytes: The peak as laid out.
+
+    Returns:
+        The content of a PNG file.
+
+    Raises:
+        InputError: If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError("the picture needs matplotlib; pip install 'tinytl_tf[plots]'") from error
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    heights = [[moment.bytes[group] / 1e6 for moment in moments] for group in GROUPS]
+    colours = [_COLOURS[group] for group in GROUPS]
+    axes.stackplot(range(len(moments)), heights, labels=GROUPS, colors=colours, step="post")
+    axes.axhline(peak_bytes / 1e6, linestyle="--", color="black", label="peak as laid out")
+    axes.set(title=title, xlabel="operators in the order in which they run", ylabel="MB alive")
+    axes.set_xlim(0, max(1, len(moments) - 1))
+    axes.legend(loc="upper left", fontsize="small")
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    return content.getvalue()
