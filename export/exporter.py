@@ -7,18 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.audit import audit
 from tinytl_tf.export.convert import convert
 from tinytl_tf.export.manifest import write_manifest
-from tinytl_tf.export.parity import check_parity, random_photos
+from tinytl_tf.export.parity import check_parity, check_quantised, random_photos
+from tinytl_tf.export.passes import quantize_kernels, run_passes
+from tinytl_tf.export.profiles import get_profile
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.update_rules import get_update_rule
 from tinytl_tf.files import atomic_write_bytes, refuse_existing
+from tinytl_tf.flatbuffer import Model
 from tinytl_tf.manifest import manifest_path
 
-__all__ = ["export"]
+__all__ = ["FROZEN_WEIGHTS", "export"]
+
+FROZEN_WEIGHTS = ("float32", "int8")
 
 PARITY_STEPS = 4
 
@@ -33,6 +39,9 @@ def export(
     batch_size: int = 8,
     label_smoothing: float = 0.0,
     save_optimizer: bool = False,
+    frozen_weights: str = "float32",
+    profile: str = "balanced",
+    photos: tuple[np.ndarray, np.ndarray] | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Writes a `.tflite` that goes on training the model's trainable variables, and its manifest beside it.
@@ -49,6 +58,11 @@ def export(
         batch_size: images of a training step. The memory of a step is that of one image.
         label_smoothing: of the loss, in [0, 1).
         save_optimizer: whether the saved state holds the optimizer's slots too.
+        frozen_weights: `"float32"`, or `"int8"` for the kernels of frozen convolutions, see `quantize_kernels`. Such a
+            file is first checked with float32, and then against that, see `check_quantised`.
+        profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
+        photos: images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of int32, on
+            which int8 is judged; without them made-up ones, on which a trained network is less sure of itself.
         overwrite: whether existing files may be replaced.
 
     Returns:
@@ -62,7 +76,9 @@ def export(
     >>> export(model, "flowers.tflite", labels=["daisy", "rose"], scheme="tinytl-b")
     """
     path = pathlib.Path(path)
-    rule = get_update_rule(optimizer)
+    rule, profile = get_update_rule(optimizer), get_profile(profile)
+    if frozen_weights not in FROZEN_WEIGHTS:
+        raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
     if path.suffix != ".tflite":
         raise InputError(f"an exported file must end in .tflite, got {path}")
     if batch_size < 1:
@@ -84,18 +100,34 @@ def export(
         batch_size=batch_size,
         label_smoothing=label_smoothing,
         save_optimizer=save_optimizer,
+        profile=profile,
     )
-    content = convert(module)
+    content, passes = run_passes(convert(module))
     with tempfile.TemporaryDirectory() as folder:
         draft = pathlib.Path(folder) / path.name
         draft.write_bytes(content)
         audit(draft)
-        images, targets = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
+        made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
         parity = check_parity(
-            draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=images, labels=targets
+            draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=made_up[0], labels=made_up[1]
         )
+        if frozen_weights == "int8":
+            quantised = Model.from_bytes(content)
+            quantize_kernels(quantised)
+            content = quantised.to_bytes()
+            reference = draft.rename(draft.with_stem("float32"))
+            draft.write_bytes(content)
+            parity["int8"] = check_quantised(draft, reference, *(photos or made_up))
         manifest = write_manifest(
-            draft, backbone=model.name, scheme=scheme, optimizer=optimizer, labels=labels, parity=parity
+            draft,
+            backbone=model.name,
+            scheme=scheme,
+            optimizer=optimizer,
+            labels=labels,
+            profile=profile,
+            frozen_weights=frozen_weights,
+            passes=passes,
+            parity=parity,
         )
         manifest_content = manifest_path(draft).read_bytes()
     manifest_path(path).unlink(missing_ok=True)  # A kill from here on leaves no file with the manifest of another.

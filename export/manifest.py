@@ -11,6 +11,7 @@ from typing import Any
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.audit import audit, minimum_runtime
+from tinytl_tf.export.profiles import Profile
 from tinytl_tf.flatbuffer import Model, Tensor
 from tinytl_tf.manifest import FORMAT_VERSION, manifest_path, sha256
 from tinytl_tf.memory import planned_peak
@@ -27,6 +28,9 @@ def write_manifest(
     scheme: str,
     optimizer: str,
     labels: Sequence[str],
+    profile: Profile,
+    frozen_weights: str,
+    passes: Mapping[str, int],
     parity: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Looks at an exported file and writes `<stem>.manifest.json` beside it, whole or not at all.
@@ -37,6 +41,9 @@ def write_manifest(
         scheme: Name of the update scheme.
         optimizer: Name of the optimizer in the file.
         labels: Names of the classes, in the order of the outputs.
+        profile: The memory profile.
+        frozen_weights: Type of the frozen kernels.
+        passes: Planned peak of `train` before and after each pass, in bytes.
         parity: Figures of the parity check, of JSON's types.
 
     Returns:
@@ -63,6 +70,9 @@ def write_manifest(
         "scheme": scheme,
         "backbone": backbone,
         "optimizer": optimizer,
+        "profile": profile.name,
+        "xnnpack": profile.xnnpack,
+        "frozen_weights": frozen_weights,
         "sizes": {
             "file_bytes": pathlib.Path(tflite_path).stat().st_size,
             "state_bytes": state,
@@ -72,6 +82,7 @@ def write_manifest(
         "operators": [dataclasses.asdict(count) for count in audit(model)],
         "min_runtime_version": minimum_runtime(model),
         "planned_peak_bytes": {name: planned_peak(model, name).peak_bytes for name in model.signatures},
+        "passes": dict(passes),
         "sha256": sha256(tflite_path),
         "tools": {name: importlib.metadata.version(name) for name in _TOOLS},
         "parity": dict(parity),

@@ -8,9 +8,19 @@ import numpy as np
 
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
+from tinytl_tf.flatbuffer import Model
 from tinytl_tf.training import get_optimizer, make_train_step
 
-__all__ = ["LEARNING_RATE", "LOSS_TOLERANCE", "UPDATE_TOLERANCE", "check_parity", "random_photos"]
+__all__ = [
+    "LEAST_COSINE",
+    "LEARNING_RATE",
+    "LOSS_TOLERANCE",
+    "QUANTISED_LOSS_TOLERANCE",
+    "UPDATE_TOLERANCE",
+    "check_parity",
+    "check_quantised",
+    "random_photos",
+]
 
 
 # What is left between two right implementations is float32 rounding in another order of summation, and the elements of
@@ -22,6 +32,11 @@ __all__ = ["LEARNING_RATE", "LOSS_TOLERANCE", "UPDATE_TOLERANCE", "check_parity"
 LEARNING_RATE = 1e-4
 LOSS_TOLERANCE = 1e-4
 UPDATE_TOLERANCE = 1e-2
+
+
+# Kernels and images of 8 bits.
+QUANTISED_LOSS_TOLERANCE = 0.1
+LEAST_COSINE = 0.9
 
 
 def check_parity(
@@ -89,6 +104,79 @@ def check_parity(
         _check_restore(path, device, images[0, 0], xnnpack)
         report[name] = {"loss_difference": loss_difference, "update_difference": update_difference}
     return report
+
+
+def check_quantised(
+    path: str | os.PathLike, reference: str | os.PathLike, images: np.ndarray, labels: np.ndarray
+) -> dict[str, Any]:
+    """Compares the first steps of a file with int8 kernels with those of the same file with float32 ones.
+
+    Each batch is a first step, from the exported state. With sgd and momentum its update is the gradient, but for the
+    learning rate; with adam it is the sign of the gradient, whose cosine is the lower the more elements are near zero.
+
+    Args:
+        path: the file.
+        reference: the file with float32 kernels, already checked.
+        images: uint8 array `[steps, batch, height, width, 3]`.
+        labels: int32 array `[steps, batch]`.
+
+    Returns:
+        With XNNPACK and without: the largest relative `loss_difference` of a step, the `cosine` of all updates,
+        and the least cosine of a single variable with its position in the state, `worst_cosine` and `worst_variable`.
+
+    Raises:
+        InputError: if loss or cosine are out of tolerance.
+    """
+    sizes = _state_sizes(path)
+    report = {"tolerance": {"loss": QUANTISED_LOSS_TOLERANCE, "cosine": LEAST_COSINE}}
+    for name, xnnpack in (("xnnpack", True), ("without_xnnpack", False)):
+        expected, expected_losses = _first_updates(reference, images, labels, xnnpack)
+        updates, losses = _first_updates(path, images, labels, xnnpack)
+        loss_difference = float(np.max(np.abs(losses / expected_losses - 1)))
+        cosine = _cosine(updates, expected)
+        bounds = np.cumsum([0, *sizes])
+        parts = [_cosine(updates[:, a:b], expected[:, a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+        if not (loss_difference <= QUANTISED_LOSS_TOLERANCE and cosine >= LEAST_COSINE):
+            raise InputError(
+                f"int8 check failed ({name}): against float32 the loss of the first step differs by "
+                f"{loss_difference:.1e} (at most {QUANTISED_LOSS_TOLERANCE:.0e}) and the update has cosine "
+                f"{cosine:.3f} (at least {LEAST_COSINE}); nothing was written. An untrained network fails here; "
+                "for a trained one export with frozen_weights float32"
+            )
+        report[name] = {
+            "loss_difference": loss_difference,
+            "cosine": cosine,
+            "worst_cosine": min(parts),
+            "worst_variable": int(np.argmin(parts)),
+        }
+    return report
+
+
+def _state_sizes(path: str | os.PathLike) -> list[int]:
+    """Number of elements of each variable in the state, in its order."""
+    model = Model.read(path)
+    graph = model.graphs[model.signature("save").graph]
+    makers = {i: op for op in graph.operators for i in op.outputs}
+    op = makers[model.signature("save").outputs["state"].index]
+    parts = op.inputs if op.name == "CONCATENATION" else op.outputs
+    return [graph.tensors[i].bytes // 4 for i in parts]
+
+
+def _first_updates(path, images, labels, xnnpack) -> tuple[np.ndarray, np.ndarray]:
+    """Change of the state by each batch alone, `[steps, N]`, and the losses `[steps]`."""
+    device = TrainableModel(path, xnnpack=xnnpack)
+    start = device.state()
+    updates, losses = [], []
+    for batch in zip(images, labels, strict=True):
+        losses.append(device.train(*batch, np.float32(LEARNING_RATE)).loss)
+        updates.append(device.state() - start)
+        device.reset()
+    return np.stack(updates).astype(np.float64), np.array(losses)
+
+
+def _cosine(left: np.ndarray, right: np.ndarray) -> float:
+    norms = np.linalg.norm(left) * np.linalg.norm(right)
+    return float(np.sum(left * right) / norms) if norms else float(not np.any(left) and not np.any(right))
 
 
 def _check_restore(path: str | os.PathLike, trained: TrainableModel, image: np.ndarray, xnnpack: bool) -> None:

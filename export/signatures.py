@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.export.profiles import PROFILES, Profile
 from tinytl_tf.export.tiling import TiledNetwork
 from tinytl_tf.export.update_rules import UpdateRule
 
@@ -43,8 +44,7 @@ class TrainableModule(tf.Module):
         batch_size: images in a step.
         label_smoothing: of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
-        tile_bytes: largest expanded tensor of a block, see `TiledNetwork`.
-        masks: how activations keep their masks, see `ops.mask_storage`.
+        profile: tiles and masks of the network.
     """
 
     def __init__(
@@ -56,15 +56,13 @@ class TrainableModule(tf.Module):
         batch_size: int,
         label_smoothing: float = 0.0,
         save_optimizer: bool = False,
-        tile_bytes: int | None = None,
-        infer_tile_bytes: int | None = None,
-        masks: str = "bits",
+        profile: Profile = PROFILES["balanced"],
     ) -> None:
         super().__init__()
-        self._network = TiledNetwork(model, tile_bytes)
-        self._whole = TiledNetwork(model, infer_tile_bytes)
+        self._network = TiledNetwork(model, profile.tile_bytes)
+        self._whole = TiledNetwork(model, profile.infer_tile_bytes)
         self._classes = model.output_shape[-1]
-        self._masks = masks
+        self._masks = profile.masks
         self._rule = update_rule
         self._label_smoothing = label_smoothing
         # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
@@ -72,7 +70,8 @@ class TrainableModule(tf.Module):
         self.trained = [variable.value for variable in variables]
         # Slots and sums are zeroed before use. They start as the weights do, since equal constants are stored once.
         self.slots = [[tf.Variable(value, trainable=False) for _ in range(update_rule.slots)] for value in self.trained]
-        self.steps = [tf.Variable(0.0, trainable=False)] if update_rule.slots else []
+        # A vector of one: the runtime plans anew after a scalar that is read, as if its shape were unknown.
+        self.steps = [tf.Variable([0.0], trainable=False)] if update_rule.slots else []
         self.sums = [tf.Variable(value, trainable=False) for value in self.trained if batch_size > 1]
         self.state = list(self.trained)
         if save_optimizer:
@@ -179,7 +178,7 @@ class TrainableModule(tf.Module):
 
     def _forget_slots(self):
         for counter in self.steps:
-            counter.assign(0.0)
+            counter.assign([0.0])
 
 
 def _mean(total, batch_size):

@@ -26,11 +26,6 @@ class Chain:
     project: FrozenConv2D
 
     @property
-    def layers(self) -> tuple[keras.Layer, ...]:
-        """The five layers in order."""
-        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
-
-    @property
     def is_frozen(self) -> bool:
         """Whether the convolutions are kernels and biases, with nothing but biases to train."""
         convolutions = (self.expand, self.depthwise, self.project)
@@ -56,49 +51,61 @@ class TiledNetwork:
 
     def __init__(self, model: keras.Model, tile_bytes: int | None = None) -> None:
         self._model = model
-        self._tiles = {}
-        for chain in _chains(model) if tile_bytes else ():
-            tiles = _number_of_tiles(chain.expand.output.shape, tile_bytes)
-            if tiles > 1:
-                self._tiles[chain.layers[0].name] = (chain, tiles)
+        self._nodes = _nodes(model)
+        self._chains: dict[str, tuple[Chain, int]] = {}
+        self._inside: set[int] = set()
+        for nodes in _chains(self._nodes) if tile_bytes else ():
+            chain = Chain(*(node.operation for node in nodes))
+            tiles = _number_of_tiles(nodes[0].outputs[0].shape, tile_bytes)
+            if chain.is_frozen and tiles > 1:
+                self._chains[chain.project.name] = (chain, tiles)
+                # The last node of a chain computes it, from the input of the first.
+                self._inside |= {id(node) for node in nodes[:-1]}
 
     @property
     def tiles(self) -> dict[str, int]:
-        """Number of tiles of the blocks that are cut, by the name of the first convolution."""
-        return {name: tiles for name, (_, tiles) in self._tiles.items()}
+        """Number of tiles of the blocks that are cut, by the name of the projecting convolution."""
+        return {name: tiles for name, (_, tiles) in self._chains.items()}
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the logits of float images of 0 to 255; dropout is off."""
         values = {id(self._model.inputs[0]): images}
-        for layer in self._model.layers:
-            if isinstance(layer, keras.layers.InputLayer) or id(layer.output) in values:
-                continue
-            inputs = tf.nest.map_structure(lambda tensor: values.get(id(tensor)), layer.input)
-            if layer.name in self._tiles:
-                chain, tiles = self._tiles[layer.name]
-                values |= {id(skipped.output): None for skipped in chain.layers}
-                values[id(chain.project.output)] = _run(chain, tiles, inputs)
-            else:
-                values[id(layer.output)] = layer(inputs)
+        with tf.name_scope(self._model.name):
+            for node in self._nodes:
+                name = node.operation.name
+                if id(node) in self._inside:
+                    # Passes its input on to the node that computes the chain.
+                    results = [values[id(node.input_tensors[0])]]
+                elif name in self._chains:
+                    results = [_run_tiles(*self._chains[name], values[id(node.input_tensors[0])])]
+                else:
+                    args, kwargs = node.arguments.fill_in(values)
+                    results = tf.nest.flatten(node.operation(*args, **kwargs))
+                values |= {id(tensor): result for tensor, result in zip(node.outputs, results, strict=True)}
         return values[id(self._model.outputs[0])]
 
 
-def _chains(model: keras.Model) -> Iterator[Chain]:
-    """Finds the chains of a network that are frozen."""
-    makers, readers = {}, {}
-    for layer in model.layers:
-        makers[id(layer.output)] = layer
-        for tensor in tf.nest.flatten(layer.input):
-            readers.setdefault(id(tensor), []).append(layer)
+def _nodes(model: keras.Model) -> list:
+    """The calls of layers that a functional model is made of, in an order that can run."""
+    # Not `model.layers`: a layer may be called more than once, and in other models too.
+    depths = sorted(model._nodes_by_depth, reverse=True)
+    return [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
+
+
+def _chains(nodes: list) -> Iterator[list]:
+    """Finds the five nodes of each chain."""
+    readers = {}
+    for node in nodes:
+        for tensor in node.input_tensors:
+            readers.setdefault(id(tensor), []).append(node)
     kinds = [field.type for field in dataclasses.fields(Chain)]
-    for layer in model.layers:
-        chain = [layer]
-        while len(chain) < len(kinds) and len(readers.get(id(chain[-1].output), ())) == 1:
-            chain.append(readers[id(chain[-1].output)][0])
-        if [type(link) for link in chain] == kinds and chain[-1].kernel_size == chain[-1].strides == 1:
-            found = Chain(*chain)
-            if found.is_frozen:
-                yield found
+    for node in nodes:
+        chain = [node]
+        while len(chain) < len(kinds) and len(readers.get(id(chain[-1].outputs[0]), ())) == 1:
+            chain.append(readers[id(chain[-1].outputs[0])][0])
+        project = chain[-1].operation
+        if [type(link.operation) for link in chain] == kinds and project.kernel_size == project.strides == 1:
+            yield chain
 
 
 def _number_of_tiles(shape: tuple, tile_bytes: int) -> int:
@@ -109,7 +116,7 @@ def _number_of_tiles(shape: tuple, tile_bytes: int) -> int:
     return min(small, default=max(counts, default=1))
 
 
-def _run(chain: Chain, tiles: int, x: tf.Tensor) -> tf.Tensor:
+def _run_tiles(chain: Chain, tiles: int, x: tf.Tensor) -> tf.Tensor:
     expand_kernel, expand_bias = chain.expand.folded()
     depthwise_kernel, depthwise_bias = chain.depthwise.folded()
     project_kernel, project_bias = chain.project.folded()
@@ -124,21 +131,26 @@ def _run(chain: Chain, tiles: int, x: tf.Tensor) -> tf.Tensor:
     total = None
     for kernel, bias, channel_kernel, channel_bias, back_kernel in parts:
         tile, x = _fork(x)
-        tile = chain.first_activation(ops.affine(chain.expand.convolve(tile, kernel), bias))
-        tile = chain.second_activation(ops.affine(chain.depthwise.convolve(tile, channel_kernel), channel_bias))
+        tile = chain.first_activation(_convolve(chain.expand, tile, kernel, bias))
+        tile = chain.second_activation(_convolve(chain.depthwise, tile, channel_kernel, channel_bias))
         projected = chain.project.convolve(tile, back_kernel)
         total = projected if total is None else total + projected
     return ops.affine(total, project_bias)
 
 
+def _convolve(layer: FrozenConv2D, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    with tf.name_scope(layer.name):  # the converter's errors name it
+        return ops.affine(layer.convolve(x, kernel), bias)
+
+
 @tf.custom_gradient
 def _fork(x):
-    """Twice the same. Gradients come back as a chain of sums, where TensorFlow would hold those of all tiles for one."""
+    """Twice the same. Gradients come back as a chain of sums; TensorFlow would hold those of all tiles for one."""
     return (tf.identity(x), tf.identity(x)), lambda left, right: left + right
 
 
 def _split(vector: tf.Tensor, parts: int) -> list[tf.Tensor]:
-    """Equal parts of a bias. As slices: XNNPACK has no SPLIT into many, and one would end a delegated part of the graph."""
+    """Equal parts of a bias, as slices: XNNPACK has no SPLIT into many, and would be left and entered again for it."""
     size = vector.shape[0] // parts
 
     @tf.custom_gradient

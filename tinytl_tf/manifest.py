@@ -36,7 +36,8 @@ def read_manifest(tflite_path: str | os.PathLike) -> dict[str, Any]:
 
     Returns:
         The manifest: `format_version`, `labels` (names of the classes), `input`, `signatures`, `scheme`, `backbone`,
-        `optimizer`, `sizes`, `operators`, `min_runtime_version`, `planned_peak_bytes`, `sha256`, `tools`, `parity`.
+        `optimizer`, `profile`, `xnnpack` (whether clients use it by default), `frozen_weights`, `sizes`, `operators`,
+        `min_runtime_version`, `planned_peak_bytes`, `passes`, `sha256`, `tools`, `parity`.
 
     Raises:
         InputError: If either file is missing, or the manifest is damaged, of another version, or of another file.

@@ -1,6 +1,6 @@
-"""Passes on the flatbuffer: each changes the file's schema and nothing that it computes."""
+"""Passes on the flatbuffer: each changes the file and nothing that it computes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tinytl_tf.export.passes.casts import quantize_casts
 from tinytl_tf.export.passes.kernels import quantize_kernels
@@ -8,22 +8,30 @@ from tinytl_tf.export.passes.reads import split_reads
 from tinytl_tf.export.passes.reorder import reorder
 from tinytl_tf.export.passes.sums import split_sums
 from tinytl_tf.flatbuffer import Model
+from tinytl_tf.memory import planned_peak
 
-__all__ = ["PASSES", "run_passes"]
+__all__ = ["PASSES", "quantize_kernels", "run_passes"]
 
+# In this order. `quantize_kernels` is none of them: it changes what the file computes.
 PASSES: dict[str, Callable[[Model], None]] = {
-    "quantize_kernels": quantize_kernels,
-    "split_sums": split_sums,
-    "quantize_casts": quantize_casts,
-    "split_reads": split_reads,
-    "reorder": reorder,
+    pass_.__name__: pass_ for pass_ in (split_sums, quantize_casts, split_reads, reorder)
 }
 
 
-def run_passes(model: Model, names: tuple[str, ...] = tuple(PASSES)) -> Model:
-    """Runs passes in the order of `PASSES` and returns the new file."""
-    for name in PASSES:
-        if name in names:
-            PASSES[name](model)
-            model = Model(model.schema)
-    return model
+def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[bytes, dict[str, int]]:
+    """Runs passes one after the other, in the order of `PASSES`.
+
+    Args:
+        content: a `.tflite` with the signature `train`.
+        names: which of them.
+
+    Returns:
+        The new content, and the planned peak of `train` in bytes at the start (`converted`) and after each pass.
+    """
+    model = Model.from_bytes(content)
+    peaks = {"converted": planned_peak(model).peak_bytes}
+    for name in [name for name in PASSES if name in names]:
+        PASSES[name](model)
+        model = Model(model.schema)
+        peaks[name] = planned_peak(model).peak_bytes
+    return model.to_bytes(), peaks

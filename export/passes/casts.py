@@ -10,10 +10,10 @@ _LAST_DEPRECATED = 127  # largest code of the old field, which is a byte
 
 
 def quantize_casts(model: Model) -> None:
-    """Turns a CAST of floats to uint8, and those of its result back to floats, into QUANTIZE and DEQUANTIZE of scale 1.
+    """Turns a CAST of floats to uint8, and one of its result back to floats, into QUANTIZE and DEQUANTIZE of scale 1.
 
-    They do the same to whole numbers of 0 to 255. XNNPACK has no CAST: each one would end a delegated part of the graph,
-    and the runtime would run all that are ready at once, so that every unpacked mask of the network existed together.
+    They do the same to whole numbers of 0 to 255. XNNPACK has no CAST: each one would end a delegated part of the
+    graph, and the runtime would run all that are ready at once, so that every mask of the network existed as floats.
 
     Args:
         model: the file; its `schema` is changed.

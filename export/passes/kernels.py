@@ -3,7 +3,7 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
 
-from tinytl_tf.flatbuffer import Model
+from tinytl_tf.flatbuffer import Model, Operator
 
 __all__ = ["quantize_kernels"]
 
@@ -15,9 +15,9 @@ _HYBRID_VERSION = 5  # of CONV_2D: float images and int8 kernels with a scale fo
 def quantize_kernels(model: Model) -> None:
     """Stores the constant kernels of CONV_2D as int8 with one scale for each filter; images stay float32.
 
-    The runtime quantises each image when the operator runs and computes with integers. The converter's own dynamic range
-    quantisation does the same, and depthwise kernels too: these hold 3 % of the weights, and XNNPACK does not
-    take them, so that each would end a delegated part of the graph.
+    The runtime quantises each image when the operator runs and computes with integers. The converter's own dynamic
+    range quantisation does the same, and depthwise kernels too: these hold 3 % of the weights, and XNNPACK does
+    not take them, so that each would end a delegated part of the graph.
 
     Args:
         model: the file; its `schema` is changed.
@@ -49,7 +49,7 @@ def quantize_kernels(model: Model) -> None:
             schema.operatorCodes[plain.opcodeIndex].version = _HYBRID_VERSION
 
 
-def _is_kernel(op, place: int) -> bool:
+def _is_kernel(op: Operator, place: int) -> bool:
     return op.name == "CONV_2D" and place == 1
 
 

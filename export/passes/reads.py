@@ -30,9 +30,7 @@ def split_reads(model: Model) -> None:
         subgraph.operators = operators
 
 
-def _further_reads(
-    graph: Graph, subgraph: schema_fb.SubGraphT, read: schema_fb.OperatorT
-) -> list[schema_fb.OperatorT]:
+def _further_reads(graph: Graph, subgraph: schema_fb.SubGraphT, read: schema_fb.OperatorT) -> list[schema_fb.OperatorT]:
     value = int(read.outputs[0])
     users = [plain for plain in subgraph.operators if value in plain.inputs]
     if value in graph.outputs:

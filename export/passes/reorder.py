@@ -1,7 +1,7 @@
 """Pass: operators in an order that needs less memory.
 
-LiteRT plans its arena from the order of the operators in the file. The converter's is valid and no more: it leaves sums of
-bias gradients and updates of variables to the end, so that the gradients of all layers wait for them.
+LiteRT plans its arena from the order of the operators in the file. The converter's is valid and no more: it leaves
+sums of bias gradients and updates of variables to the end, so that the gradients of all layers wait for them.
 """
 
 import collections
@@ -38,9 +38,9 @@ def dependencies(graph: Graph) -> list[set[int]]:
 
     * for one that changes a variable, all earlier ones that read or change it, or use a value that was read;
     * for one that reads a variable, the last that changed it;
-    * for one that may overwrite an input in place, all earlier readers of that buffer under any of its names, and it for
-      the later ones. The runtime decides by counting readers, whatever their order is; a reader that runs after the
-      buffer was overwritten gets wrong numbers without an error.
+    * for one that may overwrite an input in place, all earlier readers of that buffer under any of its names, and it
+      for the later ones. The runtime decides by counting readers, whatever their order is; a reader that runs after
+      the buffer was overwritten gets wrong numbers without an error.
     """
     before: list[set[int]] = [set() for _ in graph.operators]
     maker = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}

@@ -1,9 +1,11 @@
 """Pass: ADD_N as ADD, which XNNPACK computes and the runtime does in place."""
 
+import copy
+
 from ai_edge_litert import schema_py_generated as schema_fb
 
 from tinytl_tf.export.passes.casts import add_operator_code
-from tinytl_tf.flatbuffer import Model
+from tinytl_tf.flatbuffer import Model, Operator
 
 __all__ = ["split_sums"]
 
@@ -27,9 +29,7 @@ def split_sums(model: Model) -> None:
         subgraph.operators = operators
 
 
-def _adds(schema, subgraph, op) -> list[schema_fb.OperatorT]:
-    import copy
-
+def _adds(schema: schema_fb.ModelT, subgraph: schema_fb.SubGraphT, op: Operator) -> list[schema_fb.OperatorT]:
     adds, total = [], op.inputs[0]
     for term in op.inputs[1:]:
         add = schema_fb.OperatorT()

@@ -7,6 +7,7 @@ import pytest
 
 from tests import tiny_network
 from tinytl_tf.export.convert import convert
+from tinytl_tf.export.passes import run_passes
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.update_rules import UPDATE_RULES, get_update_rule
 from tinytl_tf.schemes import SCHEMES
@@ -42,7 +43,7 @@ def exported(tmp_path_factory):
             save_optimizer=save_optimizer,
         )
         path = folder / f"{scheme}-{optimizer}-{batch_size}-{save_optimizer}.tflite"
-        path.write_bytes(convert(module))
+        path.write_bytes(run_passes(convert(module))[0])
         return path
 
     return path

@@ -80,7 +80,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_boolean("flip", True, "With --augment: flip. Not for digits or letters.", flag_values=values)
     flags.DEFINE_enum("colour", "none", ["none", "tf", "torch"], "With --augment: how to recolour.", flag_values=values)
     flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
-    flags.DEFINE_boolean("xnnpack", True, "Use XNNPACK: faster, more memory.", flag_values=values)
+    flags.DEFINE_boolean(
+        "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
+    )
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         "schedule": values.schedule,
         "seed": values.seed,
         "threads": values.threads,
-        "xnnpack": values.xnnpack,
+        "xnnpack": model.xnnpack,
         **dataclasses.asdict(result),
     }
 

@@ -30,7 +30,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_integer("split_seed", 0, "Test images of a flat folder.", lower_bound=0, flag_values=values)
     flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
-    flags.DEFINE_boolean("xnnpack", True, "Use XNNPACK: faster, more memory.", flag_values=values)
+    flags.DEFINE_boolean(
+        "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
+    )
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:

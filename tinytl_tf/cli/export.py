@@ -8,10 +8,12 @@ Examples:
   tinytl export --config=configs/default.py --scheme=tinytl-b --output=start.tflite
 """
 
+import itertools
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from absl import flags
 
 from tinytl_tf import files
@@ -22,6 +24,8 @@ from tinytl_tf.manifest import manifest_path
 from tinytl_tf.schemes import SCHEMES
 
 __all__ = []
+
+_INT8_BATCHES = 4
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -34,6 +38,16 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum("optimizer", "sgd", ["sgd", "momentum", "adam"], "The device's optimizer.", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images of a step on the device.", lower_bound=1, flag_values=values)
     flags.DEFINE_float("label_smoothing", 0.0, "Of the device's loss, in [0, 1).", flag_values=values)
+    flags.DEFINE_enum(
+        "frozen_weights", "float32", ["float32", "int8"], "Type of the frozen kernels.", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "profile",
+        "balanced",
+        ["min-memory", "balanced", "fast"],
+        "min-memory: small channel tiles, for use without XNNPACK; balanced: larger ones, with XNNPACK; fast: none.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("save_optimizer", False, "Keep the optimizer's slots in the state.", flag_values=values)
 
 
@@ -63,6 +77,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     else:
         model, resolution = experiment.adopt(trained)
     print(resolution, flush=True)
+    photos = _photos(experiment, values.batch_size) if values.frozen_weights == "int8" else None
+    print("converting and checking the file; this takes a minute or two", flush=True)
     manifest = export(
         model,
         values.output,
@@ -72,6 +88,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         batch_size=values.batch_size,
         label_smoothing=values.label_smoothing,
         save_optimizer=values.save_optimizer,
+        frozen_weights=values.frozen_weights,
+        profile=values.profile,
+        photos=photos,
         overwrite=values.overwrite,
     )
     sizes, parity = manifest["sizes"], manifest["parity"]
@@ -83,7 +102,30 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         f"{parity['xnnpack']['loss_difference']:.1e} with XNNPACK, "
         f"{parity['without_xnnpack']['loss_difference']:.1e} without"
     )
+    if "int8" in parity:
+        for name in ("xnnpack", "without_xnnpack"):
+            figures = parity["int8"][name]
+            print(
+                f"int8 against float32 ({name}): loss within {figures['loss_difference']:.1e}, cosine of the update "
+                f"{figures['cosine']:.4f}, worst variable {figures['worst_cosine']:.3f}"
+            )
     return {"output": values.output, **manifest}
+
+
+def _photos(experiment, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Batches of the training images as they are: what int8 is judged on."""
+    from tinytl_tf import data
+
+    batches = data.train_batches(
+        experiment.load_data().train,
+        batch_size=batch_size,
+        image_size=experiment.config.backbone.resolution,
+        seed=0,
+        epoch=0,
+        augmentation=data.Augmentation(crop=False, flip=False),
+    )
+    images, labels = zip(*itertools.islice(batches, _INT8_BATCHES), strict=True)
+    return np.stack(images), np.stack(labels)
 
 
 if __name__ == "__main__":

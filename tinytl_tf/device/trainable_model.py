@@ -48,7 +48,8 @@ class TrainableModel:
     Args:
         path: The `.tflite` file. `<stem>.manifest.json` beside it is read when it is there.
         num_threads: Threads of the runtime's kernels, 1 or more.
-        xnnpack: Whether to use XNNPACK: faster, and more memory.
+        xnnpack: Whether to use XNNPACK: faster, and more memory. `None` for what the manifest says, and yes without
+            a manifest.
 
     Raises:
         InputError: If the file cannot be read, is no `.tflite`, needs operators that LiteRT lacks, or has not
@@ -62,12 +63,12 @@ class TrainableModel:
         print(model.infer(image).probabilities)  # uint8 [H, W, 3] -> float32 [C]
     """
 
-    def __init__(self, path: str | os.PathLike, *, num_threads: int = 1, xnnpack: bool = True):
+    def __init__(self, path: str | os.PathLike, *, num_threads: int = 1, xnnpack: bool | None = None):
         if num_threads < 1:
             raise InputError(f"expected num_threads of 1 or more, got {num_threads}")
         self._path = pathlib.Path(path)
         self._num_threads = num_threads
-        self._xnnpack = xnnpack
+        self._xnnpack = _uses_xnnpack(self._path) if xnnpack is None else xnnpack
         self._lock = threading.Lock()
         self._fingerprint = _sha256(self._path)
         self._build_interpreter()
@@ -79,6 +80,11 @@ class TrainableModel:
     def batch_size(self) -> int:
         """B: images in each training step."""
         return self._sizes["B"]
+
+    @property
+    def xnnpack(self) -> bool:
+        """Whether XNNPACK is used."""
+        return self._xnnpack
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -295,6 +301,11 @@ def _check_tensor(where: str, expected: tuple | None, actual: dict | None, sizes
         wanted = [sizes.get(letter, letter) for letter in letters]
         got = f"{np.dtype(actual['dtype'])} {list(shape)}"
         raise InputError(f"{where}: expected {dtype} {wanted}, got {got}; export it with `tinytl export`")
+
+
+def _uses_xnnpack(path: pathlib.Path) -> bool:
+    """What the exporter chose for the file."""
+    return not manifest_path(path).exists() or bool(read_manifest(path).get("xnnpack", True))
 
 
 def _read_manifest(path: pathlib.Path, num_classes: int) -> dict[str, Any] | None:

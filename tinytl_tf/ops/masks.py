@@ -1,7 +1,7 @@
 """How an activation keeps the mask of its backward pass: as bool, or in an exported file as bytes or bits.
 
-A mask here is a float tensor of zeros and ones. Comparisons, selects and casts of bools run outside XNNPACK in LiteRT and
-cut the graph into pieces there, so an exported file keeps a mask as numbers and computes it with arithmetic alone.
+A mask here is a float tensor of zeros and ones. Comparisons, selects and casts of bools run outside XNNPACK in LiteRT
+and cut the graph into pieces there, so an exported file keeps a mask as numbers and computes it with arithmetic alone.
 """
 
 import contextlib
