@@ -57,6 +57,11 @@ BAD = {
         "an exported file must end in .tflite, got {folder}/model.bin",
     ),
     "optimizer": ({"optimizer": "lion"}, "unknown optimizer 'lion'; choose one of sgd, momentum, adam"),
+    "frozen weights": (
+        {"frozen_weights": "int4"},
+        "frozen_weights must be one of float32, int8, got 'int4'",
+    ),
+    "profile": ({"profile": "tiny"}, "unknown profile 'tiny'; choose one of min-memory, balanced, fast"),
     "batch": ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     "smoothing": ({"label_smoothing": 1}, "label_smoothing must be in [0, 1), got 1"),
     "negative smoothing": ({"label_smoothing": -0.1}, "label_smoothing must be in [0, 1), got -0.1"),
