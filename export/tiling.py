@@ -122,9 +122,9 @@ def _run_tiles(chain: Chain, tiles: int, x: tf.Tensor) -> tf.Tensor:
     project_kernel, project_bias = chain.project.folded()
     parts = zip(
         tf.split(expand_kernel, tiles, axis=3),
-        _split(expand_bias, tiles),
+        ops.split_last(expand_bias, tiles),
         tf.split(depthwise_kernel, tiles, axis=2),
-        _split(depthwise_bias, tiles),
+        ops.split_last(depthwise_bias, tiles),
         tf.split(project_kernel, tiles, axis=2),
         strict=True,
     )
@@ -147,15 +147,3 @@ def _convolve(layer: FrozenConv2D, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Ten
 def _fork(x):
     """Twice the same. Gradients come back as a chain of sums; TensorFlow would hold those of all tiles for one."""
     return (tf.identity(x), tf.identity(x)), lambda left, right: left + right
-
-
-def _split(vector: tf.Tensor, parts: int) -> list[tf.Tensor]:
-    """Equal parts of a bias, as slices: XNNPACK has no SPLIT into many, and would be left and entered again for it."""
-    size = vector.shape[0] // parts
-
-    @tf.custom_gradient
-    def op(vector):
-        slices = [tf.slice(vector, [i * size], [size]) for i in range(parts)]
-        return slices, lambda *gradients: tf.concat(gradients, 0)
-
-    return op(vector)
