@@ -60,16 +60,11 @@ def images(batch=2, size=RESOLUTION):
 
 def forward_and_gradients(network, variables, inputs):
     values = [variable.value for variable in variables]
-
-    @tf.function(autograph=False)
-    def traced(inputs):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(values)
-            logits = network(inputs)
-            loss = tf.reduce_sum(tf.nn.log_softmax(logits)[:, 0])
-        return logits, tape.gradient(loss, values)
-
-    return traced(inputs)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(values)
+        logits = network(inputs)
+        loss = tf.reduce_sum(tf.nn.log_softmax(logits)[:, 0])
+    return logits, tape.gradient(loss, values)
 
 
 def assert_same(tiled, model, inputs):
@@ -106,12 +101,9 @@ def test_number_of_tiles(tile_bytes, tiles):
     ("scheme", "activation", "tile_bytes"),
     [
         ("tinytl-b", "relu6", None),
-        ("tinytl-b", "relu6", 65536),
         ("tinytl-b", "hard_swish", 1),
         ("tinytl-lb", "relu6", 32768),
         ("tinytl-lb", "relu", 1),
-        ("tinytl-l", "relu6", 1),
-        ("last", "relu6", 1),
     ],
 )
 def test_equals_the_model_forward_and_backward(scheme, activation, tile_bytes):
