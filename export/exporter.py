@@ -102,11 +102,13 @@ def export(
         save_optimizer=save_optimizer,
         profile=profile,
     )
-    content, passes = run_passes(convert(module))
+    content = convert(module)
     with tempfile.TemporaryDirectory() as folder:
         draft = pathlib.Path(folder) / path.name
         draft.write_bytes(content)
-        audit(draft)
+        audit(draft)  # before the passes: it names layers, whose names they drop
+        content, passes = run_passes(content)
+        draft.write_bytes(content)
         made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
         parity = check_parity(
             draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=made_up[0], labels=made_up[1]
