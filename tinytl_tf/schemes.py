@@ -117,13 +117,15 @@ def restrict(scheme: Scheme, *, biases: Collection[str] = (), lite_residuals: Co
 
     Example:
     >>> restrict(get_scheme("tinytl-b"), biases=["block_16", "head"]).rows[0]
-    ('^(?!(block_16|head)[_/])(?!.*_lite_residual/).*/beta$', False)
+    ('^(?!(block_16|head)[_/]).*/beta$', False)
     """
     rows = []
     if biases:
         if _BIASES not in scheme.rows:
             raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
-        rows.append((rf"^(?!({'|'.join(biases)})[_/])(?!.*_lite_residual/).*/beta$", False))
+        # Those of branches are a matter of `lite_residuals`, where the scheme has them.
+        others = r"(?!.*_lite_residual/)" if scheme.lite_residual else ""
+        rows.append((rf"^(?!({'|'.join(biases)})[_/]){others}.*/beta$", False))
     if lite_residuals:
         if not scheme.lite_residual:
             raise InputError(

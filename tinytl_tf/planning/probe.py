@@ -42,6 +42,7 @@ class Probe:
         resolution: height and width of the images, in pixels.
 
     Attributes:
+        model: the network with every branch and the fitted classifier.
         loss: mean loss on the third part with the classifier fitted and nothing else.
         contributions: of each target, loss per unit of the learning rate.
 
@@ -56,13 +57,13 @@ class Probe:
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
         targets = all_targets(layout_of(config))
         everything = Plan(resolution, frozenset(targets)).configure(config)
-        self._model, _ = Experiment(everything).build_model(len(dataset.class_names))
+        self.model, _ = Experiment(everything).build_model(len(dataset.class_names))
         self._label_smoothing = config.training.label_smoothing
-        fitted, left, self._held_out = _parts(dataset, resolution)
+        fitted, left, self._held_out = read_parts(dataset, resolution)
         self._fit_classifier(fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
-        self._variables = [v for v in self._model.trainable_variables if _target(v.path)]
+        self._variables = [v for v in self.model.trainable_variables if _target(v.path)]
         gradients = self._make_gradients()
         self._step, held_out = gradients(left), gradients(self._held_out)
         self.contributions = dict.fromkeys(targets, 0.0)
@@ -89,8 +90,8 @@ class Probe:
         return float(np.nanmin(losses))
 
     def _fit_classifier(self, batches: Batches) -> None:
-        classifier = self._model.get_layer("classifier")
-        pool = tf.function(keras.Model(self._model.input, self._model.get_layer("pool").output))
+        classifier = self.model.get_layer("classifier")
+        pool = tf.function(keras.Model(self.model.input, self.model.get_layer("pool").output))
         features = tf.concat([pool(tf.cast(images, tf.float32)) for images, _ in batches], 0)
         labels = np.concatenate([labels for _, labels in batches])
         for variable in classifier.variables:
@@ -104,7 +105,7 @@ class Probe:
     def _make_measure_loss(self) -> Callable[[Batches], float]:
         @tf.function
         def loss_of(images, labels):
-            logits = self._model(tf.cast(images, tf.float32), training=False)
+            logits = self.model(tf.cast(images, tf.float32), training=False)
             return tf.reduce_mean(ops.softmax_cross_entropy(logits, labels, label_smoothing=self._label_smoothing))
 
         return lambda batches: float(np.mean([loss_of(*batch) for batch in batches]))
@@ -116,7 +117,7 @@ class Probe:
         def of_batch(images, labels):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(watched)
-                logits = self._model(tf.cast(images, tf.float32), training=False)
+                logits = self.model(tf.cast(images, tf.float32), training=False)
                 loss = ops.softmax_cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
                 mean = tf.reduce_mean(loss)
             return tape.gradient(mean, watched)
@@ -130,8 +131,8 @@ class Probe:
         return mean_gradients
 
 
-def _parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
-    """Batches of other images in each part, unaugmented."""
+def read_parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
+    """Returns three lists of batches, of other images each, unaugmented."""
     batch_size = min(BATCH_SIZE, len(dataset) // PARTS)
     if batch_size < 1:
         raise InputError(f"a plan needs at least {PARTS} training images, got {len(dataset)} of {dataset.name}")
