@@ -120,7 +120,7 @@ class FakeProbe:
         self.loss = loss
         self.contributions = dict.fromkeys(all_targets(layout_of(config)), 1.0)
 
-    def loss_after_step(self, targets):
+    def loss_after_training(self, targets):
         return self.loss
 
 

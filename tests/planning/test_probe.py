@@ -48,7 +48,7 @@ def test_contributions_are_those_of_autodiff(config, dataset, probe):
             kind = LITE_RESIDUALS if "_lite_residual/" in path else BIASES
             expected[Target(kind, place)] += float(np.vdot(a[path], b[path]))
     assert probe.loss == pytest.approx(loss, rel=1e-5)
-    assert probe.contributions == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    assert probe.contributions == pytest.approx(expected, rel=1e-2)
     assert all(expected.values())
 
 
@@ -59,10 +59,10 @@ def test_the_parts_have_no_image_in_common(dataset):
     assert [len(part) for part in parts] == [2, 2, 2]
 
 
-def test_a_step_of_more_targets_lowers_the_loss_and_leaves_the_model(probe):
+def test_training_more_lowers_the_loss_more_and_is_undone(probe):
     before = [variable.numpy() for variable in probe.model.weights]
-    assert probe.loss_after_step(()) == probe.loss
-    assert probe.loss_after_step(set(probe.contributions)) < probe.loss
+    head, everything = probe.loss_after_training(()), probe.loss_after_training(set(probe.contributions))
+    assert everything < head < probe.loss
     for variable, value in zip(probe.model.weights, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
 

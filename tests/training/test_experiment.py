@@ -48,7 +48,7 @@ def test_adopting_adds_the_branches_that_lack_and_keeps_the_others(config):
         (
             "biases",
             ("block_4",),
-            "the network has no biases at 'block_4'; its places are stem, block_0, block_1, block_2, ",
+            "the network has no biases at 'block_4'; its places are stem, block_0, ",
         ),
         ("biases", (1,), "config.biases must be of the kind of its default (), got (1,)"),
         ("lite_residuals", ("block_0",), "the network has no lite residuals at 'block_0'; its places are block_1, "),

@@ -107,7 +107,7 @@ def _result(values: flags.FlagValues, outcome) -> dict[str, Any]:
             for target, value in outcome.contributions.items()
         ],
         "held_out": [
-            {"resolution": resolution, "loss": before, "loss_after_step": after}
+            {"resolution": resolution, "loss": before, "loss_after_training": after}
             for resolution, (before, after) in outcome.losses.items()
         ],
         "trials": [

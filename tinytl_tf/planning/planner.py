@@ -57,8 +57,8 @@ class Outcome:
         config: the configuration that trains it.
         trial: the plan with its planned and measured growth.
         trials: all that were measured while choosing it, in this order.
-        losses: by resolution, the loss on held-out images with the classifier fitted, and after one step of the best
-            plan there.
+        losses: by resolution, the loss on held-out images with the classifier fitted, and after some steps of
+            the best plan there.
         contributions: of each target at the chosen resolution; loss per unit of the learning rate, see `Probe`.
         costs: by how many bytes the estimated growth would change if the plan had the target, or had it not.
     """
@@ -78,7 +78,7 @@ class Planner:
     thread: file, runtime, variables and arena. The file has the profile `min-memory`.
 
     A plan is filled by contribution per byte, see `Probe` and `Costs`. The most promising resolution is the one
-    with the least loss on held-out images after a step of its plan. Its plan is converted and measured; what the
+    with the least loss on held-out images after some steps of its plan. Its plan is converted and measured; what the
     estimate missed corrects the next one, until the budget is used. Where nothing fits, the next resolution follows.
 
     Args:
@@ -161,12 +161,12 @@ class Planner:
         return Costs(self._layout, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
 
     def _judge(self, resolution: int, costs: Costs, budget_bytes: int) -> tuple[float, float]:
-        """Loss on held-out images with the classifier fitted, and after a step of what the budget may train."""
+        """Loss on held-out images with the classifier fitted, and after some steps of what the budget may train."""
         if resolution not in self._probes:
             self._probes[resolution] = Probe(self._config, self._train, resolution)
         probe = self._probes[resolution]
-        after = probe.loss_after_step(fill(resolution, probe.contributions, costs, budget_bytes))
-        self._say(f"{resolution} px: loss on held-out images {probe.loss:.4f}, after a step of a plan {after:.4f}")
+        after = probe.loss_after_training(fill(resolution, probe.contributions, costs, budget_bytes))
+        self._say(f"{resolution} px: loss on held-out images {probe.loss:.4f}, after some steps of a plan {after:.4f}")
         return probe.loss, after
 
     def _search(self, resolution: int, costs: Costs, budget_bytes: int, trials: list[Trial]) -> Trial | None:

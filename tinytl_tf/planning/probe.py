@@ -21,8 +21,7 @@ BATCHES = 12  # of a part, at most
 BATCH_SIZE = 8
 HEAD_STEPS = 100
 HEAD_LEARNING_RATE = 1e-2
-# Of the step at which the loss, were it linear, would be zero.
-STEP_SIZES = (1 / 4, 1 / 16, 1 / 64, 1 / 256)
+PASSES = 2  # over the second part, to see what a plan brings
 
 Batches = list[tuple[np.ndarray, np.ndarray]]
 
@@ -58,36 +57,36 @@ class Probe:
         targets = all_targets(layout_of(config))
         everything = Plan(resolution, frozenset(targets)).configure(config)
         self.model, _ = Experiment(everything).build_model(len(dataset.class_names))
-        self._label_smoothing = config.training.label_smoothing
-        fitted, left, self._held_out = read_parts(dataset, resolution)
+        self._training = config.training
+        fitted, self._left, self._held_out = read_parts(dataset, resolution)
         self._fit_classifier(fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
         self._variables = [v for v in self.model.trainable_variables if _target(v.path)]
         gradients = self._make_gradients()
-        self._step, held_out = gradients(left), gradients(self._held_out)
+        left, held_out = gradients(self._left), gradients(self._held_out)
         self.contributions = dict.fromkeys(targets, 0.0)
-        for variable, a, b in zip(self._variables, self._step, held_out, strict=True):
+        for variable, a, b in zip(self._variables, left, held_out, strict=True):
             self.contributions[_target(variable.path)] += float(np.vdot(a, b))
 
-    def loss_after_step(self, targets: Collection[Target]) -> float:
-        """Returns the least loss on the third part after a step of some size on the second one.
+    def loss_after_training(self, targets: Collection[Target]) -> float:
+        """Returns the mean loss on the third part after a few steps on the second one; then undoes them.
 
         Args:
-            targets: what takes the step; the classifier stays.
+            targets: what is trained beside the classifier, by the configuration's optimizer and learning rate.
         """
-        moved = [i for i, variable in enumerate(self._variables) if _target(variable.path) in targets]
-        start = [self._variables[i].numpy() for i in moved]
-        square = sum(float(np.vdot(self._step[i], self._step[i])) for i in moved)
-        losses = [self.loss]
-        for size in STEP_SIZES if square else ():
-            rate = size * self.loss / square
-            for i, value in zip(moved, start, strict=True):
-                self._variables[i].assign(value - rate * self._step[i])
-            losses.append(self._measure_loss(self._held_out))
-        for i, value in zip(moved, start, strict=True):
-            self._variables[i].assign(value)
-        return float(np.nanmin(losses))
+        variables = [v for v in self.model.trainable_variables if _target(v.path) in {None, *targets}]
+        start = [variable.numpy() for variable in variables]
+        optimizer = get_optimizer(self._training.optimizer)
+        step = make_train_step(
+            self.model, variables, optimizer, label_smoothing=self._training.label_smoothing, training=False
+        )
+        for images, labels in PASSES * self._left:
+            step(images, labels, np.float32(self._training.learning_rate))
+        loss = self._measure_loss(self._held_out)
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
+        return loss
 
     def _fit_classifier(self, batches: Batches) -> None:
         classifier = self.model.get_layer("classifier")
@@ -97,7 +96,7 @@ class Probe:
         for variable in classifier.variables:
             variable.assign(np.zeros(variable.shape))
         step = make_train_step(
-            classifier, classifier.variables, get_optimizer("adam"), label_smoothing=self._label_smoothing
+            classifier, classifier.variables, get_optimizer("adam"), label_smoothing=self._training.label_smoothing
         )
         for _ in range(HEAD_STEPS):
             step(features, labels, np.float32(HEAD_LEARNING_RATE))
@@ -106,7 +105,9 @@ class Probe:
         @tf.function
         def loss_of(images, labels):
             logits = self.model(tf.cast(images, tf.float32), training=False)
-            return tf.reduce_mean(ops.softmax_cross_entropy(logits, labels, label_smoothing=self._label_smoothing))
+            return tf.reduce_mean(
+                ops.softmax_cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
+            )
 
         return lambda batches: float(np.mean([loss_of(*batch) for batch in batches]))
 
@@ -118,7 +119,7 @@ class Probe:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(watched)
                 logits = self.model(tf.cast(images, tf.float32), training=False)
-                loss = ops.softmax_cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+                loss = ops.softmax_cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
                 mean = tf.reduce_mean(loss)
             return tape.gradient(mean, watched)
 
