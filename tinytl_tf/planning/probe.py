@@ -62,11 +62,11 @@ class Probe:
         self._fit_classifier(fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
-        self._variables = [v for v in self.model.trainable_variables if _target(v.path)]
-        gradients = self._make_gradients()
+        variables = [v for v in self.model.trainable_variables if _target(v.path)]
+        gradients = self._make_gradients(variables)
         left, held_out = gradients(self._left), gradients(self._held_out)
         self.contributions = dict.fromkeys(targets, 0.0)
-        for variable, a, b in zip(self._variables, left, held_out, strict=True):
+        for variable, a, b in zip(variables, left, held_out, strict=True):
             self.contributions[_target(variable.path)] += float(np.vdot(a, b))
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
@@ -111,8 +111,8 @@ class Probe:
 
         return lambda batches: float(np.mean([loss_of(*batch) for batch in batches]))
 
-    def _make_gradients(self) -> Callable[[Batches], list[np.ndarray]]:
-        watched = [variable.value for variable in self._variables]
+    def _make_gradients(self, variables: list[keras.Variable]) -> Callable[[Batches], list[np.ndarray]]:
+        watched = [variable.value for variable in variables]
 
         @tf.function
         def of_batch(images, labels):
