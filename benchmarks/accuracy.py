@@ -3,7 +3,7 @@
 Commands (data and weights are not part of the package):
     python benchmarks/accuracy.py --config=flowers17 --data=oxford_flowers17_128.npz --weights=mobilenet_v2.h5
     python benchmarks/accuracy.py --config=cifar10 --data=cifar10_32_15k.npz --weights=mobilenet_v2.h5
-    python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --device --seeds=1
+    python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --device --frozen_weights=float32,int8
 
 Each run is a `tinytl` command of its own; what a run has finished is kept in --workdir and not done again. Prints a
 row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
@@ -24,6 +24,7 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required
 _SCHEMES = flags.DEFINE_list("schemes", ["last", "tinytl-b", "tinytl-lb"], "Update schemes.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds, from 0.")
 _DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
+_FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: types of the frozen kernels.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/accuracy", "Folder of the runs.")
 CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs"
 
@@ -56,28 +57,29 @@ def train(scheme: str, seed: int) -> float:
     return 100 * result["test_accuracy"]
 
 
-def adapt(scheme: str, seed: int) -> float:
+def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
     """Exports the start of the run and returns the test accuracy after the same training in LiteRT, in per cent."""
     folder = pathlib.Path(_WORKDIR.value) / _CONFIG.value / f"{scheme}-{seed}"
     config = json.loads((folder / "run" / "run.json").read_text())["config"]
     training, data = config["training"], config["data"]
-    model = folder / "start.tflite"
+    model = folder / f"start-{frozen_weights}.tflite"
     tinytl(
         "export",
-        folder / "export.json",
+        folder / f"export-{frozen_weights}.json",
         f"--output={model}",
         f"--optimizer={training['optimizer']}",
         f"--batch_size={training['batch_size']}",
         f"--label_smoothing={training['label_smoothing']}",
+        f"--frozen_weights={frozen_weights}",
         *config_flags(scheme, seed),
     )
     images = [f"--{key}={data[key]}" for key in ("train_images", "test_images") if data[key]]
     result = tinytl(
         "adapt",
-        folder / "adapt.json",
+        folder / f"adapt-{frozen_weights}.json",
         f"--model={model}",
         f"--data={_DATA.value}",
-        f"--state_out={folder / 'adapted.tinytl'}",
+        f"--state_out={folder / f'adapted-{frozen_weights}.tinytl'}",
         f"--epochs={training['epochs']}",
         f"--learning_rate={training['learning_rate']}",
         f"--seed={seed}",
@@ -89,10 +91,13 @@ def adapt(scheme: str, seed: int) -> float:
 def main(_) -> None:
     """Prints the table."""
     if _DEVICE.value:
-        print("| scheme | seed | Keras | LiteRT |\n|---|---|---|---|")
+        weights = _FROZEN_WEIGHTS.value
+        print("| scheme | seed | Keras |" + "".join(f" LiteRT {name} |" for name in weights))
+        print("|---|---|---|" + "---|" * len(weights))
         for scheme in _SCHEMES.value:
             for seed in range(_SEEDS.value):
-                print(f"| {scheme} | {seed} | {train(scheme, seed):.1f} | {adapt(scheme, seed):.1f} |", flush=True)
+                figures = [train(scheme, seed), *(adapt(scheme, seed, name) for name in weights)]
+                print(f"| {scheme} | {seed} | " + "".join(f"{figure:.1f} | " for figure in figures), flush=True)
         return
     print("| scheme | seeds | mean | standard deviation |\n|---|---|---|---|")
     for scheme in _SCHEMES.value:

@@ -30,7 +30,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         # Without a delegate memory is the arena, and every tile makes it smaller.
-        Profile("min-memory", tile_bytes=900_000, infer_tile_bytes=900_000, masks="bits", xnnpack=False),
+        Profile("min-memory", tile_bytes=450_000, infer_tile_bytes=450_000, masks="bits", xnnpack=False),
         # XNNPACK keeps a table of pointers for every depthwise convolution, as large for a tile as for the whole.
         Profile("balanced", tile_bytes=1_700_000, infer_tile_bytes=None, masks="bits", xnnpack=True),
         Profile("fast", tile_bytes=None, infer_tile_bytes=None, masks="bytes", xnnpack=True),

@@ -96,17 +96,17 @@ class TrainableModule(tf.Module):
         batch_size = image.shape[0]
         if batch_size == 1:
             loss, accuracy, gradients = self._gradients(image, label)
+            magnitude = _magnitude(gradients)
         else:
-            loss, accuracy = self._sum_gradients(image, label)
+            loss, accuracy, magnitude = self._sum_gradients(image, label)
             gradients = self.sums
         # As functions, for every use to read a sum anew: one that is held lies in memory beside the variable.
         gradients = [functools.partial(_mean, gradient, batch_size) for gradient in gradients]
 
         in_range = tf.reduce_all((label >= 0) & (label < self._classes))
         # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
-        magnitude = tf.add_n([tf.abs(loss), tf.abs(learning_rate)] + [tf.reduce_sum(tf.abs(g())) for g in gradients])
         applied = tf.cond(
-            in_range & (magnitude < LARGEST),
+            in_range & (tf.abs(loss) + tf.abs(learning_rate) + magnitude < LARGEST),
             lambda: self._apply(gradients, learning_rate),
             lambda: tf.constant(0),
         )
@@ -122,23 +122,34 @@ class TrainableModule(tf.Module):
         return loss, right, tape.gradient(loss, self.trained)
 
     def _sum_gradients(self, image, label):
-        """Adds the gradients of a batch up in `sums`, by a loop over its images; returns mean loss and accuracy."""
+        """Adds the gradients of a batch up in `sums`, by a loop over its images.
+
+        Returns the mean loss, the accuracy and the magnitudes of all gradients: taken in the loop, they need the memory
+        of one, which lies beside that of the network after it.
+        """
         # Not a constant: tensors of zeros would be stored in the file at full size.
         zero = tf.cast(tf.minimum(tf.abs(label[0]), 0), tf.float32)
-        for total in self.sums:
-            total.assign(tf.fill(total.shape, zero))
+        # A branch that is always taken: its zeros lie where the loop's tensors will, not beside them.
+        tf.cond(zero < 1.0, lambda: self._clear_sums(zero), lambda: zero)
 
-        def body(index, loss, correct):
+        def body(index, loss, correct, magnitude):
             # Not slices: one that starts at a tensor has no static shape, and the runtime plans the body at each turn.
             at = tf.reshape(index, [1])
             one_loss, right, gradients = self._gradients(tf.gather(image, at), tf.gather(label, at))
             for total, gradient in zip(self.sums, gradients, strict=True):
                 total.assign(total.read_value() + gradient)
-            return index + 1, loss + one_loss, correct + right
+            return index + 1, loss + one_loss, correct + right, magnitude + _magnitude(gradients)
 
-        start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
-        _, loss, correct = tf.while_loop(lambda index, *_: index < image.shape[0], body, start, parallel_iterations=1)
-        return loss / image.shape[0], correct / image.shape[0]
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
+        _, loss, correct, magnitude = tf.while_loop(
+            lambda index, *_: index < image.shape[0], body, start, parallel_iterations=1
+        )
+        return loss / image.shape[0], correct / image.shape[0], magnitude
+
+    def _clear_sums(self, zero):
+        for total in self.sums:
+            total.assign(tf.fill(total.shape, zero))
+        return zero
 
     def _apply(self, gradients, learning_rate):
         steps = self.steps[0].read_value() if self.steps else tf.constant(0.0)
@@ -179,6 +190,10 @@ class TrainableModule(tf.Module):
     def _forget_slots(self):
         for counter in self.steps:
             counter.assign([0.0])
+
+
+def _magnitude(gradients):
+    return tf.add_n([tf.reduce_sum(tf.abs(gradient)) for gradient in gradients])
 
 
 def _mean(total, batch_size):

@@ -52,32 +52,31 @@ class TiledNetwork:
     def __init__(self, model: keras.Model, tile_bytes: int | None = None) -> None:
         self._model = model
         self._nodes = _nodes(model)
-        self._chains: dict[str, tuple[Chain, int]] = {}
+        self._chains: dict[int, tuple[Chain, int]] = {}  # by the last node
         self._inside: set[int] = set()
         for nodes in _chains(self._nodes) if tile_bytes else ():
             chain = Chain(*(node.operation for node in nodes))
             tiles = _number_of_tiles(nodes[0].outputs[0].shape, tile_bytes)
             if chain.is_frozen and tiles > 1:
-                self._chains[chain.project.name] = (chain, tiles)
+                self._chains[id(nodes[-1])] = (chain, tiles)
                 # The last node of a chain computes it, from the input of the first.
                 self._inside |= {id(node) for node in nodes[:-1]}
 
     @property
     def tiles(self) -> dict[str, int]:
         """Number of tiles of the blocks that are cut, by the name of the projecting convolution."""
-        return {name: tiles for name, (_, tiles) in self._chains.items()}
+        return {chain.project.name: tiles for chain, tiles in self._chains.values()}
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the logits of float images of 0 to 255; dropout is off."""
         values = {id(self._model.inputs[0]): images}
         with tf.name_scope(self._model.name):
             for node in self._nodes:
-                name = node.operation.name
                 if id(node) in self._inside:
                     # Passes its input on to the node that computes the chain.
                     results = [values[id(node.input_tensors[0])]]
-                elif name in self._chains:
-                    results = [_run_tiles(*self._chains[name], values[id(node.input_tensors[0])])]
+                elif id(node) in self._chains:
+                    results = [_run_tiles(*self._chains[id(node)], values[id(node.input_tensors[0])])]
                 else:
                     args, kwargs = node.arguments.fill_in(values)
                     results = tf.nest.flatten(node.operation(*args, **kwargs))
@@ -122,9 +121,9 @@ def _run_tiles(chain: Chain, tiles: int, x: tf.Tensor) -> tf.Tensor:
     project_kernel, project_bias = chain.project.folded()
     parts = zip(
         tf.split(expand_kernel, tiles, axis=3),
-        _split(expand_bias, tiles),
+        ops.split_last(expand_bias, tiles),
         tf.split(depthwise_kernel, tiles, axis=2),
-        _split(depthwise_bias, tiles),
+        ops.split_last(depthwise_bias, tiles),
         tf.split(project_kernel, tiles, axis=2),
         strict=True,
     )
@@ -147,15 +146,3 @@ def _convolve(layer: FrozenConv2D, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Ten
 def _fork(x):
     """Twice the same. Gradients come back as a chain of sums; TensorFlow would hold those of all tiles for one."""
     return (tf.identity(x), tf.identity(x)), lambda left, right: left + right
-
-
-def _split(vector: tf.Tensor, parts: int) -> list[tf.Tensor]:
-    """Equal parts of a bias, as slices: XNNPACK has no SPLIT into many, and would be left and entered again for it."""
-    size = vector.shape[0] // parts
-
-    @tf.custom_gradient
-    def op(vector):
-        slices = [tf.slice(vector, [i * size], [size]) for i in range(parts)]
-        return slices, lambda *gradients: tf.concat(gradients, 0)
-
-    return op(vector)

@@ -181,6 +181,26 @@ class Graph:
                 owner[op.outputs[0]] = root
         return owner
 
+    def late_readers(self) -> list[int]:
+        """Operators, by their position, that read a tensor after its buffer was overwritten: they get wrong numbers.
+
+        The runtime lets an operator overwrite a tensor with one reader if the owner of the buffer has only one, too;
+        it does not look at tensors between the two, a view of a view or a view of a result that was computed in place.
+        """
+        owner = self.shared_buffers()
+        content: dict[int, int] = {}  # of a buffer: who wrote it last
+        expected: dict[int, int | None] = {}  # by a tensor
+        late = []
+        for position, op in enumerate(self.operators):
+            if any(content.get(owner.get(i, i)) != expected.get(i) for i in op.inputs):
+                late.append(position)
+            for i in op.outputs:
+                if i in owner and op.name in _VIEWS:
+                    expected[i] = expected.get(op.inputs[0])
+                else:
+                    content[owner.get(i, i)] = expected[i] = position
+        return late
+
     def lifetimes(self) -> dict[int, Lifetime]:
         """When each tensor needs its buffer.
 

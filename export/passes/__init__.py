@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from tinytl_tf.export.passes.casts import quantize_casts
 from tinytl_tf.export.passes.kernels import quantize_kernels
+from tinytl_tf.export.passes.names import drop_names
 from tinytl_tf.export.passes.reads import split_reads
 from tinytl_tf.export.passes.reorder import reorder
 from tinytl_tf.export.passes.sums import split_sums
@@ -14,12 +15,15 @@ __all__ = ["PASSES", "quantize_kernels", "run_passes"]
 
 # In this order. `quantize_kernels` is none of them: it changes what the file computes.
 PASSES: dict[str, Callable[[Model], None]] = {
-    pass_.__name__: pass_ for pass_ in (split_sums, quantize_casts, split_reads, reorder)
+    pass_.__name__: pass_ for pass_ in (split_sums, quantize_casts, split_reads, reorder, drop_names)
 }
 
 
 def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[bytes, dict[str, int]]:
     """Runs passes one after the other, in the order of `PASSES`.
+
+    A pass after which an operator would read what another one overwrote, see `Graph.late_readers`, is left out: fewer
+    readers of a tensor, or sums in place, can bring the runtime to overwrite more.
 
     Args:
         content: a `.tflite` with the signature `train`.
@@ -31,7 +35,14 @@ def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[by
     model = Model.from_bytes(content)
     peaks = {"converted": planned_peak(model).peak_bytes}
     for name in [name for name in PASSES if name in names]:
+        before, late = model.to_bytes(), _late_readers(model)
         PASSES[name](model)
         model = Model(model.schema)
+        if _late_readers(model) > late:
+            model = Model.from_bytes(before)
         peaks[name] = planned_peak(model).peak_bytes
     return model.to_bytes(), peaks
+
+
+def _late_readers(model: Model) -> int:
+    return sum(len(graph.late_readers()) for graph in model.graphs)

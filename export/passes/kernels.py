@@ -23,11 +23,13 @@ def quantize_kernels(model: Model) -> None:
         model: the file; its `schema` is changed.
     """
     schema = model.schema
-    users: dict[int, set[str]] = {}
+    # Of each constant: other operators, and the shapes that it has as a kernel.
+    users: dict[int, set[str | tuple[int, ...]]] = {}
     for graph, op in model.operators():
         for place, i in enumerate(op.inputs):
             if i >= 0 and graph.tensors[i].is_constant:
-                users.setdefault(graph.tensors[i].buffer, set()).add("kernel" if _is_kernel(op, place) else op.name)
+                use = graph.tensors[i].shape if _is_kernel(op, place) else op.name
+                users.setdefault(graph.tensors[i].buffer, set()).add(use)
     done: dict[int, np.ndarray] = {}
     for graph in model.graphs:
         subgraph = schema.subgraphs[graph.index]
@@ -36,7 +38,7 @@ def quantize_kernels(model: Model) -> None:
                 continue
             kernel = graph.tensors[op.inputs[1]]
             large = kernel.is_constant and kernel.bytes // 4 >= _SMALLEST
-            if not large or kernel.dtype != "float32" or users[kernel.buffer] != {"kernel"}:
+            if not large or kernel.dtype != "float32" or users[kernel.buffer] != {kernel.shape}:
                 continue
             if kernel.buffer not in done:
                 done[kernel.buffer] = _quantize(schema.buffers[kernel.buffer], kernel.shape)

@@ -12,7 +12,8 @@ from tinytl_tf.flatbuffer import IN_PLACE, Graph, Model
 __all__ = ["reorder"]
 
 _LOOKAHEAD = 16  # operators
-# An operator that brings the end of a tensor nearer may run at once if it adds no more than this part of the tensor.
+# Operators that bring the end of a tensor nearer run at once if they add no more than this part of it, and in between
+# no more than its size.
 _SMALL_SHARE = 1 / 8
 
 
@@ -142,12 +143,19 @@ class _Memory:
                 self.alive -= self.sizes.get(root, 0)
         return during
 
-    def change(self, positions: list[int]) -> int:
-        """What running these operators would add to the bytes alive."""
-        running = set(positions)
-        added = sum(self.sizes.get(i, 0) for p in positions for i in self.made[p])
-        touched = {root for p in positions for root in self.reads[p]}
-        return added - sum(self.sizes.get(root, 0) for root in touched if self.waiting[root] <= running)
+    def climb(self, positions: list[int]) -> tuple[int, int]:
+        """What running these operators would add to the bytes alive: at most in between, and in the end."""
+        added, highest = 0, 0
+        ran: set[int] = set()
+        freed: set[int] = set()
+        for position in positions:
+            added += sum(self.sizes.get(i, 0) for i in self.made[position])
+            highest = max(highest, added)
+            ran.add(position)
+            done = {root for root in self.reads[position] if root not in freed and self.waiting[root] <= ran}
+            added -= sum(self.sizes.get(root, 0) for root in done)
+            freed |= done
+        return highest, added
 
 
 class _Scheduler:
@@ -209,20 +217,23 @@ class _Scheduler:
         for i in (*op.inputs, *op.outputs):
             size = self.memory.sizes.get(self.memory.root(i), 0)
             for reader in self.readers[i] if size else ():
-                chain = [] if self.done[reader] else self._chain(reader, size * _SMALL_SHARE)
+                chain = [] if self.done[reader] else self._chain(reader, size)
                 if chain:
                     return chain
         return []
 
-    def _chain(self, position: int, allowed: float) -> list[int]:
-        """The shortest run of operators from this one on that adds at most the allowed bytes, or nothing."""
+    def _chain(self, position: int, size: int) -> list[int]:
+        """The shortest run of operators from this one on that is nearly free for a tensor of that size, or nothing."""
         chain: list[int] = []
         while len(chain) < _LOOKAHEAD:
             needed = self._needed(position, _LOOKAHEAD)
             if needed is None:
                 return []
             chain += [p for p in needed if p not in chain]
-            if self.memory.change(chain) <= allowed:
+            highest, added = self.memory.climb(chain)
+            if highest > size:
+                return []
+            if added <= size * _SMALL_SHARE:
                 return chain
             following = {p for i in self.graph.operators[position].outputs for p in self.readers[i]}
             following -= {p for p in following if self.done[p]} | set(chain)

@@ -1,5 +1,6 @@
 """Exported files of the tiny network, each converted once for all tests."""
 
+import dataclasses
 import functools
 import itertools
 
@@ -7,7 +8,8 @@ import pytest
 
 from tests import tiny_network
 from tinytl_tf.export.convert import convert
-from tinytl_tf.export.passes import run_passes
+from tinytl_tf.export.passes import PASSES, run_passes
+from tinytl_tf.export.profiles import PROFILES
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.update_rules import UPDATE_RULES, get_update_rule
 from tinytl_tf.schemes import SCHEMES
@@ -26,13 +28,24 @@ GRID = list(itertools.product(SCHEMES, UPDATE_RULES, (1, 8)))
 OTHER_CASES = [pytest.param(*case, marks=pytest.mark.slow) for case in GRID if case not in CASES]
 
 
+# Profiles whose tiles are as small against the tiny network as the real ones against a real network.
+TILE_BYTES = 16_000
+SMALL_PROFILES = {
+    name: dataclasses.replace(
+        profile,
+        tile_bytes=profile.tile_bytes and TILE_BYTES,
+        infer_tile_bytes=profile.infer_tile_bytes and TILE_BYTES,
+    )
+    for name, profile in PROFILES.items()
+}
+
+
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """A function `(scheme, optimizer, batch_size, save_optimizer=False)` that gives the path of a converted file."""
-    folder = tmp_path_factory.mktemp("exported")
+def converted():
+    """A function `(scheme, optimizer, batch_size, profile="balanced", save_optimizer=False)`: a file before passes."""
 
     @functools.cache
-    def path(scheme, optimizer, batch_size, save_optimizer=False):
+    def content(scheme, optimizer, batch_size, profile="balanced", save_optimizer=False):
         model = tiny_network.build(scheme)
         module = TrainableModule(
             model,
@@ -41,9 +54,22 @@ def exported(tmp_path_factory):
             batch_size=batch_size,
             label_smoothing=LABEL_SMOOTHING,
             save_optimizer=save_optimizer,
+            profile=SMALL_PROFILES[profile],
         )
-        path = folder / f"{scheme}-{optimizer}-{batch_size}-{save_optimizer}.tflite"
-        path.write_bytes(run_passes(convert(module))[0])
+        return convert(module)
+
+    return content
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, converted):
+    """A function of the same arguments, and names of passes, that gives the path of a file."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    @functools.cache
+    def path(*case, passes=tuple(PASSES), **options):
+        path = folder / f"{len(list(folder.iterdir()))}.tflite"
+        path.write_bytes(run_passes(converted(*case, **options), passes)[0])
         return path
 
     return path

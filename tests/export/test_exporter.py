@@ -21,11 +21,12 @@ def model():
 
 
 @pytest.fixture
-def converted(exported, monkeypatch):
+def ready(exported, monkeypatch):
     """Makes `export` write a file of the session, so that a test of the writing costs no conversion."""
     content = exported("last", "adam", 1).read_bytes()
     monkeypatch.setattr(exporter, "convert", lambda module: content)
     monkeypatch.setattr(exporter, "check_parity", lambda *args, **kwargs: {"steps": 4})
+    monkeypatch.setattr(exporter, "run_passes", lambda content: (content, {}))
     return content
 
 
@@ -57,6 +58,11 @@ BAD = {
         "an exported file must end in .tflite, got {folder}/model.bin",
     ),
     "optimizer": ({"optimizer": "lion"}, "unknown optimizer 'lion'; choose one of sgd, momentum, adam"),
+    "frozen weights": (
+        {"frozen_weights": "int4"},
+        "frozen_weights must be one of float32, int8, got 'int4'",
+    ),
+    "profile": ({"profile": "tiny"}, "unknown profile 'tiny'; choose one of min-memory, balanced, fast"),
     "batch": ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     "smoothing": ({"label_smoothing": 1}, "label_smoothing must be in [0, 1), got 1"),
     "negative smoothing": ({"label_smoothing": -0.1}, "label_smoothing must be in [0, 1), got -0.1"),
@@ -114,17 +120,17 @@ def test_a_file_that_trains_otherwise_is_not_written(model, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_overwrite_replaces_both_files(model, tmp_path, converted):
+def test_overwrite_replaces_both_files(model, tmp_path, ready):
     path = tmp_path / "m.tflite"
     for old in (path, manifest_path(path)):
         old.write_text("old")
     export(model, path, labels=LABELS, scheme="last", overwrite=True)
-    assert path.read_bytes() == converted
+    assert path.read_bytes() == ready
     assert read_manifest(path)["labels"] == LABELS
 
 
 @pytest.mark.parametrize("written", [0, 1])
-def test_killed_while_writing_no_file_has_the_manifest_of_another(model, tmp_path, converted, monkeypatch, written):
+def test_killed_while_writing_no_file_has_the_manifest_of_another(model, tmp_path, ready, monkeypatch, written):
     path = tmp_path / "m.tflite"
     path.write_text("old")
     manifest_path(path).write_text("of the old one")
@@ -139,5 +145,5 @@ def test_killed_while_writing_no_file_has_the_manifest_of_another(model, tmp_pat
     monkeypatch.setattr(exporter, "atomic_write_bytes", killed)
     with pytest.raises(KeyboardInterrupt):
         export(model, path, labels=LABELS, scheme="last", overwrite=True)
-    assert path.read_bytes() == (converted if written else b"old")
+    assert path.read_bytes() == (ready if written else b"old")
     assert not manifest_path(path).exists()

@@ -7,11 +7,19 @@ import pytest
 from tests import tiny_tflite
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.manifest import write_manifest
+from tinytl_tf.export.profiles import get_profile
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.manifest import manifest_path, read_manifest
 from tinytl_tf.memory import planned_peak
 
-FACTS = {"backbone": "linear", "scheme": "full", "optimizer": "sgd", "parity": {"steps": 5, "max_loss_error": 1e-6}}
+FACTS = {
+    "backbone": "linear",
+    "scheme": "full",
+    "optimizer": "sgd",
+    "frozen_weights": "float32",
+    "passes": {"converted": 3000, "reorder": 2000},
+    "parity": {"steps": 5, "max_loss_error": 1e-6},
+}
 
 
 @pytest.fixture
@@ -22,7 +30,8 @@ def path(tmp_path):
 
 
 def write(path, **changes):
-    return write_manifest(path, labels=tiny_tflite.LABELS, **{**FACTS, **changes})
+    arguments = {"labels": tiny_tflite.LABELS, "profile": get_profile("balanced"), **FACTS, **changes}
+    return write_manifest(path, **arguments)
 
 
 def test_says_everything_a_client_needs(path):
@@ -60,15 +69,22 @@ def test_says_everything_a_client_needs(path):
     assert manifest["tools"]["tensorflow"][:2] == "2."
 
 
+@pytest.mark.parametrize(("name", "xnnpack"), [("min-memory", False), ("balanced", True), ("fast", True)])
+def test_says_the_profile_and_the_delegate_it_is_made_for(path, name, xnnpack):
+    manifest = write(path, profile=get_profile(name))
+    assert read_manifest(path) == manifest
+    assert (manifest["profile"], manifest["xnnpack"]) == (name, xnnpack)
+
+
 def test_labels_are_any_text(path):
     labels = ["Gänseblümchen", "桜", "rose"]
-    write_manifest(path, labels=labels, **FACTS)
+    write(path, labels=labels)
     assert read_manifest(path)["labels"] == labels
 
 
 def test_refuses_a_wrong_number_of_labels(path):
     with pytest.raises(InputError) as error:
-        write_manifest(path, labels=["red", "green"], **FACTS)
+        write(path, labels=["red", "green"])
     assert str(error.value) == f"expected 3 labels, one for each output of {path}, got 2"
     assert not manifest_path(path).exists()
 

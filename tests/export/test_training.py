@@ -1,14 +1,20 @@
 """Exported files train as TensorFlow does: 20 steps, and the state after them."""
 
+import functools
+import itertools
+
 import numpy as np
 import pytest
 
 from tests import tiny_network
-from tests.export.conftest import CASES, LABEL_SMOOTHING, OTHER_CASES
+from tests.export.conftest import CASES, LABEL_SMOOTHING, OTHER_CASES, SMALL_PROFILES
 from tinytl_tf import backbones, data
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.export.convert import convert
+from tinytl_tf.export.passes import PASSES
+from tinytl_tf.export.profiles import PROFILES
 from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.export.tiling import TiledNetwork
 from tinytl_tf.export.update_rules import UPDATE_RULES, get_update_rule
 from tinytl_tf.schemes import SCHEMES, apply_scheme, get_scheme
 from tinytl_tf.training import get_optimizer, make_train_step
@@ -22,24 +28,62 @@ def relative(actual, expected):
     return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*CASES, *OTHER_CASES])
-def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batch_size):
-    model = tiny_network.build(scheme)
-    plain = tiny_network.PlainTraining(model, optimizer, LABEL_SMOOTHING)
+@functools.cache
+def native(scheme, optimizer, batch_size):
+    """State before, losses and state after the steps of plain TensorFlow."""
+    plain = tiny_network.PlainTraining(tiny_network.build(scheme), optimizer, LABEL_SMOOTHING)
     images, labels = tiny_network.photos(STEPS, batch_size)
     rate = np.float32(RATES[optimizer])
     start = plain.state()
     losses = np.array([float(plain.step(*batch, rate)) for batch in zip(images, labels, strict=True)])
     end = plain.state()
     assert relative(end, start) > 5e-4  # The steps are large enough to tell optimizers and gradients apart.
+    return start, losses, end
+
+
+def assert_trains_alike(path, case, xnnpack):
+    start, losses, end = native(*case)
+    _, optimizer, batch_size = case
+    images, labels = tiny_network.photos(STEPS, batch_size)
+    device = TrainableModel(path, xnnpack=xnnpack)
+    results = [device.train(*batch, np.float32(RATES[optimizer])) for batch in zip(images, labels, strict=True)]
+    assert all(result.applied for result in results)
+    np.testing.assert_allclose([result.loss for result in results], losses, rtol=1e-4)
+    assert relative(device.state(), end) <= 1e-4
+    # Without a flipped element of a mask the updates agree to 1e-5; one weighs about 1e-3.
+    assert relative(device.state() - start, end - start) <= 1e-2
+
+
+@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*CASES, *OTHER_CASES])
+def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batch_size):
+    case = (scheme, optimizer, batch_size)
     for xnnpack in (True, False):
-        device = TrainableModel(exported(scheme, optimizer, batch_size), xnnpack=xnnpack)
-        results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
-        assert all(result.applied for result in results)
-        np.testing.assert_allclose([result.loss for result in results], losses, rtol=1e-4)
-        assert relative(device.state(), end) <= 1e-4
-        # Without a flipped element of a mask the updates agree to 1e-5; one weighs about 1e-3.
-        assert relative(device.state() - start, end - start) <= 1e-2
+        assert_trains_alike(exported(*case), case, xnnpack)
+
+
+SMALL_CASE, LARGE_CASE = ("tinytl-b", "sgd", 1), ("tinytl-lb", "sgd", 8)
+# Names change nothing that is computed.
+CHANGING = [name for name in PASSES if name != "drop_names"]
+SUBSETS = [names for count in range(len(CHANGING) + 1) for names in itertools.combinations(CHANGING, count)]
+FILES = [(SMALL_CASE, "balanced", ()), (SMALL_CASE, "min-memory", tuple(PASSES)), (SMALL_CASE, "fast", tuple(PASSES))]
+FILES += [pytest.param(LARGE_CASE, profile, names, marks=pytest.mark.slow) for profile in PROFILES for names in SUBSETS]
+
+
+@pytest.mark.parametrize(("case", "profile", "passes"), FILES)
+@pytest.mark.parametrize("xnnpack", [True, False])
+def test_any_profile_and_passes_against_native_gradients(exported, case, profile, passes, xnnpack):
+    assert_trains_alike(exported(*case, profile=profile, passes=passes), case, xnnpack)
+
+
+def test_the_small_profiles_cut_the_tiny_network_as_the_real_ones_cut_a_real_network(converted):
+    model = tiny_network.build(SMALL_CASE[0])
+    cut = {
+        name: [set(TiledNetwork(model, size).tiles) for size in (profile.tile_bytes, profile.infer_tile_bytes)]
+        for name, profile in SMALL_PROFILES.items()
+    }
+    blocks = {f"block_{i}_project" for i in (1, 2, 3)}
+    assert cut == {"min-memory": [blocks, blocks], "balanced": [blocks, set()], "fast": [set(), set()]}
+    assert len({converted(*SMALL_CASE, profile=name) for name in PROFILES}) == len(PROFILES)
 
 
 def photos(shared, batch_size, resolution):

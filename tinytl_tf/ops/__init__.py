@@ -8,6 +8,7 @@ from tinytl_tf.ops.depthwise_conv2d import depthwise_conv2d
 from tinytl_tf.ops.group_norm import group_norm
 from tinytl_tf.ops.masks import mask_storage
 from tinytl_tf.ops.padding import resolve_padding
+from tinytl_tf.ops.parts import split_last
 from tinytl_tf.ops.pooling import average_pool, global_average_pool
 from tinytl_tf.ops.resize import resize_bilinear
 
@@ -26,4 +27,5 @@ __all__ = [
     "resize_bilinear",
     "resolve_padding",
     "softmax_cross_entropy",
+    "split_last",
 ]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
+from tinytl_tf.ops.parts import split_last
+from tinytl_tf.ops.spreading import spread
 
 __all__ = ["conv2d"]
 
@@ -50,7 +52,7 @@ def conv2d(
             f"filters divisible by {groups}, got an input of shape {tuple(x.shape)}"
         )
     if groups > 1:
-        parts = zip(tf.split(x, groups, axis=-1), tf.split(kernel, groups, axis=-1), strict=True)
+        parts = zip(tf.split(x, groups, axis=-1), split_last(kernel, groups), strict=True)
         options = {"strides": strides, "padding": padding, "train_kernel": train_kernel}
         return tf.concat([conv2d(part, weights, **options) for part, weights in parts], axis=-1)
 
@@ -79,17 +81,10 @@ def _correlate(x: tf.Tensor, kernel: tf.Tensor, strides: int, pads: Pads) -> tf.
 
 
 def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
-    height, width = kernel.shape[:2]
-    if strides == 1:
-        back = tf.transpose(kernel if height == width == 1 else tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
-        (top, bottom), (left, right) = pads
-        return _correlate(dy, back, 1, ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right)))
-    batch = dy.shape[0] or tf.shape(dy)[0]
-    if resolve_padding("same", input_size, kernel.shape[:2], strides) == pads:
-        return tf.nn.conv2d_transpose(dy, kernel, [batch, *input_size, kernel.shape[2]], strides, "SAME")
-    padded = [size + sum(pad) for size, pad in zip(input_size, pads, strict=True)]
-    dx = tf.nn.conv2d_transpose(dy, kernel, [batch, *padded, kernel.shape[2]], strides, "VALID")
-    return pad_or_crop(dx, tuple((-before, -after) for before, after in pads))
+    # Not a transposed convolution: its kernel in LiteRT keeps a copy of the weights and all of its products.
+    dy, pads = spread(dy, input_size, kernel.shape[:2], strides, pads)
+    flipped = kernel if kernel.shape[0] == kernel.shape[1] == 1 else tf.reverse(kernel, [0, 1])
+    return _correlate(dy, tf.transpose(flipped, [0, 1, 3, 2]), 1, pads)
 
 
 def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:

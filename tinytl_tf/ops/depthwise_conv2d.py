@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
+from tinytl_tf.ops.spreading import spread
 
 __all__ = ["depthwise_conv2d"]
 
@@ -67,32 +68,8 @@ def _correlate(x: tf.Tensor, kernel: tf.Tensor, strides: int, pads: Pads) -> tf.
     return tf.nn.depthwise_conv2d(pad_or_crop(x, pads), kernel, steps, "VALID")
 
 
-def _insert_zeros(dy: tf.Tensor, strides: int, first: Sequence[int]) -> tf.Tensor:
-    """Puts `strides - 1` zeros beside each row and column, `first` of them before it and the others after.
-
-    Reshape and PAD at rank 2: `tf.stack` with zeros would be folded into megabytes of constants.
-    """
-    if strides == 1:
-        return dy
-    _, height, width, channels = dy.shape
-    top, left = first
-    spread = tf.reshape(dy, [-1, channels])
-    spread = tf.pad(spread, [[0, 0], [left * channels, (strides - 1 - left) * channels]])
-    row = width * strides * channels
-    spread = tf.pad(tf.reshape(spread, [-1, row]), [[0, 0], [top * row, (strides - 1 - top) * row]])
-    return tf.reshape(spread, [-1, height * strides, width * strides, channels])
-
-
 def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
-    size = kernel.shape[:2]
-    before = [length - 1 - pad[0] for length, pad in zip(size, pads, strict=True)]
-    # Zeros before a row stand in for padding: SAME then fits an even input as it is, with no copy of the gradient.
-    first = [min(max(rows - length // 2, 0), strides - 1) for rows, length in zip(before, size, strict=True)]
-    dy = _insert_zeros(dy, strides, first)
-    pads = tuple(
-        (rows - zeros, target + length - 1 - (rows - zeros) - spread)
-        for rows, zeros, target, length, spread in zip(before, first, input_size, size, dy.shape[1:3], strict=True)
-    )
+    dy, pads = spread(dy, input_size, kernel.shape[:2], strides, pads)
     return _correlate(dy, tf.reverse(kernel, [0, 1]), 1, pads)
 
 

@@ -90,4 +90,5 @@ def _unpack(packed: tf.Tensor, zero: tf.Tensor) -> tf.Tensor:
     """
     halves = 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)[None, :, None, None]
     shifted = (tf.cast(packed, tf.float32) + 0.5) * (halves + zero)
-    return tf.round(shifted) - tf.floor(shifted)
+    # In this form two tensors of the full size exist at once; as the difference of ROUND and FLOOR it were three.
+    return tf.round(shifted - tf.floor(shifted))

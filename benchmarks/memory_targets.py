@@ -1,0 +1,179 @@
+"""Memory and time of a training step of MobileNetV2: our files against Keras, and what each pass is worth.
+
+Every figure comes from a fresh process with one thread; growth is VmHWM after some steps minus the resident memory
+before the model was loaded. Weights are random: memory and time do not depend on them.
+
+Commands:
+    python benchmarks/memory_targets.py --json=targets.json
+    python benchmarks/memory_targets.py --nokeras --schemes=tinytl-b --profiles=min-memory
+"""
+
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import app, flags
+
+from tinytl_tf.flatbuffer import Model
+from tinytl_tf.memory import measure, planned_peak
+
+RESOLUTION = flags.DEFINE_integer("resolution", 224, "Pixels.")
+CLASSES = flags.DEFINE_integer("classes", 102, "Classes.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
+SCHEMES = flags.DEFINE_list("schemes", ["last", "tinytl-b", "tinytl-lb"], "Update schemes.")
+PROFILES = flags.DEFINE_list("profiles", ["min-memory", "balanced"], "Memory profiles.")
+FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["int8"], "float32, int8 or both.")
+KERAS = flags.DEFINE_bool("keras", True, "Measure plain Keras too.")
+STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.")
+JSON = flags.DEFINE_string("json", None, "Write the rows to this file.")
+
+KERAS_SCHEMES = ("full", "bias", "last")
+COLUMNS = ("file_mb", "planned_mb", "growth_mb", "growth_xnnpack_mb", "step_ms", "infer_ms", "step_over_inferences")
+
+
+def main(argv: list[str]) -> None:
+    """Prints the tables."""
+    rows, passes = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for scheme in SCHEMES.value:
+            for profile in PROFILES.value:
+                paths, peaks = _export(folder, scheme, profile)
+                for path in paths:
+                    rows.append({"file": path.stem, **_measure_file(path)})
+                    _print(rows[-1], COLUMNS, "file")
+                passes.append({"file": f"{scheme} {profile}", **{name: peak / 1e6 for name, peak in peaks.items()}})
+    for row in passes:
+        _print(row, [name for name in row if name != "file"], "file")
+    keras = [{"keras": name, **_measure_keras(name)} for name in KERAS_SCHEMES if KERAS.value]
+    for row in keras:
+        _print(row, ("growth_mb", "step_ms"), "keras")
+    if JSON.value:
+        pathlib.Path(JSON.value).write_text(json.dumps({"files": rows, "passes_mb": passes, "keras": keras}, indent=2))
+
+
+def _export(folder: str, scheme: str, profile: str) -> tuple[list[pathlib.Path], dict[str, int]]:
+    """Converts in a process of its own: TensorFlow would stay in the memory of those that are forked from here."""
+    task = [scheme, profile, folder, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value, FROZEN_WEIGHTS.value]
+    peaks = _run("export_worker", task)
+    stems = [f"{scheme}-{profile}-{weights}" for weights in FROZEN_WEIGHTS.value]
+    return [pathlib.Path(folder) / f"{stem}.tflite" for stem in stems], peaks
+
+
+def export_worker(scheme, profile, folder, resolution, classes, batch_size, frozen_weights) -> dict[str, int]:
+    """Writes the files of a scheme; returns the planned peak after each pass. The parity check is left to `export`."""
+    from tinytl_tf.backbones import build
+    from tinytl_tf.export.convert import convert
+    from tinytl_tf.export.passes import quantize_kernels, run_passes
+    from tinytl_tf.export.profiles import get_profile
+    from tinytl_tf.export.signatures import TrainableModule
+    from tinytl_tf.export.update_rules import get_update_rule
+    from tinytl_tf.schemes import apply_scheme, get_scheme
+
+    table = get_scheme(scheme)
+    model = build(
+        "mobilenet_v2", classes=classes, resolution=resolution, lite_residual=table.lite_residual, weights=None
+    )
+    apply_scheme(model.weights, table)
+    module = TrainableModule(
+        model,
+        model.trainable_variables,
+        update_rule=get_update_rule("sgd"),
+        batch_size=batch_size,
+        profile=get_profile(profile),
+    )
+    content, peaks = run_passes(convert(module))
+    for weights in frozen_weights:
+        file = Model.from_bytes(content)
+        if weights == "int8":
+            quantize_kernels(file)
+        file.write(pathlib.Path(folder) / f"{scheme}-{profile}-{weights}.tflite")
+    return peaks
+
+
+def _measure_file(path: pathlib.Path) -> dict[str, float]:
+    plain = measure(path, steps=STEPS.value, xnnpack=False)
+    fast = measure(path, steps=STEPS.value, xnnpack=True)
+    infer = measure(path, "infer", steps=10 * STEPS.value, xnnpack=True).step_ms_median
+    return {
+        "file_mb": path.stat().st_size / 1e6,
+        "planned_mb": planned_peak(Model.read(path)).peak_bytes / 1e6,
+        "growth_mb": plain.growth_bytes / 1e6,
+        "growth_xnnpack_mb": fast.growth_bytes / 1e6,
+        "first_step_ms": fast.first_step_ms,
+        "step_ms": fast.step_ms_median,
+        "step_without_xnnpack_ms": plain.step_ms_median,
+        "infer_ms": infer,
+        "step_over_inferences": fast.step_ms_median / (BATCH_SIZE.value * infer),
+    }
+
+
+def _measure_keras(trained: str) -> dict[str, float]:
+    return _run("keras_worker", [trained, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value, STEPS.value])
+
+
+def keras_worker(trained, resolution, classes, batch_size, steps) -> dict[str, float]:
+    """Fine-tunes keras.applications' MobileNetV2 with SGD; batch normalisation as in inference."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from tinytl_tf.memory.measured import _memory_bytes, _resident_bytes_before
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    before = _resident_bytes_before()
+    model = keras.applications.MobileNetV2((resolution, resolution, 3), weights=None, classes=classes)
+    model.get_layer("predictions").activation = keras.activations.linear
+    is_trained = {
+        "full": lambda path: "moving_" not in path,
+        "bias": lambda path: path.endswith(("/beta", "/bias")) or path.startswith("predictions"),
+        "last": lambda path: path.startswith("predictions"),
+    }[trained]
+    variables = [variable.value for variable in model.weights if is_trained(variable.path)]
+
+    @tf.function(jit_compile=False)
+    def step(images, labels):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            logits = model(tf.cast(images, tf.float32) / 127.5 - 1.0, training=False)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            variable.assign_sub(1e-4 * gradient)
+        return loss
+
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.integers(0, 256, (batch_size, resolution, resolution, 3), np.uint8))
+    labels = tf.constant(rng.integers(0, classes, batch_size))
+    times = []
+    for _ in range(1 + steps):
+        start = time.perf_counter()
+        step(images, labels).numpy()
+        times.append(1e3 * (time.perf_counter() - start))
+    return {
+        "growth_mb": (_memory_bytes("VmHWM") - before) / 1e6,
+        "first_step_ms": times[0],
+        "step_ms": statistics.median(times[1:]),
+    }
+
+
+def _run(worker: str, arguments: list) -> dict:
+    """Runs a function of this file in a fresh process."""
+    code = f"import json, memory_targets; print(json.dumps(memory_targets.{worker}(*{arguments!r})))"
+    folder = pathlib.Path(__file__).parent
+    process = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    if process.returncode:
+        sys.exit(process.stderr)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def _print(row: dict, columns, key: str) -> None:
+    figures = "  ".join(f"{name} {row[name]:.2f}" for name in columns)
+    print(f"{row[key]:32s} {figures}", flush=True)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from tests.export.conftest import CASES
+from tests.export.passes.graphs import results, single_graph
+from tinytl_tf.export.passes import PASSES, run_passes
+from tinytl_tf.flatbuffer import Model
+from tinytl_tf.memory import planned_peak
+
+X = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)
+
+
+def sum_beside_a_reader(late):
+    """A sum of a view of a product that was computed in place; the product is read once more, before it or after it."""
+    builder, graph = single_graph()
+    x = graph.tensor([4, 6])
+    product = graph.apply("MUL", graph.apply("TANH", x), graph.constant(np.float32([1])))
+    view = graph.reshape(product, [6, 4])
+    other = graph.apply("ABS", graph.reshape(x, [6, 4]))
+    outputs = {}
+
+    def read():
+        outputs["read"] = graph.apply("ABS", graph.apply("NEG", product))
+
+    if not late:
+        read()
+    outputs["sum"] = graph.apply("NEG", graph.apply("ADD_N", view, other))
+    if late:
+        read()
+    builder.signature("train", graph, {"x": x}, outputs)
+    return builder.model()
+
+
+def names(content):
+    return [op.name for op in Model.from_bytes(content).graphs[0].operators]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_pass_that_would_overwrite_what_is_read_later_is_left_out(late):
+    model = sum_beside_a_reader(late)
+    content, peaks = run_passes(model.to_bytes(), ["split_sums"])
+    assert ("ADD_N" in names(content)) == late
+    assert list(peaks) == ["converted", "split_sums"]
+    for xnnpack in (False, True):
+        outputs = results(Model.from_bytes(content), [("train", {"x": X})], xnnpack=xnnpack)[0]
+        np.testing.assert_allclose(outputs["read"], np.abs(np.tanh(X)), atol=1e-6)
+        np.testing.assert_allclose(outputs["sum"].ravel(), -(np.tanh(X) + np.abs(X)).ravel(), atol=1e-6)
+
+
+def test_the_pass_left_alone_would_have_given_wrong_numbers():
+    model = sum_beside_a_reader(late=True)
+    PASSES["split_sums"](model)
+    model = Model(model.schema)
+    assert len(model.graphs[0].late_readers()) == 1
+    outputs = results(model, [("train", {"x": X})], xnnpack=False)[0]
+    assert np.abs(outputs["read"] - np.abs(np.tanh(X))).max() > 0.5
+
+
+def test_no_pass_is_the_file_itself():
+    content = sum_beside_a_reader(late=True).to_bytes()
+    assert run_passes(content, []) == (content, {"converted": planned_peak(Model.from_bytes(content)).peak_bytes})
+
+
+def test_passes_run_in_their_own_order_and_report_their_peaks(converted):
+    content = converted("tinytl-lb", "sgd", 8)
+    result, peaks = run_passes(content, list(reversed(PASSES)))
+    assert list(peaks) == ["converted", *PASSES]
+    assert peaks["converted"] == planned_peak(Model.from_bytes(content)).peak_bytes
+    assert peaks["drop_names"] == planned_peak(Model.from_bytes(result)).peak_bytes
+    assert peaks["drop_names"] < 0.9 * peaks["converted"]
+    assert result == run_passes(content)[0]
+
+
+@pytest.mark.parametrize("case", CASES, ids=["-".join(map(str, case)) for case in CASES])
+def test_nothing_is_read_late_in_an_exported_network(exported, converted, case):
+    for model in (Model.from_bytes(converted(*case)), Model.read(exported(*case))):
+        assert not any(graph.late_readers() for graph in model.graphs)

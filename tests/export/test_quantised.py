@@ -1,0 +1,150 @@
+"""int8 kernels of the trained tiny network: what is reported, what fails, what is written."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema_fb
+
+from tests import tiny_network
+from tinytl_tf.device import TrainableModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.export import exporter
+from tinytl_tf.export.parity import LEAST_COSINE, QUANTISED_LOSS_TOLERANCE, _state_sizes, check_quantised
+from tinytl_tf.export.passes import kernels, quantize_kernels
+from tinytl_tf.flatbuffer import Model
+from tinytl_tf.manifest import read_manifest
+
+CASE = ("tinytl-lb", "sgd", 8)
+LABELS = list(tiny_network.LABELS)
+MESSAGE = re.compile(
+    r"int8 check failed \(xnnpack\): against float32 the loss of the first step differs by (\S+) \(at most 1e-01\) and "
+    r"the update has cosine (\S+) \(at least 0\.9\); nothing was written\. An untrained network fails here; for a "
+    r"trained one export with frozen_weights float32"
+)
+
+
+@pytest.fixture(autouse=True)
+def small_kernels_count(monkeypatch):
+    """The kernels of the tiny network are smaller than what is worth while."""
+    monkeypatch.setattr(kernels, "_SMALLEST", 64)
+
+
+@pytest.fixture
+def quantised(exported, tmp_path):
+    """Writes the int8 form of the exported file; `change` may damage it before."""
+
+    def path(change=lambda model: None):
+        model = Model.read(exported(*CASE))
+        quantize_kernels(model)
+        change(model)
+        path = tmp_path / "int8.tflite"
+        path.write_bytes(model.to_bytes())
+        return path
+
+    return path
+
+
+def int8_kernels(path):
+    model = Model.read(path)
+    used = [(graph, op.inputs[1]) for graph, op in model.operators() if op.name == "CONV_2D"]
+    return sum(graph.tensors[i].dtype == "int8" for graph, i in used)
+
+
+def test_the_trained_network_stays_near_float32(exported, quantised):
+    path = quantised()
+    assert int8_kernels(path) >= 20  # forward and backward, train and infer
+    assert path.stat().st_size < exported(*CASE).stat().st_size
+    report = check_quantised(path, exported(*CASE), *tiny_network.photos(3, 8))
+    assert report["tolerance"] == {"loss": QUANTISED_LOSS_TOLERANCE, "cosine": LEAST_COSINE}
+    variables = tiny_network.build(CASE[0]).trainable_variables
+    for name in ("xnnpack", "without_xnnpack"):
+        figures = report[name]
+        assert set(figures) == {"loss_difference", "cosine", "worst_cosine", "worst_variable"}
+        assert 1e-6 < figures["loss_difference"] < 0.05
+        assert 0.97 < figures["cosine"] < 1 - 1e-7
+        assert 0 < figures["worst_cosine"] <= 1
+        assert 0 <= figures["worst_variable"] < len(variables)
+    json.dumps(report, allow_nan=False)
+
+
+def test_a_file_equals_itself(exported):
+    report = check_quantised(exported(*CASE), exported(*CASE), *tiny_network.photos(1, 8))
+    for name in ("xnnpack", "without_xnnpack"):
+        assert report[name]["loss_difference"] == 0
+        assert report[name]["worst_cosine"] == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("case", [CASE, ("last", "adam", 1)])
+def test_sizes_of_the_variables_are_found_in_the_file(exported, case):
+    variables = tiny_network.build(case[0]).trainable_variables
+    assert _state_sizes(exported(*case)) == [int(np.prod(variable.shape)) for variable in variables]
+
+
+def stretch(factor):
+    def change(model):
+        for tensor in (tensor for subgraph in model.schema.subgraphs for tensor in subgraph.tensors):
+            if tensor.type == schema_fb.TensorType.INT8:
+                tensor.quantization.scale = np.asarray(tensor.quantization.scale) * factor
+
+    return change
+
+
+@pytest.mark.parametrize("factor", [1.5, -1, 0, np.nan])
+def test_a_damaged_file_fails(exported, quantised, factor):
+    with pytest.raises(InputError) as error:
+        check_quantised(quantised(stretch(np.float32(factor))), exported(*CASE), *tiny_network.photos(2, 8))
+    loss, cosine = (float(figure) for figure in MESSAGE.fullmatch(str(error.value)).groups())
+    assert not (loss <= QUANTISED_LOSS_TOLERANCE and cosine >= LEAST_COSINE)
+
+
+@pytest.fixture
+def ready(exported, monkeypatch):
+    """Makes `export` take a converted file of the session, whose parity is checked elsewhere."""
+    content = exported(*CASE).read_bytes()
+    monkeypatch.setattr(exporter, "convert", lambda module: content)
+    monkeypatch.setattr(exporter, "run_passes", lambda content: (content, {}))
+    monkeypatch.setattr(exporter, "check_parity", lambda *args, **kwargs: {"steps": 4})
+    return content
+
+
+def export(path, **changes):
+    model = tiny_network.build(CASE[0])
+    return exporter.export(model, path, labels=LABELS, scheme=CASE[0], frozen_weights="int8", **changes)
+
+
+def test_export_writes_int8_kernels_and_reports_the_check_on_the_given_photos(ready, tmp_path):
+    photos = tiny_network.photos(2, 8)
+    path = tmp_path / "int8.tflite"
+    manifest = export(path, photos=photos)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["int8.manifest.json", "int8.tflite"]
+    assert read_manifest(path) == manifest
+    assert manifest["frozen_weights"] == "int8"
+    assert int8_kernels(path) >= 20
+    assert manifest["sizes"]["file_bytes"] < len(ready)
+    reference = tmp_path / "float32.tflite"
+    reference.write_bytes(ready)
+    assert manifest["parity"] == {"steps": 4, "int8": check_quantised(path, reference, *photos)}
+    images, labels = photos
+    assert TrainableModel(path).train(images[0], labels[0], 0.01).applied
+
+
+def test_export_of_float32_is_not_judged_by_int8(ready, tmp_path):
+    model = tiny_network.build(CASE[0])
+    manifest = exporter.export(model, tmp_path / "m.tflite", labels=LABELS, scheme=CASE[0])
+    assert manifest["frozen_weights"] == "float32"
+    assert manifest["parity"] == {"steps": 4}
+    assert (tmp_path / "m.tflite").read_bytes() == ready
+
+
+def test_a_failed_check_writes_nothing(ready, tmp_path, monkeypatch):
+    def damaged(model):
+        quantize_kernels(model)
+        stretch(np.float32(2))(model)
+
+    monkeypatch.setattr(exporter, "quantize_kernels", damaged)
+    with pytest.raises(InputError) as error:
+        export(tmp_path / "m.tflite", photos=tiny_network.photos(1, 8))
+    assert MESSAGE.fullmatch(str(error.value))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,26 @@
+"""Equal parts of a weight."""
+
+import tensorflow as tf
+
+__all__ = ["split_last"]
+
+
+def split_last(x: tf.Tensor, parts: int) -> list[tf.Tensor]:
+    """Cuts a tensor into equal parts along its last axis; the gradient is their concatenation.
+
+    As slices: XNNPACK has no SPLIT into many parts, and a SPLIT keeps all of its parts in memory until the last is
+    used. The gradient of TensorFlow's slice would be a sum of padded parts.
+
+    Args:
+        x: tensor whose last axis has a multiple of `parts` elements.
+        parts: number of parts.
+    """
+    x = tf.convert_to_tensor(x)
+    rank, size = x.shape.rank, x.shape[-1] // parts
+
+    @tf.custom_gradient
+    def op(x):
+        slices = [tf.slice(x, [0] * (rank - 1) + [i * size], [-1] * (rank - 1) + [size]) for i in range(parts)]
+        return slices, lambda *gradients: tf.concat(gradients, -1)
+
+    return op(x)
