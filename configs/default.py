@@ -15,6 +15,9 @@ def get_config() -> ConfigDict:
 
     # One of tinytl_tf.schemes.SCHEMES: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb.
     config.scheme = "tinytl-lb"
+    # Where it trains biases ("stem", "block_0", ..., "head") and lite residuals, see `tinytl plan`; () is everywhere.
+    config.biases = ()
+    config.lite_residuals = ()
 
     config.backbone = ConfigDict()
     config.backbone.name = "mobilenet_v2"  # or efficientnet_lite0, proxyless_mobile

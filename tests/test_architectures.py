@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinytl_tf.architectures import ARCHITECTURES, get_architecture, kernel_schedule, lay_out
+from tinytl_tf.architectures import ARCHITECTURES, check_places, get_architecture, kernel_schedule, lay_out
 from tinytl_tf.errors import InputError
 
 # ProxylessNAS-Mobile as the authors' file lists it, without the empty blocks 3 and 4: number, input channels, output
@@ -62,3 +62,16 @@ def test_unknown_name():
     assert str(error.value) == (
         "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile"
     )
+
+
+def test_places_go_from_the_input_to_the_output():
+    layout = lay_out(ARCHITECTURES["mobilenet_v2"])
+    assert layout.places == ("stem", *(f"block_{index}" for index in range(17)), "head")
+    assert layout.branches == tuple(f"block_{index}" for index in range(1, 17))
+
+
+def test_a_place_that_the_network_lacks_is_named():
+    check_places("biases", ("head", "stem"), ("stem", "head"))
+    with pytest.raises(InputError) as error:
+        check_places("biases", ("head", "neck"), ("stem", "head"))
+    assert str(error.value) == "the network has no biases at 'neck'; its places are stem, head"

@@ -7,7 +7,7 @@ import pytest
 from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
-from tinytl_tf.schemes import SCHEMES, Scheme, apply_scheme, get_scheme
+from tinytl_tf.schemes import SCHEMES, Scheme, apply_scheme, get_scheme, restrict
 
 
 @dataclasses.dataclass
@@ -185,3 +185,68 @@ def test_counts_of_the_real_networks(name, classes, branches):
             resolution = apply_scheme(network, scheme)
             assert resolution.parameters == expected[scheme.name], scheme.name
             assert {v.path for v in resolution.variables} == {v.path for v in model.trainable_variables}
+
+
+def placed_variables():
+    paths = [f"{place}/norm/beta" for place in ("stem", "head")] + ["classifier/kernel", "classifier/bias"]
+    for block in ("block_1", "block_10"):
+        paths += [f"{block}_expand/norm/beta", f"{block}_project/norm/gamma"]
+        paths += [f"{block}_lite_residual/{name}" for name in ("kernel", "norm/beta", "final_norm/beta")]
+    return [Variable(path, (2,)) for path in paths]
+
+
+CLASSIFIER = {"classifier/kernel", "classifier/bias"}
+BRANCH_1_BETAS = {"block_1_lite_residual/norm/beta", "block_1_lite_residual/final_norm/beta"}
+BRANCH_1 = {"block_1_lite_residual/kernel", "block_1_lite_residual/norm/beta"}
+
+
+@pytest.mark.parametrize(
+    ("name", "places", "trained"),
+    [
+        ("tinytl-b", {"biases": ("block_1", "head")}, {"block_1_expand/norm/beta", "head/norm/beta"} | BRANCH_1_BETAS),
+        ("tinytl-l", {"lite_residuals": ("block_1",)}, BRANCH_1 | {"block_1_lite_residual/final_norm/beta"}),
+        ("tinytl-lb", {"biases": ("stem",), "lite_residuals": ("block_1",)}, BRANCH_1 | {"stem/norm/beta"}),
+        (
+            "tinytl-lb",
+            {"lite_residuals": ("block_1",)},
+            BRANCH_1
+            | {f"{place}/norm/beta" for place in ("stem", "head")}
+            | {f"{block}_expand/norm/beta" for block in ("block_1", "block_10")},
+        ),
+    ],
+)
+def test_a_restricted_scheme_trains_at_its_places(name, places, trained):
+    resolution = apply_scheme(placed_variables(), restrict(get_scheme(name), **places))
+    assert {variable.path for variable in resolution.variables} == CLASSIFIER | trained
+    assert resolution.scheme.name == name
+
+
+def test_no_places_are_all_places():
+    for scheme in SCHEMES.values():
+        assert restrict(scheme) == scheme
+
+
+@pytest.mark.parametrize(
+    ("name", "places", "message"),
+    [
+        (
+            "last",
+            {"biases": ("head",)},
+            "scheme last trains no biases to choose from; leave biases empty, got ('head',)",
+        ),
+        (
+            "tinytl-l",
+            {"biases": ("head",)},
+            "scheme tinytl-l trains no biases to choose from; leave biases empty, got ",
+        ),
+        (
+            "tinytl-b",
+            {"lite_residuals": ("block_1",)},
+            "scheme tinytl-b trains no lite residuals to choose from; leave ",
+        ),
+    ],
+)
+def test_places_need_a_scheme_that_has_them(name, places, message):
+    with pytest.raises(InputError) as error:
+        restrict(get_scheme(name), **places)
+    assert str(error.value).startswith(message)

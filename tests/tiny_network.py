@@ -1,13 +1,18 @@
 """A small network with weights like trained ones, its data, and the same network in plain TensorFlow."""
 
 import functools
+import io
+import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
+from ml_collections import ConfigDict
+from PIL import Image
 
 from tinytl_tf import backbones
 from tinytl_tf.backbones import Architecture, Block
+from tinytl_tf.configs import default
 from tinytl_tf.export.parity import random_photos
 from tinytl_tf.schemes import apply_scheme, get_scheme
 from tinytl_tf.training import get_optimizer, make_train_step
@@ -37,6 +42,44 @@ def photos(steps: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Images `[steps, batch, H, W, 3]` and their tint `[steps, batch]`, which can be learnt."""
     images, labels = random_photos(steps, batch_size, (RESOLUTION, RESOLUTION), len(LABELS))
     return (images * TINTS[labels][:, :, None, None]).astype(np.uint8), labels
+
+
+def write_photos(path: pathlib.Path, images: int) -> pathlib.Path:
+    """Writes such images as a packed set."""
+    pixels, labels = photos(1, images)
+    files = [_jpeg(image) for image in pixels[0]]
+    np.savez(
+        path,
+        jpeg=np.frombuffer(b"".join(files), np.uint8),
+        offsets=np.cumsum([0, *map(len, files)]),
+        label=labels[0],
+        classes=np.array(LABELS),
+    )
+    return path
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=95)
+    return stream.getvalue()
+
+
+def overrides(path: pathlib.Path) -> dict:
+    """What is changed in `configs/default.py` for a run on such a set, by dotted key."""
+    return {
+        "backbone.name": ARCHITECTURE.name,
+        "backbone.resolution": RESOLUTION,
+        "backbone.weights": "",
+        "data.name": str(path),
+        "training.epochs": 1,
+    }
+
+
+def config(path: pathlib.Path) -> ConfigDict:
+    """The default configuration with the overrides."""
+    result = default.get_config()
+    result.update_from_flattened_dict(overrides(path))
+    return result
 
 
 def build(scheme: str) -> keras.Model:

@@ -1,6 +1,7 @@
 """The networks as tables of blocks, and what a table comes to at a width. Knows no framework."""
 
 import dataclasses
+from collections.abc import Collection
 
 from tinytl_tf.channels import make_divisible
 from tinytl_tf.errors import InputError
@@ -11,6 +12,7 @@ __all__ = [
     "Block",
     "Layout",
     "PlacedBlock",
+    "check_places",
     "check_sizes",
     "get_architecture",
     "kernel_schedule",
@@ -109,6 +111,16 @@ class Layout:
     stem_filters: int
     blocks: tuple[PlacedBlock, ...]
     head_filters: int
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the places with biases, from the input to the output; names of layers begin with them."""
+        return ("stem", *(block.name for block in self.blocks), "head")
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Names of the blocks that can have a lite residual branch."""
+        return tuple(block.name for block in self.blocks if block.branch)
 
 
 ARCHITECTURES = {
@@ -220,6 +232,19 @@ def check_sizes(name: str, *, classes: int, resolution: int, width: float, lite_
         raise InputError(
             f"{name} needs images of {smallest} pixels or more to run {needs}, got resolution {resolution}"
         )
+
+
+def check_places(what: str, names: Collection[str], places: Collection[str]) -> None:
+    """Raises `InputError` if a name is not among the places of a network.
+
+    Args:
+        what: is at these places, for the message.
+        names: the names.
+        places: `Layout.places` or `Layout.branches`.
+    """
+    for name in names:
+        if name not in places:
+            raise InputError(f"the network has no {what} at {name!r}; its places are {', '.join(places)}")
 
 
 def lay_out(architecture: Architecture, width: float = 1.0) -> Layout:

@@ -7,12 +7,12 @@ variable that no row covers is an error. The tables work on paths alone and know
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["SCHEMES", "Resolution", "Scheme", "apply_scheme", "get_scheme"]
+__all__ = ["SCHEMES", "Resolution", "Scheme", "apply_scheme", "get_scheme", "restrict"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Scheme:
 _HEAD = (r"^classifier/", True)
 # What no optimizer may touch, wherever it is: statistics, and the seed of dropout among `model.variables`.
 _STATE = (r"/(moving_mean|moving_variance|seed_generator_state)$", False)
+_BIASES = (r"/beta$", True)
 _REST = (r"", False)
 
 SCHEMES = {
@@ -41,7 +42,7 @@ SCHEMES = {
         Scheme("last", (_HEAD, _REST)),
         Scheme("norm+last", (_HEAD, _STATE, (r"/(gamma|beta)$", True), _REST)),
         Scheme("full", (_STATE, (r"", True))),
-        Scheme("tinytl-b", (_HEAD, (r"/beta$", True), _REST)),
+        Scheme("tinytl-b", (_HEAD, _BIASES, _REST)),
         Scheme("tinytl-l", (_HEAD, (r"_lite_residual/", True), _REST), lite_residual=True),
         Scheme(
             "tinytl-lb",
@@ -50,7 +51,7 @@ SCHEMES = {
                 # It would repeat the last beta of the block: both are added to the same tensor.
                 (r"_lite_residual/final_norm/beta$", False),
                 (r"_lite_residual/", True),
-                (r"/beta$", True),
+                _BIASES,
                 _REST,
             ),
             lite_residual=True,
@@ -98,6 +99,41 @@ def get_scheme(name: str) -> Scheme:
     if name not in SCHEMES:
         raise InputError(f"unknown scheme {name!r}; choose one of {', '.join(SCHEMES)}")
     return SCHEMES[name]
+
+
+def restrict(scheme: Scheme, *, biases: Collection[str] = (), lite_residuals: Collection[str] = ()) -> Scheme:
+    """Returns a scheme that trains biases and lite residual branches at some places only.
+
+    Args:
+        scheme: the scheme.
+        biases: places whose biases it trains: `"stem"`, `"block_<number>"`, `"head"`; none for all of its places.
+        lite_residuals: blocks whose branches it trains; none for all.
+
+    Returns:
+        The scheme with rows at its head that freeze the other places.
+
+    Raises:
+        InputError: if the scheme trains no biases or no branches that could be chosen from.
+
+    Example:
+    >>> restrict(get_scheme("tinytl-b"), biases=["block_16", "head"]).rows[0]
+    ('^(?!(block_16|head)[_/]).*/beta$', False)
+    """
+    rows = []
+    if biases:
+        if _BIASES not in scheme.rows:
+            raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
+        # Those of branches are a matter of `lite_residuals`, where the scheme has them.
+        others = r"(?!.*_lite_residual/)" if scheme.lite_residual else ""
+        rows.append((rf"^(?!({'|'.join(biases)})[_/]){others}.*/beta$", False))
+    if lite_residuals:
+        if not scheme.lite_residual:
+            raise InputError(
+                f"scheme {scheme.name} trains no lite residuals to choose from; leave lite_residuals empty, got "
+                f"{lite_residuals}"
+            )
+        rows.append((rf"^(?!({'|'.join(lite_residuals)})_).*_lite_residual/", False))
+    return dataclasses.replace(scheme, rows=(*rows, *scheme.rows))
 
 
 def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> Resolution:

@@ -1,11 +1,12 @@
 """Builds a network from its table of blocks."""
 
 import functools
+from collections.abc import Collection
 
 import keras
 import numpy as np
 
-from tinytl_tf.architectures import Architecture, PlacedBlock, check_sizes, get_architecture, lay_out
+from tinytl_tf.architectures import Architecture, PlacedBlock, check_places, check_sizes, get_architecture, lay_out
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import (
@@ -25,7 +26,7 @@ def build(
     classes: int,
     resolution: int,
     width: float = 1.0,
-    lite_residual: bool = False,
+    lite_residual: bool | Collection[str] = False,
     dropout: float = 0.2,
     weights: str | None = "imagenet",
     seed: int = 0,
@@ -37,7 +38,7 @@ def build(
         classes: number of outputs.
         resolution: height and width of the images, in pixels.
         width: multiplies the number of channels.
-        lite_residual: whether each block but the first gets a lite residual branch.
+        lite_residual: whether each block but the first gets a lite residual branch, or the names of those that do.
         dropout: share of features dropped before the classifier while training in Keras.
         weights: `"imagenet"`, the path of a weight file, or `None` for random ones. The file's classifier is
             taken if it has as many classes.
@@ -58,7 +59,7 @@ def build(
     if isinstance(architecture, str):
         architecture = get_architecture(architecture)
     name = architecture.name
-    check_sizes(name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
+    check_sizes(name, classes=classes, resolution=resolution, width=width, lite_residual=bool(lite_residual))
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
     keras.utils.set_random_seed(seed)
@@ -68,11 +69,13 @@ def build(
     offset = -np.asarray(architecture.pixel_mean) * scale
     x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="normalise")(images)
     layout = lay_out(architecture, width)
+    with_branch = layout.branches if lite_residual is True else lite_residual or ()
+    check_places("lite residuals", with_branch, layout.branches)
     convolve = functools.partial(_convolution, architecture)
     x = convolve("stem", x, layout.stem_filters, kernel_size=3, strides=2)
     for block in layout.blocks:
         y = _main_branch(x, block, convolve)
-        if lite_residual and block.branch:
+        if block.name in with_branch:
             kernel_size, global_pool = block.branch
             branch = LiteResidual(
                 block.filters,

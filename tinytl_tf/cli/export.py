@@ -69,8 +69,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     else:
         config, trained = values.config, None
     experiment = Experiment(config)
-    if values.scheme is not None:
-        config.scheme = values.scheme
+    if values.scheme not in (None, config.scheme):
+        config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
     if trained is None:
         class_names = experiment.load_data().train.class_names
         model, resolution = experiment.build_model(len(class_names))

@@ -11,6 +11,7 @@ __all__ = ["main"]
 COMMANDS = {
     "train": "train a network in Keras under an update scheme",
     "evaluate": "accuracy of a checkpoint or an exported file on a data set",
+    "plan": "what to train within a budget of memory, as a config",
     "export": "write a .tflite that goes on training on a device",
     "adapt": "train an exported .tflite on your images, with LiteRT only",
     "memory": "paper, planned and measured training memory",

@@ -1,12 +1,14 @@
 """From a configuration to its data and its network."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import keras
 from ml_collections import ConfigDict
 
 from tinytl_tf import backbones, data, schemes
+from tinytl_tf.architectures import check_places, get_architecture, lay_out
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.schedules import SCHEDULES
@@ -60,8 +62,19 @@ class Experiment:
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         get_optimizer(training.optimizer)
-        schemes.get_scheme(self.config.scheme)
+        self.scheme()
+        if self.config.biases:
+            options = self.config.backbone
+            check_places("biases", self.config.biases, lay_out(get_architecture(options.name), options.width).places)
         self.augmentation()
+
+    def scheme(self) -> schemes.Scheme:
+        """Returns the scheme, restricted to the places of the configuration."""
+        return schemes.restrict(
+            schemes.get_scheme(self.config.scheme),
+            biases=tuple(self.config.biases),
+            lite_residuals=tuple(self.config.lite_residuals),
+        )
 
     def load_data(self) -> data.Splits:
         """Opens the data set."""
@@ -88,14 +101,13 @@ class Experiment:
         Returns:
             The model and the resolved scheme.
         """
-        scheme = schemes.get_scheme(self.config.scheme)
-        model = self._build(classes, lite_residual=scheme.lite_residual, weights=self.config.backbone.weights or None)
-        return model, schemes.apply_scheme(model.weights, scheme)
+        model = self._build(classes, branches=self._branches(), weights=self.config.backbone.weights or None)
+        return model, schemes.apply_scheme(model.weights, self.scheme())
 
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.Resolution]:
         """Puts this configuration's scheme on a network that was trained under another one.
 
-        Lite residual branches are added where the scheme needs them and the network has none; they start as exact
+        Lite residual branches are added where the scheme trains them and the network has none; they start as exact
         zero, so that the network computes what it did.
 
         Args:
@@ -104,17 +116,24 @@ class Experiment:
         Returns:
             The model, `trained` itself where nothing had to be added, and the resolved scheme.
         """
-        scheme = schemes.get_scheme(self.config.scheme)
         values = {variable.path: variable for variable in trained.weights}
+        has = {path.partition("_lite_residual/")[0] for path in values if "_lite_residual/" in path}
         model = trained
-        if scheme.lite_residual and not any("_lite_residual/" in path for path in values):
-            model = self._build(trained.output_shape[-1], lite_residual=True, weights=None)
+        if not has.issuperset(self._branches()):
+            model = self._build(trained.output_shape[-1], branches=has.union(self._branches()), weights=None)
             for variable in model.weights:
                 if variable.path in values:
                     variable.assign(values[variable.path])
-        return model, schemes.apply_scheme(model.weights, scheme)
+        return model, schemes.apply_scheme(model.weights, self.scheme())
 
-    def _build(self, classes: int, *, lite_residual: bool, weights: str | None) -> keras.Model:
+    def _branches(self) -> tuple[str, ...]:
+        """Names of the blocks that need a lite residual branch."""
+        if not self.scheme().lite_residual:
+            return ()
+        options = self.config.backbone
+        return tuple(self.config.lite_residuals) or lay_out(get_architecture(options.name), options.width).branches
+
+    def _build(self, classes: int, *, branches: Collection[str], weights: str | None) -> keras.Model:
         options = self.config.backbone
         return backbones.build(
             options.name,
@@ -123,7 +142,7 @@ class Experiment:
             width=options.width,
             dropout=options.dropout,
             weights=weights,
-            lite_residual=lite_residual,
+            lite_residual=branches,
             seed=self.config.training.seed,
         )
 
@@ -143,6 +162,8 @@ def _check_keys(config: ConfigDict) -> None:
 
 
 def _is_like(value: Any, example: Any) -> bool:
+    if example == ():
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
     if isinstance(value, tuple) and isinstance(example, tuple):
         return len(value) == len(example) and all(map(_is_like, value, example))
     return type(value) is type(example) or (type(value) is int and type(example) is float)

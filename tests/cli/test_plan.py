@@ -1,0 +1,119 @@
+"""`tinytl plan`, and that `train` and `export` take what it wrote."""
+
+import json
+import pathlib
+import shlex
+
+import pytest
+
+from tests.training import tiny
+from tinytl_tf.backbones import ARCHITECTURES
+from tinytl_tf.cli import runner
+from tinytl_tf.manifest import read_manifest
+from tinytl_tf.memory import measure
+from tinytl_tf.planning import planner
+
+# Keras 3 saves TensorFlow's variables through numpy 1's interface.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the data and what the command wrote for a generous budget."""
+    folder = tmp_path_factory.mktemp("plan")
+    tiny.write_shapes(folder / "shapes.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ARCHITECTURES, tiny.BACKBONE, tiny.architecture())
+        patch.chdir(folder)
+        argv = [*flags(folder), "--budget_mb=1000", "--output=plan.py", "--json=plan.json"]
+        assert runner.run_command("plan", argv) == 0
+        yield folder
+
+
+def flags(folder):
+    return [*tiny.argv(folder / "shapes.npz", training={"epochs": 1}), "--frozen_weights=float32", "--batch_size=2"]
+
+
+def test_the_result_tells_promise_and_measurement(place):
+    result = json.loads((place / "plan.json").read_text())
+    assert result["account"] == "growth of the process, without a delegate, 1 thread"
+    assert (result["scheme"], result["resolution"], result["budget_mb"]) == ("tinytl-lb", tiny.SIDE, 1000)
+    assert result["biases"] == ["stem", "block_0", "block_1", "head"]
+    assert result["lite_residuals"] == ["block_1"]
+    assert result["planned_mb"] == pytest.approx(sum(result["planned_parts_mb"].values()))
+    assert result["measured_mb"] == pytest.approx(result["planned_mb"], abs=2)
+    rows = {(row["kind"], row["place"]): row for row in result["rows"]}
+    assert list(rows) == [
+        *(("biases", place) for place in ("head", "block_1", "block_0", "stem")),
+        ("lite_residuals", "block_1"),
+    ]
+    assert all(row["trained"] and row["cost_mb"] >= 0 for row in rows.values())
+
+
+def test_the_config_trains_and_exports_by_the_commands_that_were_told(place, capsys):
+    result = json.loads((place / "plan.json").read_text())
+    for command in result["commands"]:
+        tinytl, name, *argv = shlex.split(command)
+        assert tinytl == "tinytl"
+        assert runner.run_command(name, argv) == 0
+    assert capsys.readouterr().out.startswith(f"scheme tinytl-lb: {result['trained_parameters']:,} trained parameters")
+    manifest = read_manifest("plan.tflite")
+    assert (manifest["scheme"], manifest["profile"], manifest["frozen_weights"]) == (
+        "tinytl-lb",
+        "min-memory",
+        "float32",
+    )
+    # What was measured is the file that is exported, but for the values in it.
+    growth = measure("plan.tflite", steps=1, xnnpack=False).growth_bytes
+    assert growth / 1e6 == pytest.approx(result["measured_mb"], abs=0.5)
+
+
+BAD = {
+    "no config": (["--budget_mb=16", "--output=new.py"], "expected --config=FILE, a Python file with get_config()"),
+    "no budget": (["--output=new.py"], "flag --budget_mb=None: Flag --budget_mb must have a value other than None."),
+    "budget": (["--budget_mb=0", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got 0; 16 is a usual"),
+    "endless": (["--budget_mb=inf", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got inf; 16 is"),
+    "suffix": (
+        ["--budget_mb=16", "--output=new.json", "CONFIG"],
+        "expected --output=FILE.py, got 'new.json'; a config is a Python file\n",
+    ),
+    "exists": (
+        ["--budget_mb=16", "--output=plan.py", "CONFIG"],
+        "plan.py exists already; choose another path, or give --overwrite to replace it\n",
+    ),
+    "resolutions": (
+        ["--budget_mb=16", "--output=new.py", "--resolutions=96,big", "CONFIG"],
+        "expected --resolutions=96,128,... in pixels, got '96,big'\n",
+    ),
+    "resolution": (
+        ["--budget_mb=16", "--output=new.py", "--resolutions=8", "CONFIG"],
+        "tiny needs images of 32 pixels or more to run at all, got resolution 8\n",
+    ),
+    "places": (
+        ["--budget_mb=16", "--output=new.py", "CONFIG", "--config.biases=('block_9',)"],
+        "the network has no biases at 'block_9'; its places are stem, block_0, block_1, head\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("argv", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_told_in_one_line(place, capsys, argv, message):
+    before = (place / "plan.py").read_bytes()
+    argv = [flag for word in argv for flag in (flags(place) if word == "CONFIG" else [word])]
+    assert runner.run_command("plan", argv) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"tinytl plan: error: {message}")
+    assert error.count("\n") == 1
+    assert not list(place.glob("new.*"))
+    assert (place / "plan.py").read_bytes() == before
+
+
+def test_what_fits_nowhere_is_told_with_the_number(place, capsys, monkeypatch):
+    monkeypatch.setattr(planner, "_measure", lambda content: 4_500_000)
+    assert runner.run_command("plan", [*flags(place), "--budget_mb=1", "--output=new.py"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "tinytl plan: error: nothing fits into 1 MB: the smallest plan, last at 40 px, biases at 0 "
+    )
+    assert "or 4.50 MB (measured), 3.50 MB too much; raise --budget_mb or try smaller --resolutions\n" in error
+    assert not pathlib.Path("new.py").exists()

@@ -1,0 +1,47 @@
+import pytest
+
+from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets, layout_of
+from tinytl_tf.training import Experiment
+
+HEAD, BLOCK_2 = Target(BIASES, "head"), Target(BIASES, "block_2")
+BRANCH_3 = Target(LITE_RESIDUALS, "block_3")
+
+
+def test_targets_go_from_the_output_to_the_input(config):
+    names = [f"{kind} {place}" for kind, place in all_targets(layout_of(config))]
+    assert names == [
+        *("biases head", "biases block_3", "biases block_2", "biases block_1", "biases block_0", "biases stem"),
+        *("lite_residuals block_3", "lite_residuals block_2", "lite_residuals block_1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ((), ("last", (), ())),
+        ((HEAD, BLOCK_2), ("tinytl-b", ("block_2", "head"), ())),
+        ((BRANCH_3,), ("tinytl-l", (), ("block_3",))),
+        ((HEAD, BRANCH_3), ("tinytl-lb", ("head",), ("block_3",))),
+    ],
+)
+def test_a_plan_says_scheme_and_places(config, targets, expected):
+    planned = Plan(96, frozenset(targets)).configure(config)
+    assert (planned.scheme, planned.biases, planned.lite_residuals) == expected
+    assert (planned.backbone.resolution, config.backbone.resolution) == (96, 64)
+
+
+def test_everything_needs_no_list(config):
+    everything = Plan(64, frozenset(all_targets(layout_of(config)))).configure(config)
+    assert (everything.scheme, everything.biases, everything.lite_residuals) == ("tinytl-lb", (), ())
+
+
+def test_what_is_configured_is_what_trains(config):
+    plan = Plan(64, frozenset({HEAD, BLOCK_2, BRANCH_3}))
+    model, resolution = Experiment(plan.configure(config)).build_model(4)
+    assert {v.path for v in resolution.variables} == {
+        *("classifier/kernel", "classifier/bias", "head/norm/beta"),
+        *(f"block_2_{part}/norm/beta" for part in ("expand", "depthwise", "project")),
+        *(f"block_3_lite_residual/{part}" for part in ("kernel", "pointwise_kernel", "norm/gamma", "norm/beta")),
+        "block_3_lite_residual/final_norm/gamma",
+    }
+    assert {v.path.split("/")[0] for v in model.weights if "_lite_residual/" in v.path} == {"block_3_lite_residual"}

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import tiny_network
+from tinytl_tf.errors import InputError
+from tinytl_tf.planning import Probe, Target
+from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS
+from tinytl_tf.planning.probe import read_parts
+from tinytl_tf.training import Experiment
+
+
+@pytest.fixture(scope="module")
+def dataset(config):
+    return Experiment(config).load_data().train
+
+
+@pytest.fixture(scope="module")
+def probe(config, dataset):
+    return Probe(config, dataset, 64)
+
+
+def gradients(probe, config, batches):
+    """Mean gradients of the trained variables by path, by TensorFlow's own operations and their native gradients."""
+    plain = tiny_network.PlainTraining(probe.model, "sgd", config.training.label_smoothing)
+    smoothing, classes = config.training.label_smoothing, len(tiny_network.LABELS)
+    with tf.GradientTape() as tape:
+        losses = []
+        for images, labels in batches:
+            target = tf.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+            logits = plain._logits(tf.cast(images, tf.float32))
+            losses.append(tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, logits)))
+        loss = tf.add_n(losses) / len(losses)
+    values = tape.gradient(loss, [variable.value for variable in plain.trained])
+    paths = [variable.path for variable in probe.model.trainable_variables]
+    return float(loss), dict(zip(paths, values, strict=True))
+
+
+def test_contributions_are_those_of_autodiff(config, dataset, probe):
+    _, left, held_out = read_parts(dataset, 64)
+    (_, a), (loss, b) = gradients(probe, config, left), gradients(probe, config, held_out)
+    expected = dict.fromkeys(probe.contributions, 0.0)
+    for path in a:
+        place = path.split("/")[0].replace("_lite_residual", "")
+        for part in ("_expand", "_depthwise", "_project"):
+            place = place.removesuffix(part)
+        if place != "classifier":
+            kind = LITE_RESIDUALS if "_lite_residual/" in path else BIASES
+            expected[Target(kind, place)] += float(np.vdot(a[path], b[path]))
+    assert probe.loss == pytest.approx(loss, rel=1e-5)
+    assert probe.contributions == pytest.approx(expected, rel=1e-2)
+    assert all(expected.values())
+
+
+def test_the_parts_have_no_image_in_common(dataset):
+    parts = read_parts(dataset, 64)
+    images = [image.tobytes() for part in parts for batch, _ in part for image in batch]
+    assert len(images) == len(set(images)) == len(dataset) // 8 * 8
+    assert [len(part) for part in parts] == [2, 2, 2]
+
+
+def test_training_more_lowers_the_loss_more_and_is_undone(probe):
+    before = [variable.numpy() for variable in probe.model.weights]
+    head, everything = probe.loss_after_training(()), probe.loss_after_training(set(probe.contributions))
+    assert everything < head < probe.loss
+    for variable, value in zip(probe.model.weights, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_too_few_images_are_told(config, dataset):
+    with pytest.raises(InputError) as error:
+        Probe(config, dataset.subset(np.arange(2)), 64)
+    assert str(error.value) == f"a plan needs at least 3 training images, got 2 of {dataset.name}"

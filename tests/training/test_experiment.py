@@ -1,0 +1,61 @@
+"""Where a configuration trains, and networks that were trained elsewhere."""
+
+import numpy as np
+import pytest
+
+from tests import tiny_network
+from tinytl_tf.backbones import ARCHITECTURES
+from tinytl_tf.errors import InputError
+from tinytl_tf.training import Experiment
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, tiny_network.ARCHITECTURE.name, tiny_network.ARCHITECTURE)
+    return tiny_network.config(tmp_path / "unread.npz")
+
+
+def branches(model):
+    return sorted({v.path.partition("_lite_residual/")[0] for v in model.weights if "_lite_residual/" in v.path})
+
+
+def test_branches_are_built_where_they_train(config):
+    config.lite_residuals = ("block_3", "block_1")
+    model, resolution = Experiment(config).build_model(4)
+    assert branches(model) == ["block_1", "block_3"]
+    config.lite_residuals = ()
+    everywhere, _ = Experiment(config).build_model(4)
+    assert branches(everywhere) == ["block_1", "block_2", "block_3"]
+
+
+def test_adopting_adds_the_branches_that_lack_and_keeps_the_others(config):
+    config.lite_residuals = ("block_1",)
+    trained, _ = Experiment(config).build_model(4)
+    trained.get_layer("block_1_lite_residual").final_norm.gamma.assign(np.full(16, 0.3))
+    config.lite_residuals = ("block_3",)
+    adopted, resolution = Experiment(config).adopt(trained)
+    assert branches(adopted) == ["block_1", "block_3"]
+    assert {v.path.split("/")[0] for v in resolution.variables if "_lite_" in v.path} == {"block_3_lite_residual"}
+    images = tiny_network.photos(1, 2)[0][0].astype(np.float32)
+    np.testing.assert_array_equal(adopted(images), trained(images))
+    config.lite_residuals = ("block_1",)
+    assert Experiment(config).adopt(trained)[0] is trained
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "biases",
+            ("block_4",),
+            "the network has no biases at 'block_4'; its places are stem, block_0, ",
+        ),
+        ("biases", (1,), "config.biases must be of the kind of its default (), got (1,)"),
+        ("lite_residuals", ("block_0",), "the network has no lite residuals at 'block_0'; its places are block_1, "),
+    ],
+)
+def test_places_that_are_not_there_are_told(config, key, value, message):
+    config[key] = value
+    with pytest.raises(InputError) as error:
+        Experiment(config).build_model(4)
+    assert str(error.value).startswith(message)

@@ -1,0 +1,9 @@
+"""From a memory budget to what is trained: what each place is worth, what it costs, and the choice."""
+
+from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
+from tinytl_tf.planning.costs import Costs
+from tinytl_tf.planning.plan import Plan, Target
+from tinytl_tf.planning.planner import Outcome, Planner, Trial
+from tinytl_tf.planning.probe import Probe
+
+__all__ = ["Costs", "Outcome", "Plan", "Planner", "Probe", "Target", "Trial"]

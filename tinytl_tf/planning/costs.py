@@ -1,0 +1,104 @@
+"""What training each place costs, estimated from a few files that were converted."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+from tinytl_tf.architectures import Layout
+from tinytl_tf.memory import PlannedGrowth
+from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Target
+
+__all__ = ["Costs"]
+
+# How the parts of a growth are shared out; the others go by `activations`.
+_SHARED_BY = {"file": "constants", "variables": "variables", "structures": "operators"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How large a place is, for sharing out: numbers without a unit that are compared with each other only."""
+
+    constants: float
+    variables: float
+    operators: float
+    activations: float
+
+
+class Costs:
+    """Estimates the planned growth of any plan between those that were converted.
+
+    At the smallest and the largest resolution three files are known: the classifier alone, all biases, all biases and
+    lite residuals. What the second needs above the first is shared out over the places, each part of the growth in
+    proportion to what makes it: kernels for the file (backward has copies), convolutions for the structures,
+    activations for the arena. Backward runs down to the lowest trained place, so a plan pays for all places from there
+    up. What the third needs above the second is shared out over the branches likewise. Between the resolutions
+    each part is linear in the number of pixels.
+
+    Args:
+        layout: the network.
+        anchors: by resolution, the growth of the three files, in this order.
+    """
+
+    def __init__(
+        self, layout: Layout, anchors: Mapping[int, tuple[PlannedGrowth, PlannedGrowth, PlannedGrowth]]
+    ) -> None:
+        self._layout = layout
+        self._tables = {resolution: _share_out(layout, *growths) for resolution, growths in anchors.items()}
+
+    def growth_bytes(self, resolution: int, targets: Collection[Target]) -> float:
+        """Estimated growth of the process that trains these targets, in bytes."""
+        low, high = min(self._tables), max(self._tables)
+        small, large = (self._at_anchor(self._tables[anchor], targets) for anchor in (low, high))
+        share = (resolution**2 - low**2) / (high**2 - low**2) if high > low else 0
+        return small + share * (large - small)
+
+    def _at_anchor(self, table: dict[Target | None, float], targets: Collection[Target]) -> float:
+        places = self._layout.places
+        # The gradient of a branch needs that of its block's output, and nothing from inside the block.
+        lowest = min((places.index(t.place) + (t.kind == LITE_RESIDUALS) for t in targets), default=len(places))
+        backward = sum(table[Target(BIASES, place)] for place in places[lowest:])
+        return table[None] + backward + sum(table[t] for t in targets if t.kind == LITE_RESIDUALS)
+
+
+def _share_out(
+    layout: Layout, last: PlannedGrowth, biases: PlannedGrowth, everything: PlannedGrowth
+) -> dict[Target | None, float]:
+    """Bytes of each target; those of the classifier alone under `None`."""
+    table = {None: float(last.growth_bytes)}
+    for kind, sizes, less, more in (
+        (BIASES, _place_sizes(layout), last, biases),
+        (LITE_RESIDUALS, _branch_sizes(layout), biases, everything),
+    ):
+        for place, size in sizes.items():
+            table[Target(kind, place)] = 0.0
+            for part, value in more.parts.items():
+                measure = _SHARED_BY.get(part, "activations")
+                total = sum(getattr(other, measure) for other in sizes.values())
+                table[Target(kind, place)] += (value - less.parts[part]) * getattr(size, measure) / total
+    return table
+
+
+def _place_sizes(layout: Layout) -> dict[str, Sizes]:
+    """Sizes of each place; its pixels are a share of the image's."""
+    sizes, pixels, inputs = {}, 1 / 4, layout.stem_filters
+    sizes["stem"] = Sizes(27 * layout.stem_filters, layout.stem_filters, 1, pixels * layout.stem_filters)
+    for block in layout.blocks:
+        expands = block.wide > block.inputs
+        constants = block.wide * (block.inputs * expands + block.kernel_size**2 + block.filters)
+        wide = pixels * block.wide * expands
+        pixels /= block.strides**2
+        biases = block.wide * (1 + expands) + block.filters
+        sizes[block.name] = Sizes(constants, biases, 2 + expands, wide + pixels * block.wide)
+        inputs = block.filters
+    sizes["head"] = Sizes(inputs * layout.head_filters, layout.head_filters, 1, pixels * layout.head_filters)
+    return sizes
+
+
+def _branch_sizes(layout: Layout) -> dict[str, Sizes]:
+    sizes, pixels = {}, 1 / 4
+    for block in layout.blocks:
+        if block.branch:
+            kernel_size, _ = block.branch
+            parameters = block.inputs * (kernel_size**2 * block.inputs / 2 + block.filters)
+            sizes[block.name] = Sizes(parameters, parameters, 1, pixels * block.inputs)
+        pixels /= block.strides**2
+    return sizes

@@ -1,0 +1,82 @@
+"""A plan: what is trained at which resolution, as data."""
+
+import dataclasses
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from tinytl_tf.architectures import Layout, get_architecture, lay_out
+
+__all__ = ["BIASES", "LITE_RESIDUALS", "Plan", "Target", "all_targets", "layout_of"]
+
+BIASES, LITE_RESIDUALS = "biases", "lite_residuals"  # keys of the configuration
+_SCHEMES = {
+    (False, False): "last",
+    (True, False): "tinytl-b",
+    (False, True): "tinytl-l",
+    (True, True): "tinytl-lb",
+}
+
+
+class Target(NamedTuple):
+    """Something that a plan trains or freezes as one.
+
+    Attributes:
+        kind: `"biases"` or `"lite_residuals"`.
+        place: `"stem"`, `"block_<number>"` or `"head"`.
+    """
+
+    kind: str
+    place: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is trained beside the classifier.
+
+    Attributes:
+        resolution: height and width of the images, in pixels.
+        targets: what is trained.
+    """
+
+    resolution: int
+    targets: frozenset[Target]
+
+    @property
+    def scheme(self) -> str:
+        """Name of the update scheme that trains nothing else."""
+        kinds = {target.kind for target in self.targets}
+        return _SCHEMES[BIASES in kinds, LITE_RESIDUALS in kinds]
+
+    def places(self, kind: str) -> tuple[str, ...]:
+        """Places of the targets of a kind, from the input to the output."""
+        return tuple(sorted((t.place for t in self.targets if t.kind == kind), key=_position))
+
+    def configure(self, config: ConfigDict) -> ConfigDict:
+        """Returns a copy of a configuration that trains what the plan says."""
+        layout = layout_of(config)
+        every = {BIASES: layout.places, LITE_RESIDUALS: layout.branches}
+        result = config.copy_and_resolve_references()
+        with result.unlocked():
+            result.scheme = self.scheme
+            result.backbone.resolution = self.resolution
+            for kind, places in every.items():
+                chosen = self.places(kind)
+                result[kind] = () if chosen == places else chosen
+        return result.lock()
+
+
+def _position(place: str) -> int:
+    kind, _, number = place.partition("_")
+    return {"stem": -1, "block": int(number or 0), "head": 10**6}[kind]
+
+
+def layout_of(config: ConfigDict) -> Layout:
+    """Returns the layout of a configuration's backbone."""
+    return lay_out(get_architecture(config.backbone.name), config.backbone.width)
+
+
+def all_targets(layout: Layout) -> tuple[Target, ...]:
+    """Returns everything that can be trained, from the output to the input."""
+    biases = [Target(BIASES, place) for place in reversed(layout.places)]
+    return (*biases, *(Target(LITE_RESIDUALS, place) for place in reversed(layout.branches)))

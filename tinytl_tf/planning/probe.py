@@ -1,0 +1,155 @@
+"""What training each place of a network is worth on the user's own images."""
+
+import itertools
+import re
+from collections.abc import Callable, Collection
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from tinytl_tf import data, ops
+from tinytl_tf.errors import InputError
+from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets, layout_of
+from tinytl_tf.training import Experiment, get_optimizer, make_train_step
+
+__all__ = ["Probe"]
+
+PARTS = 3
+BATCHES = 12  # of a part, at most
+BATCH_SIZE = 8
+HEAD_STEPS = 100
+HEAD_LEARNING_RATE = 1e-2
+PASSES = 2  # over the second part, to see what a plan brings
+
+Batches = list[tuple[np.ndarray, np.ndarray]]
+
+
+class Probe:
+    """Measures on three parts of the training images, up to 96 in each, at one resolution.
+
+    The classifier is fitted on the first part, above the frozen network. The contribution of a target is the scalar
+    product of its gradients on the second and on the third part: how much a small step of gradient descent on the
+    one lowers the loss on the other, per unit of the learning rate. It is the squared norm of the gradient without the
+    noise of a small sample, so that it can be negative, where a place has only noise to learn from. Everything is
+    measured at the start of training; there, of a lite residual, the scale of its final norm alone has a gradient.
+
+    Args:
+        config: the configuration; its scheme and places do not matter.
+        dataset: the training images.
+        resolution: height and width of the images, in pixels.
+
+    Attributes:
+        model: the network with every branch and the fitted classifier.
+        loss: mean loss on the third part with the classifier fitted and nothing else.
+        contributions: of each target, loss per unit of the learning rate.
+
+    Raises:
+        InputError: if there are fewer than three images.
+
+    Reference:
+        Lin et al., On-Device Training Under 256KB Memory (2022), choose layers by contribution under a budget; they
+        measure it by training each layer alone. The scalar product stands for that at the cost of two gradients.
+    """
+
+    def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
+        targets = all_targets(layout_of(config))
+        everything = Plan(resolution, frozenset(targets)).configure(config)
+        self.model, _ = Experiment(everything).build_model(len(dataset.class_names))
+        self._training = config.training
+        fitted, self._left, self._held_out = read_parts(dataset, resolution)
+        self._fit_classifier(fitted)
+        self._measure_loss = self._make_measure_loss()
+        self.loss = self._measure_loss(self._held_out)
+        variables = [v for v in self.model.trainable_variables if _target(v.path)]
+        gradients = self._make_gradients(variables)
+        left, held_out = gradients(self._left), gradients(self._held_out)
+        self.contributions = dict.fromkeys(targets, 0.0)
+        for variable, a, b in zip(variables, left, held_out, strict=True):
+            self.contributions[_target(variable.path)] += float(np.vdot(a, b))
+
+    def loss_after_training(self, targets: Collection[Target]) -> float:
+        """Returns the mean loss on the third part after a few steps on the second one; then undoes them.
+
+        Args:
+            targets: what is trained beside the classifier, by the configuration's optimizer and learning rate.
+        """
+        variables = [v for v in self.model.trainable_variables if _target(v.path) in {None, *targets}]
+        start = [variable.numpy() for variable in variables]
+        optimizer = get_optimizer(self._training.optimizer)
+        step = make_train_step(
+            self.model, variables, optimizer, label_smoothing=self._training.label_smoothing, training=False
+        )
+        for images, labels in PASSES * self._left:
+            step(images, labels, np.float32(self._training.learning_rate))
+        loss = self._measure_loss(self._held_out)
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
+        return loss
+
+    def _fit_classifier(self, batches: Batches) -> None:
+        classifier = self.model.get_layer("classifier")
+        pool = tf.function(keras.Model(self.model.input, self.model.get_layer("pool").output))
+        features = tf.concat([pool(tf.cast(images, tf.float32)) for images, _ in batches], 0)
+        labels = np.concatenate([labels for _, labels in batches])
+        for variable in classifier.variables:
+            variable.assign(np.zeros(variable.shape))
+        step = make_train_step(
+            classifier, classifier.variables, get_optimizer("adam"), label_smoothing=self._training.label_smoothing
+        )
+        for _ in range(HEAD_STEPS):
+            step(features, labels, np.float32(HEAD_LEARNING_RATE))
+
+    def _make_measure_loss(self) -> Callable[[Batches], float]:
+        @tf.function
+        def loss_of(images, labels):
+            logits = self.model(tf.cast(images, tf.float32), training=False)
+            return tf.reduce_mean(
+                ops.softmax_cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
+            )
+
+        return lambda batches: float(np.mean([loss_of(*batch) for batch in batches]))
+
+    def _make_gradients(self, variables: list[keras.Variable]) -> Callable[[Batches], list[np.ndarray]]:
+        watched = [variable.value for variable in variables]
+
+        @tf.function
+        def of_batch(images, labels):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(watched)
+                logits = self.model(tf.cast(images, tf.float32), training=False)
+                loss = ops.softmax_cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
+                mean = tf.reduce_mean(loss)
+            return tape.gradient(mean, watched)
+
+        def mean_gradients(batches):
+            sums = [np.zeros(variable.shape, np.float32) for variable in watched]
+            for batch in batches:
+                sums = [total + part.numpy() for total, part in zip(sums, of_batch(*batch), strict=True)]
+            return [total / len(batches) for total in sums]
+
+        return mean_gradients
+
+
+def read_parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
+    """Returns three lists of batches, of other images each, unaugmented."""
+    batch_size = min(BATCH_SIZE, len(dataset) // PARTS)
+    if batch_size < 1:
+        raise InputError(f"a plan needs at least {PARTS} training images, got {len(dataset)} of {dataset.name}")
+    batches = data.train_batches(
+        dataset,
+        batch_size=batch_size,
+        image_size=resolution,
+        seed=0,
+        epoch=0,
+        augmentation=data.Augmentation(crop=False, flip=False),
+    )
+    taken = list(itertools.islice(batches, PARTS * BATCHES))
+    return [taken[part::PARTS] for part in range(PARTS)]
+
+
+def _target(path: str) -> Target | None:
+    """What a trained variable belongs to; `None` for the classifier."""
+    match = re.match(r"(stem|head|block_\d+)[_/](lite_residual/)?", path)
+    return match and Target(LITE_RESIDUALS if match[2] else BIASES, match[1])
