@@ -21,8 +21,17 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     # `export/` and `configs/` lie at the top of the repository and are imported from inside the package.
-    packages=[*find_packages(include=["tinytl_tf", "tinytl_tf.*"]), "tinytl_tf.export", "tinytl_tf.configs"],
-    package_dir={"tinytl_tf.export": "export", "tinytl_tf.configs": "configs"},
+    packages=[
+        *find_packages(include=["tinytl_tf", "tinytl_tf.*"]),
+        "tinytl_tf.export",
+        "tinytl_tf.export.passes",
+        "tinytl_tf.configs",
+    ],
+    package_dir={
+        "tinytl_tf.export": "export",
+        "tinytl_tf.export.passes": "export/passes",
+        "tinytl_tf.configs": "configs",
+    },
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "keras>=3.12,<3.16",
