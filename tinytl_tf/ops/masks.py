@@ -27,8 +27,8 @@ def mask_storage(storage: str) -> Iterator[None]:
     """Sets how the activations that are traced within keep their masks.
 
     Args:
-        storage: `"bool"`, the fastest in TensorFlow; `"bytes"`, the fastest in LiteRT; `"bits"`, an eighth of the
-            memory. Masks of a number of elements that is no multiple of 256 stay bytes.
+        storage: `"bool"`, the fastest in TensorFlow; `"bytes"`, the fewest operators in LiteRT; `"bits"`, an eighth of
+            their memory. Masks of a number of elements that is no multiple of 256 stay bytes.
 
     Example:
     >>> with mask_storage("bits"):
