@@ -140,8 +140,8 @@ def check_quantised(
             raise InputError(
                 f"int8 check failed ({name}): against float32 the loss of the first step differs by "
                 f"{loss_difference:.1e} (at most {QUANTISED_LOSS_TOLERANCE:.0e}) and the update has cosine "
-                f"{cosine:.3f} (at least {LEAST_COSINE}); nothing was written. An untrained network fails here; "
-                "for a trained one export with frozen_weights float32"
+                f"{cosine:.3f} (at least {LEAST_COSINE}); nothing was written; "
+                "export with frozen_weights float32"
             )
         report[name] = {
             "loss_difference": loss_difference,
