@@ -14,7 +14,6 @@ from tinytl_tf.memory import growth, measure, planned_growth, planned_peak
         (tiny_models.build, "infer"),
         (tiny_models.build, "train"),
         (tiny_models.build, "train_sliced"),
-        (tiny_models.build, "nothing"),
         (tiny_models.build_loop, "train"),
         (tiny_models.build_dynamic_range, "infer"),
     ],
@@ -22,9 +21,16 @@ from tinytl_tf.memory import growth, measure, planned_growth, planned_peak
 def test_agrees_with_a_process(tmp_path, content, name):
     path = tmp_path / "model.tflite"
     path.write_bytes(content())
-    planned = planned_growth(Model.read(path), name, file_bytes=path.stat().st_size).growth_bytes
-    measured = measure(path, name, xnnpack=False, steps=1).growth_bytes
-    assert planned == pytest.approx(measured, rel=0.1, abs=2e6)
+
+    def errors(*names):
+        for each in names:
+            plan = planned_growth(Model.read(path), each, file_bytes=path.stat().st_size)
+            yield plan.growth_bytes - measure(path, each, xnnpack=False, steps=1).growth_bytes
+
+    # What the runtime's own pages take is the machine's affair, and the same for every signature.
+    error, common = errors(name, "nothing")
+    assert abs(common) < 3e6
+    assert error == pytest.approx(common, abs=1e6)
 
 
 def test_parts():

@@ -3,7 +3,8 @@
 The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants were measured once, over files with 250 to
 9700 operators, from the maps of the process; none is fitted to a model.
 
-* `runtime`: pages of the runtime's library that loading and running a model reads, and the stack.
+* `runtime`: pages of the runtime's library that loading and running a model reads, and the stack. The most
+  that was seen; small files, and page caches that hold the library in smaller pieces, read 1 to 2 MB less.
 * `file`: pages of the mapped file that are read: its structure and the constants of the graphs that run. The kernel
   brings pages in windows, so that of each constant that is not read up to one window comes along; more where its page
   cache holds the file in bigger pieces, which happens with a file that was just written (seen: 2.6 MB).
