@@ -66,8 +66,7 @@ def _export(folder: str, scheme: str, profile: str) -> tuple[list[pathlib.Path],
 def export_worker(scheme, profile, folder, resolution, classes, batch_size, frozen_weights) -> dict[str, int]:
     """Writes the files of a scheme; returns the planned peak after each pass. The parity check is left to `export`."""
     from tinytl_tf.backbones import build
-    from tinytl_tf.export.convert import convert
-    from tinytl_tf.export.passes import quantize_kernels, run_passes
+    from tinytl_tf.export.build import build_file, with_int8_kernels
     from tinytl_tf.export.profiles import get_profile
     from tinytl_tf.export.signatures import TrainableModule
     from tinytl_tf.export.update_rules import get_update_rule
@@ -85,12 +84,10 @@ def export_worker(scheme, profile, folder, resolution, classes, batch_size, froz
         batch_size=batch_size,
         profile=get_profile(profile),
     )
-    content, peaks = run_passes(convert(module))
+    content, peaks = build_file(module)
     for weights in frozen_weights:
-        file = Model.from_bytes(content)
-        if weights == "int8":
-            quantize_kernels(file)
-        file.write(pathlib.Path(folder) / f"{scheme}-{profile}-{weights}.tflite")
+        path = pathlib.Path(folder) / f"{scheme}-{profile}-{weights}.tflite"
+        path.write_bytes(with_int8_kernels(content) if weights == "int8" else content)
     return peaks
 
 

@@ -10,21 +10,16 @@ import keras
 import numpy as np
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import audit
-from tinytl_tf.export.convert import convert
+from tinytl_tf.export.build import FROZEN_WEIGHTS, build_file, with_int8_kernels
 from tinytl_tf.export.manifest import write_manifest
 from tinytl_tf.export.parity import check_parity, check_quantised, random_photos
-from tinytl_tf.export.passes import quantize_kernels, run_passes
 from tinytl_tf.export.profiles import get_profile
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.update_rules import get_update_rule
 from tinytl_tf.files import atomic_write_bytes, refuse_existing
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.manifest import manifest_path
 
-__all__ = ["FROZEN_WEIGHTS", "export"]
-
-FROZEN_WEIGHTS = ("float32", "int8")
+__all__ = ["export"]
 
 PARITY_STEPS = 4
 
@@ -102,24 +97,22 @@ def export(
         save_optimizer=save_optimizer,
         profile=profile,
     )
-    content = convert(module)
+    content, passes = build_file(module)
     with tempfile.TemporaryDirectory() as folder:
         draft = pathlib.Path(folder) / path.name
-        draft.write_bytes(content)
-        audit(draft)  # before the passes: it names layers, whose names they drop
-        content, passes = run_passes(content)
         draft.write_bytes(content)
         made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
         parity = check_parity(
             draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=made_up[0], labels=made_up[1]
         )
         if frozen_weights == "int8":
-            quantised = Model.from_bytes(content)
-            quantize_kernels(quantised)
-            content = quantised.to_bytes()
+            content = with_int8_kernels(content)
             reference = draft.rename(draft.with_stem("float32"))
             draft.write_bytes(content)
-            parity["int8"] = check_quantised(draft, reference, *(photos or made_up))
+            images, true_labels = photos or made_up
+            parity["int8"] = check_quantised(
+                draft, reference, model.trainable_variables, optimizer=optimizer, images=images, labels=true_labels
+            )
         manifest = write_manifest(
             draft,
             backbone=model.name,

@@ -1,6 +1,8 @@
 """Checks an exported file against TensorFlow, by numbers."""
 
+import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,11 +10,11 @@ import numpy as np
 
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Model
+from tinytl_tf.export.packing import state_order
 from tinytl_tf.training import get_optimizer, make_train_step
 
 __all__ = [
-    "LEAST_COSINE",
+    "LEAST_COSINES",
     "LEARNING_RATE",
     "LOSS_TOLERANCE",
     "QUANTISED_LOSS_TOLERANCE",
@@ -34,9 +36,12 @@ LOSS_TOLERANCE = 1e-4
 UPDATE_TOLERANCE = 1e-2
 
 
-# Kernels and images of 8 bits.
+# Kernels and images of 8 bits. Measured on MobileNetV2 at 128 px, tinytl-b and tinytl-lb, trained on flowers and not,
+# on their photos and on made-up ones, four batches of 8, with XNNPACK and without: the loss differs by at most 0.065;
+# the cosine of all gradients is at least 0.994, that of the worst variable at least 0.88 on photos and 0.70 on made-up
+# ones. Adam's first update is the sign of the gradient: 0.91 and, for the worst variable, 0.56.
 QUANTISED_LOSS_TOLERANCE = 0.1
-LEAST_COSINE = 0.9
+LEAST_COSINES = {"sgd": (0.95, 0.5), "momentum": (0.95, 0.5), "adam": (0.8, 0.3)}  # of all, of each variable
 
 
 def check_parity(
@@ -70,7 +75,7 @@ def check_parity(
     Raises:
         InputError: if a figure is out of tolerance.
     """
-    variables = model.trainable_variables
+    variables = state_order(model.trainable_variables)
     start = [variable.numpy() for variable in variables]
     step = make_train_step(model, variables, get_optimizer(optimizer), label_smoothing=label_smoothing, training=False)
     rate = np.float32(LEARNING_RATE)
@@ -107,7 +112,13 @@ def check_parity(
 
 
 def check_quantised(
-    path: str | os.PathLike, reference: str | os.PathLike, images: np.ndarray, labels: np.ndarray
+    path: str | os.PathLike,
+    reference: str | os.PathLike,
+    variables: Sequence[keras.Variable],
+    *,
+    optimizer: str,
+    images: np.ndarray,
+    labels: np.ndarray,
 ) -> dict[str, Any]:
     """Compares the first steps of a file with int8 kernels with those of the same file with float32 ones.
 
@@ -117,49 +128,47 @@ def check_quantised(
     Args:
         path: the file.
         reference: the file with float32 kernels, already checked.
+        variables: those that the files train.
+        optimizer: name of the files' optimizer.
         images: uint8 array `[steps, batch, height, width, 3]`.
         labels: int32 array `[steps, batch]`.
 
     Returns:
-        With XNNPACK and without: the largest relative `loss_difference` of a step, the `cosine` of all updates,
-        and the least cosine of a single variable with its position in the state, `worst_cosine` and `worst_variable`.
+        With XNNPACK and without: the largest relative `loss_difference` of a step, the `cosine` of all updates, and
+        `variables`, the cosine of each variable's, by its path, the worst first.
 
     Raises:
-        InputError: if loss or cosine are out of tolerance.
+        InputError: if a figure is out of tolerance.
     """
-    sizes = _state_sizes(path)
-    report = {"tolerance": {"loss": QUANTISED_LOSS_TOLERANCE, "cosine": LEAST_COSINE}}
+    ordered = state_order(variables)
+    bounds = np.cumsum([0, *(math.prod(variable.shape) for variable in ordered)])
+    least, least_of_each = LEAST_COSINES[optimizer]
+    tolerance = {"loss": QUANTISED_LOSS_TOLERANCE, "cosine": least, "variable_cosine": least_of_each}
+    report: dict[str, Any] = {"steps": len(images), "batch_size": images.shape[1], "tolerance": tolerance}
     for name, xnnpack in (("xnnpack", True), ("without_xnnpack", False)):
         expected, expected_losses = _first_updates(reference, images, labels, xnnpack)
         updates, losses = _first_updates(path, images, labels, xnnpack)
         loss_difference = float(np.max(np.abs(losses / expected_losses - 1)))
         cosine = _cosine(updates, expected)
-        bounds = np.cumsum([0, *sizes])
-        parts = [_cosine(updates[:, a:b], expected[:, a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
-        if not (loss_difference <= QUANTISED_LOSS_TOLERANCE and cosine >= LEAST_COSINE):
+        cosines = {
+            variable.path: _cosine(updates[:, a:b], expected[:, a:b])
+            for variable, a, b in zip(ordered, bounds, bounds[1:], strict=False)
+        }
+        worst = min(cosines, key=cosines.__getitem__)
+        close = loss_difference <= QUANTISED_LOSS_TOLERANCE
+        if not (close and cosine >= least and cosines[worst] >= least_of_each):
             raise InputError(
                 f"int8 check failed ({name}): against float32 the loss of the first step differs by "
-                f"{loss_difference:.1e} (at most {QUANTISED_LOSS_TOLERANCE:.0e}) and the update has cosine "
-                f"{cosine:.3f} (at least {LEAST_COSINE}); nothing was written; "
-                "export with frozen_weights float32"
+                f"{loss_difference:.1e} (at most {QUANTISED_LOSS_TOLERANCE:.0e}), the update has cosine {cosine:.3f} "
+                f"(at least {least}), that of {worst} {cosines[worst]:.3f} (at least {least_of_each}); nothing was "
+                "written; export with frozen_weights float32"
             )
         report[name] = {
             "loss_difference": loss_difference,
             "cosine": cosine,
-            "worst_cosine": min(parts),
-            "worst_variable": int(np.argmin(parts)),
+            "variables": dict(sorted(cosines.items(), key=lambda item: item[1])),
         }
     return report
-
-
-def _state_sizes(path: str | os.PathLike) -> list[int]:
-    """Number of elements of each variable in the state, in its order."""
-    model = Model.read(path)
-    graph = model.graphs[model.signature("save").graph]
-    makers = {i: op for op in graph.operators for i in op.outputs}
-    op = makers[model.signature("save").outputs["state"].index]
-    parts = op.inputs if op.name == "CONCATENATION" else op.outputs
-    return [graph.tensors[i].bytes // 4 for i in parts]
 
 
 def _first_updates(path, images, labels, xnnpack) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +177,8 @@ def _first_updates(path, images, labels, xnnpack) -> tuple[np.ndarray, np.ndarra
     start = device.state()
     updates, losses = [], []
     for batch in zip(images, labels, strict=True):
-        losses.append(device.train(*batch, np.float32(LEARNING_RATE)).loss)
+        # A rate of one: the loss is that before the update, and small updates would drown in the rounding of the state.
+        losses.append(device.train(*batch, np.float32(1)).loss)
         updates.append(device.state() - start)
         device.reset()
     return np.stack(updates).astype(np.float64), np.array(losses)

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.export.packing import PackedVariables
 from tinytl_tf.export.profiles import PROFILES, Profile
 from tinytl_tf.export.tiling import TiledNetwork
 from tinytl_tf.export.update_rules import UpdateRule
@@ -45,6 +46,10 @@ class TrainableModule(tf.Module):
         label_smoothing: of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
         profile: tiles and masks of the network.
+
+    Attributes:
+        functions: the signatures, by name, as `tf.function`s.
+        profile: as given.
     """
 
     def __init__(
@@ -62,12 +67,13 @@ class TrainableModule(tf.Module):
         self._network = TiledNetwork(model, profile.tile_bytes)
         self._whole = TiledNetwork(model, profile.infer_tile_bytes)
         self._classes = model.output_shape[-1]
-        self._masks = profile.masks
+        self.profile = profile
         self._rule = update_rule
         self._label_smoothing = label_smoothing
         # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
         self.weights = [variable.value for variable in model.variables]
-        self.trained = [variable.value for variable in variables]
+        self._packed = PackedVariables(variables)
+        self.trained = [tf.Variable(value) for value in self._packed.start]
         # Slots and sums are zeroed before use. They start as the weights do, since equal constants are stored once.
         self.slots = [[tf.Variable(value, trainable=False) for _ in range(update_rule.slots)] for value in self.trained]
         # A vector of one: the runtime plans anew after a scalar that is read, as if its shape were unknown.
@@ -76,8 +82,6 @@ class TrainableModule(tf.Module):
         self.state = list(self.trained)
         if save_optimizer:
             self.state += [slot for slots in self.slots for slot in slots] + self.steps
-
-        self._start = [value.numpy() for value in self.trained]
 
         image = tf.TensorSpec([batch_size, *model.input_shape[1:]], tf.uint8, "image")
         one_image = tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8, "image")
@@ -114,12 +118,15 @@ class TrainableModule(tf.Module):
 
     def _gradients(self, image, label):
         """Loss, number of right answers and gradients of a single image."""
-        with ops.mask_storage(self._masks), tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self.trained)
-            logits = self._network(tf.cast(image, tf.float32))
+        values = [value.read_value() for value in self.trained]
+        masks = ops.mask_storage(self.profile.masks, wait=self.profile.xnnpack)
+        with masks, tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            with keras.StatelessScope(self._packed.mapping(values)):
+                logits = self._network(tf.cast(image, tf.float32))
             loss = ops.softmax_cross_entropy(logits, label, label_smoothing=self._label_smoothing)[0]
         right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)[0]
-        return loss, right, tape.gradient(loss, self.trained)
+        return loss, right, tape.gradient(loss, values)
 
     def _sum_gradients(self, image, label):
         """Adds the gradients of a batch up in `sums`, by a loop over its images.
@@ -165,7 +172,8 @@ class TrainableModule(tf.Module):
         return tf.constant(1)
 
     def _infer(self, image):
-        logits = self._whole(tf.cast(image, tf.float32))
+        with keras.StatelessScope(self._packed.mapping([value.read_value() for value in self.trained])):
+            logits = self._whole(tf.cast(image, tf.float32))
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
     def _save(self):
@@ -183,7 +191,7 @@ class TrainableModule(tf.Module):
 
     def _reset(self):
         self._forget_slots()
-        for value, start in zip(self.trained, self._start, strict=True):
+        for value, start in zip(self.trained, self._packed.start, strict=True):
             value.assign(tf.constant(start))
         return {"restored": tf.constant(1)}
 

@@ -13,6 +13,7 @@ from PIL import Image
 from tinytl_tf import backbones
 from tinytl_tf.backbones import Architecture, Block
 from tinytl_tf.configs import default
+from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.parity import random_photos
 from tinytl_tf.schemes import apply_scheme, get_scheme
 from tinytl_tf.training import get_optimizer, make_train_step
@@ -130,16 +131,17 @@ class PlainTraining:
     """
 
     def __init__(self, model: keras.Model, optimizer: str, label_smoothing: float) -> None:
-        self.trained = [keras.Variable(variable.numpy()) for variable in model.trainable_variables]
-        paths = [variable.path for variable in model.trainable_variables]
+        variables = state_order(model.trainable_variables)
+        self.trained = [keras.Variable(variable.numpy()) for variable in variables]
+        self.paths = [variable.path for variable in variables]
         self._weights = {variable.path: variable.numpy() for variable in model.weights}
-        self._weights |= dict(zip(paths, self.trained, strict=True))
+        self._weights |= dict(zip(self.paths, self.trained, strict=True))
         self._optimizer = get_optimizer(optimizer)
         self._optimizer.build(self.trained)
         self._label_smoothing = label_smoothing
 
     def state(self) -> np.ndarray:
-        """The trained variables in one vector."""
+        """The trained variables in one vector, in the order of an exported file."""
         return np.concatenate([variable.numpy().ravel() for variable in self.trained])
 
     @tf.function

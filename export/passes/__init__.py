@@ -2,21 +2,42 @@
 
 from collections.abc import Callable, Sequence
 
+from tinytl_tf.export.passes.biases import fuse_biases
 from tinytl_tf.export.passes.casts import quantize_casts
+from tinytl_tf.export.passes.handles import name_variables
 from tinytl_tf.export.passes.kernels import quantize_kernels
 from tinytl_tf.export.passes.names import drop_names
 from tinytl_tf.export.passes.reads import split_reads
 from tinytl_tf.export.passes.reorder import reorder
 from tinytl_tf.export.passes.sums import split_sums
+from tinytl_tf.export.passes.turned import turn_kernels
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import planned_peak
 
-__all__ = ["PASSES", "quantize_kernels", "run_passes"]
+__all__ = ["PASSES", "pass_names", "quantize_kernels", "run_passes"]
 
 # In this order. `quantize_kernels` is none of them: it changes what the file computes.
 PASSES: dict[str, Callable[[Model], None]] = {
-    pass_.__name__: pass_ for pass_ in (split_sums, quantize_casts, split_reads, reorder, drop_names)
+    pass_.__name__: pass_
+    for pass_ in (
+        name_variables,
+        split_sums,
+        quantize_casts,
+        fuse_biases,
+        turn_kernels,
+        split_reads,
+        reorder,
+        drop_names,
+    )
 }
+
+# After them convolutions have kernels or biases that are computed, which XNNPACK does not take.
+_WITHOUT_DELEGATE = ("fuse_biases", "turn_kernels")
+
+
+def pass_names(*, delegate: bool) -> list[str]:
+    """Names of the passes for a file that runs with XNNPACK, or without a delegate."""
+    return [name for name in PASSES if not (delegate and name in _WITHOUT_DELEGATE)]
 
 
 def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[bytes, dict[str, int]]:
@@ -27,7 +48,7 @@ def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[by
 
     Args:
         content: a `.tflite` with the signature `train`.
-        names: which of them.
+        names: which of them; see `pass_names`.
 
     Returns:
         The new content, and the planned peak of `train` in bytes at the start (`converted`) and after each pass.

@@ -2,11 +2,10 @@
 
 from ai_edge_litert import schema_py_generated as schema_fb
 
+from tinytl_tf.export.passes.edit import add_operator_code
 from tinytl_tf.flatbuffer import Model
 
-__all__ = ["add_operator_code", "quantize_casts"]
-
-_LAST_DEPRECATED = 127  # largest code of the old field, which is a byte
+__all__ = ["quantize_casts"]
 
 
 def quantize_casts(model: Model) -> None:
@@ -41,16 +40,3 @@ def _scale_of_one() -> schema_fb.QuantizationParametersT:
     parameters = schema_fb.QuantizationParametersT()
     parameters.scale, parameters.zeroPoint = [1.0], [0]
     return parameters
-
-
-def add_operator_code(schema: schema_fb.ModelT, name: str, version: int = 1) -> int:
-    """Returns the number of an operator code of the file; adds the code if there is none."""
-    builtin = getattr(schema_fb.BuiltinOperator, name)
-    for index, code in enumerate(schema.operatorCodes):
-        if code.builtinCode == builtin and code.version == version:
-            return index
-    code = schema_fb.OperatorCodeT()
-    code.builtinCode, code.version = builtin, version
-    code.deprecatedBuiltinCode = min(builtin, _LAST_DEPRECATED)
-    schema.operatorCodes.append(code)
-    return len(schema.operatorCodes) - 1

@@ -5,7 +5,7 @@ import copy
 
 from ai_edge_litert import schema_py_generated as schema_fb
 
-from tinytl_tf.flatbuffer import Graph, Model
+from tinytl_tf.flatbuffer import Graph, Model, Operator
 
 __all__ = ["split_reads"]
 
@@ -55,12 +55,18 @@ def _split(model: Model, graph: Graph) -> None:
 def _forms_of_variables(graph: Graph, makers: dict[int, int]) -> set[int]:
     """Operators that read a large variable, or give what was read another form."""
     forms: set[int] = set()
+    # Read anew for each of its slices, a vector of many small ones would be copied a hundred times.
+    packed = {op.inputs[0] for op in graph.operators if op.name == "SLICE" and not _is_large(graph, op)}
     for position, op in enumerate(graph.operators):
         given = [i for i in op.inputs if i >= 0 and not graph.tensors[i].is_constant]
-        is_read = op.name == "READ_VARIABLE" and graph.tensors[op.outputs[0]].bytes >= _WORTH
-        if is_read or (op.name in _FORMS and all(makers.get(i) in forms for i in given)):
+        is_read = op.name == "READ_VARIABLE" and _is_large(graph, op) and op.outputs[0] not in packed
+        if is_read or (op.name in _FORMS and given and all(makers.get(i) in forms for i in given)):
             forms.add(position)
     return forms
+
+
+def _is_large(graph: Graph, op: Operator) -> bool:
+    return graph.tensors[op.outputs[0]].bytes >= _WORTH
 
 
 def _chain(graph: Graph, makers: dict[int, int], tensor: int) -> list[int]:

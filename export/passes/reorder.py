@@ -40,6 +40,7 @@ def dependencies(graph: Graph) -> list[set[int]]:
 
     * for one that changes a variable, all earlier ones that read or change it, or use a value that was read;
     * for one that reads a variable, the last that changed it;
+    * for one that runs other graphs, and may read and change variables there, all earlier ones, and it for the later;
     * for one that may overwrite an input in place, all earlier readers of that buffer under any of its names, and it
       for the later ones. The runtime decides by counting readers, whatever their order is; a reader that runs after
       the buffer was overwritten gets wrong numbers without an error.
@@ -59,7 +60,7 @@ def _add_variables(graph: Graph, before: list[set[int]]) -> None:
         for op in graph.operators
         if op.name == "VAR_HANDLE"
     }
-    everyone: set[int] = set()  # since the last operator that may change all variables
+    everyone: set[int] = set()  # since the last operator that runs other graphs, which may change all variables
     barrier: int | None = None
     last_change: dict = {}
     users: dict = collections.defaultdict(set)
@@ -81,7 +82,7 @@ def _add_variables(graph: Graph, before: list[set[int]]) -> None:
                 last_change[variable] = position
                 users[variable] = set()
             users[variable].add(position)
-        if op.name == "CALL_ONCE":
+        if op.nested:
             before[position] |= everyone
             barrier, everyone = position, set()
         everyone.add(position)

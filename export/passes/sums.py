@@ -4,7 +4,7 @@ import copy
 
 from ai_edge_litert import schema_py_generated as schema_fb
 
-from tinytl_tf.export.passes.casts import add_operator_code
+from tinytl_tf.export.passes.edit import new_operator
 from tinytl_tf.flatbuffer import Graph, Model, Operator
 
 __all__ = ["split_sums"]
@@ -88,17 +88,13 @@ def _chain(
     """ADDs that give the result of `op`; the last one applies its activation."""
     adds, total = [], terms[0]
     for place, term in enumerate(terms[1:], start=2):
-        add = schema_fb.OperatorT()
-        add.opcodeIndex = add_operator_code(schema, "ADD")
-        add.inputs = [total, term]
-        add.builtinOptionsType = schema_fb.BuiltinOptions.AddOptions
-        add.builtinOptions = schema_fb.AddOptionsT()
+        options = schema_fb.AddOptionsT()
         if place < len(terms):
             subgraph.tensors.append(copy.copy(subgraph.tensors[op.outputs[0]]))
-            total = len(subgraph.tensors) - 1
+            result = len(subgraph.tensors) - 1
         else:
-            total = op.outputs[0]
-            add.builtinOptions.fusedActivationFunction = _activation(op)
-        add.outputs = [total]
-        adds.append(add)
+            result = op.outputs[0]
+            options.fusedActivationFunction = _activation(op)
+        adds.append(new_operator(schema, "ADD", [total, term], [result], options))
+        total = result
     return adds

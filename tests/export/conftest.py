@@ -8,7 +8,7 @@ import pytest
 
 from tests import tiny_network
 from tinytl_tf.export.convert import convert
-from tinytl_tf.export.passes import PASSES, run_passes
+from tinytl_tf.export.passes import pass_names, run_passes
 from tinytl_tf.export.profiles import PROFILES
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.update_rules import UPDATE_RULES, get_update_rule
@@ -63,11 +63,16 @@ def converted():
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, converted):
-    """A function of the same arguments, and names of passes, that gives the path of a file."""
+    """A function of the same arguments, and names of passes, that gives the path of a file.
+
+    Without names they are those of the profile.
+    """
     folder = tmp_path_factory.mktemp("exported")
 
     @functools.cache
-    def path(*case, passes=tuple(PASSES), **options):
+    def path(*case, passes=None, **options):
+        delegate = PROFILES[options.get("profile", "balanced")].xnnpack
+        passes = pass_names(delegate=delegate) if passes is None else passes
         path = folder / f"{len(list(folder.iterdir()))}.tflite"
         path.write_bytes(run_passes(converted(*case, **options), passes)[0])
         return path

@@ -24,9 +24,8 @@ def model():
 def ready(exported, monkeypatch):
     """Makes `export` write a file of the session, so that a test of the writing costs no conversion."""
     content = exported("last", "adam", 1).read_bytes()
-    monkeypatch.setattr(exporter, "convert", lambda module: content)
+    monkeypatch.setattr(exporter, "build_file", lambda module: (content, {}))
     monkeypatch.setattr(exporter, "check_parity", lambda *args, **kwargs: {"steps": 4})
-    monkeypatch.setattr(exporter, "run_passes", lambda content: (content, {}))
     return content
 
 

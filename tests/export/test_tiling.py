@@ -11,8 +11,7 @@ from tests import tiny_network
 from tests.export.conftest import SMALL_PROFILES
 from tinytl_tf import backbones
 from tinytl_tf.backbones import Block
-from tinytl_tf.export.convert import convert
-from tinytl_tf.export.passes import run_passes
+from tinytl_tf.export.build import build_file
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.tiling import TiledNetwork
 from tinytl_tf.export.update_rules import get_update_rule
@@ -219,7 +218,7 @@ def test_no_full_expanded_tensor_is_in_the_file():
     def content(profile):
         rule = get_update_rule("sgd")
         module = TrainableModule(model, model.trainable_variables, update_rule=rule, batch_size=2, profile=profile)
-        return run_passes(convert(module))[0]
+        return build_file(module)[0]
 
     profile = SMALL_PROFILES["balanced"]
     tiled, whole = content(profile), content(dataclasses.replace(profile, tile_bytes=None))

@@ -32,8 +32,7 @@ def gradients(probe, config, batches):
             losses.append(tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, logits)))
         loss = tf.add_n(losses) / len(losses)
     values = tape.gradient(loss, [variable.value for variable in plain.trained])
-    paths = [variable.path for variable in probe.model.trainable_variables]
-    return float(loss), dict(zip(paths, values, strict=True))
+    return float(loss), dict(zip(plain.paths, values, strict=True))
 
 
 def test_contributions_are_those_of_autodiff(config, dataset, probe):

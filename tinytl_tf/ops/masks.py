@@ -18,17 +18,22 @@ _BITS = 8
 _LANES = 32  # channels of the depthwise convolution that packs; any number that divides and fills a vector register
 # Beyond it a product with any output of an activation is over 1, unless that is below 1e-30.
 _HUGE = 1e30
+# Lifts a fraction of one half, which rounding takes to the even number, and none from below a half or a whole.
+_ABOVE_ONE = np.float32(1 + 2**-16)
 
-_storage = contextvars.ContextVar("mask_storage", default="bool")
+_storage = contextvars.ContextVar("mask_storage", default=("bool", False))
 
 
 @contextlib.contextmanager
-def mask_storage(storage: str) -> Iterator[None]:
+def mask_storage(storage: str, *, wait: bool = True) -> Iterator[None]:
     """Sets how the activations that are traced within keep their masks.
 
     Args:
         storage: `"bool"`, the fastest in TensorFlow; `"bytes"`, the fewest operators in LiteRT; `"bits"`, an eighth of
             their memory. Masks of a number of elements that is no multiple of 256 stay bytes.
+        wait: whether masks that are numbers are tied to the gradient that they are for. With a delegate the runtime
+            runs all that can run, so all masks of the network would exist as floats at once. Without one it keeps to
+            the order of the file, and the four operators of a tie are for nothing.
 
     Example:
     >>> with mask_storage("bits"):
@@ -36,7 +41,7 @@ def mask_storage(storage: str) -> Iterator[None]:
     """
     if storage not in ("bool", "bytes", "bits"):
         raise ValueError(f'storage must be "bool", "bytes" or "bits", got {storage!r}')
-    token = _storage.set(storage)
+    token = _storage.set((storage, wait))
     try:
         yield
     finally:
@@ -54,7 +59,7 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
     Returns:
         A function from an output gradient to the input gradient: zero where the mask is.
     """
-    storage = _storage.get()
+    storage, wait = _storage.get()
     if storage == "bool" or y.dtype != tf.float32:
         # One comparison, `|y - 3| < 3`: rounding puts inputs between 0 and 1e-7 on the side of zero.
         mask = y > 0 if ceiling is None else tf.abs(y - ceiling / 2) < ceiling / 2
@@ -66,14 +71,17 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
     mask = tf.minimum(tf.maximum(y * slope, -1.0), 1.0)
     if storage == "bytes" or size % (_BITS * _LANES):
         kept = tf.cast(mask, tf.uint8)
-        return lambda dy: dy * (tf.cast(kept, tf.float32) + _zero(dy))
+        return lambda dy: dy * _tied(tf.cast(kept, tf.float32), dy, wait)
     kept = _pack(mask, size)
-    return lambda dy: dy * tf.reshape(_unpack(kept, _zero(dy)), dy.shape)
+    halves = _ABOVE_ONE * 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)[None, :, None, None]
+    return lambda dy: dy * tf.reshape(_unpack(kept, _tied(halves, dy, wait)), dy.shape)
 
 
-def _zero(dy: tf.Tensor) -> tf.Tensor:
-    """A zero that waits for a gradient: with a delegate the runtime runs all that can run, so all masks at once."""
-    return tf.minimum(tf.abs(tf.slice(dy, [0] * dy.shape.rank, [1] * dy.shape.rank)), 0.0)
+def _tied(x: tf.Tensor | np.ndarray, dy: tf.Tensor, wait: bool) -> tf.Tensor | np.ndarray:
+    """The same `x`, but if it is to wait, it can not exist before a gradient does."""
+    if not wait:
+        return x
+    return x + tf.minimum(tf.abs(tf.slice(dy, [0] * dy.shape.rank, [1] * dy.shape.rank)), 0.0)
 
 
 def _pack(mask: tf.Tensor, size: int) -> tf.Tensor:
@@ -83,12 +91,11 @@ def _pack(mask: tf.Tensor, size: int) -> tf.Tensor:
     return tf.cast(tf.nn.depthwise_conv2d(slabs, powers, [1, 1, 1, 1], "VALID"), tf.uint8)
 
 
-def _unpack(packed: tf.Tensor, zero: tf.Tensor) -> tf.Tensor:
+def _unpack(packed: tf.Tensor, halves: tf.Tensor | np.ndarray) -> tf.Tensor:
     """The slabs again: bit k of p is set if the fraction of p / 2**(k + 1) is at least a half.
 
-    One half is added to p, so that no fraction is exactly a half, where rounding would go to the even number.
+    `halves` are 2**-(k + 1), and a little more.
     """
-    halves = 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)[None, :, None, None]
-    shifted = (tf.cast(packed, tf.float32) + 0.5) * (halves + zero)
+    shifted = tf.cast(packed, tf.float32) * halves
     # In this form two tensors of the full size exist at once; as the difference of ROUND and FLOOR it were three.
     return tf.round(shifted - tf.floor(shifted))

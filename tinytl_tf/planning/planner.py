@@ -9,8 +9,7 @@ from ml_collections import ConfigDict
 
 from tinytl_tf import schemes
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.convert import convert
-from tinytl_tf.export.passes import quantize_kernels, run_passes
+from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.profiles import get_profile
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.update_rules import get_update_rule
@@ -206,11 +205,9 @@ class Planner:
                 batch_size=self._batch_size,
                 profile=get_profile(PROFILE),
             )
-            content, _ = run_passes(convert(module))
+            content, _ = build_file(module)
             if self._frozen_weights == "int8":
-                quantised = Model.from_bytes(content)
-                quantize_kernels(quantised)
-                content = quantised.to_bytes()
+                content = with_int8_kernels(content)
             planned = planned_growth(Model.from_bytes(content), file_bytes=len(content))
             self._drafts[plan] = (content, resolved, planned)
             self._say(f"  planned {planned.growth_bytes / 1e6:.2f} MB: {_describe(plan)}")

@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tinytl_tf.export.passes.casts import add_operator_code
+from tinytl_tf.export.passes.edit import add_operator_code
 from tinytl_tf.flatbuffer import Model
 
 __all__ = ["GraphBuilder", "ModelBuilder", "results", "single_graph"]
@@ -18,11 +18,13 @@ _OPTIONS = {
     "CAST": "CastOptions",
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "DIV": "DivOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "LESS": "LessOptions",
     "MUL": "MulOptions",
     "RESHAPE": "ReshapeOptions",
+    "SLICE": "SliceOptions",
     "SOFTMAX": "SoftmaxOptions",
     "SUB": "SubOptions",
     "SUM": "ReducerOptions",

@@ -3,7 +3,8 @@ import pytest
 from ai_edge_litert.schema_py_generated import TensorType
 
 from tests.export.passes.graphs import results, single_graph
-from tinytl_tf.export.passes.casts import add_operator_code, quantize_casts
+from tinytl_tf.export.passes.casts import quantize_casts
+from tinytl_tf.export.passes.edit import add_operator_code
 from tinytl_tf.flatbuffer import Model
 
 WHOLE = np.arange(256, dtype=np.float32)

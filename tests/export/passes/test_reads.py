@@ -115,11 +115,20 @@ def test_a_value_that_is_a_result_stays_one():
     assert_same(before, after)
 
 
+def small_slices(graph, handle, value, x):
+    """A vector of many small ones."""
+    parts = [
+        graph.apply("SLICE", value, *(graph.constant(np.int32(at)) for at in ([row, 0], [1, 32])), shape=[1, 32])
+        for row in range(4)
+    ]
+    return {str(row): graph.apply("NEG", part) for row, part in enumerate(parts)}
+
+
 def one_use(graph, handle, value, x):
     return {"sum": graph.apply("ADD", value, x)}
 
 
-@pytest.mark.parametrize(("uses", "shape"), [(one_use, LARGE), (two_uses, SMALL)])
+@pytest.mark.parametrize(("uses", "shape"), [(one_use, LARGE), (small_slices, LARGE), (two_uses, SMALL)])
 def test_what_is_left_alone(uses, shape):
     before = file(uses, shape)
     after = after_pass(before)

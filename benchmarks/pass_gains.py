@@ -1,0 +1,73 @@
+"""What each pass on the flatbuffer is worth: the files with all passes, with all but one, and with none.
+
+MobileNetV2, int8 frozen weights, SGD, one thread, in the delegate of the profile; growth and time of `train` are those
+of fresh processes. Weights are random: memory and time do not depend on them.
+
+Command:
+    python benchmarks/pass_gains.py --scheme=tinytl-b --profile=min-memory
+"""
+
+import concurrent.futures
+import multiprocessing
+import pathlib
+import tempfile
+
+from absl import app, flags
+
+from tinytl_tf.flatbuffer import Model
+from tinytl_tf.memory import measure, planned_peak
+
+SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
+PROFILE = flags.DEFINE_string("profile", "min-memory", "Memory profile.")
+RESOLUTION = flags.DEFINE_integer("resolution", 224, "Pixels.")
+CLASSES = flags.DEFINE_integer("classes", 102, "Classes.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
+STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.")
+
+
+def export(folder: str, scheme: str, profile: str, resolution: int, classes: int, batch_size: int) -> tuple[list, bool]:
+    """Converts once and writes a file for each choice of passes; returns their names, and whether XNNPACK runs them."""
+    from tinytl_tf.backbones import build
+    from tinytl_tf.export.build import with_int8_kernels
+    from tinytl_tf.export.convert import convert
+    from tinytl_tf.export.passes import pass_names, run_passes
+    from tinytl_tf.export.profiles import get_profile
+    from tinytl_tf.export.signatures import TrainableModule
+    from tinytl_tf.export.update_rules import get_update_rule
+    from tinytl_tf.schemes import apply_scheme, get_scheme
+
+    table, profile = get_scheme(scheme), get_profile(profile)
+    options = {"classes": classes, "resolution": resolution, "lite_residual": table.lite_residual, "weights": None}
+    model = build("mobilenet_v2", **options)
+    apply_scheme(model.weights, table)
+    rule, variables = get_update_rule("sgd"), model.trainable_variables
+    content = convert(TrainableModule(model, variables, update_rule=rule, batch_size=batch_size, profile=profile))
+    every = pass_names(delegate=profile.xnnpack)
+    choices = {"all": every, **{f"without {name}": [n for n in every if n != name] for name in every}, "none": []}
+    for name, names in choices.items():
+        (pathlib.Path(folder) / f"{name}.tflite").write_bytes(with_int8_kernels(run_passes(content, names)[0]))
+    return list(choices), profile.xnnpack
+
+
+def main(_) -> None:
+    """Prints the table."""
+    # In a process of its own, so that TensorFlow is not in the memory of those that start from here.
+    pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    with tempfile.TemporaryDirectory() as folder, pool:
+        task = (SCHEME.value, PROFILE.value, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value)
+        names, xnnpack = pool.submit(export, folder, *task).result()
+        print("| passes | file MB | operators | planned MB | growth MB | step ms |\n|---|---|---|---|---|---|")
+        for name in names:
+            path = pathlib.Path(folder) / f"{name}.tflite"
+            model = Model.read(path)
+            measured = measure(path, steps=STEPS.value, xnnpack=xnnpack)
+            figures = (path.stat().st_size / 1e6, planned_peak(model).peak_bytes / 1e6, measured.growth_bytes / 1e6)
+            print(
+                f"| {name} | {figures[0]:.1f} | {len(list(model.operators()))} | {figures[1]:.1f} | {figures[2]:.1f} | "
+                f"{measured.step_ms_median:.0f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,65 @@
+"""How an exported file stores the variables that it trains."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["PackedVariables", "state_order"]
+
+
+def state_order(variables: Sequence[keras.Variable]) -> list[keras.Variable]:
+    """Returns trained variables in the order in which the state of a file holds them: vectors first, then kernels."""
+    return sorted(variables, key=lambda variable: len(variable.shape) > 1)
+
+
+class PackedVariables:
+    """Trained variables as a file stores them: all biases and scales in one vector, each kernel by itself.
+
+    In LiteRT every variable takes operators in each signature: to find, read, sum up, check, update and save it. A
+    network has up to a hundred vectors of a few numbers.
+
+    Args:
+        variables: the Keras variables to train.
+
+    Attributes:
+        start: arrays of float32, what is stored; together, in this order, they are the state.
+
+    Example:
+    >>> packed = PackedVariables(model.trainable_variables)
+    >>> stored = [tf.Variable(value) for value in packed.start]
+    >>> with keras.StatelessScope(packed.mapping([variable.read_value() for variable in stored])):
+    ...     logits = model(images)
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable]) -> None:
+        ordered = state_order(variables)
+        self._kernels = [variable for variable in ordered if len(variable.shape) > 1]
+        self._vectors = ordered[: len(ordered) - len(self._kernels)]
+        vectors = [np.concatenate([variable.numpy() for variable in self._vectors])] if self._vectors else []
+        self.start = vectors + [variable.numpy() for variable in self._kernels]
+
+    def mapping(self, values: Sequence[tf.Tensor]) -> list[tuple[keras.Variable, tf.Tensor]]:
+        """Returns the Keras variables with their values, for `keras.StatelessScope`.
+
+        Args:
+            values: tensors of the shapes of `start`.
+        """
+        parts = _split(values[0], [math.prod(variable.shape) for variable in self._vectors]) if self._vectors else []
+        return list(
+            zip(self._vectors + self._kernels, [*parts, *values[len(values) - len(self._kernels) :]], strict=True)
+        )
+
+
+def _split(vector: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:
+    """Cuts a vector into slices; their gradient is one concatenation, where TensorFlow's is a sum of padded slices."""
+    starts = np.cumsum([0, *sizes[:-1]])
+
+    @tf.custom_gradient
+    def op(vector):
+        slices = [tf.slice(vector, [start], [size]) for start, size in zip(starts, sizes, strict=True)]
+        return slices, lambda *gradients: tf.concat(gradients, 0)
+
+    return op(vector)

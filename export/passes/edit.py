@@ -1,0 +1,75 @@
+"""What passes add to a file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema_fb
+
+__all__ = ["add_buffer", "add_operator_code", "add_tensor", "new_operator"]
+
+_LAST_DEPRECATED = 127  # largest code of the old field, which is a byte
+
+
+def add_operator_code(schema: schema_fb.ModelT, name: str, version: int = 1) -> int:
+    """Returns the number of an operator code of the file; adds the code if there is none."""
+    builtin = getattr(schema_fb.BuiltinOperator, name)
+    for index, code in enumerate(schema.operatorCodes):
+        if code.builtinCode == builtin and code.version == version:
+            return index
+    code = schema_fb.OperatorCodeT()
+    code.builtinCode, code.version = builtin, version
+    code.deprecatedBuiltinCode = min(builtin, _LAST_DEPRECATED)
+    schema.operatorCodes.append(code)
+    return len(schema.operatorCodes) - 1
+
+
+def add_buffer(schema: schema_fb.ModelT, content: np.ndarray) -> int:
+    """Stores an array; returns the number of its buffer."""
+    buffer = schema_fb.BufferT()
+    buffer.data = np.frombuffer(content.tobytes(), np.uint8)
+    schema.buffers.append(buffer)
+    return len(schema.buffers) - 1
+
+
+def add_tensor(subgraph: schema_fb.SubGraphT, shape: Sequence[int], dtype: str, buffer: int = 0) -> int:
+    """Adds a tensor to a graph; returns its number.
+
+    Args:
+        subgraph: is changed.
+        shape: its shape.
+        dtype: name of its type, as numpy has it.
+        buffer: that of a constant; 0 for a tensor that an operator makes.
+    """
+    tensor = schema_fb.TensorT()
+    tensor.shape, tensor.buffer = [int(size) for size in shape], buffer
+    tensor.type = getattr(schema_fb.TensorType, dtype.upper())
+    subgraph.tensors.append(tensor)
+    return len(subgraph.tensors) - 1
+
+
+def new_operator(
+    schema: schema_fb.ModelT,
+    name: str,
+    inputs: Sequence[int],
+    outputs: Sequence[int],
+    options: Any = None,
+    version: int = 1,
+) -> schema_fb.OperatorT:
+    """Returns an operator, to be put into a graph.
+
+    Args:
+        schema: gets the operator's code if it has none.
+        name: builtin name.
+        inputs: numbers of tensors.
+        outputs: numbers of tensors.
+        options: the schema's object with the attributes, if the operator has some.
+        version: of the operator.
+    """
+    op = schema_fb.OperatorT()
+    op.opcodeIndex = add_operator_code(schema, name, version)
+    op.inputs, op.outputs = list(inputs), list(outputs)
+    if options is not None:
+        op.builtinOptions = options
+        op.builtinOptionsType = getattr(schema_fb.BuiltinOptions, type(options).__name__.removesuffix("T"))
+    return op
