@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
+from tinytl_tf.ops.convolution import convolution
+from tinytl_tf.ops.padding import Pads, pad_or_crop
 from tinytl_tf.ops.parts import split_last
-from tinytl_tf.ops.spreading import spread
 
 __all__ = ["conv2d"]
 
@@ -56,35 +56,21 @@ def conv2d(
         options = {"strides": strides, "padding": padding, "train_kernel": train_kernel}
         return tf.concat([conv2d(part, weights, **options) for part, weights in parts], axis=-1)
 
-    pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
-    input_size = x.shape[1:3]
-
-    @tf.custom_gradient
-    def op(x, kernel):
-        y = _correlate(x, kernel, strides, pads)
-        kept = x if train_kernel else None
-
-        def grad(dy):
-            dx = _input_gradient(dy, kernel, input_size, strides, pads)
-            return dx, _kernel_gradient(kept, dy, kernel.shape, strides, pads) if train_kernel else None
-
-        return y, grad
-
-    return op(x, kernel)
+    return convolution(
+        x,
+        kernel,
+        convolve=tf.nn.conv2d,
+        turn=_turn,
+        kernel_gradient=_kernel_gradient,
+        strides=strides,
+        padding=padding,
+        train_kernel=train_kernel,
+    )
 
 
-def _correlate(x: tf.Tensor, kernel: tf.Tensor, strides: int, pads: Pads) -> tf.Tensor:
-    """Convolution with explicit pads, written with SAME where that says the same: it saves a PAD."""
-    if resolve_padding("same", x.shape[1:3], kernel.shape[:2], strides) == pads:
-        return tf.nn.conv2d(x, kernel, strides, "SAME")
-    return tf.nn.conv2d(pad_or_crop(x, pads), kernel, strides, "VALID")
-
-
-def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
-    # Not a transposed convolution: its kernel in LiteRT keeps a copy of the weights and all of its products.
-    dy, pads = spread(dy, input_size, kernel.shape[:2], strides, pads)
+def _turn(kernel: tf.Tensor) -> tf.Tensor:
     flipped = kernel if kernel.shape[0] == kernel.shape[1] == 1 else tf.reverse(kernel, [0, 1])
-    return _correlate(dy, tf.transpose(flipped, [0, 1, 3, 2]), 1, pads)
+    return tf.transpose(flipped, [0, 1, 3, 2])
 
 
 def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:

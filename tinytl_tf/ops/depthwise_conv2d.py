@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
-from tinytl_tf.ops.spreading import spread
+from tinytl_tf.ops.convolution import convolution
+from tinytl_tf.ops.padding import Pads, pad_or_crop
 
 __all__ = ["depthwise_conv2d"]
 
@@ -43,34 +43,18 @@ def depthwise_conv2d(
             f"a depthwise kernel for input {tuple(x.shape)} has shape [height, width, {x.shape[-1]}, 1], "
             f"got {tuple(kernel.shape)}"
         )
-    pads = resolve_padding(padding, x.shape[1:3], kernel.shape[:2], strides)
-    input_size = x.shape[1:3]
-
-    @tf.custom_gradient
-    def op(x, kernel):
-        y = _correlate(x, kernel, strides, pads)
-        kept = x if train_kernel else None
-
-        def grad(dy):
-            dx = _input_gradient(dy, kernel, input_size, strides, pads)
-            return dx, _kernel_gradient(kept, dy, kernel.shape, strides, pads) if train_kernel else None
-
-        return y, grad
-
-    return op(x, kernel)
-
-
-def _correlate(x: tf.Tensor, kernel: tf.Tensor, strides: int, pads: Pads) -> tf.Tensor:
-    """Depthwise convolution with explicit pads, written with SAME where that says the same: it saves a PAD."""
-    steps = [1, strides, strides, 1]
-    if resolve_padding("same", x.shape[1:3], kernel.shape[:2], strides) == pads:
-        return tf.nn.depthwise_conv2d(x, kernel, steps, "SAME")
-    return tf.nn.depthwise_conv2d(pad_or_crop(x, pads), kernel, steps, "VALID")
-
-
-def _input_gradient(dy: tf.Tensor, kernel: tf.Tensor, input_size: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
-    dy, pads = spread(dy, input_size, kernel.shape[:2], strides, pads)
-    return _correlate(dy, tf.reverse(kernel, [0, 1]), 1, pads)
+    return convolution(
+        x,
+        kernel,
+        convolve=lambda x, kernel, strides, padding: tf.nn.depthwise_conv2d(
+            x, kernel, [1, strides, strides, 1], padding
+        ),
+        turn=lambda kernel: tf.reverse(kernel, [0, 1]),
+        kernel_gradient=_kernel_gradient,
+        strides=strides,
+        padding=padding,
+        train_kernel=train_kernel,
+    )
 
 
 def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
