@@ -1,0 +1,76 @@
+"""What masks of activations cost in a training step: the file as it is, and one in which every mask is all ones.
+
+The second computes wrong gradients; it is the floor of a step with the same convolutions, sums and updates. MobileNetV2
+with SGD, int8 frozen weights, XNNPACK, one thread; random weights. The two files and the inferences of the first run by
+turns in one process.
+
+Command:
+    python benchmarks/mask_cost.py --scheme=tinytl-b
+"""
+
+import statistics
+import time
+from unittest import mock
+
+import numpy as np
+from absl import app, flags
+from ai_edge_litert.interpreter import Interpreter
+
+from tinytl_tf.backbones import build
+from tinytl_tf.export.build import build_file, with_int8_kernels
+from tinytl_tf.export.profiles import get_profile
+from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.export.update_rules import get_update_rule
+from tinytl_tf.ops import activations
+from tinytl_tf.schemes import apply_scheme, get_scheme
+
+SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
+PROFILE = flags.DEFINE_string("profile", "balanced", "Memory profile.")
+RESOLUTION = flags.DEFINE_integer("resolution", 224, "Pixels.")
+CLASSES = flags.DEFINE_integer("classes", 102, "Classes.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
+STEPS = flags.DEFINE_integer("steps", 10, "Steps to take the median of.")
+
+
+def make_file() -> bytes:
+    """Converts the network with int8 kernels."""
+    table = get_scheme(SCHEME.value)
+    options = {"classes": CLASSES.value, "resolution": RESOLUTION.value, "lite_residual": table.lite_residual}
+    model = build("mobilenet_v2", weights=None, **options)
+    apply_scheme(model.weights, table)
+    rule, profile = get_update_rule("sgd"), get_profile(PROFILE.value)
+    variables = model.trainable_variables
+    module = TrainableModule(model, variables, update_rule=rule, batch_size=BATCH_SIZE.value, profile=profile)
+    return with_int8_kernels(build_file(module)[0])
+
+
+def main(_) -> None:
+    """Prints the medians."""
+    whole = make_file()
+    with mock.patch.object(activations, "keep_mask", return_value=lambda dy: dy):
+        bare = make_file()
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (BATCH_SIZE.value, RESOLUTION.value, RESOLUTION.value, 3), np.uint8)
+    batch = {"image": images, "label": np.zeros(BATCH_SIZE.value, np.int32), "learning_rate": np.float32(1e-3)}
+    interpreters = [Interpreter(model_content=content, num_threads=1) for content in (whole, bare)]
+    runners = [interpreter.get_signature_runner("train") for interpreter in interpreters]
+    infer = interpreters[0].get_signature_runner("infer")
+    calls = {
+        "step": lambda: runners[0](**batch),
+        "step without masks": lambda: runners[1](**batch),
+        f"{BATCH_SIZE.value} inferences": lambda: [infer(image=images[:1]) for _ in range(BATCH_SIZE.value)],
+    }
+    times = {name: [] for name in calls}
+    for _ in range(1 + STEPS.value):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
+    inferences = list(medians.values())[-1]
+    for name, median in medians.items():
+        print(f"{name:20s} {median:7.1f} ms  {median / inferences:5.2f} x the inferences")
+
+
+if __name__ == "__main__":
+    app.run(main)
