@@ -4,8 +4,10 @@ import sys
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.schema_py_generated import QuantizationParametersT
 
 from tests import tiny_models, tiny_tflite
+from tests.export.passes.graphs import single_graph
 from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Graph, Lifetime, Model, Operator, Tensor
 
@@ -90,6 +92,28 @@ def graph_of(operators, sizes, outputs, constants=()):
     tensors = [Tensor(i, f"t{i}", (n,), "float32", 4 * n, i in constants, False, i) for i, n in enumerate(sizes)]
     made = [Operator(name, 1, tuple(i), tuple(o), False, (), None) for name, i, o in operators]
     return Graph(0, "hand", tuple(tensors), tuple(made), (0,), tuple(outputs))
+
+
+def test_equal_vectors_are_stored_once():
+    builder, graph = single_graph()
+    x = graph.tensor([4, 6])
+    y = x
+    for _ in range(50):
+        y = graph.apply("NEG", y)
+    builder.signature("train", graph, {"x": x}, {"y": y})
+    model = builder.model()
+    scale, zeros = np.linspace(1, 2, 1000, dtype=np.float32), np.zeros(1000, np.int64)
+    sizes = []
+    for tensors in (model.schema.subgraphs[0].tensors[:1], model.schema.subgraphs[0].tensors):
+        for tensor in tensors:
+            tensor.quantization = QuantizationParametersT()
+            tensor.quantization.scale, tensor.quantization.zeroPoint = scale, zeros
+        sizes.append(len(model.to_bytes()))
+    assert sizes[1] - sizes[0] < 50 * 100
+    again = Model.from_bytes(model.to_bytes()).schema.subgraphs[0].tensors
+    for tensor in again:
+        np.testing.assert_array_equal(tensor.quantization.scale, scale)
+        np.testing.assert_array_equal(tensor.quantization.zeroPoint, zeros)
 
 
 def test_lifetimes_of_a_chain_with_a_view_and_arithmetic_in_place():

@@ -12,6 +12,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
 from ai_edge_litert.tools import flatbuffer_utils
@@ -44,6 +45,7 @@ IN_PLACE = {
 }
 # Operators whose output is their first input under another shape or type: one buffer, however many read it.
 _VIEWS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "BITCAST")
+_LARGEST_SHARED = 65536  # bytes; the converter stores equal constants once already
 _SMALLEST_SHARED = 5  # bytes; the runtime does not share scalars
 # Inputs that say how big the output is. Unless they are constant, the output is dynamic: allocated on the heap when
 # the operator runs, and all that follows is planned anew each time.
@@ -316,7 +318,9 @@ class Model:
 
     def to_bytes(self) -> bytes:
         """The content of the file, built anew from `schema`."""
-        return bytes(flatbuffer_utils.convert_object_to_bytearray(self.schema))
+        builder = _SharingBuilder(1024)
+        builder.Finish(self.schema.Pack(builder), _IDENTIFIER)
+        return bytes(builder.Output())
 
     def write(self, path: str | os.PathLike) -> None:
         """Writes the file, whole or not at all."""
@@ -384,6 +388,23 @@ class Model:
                     value = op.outputs[0] if op.name == "READ_VARIABLE" else op.inputs[1]
                     sizes[handles[op.inputs[0]]] = graph.tensors[value].bytes
         return sizes
+
+
+class _SharingBuilder(flatbuffers.Builder):
+    """Stores small vectors that are alike once: shapes, and the zero points that the schema wants for each filter."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._vectors: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802, the library's name
+        """Stores a vector, or finds it; returns its place."""
+        if x.nbytes > _LARGEST_SHARED:
+            return super().CreateNumpyVector(x)
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._vectors:
+            self._vectors[key] = super().CreateNumpyVector(x)
+        return self._vectors[key]
 
 
 def _read_graph(schema: schema_fb.ModelT, index: int) -> Graph:

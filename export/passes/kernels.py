@@ -42,8 +42,7 @@ def quantize_kernels(model: Model) -> None:
                     done[kernel.buffer] = _quantize(schema.buffers[kernel.buffer], kernel.shape)
                 _set_int8(subgraph.tensors[kernel.index], done[kernel.buffer])
                 if turn is not None:
-                    turned = subgraph.tensors[op.inputs[1]]
-                    _set_int8(turned, np.ones(turned.shape[0], np.float32))
+                    _set_int8(subgraph.tensors[op.inputs[1]], np.ones(1, np.float32))
                     subgraph.operators[turn].opcodeIndex = add_operator_code(schema, "TRANSPOSE", _INT8_TRANSPOSE)
                     operators.append(_scale_channels(schema, subgraph, plain, done[kernel.buffer]))
                 schema.operatorCodes[plain.opcodeIndex].version = _HYBRID_VERSION

@@ -1,4 +1,4 @@
-"""Pass: tensors without names."""
+"""Pass: tensors without names, and without tables that say nothing."""
 
 from tinytl_tf.flatbuffer import Model
 
@@ -6,9 +6,9 @@ __all__ = ["drop_names"]
 
 
 def drop_names(model: Model) -> None:
-    """Takes away the names of all tensors but inputs and outputs of graphs.
+    """Takes away the names of all tensors but inputs and outputs of graphs, and empty tables of quantisation.
 
-    The runtime does not use them. They are made from the scopes of TensorFlow and take up to a tenth of a file with
+    The runtime does not use them. Names are made from the scopes of TensorFlow and take up to a tenth of a file with
     int8 kernels, all of which is in memory while the file is.
 
     Args:
@@ -20,3 +20,5 @@ def drop_names(model: Model) -> None:
         for index, tensor in enumerate(subgraph.tensors):
             if index not in kept:
                 tensor.name = None
+            if tensor.quantization is not None and tensor.quantization.scale is None:
+                tensor.quantization = None

@@ -86,7 +86,7 @@ def test_export_from_a_config(place, capsys):
     assert runner.run_command("export", argv) == 0
     output = capsys.readouterr().out
     assert output.startswith("scheme last: 132 trained parameters\n")
-    assert "\nwrote start.tflite: 0.1 MB, " in output
+    assert "\nwrote start.tflite: 0.0 MB, " in output
     assert "\nparity with TensorFlow over 4 steps: losses within " in output
     manifest = read_manifest("start.tflite")
     assert json.loads(pathlib.Path("start.json").read_text()) == {"output": "start.tflite", **manifest}
