@@ -8,6 +8,7 @@ import collections
 from collections.abc import Iterable
 
 from tinytl_tf.flatbuffer import IN_PLACE, Graph, Model
+from tinytl_tf.memory.scratch import scratch
 
 __all__ = ["reorder"]
 
@@ -129,6 +130,7 @@ class _Memory:
         for position, roots in enumerate(self.reads):
             for root in roots:
                 self.waiting[root].add(position)
+        self.scratch = [sum(scratch(graph, op, num_threads=1)[0]) for op in graph.operators]
         self.alive = 0
 
     def root(self, tensor: int) -> int:
@@ -138,7 +140,7 @@ class _Memory:
     def run(self, position: int) -> int:
         """Runs an operator; returns the bytes alive while it runs."""
         self.alive += sum(self.sizes.get(i, 0) for i in self.made[position])
-        during = self.alive
+        during = self.alive + self.scratch[position]
         for root in self.reads[position]:
             self.waiting[root].discard(position)
             if not self.waiting[root]:
@@ -152,7 +154,7 @@ class _Memory:
         freed: set[int] = set()
         for position in positions:
             added += sum(self.sizes.get(i, 0) for i in self.made[position])
-            highest = max(highest, added)
+            highest = max(highest, added + self.scratch[position])
             ran.add(position)
             done = {root for root in self.reads[position] if root not in freed and self.waiting[root] <= ran}
             added -= sum(self.sizes.get(root, 0) for root in done)
