@@ -9,7 +9,6 @@ from tinytl_tf.export.passes.kernels import quantize_kernels
 from tinytl_tf.export.passes.names import drop_names
 from tinytl_tf.export.passes.reads import split_reads
 from tinytl_tf.export.passes.reorder import reorder
-from tinytl_tf.export.passes.sums import split_sums
 from tinytl_tf.export.passes.turned import turn_kernels
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import planned_peak
@@ -21,7 +20,6 @@ PASSES: dict[str, Callable[[Model], None]] = {
     pass_.__name__: pass_
     for pass_ in (
         name_variables,
-        split_sums,
         quantize_casts,
         fuse_biases,
         turn_kernels,
@@ -44,7 +42,7 @@ def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[by
     """Runs passes one after the other, in the order of `PASSES`.
 
     A pass after which an operator would read what another one overwrote, see `Graph.late_readers`, is left out: fewer
-    readers of a tensor, or sums in place, can bring the runtime to overwrite more.
+    readers of a tensor, or arithmetic in place, can bring the runtime to overwrite more.
 
     Args:
         content: a `.tflite` with the signature `train`.
