@@ -48,9 +48,8 @@ class PackedVariables:
             values: tensors of the shapes of `start`.
         """
         parts = _split(values[0], [math.prod(variable.shape) for variable in self._vectors]) if self._vectors else []
-        return list(
-            zip(self._vectors + self._kernels, [*parts, *values[len(values) - len(self._kernels) :]], strict=True)
-        )
+        kernels = values[len(values) - len(self._kernels) :]
+        return list(zip(self._vectors + self._kernels, [*parts, *kernels], strict=True))
 
 
 def _split(vector: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:
