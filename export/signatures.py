@@ -33,8 +33,8 @@ class TrainableModule(tf.Module):
 
     Numbers are float32 where nothing else is said. A `train` step whose loss, gradients or learning rate are not
     finite (or above 1e15), or with a label outside [0, C), changes nothing and gives `applied` 0; so does `restore`
-    with `restored` 0. The state has the trained variables in the order of `state_order`, then the slots if they are saved.
-    After `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
+    with `restored` 0. The state has the trained variables in the order of `state_order`, then the slots if they are
+    saved. After `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
 
     `train` walks through the batch one image at a time and adds up gradients, so it needs the memory of one image;
     nothing in these networks couples the images of a batch, so the step is that of the whole batch. Dropout is off.
