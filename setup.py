@@ -40,7 +40,7 @@ setup(
         "numpy>=2.0,<3",
         "absl-py>=2.1,<3",
         "ai-edge-litert>=2.3,<2.4",
-        "flatbuffers>=24.3",
+        "flatbuffers>=25.12,<26",
         "ml_collections>=1.0,<2",
         "pillow>=10.3,<14",
         "h5py>=3.11,<4",
