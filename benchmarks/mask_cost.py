@@ -15,14 +15,10 @@ from unittest import mock
 import numpy as np
 from absl import app, flags
 from ai_edge_litert.interpreter import Interpreter
+from network import trainable_module
 
-from tinytl_tf.backbones import build
 from tinytl_tf.export.build import build_file, with_int8_kernels
-from tinytl_tf.export.profiles import get_profile
-from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.export.update_rules import get_update_rule
 from tinytl_tf.ops import activations
-from tinytl_tf.schemes import apply_scheme, get_scheme
 
 SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
 PROFILE = flags.DEFINE_string("profile", "balanced", "Memory profile.")
@@ -34,14 +30,8 @@ STEPS = flags.DEFINE_integer("steps", 10, "Steps to take the median of.")
 
 def make_file() -> bytes:
     """Converts the network with int8 kernels."""
-    table = get_scheme(SCHEME.value)
-    options = {"classes": CLASSES.value, "resolution": RESOLUTION.value, "lite_residual": table.lite_residual}
-    model = build("mobilenet_v2", weights=None, **options)
-    apply_scheme(model.weights, table)
-    rule, profile = get_update_rule("sgd"), get_profile(PROFILE.value)
-    variables = model.trainable_variables
-    module = TrainableModule(model, variables, update_rule=rule, batch_size=BATCH_SIZE.value, profile=profile)
-    return with_int8_kernels(build_file(module)[0])
+    task = (SCHEME.value, PROFILE.value, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value)
+    return with_int8_kernels(build_file(trainable_module(*task))[0])
 
 
 def main(_) -> None:

@@ -65,26 +65,11 @@ def _export(folder: str, scheme: str, profile: str) -> tuple[list[pathlib.Path],
 
 def export_worker(scheme, profile, folder, resolution, classes, batch_size, frozen_weights) -> dict[str, int]:
     """Writes the files of a scheme; returns the planned peak after each pass. The parity check is left to `export`."""
-    from tinytl_tf.backbones import build
-    from tinytl_tf.export.build import build_file, with_int8_kernels
-    from tinytl_tf.export.profiles import get_profile
-    from tinytl_tf.export.signatures import TrainableModule
-    from tinytl_tf.export.update_rules import get_update_rule
-    from tinytl_tf.schemes import apply_scheme, get_scheme
+    from network import trainable_module
 
-    table = get_scheme(scheme)
-    model = build(
-        "mobilenet_v2", classes=classes, resolution=resolution, lite_residual=table.lite_residual, weights=None
-    )
-    apply_scheme(model.weights, table)
-    module = TrainableModule(
-        model,
-        model.trainable_variables,
-        update_rule=get_update_rule("sgd"),
-        batch_size=batch_size,
-        profile=get_profile(profile),
-    )
-    content, peaks = build_file(module)
+    from tinytl_tf.export.build import build_file, with_int8_kernels
+
+    content, peaks = build_file(trainable_module(scheme, profile, resolution, classes, batch_size))
     for weights in frozen_weights:
         path = pathlib.Path(folder) / f"{scheme}-{profile}-{weights}.tflite"
         path.write_bytes(with_int8_kernels(content) if weights == "int8" else content)

@@ -27,26 +27,19 @@ STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.")
 
 def export(folder: str, scheme: str, profile: str, resolution: int, classes: int, batch_size: int) -> tuple[list, bool]:
     """Converts once and writes a file for each choice of passes; returns their names, and whether XNNPACK runs them."""
-    from tinytl_tf.backbones import build
+    from network import trainable_module
+
     from tinytl_tf.export.build import with_int8_kernels
     from tinytl_tf.export.convert import convert
     from tinytl_tf.export.passes import pass_names, run_passes
-    from tinytl_tf.export.profiles import get_profile
-    from tinytl_tf.export.signatures import TrainableModule
-    from tinytl_tf.export.update_rules import get_update_rule
-    from tinytl_tf.schemes import apply_scheme, get_scheme
 
-    table, profile = get_scheme(scheme), get_profile(profile)
-    options = {"classes": classes, "resolution": resolution, "lite_residual": table.lite_residual, "weights": None}
-    model = build("mobilenet_v2", **options)
-    apply_scheme(model.weights, table)
-    rule, variables = get_update_rule("sgd"), model.trainable_variables
-    content = convert(TrainableModule(model, variables, update_rule=rule, batch_size=batch_size, profile=profile))
-    every = pass_names(delegate=profile.xnnpack)
+    module = trainable_module(scheme, profile, resolution, classes, batch_size)
+    content = convert(module)
+    every = pass_names(delegate=module.profile.xnnpack)
     choices = {"all": every, **{f"without {name}": [n for n in every if n != name] for name in every}, "none": []}
     for name, names in choices.items():
         (pathlib.Path(folder) / f"{name}.tflite").write_bytes(with_int8_kernels(run_passes(content, names)[0]))
-    return list(choices), profile.xnnpack
+    return list(choices), module.profile.xnnpack
 
 
 def main(_) -> None:

@@ -124,8 +124,8 @@ def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, r
     images, labels = photos(shared, batch_size, resolution)
     # So small that `full` stays smooth: TensorFlow, adding up image by image, departs from itself over these 20 steps
     # by 1e-5 of the loss with SGD and 1e-4 with Adam, and by 5e-3 to 1e-2 of the update. Momentum makes steps of up to
-    # ten times the rate.
-    rate = np.float32(1e-6 if optimizer == "momentum" else 1e-5)
+    # ten times the rate: at 1e-5 TensorFlow with oneDNN departs from TensorFlow without by 1e-3 to 1e-2 of the loss.
+    rate = np.float32(1e-6 if (scheme, optimizer) == ("full", "momentum") else 1e-5)
     loss_tolerance = 1e-3 if optimizer == "adam" else 1e-4
     start = np.concatenate([variable.numpy().ravel() for variable in state_order(variables)])
     step = make_train_step(model, variables, get_optimizer(optimizer), training=False)
