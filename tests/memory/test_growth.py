@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -74,11 +75,31 @@ def test_unknown_signature():
 def test_int8_products_pack_whole_operands():
     content = tiny_models.build_dynamic_range()
     model = Model.from_bytes(content)
-    few = planned_growth(model, "infer", file_bytes=len(content)).parts["work"]
-    dense = (1 + 32) * (64 * 16 * 16 + 4)
-    assert few == max(600_000, dense)
-    conv = next(op for op in model.graphs[0].operators if op.name == "CONV_2D")
-    tensors = list(model.graphs[0].tensors)
-    tensors[conv.outputs[0]] = dataclasses.replace(tensors[conv.outputs[0]], shape=(1, 200, 200, 24))
-    graph = dataclasses.replace(model.graphs[0], tensors=tuple(tensors))
-    assert growth._work_bytes(graph, conv, 1) == (24 + 200 * 200) * (9 * tiny_models.CHANNELS + 4)
+    assert planned_growth(model, "infer", file_bytes=len(content)).parts["work"] == (24 + 16 * 16) * (
+        9 * tiny_models.CHANNELS + 4
+    )
+    graph = model.graphs[0]
+    ops = {op.name: op for op in graph.operators}
+    conv = ops["CONV_2D"]
+
+    def work(op, index=0, **change):
+        tensors = list(graph.tensors)
+        tensors[index] = dataclasses.replace(tensors[index], **change)
+        return growth._work_bytes(dataclasses.replace(graph, tensors=tuple(tensors)), op, 1)
+
+    channels = graph.tensors[conv.outputs[0]].shape[3]
+    wide = work(conv, conv.outputs[0], shape=(1, 200, 200, channels))
+    kernel = graph.tensors[conv.inputs[1]].shape
+    assert wide == (channels + 200 * 200) * (math.prod(kernel[1:]) + 4)
+
+    dense = next(op for op in graph.operators if op.name == "FULLY_CONNECTED" and op_rows(graph, op) > 1)
+    assert work(dense) == 0
+    rows, depth = graph.tensors[dense.inputs[1]].shape
+    assert work(dense, dense.inputs[0], dtype="int8") == (rows + op_rows(graph, dense)) * (depth + 4)
+    back = ops["TRANSPOSE_CONV"]
+    assert work(back) == 0
+    assert work(back, back.inputs[2], dtype="int8") == (9 * 16 + 16 * 16) * (64 + 4)
+
+
+def op_rows(graph, op):
+    return math.prod(graph.tensors[op.outputs[0]].shape[:-1])

@@ -13,8 +13,9 @@ The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants we
 * `variables`: resource variables of the graphs that run.
 * `arena`, `heap`: as laid out; see `PlannedMemory`.
 * `work`: operands that a matrix product packs. For float32 Eigen packs pieces of the caches' size; for int8 ruy packs
-  both operands whole and keeps the memory for the biggest. On processors where ruy multiplies float32 too (ARM), it is
-  more.
+  both operands whole and keeps the memory for the biggest, but reads the kernel of a FULLY_CONNECTED of one row in
+  place, and int8 kernels over float32 other than a convolution's. On processors where ruy multiplies float32 too (ARM),
+  it is more.
 
 It holds for an allocator that gives big blocks back; see `MeasuredMemory`.
 """
@@ -35,7 +36,7 @@ _SCALE = 8  # bytes of a quantised channel: scale and zero point
 _WORK = 600_000  # bytes
 _WORK_OF_THREADS = 2_200_000  # bytes; Eigen's convolution packs pieces of both operands for all threads at once
 _SUM = 4  # bytes that ruy keeps beside each packed row and column
-_PRODUCTS = {"CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"}
+_PRODUCTS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "BATCH_MATMUL": 0, "TRANSPOSE_CONV": 2}  # input: the activation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +106,13 @@ def _work_bytes(graph: Graph, op: Operator, num_threads: int) -> int:
     """What the matrix product of an operator packs."""
     if op.name not in _PRODUCTS:
         return 0
-    pieces = _WORK_OF_THREADS if num_threads > 1 else _WORK
-    kernel, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
-    if kernel.dtype != "int8" or op.name not in ("CONV_2D", "FULLY_CONNECTED"):
-        return pieces
-    rows, columns = kernel.shape[0], math.prod(output.shape) // kernel.shape[0]
-    return max(pieces, (rows + columns) * (math.prod(kernel.shape[1:]) + _SUM))
+    activation, kernel = (graph.tensors[op.inputs[index]] for index in (_PRODUCTS[op.name], 1))
+    if kernel.dtype != "int8" or op.name == "BATCH_MATMUL":
+        return _WORK_OF_THREADS if num_threads > 1 else _WORK
+    if op.name == "TRANSPOSE_CONV":
+        rows, depth, columns = math.prod(kernel.shape[:3]), kernel.shape[3], math.prod(activation.shape[1:3])
+    else:
+        output = graph.tensors[op.outputs[0]]
+        rows, depth, columns = kernel.shape[0], math.prod(kernel.shape[1:]), math.prod(output.shape) // kernel.shape[0]
+    in_place = op.name != "CONV_2D" and (activation.dtype == "float32" or columns == 1)
+    return 0 if in_place else (rows + columns) * (depth + _SUM)
