@@ -1,4 +1,4 @@
-"""Pass: masks are packed and unpacked by QUANTIZE and DEQUANTIZE, which XNNPACK computes."""
+"""Pass: masks are packed, tied and unpacked by operators that XNNPACK computes."""
 
 from ai_edge_litert import schema_py_generated as schema_fb
 
@@ -11,8 +11,9 @@ __all__ = ["quantize_casts"]
 def quantize_casts(model: Model) -> None:
     """Turns a CAST of floats to uint8, and one of its result back to floats, into QUANTIZE and DEQUANTIZE of scale 1.
 
-    They do the same to whole numbers of 0 to 255. XNNPACK has no CAST: each one would end a delegated part of the
-    graph, and the runtime would run all that are ready at once, so that every mask of the network existed as floats.
+    They do the same to whole numbers of 0 to 255. BITWISE_XOR of such bytes, with which a mask waits for its gradient
+    (see `ops.mask_storage`), becomes ADD: one of the two is zero. XNNPACK has neither CAST nor BITWISE_XOR: each one
+    would end a delegated part of the graph.
 
     Args:
         model: the file; its `schema` is changed.
@@ -21,19 +22,27 @@ def quantize_casts(model: Model) -> None:
         subgraph = model.schema.subgraphs[graph.index]
         kept = set()
         for op, plain in zip(graph.operators, subgraph.operators, strict=True):
-            if op.name != "CAST":
+            if op.name not in ("CAST", "BITWISE_XOR"):
                 continue
             source, target = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-            if (source.dtype, target.dtype) == ("float32", "uint8"):
-                kept.add(target.index)
-                subgraph.tensors[target.index].quantization = _scale_of_one()
+            if op.name == "CAST" and (source.dtype, target.dtype) == ("float32", "uint8"):
                 name = "QUANTIZE"
-            elif source.index in kept and target.dtype == "float32":
+            elif op.name == "CAST" and source.index in kept and target.dtype == "float32":
                 name = "DEQUANTIZE"
+            elif op.name == "BITWISE_XOR" and kept.issuperset(op.inputs):
+                name = "ADD"
             else:
                 continue
+            if target.dtype == "uint8":
+                kept.add(target.index)
+                subgraph.tensors[target.index].quantization = _scale_of_one()
             plain.opcodeIndex = add_operator_code(model.schema, name)
             plain.builtinOptionsType, plain.builtinOptions = schema_fb.BuiltinOptions.NONE, None
+            if name == "ADD":
+                plain.builtinOptionsType, plain.builtinOptions = (
+                    schema_fb.BuiltinOptions.AddOptions,
+                    schema_fb.AddOptionsT(),
+                )
 
 
 def _scale_of_one() -> schema_fb.QuantizationParametersT:

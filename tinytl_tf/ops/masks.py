@@ -33,7 +33,7 @@ def mask_storage(storage: str, *, wait: bool = True) -> Iterator[None]:
             their memory. Masks of a number of elements that is no multiple of 256 stay bytes.
         wait: whether masks that are numbers are tied to the gradient that they are for. With a delegate the runtime
             runs all that can run, so all masks of the network would exist as floats at once. Without one it keeps to
-            the order of the file, and the four operators of a tie are for nothing.
+            the order of the file, and the five operators of a tie are for nothing.
 
     Example:
     >>> with mask_storage("bits"):
@@ -71,17 +71,15 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
     mask = tf.minimum(tf.maximum(y * slope, -1.0), 1.0)
     if storage == "bytes" or size % (_BITS * _LANES):
         kept = tf.cast(mask, tf.uint8)
-        return lambda dy: dy * _tied(tf.cast(kept, tf.float32), dy, wait)
+        return lambda dy: dy * tf.cast(_tied(kept, dy) if wait else kept, tf.float32)
     kept = _pack(mask, size)
-    halves = _ABOVE_ONE * 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)[None, :, None, None]
-    return lambda dy: dy * tf.reshape(_unpack(kept, _tied(halves, dy, wait)), dy.shape)
+    return lambda dy: dy * tf.reshape(_unpack(_tied(kept, dy) if wait else kept), dy.shape)
 
 
-def _tied(x: tf.Tensor | np.ndarray, dy: tf.Tensor, wait: bool) -> tf.Tensor | np.ndarray:
-    """The same `x`, but if it is to wait, it can not exist before a gradient does."""
-    if not wait:
-        return x
-    return x + tf.minimum(tf.abs(tf.slice(dy, [0] * dy.shape.rank, [1] * dy.shape.rank)), 0.0)
+def _tied(kept: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
+    """The same bytes, but they can not exist before a gradient does."""
+    zero = tf.minimum(tf.abs(tf.slice(dy, [0] * dy.shape.rank, [1] * dy.shape.rank)), 0.0)
+    return tf.bitwise.bitwise_xor(kept, tf.cast(zero, tf.uint8))
 
 
 def _pack(mask: tf.Tensor, size: int) -> tf.Tensor:
@@ -91,11 +89,9 @@ def _pack(mask: tf.Tensor, size: int) -> tf.Tensor:
     return tf.cast(tf.nn.depthwise_conv2d(slabs, powers, [1, 1, 1, 1], "VALID"), tf.uint8)
 
 
-def _unpack(packed: tf.Tensor, halves: tf.Tensor | np.ndarray) -> tf.Tensor:
-    """The slabs again: bit k of p is set if the fraction of p / 2**(k + 1) is at least a half.
-
-    `halves` are 2**-(k + 1), and a little more.
-    """
+def _unpack(packed: tf.Tensor) -> tf.Tensor:
+    """The slabs again: bit k of p is set if the fraction of p / 2**(k + 1) is at least a half."""
+    halves = _ABOVE_ONE * 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)[None, :, None, None]
     shifted = tf.cast(packed, tf.float32) * halves
     # In this form two tensors of the full size exist at once; as the difference of ROUND and FLOOR it were three.
     return tf.round(shifted - tf.floor(shifted))

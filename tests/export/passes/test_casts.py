@@ -1,3 +1,5 @@
+import collections
+
 import numpy as np
 import pytest
 from ai_edge_litert.schema_py_generated import TensorType
@@ -5,6 +7,7 @@ from ai_edge_litert.schema_py_generated import TensorType
 from tests.export.passes.graphs import results, single_graph
 from tinytl_tf.export.passes.casts import quantize_casts
 from tinytl_tf.export.passes.edit import add_operator_code
+from tinytl_tf.export.profiles import PROFILES
 from tinytl_tf.flatbuffer import Model
 
 WHOLE = np.arange(256, dtype=np.float32)
@@ -50,22 +53,59 @@ def test_pixels_and_labels_are_left_alone():
     assert after.to_bytes() == before.to_bytes()
 
 
-def test_each_graph_of_an_exported_network_keeps_its_casts_in_pairs(converted):
+@pytest.mark.parametrize("xnnpack", [False, True])
+def test_bytes_that_wait_come_back_as_they_were(xnnpack):
+    builder, graph = single_graph()
+    x, zero = graph.tensor([2, 128]), graph.tensor([1, 1])
+    tied = graph.apply("BITWISE_XOR", cast(graph, x, "uint8"), cast(graph, zero, "uint8"), dtype="uint8")
+    before, after = after_pass(builder, graph, {"x": x, "zero": zero}, {"y": cast(graph, tied, "float32")})
+    assert names(before) == ["CAST", "CAST", "BITWISE_XOR", "CAST"]
+    assert names(after) == ["QUANTIZE", "QUANTIZE", "ADD", "DEQUANTIZE"]
+    inputs = [("train", {"x": WHOLE.reshape(2, 128), "zero": np.zeros([1, 1], np.float32)})]
+    for model in (before, after):
+        np.testing.assert_array_equal(results(model, inputs, xnnpack=xnnpack)[0]["y"], WHOLE.reshape(2, 128))
+
+
+def test_other_bytes_are_not_added():
+    builder, graph = single_graph()
+    pixels, x = graph.tensor([256], "uint8"), graph.tensor([256])
+    mixed = graph.apply("BITWISE_XOR", cast(graph, x, "uint8"), pixels, dtype="uint8")
+    _, after = after_pass(builder, graph, {"pixels": pixels, "x": x}, {"y": mixed})
+    assert names(after) == ["QUANTIZE", "BITWISE_XOR"]
+
+
+def test_every_mask_of_an_exported_network_is_packed_tied_and_unpacked(converted):
     model = Model.from_bytes(converted("tinytl-lb", "sgd", 8))
-    casts = [op for _, op in model.operators() if op.name == "CAST"]
+    before = collections.Counter(op.name for _, op in model.operators())
     quantize_casts(model)
-    counts = dict.fromkeys(("CAST", "QUANTIZE", "DEQUANTIZE"), 0)
+    after = collections.Counter()
     for graph in Model(model.schema).graphs:
         for op in graph.operators:
-            if op.name in counts:
-                counts[op.name] += 1
-                source, target = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-                expected = {"QUANTIZE": ("float32", "uint8"), "DEQUANTIZE": ("uint8", "float32")}
-                assert expected.get(op.name, (source.dtype, target.dtype)) == (source.dtype, target.dtype)
-                assert op.name != "CAST" or (source.dtype, target.dtype) != ("float32", "uint8")
-    assert sum(counts.values()) == len(casts)
-    assert counts["QUANTIZE"] >= 8  # activations of the tiny network
-    assert counts["DEQUANTIZE"] >= counts["QUANTIZE"]
+            if op.inputs and op.outputs:
+                after[op.name, graph.tensors[op.inputs[0]].dtype, graph.tensors[op.outputs[0]].dtype] += 1
+    masks = before["BITWISE_XOR"]
+    assert masks >= 8  # activations of the tiny network
+    assert after["QUANTIZE", "float32", "uint8"] == 2 * masks
+    assert after["ADD", "uint8", "uint8"] == after["DEQUANTIZE", "uint8", "float32"] == masks
+    assert before["CAST"] - sum(count for (name, *_), count in after.items() if name == "CAST") == 3 * masks
+    assert not any(name == "BITWISE_XOR" or (name, target) == ("CAST", "uint8") for name, _, target in after)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_with_a_delegate_masks_are_floats_only_after_the_loss(converted, profile):
+    model = Model.from_bytes(converted("tinytl-b", "sgd", 8, profile.name))
+    quantize_casts(model)
+    model = Model(model.schema)
+    body = next(g for g in model.graphs_of("train") if any(op.name == "SOFTMAX" for op in g.operators))
+    after_loss = {i for op in body.operators if op.name == "SOFTMAX" for i in op.outputs}
+    waiting = []
+    for op in body.operators:
+        if after_loss.intersection(op.inputs):
+            after_loss.update(op.outputs)
+        if op.name == "DEQUANTIZE":
+            waiting.append(op.outputs[0] in after_loss)
+    assert len(waiting) >= 8
+    assert set(waiting) == {profile.xnnpack}
 
 
 def test_operator_codes_are_added_once():
