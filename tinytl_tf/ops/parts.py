@@ -9,7 +9,8 @@ def split_last(x: tf.Tensor, parts: int) -> list[tf.Tensor]:
     """Cuts a tensor into equal parts along its last axis; the gradient is their concatenation.
 
     As slices: XNNPACK has no SPLIT into many parts, and a SPLIT keeps all of its parts in memory until the last is
-    used. The gradient of TensorFlow's slice would be a sum of padded parts.
+    used. With sizes written out, since XNNPACK takes no -1. The gradient of TensorFlow's slice would be a sum of padded
+    parts.
 
     Args:
         x: tensor whose last axis has a multiple of `parts` elements.
@@ -20,7 +21,7 @@ def split_last(x: tf.Tensor, parts: int) -> list[tf.Tensor]:
 
     @tf.custom_gradient
     def op(x):
-        slices = [tf.slice(x, [0] * (rank - 1) + [i * size], [-1] * (rank - 1) + [size]) for i in range(parts)]
+        slices = [tf.slice(x, [0] * (rank - 1) + [i * size], [*x.shape[:-1], size]) for i in range(parts)]
         return slices, lambda *gradients: tf.concat(gradients, -1)
 
     return op(x)
