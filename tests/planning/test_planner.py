@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from tests.training.tiny import SIDE
@@ -100,6 +102,13 @@ def test_nothing_below_the_lowest_trained_place_is_differentiated(made):
     forward = Model.from_bytes(made._draft(late)[0])
     infer = [op.name for graph in forward.graphs_of("infer") for op in graph.operators]
     assert sizes[late][2] == infer.count("DEPTHWISE_CONV_2D")
+
+
+def test_the_largest_measurement_counts(monkeypatch):
+    growths = [5, 9, 7]
+    monkeypatch.setattr(planner, "measure", lambda path, steps, xnnpack: SimpleNamespace(growth_bytes=growths.pop(0)))
+    assert planner._measure(b"file") == 9
+    assert not growths
 
 
 def test_the_resolution_is_that_of_the_least_loss(config, measurements, monkeypatch):
