@@ -53,25 +53,37 @@ def test_pixels_and_labels_are_left_alone():
     assert after.to_bytes() == before.to_bytes()
 
 
+def tied(graph, kept, gradient, bound=0.0):
+    """The bytes `kept`, tied to a gradient of shape [1, 1] as `ops.masks` does it."""
+    least = graph.apply("MINIMUM", graph.apply("ABS", gradient), graph.constant(np.full([1, 1], bound, np.float32)))
+    return graph.apply("BITWISE_XOR", kept, cast(graph, least, "uint8"), dtype="uint8")
+
+
 @pytest.mark.parametrize("xnnpack", [False, True])
 def test_bytes_that_wait_come_back_as_they_were(xnnpack):
     builder, graph = single_graph()
-    x, zero = graph.tensor([2, 128]), graph.tensor([1, 1])
-    tied = graph.apply("BITWISE_XOR", cast(graph, x, "uint8"), cast(graph, zero, "uint8"), dtype="uint8")
-    before, after = after_pass(builder, graph, {"x": x, "zero": zero}, {"y": cast(graph, tied, "float32")})
-    assert names(before) == ["CAST", "CAST", "BITWISE_XOR", "CAST"]
-    assert names(after) == ["QUANTIZE", "QUANTIZE", "ADD", "DEQUANTIZE"]
-    inputs = [("train", {"x": WHOLE.reshape(2, 128), "zero": np.zeros([1, 1], np.float32)})]
+    x, gradient = graph.tensor([2, 128]), graph.tensor([1, 1])
+    y = cast(graph, tied(graph, cast(graph, x, "uint8"), gradient), "float32")
+    before, after = after_pass(builder, graph, {"x": x, "gradient": gradient}, {"y": y})
+    assert names(before) == ["CAST", "ABS", "MINIMUM", "CAST", "BITWISE_XOR", "CAST"]
+    assert names(after) == ["QUANTIZE", "ABS", "MINIMUM", "QUANTIZE", "ADD", "DEQUANTIZE"]
+    inputs = [("train", {"x": WHOLE.reshape(2, 128), "gradient": np.float32([[-3]])})]
     for model in (before, after):
         np.testing.assert_array_equal(results(model, inputs, xnnpack=xnnpack)[0]["y"], WHOLE.reshape(2, 128))
 
 
-def test_other_bytes_are_not_added():
+def test_bytes_are_not_added_to_others_than_zero():
     builder, graph = single_graph()
-    pixels, x = graph.tensor([256], "uint8"), graph.tensor([256])
-    mixed = graph.apply("BITWISE_XOR", cast(graph, x, "uint8"), pixels, dtype="uint8")
-    _, after = after_pass(builder, graph, {"pixels": pixels, "x": x}, {"y": mixed})
-    assert names(after) == ["QUANTIZE", "BITWISE_XOR"]
+    pixels, x, gradient = graph.tensor([256], "uint8"), graph.tensor([256]), graph.tensor([1, 1])
+    kept = cast(graph, x, "uint8")
+    outputs = {
+        "pixels": graph.apply("BITWISE_XOR", kept, pixels, dtype="uint8"),
+        "bytes": graph.apply("BITWISE_XOR", kept, cast(graph, x, "uint8"), dtype="uint8"),
+        "one": tied(graph, kept, gradient, bound=1.0),
+    }
+    _, after = after_pass(builder, graph, {"pixels": pixels, "x": x, "gradient": gradient}, outputs)
+    assert names(after).count("BITWISE_XOR") == 3
+    assert "ADD" not in names(after)
 
 
 def test_every_mask_of_an_exported_network_is_packed_tied_and_unpacked(converted):
