@@ -15,9 +15,7 @@ import tensorflow as tf
 __all__ = ["keep_mask", "mask_storage"]
 
 _BITS = 8
-# Channels of the depthwise convolution that packs: the fewest fill vector registers; XNNPACK keeps a table of eight
-# pointers for each of its pixels, and a copy of its kernel, which together are smallest with the most.
-_LEAST_LANES, _MOST_LANES = 32, 128
+_LANES = 32  # channels of the depthwise convolution that packs; any number that divides and fills a vector register
 # Beyond it a product with any output of an activation is over 1, unless that is below 1e-30.
 _HUGE = 1e30
 # Lifts a fraction of one half, which rounding takes to the even number, and none from below a half or a whole.
@@ -71,11 +69,10 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
     slope = _HUGE if ceiling is None else (ceiling - y) * _HUGE
     # Never negative, so that -1 bounds nothing; the converter knows the range -1 to 1 and puts it into the product.
     mask = tf.minimum(tf.maximum(y * slope, -1.0), 1.0)
-    lanes = math.gcd(size // _BITS, _MOST_LANES)
-    if storage == "bytes" or size % _BITS or lanes < _LEAST_LANES:
+    if storage == "bytes" or size % (_BITS * _LANES):
         kept = tf.cast(mask, tf.uint8)
         return lambda dy: dy * tf.cast(_tied(kept, dy) if wait else kept, tf.float32)
-    kept = _pack(mask, size, lanes)
+    kept = _pack(mask, size)
     return lambda dy: dy * tf.reshape(_unpack(_tied(kept, dy) if wait else kept), dy.shape)
 
 
@@ -85,10 +82,10 @@ def _tied(kept: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
     return tf.bitwise.bitwise_xor(kept, tf.cast(zero, tf.uint8))
 
 
-def _pack(mask: tf.Tensor, size: int, lanes: int) -> tf.Tensor:
+def _pack(mask: tf.Tensor, size: int) -> tf.Tensor:
     """Eight slabs of the mask in the bits of one: a sum of slabs times powers of two, as a depthwise convolution."""
-    slabs = tf.reshape(mask, [1, _BITS, size // (_BITS * lanes), lanes])
-    powers = np.tile(2.0 ** np.arange(_BITS, dtype=np.float32)[:, None, None, None], (1, 1, lanes, 1))
+    slabs = tf.reshape(mask, [1, _BITS, size // (_BITS * _LANES), _LANES])
+    powers = np.tile(2.0 ** np.arange(_BITS, dtype=np.float32)[:, None, None, None], (1, 1, _LANES, 1))
     return tf.cast(tf.nn.depthwise_conv2d(slabs, powers, [1, 1, 1, 1], "VALID"), tf.uint8)
 
 
