@@ -18,5 +18,6 @@ def get_config() -> ConfigDict:
     config.data.name = "cifar10_32_15k.npz"
     config.data.train_images = 3000
     config.data.test_images = 1000
+    config.data.central_fraction = 1.0
     config.training.epochs = 6
     return config

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tinytl_tf.data import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import FROZEN_WEIGHTS, build_file, with_int8_kernels
 from tinytl_tf.export.manifest import write_manifest
@@ -37,6 +38,7 @@ def export(
     frozen_weights: str = "float32",
     profile: str = "balanced",
     photos: tuple[np.ndarray, np.ndarray] | None = None,
+    central_fraction: float = CENTRAL_FRACTION,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Writes a `.tflite` that goes on training the model's trainable variables, and its manifest beside it.
@@ -58,6 +60,7 @@ def export(
         profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
         photos: images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of int32, on
             which int8 is judged; without them made-up ones, on which a trained network is less sure of itself.
+        central_fraction: part of an image's side that the model is evaluated on, for the manifest.
         overwrite: whether existing files may be replaced.
 
     Returns:
@@ -119,6 +122,7 @@ def export(
             scheme=scheme,
             optimizer=optimizer,
             labels=labels,
+            central_fraction=central_fraction,
             profile=profile,
             frozen_weights=frozen_weights,
             passes=passes,

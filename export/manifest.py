@@ -28,6 +28,7 @@ def write_manifest(
     scheme: str,
     optimizer: str,
     labels: Sequence[str],
+    central_fraction: float,
     profile: Profile,
     frozen_weights: str,
     passes: Mapping[str, int],
@@ -41,6 +42,7 @@ def write_manifest(
         scheme: Name of the update scheme.
         optimizer: Name of the optimizer in the file.
         labels: Names of the classes, in the order of the outputs.
+        central_fraction: Part of an image's side that the model was evaluated on.
         profile: The memory profile.
         frozen_weights: Type of the frozen kernels.
         passes: Planned peak of `train` before and after each pass, in bytes.
@@ -62,7 +64,13 @@ def write_manifest(
     manifest = {
         "format_version": FORMAT_VERSION,
         "labels": list(labels),
-        "input": {"range": [0, 255], "dtype": image.dtype, "size": list(image.shape[1:3]), "colour_order": "RGB"},
+        "input": {
+            "range": [0, 255],
+            "dtype": image.dtype,
+            "size": list(image.shape[1:3]),
+            "colour_order": "RGB",
+            "central_fraction": central_fraction,
+        },
         "signatures": {
             name: {"inputs": _describe(signature.inputs), "outputs": _describe(signature.outputs)}
             for name, signature in model.signatures.items()

@@ -77,6 +77,15 @@ def test_goes_on_from_a_state(place):
     assert json.loads((place / "result.json").read_text())["accuracy_before"] == 1.0
 
 
+def test_the_part_of_an_image_that_is_evaluated(place):
+    results = []
+    for fraction in ([], ["--central_fraction=0.875"], ["--central_fraction=1"]):
+        assert runner.run_command("adapt", [*ARGV, *fraction, "--json=part.json", "--overwrite"]) == 0
+        results.append(json.loads((place / "part.json").read_text()))
+    assert results[0]["losses"] == results[1]["losses"] == results[2]["losses"]
+    assert results[0]["loss_after"] == results[1]["loss_after"] != results[2]["loss_after"]
+
+
 def test_runs_without_tensorflow_as_a_module(place):
     check = (
         "import sys; from tinytl_tf.cli.main import main; status = main(sys.argv[1:]);"
@@ -124,6 +133,11 @@ BAD_INPUT = {
         "expected a .tflite file at none.tflite, got: No such file or directory; check the path",
     ),
     "learning rate": (nothing, ["--learning_rate=nan"], "expected a finite --learning_rate above 0, got nan"),
+    "central fraction": (
+        nothing,
+        ["--central_fraction=1.5"],
+        "expected central_fraction above 0 and at most 1, got 1.5",
+    ),
     "schedule": (
         nothing,
         ["--schedule=linear"],

@@ -3,6 +3,7 @@
 import io
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from tinytl_tf import backbones, configs, data
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.device import evaluate as evaluate_device
-from tinytl_tf.manifest import read_manifest
+from tinytl_tf.manifest import manifest_path, read_manifest
 from tinytl_tf.training import Experiment, RunFolder, evaluate
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
@@ -76,6 +77,10 @@ def from_run(place):
         patch.setitem(backbones.ARCHITECTURES, "tiny_network", tiny_network.ARCHITECTURE)
         argv = ["--workdir=run", "--scheme=tinytl-lb", "--batch_size=2", "--output=run.tflite", "--json=run.json"]
         assert runner.run_command("export", argv) == 0
+    shutil.copy(place / "run.tflite", place / "half.tflite")
+    manifest = read_manifest(place / "run.tflite")
+    manifest["input"]["central_fraction"] = 0.5
+    manifest_path(place / "half.tflite").write_text(json.dumps(manifest))
     return place / "run.tflite"
 
 
@@ -83,6 +88,7 @@ def test_export_from_a_config(place, capsys):
     argv = [f"--config={CONFIG}", "--config.backbone.name=tiny_network", "--config.backbone.weights="]
     argv += ["--config.backbone.resolution=64", "--config.data.name=tints.npz", "--scheme=last"]
     argv += ["--optimizer=adam", "--batch_size=3", "--output=start.tflite", "--json=start.json"]
+    argv += ["--config.data.central_fraction=0.5"]
     assert runner.run_command("export", argv) == 0
     output = capsys.readouterr().out
     assert output.startswith("scheme last: 132 trained parameters\n")
@@ -95,6 +101,7 @@ def test_export_from_a_config(place, capsys):
     device = TrainableModel("start.tflite")
     assert device.class_names == tiny_network.LABELS
     assert (device.batch_size, device.image_size, device.state_size) == (3, (64, 64), 132)
+    assert device.central_fraction == manifest["input"]["central_fraction"] == 0.5
 
 
 def test_export_from_a_run_computes_what_the_run_does(place, from_run):
@@ -160,6 +167,20 @@ def test_evaluate_a_run(place):
         argv = ["--workdir=run", "--test_images=4", *name, "--json=four.json", "--overwrite"]
         assert runner.run_command("evaluate", argv) == 0
         assert json.loads(pathlib.Path("four.json").read_text())["images"] == 4
+
+
+@pytest.mark.parametrize("source", ["--workdir=run", "--model=run.tflite", "--model=half.tflite"])
+def test_the_part_of_an_image_that_is_evaluated(from_run, place, source):
+    losses = {}
+    for fraction in (None, 0.5, 0.875):
+        given = [] if fraction is None else [f"--central_fraction={fraction}"]
+        argv = [source, "--data=tints.npz", *given, "--json=part.json", "--overwrite"]
+        assert runner.run_command("evaluate", argv) == 0
+        losses[fraction] = json.loads(pathlib.Path("part.json").read_text())["loss"]
+    assert losses[0.5] != losses[0.875]
+    assert losses[None] == losses[0.5 if "half" in source else 0.875]
+    dataset = data.load("tints.npz", central_fraction=0.5).test
+    assert losses[0.5] == pytest.approx(evaluate(RunFolder("run").load("last"), dataset)["loss"], rel=1e-4)
 
 
 HELP = "(`tinytl export --help` lists the flags)"

@@ -107,6 +107,16 @@ def test_evaluation_cuts_the_centre_out():
     np.testing.assert_array_equal(images[0], pixels[4:60, 22:78])
 
 
+def test_the_whole_image_is_evaluated_where_the_set_says_so():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 100, 3), dtype=np.uint8)
+    dataset = ImageDataset("memory", ("a", "b"), [0], lambda *_: pixels.copy(), central_fraction=1.0).subset([0, 0])
+    ((evaluated, _),) = eval_batches(dataset, batch_size=2, image_size=64)
+    plain = Augmentation(crop=False, flip=False)
+    ((trained, _),) = batches(dataset, batch_size=2, image_size=64, augmentation=plain)
+    for images in (evaluated, trained):
+        np.testing.assert_array_equal(images[1], pixels[:, 18:82])
+
+
 def test_large_images_are_asked_for_at_a_size_that_crops_still_fill():
     asked = []
 

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from tests import tiny_tflite
 from tests.tiny_tflite import BATCH, CLASSES, SIZE, STATE_SIZE
 from tinytl_tf.device import TrainableModel, TrainResult
 from tinytl_tf.errors import InputError
+from tinytl_tf.manifest import manifest_path
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, [BATCH, SIZE, SIZE, 3], np.uint8)
@@ -313,6 +315,13 @@ def test_manifest_gives_the_class_names(model_path):
     model = TrainableModel(model_path)
     assert model.manifest == manifest
     assert model.class_names == ("red", "green", "blue")
+    assert model.central_fraction is None
+
+
+def test_manifest_gives_the_part_of_a_photo_that_is_evaluated(model_path):
+    manifest = tiny_tflite.write_manifest(model_path, ["red", "green", "blue"])
+    manifest_path(model_path).write_text(json.dumps({**manifest, "input": {"central_fraction": 0.5}}))
+    assert TrainableModel(model_path).central_fraction == 0.5
 
 
 def test_a_manifest_that_does_not_fit_is_refused(model_path):

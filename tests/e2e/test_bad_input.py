@@ -236,6 +236,10 @@ ROWS = {
         train("--config.augmentation.crop_area=(0.5, 2.0)"),
         "expected crop_area to be two rising numbers in (0, 1], got (0.5, 2.0)",
     ),
+    "central fraction": (
+        train("--config.data.central_fraction=0.0"),
+        "expected central_fraction above 0 and at most 1, got 0.0",
+    ),
     "half a crop area": (
         train("--config.augmentation.crop_area=(0.5,)"),
         "config.augmentation.crop_area must be of the kind of its default (0.22, 1.0), got (0.5,)",

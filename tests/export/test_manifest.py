@@ -30,7 +30,13 @@ def path(tmp_path):
 
 
 def write(path, **changes):
-    arguments = {"labels": tiny_tflite.LABELS, "profile": get_profile("balanced"), **FACTS, **changes}
+    arguments = {
+        "labels": tiny_tflite.LABELS,
+        "central_fraction": 0.5,
+        "profile": get_profile("balanced"),
+        **FACTS,
+        **changes,
+    }
     return write_manifest(path, **arguments)
 
 
@@ -41,7 +47,13 @@ def test_says_everything_a_client_needs(path):
     assert sorted(p.name for p in path.parent.iterdir()) == ["model.manifest.json", "model.tflite"]
     assert {key: manifest[key] for key in FACTS} == FACTS
     assert manifest["labels"] == tiny_tflite.LABELS
-    assert manifest["input"] == {"range": [0, 255], "dtype": "uint8", "size": [4, 4], "colour_order": "RGB"}
+    assert manifest["input"] == {
+        "range": [0, 255],
+        "dtype": "uint8",
+        "size": [4, 4],
+        "colour_order": "RGB",
+        "central_fraction": 0.5,
+    }
     assert manifest["signatures"]["train"] == {
         "inputs": {
             "image": {"shape": [2, 4, 4, 3], "dtype": "uint8"},

@@ -76,6 +76,12 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_integer("split_seed", 0, "Test images of a flat folder.", lower_bound=0, flag_values=values)
     flags.DEFINE_integer("train_images", None, "Use only so many training images.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "central_fraction",
+        None,
+        "Part of an image's side that is evaluated; default: the manifest's, or 0.875.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("augment", True, "Crop, flip and recolour at random.", flag_values=values)
     flags.DEFINE_boolean("flip", True, "With --augment: flip. Not for digits or letters.", flag_values=values)
     flags.DEFINE_enum("colour", "none", ["none", "tf", "torch"], "With --augment: how to recolour.", flag_values=values)
@@ -94,7 +100,11 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if values.state_in is not None:
         model.restore(values.state_in)
     splits = data.load(
-        values.data, seed=values.split_seed, train_images=values.train_images, test_images=values.test_images
+        values.data,
+        seed=values.split_seed,
+        train_images=values.train_images,
+        test_images=values.test_images,
+        central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
     )
     augmentation = data.Augmentation(
         crop=values.augment,

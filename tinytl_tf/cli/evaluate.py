@@ -29,6 +29,12 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string("data", None, "Data set; default: the run's. Its test split is used.", flag_values=values)
     flags.DEFINE_integer("split_seed", 0, "Test images of a flat folder.", lower_bound=0, flag_values=values)
     flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "central_fraction",
+        None,
+        "Part of an image's side that is evaluated; default: the run's, the manifest's, or 0.875.",
+        flag_values=values,
+    )
     flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean(
         "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
@@ -54,7 +60,10 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
     config, class_names = folder.read_run()
     config.data.test_images = values.test_images or config.data.test_images
     model = folder.load(values.checkpoint)
-    dataset = (Experiment(config).load_data() if values.data is None else _load(values)).test
+    if values.central_fraction is not None:
+        config.data.central_fraction = values.central_fraction
+    splits = Experiment(config).load_data() if values.data is None else _load(values, config.data.central_fraction)
+    dataset = splits.test
     _check_classes(dataset, class_names)
     return {"images": len(dataset), **evaluate(model, dataset)}
 
@@ -67,15 +76,17 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
     model = TrainableModel(values.model, num_threads=values.threads, xnnpack=values.xnnpack)
     if values.state is not None:
         model.restore(values.state)
-    dataset = _load(values).test
+    dataset = _load(values, model.central_fraction if values.central_fraction is None else values.central_fraction).test
     if model.class_names is not None:
         _check_classes(dataset, model.class_names)
     result = evaluate(model, data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=model.image_size))
     return {"images": len(dataset), "accuracy": result.accuracy, "loss": result.loss}
 
 
-def _load(values: flags.FlagValues) -> data.Splits:
-    return data.load(values.data, seed=values.split_seed, test_images=values.test_images)
+def _load(values: flags.FlagValues, central_fraction: float | None) -> data.Splits:
+    return data.load(
+        values.data, seed=values.split_seed, test_images=values.test_images, central_fraction=central_fraction
+    )
 
 
 def _check_classes(dataset: data.ImageDataset, class_names: Sequence[str]) -> None:

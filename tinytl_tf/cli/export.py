@@ -91,6 +91,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         frozen_weights=values.frozen_weights,
         profile=values.profile,
         photos=photos,
+        central_fraction=config.data.central_fraction,
         overwrite=values.overwrite,
     )
     sizes, parity = manifest["sizes"], manifest["parity"]

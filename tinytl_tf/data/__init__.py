@@ -9,10 +9,19 @@ for images, labels in data.train_batches(
 ```
 """
 
-from tinytl_tf.data.augmentation import Augmentation
+from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation
 from tinytl_tf.data.batches import eval_batches, steps_per_epoch, train_batches
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.loading import load
 from tinytl_tf.data.splits import Splits
 
-__all__ = ["Augmentation", "ImageDataset", "Splits", "eval_batches", "load", "steps_per_epoch", "train_batches"]
+__all__ = [
+    "CENTRAL_FRACTION",
+    "Augmentation",
+    "ImageDataset",
+    "Splits",
+    "eval_batches",
+    "load",
+    "steps_per_epoch",
+    "train_batches",
+]

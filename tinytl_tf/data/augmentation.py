@@ -15,6 +15,8 @@ COLOURS = {
     "torch": (0.4, 0.4, 0.4, 0.1),
 }
 CROP_TRIES = 10
+# Part of an image's side that is evaluated: ImageNet's habit of 224 pixels out of 256, which TinyTL keeps.
+CENTRAL_FRACTION = 0.875
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,18 +55,29 @@ class Augmentation:
         if self.colour not in COLOURS:
             raise InputError(f"expected colour to be one of {', '.join(COLOURS)}, got '{self.colour}'")
 
-    def __call__(self, image: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    def __call__(
+        self,
+        image: np.ndarray,
+        size: tuple[int, int],
+        rng: np.random.Generator,
+        central_fraction: float = CENTRAL_FRACTION,
+    ) -> np.ndarray:
         """Returns one random variant.
 
         Args:
             image: uint8 [h, w, 3], RGB 0 to 255.
             size: height and width of the result in pixels.
             rng: the only source of randomness.
+            central_fraction: without `crop`, the part of the side that is kept, in (0, 1].
 
         Returns:
             uint8 [height, width, 3].
         """
-        box = self.random_box(*image.shape[:2], rng) if self.crop else central_box(*image.shape[:2], size)
+        box = (
+            self.random_box(*image.shape[:2], rng)
+            if self.crop
+            else central_box(*image.shape[:2], size, central_fraction)
+        )
         result = resize(image, size, box)
         if self.flip and rng.random() < 0.5:
             result = result.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -92,13 +105,15 @@ class Augmentation:
         return left, top, left + w, top + h
 
 
-def central_box(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+def central_box(
+    height: int, width: int, size: tuple[int, int], fraction: float = CENTRAL_FRACTION
+) -> tuple[float, float, float, float]:
     """Returns the part of an image that is evaluated, in pixels: left, upper, right, lower edge.
 
-    It is what the central crop leaves after the image was scaled to cover ceil(size / 0.875); for a square size
-    that brings the short side to ceil(size / 0.875).
+    It is what the central crop leaves after the image was scaled to cover ceil(size / fraction); for a square size
+    that brings the short side to ceil(size / fraction).
     """
-    scale = max(math.ceil(size[0] / 0.875) / height, math.ceil(size[1] / 0.875) / width)
+    scale = max(math.ceil(size[0] / fraction) / height, math.ceil(size[1] / fraction) / width)
     h, w = size[0] / scale, size[1] / scale
     left, top = (width - w) / 2, (height - h) / 2
     return left, top, left + w, top + h

@@ -77,7 +77,7 @@ def train_batches(
     def read(index: int) -> np.ndarray:
         # Index + 1: a seed sequence that ends in 0 equals the one without it, which the order is drawn from.
         rng = np.random.default_rng([seed, epoch, index + 1])
-        return augmentation(dataset.image(index, _short_side(size)), size, rng)
+        return augmentation(dataset.image(index, _short_side(size)), size, rng, dataset.central_fraction)
 
     batches = [order[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
     return _prefetch(dataset, batches, size, read, workers)
@@ -88,7 +88,7 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """Returns all images once, in order, unchanged but for size.
 
-    The short side is scaled to ceil(image_size / 0.875) pixels, then the centre is cut out.
+    The short side is scaled to ceil(image_size / central_fraction) pixels, then the centre is cut out.
 
     Args:
         dataset: the images.
@@ -107,7 +107,7 @@ def eval_batches(
 
     def read(index: int) -> np.ndarray:
         image = dataset.image(index, _short_side(size))
-        return np.asarray(resize(image, size, central_box(*image.shape[:2], size)))
+        return np.asarray(resize(image, size, central_box(*image.shape[:2], size, dataset.central_fraction)))
 
     indices = np.arange(len(dataset))
     batches = [indices[start : start + batch_size] for start in range(0, len(dataset), batch_size)]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tinytl_tf.data.augmentation import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
 
 CACHE_BYTES = 256 * 2**20
@@ -22,9 +23,10 @@ class ImageDataset:
         labels: int array [n], each in [0, number of classes).
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one whose short side has `short_side` pixels, unless that is None.
+        central_fraction: part of an image's side that is evaluated, in (0, 1]; 1 for images without a margin to spare.
 
     Raises:
-        InputError: fewer than two classes, no image, or a label outside the classes.
+        InputError: fewer than two classes, no image, a label outside the classes, or a fraction out of range.
 
     Example:
         >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
@@ -37,10 +39,14 @@ class ImageDataset:
         class_names: Sequence[str],
         labels: np.ndarray,
         read: Callable[[int, int | None], np.ndarray],
+        central_fraction: float = CENTRAL_FRACTION,
     ):
+        if not 0 < central_fraction <= 1:
+            raise InputError(f"expected central_fraction above 0 and at most 1, got {central_fraction}")
         self.name = name
         self.class_names = tuple(class_names)
         self.labels = np.asarray(labels, np.int32)
+        self.central_fraction = central_fraction
         self._read = read
         self._cache = {}
         self._cache_bytes = 0
@@ -90,4 +96,9 @@ class ImageDataset:
             self.class_names,
             self.labels[indices],
             lambda index, short_side: self._read(int(indices[index]), short_side),
+            self.central_fraction,
         )
+
+    def with_central_fraction(self, central_fraction: float) -> "ImageDataset":
+        """Returns the same images, of which another part is evaluated."""
+        return ImageDataset(self.name, self.class_names, self.labels, self._read, central_fraction)

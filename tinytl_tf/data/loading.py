@@ -2,6 +2,7 @@
 
 import os
 
+from tinytl_tf.data.augmentation import CENTRAL_FRACTION
 from tinytl_tf.data.digits import load_digits
 from tinytl_tf.data.folder import load_folder
 from tinytl_tf.data.packed import load_packed
@@ -17,6 +18,7 @@ def load(
     seed: int = 0,
     train_images: int | None = None,
     test_images: int | None = None,
+    central_fraction: float | None = None,
     data_dir: str | None = None,
     download: bool = True,
 ) -> Splits:
@@ -35,6 +37,8 @@ def load(
         seed: chooses the test images of a flat folder and the look of `digits-shifted`; the others ignore it.
         train_images: keep only this many training images: the first of each class, evenly spread. None keeps all.
         test_images: the same for the test set.
+        central_fraction: part of an image's side that is evaluated, in (0, 1]; 1 for images without a margin to spare,
+            such as CIFAR's. None is 0.875.
         data_dir: where TensorFlow Datasets keeps its files; None is its own default. The others ignore it.
         download: whether TensorFlow Datasets may download a set that is not there. The others ignore it.
 
@@ -49,10 +53,11 @@ def load(
         >>> len(splits.train), splits.train.class_names[:3]
         (100, ('0', '1', '2'))
     """
+    fraction = CENTRAL_FRACTION if central_fraction is None else central_fraction
     splits = _open(os.fspath(name), seed, data_dir, download)
     return Splits(
-        first_of_each_class(splits.train, train_images, "train_images"),
-        first_of_each_class(splits.test, test_images, "test_images"),
+        first_of_each_class(splits.train, train_images, "train_images").with_central_fraction(fraction),
+        first_of_each_class(splits.test, test_images, "test_images").with_central_fraction(fraction),
     )
 
 

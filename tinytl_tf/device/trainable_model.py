@@ -116,6 +116,11 @@ class TrainableModel:
         """The manifest's labels, or None."""
         return None if self._manifest is None else tuple(self._manifest["labels"])
 
+    @property
+    def central_fraction(self) -> float | None:
+        """The manifest's: part of a photo's side, about its centre, that the model was evaluated on. Or None."""
+        return None if self._manifest is None else self._manifest.get("input", {}).get("central_fraction")
+
     def train(self, images: np.ndarray, labels: np.ndarray, learning_rate: float) -> TrainResult:
         """Takes one training step.
 

@@ -84,6 +84,7 @@ class Experiment:
             seed=options.split_seed,
             train_images=options.train_images or None,
             test_images=options.test_images or None,
+            central_fraction=options.central_fraction,
             data_dir=options.data_dir or None,
             download=options.download,
         )
