@@ -115,11 +115,11 @@ def keras_worker(trained, resolution, classes, batch_size, steps) -> dict[str, f
     import numpy as np
     import tensorflow as tf
 
-    from tinytl_tf.memory.measured import _memory_bytes, _resident_bytes_before
+    from tinytl_tf.memory.peak_growth import PeakGrowth
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    before = _resident_bytes_before()
+    growth = PeakGrowth()
     begin = time.perf_counter()
     model = keras.applications.MobileNetV2((resolution, resolution, 3), weights=None, classes=classes)
     model.get_layer("predictions").activation = keras.activations.linear
@@ -149,7 +149,7 @@ def keras_worker(trained, resolution, classes, batch_size, steps) -> dict[str, f
         times.append(time.perf_counter())
     first, *rest = [1e3 * (end - start) for start, end in itertools.pairwise(times)]
     return {
-        "growth_mb": (_memory_bytes("VmHWM") - before) / 1e6,
+        "growth_mb": growth.bytes() / 1e6,
         "first_step_ms": first,
         "step_ms": statistics.median(rest),
     }

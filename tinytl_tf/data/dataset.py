@@ -23,7 +23,7 @@ class ImageDataset:
         labels: int array [n], each in [0, number of classes).
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one whose short side has `short_side` pixels, unless that is None.
-        central_fraction: part of an image's side that is evaluated, in (0, 1]; 1 for images without a margin to spare.
+        central_fraction: part of an image's side that is evaluated, in (0, 1].
 
     Raises:
         InputError: fewer than two classes, no image, a label outside the classes, or a fraction out of range.

@@ -37,8 +37,7 @@ def load(
         seed: chooses the test images of a flat folder and the look of `digits-shifted`; the others ignore it.
         train_images: keep only this many training images: the first of each class, evenly spread. None keeps all.
         test_images: the same for the test set.
-        central_fraction: part of an image's side that is evaluated, in (0, 1]; 1 for images without a margin to spare,
-            such as CIFAR's. None is 0.875.
+        central_fraction: part of an image's side that is evaluated, in (0, 1]. None is 0.875.
         data_dir: where TensorFlow Datasets keeps its files; None is its own default. The others ignore it.
         download: whether TensorFlow Datasets may download a set that is not there. The others ignore it.
 

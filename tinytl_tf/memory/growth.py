@@ -36,7 +36,9 @@ _SCALE = 8  # bytes of a quantised channel: scale and zero point
 _WORK = 600_000  # bytes
 _WORK_OF_THREADS = 2_200_000  # bytes; Eigen's convolution packs pieces of both operands for all threads at once
 _SUM = 4  # bytes that ruy keeps beside each packed row and column
-_PRODUCTS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "BATCH_MATMUL": 0, "TRANSPOSE_CONV": 2}  # input: the activation
+# Matrix products, and which of their inputs is the activation.
+_ACTIVATION_INPUT = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "BATCH_MATMUL": 0, "TRANSPOSE_CONV": 2}
+_KERNEL_INPUT = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,9 +106,9 @@ def _structure_bytes(model: Model, running: list[Graph]) -> int:
 
 def _work_bytes(graph: Graph, op: Operator, num_threads: int) -> int:
     """What the matrix product of an operator packs."""
-    if op.name not in _PRODUCTS:
+    if op.name not in _ACTIVATION_INPUT:
         return 0
-    activation, kernel = (graph.tensors[op.inputs[index]] for index in (_PRODUCTS[op.name], 1))
+    activation, kernel = (graph.tensors[op.inputs[index]] for index in (_ACTIVATION_INPUT[op.name], _KERNEL_INPUT))
     if kernel.dtype != "int8" or op.name == "BATCH_MATMUL":
         return _WORK_OF_THREADS if num_threads > 1 else _WORK
     if op.name == "TRANSPOSE_CONV":

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import pathlib
 import statistics
 import subprocess
 import sys
@@ -14,11 +13,10 @@ import numpy as np
 from tinytl_tf.allocator import give_back_big_blocks
 from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Model
+from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
 
 __all__ = ["MeasuredMemory", "measure"]
 
-_STATUS = pathlib.Path("/proc/self/status")
-_CLEAR_REFS = pathlib.Path("/proc/self/clear_refs")
 _WORKER = "from tinytl_tf.memory import measured; measured.run_worker()"
 _SMALL = 1e-3  # a learning rate with which random images do not drive the weights to infinity
 
@@ -76,7 +74,7 @@ def measure(
         InputError: If the system is not Linux, the file or the signature does not exist, the file needs operators
             that the runtime lacks, or the process was ended, for example for want of memory.
     """
-    if not _STATUS.exists():
+    if not STATUS.exists():
         raise InputError(
             f"expected Linux, whose /proc tells the memory of a process, got {sys.platform}; measure there"
         )
@@ -116,7 +114,7 @@ def run_worker() -> None:
     resolver = OpResolverType.AUTO if task["xnnpack"] else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     if task["give_back"]:
         give_back_big_blocks()
-    before = _resident_bytes_before()
+    growth = PeakGrowth()
 
     times = [time.perf_counter()]
     interpreter = Interpreter(
@@ -126,10 +124,10 @@ def run_worker() -> None:
     for _ in range(1 + task["steps"]):
         runner(**inputs)
         times.append(time.perf_counter())
-    growth = _memory_bytes("VmHWM") - before
+    growth_bytes = growth.bytes()
 
     first, *rest = [1e3 * (b - a) for a, b in zip(times, times[1:], strict=False)]
-    print(json.dumps({"growth_bytes": growth, "first_step_ms": first, "step_ms_median": statistics.median(rest)}))
+    print(json.dumps({"growth_bytes": growth_bytes, "first_step_ms": first, "step_ms_median": statistics.median(rest)}))
 
 
 def _random_input(rng: np.random.Generator, shape: list[int], dtype: str) -> np.ndarray:
@@ -140,17 +138,3 @@ def _random_input(rng: np.random.Generator, shape: list[int], dtype: str) -> np.
     if dtype.kind == "f":
         return np.asarray(rng.random(shape) if shape else _SMALL, dtype)
     return rng.integers(0, 2, shape).astype(dtype) if shape else np.asarray(0, dtype)
-
-
-def _resident_bytes_before() -> int:
-    """Resident memory now; the peak is reset to it where the kernel lets us, and is what counts where it does not."""
-    try:
-        _CLEAR_REFS.write_text("5")  # proc(5): resets VmHWM
-    except OSError:
-        return _memory_bytes("VmHWM")
-    return _memory_bytes("VmRSS")
-
-
-def _memory_bytes(key: str) -> int:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(key + ":"))
-    return int(line.split()[1]) * 1024
