@@ -10,9 +10,14 @@ from ai_edge_litert import schema_py_generated as schema_fb
 from tests import tiny_network
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
-from tinytl_tf.export import exporter
+from tinytl_tf.export import exporter, parity
 from tinytl_tf.export.build import with_int8_kernels
-from tinytl_tf.export.parity import LEAST_COSINES, QUANTISED_LOSS_TOLERANCE, check_quantised
+from tinytl_tf.export.parity import (
+    LEAST_COSINE,
+    LEAST_VARIABLE_COSINE,
+    QUANTISED_LOSS_TOLERANCE,
+    check_quantised,
+)
 from tinytl_tf.export.passes import kernels
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.manifest import read_manifest
@@ -21,7 +26,7 @@ CASE = ("tinytl-lb", "sgd", 8)
 LABELS = list(tiny_network.LABELS)
 MESSAGE = re.compile(
     r"int8 check failed \(xnnpack\): against float32 the loss of the first step differs by (\S+) \(at most 1e-01\), "
-    r"the update has cosine (\S+) \(at least 0\.95\), that of (\S+) (\S+) \(at least 0\.5\); nothing was written; "
+    r"the gradient has cosine (\S+) \(at least 0\.95\), that of (\S+) (\S+) \(at least 0\.5\); nothing was written; "
     r"export with frozen_weights float32"
 )
 
@@ -48,7 +53,7 @@ def quantised(exported, tmp_path):
 
 def check(path, reference, photos):
     variables = tiny_network.build(CASE[0]).trainable_variables
-    return check_quantised(path, reference, variables, optimizer=CASE[1], images=photos[0], labels=photos[1])
+    return check_quantised(path, reference, variables, images=photos[0], labels=photos[1])
 
 
 def int8_kernels(path):
@@ -62,8 +67,11 @@ def test_the_trained_network_stays_near_float32(exported, quantised):
     assert int8_kernels(path) >= 20  # forward and backward, train and infer
     assert path.stat().st_size < exported(*CASE).stat().st_size
     report = check(path, exported(*CASE), tiny_network.photos(3, 8))
-    least, least_of_each = LEAST_COSINES[CASE[1]]
-    assert report["tolerance"] == {"loss": QUANTISED_LOSS_TOLERANCE, "cosine": least, "variable_cosine": least_of_each}
+    assert report["tolerance"] == {
+        "loss": QUANTISED_LOSS_TOLERANCE,
+        "cosine": LEAST_COSINE,
+        "variable_cosine": LEAST_VARIABLE_COSINE,
+    }
     assert (report["steps"], report["batch_size"]) == (3, 8)
     variables = tiny_network.build(CASE[0]).trainable_variables
     for name in ("xnnpack", "without_xnnpack"):
@@ -99,8 +107,8 @@ def test_a_damaged_file_fails(exported, quantised, factor):
     with pytest.raises(InputError) as error:
         check(quantised(stretch(np.float32(factor))), exported(*CASE), tiny_network.photos(2, 8))
     loss, cosine, _, worst = MESSAGE.fullmatch(str(error.value)).groups()
-    least, least_of_each = LEAST_COSINES[CASE[1]]
-    assert not (float(loss) <= QUANTISED_LOSS_TOLERANCE and float(cosine) >= least and float(worst) >= least_of_each)
+    near = float(cosine) >= LEAST_COSINE and float(worst) >= LEAST_VARIABLE_COSINE
+    assert not (float(loss) <= QUANTISED_LOSS_TOLERANCE and near)
 
 
 def test_one_bad_variable_fails(exported, quantised):
@@ -116,7 +124,24 @@ def test_one_bad_variable_fails(exported, quantised):
         check(quantised(turn_one), exported(*CASE), tiny_network.photos(2, 8))
     loss, _, _, worst = MESSAGE.fullmatch(str(error.value)).groups()
     assert float(loss) <= QUANTISED_LOSS_TOLERANCE
-    assert float(worst) < LEAST_COSINES[CASE[1]][1]
+    assert float(worst) < LEAST_VARIABLE_COSINE
+
+
+@pytest.mark.parametrize(
+    ("loss", "int8_loss", "passes"), [(0.01, 0.1, True), (0.01, 0.12, False), (10, 10.9, True), (10, 11.1, False)]
+)
+def test_a_loss_below_one_is_compared_with_one(monkeypatch, loss, int8_loss, passes):
+    variables = tiny_network.build("last").trainable_variables
+    update = np.ones((1, sum(variable.numpy().size for variable in variables)))
+    losses = {"int8": np.array([int8_loss]), "float32": np.array([loss])}
+    monkeypatch.setattr(parity, "_first_updates", lambda path, *_: (update, losses[path]))
+    images, labels = tiny_network.photos(1, 1)
+    if passes:
+        report = check_quantised("int8", "float32", variables, images=images, labels=labels)
+        assert report["xnnpack"]["loss_difference"] == pytest.approx((int8_loss - loss) / max(loss, 1))
+    else:
+        with pytest.raises(InputError, match="int8 check failed"):
+            check_quantised("int8", "float32", variables, images=images, labels=labels)
 
 
 @pytest.fixture
@@ -147,6 +172,17 @@ def test_export_writes_int8_kernels_and_reports_the_check_on_the_given_photos(re
     assert manifest["parity"] == {"steps": 4, "int8": check(path, reference, photos)}
     images, labels = photos
     assert TrainableModel(path).train(images[0], labels[0], 0.01).applied
+
+
+def test_adam_is_judged_by_the_gradients_that_sgd_shows(exported, ready, tmp_path, monkeypatch):
+    adam = exported("tinytl-lb", "adam", 2).read_bytes()
+    monkeypatch.setattr(exporter, "build_file", lambda module: (adam if module.steps else ready, {"slots": 1}))
+    photos = tiny_network.photos(2, 8)
+    manifest = export(tmp_path / "adam.tflite", optimizer="adam", photos=photos)
+    assert (tmp_path / "adam.tflite").read_bytes() == with_int8_kernels(adam)
+    for name, content in (("sgd8", with_int8_kernels(ready)), ("sgd32", ready)):
+        (tmp_path / name).write_bytes(content)
+    assert manifest["parity"]["int8"] == check(tmp_path / "sgd8", tmp_path / "sgd32", photos)
 
 
 def test_export_of_float32_is_not_judged_by_int8(ready, tmp_path):

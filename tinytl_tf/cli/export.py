@@ -108,7 +108,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
             figures = parity["int8"][name]
             worst, cosine = next(iter(figures["variables"].items()))
             print(
-                f"int8 against float32 ({name}): loss within {figures['loss_difference']:.1e}, cosine of the update "
+                f"int8 against float32 ({name}): loss within {figures['loss_difference']:.1e}, cosine of the gradient "
                 f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
             )
     return {"output": values.output, **manifest}
