@@ -248,6 +248,17 @@ def test_a_new_run_leaves_nothing_of_the_old_one(whole, config, tmp_path):
     assert_same_run(tmp_path, whole[0])
 
 
+def test_a_run_of_an_older_version_has_the_defaults_of_newer_keys(one_epoch, config, tmp_path):
+    run = json.loads((one_epoch / "run.json").read_text())
+    del run["config"]["data"]["central_fraction"], run["config"]["biases"]
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    assert RunFolder(tmp_path).read_run() == RunFolder(one_epoch).read_run()
+    run["config"]["data"]["no_such_key"] = 1
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    with pytest.raises(InputError, match="run.json is damaged"):
+        RunFolder(tmp_path).read_run()
+
+
 def test_a_start_that_is_killed_is_no_run(one_epoch, config):
     with killed_at(RunFolder, "write_log", 0):
         train(config, str(one_epoch))

@@ -9,8 +9,10 @@ import keras
 from ml_collections import ConfigDict
 
 import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint names
+from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import atomic_write_bytes
+from tinytl_tf.training.experiment import flat
 
 __all__ = ["RunFolder"]
 
@@ -58,6 +60,8 @@ class RunFolder:
     def read_run(self) -> tuple[ConfigDict, tuple[str, ...]]:
         """Returns configuration and class names.
 
+        A key that the configuration lacks, since a later version brought it, has its default.
+
         Raises:
             InputError: if the folder holds no run, or a damaged one.
         """
@@ -66,7 +70,9 @@ class RunFolder:
             raise InputError(f"{self.path} holds no run (no run.json); give the --workdir of a `tinytl train`")
         try:
             run = json.loads(path.read_text())
-            return ConfigDict(run["config"]).lock(), tuple(run["class_names"])
+            config = default.get_config()
+            config.update_from_flattened_dict(flat(ConfigDict(run["config"])))
+            return config, tuple(run["class_names"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged; train again with --overwrite") from error
 
