@@ -1,5 +1,6 @@
 """Passes on the flatbuffer: each changes the file and nothing that it computes."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 from tinytl_tf.export.passes.biases import fuse_biases
@@ -53,14 +54,22 @@ def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[by
     """
     model = Model.from_bytes(content)
     peaks = {"converted": planned_peak(model).peak_bytes}
+    done = []
     for name in [name for name in PASSES if name in names]:
-        before, late = model.to_bytes(), _late_readers(model)
-        PASSES[name](model)
-        model = Model(model.schema)
+        late = _late_readers(model)
+        model = _run(model, name)
         if _late_readers(model) > late:
-            model = Model.from_bytes(before)
+            # Once more from the start: that is rare, and keeping a copy before each pass would take half the time.
+            model = functools.reduce(_run, done, Model.from_bytes(content))
+        else:
+            done.append(name)
         peaks[name] = planned_peak(model).peak_bytes
     return model.to_bytes(), peaks
+
+
+def _run(model: Model, name: str) -> Model:
+    PASSES[name](model)
+    return Model(model.schema)
 
 
 def _late_readers(model: Model) -> int:
