@@ -59,3 +59,16 @@ def test_places_that_are_not_there_are_told(config, key, value, message):
     with pytest.raises(InputError) as error:
         Experiment(config).build_model(4)
     assert str(error.value).startswith(message)
+
+
+def test_plain_batches_are_training_images_as_they_are(config):
+    tiny_network.write_photos(config.data.name, 40)
+    config.data.central_fraction = 1.0
+    experiment = Experiment(config)
+    train = experiment.load_data().train
+    images, labels = experiment.plain_batches(8, count=2)
+    assert (images.shape, images.dtype) == ((2, 8, 64, 64, 3), np.uint8)
+    assert (labels.shape, labels.dtype) == ((2, 8), np.int32)
+    known = {train.image(index).tobytes(): train.labels[index] for index in range(len(train))}
+    assert [known[image.tobytes()] for image in images.reshape(16, 64, 64, 3)] == labels.ravel().tolist()
+    assert len(experiment.plain_batches(8, count=100)[0]) == len(train) // 8

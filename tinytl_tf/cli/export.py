@@ -8,12 +8,10 @@ Examples:
   tinytl export --config=configs/default.py --scheme=tinytl-b --output=start.tflite
 """
 
-import itertools
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from tinytl_tf import files
@@ -24,8 +22,6 @@ from tinytl_tf.manifest import manifest_path
 from tinytl_tf.schemes import SCHEMES
 
 __all__ = []
-
-_INT8_BATCHES = 4
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -77,7 +73,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     else:
         model, resolution = experiment.adopt(trained)
     print(resolution, flush=True)
-    photos = _photos(experiment, values.batch_size) if values.frozen_weights == "int8" else None
+    photos = experiment.plain_batches(values.batch_size) if values.frozen_weights == "int8" else None
     print("converting and checking the file; this takes a minute or two", flush=True)
     manifest = export(
         model,
@@ -112,22 +108,6 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
             )
     return {"output": values.output, **manifest}
-
-
-def _photos(experiment, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Batches of the training images as they are: what int8 is judged on."""
-    from tinytl_tf import data
-
-    batches = data.train_batches(
-        experiment.load_data().train,
-        batch_size=batch_size,
-        image_size=experiment.config.backbone.resolution,
-        seed=0,
-        epoch=0,
-        augmentation=data.Augmentation(crop=False, flip=False),
-    )
-    images, labels = zip(*itertools.islice(batches, _INT8_BATCHES), strict=True)
-    return np.stack(images), np.stack(labels)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     print(
         "planned: the arena that LiteRT lays out for a training step. measured: growth of a fresh process over a "
         f"training step,\nwith XNNPACK and {values.threads} threads. Both in MB of 10^6 bytes for a batch of "
-        f"{BATCH_SIZE}, {config.backbone.resolution} px.\nfiles, states and {picture.name} are in {workdir}"
+        f"{BATCH_SIZE}, {config.backbone.resolution} px, frozen kernels of int8.\n"
+        f"files, states and {picture.name} are in {workdir}"
     )
     return {"base_accuracy": base["test_accuracy"], "new_domain": NEW_DOMAIN, "rows": rows, "picture": picture}
 
@@ -89,7 +90,8 @@ def _run_scheme(
     folder = RunFolder(workdir / "base")
     config, labels = folder.read_run()
     config.scheme = scheme
-    model, resolution = Experiment(config).adopt(folder.load("last"))
+    experiment = Experiment(config)
+    model, resolution = experiment.adopt(folder.load("last"))
     print(resolution, flush=True)
     path = workdir / f"{scheme}.tflite"
     manifest = export(
@@ -100,6 +102,8 @@ def _run_scheme(
         optimizer="adam",
         batch_size=BATCH_SIZE,
         label_smoothing=config.training.label_smoothing,
+        frozen_weights="int8",
+        photos=experiment.plain_batches(BATCH_SIZE),
         overwrite=True,
     )
     device = TrainableModel(path, num_threads=values.threads)
@@ -110,7 +114,7 @@ def _run_scheme(
         learning_rate=LEARNING_RATE,
         schedule="cosine",
         seed=0,
-        augmentation=Experiment(config).augmentation(),
+        augmentation=experiment.augmentation(),
     )
     device.save(path.with_suffix(".tinytl"))
     measured = measure(path, "train", num_threads=values.threads)

@@ -1,10 +1,12 @@
 """From a configuration to its data and its network."""
 
 import dataclasses
+import itertools
 from collections.abc import Collection
 from typing import Any
 
 import keras
+import numpy as np
 from ml_collections import ConfigDict
 
 from tinytl_tf import backbones, data, schemes
@@ -92,6 +94,27 @@ class Experiment:
     def augmentation(self) -> data.Augmentation:
         """Returns how training images are changed."""
         return data.Augmentation(**self.config.augmentation)
+
+    def plain_batches(self, batch_size: int, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+        """Returns training images as they are, without augmentation: what an exported file is judged on.
+
+        Args:
+            batch_size: images in a batch.
+            count: number of batches; fewer where the images do not suffice.
+
+        Returns:
+            Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`.
+        """
+        batches = data.train_batches(
+            self.load_data().train,
+            batch_size=batch_size,
+            image_size=self.config.backbone.resolution,
+            seed=0,
+            epoch=0,
+            augmentation=data.Augmentation(crop=False, flip=False),
+        )
+        images, labels = zip(*itertools.islice(batches, count), strict=True)
+        return np.stack(images), np.stack(labels)
 
     def build_model(self, classes: int) -> tuple[keras.Model, schemes.Resolution]:
         """Builds the network with its pre-trained weights and applies the scheme.
