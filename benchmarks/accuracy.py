@@ -61,7 +61,7 @@ def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
     """Exports the start of the run and returns the test accuracy after the same training in LiteRT, in per cent."""
     folder = pathlib.Path(_WORKDIR.value) / _CONFIG.value / f"{scheme}-{seed}"
     config = json.loads((folder / "run" / "run.json").read_text())["config"]
-    training, data = config["training"], config["data"]
+    training, data, augmentation = config["training"], config["data"], config["augmentation"]
     model = folder / f"start-{frozen_weights}.tflite"
     tinytl(
         "export",
@@ -83,6 +83,9 @@ def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
         f"--epochs={training['epochs']}",
         f"--learning_rate={training['learning_rate']}",
         f"--seed={seed}",
+        f"--crop={augmentation['crop']}",
+        f"--flip={augmentation['flip']}",
+        f"--colour={augmentation['colour']}",
         *images,
     )
     return 100 * result["accuracy_after"]

@@ -77,6 +77,17 @@ def test_goes_on_from_a_state(place):
     assert json.loads((place / "result.json").read_text())["accuracy_before"] == 1.0
 
 
+def test_augmentation_is_switched_off_in_parts(place):
+    switches = ["--noaugment", "--nocrop --noflip", "--nocrop", "--noflip", "--augment", "--nocrop --colour=torch"]
+    losses = {}
+    for switch in switches:
+        argv = [*ARGV, *switch.split(), "--epochs=1", "--json=part.json", "--overwrite"]
+        assert runner.run_command("adapt", argv) == 0
+        losses[switch] = json.loads((place / "part.json").read_text())["losses"][0]
+    assert losses["--noaugment"] == losses["--nocrop --noflip"]
+    assert len(set(losses.values())) == len(switches) - 1
+
+
 def test_the_part_of_an_image_that_is_evaluated(place):
     results = []
     for fraction in ([], ["--central_fraction=0.875"], ["--central_fraction=1"]):

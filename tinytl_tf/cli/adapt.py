@@ -83,6 +83,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         flag_values=values,
     )
     flags.DEFINE_boolean("augment", True, "Crop, flip and recolour at random.", flag_values=values)
+    flags.DEFINE_boolean("crop", True, "With --augment: crop. Without, the centre is taken.", flag_values=values)
     flags.DEFINE_boolean("flip", True, "With --augment: flip. Not for digits or letters.", flag_values=values)
     flags.DEFINE_enum("colour", "none", ["none", "tf", "torch"], "With --augment: how to recolour.", flag_values=values)
     flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
@@ -107,7 +108,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
     )
     augmentation = data.Augmentation(
-        crop=values.augment,
+        crop=values.augment and values.crop,
         flip=values.augment and values.flip,
         colour=values.colour if values.augment else "none",
     )
