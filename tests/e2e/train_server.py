@@ -1,12 +1,15 @@
 """Starts `tinytl` commands as forked children, so that a kill costs no second import of TensorFlow.
 
-Reads the arguments of a command as a line of JSON, answers with the child's process id, and with its exit status
-(negative for a signal) when it has ended. Nothing of TensorFlow may run before a fork: its threads do not survive it.
+Reads the arguments of a command, and the seconds after which it is killed or null, as a line of JSON; answers with its
+exit status (negative for a signal) when it has ended. Nothing of TensorFlow may run before a fork: its threads do not
+survive it.
 """
 
 import json
 import os
+import signal
 import sys
+import threading
 
 from tests.training import tiny
 from tinytl_tf import training  # noqa: F401  what a child would spend its time on
@@ -18,7 +21,7 @@ def serve() -> None:
     ARCHITECTURES[tiny.BACKBONE] = tiny.architecture()
     print("ready", flush=True)
     for line in sys.stdin:
-        argv = json.loads(line)
+        argv, kill_after = json.loads(line)
         child = os.fork()
         if child == 0:
             os.dup2(2, 1)  # standard output is for the answers
@@ -26,7 +29,14 @@ def serve() -> None:
                 os._exit(main(argv))
             finally:
                 os._exit(70)
-        print(child, flush=True)
+        killer = threading.Timer(kill_after or 0, os.kill, (child, signal.SIGKILL))
+        if kill_after is not None:
+            killer.start()
+        # Not reaped yet: until the killer is done, the process id must be the child's.
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        killer.cancel()
+        if kill_after is not None:
+            killer.join()
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
