@@ -319,6 +319,7 @@ def refused(files, monkeypatch, capsys):
         monkeypatch.chdir(files)
         # ml_collections runs every config file in one module: the get_config of another row would still be there.
         monkeypatch.delitem(sys.modules, "config_config", raising=False)
+        monkeypatch.setattr(sys, "dont_write_bytecode", False)  # as it is for most, whatever the tests run under
         before = listing(files)
         assert main(argv) == 2
         command = argv[0] if "expected a command" not in message else ""

@@ -103,16 +103,26 @@ def _held_back_stderr() -> Iterator[None]:
 
 def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _no_bytecode():
             # ml_collections loads config files the old way.
             warnings.filterwarnings("ignore", r"the load_module\(\) method is deprecated", DeprecationWarning)
             rest = values(argv)[1:]
-        for name in values:
-            getattr(values[name].value, "lock", None)  # config_flags tells of a missing config file at first use
+            for name in values:
+                getattr(values[name].value, "lock", None)  # config_flags tells of a missing config file at first use
     except Exception as error:  # a config file is the user's code, so that it may raise anything
         raise InputError(f"{' '.join(_words(error).split())} (`tinytl {argv[0]} --help` lists the flags)") from error
     if rest:
         raise InputError(f"expected flags of the form --name=value, got {rest[0]!r}")
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Keeps Python from leaving a `__pycache__` beside a config file, which is the user's."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _words(error: Exception) -> str:
