@@ -62,6 +62,14 @@ def read_manifest(tflite_path: str | os.PathLike) -> dict[str, Any]:
     labels = manifest.get("labels")
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
         raise InputError(f"expected a list of names as `labels` in {path}, got {labels!r}; export the model again")
+    if not isinstance(manifest.get("input", {}), dict):
+        raise InputError(f"expected an object as `input` in {path}, got {manifest['input']!r}; export the model again")
+    fraction = manifest.get("input", {}).get("central_fraction", 1)
+    if not isinstance(fraction, int | float) or not 0 < fraction <= 1:
+        raise InputError(
+            f"expected a number above 0 and at most 1 as `central_fraction` in {path}, got {fraction!r}; "
+            "export the model again"
+        )
     if manifest.get("sha256") != digest:
         raise InputError(
             f"expected the manifest of {tflite_path} (sha256 {digest[:12]}...), got that of another file in {path}; "

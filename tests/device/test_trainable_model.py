@@ -324,6 +324,21 @@ def test_manifest_gives_the_part_of_a_photo_that_is_evaluated(model_path):
     assert TrainableModel(model_path).central_fraction == 0.5
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"central_fraction": "half"}, "a number above 0 and at most 1 as `central_fraction` in {path}, got 'half'"),
+        ({"central_fraction": 0}, "a number above 0 and at most 1 as `central_fraction` in {path}, got 0"),
+        (None, "an object as `input` in {path}, got None"),
+    ],
+)
+def test_a_manifest_with_another_kind_of_input_is_refused(model_path, value, message):
+    manifest = tiny_tflite.write_manifest(model_path, ["red", "green", "blue"])
+    path = manifest_path(model_path)
+    path.write_text(json.dumps({**manifest, "input": value}))
+    assert refused(model_path) == f"expected {message.format(path=path)}; export the model again"
+
+
 def test_a_manifest_that_does_not_fit_is_refused(model_path):
     tiny_tflite.write_manifest(model_path, ["a"])
     path = model_path.with_suffix(".manifest.json")
