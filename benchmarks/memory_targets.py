@@ -1,8 +1,9 @@
 """Memory and time of a training step of MobileNetV2: our files against Keras, and what each pass is worth.
 
 Every figure comes from a fresh process with one thread; growth is VmHWM after some steps minus the resident memory
-before the model was loaded. The first step includes loading the file, or building and tracing the Keras model. Weights
-are random: memory and time do not depend on them.
+before the model was loaded. `compiled` is XNNPACK in a CompiledModel; all else is the Interpreter. The first step
+includes loading the file, or building and tracing the Keras model. Weights are random: memory and time do not depend
+on them.
 
 Commands:
     python benchmarks/memory_targets.py --json=targets.json
@@ -39,8 +40,10 @@ COLUMNS = (
     "planned_mb",
     "growth_mb",
     "growth_xnnpack_mb",
+    "growth_compiled_mb",
     "first_step_ms",
     "step_ms",
+    "step_compiled_ms",
     "infer_ms",
     "step_over_inferences",
 )
@@ -91,14 +94,17 @@ def export_worker(scheme, profile, folder, resolution, classes, batch_size, froz
 def _measure_file(path: pathlib.Path) -> dict[str, float]:
     plain = measure(path, steps=STEPS.value, xnnpack=False)
     fast = measure(path, steps=STEPS.value, xnnpack=True)
+    compiled = measure(path, steps=STEPS.value, xnnpack=True, api="compiled_model")
     infer = measure(path, "infer", steps=10 * STEPS.value, xnnpack=True).step_ms_median
     return {
         "file_mb": path.stat().st_size / 1e6,
         "planned_mb": planned_peak(Model.read(path)).peak_bytes / 1e6,
         "growth_mb": plain.growth_bytes / 1e6,
         "growth_xnnpack_mb": fast.growth_bytes / 1e6,
+        "growth_compiled_mb": compiled.growth_bytes / 1e6,
         "first_step_ms": fast.first_step_ms,
         "step_ms": fast.step_ms_median,
+        "step_compiled_ms": compiled.step_ms_median,
         "step_without_xnnpack_ms": plain.step_ms_median,
         "infer_ms": infer,
         "step_over_inferences": fast.step_ms_median / (BATCH_SIZE.value * infer),

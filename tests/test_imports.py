@@ -19,6 +19,7 @@ GROUND = ["tinytl_tf"] + [
         "files",
         "flatbuffer",
         "progress",
+        "runtime",
         "schedules",
         "schemes",
     )

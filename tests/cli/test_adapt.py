@@ -10,6 +10,7 @@ from PIL import Image
 from tests import tiny_tflite
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
+from tinytl_tf.runtime import APIS
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 60, 40)}
 STEPS = 3 * 8 // tiny_tflite.BATCH  # an epoch
@@ -67,6 +68,19 @@ def test_the_same_seed_gives_the_same_state(place):
         assert runner.run_command("adapt", [*ARGV, f"--seed={seed}", "--epochs=1", "--overwrite"]) == 0
         states.append((place / "out.tinytl").read_bytes())
     assert states[0] == states[1] != states[2]
+
+
+def test_both_interfaces_learn_the_same(place):
+    states = []
+    for api in APIS:
+        argv = [*ARGV, f"--api={api}", "--epochs=1", "--json=result.json", "--overwrite"]
+        assert runner.run_command("adapt", argv) == 0
+        assert json.loads((place / "result.json").read_text())["api"] == api
+        states.append((place / "out.tinytl").read_bytes())
+        argv = ["--model=model.tflite", "--data=photos", "--state=out.tinytl", f"--api={api}", f"--json={api}.json"]
+        assert runner.run_command("evaluate", argv) == 0
+    assert states[0] == states[1]
+    assert (place / "interpreter.json").read_text() == (place / "compiled_model.json").read_text()
 
 
 def test_goes_on_from_a_state(place):

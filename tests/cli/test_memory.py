@@ -34,11 +34,13 @@ def test_planned(place, capsys):
     assert lines["dynamic_tensors"] == "none"
 
 
-def test_measured(place, capsys):
-    argv = ["--model=model.tflite", "--account=measured", "--noxnnpack", "--json=result.json"]
-    assert runner.run_command("memory", argv) == 0
+@pytest.mark.parametrize(("signature", "api"), [("train", "interpreter"), ("infer", "compiled_model")])
+def test_measured(place, capsys, signature, api):
+    argv = ["--model=model.tflite", f"--signature={signature}", f"--api={api}", "--noxnnpack", "--json=result.json"]
+    assert runner.run_command("memory", ["--account=measured", *argv]) == 0
     result = json.loads((place / "result.json").read_text())
-    assert (result["account"], result["signature"], result["xnnpack"]) == ("measured", "train", False)
+    assert (result["account"], result["signature"]) == ("measured", signature)
+    assert (result["xnnpack"], result["api"]) == (False, api)
     assert result["growth_mb"] > 2.0
     assert result["step_ms_median"] > 0.0
     assert result["infer_ms_median"] > 0.0
@@ -124,6 +126,7 @@ def test_paper_for_all_schemes(place, capsys, backbone, missing):
             "--plot belongs to --account=planned, got --account=measured; leave one of them out",
         ),
         (["--model=model.tflite", "--give_back"], "--give_back belongs to --account=measured, got --account=planned"),
+        (["--model=model.tflite", "--api=interpreter"], "--api belongs to --account=measured, got --account=planned; "),
         (["--model=model.tflite", "--plot=a.pdf"], "expected --plot=FILE.png, got 'a.pdf'; the picture is a PNG"),
         (["--account=paper", "--backbone=vgg"], "unknown backbone 'vgg'; choose one of "),
         (["--account=paper", "--scheme=best"], "flag --scheme=best: value should be one of <last|"),

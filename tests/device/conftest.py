@@ -3,6 +3,7 @@
 import pytest
 
 from tests import tiny_tflite
+from tinytl_tf.runtime import APIS
 
 
 @pytest.fixture
@@ -11,3 +12,9 @@ def model_path(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(tiny_tflite.build())
     return path
+
+
+@pytest.fixture(params=APIS)
+def api(request):
+    """Each of LiteRT's interfaces."""
+    return request.param

@@ -68,8 +68,8 @@ def test_sizes_are_read_from_the_file(model_path):
 
 @pytest.mark.parametrize("xnnpack", [True, False])
 @pytest.mark.parametrize("num_threads", [1, 2])
-def test_steps_equal_the_arithmetic(model_path, xnnpack, num_threads):
-    model, reference = TrainableModel(model_path, num_threads=num_threads, xnnpack=xnnpack), Reference()
+def test_steps_equal_the_arithmetic(model_path, xnnpack, num_threads, api):
+    model, reference = TrainableModel(model_path, num_threads=num_threads, xnnpack=xnnpack, api=api), Reference()
     rng = np.random.default_rng(1)
     for _ in range(10):
         images = rng.integers(0, 256, IMAGES.shape, np.uint8)
@@ -94,17 +94,17 @@ def test_views_are_read_as_they_look(model_path):
     assert_same(outputs(model), outputs(other))
 
 
-def test_a_step_that_is_not_finite_changes_nothing(model_path):
-    model = TrainableModel(model_path)
+def test_a_step_that_is_not_finite_changes_nothing(model_path, api):
+    model = TrainableModel(model_path, api=api)
     model.set_state(np.full(STATE_SIZE, 3e38, np.float32))
     before = model.state()
     assert model.train(np.full_like(IMAGES, 255), LABELS, 0.1).applied is False
     np.testing.assert_array_equal(model.state(), before)
 
 
-def test_a_saved_state_lives_on_in_another_interpreter(trained, model_path, tmp_path):
+def test_a_saved_state_lives_on_in_another_model(trained, model_path, tmp_path, api):
     trained.save(tmp_path / "state.tinytl")
-    other = TrainableModel(model_path)
+    other = TrainableModel(model_path, api=api)
     other.restore(tmp_path / "state.tinytl")
     assert_same(outputs(trained), outputs(other))
     assert trained.train(IMAGES, LABELS, 0.05) == other.train(IMAGES, LABELS, 0.05)
@@ -134,10 +134,10 @@ def test_a_state_of_another_model_is_refused(trained, tmp_path):
 
 
 @pytest.mark.parametrize("signatures", [tiny_tflite.SIGNATURES, (*tiny_tflite.SIGNATURES, "reset")])
-def test_reset_puts_the_exported_state_back(tmp_path, signatures):
+def test_reset_puts_the_exported_state_back(tmp_path, signatures, api):
     path = tmp_path / "model.tflite"
     path.write_bytes(tiny_tflite.build(signatures))
-    model = TrainableModel(path)
+    model = TrainableModel(path, api=api)
     before = outputs(model)
     model.train(IMAGES, LABELS, 0.05)
     assert not np.array_equal(model.state(), before[0])
@@ -155,8 +155,8 @@ def test_reset_refuses_a_file_that_has_changed(trained, model_path):
     assert_same(before, outputs(trained))
 
 
-def test_threads_take_turns(model_path):
-    model, alone = TrainableModel(model_path), TrainableModel(model_path)
+def test_threads_take_turns(model_path, api):
+    model, alone = TrainableModel(model_path, api=api), TrainableModel(model_path)
     failures = []
 
     def work():
@@ -248,9 +248,9 @@ def test_bad_input_is_named_and_changes_nothing(trained, call, message):
     assert isinstance(trained.train(IMAGES, LABELS, RATE), TrainResult)
 
 
-def refused(path):
+def refused(path, api="interpreter"):
     with pytest.raises(InputError) as error:
-        TrainableModel(path)
+        TrainableModel(path, api=api)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -267,19 +267,19 @@ def test_threads_below_one_are_refused(model_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, this is no model", tiny_tflite.__doc__.encode() * 9])
-def test_what_is_no_tflite_is_refused(tmp_path, content):
+def test_what_is_no_tflite_is_refused(tmp_path, content, api):
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
-    assert refused(path).startswith(f"LiteRT cannot load {path}: ")
+    assert refused(path, api).startswith(f"LiteRT cannot load {path}: ")
 
 
-def test_cut_and_damaged_models_are_refused(tmp_path):
+def test_cut_and_damaged_models_are_refused(tmp_path, api):
     path = tmp_path / "model.tflite"
     content = tiny_tflite.build()
     path.write_bytes(content[:-1])
-    assert refused(path).startswith(f"LiteRT cannot load {path}: ")
+    assert refused(path, api).startswith(f"LiteRT cannot load {path}: ")
     path.write_bytes(content[:3000] + b"\xff" * 64 + content[3064:])
-    assert refused(path).startswith(f"LiteRT cannot load {path}: ")
+    assert refused(path, api).startswith(f"LiteRT cannot load {path}: ")
 
 
 def test_missing_signatures_are_named(tmp_path):

@@ -21,6 +21,7 @@ from tinytl_tf.export.parity import (
 from tinytl_tf.export.passes import kernels
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.manifest import read_manifest
+from tinytl_tf.runtime import APIS
 
 CASE = ("tinytl-lb", "sgd", 8)
 LABELS = list(tiny_network.LABELS)
@@ -60,6 +61,17 @@ def int8_kernels(path):
     model = Model.read(path)
     used = [(graph, op.inputs[1]) for graph, op in model.operators() if op.name == "CONV_2D"]
     return sum(graph.tensors[i].dtype == "int8" for graph, i in used)
+
+
+@pytest.mark.parametrize("xnnpack", [True, False])
+def test_a_compiled_model_computes_the_same(quantised, xnnpack):
+    """Its cache gives one packed copy to all kernels that it takes for the same."""
+    interpreter, compiled = (TrainableModel(quantised(), xnnpack=xnnpack, api=api) for api in APIS)
+    for batch in zip(*tiny_network.photos(5, 8), strict=True):
+        assert compiled.train(*batch, 0.01) == interpreter.train(*batch, 0.01)
+    np.testing.assert_array_equal(compiled.state(), interpreter.state())
+    image = tiny_network.photos(1, 8)[0][0, 0]
+    np.testing.assert_array_equal(compiled.infer(image).logits, interpreter.infer(image).logits)
 
 
 def test_the_trained_network_stays_near_float32(exported, quantised):

@@ -25,6 +25,14 @@ STEPS = 20
 RATES = {"sgd": 0.01, "momentum": 1e-3, "adam": 2e-4}
 
 
+# How a client may run a file: arguments of TrainableModel.
+RUNTIMES = {
+    "xnnpack": {"xnnpack": True},
+    "without_xnnpack": {"xnnpack": False},
+    "compiled_model": {"xnnpack": True, "api": "compiled_model"},
+}
+
+
 def relative(actual, expected):
     return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
 
@@ -42,11 +50,11 @@ def native(scheme, optimizer, batch_size):
     return start, losses, end
 
 
-def assert_trains_alike(path, case, xnnpack):
+def assert_trains_alike(path, case, runtime):
     start, losses, end = native(*case)
     _, optimizer, batch_size = case
     images, labels = tiny_network.photos(STEPS, batch_size)
-    device = TrainableModel(path, xnnpack=xnnpack)
+    device = TrainableModel(path, **RUNTIMES[runtime])
     results = [device.train(*batch, np.float32(RATES[optimizer])) for batch in zip(images, labels, strict=True)]
     assert all(result.applied for result in results)
     np.testing.assert_allclose([result.loss for result in results], losses, rtol=1e-4)
@@ -58,8 +66,8 @@ def assert_trains_alike(path, case, xnnpack):
 @pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*CASES, *OTHER_CASES])
 def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batch_size):
     case = (scheme, optimizer, batch_size)
-    for xnnpack in (True, False):
-        assert_trains_alike(exported(*case), case, xnnpack)
+    for runtime in RUNTIMES:
+        assert_trains_alike(exported(*case), case, runtime)
 
 
 SMALL_CASE, LARGE_CASE = ("tinytl-b", "sgd", 1), ("tinytl-lb", "sgd", 8)
@@ -73,9 +81,9 @@ FILES += [pytest.param(LARGE_CASE, *file, marks=pytest.mark.slow) for file in GR
 
 
 @pytest.mark.parametrize(("case", "profile", "passes"), FILES)
-@pytest.mark.parametrize("xnnpack", [True, False])
-def test_any_profile_and_passes_against_native_gradients(exported, case, profile, passes, xnnpack):
-    assert_trains_alike(exported(*case, profile=profile, passes=passes), case, xnnpack)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_any_profile_and_passes_against_native_gradients(exported, case, profile, passes, runtime):
+    assert_trains_alike(exported(*case, profile=profile, passes=passes), case, runtime)
 
 
 def test_the_small_profiles_cut_the_tiny_network_as_the_real_ones_cut_a_real_network(converted):
@@ -131,8 +139,8 @@ def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, r
     step = make_train_step(model, variables, get_optimizer(optimizer), training=False)
     losses = np.array([float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)])
     end = np.concatenate([variable.numpy().ravel() for variable in state_order(variables)])
-    for xnnpack in (True, False):
-        device = TrainableModel(path, xnnpack=xnnpack)
+    for runtime in RUNTIMES.values():
+        device = TrainableModel(path, **runtime)
         results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
         np.testing.assert_allclose([result.loss for result in results], losses, rtol=loss_tolerance)
         assert relative(device.state(), end) <= 1e-4

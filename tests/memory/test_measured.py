@@ -6,6 +6,7 @@ import pytest
 from tests import tiny_models, tiny_tflite
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure, measured
+from tinytl_tf.runtime import APIS
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def test_uint8_images_and_labels(tmp_path):
     [
         ("fit", {}, "expected one of the signatures of the file (infer, nothing, train, train_sliced), got 'fit'"),
         ("train", {"steps": 0}, "expected steps and num_threads of at least 1, got 0 and 1"),
+        ("train", {"api": "micro"}, "expected an api of interpreter, compiled_model, got 'micro'"),
         ("train", {"num_threads": 0}, "expected steps and num_threads of at least 1, got 3 and 0"),
     ],
 )
@@ -51,11 +53,14 @@ def test_bad_arguments(path, signature, options, message):
     assert str(error.value) == message
 
 
-def test_a_process_that_fails_is_told_in_one_line(tmp_path):
+@pytest.mark.parametrize("api", APIS)
+def test_a_process_that_fails_is_told_in_one_line(tmp_path, api):
     path = tmp_path / "flex.tflite"
     path.write_bytes(tiny_tflite.build(("invert",), operators=("TFLITE_BUILTINS", "SELECT_TF_OPS")))
-    with pytest.raises(InputError, match=r"expected .*flex.tflite to run its signature 'invert', but .* status 1: ."):
-        measure(path, "invert")
+    message = r"expected .*flex.tflite to run its signature 'invert', but .* status 1: (?!INFO).+; check the file .*"
+    with pytest.raises(InputError, match=message) as error:
+        measure(path, "invert", api=api)
+    assert "\n" not in str(error.value)
 
 
 def test_needs_linux(path, monkeypatch):

@@ -20,6 +20,7 @@ from absl import flags
 
 from tinytl_tf import data, files
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.runtime_flags import define_runtime_flags, load_model
 from tinytl_tf.device import EvaluateResult, TrainableModel, evaluate
 from tinytl_tf.errors import InputError
 from tinytl_tf.progress import Progress
@@ -86,10 +87,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_boolean("crop", True, "With --augment: crop. Without, the centre is taken.", flag_values=values)
     flags.DEFINE_boolean("flip", True, "With --augment: flip. Not for digits or letters.", flag_values=values)
     flags.DEFINE_enum("colour", "none", ["none", "tf", "torch"], "With --augment: how to recolour.", flag_values=values)
-    flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
-    flags.DEFINE_boolean(
-        "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
-    )
+    define_runtime_flags(values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
@@ -97,7 +95,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if not 0.0 < values.learning_rate < math.inf:
         raise InputError(f"expected a finite --learning_rate above 0, got {values.learning_rate}")
     files.refuse_existing(values.state_out, values.overwrite)
-    model = TrainableModel(values.model, num_threads=values.threads, xnnpack=values.xnnpack)
+    model = load_model(values)
     if values.state_in is not None:
         model.restore(values.state_in)
     splits = data.load(
@@ -139,6 +137,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         "seed": values.seed,
         "threads": values.threads,
         "xnnpack": model.xnnpack,
+        "api": values.api,
         **dataclasses.asdict(result),
     }
 

@@ -13,6 +13,7 @@ from absl import flags
 
 from tinytl_tf import data
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.runtime_flags import define_runtime_flags, load_model
 from tinytl_tf.errors import InputError
 
 __all__ = []
@@ -35,10 +36,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "Part of an image's side that is evaluated; default: the run's, the manifest's, or 0.875.",
         flag_values=values,
     )
-    flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
-    flags.DEFINE_boolean(
-        "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
-    )
+    define_runtime_flags(values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
@@ -69,11 +67,11 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
-    from tinytl_tf.device import TrainableModel, evaluate
+    from tinytl_tf.device import evaluate
 
     if values.data is None:
         raise InputError("expected --data=NAME with --model: a file does not know its data set")
-    model = TrainableModel(values.model, num_threads=values.threads, xnnpack=values.xnnpack)
+    model = load_model(values)
     if values.state is not None:
         model.restore(values.state)
     dataset = _load(values, model.central_fraction if values.central_fraction is None else values.central_fraction).test

@@ -24,6 +24,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.runtime_flags import define_api_flag
 from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import measure, paper_account, plan_timeline, planned_growth, planned_peak
@@ -36,7 +37,7 @@ _ALL = "all"
 _FLAGS = {
     "paper": ("backbone", "width", "scheme", "resolution", "batch_size", "classes", "optimizer"),
     "planned": ("model", "signature", "threads", "xnnpack", "plot"),
-    "measured": ("model", "signature", "threads", "xnnpack", "give_back"),
+    "measured": ("model", "signature", "threads", "xnnpack", "api", "give_back"),
 }
 # Keys of a row of the paper account and what stands above them.
 _COLUMNS = {
@@ -63,12 +64,11 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum("optimizer", "sgd", ["sgd", "momentum", "adam"], "For its slots (paper).", flag_values=values)
     flags.DEFINE_string("model", None, "The .tflite file (planned, measured).", flag_values=values)
     flags.DEFINE_string("signature", "train", "The signature (planned, measured).", flag_values=values)
-    flags.DEFINE_integer(
-        "threads", 1, "Threads of the interpreter (planned, measured).", lower_bound=1, flag_values=values
-    )
+    flags.DEFINE_integer("threads", 1, "Threads of LiteRT (planned, measured).", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean(
         "xnnpack", True, "Use the XNNPACK delegate (measured; planned is without a delegate).", flag_values=values
     )
+    define_api_flag(values)
     flags.DEFINE_boolean(
         "give_back",
         True,
@@ -178,16 +178,18 @@ def _planned(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _measured(values: flags.FlagValues) -> dict[str, Any]:
-    options = {"num_threads": values.threads, "xnnpack": values.xnnpack, "give_back": values.give_back}
-    step = measure(values.model, values.signature, **options)
-    has_infer = "infer" in Model.read(values.model).signatures
-    infer = measure(values.model, "infer", steps=_INFER_STEPS, **options).step_ms_median if has_infer else None
+    options = {"xnnpack": values.xnnpack, "api": values.api, "give_back": values.give_back}
+    step = measure(values.model, values.signature, num_threads=values.threads, **options)
+    infer = None
+    if "infer" in Model.read(values.model).signatures:
+        infer = measure(values.model, "infer", steps=_INFER_STEPS, num_threads=values.threads, **options)
     return {
-        **{"threads": values.threads, "xnnpack": values.xnnpack, "give_back": values.give_back},
+        "threads": values.threads,
+        **options,
         "growth_mb": step.growth_bytes / 1e6,
         "first_step_ms": step.first_step_ms,
         "step_ms_median": step.step_ms_median,
-        "infer_ms_median": infer,
+        "infer_ms_median": infer and infer.step_ms_median,
     }
 
 

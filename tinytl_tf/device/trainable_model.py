@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tinytl_tf.allocator import give_back_big_blocks
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.manifest import manifest_path, read_manifest, sha256
+from tinytl_tf.runtime import load_signatures
 
 __all__ = ["TrainableModel"]
 
@@ -50,6 +50,8 @@ class TrainableModel:
         num_threads: Threads of the runtime's kernels, 1 or more.
         xnnpack: Whether to use XNNPACK: faster, and more memory. `None` for what the manifest says, and yes without
             a manifest.
+        api: `"interpreter"`; or `"compiled_model"`, with which XNNPACK takes less memory: see
+            `tinytl_tf.runtime.load_signatures`. What is computed is the same.
 
     Raises:
         InputError: If the file cannot be read, is no `.tflite`, needs operators that LiteRT lacks, or has not
@@ -63,15 +65,23 @@ class TrainableModel:
         print(model.infer(image).probabilities)  # uint8 [H, W, 3] -> float32 [C]
     """
 
-    def __init__(self, path: str | os.PathLike, *, num_threads: int = 1, xnnpack: bool | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        num_threads: int = 1,
+        xnnpack: bool | None = None,
+        api: str = "interpreter",
+    ):
         if num_threads < 1:
             raise InputError(f"expected num_threads of 1 or more, got {num_threads}")
         self._path = pathlib.Path(path)
         self._num_threads = num_threads
         self._xnnpack = _uses_xnnpack(self._path) if xnnpack is None else xnnpack
+        self._api = api
         self._lock = threading.Lock()
         self._fingerprint = _sha256(self._path)
-        self._build_interpreter()
+        self._load()
         _refuse_custom_operators(self._path)
         self._sizes = _check_contract(self._path, self._runners)
         self._manifest = _read_manifest(self._path, self.num_classes)
@@ -215,7 +225,7 @@ class TrainableModel:
             if "reset" in self._runners:
                 self._runners["reset"]()
             elif _sha256(self._path) == self._fingerprint:
-                self._build_interpreter()
+                self._load()
             else:
                 raise InputError(f"{self._path} has changed since it was loaded; load it as a new model")
 
@@ -239,21 +249,11 @@ class TrainableModel:
         with self._lock:
             return self._runners[signature](**inputs)
 
-    def _build_interpreter(self) -> None:
-        """Loads the file; the interpreter before it, if any, is freed first, since two may not fit a board."""
+    def _load(self) -> None:
+        """Loads the file; what was loaded before, if anything, is freed first, since two may not fit a board."""
         self._runners = None
         give_back_big_blocks()
-        kind = OpResolverType.BUILTIN if self._xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        try:
-            interpreter = Interpreter(
-                model_path=str(self._path), num_threads=self._num_threads, experimental_op_resolver_type=kind
-            )
-        except (RuntimeError, ValueError) as error:
-            raise InputError(
-                f"LiteRT cannot load {self._path}: {' '.join(str(error).split())}; "
-                "export the model again, or install the ai-edge-litert that its manifest asks for"
-            ) from error
-        self._runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
+        self._runners = load_signatures(self._path, num_threads=self._num_threads, xnnpack=self._xnnpack, api=self._api)
 
 
 def _sha256(path: pathlib.Path) -> bytes:

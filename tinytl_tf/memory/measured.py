@@ -14,6 +14,7 @@ from tinytl_tf.allocator import give_back_big_blocks
 from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
+from tinytl_tf.runtime import check_api, import_api, load_signatures
 
 __all__ = ["MeasuredMemory", "measure"]
 
@@ -27,8 +28,9 @@ class MeasuredMemory:
 
     Attributes:
         signature: Name of the signature.
-        num_threads: Threads of the interpreter.
+        num_threads: Threads of LiteRT's kernels.
         xnnpack: Whether the XNNPACK delegate was used.
+        api: LiteRT's interface.
         give_back: Whether the allocator was told to give big blocks back.
         growth_bytes: Highest resident memory (VmHWM) after the runs, minus the resident memory before the model was
             loaded. Constants of the file count as far as they were read.
@@ -40,6 +42,7 @@ class MeasuredMemory:
     signature: str
     num_threads: int
     xnnpack: bool
+    api: str
     give_back: bool
     growth_bytes: int
     first_step_ms: float
@@ -54,6 +57,7 @@ def measure(
     steps: int = 3,
     num_threads: int = 1,
     xnnpack: bool = True,
+    api: str = "interpreter",
     give_back: bool = True,
 ) -> MeasuredMemory:
     """Runs a signature in a fresh process with random inputs and measures its memory and time.
@@ -62,8 +66,9 @@ def measure(
         path: The `.tflite` file.
         signature: Name of the signature.
         steps: Number of runs to take the median of, after the first one.
-        num_threads: Threads of the interpreter.
+        num_threads: Threads of LiteRT's kernels.
         xnnpack: Whether to use the XNNPACK delegate, which the runtime does by default.
+        api: One of `tinytl_tf.runtime.APIS`. What a CompiledModel sets up before it loads a file counts as growth too.
         give_back: Whether the allocator gives big blocks back, as `tinytl_tf.device` tells it to; see
             `tinytl_tf.allocator`. Without it, a process with glibc holds more, and more after several steps.
 
@@ -71,8 +76,8 @@ def measure(
         The growth and the times.
 
     Raises:
-        InputError: If the system is not Linux, the file or the signature does not exist, the file needs operators
-            that the runtime lacks, or the process was ended, for example for want of memory.
+        InputError: If the system is not Linux, the file, the signature or the api does not exist, the file needs
+            operators that the runtime lacks, or the process was ended, for example for want of memory.
     """
     if not STATUS.exists():
         raise InputError(
@@ -80,47 +85,43 @@ def measure(
         )
     if steps < 1 or num_threads < 1:
         raise InputError(f"expected steps and num_threads of at least 1, got {steps} and {num_threads}")
+    check_api(api)
     inputs = Model.read(path).signature(signature).inputs
+    options = {"num_threads": num_threads, "xnnpack": xnnpack, "api": api, "give_back": give_back}
     task = {
         "path": os.fspath(path),
         "signature": signature,
         "inputs": {name: [tensor.shape, tensor.dtype] for name, tensor in inputs.items()},
         "steps": steps,
-        "num_threads": num_threads,
-        "xnnpack": xnnpack,
-        "give_back": give_back,
+        **options,
     }
     process = subprocess.run(
         [sys.executable, "-c", _WORKER], input=json.dumps(task), capture_output=True, text=True, check=False
     )
     if process.returncode != 0:
-        reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
+        lines = [line for line in process.stderr.splitlines() if line and not line.startswith("INFO: ")]  # LiteRT's log
+        reason = lines[-1] if lines else "no message"
         raise InputError(
             f"expected {path} to run its signature {signature!r}, but the process ended with status "
             f"{process.returncode}: {reason}; check the file with `tinytl memory --account=planned`, or free memory"
         )
     result = json.loads(process.stdout.splitlines()[-1])
-    options = {"num_threads": num_threads, "xnnpack": xnnpack, "give_back": give_back}
     return MeasuredMemory(signature=signature, steps=steps, **options, **result)
 
 
 def run_worker() -> None:
     """Does one measurement in this process: the task comes as JSON on standard input, the result goes out as JSON."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
     task = json.loads(sys.stdin.read())
+    import_api(task["api"])  # before the growth is measured
     rng = np.random.default_rng(0)
     inputs = {name: _random_input(rng, shape, dtype) for name, (shape, dtype) in task["inputs"].items()}
-    resolver = OpResolverType.AUTO if task["xnnpack"] else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     if task["give_back"]:
         give_back_big_blocks()
     growth = PeakGrowth()
 
     times = [time.perf_counter()]
-    interpreter = Interpreter(
-        model_path=task["path"], experimental_op_resolver_type=resolver, num_threads=task["num_threads"]
-    )
-    runner = interpreter.get_signature_runner(task["signature"])
+    options = {name: task[name] for name in ("num_threads", "xnnpack", "api")}
+    runner = load_signatures(task["path"], **options)[task["signature"]]
     for _ in range(1 + task["steps"]):
         runner(**inputs)
         times.append(time.perf_counter())

@@ -1,0 +1,39 @@
+"""Flags of the commands that run an exported file with LiteRT."""
+
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from tinytl_tf.runtime import APIS
+
+if TYPE_CHECKING:
+    from tinytl_tf.device import TrainableModel
+
+__all__ = ["define_api_flag", "define_runtime_flags", "load_model"]
+
+
+def define_runtime_flags(values: flags.FlagValues) -> None:
+    """Defines --threads, --xnnpack and --api."""
+    flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
+    flags.DEFINE_boolean(
+        "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
+    )
+    define_api_flag(values)
+
+
+def define_api_flag(values: flags.FlagValues) -> None:
+    """Defines --api."""
+    flags.DEFINE_enum(
+        "api",
+        "interpreter",
+        list(APIS),
+        "LiteRT's interface; with compiled_model, XNNPACK takes less memory.",
+        flag_values=values,
+    )
+
+
+def load_model(values: flags.FlagValues) -> "TrainableModel":
+    """Loads the file of --model as the flags say."""
+    from tinytl_tf.device import TrainableModel
+
+    return TrainableModel(values.model, num_threads=values.threads, xnnpack=values.xnnpack, api=values.api)
