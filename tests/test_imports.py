@@ -18,6 +18,7 @@ GROUND = ["tinytl_tf"] + [
         "errors",
         "files",
         "flatbuffer",
+        "mapped_file",
         "progress",
         "runtime",
         "schedules",

@@ -4,6 +4,8 @@ import functools
 import tempfile
 
 BATCH, SIZE, CHANNELS, FILTERS = 4, 96, 8, 16
+BIG = 3_000_000  # numbers
+WIDE = 2048  # channels
 
 
 def _module():
@@ -169,6 +171,63 @@ def build_loop():
             return {"one": tf.ones([])}
 
     return _convert(Module(), ["train", "nothing"])
+
+
+@functools.cache
+def build_big_variable():
+    """Bytes of a .tflite whose variable of `BIG` numbers starts from a constant.
+
+    Its signatures are `step`, `value`, `reset` and `nothing`.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    start = np.linspace(-1, 1, BIG, dtype=np.float32)
+
+    class Module(tf.Module):
+        def __init__(self):
+            self.variable = tf.Variable(start)
+
+        @tf.function(input_signature=[tf.TensorSpec([], name="by")])
+        def step(self, by):
+            self.variable.assign_add(tf.fill([BIG], by))
+            return {"twice": by + by}
+
+        @tf.function(input_signature=[])
+        def value(self):
+            return {"variable": self.variable.read_value()}
+
+        @tf.function(input_signature=[])
+        def reset(self):
+            self.variable.assign(tf.constant(start))
+            return {"restored": tf.constant(1)}
+
+        @tf.function(input_signature=[])
+        def nothing(self):
+            return {"one": tf.ones([])}
+
+    return _convert(Module(), ["step", "value", "reset", "nothing"])
+
+
+@functools.cache
+def build_shared_kernel():
+    """Bytes of a .tflite with a 1x1 kernel of `WIDE` by `WIDE` numbers that its signatures `plain` and `relu` use."""
+    import numpy as np
+    import tensorflow as tf
+
+    kernel = np.linspace(-1, 1, WIDE**2, dtype=np.float32).reshape(1, 1, WIDE, WIDE)
+    features = [tf.TensorSpec([1, 4, 4, WIDE], name="features")]
+
+    class Module(tf.Module):
+        @tf.function(input_signature=features)
+        def plain(self, features):
+            return {"y": tf.nn.conv2d(features, kernel, 1, "SAME")}
+
+        @tf.function(input_signature=features)
+        def relu(self, features):
+            return {"y": tf.nn.relu(tf.nn.conv2d(features, kernel, 1, "SAME"))}
+
+    return _convert(Module(), ["plain", "relu"])
 
 
 def _convert(module, names, optimizations=(), types=()):

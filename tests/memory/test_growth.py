@@ -17,6 +17,8 @@ from tinytl_tf.memory import growth, measure, planned_growth, planned_peak
         (tiny_models.build, "train_sliced"),
         (tiny_models.build_loop, "train"),
         (tiny_models.build_dynamic_range, "infer"),
+        (tiny_models.build_big_variable, "step"),
+        (tiny_models.build_big_variable, "reset"),
     ],
 )
 def test_agrees_with_a_process(tmp_path, content, name):
@@ -56,6 +58,19 @@ def test_big_constants_of_other_signatures_are_not_read():
     assert planned_growth(model, "infer", file_bytes=size).parts["file"] == size
     dense = 64 * 16 * 16 * 32
     assert planned_growth(model, "nothing", file_bytes=size).parts["file"] == size - dense + 65536
+
+
+def test_constants_that_only_reset_reads_are_given_back():
+    content = tiny_models.build_big_variable()
+    model, size, variable = Model.from_bytes(content), len(content), 4 * tiny_models.BIG
+    assert size > variable
+    step = planned_growth(model, "step", file_bytes=size)
+    assert step.parts["file"] < 0.1 * variable
+    assert step.parts["arena"] + step.parts["heap"] > variable
+    # Without much of its own, a signature needs most when the file is loaded.
+    nothing = planned_growth(model, "nothing", file_bytes=size)
+    assert nothing.parts["file"] > variable
+    assert nothing == dataclasses.replace(planned_growth(model, "reset", file_bytes=size), signature="nothing")
 
 
 def test_quantised_channels_cost():

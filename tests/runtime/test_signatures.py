@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tests import tiny_tflite
+from tests import tiny_models, tiny_tflite
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure
 from tinytl_tf.runtime import APIS, load_signatures
-
-CHANNELS = 2048
-KERNEL_BYTES = 4 * CHANNELS**2
 
 
 @pytest.fixture(scope="module")
@@ -54,22 +50,36 @@ def test_an_unknown_api_is_named(model_path):
     assert str(error.value) == "expected an api of interpreter, compiled_model, got 'micro'"
 
 
-def two_signatures(folder):
-    """A file with a big kernel that two signatures use."""
-    kernel = tf.constant(np.random.default_rng(0).normal(size=[1, 1, CHANNELS, CHANNELS]), tf.float32)
-    specs = [tf.TensorSpec([1, 4, 4, CHANNELS], name="features")]
-    module = tf.Module()
-    module.first = tf.function(lambda features: {"y": tf.nn.conv2d(features, kernel, 1, "SAME")}, specs)
-    module.second = tf.function(lambda features: {"y": tf.nn.relu(tf.nn.conv2d(features, kernel, 1, "SAME"))}, specs)
-    signatures = {"first": module.first.get_concrete_function(), "second": module.second.get_concrete_function()}
-    tf.saved_model.save(module, folder / "saved", signatures=signatures)
-    path = folder / "two.tflite"
-    path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved")).convert())
+def test_signatures_of_a_compiled_model_share_packed_kernels(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_models.build_shared_kernel())
+    kernel = 4 * tiny_models.WIDE**2
+    assert path.stat().st_size < 1.1 * kernel
+    growth = {api: measure(path, "plain", steps=1, api=api).growth_bytes for api in APIS}
+    assert growth["compiled_model"] < growth["interpreter"] - 0.5 * kernel
+
+
+@pytest.fixture(scope="module")
+def big_variable(tmp_path_factory):
+    path = tmp_path_factory.mktemp("big") / "model.tflite"
+    path.write_bytes(tiny_models.build_big_variable())
     return path
 
 
-def test_signatures_of_a_compiled_model_share_packed_kernels(tmp_path):
-    path = two_signatures(tmp_path)
-    assert path.stat().st_size < 1.1 * KERNEL_BYTES
-    growth = {api: measure(path, "first", steps=1, api=api).growth_bytes for api in APIS}
-    assert growth["compiled_model"] < growth["interpreter"] - 0.5 * KERNEL_BYTES
+@pytest.mark.parametrize("api", APIS)
+def test_what_is_read_once_is_given_back(big_variable, api):
+    growth = {
+        on: measure(big_variable, "step", xnnpack=False, api=api, give_back=on).growth_bytes for on in (True, False)
+    }
+    assert growth[True] < growth[False] - 0.75 * 4 * tiny_models.BIG
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_giving_back_changes_nothing(big_variable, api):
+    signatures = load_signatures(big_variable, api=api)
+    start = np.linspace(-1, 1, tiny_models.BIG, dtype=np.float32)
+    for count in (1, 2):
+        signatures["step"](by=np.float32(1.0))
+        np.testing.assert_allclose(signatures["value"]()["variable"], start + count, atol=1e-6)
+    signatures["reset"]()
+    np.testing.assert_array_equal(signatures["value"]()["variable"], start)

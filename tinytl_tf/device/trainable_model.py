@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tinytl_tf.allocator import give_back_big_blocks
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.manifest import manifest_path, read_manifest, sha256
+from tinytl_tf.mapped_file import give_back_pages
 from tinytl_tf.runtime import load_signatures
 
 __all__ = ["TrainableModel"]
@@ -43,7 +43,7 @@ class TrainableModel:
     Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that
     raises leaves the model as it was.
 
-    Loading a model sets the process' allocator: see `tinytl_tf.allocator`.
+    Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.runtime.load_signatures`.
 
     Args:
         path: The `.tflite` file. `<stem>.manifest.json` beside it is read when it is there.
@@ -224,6 +224,7 @@ class TrainableModel:
         with self._lock:
             if "reset" in self._runners:
                 self._runners["reset"]()
+                give_back_pages(self._path)
             elif _sha256(self._path) == self._fingerprint:
                 self._load()
             else:
@@ -252,7 +253,6 @@ class TrainableModel:
     def _load(self) -> None:
         """Loads the file; what was loaded before, if anything, is freed first, since two may not fit a board."""
         self._runners = None
-        give_back_big_blocks()
         self._runners = load_signatures(self._path, num_threads=self._num_threads, xnnpack=self._xnnpack, api=self._api)
 
 

@@ -7,7 +7,8 @@ The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants we
   that was seen; small files, and page caches that hold the library in smaller pieces, read 1 to 2 MB less.
 * `file`: pages of the mapped file that are read: its structure and the constants of the graphs that run. The kernel
   brings pages in windows, so that of each constant that is not read up to one window comes along; more where its page
-  cache holds the file in bigger pieces, which happens with a file that was just written (seen: 2.6 MB).
+  cache holds the file in bigger pieces, which happens with a file that was just written (seen: 2.6 MB). A file with
+  the signature `reset` is given back when it is loaded: then only the constants that are read after that count.
 * `structures`: records of the interpreter for each operator with its tensors, in all graphs of the file when it is
   loaded and once more in those that are prepared to run; scales and zero points of quantised constants.
 * `variables`: resource variables of the graphs that run.
@@ -17,7 +18,7 @@ The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants we
   place, and int8 kernels over float32 other than a convolution's. On processors where ruy multiplies float32 too (ARM),
   it is more.
 
-It holds for an allocator that gives big blocks back; see `MeasuredMemory`.
+It holds for a process that gives memory back; see `tinytl_tf.runtime.load_signatures`.
 """
 
 import dataclasses
@@ -29,7 +30,9 @@ from tinytl_tf.memory.planned import planned_peak
 __all__ = ["PlannedGrowth", "planned_growth"]
 
 _RUNTIME = 3_100_000  # bytes
+_RESET = "reset"  # sets the variables; loading a file runs it
 _WINDOW = 65536  # bytes; what Linux maps around a page of a file that is read (fault_around_bytes)
+_MORE_WINDOWS = 4 * _WINDOW  # what comes along with constants that lie side by side
 _LOADED_OPERATOR = 550  # bytes: node, registration, parsed options, numbers, shapes and records of its tensors
 _PREPARED_OPERATOR = 450  # bytes: the kernel's own data, temporary tensors, the planner's records
 _SCALE = 8  # bytes of a quantised channel: scale and zero point
@@ -76,24 +79,43 @@ def planned_growth(model: Model, signature: str = "train", *, file_bytes: int, n
     Raises:
         InputError: If the file has no such signature.
     """
+    parts = _parts(model, signature, file_bytes, num_threads)
+    if _RESET in model.signatures:
+        loading = _parts(model, _RESET, file_bytes, num_threads)
+        parts["file"] = min(parts["file"], _bytes_read_after_reset(model, signature) + _MORE_WINDOWS)
+        parts = max(parts, loading, key=lambda each: sum(each.values()))
+    return PlannedGrowth(signature, num_threads, parts)
+
+
+def _parts(model: Model, signature: str, file_bytes: int, num_threads: int) -> dict[str, int]:
+    """The growth of a process that runs a signature of a file and gives nothing of the file back."""
     plan = planned_peak(model, signature, num_threads=num_threads)
     running = model.graphs_of(signature)
-    parts = {
+    read = _constants(running)
+    skipped = [size for size, tensor in model.constants() if tensor.buffer not in read]
+    return {
         "runtime": _RUNTIME,
-        "file": _file_bytes(model, running, file_bytes),
+        "file": file_bytes - sum(max(0, size - _WINDOW) for size in skipped),
         "structures": _structure_bytes(model, running),
         "variables": sum(model.resource_variables.values()),
         "arena": plan.arena_bytes,
         "heap": plan.heap_bytes,
         "work": max((_work_bytes(graph, op, num_threads) for graph in running for op in graph.operators), default=0),
     }
-    return PlannedGrowth(signature, num_threads, parts)
 
 
-def _file_bytes(model: Model, running: list[Graph], file_bytes: int) -> int:
-    read = {tensor.buffer for graph in running for tensor in graph.tensors if tensor.is_constant}
-    skipped = [size for size, tensor in model.constants() if tensor.buffer not in read]
-    return file_bytes - sum(max(0, size - _WINDOW) for size in skipped)
+def _constants(graphs: list[Graph]) -> set[int]:
+    """Buffers of the graphs' constants."""
+    return {tensor.buffer for graph in graphs for tensor in graph.tensors if tensor.is_constant}
+
+
+def _bytes_read_after_reset(model: Model, signature: str) -> int:
+    """Constants of a signature's graphs, without those of initialisers, which `reset` has run."""
+    done = {
+        i for graph in model.graphs_of(_RESET) for op in graph.operators if op.name == "CALL_ONCE" for i in op.nested
+    }
+    read = _constants([graph for graph in model.graphs_of(signature) if graph.index not in done])
+    return sum(size for size, tensor in model.constants() if tensor.buffer in read)
 
 
 def _structure_bytes(model: Model, running: list[Graph]) -> int:

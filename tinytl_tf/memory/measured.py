@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 
-from tinytl_tf.allocator import give_back_big_blocks
 from tinytl_tf.errors import InputError
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
@@ -31,7 +30,7 @@ class MeasuredMemory:
         num_threads: Threads of LiteRT's kernels.
         xnnpack: Whether the XNNPACK delegate was used.
         api: LiteRT's interface.
-        give_back: Whether the allocator was told to give big blocks back.
+        give_back: Whether memory that LiteRT does not use any more left the process.
         growth_bytes: Highest resident memory (VmHWM) after the runs, minus the resident memory before the model was
             loaded. Constants of the file count as far as they were read.
         first_step_ms: Time of loading the model and of the first run, which plans the memory and packs the kernels.
@@ -69,8 +68,9 @@ def measure(
         num_threads: Threads of LiteRT's kernels.
         xnnpack: Whether to use the XNNPACK delegate, which the runtime does by default.
         api: One of `tinytl_tf.runtime.APIS`. What a CompiledModel sets up before it loads a file counts as growth too.
-        give_back: Whether the allocator gives big blocks back, as `tinytl_tf.device` tells it to; see
-            `tinytl_tf.allocator`. Without it, a process with glibc holds more, and more after several steps.
+        give_back: Whether memory that LiteRT does not use any more leaves the process, as with `tinytl_tf.device`; see
+            `tinytl_tf.runtime.load_signatures`. Without it, a process holds more, and with glibc more after several
+            steps.
 
     Returns:
         The growth and the times.
@@ -115,12 +115,10 @@ def run_worker() -> None:
     import_api(task["api"])  # before the growth is measured
     rng = np.random.default_rng(0)
     inputs = {name: _random_input(rng, shape, dtype) for name, (shape, dtype) in task["inputs"].items()}
-    if task["give_back"]:
-        give_back_big_blocks()
     growth = PeakGrowth()
 
     times = [time.perf_counter()]
-    options = {name: task[name] for name in ("num_threads", "xnnpack", "api")}
+    options = {name: task[name] for name in ("num_threads", "xnnpack", "api", "give_back")}
     runner = load_signatures(task["path"], **options)[task["signature"]]
     for _ in range(1 + task["steps"]):
         runner(**inputs)

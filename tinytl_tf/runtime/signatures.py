@@ -7,7 +7,9 @@ from types import ModuleType
 
 import numpy as np
 
+from tinytl_tf.allocator import give_back_big_blocks
 from tinytl_tf.errors import InputError
+from tinytl_tf.mapped_file import give_back_pages
 
 __all__ = ["APIS", "check_api", "import_api", "load_signatures"]
 
@@ -31,7 +33,12 @@ def import_api(api: str) -> ModuleType:
 
 
 def load_signatures(
-    path: str | os.PathLike, *, num_threads: int = 1, xnnpack: bool = True, api: str = "interpreter"
+    path: str | os.PathLike,
+    *,
+    num_threads: int = 1,
+    xnnpack: bool = True,
+    api: str = "interpreter",
+    give_back: bool = True,
 ) -> dict[str, Callable[..., dict[str, np.ndarray]]]:
     """Loads a file into LiteRT.
 
@@ -41,6 +48,9 @@ def load_signatures(
         xnnpack: Whether XNNPACK computes what it can.
         api: `"interpreter"`; or `"compiled_model"`, LiteRT's newer interface, whose options let XNNPACK take less
             memory. It tells on standard error what it finds on the machine.
+        give_back: Whether memory that LiteRT does not use any more leaves the process. It sets the process' allocator,
+            see `tinytl_tf.allocator`; and a file with the signature `reset` has its variables set and its kernels
+            packed here, so that what was read for it can go, see `tinytl_tf.mapped_file`.
 
     Returns:
         Name of each signature -> a function of its inputs by name that returns its outputs by name, with the methods
@@ -51,10 +61,20 @@ def load_signatures(
         InputError: If LiteRT cannot load the file, or there is no such api.
     """
     module = import_api(api)
+    if give_back:
+        give_back_big_blocks()
     try:
-        return module.load(os.fspath(path), num_threads, xnnpack)
+        signatures = module.load(os.fspath(path), num_threads, xnnpack)
+        if give_back and _takes_nothing(signatures.get("reset")):
+            signatures["reset"]()
+            give_back_pages(path)
+        return signatures
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"LiteRT cannot load {path}: {' '.join(str(error).split())}; "
             "export the model again, or install the ai-edge-litert that its manifest asks for"
         ) from error
+
+
+def _takes_nothing(signature: Callable | None) -> bool:
+    return signature is not None and not signature.get_input_details()
