@@ -21,6 +21,7 @@ import time
 
 from absl import app, flags
 
+from tinytl_tf.files import atomic_write_bytes
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import measure, planned_peak
 
@@ -87,7 +88,7 @@ def export_worker(scheme, profile, folder, resolution, classes, batch_size, froz
     content, peaks = build_file(trainable_module(scheme, profile, resolution, classes, batch_size))
     for weights in frozen_weights:
         path = pathlib.Path(folder) / f"{scheme}-{profile}-{weights}.tflite"
-        path.write_bytes(with_int8_kernels(content) if weights == "int8" else content)
+        atomic_write_bytes(path, with_int8_kernels(content) if weights == "int8" else content)
     return peaks
 
 

@@ -14,6 +14,7 @@ import tempfile
 
 from absl import app, flags
 
+from tinytl_tf.files import atomic_write_bytes
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import measure, planned_peak
 
@@ -38,7 +39,8 @@ def export(folder: str, scheme: str, profile: str, resolution: int, classes: int
     every = pass_names(delegate=module.profile.xnnpack)
     choices = {"all": every, **{f"without {name}": [n for n in every if n != name] for name in every}, "none": []}
     for name, names in choices.items():
-        (pathlib.Path(folder) / f"{name}.tflite").write_bytes(with_int8_kernels(run_passes(content, names)[0]))
+        result = with_int8_kernels(run_passes(content, names)[0])
+        atomic_write_bytes(pathlib.Path(folder) / f"{name}.tflite", result)
     return list(choices), module.profile.xnnpack
 
 

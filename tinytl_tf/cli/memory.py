@@ -72,8 +72,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_boolean(
         "give_back",
         True,
-        "Let the allocator give big blocks back, as `tinytl adapt` does; without it, glibc keeps several arenas "
-        "(measured).",
+        "Let memory that is not used any more leave the process, as `tinytl adapt` does (measured).",
         flag_values=values,
     )
     flags.DEFINE_string("plot", None, "Draw the timeline to this .png (planned).", flag_values=values)

@@ -7,8 +7,8 @@ The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants we
   that was seen; small files, and page caches that hold the library in smaller pieces, read 1 to 2 MB less.
 * `file`: pages of the mapped file that are read: its structure and the constants of the graphs that run. The kernel
   brings pages in windows, so that of each constant that is not read up to one window comes along; more where its page
-  cache holds the file in bigger pieces, which happens with a file that was just written (seen: 2.6 MB). A file with
-  the signature `reset` is given back when it is loaded: then only the constants that are read after that count.
+  cache holds the file in bigger pieces, as after it was written at once and not as `tinytl_tf.files` does (seen: 2.6
+  MB). A file with the signature `reset` is given back when it is loaded: then only what is read after that counts.
 * `structures`: records of the interpreter for each operator with its tensors, in all graphs of the file when it is
   loaded and once more in those that are prepared to run; scales and zero points of quantised constants.
 * `variables`: resource variables of the graphs that run.

@@ -32,7 +32,7 @@ class MeasuredMemory:
         api: LiteRT's interface.
         give_back: Whether memory that LiteRT does not use any more left the process.
         growth_bytes: Highest resident memory (VmHWM) after the runs, minus the resident memory before the model was
-            loaded. Constants of the file count as far as they were read.
+            loaded. Constants of the file count as far as they were read and not given back.
         first_step_ms: Time of loading the model and of the first run, which plans the memory and packs the kernels.
         step_ms_median: Median time of the further runs.
         steps: Number of the further runs.

@@ -13,6 +13,7 @@ from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.profiles import get_profile
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.update_rules import get_update_rule
+from tinytl_tf.files import atomic_write_bytes
 from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import PlannedGrowth, measure, planned_growth
 from tinytl_tf.planning.costs import Costs
@@ -237,7 +238,7 @@ def fill(resolution: int, contributions: Mapping[Target, float], costs: Costs, l
 def _measure(content: bytes) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "plan.tflite"
-        path.write_bytes(content)
+        atomic_write_bytes(path, content)
         return max(measure(path, steps=1, xnnpack=False).growth_bytes for _ in range(MEASUREMENTS))
 
 
