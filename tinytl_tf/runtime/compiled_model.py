@@ -1,4 +1,8 @@
-"""A `.tflite` run by LiteRT's CompiledModel."""
+"""A `.tflite` run by LiteRT's CompiledModel.
+
+The options of XNNPACK that save memory exist in Kotlin too, by the same names: `CompiledModel.CpuOptions` has
+`xnnPackFlags` and `xnnPackWeightCachePath` (a file there). The Interpreter has them in neither language.
+"""
 
 import sys
 
