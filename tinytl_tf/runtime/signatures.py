@@ -23,7 +23,7 @@ def check_api(api: str) -> None:
 
 
 def import_api(api: str) -> ModuleType:
-    """Imports what one of `APIS` needs, and only that: the libraries of `compiled_model` take 7 MB.
+    """Imports what one of `APIS` needs, and only that: `compiled_model` takes 3 MB that the other does not need.
 
     Raises:
         InputError: If there is no such api.
