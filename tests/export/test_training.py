@@ -22,7 +22,7 @@ from tinytl_tf.training import get_optimizer, make_train_step
 
 STEPS = 20
 # Rounding flips an element of a ReLU6 mask now and then, 1e-2 of an image's gradient; higher rates let that grow.
-RATES = {"sgd": 0.01, "momentum": 1e-3, "adam": 2e-4}
+RATES = {"sgd": 5e-3, "momentum": 1e-3, "adam": 2e-4}
 
 
 # How a client may run a file: arguments of TrainableModel.
