@@ -5,7 +5,7 @@ import tempfile
 
 BATCH, SIZE, CHANNELS, FILTERS = 4, 96, 8, 16
 BIG = 3_000_000  # numbers
-WIDE = 2048  # channels
+WIDE = 3072  # channels
 
 
 def _module():
