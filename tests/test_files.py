@@ -16,6 +16,12 @@ def test_writes_replaces_and_makes_folders(tmp_path):
     assert os.listdir(path.parent) == ["file"]
 
 
+def test_what_is_written_in_pieces_is_whole(tmp_path):
+    data = os.urandom(3 * files._WRITTEN_AT_ONCE + 17)
+    files.atomic_write_bytes(tmp_path / "file", data)
+    assert (tmp_path / "file").read_bytes() == data
+
+
 def test_leftovers_of_dead_writers_are_removed_and_others_kept(tmp_path):
     done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     dead = int(done.stdout)
