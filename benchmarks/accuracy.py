@@ -85,7 +85,7 @@ def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
         f"--seed={seed}",
         f"--crop={augmentation['crop']}",
         f"--flip={augmentation['flip']}",
-        f"--colour={augmentation['colour']}",
+        f"--color={augmentation['color']}",
         *images,
     )
     return 100 * result["accuracy_after"]

@@ -11,8 +11,8 @@ import pathlib
 
 from absl import app, flags
 
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import measure, planned_growth
+from tinytl_tf.tflite.model import Model
 
 _SIGNATURE = flags.DEFINE_string("signature", "train", "The signature to run.")
 _THREADS = flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", lower_bound=1)

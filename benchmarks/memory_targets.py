@@ -22,8 +22,8 @@ import time
 from absl import app, flags
 
 from tinytl_tf.files import atomic_write_bytes
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import measure, planned_peak
+from tinytl_tf.tflite.model import Model
 
 RESOLUTION = flags.DEFINE_integer("resolution", 224, "Pixels.")
 CLASSES = flags.DEFINE_integer("classes", 102, "Classes.")
@@ -117,7 +117,7 @@ def _measure_keras(trained: str) -> dict[str, float]:
 
 
 def keras_worker(trained, resolution, classes, batch_size, steps) -> dict[str, float]:
-    """Fine-tunes keras.applications' MobileNetV2 with SGD; batch normalisation as in inference."""
+    """Fine-tunes keras.applications' MobileNetV2 with SGD; batch normalization as in inference."""
     import keras
     import numpy as np
     import tensorflow as tf

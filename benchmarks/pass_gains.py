@@ -15,8 +15,8 @@ import tempfile
 from absl import app, flags
 
 from tinytl_tf.files import atomic_write_bytes
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import measure, planned_peak
+from tinytl_tf.tflite.model import Model
 
 SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
 PROFILE = flags.DEFINE_string("profile", "min-memory", "Memory profile.")

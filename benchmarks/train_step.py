@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from tinytl_tf import backbones, schemes
-from tinytl_tf.architectures import lay_out
-from tinytl_tf.training import get_optimizer, make_train_step
+from tinytl_tf import backbones
+from tinytl_tf.networks import schemes
+from tinytl_tf.networks.architectures import lay_out
+from tinytl_tf.training import make_optimizer, make_train_step
 
 _RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of a side.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
@@ -66,8 +67,8 @@ def plain_network(resolution: int, lite_residual: bool) -> keras.Model:
     x = convolve(layers.Rescaling(1 / 127.5, -1)(images), layout.stem_filters, "stem", 3, 2)
     for block in layout.blocks:
         name, y = block.name, x
-        if block.wide > block.inputs:
-            y = convolve(y, block.wide, f"{name}_expand")
+        if block.expanded > block.inputs:
+            y = convolve(y, block.expanded, f"{name}_expand")
         y = convolve(y, None, f"{name}_depthwise", block.kernel_size, block.strides)
         y = convolve(y, block.filters, f"{name}_project", activate=False)
         if lite_residual and block.branch:
@@ -81,7 +82,7 @@ def plain_step(scheme: str, resolution: int):
     """Returns a step of the plain network, written as Keras' guides write it."""
     model = plain_network(resolution, schemes.get_scheme(scheme).lite_residual)
     chosen = [v for v in model.trainable_variables if PLAIN_SCHEMES[scheme](v.path)]
-    optimizer = get_optimizer("sgd")
+    optimizer = make_optimizer("sgd")
     optimizer.build(chosen)
     watched = [variable.value for variable in chosen]
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -105,7 +106,7 @@ def our_step(scheme: str, resolution: int):
         "mobilenet_v2", classes=CLASSES, resolution=resolution, weights=None, lite_residual=chosen.lite_residual
     )
     schemes.apply_scheme(model.weights, chosen)
-    return make_train_step(model, model.trainable_variables, get_optimizer("sgd"))
+    return make_train_step(model, model.trainable_variables, make_optimizer("sgd"))
 
 
 def main(_) -> None:

@@ -13,7 +13,7 @@ def get_config() -> ConfigDict:
     """Returns the default configuration; its keys are the only ones there are."""
     config = ConfigDict()
 
-    # One of tinytl_tf.schemes.SCHEMES: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb.
+    # One of tinytl_tf.networks.schemes.SCHEMES: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb.
     config.scheme = "tinytl-lb"
     # Where it trains biases ("stem", "block_0", ..., "head") and lite residuals, see `tinytl plan`; () is everywhere.
     config.biases = ()
@@ -39,7 +39,7 @@ def get_config() -> ConfigDict:
     config.augmentation.crop = True
     config.augmentation.crop_area = (0.22, 1.0)
     config.augmentation.flip = True
-    config.augmentation.colour = "none"  # or "tf", "torch"
+    config.augmentation.color = "none"  # or "tf", "torch"
 
     config.training = ConfigDict()
     config.training.epochs = 10

@@ -6,15 +6,11 @@ from tinytl_tf.export.exporter import export
 from tinytl_tf.export.manifest import write_manifest
 from tinytl_tf.export.parity import check_parity
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.export.update_rules import UPDATE_RULES, UpdateRule, get_update_rule
 
 __all__ = [
-    "UPDATE_RULES",
     "TrainableModule",
-    "UpdateRule",
     "audit",
     "check_parity",
     "export",
-    "get_update_rule",
     "write_manifest",
 ]

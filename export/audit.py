@@ -6,7 +6,7 @@ import os
 import re
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Graph, Model, Operator
+from tinytl_tf.tflite.model import Graph, Model, Operator
 
 __all__ = ["OperatorCount", "audit", "conversion_error", "layer_of", "minimum_runtime"]
 

@@ -2,13 +2,12 @@
 
 from tinytl_tf.export.audit import audit
 from tinytl_tf.export.convert import convert
-from tinytl_tf.export.passes import pass_names, quantize_kernels, run_passes
+from tinytl_tf.export.passes import pass_names, run_passes
+from tinytl_tf.export.passes.quantize_kernels import quantize_kernels
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.flatbuffer import Model
+from tinytl_tf.tflite.model import Model
 
-__all__ = ["FROZEN_WEIGHTS", "build_file", "with_int8_kernels"]
-
-FROZEN_WEIGHTS = ("float32", "int8")
+__all__ = ["build_file", "with_int8_kernels"]
 
 
 def build_file(module: TrainableModule) -> tuple[bytes, dict[str, int]]:

@@ -11,14 +11,14 @@ import numpy as np
 
 from tinytl_tf.data import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.build import FROZEN_WEIGHTS, build_file, with_int8_kernels
+from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.manifest import write_manifest
-from tinytl_tf.export.parity import check_parity, check_quantised, random_photos
-from tinytl_tf.export.profiles import get_profile
+from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.export.update_rules import UpdateRule, get_update_rule
 from tinytl_tf.files import atomic_write_bytes, refuse_existing
-from tinytl_tf.manifest import manifest_path
+from tinytl_tf.optimizers import Optimizer, get_optimizer
+from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
+from tinytl_tf.tflite.manifest import manifest_path
 
 __all__ = ["export"]
 
@@ -56,7 +56,7 @@ def export(
         label_smoothing: of the loss, in [0, 1).
         save_optimizer: whether the saved state holds the optimizer's slots too.
         frozen_weights: `"float32"`, or `"int8"` for the kernels of frozen convolutions, see `quantize_kernels`. Such a
-            file is first checked with float32, and then against that, see `check_quantised`.
+            file is first checked with float32, and then against that, see `check_quantized`.
         profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
         photos: images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of int32, on
             which int8 is judged; without them made-up ones, on which a trained network is less sure of itself.
@@ -74,7 +74,7 @@ def export(
     >>> export(model, "flowers.tflite", labels=["daisy", "rose"], scheme="tinytl-b")
     """
     path = pathlib.Path(path)
-    rule, profile = get_update_rule(optimizer), get_profile(profile)
+    rule, profile = get_optimizer(optimizer), get_profile(profile)
     if frozen_weights not in FROZEN_WEIGHTS:
         raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
     if path.suffix != ".tflite":
@@ -91,11 +91,11 @@ def export(
     for file in (path, manifest_path(path)):
         refuse_existing(file, overwrite)
 
-    def build(rule: UpdateRule) -> tuple[bytes, dict[str, int]]:
+    def build(rule: Optimizer) -> tuple[bytes, dict[str, int]]:
         module = TrainableModule(
             model,
             model.trainable_variables,
-            update_rule=rule,
+            optimizer=rule,
             batch_size=batch_size,
             label_smoothing=label_smoothing,
             save_optimizer=save_optimizer,
@@ -113,12 +113,12 @@ def export(
         )
         if frozen_weights == "int8":
             # Adam's steps do not show the gradient that int8 is judged by; those of the same network with SGD do.
-            judged = build(get_update_rule("sgd"))[0] if optimizer == "adam" else content
+            judged = build(get_optimizer("sgd"))[0] if optimizer == "adam" else content
             int8, float32 = pathlib.Path(folder) / "int8.tflite", pathlib.Path(folder) / "float32.tflite"
             int8.write_bytes(with_int8_kernels(judged))
             float32.write_bytes(judged)
             images, true_labels = photos or made_up
-            parity["int8"] = check_quantised(
+            parity["int8"] = check_quantized(
                 int8, float32, model.trainable_variables, images=images, labels=true_labels
             )
             content = with_int8_kernels(content)

@@ -11,10 +11,10 @@ from typing import Any
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.audit import audit, minimum_runtime
-from tinytl_tf.export.profiles import Profile
-from tinytl_tf.flatbuffer import Model, Tensor
-from tinytl_tf.manifest import FORMAT_VERSION, manifest_path, sha256
 from tinytl_tf.memory import planned_peak
+from tinytl_tf.profiles import Profile
+from tinytl_tf.tflite.manifest import FORMAT_VERSION, manifest_path, sha256
+from tinytl_tf.tflite.model import Model, Tensor
 
 __all__ = ["write_manifest"]
 
@@ -49,7 +49,7 @@ def write_manifest(
         parity: Figures of the parity check, of JSON's types.
 
     Returns:
-        The manifest, as `tinytl_tf.manifest.read_manifest` gives it.
+        The manifest, as `tinytl_tf.tflite.manifest.read_manifest` gives it.
 
     Raises:
         InputError: If the file can not be read, has an operator that is not builtin, or has not as many outputs as
@@ -68,7 +68,7 @@ def write_manifest(
             "range": [0, 255],
             "dtype": image.dtype,
             "size": list(image.shape[1:3]),
-            "colour_order": "RGB",
+            "color_order": "RGB",
             "central_fraction": central_fraction,
         },
         "signatures": {

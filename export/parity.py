@@ -11,17 +11,17 @@ import numpy as np
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.packing import state_order
-from tinytl_tf.training import get_optimizer, make_train_step
+from tinytl_tf.training import make_optimizer, make_train_step
 
 __all__ = [
     "LEARNING_RATE",
     "LEAST_COSINE",
     "LEAST_VARIABLE_COSINE",
     "LOSS_TOLERANCE",
-    "QUANTISED_LOSS_TOLERANCE",
+    "QUANTIZED_LOSS_TOLERANCE",
     "UPDATE_TOLERANCE",
     "check_parity",
-    "check_quantised",
+    "check_quantized",
     "random_photos",
 ]
 
@@ -41,7 +41,7 @@ UPDATE_TOLERANCE = 1e-2
 # on their photos and on made-up ones, four batches of 8, with XNNPACK and without: the loss differs by at most 0.065
 # of itself; the cosine of all gradients is at least 0.994, that of the worst variable at least 0.88 on photos and 0.70
 # on made-up ones.
-QUANTISED_LOSS_TOLERANCE = 0.1  # of the loss, or of 1 where that is more: what is learnt well has hardly a loss
+QUANTIZED_LOSS_TOLERANCE = 0.1  # of the loss, or of 1 where that is more: what is learnt well has hardly a loss
 LEAST_COSINE = 0.95
 LEAST_VARIABLE_COSINE = 0.5
 
@@ -79,7 +79,7 @@ def check_parity(
     """
     variables = state_order(model.trainable_variables)
     start = [variable.numpy() for variable in variables]
-    step = make_train_step(model, variables, get_optimizer(optimizer), label_smoothing=label_smoothing, training=False)
+    step = make_train_step(model, variables, make_optimizer(optimizer), label_smoothing=label_smoothing, training=False)
     rate = np.float32(LEARNING_RATE)
     try:
         losses = [float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)]
@@ -113,7 +113,7 @@ def check_parity(
     return report
 
 
-def check_quantised(
+def check_quantized(
     path: str | os.PathLike,
     reference: str | os.PathLike,
     variables: Sequence[keras.Variable],
@@ -144,7 +144,7 @@ def check_quantised(
     ordered = state_order(variables)
     bounds = np.cumsum([0, *(math.prod(variable.shape) for variable in ordered)])
     tolerance = {
-        "loss": QUANTISED_LOSS_TOLERANCE,
+        "loss": QUANTIZED_LOSS_TOLERANCE,
         "cosine": LEAST_COSINE,
         "variable_cosine": LEAST_VARIABLE_COSINE,
     }
@@ -159,11 +159,11 @@ def check_quantised(
             for variable, a, b in zip(ordered, bounds, bounds[1:], strict=False)
         }
         worst = min(cosines, key=cosines.__getitem__)
-        close = loss_difference <= QUANTISED_LOSS_TOLERANCE
+        close = loss_difference <= QUANTIZED_LOSS_TOLERANCE
         if not (close and cosine >= LEAST_COSINE and cosines[worst] >= LEAST_VARIABLE_COSINE):
             raise InputError(
                 f"int8 check failed ({name}): against float32 the loss of the first step differs by "
-                f"{loss_difference:.1e} (at most {QUANTISED_LOSS_TOLERANCE:.0e}), the gradient has cosine "
+                f"{loss_difference:.1e} (at most {QUANTIZED_LOSS_TOLERANCE:.0e}), the gradient has cosine "
                 f"{cosine:.3f} (at least {LEAST_COSINE}), that of {worst} {cosines[worst]:.3f} (at least "
                 f"{LEAST_VARIABLE_COSINE}); nothing was written; export with frozen_weights float32"
             )

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from tinytl_tf import ops
 from tinytl_tf.export.packing import PackedVariables
-from tinytl_tf.export.profiles import PROFILES, Profile
 from tinytl_tf.export.tiling import TiledNetwork
-from tinytl_tf.export.update_rules import UpdateRule
+from tinytl_tf.export.update_rules import update
+from tinytl_tf.optimizers import Optimizer
+from tinytl_tf.profiles import PROFILES, Profile
 
 __all__ = ["TrainableModule"]
 
@@ -42,7 +43,7 @@ class TrainableModule(tf.Module):
     Args:
         model: a network of `tinytl_tf.backbones`.
         variables: the Keras variables to train.
-        update_rule: the optimizer.
+        optimizer: a row of `tinytl_tf.optimizers.OPTIMIZERS`.
         batch_size: images in a step.
         label_smoothing: of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
@@ -58,7 +59,7 @@ class TrainableModule(tf.Module):
         model: keras.Model,
         variables: Sequence[keras.Variable],
         *,
-        update_rule: UpdateRule,
+        optimizer: Optimizer,
         batch_size: int,
         label_smoothing: float = 0.0,
         save_optimizer: bool = False,
@@ -69,16 +70,16 @@ class TrainableModule(tf.Module):
         self._whole = TiledNetwork(model, profile.infer_tile_bytes)
         self._classes = model.output_shape[-1]
         self.profile = profile
-        self._rule = update_rule
+        self._optimizer = optimizer
         self._label_smoothing = label_smoothing
         # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
         self.weights = [variable.value for variable in model.variables]
         self._packed = PackedVariables(variables)
         self.trained = [tf.Variable(value) for value in self._packed.start]
         # Slots and sums are zeroed before use. They start as the weights do, since equal constants are stored once.
-        self.slots = [[tf.Variable(value, trainable=False) for _ in range(update_rule.slots)] for value in self.trained]
+        self.slots = [[tf.Variable(value, trainable=False) for _ in optimizer.slots] for value in self.trained]
         # A vector of one: the runtime plans anew after a scalar that is read, as if its shape were unknown.
-        self.steps = [tf.Variable([0.0], trainable=False)] if update_rule.slots else []
+        self.steps = [tf.Variable([0.0], trainable=False)] if optimizer.slots else []
         self.sums = [tf.Variable(value, trainable=False) for value in self.trained if batch_size > 1]
         self.state = list(self.trained)
         if save_optimizer:
@@ -164,7 +165,9 @@ class TrainableModule(tf.Module):
         started = tf.minimum(steps, 1.0)
         for value, gradient, slots in zip(self.trained, gradients, self.slots, strict=True):
             old = [slot.read_value() * started for slot in slots]
-            new_value, new_slots = self._rule.update(value.read_value(), gradient(), old, steps + 1.0, learning_rate)
+            new_value, new_slots = update(
+                self._optimizer, value.read_value(), gradient(), old, steps + 1.0, learning_rate
+            )
             value.assign(new_value)
             for slot, new in zip(slots, new_slots, strict=True):
                 slot.assign(new)

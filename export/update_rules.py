@@ -1,63 +1,52 @@
 """The optimizers of the exported file, as functions from gradients to assignments."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tinytl_tf.errors import InputError
+from tinytl_tf.optimizers import Optimizer
 
-__all__ = ["UPDATE_RULES", "UpdateRule", "get_update_rule"]
-
-# The defaults of keras.optimizers.
-MOMENTUM = 0.9
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+__all__ = ["update"]
 
 
-@dataclasses.dataclass(frozen=True)
-class UpdateRule:
-    """One optimizer.
+def update(
+    optimizer: Optimizer,
+    value: tf.Tensor,
+    gradient: tf.Tensor,
+    slots: Sequence[tf.Tensor],
+    step: tf.Tensor,
+    learning_rate: tf.Tensor,
+) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    """Takes one step of an optimizer for one variable.
 
-    Attributes:
-        name: the name on the command line.
-        slots: number of float32 tensors kept beside each trained variable.
-        update: `(value, gradient, slots, step, learning_rate) -> (new value, new slots)`; `step` counts from 1, where
-            the slots are zero.
+    Args:
+        optimizer: a row of `tinytl_tf.optimizers.OPTIMIZERS`.
+        value: the variable, float32.
+        gradient: of the loss, of the same shape.
+        slots: those of `optimizer.slots`, each of the same shape; zero at the first step.
+        step: float32, counts from 1.
+        learning_rate: float32.
+
+    Returns:
+        The new value and the new slots.
     """
-
-    name: str
-    slots: int
-    update: Callable[..., tuple[tf.Tensor, Sequence[tf.Tensor]]]
+    return _RULES[optimizer.name](optimizer, value, gradient, slots, step, learning_rate)
 
 
-def _sgd(value, gradient, slots, step, learning_rate):
+def _sgd(optimizer, value, gradient, slots, step, learning_rate):
     return value - learning_rate * gradient, ()
 
 
-def _momentum(value, gradient, slots, step, learning_rate):
-    velocity = MOMENTUM * slots[0] - learning_rate * gradient
+def _momentum(optimizer, value, gradient, slots, step, learning_rate):
+    velocity = optimizer.momentum * slots[0] - learning_rate * gradient
     return value + velocity, (velocity,)
 
 
-def _adam(value, gradient, slots, step, learning_rate):
-    first = slots[0] + (gradient - slots[0]) * (1 - BETA_1)
-    second = slots[1] + (gradient * gradient - slots[1]) * (1 - BETA_2)
-    rate = learning_rate * tf.sqrt(1 - tf.pow(BETA_2, step)) / (1 - tf.pow(BETA_1, step))
-    return value - rate * first / (tf.sqrt(second) + EPSILON), (first, second)
+def _adam(optimizer, value, gradient, slots, step, learning_rate):
+    first = slots[0] + (gradient - slots[0]) * (1 - optimizer.beta_1)
+    second = slots[1] + (gradient * gradient - slots[1]) * (1 - optimizer.beta_2)
+    rate = learning_rate * tf.sqrt(1 - tf.pow(optimizer.beta_2, step)) / (1 - tf.pow(optimizer.beta_1, step))
+    return value - rate * first / (tf.sqrt(second) + optimizer.epsilon), (first, second)
 
 
-UPDATE_RULES = {
-    rule.name: rule
-    for rule in (
-        UpdateRule("sgd", slots=0, update=_sgd),
-        UpdateRule("momentum", slots=1, update=_momentum),
-        UpdateRule("adam", slots=2, update=_adam),
-    )
-}
-
-
-def get_update_rule(name: str) -> UpdateRule:
-    """Returns the rule called `name`; raises `InputError` if there is none."""
-    if name not in UPDATE_RULES:
-        raise InputError(f"unknown optimizer {name!r}; choose one of {', '.join(UPDATE_RULES)}")
-    return UPDATE_RULES[name]
+_RULES: dict[str, Callable] = {"sgd": _sgd, "momentum": _momentum, "adam": _adam}

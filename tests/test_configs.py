@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.main import COMMANDS
 from tinytl_tf.configs import default
-from tinytl_tf.schemes import SCHEMES
+from tinytl_tf.networks.schemes import SCHEMES
 
 FOLDER = pathlib.Path(default.__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")

@@ -10,19 +10,25 @@ import pytest
 GROUND = ["tinytl_tf"] + [
     f"tinytl_tf.{name}"
     for name in (
-        "allocator",
-        "architectures",
-        "channels",
         "data",
         "device",
         "errors",
         "files",
-        "flatbuffer",
-        "mapped_file",
+        "networks",
+        "networks.architectures",
+        "networks.channels",
+        "networks.schemes",
+        "optimizers",
+        "profiles",
         "progress",
-        "runtime",
         "schedules",
-        "schemes",
+        "tflite",
+        "tflite.allocator",
+        "tflite.edit",
+        "tflite.manifest",
+        "tflite.mapped_file",
+        "tflite.model",
+        "tflite.runtime",
     )
 ]
 LIGHT = [*GROUND, "tinytl_tf.memory"]

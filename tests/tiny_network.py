@@ -15,11 +15,11 @@ from tinytl_tf.backbones import Architecture, Block
 from tinytl_tf.configs import default
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.parity import random_photos
-from tinytl_tf.schemes import apply_scheme, get_scheme
-from tinytl_tf.training import get_optimizer, make_train_step
+from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+from tinytl_tf.training import make_optimizer, make_train_step
 
 RESOLUTION = 64
-LABELS = ("grey", "red", "green", "blue")
+LABELS = ("gray", "red", "green", "blue")
 TINTS = np.array([[0.9, 0.9, 0.9], [1, 0.8, 0.8], [0.8, 1, 0.8], [0.8, 0.8, 1]])
 ARCHITECTURE = Architecture(
     name="tiny_network",
@@ -115,7 +115,7 @@ def _trained_values() -> dict[str, np.ndarray]:
         layer.norm.gamma.assign(rng.uniform(0.5, 1.5, layer.norm.gamma.shape))
         layer.norm.beta.assign(rng.normal(0.5, 0.5, layer.norm.beta.shape))
     variables = apply_scheme(model.weights, get_scheme("full")).variables
-    step = make_train_step(model, variables, get_optimizer("adam"), training=False)
+    step = make_train_step(model, variables, make_optimizer("adam"), training=False)
     for batch in zip(images, labels, strict=True):
         step(*batch, np.float32(3e-3))
     return {variable.path: variable.numpy() for variable in model.weights}
@@ -136,7 +136,7 @@ class PlainTraining:
         self.paths = [variable.path for variable in variables]
         self._weights = {variable.path: variable.numpy() for variable in model.weights}
         self._weights |= dict(zip(self.paths, self.trained, strict=True))
-        self._optimizer = get_optimizer(optimizer)
+        self._optimizer = make_optimizer(optimizer)
         self._optimizer.build(self.trained)
         self._label_smoothing = label_smoothing
 
@@ -195,5 +195,5 @@ class PlainTraining:
     def _group_norm(self, name, x):
         groups = tf.reshape(x, [x.shape[0], *x.shape[1:3], x.shape[3] // 8, 8])
         mean, variance = tf.nn.moments(groups, [1, 2, 4], keepdims=True)
-        normalised = (groups - mean) / tf.sqrt(variance + 1e-3)
-        return tf.reshape(normalised, x.shape) * self._weights[f"{name}/gamma"] + self._weights[f"{name}/beta"]
+        normalized = (groups - mean) / tf.sqrt(variance + 1e-3)
+        return tf.reshape(normalized, x.shape) * self._weights[f"{name}/gamma"] + self._weights[f"{name}/beta"]

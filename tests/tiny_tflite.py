@@ -4,7 +4,7 @@ import functools
 import json
 import tempfile
 
-from tinytl_tf.manifest import FORMAT_VERSION, manifest_path, sha256
+from tinytl_tf.tflite.manifest import FORMAT_VERSION, manifest_path, sha256
 
 BATCH, SIZE, CLASSES = 2, 4, 3
 STATE_SIZE = SIZE * SIZE * 3 * CLASSES + CLASSES

@@ -7,8 +7,8 @@ sums of bias gradients and updates of variables to the end, so that the gradient
 import collections
 from collections.abc import Iterable
 
-from tinytl_tf.flatbuffer import IN_PLACE, Graph, Model
 from tinytl_tf.memory.scratch import scratch
+from tinytl_tf.tflite.model import IN_PLACE, Graph, Model
 
 __all__ = ["reorder"]
 

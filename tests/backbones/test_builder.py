@@ -11,8 +11,8 @@ from tests.backbones.conftest import DAISY
 from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
-from tinytl_tf.schemes import SCHEMES, apply_scheme
-from tinytl_tf.training import get_optimizer, make_train_step
+from tinytl_tf.networks.schemes import SCHEMES, apply_scheme
+from tinytl_tf.training import make_optimizer, make_train_step
 
 # Of the largest output. Folding the norms changes the order of roundings: 2e-5 was measured after 52 convolutions.
 TOLERANCE = 1e-4
@@ -103,16 +103,16 @@ def test_efficientnet_lite0_equals_plain_keras_and_both_sources_agree(lite0_weig
 def test_proxylessnas_mobile_equals_plain_keras(tmp_path):
     plain, rng = plain_network(TABLES["proxyless_mobile"], pad_symmetric, 96), np.random.default_rng(0)
     images = rng.uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)
-    normalised = (images / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    normalized = (images / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     for layer in plain.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
             layer.beta.assign(rng.normal(0, 0.5, layer.beta.shape))
             layer.momentum = 0.0
-    plain(normalised, training=True)  # takes the statistics of these images
+    plain(normalized, training=True)  # takes the statistics of these images
     path = tmp_path / "plain.weights.h5"
     plain.save_weights(path)
-    expected = np.asarray(plain(normalised))
+    expected = np.asarray(plain(normalized))
     options = {"classes": 1000, "resolution": 96, "weights": str(path), "lite_residual": True}
     assert_close(np.asarray(backbones.build("proxyless_mobile", **options)(images)), expected)
 
@@ -136,7 +136,7 @@ def proxyless_mobile():
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_proxylessnas_mobile_trains_with_every_scheme(proxyless_mobile, scheme):
     trained = apply_scheme(proxyless_mobile.weights, scheme).variables
-    step = make_train_step(proxyless_mobile, trained, get_optimizer("sgd"))
+    step = make_train_step(proxyless_mobile, trained, make_optimizer("sgd"))
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
     before = {variable.path: variable.numpy() for variable in proxyless_mobile.weights}
     assert np.isfinite(step(images, np.array([0, 2], np.int32), np.float32(0.01))["loss"])

@@ -10,9 +10,9 @@ from PIL import Image
 from tests import tiny_tflite
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
-from tinytl_tf.runtime import APIS
+from tinytl_tf.tflite.runtime import APIS
 
-COLOURS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 60, 40)}
+COLORS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 60, 40)}
 STEPS = 3 * 8 // tiny_tflite.BATCH  # an epoch
 
 
@@ -21,7 +21,7 @@ def write_images(folder, classes, count):
     for name in classes:
         (folder / name).mkdir(parents=True)
         for index in range(count):
-            pixels = np.clip(np.array(COLOURS[name]) + rng.integers(-40, 40, [6, 6, 3]), 0, 255).astype(np.uint8)
+            pixels = np.clip(np.array(COLORS[name]) + rng.integers(-40, 40, [6, 6, 3]), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{index}.png")
 
 
@@ -30,9 +30,9 @@ def place(tmp_path, monkeypatch):
     """A working folder with `model.tflite`, its manifest and `photos/`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.tflite").write_bytes(tiny_tflite.build())
-    tiny_tflite.write_manifest(tmp_path / "model.tflite", sorted(COLOURS))
-    write_images(tmp_path / "photos" / "train", COLOURS, 8)
-    write_images(tmp_path / "photos" / "test", COLOURS, 3)
+    tiny_tflite.write_manifest(tmp_path / "model.tflite", sorted(COLORS))
+    write_images(tmp_path / "photos" / "train", COLORS, 8)
+    write_images(tmp_path / "photos" / "test", COLORS, 3)
     return tmp_path
 
 
@@ -92,7 +92,7 @@ def test_goes_on_from_a_state(place):
 
 
 def test_augmentation_is_switched_off_in_parts(place):
-    switches = ["--noaugment", "--nocrop --noflip", "--nocrop", "--noflip", "--augment", "--nocrop --colour=torch"]
+    switches = ["--noaugment", "--nocrop --noflip", "--nocrop", "--noflip", "--augment", "--nocrop --color=torch"]
     losses = {}
     for switch in switches:
         argv = [*ARGV, *switch.split(), "--epochs=1", "--json=part.json", "--overwrite"]

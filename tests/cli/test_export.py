@@ -17,7 +17,7 @@ from tinytl_tf import backbones, configs, data
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.device import evaluate as evaluate_device
-from tinytl_tf.manifest import manifest_path, read_manifest
+from tinytl_tf.tflite.manifest import manifest_path, read_manifest
 from tinytl_tf.training import Experiment, RunFolder, evaluate
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
@@ -258,7 +258,7 @@ BAD_EVALUATIONS = {
     "state of a run": (["--workdir=run", "--state=mine.tinytl"], "expected --state=FILE only with --model=FILE.tflite"),
     "classes": (
         ["--model=run.tflite", "--data=digits"],
-        "digits has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, the model has grey, red, green, blue; give data of the "
+        "digits has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, the model has gray, red, green, blue; give data of the "
         "same classes\n",
     ),
     "classes of a run": (["--workdir=run", "--data=digits"], "digits has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, "),

@@ -6,10 +6,10 @@ import pytest
 
 from tests import tiny_models
 from tinytl_tf.cli import runner
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import paper_account, planned_peak
 from tinytl_tf.memory.groups import GROUPS
-from tinytl_tf.schemes import SCHEMES
+from tinytl_tf.networks.schemes import SCHEMES
+from tinytl_tf.tflite.model import Model
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from tests.training import tiny
 from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.cli import runner
-from tinytl_tf.manifest import read_manifest
 from tinytl_tf.memory import measure
 from tinytl_tf.planning import planner
+from tinytl_tf.tflite.manifest import read_manifest
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")

@@ -57,15 +57,15 @@ def test_a_box_that_never_fits_is_central():
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 5)])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (64, 64)])
-@pytest.mark.parametrize("colour", ["none", "tf", "torch"])
-def test_any_image_fits_any_size(shape, size, colour):
+@pytest.mark.parametrize("color", ["none", "tf", "torch"])
+def test_any_image_fits_any_size(shape, size, color):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    result = Augmentation(colour=colour)(image, size, np.random.default_rng(1))
+    result = Augmentation(color=color)(image, size, np.random.default_rng(1))
     assert result.shape == (*size, 3)
     assert result.dtype == np.uint8
 
 
-def test_one_pixel_keeps_its_colour():
+def test_one_pixel_keeps_its_color():
     image = np.array([[[1, 2, 3]]], np.uint8)
     assert (Augmentation()(image, (4, 4), np.random.default_rng(0)) == [1, 2, 3]).all()
 
@@ -94,21 +94,21 @@ def test_crop_alone_never_mirrors():
         assert result[0, 0, 0] < result[0, -1, 0]
 
 
-@pytest.mark.parametrize(("colour", "limit"), [("tf", 32 / 255), ("torch", 0.4)])
-def test_brightness_of_grey_stays_in_range(colour, limit):
-    """Contrast, saturation and hue leave an even grey as it is, up to rounding."""
-    grey = np.full((8, 8, 3), 100, np.uint8)
-    augmentation = Augmentation(colour=colour, **PLAIN)
-    levels = [augmentation(grey, (8, 8), np.random.default_rng(seed)).mean() for seed in range(300)]
+@pytest.mark.parametrize(("color", "limit"), [("tf", 32 / 255), ("torch", 0.4)])
+def test_brightness_of_grey_stays_in_range(color, limit):
+    """Contrast, saturation and hue leave an even gray as it is, up to rounding."""
+    gray = np.full((8, 8, 3), 100, np.uint8)
+    augmentation = Augmentation(color=color, **PLAIN)
+    levels = [augmentation(gray, (8, 8), np.random.default_rng(seed)).mean() for seed in range(300)]
     assert 100 * (1 - limit) - 2 <= min(levels) <= 100 * (1 - 0.9 * limit)
     assert 100 * (1 + 0.9 * limit) <= max(levels) <= 100 * (1 + limit) + 2
 
 
-def test_tf_colour_turns_no_hue_and_torch_does():
+def test_tf_color_turns_no_hue_and_torch_does():
     red = np.full((8, 8, 3), (200, 40, 40), np.uint8)
 
-    def greenest(colour):
-        augmentation = Augmentation(colour=colour, **PLAIN)
+    def greenest(color):
+        augmentation = Augmentation(color=color, **PLAIN)
         results = [augmentation(red, (8, 8), np.random.default_rng(seed))[0, 0].astype(int) for seed in range(100)]
         return max(abs(g - b) for _, g, b in results)
 
@@ -138,7 +138,7 @@ def test_central_box_follows_the_papers_sizes():
         ({"crop_area": (0.9, 0.5)}, "expected crop_area to be two rising numbers in (0, 1], got (0.9, 0.5)"),
         ({"crop_area": (0.5, 1.5)}, "expected crop_area to be two rising numbers in (0, 1], got (0.5, 1.5)"),
         ({"crop_aspect": (0, 1)}, "expected crop_aspect to be two rising numbers above 0, got (0, 1)"),
-        ({"colour": "blue"}, "expected colour to be one of none, tf, torch, got 'blue'"),
+        ({"color": "blue"}, "expected color to be one of none, tf, torch, got 'blue'"),
     ],
 )
 def test_bad_options(options, message):

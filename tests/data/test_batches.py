@@ -8,7 +8,7 @@ import pytest
 from tinytl_tf.data import Augmentation, ImageDataset, eval_batches, steps_per_epoch, train_batches
 from tinytl_tf.errors import InputError
 
-OPTIONS = {"batch_size": 4, "image_size": 8, "seed": 0, "epoch": 0, "augmentation": Augmentation(colour="torch")}
+OPTIONS = {"batch_size": 4, "image_size": 8, "seed": 0, "epoch": 0, "augmentation": Augmentation(color="torch")}
 
 
 def batches(dataset, **options):

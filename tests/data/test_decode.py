@@ -22,7 +22,7 @@ def test_modes_become_rgb(mode, format):
     np.testing.assert_array_equal(decoded, np.asarray(image.convert("RGB")))
 
 
-def test_cmyk_jpeg_keeps_its_colour():
+def test_cmyk_jpeg_keeps_its_color():
     red = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
     np.testing.assert_allclose(decode(file_bytes(red, "JPEG"), "x")[4, 4], [255, 0, 0], atol=3)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests import tiny_tflite
-from tinytl_tf.runtime import APIS
+from tinytl_tf.tflite.runtime import APIS
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests import tiny_tflite
 from tests.tiny_tflite import BATCH, CLASSES, SIZE, STATE_SIZE
 from tinytl_tf.device import TrainableModel, TrainResult
 from tinytl_tf.errors import InputError
-from tinytl_tf.manifest import manifest_path
+from tinytl_tf.tflite.manifest import manifest_path
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, [BATCH, SIZE, SIZE, 3], np.uint8)

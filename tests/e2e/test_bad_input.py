@@ -244,9 +244,9 @@ ROWS = {
         train("--config.augmentation.crop_area=(0.5,)"),
         "config.augmentation.crop_area must be of the kind of its default (0.22, 1.0), got (0.5,)",
     ),
-    "colour": (
-        train("--config.augmentation.colour=red"),
-        "expected colour to be one of none, tf, torch, got 'red'",
+    "color": (
+        train("--config.augmentation.color=red"),
+        "expected color to be one of none, tf, torch, got 'red'",
     ),
     # Data.
     "data folder": (train("--config.data.name=photos"), f"image folder photos does not exist; {LAYOUT}"),

@@ -9,10 +9,10 @@ import pytest
 from tests import tiny_network
 from tinytl_tf.export.convert import convert
 from tinytl_tf.export.passes import pass_names, run_passes
-from tinytl_tf.export.profiles import PROFILES
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.export.update_rules import UPDATE_RULES, get_update_rule
-from tinytl_tf.schemes import SCHEMES
+from tinytl_tf.networks.schemes import SCHEMES
+from tinytl_tf.optimizers import OPTIMIZERS, get_optimizer
+from tinytl_tf.profiles import PROFILES
 
 LABEL_SMOOTHING = 0.1
 # Every scheme, and every optimizer with both batch sizes.
@@ -24,7 +24,7 @@ CASES = [
     ("tinytl-l", "momentum", 1),
     ("tinytl-lb", "sgd", 8),
 ]
-GRID = list(itertools.product(SCHEMES, UPDATE_RULES, (1, 8)))
+GRID = list(itertools.product(SCHEMES, OPTIMIZERS, (1, 8)))
 OTHER_CASES = [pytest.param(*case, marks=pytest.mark.slow) for case in GRID if case not in CASES]
 
 
@@ -50,7 +50,7 @@ def converted():
         module = TrainableModule(
             model,
             model.trainable_variables,
-            update_rule=get_update_rule(optimizer),
+            optimizer=get_optimizer(optimizer),
             batch_size=batch_size,
             label_smoothing=LABEL_SMOOTHING,
             save_optimizer=save_optimizer,

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests import tiny_tflite
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.audit import OperatorCount, audit, conversion_error, layer_of, minimum_runtime
-from tinytl_tf.flatbuffer import Model
+from tinytl_tf.tflite.model import Model
 
 REMEDY = "the runtime has no such builtin operator; write the layer with the operations of tinytl_tf.ops"
 INVERSE = (("invert",), None, ("TFLITE_BUILTINS", "SELECT_TF_OPS"))

@@ -1,4 +1,3 @@
-import dataclasses
 import re
 
 import numpy as np
@@ -7,10 +6,9 @@ import pytest
 from tests import tiny_network
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
-from tinytl_tf.export import exporter
+from tinytl_tf.export import exporter, update_rules
 from tinytl_tf.export.exporter import export
-from tinytl_tf.export.update_rules import UPDATE_RULES
-from tinytl_tf.manifest import manifest_path, read_manifest
+from tinytl_tf.tflite.manifest import manifest_path, read_manifest
 
 LABELS = list(tiny_network.LABELS)
 
@@ -105,11 +103,9 @@ def test_a_frozen_model_is_refused(tmp_path):
 
 
 def test_a_file_that_trains_otherwise_is_not_written(model, tmp_path, monkeypatch):
-    rule = UPDATE_RULES["sgd"]
-    stretched = dataclasses.replace(
-        rule, update=lambda value, gradient, slots, step, rate: rule.update(value, gradient, slots, step, 1.05 * rate)
+    monkeypatch.setitem(
+        update_rules._RULES, "sgd", lambda row, value, gradient, *rest: (value - 1.05 * rest[-1] * gradient, ())
     )
-    monkeypatch.setitem(UPDATE_RULES, "sgd", stretched)
     with pytest.raises(InputError) as error:
         export(model, tmp_path / "m.tflite", labels=LABELS, scheme="last", batch_size=1)
     message = str(error.value)

@@ -7,10 +7,10 @@ import pytest
 from tests import tiny_tflite
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.manifest import write_manifest
-from tinytl_tf.export.profiles import get_profile
-from tinytl_tf.flatbuffer import Model
-from tinytl_tf.manifest import manifest_path, read_manifest
 from tinytl_tf.memory import planned_peak
+from tinytl_tf.profiles import get_profile
+from tinytl_tf.tflite.manifest import manifest_path, read_manifest
+from tinytl_tf.tflite.model import Model
 
 FACTS = {
     "backbone": "linear",
@@ -51,7 +51,7 @@ def test_says_everything_a_client_needs(path):
         "range": [0, 255],
         "dtype": "uint8",
         "size": [4, 4],
-        "colour_order": "RGB",
+        "color_order": "RGB",
         "central_fraction": 0.5,
     }
     assert manifest["signatures"]["train"] == {

@@ -10,7 +10,7 @@ from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.export.update_rules import get_update_rule
+from tinytl_tf.optimizers import get_optimizer
 
 CLASSES = len(tiny_network.LABELS)
 # Optimizers with no slot, one and two; steps with the loop over the batch and without.
@@ -153,7 +153,7 @@ def test_size_of_the_state(optimizer, slots, counters, save_optimizer):
     module = TrainableModule(
         model,
         model.trainable_variables,
-        update_rule=get_update_rule(optimizer),
+        optimizer=get_optimizer(optimizer),
         batch_size=1,
         save_optimizer=save_optimizer,
     )

@@ -14,11 +14,11 @@ from tinytl_tf.backbones import Block
 from tinytl_tf.export.build import build_file
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.tiling import TiledNetwork
-from tinytl_tf.export.update_rules import get_update_rule
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.layers import Activation, FrozenConv2D, FrozenDepthwiseConv2D, GlobalAveragePooling
 from tinytl_tf.memory import planned_peak
-from tinytl_tf.schemes import apply_scheme, get_scheme
+from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+from tinytl_tf.optimizers import get_optimizer
+from tinytl_tf.tflite.model import Model
 
 RESOLUTION = 64
 WIDE = dataclasses.replace(
@@ -181,7 +181,7 @@ def expanded_tensor_read_twice(x):
 
 def filtered_tensor_read_twice(x):
     block = Parts()
-    wide = block.wide(x)
+    wide = block.expanded(x)
     return keras.layers.Add(name="add")([block.project(wide), wide])
 
 
@@ -216,8 +216,8 @@ def test_no_full_expanded_tensor_is_in_the_file():
     model = wide_network("tinytl-b")
 
     def content(profile):
-        rule = get_update_rule("sgd")
-        module = TrainableModule(model, model.trainable_variables, update_rule=rule, batch_size=2, profile=profile)
+        rule = get_optimizer("sgd")
+        module = TrainableModule(model, model.trainable_variables, optimizer=rule, batch_size=2, profile=profile)
         return build_file(module)[0]
 
     profile = SMALL_PROFILES["balanced"]

@@ -13,12 +13,12 @@ from tinytl_tf.device import TrainableModel
 from tinytl_tf.export.build import build_file
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.passes import PASSES, pass_names
-from tinytl_tf.export.profiles import PROFILES
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.tiling import TiledNetwork
-from tinytl_tf.export.update_rules import UPDATE_RULES, get_update_rule
-from tinytl_tf.schemes import SCHEMES, apply_scheme, get_scheme
-from tinytl_tf.training import get_optimizer, make_train_step
+from tinytl_tf.networks.schemes import SCHEMES, apply_scheme, get_scheme
+from tinytl_tf.optimizers import OPTIMIZERS, get_optimizer
+from tinytl_tf.profiles import PROFILES
+from tinytl_tf.training import make_optimizer, make_train_step
 
 STEPS = 20
 # Rounding flips an element of a ReLU6 mask now and then, 1e-2 of an image's gradient; higher rates let that grow.
@@ -116,7 +116,7 @@ FULL_SIZE = [("tinytl-b", "momentum", 8, 64)]
 FULL_SIZE += [
     pytest.param(scheme, optimizer, batch_size, 128, marks=pytest.mark.slow)
     for scheme in SCHEMES
-    for optimizer in UPDATE_RULES
+    for optimizer in OPTIMIZERS
     for batch_size in (1, 8)
 ]
 
@@ -132,8 +132,8 @@ def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, r
     )
     variables = apply_scheme(model.weights, get_scheme(scheme)).variables
     path = tmp_path / "model.tflite"
-    rule = get_update_rule(optimizer)
-    path.write_bytes(build_file(TrainableModule(model, variables, update_rule=rule, batch_size=batch_size))[0])
+    rule = get_optimizer(optimizer)
+    path.write_bytes(build_file(TrainableModule(model, variables, optimizer=rule, batch_size=batch_size))[0])
 
     images, labels = photos(shared, batch_size, resolution)
     # So small that `full` stays smooth: TensorFlow, adding up image by image, departs from itself over these 20 steps
@@ -142,7 +142,7 @@ def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, r
     rate = np.float32(1e-6 if (scheme, optimizer) == ("full", "momentum") else 1e-5)
     loss_tolerance = 1e-3 if optimizer == "adam" else 1e-4
     start = np.concatenate([variable.numpy().ravel() for variable in state_order(variables)])
-    step = make_train_step(model, variables, get_optimizer(optimizer), training=False)
+    step = make_train_step(model, variables, make_optimizer(optimizer), training=False)
     losses = np.array([float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)])
     end = np.concatenate([variable.numpy().ravel() for variable in state_order(variables)])
     for runtime in RUNTIMES.values():

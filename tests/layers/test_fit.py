@@ -6,7 +6,7 @@ import pytest
 
 from tests.layers.test_selective_layer import network
 from tinytl_tf.layers import FrozenConv2D, GlobalAveragePooling, LiteResidual
-from tinytl_tf.schemes import apply_scheme, get_scheme
+from tinytl_tf.networks.schemes import apply_scheme, get_scheme
 
 
 def sequential():

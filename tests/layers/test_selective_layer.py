@@ -15,7 +15,7 @@ from tinytl_tf.layers import (
     LiteResidual,
     SelectiveLayer,
 )
-from tinytl_tf.schemes import apply_scheme, get_scheme
+from tinytl_tf.networks.schemes import apply_scheme, get_scheme
 
 LAYERS = [
     FrozenConv2D(8, 3, 2, padding=((1, 0), (0, 1)), epsilon=1e-4, train=["kernel", "norm/beta"], name="a"),

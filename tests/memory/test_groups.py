@@ -3,8 +3,8 @@ import math
 import pytest
 
 from tests import tiny_models, tiny_tflite
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory.groups import GROUPS, signature_groups
+from tinytl_tf.tflite.model import Model
 
 
 def grouped(content, name="train", graph=None):
@@ -53,6 +53,6 @@ def test_without_a_loss_nothing_is_saved(name, content):
     assert not {"saved", "gradient"} & {g for groups in signature_groups(model, name).values() for g in groups.values()}
 
 
-def test_initialisers_and_conditions_are_grouped_too():
+def test_initializers_and_conditions_are_grouped_too():
     model = Model.from_bytes(tiny_models.build_loop())
     assert set(signature_groups(model, "train")) == {graph.index for graph in model.graphs_of("train")}

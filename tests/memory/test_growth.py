@@ -5,8 +5,8 @@ import pytest
 
 from tests import tiny_models
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import growth, measure, planned_growth, planned_peak
+from tinytl_tf.tflite.model import Model
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_constants_that_only_reset_reads_are_given_back():
     assert nothing == dataclasses.replace(planned_growth(model, "reset", file_bytes=size), signature="nothing")
 
 
-def test_quantised_channels_cost():
+def test_quantized_channels_cost():
     model = Model.from_bytes(tiny_models.build_dynamic_range())
     with_scales = planned_growth(model, "infer", file_bytes=10**6).parts["structures"]
     for graph in model.schema.subgraphs:

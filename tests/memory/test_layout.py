@@ -4,8 +4,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import strategies as st
 
 from tests import tiny_models
-from tinytl_tf.flatbuffer import Lifetime, Model
 from tinytl_tf.memory import layout
+from tinytl_tf.tflite.model import Lifetime, Model
 
 
 def slots(draw):

@@ -6,7 +6,7 @@ import pytest
 from tests import tiny_models, tiny_tflite
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure, measured
-from tinytl_tf.runtime import APIS
+from tinytl_tf.tflite.runtime import APIS
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import pytest
 
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.update_rules import UPDATE_RULES
 from tinytl_tf.memory import paper, paper_account
 from tinytl_tf.memory.leaf_ops import list_ops
 from tinytl_tf.memory.resnet50 import list_resnet50_ops
@@ -137,10 +136,6 @@ def test_bytes_of_a_trained_parameter(optimizer, bytes_each):
     result = account("tinytl-lb", optimizer=optimizer)
     assert result.gradients_bytes + result.slots_bytes == bytes_each * result.trained_parameters
     assert result.total_bytes == account("tinytl-lb").total_bytes
-
-
-def test_slots_are_those_of_the_exported_optimizers():
-    assert {name: rule.slots for name, rule in UPDATE_RULES.items()} == paper.SLOTS
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from PIL import Image
 
 from tests import tiny_models
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import plan_timeline, planned_peak
 from tinytl_tf.memory.picture import draw_timeline
+from tinytl_tf.tflite.model import Model
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def test_every_group_is_drawn(arguments):
     moments, peak = arguments
     pixels = np.asarray(Image.open(io.BytesIO(draw_timeline(moments, title="a loop", peak_bytes=peak))).convert("RGB"))
     assert pixels.shape[0] < pixels.shape[1]
-    colours = {tuple(colour) for colour in np.unique(pixels.reshape(-1, 3), axis=0).tolist()}
-    assert {(31, 119, 180), (214, 39, 40), (255, 127, 14), (44, 160, 44), (127, 127, 127)} <= colours
+    colors = {tuple(color) for color in np.unique(pixels.reshape(-1, 3), axis=0).tolist()}
+    assert {(31, 119, 180), (214, 39, 40), (255, 127, 14), (44, 160, 44), (127, 127, 127)} <= colors
 
 
 def test_without_matplotlib(arguments, monkeypatch):

@@ -4,9 +4,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tests import tiny_models
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import measure, planned, planned_peak
 from tinytl_tf.memory.layout import graph_slots, lay_out
+from tinytl_tf.tflite.model import Model
 
 IMAGE = tiny_models.SIZE**2 * tiny_models.CHANNELS * 4
 FEATURES = tiny_models.SIZE**2 * tiny_models.FILTERS * 4

@@ -6,8 +6,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tests import tiny_models
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory.scratch import scratch
+from tinytl_tf.tflite.model import Model
 
 
 def added_by_the_runtime(content, model, num_threads):

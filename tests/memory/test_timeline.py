@@ -2,8 +2,8 @@ import pytest
 
 from tests import tiny_models
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import plan_timeline, planned_peak
+from tinytl_tf.tflite.model import Model
 
 IMAGE = tiny_models.SIZE**2 * tiny_models.CHANNELS * 4
 FEATURES = tiny_models.SIZE**2 * tiny_models.FILTERS * 4

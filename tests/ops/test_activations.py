@@ -15,7 +15,7 @@ PLAIN = {
 }
 # A half rounds after each of the four operations of hard-swish, half an ulp each (2**-11 and 2**-8).
 ROUNDED = TOLERANCE | {"float16": 4 * 2**-11, "bfloat16": 4 * 2**-8}
-# The values at which a branch changes, both zeros, and their neighbours that |x - 3| still tells from the edge.
+# The values at which a branch changes, both zeros, and their neighbors that |x - 3| still tells from the edge.
 EDGES = [
     0.0,
     -0.0,

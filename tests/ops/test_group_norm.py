@@ -58,9 +58,9 @@ def test_a_large_mean_costs_no_digits():
     x = draw([1, 8, 8, 4], "float64", seed=0)
     moved = tf.cast(x + 1000.0, "float32")
     exact = plain(tf.cast(moved, "float64"), 1.0, 0.0, 2, 1e-3)
-    normalised = ops.group_norm(moved, tf.ones([4]), tf.zeros([4]), groups=2)
+    normalized = ops.group_norm(moved, tf.ones([4]), tf.zeros([4]), groups=2)
     # One rounding of the mean, 1000 * 2**-24, is all that is lost.
-    tf.debugging.assert_near(tf.cast(normalised, "float64"), exact, rtol=0, atol=3e-4)
+    tf.debugging.assert_near(tf.cast(normalized, "float64"), exact, rtol=0, atol=3e-4)
 
 
 def test_refuses_groups_that_do_not_divide():

@@ -4,10 +4,10 @@ import pytest
 
 from tests.training.tiny import SIDE
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.planning import Plan, Planner, Target, planner
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, all_targets, layout_of
+from tinytl_tf.tflite.model import Model
 
 GENEROUS = 10**9
 

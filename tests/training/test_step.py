@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from tests.training import tiny
 from tinytl_tf import data
-from tinytl_tf.schemes import SCHEMES, apply_scheme, get_scheme
-from tinytl_tf.training import Experiment, get_optimizer, make_train_step
+from tinytl_tf.networks.schemes import SCHEMES, apply_scheme, get_scheme
+from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def values(variables):
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_what_the_scheme_lists_is_trained_and_nothing_else(config, batch, scheme):
     model, resolution = build(config, scheme)
-    step = make_train_step(model, resolution.variables, get_optimizer("adam"))
+    step = make_train_step(model, resolution.variables, make_optimizer("adam"))
     before = values(model.weights)
     step(*batch, np.float32(0.1))
     changed = {path for path, value in values(model.weights).items() if (value != before[path]).any()}
@@ -50,7 +50,7 @@ def test_a_step_is_that_of_a_plain_tape(config, batch, label_smoothing):
     gradients = [gradient.numpy() for gradient in tape.gradient(loss, variables)]
     before = [variable.numpy() for variable in variables]
 
-    step = make_train_step(model, resolution.variables, get_optimizer("sgd"), label_smoothing=label_smoothing)
+    step = make_train_step(model, resolution.variables, make_optimizer("sgd"), label_smoothing=label_smoothing)
     metrics = step(images, labels, np.float32(0.5))
 
     for variable, old, gradient in zip(variables, before, gradients, strict=True):
@@ -72,7 +72,7 @@ def test_dropout_is_drawn_from_the_seed(config, batch):
         config.training.seed = seed
         model, resolution = build(config, "last", dropout=0.5)
         model.get_layer("classifier").kernel.assign(tf.ones([32, 3]) * [0.1, 0.2, 0.3])
-        step = make_train_step(model, resolution.variables, get_optimizer("sgd"), **options)
+        step = make_train_step(model, resolution.variables, make_optimizer("sgd"), **options)
         return [float(step(*batch, np.float32(0))["loss"]) for _ in range(3)]
 
     first = losses(0)
@@ -84,7 +84,7 @@ def test_dropout_is_drawn_from_the_seed(config, batch):
 
 def test_the_step_is_traced_once(config, batch):
     model, resolution = build(config, "last")
-    step = make_train_step(model, resolution.variables, get_optimizer("sgd"))
+    step = make_train_step(model, resolution.variables, make_optimizer("sgd"))
     for rate in (0.1, 0.2, 0.3):
         step(*batch, np.float32(rate))
     assert step.experimental_get_tracing_count() == 1

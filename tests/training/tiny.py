@@ -1,4 +1,4 @@
-"""A run of seconds: packed JPEGs of coloured shapes, and a network of a few blocks that a config can name."""
+"""A run of seconds: packed JPEGs of colored shapes, and a network of a few blocks that a config can name."""
 
 import io
 import pathlib
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from tinytl_tf.configs import default
 
 CLASSES = ("blue pie", "green square", "red disc")
-COLOURS = ((60, 80, 220), (60, 220, 80), (220, 60, 60))
+COLORS = ((60, 80, 220), (60, 220, 80), (220, 60, 60))
 SIDE = 40
 TRAIN, TEST = 8, 3  # images of a class
 BATCH_SIZE = 6
@@ -40,11 +40,11 @@ def _jpeg(label: int, rng: np.random.Generator) -> bytes:
     box = (left, top, left + SIDE // 2, top + SIDE // 2)
     draw = ImageDraw.Draw(image)
     if label == 0:
-        draw.pieslice(box, 0, 270, fill=COLOURS[0])
+        draw.pieslice(box, 0, 270, fill=COLORS[0])
     elif label == 1:
-        draw.rectangle(box, fill=COLOURS[1])
+        draw.rectangle(box, fill=COLORS[1])
     else:
-        draw.ellipse(box, fill=COLOURS[2])
+        draw.ellipse(box, fill=COLORS[2])
     buffer = io.BytesIO()
     image.save(buffer, "JPEG")
     return buffer.getvalue()

@@ -6,7 +6,6 @@ from collections.abc import Collection
 import keras
 import numpy as np
 
-from tinytl_tf.architectures import Architecture, PlacedBlock, check_places, check_sizes, get_architecture, lay_out
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import (
@@ -15,6 +14,14 @@ from tinytl_tf.layers import (
     FrozenDepthwiseConv2D,
     GlobalAveragePooling,
     LiteResidual,
+)
+from tinytl_tf.networks.architectures import (
+    Architecture,
+    PlacedBlock,
+    check_places,
+    check_sizes,
+    get_architecture,
+    lay_out,
 )
 
 __all__ = ["build"]
@@ -67,7 +74,7 @@ def build(
     images = keras.Input((resolution, resolution, 3), name="image")
     scale = 1 / np.asarray(architecture.pixel_deviation)
     offset = -np.asarray(architecture.pixel_mean) * scale
-    x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="normalise")(images)
+    x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="normalize")(images)
     layout = lay_out(architecture, width)
     with_branch = layout.branches if lite_residual is True else lite_residual or ()
     check_places("lite residuals", with_branch, layout.branches)
@@ -104,8 +111,8 @@ def build(
 
 def _main_branch(x, block: PlacedBlock, convolve):
     """Expanding 1x1, depthwise and projecting 1x1 convolution."""
-    if block.wide > block.inputs:
-        x = convolve(f"{block.name}_expand", x, block.wide, kernel_size=1)
+    if block.expanded > block.inputs:
+        x = convolve(f"{block.name}_expand", x, block.expanded, kernel_size=1)
     x = convolve(f"{block.name}_depthwise", x, None, kernel_size=block.kernel_size, strides=block.strides)
     return convolve(f"{block.name}_project", x, block.filters, kernel_size=1, activate=False)
 

@@ -10,10 +10,10 @@ import h5py
 import keras
 import numpy as np
 
-from tinytl_tf.architectures import Architecture
 from tinytl_tf.backbones.torch_checkpoint import read_torch_checkpoint
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import FrozenConv2D, FrozenDepthwiseConv2D
+from tinytl_tf.networks.architectures import Architecture
 
 __all__ = ["load_weights"]
 

@@ -83,10 +83,10 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "Part of an image's side that is evaluated; default: the manifest's, or 0.875.",
         flag_values=values,
     )
-    flags.DEFINE_boolean("augment", True, "Crop, flip and recolour at random.", flag_values=values)
-    flags.DEFINE_boolean("crop", True, "With --augment: crop. Without, the centre is taken.", flag_values=values)
+    flags.DEFINE_boolean("augment", True, "Crop, flip and recolor at random.", flag_values=values)
+    flags.DEFINE_boolean("crop", True, "With --augment: crop. Without, the center is taken.", flag_values=values)
     flags.DEFINE_boolean("flip", True, "With --augment: flip. Not for digits or letters.", flag_values=values)
-    flags.DEFINE_enum("colour", "none", ["none", "tf", "torch"], "With --augment: how to recolour.", flag_values=values)
+    flags.DEFINE_enum("color", "none", ["none", "tf", "torch"], "With --augment: how to recolor.", flag_values=values)
     define_runtime_flags(values)
 
 
@@ -108,7 +108,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     augmentation = data.Augmentation(
         crop=values.augment and values.crop,
         flip=values.augment and values.flip,
-        colour=values.colour if values.augment else "none",
+        color=values.color if values.augment else "none",
     )
     result = adapt(
         model,

@@ -18,8 +18,10 @@ from tinytl_tf import files
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.train import define_config
 from tinytl_tf.errors import InputError
-from tinytl_tf.manifest import manifest_path
-from tinytl_tf.schemes import SCHEMES
+from tinytl_tf.networks.schemes import SCHEMES
+from tinytl_tf.optimizers import OPTIMIZERS
+from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
+from tinytl_tf.tflite.manifest import manifest_path
 
 __all__ = []
 
@@ -31,16 +33,16 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Which one of the run.", flag_values=values)
     flags.DEFINE_string("output", None, "The .tflite to write.", flag_values=values, required=True)
     flags.DEFINE_enum("scheme", None, list(SCHEMES), "What the device trains; default: the run's.", flag_values=values)
-    flags.DEFINE_enum("optimizer", "sgd", ["sgd", "momentum", "adam"], "The device's optimizer.", flag_values=values)
+    flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images of a step on the device.", lower_bound=1, flag_values=values)
     flags.DEFINE_float("label_smoothing", 0.0, "Of the device's loss, in [0, 1).", flag_values=values)
     flags.DEFINE_enum(
-        "frozen_weights", "float32", ["float32", "int8"], "Type of the frozen kernels.", flag_values=values
+        "frozen_weights", "float32", list(FROZEN_WEIGHTS), "Type of the frozen kernels.", flag_values=values
     )
     flags.DEFINE_enum(
         "profile",
         "balanced",
-        ["min-memory", "balanced", "fast"],
+        list(PROFILES),
         "min-memory: small channel tiles, for use without XNNPACK; balanced: larger ones, with XNNPACK; fast: none.",
         flag_values=values,
     )

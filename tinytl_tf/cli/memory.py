@@ -26,11 +26,12 @@ from tinytl_tf import files
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.runtime_flags import define_api_flag
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import measure, paper_account, plan_timeline, planned_growth, planned_peak
 from tinytl_tf.memory.paper import RESNET50
 from tinytl_tf.memory.picture import draw_timeline
-from tinytl_tf.schemes import SCHEMES
+from tinytl_tf.networks.schemes import SCHEMES
+from tinytl_tf.optimizers import OPTIMIZERS
+from tinytl_tf.tflite.model import Model
 
 _INFER_STEPS = 10
 _ALL = "all"
@@ -61,7 +62,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_integer("resolution", 224, "Pixels of a side of an image (paper).", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images of a step (paper).", flag_values=values)
     flags.DEFINE_integer("classes", 102, "Number of classes (paper).", flag_values=values)
-    flags.DEFINE_enum("optimizer", "sgd", ["sgd", "momentum", "adam"], "For its slots (paper).", flag_values=values)
+    flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "For its slots (paper).", flag_values=values)
     flags.DEFINE_string("model", None, "The .tflite file (planned, measured).", flag_values=values)
     flags.DEFINE_string("signature", "train", "The signature (planned, measured).", flag_values=values)
     flags.DEFINE_integer("threads", 1, "Threads of LiteRT (planned, measured).", lower_bound=1, flag_values=values)

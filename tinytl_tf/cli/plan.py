@@ -23,6 +23,8 @@ from tinytl_tf import files
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.train import define_config
 from tinytl_tf.errors import InputError
+from tinytl_tf.optimizers import OPTIMIZERS
+from tinytl_tf.profiles import FROZEN_WEIGHTS
 
 __all__ = []
 
@@ -35,9 +37,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_float("budget_mb", None, "What the process may grow by, in MB.", flag_values=values, required=True)
     flags.DEFINE_string("output", None, "The config to write, a .py file.", flag_values=values, required=True)
     flags.DEFINE_list("resolutions", None, "Pixels to choose from; default: the config's.", flag_values=values)
-    flags.DEFINE_enum("optimizer", "sgd", ["sgd", "momentum", "adam"], "The device's optimizer.", flag_values=values)
+    flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images of a step on the device.", lower_bound=1, flag_values=values)
-    flags.DEFINE_enum("frozen_weights", "int8", ["float32", "int8"], "Type of the frozen kernels.", flag_values=values)
+    flags.DEFINE_enum("frozen_weights", "int8", list(FROZEN_WEIGHTS), "Type of the frozen kernels.", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:

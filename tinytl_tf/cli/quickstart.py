@@ -2,7 +2,7 @@
 
 A network with ImageNet weights learns to read scikit-learn's handwritten digits in Keras. Then the domain changes as
 it might on a phone: other inks and papers, turned and unevenly lit. Exported files of three update schemes adapt to
-it in LiteRT on a small labelled set. Prints a table and leaves files, states and a picture of the curves in --workdir.
+it in LiteRT on a small labeled set. Prints a table and leaves files, states and a picture of the curves in --workdir.
 
 Example:
   tinytl quickstart

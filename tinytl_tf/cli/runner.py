@@ -27,7 +27,7 @@ import numpy as np
 from absl import flags, logging
 
 from tinytl_tf import files
-from tinytl_tf.errors import InputError
+from tinytl_tf.errors import InputError, TinyTLError
 
 __all__ = ["import_tensorflow", "run_command"]
 
@@ -42,7 +42,7 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         argv: The arguments after the command's name.
 
     Returns:
-        The exit status: 0, or 2 for a mistake of the user (told in one line on standard error), or 130
+        The exit status: 0; that of a `TinyTLError`, whose message is one line on standard error; or 130
         when interrupted. Any other exception is a fault of ours and keeps its traceback.
     """
     try:
@@ -61,9 +61,9 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         if values.json is not None:
             text = json.dumps(result, indent=2, default=_to_json, allow_nan=False) + "\n"
             files.atomic_write_bytes(values.json, text.encode())
-    except InputError as error:
+    except TinyTLError as error:
         print(f"tinytl {name}: error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except KeyboardInterrupt:
         print(f"tinytl {name}: interrupted", file=sys.stderr)
         return 130

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tinytl_tf.runtime import APIS
+from tinytl_tf.tflite.runtime import APIS
 
 if TYPE_CHECKING:
     from tinytl_tf.device import TrainableModel

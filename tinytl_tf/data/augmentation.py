@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 from tinytl_tf.errors import InputError
 
 # Half-widths of the ranges of the factors of brightness, contrast and saturation around 1, and of the turn of hue.
-COLOURS = {
+COLORS = {
     "none": (0.0, 0.0, 0.0, 0.0),
     "tf": (32 / 255, 0.0, 0.5, 0.0),
     "torch": (0.4, 0.4, 0.4, 0.1),
@@ -21,7 +21,7 @@ CENTRAL_FRACTION = 0.875
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Random resized crop, horizontal flip and colour, each of which can be switched off.
+    """Random resized crop, horizontal flip and color, each of which can be switched off.
 
     The defaults are those of the TinyTL paper's training.
 
@@ -30,12 +30,12 @@ class Augmentation:
         crop_area: smallest and largest part of the image's area, each in (0, 1].
         crop_aspect: smallest and largest width divided by height of the part.
         flip: whether to mirror left and right, with probability 1/2. Not for digits, letters or signs.
-        colour: "none"; "tf" (brightness 32/255, saturation 0.5); or "torch" (brightness, contrast and saturation
+        color: "none"; "tf" (brightness 32/255, saturation 0.5); or "torch" (brightness, contrast and saturation
             0.4, hue 0.1). Brightness, contrast and saturation are scaled by factors from 1 - x to 1 + x, hue is
             turned by -x to x of the circle, in random order.
 
     Raises:
-        InputError: a range is empty or out of bounds, or `colour` is unknown.
+        InputError: a range is empty or out of bounds, or `color` is unknown.
 
     Reference:
         Cai et al., TinyTL, NeurIPS 2020, and its released training scripts.
@@ -45,15 +45,15 @@ class Augmentation:
     crop_area: tuple[float, float] = (0.22, 1.0)
     crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: bool = True
-    colour: str = "none"
+    color: str = "none"
 
     def __post_init__(self):
         if not 0 < self.crop_area[0] <= self.crop_area[1] <= 1:
             raise InputError(f"expected crop_area to be two rising numbers in (0, 1], got {self.crop_area}")
         if not 0 < self.crop_aspect[0] <= self.crop_aspect[1] < math.inf:
             raise InputError(f"expected crop_aspect to be two rising numbers above 0, got {self.crop_aspect}")
-        if self.colour not in COLOURS:
-            raise InputError(f"expected colour to be one of {', '.join(COLOURS)}, got '{self.colour}'")
+        if self.color not in COLORS:
+            raise InputError(f"expected color to be one of {', '.join(COLORS)}, got '{self.color}'")
 
     def __call__(
         self,
@@ -81,8 +81,8 @@ class Augmentation:
         result = resize(image, size, box)
         if self.flip and rng.random() < 0.5:
             result = result.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        if self.colour != "none":
-            result = _jitter(result, *COLOURS[self.colour], rng)
+        if self.color != "none":
+            result = _jitter(result, *COLORS[self.color], rng)
         return np.asarray(result)
 
     def random_box(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:

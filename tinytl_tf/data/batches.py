@@ -88,7 +88,7 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """Returns all images once, in order, unchanged but for size.
 
-    The short side is scaled to ceil(image_size / central_fraction) pixels, then the centre is cut out.
+    The short side is scaled to ceil(image_size / central_fraction) pixels, then the center is cut out.
 
     Args:
         dataset: the images.

@@ -1,4 +1,4 @@
-"""A labelled set of images that are decoded when asked for."""
+"""A labeled set of images that are decoded when asked for."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -15,8 +15,8 @@ MAX_PIXELS = 89_000_000  # just below the size at which Pillow starts to warn of
 def decode(source: str | os.PathLike | bytes, name: str, short_side: int | None = None) -> np.ndarray:
     """Decodes one image to upright 8-bit RGB.
 
-    The EXIF orientation is applied. Greyscale, palette, CMYK and 16-bit pixels are converted; transparent pixels
-    show a white background, because the colour stored under them is arbitrary. Of an animation the first
+    The EXIF orientation is applied. Grayscale, palette, CMYK and 16-bit pixels are converted; transparent pixels
+    show a white background, because the color stored under them is arbitrary. Of an animation the first
     frame is taken.
 
     Args:

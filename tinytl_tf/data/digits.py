@@ -13,9 +13,9 @@ INK, PAPER = (35, 35, 60), (246, 244, 238)  # of the unshifted digits
 
 
 def load_digits(*, shifted: bool, seed: int = 0) -> Splits:
-    """Renders the 1797 digits of scikit-learn, 8x8 pixels each, as 64x64 colour images.
+    """Renders the 1797 digits of scikit-learn, 8x8 pixels each, as 64x64 color images.
 
-    The digits are dark ink on light paper. Shifted, each has its own ink and paper colour (half are light on dark),
+    The digits are dark ink on light paper. Shifted, each has its own ink and paper color (half are light on dark),
     is turned by up to 25 degrees, sheared, scaled and moved a little, and lies on uneven paper under uneven light;
     all of it drawn from (seed, index of the digit), so that an image is always the same.
 
@@ -52,7 +52,7 @@ def _scan(strokes: np.ndarray) -> np.ndarray:
 
 
 def _photo(strokes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    ink, paper = _colours(rng)
+    ink, paper = _colors(rng)
     ink_cover = _ink(strokes, _turn(rng), rng.uniform(-0.06, 0.06, 2))
     texture = 1 + _smooth_noise(rng, cells=12, strength=0.06)
     light = 1 + _smooth_noise(rng, cells=2, strength=0.2)
@@ -63,14 +63,14 @@ def _photo(strokes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _ink(strokes: np.ndarray, turn: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Returns how much of each pixel is covered by ink, [SIDE, SIDE, 1] in 0..1.
 
-    `turn` [2, 2] maps a place of the result to one of the digit, both measured from the centre in image sides.
+    `turn` [2, 2] maps a place of the result to one of the digit, both measured from the center in image sides.
     """
     strokes = np.pad(strokes.astype(np.float32) / 16, 1)  # without a margin of paper strokes end in a straight cut
     large = Image.fromarray(strokes).resize((DIGIT, DIGIT), Image.Resampling.BICUBIC)
     page = Image.new("F", (SIDE, SIDE))
     page.paste(large, ((SIDE - DIGIT) // 2, (SIDE - DIGIT) // 2))
-    centre = SIDE / 2
-    offset = centre - turn @ np.full(2, centre) + shift * SIDE
+    center = SIDE / 2
+    offset = center - turn @ np.full(2, center) + shift * SIDE
     matrix = (*turn[0], offset[0], *turn[1], offset[1])
     page = page.transform((SIDE, SIDE), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
     # The 8x8 pixels are soft: a steep ramp around one half makes a pen's edge of them.
@@ -83,7 +83,7 @@ def _turn(rng: np.random.Generator) -> np.ndarray:
     return rotation @ np.array([[1, shear], [0, 1]]) / rng.uniform(0.85, 1.1)
 
 
-def _colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _colors(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Returns ink and paper, RGB 0..255: one dark, one light, in either order."""
     dark, light = rng.uniform(10, 110, 3), rng.uniform(150, 250, 3)
     return (dark, light) if rng.random() < 0.5 else (light, dark)

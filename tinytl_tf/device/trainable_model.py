@@ -13,9 +13,9 @@ from ai_edge_litert import schema_py_generated as schema
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.manifest import manifest_path, read_manifest, sha256
-from tinytl_tf.mapped_file import give_back_pages
-from tinytl_tf.runtime import load_signatures
+from tinytl_tf.tflite.manifest import manifest_path, read_manifest, sha256
+from tinytl_tf.tflite.mapped_file import give_back_pages
+from tinytl_tf.tflite.runtime import load_signatures
 
 __all__ = ["TrainableModel"]
 
@@ -43,7 +43,7 @@ class TrainableModel:
     Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that
     raises leaves the model as it was.
 
-    Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.runtime.load_signatures`.
+    Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.tflite.runtime.load_signatures`.
 
     Args:
         path: The `.tflite` file. `<stem>.manifest.json` beside it is read when it is there.
@@ -51,7 +51,7 @@ class TrainableModel:
         xnnpack: Whether to use XNNPACK: faster, and more memory. `None` for what the manifest says, and yes without
             a manifest.
         api: `"interpreter"`; or `"compiled_model"`, with which XNNPACK takes less memory: see
-            `tinytl_tf.runtime.load_signatures`. What is computed is the same.
+            `tinytl_tf.tflite.runtime.load_signatures`. What is computed is the same.
 
     Raises:
         InputError: If the file cannot be read, is no `.tflite`, needs operators that LiteRT lacks, or has not
@@ -128,7 +128,7 @@ class TrainableModel:
 
     @property
     def central_fraction(self) -> float | None:
-        """The manifest's: part of a photo's side, about its centre, that the model was evaluated on. Or None."""
+        """The manifest's: part of a photo's side, about its center, that the model was evaluated on. Or None."""
         return None if self._manifest is None else self._manifest.get("input", {}).get("central_fraction")
 
     def train(self, images: np.ndarray, labels: np.ndarray, learning_rate: float) -> TrainResult:

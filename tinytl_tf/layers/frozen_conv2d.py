@@ -92,7 +92,7 @@ class FrozenConv2D(SelectiveLayer):
         )
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Convolves, then normalises: in one operator and a bias while gamma is frozen."""
+        """Convolves, then normalizes: in one operator and a bias while gamma is frozen."""
         if self.norm.gamma.trainable:
             return self.norm(self.convolve(inputs, tf.convert_to_tensor(self.kernel)))
         kernel, bias = self.folded()

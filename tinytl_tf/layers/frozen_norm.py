@@ -1,4 +1,4 @@
-"""Batch normalisation whose statistics are constants."""
+"""Batch normalization whose statistics are constants."""
 
 import keras
 import tensorflow as tf
@@ -29,7 +29,7 @@ class FrozenNorm(SelectiveLayer):
         The same.
 
     Reference:
-        TinyTL trains beta alone, as the bias of equation 2. It normalises by groups; statistics that are frozen
+        TinyTL trains beta alone, as the bias of equation 2. It normalizes by groups; statistics that are frozen
         instead make the claim that nothing is stored exact.
     """
 

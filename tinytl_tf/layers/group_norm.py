@@ -1,4 +1,4 @@
-"""Group normalisation with a chosen subset of its two vectors trained."""
+"""Group normalization with a chosen subset of its two vectors trained."""
 
 import keras
 import tensorflow as tf
@@ -20,7 +20,7 @@ class GroupNorm(SelectiveLayer):
 
     Args:
         epsilon: added to the variance.
-        gamma_initializer: initialiser of the scale; `"zeros"` lets a residual branch start as exact zero.
+        gamma_initializer: initializer of the scale; `"zeros"` lets a residual branch start as exact zero.
         train: variables to train, of `"gamma"` and `"beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
 

@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
-from tinytl_tf.architectures import BRANCH_POOL_SIZE, MAX_BRANCH_KERNEL_SIZE
-from tinytl_tf.channels import make_divisible
 from tinytl_tf.layers.arguments import require_known_size, require_positive_integers
 from tinytl_tf.layers.group_norm import GroupNorm
 from tinytl_tf.layers.selective_layer import SelectiveLayer
+from tinytl_tf.networks.architectures import BRANCH_POOL_SIZE, MAX_BRANCH_KERNEL_SIZE
+from tinytl_tf.networks.channels import make_divisible
 
 __all__ = ["LiteResidual"]
 

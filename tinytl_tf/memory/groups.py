@@ -24,7 +24,7 @@ import collections
 import math
 from collections.abc import Iterable, Mapping
 
-from tinytl_tf.flatbuffer import Graph, Model, Operator
+from tinytl_tf.tflite.model import Graph, Model, Operator
 
 __all__ = ["GROUPS", "signature_groups"]
 

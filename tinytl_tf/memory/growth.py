@@ -10,7 +10,7 @@ The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants we
   cache holds the file in bigger pieces, as after it was written at once and not as `tinytl_tf.files` does (seen: 2.6
   MB). A file with the signature `reset` is given back when it is loaded: then only what is read after that counts.
 * `structures`: records of the interpreter for each operator with its tensors, in all graphs of the file when it is
-  loaded and once more in those that are prepared to run; scales and zero points of quantised constants.
+  loaded and once more in those that are prepared to run; scales and zero points of quantized constants.
 * `variables`: resource variables of the graphs that run.
 * `arena`, `heap`: as laid out; see `PlannedMemory`.
 * `work`: operands that a matrix product packs. For float32 Eigen packs pieces of the caches' size; for int8 ruy packs
@@ -18,14 +18,14 @@ The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants we
   place, and int8 kernels over float32 other than a convolution's. On processors where ruy multiplies float32 too (ARM),
   it is more.
 
-It holds for a process that gives memory back; see `tinytl_tf.runtime.load_signatures`.
+It holds for a process that gives memory back; see `tinytl_tf.tflite.runtime.load_signatures`.
 """
 
 import dataclasses
 import math
 
-from tinytl_tf.flatbuffer import Graph, Model, Operator
 from tinytl_tf.memory.planned import planned_peak
+from tinytl_tf.tflite.model import Graph, Model, Operator
 
 __all__ = ["PlannedGrowth", "planned_growth"]
 
@@ -35,7 +35,7 @@ _WINDOW = 65536  # bytes; what Linux maps around a page of a file that is read (
 _MORE_WINDOWS = 4 * _WINDOW  # what comes along with constants that lie side by side
 _LOADED_OPERATOR = 550  # bytes: node, registration, parsed options, numbers, shapes and records of its tensors
 _PREPARED_OPERATOR = 450  # bytes: the kernel's own data, temporary tensors, the planner's records
-_SCALE = 8  # bytes of a quantised channel: scale and zero point
+_SCALE = 8  # bytes of a quantized channel: scale and zero point
 _WORK = 600_000  # bytes
 _WORK_OF_THREADS = 2_200_000  # bytes; Eigen's convolution packs pieces of both operands for all threads at once
 _SUM = 4  # bytes that ruy keeps beside each packed row and column
@@ -110,7 +110,7 @@ def _constants(graphs: list[Graph]) -> set[int]:
 
 
 def _bytes_read_after_reset(model: Model, signature: str) -> int:
-    """Constants of a signature's graphs, without those of initialisers, which `reset` has run."""
+    """Constants of a signature's graphs, without those of initializers, which `reset` has run."""
     done = {
         i for graph in model.graphs_of(_RESET) for op in graph.operators if op.name == "CALL_ONCE" for i in op.nested
     }
@@ -121,8 +121,8 @@ def _bytes_read_after_reset(model: Model, signature: str) -> int:
 def _structure_bytes(model: Model, running: list[Graph]) -> int:
     loaded = sum(len(graph.operators) for graph in model.graphs)
     prepared = sum(len(graph.operators) for graph in running)
-    quantised = [t.quantization for graph in model.schema.subgraphs for t in graph.tensors if t.quantization]
-    scales = sum(len(q.scale) for q in quantised if q.scale is not None)
+    quantized = [t.quantization for graph in model.schema.subgraphs for t in graph.tensors if t.quantization]
+    scales = sum(len(q.scale) for q in quantized if q.scale is not None)
     return loaded * _LOADED_OPERATOR + prepared * _PREPARED_OPERATOR + scales * _SCALE
 
 

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from tinytl_tf.flatbuffer import Graph, Lifetime, Operator
 from tinytl_tf.memory.scratch import scratch
+from tinytl_tf.tflite.model import Graph, Lifetime, Operator
 
 __all__ = ["Slot", "arena_growth", "given_inputs", "graph_slots", "kept_on_heap", "lay_out"]
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from tinytl_tf.architectures import BRANCH_POOL_SIZE, Architecture, PlacedBlock, lay_out
+from tinytl_tf.networks.architectures import BRANCH_POOL_SIZE, Architecture, PlacedBlock, lay_out
 
 __all__ = ["LeafOp", "Parameter", "convolution", "dense", "list_ops"]
 
@@ -127,7 +127,7 @@ def dense(name: str, features: int, classes: int) -> LeafOp:
 
 def _main_branch(block: PlacedBlock, size: int, activation: str) -> list[LeafOp]:
     """Expanding 1x1, depthwise and projecting 1x1 convolution."""
-    name, wide, ops = block.name, block.wide, []
+    name, wide, ops = block.name, block.expanded, []
     if wide > block.inputs:
         ops += convolution(f"{name}_expand", size, block.inputs, wide, 1, activation=activation)
     ops += convolution(

@@ -11,9 +11,9 @@ import time
 import numpy as np
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
-from tinytl_tf.runtime import check_api, import_api, load_signatures
+from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import check_api, import_api, load_signatures
 
 __all__ = ["MeasuredMemory", "measure"]
 
@@ -67,10 +67,10 @@ def measure(
         steps: Number of runs to take the median of, after the first one.
         num_threads: Threads of LiteRT's kernels.
         xnnpack: Whether to use the XNNPACK delegate, which the runtime does by default.
-        api: One of `tinytl_tf.runtime.APIS`. What a CompiledModel sets up before it loads a file counts as growth too.
+        api: One of `tinytl_tf.tflite.runtime.APIS`. What a CompiledModel sets up before it loads a file counts too.
         give_back: Whether memory that LiteRT does not use any more leaves the process, as with `tinytl_tf.device`; see
-            `tinytl_tf.runtime.load_signatures`. Without it, a process holds more, and with glibc more after several
-            steps.
+            `tinytl_tf.tflite.runtime.load_signatures`. Without it, a process holds more, and with glibc more after
+            several steps.
 
     Returns:
         The growth and the times.

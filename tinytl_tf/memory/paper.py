@@ -4,9 +4,9 @@ The bytes of the activations of one image, at the worst moment of the forward pa
 parameters: 4 for each one that is trained, 1 for each frozen one, which is taken to be kept in 8 bits. Nothing is
 measured, and nobody has to have built the network: the tables of blocks are enough.
 
-What is trained follows from the tables of `tinytl_tf.schemes`, applied to the paths that the variables have in our
-networks. They come to the paper's counts for all six methods. Two things are the paper's and not ours: its norms are
-group norms throughout, where our trunk has frozen statistics, which changes nothing as it charges no norm for them;
+What is trained follows from the tables of `tinytl_tf.networks.schemes`, applied to the paths that the variables have in
+our networks. They come to the paper's counts for all six methods. Two things are the paper's and not ours: its norms
+are group norms throughout, where our trunk has frozen statistics, which changes nothing as it charges no norm for them;
 and it counts branches for every method, because it pre-trained its network with them.
 
 Reference:
@@ -16,11 +16,12 @@ Reference:
 import dataclasses
 from collections.abc import Sequence
 
-from tinytl_tf.architectures import Architecture, check_sizes, get_architecture
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory.leaf_ops import LeafOp, list_ops
 from tinytl_tf.memory.resnet50 import list_resnet50_ops
-from tinytl_tf.schemes import apply_scheme, get_scheme
+from tinytl_tf.networks.architectures import Architecture, check_sizes, get_architecture
+from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+from tinytl_tf.optimizers import get_optimizer
 
 __all__ = ["PaperAccount", "paper_account"]
 
@@ -29,7 +30,6 @@ ALWAYS_WITH_BRANCHES = "proxyless_mobile"
 
 FLOAT_BYTES = 4
 FROZEN_BYTES = 1
-SLOTS = {"sgd": 0, "momentum": 1, "adam": 2}  # vectors that the optimizer keeps for each trained one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ class PaperAccount:
         gradients_bytes: not in it, a float32 gradient for each trained parameter.
         slots_bytes: not in it, what the optimizer keeps for each trained parameter.
         group_norm_bytes: not in it, the growth of `activations_bytes` if the norms are group norms with their true
-            gradient, which needs the normalised input even where gamma is frozen. A norm with frozen statistics
+            gradient, which needs the normalized input even where gamma is frozen. A norm with frozen statistics
             does not have it.
     """
 
@@ -144,8 +144,7 @@ def paper_account(
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    if optimizer not in SLOTS:
-        raise InputError(f"unknown optimizer {optimizer!r}; choose one of {', '.join(SLOTS)}")
+    slots = len(get_optimizer(optimizer).slots)
     chosen, name = get_scheme(scheme), architecture if isinstance(architecture, str) else architecture.name
     if lite_residual is None:
         lite_residual = chosen.lite_residual or name == ALWAYS_WITH_BRANCHES
@@ -174,7 +173,7 @@ def paper_account(
         activations_bytes=batch_size * peak,
         total_bytes=batch_size * peak + parameters_bytes,
         gradients_bytes=FLOAT_BYTES * trained,
-        slots_bytes=FLOAT_BYTES * SLOTS[optimizer] * trained,
+        slots_bytes=FLOAT_BYTES * slots * trained,
         group_norm_bytes=batch_size * (group_norm_peak - peak),
     )
 

@@ -9,7 +9,7 @@ from tinytl_tf.memory.timeline import Moment
 
 __all__ = ["draw_timeline"]
 
-_COLOURS = {
+_COLORS = {
     "saved": "tab:blue",
     "gradient": "tab:red",
     "temporary": "tab:orange",
@@ -39,8 +39,8 @@ def draw_timeline(moments: Sequence[Moment], *, title: str, peak_bytes: int) -> 
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     heights = [[moment.bytes[group] / 1e6 for moment in moments] for group in GROUPS]
-    colours = [_COLOURS[group] for group in GROUPS]
-    axes.stackplot(range(len(moments)), heights, labels=GROUPS, colors=colours, step="post")
+    colors = [_COLORS[group] for group in GROUPS]
+    axes.stackplot(range(len(moments)), heights, labels=GROUPS, colors=colors, step="post")
     axes.axhline(peak_bytes / 1e6, linestyle="--", color="black", label="peak as laid out")
     axes.set(title=title, xlabel="operators in the order in which they run", ylabel="MB alive")
     axes.set_xlim(0, max(1, len(moments) - 1))

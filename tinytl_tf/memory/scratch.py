@@ -1,14 +1,14 @@
 """Scratch memory that LiteRT's kernels ask for when no delegate takes the operator.
 
 Reference: `tflite/kernels/conv.cc`, `depthwise_conv.cc`, `fully_connected.cc`, `batch_matmul.cc`, `transpose_conv.cc`,
-`add_n.cc`, `reduce.cc` of LiteRT 2.3. A kernel with float32 activations and int8 constants (dynamic range) quantises
+`add_n.cc`, `reduce.cc` of LiteRT 2.3. A kernel with float32 activations and int8 constants (dynamic range) quantizes
 its input when it runs. Checked against the tensors that the interpreter adds to a graph for each operator.
 Operators that are not listed here, GATHER, CAST, comparisons and the like, ask for none.
 """
 
 import math
 
-from tinytl_tf.flatbuffer import Graph, Operator, Tensor
+from tinytl_tf.tflite.model import Graph, Operator, Tensor
 
 __all__ = ["scratch"]
 
@@ -35,14 +35,14 @@ def scratch(graph: Graph, op: Operator, num_threads: int) -> tuple[list[int], li
         return _convolution(op, *tensors[:2], output, num_threads)
     if op.name == "DEPTHWISE_CONV_2D":
         image, kernel = tensors[:2]
-        return (_quantised_input(image, image.shape[0]) if _is_hybrid(image, kernel) else []), []
+        return (_quantized_input(image, image.shape[0]) if _is_hybrid(image, kernel) else []), []
     if op.name == "FULLY_CONNECTED":
         return _fully_connected(*tensors[:2])
     if op.name == "TRANSPOSE_CONV":
         kernel, image = tensors[1:3]
         pixels = math.prod(image.shape[1:3])
-        quantised = _quantised_input(image, image.shape[0] * pixels) if _is_hybrid(image, kernel) else []
-        return quantised, [pixels * math.prod(kernel.shape[:3]) * _WORD, kernel.bytes]
+        quantized = _quantized_input(image, image.shape[0] * pixels) if _is_hybrid(image, kernel) else []
+        return quantized, [pixels * math.prod(kernel.shape[:3]) * _WORD, kernel.bytes]
     if op.name == "BATCH_MATMUL":
         return _batch_matmul(op, *tensors)
     if op.name == "ADD_N":
@@ -57,7 +57,7 @@ def _is_hybrid(activation: Tensor, kernel: Tensor) -> bool:
     return activation.dtype == "float32" and kernel.dtype == "int8"
 
 
-def _quantised_input(activation: Tensor, rows: int) -> list[int]:
+def _quantized_input(activation: Tensor, rows: int) -> list[int]:
     """The int8 copy of a float32 activation, with a scale and an offset for each row."""
     return [math.prod(activation.shape), rows * _WORD, rows * _WORD]
 
@@ -76,7 +76,7 @@ def _convolution(
     if not hybrid:
         return in_arena, []
     rows = math.prod(image.shape[:3]) * (image.shape[3] // channels)
-    return [*in_arena, *_quantised_input(image, rows), filters * pixels * _WORD], [filters * _WORD]
+    return [*in_arena, *_quantized_input(image, rows), filters * pixels * _WORD], [filters * _WORD]
 
 
 def _fully_connected(image: Tensor, kernel: Tensor) -> tuple[list[int], list[int]]:
@@ -84,7 +84,7 @@ def _fully_connected(image: Tensor, kernel: Tensor) -> tuple[list[int], list[int
         return [], []
     units, depth = kernel.shape
     rows = math.prod(image.shape) // depth
-    return [*_quantised_input(image, rows), units * rows * _WORD], [units * _WORD]
+    return [*_quantized_input(image, rows), units * rows * _WORD], [units * _WORD]
 
 
 def _batch_matmul(op: Operator, left: Tensor, right: Tensor) -> tuple[list[int], list[int]]:
@@ -94,5 +94,5 @@ def _batch_matmul(op: Operator, left: Tensor, right: Tensor) -> tuple[list[int],
     rows = left.shape[-1 if op.options.adjX else -2]
     units = right.shape[-2 if op.options.adjY else -1]
     all_rows = math.prod(left.shape[:-2]) * rows
-    in_arena += [*_quantised_input(left, all_rows), units * rows * _WORD]
+    in_arena += [*_quantized_input(left, all_rows), units * rows * _WORD]
     return in_arena, [*on_heap, math.prod(right.shape[:-2]) * units * _WORD]

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinytl_tf.flatbuffer import Graph, Model
 from tinytl_tf.memory.groups import GROUPS, signature_groups
 from tinytl_tf.memory.layout import given_inputs, graph_slots, kept_on_heap
 from tinytl_tf.memory.scratch import scratch
+from tinytl_tf.tflite.model import Graph, Model
 
 __all__ = ["Moment", "plan_timeline"]
 

@@ -60,7 +60,7 @@ def conv2d(
         x,
         kernel,
         convolve=tf.nn.conv2d,
-        turn=_turn,
+        transpose=_transposed,
         kernel_gradient=_kernel_gradient,
         strides=strides,
         padding=padding,
@@ -68,7 +68,7 @@ def conv2d(
     )
 
 
-def _turn(kernel: tf.Tensor) -> tf.Tensor:
+def _transposed(kernel: tf.Tensor) -> tf.Tensor:
     flipped = kernel if kernel.shape[0] == kernel.shape[1] == 1 else tf.reverse(kernel, [0, 1])
     return tf.transpose(flipped, [0, 1, 3, 2])
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
-from tinytl_tf.ops.spreading import spread
+from tinytl_tf.ops.upsampling import upsample_with_zeros
 
 __all__ = ["convolution"]
 
@@ -15,7 +15,7 @@ def convolution(
     kernel: tf.Tensor,
     *,
     convolve: Callable[[tf.Tensor, tf.Tensor, int, str], tf.Tensor],
-    turn: Callable[[tf.Tensor], tf.Tensor],
+    transpose: Callable[[tf.Tensor], tf.Tensor],
     kernel_gradient: Callable[[tf.Tensor, tf.Tensor, Sequence[int], int, Pads], tf.Tensor],
     strides: int,
     padding: str | Sequence[Sequence[int]],
@@ -29,7 +29,7 @@ def convolution(
         x: float tensor `[batch, height, width, channels]`; height and width known.
         kernel: float tensor `[kernel_height, kernel_width, ...]`.
         convolve: `(x, kernel, strides, "SAME" or "VALID")`.
-        turn: gives the kernel of the input gradient.
+        transpose: gives the kernel of the input gradient.
         kernel_gradient: `(x, dy, shape of the kernel, strides, pads)`.
         strides: step of the window in both directions.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
@@ -52,8 +52,8 @@ def convolution(
         kept = x if train_kernel else None
 
         def grad(dy):
-            wide, wide_pads = spread(dy, input_size, kernel_size, strides, pads)
-            dx = correlate(wide, turn(kernel), 1, wide_pads)
+            upsampled, upsampled_pads = upsample_with_zeros(dy, input_size, kernel_size, strides, pads)
+            dx = correlate(upsampled, transpose(kernel), 1, upsampled_pads)
             return dx, kernel_gradient(kept, dy, kernel.shape, strides, pads) if train_kernel else None
 
         return correlate(x, kernel, strides, pads), grad

@@ -49,7 +49,7 @@ def depthwise_conv2d(
         convolve=lambda x, kernel, strides, padding: tf.nn.depthwise_conv2d(
             x, kernel, [1, strides, strides, 1], padding
         ),
-        turn=lambda kernel: tf.reverse(kernel, [0, 1]),
+        transpose=lambda kernel: tf.reverse(kernel, [0, 1]),
         kernel_gradient=_kernel_gradient,
         strides=strides,
         padding=padding,

@@ -1,4 +1,4 @@
-"""Group normalisation with its exact gradient, at rank 4 and below."""
+"""Group normalization with its exact gradient, at rank 4 and below."""
 
 import tensorflow as tf
 
@@ -15,7 +15,7 @@ def group_norm(
 ) -> tf.Tensor:
     """Normalises each image over space and over the channels of a group, then scales and shifts each channel.
 
-    The input gradient is the true one, which needs the normalised input even where gamma is frozen; the paper's
+    The input gradient is the true one, which needs the normalized input even where gamma is frozen; the paper's
     accounting charges nothing for it. Statistics are gathered over space first, so that all that follows is a vector of
     a number a channel.
 
@@ -46,17 +46,17 @@ def group_norm(
 
     @tf.custom_gradient
     def op(x, gamma, beta):
-        centred = x - over_group(over_space(x))
-        inverse_deviation = tf.math.rsqrt(over_group(over_space(centred * centred)) + epsilon)
-        normalised = centred * inverse_deviation
+        centerd = x - over_group(over_space(x))
+        inverse_deviation = tf.math.rsqrt(over_group(over_space(centerd * centerd)) + epsilon)
+        normalized = centerd * inverse_deviation
 
         def grad(dy):
-            mean_dy, mean_product = over_space(dy), over_space(dy * normalised)
-            dx = dy * gamma - over_group(mean_dy * gamma) - normalised * over_group(mean_product * gamma)
+            mean_dy, mean_product = over_space(dy), over_space(dy * normalized)
+            dx = dy * gamma - over_group(mean_dy * gamma) - normalized * over_group(mean_product * gamma)
             dgamma = tf.reduce_sum(mean_product, axis=[0, 1, 2]) * (height * width)
             dbeta = tf.reduce_sum(mean_dy, axis=[0, 1, 2]) * (height * width)
             return dx * inverse_deviation, dgamma, dbeta
 
-        return normalised * gamma + beta, grad
+        return normalized * gamma + beta, grad
 
     return op(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))  # A custom gradient takes no Keras variable.

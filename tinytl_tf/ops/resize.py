@@ -9,7 +9,7 @@ __all__ = ["resize_bilinear"]
 
 
 def resize_bilinear(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
-    """Resizes with half-pixel centres and no antialiasing, as `tf.image.resize` does.
+    """Resizes with half-pixel centers and no antialiasing, as `tf.image.resize` does.
 
     LiteRT has `RESIZE_BILINEAR` but not its gradient. The map is linear and separable, so the gradient is the
     product with the transposed interpolation matrix of each axis; nothing is kept.

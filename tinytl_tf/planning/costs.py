@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from tinytl_tf.architectures import Layout
 from tinytl_tf.memory import PlannedGrowth
+from tinytl_tf.networks.architectures import Layout
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Target
 
 __all__ = ["Costs"]
@@ -82,12 +82,12 @@ def _place_sizes(layout: Layout) -> dict[str, Sizes]:
     sizes, pixels, inputs = {}, 1 / 4, layout.stem_filters
     sizes["stem"] = Sizes(27 * layout.stem_filters, layout.stem_filters, 1, pixels * layout.stem_filters)
     for block in layout.blocks:
-        expands = block.wide > block.inputs
-        constants = block.wide * (block.inputs * expands + block.kernel_size**2 + block.filters)
-        wide = pixels * block.wide * expands
+        expands = block.expanded > block.inputs
+        constants = block.expanded * (block.inputs * expands + block.kernel_size**2 + block.filters)
+        wide = pixels * block.expanded * expands
         pixels /= block.strides**2
-        biases = block.wide * (1 + expands) + block.filters
-        sizes[block.name] = Sizes(constants, biases, 2 + expands, wide + pixels * block.wide)
+        biases = block.expanded * (1 + expands) + block.filters
+        sizes[block.name] = Sizes(constants, biases, 2 + expands, wide + pixels * block.expanded)
         inputs = block.filters
     sizes["head"] = Sizes(inputs * layout.head_filters, layout.head_filters, 1, pixels * layout.head_filters)
     return sizes

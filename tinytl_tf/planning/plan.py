@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from tinytl_tf.architectures import Layout, get_architecture, lay_out
+from tinytl_tf.networks.architectures import Layout, get_architecture, lay_out
 
 __all__ = ["BIASES", "LITE_RESIDUALS", "Plan", "Target", "all_targets", "layout_of"]
 

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ml_collections import ConfigDict
 
-from tinytl_tf import schemes
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels
-from tinytl_tf.export.profiles import get_profile
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.export.update_rules import get_update_rule
 from tinytl_tf.files import atomic_write_bytes
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import PlannedGrowth, measure, planned_growth
+from tinytl_tf.networks import schemes
+from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.planning.costs import Costs
 from tinytl_tf.planning.plan import BIASES, Plan, Target, all_targets, layout_of
 from tinytl_tf.planning.probe import Probe
+from tinytl_tf.profiles import get_profile
+from tinytl_tf.tflite.model import Model
 from tinytl_tf.training import Experiment
 
 __all__ = ["PROFILE", "Outcome", "Planner", "Trial"]
@@ -40,7 +40,7 @@ class Trial:
     """
 
     plan: Plan
-    resolved: schemes.Resolution
+    resolved: schemes.ResolvedScheme
     planned: PlannedGrowth
     measured_bytes: int
 
@@ -110,12 +110,12 @@ class Planner:
         self._layout = layout_of(config)
         self._targets = all_targets(self._layout)
         self._resolutions = sorted(set(resolutions))
-        self._rule = get_update_rule(optimizer)
+        self._rule = get_optimizer(optimizer)
         self._batch_size = batch_size
         self._frozen_weights = frozen_weights
         self._say = say
         self._train = Experiment(config).load_data().train
-        self._drafts: dict[Plan, tuple[bytes, schemes.Resolution, PlannedGrowth]] = {}
+        self._drafts: dict[Plan, tuple[bytes, schemes.ResolvedScheme, PlannedGrowth]] = {}
         self._trials: dict[Plan, Trial] = {}
         self._probes: dict[int, Probe] = {}
 
@@ -195,7 +195,7 @@ class Planner:
             self._say(f"  measured {self._trials[plan].measured_bytes / 1e6:.2f} MB: {_describe(plan)}")
         return self._trials[plan]
 
-    def _draft(self, plan: Plan) -> tuple[bytes, schemes.Resolution, PlannedGrowth]:
+    def _draft(self, plan: Plan) -> tuple[bytes, schemes.ResolvedScheme, PlannedGrowth]:
         """Makes the file that `tinytl export` would write, before its checks, once for a plan."""
         if plan not in self._drafts:
             experiment = Experiment(plan.configure(self._config))
@@ -203,7 +203,7 @@ class Planner:
             module = TrainableModule(
                 model,
                 model.trainable_variables,
-                update_rule=self._rule,
+                optimizer=self._rule,
                 batch_size=self._batch_size,
                 profile=get_profile(PROFILE),
             )

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from tinytl_tf import data, ops
 from tinytl_tf.errors import InputError
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets, layout_of
-from tinytl_tf.training import Experiment, get_optimizer, make_train_step
+from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 
 __all__ = ["Probe"]
 
@@ -77,7 +77,7 @@ class Probe:
         """
         variables = [v for v in self.model.trainable_variables if _target(v.path) in {None, *targets}]
         start = [variable.numpy() for variable in variables]
-        optimizer = get_optimizer(self._training.optimizer)
+        optimizer = make_optimizer(self._training.optimizer)
         step = make_train_step(
             self.model, variables, optimizer, label_smoothing=self._training.label_smoothing, training=False
         )
@@ -96,7 +96,7 @@ class Probe:
         for variable in classifier.variables:
             variable.assign(np.zeros(variable.shape))
         step = make_train_step(
-            classifier, classifier.variables, get_optimizer("adam"), label_smoothing=self._training.label_smoothing
+            classifier, classifier.variables, make_optimizer("adam"), label_smoothing=self._training.label_smoothing
         )
         for _ in range(HEAD_STEPS):
             step(features, labels, np.float32(HEAD_LEARNING_RATE))

@@ -1,19 +1,18 @@
 """The training loop over a restricted list of variables, its checkpoints and its log."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
+from tinytl_tf.experiment import Experiment
 from tinytl_tf.training.evaluate import evaluate, make_evaluate
-from tinytl_tf.training.experiment import Experiment
-from tinytl_tf.training.optimizers import OPTIMIZERS, get_optimizer
+from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.run_folder import RunFolder
 from tinytl_tf.training.step import make_train_step
 from tinytl_tf.training.train import train
 
 __all__ = [
-    "OPTIMIZERS",
     "Experiment",
     "RunFolder",
     "evaluate",
-    "get_optimizer",
+    "make_optimizer",
     "make_evaluate",
     "make_train_step",
     "train",

@@ -1,26 +1,19 @@
-"""Keras' optimizers by name; `export.update_rules` has the same ones for a file."""
-
-from collections.abc import Callable
+"""Keras' optimizers, made from the table of `tinytl_tf.optimizers`; `export.update_rules` makes those of a file."""
 
 import keras
 
-from tinytl_tf.errors import InputError
+from tinytl_tf import optimizers
 
-__all__ = ["OPTIMIZERS", "get_optimizer"]
-
-OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
-    "sgd": lambda: keras.optimizers.SGD(),
-    "momentum": lambda: keras.optimizers.SGD(momentum=0.9),
-    "adam": lambda: keras.optimizers.Adam(),
-}
+__all__ = ["make_optimizer"]
 
 
-def get_optimizer(name: str) -> keras.optimizers.Optimizer:
-    """Returns a new optimizer with Keras' defaults; the loop sets its learning rate at each step.
+def make_optimizer(name: str) -> keras.optimizers.Optimizer:
+    """Returns a new optimizer of Keras; the loop sets its learning rate at each step.
 
     Raises:
         InputError: if there is none of that name.
     """
-    if name not in OPTIMIZERS:
-        raise InputError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[name]()
+    optimizer = optimizers.get_optimizer(name)
+    if optimizer.beta_1:
+        return keras.optimizers.Adam(beta_1=optimizer.beta_1, beta_2=optimizer.beta_2, epsilon=optimizer.epsilon)
+    return keras.optimizers.SGD(momentum=optimizer.momentum)

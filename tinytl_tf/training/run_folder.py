@@ -11,13 +11,13 @@ from ml_collections import ConfigDict
 import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint names
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import flat
 from tinytl_tf.files import atomic_write_bytes
-from tinytl_tf.training.experiment import flat
 
 __all__ = ["RunFolder"]
 
 CHECKPOINTS = ("best", "last")
-ARTEFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", "events.out.tfevents.*")
+ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", "events.out.tfevents.*")
 
 
 class RunFolder:
@@ -50,7 +50,7 @@ class RunFolder:
 
         `run.json` goes first and comes last: a folder without it holds no run, whatever a kill left in it.
         """
-        for pattern in ARTEFACTS:
+        for pattern in ARTIFACTS:
             for path in self.path.glob(pattern):
                 path.unlink()
         self.write_log([])

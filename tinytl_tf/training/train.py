@@ -13,12 +13,12 @@ from ml_collections import ConfigDict
 
 from tinytl_tf import data
 from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training.evaluate import make_evaluate
-from tinytl_tf.training.experiment import Experiment, flat
-from tinytl_tf.training.optimizers import get_optimizer
+from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.run_folder import RunFolder
 from tinytl_tf.training.step import make_train_step
 
@@ -56,7 +56,7 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
         model, resolution = experiment.adopt(folder.load("last"))
     else:
         model, resolution = experiment.build_model(len(class_names))
-        model.compile(get_optimizer(config.training.optimizer))
+        model.compile(make_optimizer(config.training.optimizer))
         folder.start(config, class_names)
     print(resolution, flush=True)
     start = _go_back(folder, int(model.optimizer.iterations), steps)

@@ -6,8 +6,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tinytl_tf.export.passes.edit import add_operator_code
-from tinytl_tf.flatbuffer import Model
+from tinytl_tf.tflite.edit import add_operator_code
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["GraphBuilder", "ModelBuilder", "results", "single_graph"]
 

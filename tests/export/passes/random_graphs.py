@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tests.export.passes.graphs import GraphBuilder, ModelBuilder
-from tinytl_tf.flatbuffer import Model
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["RandomModel", "random_model"]
 
@@ -32,8 +32,8 @@ def random_model(seed: int, operators: int = 14) -> RandomModel:
     """Builds the file; every second one runs its operators in a loop, which gets the variables as inputs."""
     rng, builder = np.random.default_rng(seed), ModelBuilder()
     train = builder.graph("train")
-    initialise = _initialiser(builder, rng)
-    train.add("CALL_ONCE", [], initSubgraphIndex=initialise.index)
+    initialize = _initializer(builder, rng)
+    train.add("CALL_ONCE", [], initSubgraphIndex=initialize.index)
     x = train.tensor(SHAPES[0])
     handles = [train.handle(name) for name in VARIABLES]
     if seed % 2:
@@ -47,8 +47,8 @@ def random_model(seed: int, operators: int = 14) -> RandomModel:
     return RandomModel(builder.model(), body.index)
 
 
-def _initialiser(builder: ModelBuilder, rng: np.random.Generator) -> GraphBuilder:
-    graph = builder.graph("initialise")
+def _initializer(builder: ModelBuilder, rng: np.random.Generator) -> GraphBuilder:
+    graph = builder.graph("initialize")
     for name in VARIABLES:
         graph.add("ASSIGN_VARIABLE", [graph.handle(name), graph.constant(_values(rng, SHAPES[0]))])
     return graph

@@ -5,9 +5,9 @@ from ai_edge_litert import schema_py_generated as schema_fb
 from tests.export.conftest import CASES
 from tests.export.passes.graphs import results, single_graph
 from tinytl_tf.export.passes import PASSES, run_passes
-from tinytl_tf.export.passes.edit import add_operator_code
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import planned_peak
+from tinytl_tf.tflite.edit import add_operator_code
+from tinytl_tf.tflite.model import Model
 
 X = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)
 

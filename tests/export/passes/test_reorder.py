@@ -10,8 +10,8 @@ from tests.export.passes.graphs import results, single_graph
 from tests.export.passes.random_graphs import SHAPES, random_model
 from tinytl_tf.export.passes import run_passes
 from tinytl_tf.export.passes.reorder import dependencies, peak_alive, reorder
-from tinytl_tf.flatbuffer import Model
 from tinytl_tf.memory import planned_peak
+from tinytl_tf.tflite.model import Model
 
 module = importlib.import_module("tinytl_tf.export.passes.reorder")  # the package has the function of this name
 CHUNKS, GRAPHS = 10, 10

@@ -1,0 +1,24 @@
+"""Pass: tensors without names, and without tables that say nothing."""
+
+from tinytl_tf.tflite.model import Model
+
+__all__ = ["drop_names"]
+
+
+def drop_names(model: Model) -> None:
+    """Takes away the names of all tensors but inputs and outputs of graphs, and empty tables of quantization.
+
+    The runtime does not use them. Names are made from the scopes of TensorFlow and take up to a tenth of a file with
+    int8 kernels, all of which is in memory while the file is.
+
+    Args:
+        model: the file; its `schema` is changed.
+    """
+    for graph in model.graphs:
+        subgraph = model.schema.subgraphs[graph.index]
+        kept = {*graph.inputs, *graph.outputs}
+        for index, tensor in enumerate(subgraph.tensors):
+            if index not in kept:
+                tensor.name = None
+            if tensor.quantization is not None and tensor.quantization.scale is None:
+                tensor.quantization = None

@@ -1,0 +1,90 @@
+"""Pass: every use of a variable reads it anew."""
+
+import collections
+import copy
+
+from ai_edge_litert import schema_py_generated as schema_fb
+
+from tinytl_tf.tflite.model import Graph, Model, Operator
+
+__all__ = ["split_reads"]
+
+_WORTH = 4096  # bytes; below it the operator costs more than the memory
+# What may lie between a variable and its use: other forms of the same numbers.
+_FORMS = ("RESHAPE", "REVERSE_V2", "SLICE", "STRIDED_SLICE", "TRANSPOSE")
+
+
+def split_reads(model: Model) -> None:
+    """Gives each use of a large variable a READ_VARIABLE of its own, to be put right before it.
+
+    The converter reads a variable once, and transposes what it read once. A kernel that the forward and the backward
+    pass use then lies in the arena from the one to the other, beside the variable itself.
+
+    Args:
+        model: the file; its `schema` is changed.
+    """
+    for graph in model.graphs:
+        _split(model, graph)
+
+
+def _split(model: Model, graph: Graph) -> None:
+    subgraph = model.schema.subgraphs[graph.index]
+    makers = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}
+    forms = _forms_of_variables(graph, makers)
+    chains = [_chain(graph, makers, i) for i in graph.outputs if makers.get(i) in forms]
+    results = {position for chain in chains for position in chain}
+    copies: dict[int, list[schema_fb.OperatorT]] = collections.defaultdict(list)
+    for position, op in enumerate(graph.operators):
+        for i in sorted(set(op.inputs)) if position not in forms else ():
+            if makers.get(i) not in forms:
+                continue
+            chain = _chain(graph, makers, i)
+            renamed: dict[int, int] = {}
+            # Where the converter reads: nothing has changed the variable in between.
+            copies[chain[0]] += [_copy(subgraph, subgraph.operators[p], renamed) for p in chain]
+            reader = subgraph.operators[position]
+            reader.inputs = [renamed[i] if j == i else int(j) for j in reader.inputs]
+    operators = []
+    for position, plain in enumerate(subgraph.operators):
+        operators += copies[position]
+        if position not in forms or position in results:
+            operators.append(plain)
+    subgraph.operators = operators
+
+
+def _forms_of_variables(graph: Graph, makers: dict[int, int]) -> set[int]:
+    """Operators that read a large variable, or give what was read another form."""
+    forms: set[int] = set()
+    # Read anew for each of its slices, a vector of many small ones would be copied a hundred times.
+    packed = {op.inputs[0] for op in graph.operators if op.name == "SLICE" and not _is_large(graph, op)}
+    for position, op in enumerate(graph.operators):
+        given = [i for i in op.inputs if i >= 0 and not graph.tensors[i].is_constant]
+        is_read = op.name == "READ_VARIABLE" and _is_large(graph, op) and op.outputs[0] not in packed
+        if is_read or (op.name in _FORMS and given and all(makers.get(i) in forms for i in given)):
+            forms.add(position)
+    return forms
+
+
+def _is_large(graph: Graph, op: Operator) -> bool:
+    return graph.tensors[op.outputs[0]].bytes >= _WORTH
+
+
+def _chain(graph: Graph, makers: dict[int, int], tensor: int) -> list[int]:
+    """Positions of the operators that make a tensor from a variable, in order."""
+    chain = [makers[tensor]]
+    while graph.operators[chain[0]].name != "READ_VARIABLE":
+        op = graph.operators[chain[0]]
+        chain.insert(0, next(makers[i] for i in op.inputs if i in makers and not graph.tensors[i].is_constant))
+    return chain
+
+
+def _copy(subgraph: schema_fb.SubGraphT, plain: schema_fb.OperatorT, renamed: dict[int, int]) -> schema_fb.OperatorT:
+    """A copy of an operator with results of its own, which reads those of the copies before it."""
+    result = copy.copy(plain)
+    result.inputs = [renamed.get(int(i), int(i)) for i in plain.inputs]
+    result.outputs = []
+    for i in plain.outputs:
+        subgraph.tensors.append(copy.copy(subgraph.tensors[i]))
+        renamed[int(i)] = len(subgraph.tensors) - 1
+        result.outputs.append(renamed[int(i)])
+    return result

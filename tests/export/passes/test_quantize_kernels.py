@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema_fb
+
+from tests.export.passes.graphs import results, single_graph
+from tinytl_tf.export.audit import audit
+from tinytl_tf.export.passes import quantize_kernels
+from tinytl_tf.tflite.model import Model
+
+RNG = np.random.default_rng(0)
+DELEGATES = pytest.mark.parametrize("xnnpack", [False, True])
+VALID, HYBRID = schema_fb.Padding.VALID, 5
+
+
+def weights(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def convolve(graph, x, kernel):
+    """A convolution without padding; `kernel` is a tensor `[filters, height, width, channels]`."""
+    filters, height, width, _ = graph.shape_of(kernel)
+    _, rows, columns, _ = graph.shape_of(x)
+    shape = [1, rows - height + 1, columns - width + 1, filters]
+    bias = graph.constant(np.linspace(-1, 1, filters, dtype=np.float32))
+    return graph.apply("CONV_2D", x, kernel, bias, shape=shape, padding=VALID, strideH=1, strideW=1)
+
+
+def quantized(builder):
+    """The file before the pass and after it."""
+    before, after = builder.model(), builder.model()
+    quantize_kernels(after)
+    return before, Model.from_bytes(after.to_bytes())
+
+
+def kernels(model):
+    """The kernels of the convolutions of the first graph: tensor, schema's tensor, and content."""
+    subgraph = model.schema.subgraphs[0]
+    for op in model.graphs[0].operators:
+        if op.name == "CONV_2D":
+            tensor = model.graphs[0].tensors[op.inputs[1]]
+            content = np.frombuffer(bytes(model.schema.buffers[tensor.buffer].data), tensor.dtype)
+            yield tensor, subgraph.tensors[tensor.index], content.reshape(tensor.shape)
+
+
+@DELEGATES
+@pytest.mark.parametrize("shape", [(32, 1, 1, 32), (8, 3, 3, 16)])
+def test_each_filter_has_its_scale_and_the_error_is_that_of_rounding(shape, xnnpack):
+    kernel = weights(*shape) * np.logspace(-2, 1, shape[0], dtype=np.float32)[:, None, None, None]
+    kernel[3] = 0
+    builder, graph = single_graph()
+    x = graph.tensor([1, 6, 5, shape[-1]])
+    y = convolve(graph, x, graph.constant(kernel))
+    builder.signature("train", graph, {"x": x}, {"y": y})
+    before, after = quantized(builder)
+
+    ((tensor, plain, content),) = kernels(after)
+    assert tensor.dtype == "int8"
+    assert plain.quantization.quantizedDimension == 0
+    assert list(plain.quantization.zeroPoint) == [0] * shape[0]
+    largest = np.abs(kernel).max(axis=(1, 2, 3))
+    scales = np.asarray(plain.quantization.scale)
+    np.testing.assert_allclose(scales, np.where(largest == 0, 1, largest / 127), rtol=1e-6)
+    np.testing.assert_array_equal(np.abs(content).max(axis=(1, 2, 3)), np.where(largest == 0, 0, 127))
+    restored = content * scales[:, None, None, None]
+    assert np.all(np.abs(restored - kernel) <= scales[:, None, None, None] * 0.5001)
+    assert after.constant_bytes < before.constant_bytes - 2.9 * kernel.size
+    assert [count.version for count in audit(after) if count.name == "CONV_2D"] == [HYBRID]
+
+    image = RNG.normal(size=(1, 6, 5, shape[-1])).astype(np.float32)
+    exact, rounded = (results(model, [("train", {"x": image})], xnnpack=xnnpack)[0]["y"] for model in (before, after))
+    # Every product is off by half a step of the kernel, and by half a step of the image, at the least of 1/127.
+    terms, step = kernel[0].size, np.abs(image).max() / 127
+    bound = terms * (np.abs(image).max() * scales / 2 + largest * step / 2 + scales * step / 4)
+    assert np.all(np.abs(rounded - exact) <= bound)
+    moved = np.abs(rounded - exact).max(axis=(0, 1, 2)) > 0
+    np.testing.assert_array_equal(moved, largest > 0)
+
+
+@DELEGATES
+def test_a_kernel_of_two_convolutions_is_quantized_once(xnnpack):
+    kernel = weights(32, 1, 1, 32)
+    builder, graph = single_graph()
+    x = graph.tensor([1, 4, 4, 32])
+    first = graph.constant(kernel)
+    second = graph.constant(kernel, graph.buffer_of(first))
+    y = convolve(graph, convolve(graph, convolve(graph, x, first), second), first)
+    builder.signature("train", graph, {"x": x}, {"y": y})
+    before, after = quantized(builder)
+    assert [tensor.dtype for tensor, *_ in kernels(after)] == ["int8"] * 3
+    assert len({tensor.buffer for tensor, *_ in kernels(after)}) == 1
+    scales = [plain.quantization.scale for _, plain, _ in kernels(after)]
+    np.testing.assert_array_equal(scales[0], scales[1])
+    np.testing.assert_allclose(scales[0], np.abs(kernel).max(axis=(1, 2, 3)) / 127, rtol=1e-6)
+    image = {"x": RNG.normal(size=(1, 4, 4, 32)).astype(np.float32)}
+    exact, rounded = (results(model, [("train", image)], xnnpack=xnnpack)[0]["y"].ravel() for model in (before, after))
+    assert 0 < np.linalg.norm(exact - rounded) < 0.05 * np.linalg.norm(exact)
+
+
+def small_kernel(graph, x):
+    return convolve(graph, x, graph.constant(weights(31, 1, 1, 32)))
+
+
+def kernel_of_a_matrix_product_too(graph, x):
+    kernel = graph.constant(weights(32, 1, 1, 32))
+    rows = graph.reshape(convolve(graph, x, kernel), [16, 32])
+    matrix = graph.constant(weights(32, 32), graph.buffer_of(kernel))
+    return graph.apply("FULLY_CONNECTED", rows, matrix, -1)
+
+
+def kernel_that_is_computed(graph, x):
+    kernel = graph.apply("TANH", graph.constant(weights(32, 1, 1, 32)))
+    return convolve(graph, x, kernel)
+
+
+def kernel_as_image(graph, x):
+    kernel = graph.constant(weights(32, 1, 1, 32))
+    return convolve(graph, graph.constant(weights(1, 4, 8, 32), graph.buffer_of(kernel)), kernel)
+
+
+def kernel_of_two_shapes(graph, x):
+    """As the converter stores two kernels of zeros."""
+    wide = graph.constant(np.zeros((64, 1, 1, 32), np.float32))
+    narrow = graph.constant(np.zeros((32, 1, 1, 64), np.float32), graph.buffer_of(wide))
+    return convolve(graph, convolve(graph, x, wide), narrow)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        small_kernel,
+        kernel_of_a_matrix_product_too,
+        kernel_that_is_computed,
+        kernel_as_image,
+        kernel_of_two_shapes,
+    ],
+)
+def test_what_is_left_alone(network):
+    builder, graph = single_graph()
+    x = graph.tensor([1, 4, 4, 32])
+    y = network(graph, x)
+    builder.signature("train", graph, {"x": x}, {"y": y})
+    before, after = quantized(builder)
+    assert after.to_bytes() == before.to_bytes()

@@ -1,0 +1,194 @@
+"""From a configuration to its data and its network."""
+
+import dataclasses
+import itertools
+from collections.abc import Collection
+from typing import Any
+
+import keras
+import numpy as np
+from ml_collections import ConfigDict
+
+from tinytl_tf import backbones, data
+from tinytl_tf.configs import default
+from tinytl_tf.errors import InputError
+from tinytl_tf.networks import schemes
+from tinytl_tf.networks.architectures import check_places, get_architecture, lay_out
+from tinytl_tf.optimizers import get_optimizer
+from tinytl_tf.schedules import SCHEDULES
+
+__all__ = ["Experiment", "flat"]
+
+# Smallest and largest value of the whole numbers that no part of the package checks by itself.
+RANGES = {
+    "training.epochs": (1, 10**6),
+    "training.batch_size": (1, 10**6),
+    "training.seed": (0, 2**32 - 1),
+    "data.split_seed": (0, 2**32 - 1),
+}
+
+
+def flat(config: ConfigDict) -> dict[str, Any]:
+    """Returns the values of a configuration by dotted key; lists, as JSON has them, are tuples."""
+    values = {}
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            values |= {f"{key}.{inner}": item for inner, item in flat(value).items()}
+        else:
+            values[key] = tuple(value) if isinstance(value, list) else value
+    return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A checked configuration.
+
+    Attributes:
+        config: a configuration with the keys of `configs/default.py`.
+
+    Raises:
+        InputError: if a value is out of range or names nothing.
+    """
+
+    config: ConfigDict
+
+    def __post_init__(self) -> None:
+        _check_keys(self.config)
+        values, training = flat(self.config), self.config.training
+        for key, (low, high) in RANGES.items():
+            if not low <= values[key] <= high:
+                raise InputError(f"config.{key} must be from {low} to {high}, got {values[key]}")
+        if not 0 < training.learning_rate < float("inf"):
+            raise InputError(f"config.training.learning_rate must be above 0, got {training.learning_rate}")
+        if not 0 <= training.label_smoothing < 1:
+            raise InputError(f"config.training.label_smoothing must be in [0, 1), got {training.label_smoothing}")
+        if training.schedule not in SCHEDULES:
+            raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
+        get_optimizer(training.optimizer)
+        self.scheme()
+        if self.config.biases:
+            options = self.config.backbone
+            check_places("biases", self.config.biases, lay_out(get_architecture(options.name), options.width).places)
+        self.augmentation()
+
+    def scheme(self) -> schemes.Scheme:
+        """Returns the scheme, restricted to the places of the configuration."""
+        return schemes.restrict(
+            schemes.get_scheme(self.config.scheme),
+            biases=tuple(self.config.biases),
+            lite_residuals=tuple(self.config.lite_residuals),
+        )
+
+    def load_data(self) -> data.Splits:
+        """Opens the data set."""
+        options = self.config.data
+        return data.load(
+            options.name,
+            seed=options.split_seed,
+            train_images=options.train_images or None,
+            test_images=options.test_images or None,
+            central_fraction=options.central_fraction,
+            data_dir=options.data_dir or None,
+            download=options.download,
+        )
+
+    def augmentation(self) -> data.Augmentation:
+        """Returns how training images are changed."""
+        return data.Augmentation(**self.config.augmentation)
+
+    def plain_batches(self, batch_size: int, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+        """Returns training images as they are, without augmentation: what an exported file is judged on.
+
+        Args:
+            batch_size: images in a batch.
+            count: number of batches; fewer where the images do not suffice.
+
+        Returns:
+            Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`.
+        """
+        batches = data.train_batches(
+            self.load_data().train,
+            batch_size=batch_size,
+            image_size=self.config.backbone.resolution,
+            seed=0,
+            epoch=0,
+            augmentation=data.Augmentation(crop=False, flip=False),
+        )
+        images, labels = zip(*itertools.islice(batches, count), strict=True)
+        return np.stack(images), np.stack(labels)
+
+    def build_model(self, classes: int) -> tuple[keras.Model, schemes.ResolvedScheme]:
+        """Builds the network with its pre-trained weights and applies the scheme.
+
+        Args:
+            classes: number of classes of the data.
+
+        Returns:
+            The model and the resolved scheme.
+        """
+        model = self._build(classes, branches=self._branches(), weights=self.config.backbone.weights or None)
+        return model, schemes.apply_scheme(model.weights, self.scheme())
+
+    def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
+        """Puts this configuration's scheme on a network that was trained under another one.
+
+        Lite residual branches are added where the scheme trains them and the network has none; they start as exact
+        zero, so that the network computes what it did.
+
+        Args:
+            trained: a network of the same backbone, width and resolution.
+
+        Returns:
+            The model, `trained` itself where nothing had to be added, and the resolved scheme.
+        """
+        values = {variable.path: variable for variable in trained.weights}
+        has = {path.partition("_lite_residual/")[0] for path in values if "_lite_residual/" in path}
+        model = trained
+        if not has.issuperset(self._branches()):
+            model = self._build(trained.output_shape[-1], branches=has.union(self._branches()), weights=None)
+            for variable in model.weights:
+                if variable.path in values:
+                    variable.assign(values[variable.path])
+        return model, schemes.apply_scheme(model.weights, self.scheme())
+
+    def _branches(self) -> tuple[str, ...]:
+        """Names of the blocks that need a lite residual branch."""
+        if not self.scheme().lite_residual:
+            return ()
+        options = self.config.backbone
+        return tuple(self.config.lite_residuals) or lay_out(get_architecture(options.name), options.width).branches
+
+    def _build(self, classes: int, *, branches: Collection[str], weights: str | None) -> keras.Model:
+        options = self.config.backbone
+        return backbones.build(
+            options.name,
+            classes=classes,
+            resolution=options.resolution,
+            width=options.width,
+            dropout=options.dropout,
+            weights=weights,
+            lite_residual=branches,
+            seed=self.config.training.seed,
+        )
+
+
+def _check_keys(config: ConfigDict) -> None:
+    """Compares keys and types with those of the default: a configuration may be a file of the user's own."""
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"expected get_config() to return an ml_collections.ConfigDict, got {type(config).__name__}")
+    values, expected = flat(config), flat(default.get_config())
+    problems = [f"lacks {key}" for key in expected if key not in values]
+    problems += [f"has the unknown key {key}" for key in values if key not in expected]
+    if problems:
+        raise InputError(f"the config {problems[0]}; start from tinytl_tf.configs.default.get_config()")
+    for key, example in expected.items():
+        if not _is_like(values[key], example):
+            raise InputError(f"config.{key} must be of the kind of its default {example!r}, got {values[key]!r}")
+
+
+def _is_like(value: Any, example: Any) -> bool:
+    if example == ():
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    if isinstance(value, tuple) and isinstance(example, tuple):
+        return len(value) == len(example) and all(map(_is_like, value, example))
+    return type(value) is type(example) or (type(value) is int and type(example) is float)

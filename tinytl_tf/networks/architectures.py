@@ -1,0 +1,300 @@
+"""The networks as tables of blocks, and what a table comes to at a width. Knows no framework."""
+
+import dataclasses
+from collections.abc import Collection
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.networks.channels import make_divisible
+
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Block",
+    "Layout",
+    "PlacedBlock",
+    "check_places",
+    "check_sizes",
+    "get_architecture",
+    "kernel_schedule",
+    "lay_out",
+]
+
+DOWNSAMPLING = 32
+NOMINAL_RESOLUTION = 128
+MAX_BRANCH_KERNEL_SIZE = 5
+BRANCH_POOL_SIZE = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A row of repeated inverted residual blocks.
+
+    Attributes:
+        expand: width of the block as a multiple of its input channels; 1 leaves out the expanding convolution.
+        kernel_size: of the depthwise convolution.
+        filters: output channels at width 1.
+        strides: stride of the first repetition; the others have 1.
+        repeats: number of blocks.
+    """
+
+    expand: int
+    kernel_size: int
+    filters: int
+    strides: int
+    repeats: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A network of inverted residual blocks between a stem and a 1x1 head.
+
+    Attributes:
+        name: the name on the command line.
+        stem_filters: output channels of the 3x3 convolution of stride 2 at the input.
+        blocks: the rows of blocks.
+        head_filters: output channels of the last 1x1 convolution; grows with the width, never shrinks.
+        activation: activation after every convolution but the projecting one.
+        pixel_mean: taken from each pixel of 0 to 255 before it is divided by `pixel_deviation`; a number, or one for
+            each of red, green and blue.
+        pixel_deviation: see `pixel_mean`.
+        norm_epsilon: epsilon of the norms.
+        imagenet_weights: where `weights="imagenet"` comes from, a key of `backbones.weights.IMAGENET_SOURCES`; `None`
+            if there is no such place.
+        padding: `"same"` as TensorFlow pads, or `"symmetric"`: `kernel_size // 2` on every side, as PyTorch does. They
+            differ where the stride is 2; the sizes of the outputs are the same.
+    """
+
+    name: str
+    stem_filters: int
+    blocks: tuple[Block, ...]
+    head_filters: int
+    activation: str
+    pixel_mean: float | tuple[float, float, float]
+    pixel_deviation: float | tuple[float, float, float]
+    norm_epsilon: float
+    imagenet_weights: str | None
+    padding: str = "same"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlacedBlock:
+    """One block at its place in a network of a certain width.
+
+    Attributes:
+        name: prefix of the names of its layers; numbered from 0 without gaps.
+        inputs: input channels.
+        expanded: channels of the depthwise convolution; equal to `inputs` where there is no expanding convolution.
+        filters: output channels.
+        kernel_size: of the depthwise convolution.
+        strides: of the depthwise convolution.
+        branch: `(kernel_size, global_pool)` of its lite residual branch; `None` for the first block, which has none.
+    """
+
+    name: str
+    inputs: int
+    expanded: int
+    filters: int
+    kernel_size: int
+    strides: int
+    branch: tuple[int, bool] | None
+
+    @property
+    def shortcut(self) -> bool:
+        """Whether the input is added to the output."""
+        return self.strides == 1 and self.inputs == self.filters
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The channels of a network of a certain width: stem, blocks, head."""
+
+    stem_filters: int
+    blocks: tuple[PlacedBlock, ...]
+    head_filters: int
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the places with biases, from the input to the output; names of layers begin with them."""
+        return ("stem", *(block.name for block in self.blocks), "head")
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Names of the blocks that can have a lite residual branch."""
+        return tuple(block.name for block in self.blocks if block.branch)
+
+
+ARCHITECTURES = {
+    architecture.name: architecture
+    for architecture in (
+        # Sandler et al. 2018, table 2; input range and epsilon of keras.applications.
+        Architecture(
+            name="mobilenet_v2",
+            stem_filters=32,
+            blocks=(
+                Block(expand=1, kernel_size=3, filters=16, strides=1),
+                Block(expand=6, kernel_size=3, filters=24, strides=2, repeats=2),
+                Block(expand=6, kernel_size=3, filters=32, strides=2, repeats=3),
+                Block(expand=6, kernel_size=3, filters=64, strides=2, repeats=4),
+                Block(expand=6, kernel_size=3, filters=96, strides=1, repeats=3),
+                Block(expand=6, kernel_size=3, filters=160, strides=2, repeats=3),
+                Block(expand=6, kernel_size=3, filters=320, strides=1),
+            ),
+            head_filters=1280,
+            activation="relu6",
+            pixel_mean=127.5,
+            pixel_deviation=127.5,
+            norm_epsilon=1e-3,
+            imagenet_weights="keras_applications",
+        ),
+        # EfficientNet-B0 without squeeze-and-excitation and with ReLU6 (TensorFlow's efficientnet/lite).
+        Architecture(
+            name="efficientnet_lite0",
+            stem_filters=32,
+            blocks=(
+                Block(expand=1, kernel_size=3, filters=16, strides=1),
+                Block(expand=6, kernel_size=3, filters=24, strides=2, repeats=2),
+                Block(expand=6, kernel_size=5, filters=40, strides=2, repeats=2),
+                Block(expand=6, kernel_size=3, filters=80, strides=2, repeats=3),
+                Block(expand=6, kernel_size=5, filters=112, strides=1, repeats=3),
+                Block(expand=6, kernel_size=5, filters=192, strides=2, repeats=4),
+                Block(expand=6, kernel_size=3, filters=320, strides=1),
+            ),
+            head_filters=1280,
+            activation="relu6",
+            pixel_mean=127.0,
+            pixel_deviation=128.0,
+            norm_epsilon=1e-3,
+            imagenet_weights="efficientnet_lite0_package",
+        ),
+        # Cai, Zhu and Han 2019, the network of TinyTL's tables. Its two empty blocks, 3 and 4, are left out, so that
+        # block 5 of the paper is block 3 here. Input range and padding of PyTorch's models.
+        Architecture(
+            name="proxyless_mobile",
+            stem_filters=32,
+            blocks=(
+                Block(expand=1, kernel_size=3, filters=16, strides=1),
+                Block(expand=3, kernel_size=5, filters=32, strides=2),
+                Block(expand=3, kernel_size=3, filters=32, strides=1),
+                Block(expand=3, kernel_size=7, filters=40, strides=2),
+                Block(expand=3, kernel_size=3, filters=40, strides=1),
+                Block(expand=3, kernel_size=5, filters=40, strides=1, repeats=2),
+                Block(expand=6, kernel_size=7, filters=80, strides=2),
+                Block(expand=3, kernel_size=5, filters=80, strides=1, repeats=3),
+                Block(expand=6, kernel_size=5, filters=96, strides=1),
+                Block(expand=3, kernel_size=5, filters=96, strides=1, repeats=3),
+                Block(expand=6, kernel_size=7, filters=192, strides=2),
+                Block(expand=6, kernel_size=7, filters=192, strides=1),
+                Block(expand=3, kernel_size=7, filters=192, strides=1, repeats=2),
+                Block(expand=6, kernel_size=7, filters=320, strides=1),
+            ),
+            head_filters=1280,
+            activation="relu6",
+            pixel_mean=(123.675, 116.28, 103.53),
+            pixel_deviation=(58.395, 57.12, 57.375),
+            norm_epsilon=1e-3,
+            imagenet_weights=None,
+            padding="symmetric",
+        ),
+    )
+}
+
+
+def get_architecture(name: str) -> Architecture:
+    """Returns the table called `name`.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if name not in ARCHITECTURES:
+        raise InputError(f"unknown backbone {name!r}; choose one of {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
+def check_sizes(name: str, *, classes: int, resolution: int, width: float, lite_residual: bool) -> None:
+    """Raises `InputError` if a network of these sizes can not be.
+
+    Args:
+        name: of the network, for the message.
+        classes: number of outputs.
+        resolution: height and width of the images, in pixels.
+        width: multiplies the number of channels.
+        lite_residual: whether the network has branches.
+    """
+    if classes < 2:
+        raise InputError(f"a classifier needs at least 2 classes, got {classes}")
+    if resolution < 1:
+        raise InputError(f"resolution must be a positive number of pixels, got {resolution}")
+    if not 0 < width <= 4:
+        raise InputError(f"width must be above 0 and at most 4, got {width}")
+    smallest = DOWNSAMPLING + 1 if lite_residual else DOWNSAMPLING  # A branch pools 2x2 windows of the last blocks.
+    if resolution < smallest:
+        needs = "with lite residual branches" if lite_residual else "at all"
+        raise InputError(
+            f"{name} needs images of {smallest} pixels or more to run {needs}, got resolution {resolution}"
+        )
+
+
+def check_places(what: str, names: Collection[str], places: Collection[str]) -> None:
+    """Raises `InputError` if a name is not among the places of a network.
+
+    Args:
+        what: is at these places, for the message.
+        names: the names.
+        places: `Layout.places` or `Layout.branches`.
+    """
+    for name in names:
+        if name not in places:
+            raise InputError(f"the network has no {what} at {name!r}; its places are {', '.join(places)}")
+
+
+def lay_out(architecture: Architecture, width: float = 1.0) -> Layout:
+    """Writes out the rows of a table block by block, with their channels at a width.
+
+    Example:
+    >>> lay_out(ARCHITECTURES["mobilenet_v2"]).blocks[1]
+    PlacedBlock(name='block_1', inputs=16, expanded=96, filters=24, kernel_size=3, strides=2, branch=(5, False))
+    """
+    rows = [
+        (block, block.strides if repetition == 0 else 1)
+        for block in architecture.blocks
+        for repetition in range(block.repeats)
+    ]
+    branches = kernel_schedule([strides for _, strides in rows])
+    stem_filters = inputs = make_divisible(architecture.stem_filters * width)
+    blocks = []
+    for index, ((block, strides), branch) in enumerate(zip(rows, branches, strict=True)):
+        filters = make_divisible(int(block.filters * width))
+        blocks.append(
+            PlacedBlock(
+                name=f"block_{index}",
+                inputs=inputs,
+                expanded=block.expand * inputs,
+                filters=filters,
+                kernel_size=block.kernel_size,
+                strides=strides,
+                branch=branch if index > 0 else None,
+            )
+        )
+        inputs = filters
+    return Layout(stem_filters, tuple(blocks), make_divisible(architecture.head_filters * max(width, 1.0)))
+
+
+def kernel_schedule(strides: list[int]) -> list[tuple[int, bool]]:
+    """Returns `(kernel_size, global_pool)` of the branch at each block of a network.
+
+    The size is chosen for a nominal resolution of 128 before the first block, whatever the images are.
+
+    Args:
+        strides: stride of each block, from the input to the output.
+
+    Reference:
+        TinyTL's released code; for ProxylessNAS-Mobile it gives 5 up to block 17 and 3 from block 18, in the paper's
+        numbers, which count two empty blocks (blocks 15 and 16 of ours).
+    """
+    schedule, nominal = [], NOMINAL_RESOLUTION
+    for stride in strides:
+        pooled = nominal // BRANCH_POOL_SIZE
+        kernel_size = max(size for size in range(1, MAX_BRANCH_KERNEL_SIZE + 1, 2) if size <= max(pooled, 1))
+        schedule.append((kernel_size, pooled <= 1))
+        nominal = -(-nominal // stride)
+    return schedule

@@ -1,0 +1,177 @@
+"""Update schemes: which variables of a network are trained, as ordered tables of patterns.
+
+A scheme is a list of `(regular expression, trained)`. The first expression found in a variable's path decides; a
+variable that no row covers is an error. The tables work on paths alone and know no framework.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from tinytl_tf.errors import InputError
+
+__all__ = ["SCHEMES", "ResolvedScheme", "Scheme", "apply_scheme", "get_scheme", "restrict"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """A named table of what is trained.
+
+    Attributes:
+        name: the name on the command line.
+        rows: `(regular expression, trained)`, the first that is found in a path decides.
+        lite_residual: whether the network needs lite residual branches.
+    """
+
+    name: str
+    rows: tuple[tuple[str, bool], ...]
+    lite_residual: bool = False
+
+
+_HEAD = (r"^classifier/", True)
+# What no optimizer may touch, wherever it is: statistics, and the seed of dropout among `model.variables`.
+_STATE = (r"/(moving_mean|moving_variance|seed_generator_state)$", False)
+_BIASES = (r"/beta$", True)
+_REST = (r"", False)
+
+SCHEMES = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme("last", (_HEAD, _REST)),
+        Scheme("norm+last", (_HEAD, _STATE, (r"/(gamma|beta)$", True), _REST)),
+        Scheme("full", (_STATE, (r"", True))),
+        Scheme("tinytl-b", (_HEAD, _BIASES, _REST)),
+        Scheme("tinytl-l", (_HEAD, (r"_lite_residual/", True), _REST), lite_residual=True),
+        Scheme(
+            "tinytl-lb",
+            (
+                _HEAD,
+                # It would repeat the last beta of the block: both are added to the same tensor.
+                (r"_lite_residual/final_norm/beta$", False),
+                (r"_lite_residual/", True),
+                _BIASES,
+                _REST,
+            ),
+            lite_residual=True,
+        ),
+    )
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedScheme:
+    """What a scheme came to on one network.
+
+    Attributes:
+        scheme: the scheme.
+        rows: for each row of the scheme `(regular expression, trained, variables, parameters)`.
+        variables: the variables that are trained, in the order of the network.
+    """
+
+    scheme: Scheme
+    rows: tuple[tuple[str, bool, int, int], ...]
+    variables: tuple[Any, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return sum(math.prod(variable.shape) for variable in self.variables)
+
+    def __str__(self) -> str:
+        """The table that a command prints once: pattern, trained or frozen, variables, parameters, float32 bytes."""
+        lines = [f"scheme {self.scheme.name}: {self.parameters:,} trained parameters"]
+        for pattern, trained, variables, parameters in self.rows:
+            state = "train" if trained else "freeze"
+            name = pattern or "(everything else)"
+            counts = f"{variables:4d} variables {parameters:10,d} parameters {4 * parameters:11,d} B"
+            lines.append(f"  {name:40s} {state:6s} {counts}")
+        return "\n".join(lines)
+
+
+def get_scheme(name: str) -> Scheme:
+    """Returns the scheme called `name`.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if name not in SCHEMES:
+        raise InputError(f"unknown scheme {name!r}; choose one of {', '.join(SCHEMES)}")
+    return SCHEMES[name]
+
+
+def restrict(scheme: Scheme, *, biases: Collection[str] = (), lite_residuals: Collection[str] = ()) -> Scheme:
+    """Returns a scheme that trains biases and lite residual branches at some places only.
+
+    Args:
+        scheme: the scheme.
+        biases: places whose biases it trains: `"stem"`, `"block_<number>"`, `"head"`; none for all of its places.
+        lite_residuals: blocks whose branches it trains; none for all.
+
+    Returns:
+        The scheme with rows at its head that freeze the other places.
+
+    Raises:
+        InputError: if the scheme trains no biases or no branches that could be chosen from.
+
+    Example:
+    >>> restrict(get_scheme("tinytl-b"), biases=["block_16", "head"]).rows[0]
+    ('^(?!(block_16|head)[_/]).*/beta$', False)
+    """
+    rows = []
+    if biases:
+        if _BIASES not in scheme.rows:
+            raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
+        # Those of branches are a matter of `lite_residuals`, where the scheme has them.
+        others = r"(?!.*_lite_residual/)" if scheme.lite_residual else ""
+        rows.append((rf"^(?!({'|'.join(biases)})[_/]){others}.*/beta$", False))
+    if lite_residuals:
+        if not scheme.lite_residual:
+            raise InputError(
+                f"scheme {scheme.name} trains no lite residuals to choose from; leave lite_residuals empty, got "
+                f"{lite_residuals}"
+            )
+        rows.append((rf"^(?!({'|'.join(lite_residuals)})_).*_lite_residual/", False))
+    return dataclasses.replace(scheme, rows=(*rows, *scheme.rows))
+
+
+def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
+    """Sets `trainable` of each variable as the scheme says.
+
+    Args:
+        variables: objects with `path`, `shape` and a settable `trainable`, for example `model.weights`.
+        scheme: the scheme.
+
+    Returns:
+        The resolved table and the list of trained variables.
+
+    Raises:
+        InputError: if a variable is covered by no row, or the scheme trains branches and the network has none.
+
+    Example:
+    >>> resolution = apply_scheme(model.weights, get_scheme("tinytl-b"))
+    >>> print(resolution)
+    """
+    variables = list(variables)
+    decided = [_first_match(scheme.rows, variable.path) for variable in variables]
+    if scheme.lite_residual and not any("_lite_residual/" in variable.path for variable in variables):
+        raise InputError(
+            f"scheme {scheme.name} trains lite residual branches and this network has none; "
+            "build it with lite_residual=True"
+        )
+    for variable, index in zip(variables, decided, strict=True):
+        variable.trainable = scheme.rows[index][1]
+    rows = []
+    for index, (pattern, trained) in enumerate(scheme.rows):
+        covered = [variable for variable, row in zip(variables, decided, strict=True) if row == index]
+        rows.append((pattern, trained, len(covered), sum(math.prod(variable.shape) for variable in covered)))
+    trained = tuple(variable for variable in variables if variable.trainable)
+    return ResolvedScheme(scheme, tuple(rows), trained)
+
+
+def _first_match(rows: Sequence[tuple[str, bool]], path: str) -> int:
+    for index, (pattern, _) in enumerate(rows):
+        if re.search(pattern, path):
+            return index
+    raise InputError(f"no row of the scheme covers variable {path!r}; end the table with a row for everything else")

@@ -1,0 +1,53 @@
+"""The output gradient of a strided convolution, as the image of one without stride."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tinytl_tf.ops.padding import Pads
+
+__all__ = ["upsample_with_zeros"]
+
+
+def upsample_with_zeros(
+    dy: tf.Tensor, input_size: Sequence[int], kernel_size: Sequence[int], strides: int, pads: Pads
+) -> tuple[tf.Tensor, Pads]:
+    """Puts zeros between the rows and columns of an output gradient where the stride is above 1.
+
+    The input gradient of a convolution is the convolution of the result, without stride and with the returned pads,
+    with the flipped kernel.
+
+    Args:
+        dy: tensor `[batch, out_height, out_width, channels]`.
+        input_size: height and width of the convolution's input.
+        kernel_size: height and width of its kernel.
+        strides: its stride.
+        pads: its `((top, bottom), (left, right))`.
+
+    Returns:
+        The upsampled gradient and the pads.
+    """
+    before = [length - 1 - pad[0] for length, pad in zip(kernel_size, pads, strict=True)]
+    # Zeros before a row stand in for padding: SAME then fits an even input as it is, with no copy of the gradient.
+    first = [min(max(rows - length // 2, 0), strides - 1) for rows, length in zip(before, kernel_size, strict=True)]
+    dy = _insert_zeros(dy, strides, first)
+    sizes = zip(before, first, input_size, kernel_size, dy.shape[1:3], strict=True)
+    return dy, tuple(
+        (rows - zeros, target + length - 1 - (rows - zeros) - height) for rows, zeros, target, length, height in sizes
+    )
+
+
+def _insert_zeros(dy: tf.Tensor, strides: int, first: Sequence[int]) -> tf.Tensor:
+    """Puts `strides - 1` zeros beside each row and column, `first` of them before it and the others after.
+
+    Reshape and PAD at rank 2: `tf.stack` with zeros would be folded into megabytes of constants.
+    """
+    if strides == 1:
+        return dy
+    _, height, width, channels = dy.shape
+    top, left = first
+    wider = tf.reshape(dy, [-1, channels])
+    wider = tf.pad(wider, [[0, 0], [left * channels, (strides - 1 - left) * channels]])
+    row = width * strides * channels
+    wider = tf.pad(tf.reshape(wider, [-1, row]), [[0, 0], [top * row, (strides - 1 - top) * row]])
+    return tf.reshape(wider, [-1, height * strides, width * strides, channels])

@@ -1,0 +1,49 @@
+"""The optimizers, as one table: flags, config checks, Keras, exported files and the paper account follow it."""
+
+import dataclasses
+
+from tinytl_tf.errors import InputError
+
+__all__ = ["OPTIMIZERS", "Optimizer", "get_optimizer"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """One optimizer with its constants, which are the defaults of `keras.optimizers`.
+
+    Attributes:
+        name: the name on the command line.
+        slots: names of the float32 tensors kept for each trained variable.
+        momentum: of the velocity, for `momentum`.
+        beta_1: decay of the first moment, for `adam`.
+        beta_2: decay of the second moment, for `adam`.
+        epsilon: added to the root of the second moment, for `adam`.
+    """
+
+    name: str
+    slots: tuple[str, ...] = ()
+    momentum: float = 0.0
+    beta_1: float = 0.0
+    beta_2: float = 0.0
+    epsilon: float = 0.0
+
+
+OPTIMIZERS = {
+    optimizer.name: optimizer
+    for optimizer in (
+        Optimizer("sgd"),
+        Optimizer("momentum", slots=("velocity",), momentum=0.9),
+        Optimizer("adam", slots=("first_moment", "second_moment"), beta_1=0.9, beta_2=0.999, epsilon=1e-7),
+    )
+}
+
+
+def get_optimizer(name: str) -> Optimizer:
+    """Returns the optimizer called `name`.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if name not in OPTIMIZERS:
+        raise InputError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}")
+    return OPTIMIZERS[name]

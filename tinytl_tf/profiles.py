@@ -1,0 +1,47 @@
+"""Memory profiles, and types of the frozen kernels: what an exported file gives for memory, as tables."""
+
+import dataclasses
+
+from tinytl_tf.errors import InputError
+
+__all__ = ["FROZEN_WEIGHTS", "PROFILES", "Profile", "get_profile"]
+
+FROZEN_WEIGHTS = ("float32", "int8")  # types of the kernels of frozen convolutions, see `quantize_kernels`
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """How much of its speed a file gives up for memory. What it computes is the same.
+
+    Attributes:
+        name: the name on the command line.
+        tile_bytes: largest expanded tensor of a block while training, see `TiledNetwork`; `None` for whole blocks.
+        infer_tile_bytes: the same for the signature `infer`.
+        masks: how activations keep their masks, see `ops.mask_storage`.
+        xnnpack: whether clients use XNNPACK unless they are told otherwise.
+    """
+
+    name: str
+    tile_bytes: int | None
+    infer_tile_bytes: int | None
+    masks: str
+    xnnpack: bool
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        # Without a delegate memory is the arena, and every tile makes it smaller.
+        Profile("min-memory", tile_bytes=450_000, infer_tile_bytes=450_000, masks="bits", xnnpack=False),
+        # XNNPACK keeps a table of pointers for every depthwise convolution, as large for a tile as for the whole.
+        Profile("balanced", tile_bytes=1_700_000, infer_tile_bytes=None, masks="bits", xnnpack=True),
+        Profile("fast", tile_bytes=None, infer_tile_bytes=None, masks="bytes", xnnpack=True),
+    )
+}
+
+
+def get_profile(name: str) -> Profile:
+    """Returns the profile called `name`; raises `InputError` if there is none."""
+    if name not in PROFILES:
+        raise InputError(f"unknown profile {name!r}; choose one of {', '.join(PROFILES)}")
+    return PROFILES[name]

@@ -1,0 +1,5 @@
+"""LiteRT's two ways to run a file, the Interpreter and the CompiledModel, behind one function."""
+
+from tinytl_tf.tflite.runtime.signatures import APIS, check_api, import_api, load_signatures
+
+__all__ = ["APIS", "check_api", "import_api", "load_signatures"]

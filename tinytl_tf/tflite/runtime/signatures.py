@@ -1,0 +1,80 @@
+"""The signatures of a `.tflite` as functions, whichever of LiteRT's interfaces runs them."""
+
+import importlib
+import os
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.allocator import give_back_big_blocks
+from tinytl_tf.tflite.mapped_file import give_back_pages
+
+__all__ = ["APIS", "check_api", "import_api", "load_signatures"]
+
+APIS = ("interpreter", "compiled_model")
+
+
+def check_api(api: str) -> None:
+    """Raises InputError if `api` is none of `APIS`."""
+    if api not in APIS:
+        raise InputError(f"expected an api of {', '.join(APIS)}, got {api!r}")
+
+
+def import_api(api: str) -> ModuleType:
+    """Imports what one of `APIS` needs, and only that: `compiled_model` takes 3 MB that the other does not need.
+
+    Raises:
+        InputError: If there is no such api.
+    """
+    check_api(api)
+    return importlib.import_module(f"tinytl_tf.tflite.runtime.{api}")
+
+
+def load_signatures(
+    path: str | os.PathLike,
+    *,
+    num_threads: int = 1,
+    xnnpack: bool = True,
+    api: str = "interpreter",
+    give_back: bool = True,
+) -> dict[str, Callable[..., dict[str, np.ndarray]]]:
+    """Loads a file into LiteRT.
+
+    Args:
+        path: The `.tflite` file.
+        num_threads: Threads of the runtime's kernels, 1 or more.
+        xnnpack: Whether XNNPACK computes what it can.
+        api: `"interpreter"`; or `"compiled_model"`, LiteRT's newer interface, whose options let XNNPACK take less
+            memory. It tells on standard error what it finds on the machine.
+        give_back: Whether memory that LiteRT does not use any more leaves the process. It sets the process' allocator,
+            see `tinytl_tf.tflite.allocator`; and a file with the signature `reset` has its variables set and its
+            kernels packed here, so that what was read for it can go, see `tinytl_tf.tflite.mapped_file`.
+
+    Returns:
+        Name of each signature -> a function of its inputs by name that returns its outputs by name, with the methods
+        `get_input_details` and `get_output_details`. All share the model's variables; the model is freed with the
+        last of them.
+
+    Raises:
+        InputError: If LiteRT cannot load the file, or there is no such api.
+    """
+    module = import_api(api)
+    if give_back:
+        give_back_big_blocks()
+    try:
+        signatures = module.load(os.fspath(path), num_threads, xnnpack)
+        if give_back and _takes_nothing(signatures.get("reset")):
+            signatures["reset"]()
+            give_back_pages(path)
+        return signatures
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"LiteRT cannot load {path}: {' '.join(str(error).split())}; "
+            "export the model again, or install the ai-edge-litert that its manifest asks for"
+        ) from error
+
+
+def _takes_nothing(signature: Callable | None) -> bool:
+    return signature is not None and not signature.get_input_details()
