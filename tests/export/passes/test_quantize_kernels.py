@@ -4,7 +4,7 @@ from ai_edge_litert import schema_py_generated as schema_fb
 
 from tests.export.passes.graphs import results, single_graph
 from tinytl_tf.export.audit import audit
-from tinytl_tf.export.passes import quantize_kernels
+from tinytl_tf.export.passes.quantize_kernels import quantize_kernels
 from tinytl_tf.tflite.model import Model
 
 RNG = np.random.default_rng(0)
