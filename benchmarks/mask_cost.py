@@ -41,7 +41,7 @@ def main(_) -> None:
         bare = make_file()
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (BATCH_SIZE.value, RESOLUTION.value, RESOLUTION.value, 3), np.uint8)
-    batch = {"image": images, "label": np.zeros(BATCH_SIZE.value, np.int32), "learning_rate": np.float32(1e-3)}
+    batch = {"image": images, "label": np.zeros(BATCH_SIZE.value, np.int32), "learning_rate": np.float32([1e-3])}
     interpreters = [Interpreter(model_content=content, num_threads=1) for content in (whole, bare)]
     runners = [interpreter.get_signature_runner("train") for interpreter in interpreters]
     infer = interpreters[0].get_signature_runner("infer")

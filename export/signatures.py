@@ -26,13 +26,14 @@ class TrainableModule(tf.Module):
 
     | signature | inputs | outputs |
     |---|---|---|
-    | `train` | `image` uint8 [B,H,W,3], `label` int32 [B], `learning_rate` [] | `loss`, `accuracy`, `applied` int32 |
-    | `infer` | `image` uint8 [1,H,W,3] | `logits`, `probabilities` [1,C] |
+    | `train` | `image` uint8 [B,H,W,3], `label` int32 [B], `learning_rate` [1] | `loss`, `accuracy`, `applied` int32 |
+    | `infer` | `image` uint8 [1,H,W,3] | `logits` [1,C], `probabilities` [1,C] |
     | `save` | | `state` [N] |
     | `restore` | `state` [N] | `restored` int32 |
     | `reset` | | `restored` int32 |
 
-    Numbers are float32 where nothing else is said. A `train` step whose loss, gradients or learning rate are not
+    Tensors are float32 where nothing else is said, and single numbers are vectors of one: runtimes of ARM end at an
+    input of rank 0. A `train` step whose loss, gradients or learning rate are not
     finite (or above 1e15), or with a label outside [0, C), changes nothing and gives `applied` 0; so does `restore`
     with `restored` 0. The state has the trained variables in the order of `state_order`, then the slots if they are
     saved. After `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
@@ -88,7 +89,7 @@ class TrainableModule(tf.Module):
         image = tf.TensorSpec([batch_size, *model.input_shape[1:]], tf.uint8, "image")
         one_image = tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8, "image")
         label = tf.TensorSpec([batch_size], tf.int32, "label")
-        learning_rate = tf.TensorSpec([], tf.float32, "learning_rate")
+        learning_rate = tf.TensorSpec([1], tf.float32, "learning_rate")
         state = tf.TensorSpec([sum(math.prod(value.shape) for value in self.state)], tf.float32, "state")
         self.functions = {
             "train": tf.function(self._train, autograph=False, input_signature=[image, label, learning_rate]),
@@ -112,9 +113,9 @@ class TrainableModule(tf.Module):
         in_range = tf.reduce_all((label >= 0) & (label < self._classes))
         # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
         applied = tf.cond(
-            in_range & (tf.abs(loss) + tf.abs(learning_rate) + magnitude < LARGEST),
+            in_range & (tf.reduce_sum(tf.abs(loss) + tf.abs(learning_rate)) + magnitude < LARGEST),
             lambda: self._apply(gradients, learning_rate),
-            lambda: tf.constant(0),
+            lambda: tf.constant([0]),
         )
         return {"loss": loss, "accuracy": accuracy, "applied": applied}
 
@@ -126,8 +127,8 @@ class TrainableModule(tf.Module):
             tape.watch(values)
             with keras.StatelessScope(self._packed.mapping(values)):
                 logits = self._network(tf.cast(image, tf.float32))
-            loss = ops.softmax_cross_entropy(logits, label, label_smoothing=self._label_smoothing)[0]
-        right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)[0]
+            loss = ops.softmax_cross_entropy(logits, label, label_smoothing=self._label_smoothing)
+        right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)
         return loss, right, tape.gradient(loss, values)
 
     def _sum_gradients(self, image, label):
@@ -149,7 +150,7 @@ class TrainableModule(tf.Module):
                 total.assign(total.read_value() + gradient)
             return index + 1, loss + one_loss, correct + right, magnitude + _magnitude(gradients)
 
-        start = (tf.constant(0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
+        start = (tf.constant(0), tf.constant([0.0]), tf.constant([0.0]), tf.constant(0.0))
         _, loss, correct, magnitude = tf.while_loop(
             lambda index, *_: index < image.shape[0], body, start, parallel_iterations=1
         )
@@ -173,7 +174,7 @@ class TrainableModule(tf.Module):
                 slot.assign(new)
         for counter in self.steps:
             counter.assign(steps + 1.0)
-        return tf.constant(1)
+        return tf.constant([1])
 
     def _infer(self, image):
         with keras.StatelessScope(self._packed.mapping([value.read_value() for value in self.trained])):
@@ -184,20 +185,24 @@ class TrainableModule(tf.Module):
         return {"state": tf.concat([tf.reshape(value.read_value(), [-1]) for value in self.state], axis=0)}
 
     def _restore(self, state):
-        return {"restored": tf.cond(tf.reduce_sum(tf.abs(state)) < FLOAT_MAX, lambda: self._assign(state), lambda: 0)}
+        return {
+            "restored": tf.cond(
+                tf.reduce_sum(tf.abs(state)) < FLOAT_MAX, lambda: self._assign(state), lambda: tf.constant([0])
+            )
+        }
 
     def _assign(self, state):
         self._forget_slots()
         sizes = [math.prod(value.shape) for value in self.state]
         for value, part in zip(self.state, tf.split(state, sizes), strict=True):
             value.assign(tf.reshape(part, value.shape))
-        return tf.constant(1)
+        return tf.constant([1])
 
     def _reset(self):
         self._forget_slots()
         for value, start in zip(self.trained, self._packed.start, strict=True):
             value.assign(tf.constant(start))
-        return {"restored": tf.constant(1)}
+        return {"restored": tf.constant([1])}
 
     def _forget_slots(self):
         for counter in self.steps:

@@ -200,7 +200,7 @@ def build_big_variable():
         @tf.function(input_signature=[])
         def reset(self):
             self.variable.assign(tf.constant(start))
-            return {"restored": tf.constant(1)}
+            return {"restored": tf.constant([1])}
 
         @tf.function(input_signature=[])
         def nothing(self):

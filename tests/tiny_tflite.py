@@ -18,7 +18,7 @@ def _module():
     train_inputs = [
         tf.TensorSpec([BATCH, SIZE, SIZE, 3], tf.uint8, name="image"),
         tf.TensorSpec([BATCH], tf.int32, name="label"),
-        tf.TensorSpec([], tf.float32, name="learning_rate"),
+        tf.TensorSpec([1], tf.float32, name="learning_rate"),
     ]
 
     class SoftmaxRegression(tf.Module):
@@ -49,9 +49,9 @@ def _module():
                 variable.assign(variable - tf.where(finite, update, tf.zeros_like(update)))
             right = tf.equal(tf.argmax(logits, -1, tf.int32), label)
             return {
-                "loss": loss,
-                "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
-                "applied": tf.cast(finite, tf.int32),
+                "loss": tf.reshape(loss, [1]),
+                "accuracy": tf.reduce_mean(tf.cast(right, tf.float32), keepdims=True),
+                "applied": tf.cast(tf.reshape(finite, [1]), tf.int32),
             }
 
         @tf.function(input_signature=[])
@@ -66,13 +66,13 @@ def _module():
         def restore(self, state):
             self.kernel.assign(tf.reshape(state[:-CLASSES], [features, CLASSES]))
             self.bias.assign(state[-CLASSES:])
-            return {"restored": tf.ones([], tf.int32)}
+            return {"restored": tf.ones([1], tf.int32)}
 
         @tf.function(input_signature=[])
         def reset(self):
             self.kernel.assign(tf.zeros([features, CLASSES]))
             self.bias.assign(tf.zeros([CLASSES]))
-            return {"restored": tf.ones([], tf.int32)}
+            return {"restored": tf.ones([1], tf.int32)}
 
         @tf.function(input_signature=[tf.TensorSpec([SIZE, SIZE], tf.float32, name="image")])
         def invert(self, image):

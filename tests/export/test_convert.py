@@ -52,7 +52,7 @@ def test_signatures(file, case):
         ]
         for name, signature in file.signatures.items()
     }
-    scalar = ("float32", ())
+    number = ("float32", (1,))
     assert described == {
         "infer": [
             {"image": ("uint8", (1, size, size, 3))},
@@ -62,13 +62,13 @@ def test_signatures(file, case):
             {
                 "image": ("uint8", (batch_size, size, size, 3)),
                 "label": ("int32", (batch_size,)),
-                "learning_rate": scalar,
+                "learning_rate": number,
             },
-            {"loss": scalar, "accuracy": scalar, "applied": ("int32", ())},
+            {"loss": number, "accuracy": number, "applied": ("int32", (1,))},
         ],
         "save": [{}, {"state": ("float32", (state,))}],
-        "restore": [{"state": ("float32", (state,))}, {"restored": ("int32", ())}],
-        "reset": [{}, {"restored": ("int32", ())}],
+        "restore": [{"state": ("float32", (state,))}, {"restored": ("int32", (1,))}],
+        "reset": [{}, {"restored": ("int32", (1,))}],
     }
 
 

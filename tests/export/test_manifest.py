@@ -58,12 +58,12 @@ def test_says_everything_a_client_needs(path):
         "inputs": {
             "image": {"shape": [2, 4, 4, 3], "dtype": "uint8"},
             "label": {"shape": [2], "dtype": "int32"},
-            "learning_rate": {"shape": [], "dtype": "float32"},
+            "learning_rate": {"shape": [1], "dtype": "float32"},
         },
         "outputs": {
-            "accuracy": {"shape": [], "dtype": "float32"},
-            "applied": {"shape": [], "dtype": "int32"},
-            "loss": {"shape": [], "dtype": "float32"},
+            "accuracy": {"shape": [1], "dtype": "float32"},
+            "applied": {"shape": [1], "dtype": "int32"},
+            "loss": {"shape": [1], "dtype": "float32"},
         },
     }
     assert set(manifest["signatures"]) == set(tiny_tflite.SIGNATURES)

@@ -26,17 +26,17 @@ class RawModel:
         self._runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
 
     def train(self, images, labels, rate=0.01):
-        outputs = self._runners["train"](image=images, label=labels, learning_rate=np.float32(rate))
-        return float(outputs["loss"]), int(outputs["applied"])
+        outputs = self._runners["train"](image=images, label=labels, learning_rate=np.float32([rate]))
+        return outputs["loss"].item(), outputs["applied"].item()
 
     def state(self):
         return self._runners["save"]()["state"]
 
     def restore(self, state):
-        return int(self._runners["restore"](state=state)["restored"])
+        return self._runners["restore"](state=state)["restored"].item()
 
     def reset(self):
-        return int(self._runners["reset"]()["restored"])
+        return self._runners["reset"]()["restored"].item()
 
 
 def wrong_steps(images, labels):

@@ -29,11 +29,11 @@ _CONTRACT = {
         {"logits": ("float32", (1, "C")), "probabilities": ("float32", (1, "C"))},
     ),
     "train": (
-        {"image": ("uint8", ("B", *_IMAGE)), "label": ("int32", ("B",)), "learning_rate": ("float32", ())},
-        {"loss": ("float32", ()), "accuracy": ("float32", ()), "applied": ("int32", ())},
+        {"image": ("uint8", ("B", *_IMAGE)), "label": ("int32", ("B",)), "learning_rate": ("float32", (1,))},
+        {"loss": ("float32", (1,)), "accuracy": ("float32", (1,)), "applied": ("int32", (1,))},
     ),
     "save": ({}, {"state": ("float32", ("N",))}),
-    "restore": ({"state": ("float32", ("N",))}, {"restored": ("int32", ())}),
+    "restore": ({"state": ("float32", ("N",))}, {"restored": ("int32", (1,))}),
 }
 
 
@@ -150,10 +150,10 @@ class TrainableModel:
         if not isinstance(learning_rate, numbers.Real) or not 0.0 <= learning_rate <= _LARGEST:
             raise InputError(f"expected a learning rate that is finite and not negative, got {learning_rate!r}")
         outputs = self._run(
-            "train", image=images, label=labels.astype(np.int32), learning_rate=np.float32(learning_rate)
+            "train", image=images, label=labels.astype(np.int32), learning_rate=np.float32([learning_rate])
         )
         return TrainResult(
-            loss=float(outputs["loss"]), accuracy=float(outputs["accuracy"]), applied=bool(outputs["applied"])
+            loss=outputs["loss"].item(), accuracy=outputs["accuracy"].item(), applied=bool(outputs["applied"].item())
         )
 
     def infer(self, image: np.ndarray) -> InferResult:
@@ -187,7 +187,7 @@ class TrainableModel:
         """
         _check_array("state", state, "float32", (self.state_size,))
         check_finite(state, "cannot set the state")
-        if not self._run("restore", state=state)["restored"]:
+        if not self._run("restore", state=state)["restored"].item():
             raise InputError(
                 "cannot set the state: its values are too large to sum up; reset the model and train with a lower "
                 "learning rate"

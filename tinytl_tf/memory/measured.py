@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -130,10 +131,10 @@ def run_worker() -> None:
 
 
 def _random_input(rng: np.random.Generator, shape: list[int], dtype: str) -> np.ndarray:
-    """Random pixels and features; small numbers for scalars (learning rate) and integers (labels)."""
+    """Random pixels and features; small numbers for single floats (learning rate) and integers (labels)."""
     dtype = np.dtype(dtype)
     if dtype == np.uint8:
         return rng.integers(0, 256, shape, dtype)
     if dtype.kind == "f":
-        return np.asarray(rng.random(shape) if shape else _SMALL, dtype)
+        return np.asarray(np.full(shape, _SMALL) if math.prod(shape) == 1 else rng.random(shape), dtype)
     return rng.integers(0, 2, shape).astype(dtype) if shape else np.asarray(0, dtype)

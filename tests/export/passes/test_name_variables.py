@@ -47,7 +47,7 @@ def test_the_same_variables_change_by_the_same(models):
     batch = {
         "image": rng.integers(0, 256, inputs["image"].shape, np.uint8),
         "label": rng.integers(0, 4, inputs["label"].shape).astype(np.int32),
-        "learning_rate": np.float32(0.01),
+        "learning_rate": np.float32([0.01]),
     }
     calls = [("save", {}), *[("train", batch), ("save", {})] * 2]
     before, after = models

@@ -18,7 +18,7 @@ class CompiledSignature:
 
     Example:
         train = CompiledSignature(model, "train")
-        print(train(image=images, label=labels, learning_rate=np.float32(1e-3))["loss"])
+        print(train(image=images, label=labels, learning_rate=np.float32([1e-3]))["loss"])
     """
 
     def __init__(self, model: CompiledModel, name: str):
