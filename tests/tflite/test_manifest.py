@@ -66,7 +66,7 @@ def test_each_field_is_required(path, field):
     values = json.loads(file.read_text())
     del values[field]
     file.write_text(json.dumps(values))
-    assert field in refused(path)
+    assert field.replace("_", " ") in refused(path).replace("_", " ")
 
 
 @pytest.mark.parametrize(
