@@ -22,6 +22,7 @@ GROUND = ["tinytl_tf"] + [
         "profiles",
         "progress",
         "schedules",
+        "tasks",
         "tflite",
         "tflite.allocator",
         "tflite.edit",

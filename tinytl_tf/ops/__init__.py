@@ -3,7 +3,7 @@
 from tinytl_tf.ops.activations import ACTIVATIONS, hard_swish, relu, relu6
 from tinytl_tf.ops.affine import affine
 from tinytl_tf.ops.conv2d import conv2d
-from tinytl_tf.ops.cross_entropy import softmax_cross_entropy
+from tinytl_tf.ops.cross_entropy import sigmoid_cross_entropy, softmax_cross_entropy
 from tinytl_tf.ops.depthwise_conv2d import depthwise_conv2d
 from tinytl_tf.ops.group_norm import group_norm
 from tinytl_tf.ops.masks import mask_storage
@@ -26,6 +26,7 @@ __all__ = [
     "relu6",
     "resize_bilinear",
     "resolve_padding",
+    "sigmoid_cross_entropy",
     "softmax_cross_entropy",
     "split_last",
 ]

@@ -1,17 +1,265 @@
 """The manifest that travels with an exported file: `model.manifest.json` beside `model.tflite`."""
 
+import dataclasses
 import functools
 import hashlib
 import json
+import math
 import os
 import pathlib
+import typing
+import unicodedata
 from typing import Any
 
+from tinytl_tf import files
 from tinytl_tf.errors import InputError
+from tinytl_tf.tasks import TASKS
 
-__all__ = ["FORMAT_VERSION", "manifest_path", "read_manifest", "sha256"]
+__all__ = [
+    "CONTRACT",
+    "DataSettings",
+    "InputSettings",
+    "Manifest",
+    "StateEntry",
+    "manifest_path",
+    "sha256",
+]
 
 FORMAT_VERSION = 1
+MANIFEST_VERSION = 2  # of the layout of the JSON
+CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which crash clients on ARM
+_LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSettings:
+    """What an image has to be.
+
+    Attributes:
+        dtype: Of a pixel.
+        size: Height and width in pixels.
+        range: Smallest and largest value of a pixel.
+        color_order: Order of the channels.
+        central_fraction: Part of a photo's side, about its center, that the model was evaluated on, in (0, 1].
+    """
+
+    dtype: str
+    size: tuple[int, int]
+    range: tuple[int, int]
+    color_order: str
+    central_fraction: float
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings:
+    """How the data of the run were split and changed; clients follow it unless the user says otherwise.
+
+    Attributes:
+        split_seed: Chooses the test images of a folder without splits.
+        crop: Whether training images are cropped at random.
+        crop_area: Smallest and largest part of the area.
+        crop_aspect: Smallest and largest width divided by height.
+        flip: Whether training images are mirrored at random.
+        color: Name of the color changes.
+    """
+
+    split_seed: int = 0
+    crop: bool = True
+    crop_area: tuple[float, float] = (0.22, 1.0)
+    crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: bool = True
+    color: str = "none"
+
+
+@dataclasses.dataclass(frozen=True)
+class StateEntry:
+    """A part of the state: a trained variable, one of its optimizer's slots, or the count of steps.
+
+    Attributes:
+        name: Path of the Keras variable; `"step"` for the count.
+        shape: Its shape; the elements are in row-major order.
+        offset: Index of its first element in the state.
+        slot: Name of the slot, see `tinytl_tf.optimizers`; empty for the variable itself.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    offset: int
+    slot: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a client or a person needs to know of an exported file.
+
+    Attributes:
+        labels: Names of the classes or attributes, in the order of the outputs; Unicode NFC, none twice.
+        task: A key of `tinytl_tf.tasks.TASKS`.
+        input: What an image has to be.
+        data: How the data were split and changed.
+        backbone: Name of the network.
+        scheme: Name of the update scheme.
+        optimizer: A key of `tinytl_tf.optimizers.OPTIMIZERS`.
+        batch_size: Images of a training step.
+        label_smoothing: Of the file's loss.
+        profile: A key of `tinytl_tf.profiles.PROFILES`.
+        xnnpack: Whether clients use XNNPACK unless they are told otherwise.
+        frozen_weights: Type of the frozen kernels.
+        signatures: Name -> `inputs` and `outputs`: name -> `shape` and `dtype`.
+        state: The parts of the state, in order.
+        sizes: `file_bytes`, `state_bytes`, `variable_bytes`, `constant_bytes`.
+        operators: `name`, `version` and `count` of each.
+        min_runtime_version: Oldest TensorFlow Lite that knows all of them.
+        planned_peak_bytes: Name of a signature -> bytes of its arenas without a delegate.
+        passes: Planned peak of `train` after each pass, in bytes.
+        sha256: Of the `.tflite`, in hexadecimal.
+        tools: Name of a package -> version that made the file.
+        parity: Figures of the exporter's checks.
+        tolerances: How far losses may differ between runtimes.
+        contract: Version of the signatures.
+        format_version: Version of this layout.
+
+    Example:
+        >>> Manifest.read("photos.tflite").labels  # doctest: +SKIP
+        ('daisy', 'rose')
+    """
+
+    labels: tuple[str, ...]
+    task: str
+    input: InputSettings
+    data: DataSettings
+    backbone: str
+    scheme: str
+    optimizer: str
+    batch_size: int
+    label_smoothing: float
+    profile: str
+    xnnpack: bool
+    frozen_weights: str
+    signatures: dict[str, Any]
+    state: tuple[StateEntry, ...]
+    sizes: dict[str, int]
+    operators: tuple[dict[str, Any], ...]
+    min_runtime_version: str
+    planned_peak_bytes: dict[str, int]
+    passes: dict[str, Any]
+    sha256: str
+    tools: dict[str, str]
+    parity: dict[str, Any]
+    tolerances: dict[str, Any]
+    contract: int = CONTRACT
+    format_version: int = MANIFEST_VERSION
+
+    @classmethod
+    def read(cls, tflite_path: str | os.PathLike, *, digest: str | None = None) -> "Manifest":
+        """Reads the manifest of a `.tflite` and checks that it belongs to it.
+
+        Args:
+            tflite_path: The `.tflite` file, not the manifest.
+            digest: The file's SHA-256 in hexadecimal, where the caller has it already.
+
+        Raises:
+            InputError: If either file is missing, or the manifest is damaged, of another version, or of another file.
+        """
+        path = manifest_path(tflite_path)
+        try:
+            if path.stat().st_size > _LARGEST:
+                raise ValueError(f"{path.stat().st_size} bytes")
+            values = json.loads(path.read_text(encoding="utf-8"))
+            digest = digest or sha256(tflite_path)
+        except OSError as error:
+            raise InputError(
+                f"expected {tflite_path} with its manifest {path.name} in the same folder, got: {error.strerror}: "
+                f"{error.filename}; copy both files that the export wrote"
+            ) from error
+        except (ValueError, RecursionError) as error:
+            problem = " ".join(str(error).split())
+            raise InputError(f"expected JSON in {path}, got: {problem:.200}; export the model again") from error
+        return cls.from_json(values, path, digest)
+
+    @classmethod
+    def from_json(cls, values: Any, path: str | os.PathLike, digest: str | None = None) -> "Manifest":
+        """Checks the content of a manifest.
+
+        Args:
+            values: What `json.loads` gave.
+            path: Where it comes from, for the errors.
+            digest: SHA-256 of the `.tflite` that it has to belong to.
+
+        Raises:
+            InputError: If a field is missing, unknown, or of another kind.
+        """
+        version = values.get("format_version") if isinstance(values, dict) else None
+        if type(version) is not int or version != MANIFEST_VERSION:
+            raise InputError(
+                f"expected a manifest of format version {MANIFEST_VERSION} in {path}, got {version!r:.80}; "
+                "export the model again with this version of tinytl_tf"
+            )
+        manifest = _parse(cls, values, "", path)
+        problem = manifest._problem()
+        if problem:
+            raise InputError(f"expected {problem} in {path}; export the model again")
+        if digest is not None and manifest.sha256 != digest:
+            raise InputError(
+                f"expected the manifest of the .tflite with sha256 {digest[:12]}..., got that of another file in "
+                f"{path}; copy both files of one export"
+            )
+        return manifest
+
+    def to_json(self) -> str:
+        """Returns the text of the file; `from_json` reads it."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def write(self, tflite_path: str | os.PathLike) -> None:
+        """Writes the manifest of a `.tflite` into its folder, whole or not at all."""
+        files.atomic_write_bytes(manifest_path(tflite_path), self.to_json().encode())
+
+    @property
+    def state_size(self) -> int:
+        """Number of float32 values of the state."""
+        return sum(math.prod(entry.shape) for entry in self.state)
+
+    def _problem(self) -> str | None:
+        """What no type says, or None."""
+        if self.contract != CONTRACT:
+            return f"signatures of contract {CONTRACT}, got {self.contract}"
+        if self.task not in TASKS:
+            return f"a task of {', '.join(TASKS)}, got {self.task!r:.80}"
+        normal = [unicodedata.normalize("NFC", label) for label in self.labels]
+        if len(normal) < 1 or len(set(normal)) != len(normal) or "" in normal:
+            return f"labels that are names, none twice, got {list(self.labels)!r:.200}"
+        if not 0 < self.input.central_fraction <= 1:
+            return f"a central_fraction above 0 and at most 1, got {self.input.central_fraction!r}"
+        offset = 0
+        for entry in self.state:
+            if entry.offset != offset or any(size < 1 for size in entry.shape):
+                return f"state entries without gaps, got {entry.name!r:.80} at {entry.offset} for {offset}"
+            offset += math.prod(entry.shape)
+        return None
+
+
+def _parse(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
+    """Turns JSON into a type of a dataclass' field; refuses what does not fit."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        fields = typing.get_type_hints(kind)
+        odd = sorted(fields.keys() ^ value.keys())
+        if odd:
+            what = "the unknown" if odd[0] in value else "no"
+            raise InputError(f"{path} has {what} field {where + odd[0]!r:.80}; export the model again")
+        return kind(**{name: _parse(fields[name], value[name], f"{where}{name}.", path) for name in fields})
+    if origin is tuple and isinstance(value, list):
+        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
+        if len(kinds) == len(value):
+            return tuple(_parse(k, v, where, path) for k, v in zip(kinds, value, strict=True))
+    elif origin is dict and isinstance(value, dict):
+        return {name: _parse(arguments[1], item, f"{where}{name}.", path) for name, item in value.items()}
+    elif kind is Any or type(value) is kind:
+        return value
+    elif kind is float and type(value) is int:
+        return float(value)
+    name = getattr(kind, "__name__", str(kind))
+    raise InputError(f"expected {name} as {where.rstrip('.')} in {path}, got {value!r:.80}; export the model again")
 
 
 def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.tasks import TASKS, get_task
+from tinytl_tf.training.objectives import get_objective
+
+RNG = np.random.default_rng(0)
+LOGITS = np.concatenate([RNG.normal(size=(6, 5)) * 3, RNG.normal(size=(2, 5)) * 80]).astype(np.float32)
+LABELS = {
+    "classification": RNG.integers(0, 5, 8).astype(np.int32),
+    "multilabel": RNG.integers(0, 2, (8, 5)).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_numpy_and_tensorflow_agree(name):
+    task, objective, labels = get_task(name), get_objective(name), LABELS[name]
+    np.testing.assert_allclose(objective.loss(LOGITS, labels, 0.0), task.loss(LOGITS, labels), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(objective.correct(LOGITS, labels), task.correct(LOGITS, labels), rtol=1e-6)
+    np.testing.assert_allclose(objective.probabilities(LOGITS), task.probabilities(LOGITS), rtol=1e-5, atol=1e-6)
+    assert bool(objective.valid(labels, 5))
+
+
+def test_losses_equal_those_of_tensorflow():
+    labels = LABELS["classification"]
+    expected = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, LOGITS)
+    np.testing.assert_allclose(get_task("classification").loss(LOGITS, labels), expected, rtol=1e-5, atol=1e-6)
+    labels = LABELS["multilabel"]
+    expected = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, LOGITS), axis=1)
+    np.testing.assert_allclose(get_task("multilabel").loss(LOGITS, labels), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_gradient_of_attributes_equals_autodiff(smoothing):
+    logits, labels = tf.constant(LOGITS), LABELS["multilabel"]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(logits)
+        ours = get_objective("multilabel").loss(logits, labels, smoothing)
+        target = labels * (1 - smoothing) + smoothing / 2
+        theirs = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(target, logits), axis=1)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(tape.gradient(ours, logits), tape.gradient(theirs, logits), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "message"),
+    [
+        ("classification", [0, 1], "expected labels: integers [2], got list"),
+        ("classification", np.array([0.0, 1.0]), "expected labels: integers [2], got float64 [2]"),
+        ("classification", np.array([0, 5]), "expected labels from 0 to 4, got 5"),
+        ("classification", np.array([0, -1]), "expected labels from 0 to 4, got -1"),
+        ("multilabel", np.array([0, 1]), "expected labels: numbers [2, 5], got int64 [2]"),
+        ("multilabel", np.full((2, 5), np.nan), "expected labels from 0 to 1 for each attribute, got nan"),
+        ("multilabel", np.full((2, 5), 1.5), "expected labels from 0 to 1 for each attribute, got 1.5"),
+    ],
+)
+def test_labels_out_of_place_are_refused(name, labels, message):
+    with pytest.raises(InputError) as error:
+        get_task(name).check_labels(labels, 2, 5)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("classification", [5]),
+        ("classification", [-1]),
+        ("multilabel", [[0, 0, 0, 0, 2.0]]),
+        ("multilabel", [[np.nan] * 5]),
+    ],
+)
+def test_the_graph_finds_labels_out_of_range(name, labels):
+    assert not bool(get_objective(name).valid(tf.constant(labels, get_task(name).label_dtype), 5))
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(InputError) as error:
+        get_task("regression")
+    assert str(error.value) == "unknown task 'regression'; choose one of classification, multilabel"

@@ -1,0 +1,108 @@
+import dataclasses
+import hashlib
+import json
+
+import pytest
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.manifest import DataSettings, InputSettings, Manifest, StateEntry, manifest_path
+
+CONTENT = b"a model"
+MANIFEST = Manifest(
+    labels=("daisy", "rosé"),
+    task="classification",
+    input=InputSettings("uint8", (96, 96), (0, 255), "RGB", 0.875),
+    data=DataSettings(),
+    backbone="mobilenet_v2",
+    scheme="tinytl-b",
+    optimizer="sgd",
+    batch_size=8,
+    label_smoothing=0.1,
+    profile="balanced",
+    xnnpack=True,
+    frozen_weights="int8",
+    signatures={"save": {"inputs": {}, "outputs": {"state": {"shape": [7], "dtype": "float32"}}}},
+    state=(StateEntry("head/beta", (3,), 0), StateEntry("classifier/kernel", (2, 2), 3)),
+    sizes={"file_bytes": 7},
+    operators=({"name": "ADD", "version": 1, "count": 2},),
+    min_runtime_version="2.7.0",
+    planned_peak_bytes={"train": 100},
+    passes={"converted": 120},
+    sha256=hashlib.sha256(CONTENT).hexdigest(),
+    tools={"tinytl_tf": "0.1.0"},
+    parity={"steps": 4},
+    tolerances={"float32": 1e-5},
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(CONTENT)
+    MANIFEST.write(path)
+    return path
+
+
+def refused(path):
+    with pytest.raises(InputError) as error:
+        Manifest.read(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def change(path, **values):
+    file = manifest_path(path)
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def test_comes_back_as_it_was_written(path):
+    assert Manifest.read(path) == MANIFEST
+    assert MANIFEST.state_size == 7
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Manifest)])
+def test_each_field_is_required(path, field):
+    file = manifest_path(path)
+    values = json.loads(file.read_text())
+    del values[field]
+    file.write_text(json.dumps(values))
+    assert field.replace("_", " ") in refused(path).replace("_", " ")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"format_version": 1},
+            "expected a manifest of format version 2 in {path}, got 1; export the model again with",
+        ),
+        ({"format_version": True}, "expected a manifest of format version 2 in {path}, got True; "),
+        ({"contract": 1}, "expected signatures of contract 2, got 1 in {path}; "),
+        ({"labels": [0, 1]}, "expected str as labels in {path}, got 0; "),
+        ({"labels": ["a", "a"]}, "expected labels that are names, none twice, got ['a', 'a'] in {path}; "),
+        ({"labels": ["\u00e9", "e\u0301"]}, "expected labels that are names, none twice, got "),
+        ({"task": "regression"}, "expected a task of classification, multilabel, got 'regression' in {path}; "),
+        ({"xnnpack": 1}, "expected bool as xnnpack in {path}, got 1; "),
+        ({"mood": "good"}, "{path} has the unknown field 'mood'; "),
+        ({"sha256": "0" * 64}, "expected the manifest of the .tflite with sha256 "),
+        ({"input": []}, "expected InputSettings as input in {path}, got []; "),
+        (
+            {"state": [{"name": "a", "shape": [2], "offset": 1, "slot": ""}]},
+            "expected state entries without gaps, got 'a' at 1 for 0 in {path}; ",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(path, values, message):
+    change(path, **values)
+    assert refused(path).startswith(message.format(path=manifest_path(path)))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\u0000", "null", '"x"', "[]"])
+def test_damaged_text_is_refused_in_one_line(path, text):
+    manifest_path(path).write_text(text)
+    assert "export the model again" in refused(path)
+
+
+def test_a_missing_manifest_is_refused(path):
+    manifest_path(path).unlink()
+    assert refused(path).endswith("copy both files that the export wrote")
