@@ -6,7 +6,8 @@ import os
 import re
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.model import Graph, Model, Operator
+from tinytl_tf.tflite.graph import Graph, Operator
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["OperatorCount", "audit", "conversion_error", "layer_of", "minimum_runtime"]
 

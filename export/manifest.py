@@ -13,8 +13,9 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.export.audit import audit, minimum_runtime
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.profiles import Profile
+from tinytl_tf.tflite.graph import Tensor
 from tinytl_tf.tflite.manifest import FORMAT_VERSION, manifest_path, sha256
-from tinytl_tf.tflite.model import Model, Tensor
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["write_manifest"]
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinytl_tf.tflite.model import Graph, Model, Operator
+from tinytl_tf.tflite.graph import Graph, Operator
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["fuse_biases"]
 

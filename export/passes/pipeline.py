@@ -11,6 +11,7 @@ from tinytl_tf.export.passes.reorder import reorder
 from tinytl_tf.export.passes.split_reads import split_reads
 from tinytl_tf.export.passes.transpose_kernels import transpose_kernels
 from tinytl_tf.memory import planned_peak
+from tinytl_tf.tflite.liveness import late_readers
 from tinytl_tf.tflite.model import Model
 
 __all__ = ["PASSES", "pass_names", "run_passes"]
@@ -72,4 +73,4 @@ def _run(model: Model, name: str) -> Model:
 
 
 def _late_readers(model: Model) -> int:
-    return sum(len(graph.late_readers()) for graph in model.graphs)
+    return sum(len(late_readers(graph)) for graph in model.graphs)

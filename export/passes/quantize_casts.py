@@ -4,7 +4,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
 
 from tinytl_tf.tflite.edit import add_operator_code
-from tinytl_tf.tflite.model import Graph, Model, Operator
+from tinytl_tf.tflite.graph import Graph, Operator
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["quantize_casts"]
 

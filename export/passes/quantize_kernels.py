@@ -4,7 +4,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
 
 from tinytl_tf.tflite.edit import add_buffer, add_operator_code, add_tensor, new_operator
-from tinytl_tf.tflite.model import Graph, Model, Operator, Tensor
+from tinytl_tf.tflite.graph import Graph, Operator, Tensor
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["quantize_kernels"]
 

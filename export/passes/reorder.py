@@ -8,7 +8,9 @@ import collections
 from collections.abc import Iterable
 
 from tinytl_tf.memory.scratch import scratch
-from tinytl_tf.tflite.model import IN_PLACE, Graph, Model
+from tinytl_tf.tflite.graph import Graph
+from tinytl_tf.tflite.liveness import IN_PLACE, shared_buffers
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["reorder"]
 
@@ -100,7 +102,7 @@ def _add_overwriting(graph: Graph, before: list[set[int]]) -> None:
 
 def _buffer_readers(graph: Graph) -> dict[int, set[int]]:
     """Readers of the buffers that more than one tensor lives in, under any of its names, by the owner."""
-    owner = graph.shared_buffers()
+    owner = shared_buffers(graph)
     shared = set(owner.values())
     readers = collections.defaultdict(set)
     for position, op in enumerate(graph.operators):
@@ -121,7 +123,7 @@ class _Memory:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.owner = graph.shared_buffers()
+        self.owner = shared_buffers(graph)
         forever = {self.root(i) for i in (*graph.inputs, *graph.outputs)}
         self.sizes = {t.index: t.bytes for t in graph.tensors if not t.is_constant and t.index not in forever}
         self.reads = [{self.root(i) for i in op.inputs if i >= 0} for op in graph.operators]

@@ -5,7 +5,8 @@ import copy
 
 from ai_edge_litert import schema_py_generated as schema_fb
 
-from tinytl_tf.tflite.model import Graph, Model, Operator
+from tinytl_tf.tflite.graph import Graph, Operator
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["split_reads"]
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from tests import tiny_models
 from tinytl_tf.memory import layout
-from tinytl_tf.tflite.model import Lifetime, Model
+from tinytl_tf.tflite.liveness import Lifetime
+from tinytl_tf.tflite.model import Model
 
 
 def slots(draw):

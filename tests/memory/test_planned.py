@@ -6,6 +6,7 @@ from tests import tiny_models
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure, planned, planned_peak
 from tinytl_tf.memory.layout import graph_slots, lay_out
+from tinytl_tf.tflite.liveness import shared_buffers
 from tinytl_tf.tflite.model import Model
 
 IMAGE = tiny_models.SIZE**2 * tiny_models.CHANNELS * 4
@@ -56,7 +57,7 @@ def test_every_tensor_lies_where_the_runtime_puts_it(model, signature, num_threa
     assert {i: addresses[i] - start for i in compared} == {i: offsets[i] for i in compared}
     assert len(compared) >= 1 + 6 * (signature == "infer")
 
-    shared = graph.shared_buffers()
+    shared = shared_buffers(graph)
     assert {i: addresses[i] for i in shared if i in addresses} == {
         i: addresses[owner] for i, owner in shared.items() if i in addresses
     }

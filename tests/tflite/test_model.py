@@ -9,7 +9,10 @@ from ai_edge_litert.schema_py_generated import QuantizationParametersT
 from tests import tiny_models, tiny_tflite
 from tests.export.passes.graphs import single_graph
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.model import Graph, Lifetime, Model, Operator, Tensor
+from tinytl_tf.tflite.edit import add_operator_code
+from tinytl_tf.tflite.graph import Graph, Operator, Tensor
+from tinytl_tf.tflite.liveness import Lifetime, lifetimes, shared_buffers
+from tinytl_tf.tflite.model import Model
 
 KERNEL_BYTES = 9 * tiny_models.CHANNELS * tiny_models.FILTERS * 4
 
@@ -129,8 +132,8 @@ def test_lifetimes_of_a_chain_with_a_view_and_arithmetic_in_place():
         outputs=[5],
         constants=(6, 7),
     )
-    assert graph.shared_buffers() == {2: 1, 4: 3}
-    assert graph.lifetimes() == {
+    assert shared_buffers(graph) == {2: 1, 4: 3}
+    assert lifetimes(graph) == {
         0: Lifetime(0, 5),  # inputs stay
         1: Lifetime(0, 4),
         3: Lifetime(2, 4),
@@ -146,17 +149,17 @@ def test_what_is_not_overwritten():
         "not arithmetic": ([("EXP", [0], [2]), ("MAXIMUM", [2, 1], [3]), ("EXP", [3], [4])], [4]),
     }
     for name, (operators, outputs) in rows.items():
-        assert graph_of(operators, [8] * 5, outputs, constants=(1,)).shared_buffers() == {}, name
+        assert shared_buffers(graph_of(operators, [8] * 5, outputs, constants=(1,))) == {}, name
     broadcast = graph_of([("EXP", [0], [2]), ("ADD", [2, 1], [3]), ("EXP", [3], [4])], [8, 9, 8, 9, 9], [4], (1,))
-    assert broadcast.shared_buffers() == {}
+    assert shared_buffers(broadcast) == {}
     scalar = graph_of([("EXP", [0], [2]), ("ADD", [2, 1], [3]), ("EXP", [3], [4])], [1] * 5, [4], (1,))
-    assert scalar.shared_buffers() == {}
+    assert shared_buffers(scalar) == {}
 
 
 def test_results_that_nobody_reads_stay():
     graph = graph_of([("SPLIT", [0], [1, 2]), ("EXP", [1], [3]), ("EXP", [3], [4])], [8, 4, 4, 4, 4], outputs=[4])
-    assert graph.lifetimes()[2] == Lifetime(0, 3)
-    assert graph.lifetimes()[1] == Lifetime(0, 1)
+    assert lifetimes(graph)[2] == Lifetime(0, 3)
+    assert lifetimes(graph)[1] == Lifetime(0, 1)
 
 
 def test_missing_file(tmp_path):
@@ -214,3 +217,51 @@ def test_a_scalar_read_from_a_variable_can_not_be_planned():
     scalars = {i for i in read if not graph.tensors[i].shape}
     assert graph.dynamic == scalars
     assert len(scalars) < len(read)
+
+
+def test_vectors_of_other_types_with_the_same_bytes_stay_apart():
+    # Shapes are int32, contents bytes, zero points int64: each of these pairs has the same bytes in another length.
+    builder, graph = single_graph()
+    x = graph.tensor([2, 1])
+    one = graph.constant(np.int32([1]))  # as a shape: [1]
+    two = graph.constant(np.int32([[2], [1]]))  # as a shape: [2, 1]
+    builder.signature("train", graph, {"x": x}, {"y": graph.apply("RESHAPE", x, graph.constant(np.int32([2])))})
+    model = builder.model()
+    tensors = model.schema.subgraphs[0].tensors
+    tensors[x].quantization = QuantizationParametersT()
+    tensors[x].quantization.scale, tensors[x].quantization.zeroPoint = np.ones(2, np.float32), np.int64([1 << 32 | 2])
+    content = model.to_bytes()
+    again = Model.from_bytes(content)
+    assert again.graphs[0].tensors == model.graphs[0].tensors
+    for tensor, expected in ((one, [1]), (two, [2, 1])):
+        data = again.schema.buffers[again.graphs[0].tensors[tensor].buffer].data
+        assert np.frombuffer(bytes(data), np.int32).tolist() == expected
+    assert again.schema.subgraphs[0].tensors[x].quantization.zeroPoint.tolist() == [1 << 32 | 2]
+
+
+def test_codes_without_a_use_are_not_written():
+    model = Model.from_bytes(tiny_models.build())
+    names = [(op.name, op.version) for _, op in model.operators()]
+    unused = add_operator_code(model.schema, "BITWISE_XOR")
+    model.schema.operatorCodes.insert(0, model.schema.operatorCodes.pop(unused))
+    for op in [op for subgraph in model.schema.subgraphs for op in subgraph.operators]:
+        op.opcodeIndex += 1
+    again = Model.from_bytes(model.to_bytes())
+    assert [(op.name, op.version) for _, op in again.operators()] == names
+    assert len(again.schema.operatorCodes) == len(set(names))
+
+
+def test_metadata_is_added_and_replaced():
+    model = Model.from_bytes(tiny_models.build())
+    oldest = model.metadata("min_runtime_version")
+    buffers = len(model.schema.buffers)
+    for content in (b"first", b"", '{"labels": ["größer"]}'.encode()):
+        model.set_metadata("TINYTL", content)
+        assert model.metadata("TINYTL") == content
+        model = Model.from_bytes(model.to_bytes())
+        assert model.metadata("TINYTL") == content
+    assert model.metadata("min_runtime_version") == oldest
+    assert len(model.schema.buffers) == buffers + 1
+    model.set_metadata("min_runtime_version", b"1.0")
+    assert Model.from_bytes(model.to_bytes()).metadata("min_runtime_version") == b"1.0"
+    assert "infer" in Interpreter(model_content=model.to_bytes()).get_signature_list()

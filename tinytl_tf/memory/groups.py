@@ -24,7 +24,9 @@ import collections
 import math
 from collections.abc import Iterable, Mapping
 
-from tinytl_tf.tflite.model import Graph, Model, Operator
+from tinytl_tf.tflite.graph import Graph, Operator
+from tinytl_tf.tflite.liveness import shared_buffers
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["GROUPS", "signature_groups"]
 
@@ -84,7 +86,7 @@ def _group(
         groups.update(dict.fromkeys(op.outputs, _group_of_results(op, position in backward, groups)))
         for nested in (model.graphs[i] for i in op.nested):
             groups.update(_group_nested(model, op, nested, needed, groups, result))
-    owner = graph.shared_buffers()
+    owner = shared_buffers(graph)
     written = [op.inputs[1] for op in graph.operators if op.name == "ASSIGN_VARIABLE"]
     groups.update({owner.get(i, i): "state" for i in written})
     made = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}

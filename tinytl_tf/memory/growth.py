@@ -25,7 +25,8 @@ import dataclasses
 import math
 
 from tinytl_tf.memory.planned import planned_peak
-from tinytl_tf.tflite.model import Graph, Model, Operator
+from tinytl_tf.tflite.graph import Graph, Operator
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["PlannedGrowth", "planned_growth"]
 

@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from tinytl_tf.memory.scratch import scratch
-from tinytl_tf.tflite.model import Graph, Lifetime, Operator
+from tinytl_tf.tflite.graph import Graph, Operator
+from tinytl_tf.tflite.liveness import Lifetime, lifetimes
 
 __all__ = ["Slot", "arena_growth", "given_inputs", "graph_slots", "kept_on_heap", "lay_out"]
 
@@ -45,7 +46,7 @@ def graph_slots(graph: Graph, given: set[int], num_threads: int) -> tuple[list[S
     on_heap = kept_on_heap(graph)
     heap = sum(graph.tensors[i].bytes for i in on_heap)
     slots = []
-    for index, life in graph.lifetimes().items():
+    for index, life in lifetimes(graph).items():
         size = graph.tensors[index].bytes
         if size and index not in on_heap and index not in given:
             whole = life.first == 0 and life.last == end

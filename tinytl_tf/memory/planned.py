@@ -6,7 +6,8 @@ Reference: `layout.py`, and LiteRT's `tflite/kernels/while.cc` and `if.cc`.
 import dataclasses
 
 from tinytl_tf.memory.layout import arena_growth, given_inputs, graph_slots
-from tinytl_tf.tflite.model import Graph, Model
+from tinytl_tf.tflite.graph import Graph
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["PlannedMemory", "planned_peak"]
 

@@ -8,7 +8,7 @@ Operators that are not listed here, GATHER, CAST, comparisons and the like, ask 
 
 import math
 
-from tinytl_tf.tflite.model import Graph, Operator, Tensor
+from tinytl_tf.tflite.graph import Graph, Operator, Tensor
 
 __all__ = ["scratch"]
 

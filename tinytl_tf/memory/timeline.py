@@ -8,7 +8,8 @@ import numpy as np
 from tinytl_tf.memory.groups import GROUPS, signature_groups
 from tinytl_tf.memory.layout import given_inputs, graph_slots, kept_on_heap
 from tinytl_tf.memory.scratch import scratch
-from tinytl_tf.tflite.model import Graph, Model
+from tinytl_tf.tflite.graph import Graph
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["Moment", "plan_timeline"]
 

@@ -1,4 +1,4 @@
-"""What passes add to a file."""
+"""What passes add to a file and take away."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
 
-__all__ = ["add_buffer", "add_operator_code", "add_tensor", "new_operator"]
+__all__ = ["add_buffer", "add_operator_code", "add_tensor", "drop_unused_codes", "new_operator"]
 
 _LAST_DEPRECATED = 127  # largest code of the old field, which is a byte
 
@@ -22,6 +22,17 @@ def add_operator_code(schema: schema_fb.ModelT, name: str, version: int = 1) -> 
     code.deprecatedBuiltinCode = min(builtin, _LAST_DEPRECATED)
     schema.operatorCodes.append(code)
     return len(schema.operatorCodes) - 1
+
+
+def drop_unused_codes(schema: schema_fb.ModelT) -> None:
+    """Takes away the operator codes that no operator uses: a runtime that does not know one refuses the file."""
+    operators = [op for subgraph in schema.subgraphs for op in subgraph.operators or ()]
+    used = sorted({op.opcodeIndex for op in operators})
+    numbers = {old: new for new, old in enumerate(used)}
+    # By identity: an operator that two graphs share must not be renumbered twice.
+    for op in {id(op): op for op in operators}.values():
+        op.opcodeIndex = numbers[op.opcodeIndex]
+    schema.operatorCodes = [schema.operatorCodes[index] for index in used]
 
 
 def add_buffer(schema: schema_fb.ModelT, content: np.ndarray) -> int:

@@ -11,6 +11,7 @@ from tests.export.passes.random_graphs import SHAPES, random_model
 from tinytl_tf.export.passes import run_passes
 from tinytl_tf.export.passes.reorder import dependencies, peak_alive, reorder
 from tinytl_tf.memory import planned_peak
+from tinytl_tf.tflite.liveness import late_readers
 from tinytl_tf.tflite.model import Model
 
 module = importlib.import_module("tinytl_tf.export.passes.reorder")  # the package has the function of this name
@@ -70,10 +71,10 @@ def test_no_valid_order_changes_a_result_or_a_variable(chunk):
 def test_all_passes_together_change_no_result(chunk):
     for seed in range(chunk * GRAPHS, (chunk + 1) * GRAPHS):
         made = random_model(seed)
-        if made.model.graphs[made.graph].late_readers():
+        if late_readers(made.model.graphs[made.graph]):
             continue  # the runtime computes wrong numbers already, which other passes than `reorder` may mend
         model = Model.from_bytes(run_passes(made.model.to_bytes())[0])
-        assert not any(graph.late_readers() for graph in model.graphs)
+        assert not any(late_readers(graph) for graph in model.graphs)
         for xnnpack in (False, True):
             expected = expected_of(seed, xnnpack)
             assert same(results(model, CALLS, xnnpack=xnnpack), expected), (seed, xnnpack)
@@ -84,7 +85,7 @@ def test_the_random_graphs_have_what_the_scheduler_can_break():
     for seed in range(graphs):
         made = random_model(seed)
         graph = made.model.graphs[made.graph]
-        late += bool(graph.late_readers())
+        late += bool(late_readers(graph))
         names = {op.name for op in graph.operators}
         assert len(names & {"SUB", "MUL", "DIV", "ADD", "ADD_N", "RESHAPE", "READ_VARIABLE", "ASSIGN_VARIABLE"}) > 3
     assert 0.05 * graphs < late < 0.5 * graphs
@@ -163,7 +164,7 @@ SAFE, UNSAFE = ["two readers", "two views"], ["view of a view", "view of a produ
 @pytest.mark.parametrize("wrong_order", [False, True])
 def test_the_runtime_overwrites_no_tensor_that_it_sees_two_readers_of(pattern, wrong_order):
     model, _ = aliased(wrong_order, pattern)
-    assert model.graphs[0].late_readers() == []
+    assert late_readers(model.graphs[0]) == []
     assert max(errors(model).values()) < 1e-6
 
 
@@ -171,12 +172,12 @@ def test_the_runtime_overwrites_no_tensor_that_it_sees_two_readers_of(pattern, w
 def test_a_swap_of_two_readers_of_one_buffer_silently_gives_wrong_numbers(pattern):
     """LiteRT asks for one reader of the view and of the buffer's owner, and does not see the name between the two."""
     right, (reader, writer) = aliased(wrong_order=False, pattern=pattern)
-    assert right.graphs[0].late_readers() == []
+    assert late_readers(right.graphs[0]) == []
     assert max(errors(right).values()) < 1e-6
     assert reader in dependencies(right.graphs[0])[writer]
 
     wrong, (writer, reader) = aliased(wrong_order=True, pattern=pattern)
-    assert wrong.graphs[0].late_readers() == [reader]
+    assert late_readers(wrong.graphs[0]) == [reader]
     assert errors(wrong)["product"] < 1e-6
     assert errors(wrong)["doubled"] > 1
     assert writer in dependencies(wrong.graphs[0])[reader]  # The order of the file counts, even if it is wrong.

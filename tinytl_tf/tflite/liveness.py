@@ -1,0 +1,179 @@
+"""Which tensors of a graph live when, which share a buffer, and which the runtime cannot plan.
+
+The runtime's facts are those of LiteRT 2.3 without a delegate, from its sources (`tflite/arena_planner.cc`,
+`tflite/kernels/while.cc`) and checked against the addresses that it hands out.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+
+from tinytl_tf.tflite.graph import Graph, Operator
+
+__all__ = [
+    "IN_PLACE",
+    "Lifetime",
+    "dropped_tensors",
+    "dynamic_tensors",
+    "late_readers",
+    "lifetimes",
+    "shared_buffers",
+]
+
+# Operators whose first output may take the buffer of one of these inputs, if nobody else reads it.
+IN_PLACE = {
+    "ADD": (0, 1),
+    "SUB": (0, 1),
+    "MUL": (0, 1),
+    "DIV": (0, 1),
+    "SOFTMAX": (0,),
+    "DYNAMIC_UPDATE_SLICE": (0,),
+}
+# Operators whose output is their first input under another shape or type: one buffer, however many read it.
+_VIEWS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "BITCAST")
+_SMALLEST_SHARED = 5  # bytes; the runtime does not share scalars
+# Inputs that say how big the output is. Unless they are constant, the output is dynamic: allocated on the heap when
+# the operator runs, and all that follows is planned anew each time.
+_SHAPE_INPUTS = {
+    "BROADCAST_TO": (1,),
+    "EXPAND_DIMS": (1,),
+    "FILL": (0,),
+    "MEAN": (1,),
+    "MIRROR_PAD": (1,),
+    "PAD": (1,),
+    "PADV2": (1,),
+    "RANGE": (0, 1, 2),
+    "RESHAPE": (1,),
+    "RESIZE_BILINEAR": (1,),
+    "RESIZE_NEAREST_NEIGHBOR": (1,),
+    "SLICE": (1, 2),
+    "STRIDED_SLICE": (1, 2, 3),
+    "SUM": (1,),
+    "TILE": (1,),
+    "TRANSPOSE": (1,),
+    "TRANSPOSE_CONV": (0,),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Lifetime:
+    """The operators, by their position, between which a tensor needs its buffer; both are included.
+
+    `last` is the number of operators, one past the last, for a buffer that is never given back.
+    """
+
+    first: int
+    last: int
+
+
+def shared_buffers(graph: Graph) -> dict[int, int]:
+    """Tensors that live in the buffer of another one, and that tensor.
+
+    Views (RESHAPE) always share; arithmetic may overwrite an input that nobody else reads.
+
+    Returns:
+        A dictionary from a tensor to the one that owns the buffer.
+    """
+    references = graph.readers()
+    references.update([*graph.inputs, *graph.outputs, *_variables(graph)])
+    owner: dict[int, int] = {}
+    for op in graph.operators:
+        is_view = op.name in _VIEWS
+        if not op.outputs or not (is_view or op.name in IN_PLACE):
+            continue
+        positions = (0,) if is_view else IN_PLACE[op.name]
+        candidates = [op.inputs[i] for i in positions if i < len(op.inputs)]
+        source = next((i for i in candidates if _can_share(graph, i, op.outputs[0], is_view, references)), None)
+        if source is None:
+            continue
+        root = owner.get(source, source)
+        if is_view or references[root] <= 1:
+            owner[op.outputs[0]] = root
+    return owner
+
+
+def late_readers(graph: Graph) -> list[int]:
+    """Operators, by their position, that read a tensor after its buffer was overwritten: they get wrong numbers.
+
+    The runtime lets an operator overwrite a tensor with one reader if the owner of the buffer has only one, too;
+    it does not look at tensors between the two, a view of a view or a view of a result that was computed in place.
+    """
+    owner = shared_buffers(graph)
+    content: dict[int, int] = {}  # of a buffer: who wrote it last
+    expected: dict[int, int | None] = {}  # by a tensor
+    late = []
+    for position, op in enumerate(graph.operators):
+        if any(content.get(owner.get(i, i)) != expected.get(i) for i in op.inputs):
+            late.append(position)
+        for i in op.outputs:
+            if i in owner and op.name in _VIEWS:
+                expected[i] = expected.get(op.inputs[0])
+            else:
+                content[owner.get(i, i)] = expected[i] = position
+    return late
+
+
+def lifetimes(graph: Graph) -> dict[int, Lifetime]:
+    """When each tensor needs its buffer.
+
+    A buffer is needed from the operator that first writes it to the one that last reads it or a tensor that
+    shares it. Inputs, outputs, variables and results that nobody reads stay to the end.
+
+    Returns:
+        A dictionary from the tensors that own a buffer in memory; constants and dropped tensors are not in it.
+    """
+    owner = shared_buffers(graph)
+    first = dict.fromkeys([*graph.inputs, *_variables(graph)], 0)
+    last: dict[int, int] = {}
+    for position, op in enumerate(graph.operators):
+        for i in op.outputs:
+            first.setdefault(i, position)
+        for i in op.inputs:
+            last[owner.get(i, i)] = position
+    end = len(graph.operators)
+    kept = {owner.get(i, i) for i in [*graph.inputs, *graph.outputs, *_variables(graph)]}
+    return {
+        i: Lifetime(start, end if i in kept else last.get(i, end))
+        for i, start in first.items()
+        if i >= 0 and i not in owner and i not in graph.dropped and not graph.tensors[i].is_constant
+    }
+
+
+def dynamic_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
+    """Returns the tensors of a graph that the runtime cannot plan; `graphs` are all of the file. See `Graph.dynamic`."""
+    return frozenset(i for op in graph.operators if _is_dynamic(op, graph, graphs) for i in op.outputs)
+
+
+def _is_dynamic(op: Operator, graph: Graph, graphs: Sequence[Graph]) -> bool:
+    if op.name in ("WHILE", "IF"):
+        return any(dynamic_tensors(graphs[i], graphs) for i in op.nested)
+    if op.name == "READ_VARIABLE":  # the runtime can not tell a scalar from a tensor of unknown rank
+        return not graph.tensors[op.outputs[0]].shape
+    positions = [i for i in _SHAPE_INPUTS.get(op.name, ()) if i < len(op.inputs)]
+    return any(not graph.tensors[op.inputs[i]].is_constant for i in positions)
+
+
+def dropped_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
+    """Returns the results of loops that get no memory; `graphs` are all of the file. See `Graph.dropped`."""
+    readers = graph.readers()
+    dropped = set()
+    for op in graph.operators:
+        if op.name == "WHILE":
+            body = graphs[op.nested[1]]
+            unchanged = [o for o, i, j in zip(op.outputs, body.inputs, body.outputs, strict=True) if i == j]
+            dropped.update(i for i in unchanged if not readers[i] and i not in graph.outputs)
+    return frozenset(dropped)
+
+
+def _variables(graph: Graph) -> list[int]:
+    return [tensor.index for tensor in graph.tensors if tensor.is_variable]
+
+
+def _can_share(graph: Graph, source: int, target: int, is_view: bool, references: collections.Counter) -> bool:
+    if source < 0 or source in graph.inputs or target in graph.outputs:
+        return False
+    if graph.tensors[source].is_constant or source in graph.dynamic or target in graph.dynamic:
+        return False
+    size = graph.tensors[source].bytes
+    same = size == graph.tensors[target].bytes and size >= _SMALLEST_SHARED
+    return is_view or (same and references[source] <= 1)
