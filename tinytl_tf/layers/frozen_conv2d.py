@@ -1,5 +1,6 @@
 """Convolution with a frozen kernel and a trainable bias."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -46,6 +47,8 @@ class FrozenConv2D(SelectiveLayer):
         TinyTL, section 3.1.
     """
 
+    kernel_axes = 3  # how many of the kernel's axes one output sums over
+
     def __init__(
         self,
         filters: int | None,
@@ -69,7 +72,12 @@ class FrozenConv2D(SelectiveLayer):
     def build_variables(self, input_shape: tuple) -> None:
         """Creates the kernel and builds the norm."""
         require_known_size(self.name, input_shape)
-        self.kernel = self.add_weight(name="kernel", shape=self.kernel_shape(input_shape[-1]), initializer="he_normal")
+        shape = self.kernel_shape(input_shape[-1])
+        # He's rule by the inputs of one output; Keras would count those of all channels of a depthwise kernel.
+        stddev = (2 / math.prod(shape[: self.kernel_axes])) ** 0.5
+        self.kernel = self.add_weight(
+            name="kernel", shape=shape, initializer=keras.initializers.TruncatedNormal(stddev=stddev)
+        )
         self.norm.build(self.compute_output_shape(input_shape))
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:

@@ -24,6 +24,8 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
         `(batch, new_height, new_width, channels)`
     """
 
+    kernel_axes = 2
+
     def __init__(self, kernel_size: int, **kwargs) -> None:
         super().__init__(filters=None, kernel_size=kernel_size, **kwargs)
 

@@ -140,7 +140,7 @@ def lifetimes(graph: Graph) -> dict[int, Lifetime]:
 
 
 def dynamic_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
-    """Returns the tensors of a graph that the runtime cannot plan; `graphs` are all of the file. See `Graph.dynamic`."""
+    """Returns the tensors of a graph that the runtime cannot plan; see `Graph.dynamic`. `graphs` are all of a file."""
     return frozenset(i for op in graph.operators if _is_dynamic(op, graph, graphs) for i in op.outputs)
 
 
