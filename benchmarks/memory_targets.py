@@ -85,11 +85,11 @@ def export_worker(scheme, profile, folder, resolution, classes, batch_size, froz
 
     from tinytl_tf.export.build import build_file, with_int8_kernels
 
-    content, peaks = build_file(trainable_module(scheme, profile, resolution, classes, batch_size))
+    content, report = build_file(trainable_module(scheme, profile, resolution, classes, batch_size))
     for weights in frozen_weights:
         path = pathlib.Path(folder) / f"{scheme}-{profile}-{weights}.tflite"
         atomic_write_bytes(path, with_int8_kernels(content) if weights == "int8" else content)
-    return peaks
+    return {name: entry["planned_peak_bytes"] for name, entry in report.items()}
 
 
 def _measure_file(path: pathlib.Path) -> dict[str, float]:

@@ -2,16 +2,19 @@
 
 import collections
 import dataclasses
+import importlib.metadata
 import os
 import re
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.export.runtime_versions import first_runtime
 from tinytl_tf.tflite.graph import Graph, Operator
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["OperatorCount", "audit", "conversion_error", "layer_of", "minimum_runtime"]
+__all__ = ["OperatorCount", "audit", "conversion_error", "layer_of", "minimum_runtime", "write_minimum_runtime"]
 
 _REMEDY = "the runtime has no such builtin operator; write the layer with the operations of tinytl_tf.ops"
+_RUNTIME_ENTRY, _RUNTIME_BYTES = "min_runtime_version", 16
 # The converter's report of an operator without a builtin equivalent: its location, then its name.
 _REFUSED = re.compile(r"error: loc\((?P<location>.*)\): '(?P<op>[\w.]+)' op is neither a custom op nor a flex op")
 _NODE = re.compile(r'fused\["\w*:?", "(?P<name>[^"@]+)')
@@ -55,8 +58,22 @@ def audit(model: Model | str | os.PathLike) -> list[OperatorCount]:
 
 
 def minimum_runtime(model: Model) -> str:
-    """The oldest runtime that knows all operators, as the converter wrote it into the file, or "" if it did not."""
-    return (model.metadata("min_runtime_version") or b"").rstrip(b"\0").decode()
+    """Returns the oldest runtime that knows all operators of a file, like `"2.6.0"`.
+
+    An operator that no table knows needs the runtime of the TensorFlow that converts here.
+    """
+    converter = importlib.metadata.version("tensorflow").partition("-")[0]
+    needed = {first_runtime(op.name, op.version) or converter for _, op in model.operators()}
+    return max(needed, key=lambda version: [int(part) for part in version.split(".")], default=converter)
+
+
+def write_minimum_runtime(model: Model) -> None:
+    """Stores `minimum_runtime` where TensorFlow's own tools keep it, in place of what the converter wrote.
+
+    Args:
+        model: The file; its `schema` is changed.
+    """
+    model.set_metadata(_RUNTIME_ENTRY, minimum_runtime(model).encode().ljust(_RUNTIME_BYTES, b"\0"))
 
 
 def conversion_error(message: str) -> InputError:

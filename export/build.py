@@ -1,31 +1,54 @@
 """From a `TrainableModule` to the content of a file: conversion, audit, passes, int8 kernels."""
 
-from tinytl_tf.export.audit import audit
+from typing import Any
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.export.audit import audit, write_minimum_runtime
 from tinytl_tf.export.convert import convert
-from tinytl_tf.export.passes import pass_names, run_passes
-from tinytl_tf.export.passes.quantize_kernels import quantize_kernels
+from tinytl_tf.export.passes import QUANTIZE_KERNELS, pass_names, run_passes
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.tflite.model import Model
 
 __all__ = ["build_file", "with_int8_kernels"]
 
 
-def build_file(module: TrainableModule) -> tuple[bytes, dict[str, int]]:
+def build_file(module: TrainableModule) -> tuple[bytes, dict[str, dict[str, Any]]]:
     """Makes the file of a module with float32 kernels, by the passes of its profile.
+
+    Args:
+        module: The network with its signatures.
 
     Returns:
         The content of the `.tflite`, and what `run_passes` reports.
 
     Raises:
-        InputError: for an operator that is no builtin; it names the layer.
+        InputError: For an operator that is no builtin; it names the layer.
     """
     content = convert(module)
     audit(Model.from_bytes(content))  # before the passes: it names layers, whose names they drop
-    return run_passes(content, pass_names(delegate=module.profile.xnnpack))
+    content, report = run_passes(content, pass_names(delegate=module.profile.xnnpack))
+    return _with_minimum_runtime(content), report
 
 
 def with_int8_kernels(content: bytes) -> bytes:
-    """Returns the same file with int8 kernels, see `quantize_kernels`."""
+    """Returns the same file with int8 kernels, see `quantize_kernels`.
+
+    Args:
+        content: A `.tflite` with the signature `train`.
+
+    Raises:
+        InputError: If no kernel became int8: all are trained, or small.
+    """
+    content, report = run_passes(content, [QUANTIZE_KERNELS.name])
+    if not report[QUANTIZE_KERNELS.name]["changed"]:
+        raise InputError(
+            "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or "
+            "small; choose float32 for frozen_weights"
+        )
+    return _with_minimum_runtime(content)
+
+
+def _with_minimum_runtime(content: bytes) -> bytes:
     model = Model.from_bytes(content)
-    quantize_kernels(model)
+    write_minimum_runtime(model)
     return model.to_bytes()

@@ -137,8 +137,9 @@ class TrainableModule(tf.Module):
         Returns the mean loss, the accuracy and the magnitudes of all gradients: taken in the loop, they need the memory
         of one, which lies beside that of the network after it.
         """
-        # Not a constant: tensors of zeros would be stored in the file at full size.
-        zero = tf.cast(tf.minimum(tf.abs(label[0]), 0), tf.float32)
+        # Not a constant: tensors of zeros would be stored in the file at full size. Of a pixel, which is never negative
+        # nor NaN; and by operators of version 1, since an ABS of integers would lift the version of all.
+        zero = tf.minimum(tf.cast(image[0, 0, 0, 0], tf.float32), 0.0)
         # A branch that is always taken: its zeros lie where the loop's tensors will, not beside them.
         tf.cond(zero < 1.0, lambda: self._clear_sums(zero), lambda: zero)
 

@@ -10,15 +10,19 @@ __all__ = ["fuse_biases"]
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
-def fuse_biases(model: Model) -> None:
+def fuse_biases(model: Model) -> int:
     """Turns a convolution without a bias and the ADD of a vector after it into one convolution.
 
     The converter does so with constant biases only. The runtime's own kernels take any; XNNPACK takes no convolution
     whose bias is computed, so this is for files that run without a delegate.
 
     Args:
-        model: the file; its `schema` is changed.
+        model: The file; its `schema` is changed.
+
+    Returns:
+        Number of sums that it fused.
     """
+    changed = 0
     for graph in model.graphs:
         subgraph = model.schema.subgraphs[graph.index]
         readers = graph.readers()
@@ -37,6 +41,8 @@ def fuse_biases(model: Model) -> None:
             subgraph.operators[position] = plain
             fused.add(makers[convolution])
         subgraph.operators = [plain for i, plain in enumerate(subgraph.operators) if i not in fused]
+        changed += len(fused)
+    return changed
 
 
 def _convolution_of(model: Model, graph: Graph, op: Operator, makers: dict[int, int]) -> int | None:

@@ -1,12 +1,15 @@
 """The passes in their order, and how they are run."""
 
-import functools
+import dataclasses
+import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tinytl_tf.export.passes.drop_names import drop_names
 from tinytl_tf.export.passes.fuse_biases import fuse_biases
 from tinytl_tf.export.passes.name_variables import name_variables
 from tinytl_tf.export.passes.quantize_casts import quantize_casts
+from tinytl_tf.export.passes.quantize_kernels import quantize_kernels
 from tinytl_tf.export.passes.reorder import reorder
 from tinytl_tf.export.passes.split_reads import split_reads
 from tinytl_tf.export.passes.transpose_kernels import transpose_kernels
@@ -14,62 +17,90 @@ from tinytl_tf.memory import planned_peak
 from tinytl_tf.tflite.liveness import late_readers
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["PASSES", "pass_names", "run_passes"]
+__all__ = ["PASSES", "QUANTIZE_KERNELS", "Pass", "pass_names", "run_passes"]
 
-# In this order. `quantize_kernels` is none of them: it changes what the file computes.
-PASSES: dict[str, Callable[[Model], None]] = {
-    pass_.__name__: pass_
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """A change of the flatbuffer.
+
+    Attributes:
+        name: That of its module and function.
+        run: Changes the `schema` of a model; returns the number of places that it changed.
+        delegate: Whether files that run with XNNPACK get it too. A pass after which convolutions have kernels or
+            biases that are computed is not for them: XNNPACK does not take those.
+        always: Whether every file that trains has something for it; others may have nothing to change, as where only
+            the classifier is trained.
+    """
+
+    name: str
+    run: Callable[[Model], int]
+    delegate: bool = True
+    always: bool = False
+
+
+# In this order.
+PASSES: dict[str, Pass] = {
+    pass_.name: pass_
     for pass_ in (
-        name_variables,
-        quantize_casts,
-        fuse_biases,
-        transpose_kernels,
-        split_reads,
-        reorder,
-        drop_names,
+        Pass("name_variables", name_variables, always=True),
+        Pass("quantize_casts", quantize_casts),
+        Pass("fuse_biases", fuse_biases, delegate=False),
+        Pass("transpose_kernels", transpose_kernels, delegate=False),
+        Pass("split_reads", split_reads),
+        Pass("reorder", reorder, always=True),
+        Pass("drop_names", drop_names, always=True),
     )
 }
-
-# After them convolutions have kernels or biases that are computed, which XNNPACK does not take.
-_WITHOUT_DELEGATE = ("fuse_biases", "transpose_kernels")
+# None of them: it changes what the file computes.
+QUANTIZE_KERNELS = Pass("quantize_kernels", quantize_kernels)
 
 
 def pass_names(*, delegate: bool) -> list[str]:
     """Names of the passes for a file that runs with XNNPACK, or without a delegate."""
-    return [name for name in PASSES if not (delegate and name in _WITHOUT_DELEGATE)]
+    return [name for name, pass_ in PASSES.items() if pass_.delegate or not delegate]
 
 
-def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[bytes, dict[str, int]]:
+def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[bytes, dict[str, dict[str, Any]]]:
     """Runs passes one after the other, in the order of `PASSES`.
 
-    A pass after which an operator would read what another one overwrote, see `Graph.late_readers`, is left out: fewer
-    readers of a tensor, or arithmetic in place, can bring the runtime to overwrite more.
+    A pass after which an operator would read what another one overwrote, see `late_readers`, is left out: fewer
+    readers of a tensor, or arithmetic in place, can bring the runtime to overwrite more. That is logged as a warning,
+    and so is a pass that finds nothing where it always should.
 
     Args:
-        content: a `.tflite` with the signature `train`.
-        names: which of them; see `pass_names`.
+        content: A `.tflite` with the signature `train`.
+        names: Which of them; see `pass_names`.
 
     Returns:
-        The new content, and the planned peak of `train` in bytes at the start (`converted`) and after each pass.
+        The new content; and by `"converted"` and the name of each pass a dictionary with `planned_peak_bytes`, of
+        `train` after it, and for a pass with `changed`, the number of places that it changed.
     """
     model = Model.from_bytes(content)
-    peaks = {"converted": planned_peak(model).peak_bytes}
-    done = []
-    for name in [name for name in PASSES if name in names]:
+    report: dict[str, dict[str, Any]] = {"converted": {"planned_peak_bytes": planned_peak(model).peak_bytes}}
+    done: list[Pass] = []
+    for pass_ in [pass_ for pass_ in (*PASSES.values(), QUANTIZE_KERNELS) if pass_.name in names]:
         late = _late_readers(model)
-        model = _run(model, name)
+        model, changed = _run(model, pass_)
         if _late_readers(model) > late:
+            _logger.warning("pass %s is left out: an operator would read what another one overwrote", pass_.name)
             # Once more from the start: that is rare, and keeping a copy before each pass would take half the time.
-            model = functools.reduce(_run, done, Model.from_bytes(content))
+            model, changed = Model.from_bytes(content), 0
+            for earlier in done:
+                model, _ = _run(model, earlier)
         else:
-            done.append(name)
-        peaks[name] = planned_peak(model).peak_bytes
-    return model.to_bytes(), peaks
+            done.append(pass_)
+            if pass_.always and not changed:
+                _logger.warning("pass %s found nothing to change; the converter may write another graph", pass_.name)
+        report[pass_.name] = {"planned_peak_bytes": planned_peak(model).peak_bytes, "changed": changed}
+    return model.to_bytes(), report
 
 
-def _run(model: Model, name: str) -> Model:
-    PASSES[name](model)
-    return Model(model.schema)
+def _run(model: Model, pass_: Pass) -> tuple[Model, int]:
+    changed = pass_.run(model)
+    return Model(model.schema), changed
 
 
 def _late_readers(model: Model) -> int:

@@ -10,7 +10,7 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["quantize_casts"]
 
 
-def quantize_casts(model: Model) -> None:
+def quantize_casts(model: Model) -> int:
     """Turns a CAST of floats to uint8, and one of its result back to floats, into QUANTIZE and DEQUANTIZE of scale 1.
 
     They do the same to whole numbers of 0 to 255. BITWISE_XOR of such bytes with a zero, by which a mask waits for its
@@ -18,8 +18,12 @@ def quantize_casts(model: Model) -> None:
     delegated part of the graph.
 
     Args:
-        model: the file; its `schema` is changed.
+        model: The file; its `schema` is changed.
+
+    Returns:
+        Number of operators that it replaced.
     """
+    changed = 0
     for graph in model.graphs:
         subgraph = model.schema.subgraphs[graph.index]
         makers = {i: op for op in graph.operators for i in op.outputs}
@@ -45,6 +49,8 @@ def quantize_casts(model: Model) -> None:
             plain.opcodeIndex = add_operator_code(model.schema, name)
             plain.builtinOptions = options
             plain.builtinOptionsType = schema_fb.BuiltinOptions.AddOptions if options else schema_fb.BuiltinOptions.NONE
+            changed += 1
+    return changed
 
 
 def _is_zero(model: Model, graph: Graph, makers: dict[int, Operator], tensor: int) -> bool:

@@ -15,7 +15,7 @@ _HYBRID_VERSION = 5  # of CONV_2D: float images and int8 kernels with a scale fo
 _INT8_TRANSPOSE = 2  # its first version that knows int8
 
 
-def quantize_kernels(model: Model) -> None:
+def quantize_kernels(model: Model) -> int:
     """Stores the constant kernels of CONV_2D as int8 with one scale for each filter; images stay float32.
 
     The runtime quantizes each image when the operator runs and computes with integers. The converter's own dynamic
@@ -26,8 +26,12 @@ def quantize_kernels(model: Model) -> None:
     filter is then that of an input channel, which no convolution knows; so the input is multiplied with the scales.
 
     Args:
-        model: the file; its `schema` is changed.
+        model: The file; its `schema` is changed.
+
+    Returns:
+        Number of convolutions whose kernels are int8 now.
     """
+    changed = 0
     schema = model.schema
     transpositions = {graph.index: _transpositions(graph) for graph in model.graphs}
     users = _users(model, transpositions)
@@ -48,9 +52,11 @@ def quantize_kernels(model: Model) -> None:
                         schema, "TRANSPOSE", _INT8_TRANSPOSE
                     )
                     operators.append(_scale_channels(schema, subgraph, plain, done[kernel.buffer]))
-                schema.operatorCodes[plain.opcodeIndex].version = _HYBRID_VERSION
+                plain.opcodeIndex = add_operator_code(schema, "CONV_2D", _HYBRID_VERSION)
+                changed += 1
             operators.append(plain)
         subgraph.operators = operators
+    return changed
 
 
 def _users(model: Model, transpositions: dict[int, dict[int, int]]) -> dict[int, set[str | tuple[int, ...]]]:

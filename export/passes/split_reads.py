@@ -1,4 +1,4 @@
-"""Pass: every use of a variable reads it anew."""
+"""Pass: every use of a variable reads it once more."""
 
 import collections
 import copy
@@ -15,26 +15,29 @@ _WORTH = 4096  # bytes; below it the operator costs more than the memory
 _FORMS = ("RESHAPE", "REVERSE_V2", "SLICE", "STRIDED_SLICE", "TRANSPOSE")
 
 
-def split_reads(model: Model) -> None:
+def split_reads(model: Model) -> int:
     """Gives each use of a large variable a READ_VARIABLE of its own, to be put right before it.
 
     The converter reads a variable once, and transposes what it read once. A kernel that the forward and the backward
     pass use then lies in the arena from the one to the other, beside the variable itself.
 
     Args:
-        model: the file; its `schema` is changed.
+        model: The file; its `schema` is changed.
+
+    Returns:
+        Number of uses that got a read of their own.
     """
-    for graph in model.graphs:
-        _split(model, graph)
+    return sum(_split(model, graph) for graph in model.graphs)
 
 
-def _split(model: Model, graph: Graph) -> None:
+def _split(model: Model, graph: Graph) -> int:
     subgraph = model.schema.subgraphs[graph.index]
     makers = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}
     forms = _forms_of_variables(graph, makers)
     chains = [_chain(graph, makers, i) for i in graph.outputs if makers.get(i) in forms]
     results = {position for chain in chains for position in chain}
     copies: dict[int, list[schema_fb.OperatorT]] = collections.defaultdict(list)
+    changed = 0
     for position, op in enumerate(graph.operators):
         for i in sorted(set(op.inputs)) if position not in forms else ():
             if makers.get(i) not in forms:
@@ -43,6 +46,7 @@ def _split(model: Model, graph: Graph) -> None:
             renamed: dict[int, int] = {}
             # Where the converter reads: nothing has changed the variable in between.
             copies[chain[0]] += [_copy(subgraph, subgraph.operators[p], renamed) for p in chain]
+            changed += 1
             reader = subgraph.operators[position]
             reader.inputs = [renamed[i] if j == i else int(j) for j in reader.inputs]
     operators = []
@@ -51,12 +55,13 @@ def _split(model: Model, graph: Graph) -> None:
         if position not in forms or position in results:
             operators.append(plain)
     subgraph.operators = operators
+    return changed
 
 
 def _forms_of_variables(graph: Graph, makers: dict[int, int]) -> set[int]:
     """Operators that read a large variable, or give what was read another form."""
     forms: set[int] = set()
-    # Read anew for each of its slices, a vector of many small ones would be copied a hundred times.
+    # Read once more for each of its slices, a vector of many small ones would be copied a hundred times.
     packed = {op.inputs[0] for op in graph.operators if op.name == "SLICE" and not _is_large(graph, op)}
     for position, op in enumerate(graph.operators):
         given = [i for i in op.inputs if i >= 0 and not graph.tensors[i].is_constant]

@@ -31,14 +31,14 @@ _TRANSPOSITIONS = {
     "CONV_2D": _Transposition(
         "TRANSPOSE", np.int32([3, 1, 2, 0]), schema_fb.TransposeOptionsT, lambda k: k.transpose(3, 1, 2, 0)
     ),
-    # `[1, height, width, channels]`, upside down and back to front.
+    # `[1, height, width, channels]`, flipped in both directions.
     "DEPTHWISE_CONV_2D": _Transposition(
         "REVERSE_V2", np.int32([1, 2]), schema_fb.ReverseV2OptionsT, lambda k: k[:, ::-1, ::-1]
     ),
 }
 
 
-def transpose_kernels(model: Model) -> None:
+def transpose_kernels(model: Model) -> int:
     """Replaces constant kernels of convolutions that are other ones, transposed, by an operator that transposes those.
 
     The gradient of a convolution's input is a convolution with the same kernel, transposed for 1x1 and flipped for
@@ -48,12 +48,16 @@ def transpose_kernels(model: Model) -> None:
     XNNPACK takes no convolution whose kernel is computed, so this is for files that run without a delegate.
 
     Args:
-        model: the file; its `schema` is changed.
+        model: The file; its `schema` is changed.
+
+    Returns:
+        Number of convolutions whose kernel is transposed or flipped from a stored one now.
     """
     schema = model.schema
     arguments = {name: add_buffer(schema, transposition.argument) for name, transposition in _TRANSPOSITIONS.items()}
     kept: dict[tuple[str, bytes], int] = {}  # buffers of kernels, by their content
     transposed: set[int] = set()
+    changed = 0
     for graph in _inference_first(model):
         subgraph = schema.subgraphs[graph.index]
         operators = []
@@ -66,12 +70,14 @@ def transpose_kernels(model: Model) -> None:
                     kept[op.name, content.tobytes()] = kernel.buffer
                 else:
                     transposed.add(kernel.buffer)
+                    changed += 1
                     operators.append(
                         _transpose(schema, subgraph, plain, _TRANSPOSITIONS[op.name], source, arguments[op.name])
                     )
             operators.append(plain)
         subgraph.operators = operators
     _forget(Model(schema), transposed)
+    return changed
 
 
 def _inference_first(model: Model) -> Iterator[Graph]:

@@ -3,10 +3,19 @@ import dataclasses
 import keras
 import pytest
 import tensorflow as tf
+from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from tests import tiny_tflite
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import OperatorCount, audit, conversion_error, layer_of, minimum_runtime
+from tinytl_tf.export.audit import (
+    OperatorCount,
+    audit,
+    conversion_error,
+    layer_of,
+    minimum_runtime,
+    write_minimum_runtime,
+)
+from tinytl_tf.tflite.edit import add_operator_code
 from tinytl_tf.tflite.model import Model
 
 REMEDY = "the runtime has no such builtin operator; write the layer with the operations of tinytl_tf.ops"
@@ -31,10 +40,22 @@ def test_reads_a_path(tmp_path):
 
 def test_oldest_runtime():
     model = Model.from_bytes(tiny_tflite.build())
-    major, minor, _ = minimum_runtime(model).split(".")
-    assert (int(major), int(minor)) >= (2, 5)
-    model.schema.metadata = []
-    assert minimum_runtime(Model(model.schema)) == ""
+    model.set_metadata("min_runtime_version", b"1.0.0")  # what was written does not count
+    assert minimum_runtime(model) == "2.6.0"  # of variables
+    softmax = next(code for code in model.schema.operatorCodes if code.builtinCode == BuiltinOperator.SOFTMAX)
+    softmax.version = 3  # of 2.3
+    assert minimum_runtime(Model(model.schema)) == "2.6.0"
+    add_operator_code(model.schema, "BITWISE_XOR")  # of 2.13, without a use
+    assert minimum_runtime(Model(model.schema)) == "2.6.0"
+    softmax.builtinCode = BuiltinOperator.ABS
+    softmax.version = 5
+    assert minimum_runtime(Model(model.schema)) == "2.12.0"
+    softmax.version = 99  # of nobody knows when
+    assert minimum_runtime(Model(model.schema)) == tf.__version__
+    model = Model(model.schema)
+    write_minimum_runtime(model)
+    again = Model.from_bytes(model.to_bytes())
+    assert again.metadata("min_runtime_version") == tf.__version__.encode().ljust(16, b"\0")
 
 
 def test_refuses_a_flex_operator():

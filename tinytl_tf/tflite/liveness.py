@@ -140,7 +140,7 @@ def lifetimes(graph: Graph) -> dict[int, Lifetime]:
 
 
 def dynamic_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
-    """Returns the tensors of a graph that the runtime cannot plan; see `Graph.dynamic`. `graphs` are all of a file."""
+    """Returns what the runtime cannot plan, see `Graph.dynamic`; `graphs` are all of the file."""
     return frozenset(i for op in graph.operators if _is_dynamic(op, graph, graphs) for i in op.outputs)
 
 
@@ -154,7 +154,7 @@ def _is_dynamic(op: Operator, graph: Graph, graphs: Sequence[Graph]) -> bool:
 
 
 def dropped_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
-    """Returns the results of loops that get no memory; `graphs` are all of the file. See `Graph.dropped`."""
+    """Returns the results of loops that get no memory, see `Graph.dropped`; `graphs` are all of the file."""
     readers = graph.readers()
     dropped = set()
     for op in graph.operators:
