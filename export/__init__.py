@@ -3,7 +3,6 @@
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.export.audit import audit
 from tinytl_tf.export.exporter import export
-from tinytl_tf.export.manifest import write_manifest
 from tinytl_tf.export.parity import check_parity
 from tinytl_tf.export.signatures import TrainableModule
 
@@ -12,5 +11,4 @@ __all__ = [
     "audit",
     "check_parity",
     "export",
-    "write_manifest",
 ]

@@ -1,10 +1,11 @@
 """The exporter: a Keras model in, a `.tflite` that trains and its manifest out."""
 
+import math
 import os
 import pathlib
+import sys
 import tempfile
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,13 +13,17 @@ import numpy as np
 from tinytl_tf.data import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels
-from tinytl_tf.export.manifest import write_manifest
+from tinytl_tf.export.contract import check_labels, check_model, scheme_of
+from tinytl_tf.export.manifest import describe
+from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.files import atomic_write_bytes, refuse_existing
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
-from tinytl_tf.tflite.manifest import manifest_path
+from tinytl_tf.tasks import get_task
+from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, Manifest, embedded_labels, manifest_path
+from tinytl_tf.tflite.model import Model
 
 __all__ = ["export"]
 
@@ -30,7 +35,6 @@ def export(
     path: str | os.PathLike,
     *,
     labels: Sequence[str],
-    scheme: str,
     optimizer: str = "sgd",
     batch_size: int = 8,
     label_smoothing: float = 0.0,
@@ -39,59 +43,58 @@ def export(
     profile: str = "balanced",
     photos: tuple[np.ndarray, np.ndarray] | None = None,
     central_fraction: float = CENTRAL_FRACTION,
+    data: DataSettings | None = None,
     overwrite: bool = False,
-) -> dict[str, Any]:
-    """Writes a `.tflite` that goes on training the model's trainable variables, and its manifest beside it.
+    verbose: bool = False,
+) -> Manifest:
+    """Writes a `.tflite` that goes on training the model's trainable variables, and its manifest into its folder.
 
     The file has the signatures `train`, `infer`, `save`, `restore` and `reset`, see `TrainableModule`, and builtin
     operators alone. It is written only after it trained like TensorFlow, see `check_parity`.
 
     Args:
-        model: a network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
-        path: the file to write; must end in `.tflite`.
-        labels: names of the classes, in the order of the outputs.
-        scheme: name of the update scheme that was applied, for the manifest.
+        model: A network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
+        path: The file to write; must end in `.tflite`.
+        labels: Names of the classes, in the order of the outputs.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`.
-        batch_size: images of a training step. The memory of a step is that of one image.
-        label_smoothing: of the loss, in [0, 1).
-        save_optimizer: whether the saved state holds the optimizer's slots too.
+        batch_size: Images of a training step. The memory of a step is that of one image.
+        label_smoothing: Of the loss, in [0, 1).
+        save_optimizer: Whether the saved state holds the optimizer's slots too.
         frozen_weights: `"float32"`, or `"int8"` for the kernels of frozen convolutions, see `quantize_kernels`. Such a
             file is first checked with float32, and then against that, see `check_quantized`.
         profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
-        photos: images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of int32, on
+        photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of integers, on
             which int8 is judged; without them made-up ones, on which a trained network is less sure of itself.
-        central_fraction: part of an image's side that the model is evaluated on, for the manifest.
-        overwrite: whether existing files may be replaced.
+        central_fraction: Part of an image's side that the model is evaluated on, for the manifest.
+        data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
+            otherwise.
+        overwrite: Whether existing files may be replaced.
+        verbose: Whether to say on standard error what is being done.
 
     Returns:
         The manifest.
 
     Raises:
-        InputError: for an argument out of range, an operator that is no builtin, or a failed parity check.
+        InputError: For an argument out of range, a model that cannot be exported, or an operator that is no builtin.
+        ParityError: If the file does not train like TensorFlow.
 
     Example:
-    >>> apply_scheme(model.weights, get_scheme("tinytl-b"))
-    >>> export(model, "flowers.tflite", labels=["daisy", "rose"], scheme="tinytl-b")
+        >>> apply_scheme(model.weights, get_scheme("tinytl-b"))  # doctest: +SKIP
+        >>> export(model, "flowers.tflite", labels=["daisy", "rose"])  # doctest: +SKIP
     """
     path = pathlib.Path(path)
-    rule, profile = get_optimizer(optimizer), get_profile(profile)
-    if frozen_weights not in FROZEN_WEIGHTS:
-        raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
-    if path.suffix != ".tflite":
-        raise InputError(f"an exported file must end in .tflite, got {path}")
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    if not 0 <= label_smoothing < 1:
-        raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
-    classes = model.output_shape[-1]
-    if len(labels) != classes:
-        raise InputError(f"expected {classes} labels, one for each output of the model, got {len(labels)}")
-    if not model.trainable_variables:
-        raise InputError("the model has no trainable variable; apply an update scheme first")
+    rule, memory = get_optimizer(optimizer), get_profile(profile)
+    _check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
+    check_model(model)
+    classes, scheme = model.output_shape[-1], scheme_of(model)
+    labels = check_labels(labels, classes)
+    if photos is not None:
+        _check_photos(photos, batch_size, model.input_shape[1:], classes)
     for file in (path, manifest_path(path)):
         refuse_existing(file, overwrite)
+    say = _narrator(5 if frozen_weights == "int8" else 3, verbose)
 
-    def build(rule: Optimizer) -> tuple[bytes, dict[str, int]]:
+    def build(rule: Optimizer) -> tuple[bytes, dict[str, dict[str, object]]]:
         module = TrainableModule(
             model,
             model.trainable_variables,
@@ -99,44 +102,105 @@ def export(
             batch_size=batch_size,
             label_smoothing=label_smoothing,
             save_optimizer=save_optimizer,
-            profile=profile,
+            profile=memory,
         )
         return build_file(module)
 
+    say("converting the signatures and planning their memory")
     content, passes = build(rule)
     with tempfile.TemporaryDirectory() as folder:
         draft = pathlib.Path(folder) / path.name
         draft.write_bytes(content)
         made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
+        say(f"training {PARITY_STEPS} steps in TensorFlow and in LiteRT, with XNNPACK and without")
         parity = check_parity(
             draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=made_up[0], labels=made_up[1]
         )
         if frozen_weights == "int8":
+            say("storing the frozen kernels as int8")
             # Adam's steps do not show the gradient that int8 is judged by; those of the same network with SGD do.
             judged = build(get_optimizer("sgd"))[0] if optimizer == "adam" else content
             int8, float32 = pathlib.Path(folder) / "int8.tflite", pathlib.Path(folder) / "float32.tflite"
             int8.write_bytes(with_int8_kernels(judged))
             float32.write_bytes(judged)
             images, true_labels = photos or made_up
+            say("comparing the gradients of int8 with those of float32")
             parity["int8"] = check_quantized(
                 int8, float32, model.trainable_variables, images=images, labels=true_labels
             )
             content = with_int8_kernels(content)
-            draft.write_bytes(content)
-        manifest = write_manifest(
-            draft,
-            backbone=model.name,
-            scheme=scheme,
-            optimizer=optimizer,
-            labels=labels,
-            central_fraction=central_fraction,
-            profile=profile,
-            frozen_weights=frozen_weights,
-            passes=passes,
-            parity=parity,
-        )
-        manifest_content = manifest_path(draft).read_bytes()
+    say("writing the file and its manifest")
+    task = get_task("classification")
+    content = _with_labels(content, task.name, labels)
+    manifest = describe(
+        content,
+        labels=labels,
+        task=task.name,
+        data=data or DataSettings(),
+        central_fraction=central_fraction,
+        backbone=model.name,
+        scheme=scheme,
+        optimizer=optimizer,
+        label_smoothing=float(label_smoothing),
+        profile=memory.name,
+        xnnpack=memory.xnnpack,
+        frozen_weights=frozen_weights,
+        state=state_entries(model.trainable_variables, rule, save_optimizer),
+        passes=passes,
+        parity=parity,
+    )
     manifest_path(path).unlink(missing_ok=True)  # A kill from here on leaves no file with the manifest of another.
     atomic_write_bytes(path, content)
-    atomic_write_bytes(manifest_path(path), manifest_content)
+    atomic_write_bytes(manifest_path(path), manifest.to_json().encode())
     return manifest
+
+
+def _narrator(stages: int, verbose: bool):
+    """Returns a function that says what is being done, and how far it is."""
+    numbers = iter(range(1, stages + 1))
+
+    def say(what: str) -> None:
+        if verbose:
+            print(f"export {next(numbers)}/{stages}: {what}", file=sys.stderr, flush=True)
+
+    return say
+
+
+def _with_labels(content: bytes, task: str, labels: Sequence[str]) -> bytes:
+    """Stores the names inside the file, for a client that has lost the manifest."""
+    model = Model.from_bytes(content)
+    model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels))
+    return model.to_bytes()
+
+
+def _check_arguments(
+    path: pathlib.Path, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
+) -> None:
+    if frozen_weights not in FROZEN_WEIGHTS:
+        raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
+    if path.suffix != ".tflite":
+        raise InputError(f"an exported file must end in .tflite, got {path}")
+    if type(batch_size) is not int or batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size!r}")
+    if not _is_number(label_smoothing) or not 0 <= label_smoothing < 1:
+        raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
+    if not _is_number(central_fraction) or not 0 < central_fraction <= 1:
+        raise InputError(f"central_fraction must be above 0 and at most 1, got {central_fraction!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_photos(photos: tuple, batch_size: int, shape: tuple[int, ...], classes: int) -> None:
+    """Checks what int8 is going to be judged on."""
+    fits = isinstance(photos, tuple) and len(photos) == 2 and all(isinstance(part, np.ndarray) for part in photos)
+    wanted = f"uint8 [steps, {', '.join(map(str, (batch_size, *shape)))}] and integers [steps, {batch_size}]"
+    if not fits:
+        raise InputError(f"expected photos as two arrays, {wanted}, got {type(photos).__name__}")
+    images, labels = photos
+    shapes = images.shape[1:] == (batch_size, *shape) and labels.shape == images.shape[:2] and len(images) > 0
+    if not shapes or images.dtype != np.uint8 or labels.dtype.kind not in "iu":
+        got = f"{images.dtype} {list(images.shape)} and {labels.dtype} {list(labels.shape)}"
+        raise InputError(f"expected photos as {wanted}, got {got}")
+    get_task("classification").check_labels(labels.reshape(-1), math.prod(labels.shape), classes)

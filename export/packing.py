@@ -7,12 +7,48 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["PackedVariables", "state_order"]
+from tinytl_tf.optimizers import STEP, Optimizer
+from tinytl_tf.tflite.manifest import StateEntry
+
+__all__ = ["PackedVariables", "state_entries", "state_order"]
 
 
 def state_order(variables: Sequence[keras.Variable]) -> list[keras.Variable]:
     """Returns trained variables in the order in which the state of a file holds them: vectors first, then kernels."""
     return sorted(variables, key=lambda variable: len(variable.shape) > 1)
+
+
+def state_entries(
+    variables: Sequence[keras.Variable], optimizer: Optimizer, save_optimizer: bool
+) -> tuple[StateEntry, ...]:
+    """Lists the parts of the state of an exported file, in order.
+
+    Args:
+        variables: Those that the file trains.
+        optimizer: The file's.
+        save_optimizer: Whether the slots are part of the state.
+
+    Returns:
+        The variables in the order of `state_order`; then, if they are saved, the slots as the file stores them: all
+        vectors together, each kernel by itself, one slot after the other; last the count of steps.
+    """
+    ordered = state_order(variables)
+    parts = [(variable.path, tuple(variable.shape), "") for variable in ordered]
+    if save_optimizer and optimizer.slots:
+        vectors = [variable for variable in ordered if len(variable.shape) <= 1]
+        groups = [vectors, *([variable] for variable in ordered[len(vectors) :])]
+        parts += [
+            (variable.path, tuple(variable.shape), slot)
+            for group in groups
+            for slot in optimizer.slots
+            for variable in group
+        ]
+        parts.append((STEP, (1,), STEP))
+    offsets = np.cumsum([0, *(math.prod(shape) for _, shape, _ in parts)])
+    return tuple(
+        StateEntry(name, shape, int(offset), slot)
+        for (name, shape, slot), offset in zip(parts, offsets[:-1], strict=True)
+    )
 
 
 class PackedVariables:

@@ -7,13 +7,16 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from tinytl_tf import ops
 from tinytl_tf.device import TrainableModel
-from tinytl_tf.errors import InputError
+from tinytl_tf.errors import ParityError
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.training import make_optimizer, make_train_step
 
 __all__ = [
+    "ANSWER_TOLERANCE",
     "LEARNING_RATE",
     "LEAST_COSINE",
     "LEAST_VARIABLE_COSINE",
@@ -35,6 +38,7 @@ __all__ = [
 LEARNING_RATE = 1e-4
 LOSS_TOLERANCE = 1e-4
 UPDATE_TOLERANCE = 1e-2
+ANSWER_TOLERANCE = 1e-3  # of a logit, relative to the largest or to 1; and of a probability
 
 
 # Kernels and images of 8 bits. Measured on MobileNetV2 at 128 px, tinytl-b and tinytl-lb, trained on flowers and not,
@@ -75,15 +79,17 @@ def check_parity(
         variables, over all steps, relative to the norm of TensorFlow's update.
 
     Raises:
-        InputError: if a figure is out of tolerance.
+        ParityError: if a figure is out of tolerance.
     """
     variables = state_order(model.trainable_variables)
     start = [variable.numpy() for variable in variables]
     step = make_train_step(model, variables, make_optimizer(optimizer), label_smoothing=label_smoothing, training=False)
     rate = np.float32(LEARNING_RATE)
     try:
+        answers = np.asarray(model(images[0].astype(np.float32), training=False))
         losses = [float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)]
         expected = _flatten([variable.numpy() for variable in variables]) - _flatten(start)
+        _require_movement(model, variables, start, images[0], labels[0])
     finally:
         for variable, value in zip(variables, start, strict=True):
             variable.assign(value)
@@ -91,26 +97,82 @@ def check_parity(
     report = {
         "steps": len(images),
         "batch_size": images.shape[1],
-        "tolerance": {"learning_rate": LEARNING_RATE, "loss": LOSS_TOLERANCE, "update": UPDATE_TOLERANCE},
+        "tolerance": {
+            "learning_rate": LEARNING_RATE,
+            "loss": LOSS_TOLERANCE,
+            "update": UPDATE_TOLERANCE,
+            "answer": ANSWER_TOLERANCE,
+        },
     }
     for name, xnnpack in (("xnnpack", True), ("without_xnnpack", False)):
         device = TrainableModel(path, xnnpack=xnnpack)
+        answer_difference = _check_answers(device, images[0], answers, name)
         results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
         if not all(result.applied for result in results):
-            raise InputError(f"parity check failed ({name}): the file refused a step that TensorFlow takes")
+            raise ParityError(f"parity check failed ({name}): the file refused a step that TensorFlow takes")
         update = device.state()[: expected.size] - _flatten(start)
         loss_difference = max(abs(result.loss / loss - 1) for result, loss in zip(results, losses, strict=True))
         update_difference = float(np.linalg.norm(update - expected) / np.linalg.norm(expected))
         # `not <=` instead of `>`: a NaN must fail.
         if not (loss_difference <= LOSS_TOLERANCE and update_difference <= UPDATE_TOLERANCE):
-            raise InputError(
+            raise ParityError(
                 f"parity check failed ({name}): after {len(images)} steps the losses differ by {loss_difference:.1e} "
                 f"(at most {LOSS_TOLERANCE:.0e}) and the updates by {update_difference:.1e} (at most "
                 f"{UPDATE_TOLERANCE:.0e}) from TensorFlow's; nothing was written. Please report it with the model"
             )
         _check_restore(path, device, images[0, 0], xnnpack)
-        report[name] = {"loss_difference": loss_difference, "update_difference": update_difference}
+        report[name] = {
+            "answer_difference": answer_difference,
+            "loss_difference": loss_difference,
+            "update_difference": update_difference,
+        }
     return report
+
+
+def _require_movement(
+    model: keras.Model,
+    variables: Sequence[keras.Variable],
+    start: Sequence[np.ndarray],
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> None:
+    """Refuses to compare what stands still: every trained variable has to have a gradient."""
+    still = [
+        variable for variable, value in zip(variables, start, strict=True) if np.array_equal(variable.numpy(), value)
+    ]
+    if not still:
+        return
+    # A branch begins with a scale of zero: its kernels have a gradient that is too small for a rate of 1e-4.
+    watched = [variable.value for variable in still]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(watched)
+        logits = model(images.astype(np.float32), training=False)
+        loss = tf.reduce_mean(ops.softmax_cross_entropy(logits, tf.constant(labels)))
+    gradients = tape.gradient(loss, watched)
+    dead = [v.path for v, g in zip(still, gradients, strict=True) if g is None or not np.any(np.abs(g) > 0)]
+    if dead:
+        listed = ", ".join(dead[:5]) + (f" and {len(dead) - 5} more" if len(dead) > 5 else "")
+        raise ParityError(
+            f"expected every trained variable to have a gradient, got none for {len(dead)} of {len(variables)} "
+            f"({listed}): there is nothing to compare; give the network weights that have been trained"
+        )
+
+
+def _check_answers(device: TrainableModel, images: np.ndarray, expected: np.ndarray, name: str) -> float:
+    """Compares the file's answers on raw photos with the model's; returns the largest difference of a logit."""
+    results = [device.infer(image) for image in images]
+    scale = max(float(np.abs(expected).max()), 1.0)
+    difference = max(float(np.abs(r.logits - e).max()) for r, e in zip(results, expected, strict=True)) / scale
+    chances = np.exp(expected - expected.max(axis=1, keepdims=True))
+    chances /= chances.sum(axis=1, keepdims=True)
+    probability = max(float(np.abs(r.probabilities - p).max()) for r, p in zip(results, chances, strict=True))
+    if not (difference <= ANSWER_TOLERANCE and probability <= ANSWER_TOLERANCE):
+        raise ParityError(
+            f"parity check failed ({name}): on the same photos the logits differ by {difference:.1e} and the "
+            f"probabilities by {probability:.1e} from TensorFlow's (at most {ANSWER_TOLERANCE:.0e}); "
+            "nothing was written. Please report it with the model"
+        )
+    return difference
 
 
 def check_quantized(
@@ -139,7 +201,7 @@ def check_quantized(
         first.
 
     Raises:
-        InputError: if a figure is out of tolerance.
+        ParityError: if a figure is out of tolerance.
     """
     ordered = state_order(variables)
     bounds = np.cumsum([0, *(math.prod(variable.shape) for variable in ordered)])
@@ -161,7 +223,7 @@ def check_quantized(
         worst = min(cosines, key=cosines.__getitem__)
         close = loss_difference <= QUANTIZED_LOSS_TOLERANCE
         if not (close and cosine >= LEAST_COSINE and cosines[worst] >= LEAST_VARIABLE_COSINE):
-            raise InputError(
+            raise ParityError(
                 f"int8 check failed ({name}): against float32 the loss of the first step differs by "
                 f"{loss_difference:.1e} (at most {QUANTIZED_LOSS_TOLERANCE:.0e}), the gradient has cosine "
                 f"{cosine:.3f} (at least {LEAST_COSINE}), that of {worst} {cosines[worst]:.3f} (at least "
@@ -197,7 +259,7 @@ def _check_restore(path: str | os.PathLike, trained: TrainableModel, image: np.n
     restored = TrainableModel(path, xnnpack=xnnpack)
     restored.set_state(trained.state())
     if not np.array_equal(trained.infer(image).logits, restored.infer(image).logits):
-        raise InputError("parity check failed: a new interpreter with the saved state gives other logits")
+        raise ParityError("parity check failed: a new interpreter with the saved state gives other logits")
 
 
 def random_photos(steps: int, batch_size: int, size: tuple[int, int], classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,10 @@
 """A trainable .tflite small enough to build in a second: softmax regression on 4x4 images, without the exporter."""
 
+import dataclasses
 import functools
-import json
 import tempfile
 
-from tinytl_tf.tflite.manifest import FORMAT_VERSION, manifest_path, sha256
+from tinytl_tf.tflite.manifest import DataSettings, InputSettings, Manifest, StateEntry, sha256
 
 BATCH, SIZE, CLASSES = 2, 4, 3
 STATE_SIZE = SIZE * SIZE * 3 * CLASSES + CLASSES
@@ -98,8 +98,36 @@ def build(methods=SIGNATURES, names=None, operators=("TFLITE_BUILTINS",)):
         return converter.convert()
 
 
-def write_manifest(path, labels):
-    """Writes the least manifest that belongs to the file at `path`, and returns it."""
-    manifest = {"format_version": FORMAT_VERSION, "labels": labels, "sha256": sha256(path)}
-    manifest_path(path).write_text(json.dumps(manifest))
+def write_manifest(path, labels, **changes):
+    """Writes a manifest that belongs to the file at `path`, and returns it."""
+    manifest = Manifest(
+        labels=tuple(labels),
+        task="classification",
+        input=InputSettings("uint8", (SIZE, SIZE), (0, 255), "RGB", 0.875),
+        data=DataSettings(),
+        backbone="linear",
+        scheme="full",
+        optimizer="sgd",
+        batch_size=BATCH,
+        label_smoothing=0.0,
+        profile="balanced",
+        xnnpack=True,
+        frozen_weights="float32",
+        signatures={},
+        state=(
+            StateEntry("kernel", (SIZE * SIZE * 3, CLASSES), 0),
+            StateEntry("bias", (CLASSES,), STATE_SIZE - CLASSES),
+        ),
+        sizes={},
+        operators=(),
+        min_runtime_version="2.7.0",
+        planned_peak_bytes={},
+        passes={},
+        sha256=sha256(path),
+        tools={},
+        parity={},
+        tolerances={},
+    )
+    manifest = dataclasses.replace(manifest, **changes)
+    manifest.write(path)
     return manifest

@@ -16,6 +16,7 @@ from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import check_places, get_architecture, lay_out
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
+from tinytl_tf.tflite.manifest import DataSettings
 
 __all__ = ["Experiment", "flat"]
 
@@ -95,6 +96,18 @@ class Experiment:
     def augmentation(self) -> data.Augmentation:
         """Returns how training images are changed."""
         return data.Augmentation(**self.config.augmentation)
+
+    def data_settings(self) -> DataSettings:
+        """Returns how the data are split and changed, for the manifest of an exported file."""
+        augmentation = self.augmentation()
+        return DataSettings(
+            split_seed=self.config.data.split_seed,
+            crop=augmentation.crop,
+            crop_area=tuple(map(float, augmentation.crop_area)),
+            crop_aspect=tuple(map(float, augmentation.crop_aspect)),
+            flip=augmentation.flip,
+            color=augmentation.color,
+        )
 
     def plain_batches(self, batch_size: int, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
         """Returns training images as they are, without augmentation: what an exported file is judged on.

@@ -4,7 +4,9 @@ import dataclasses
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["OPTIMIZERS", "Optimizer", "get_optimizer"]
+__all__ = ["OPTIMIZERS", "STEP", "Optimizer", "get_optimizer"]
+
+STEP = "step"  # name of the count of steps in a saved state
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """`tinytl export`, and `tinytl evaluate` of what it wrote and of the run that it came from."""
 
+import dataclasses
 import io
 import json
 import pathlib
@@ -17,7 +18,7 @@ from tinytl_tf import backbones, configs, data
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.device import evaluate as evaluate_device
-from tinytl_tf.tflite.manifest import manifest_path, read_manifest
+from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.training import Experiment, RunFolder, evaluate
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
@@ -69,6 +70,10 @@ def jpeg(image):
     return stream.getvalue()
 
 
+def as_json(manifest):
+    return json.loads(manifest.to_json())
+
+
 @pytest.fixture(scope="module")
 def from_run(place):
     """The run exported with another scheme: lite residuals are added to a network that was trained without."""
@@ -78,9 +83,9 @@ def from_run(place):
         argv = ["--workdir=run", "--scheme=tinytl-lb", "--batch_size=2", "--output=run.tflite", "--json=run.json"]
         assert runner.run_command("export", argv) == 0
     shutil.copy(place / "run.tflite", place / "half.tflite")
-    manifest = read_manifest(place / "run.tflite")
-    manifest["input"]["central_fraction"] = 0.5
-    manifest_path(place / "half.tflite").write_text(json.dumps(manifest))
+    manifest = Manifest.read(place / "run.tflite")
+    changed = dataclasses.replace(manifest, input=dataclasses.replace(manifest.input, central_fraction=0.5))
+    changed.write(place / "half.tflite")
     return place / "run.tflite"
 
 
@@ -94,20 +99,20 @@ def test_export_from_a_config(place, capsys):
     assert output.startswith("scheme last: 132 trained parameters\n")
     assert "\nwrote start.tflite: 0.0 MB, " in output
     assert "\nparity with TensorFlow over 4 steps: losses within " in output
-    manifest = read_manifest("start.tflite")
-    assert json.loads(pathlib.Path("start.json").read_text()) == {"output": "start.tflite", **manifest}
-    facts = {"scheme": "last", "optimizer": "adam", "backbone": "tiny_network", "labels": list(tiny_network.LABELS)}
-    assert {key: manifest[key] for key in facts} == facts
+    manifest = Manifest.read("start.tflite")
+    assert json.loads(pathlib.Path("start.json").read_text()) == {"output": "start.tflite", **as_json(manifest)}
+    facts = {"scheme": "last", "optimizer": "adam", "backbone": "tiny_network", "labels": tiny_network.LABELS}
+    assert {key: getattr(manifest, key) for key in facts} == facts
     device = TrainableModel("start.tflite")
     assert device.class_names == tiny_network.LABELS
     assert (device.batch_size, device.image_size, device.state_size) == (3, (64, 64), 132)
-    assert device.central_fraction == manifest["input"]["central_fraction"] == 0.5
+    assert device.central_fraction == manifest.input.central_fraction == 0.5
 
 
 def test_export_from_a_run_computes_what_the_run_does(place, from_run):
     model = RunFolder("run").load("last")
-    manifest = read_manifest(from_run)
-    assert manifest["scheme"] == "tinytl-lb"
+    manifest = Manifest.read(from_run)
+    assert manifest.scheme == "tinytl-lb"
     device = TrainableModel(from_run)
     dataset = data.load("tints.npz").test
     logits = model.predict(np.stack([dataset.image(i) for i in range(4)]).astype(np.float32), verbose=0)

@@ -11,7 +11,7 @@ from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.cli import runner
 from tinytl_tf.memory import measure
 from tinytl_tf.planning import planner
-from tinytl_tf.tflite.manifest import read_manifest
+from tinytl_tf.tflite.manifest import Manifest
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
@@ -57,8 +57,8 @@ def test_the_config_trains_and_exports_by_the_commands_that_were_told(place, cap
         assert tinytl == "tinytl"
         assert runner.run_command(name, argv) == 0
     assert capsys.readouterr().out.startswith(f"scheme tinytl-lb: {result['trained_parameters']:,} trained parameters")
-    manifest = read_manifest("plan.tflite")
-    assert (manifest["scheme"], manifest["profile"], manifest["frozen_weights"]) == (
+    manifest = Manifest.read("plan.tflite")
+    assert (manifest.scheme, manifest.profile, manifest.frozen_weights) == (
         "tinytl-lb",
         "min-memory",
         "float32",

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema_fb
 
 from tests import tiny_network
 from tinytl_tf.device import TrainableModel
-from tinytl_tf.errors import InputError
+from tinytl_tf.errors import ParityError
 from tinytl_tf.export import exporter, parity
 from tinytl_tf.export.build import with_int8_kernels
 from tinytl_tf.export.parity import (
@@ -19,7 +19,7 @@ from tinytl_tf.export.parity import (
     check_quantized,
 )
 from tinytl_tf.export.passes import quantize_kernels
-from tinytl_tf.tflite.manifest import read_manifest
+from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import APIS
 
@@ -116,7 +116,7 @@ def stretch(factor):
 
 @pytest.mark.parametrize("factor", [1.5, -1, 0, np.nan])
 def test_a_damaged_file_fails(exported, quantized, factor):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(ParityError) as error:
         check(quantized(stretch(np.float32(factor))), exported(*CASE), tiny_network.photos(2, 8))
     loss, cosine, _, worst = MESSAGE.fullmatch(str(error.value)).groups()
     near = float(cosine) >= LEAST_COSINE and float(worst) >= LEAST_VARIABLE_COSINE
@@ -132,7 +132,7 @@ def test_one_bad_variable_fails(exported, quantized):
         buffer = model.schema.buffers[[kernel for kernel in kernels if kernel.dtype == "int8"][-1].buffer]
         buffer.data = (-np.asarray(buffer.data).view(np.int8)).view(np.uint8)
 
-    with pytest.raises(InputError) as error:
+    with pytest.raises(ParityError) as error:
         check(quantized(turn_one), exported(*CASE), tiny_network.photos(2, 8))
     loss, _, _, worst = MESSAGE.fullmatch(str(error.value)).groups()
     assert float(loss) <= QUANTIZED_LOSS_TOLERANCE
@@ -152,7 +152,7 @@ def test_a_loss_below_one_is_compared_with_one(monkeypatch, loss, int8_loss, pas
         report = check_quantized("int8", "float32", variables, images=images, labels=labels)
         assert report["xnnpack"]["loss_difference"] == pytest.approx((int8_loss - loss) / max(loss, 1))
     else:
-        with pytest.raises(InputError, match="int8 check failed"):
+        with pytest.raises(ParityError, match="int8 check failed"):
             check_quantized("int8", "float32", variables, images=images, labels=labels)
 
 
@@ -165,9 +165,13 @@ def ready(exported, monkeypatch):
     return content
 
 
+def labeled(content):
+    return exporter._with_labels(content, "classification", LABELS)
+
+
 def export(path, **changes):
     model = tiny_network.build(CASE[0])
-    return exporter.export(model, path, labels=LABELS, scheme=CASE[0], frozen_weights="int8", **changes)
+    return exporter.export(model, path, labels=LABELS, frozen_weights="int8", **changes)
 
 
 def test_export_writes_int8_kernels_and_reports_the_check_on_the_given_photos(ready, tmp_path):
@@ -175,13 +179,13 @@ def test_export_writes_int8_kernels_and_reports_the_check_on_the_given_photos(re
     path = tmp_path / "int8.tflite"
     manifest = export(path, photos=photos)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["int8.manifest.json", "int8.tflite"]
-    assert read_manifest(path) == manifest
-    assert manifest["frozen_weights"] == "int8"
+    assert Manifest.read(path) == manifest
+    assert manifest.frozen_weights == "int8"
     assert int8_kernels(path) >= 20
-    assert manifest["sizes"]["file_bytes"] < len(ready)
+    assert manifest.sizes["file_bytes"] < len(ready)
     reference = tmp_path / "float32.tflite"
     reference.write_bytes(ready)
-    assert manifest["parity"] == {"steps": 4, "int8": check(path, reference, photos)}
+    assert manifest.parity == {"steps": 4, "int8": check(path, reference, photos)}
     images, labels = photos
     assert TrainableModel(path).train(images[0], labels[0], 0.01).applied
 
@@ -191,18 +195,18 @@ def test_adam_is_judged_by_the_gradients_that_sgd_shows(exported, ready, tmp_pat
     monkeypatch.setattr(exporter, "build_file", lambda module: (adam if module.steps else ready, {"slots": 1}))
     photos = tiny_network.photos(2, 8)
     manifest = export(tmp_path / "adam.tflite", optimizer="adam", photos=photos)
-    assert (tmp_path / "adam.tflite").read_bytes() == with_int8_kernels(adam)
+    assert (tmp_path / "adam.tflite").read_bytes() == labeled(with_int8_kernels(adam))
     for name, content in (("sgd8", with_int8_kernels(ready)), ("sgd32", ready)):
         (tmp_path / name).write_bytes(content)
-    assert manifest["parity"]["int8"] == check(tmp_path / "sgd8", tmp_path / "sgd32", photos)
+    assert manifest.parity["int8"] == check(tmp_path / "sgd8", tmp_path / "sgd32", photos)
 
 
 def test_export_of_float32_is_not_judged_by_int8(ready, tmp_path):
     model = tiny_network.build(CASE[0])
-    manifest = exporter.export(model, tmp_path / "m.tflite", labels=LABELS, scheme=CASE[0])
-    assert manifest["frozen_weights"] == "float32"
-    assert manifest["parity"] == {"steps": 4}
-    assert (tmp_path / "m.tflite").read_bytes() == ready
+    manifest = exporter.export(model, tmp_path / "m.tflite", labels=LABELS)
+    assert manifest.frozen_weights == "float32"
+    assert manifest.parity == {"steps": 4}
+    assert (tmp_path / "m.tflite").read_bytes() == labeled(ready)
 
 
 def test_a_failed_check_writes_nothing(ready, tmp_path, monkeypatch):
@@ -212,7 +216,7 @@ def test_a_failed_check_writes_nothing(ready, tmp_path, monkeypatch):
         return model.to_bytes()
 
     monkeypatch.setattr(exporter, "with_int8_kernels", damaged)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(ParityError) as error:
         export(tmp_path / "m.tflite", photos=tiny_network.photos(1, 8))
     assert MESSAGE.fullmatch(str(error.value))
     assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ Examples:
   tinytl export --config=configs/default.py --scheme=tinytl-b --output=start.tflite
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -76,12 +77,10 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         model, resolution = experiment.adopt(trained)
     print(resolution, flush=True)
     photos = experiment.plain_batches(values.batch_size) if values.frozen_weights == "int8" else None
-    print("converting and checking the file; this takes a minute or two", flush=True)
     manifest = export(
         model,
         values.output,
         labels=class_names,
-        scheme=config.scheme,
         optimizer=values.optimizer,
         batch_size=values.batch_size,
         label_smoothing=values.label_smoothing,
@@ -90,13 +89,15 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         profile=values.profile,
         photos=photos,
         central_fraction=config.data.central_fraction,
+        data=experiment.data_settings(),
         overwrite=values.overwrite,
+        verbose=True,
     )
-    sizes, parity = manifest["sizes"], manifest["parity"]
+    sizes, parity = manifest.sizes, manifest.parity
     print(
-        f"wrote {values.output}: {sizes['file_bytes'] / 1e6:.1f} MB, {len(manifest['operators'])} kinds of builtin "
+        f"wrote {values.output}: {sizes['file_bytes'] / 1e6:.1f} MB, {len(manifest.operators)} kinds of builtin "
         f"operators, state of {sizes['state_bytes'] / 1e3:.1f} KB, planned training peak "
-        f"{manifest['planned_peak_bytes']['train'] / 1e6:.1f} MB\n"
+        f"{manifest.planned_peak_bytes['train'] / 1e6:.1f} MB\n"
         f"parity with TensorFlow over {parity['steps']} steps: losses within "
         f"{parity['xnnpack']['loss_difference']:.1e} with XNNPACK, "
         f"{parity['without_xnnpack']['loss_difference']:.1e} without"
@@ -109,7 +110,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"int8 against float32 ({name}): loss within {figures['loss_difference']:.1e}, cosine of the gradient "
                 f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
             )
-    return {"output": values.output, **manifest}
+    return {"output": values.output, **dataclasses.asdict(manifest)}
 
 
 if __name__ == "__main__":

@@ -98,13 +98,15 @@ def _run_scheme(
         model,
         path,
         labels=labels,
-        scheme=scheme,
         optimizer="adam",
         batch_size=BATCH_SIZE,
         label_smoothing=config.training.label_smoothing,
         frozen_weights="int8",
         photos=experiment.plain_batches(BATCH_SIZE),
+        central_fraction=config.data.central_fraction,
+        data=experiment.data_settings(),
         overwrite=True,
+        verbose=True,
     )
     device = TrainableModel(path, num_threads=values.threads)
     result = adapt(
@@ -122,10 +124,10 @@ def _run_scheme(
         "scheme": scheme,
         "accuracy_before": result.accuracy_before,
         "accuracy_after": result.accuracy_after,
-        "planned_mb": manifest["planned_peak_bytes"]["train"] / 1e6,
+        "planned_mb": manifest.planned_peak_bytes["train"] / 1e6,
         "measured_mb": measured.growth_bytes / 1e6,
         "step_ms": result.step_ms,
-        "file_mb": manifest["sizes"]["file_bytes"] / 1e6,
+        "file_mb": manifest.sizes["file_bytes"] / 1e6,
     }
     return row, result
 

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import manifest_path, read_manifest, sha256
+from tinytl_tf.tflite.manifest import Manifest, manifest_path, sha256
 from tinytl_tf.tflite.mapped_file import give_back_pages
 from tinytl_tf.tflite.runtime import load_signatures
 
@@ -117,19 +117,19 @@ class TrainableModel:
         return self._fingerprint
 
     @property
-    def manifest(self) -> dict[str, Any] | None:
+    def manifest(self) -> Manifest | None:
         """Content of the manifest beside the file, or None without one."""
         return self._manifest
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """The manifest's labels, or None."""
-        return None if self._manifest is None else tuple(self._manifest["labels"])
+        return None if self._manifest is None else self._manifest.labels
 
     @property
     def central_fraction(self) -> float | None:
         """The manifest's: part of a photo's side, about its center, that the model was evaluated on. Or None."""
-        return None if self._manifest is None else self._manifest.get("input", {}).get("central_fraction")
+        return None if self._manifest is None else self._manifest.input.central_fraction
 
     def train(self, images: np.ndarray, labels: np.ndarray, learning_rate: float) -> TrainResult:
         """Takes one training step.
@@ -310,15 +310,15 @@ def _check_tensor(where: str, expected: tuple | None, actual: dict | None, sizes
 
 def _uses_xnnpack(path: pathlib.Path) -> bool:
     """What the exporter chose for the file."""
-    return not manifest_path(path).exists() or bool(read_manifest(path).get("xnnpack", True))
+    return not manifest_path(path).exists() or Manifest.read(path).xnnpack
 
 
-def _read_manifest(path: pathlib.Path, num_classes: int) -> dict[str, Any] | None:
+def _read_manifest(path: pathlib.Path, num_classes: int) -> Manifest | None:
     """Reads the manifest if there is one."""
     if not manifest_path(path).exists():
         return None
-    manifest = read_manifest(path)
-    labels = manifest["labels"]
+    manifest = Manifest.read(path)
+    labels = manifest.labels
     if len(labels) != num_classes:
         raise InputError(
             f"expected {num_classes} labels in {manifest_path(path)}, got {labels!r:.80}; export the model again"

@@ -12,7 +12,7 @@ from typing import Any
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["SCHEMES", "ResolvedScheme", "Scheme", "apply_scheme", "get_scheme", "restrict"]
+__all__ = ["SCHEMES", "ResolvedScheme", "Scheme", "apply_scheme", "get_scheme", "restrict", "trained_by"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,6 +160,11 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
             f"scheme {scheme.name} trains lite residual branches and this network has none; "
             "build it with lite_residual=True"
         )
+    if not any(re.search(_HEAD[0], variable.path) for variable in variables):
+        raise InputError(
+            "expected a network with a layer called 'classifier', which every scheme trains, got none; "
+            "give the last layer that name"
+        )
     for variable, index in zip(variables, decided, strict=True):
         variable.trainable = scheme.rows[index][1]
     rows = []
@@ -168,6 +173,19 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
         rows.append((pattern, trained, len(covered), sum(math.prod(variable.shape) for variable in covered)))
     trained = tuple(variable for variable in variables if variable.trainable)
     return ResolvedScheme(scheme, tuple(rows), trained)
+
+
+def trained_by(scheme: Scheme, paths: Iterable[str]) -> set[str]:
+    """Returns those of the paths of a network's variables that a scheme trains.
+
+    Raises:
+        InputError: if a path is covered by no row.
+
+    Example:
+        >>> trained_by(get_scheme("tinytl-b"), ["head/norm/beta", "head/kernel"])
+        {'head/norm/beta'}
+    """
+    return {path for path in paths if scheme.rows[_first_match(scheme.rows, path)][1]}
 
 
 def _first_match(rows: Sequence[tuple[str, bool]], path: str) -> int:

@@ -9,6 +9,7 @@ import os
 import pathlib
 import typing
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from tinytl_tf import files
@@ -20,14 +21,16 @@ __all__ = [
     "DataSettings",
     "InputSettings",
     "Manifest",
+    "LABELS_ENTRY",
     "StateEntry",
+    "embedded_labels",
     "manifest_path",
     "sha256",
 ]
 
-FORMAT_VERSION = 1
-MANIFEST_VERSION = 2  # of the layout of the JSON
+FORMAT_VERSION = 2  # of the layout of the JSON
 CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which crash clients on ARM
+LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
 _LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
 
 
@@ -148,7 +151,7 @@ class Manifest:
     parity: dict[str, Any]
     tolerances: dict[str, Any]
     contract: int = CONTRACT
-    format_version: int = MANIFEST_VERSION
+    format_version: int = FORMAT_VERSION
 
     @classmethod
     def read(cls, tflite_path: str | os.PathLike, *, digest: str | None = None) -> "Manifest":
@@ -190,9 +193,9 @@ class Manifest:
             InputError: If a field is missing, unknown, or of another kind.
         """
         version = values.get("format_version") if isinstance(values, dict) else None
-        if type(version) is not int or version != MANIFEST_VERSION:
+        if type(version) is not int or version != FORMAT_VERSION:
             raise InputError(
-                f"expected a manifest of format version {MANIFEST_VERSION} in {path}, got {version!r:.80}; "
+                f"expected a manifest of format version {FORMAT_VERSION} in {path}, got {version!r:.80}; "
                 "export the model again with this version of tinytl_tf"
             )
         manifest = _parse(cls, values, "", path)
@@ -262,6 +265,11 @@ def _parse(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
     raise InputError(f"expected {name} as {where.rstrip('.')} in {path}, got {value!r:.80}; export the model again")
 
 
+def embedded_labels(task: str, labels: Sequence[str]) -> bytes:
+    """Returns the content of the metadata `TINYTL` of a `.tflite`: what a file without its manifest still says."""
+    return json.dumps({"contract": CONTRACT, "task": task, "labels": list(labels)}, ensure_ascii=False).encode()
+
+
 def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:
     """Where the manifest of a `.tflite` lies."""
     return pathlib.Path(tflite_path).with_suffix(".manifest.json")
@@ -274,53 +282,3 @@ def sha256(path: str | os.PathLike) -> str:
         for part in iter(functools.partial(stream.read, 1 << 20), b""):
             digest.update(part)
     return digest.hexdigest()
-
-
-def read_manifest(tflite_path: str | os.PathLike) -> dict[str, Any]:
-    """Reads the manifest of a `.tflite` and checks that it belongs to it.
-
-    Args:
-        tflite_path: The `.tflite` file, not the manifest.
-
-    Returns:
-        The manifest: `format_version`, `labels` (names of the classes), `input`, `signatures`, `scheme`, `backbone`,
-        `optimizer`, `profile`, `xnnpack` (whether clients use it by default), `frozen_weights`, `sizes`, `operators`,
-        `min_runtime_version`, `planned_peak_bytes`, `passes`, `sha256`, `tools`, `parity`.
-
-    Raises:
-        InputError: If either file is missing, or the manifest is damaged, of another version, or of another file.
-    """
-    path = manifest_path(tflite_path)
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        digest = sha256(tflite_path)
-    except OSError as error:
-        raise InputError(
-            f"expected {tflite_path} with its manifest {path.name} beside it, got: {error.strerror}: {error.filename}; "
-            "copy both files that the export wrote"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"expected JSON in {path}, got: {error}; export the model again") from error
-    version = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"expected a manifest of format version {FORMAT_VERSION} in {path}, got {version!r}; "
-            "export the model again with this version of tinytl_tf"
-        )
-    labels = manifest.get("labels")
-    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-        raise InputError(f"expected a list of names as `labels` in {path}, got {labels!r}; export the model again")
-    if not isinstance(manifest.get("input", {}), dict):
-        raise InputError(f"expected an object as `input` in {path}, got {manifest['input']!r}; export the model again")
-    fraction = manifest.get("input", {}).get("central_fraction", 1)
-    if not isinstance(fraction, int | float) or not 0 < fraction <= 1:
-        raise InputError(
-            f"expected a number above 0 and at most 1 as `central_fraction` in {path}, got {fraction!r}; "
-            "export the model again"
-        )
-    if manifest.get("sha256") != digest:
-        raise InputError(
-            f"expected the manifest of {tflite_path} (sha256 {digest[:12]}...), got that of another file in {path}; "
-            "copy both files of one export"
-        )
-    return manifest

@@ -1,0 +1,134 @@
+"""Which Keras models can be exported: refuses the others before any work, by the shape of their graph."""
+
+import unicodedata
+from collections.abc import Sequence
+
+import keras
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.networks.schemes import SCHEMES, restrict, trained_by
+
+__all__ = ["check_labels", "check_model", "scheme_of"]
+
+_REMEDY = "build it with tinytl_tf.backbones.build"
+
+
+def check_model(model: keras.Model) -> None:
+    """Checks that a file of the model would compute what the model does on raw photos.
+
+    The exported signatures take pixels of 0 to 255, and make the loss and the probabilities of the logits. So the
+    model has to normalize its pixels inside, and to end with its logits.
+
+    Args:
+        model: What is to be exported.
+
+    Raises:
+        InputError: If it is no functional model of one input and one output in float32, its input is not
+            `(None, height, width, 3)`, it does not begin with a `Rescaling`, or does not end with a `Dense` layer
+            called `classifier` without an activation.
+    """
+    if (
+        isinstance(model, keras.Sequential)
+        or not isinstance(model, keras.Model)
+        or not hasattr(model, "_nodes_by_depth")
+    ):
+        kind = "keras.Sequential" if isinstance(model, keras.Sequential) else type(model).__name__
+        raise InputError(f"expected a functional keras.Model, got {kind}; {_REMEDY}")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
+        raise InputError(f"expected a model of one input and one output, got {counts}; {_REMEDY}")
+    shape = tuple(model.inputs[0].shape)
+    if (
+        len(shape) != 4
+        or shape[0] is not None
+        or not all(isinstance(size, int) for size in shape[1:3])
+        or shape[3] != 3
+    ):
+        raise InputError(
+            f"expected images (None, height, width, 3) of a fixed size as the input, got {shape}; {_REMEDY}"
+        )
+    policies = sorted({layer.dtype_policy.name for layer in model.layers} - {"float32"})
+    if policies:
+        raise InputError(f"expected layers in float32, got {', '.join(policies)}; {_REMEDY} under that dtype policy")
+    head = model.outputs[0]._keras_history.operation
+    if not isinstance(head, keras.layers.Dense) or head.name != "classifier":
+        raise InputError(
+            f"expected the model to end with a Dense layer called 'classifier', got {type(head).__name__} "
+            f"{head.name!r}: the file makes probabilities of its logits, and schemes train it by that name; {_REMEDY}"
+        )
+    if head.activation is not keras.activations.linear:
+        raise InputError(
+            f"expected a classifier without an activation, got {head.activation.__name__}: the file applies its own; "
+            "give the layer activation=None"
+        )
+    readers = [node.operation for node in model.inputs[0]._keras_history.operation._outbound_nodes]
+    inside = [layer for layer in readers if any(layer is own for own in model.layers)]
+    if not inside or not all(isinstance(layer, keras.layers.Rescaling) for layer in inside):
+        names = ", ".join(f"{type(layer).__name__} {layer.name!r}" for layer in inside) or "nothing"
+        raise InputError(
+            f"expected a Rescaling of pixels of 0 to 255 as the first layer, got {names}: an exported file takes raw "
+            f"photos; {_REMEDY}"
+        )
+
+
+def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
+    """Checks the names of the classes.
+
+    Args:
+        labels: Names, in the order of the outputs.
+        classes: Number of outputs.
+
+    Returns:
+        The names in Unicode's normal form NFC, by which clients match them.
+
+    Raises:
+        InputError: If there are more or fewer, one is no name, or two are the same.
+    """
+    labels = list(labels) if isinstance(labels, list | tuple) else labels
+    if not isinstance(labels, list) or len(labels) != classes:
+        got = len(labels) if isinstance(labels, list) else repr(labels)[:80]
+        raise InputError(f"expected {classes} labels, one for each output of the model, got {got}")
+    bad = [label for label in labels if not isinstance(label, str) or not label.strip() or not label.isprintable()]
+    if bad:
+        raise InputError(f"expected names as labels, got {bad[0]!r:.80}; give each class its name as a str")
+    normal = [unicodedata.normalize("NFC", label) for label in labels]
+    twice = next((label for label in normal if normal.count(label) > 1), None)
+    if twice is not None:
+        raise InputError(f"expected labels that differ, got {twice!r} twice; give each class a name of its own")
+    return tuple(normal)
+
+
+def scheme_of(model: keras.Model) -> str:
+    """Returns the name of the update scheme that sets what a model trains.
+
+    A scheme that is restricted to some places has the scheme's name. `"custom"` is what no scheme sets.
+
+    Args:
+        model: With `trainable` set variable by variable.
+
+    Raises:
+        InputError: If nothing is trained, or the classifier is not.
+    """
+    paths = [variable.path for variable in model.weights]
+    trained = {variable.path for variable in model.trainable_variables}
+    if not trained:
+        raise InputError("the model has no trainable variable; apply an update scheme first")
+    if not any(path.startswith("classifier/") for path in trained):
+        raise InputError("the model does not train its classifier, as every scheme does; apply an update scheme first")
+    biases = {_place(path) for path in trained if path.endswith("/beta") and "_lite_residual/" not in path}
+    branches = {_place(path) for path in trained if "_lite_residual/" in path}
+    for whole in (True, False):
+        for scheme in SCHEMES.values():
+            try:
+                table = scheme if whole else restrict(scheme, biases=sorted(biases), lite_residuals=sorted(branches))
+            except InputError:
+                continue
+            if trained_by(table, paths) == trained:
+                return scheme.name
+    return "custom"
+
+
+def _place(path: str) -> str:
+    """Name of the place of a variable, as `Layout.places` has it."""
+    layer = path.partition("/")[0]
+    return "_".join(layer.split("_")[:2]) if layer.startswith("block_") else layer.partition("_")[0]
