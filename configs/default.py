@@ -31,6 +31,7 @@ def get_config() -> ConfigDict:
     config.data.split_seed = 0  # of a folder without a test split
     config.data.train_images = 0  # only so many, spread over the classes; 0 for all
     config.data.test_images = 0
+    config.data.skip_broken = False  # go on without images that cannot be read
     config.data.central_fraction = 0.875  # part of an image's side that is evaluated; 1.0 for all
     config.data.data_dir = ""  # of TensorFlow Datasets; "" for its default
     config.data.download = True  # whether TensorFlow Datasets may

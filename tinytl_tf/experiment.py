@@ -21,6 +21,7 @@ from tinytl_tf.tflite.manifest import DataSettings
 __all__ = ["Experiment", "flat"]
 
 # Smallest and largest value of the whole numbers that no part of the package checks by itself.
+CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
 RANGES = {
     "training.epochs": (1, 10**6),
     "training.batch_size": (1, 10**6),
@@ -91,6 +92,8 @@ class Experiment:
             central_fraction=options.central_fraction,
             data_dir=options.data_dir or None,
             download=options.download,
+            cache_bytes=CACHE_BYTES,
+            skip_broken=options.skip_broken,
         )
 
     def augmentation(self) -> data.Augmentation:

@@ -174,10 +174,6 @@ def test_only_a_few_batches_are_made_ahead():
     ("options", "message"),
     [
         ({"batch_size": 0}, "expected batch_size to be 1 or more, got 0"),
-        (
-            {"batch_size": 13},
-            "memory has 12 training images, fewer than one batch of 13; lower batch_size or add images",
-        ),
         ({"seed": -1}, "expected seed to be 0 or more, got -1"),
         ({"epoch": -1}, "expected epoch to be 0 or more, got -1"),
         ({"start_step": -1}, "expected start_step to be 0 or more, got -1"),
@@ -198,3 +194,15 @@ def test_bad_options_fail_at_once(make_dataset, options, message):
 def test_bad_evaluation_batch_fails_at_once(make_dataset):
     with pytest.raises(InputError, match="expected batch_size to be 1 or more, got 0"):
         eval_batches(make_dataset(12), batch_size=0, image_size=8)
+
+
+def test_fewer_images_than_a_batch_fill_it_by_repeating(make_dataset):
+    dataset = make_dataset(3)
+    assert steps_per_epoch(dataset, 8) == 1
+    ((images, labels),) = train_batches(
+        dataset, batch_size=8, image_size=16, seed=0, epoch=0, augmentation=Augmentation(crop=False, flip=False)
+    )
+    assert images.shape == (8, 16, 16, 3)
+    counts = sorted(np.unique(images.reshape(8, -1), axis=0, return_counts=True)[1].tolist())
+    assert counts == [2, 3, 3]
+    assert np.isin(labels, [0, 1]).all()

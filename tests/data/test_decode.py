@@ -1,4 +1,6 @@
 import contextlib
+import logging
+import os
 import warnings
 
 import numpy as np
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.data.conftest import file_bytes, picture
-from tinytl_tf.data.decode import decode
+from tinytl_tf.data.decode import check_header, decode, deep_maximum
 from tinytl_tf.errors import InputError
 
 LOSSLESS = [("RGB", "PNG"), ("RGB", "BMP"), ("RGB", "TIFF"), ("L", "PNG"), ("P", "PNG"), ("1", "PNG"), ("CMYK", "TIFF")]
@@ -124,11 +126,73 @@ def test_damaged_files_raise_nothing_but_input_error(format, data):
         assert decoded.shape[2:] == (3,)
 
 
-@pytest.mark.parametrize("mode", ["F", "I"])
-def test_wide_pixels_are_refused(mode):
-    image = Image.new(mode, (2, 2), 2**20)
-    with pytest.raises(InputError, match=r"image x cannot be decoded \(expected .* pixels\); repair it or remove it"):
+@pytest.mark.parametrize(
+    ("mode", "value", "problem"),
+    [
+        ("F", 1, "expected integer pixels, got floating-point pixels"),
+        ("I", 2**20, "expected pixels from 0 to 65535, got 1048576 to 1048576"),
+        ("I", -1, "expected pixels from 0 to 65535, got -1 to -1"),
+    ],
+)
+def test_deep_pixels_out_of_range_are_refused(mode, value, problem):
+    image = Image.new(mode, (2, 2), value)
+    with pytest.raises(InputError) as error:
         decode(file_bytes(image, "TIFF"), "x")
+    assert str(error.value) == f"image x cannot be decoded ({problem}); repair it or remove it"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "peak", "maximum"), [("uint16", 4000, 4095), ("int32", 2**20, 2**21 - 1), ("uint16", 9, 255)]
+)
+def test_deep_pixels_are_scaled_by_the_maximum_of_the_set(tmp_path, dtype, peak, maximum):
+    """12 bits in a file of 16 would be nearly black by the size of the file, 32 bits black."""
+    paths = [tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "c.png"]
+    pixels = np.full((4, 4), peak // 2, dtype)
+    Image.fromarray(pixels).save(paths[0])
+    pixels[0, 0] = peak
+    Image.fromarray(pixels).save(paths[1])
+    Image.new("RGB", (4, 4), 200).save(paths[2])
+    assert deep_maximum(paths) == maximum
+    decoded = [decode(path, "x", deep_maximum=maximum) for path in paths]
+    assert decoded[0].max() == decoded[1][1, 1, 0] == (peak // 2) * 256 // (maximum + 1)
+    assert decoded[1][0, 0, 0] == peak * 256 // (maximum + 1)
+    assert deep_maximum(paths[2:]) == 65535
+
+
+def test_content_decides_and_no_other_decoder_is_reached(tmp_path):
+    """PostScript under an image's name would start an interpreter."""
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+    for reads in (decode, check_header):
+        with pytest.raises(InputError, match=r"^image x cannot be decoded \(cannot identify image file"):
+            reads(path, "x")
+
+
+def test_what_is_no_regular_file_is_refused_and_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(InputError, match=r"^image x cannot be decoded \(expected a regular file\)"):
+        decode(tmp_path / "pipe.jpg", "x")
+
+
+def test_a_large_file_of_a_format_that_is_decoded_whole_is_refused_by_its_header():
+    data = file_bytes(Image.new("1", (9_400, 9_400)))
+    message = "image x has 88,360,000 pixels, of PNG 25,000,000 are the most that is read; "
+    for reads in (decode, check_header):
+        with pytest.raises(InputError) as error:
+            reads(data, "x")
+        assert str(error.value).startswith(message)
+
+
+def test_a_warning_of_pillow_is_logged_with_the_name_of_the_image(caplog):
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    content = bytearray(file_bytes(Image.new("RGB", (8, 8)), "JPEG", exif=exif))
+    position = content.index(b"\x01\x0f\x00\x02") + 4
+    content[position : position + 4] = (10_000_000).to_bytes(4, "big")
+    with caplog.at_level(logging.WARNING, "tinytl_tf.data.decode"):
+        decode(bytes(content), "holiday.jpg")
+    assert caplog.records
+    assert all(record.getMessage().startswith("image holiday.jpg: ") for record in caplog.records)
 
 
 @pytest.mark.parametrize("side", [9_500, 14_000])

@@ -40,7 +40,7 @@ BAD_FOLDERS = {
     "no train": ({"val/cat": 1}, f"image folder {{root}} has val/ but no train/; {LAYOUT}"),
     "train without classes": (
         {"train": 1, "test/cat": 1},
-        "class folder {root}/test/cat has no counterpart in {root}/train; add training images or remove it",
+        f"image folder {{root}}/train has no class folders; {LAYOUT}",
     ),
     "nothing in train and test": (
         {"train": 0, "test": 0},

@@ -34,8 +34,11 @@ def test_a_broken_image_is_named_by_its_source(make_packed, source):
 
 
 def test_a_broken_image_without_source_is_named_by_its_index(make_packed):
+    path = make_packed(jpeg=np.zeros(100_000, np.uint8))
     with pytest.raises(InputError, match=r"image .*set\.npz\[7\] cannot be decoded"):
-        data.load(make_packed(jpeg=np.zeros(100_000, np.uint8))).test.image(1)
+        data.load(path, check_images=False).test.image(1)
+    with pytest.raises(InputError, match=r"^packed set .* has 6 of 6 images that cannot be read: image .*\[0\] cannot"):
+        data.load(path)
 
 
 @pytest.mark.parametrize(

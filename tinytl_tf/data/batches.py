@@ -19,18 +19,16 @@ SHORT_SIDE = 2.5
 
 
 def steps_per_epoch(dataset: ImageDataset, batch_size: int) -> int:
-    """Returns the number of full batches; the images left over are dropped, others in each epoch.
+    """Returns the number of batches of an epoch.
+
+    Full ones, as an exported file has a fixed batch size; the images left over are dropped, others in each epoch. Of
+    fewer images than a batch there is one batch, filled up by repeating them.
 
     Raises:
-        InputError: `batch_size` is below 1 or above the number of images.
+        InputError: `batch_size` is below 1.
     """
     _check_positive("batch_size", batch_size)
-    if len(dataset) < batch_size:
-        raise InputError(
-            f"{dataset.name} has {len(dataset)} training images, fewer than one batch of {batch_size}; "
-            "lower batch_size or add images"
-        )
-    return len(dataset) // batch_size
+    return max(1, len(dataset) // batch_size)
 
 
 def train_batches(
@@ -64,8 +62,7 @@ def train_batches(
         Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, and labels, int32 [batch_size].
 
     Raises:
-        InputError: at once for an argument out of range or fewer images than a batch; while iterating for an image
-            that cannot be decoded.
+        InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
     """
     size = _height_width(image_size)
     steps = steps_per_epoch(dataset, batch_size)
@@ -73,6 +70,7 @@ def train_batches(
         if value < 0:
             raise InputError(f"expected {option} to be 0 or more, got {value}")
     order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
+    order = np.resize(order, max(len(order), batch_size))
 
     def read(index: int) -> np.ndarray:
         # Index + 1: a seed sequence that ends in 0 equals the one without it, which the order is drawn from.

@@ -1,6 +1,8 @@
 """A labeled set of images that are decoded when asked for."""
 
+import hashlib
 import threading
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -8,13 +10,12 @@ import numpy as np
 from tinytl_tf.data.augmentation import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
 
-CACHE_BYTES = 256 * 2**20
+SHOWN = 12  # classes that are listed with their counts
 
 
 class ImageDataset:
     """Labels in memory, images on demand.
 
-    Decoded images are kept until 256 MiB are in use, so that small sets are decoded once and not once an epoch.
     Any number of threads may read at the same time.
 
     Args:
@@ -24,9 +25,14 @@ class ImageDataset:
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one whose short side has `short_side` pixels, unless that is None.
         central_fraction: part of an image's side that is evaluated, in (0, 1].
+        check: `check(index)` raises `InputError` for an image that cannot be read, by its header alone.
+        cache_bytes: decoded images are kept until they take so much memory, so that a small set is decoded once and
+            not once an epoch. A device has no memory for that.
+        identity: what tells this set from another with the same classes: a name and a size for each image.
 
     Raises:
-        InputError: fewer than two classes, no image, a label outside the classes, or a fraction out of range.
+        InputError: fewer than two classes, a class twice, no image, a label outside the classes, or a fraction out of
+            range.
 
     Example:
         >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
@@ -40,12 +46,16 @@ class ImageDataset:
         labels: np.ndarray,
         read: Callable[[int, int | None], np.ndarray],
         central_fraction: float = CENTRAL_FRACTION,
+        *,
+        check: Callable[[int], None] | None = None,
+        cache_bytes: int = 0,
+        identity: Sequence[tuple[str, int]] | None = None,
     ):
         if not 0 < central_fraction <= 1:
             raise InputError(f"expected central_fraction above 0 and at most 1, got {central_fraction}")
         self.name = name
-        self.class_names = tuple(class_names)
-        self.labels = np.asarray(labels, np.int32)
+        self.class_names = tuple(unicodedata.normalize("NFC", class_name) for class_name in class_names)
+        labels = np.asarray(labels)
         self.central_fraction = central_fraction
         self._read = read
         self._cache = {}
@@ -53,13 +63,20 @@ class ImageDataset:
         self._lock = threading.Lock()
         if len(self.class_names) < 2:
             raise InputError(f"{name} has {len(self.class_names)} class; at least 2 are needed to tell apart")
-        if not len(self.labels):
+        twice = {name for name in self.class_names if self.class_names.count(name) > 1}
+        if twice:
+            raise InputError(f"{name} has the class {min(twice)!r} twice; give each class a name of its own")
+        if not len(labels):
             raise InputError(f"{name} has no images; at least 1 is needed")
-        if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
+        if labels.min() < 0 or labels.max() >= len(self.class_names):
             raise InputError(
-                f"{name} has labels from {self.labels.min()} to {self.labels.max()}; "
+                f"{name} has labels from {labels.min()} to {labels.max()}; "
                 f"its {len(self.class_names)} classes need labels from 0 to {len(self.class_names) - 1}"
             )
+        self.labels = labels.astype(np.int32)  # only now: a larger type would wrap
+        self._check = check
+        self._capacity = cache_bytes
+        self._identity = [("", 0)] * len(labels) if identity is None else list(identity)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,22 +100,66 @@ class ImageDataset:
         image = self._read(index, short_side)
         image.setflags(write=False)
         with self._lock:
-            if key not in self._cache and self._cache_bytes + image.nbytes <= CACHE_BYTES:
+            if key not in self._cache and self._cache_bytes + image.nbytes <= self._capacity:
                 self._cache[key] = image
                 self._cache_bytes += image.nbytes
         return image
 
+    def describe(self) -> str:
+        """Returns how many images there are, and of which class."""
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        listed = [f"{name} {count}" for name, count in zip(self.class_names, counts, strict=True)]
+        more = f", and {len(listed) - SHOWN} classes more" if len(listed) > SHOWN else ""
+        return f"{len(self)} images of {len(listed)} classes: {', '.join(listed[:SHOWN])}{more}"
+
+    def fingerprint(self) -> str:
+        """Returns a hash of classes, labels, and names and sizes of the images, to know the same set again."""
+        text = repr((self.class_names, self.labels.tolist(), self._identity))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def broken(self, *, whole: bool = False) -> dict[int, str]:
+        """Finds the images that cannot be read.
+
+        Args:
+            whole: whether to decode each of them; otherwise their headers are read.
+
+        Returns:
+            What is wrong, by the index of the image.
+        """
+        found = {}
+        for index in range(len(self)):
+            try:
+                if whole:
+                    self._read(index, None)
+                elif self._check:
+                    self._check(index)
+            except InputError as error:
+                found[index] = str(error)
+        return found
+
     def subset(self, indices: np.ndarray) -> "ImageDataset":
         """Returns the set of the images at `indices` (int [m]), in that order, with the same classes."""
         indices = np.asarray(indices)
-        return ImageDataset(
-            self.name,
-            self.class_names,
+        return self._like(
             self.labels[indices],
             lambda index, short_side: self._read(int(indices[index]), short_side),
             self.central_fraction,
+            None if self._check is None else lambda index: self._check(int(indices[index])),
+            [self._identity[index] for index in indices],
         )
 
     def with_central_fraction(self, central_fraction: float) -> "ImageDataset":
         """Returns the same images, of which another part is evaluated."""
-        return ImageDataset(self.name, self.class_names, self.labels, self._read, central_fraction)
+        return self._like(self.labels, self._read, central_fraction, self._check, self._identity)
+
+    def _like(self, labels, read, central_fraction, check, identity) -> "ImageDataset":
+        return ImageDataset(
+            self.name,
+            self.class_names,
+            labels,
+            read,
+            central_fraction,
+            check=check,
+            cache_bytes=self._capacity,
+            identity=identity,
+        )

@@ -1,7 +1,14 @@
 """One image file, whatever its kind, to 8-bit RGB."""
 
+import contextlib
+import importlib
 import io
+import logging
 import os
+import stat
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -9,13 +16,35 @@ from PIL import Image, ImageOps
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError
 
+# Decoders that a file may reach, by its content: Pillow knows others, one of which starts an interpreter of PostScript.
+_PLUGINS = {
+    "BMP": "Bmp",
+    "GIF": "Gif",
+    "JPEG": "Jpeg",
+    "PNG": "Png",
+    "PPM": "Ppm",
+    "TIFF": "Tiff",
+    "WEBP": "WebP",
+}
+FORMATS = tuple(_PLUGINS)
 MAX_PIXELS = 89_000_000  # just below the size at which Pillow starts to warn of a decompression bomb
+MAX_WHOLE_PIXELS = 25_000_000  # of a format that is decoded whole before it is shrunk: 100 to 300 MB
+_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
+_EIGHT_BITS, _SIXTEEN_BITS = 255, 65535
+
+for _format in FORMATS:
+    importlib.import_module(f"PIL.{_PLUGINS[_format]}ImagePlugin")  # `Image.open` loads half of them by itself
+
+_logger = logging.getLogger(__name__)
+_warning_lock = threading.Lock()
 
 
-def decode(source: str | os.PathLike | bytes, name: str, short_side: int | None = None) -> np.ndarray:
+def decode(
+    source: str | os.PathLike | bytes, name: str, short_side: int | None = None, deep_maximum: int = _SIXTEEN_BITS
+) -> np.ndarray:
     """Decodes one image to upright 8-bit RGB.
 
-    The EXIF orientation is applied. Grayscale, palette, CMYK and 16-bit pixels are converted; transparent pixels
+    The EXIF orientation is applied. Grayscale, palette, CMYK and deep pixels are converted; transparent pixels
     show a white background, because the color stored under them is arbitrary. Of an animation the first
     frame is taken.
 
@@ -24,20 +53,55 @@ def decode(source: str | os.PathLike | bytes, name: str, short_side: int | None 
         name: what an error calls the image.
         short_side: when given, a larger image is shrunk until its short side has this many pixels. A JPEG is then
             already decoded at a fraction of its size, several times faster.
+        deep_maximum: the value of pixels of more than 8 bits that becomes 255, see the function of that name.
 
     Returns:
         uint8 array [height, width, 3], values 0 to 255.
 
     Raises:
-        InputError: the file cannot be read, is broken or too large; the message names it.
+        InputError: the file cannot be read, is broken, too large or of another format; the message names it.
     """
+    with _errors_of(name), _open(source, name) as image:
+        if short_side:
+            image.draft(None, _shrunk(image.size, short_side))
+        return np.array(_shrink(_to_rgb(ImageOps.exif_transpose(image), deep_maximum), short_side))
+
+
+def check_header(source: str | os.PathLike | bytes, name: str) -> None:
+    """Raises `InputError` if an image cannot be read, as far as its header shows; takes what `decode` takes."""
+    with _errors_of(name), _open(source, name):
+        pass
+
+
+def deep_maximum(paths: Sequence[os.PathLike]) -> int:
+    """Returns the value of deep pixels that becomes 255, for all images of a set alike.
+
+    Files of 16 or 32 bits often hold 10, 12 or 14: scaled by the size of the file they would be nearly black.
+
+    Args:
+        paths: the files of a set.
+
+    Returns:
+        The largest value that fits into as many bits as the largest pixel of the set needs, at least 255; 65535 for a
+        set without deep pixels.
+    """
+    largest = 0
+    for path in paths:
+        try:
+            with _open(path, str(path)) as image:
+                if image.mode in _DEEP_MODES:
+                    largest = max(largest, int(np.asarray(image).max()))
+        except Exception:  # noqa: BLE001, S112, an image that cannot be read is named by `check_header`
+            continue
+    return max(2 ** largest.bit_length() - 1, _EIGHT_BITS) if largest else _SIXTEEN_BITS
+
+
+@contextlib.contextmanager
+def _errors_of(name: str) -> Iterator[None]:
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
-            if short_side:
-                image.draft(None, _shrunk(image.size, short_side))
-            return np.array(_shrink(_to_rgb(ImageOps.exif_transpose(image)), short_side))
+        yield
+    except InputError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
             f"image {name} has more than {MAX_PIXELS:,} pixels, the most that is read; shrink it or remove it"
@@ -46,9 +110,32 @@ def decode(source: str | os.PathLike | bytes, name: str, short_side: int | None 
         raise InputError(f"image {name} cannot be decoded ({reason(error)}); repair it or remove it") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+@contextlib.contextmanager
+def _open(source: str | os.PathLike | bytes, name: str) -> Iterator[Image.Image]:
+    """Opens an image and reads its header; what Pillow warns of is logged with the image's name."""
+    if not isinstance(source, bytes) and not stat.S_ISREG(os.stat(source).st_mode):
+        raise ValueError("expected a regular file")
+    # `warnings` are of the whole process, and images are decoded in threads.
+    with _warning_lock, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        image.getexif()
+    for warning in caught:
+        _logger.warning("image %s: %s", name, " ".join(str(warning.message).split()))
+    with image:
+        most = MAX_PIXELS if image.format in ("JPEG", "MPO") else MAX_WHOLE_PIXELS
+        if image.width * image.height > most:
+            raise InputError(
+                f"image {name} has {image.width * image.height:,} pixels, of {image.format} {most:,} are the most that "
+                "is read; shrink it, save it as JPEG, or remove it"
+            )
+        yield image
+
+
+def _to_rgb(image: Image.Image, deep_maximum: int) -> Image.Image:
     if image.mode.startswith("I"):
-        return _from_16_bit(np.asarray(image)).convert("RGB")
+        return _from_deep(np.asarray(image), deep_maximum).convert("RGB")
     if image.mode == "F":
         raise ValueError("expected integer pixels, got floating-point pixels")
     if image.has_transparency_data:
@@ -58,10 +145,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_16_bit(pixels: np.ndarray) -> Image.Image:
-    if pixels.min() < 0 or pixels.max() > 0xFFFF:
-        raise ValueError("expected pixels of at most 16 bits, got 32-bit pixels")
-    return Image.fromarray((pixels >> 8).astype(np.uint8))
+def _from_deep(pixels: np.ndarray, maximum: int) -> Image.Image:
+    if pixels.min() < 0 or pixels.max() > maximum:
+        raise ValueError(f"expected pixels from 0 to {maximum}, got {pixels.min()} to {pixels.max()}")
+    return Image.fromarray((pixels.astype(np.int64) * 256 // (maximum + 1)).astype(np.uint8))
 
 
 def _shrink(image: Image.Image, short_side: int | None) -> Image.Image:

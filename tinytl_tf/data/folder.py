@@ -1,126 +1,251 @@
-"""Image folders: one sub-folder for each class, with or without train/ and test/ above them."""
+"""Image folders: one sub-folder for each class, with or without folders of splits above them."""
 
 import collections
 import hashlib
 import logging
 import os
 import pathlib
+import re
+import stat
+import unicodedata
 
 import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
-from tinytl_tf.data.decode import decode
+from tinytl_tf.data.decode import check_header, decode, deep_maximum
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-TEST_FOLDERS = ("test", "val")  # the first that exists is used
+# Split -> words that name it, in any case, with or without what is usual before and after them.
+SPELLINGS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("val", "valid", "validation", "eval", "dev"),
+}
+_DECORATED = re.compile(r"(?:seg|images?|data)?[-_ ]?(?P<word>[a-z]+?)[-_ ]?(?:set|data|images?)?")
+# Folders that systems put among a user's own.
+SERVICE_FOLDERS = ("@eadir", "__macosx", "lost+found", "$recycle.bin", "system volume information", "#recycle")
 LAYOUT = "expected FOLDER/train/CLASS/ with FOLDER/test/CLASS/ or FOLDER/val/CLASS/, or FOLDER/CLASS/"
 
+_logger = logging.getLogger(__name__)
 
-def load_folder(path: str | os.PathLike, *, seed: int = 0) -> Splits:
+
+def load_folder(path: str | os.PathLike, *, seed: int = 0, cache_bytes: int = 0) -> Splits:
     """Lists an image folder.
 
-    The classes are the sorted names of the folders in `train/`. A folder without `train/` is flat: its own
-    sub-folders are the classes, and a quarter of each class becomes the test set. Which quarter depends on a
-    hash of `seed` and each file's path inside the folder, on nothing else: it is the same on every machine, and
-    adding or removing one file moves at most one other.
+    Folders of splits are found by the usual words in any case: `train`, `Training`, `seg_test`, `val`. The classes are
+    the sorted names of the folders in that of the training images. With both test and validation images there are three
+    splits; validation images alone are the test set. A folder without splits is flat: its own sub-folders are the
+    classes, and a quarter of each class becomes the test set. Which quarter depends on a hash of `seed` and each file's
+    path inside the folder, on nothing else: it is the same on every machine, and adding or removing one file moves at
+    most one other.
 
-    A class folder is searched in its whole depth. Hidden files and folders are ignored; files with another
-    suffix than an image's are ignored with a warning.
+    A class folder is searched in its whole depth. Hidden files and folders are ignored. What else is left out is said
+    in a warning: files with another suffix than an image's, what is no regular file, folders that a system made, and
+    links to what is in the tree already.
 
     Args:
-        path: the folder.
-        seed: chooses the quarter that a flat folder is tested on.
+        path: The folder.
+        seed: Chooses the quarter that a flat folder is tested on.
+        cache_bytes: See `ImageDataset`.
 
     Returns:
-        The two sets, images sorted by class and path.
+        The sets, images sorted by class and path. Class names are in Unicode's normal form NFC.
 
     Raises:
-        InputError: the folder is missing, unreadable or has another layout, a class is empty, or the test set has
-            a class that the training set has not.
+        InputError: If the folder is missing, unreadable or has another layout, a class is empty, a name is not UTF-8,
+            or another split has a class that the training set has not.
     """
     root = pathlib.Path(path)
     if not root.is_dir():
         problem = "is not a folder" if root.exists() else "does not exist"
         raise InputError(f"image folder {root} {problem}; {LAYOUT}")
     try:
-        folders = _subfolders(root)
-        if "train" in folders or set(TEST_FOLDERS) & set(folders):
-            return _load_splits(root, folders)
-        return _load_flat(root, folders, seed)
+        return _Reader(root, cache_bytes).load(seed)
     except OSError as error:
         raise InputError(f"image folder {root} cannot be read ({reason(error)}); check its permissions") from error
 
 
-def _load_splits(root: pathlib.Path, folders: list[str]) -> Splits:
-    test_folder = next((name for name in TEST_FOLDERS if name in folders), None)
-    if "train" not in folders or test_folder is None:
-        present, missing = ("train/", "test/ or val/") if test_folder is None else (f"{test_folder}/", "train/")
-        raise InputError(f"image folder {root} has {present} but no {missing}; {LAYOUT}")
-    train, test = root / "train", root / test_folder
-    classes, test_classes = _subfolders(train), _subfolders(test)
-    for name in test_classes:
-        if name not in classes:
+def split_of(folder: str) -> str | None:
+    """Returns the split that a folder's name stands for, or None.
+
+    Example:
+        >>> split_of("seg_train"), split_of("Valid"), split_of("trains")
+        ('train', 'validation', None)
+    """
+    match = _DECORATED.fullmatch(folder.casefold())
+    words = {folder.casefold(), match["word"] if match else ""}
+    return next((split for split, spellings in SPELLINGS.items() if words.intersection(spellings)), None)
+
+
+class _Reader:
+    """Lists the folders of one data set and remembers what it has seen and left out."""
+
+    def __init__(self, root: pathlib.Path, cache_bytes: int) -> None:
+        self._root = root
+        self._cache_bytes = cache_bytes
+        self._seen: set[str] = set()
+        self._ignored: collections.Counter[str] = collections.Counter()
+
+    def load(self, seed: int) -> Splits:
+        folders = self._subfolders(self._root)
+        named = self._splits(self._root, folders)
+        splits = self._load_splits(named, folders) if named else self._load_flat(folders, seed)
+        if self._ignored:
+            listed = ", ".join(f"{count} {what}" for what, count in sorted(self._ignored.items()))
+            _logger.warning("%s: ignored %s", self._root, listed)
+        return splits
+
+    def _splits(self, root: pathlib.Path, folders: list[str]) -> dict[str, pathlib.Path]:
+        found: dict[str, pathlib.Path] = {}
+        for name in folders:
+            split = split_of(name)
+            if split in found:
+                raise InputError(
+                    f"image folder {root} has {found[split].name}/ and {name}/ for the same split; keep one of them"
+                )
+            if split:
+                found[split] = root / name
+        return found
+
+    def _load_splits(self, named: dict[str, pathlib.Path], folders: list[str]) -> Splits:
+        if "train" not in named or len(named) == 1:
+            present = ", ".join(f"{path.name}/" for path in named.values())
+            missing = "train/" if "train" not in named else "test/ or val/"
+            raise InputError(f"image folder {self._root} has {present} but no {missing}; {LAYOUT}")
+        for name in folders:
+            if name not in {path.name for path in named.values()}:
+                self._ignored[f"folder {name}/ next to the splits"] += 1
+        roots = {split: self._without_wrapper(path, split) for split, path in named.items()}
+        classes = self._classes(roots["train"])
+        datasets = {}
+        for split in ("train", "test", "validation"):
+            if split not in roots:
+                continue
+            own = classes if split == "train" else self._classes(roots[split])
+            unknown = [name for name in own if name not in classes]
+            if unknown:
+                raise InputError(
+                    f"class folder {roots[split] / own[unknown[0]]} has no counterpart in {roots['train']}; "
+                    "add training images or remove it"
+                )
+            datasets[split] = self._dataset(roots[split], list(classes), self._list(roots[split], own))
+        test = datasets.get("test") or datasets["validation"]
+        return Splits(datasets["train"], test, datasets.get("validation") if "test" in datasets else None)
+
+    def _without_wrapper(self, path: pathlib.Path, split: str) -> pathlib.Path:
+        """Some sets come as `train/train/CLASS`."""
+        folders = self._subfolders(path)
+        return path / folders[0] if len(folders) == 1 and split_of(folders[0]) == split else path
+
+    def _load_flat(self, folders: list[str], seed: int) -> Splits:
+        classes = self._classes(self._root)
+        if len(classes) == 1 and len(self._subfolders(self._root / folders[0])) > 1:
             raise InputError(
-                f"class folder {test / name} has no counterpart in {train}; add training images or remove it"
+                f"image folder {self._root} has one folder, {folders[0]}/, which holds others; give that one: {LAYOUT}"
             )
-    return Splits(_dataset(train, classes, _list(train, classes)), _dataset(test, classes, _list(test, test_classes)))
+        for name in classes.values():
+            inside = [child for child in self._subfolders(self._root / name) if split_of(child)]
+            if inside:
+                raise InputError(
+                    f"class folder {self._root / name} holds {inside[0]}/, which is named like a split; {LAYOUT}"
+                )
+        files = self._list(self._root, classes)
+        keys = [os.fsencode(f"{seed}/{path.relative_to(self._root).as_posix()}") for _, path in files]
+        rank = np.array([hashlib.sha256(key).hexdigest() for key in keys])
+        return hold_out(self._dataset(self._root, list(classes), files), rank)
 
+    def _classes(self, root: pathlib.Path) -> dict[str, str]:
+        """Name of each class, in order, and of its folder."""
+        classes: dict[str, str] = {}
+        for folder in self._subfolders(root):
+            name = unicodedata.normalize("NFC", folder)
+            if name in classes:
+                raise InputError(f"image folder {root} has the class {name!r} twice, spelled in two ways; rename one")
+            classes[name] = folder
+        return dict(sorted(classes.items()))
 
-def _load_flat(root: pathlib.Path, classes: list[str], seed: int) -> Splits:
-    files = _list(root, classes)
-    keys = [os.fsencode(f"{seed}/{path.relative_to(root).as_posix()}") for _, path in files]
-    rank = np.array([hashlib.sha256(key).hexdigest() for key in keys])
-    return hold_out(_dataset(root, classes, files), rank)
-
-
-def _dataset(root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]]) -> ImageDataset:
-    paths = [path for _, path in files]
-    return ImageDataset(
-        f"image folder {root}",
-        classes,
-        np.array([classes.index(name) for name, _ in files], np.int32),
-        lambda index, short_side: decode(paths[index], str(paths[index]), short_side),
-    )
-
-
-def _list(root: pathlib.Path, classes: list[str]) -> list[tuple[str, pathlib.Path]]:
-    """Returns (class, path) of every image, sorted; warns once of the files left out."""
-    if not classes:
-        raise InputError(f"image folder {root} has no class folders; {LAYOUT}")
-    files, ignored = [], collections.Counter()
-    for name in classes:
-        visible = [(path, path.suffix.lower()) for path in _visible_files(root / name)]
-        images = [(name, path) for path, suffix in visible if suffix in IMAGE_SUFFIXES]
-        if not images:
-            raise InputError(
-                f"class folder {root / name} has no images ({', '.join(IMAGE_SUFFIXES)}); add some or remove it"
-            )
-        files += images
-        ignored.update(suffix or "no suffix" for _, suffix in visible if suffix not in IMAGE_SUFFIXES)
-    if ignored:
-        logging.getLogger(__name__).warning(
-            "%s: ignored %d files that are no images: %s",
-            root,
-            ignored.total(),
-            ", ".join(f"{count} {suffix}" for suffix, count in sorted(ignored.items())),
+    def _dataset(self, root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]]) -> ImageDataset:
+        paths = [path for _, path in files]
+        maximum = deep_maximum(paths)
+        return ImageDataset(
+            f"image folder {root}",
+            classes,
+            np.array([classes.index(name) for name, _ in files], np.int32),
+            lambda index, short_side: decode(paths[index], str(paths[index]), short_side, maximum),
+            check=lambda index: check_header(paths[index], str(paths[index])),
+            cache_bytes=self._cache_bytes,
+            identity=[(path.relative_to(root).as_posix(), path.stat().st_size) for path in paths],
         )
-    return files
 
+    def _list(self, root: pathlib.Path, classes: dict[str, str]) -> list[tuple[str, pathlib.Path]]:
+        """Returns (class, path) of every image, sorted."""
+        if not classes:
+            raise InputError(f"image folder {root} has no class folders; {LAYOUT}")
+        files = []
+        for name, folder in classes.items():
+            self._seen.add(os.path.realpath(root / folder))
+            images = self._images(root / folder)
+            if not images:
+                raise InputError(
+                    f"class folder {root / folder} has no images ({', '.join(IMAGE_SUFFIXES)}); add some or remove it"
+                )
+            files += [(name, path) for path in images]
+        return files
 
-def _subfolders(root: pathlib.Path) -> list[str]:
-    return sorted(child.name for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
+    def _images(self, folder: pathlib.Path) -> list[pathlib.Path]:
+        images: list[pathlib.Path] = []
+        for child in self._visible(folder):
+            if child.is_dir():
+                if self._is_new(child):
+                    images += self._images(child)
+            elif child.suffix.lower() not in IMAGE_SUFFIXES:
+                self._ignored[f"files of {child.suffix.lower() or 'no suffix'} that are no images"] += 1
+            elif not child.exists():
+                raise InputError(f"image {child} is a link to a file that is not there; remove it")
+            elif not stat.S_ISREG(child.stat().st_mode):
+                self._ignored["that are no regular files"] += 1
+            elif self._is_new(child):
+                images.append(child)
+        return images
 
+    def _is_new(self, path: pathlib.Path) -> bool:
+        """Whether a file or folder was not reached on another way: through a link, it may be at several places."""
+        real = os.path.realpath(path)
+        root = os.path.realpath(self._root)
+        ancestor = path.is_dir() and (root == real or root.startswith(real.rstrip("/") + "/"))
+        if real in self._seen or ancestor:
+            self._ignored["links to what is in the set already"] += 1
+            return False
+        self._seen.add(real)
+        return True
 
-def _visible_files(root: pathlib.Path) -> list[pathlib.Path]:
-    files = []
-    for child in sorted(root.iterdir()):
-        if child.name.startswith("."):
-            continue
-        if child.is_dir():
-            files += _visible_files(child)
-        else:
-            files.append(child)
-    return files
+    def _subfolders(self, root: pathlib.Path) -> list[str]:
+        names = []
+        for child in self._visible(root):
+            if not child.is_dir():
+                continue
+            real, own = os.path.realpath(child), os.path.realpath(root)
+            if child.is_symlink() and (own == real or own.startswith(real.rstrip("/") + "/")):
+                self._ignored[f"link {child.name} to a folder above it"] = 1
+            else:
+                names.append(child.name)
+        return names
+
+    def _visible(self, root: pathlib.Path) -> list[pathlib.Path]:
+        visible = []
+        for child in sorted(root.iterdir()):
+            if child.name.casefold() in SERVICE_FOLDERS:
+                self._ignored[f"system folder {child.name}"] = 1
+            elif not child.name.startswith("."):
+                try:
+                    child.name.encode()
+                except UnicodeEncodeError as error:
+                    raise InputError(
+                        f"{os.fsencode(child)!r} has a name that is not UTF-8; rename it, its class has to be written "
+                        "into files"
+                    ) from error
+                visible.append(child)
+        return visible

@@ -1,14 +1,20 @@
 """From the name of a data set to its training and test images."""
 
+import logging
 import os
 
+import numpy as np
+
 from tinytl_tf.data.augmentation import CENTRAL_FRACTION
+from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.digits import load_digits
 from tinytl_tf.data.folder import load_folder
 from tinytl_tf.data.packed import load_packed
 from tinytl_tf.data.splits import Splits, first_of_each_class
 from tinytl_tf.data.tfds import load_tfds
+from tinytl_tf.errors import InputError
 
+LISTED = 10  # broken images that an error names
 TFDS_PREFIX = "tfds:"
 
 
@@ -21,6 +27,9 @@ def load(
     central_fraction: float | None = None,
     data_dir: str | None = None,
     download: bool = True,
+    cache_bytes: int = 0,
+    check_images: bool = True,
+    skip_broken: bool = False,
 ) -> Splits:
     """Opens a data set by name.
 
@@ -40,9 +49,12 @@ def load(
         central_fraction: part of an image's side that is evaluated, in (0, 1]. None is 0.875.
         data_dir: where TensorFlow Datasets keeps its files; None is its own default. The others ignore it.
         download: whether TensorFlow Datasets may download a set that is not there. The others ignore it.
+        cache_bytes: memory for decoded images of each split, see `ImageDataset`.
+        check_images: whether the header of each image is read now, so that all that are broken are named at once.
+        skip_broken: whether to go on without them; how many they are is logged as a warning.
 
     Returns:
-        The training and the test set.
+        The sets.
 
     Raises:
         InputError: there is no such set, or it cannot be used; the message says why and what to do.
@@ -53,17 +65,37 @@ def load(
         (100, ('0', '1', '2'))
     """
     fraction = CENTRAL_FRACTION if central_fraction is None else central_fraction
-    splits = _open(os.fspath(name), seed, data_dir, download)
+    splits = _open(os.fspath(name), seed, data_dir, download, cache_bytes)
+    limits = {"train": train_images, "test": test_images, "validation": None}
     return Splits(
-        first_of_each_class(splits.train, train_images, "train_images").with_central_fraction(fraction),
-        first_of_each_class(splits.test, test_images, "test_images").with_central_fraction(fraction),
+        **{
+            split: first_of_each_class(
+                _without_broken(dataset, skip_broken) if check_images else dataset, limits[split], f"{split}_images"
+            ).with_central_fraction(fraction)
+            for split, dataset in splits.by_name.items()
+        }
     )
 
 
-def _open(name: str, seed: int, data_dir: str | None, download: bool) -> Splits:
+def _without_broken(dataset: ImageDataset, skip: bool) -> ImageDataset:
+    broken = dataset.broken()
+    if not broken:
+        return dataset
+    listed = "; ".join(list(broken.values())[:LISTED]) + ("; ..." if len(broken) > LISTED else "")
+    if not skip:
+        raise InputError(f"{dataset.name} has {len(broken)} of {len(dataset)} images that cannot be read: {listed}")
+    logging.getLogger(__name__).warning(
+        "%s: skipped %d of %d images that cannot be read: %s", dataset.name, len(broken), len(dataset), listed
+    )
+    return dataset.subset(np.array([index for index in range(len(dataset)) if index not in broken], int))
+
+
+def _open(name: str, seed: int, data_dir: str | None, download: bool, cache_bytes: int) -> Splits:
     if name in ("digits", "digits-shifted"):
         return load_digits(shifted=name == "digits-shifted", seed=seed)
     if name.startswith(TFDS_PREFIX):
         return load_tfds(name.removeprefix(TFDS_PREFIX), data_dir=data_dir, download=download)
     path = os.path.expanduser(name)
-    return load_packed(path) if path.lower().endswith(".npz") else load_folder(path, seed=seed)
+    if path.lower().endswith(".npz"):
+        return load_packed(path, cache_bytes=cache_bytes)
+    return load_folder(path, seed=seed, cache_bytes=cache_bytes)

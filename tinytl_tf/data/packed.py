@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
-from tinytl_tf.data.decode import decode
+from tinytl_tf.data.decode import check_header, decode
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
@@ -19,7 +19,7 @@ ARRAYS = {
 }
 
 
-def load_packed(path: str | os.PathLike) -> Splits:
+def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     """Reads a set packed as arrays.
 
     Keys of the file: `jpeg`, the bytes of all files in one uint8 array; `offsets`, int [n+1], image i is
@@ -30,6 +30,7 @@ def load_packed(path: str | os.PathLike) -> Splits:
 
     Args:
         path: the `.npz` file.
+        cache_bytes: see `ImageDataset`.
 
     Returns:
         The two sets in the order of the file.
@@ -55,7 +56,18 @@ def load_packed(path: str | os.PathLike) -> Splits:
     def read(index: int, short_side: int | None) -> np.ndarray:
         return decode(jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]", short_side)
 
-    dataset = ImageDataset(f"packed set {path}", arrays["classes"].tolist(), labels, read)
+    sizes = np.diff(offsets).tolist()
+    dataset = ImageDataset(
+        f"packed set {path}",
+        arrays["classes"].tolist(),
+        labels,
+        read,
+        check=lambda index: check_header(
+            jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]"
+        ),
+        cache_bytes=cache_bytes,
+        identity=list(zip(sources, sizes, strict=True)),
+    )
     if len(split) == len(labels) and set(split) == {""}:
         return hold_out(dataset)
     if len(split) != len(labels) or set(split) != {"train", "test"}:

@@ -10,10 +10,27 @@ from tinytl_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The training and the test set of one problem; both have the same classes in the same order."""
+    """The sets of one problem; all have the same classes in the same order.
+
+    Attributes:
+        train: Images to train on.
+        test: Images to report on; nothing is chosen by them where there is a validation set.
+        validation: Images to choose the best epoch by, or None.
+    """
 
     train: ImageDataset
     test: ImageDataset
+    validation: ImageDataset | None = None
+
+    @property
+    def by_name(self) -> dict[str, ImageDataset]:
+        """The sets that there are, by the names of their attributes."""
+        sets = {"train": self.train, "test": self.test, "validation": self.validation}
+        return {name: dataset for name, dataset in sets.items() if dataset is not None}
+
+    def describe(self) -> str:
+        """Returns a line for each set: how many images, and of which class; what a command prints before it works."""
+        return "\n".join(f"{name}: {dataset.describe()}" for name, dataset in self.by_name.items())
 
 
 def hold_out(dataset: ImageDataset, rank: np.ndarray | None = None) -> Splits:
