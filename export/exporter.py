@@ -64,7 +64,8 @@ def export(
             file is first checked with float32, and then against that, see `check_quantized`.
         profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
         photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of integers, on
-            which int8 is judged; without them made-up ones, on which a trained network is less sure of itself.
+            which int8 is judged and answers are compared; without them made-up ones, on which a trained network is
+            less sure of itself.
         central_fraction: Part of an image's side that the model is evaluated on, for the manifest.
         data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
             otherwise.
@@ -114,7 +115,13 @@ def export(
         made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
         say(f"training {PARITY_STEPS} steps in TensorFlow and in LiteRT, with XNNPACK and without")
         parity = check_parity(
-            draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=made_up[0], labels=made_up[1]
+            draft,
+            model,
+            optimizer=optimizer,
+            label_smoothing=label_smoothing,
+            images=made_up[0],
+            labels=made_up[1],
+            photos=None if photos is None else photos[0][0],
         )
         if frozen_weights == "int8":
             say("storing the frozen kernels as int8")
