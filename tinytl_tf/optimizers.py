@@ -4,8 +4,9 @@ import dataclasses
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["OPTIMIZERS", "STEP", "Optimizer", "get_optimizer"]
+__all__ = ["NOT_NEGATIVE", "OPTIMIZERS", "STEP", "Optimizer", "get_optimizer"]
 
+NOT_NEGATIVE = ("second_moment", "step")  # parts of a state that training never leaves below zero
 STEP = "step"  # name of the count of steps in a saved state
 
 

@@ -180,7 +180,7 @@ def test_evaluate_a_file_equals_evaluation_in_process(place, from_run, capsys):
     assert result["accuracy"] == keras_result["accuracy"] > 0.5
     assert result["loss"] == pytest.approx(keras_result["loss"], rel=1e-4)
     words = f"accuracy on {len(dataset)} test images: {result['accuracy']:.2%}, loss {result['loss']:.4f}\n"
-    assert capsys.readouterr().out == words
+    assert capsys.readouterr().out == f"test: {dataset.describe()}\n{words}"
 
 
 def test_evaluate_a_file_with_a_state(place, from_run):
@@ -293,13 +293,22 @@ BAD_EVALUATIONS = {
         "expected a .tflite file at none.tflite, got: No such file or directory; check the path\n",
     ),
     "no state": (["--model=run.tflite", "--data=tints.npz", "--state=none"], "expected a state file at none, got: No"),
-    "state of a run": (["--workdir=run", "--state=mine.tinytl"], "expected --state=FILE only with --model=FILE.tflite"),
+    "state of a run": (
+        ["--workdir=run", "--state=mine.tinytl"],
+        "--state does nothing with --workdir, ",
+    ),
     "classes": (
         ["--model=run.tflite", "--data=digits"],
-        "digits has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, the model has gray, red, green, blue; give data of the "
-        "same classes\n",
+        "digits has classes that the model does not know: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; it knows gray, red, green, ",
     ),
-    "classes of a run": (["--workdir=run", "--data=digits"], "digits has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, "),
+    "threads of a run": (["--workdir=run", "--threads=1"], "--threads does nothing with --workdir, whose checkpoints"),
+    "delegate of a run": (["--workdir=run", "--noxnnpack"], "--xnnpack does nothing with --workdir, whose checkpoints"),
+    "api of a run": (["--workdir=run", "--api=interpreter"], "--api does nothing with --workdir, whose checkpoints"),
+    "checkpoint of a file": (
+        ["--model=run.tflite", "--data=tints.npz", "--checkpoint=last"],
+        "--checkpoint does nothing with --model, which has no checkpoints; leave it out",
+    ),
+    "classes of a run": (["--workdir=run", "--data=digits"], "digits has classes that the model does not know: 0, 1, "),
 }
 
 

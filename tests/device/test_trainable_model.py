@@ -1,15 +1,18 @@
+import concurrent.futures
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from tests import tiny_tflite
 from tests.tiny_tflite import BATCH, CLASSES, SIZE, STATE_SIZE
+from tinytl_tf.data import Augmentation
 from tinytl_tf.device import TrainableModel, TrainResult
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import InputSettings
+from tinytl_tf.tflite.manifest import DataSettings, InputSettings, StateEntry
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, [BATCH, SIZE, SIZE, 3], np.uint8)
@@ -257,11 +260,11 @@ def refused(path, api="interpreter"):
 def test_missing_and_unreadable_files_are_named(tmp_path):
     missing = tmp_path / "none.tflite"
     assert refused(missing) == f"expected a .tflite file at {missing}, got: No such file or directory; check the path"
-    assert "got: Is a directory" in refused(tmp_path)
+    assert refused(tmp_path) == f"expected a .tflite file at {tmp_path}, got a folder or device; check the path"
 
 
 def test_threads_below_one_are_refused(model_path):
-    with pytest.raises(InputError, match="expected num_threads of 1 or more, got 0"):
+    with pytest.raises(InputError, match="expected num_threads from 1 to 256, got 0"):
         TrainableModel(model_path, num_threads=0)
 
 
@@ -269,7 +272,7 @@ def test_threads_below_one_are_refused(model_path):
 def test_what_is_no_tflite_is_refused(tmp_path, content, api):
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
-    assert refused(path, api).startswith(f"LiteRT cannot load {path}: ")
+    assert refused(path, api).startswith((f"{path} is no .tflite file: ", f"{path} is no whole .tflite file ("))
 
 
 def test_cut_and_damaged_models_are_refused(tmp_path, api):
@@ -326,7 +329,7 @@ def test_manifest_gives_the_part_of_a_photo_that_is_evaluated(model_path):
 def test_a_manifest_that_does_not_fit_is_refused(model_path):
     tiny_tflite.write_manifest(model_path, ["a"])
     path = model_path.with_suffix(".manifest.json")
-    assert refused(model_path) == f"expected 3 labels in {path}, got ('a',); export the model again"
+    assert refused(model_path) == f"expected 3 labels of {model_path}, got ('a',); export the model again"
     path.write_text("{")
     assert refused(model_path).startswith(f"expected JSON in {path}, got: Expecting property name")
 
@@ -343,3 +346,76 @@ def test_a_state_that_the_file_refuses_is_an_error(model_path, monkeypatch):
     monkeypatch.setattr(model, "_run", lambda signature, **inputs: {"restored": np.int32([0])})
     with pytest.raises(InputError, match="^cannot set the state: its values are too large to sum up; reset the model"):
         model.set_state(np.zeros(STATE_SIZE, np.float32))
+
+
+def test_slots_that_no_training_leaves_are_refused(model_path):
+    """A valid checksum says nothing of them, and Adam takes their root."""
+    size = STATE_SIZE // 3
+    entries = (StateEntry("kernel", (size,), 0), StateEntry("kernel", (size,), size, "second_moment"))
+    rest = STATE_SIZE - 2 * size
+    entries += (StateEntry("step", (rest,), 2 * size, "step"),)
+    tiny_tflite.write_manifest(model_path, ["red", "green", "blue"], state=entries)
+    model = TrainableModel(model_path)
+    state = np.ones(STATE_SIZE, np.float32)
+    model.set_state(state)
+    for position, name in ((0, None), (size, "second_moment of kernel"), (STATE_SIZE - 1, "step of step")):
+        bad = state.copy()
+        bad[position] = -1
+        if name is None:
+            model.set_state(bad)
+            model.set_state(state)
+            continue
+        with pytest.raises(InputError) as error:
+            model.set_state(bad)
+        assert str(error.value).startswith(f"cannot set the state: expected {name} of 0 or more, got -1.0; ")
+        np.testing.assert_array_equal(model.state(), state)
+
+
+def test_one_call_at_a_time_reaches_the_runtime(model_path, monkeypatch):
+    model, inside, most = TrainableModel(model_path), [], []
+
+    def slow(**inputs):
+        inside.append(None)
+        most.append(len(inside))
+        time.sleep(0.002)
+        inside.pop()
+        return {"state": np.zeros(STATE_SIZE, np.float32)}
+
+    monkeypatch.setitem(model._runners, "save", slow)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: model.state(), range(20)))
+    assert max(most) == 1
+
+
+@pytest.mark.parametrize("xnnpack", [None, True, False])
+def test_a_changed_byte_is_found_by_the_manifest_whatever_the_flags(model_path, xnnpack):
+    tiny_tflite.write_manifest(model_path, ["red", "green", "blue"])
+    content = bytearray(model_path.read_bytes())
+    content[len(content) // 2] ^= 1
+    model_path.write_bytes(content)
+    with pytest.raises(InputError, match="^expected the manifest of the .tflite with sha256 "):
+        TrainableModel(model_path, xnnpack=xnnpack)
+
+
+def test_an_error_of_the_runtime_is_told_in_words(model_path, monkeypatch):
+    model = TrainableModel(model_path)
+
+    def broken(**inputs):
+        raise RuntimeError("tensor 3\nfailed to invoke")
+
+    monkeypatch.setitem(model._runners, "infer", broken)
+    with pytest.raises(InputError, match=r"^LiteRT cannot run infer of .*: tensor 3 failed to invoke; load the model"):
+        model.infer(np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize("num_threads", [True, 1.0, 10**9, -1, "2"])
+def test_threads_that_are_no_number_of_threads_are_refused(model_path, num_threads):
+    with pytest.raises(InputError, match="^expected num_threads from 1 to 256, got "):
+        TrainableModel(model_path, num_threads=num_threads)
+
+
+def test_without_a_manifest_training_images_are_left_as_they_are(model_path):
+    model = TrainableModel(model_path)
+    assert model.augmentation == Augmentation(crop=False, flip=False)
+    tiny_tflite.write_manifest(model_path, ["red", "green", "blue"], data=DataSettings(flip=False, color="tf"))
+    assert TrainableModel(model_path).augmentation == Augmentation(flip=False, color="tf")

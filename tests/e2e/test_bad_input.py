@@ -212,10 +212,6 @@ ROWS = {
     "epochs": (train("--config.training.epochs=0"), "config.training.epochs must be from 1 to 1000000, got 0"),
     "seed": (train("--config.training.seed=-1"), "config.training.seed must be from 0 to 4294967295, got -1"),
     "split seed": (train("--config.data.split_seed=-1"), "config.data.split_seed must be from 0 to 4294967295, got -1"),
-    "batch larger than the data": (
-        train("--config.training.batch_size=25"),
-        "packed set shapes.npz has 24 training images, fewer than one batch of 25; lower batch_size or add images",
-    ),
     "optimizer": (
         train("--config.training.optimizer=lion"),
         "unknown optimizer 'lion'; choose one of sgd, momentum, adam",

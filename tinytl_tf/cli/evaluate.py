@@ -13,12 +13,11 @@ from absl import flags
 
 from tinytl_tf import data
 from tinytl_tf.cli import runner
-from tinytl_tf.cli.runtime_flags import define_runtime_flags, load_model
+from tinytl_tf.cli.runtime_flags import define_position_flag, define_runtime_flags, load_model
+from tinytl_tf.device.classes import match_classes
 from tinytl_tf.errors import InputError
 
 __all__ = []
-
-BATCH_SIZE = 32
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -28,7 +27,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string("model", None, "An exported .tflite.", flag_values=values)
     flags.DEFINE_string("state", None, "State file of --model.", flag_values=values)
     flags.DEFINE_string("data", None, "Data set; default: the run's. Its test split is used.", flag_values=values)
-    flags.DEFINE_integer("split_seed", 0, "Test images of a flat folder.", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer(
+        "split_seed", None, "Test images of a flat folder; default: the run's or the manifest's.", flag_values=values
+    )
     flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
     flags.DEFINE_float(
         "central_fraction",
@@ -36,6 +37,8 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "Part of an image's side that is evaluated; default: the run's, the manifest's, or 0.875.",
         flag_values=values,
     )
+    flags.DEFINE_boolean("skip_broken", False, "Go on without images that cannot be read.", flag_values=values)
+    define_position_flag(values)
     define_runtime_flags(values)
 
 
@@ -43,8 +46,11 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     if (values.workdir is None) == (values.model is None):
         raise InputError("expected either --workdir=FOLDER of a run or --model=FILE.tflite")
-    if values.state is not None and values.model is None:
-        raise InputError("expected --state=FILE only with --model=FILE.tflite: a run has its checkpoints")
+    if values.workdir is not None:
+        why = "with --workdir, whose checkpoints run in Keras"
+        runner.refuse_unused(values, ("state", "threads", "xnnpack", "api", "classes_by_position"), why)
+    else:
+        runner.refuse_unused(values, ("checkpoint",), "with --model, which has no checkpoints")
     result = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)
     print(f"accuracy on {result['images']} test images: {result['accuracy']:.2%}, loss {result['loss']:.4f}")
     return result
@@ -56,43 +62,36 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
 
     folder = RunFolder(values.workdir)
     config, class_names = folder.read_run()
-    config.data.test_images = values.test_images or config.data.test_images
     model = folder.load(values.checkpoint)
-    if values.central_fraction is not None:
-        config.data.central_fraction = values.central_fraction
-    splits = Experiment(config).load_data() if values.data is None else _load(values, config.data.central_fraction)
-    dataset = splits.test
-    _check_classes(dataset, class_names)
-    return {"images": len(dataset), **evaluate(model, dataset)}
+    if values.data is not None:
+        config.data.name, config.data.data_dir = values.data, ""
+    for name in ("test_images", "central_fraction", "split_seed", "skip_broken"):
+        if values[name].present:
+            config.data[name] = values[name].value
+    splits = Experiment(config).load_data()
+    print(f"test: {splits.test.describe()}", flush=True)
+    outputs = match_classes(splits.test.class_names, class_names, len(class_names), where=splits.test.name)
+    return {"images": len(splits.test), **evaluate(model, splits.test, outputs)}
 
 
 def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
-    from tinytl_tf.device import evaluate
+    from tinytl_tf.device import evaluate_dataset
 
     if values.data is None:
         raise InputError("expected --data=NAME with --model: a file does not know its data set")
     model = load_model(values)
     if values.state is not None:
         model.restore(values.state)
-    dataset = _load(values, model.central_fraction if values.central_fraction is None else values.central_fraction).test
-    if model.class_names is not None:
-        _check_classes(dataset, model.class_names)
-    result = evaluate(model, data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=model.image_size))
+    dataset = data.load(
+        values.data,
+        seed=model.split_seed if values.split_seed is None else values.split_seed,
+        test_images=values.test_images,
+        central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
+        skip_broken=values.skip_broken,
+    ).test
+    print(f"test: {dataset.describe()}", flush=True)
+    result = evaluate_dataset(model, dataset, by_position=values.classes_by_position)
     return {"images": len(dataset), "accuracy": result.accuracy, "loss": result.loss}
-
-
-def _load(values: flags.FlagValues, central_fraction: float | None) -> data.Splits:
-    return data.load(
-        values.data, seed=values.split_seed, test_images=values.test_images, central_fraction=central_fraction
-    )
-
-
-def _check_classes(dataset: data.ImageDataset, class_names: Sequence[str]) -> None:
-    if tuple(dataset.class_names) != tuple(class_names):
-        raise InputError(
-            f"{dataset.name} has the classes {', '.join(dataset.class_names)}, the model has {', '.join(class_names)}; "
-            "give data of the same classes"
-        )
 
 
 if __name__ == "__main__":

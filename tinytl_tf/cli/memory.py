@@ -25,6 +25,7 @@ from absl import flags
 from tinytl_tf import files
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.runtime_flags import define_api_flag
+from tinytl_tf.device.opening import open_file
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure, paper_account, plan_timeline, planned_growth, planned_peak
 from tinytl_tf.memory.paper import RESNET50
@@ -32,6 +33,7 @@ from tinytl_tf.memory.picture import draw_timeline
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import THREADS
 
 _INFER_STEPS = 10
 _ALL = "all"
@@ -65,9 +67,12 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "For its slots (paper).", flag_values=values)
     flags.DEFINE_string("model", None, "The .tflite file (planned, measured).", flag_values=values)
     flags.DEFINE_string("signature", "train", "The signature (planned, measured).", flag_values=values)
-    flags.DEFINE_integer("threads", 1, "Threads of LiteRT (planned, measured).", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("threads", THREADS, "Threads (planned, measured).", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean(
-        "xnnpack", True, "Use the XNNPACK delegate (measured; planned is without a delegate).", flag_values=values
+        "xnnpack",
+        None,
+        "Use XNNPACK (measured); default: see the manifest.",
+        flag_values=values,
     )
     define_api_flag(values)
     flags.DEFINE_boolean(
@@ -87,8 +92,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         return {"account": account, **_paper(values)}
     if values.model is None:
         raise InputError(f"expected --model=FILE, the .tflite for --account={account}, got none; export one first")
+    opened = open_file(values.model)
     result = {"account": account, "model": values.model, "signature": values.signature}
-    result |= _planned(values) if account == "planned" else _measured(values)
+    result |= _planned(values) if account == "planned" else _measured(values, opened.xnnpack)
     width = max(len(key) for key in result)
     for key, value in result.items():
         if key != "timeline":
@@ -177,8 +183,10 @@ def _planned(values: flags.FlagValues) -> dict[str, Any]:
     }
 
 
-def _measured(values: flags.FlagValues) -> dict[str, Any]:
-    options = {"xnnpack": values.xnnpack, "api": values.api, "give_back": values.give_back}
+def _measured(values: flags.FlagValues, default: bool) -> dict[str, Any]:
+    """What the client would need, which follows the manifest where no flag says otherwise."""
+    xnnpack = default if values.xnnpack is None else values.xnnpack
+    options = {"xnnpack": xnnpack, "api": values.api, "give_back": values.give_back}
     step = measure(values.model, values.signature, num_threads=values.threads, **options)
     infer = None
     if "infer" in Model.read(values.model).signatures:

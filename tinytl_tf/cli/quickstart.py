@@ -17,7 +17,7 @@ from absl import flags
 
 from tinytl_tf import data, files
 from tinytl_tf.cli import runner
-from tinytl_tf.cli.adapt import AdaptResult, adapt
+from tinytl_tf.device import AdaptResult, adapt
 from tinytl_tf.errors import InputError
 
 __all__ = []

@@ -29,7 +29,7 @@ from absl import flags, logging
 from tinytl_tf import files
 from tinytl_tf.errors import InputError, TinyTLError
 
-__all__ = ["import_tensorflow", "run_command"]
+__all__ = ["import_tensorflow", "refuse_unused", "run_command"]
 
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
@@ -68,6 +68,22 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         print(f"tinytl {name}: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def refuse_unused(values: flags.FlagValues, names: Sequence[str], why: str) -> None:
+    """Refuses flags that would do nothing.
+
+    Args:
+        values: The flags of the command.
+        names: Names of those that have no effect in this combination.
+        why: The rest of the sentence, for example "with --workdir, which runs in Keras".
+
+    Raises:
+        InputError: If one of them was given.
+    """
+    given = [name for name in names if values[name].present]
+    if given:
+        raise InputError(f"--{given[0]} does nothing {why}; leave it out")
 
 
 def import_tensorflow() -> None:

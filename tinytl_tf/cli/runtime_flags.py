@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tinytl_tf.tflite.runtime import APIS
+from tinytl_tf.tflite.runtime import APIS, THREADS
 
 if TYPE_CHECKING:
     from tinytl_tf.device import TrainableModel
 
-__all__ = ["define_api_flag", "define_runtime_flags", "load_model"]
+__all__ = ["define_api_flag", "define_position_flag", "define_runtime_flags", "load_model"]
 
 
 def define_runtime_flags(values: flags.FlagValues) -> None:
     """Defines --threads, --xnnpack and --api."""
-    flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("threads", THREADS, "Threads of LiteRT.", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean(
         "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
     )
@@ -28,6 +28,16 @@ def define_api_flag(values: flags.FlagValues) -> None:
         "interpreter",
         list(APIS),
         "LiteRT's interface; with compiled_model, XNNPACK takes less memory.",
+        flag_values=values,
+    )
+
+
+def define_position_flag(values: flags.FlagValues) -> None:
+    """Defines --classes_by_position."""
+    flags.DEFINE_boolean(
+        "classes_by_position",
+        False,
+        "Match classes to outputs by their position, not by name: for a file without names.",
         flag_values=values,
     )
 

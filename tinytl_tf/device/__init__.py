@@ -1,8 +1,20 @@
 """The Python client of an exported model: LiteRT and numpy only, so that it runs where there is no TensorFlow."""
 
+from tinytl_tf.device.adapt import AdaptResult, adapt, evaluate_dataset
 from tinytl_tf.device.evaluate import evaluate
 from tinytl_tf.device.results import EvaluateResult, InferResult, TrainResult
 from tinytl_tf.device.state_file import read_state, write_state
 from tinytl_tf.device.trainable_model import TrainableModel
 
-__all__ = ["EvaluateResult", "InferResult", "TrainResult", "TrainableModel", "evaluate", "read_state", "write_state"]
+__all__ = [
+    "AdaptResult",
+    "EvaluateResult",
+    "InferResult",
+    "TrainResult",
+    "TrainableModel",
+    "adapt",
+    "evaluate",
+    "evaluate_dataset",
+    "read_state",
+    "write_state",
+]

@@ -1,6 +1,7 @@
 """An exported model that infers and goes on training with LiteRT."""
 
-import mmap
+import dataclasses
+import math
 import numbers
 import os
 import pathlib
@@ -8,14 +9,16 @@ import threading
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
+from tinytl_tf.data import Augmentation
+from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import Manifest, manifest_path, sha256
+from tinytl_tf.optimizers import NOT_NEGATIVE, get_optimizer
+from tinytl_tf.tflite.manifest import Manifest, manifest_path
 from tinytl_tf.tflite.mapped_file import give_back_pages
-from tinytl_tf.tflite.runtime import load_signatures
+from tinytl_tf.tflite.runtime import MOST_THREADS, THREADS, load_signatures
 
 __all__ = ["TrainableModel"]
 
@@ -43,6 +46,9 @@ class TrainableModel:
     Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that
     raises leaves the model as it was.
 
+    The file stays mapped while the model lives: whoever truncates it in place, and does not replace it, ends the
+    process.
+
     Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.tflite.runtime.load_signatures`.
 
     Args:
@@ -69,22 +75,30 @@ class TrainableModel:
         self,
         path: str | os.PathLike,
         *,
-        num_threads: int = 1,
+        num_threads: int = THREADS,
         xnnpack: bool | None = None,
         api: str = "interpreter",
     ):
-        if num_threads < 1:
-            raise InputError(f"expected num_threads of 1 or more, got {num_threads}")
-        self._path = pathlib.Path(path)
+        if type(num_threads) is not int or not 1 <= num_threads <= MOST_THREADS:
+            raise InputError(f"expected num_threads from 1 to {MOST_THREADS}, got {num_threads!r}")
+        self._file = open_file(path)
         self._num_threads = num_threads
-        self._xnnpack = _uses_xnnpack(self._path) if xnnpack is None else xnnpack
+        manifest = self._file.manifest
+        self._xnnpack = self._file.xnnpack if xnnpack is None else bool(xnnpack)
         self._api = api
         self._lock = threading.Lock()
-        self._fingerprint = _sha256(self._path)
+        self._sizes: dict[str, int] = {}
         self._load()
-        _refuse_custom_operators(self._path)
-        self._sizes = _check_contract(self._path, self._runners)
-        self._manifest = _read_manifest(self._path, self.num_classes)
+        labels = self._file.labels
+        if labels is not None and len(labels) != self.num_classes:
+            raise InputError(
+                f"expected {self.num_classes} labels of {self._file.path}, got {labels!r:.80}; export the model again"
+            )
+        if manifest is not None and manifest.state_size != self.state_size:
+            raise InputError(
+                f"expected a state of {self.state_size} values in {manifest_path(self._file.path)}, got "
+                f"{manifest.state_size}; export the model again"
+            )
 
     @property
     def batch_size(self) -> int:
@@ -114,22 +128,44 @@ class TrainableModel:
     @property
     def fingerprint(self) -> bytes:
         """SHA-256 of the `.tflite` file; a state file belongs to it."""
-        return self._fingerprint
+        return self._file.fingerprint
 
     @property
     def manifest(self) -> Manifest | None:
         """Content of the manifest beside the file, or None without one."""
-        return self._manifest
+        return self._file.manifest
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The manifest's labels, or None."""
-        return None if self._manifest is None else self._manifest.labels
+        """Names of the classes, from the manifest or from the file itself, or None."""
+        return self._file.labels
 
     @property
     def central_fraction(self) -> float | None:
         """The manifest's: part of a photo's side, about its center, that the model was evaluated on. Or None."""
-        return None if self._manifest is None else self._manifest.input.central_fraction
+        return None if self._file.manifest is None else self._file.manifest.input.central_fraction
+
+    @property
+    def split_seed(self) -> int:
+        """The manifest's: chose the test images of a folder without splits. 0 without a manifest."""
+        return 0 if self._file.manifest is None else self._file.manifest.data.split_seed
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How the manifest says that training images are changed; not at all without a manifest."""
+        if self._file.manifest is None:
+            return Augmentation(crop=False, flip=False)
+        settings = dataclasses.asdict(self._file.manifest.data)
+        del settings["split_seed"]
+        return Augmentation(**settings)
+
+    @property
+    def saves_optimizer(self) -> bool:
+        """Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it."""
+        manifest = self._file.manifest
+        if manifest is None:
+            return False
+        return not get_optimizer(manifest.optimizer).slots or any(entry.slot for entry in manifest.state)
 
     def train(self, images: np.ndarray, labels: np.ndarray, learning_rate: float) -> TrainResult:
         """Takes one training step.
@@ -187,6 +223,8 @@ class TrainableModel:
         """
         _check_array("state", state, "float32", (self.state_size,))
         check_finite(state, "cannot set the state")
+        if self._file.manifest is not None:
+            _check_slots(state, self._file.manifest)
         if not self._run("restore", state=state)["restored"].item():
             raise InputError(
                 "cannot set the state: its values are too large to sum up; reset the model and train with a lower "
@@ -202,7 +240,7 @@ class TrainableModel:
         Raises:
             InputError: If the file cannot be written.
         """
-        write_state(path, self.state(), self._fingerprint)
+        write_state(path, self.state(), self._file.fingerprint)
 
     def restore(self, path: str | os.PathLike) -> None:
         """Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved.
@@ -213,7 +251,7 @@ class TrainableModel:
         Raises:
             InputError: If the file is damaged or belongs to another model; the model goes on unchanged.
         """
-        self.set_state(read_state(path, self._fingerprint, self.state_size))
+        self.set_state(read_state(path, self._file.fingerprint, self.state_size))
 
     def reset(self) -> None:
         """Puts the exported state back, through the signature `reset` or by loading the file again.
@@ -224,11 +262,11 @@ class TrainableModel:
         with self._lock:
             if "reset" in self._runners:
                 self._runners["reset"]()
-                give_back_pages(self._path)
-            elif _sha256(self._path) == self._fingerprint:
+                give_back_pages(self._file.path)
+            elif open_file(self._file.path).fingerprint == self._file.fingerprint:
                 self._load()
             else:
-                raise InputError(f"{self._path} has changed since it was loaded; load it as a new model")
+                raise InputError(f"{self._file.path} has changed since it was loaded; load it as a new model")
 
     def check_labels(self, labels: np.ndarray, count: int) -> None:
         """Checks `count` labels against the model's classes.
@@ -248,36 +286,37 @@ class TrainableModel:
 
     def _run(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         with self._lock:
-            return self._runners[signature](**inputs)
+            try:
+                return self._runners[signature](**inputs)
+            except (RuntimeError, ValueError, MemoryError) as error:
+                raise InputError(
+                    f"LiteRT cannot run {signature} of {self._file.path}: {' '.join(str(error).split()):.300}; "
+                    "load the model again, or export it again with this version"
+                ) from error
 
     def _load(self) -> None:
         """Loads the file; what was loaded before, if anything, is freed first, since two may not fit a board."""
         self._runners = None
-        self._runners = load_signatures(self._path, num_threads=self._num_threads, xnnpack=self._xnnpack, api=self._api)
-
-
-def _sha256(path: pathlib.Path) -> bytes:
-    try:
-        return bytes.fromhex(sha256(path))
-    except OSError as error:
-        raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
-
-
-def _refuse_custom_operators(path: pathlib.Path) -> None:
-    """Looks at the file itself: the runtime would tell only when such an operator is about to run."""
-    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        model = schema.Model.GetRootAs(content, 0)
-        codes = [model.OperatorCodes(i).CustomCode() for i in range(model.OperatorCodesLength())]
-    names = sorted(code.decode() for code in codes if code)
-    if names:
-        raise InputError(
-            f"{path} needs the operators {', '.join(names)}, expected LiteRT's builtin operators only; "
-            "export it with `tinytl export`"
+        self._runners = load_signatures(
+            self._file.path,
+            num_threads=self._num_threads,
+            xnnpack=self._xnnpack,
+            api=self._api,
+            check=self._check_contract,
         )
+
+    def _check_contract(self, runners: dict[str, Any]) -> None:
+        self._sizes = _check_contract(self._file.path, runners)
 
 
 def _check_contract(path: pathlib.Path, runners: dict[str, Any]) -> dict[str, int]:
     """Checks signatures, names, types and shapes; returns the sizes that the letters of the contract stand for."""
+    learning_rate = runners["train"].get_input_details().get("learning_rate") if "train" in runners else None
+    if learning_rate is not None and len(learning_rate["shape_signature"]) == 0:
+        raise InputError(
+            f"{path} has signatures of contract 1, whose numbers of rank 0 end a process on ARM; export it again "
+            "with this version of tinytl_tf"
+        )
     missing = [name for name in _CONTRACT if name not in runners]
     if missing:
         raise InputError(
@@ -308,22 +347,15 @@ def _check_tensor(where: str, expected: tuple | None, actual: dict | None, sizes
         raise InputError(f"{where}: expected {dtype} {wanted}, got {got}; export it with `tinytl export`")
 
 
-def _uses_xnnpack(path: pathlib.Path) -> bool:
-    """What the exporter chose for the file."""
-    return not manifest_path(path).exists() or Manifest.read(path).xnnpack
-
-
-def _read_manifest(path: pathlib.Path, num_classes: int) -> Manifest | None:
-    """Reads the manifest if there is one."""
-    if not manifest_path(path).exists():
-        return None
-    manifest = Manifest.read(path)
-    labels = manifest.labels
-    if len(labels) != num_classes:
-        raise InputError(
-            f"expected {num_classes} labels in {manifest_path(path)}, got {labels!r:.80}; export the model again"
-        )
-    return manifest
+def _check_slots(state: np.ndarray, manifest: Manifest) -> None:
+    """Refuses slots that no training can have left: they would turn into NaN in the next step."""
+    for entry in manifest.state:
+        values = state[entry.offset : entry.offset + math.prod(entry.shape)]
+        if entry.slot in NOT_NEGATIVE and values.size and values.min() < 0:
+            raise InputError(
+                f"cannot set the state: expected {entry.slot} of {entry.name} of 0 or more, got {values.min()}; "
+                "use another copy"
+            )
 
 
 def _check_array(what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> None:

@@ -13,17 +13,18 @@ __all__ = ["evaluate", "make_evaluate"]
 BATCH_SIZE = 32
 
 
-def evaluate(model: keras.Model, dataset: data.ImageDataset) -> dict[str, float]:
+def evaluate(model: keras.Model, dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
     """Returns the accuracy (0 to 1) and the mean cross-entropy, without label smoothing.
 
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits.
         dataset: the images; resized and cropped to the model's input.
+        outputs: int [classes of the data], the model's output for each class; None where they are the same.
     """
-    return make_evaluate(model)(dataset)
+    return make_evaluate(model)(dataset, outputs)
 
 
-def make_evaluate(model: keras.Model) -> Callable[[data.ImageDataset], dict[str, float]]:
+def make_evaluate(model: keras.Model) -> Callable[..., dict[str, float]]:
     """Returns `evaluate` for one model, which is traced once however often it is called."""
     image_size = model.input_shape[1:3]
     images_spec = tf.TensorSpec([None, *image_size, 3], tf.uint8)
@@ -35,8 +36,10 @@ def make_evaluate(model: keras.Model) -> Callable[[data.ImageDataset], dict[str,
         loss = ops.softmax_cross_entropy(logits, labels)
         return tf.reduce_sum(tf.cast(right, tf.float32)), tf.reduce_sum(loss)
 
-    def evaluate_dataset(dataset: data.ImageDataset) -> dict[str, float]:
+    def evaluate_dataset(dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
         batches = data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=image_size)
+        if outputs is not None:
+            batches = ((images, outputs[labels]) for images, labels in batches)
         right, loss = np.sum([[float(value) for value in step(*batch)] for batch in batches], axis=0)
         return {"accuracy": right / len(dataset), "loss": loss / len(dataset)}
 

@@ -7,12 +7,14 @@ from types import ModuleType
 
 import numpy as np
 
-from tinytl_tf.errors import InputError
+from tinytl_tf.errors import InputError, TinyTLError
 from tinytl_tf.tflite.allocator import give_back_big_blocks
 from tinytl_tf.tflite.mapped_file import give_back_pages
 
-__all__ = ["APIS", "check_api", "import_api", "load_signatures"]
+__all__ = ["APIS", "MOST_THREADS", "THREADS", "check_api", "import_api", "load_signatures"]
 
+THREADS = 2  # of the kernels, for all clients, commands and accounts
+MOST_THREADS = 256
 APIS = ("interpreter", "compiled_model")
 
 
@@ -35,10 +37,11 @@ def import_api(api: str) -> ModuleType:
 def load_signatures(
     path: str | os.PathLike,
     *,
-    num_threads: int = 1,
+    num_threads: int = THREADS,
     xnnpack: bool = True,
     api: str = "interpreter",
     give_back: bool = True,
+    check: Callable[[dict[str, Callable]], None] | None = None,
 ) -> dict[str, Callable[..., dict[str, np.ndarray]]]:
     """Loads a file into LiteRT.
 
@@ -51,6 +54,7 @@ def load_signatures(
         give_back: Whether memory that LiteRT does not use any more leaves the process. It sets the process' allocator,
             see `tinytl_tf.tflite.allocator`; and a file with the signature `reset` has its variables set and its
             kernels packed here, so that what was read for it can go, see `tinytl_tf.tflite.mapped_file`.
+        check: Looks at the signatures before any of them runs; raises `InputError` to refuse them.
 
     Returns:
         Name of each signature -> a function of its inputs by name that returns its outputs by name, with the methods
@@ -65,10 +69,14 @@ def load_signatures(
         give_back_big_blocks()
     try:
         signatures = module.load(os.fspath(path), num_threads, xnnpack)
+        if check is not None:
+            check(signatures)
         if give_back and _takes_nothing(signatures.get("reset")):
             signatures["reset"]()
             give_back_pages(path)
         return signatures
+    except TinyTLError:
+        raise
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"LiteRT cannot load {path}: {' '.join(str(error).split())}; "

@@ -1,0 +1,294 @@
+"""Trains an exported file on a data set, as a phone or a board does."""
+
+import contextlib
+import dataclasses
+import math
+import os
+import pathlib
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinytl_tf import data
+from tinytl_tf.device.classes import match_classes
+from tinytl_tf.device.evaluate import evaluate
+from tinytl_tf.device.progress_file import (
+    AdaptProgress,
+    progress_path,
+    read_progress,
+    remove_progress,
+    write_progress,
+)
+from tinytl_tf.device.results import EvaluateResult
+from tinytl_tf.device.trainable_model import TrainableModel
+from tinytl_tf.errors import InputError, TrainingDiverged
+from tinytl_tf.progress import Progress
+from tinytl_tf.schedules import SCHEDULES
+
+__all__ = ["AdaptResult", "adapt", "evaluate_dataset"]
+
+_EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptResult:
+    """What a run of `adapt` measured.
+
+    Attributes:
+        accuracy_before: On the test split, 0 to 1.
+        accuracy_after: The same after the last step.
+        loss_before: Mean cross-entropy on the test split.
+        loss_after: The same after the last step.
+        losses: Mean training loss of each epoch, over the applied steps.
+        train_accuracies: Mean training accuracy of each epoch, 0 to 1, over the applied steps.
+        steps: Steps taken.
+        applied: Steps that changed the model; the others met a loss or a gradient that was not finite.
+        step_ms: Median time of a step in milliseconds, without decoding of images.
+        best_accuracy: On the validation split after the best epoch, or None without one.
+    """
+
+    accuracy_before: float
+    accuracy_after: float
+    loss_before: float
+    loss_after: float
+    losses: list[float]
+    train_accuracies: list[float]
+    steps: int
+    applied: int
+    step_ms: float
+    best_accuracy: float | None
+
+
+def adapt(
+    model: TrainableModel,
+    splits: data.Splits,
+    *,
+    epochs: int = 5,
+    learning_rate: float = 1e-3,
+    schedule: str = "cosine",
+    seed: int = 0,
+    augmentation: data.Augmentation | None = None,
+    by_position: bool = False,
+    state_path: str | os.PathLike | None = None,
+    save_every: int = 50,
+    resume: bool = False,
+) -> AdaptResult:
+    """Trains `model` on the training split and evaluates it on the test split before and after.
+
+    With `state_path` the run is saved there at its end, every `save_every` steps to files next to it, and when it is
+    interrupted; with `resume` it goes on and ends with the same numbers and the same state, bit for bit. With a
+    validation split the state of the epoch that is best on it is kept too, as `<stem>.best.tinytl`; nothing is ever
+    chosen by the test split.
+
+    Args:
+        model: The model; it is changed.
+        splits: The images; their classes are matched to the model's by name.
+        epochs: Passes over the training images.
+        learning_rate: Learning rate of step 0.
+        schedule: A key of `tinytl_tf.schedules.SCHEDULES`.
+        seed: Chooses the order of the images and their augmentation.
+        augmentation: How training images are changed; None for what the manifest says.
+        by_position: Whether classes are matched by their position instead.
+        state_path: State file to write, `.tinytl`.
+        save_every: Steps between two saves of how far the run is.
+        resume: Whether to go on with the run that was to write `state_path`.
+
+    Returns:
+        Accuracies, losses and times.
+
+    Raises:
+        InputError: If an argument is out of range, the classes do not fit, or the run cannot be gone on with.
+        TrainingDiverged: If no step of an epoch could be applied.
+        KeyboardInterrupt: After the step that was interrupted was saved.
+
+    Example:
+        >>> model = TrainableModel("photos.tflite")  # doctest: +SKIP
+        >>> result = adapt(model, data.load("new_photos/"), epochs=5)  # doctest: +SKIP
+        >>> model.save("mine.tinytl")  # doctest: +SKIP
+    """
+    if type(epochs) is not int or epochs < 1 or type(save_every) is not int or save_every < 1:
+        raise InputError(f"expected epochs and save_every of 1 or more, got {epochs!r} and {save_every!r}")
+    if not 0.0 < learning_rate < math.inf:
+        raise InputError(f"expected a finite learning rate above 0, got {learning_rate!r}")
+    if schedule not in SCHEDULES:
+        raise InputError(f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}")
+    if resume and state_path is None:
+        raise InputError("expected the path of the state file whose run is to be gone on with, got None")
+    run = _Run(model, splits, epochs, learning_rate, schedule, seed, augmentation, by_position, state_path, save_every)
+    return run.go(resume)
+
+
+def evaluate_dataset(
+    model: TrainableModel, dataset: data.ImageDataset, label: str = "test", *, by_position: bool = False
+) -> EvaluateResult:
+    """Evaluates a model on a data set whose classes are matched by name; shows progress."""
+    outputs = match_classes(
+        dataset.class_names, model.class_names, model.num_classes, where=dataset.name, by_position=by_position
+    )
+    with Progress(len(dataset), label) as progress:
+
+        def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for images, labels in data.eval_batches(
+                dataset, batch_size=_EVAL_BATCH, image_size=model.image_size, workers=1
+            ):
+                yield images, outputs[labels]
+                progress.advance(steps=len(labels))
+
+        result = evaluate(model, batches())
+        progress.message(f"{label}: accuracy {result.accuracy:.2%}, loss {result.loss:.4f}")
+    return result
+
+
+class _Run:
+    """One adaptation: its settings, and what it has done."""
+
+    def __init__(
+        self, model, splits, epochs, learning_rate, schedule, seed, augmentation, by_position, state_path, save_every
+    ) -> None:
+        self._model, self._splits, self._by_position = model, splits, by_position
+        self._augmentation = model.augmentation if augmentation is None else augmentation
+        self._outputs = match_classes(
+            splits.train.class_names,
+            model.class_names,
+            model.num_classes,
+            where=splits.train.name,
+            by_position=by_position,
+        )
+        self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
+        self._epochs, self._rate, self._schedule, self._seed = epochs, learning_rate, SCHEDULES[schedule], seed
+        self._path = None if state_path is None else pathlib.Path(state_path).expanduser()
+        self._save_every = save_every
+        self._settings = {
+            "model": model.fingerprint.hex(),
+            "data": {name: dataset.fingerprint() for name, dataset in splits.by_name.items()},
+            "central_fraction": splits.train.central_fraction,
+            "epochs": epochs,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "seed": seed,
+            "augmentation": repr(self._augmentation),
+            "by_position": by_position,
+        }
+        self._interrupted = False
+
+    def go(self, resume: bool) -> AdaptResult:
+        if resume:
+            self._progress = self._read_back()
+        else:
+            before = evaluate_dataset(self._model, self._splits.test, "test before", by_position=self._by_position)
+            self._progress = AdaptProgress(self._settings, (before.accuracy, before.loss), [])
+            if self._path is not None:
+                remove_progress(progress_path(self._path))
+        done, total = len(self._progress.steps), self._epochs * self._per_epoch
+        with Progress(total - done, "train") as shown, self._interrupts():
+            for epoch in range(done // self._per_epoch, self._epochs):
+                self._train_epoch(epoch, shown)
+        return self._finish()
+
+    def _read_back(self) -> AdaptProgress:
+        if not self._model.saves_optimizer:
+            raise InputError(
+                "the state of this file does not hold its optimizer's slots, so that a run that goes on would not end "
+                "as one that was not stopped; start it again, or export the model with save_optimizer"
+            )
+        path = progress_path(self._path)
+        progress = read_progress(path, self._settings)
+        self._model.restore(path.with_name(progress.state))
+        return progress
+
+    def _train_epoch(self, epoch: int, shown: Progress) -> None:
+        steps, start = self._progress.steps, epoch * self._per_epoch
+        batches = data.train_batches(
+            self._splits.train,
+            batch_size=self._model.batch_size,
+            image_size=self._model.image_size,
+            seed=self._seed,
+            epoch=epoch,
+            augmentation=self._augmentation,
+            start_step=len(steps) - start,
+            workers=1,
+        )
+        for images, labels in batches:
+            rate = self._schedule(len(steps), self._epochs * self._per_epoch, self._rate)
+            started = time.perf_counter()
+            result = self._model.train(images, self._outputs[labels], rate)
+            steps.append((result.loss, result.accuracy, result.applied, 1000.0 * (time.perf_counter() - started)))
+            shown.advance(f"epoch {epoch + 1}/{self._epochs} loss {result.loss:.4f}")
+            if self._interrupted or len(steps) % self._save_every == 0:
+                self._save_progress()
+            if self._interrupted:
+                raise KeyboardInterrupt
+        loss, accuracy = self._means(epoch)
+        shown.message(f"epoch {epoch + 1}/{self._epochs}: loss {loss:.4f}, accuracy {accuracy:.2%}")
+        if self._splits.validation is not None:
+            self._keep_best()
+
+    def _means(self, epoch: int) -> tuple[float, float]:
+        rows = self._progress.steps[epoch * self._per_epoch : (epoch + 1) * self._per_epoch]
+        good = [row for row in rows if row[2]]
+        if not good:
+            raise TrainingDiverged(
+                f"no step of epoch {epoch + 1} could be applied: its loss or gradients are not finite; "
+                "lower the learning rate or start from another state"
+            )
+        return statistics.fmean(row[0] for row in good), statistics.fmean(row[1] for row in good)
+
+    def _keep_best(self) -> None:
+        result = evaluate_dataset(self._model, self._splits.validation, "validation", by_position=self._by_position)
+        if self._progress.best is None or result.accuracy > self._progress.best:
+            self._progress.best = result.accuracy
+            if self._path is not None:
+                self._model.save(self._path.with_name(f"{self._path.stem}.best{self._path.suffix}"))
+
+    def _save_progress(self) -> None:
+        """The state goes first, under a name of its own: the progress names one that is whole."""
+        if self._path is None:
+            return
+        path, old = progress_path(self._path), self._progress.state
+        self._progress.state = f"{self._path.name}.step-{len(self._progress.steps)}"
+        self._model.save(path.with_name(self._progress.state))
+        write_progress(path, self._progress)
+        if old and old != self._progress.state:
+            path.with_name(old).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _interrupts(self) -> Iterator[None]:
+        """Lets the step in work end before an interrupt is raised; a second one is raised at once."""
+        if self._path is None or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number, frame):
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _finish(self) -> AdaptResult:
+        after = evaluate_dataset(self._model, self._splits.test, "test after", by_position=self._by_position)
+        means = [self._means(epoch) for epoch in range(self._epochs)]
+        if self._path is not None:
+            self._model.save(self._path)
+            remove_progress(progress_path(self._path))
+        rows = self._progress.steps
+        return AdaptResult(
+            accuracy_before=self._progress.before[0],
+            accuracy_after=after.accuracy,
+            loss_before=self._progress.before[1],
+            loss_after=after.loss,
+            losses=[loss for loss, _ in means],
+            train_accuracies=[accuracy for _, accuracy in means],
+            steps=len(rows),
+            applied=sum(bool(row[2]) for row in rows),
+            step_ms=statistics.median(row[3] for row in rows),
+            best_accuracy=self._progress.best,
+        )

@@ -1,0 +1,125 @@
+"""The one way in which a `.tflite` is opened: what it is has to be known before anything of it runs."""
+
+import dataclasses
+import json
+import mmap
+import os
+import pathlib
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY, Manifest, manifest_path, sha256
+
+__all__ = ["OpenedFile", "open_file"]
+
+_IDENTIFIER = b"TFL3"
+_LARGEST_ENTRY = 2**20  # bytes of names
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedFile:
+    """What a file says of itself.
+
+    Attributes:
+        path: The `.tflite`.
+        fingerprint: SHA-256 of all of its bytes.
+        manifest: The manifest in its folder, or None.
+        labels: Names of the outputs, from the manifest or from the file itself, or None.
+    """
+
+    path: pathlib.Path
+    fingerprint: bytes
+    manifest: Manifest | None
+    labels: tuple[str, ...] | None
+
+    @property
+    def xnnpack(self) -> bool:
+        """Whether clients use XNNPACK unless they are told otherwise."""
+        return self.manifest is None or self.manifest.xnnpack
+
+
+def open_file(path: str | os.PathLike) -> OpenedFile:
+    """Reads what a `.tflite` says of itself, without the runtime.
+
+    The file is hashed once. With a manifest the hash has to be the one that the exporter wrote, so that no changed
+    byte goes unnoticed. Without one, only the structure can be checked, here and by the runtime's own verifier: a
+    changed weight is a weight.
+
+    Args:
+        path: The file; its manifest is read when it is in the same folder.
+
+    Raises:
+        InputError: If the file cannot be read, is no `.tflite`, is damaged, has operators that are no builtins, or
+            does not fit its manifest.
+    """
+    path = pathlib.Path(path).expanduser()
+    try:
+        if not path.is_file() and path.exists():
+            raise InputError(f"expected a .tflite file at {path}, got a folder or device; check the path")
+        digest = sha256(path)
+    except OSError as error:
+        raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
+    manifest = Manifest.read(path, digest=digest) if manifest_path(path).exists() else None
+    embedded = _read_labels(path)
+    if manifest is not None and embedded is not None and manifest.labels != embedded:
+        raise InputError(
+            f"{path} has the labels {list(embedded)!r:.200}, its manifest {list(manifest.labels)!r:.200}; "
+            "copy both files of one export"
+        )
+    return OpenedFile(path, bytes.fromhex(digest), manifest, manifest.labels if manifest else embedded)
+
+
+def _read_labels(path: pathlib.Path) -> tuple[str, ...] | None:
+    """Walks through the file's structure; returns the names that the exporter has put into it."""
+    try:
+        with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if content[4:8] != _IDENTIFIER:
+                raise InputError(f"{path} is no .tflite file: expected the mark TFL3 at byte 4; check the path")
+            model = schema.Model.GetRootAs(content, 0)
+            custom = sorted({code.decode() for code in _custom_codes(model) if code})
+            text = _metadata(model)
+    except InputError:
+        raise
+    except Exception as error:  # an offset of a damaged file can lead anywhere
+        raise InputError(
+            f"{path} is no whole .tflite file ({type(error).__name__} while reading it); copy or export it again"
+        ) from error
+    if custom:
+        raise InputError(
+            f"{path} needs the operators {', '.join(custom)}, expected LiteRT's builtin operators only; "
+            "export it with `tinytl export`"
+        )
+    return None if text is None else _parse_labels(path, text)
+
+
+def _custom_codes(model: schema.Model) -> list[bytes | None]:
+    return [model.OperatorCodes(i).CustomCode() for i in range(model.OperatorCodesLength())]
+
+
+def _metadata(model: schema.Model) -> bytes | None:
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == LABELS_ENTRY.encode():
+            buffer = model.Buffers(entry.Buffer())
+            if buffer.DataLength() > _LARGEST_ENTRY:
+                raise ValueError("names of a megabyte")
+            return buffer.DataAsNumpy().tobytes()
+    return None
+
+
+def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, ...]:
+    try:
+        values = json.loads(text)
+        contract, labels = values["contract"], values["labels"]
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise TypeError("labels")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path} has names of its outputs that cannot be read ({type(error).__name__}); export it again"
+        ) from error
+    if contract != CONTRACT:
+        raise InputError(
+            f"{path} has signatures of contract {contract!r:.20}, expected {CONTRACT}; export the model again"
+        )
+    return tuple(labels)
