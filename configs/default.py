@@ -1,7 +1,7 @@
-"""Biases and lite residuals of MobileNetV2 on the embedded digits; the base of the other configs, with every key.
+"""Every key with its default, for photos of your own; the base of the other configs, and no experiment itself.
 
 Command:
-    tinytl train --config=configs/default.py --workdir=runs/digits
+    tinytl train --config=configs/default.py --config.data.name=photos/ --workdir=runs/photos
 
 Any key can be set on the command line: `--config.training.learning_rate=1e-3`. An unknown key is an error.
 """
@@ -27,7 +27,7 @@ def get_config() -> ConfigDict:
     config.backbone.dropout = 0.2
 
     config.data = ConfigDict()
-    config.data.name = "digits"  # a folder, a packed .npz, tfds:NAME, digits, digits-shifted
+    config.data.name = ""  # to be set: a folder, a packed .npz, tfds:NAME, digits, digits-shifted
     config.data.split_seed = 0  # of a folder without a test split
     config.data.train_images = 0  # only so many, spread over the classes; 0 for all
     config.data.test_images = 0

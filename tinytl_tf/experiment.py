@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from tinytl_tf import backbones, data
 from tinytl_tf.configs import default
@@ -52,10 +52,12 @@ class Experiment:
         InputError: if a value is out of range or names nothing.
     """
 
-    config: ConfigDict
+    config: ConfigDict | FrozenConfigDict
 
     def __post_init__(self) -> None:
         _check_keys(self.config)
+        # A copy: what the caller does to its own later on changes no run that was checked.
+        object.__setattr__(self, "config", FrozenConfigDict(self.config))
         values, training = flat(self.config), self.config.training
         for key, (low, high) in RANGES.items():
             if not low <= values[key] <= high:
@@ -82,8 +84,16 @@ class Experiment:
         )
 
     def load_data(self) -> data.Splits:
-        """Opens the data set."""
+        """Opens the data set.
+
+        Raises:
+            InputError: if the configuration names none, or it cannot be used.
+        """
         options = self.config.data
+        if not options.name:
+            raise InputError(
+                "config.data.name is empty; set it to a folder of images, a packed .npz, tfds:NAME or digits"
+            )
         return data.load(
             options.name,
             seed=options.split_seed,

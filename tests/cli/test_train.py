@@ -31,11 +31,12 @@ def contents(folder):
 def test_the_result_is_the_last_row_of_the_log(place):
     rows = [json.loads(line) for line in (place / "run" / "log.jsonl").read_text().splitlines()]
     result = json.loads((place / "result.json").read_text())
-    best = max(row["test_accuracy"] for row in rows)
+    best = min(rows, key=lambda row: row["loss"])
     assert result == {
         "workdir": f"{place}/run",
         **rows[-1],
-        "best_accuracy": best,
+        "best_epoch": best["epoch"],
+        "best_accuracy": best["test_accuracy"],
         "trained_parameters": 1163,
     }
 
@@ -55,7 +56,7 @@ def test_resume_of_a_finished_run_trains_nothing_and_tells_its_result(place, cap
     captured = capsys.readouterr()
     assert contents(place / "run") == before
     assert captured.err == ""
-    assert captured.out.startswith("scheme tinytl-lb: 1,163 trained parameters\n")
+    assert captured.out.split("\n", 2)[2].startswith("scheme tinytl-lb: 1,163 trained parameters\n")
     assert captured.out.endswith(f"checkpoints and log in {place}/run\n")
     assert captured.out.count("trained parameters") == 1
 
@@ -65,7 +66,7 @@ def test_resume_of_another_config_names_the_key(place, capsys):
     assert runner.run_command("train", argv) == 2
     assert capsys.readouterr().err == (
         "tinytl train: error: cannot resume: config.training.label_smoothing was 0.1 and is now 0.0; "
-        "use the same config and data, or another --workdir\n"
+        "use the same config and data, or another folder\n"
     )
 
 
@@ -81,9 +82,9 @@ def test_progress_names_epochs_and_time_left(place, capsys):
     assert json.loads((place / "new" / "run.json").read_text())["config"]["training"]["seed"] == 3
 
 
-def test_a_loss_that_is_not_finite_ends_with_status_2_and_no_result(place, capsys):
+def test_a_loss_that_is_not_finite_ends_with_status_4_and_no_result(place, capsys):
     argv = [*flags(place, learning_rate=1e20), f"--workdir={place}/steep", f"--json={place}/steep.json"]
-    assert runner.run_command("train", argv) == 2
+    assert runner.run_command("train", argv) == 4
     lines = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
         r"tinytl train: error: step [123] of training gave .*(nan|inf); lower config.training.learning_rate "

@@ -5,6 +5,7 @@ import pytest
 from tests import tiny_network
 from tests.training import tiny
 from tinytl_tf.backbones import ARCHITECTURES
+from tinytl_tf.export.passes import quantize_kernels
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -12,6 +13,7 @@ def backbone():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ARCHITECTURES, tiny_network.ARCHITECTURE.name, tiny_network.ARCHITECTURE)
         patch.setitem(ARCHITECTURES, tiny.BACKBONE, tiny.architecture())
+        patch.setattr(quantize_kernels, "_SMALLEST", 16)  # their kernels are smaller than what is worth while
         yield
 
 

@@ -1,8 +1,10 @@
 import contextlib
+import dataclasses
 import importlib.util
 import itertools
 import json
 import math
+import os
 import pathlib
 import re
 import subprocess
@@ -14,9 +16,12 @@ import pytest
 import tensorflow as tf
 
 from tests.training import tiny
-from tinytl_tf.errors import InputError
+from tinytl_tf.data import ImageDataset
+from tinytl_tf.errors import InputError, TrainingDiverged
+from tinytl_tf.experiment import Experiment
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training import RunFolder, train
+from tinytl_tf.training.folder_lock import LOCK_NAME, folder_lock
 
 module = sys.modules["tinytl_tf.training.train"]
 EPOCHS = 3
@@ -96,9 +101,15 @@ def test_a_run_learns_and_leaves_its_files(whole, config):
     assert rows[-1]["loss"] < rows[0]["loss"] - 0.03
     assert sorted(path.name for path in folder.iterdir()) == ["best.keras", "last.keras", "log.jsonl", "run.json"]
     run = json.loads((folder / "run.json").read_text())
-    assert run == {"config": json.loads(config.to_json()), "class_names": list(tiny.CLASSES)}
-    best = max(row["test_accuracy"] for row in rows)
-    assert result == {**rows[-1], "best_accuracy": best, "trained_parameters": 1163}
+    splits = Experiment(config).load_data()
+    assert run == {
+        "config": json.loads(config.to_json()),
+        "class_names": list(tiny.CLASSES),
+        "data": {"train": splits.train.fingerprint(), "test": splits.test.fingerprint()},
+    }
+    best = min(rows, key=lambda row: row["loss"])
+    chosen = {"best_epoch": best["epoch"], "best_accuracy": best["test_accuracy"]}
+    assert result == {**rows[-1], **chosen, "trained_parameters": 1163}
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(whole, config, tmp_path):
@@ -120,16 +131,61 @@ def test_the_schedule_is_taken_step_by_step(dry_step, config, tmp_path, schedule
     assert {type(rate) for rate in dry_step} == {np.float32}
 
 
-def test_best_is_the_first_epoch_of_the_best_test_accuracy(dry_step, config, tmp_path, monkeypatch):
+def test_best_is_never_chosen_by_the_test_images(dry_step, config, tmp_path, monkeypatch):
+    """Without validation images it is the epoch of the least training loss; here all are the same."""
     accuracies = iter([0.2, 0.6, 0.6, 0.4])
     monkeypatch.setattr(
         module, "make_evaluate", lambda model: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
     )
     config.training.epochs = 4
     result = train(config, str(tmp_path))
-    assert (result["test_accuracy"], result["best_accuracy"]) == (0.4, 0.6)
+    assert (result["test_accuracy"], result["best_accuracy"], result["best_epoch"]) == (0.4, 0.2, 0)
+
+
+def test_best_is_the_first_epoch_of_the_best_validation_accuracy(dry_step, config, tmp_path, monkeypatch):
+    load = Experiment.load_data
+    monkeypatch.setattr(
+        Experiment, "load_data", lambda self: dataclasses.replace(load(self), validation=load(self).test)
+    )
+    # Validation and test images in turn.
+    accuracies = iter([0.2, 0.9, 0.6, 0.1, 0.6, 0.8, 0.4, 0.7])
+    monkeypatch.setattr(
+        module, "make_evaluate", lambda model: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
+    )
+    config.training.epochs = 4
+    result = train(config, str(tmp_path))
+    assert (result["test_accuracy"], result["best_accuracy"], result["best_epoch"]) == (0.7, 0.1, 1)
+    assert result["validation_accuracy"] == 0.4
     iterations = [RunFolder(tmp_path).load(name).optimizer.iterations for name in ("best", "last")]
     assert [int(value) for value in iterations] == [2 * tiny.STEPS, 4 * tiny.STEPS]
+
+
+def test_a_second_training_in_the_folder_is_refused(dry_step, config, tmp_path):
+    with folder_lock(tmp_path), pytest.raises(InputError) as error:
+        train(config, str(tmp_path))
+    assert str(error.value).startswith(f"{tmp_path} is in use by another training (process {os.getpid()} on ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_process_that_was_killed_is_none(dry_step, config, tmp_path):
+    (tmp_path / LOCK_NAME).write_text('{"pid": 1, "host": "here"}')
+    train(config, str(tmp_path))
+    assert not (tmp_path / LOCK_NAME).exists()
+
+
+def test_temporary_folders_of_a_killed_run_are_swept(dry_step, config, tmp_path):
+    (tmp_path / ".checkpoint-old").mkdir()
+    (tmp_path / ".checkpoint-old/model.keras").write_text("half")
+    train(config, str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.keras", "last.keras", "log.jsonl", "run.json"]
+
+
+def test_resume_compares_the_files_and_not_only_the_classes(dry_step, config, tmp_path, monkeypatch):
+    train(config, str(tmp_path))
+    fingerprint = ImageDataset.fingerprint
+    monkeypatch.setattr(ImageDataset, "fingerprint", lambda self: fingerprint(self)[::-1])
+    with pytest.raises(InputError, match="^cannot resume: the train images are not those of the run: names, sizes or"):
+        train(config, str(tmp_path), resume=True)
 
 
 def test_checkpoints_open_with_keras_alone(whole):
@@ -183,29 +239,29 @@ CANNOT_RESUME = {
     "another config": (
         lambda config, folder: config.update_from_flattened_dict({"training.learning_rate": 0.5}),
         "cannot resume: config.training.learning_rate was 0.03 and is now 0.5; "
-        "use the same config and data, or another --workdir",
+        "use the same config and data, or another folder",
     ),
     "other classes": (
         lambda config, folder: change_folder(folder, class_names=["a", "b", "c"]),
         "cannot resume: the list of classes was ('a', 'b', 'c') and is now "
-        "('blue pie', 'green square', 'red disc'); use the same config and data, or another --workdir",
+        "('blue pie', 'green square', 'red disc'); use the same config and data, or another folder",
     ),
     "no log": (
         lambda config, folder: (folder / "log.jsonl").unlink(),
         "cannot resume: the checkpoint took 4 steps, which log.jsonl and epochs of 4 steps do not tell; "
-        "the number of training images or the log has changed; train again with --overwrite",
+        "the number of training images or the log has changed; train again from the start",
     ),
     "damaged log": (
         lambda config, folder: (folder / "log.jsonl").write_text("{"),
-        "{folder}/log.jsonl is damaged; train again with --overwrite",
+        "{folder}/log.jsonl is damaged; train again from the start",
     ),
     "damaged configuration": (
         lambda config, folder: (folder / "run.json").write_text("{}"),
-        "{folder}/run.json is damaged; train again with --overwrite",
+        "{folder}/run.json is damaged; train again from the start",
     ),
     "damaged checkpoint": (
         lambda config, folder: (folder / "last.keras").write_bytes(b"PK"),
-        "{folder}/last.keras cannot be read (ValueError); train again with --overwrite",
+        "{folder}/last.keras cannot be read (ValueError); train again from the start",
     ),
 }
 
@@ -280,7 +336,7 @@ def test_what_is_not_finite_stops_the_run_and_spares_the_checkpoints(config, tmp
     monkeypatch.setitem(
         SCHEDULES, "cosine", lambda step, total, base: 1e20 if step >= first else cosine(step, total, base)
     )
-    with pytest.raises(InputError) as error:
+    with pytest.raises(TrainingDiverged) as error:
         train(config, str(tmp_path))
     assert re.fullmatch(
         rf"step {step} of training gave .*{bad} (nan|inf).*; lower config.training.learning_rate \(now 0.03\) "

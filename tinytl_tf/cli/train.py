@@ -1,7 +1,7 @@
 """Trains a network in Keras under an update scheme and leaves checkpoints and a log in a folder.
 
 Example:
-  tinytl train --config=configs/default.py --workdir=runs/digits --config.training.epochs=2
+  tinytl train --config=configs/digits.py --workdir=runs/digits --config.training.epochs=2
 """
 
 import sys
@@ -34,7 +34,7 @@ def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     if values.config is None:
-        raise InputError("expected --config=FILE, a Python file with get_config(); see configs/default.py")
+        raise InputError("expected --config=FILE, a Python file with get_config(); see configs/digits.py")
     runner.import_tensorflow()
     from tinytl_tf.training import RunFolder, train
 
@@ -42,7 +42,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if folder.exists and not (values.resume or values.overwrite):
         raise InputError(f"{values.workdir} holds a run already; give --resume, --overwrite or another --workdir")
     result = train(values.config, values.workdir, resume=values.resume)
-    print(f"test accuracy {result['test_accuracy']:.2%} after the last epoch, best {result['best_accuracy']:.2%}")
+    best = f"{result['best_accuracy']:.2%} after the best"
+    print(f"test accuracy {result['test_accuracy']:.2%} after the last epoch, {best}")
     print(f"checkpoints and log in {values.workdir}")
     return {"workdir": values.workdir, **result}
 

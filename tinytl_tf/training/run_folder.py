@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import tempfile
 from typing import Any
 
@@ -16,6 +17,7 @@ from tinytl_tf.files import atomic_write_bytes
 
 __all__ = ["RunFolder"]
 
+_TEMPORARY = ".checkpoint-"  # beginning of the names of temporary folders
 CHECKPOINTS = ("best", "last")
 ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", "events.out.tfevents.*")
 
@@ -25,10 +27,13 @@ class RunFolder:
 
     | file | content |
     |---|---|
-    | `run.json` | the configuration and the names of the classes |
+    | `run.json` | the configuration, the names of the classes and the fingerprints of the data |
     | `last.keras` | model and optimizer after the last whole epoch; a run resumes from here |
-    | `best.keras` | the same after the epoch of the best test accuracy |
+    | `best.keras` | the same after the best epoch, see below |
     | `log.jsonl` | a line of JSON for each epoch |
+
+    The best epoch is that of the highest validation accuracy or, without validation images, of the lowest training
+    loss. It is never chosen by the test images.
 
     Every file is replaced in one step, so that a killed run leaves whole files. Keras opens the checkpoints by
     itself, once `tinytl_tf.layers` is imported.
@@ -38,15 +43,15 @@ class RunFolder:
     """
 
     def __init__(self, path: str | pathlib.Path) -> None:
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).expanduser()
 
     @property
     def exists(self) -> bool:
         """Whether the folder holds a run."""
         return (self.path / "run.json").exists()
 
-    def start(self, config: ConfigDict, class_names: tuple[str, ...]) -> None:
-        """Removes what an older run left and writes configuration, class names and an empty log.
+    def start(self, config: ConfigDict, class_names: tuple[str, ...], fingerprints: dict[str, str]) -> None:
+        """Removes what an older run left and writes configuration, class names, fingerprints and an empty log.
 
         `run.json` goes first and comes last: a folder without it holds no run, whatever a kill left in it.
         """
@@ -54,7 +59,7 @@ class RunFolder:
             for path in self.path.glob(pattern):
                 path.unlink()
         self.write_log([])
-        run = {"config": json.loads(config.to_json()), "class_names": list(class_names)}
+        run = {"config": json.loads(config.to_json()), "class_names": list(class_names), "data": fingerprints}
         atomic_write_bytes(self.path / "run.json", (json.dumps(run, indent=2) + "\n").encode())
 
     def read_run(self) -> tuple[ConfigDict, tuple[str, ...]]:
@@ -67,18 +72,24 @@ class RunFolder:
         """
         path = self.path / "run.json"
         if not path.is_file():
-            raise InputError(f"{self.path} holds no run (no run.json); give the --workdir of a `tinytl train`")
+            raise InputError(f"{self.path} holds no run (no run.json); give the folder of a training")
         try:
             run = json.loads(path.read_text())
             config = default.get_config()
             config.update_from_flattened_dict(flat(ConfigDict(run["config"])))
             return config, tuple(run["class_names"])
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged; train again with --overwrite") from error
+            raise InputError(f"{path} is damaged; train again from the start") from error
+
+    def fingerprints(self) -> dict[str, str] | None:
+        """Returns those of the data that the run was started with; None for a run of an older version."""
+        self.read_run()
+        return json.loads((self.path / "run.json").read_text()).get("data")
 
     def save(self, name: str, model: keras.Model) -> None:
         """Writes the checkpoint `name`, with the optimizer that the model was compiled with."""
-        with tempfile.TemporaryDirectory() as folder:
+        # In the folder itself: the system's temporary folder may be full where this one is not.
+        with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=self.path) as folder:
             path = pathlib.Path(folder) / "model.keras"
             model.save(path)
             atomic_write_bytes(self.path / f"{name}.keras", path.read_bytes())
@@ -97,7 +108,12 @@ class RunFolder:
         try:
             return keras.models.load_model(path)
         except Exception as error:  # Keras, zipfile and h5py each raise their own
-            raise InputError(f"{path} cannot be read ({type(error).__name__}); train again with --overwrite") from error
+            raise InputError(f"{path} cannot be read ({type(error).__name__}); train again from the start") from error
+
+    def sweep(self) -> None:
+        """Removes the temporary folders that a killed run has left; only for the one that holds the lock."""
+        for leftover in self.path.glob(f"{_TEMPORARY}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def append_log(self, row: dict[str, Any]) -> None:
         """Adds a line to the log; the whole file is replaced, so that no line is ever cut."""
@@ -113,7 +129,7 @@ class RunFolder:
         try:
             return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         except ValueError as error:
-            raise InputError(f"{path} is damaged; train again with --overwrite") from error
+            raise InputError(f"{path} is damaged; train again from the start") from error
 
     def write_log(self, rows: list[dict[str, Any]]) -> None:
         """Replaces the log."""

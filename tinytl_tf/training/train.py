@@ -12,12 +12,13 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tinytl_tf import data
-from tinytl_tf.errors import InputError
+from tinytl_tf.errors import InputError, TrainingDiverged
 from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training.evaluate import make_evaluate
+from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.run_folder import RunFolder
 from tinytl_tf.training.step import make_train_step
@@ -38,26 +39,39 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
         resume: go on with the run in the folder; its configuration must be the same.
 
     Returns:
-        The last row of the log, with the best test accuracy as `best_accuracy` and the trained parameters.
+        The last row of the log, with the number and test accuracy of the best epoch, see `RunFolder`, and the
+        trained parameters.
 
     Raises:
-        InputError: for a configuration, data or weights that cannot be used, or a loss that is not finite.
+        InputError: for a configuration, data or weights that cannot be used, or a folder that another training uses.
+        TrainingDiverged: for a loss that is not finite.
     """
-    experiment, folder = Experiment(config), RunFolder(workdir)
+    folder = RunFolder(workdir)
     refuse_existing(folder.path / "run.json", overwrite=True)
+    experiment = Experiment(config)
+    with folder_lock(folder.path):
+        folder.sweep()
+        return _train(experiment, folder, resume)
+
+
+def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str, Any]:
+    config = experiment.config
     splits = experiment.load_data()
     class_names = splits.train.class_names
     steps = data.steps_per_epoch(splits.train, config.training.batch_size)
+    print(splits.describe(), flush=True)
+    fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
     resume = resume and folder.exists
     if resume:
         _check_same(*folder.read_run(), config, class_names)
+        _check_same_data(folder, fingerprints)
 
     if resume and (folder.path / "last.keras").exists():
         model, resolution = experiment.adopt(folder.load("last"))
     else:
         model, resolution = experiment.build_model(len(class_names))
         model.compile(make_optimizer(config.training.optimizer))
-        folder.start(config, class_names)
+        folder.start(config, class_names, fingerprints)
     print(resolution, flush=True)
     start = _go_back(folder, int(model.optimizer.iterations), steps)
     _set_dropout(model, start * steps)
@@ -66,18 +80,20 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
         model, model.trainable_variables, model.optimizer, label_smoothing=config.training.label_smoothing
     )
     evaluate = make_evaluate(model)
-    write_summary = _tensorboard(workdir)
+    write_summary = _tensorboard(folder.path)
     with Progress((config.training.epochs - start) * steps, "train") as progress:
         for epoch in range(start, config.training.epochs):
             before = [variable.numpy() for variable in model.trainable_variables]
             row = _train_epoch(experiment, splits.train, step, epoch, steps, progress)
             row["update_norm"] = _distance(model.trainable_variables, before)
-            row |= {f"test_{key}": value for key, value in evaluate(splits.test).items()}
+            for name in ("validation", "test"):
+                if name in splits.by_name:
+                    row |= {f"{name}_{key}": value for key, value in evaluate(splits.by_name[name]).items()}
             _require_finite(row, row["step"] - 1, config.training.learning_rate)
-            best = max((old["test_accuracy"] for old in folder.read_log()), default=-1.0)
+            best = max(map(_merit, folder.read_log()), default=-math.inf)
             folder.append_log(row)
             write_summary(row)
-            if row["test_accuracy"] > best:
+            if _merit(row) > best:
                 folder.save("best", model)
             folder.save("last", model)
             progress.message(
@@ -85,8 +101,18 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
                 f"test accuracy {row['test_accuracy']:.2%}"
             )
     rows = folder.read_log()
-    best = max(row["test_accuracy"] for row in rows)
-    return {**rows[-1], "best_accuracy": best, "trained_parameters": resolution.parameters}
+    best = max(rows, key=_merit)  # the first of equals, as the checkpoint
+    return {
+        **rows[-1],
+        "best_epoch": best["epoch"],
+        "best_accuracy": best["test_accuracy"],
+        "trained_parameters": resolution.parameters,
+    }
+
+
+def _merit(row: dict[str, Any]) -> float:
+    """What the best epoch is chosen by; never by the test images, whose accuracy would be too good."""
+    return row.get("validation_accuracy", -row["loss"])
 
 
 def _train_epoch(
@@ -130,7 +156,7 @@ def _distance(variables: Sequence[keras.Variable], before: Sequence[np.ndarray])
 def _require_finite(metrics: dict[str, float], step: int, learning_rate: float) -> None:
     bad = [f"{key} {value}" for key, value in metrics.items() if not math.isfinite(value)]
     if bad:
-        raise InputError(
+        raise TrainingDiverged(
             f"step {step} of training gave {', '.join(bad)}; lower config.training.learning_rate (now "
             f"{learning_rate}) or look at the images of that step; checkpoints of earlier epochs are whole"
         )
@@ -146,8 +172,18 @@ def _check_same(
             what = "the list of classes" if key == "classes" else f"config.{key}"
             raise InputError(
                 f"cannot resume: {what} was {before.get(key)!r} and is now {now.get(key)!r}; "
-                "use the same config and data, or another --workdir"
+                "use the same config and data, or another folder"
             )
+
+
+def _check_same_data(folder: RunFolder, fingerprints: dict[str, str]) -> None:
+    before = folder.fingerprints()
+    changed = [name for name in fingerprints if before is not None and before.get(name) != fingerprints[name]]
+    if changed:
+        raise InputError(
+            f"cannot resume: the {changed[0]} images are not those of the run: names, sizes or labels of files have "
+            "changed; use the same data, or another folder"
+        )
 
 
 def _go_back(folder: RunFolder, iterations: int, steps: int) -> int:
@@ -157,7 +193,7 @@ def _go_back(folder: RunFolder, iterations: int, steps: int) -> int:
     if [row["step"] for row in rows] != list(range(steps, iterations + 1, steps)):
         raise InputError(
             f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do "
-            "not tell; the number of training images or the log has changed; train again with --overwrite"
+            "not tell; the number of training images or the log has changed; train again from the start"
         )
     folder.write_log(rows)
     return start
