@@ -1,5 +1,6 @@
 """Which Keras models can be exported: refuses the others before any work, by the shape of their graph."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -119,8 +120,9 @@ def scheme_of(model: keras.Model) -> str:
         raise InputError("the model has no trainable variable; apply an update scheme first")
     if not any(path.startswith("classifier/") for path in trained):
         raise InputError("the model does not train its classifier, as every scheme does; apply an update scheme first")
-    biases = {_place(path) for path in trained if path.endswith("/beta") and "_lite_residual/" not in path}
-    branches = {_place(path) for path in trained if "_lite_residual/" in path}
+    # Places become part of an expression, and a layer may have any name.
+    biases = {re.escape(_place(path)) for path in trained if path.endswith("/beta") and "_lite_residual/" not in path}
+    branches = {re.escape(_place(path)) for path in trained if "_lite_residual/" in path}
     for whole in (True, False):
         for scheme in SCHEMES.values():
             try:

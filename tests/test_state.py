@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 
 import numpy as np
 import pytest
@@ -55,6 +56,26 @@ def test_the_model_answers_as_the_device_does(exported, photo):
     load_state(model, exported / "mine.tinytl", exported / "m.tflite")
     np.testing.assert_allclose(logits(model, photo), device.infer(photo).logits, rtol=1e-4, atol=1e-5)
     assert np.abs(logits(model, photo) - before).max() > 0.01
+
+
+def test_slots_lie_where_the_manifest_says(exported):
+    """After Adam's first step both moments are of one gradient, and the variable has moved against it."""
+    device = TrainableModel(exported / "m.tflite")
+    before, photos = device.state(), tiny_network.photos(1, 2)
+    assert device.train(photos[0][0], photos[1][0], 0.01).applied
+    after = device.state()
+    entries = Manifest.read(exported / "m.tflite").state
+    parts = {(e.name, e.slot): slice(e.offset, e.offset + math.prod(e.shape)) for e in entries}
+    assert after[parts["step", "step"]] == [1]
+    moved = 0
+    for name in {entry.name for entry in entries if not entry.slot}:
+        first = after[parts[name, "first_moment"]]
+        np.testing.assert_allclose(after[parts[name, "second_moment"]], 0.1 * first**2, rtol=1e-3, atol=1e-12)
+        clear = np.abs(first) > 1e-4
+        step = (after - before)[parts[name, ""]][clear]
+        np.testing.assert_allclose(step, -0.01 * np.sign(first[clear]), rtol=0.01, atol=1e-6)
+        moved += clear.sum()
+    assert moved > 100
 
 
 def test_it_is_baked_into_a_new_file(exported, photo, tmp_path):

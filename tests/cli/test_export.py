@@ -18,6 +18,7 @@ from tinytl_tf import backbones, configs, data
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.device import evaluate as evaluate_device
+from tinytl_tf.export import parity
 from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.training import Experiment, RunFolder, evaluate
 
@@ -134,6 +135,17 @@ def test_adopting_lite_residuals_changes_no_logit(place):
     assert [v.path for v in trained.trainable_variables] == ["classifier/kernel", "classifier/bias"]
 
 
+def test_a_failed_check_has_its_own_exit_status(place, monkeypatch, capsys):
+    monkeypatch.setattr(parity, "LOSS_TOLERANCE", -1)
+    argv = ["--workdir=run", "--scheme=last", "--batch_size=1", "--output=m.tflite"]
+    assert runner.run_command("export", argv) == 3
+    error = capsys.readouterr().err.splitlines()
+    assert error[0] == "export 1/3: converting the signatures and planning their memory"
+    assert error[1].startswith("export 2/3: training 4 steps in TensorFlow and in LiteRT")
+    assert error[-1].startswith("tinytl export: error: parity check failed (xnnpack): after 4 steps the losses differ")
+    assert not list(place.glob("m.*"))
+
+
 def test_a_state_is_baked_into_a_new_file(place, from_run, capsys):
     device = TrainableModel(from_run)
     for batch in zip(*tiny_network.photos(4, 2), strict=True):
@@ -225,6 +237,10 @@ HELP = "(`tinytl export --help` lists the flags)"
 BAD_EXPORTS = {
     "neither": (["--output=m.tflite"], "expected either --workdir=FOLDER of a run or --config=FILE for"),
     "both": (["--workdir=run", f"--config={CONFIG}", "--output=m.tflite"], "expected either --workdir=FOLDER of a"),
+    "checkpoint of no run": (
+        [f"--config={CONFIG}", "--checkpoint=best", "--output=m.tflite"],
+        "--checkpoint does nothing with --config, which names no run; leave it out\n",
+    ),
     "no output": (["--workdir=run"], f"flag --output=None: Flag --output must have a value other than None. {HELP}"),
     "suffix": (["--workdir=run", "--output=m.bin"], "an exported file must end in .tflite, got m.bin\n"),
     "exists": (

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests import tiny_network
+from tinytl_tf import layers
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.contract import check_labels, check_model, scheme_of
 from tinytl_tf.networks.schemes import SCHEMES, apply_scheme, get_scheme, restrict
@@ -129,6 +130,14 @@ def test_what_no_scheme_trains_is_custom():
     model = tiny_network.build("last")
     next(v for v in model.weights if v.path.startswith("stem/") and v.path.endswith("/gamma")).trainable = True
     assert scheme_of(model) == "custom"
+
+
+def test_a_layer_may_have_any_name():
+    images, x = scaled()
+    for name in ("conv(1", "other"):
+        x = layers.FrozenConv2D(8, 3, train=["norm/beta"] if "(" in name else [], name=name)(x)
+    model = keras.Model(images, head(x))
+    assert scheme_of(model) == "tinytl-b"
 
 
 @pytest.mark.parametrize("keep", [(), ("/beta",)])

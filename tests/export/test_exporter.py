@@ -1,3 +1,4 @@
+import hashlib
 import json
 import re
 
@@ -11,7 +12,9 @@ from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError, ParityError
 from tinytl_tf.export import exporter, update_rules
 from tinytl_tf.export.exporter import export
+from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.tflite.manifest import Manifest, manifest_path
+from tinytl_tf.tflite.model import Model
 
 LABELS = list(tiny_network.LABELS)
 
@@ -50,6 +53,20 @@ def test_writes_a_checked_file_and_its_manifest(model, tmp_path):
     assert device.train(images[0], labels[0], 0.01).applied
     for variable, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(variable, value)
+
+
+@pytest.mark.parametrize("frozen_weights", ["float32", "int8"])
+def test_names_are_inside_the_file_too(model, tmp_path, ready, monkeypatch, frozen_weights):
+    monkeypatch.setattr(exporter, "check_quantized", lambda *args, **kwargs: {})
+    monkeypatch.setattr(quantize_kernels, "_SMALLEST", 64)
+    path = tmp_path / "m.tflite"
+    names = ["Ga\u0308nsebl\u00fcmchen", "\u685c", "red", "a b"]
+    manifest = export(model, path, labels=names, batch_size=1, frozen_weights=frozen_weights)
+    normal = ["G\u00e4nsebl\u00fcmchen", *names[1:]]
+    inside = json.loads(Model.read(path).metadata("TINYTL"))
+    assert inside == {"contract": 2, "task": "classification", "labels": normal}
+    assert manifest.labels == tuple(normal)
+    assert manifest.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 BAD = {

@@ -59,6 +59,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     if (values.workdir is None) == (values.config is None):
         raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
+    if values.config is not None:
+        runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
     if (values.state is None) != (values.state_model is None):
         raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
     for path in (values.output, manifest_path(values.output)):
@@ -76,9 +78,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         trained = folder.load(values.checkpoint)
     else:
         config, trained = values.config, None
-    experiment = Experiment(config)
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
+    experiment = Experiment(config)
     if trained is None:
         class_names = experiment.load_data().train.class_names
         model, resolution = experiment.build_model(len(class_names))
