@@ -160,7 +160,7 @@ class _Run:
         )
         self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
         self._epochs, self._rate, self._schedule, self._seed = epochs, learning_rate, SCHEDULES[schedule], seed
-        self._path = None if state_path is None else pathlib.Path(state_path).expanduser()
+        self._path = None if state_path is None else files.expand(state_path)
         self._save_every = save_every
         self._settings = {
             "model": model.fingerprint.hex(),

@@ -53,7 +53,7 @@ def open_file(path: str | os.PathLike) -> OpenedFile:
         InputError: If the file cannot be read, is no `.tflite`, is damaged, has operators that are no builtins, or
             does not fit its manifest.
     """
-    path = pathlib.Path(path).expanduser()
+    path = files.expand(path)
     try:
         if not path.is_file() and path.exists():
             raise InputError(f"expected a .tflite file at {path}, got a folder or device; check the path")

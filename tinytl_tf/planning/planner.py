@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
 from ml_collections import ConfigDict
@@ -10,7 +9,7 @@ from ml_collections import ConfigDict
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.files import atomic_write_bytes
+from tinytl_tf.files import atomic_write_bytes, temporary_folder
 from tinytl_tf.memory import PlannedGrowth, measure, planned_growth
 from tinytl_tf.networks import schemes
 from tinytl_tf.optimizers import get_optimizer
@@ -236,7 +235,7 @@ def fill(resolution: int, contributions: Mapping[Target, float], costs: Costs, l
 
 
 def _measure(content: bytes) -> int:
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = pathlib.Path(folder) / "plan.tflite"
         atomic_write_bytes(path, content)
         return max(measure(path, steps=1, xnnpack=False).growth_bytes for _ in range(MEASUREMENTS))

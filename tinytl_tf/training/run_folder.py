@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import tempfile
 from typing import Any
 
 import keras
@@ -12,7 +11,7 @@ import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint na
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import flat
-from tinytl_tf.files import atomic_write_bytes
+from tinytl_tf.files import atomic_write_bytes, expand, temporary_folder
 
 __all__ = ["RunFolder"]
 
@@ -38,7 +37,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | pathlib.Path) -> None:
-        self.path = pathlib.Path(path)
+        self.path = expand(path)
 
     @property
     def exists(self) -> bool:
@@ -78,8 +77,8 @@ class RunFolder:
 
     def save(self, name: str, model: keras.Model) -> None:
         """Writes the checkpoint `name`, with the optimizer that the model was compiled with."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "model.keras"
+        with temporary_folder() as folder:
+            path = folder / "model.keras"
             model.save(path)
             atomic_write_bytes(self.path / f"{name}.keras", path.read_bytes())
 
