@@ -95,7 +95,9 @@ def _open(name: str, seed: int, data_dir: str | None, download: bool, cache_byte
     if name in ("digits", "digits-shifted"):
         return load_digits(shifted=name == "digits-shifted", seed=seed)
     if name.startswith(TFDS_PREFIX):
-        return load_tfds(name.removeprefix(TFDS_PREFIX), data_dir=data_dir, download=download)
+        return load_tfds(
+            name.removeprefix(TFDS_PREFIX), data_dir=data_dir and os.fspath(expand(data_dir)), download=download
+        )
     path = os.fspath(expand(name))
     if path.lower().endswith(".npz"):
         return load_packed(path, cache_bytes=cache_bytes)

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import math
 import os
-import pathlib
 import signal
 import statistics
 import threading
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinytl_tf import data
+from tinytl_tf import data, files
 from tinytl_tf.device.classes import match_classes
 from tinytl_tf.device.evaluate import evaluate
 from tinytl_tf.device.progress_file import (
@@ -173,7 +172,7 @@ class _Run:
             "augmentation": repr(self._augmentation),
             "by_position": by_position,
         }
-        self._interrupted = False
+        self._interrupted: int | None = None  # the signal
 
     def go(self, resume: bool) -> AdaptResult:
         if resume:
@@ -257,7 +256,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _interrupts(self) -> Iterator[None]:
-        """Lets the step in work end before an interrupt is raised; a second one is raised at once."""
+        """Lets the step in work end before an interrupt or SIGTERM takes effect; a second one does at once."""
         if self._path is None or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -265,13 +264,16 @@ class _Run:
         def note(number, frame):
             if self._interrupted:
                 raise KeyboardInterrupt
-            self._interrupted = True
+            self._interrupted = number
 
-        before = signal.signal(signal.SIGINT, note)
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            if self._interrupted == signal.SIGTERM:
+                signal.raise_signal(signal.SIGTERM)  # the caller's handler decides how the process ends
 
     def _finish(self) -> AdaptResult:
         after = evaluate_dataset(self._model, self._splits.test, "test after", by_position=self._by_position)

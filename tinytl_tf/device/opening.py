@@ -8,6 +8,7 @@ import pathlib
 
 from ai_edge_litert import schema_py_generated as schema
 
+from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY, Manifest, manifest_path, sha256
 

@@ -1,7 +1,6 @@
 """Chooses a plan for a budget: estimates, converts few files, and checks the promise by measuring."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 from ml_collections import ConfigDict
@@ -236,7 +235,7 @@ def fill(resolution: int, contributions: Mapping[Target, float], costs: Costs, l
 
 def _measure(content: bytes) -> int:
     with temporary_folder() as folder:
-        path = pathlib.Path(folder) / "plan.tflite"
+        path = folder / "plan.tflite"
         atomic_write_bytes(path, content)
         return max(measure(path, steps=1, xnnpack=False).growth_bytes for _ in range(MEASUREMENTS))
 
