@@ -68,7 +68,7 @@ def test_refuse_existing(tmp_path):
     files.refuse_existing(path, overwrite=True)
     with pytest.raises(InputError) as error:
         files.refuse_existing(path, overwrite=False)
-    assert str(error.value) == f"{path} exists already; choose another path, or give --overwrite to replace it"
+    assert str(error.value) == f"{path} exists already; choose another path, or give overwrite=True to replace it"
     with pytest.raises(InputError) as error:
         files.refuse_existing(path / "below", overwrite=False)
     assert str(error.value) == f"cannot write {path / 'below'}: {path} is not a writable folder; choose another path"

@@ -115,7 +115,7 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool, folder: bool = Fal
     """
     path = expand(path)
     if os.path.lexists(path) and not overwrite:
-        raise InputError(f"{path} exists already; choose another path, or give --overwrite to replace it")
+        raise InputError(f"{path} exists already; choose another path, or give overwrite=True to replace it")
     if not folder:
         _require_regular(path)
     elif os.path.lexists(path) and not path.is_dir():

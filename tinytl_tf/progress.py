@@ -1,4 +1,4 @@
-"""The one way in which long commands tell how far they are."""
+"""The one way in which long commands show how far they are."""
 
 import sys
 import time

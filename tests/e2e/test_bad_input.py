@@ -278,15 +278,15 @@ ROWS = {
     # Runs and models.
     "no run": (
         ["export", "--workdir=none", "--output=m.tflite"],
-        "none holds no run (no run.json); give the --workdir of a `tinytl train`",
+        "none holds no run (no run.json); give the folder that `tinytl train` wrote",
     ),
     "damaged run": (
         ["evaluate", "--workdir=damaged"],
-        "damaged/run.json is damaged; train again with --overwrite",
+        "damaged/run.json is damaged; train again without resuming",
     ),
     "run without a configuration": (
         ["export", "--workdir=empty", "--output=m.tflite"],
-        "empty/run.json is damaged; train again with --overwrite",
+        "empty/run.json is damaged; train again without resuming",
     ),
     "run without a checkpoint": (
         ["evaluate", "--workdir=begun", "--checkpoint=best"],
@@ -294,7 +294,7 @@ ROWS = {
     ),
     "damaged checkpoint": (
         ["evaluate", "--workdir=cut"],
-        "cut/last.keras cannot be read (ValueError); train again with --overwrite",
+        "cut/last.keras cannot be read (ValueError); train again without resuming",
     ),
     "no model": (
         ["evaluate", "--model=none.tflite", "--data=shapes.npz"],

@@ -193,19 +193,19 @@ CANNOT_RESUME = {
     "no log": (
         lambda config, folder: (folder / "log.jsonl").unlink(),
         "cannot resume: the checkpoint took 4 steps, which log.jsonl and epochs of 4 steps do not tell; "
-        "the number of training images or the log has changed; train again with --overwrite",
+        "the number of training images or the log has changed; train again without resuming",
     ),
     "damaged log": (
         lambda config, folder: (folder / "log.jsonl").write_text("{"),
-        "{folder}/log.jsonl is damaged; train again with --overwrite",
+        "{folder}/log.jsonl is damaged; train again without resuming",
     ),
     "damaged configuration": (
         lambda config, folder: (folder / "run.json").write_text("{}"),
-        "{folder}/run.json is damaged; train again with --overwrite",
+        "{folder}/run.json is damaged; train again without resuming",
     ),
     "damaged checkpoint": (
         lambda config, folder: (folder / "last.keras").write_bytes(b"PK"),
-        "{folder}/last.keras cannot be read (ValueError); train again with --overwrite",
+        "{folder}/last.keras cannot be read (ValueError); train again without resuming",
     ),
 }
 

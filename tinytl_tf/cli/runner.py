@@ -17,6 +17,7 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -50,14 +51,14 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         The exit status: 0; that of a `TinyTLError`, whose message is one line on standard error; 130 when
         interrupted, 143 when asked to end (SIGTERM). Any other exception is a fault of ours and keeps its traceback.
     """
-    signals = Signals()
+    signals, values = Signals(), flags.FlagValues()
     with signals.handled():
         try:
             with noise.held_back(verbose=_is_verbose(argv)):
-                _run(name, argv)
+                _run(name, argv, values)
         except TinyTLError as error:
             if signals.exit_status is None:
-                return _end(f"tinytl {name}: error: {error}", error.exit_status)
+                return _end(f"tinytl {name}: error: {_in_flags(str(error), values)}", error.exit_status)
         except KeyboardInterrupt:
             pass
         except BaseException:
@@ -75,16 +76,20 @@ def _end(text: str, status: int) -> int:
     return status
 
 
+def _in_flags(text: str, values: flags.FlagValues) -> str:
+    """Writes the arguments of the library that an error advises as the flags that they are here."""
+    return re.sub(r"\b(\w+)=True\b", lambda match: f"--{match[1]}" if match[1] in values else match[0], text)
+
+
 def _is_verbose(argv: Sequence[str]) -> bool:
     """Whether --verbose is given: asked before the flags are parsed, since noise begins when commands are imported."""
     given = [word for word in argv if word.lstrip("-").partition("=")[0] in ("verbose", "noverbose")]
     return bool(given) and given[-1].lstrip("-").lower() in ("verbose", "verbose=true", "verbose=1")
 
 
-def _run(name: str, argv: Sequence[str]) -> None:
+def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> None:
     command = importlib.import_module(f"tinytl_tf.cli.{name}")
     argv = [_expand_config(word) for word in argv]
-    values = flags.FlagValues()
     command.define_flags(values, [name, *argv])
     flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
     flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)

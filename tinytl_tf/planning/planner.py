@@ -130,7 +130,7 @@ class Planner:
             raise InputError(
                 f"nothing fits into {budget_bytes / 1e6:g} MB: the smallest plan, {_describe(smallest.plan)}, lets the "
                 f"process grow by {planned:.2f} MB (planned) or {measured:.2f} MB (measured), {missing:.2f} MB too "
-                "much; raise --budget_mb or try smaller --resolutions"
+                "much; raise the budget or try smaller resolutions"
             )
         costs = self._estimate_costs()
         possible = [r for r in self._resolutions if costs.growth_bytes(r, ()) <= budget_bytes]

@@ -66,14 +66,14 @@ class RunFolder:
         """
         path = self.path / "run.json"
         if not path.is_file():
-            raise InputError(f"{self.path} holds no run (no run.json); give the --workdir of a `tinytl train`")
+            raise InputError(f"{self.path} holds no run (no run.json); give the folder that `tinytl train` wrote")
         try:
             run = json.loads(path.read_text())
             config = default.get_config()
             config.update_from_flattened_dict(flat(ConfigDict(run["config"])))
             return config, tuple(run["class_names"])
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged; train again with --overwrite") from error
+            raise InputError(f"{path} is damaged; train again without resuming") from error
 
     def save(self, name: str, model: keras.Model) -> None:
         """Writes the checkpoint `name`, with the optimizer that the model was compiled with."""
@@ -96,7 +96,7 @@ class RunFolder:
         try:
             return keras.models.load_model(path)
         except Exception as error:  # Keras, zipfile and h5py each raise their own
-            raise InputError(f"{path} cannot be read ({type(error).__name__}); train again with --overwrite") from error
+            raise InputError(f"{path} cannot be read ({type(error).__name__}); train again without resuming") from error
 
     def append_log(self, row: dict[str, Any]) -> None:
         """Adds a line to the log; the whole file is replaced, so that no line is ever cut."""
@@ -112,7 +112,7 @@ class RunFolder:
         try:
             return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         except ValueError as error:
-            raise InputError(f"{path} is damaged; train again with --overwrite") from error
+            raise InputError(f"{path} is damaged; train again without resuming") from error
 
     def write_log(self, rows: list[dict[str, Any]]) -> None:
         """Replaces the log."""

@@ -146,7 +146,7 @@ def _check_same(
             what = "the list of classes" if key == "classes" else f"config.{key}"
             raise InputError(
                 f"cannot resume: {what} was {before.get(key)!r} and is now {now.get(key)!r}; "
-                "use the same config and data, or another --workdir"
+                "use the same config and data, or train in another folder"
             )
 
 
@@ -157,7 +157,7 @@ def _go_back(folder: RunFolder, iterations: int, steps: int) -> int:
     if [row["step"] for row in rows] != list(range(steps, iterations + 1, steps)):
         raise InputError(
             f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do "
-            "not tell; the number of training images or the log has changed; train again with --overwrite"
+            "not tell; the number of training images or the log has changed; train again without resuming"
         )
     folder.write_log(rows)
     return start
