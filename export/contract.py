@@ -25,7 +25,7 @@ def check_model(model: keras.Model) -> None:
     Raises:
         InputError: If it is no functional model of one input and one output in float32, its input is not
             `(None, height, width, 3)`, it does not begin with a `Rescaling`, or does not end with a `Dense` layer
-            called `classifier` without an activation.
+            called `classifier` of 2 classes or more without an activation.
     """
     if (
         isinstance(model, keras.Sequential)
@@ -60,6 +60,10 @@ def check_model(model: keras.Model) -> None:
         raise InputError(
             f"expected a classifier without an activation, got {head.activation.__name__}: the file applies its own; "
             "give the layer activation=None"
+        )
+    if len(model.output_shape) != 2 or model.output_shape[1] < 2:
+        raise InputError(
+            f"expected logits (None, classes) of 2 classes or more as the output, got {model.output_shape}; {_REMEDY}"
         )
     readers = [node.operation for node in model.inputs[0]._keras_history.operation._outbound_nodes]
     inside = [layer for layer in readers if any(layer is own for own in model.layers)]

@@ -1,6 +1,7 @@
 """The exporter: a Keras model in, a `.tflite` that trains and its manifest out."""
 
 import math
+import numbers
 import os
 import pathlib
 import sys
@@ -63,7 +64,8 @@ def export(
             file is first checked with float32, and then against that, see `check_quantized`.
         profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
         photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of integers, on
-            which int8 is judged; without them made-up ones, on which a trained network is less sure of itself.
+            which int8 is judged and answers are compared; without them made-up ones, on which a trained network is
+            less sure of itself.
         central_fraction: Part of an image's side that the model is evaluated on, for the manifest.
         data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
             otherwise.
@@ -81,10 +83,14 @@ def export(
         >>> apply_scheme(model.weights, get_scheme("tinytl-b"))  # doctest: +SKIP
         >>> export(model, "flowers.tflite", labels=["daisy", "rose"])  # doctest: +SKIP
     """
+    _check_names(path, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
     path = expand(path)
     rule, memory = get_optimizer(optimizer), get_profile(profile)
     _check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
+    if data is not None and not isinstance(data, DataSettings):
+        raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
     check_model(model)
+    batch_size, label_smoothing = int(batch_size), float(label_smoothing)
     classes, scheme = model.output_shape[-1], scheme_of(model)
     labels = check_labels(labels, classes)
     if photos is not None:
@@ -113,7 +119,13 @@ def export(
         made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
         say(f"training {PARITY_STEPS} steps in TensorFlow and in LiteRT, with XNNPACK and without")
         parity = check_parity(
-            draft, model, optimizer=optimizer, label_smoothing=label_smoothing, images=made_up[0], labels=made_up[1]
+            draft,
+            model,
+            optimizer=optimizer,
+            label_smoothing=label_smoothing,
+            images=made_up[0],
+            labels=made_up[1],
+            photos=None if photos is None else photos[0][0],
         )
         if frozen_weights == "int8":
             say("storing the frozen kernels as int8")
@@ -140,7 +152,7 @@ def export(
         backbone=model.name,
         scheme=scheme,
         optimizer=optimizer,
-        label_smoothing=float(label_smoothing),
+        label_smoothing=label_smoothing,
         profile=memory.name,
         xnnpack=memory.xnnpack,
         frozen_weights=frozen_weights,
@@ -172,6 +184,14 @@ def _with_labels(content: bytes, task: str, labels: Sequence[str]) -> bytes:
     return model.to_bytes()
 
 
+def _check_names(path: object, **names: object) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected the path of a file, got {path!r:.80}")
+    for what, name in names.items():
+        if not isinstance(name, str):
+            raise InputError(f"expected {what} as the name of one, got {name!r:.80}")
+
+
 def _check_arguments(
     path: pathlib.Path, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
 ) -> None:
@@ -179,16 +199,16 @@ def _check_arguments(
         raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
     if path.suffix != ".tflite":
         raise InputError(f"an exported file must end in .tflite, got {path}")
-    if type(batch_size) is not int or batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size!r}")
+    if not isinstance(batch_size, numbers.Integral) or isinstance(batch_size, bool) or batch_size < 1:
+        raise InputError(f"batch_size must be a whole number of at least 1, got {batch_size!r:.80}")
     if not _is_number(label_smoothing) or not 0 <= label_smoothing < 1:
-        raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
+        raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing!r:.80}")
     if not _is_number(central_fraction) or not 0 < central_fraction <= 1:
-        raise InputError(f"central_fraction must be above 0 and at most 1, got {central_fraction!r}")
+        raise InputError(f"central_fraction must be above 0 and at most 1, got {central_fraction!r:.80}")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _check_photos(photos: tuple, batch_size: int, shape: tuple[int, ...], classes: int) -> None:

@@ -22,6 +22,7 @@ GROUND = ["tinytl_tf"] + [
         "profiles",
         "progress",
         "schedules",
+        "state",
         "tasks",
         "tflite",
         "tflite.allocator",

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pickle
+import re
 import shutil
 import types
 
@@ -48,7 +49,7 @@ def refused(model, architecture, source, width=1.0):
 
 UNREADABLE_H5 = "{path} is no readable HDF5 file of Keras weights; get it again"
 UNREADABLE_PTH = "{path} is no readable PyTorch checkpoint ({error}); get it again"
-WRONG_SUFFIX = 'weights must be "imagenet" or a file that ends in .h5 or .pth, got {path}'
+WRONG_SUFFIX = 'weights must be "imagenet" or a file that ends in .keras, .h5 or .pth, got {path}'
 MISSING = 'there is no weight file {path}; give its path, or "imagenet" for the published weights'
 
 
@@ -58,11 +59,11 @@ MISSING = 'there is no weight file {path}; give its path, or "imagenet" for the 
         ("missing.h5", None, MISSING),
         ("missing.pth", None, MISSING),
         ("missing.txt", None, WRONG_SUFFIX),
-        ("model.keras", b"", WRONG_SUFFIX),
+        ("model.keras", b"", "{path} is no readable Keras archive; get it again"),
         ("empty.h5", b"", UNREADABLE_H5),
         ("random.h5", np.random.default_rng(0).bytes(5000), UNREADABLE_H5),
         ("empty.pth", b"", UNREADABLE_PTH.replace("{error}", "EOFError")),
-        ("random.pth", b"\x93" * 5000, UNREADABLE_PTH.replace("{error}", "UnpicklingError")),
+        ("random.pth", b"\x93" * 5000, UNREADABLE_PTH.replace("{error}", "IndexError")),
     ],
 )
 def test_refuses_files_that_are_none(narrow, tmp_path, name, content, message):
@@ -255,3 +256,113 @@ def test_imagenet_of_a_network_that_has_none(narrow):
         "there are no published ImageNet weights of proxyless_mobile that can be fetched; give the path of a .h5 or "
         '.pth file as weights, or None (in a config: "") for random ones'
     )
+
+
+@pytest.fixture(scope="module")
+def made_up():
+    """Keras' own MobileNetV2 with statistics that differ from each other, and what it answers."""
+    model = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, include_top=False, weights=None, pooling="avg")
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            shape = layer.gamma.shape
+            for variable, low, high in (
+                (layer.gamma, 0.8, 1.2),
+                (layer.beta, -0.2, 0.2),
+                (layer.moving_mean, -0.1, 0.1),
+                (layer.moving_variance, 0.5, 1.5),
+            ):
+                variable.assign(rng.uniform(low, high, shape))
+    images = rng.uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
+    return model, images, model.predict(images / 127.5 - 1, verbose=0)
+
+
+@pytest.mark.parametrize("name", ["made_up.weights.h5", "made_up.keras", "nested.weights.h5", "nested.keras"])
+def test_the_network_computes_what_keras_own_does(narrow, made_up, tmp_path, name):
+    """Each statistic at its place: mean and variance, or gamma and beta, swapped would show."""
+    model, images, expected = made_up
+    if name.startswith("nested"):
+        inputs = keras.Input((32, 32, 3))
+        model = keras.Model(inputs, model(inputs))
+    (model.save_weights if name.endswith(".h5") else model.save)(tmp_path / name)
+    weights.load_weights(narrow, MOBILENET_V2, str(tmp_path / name), width=0.35)
+    features = keras.Model(narrow.input, narrow.get_layer("pool").output)
+    np.testing.assert_allclose(features.predict(images, verbose=0), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_network_with_other_layers_is_refused_by_name(wide, tmp_path):
+    """Its squeeze-and-excitation was left out without a word, and the rest taken for EfficientNet-Lite0."""
+    path = tmp_path / "b0.weights.h5"
+    keras.applications.EfficientNetB0(weights=None, input_shape=(32, 32, 3)).save_weights(path)
+    message = refused(wide, LITE0, path)
+    assert re.match(
+        r".* has arrays that no layer of efficientnet_lite0 takes \(conv2d.* and \d+ more\); it is of", message
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "name"), [(MOBILENET_V2, "features.0.0.weight"), (LITE0, "conv_stem.weight"), (LITE0, "stem.0.weight")]
+)
+def test_a_checkpoint_of_other_conventions_is_refused(narrow, monkeypatch, tmp_path, network, name):
+    path = tmp_path / "torch.pth"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(weights, "read_torch_checkpoint", lambda _: {name: np.zeros((16, 3, 3, 3), np.float32)})
+    message = refused(narrow, network, path)
+    assert message.startswith(
+        f"{path} is a PyTorch checkpoint of other conventions: {network.name} has 'same' padding, "
+    )
+
+
+def edited(narrow_model, tmp_path, edit):
+    path = tmp_path / "edited.weights.h5"
+    narrow_model.save_weights(path)
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    return path
+
+
+NORM = "layers/batch_normalization_3/vars"
+EDITS = {
+    "too large for float32": (
+        lambda file: replace(file, f"{NORM}/1", np.full(file[f"{NORM}/1"].shape, 1e200)),
+        "holds values that are not finite for ",
+    ),
+    "negative variance": (
+        lambda file: replace(file, f"{NORM}/3", np.full(file[f"{NORM}/3"].shape, -1.0)),
+        "holds a negative variance for ",
+    ),
+    "strings": (lambda file: replace(file, f"{NORM}/1", np.array([b"x"] * 3)), "holds |S1 at "),
+    "external link": (
+        lambda file: replace(file, f"{NORM}/1", h5py.ExternalLink("other.h5", "x")),
+        "refers to another place at ",
+    ),
+    "soft link": (lambda file: replace(file, f"{NORM}/1", h5py.SoftLink(f"/{NORM}/0")), "refers to another place at "),
+    "an array too many": (
+        lambda file: file.create_dataset("layers/extra/vars/0", data=np.zeros(3, np.float32)),
+        "has arrays that no layer of mobilenet_v2 takes (extra [3]); it is of another network",
+    ),
+}
+
+
+def replace(file, name, value):
+    del file[name]
+    file[name] = value
+
+
+@pytest.mark.parametrize(("edit", "message"), EDITS.values(), ids=EDITS)
+def test_values_and_references_of_a_file_are_checked(narrow, made_up, tmp_path, edit, message):
+    path = edited(made_up[0], tmp_path, edit)
+    assert refused(narrow, MOBILENET_V2, path).startswith(f"{path} {message}")
+
+
+def test_content_from_another_file_is_refused(narrow, made_up, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(4096))
+
+    def edit(file):
+        shape = file[f"{NORM}/1"].shape
+        del file[f"{NORM}/1"]
+        file.create_dataset(f"{NORM}/1", shape, "f4", external=[(str(secret), 0, 4 * shape[0])])
+
+    path = edited(made_up[0], tmp_path, edit)
+    assert refused(narrow, MOBILENET_V2, path).startswith(f"{path} refers to another file at /{NORM}/1; ")

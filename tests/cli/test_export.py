@@ -134,6 +134,39 @@ def test_adopting_lite_residuals_changes_no_logit(place):
     assert [v.path for v in trained.trainable_variables] == ["classifier/kernel", "classifier/bias"]
 
 
+def test_a_state_is_baked_into_a_new_file(place, from_run, capsys):
+    device = TrainableModel(from_run)
+    for batch in zip(*tiny_network.photos(4, 2), strict=True):
+        device.train(*batch, 0.05)
+    device.save("learnt.tinytl")
+    argv = ["--workdir=run", "--scheme=tinytl-lb", "--batch_size=2", "--output=learnt.tflite"]
+    argv += ["--state=learnt.tinytl", f"--state_model={from_run}"]
+    assert runner.run_command("export", argv) == 0
+    assert "\nthe trained variables are those of learnt.tinytl\n" in capsys.readouterr().out
+    learnt = TrainableModel("learnt.tflite")
+    np.testing.assert_array_equal(learnt.state(), device.state())
+    image = data.load("tints.npz").test.image(0)
+    np.testing.assert_allclose(learnt.infer(image).logits, device.infer(image).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_state_that_does_not_fit_the_run_is_refused(place, from_run, capsys):
+    TrainableModel(from_run).save("fits.tinytl")
+    (place / "odd.tflite").write_bytes(from_run.read_bytes())
+    dataclasses.replace(Manifest.read(from_run), labels=("blue", "gray", "red", "green")).write("odd.tflite")
+    state = ["--state=fits.tinytl", "--output=m.tflite"]
+    cases = {
+        "of the network in odd.tflite, got blue, gray, red, green; ": ["--state_model=odd.tflite"],
+        "got none; build it with its lite residuals": [f"--state_model={from_run}"],
+        "--state_model=FILE.tflite together, got one of them": [],
+    }
+    for message, argv in cases.items():
+        assert runner.run_command("export", ["--workdir=run", *state, *argv]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert not list(place.glob("m.*"))
+
+
 def test_evaluate_a_file_equals_evaluation_in_process(place, from_run, capsys):
     argv = [f"--model={from_run}", "--data=tints.npz", "--json=file.json"]
     assert runner.run_command("evaluate", argv) == 0

@@ -46,6 +46,11 @@ def of_shape(shape):
     return keras.Model(images, head(x))
 
 
+def per_pixel():
+    images, x = scaled()
+    return keras.Model(images, keras.layers.Dense(3, name="classifier")(x))
+
+
 def half():
     images, x = scaled()
     return keras.Model(images, head(keras.layers.Conv2D(4, 3, dtype="mixed_float16")(x)))
@@ -81,6 +86,14 @@ MODELS = {
     "one channel": (
         lambda: of_shape((8, 8, 1)),
         "expected images (None, height, width, 3) of a fixed size as the input, got (None, 8, 8, 1); ",
+    ),
+    "one class": (
+        lambda: plain(units=1),
+        "expected logits (None, classes) of 2 classes or more as the output, got (None, 1); ",
+    ),
+    "an answer for each pixel": (
+        per_pixel,
+        "expected logits (None, classes) of 2 classes or more as the output, got (None, 8, 8, 3); ",
     ),
     "half precision": (half, "expected layers in float32, got mixed_float16; "),
 }

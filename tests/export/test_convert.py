@@ -122,7 +122,7 @@ class Inverse(keras.layers.Layer):
 
 def user_model(layer):
     inputs = keras.Input((16, 16, 3))
-    x = layers.FrozenConv2D(8, 3, strides=2, train=["norm/beta"], name="stem")(inputs)
+    x = layers.FrozenConv2D(8, 3, strides=2, train=["norm/beta"], name="stem")(keras.layers.Rescaling(1 / 255)(inputs))
     x = layers.GlobalAveragePooling(name="pool")(layer(x))
     return keras.Model(inputs, keras.layers.Dense(3, name="classifier")(x), name="mine")
 
@@ -140,7 +140,7 @@ def user_model(layer):
 def test_an_operator_that_is_not_builtin_is_refused_with_its_layer(tmp_path, layer, operator, batch_size):
     model = user_model(layer)
     with pytest.raises(InputError) as error:
-        export(model, tmp_path / "m.tflite", labels=list("abc"), scheme="full", batch_size=batch_size)
+        export(model, tmp_path / "m.tflite", labels=list("abc"), batch_size=batch_size)
     message = str(error.value)
     assert message.startswith(f"expected builtin operators only, got {operator} in layer ")
     assert f"/{layer.name}" in message.split(" (node ")[0]

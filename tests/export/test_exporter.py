@@ -1,9 +1,12 @@
+import json
 import re
 
+import keras
 import numpy as np
 import pytest
 
 from tests import tiny_network
+from tinytl_tf import layers
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError, ParityError
 from tinytl_tf.export import exporter, update_rules
@@ -60,7 +63,31 @@ BAD = {
         "frozen_weights must be one of float32, int8, got 'int4'",
     ),
     "profile": ({"profile": "tiny"}, "unknown profile 'tiny'; choose one of min-memory, balanced, fast"),
-    "batch": ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+    "batch": ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+    "half a batch": ({"batch_size": 8.0}, "batch_size must be a whole number of at least 1, got 8.0"),
+    "batch of truth": ({"batch_size": True}, "batch_size must be a whole number of at least 1, got True"),
+    "optimizers": ({"optimizer": ["sgd"]}, "expected optimizer as the name of one, got ['sgd']"),
+    "no profile": ({"profile": None}, "expected profile as the name of one, got None"),
+    "smoothing in words": ({"label_smoothing": "0.1"}, "label_smoothing must be in [0, 1), got '0.1'"),
+    "fraction": ({"central_fraction": 0}, "central_fraction must be above 0 and at most 1, got 0"),
+    "data": ({"data": {"flip": False}}, "expected data as DataSettings, got dict"),
+    "numbers as labels": (
+        {"labels": [0, 1, 2, 3]},
+        "expected names as labels, got 0; give each class its name as a str",
+    ),
+    "photos": (
+        {"photos": (np.zeros((1, 8, 64, 64, 3), np.float32), np.zeros((1, 8), np.int32))},
+        "expected photos as uint8 [steps, 8, 64, 64, 3] and integers [steps, 8], got float32 [1, 8, 64, 64, 3] and "
+        "int32 [1, 8]",
+    ),
+    "labels of photos": (
+        {"photos": (np.zeros((1, 8, 64, 64, 3), np.uint8), np.full((1, 8), 4))},
+        "expected labels from 0 to 3, got 4",
+    ),
+    "one array of photos": (
+        {"photos": np.zeros((1, 8, 64, 64, 3), np.uint8)},
+        "expected photos as two arrays, uint8 [steps, 8, 64, 64, 3] and integers [steps, 8], got ndarray",
+    ),
     "smoothing": ({"label_smoothing": 1}, "label_smoothing must be in [0, 1), got 1"),
     "negative smoothing": ({"label_smoothing": -0.1}, "label_smoothing must be in [0, 1), got -0.1"),
     "no number": ({"label_smoothing": float("nan")}, "label_smoothing must be in [0, 1), got nan"),
@@ -91,6 +118,36 @@ def test_bad_arguments_are_refused_at_once_and_nothing_is_written(model, tmp_pat
     assert str(error.value) == message.format(folder=tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "lone.manifest.json", "old.tflite"]
     assert all(file.read_text() == "mine" for file in tmp_path.iterdir())
+
+
+def test_bad_arguments_are_refused_before_anything_is_converted(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "build_file", lambda module: pytest.fail("the work has begun"))
+    for changes, _ in BAD.values():
+        if "path" not in changes:
+            with pytest.raises(InputError):
+                export(model, tmp_path / "m.tflite", **{"labels": LABELS, **changes})
+    with pytest.raises(InputError, match="^expected the path of a file, got None$"):
+        export(model, None, labels=LABELS)
+
+
+def test_numbers_of_numpy_are_numbers(model, tmp_path, ready):
+    manifest = export(
+        model, tmp_path / "m.tflite", labels=LABELS, batch_size=np.int64(1), label_smoothing=np.float32(0.5)
+    )
+    assert json.loads(manifest.to_json())["label_smoothing"] == 0.5
+
+
+def test_images_need_not_be_square(tmp_path):
+    images = keras.Input((24, 32, 3))
+    x = layers.FrozenConv2D(8, 3, strides=2, train=["norm/beta"], name="stem")(keras.layers.Rescaling(1 / 255)(images))
+    x = layers.GlobalAveragePooling(name="pool")(layers.Activation("relu6")(x))
+    model = keras.Model(images, keras.layers.Dense(3, name="classifier")(x), name="wide")
+    manifest = export(model, tmp_path / "m.tflite", labels=list("abc"), batch_size=2)
+    assert (manifest.input.size, manifest.scheme) == ((24, 32), "tinytl-b")
+    device = TrainableModel(tmp_path / "m.tflite")
+    photo = np.arange(24 * 32 * 3).reshape(24, 32, 3).astype(np.uint8)
+    expected = model.predict(photo[None].astype(np.float32), verbose=0)[0]
+    np.testing.assert_allclose(device.infer(photo).logits, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_frozen_model_is_refused(tmp_path):

@@ -26,9 +26,20 @@ def test_reports_figures_and_leaves_the_model_alone(exported, model):
     before = [variable.numpy() for variable in model.weights]
     report = check(exported(*CASE), model)
     assert (report["steps"], report["batch_size"]) == (3, 1)
-    assert report["tolerance"] == {"learning_rate": 1e-4, "answer": 1e-3, "loss": 1e-4, "update": 1e-2}
+    assert report["tolerance"] == {
+        "learning_rate": 1e-4,
+        "answer": 1e-3,
+        "loss": 1e-4,
+        "update": 1e-2,
+        "variable_update": 0.9,
+    }
     for delegate in ("xnnpack", "without_xnnpack"):
-        assert set(report[delegate]) == {"answer_difference", "loss_difference", "update_difference"}
+        assert set(report[delegate]) == {
+            "answer_difference",
+            "loss_difference",
+            "update_difference",
+            "variable_difference",
+        }
         assert report[delegate]["loss_difference"] < 1e-6
         assert report[delegate]["update_difference"] < 1e-4
     for variable, value in zip(model.weights, before, strict=True):
@@ -59,6 +70,35 @@ def test_a_damaged_constant_fails(exported, model, tmp_path):
         ParityError, match=r"^parity check failed \(xnnpack\): on the same photos the logits differ by "
     ):
         check(path, model)
+
+
+@pytest.mark.parametrize("factor", [0, -1])
+def test_a_small_variable_that_goes_elsewhere_fails(exported, model, monkeypatch, factor):
+    """Among all variables it does not show."""
+    device = TrainableModel(exported(*CASE))
+    start = device.state()
+
+    class Stubborn(TrainableModel):
+        def state(self):
+            state = super().state()
+            state[:4] = start[:4] + factor * (state[:4] - start[:4])
+            return state
+
+    bias = model.get_layer("classifier").bias
+    monkeypatch.setattr(parity, "TrainableModel", Stubborn)
+    monkeypatch.setattr(parity, "UPDATE_TOLERANCE", 10)
+    monkeypatch.setattr(parity, "_ROUNDINGS", 0)
+    assert bias.shape == (4,)
+    with pytest.raises(ParityError) as error:
+        check(exported(*CASE), model)
+    assert str(error.value).startswith("parity check failed (xnnpack): the file does not move classifier/bias as ")
+
+
+def test_the_answers_to_the_given_photos_are_compared(exported, model):
+    photos = tiny_network.photos(1, 5)[0][0]
+    figures = [check(exported(*CASE), model, photos=p)["xnnpack"]["answer_difference"] for p in (None, photos)]
+    assert figures[0] != figures[1]
+    assert 0 < figures[1] < 1e-5
 
 
 def test_a_refused_step_fails(exported, model, monkeypatch):

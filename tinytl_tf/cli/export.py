@@ -6,10 +6,12 @@ manifest with labels, signatures, sizes and the figures of that check is written
 Examples:
   tinytl export --workdir=runs/digits --output=digits.tflite
   tinytl export --config=configs/default.py --scheme=tinytl-b --output=start.tflite
+  tinytl export --workdir=runs/digits --state=mine.tinytl --state_model=digits.tflite --output=learnt.tflite
 """
 
 import dataclasses
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +24,8 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
-from tinytl_tf.tflite.manifest import manifest_path
+from tinytl_tf.state import load_state, read_variables
+from tinytl_tf.tflite.manifest import Manifest, manifest_path
 
 __all__ = []
 
@@ -48,14 +51,20 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         flag_values=values,
     )
     flags.DEFINE_boolean("save_optimizer", False, "Keep the optimizer's slots in the state.", flag_values=values)
+    flags.DEFINE_string("state", None, "A device's .tinytl; what it learnt is in the new file.", flag_values=values)
+    flags.DEFINE_string("state_model", None, "The .tflite that --state was saved from.", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     if (values.workdir is None) == (values.config is None):
         raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
+    if (values.state is None) != (values.state_model is None):
+        raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
     for path in (values.output, manifest_path(values.output)):
         files.refuse_existing(path, values.overwrite)
+    if values.state is not None:
+        read_variables(values.state, values.state_model)  # before anything slow
 
     runner.import_tensorflow()
     from tinytl_tf.export import export
@@ -76,6 +85,10 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     else:
         model, resolution = experiment.adopt(trained)
     print(resolution, flush=True)
+    if values.state is not None:
+        _check_classes(values.state_model, class_names)
+        load_state(model, values.state, values.state_model)
+        print(f"the trained variables are those of {values.state}", flush=True)
     photos = experiment.plain_batches(values.batch_size) if values.frozen_weights == "int8" else None
     manifest = export(
         model,
@@ -111,6 +124,17 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
             )
     return {"output": values.output, **dataclasses.asdict(manifest)}
+
+
+def _check_classes(tflite: str, class_names: Sequence[str]) -> None:
+    """Refuses a state whose classifier has other classes, or the same in another order."""
+    labels = Manifest.read(tflite).labels
+    names = tuple(unicodedata.normalize("NFC", name) for name in class_names)
+    if labels != names:
+        raise InputError(
+            f"expected the classes {', '.join(names)} of the network in {tflite}, got {', '.join(labels)}; give the "
+            "run that it was exported from"
+        )
 
 
 if __name__ == "__main__":

@@ -62,6 +62,9 @@ class Architecture:
             if there is no such place.
         padding: `"same"` as TensorFlow pads, or `"symmetric"`: `kernel_size // 2` on every side, as PyTorch does. They
             differ where the stride is 2; the sizes of the outputs are the same.
+        torch_names: a name that a PyTorch checkpoint of these conventions has (padding, epsilon, range of pixels), as
+            a regular expression; `None` if such checkpoints have other ones, under which the network would compute
+            something else.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Architecture:
     norm_epsilon: float
     imagenet_weights: str | None
     padding: str = "same"
+    torch_names: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +169,7 @@ ARCHITECTURES = {
             pixel_deviation=128.0,
             norm_epsilon=1e-3,
             imagenet_weights="efficientnet_lite0_package",
+            torch_names=r"_conv_stem\.weight",  # the package's; timm's `conv_stem.weight` goes with PyTorch's padding
         ),
         # Cai, Zhu and Han 2019, the network of TinyTL's tables. Its two empty blocks, 3 and 4, are left out, so that
         # block 5 of the paper is block 3 here. Input range and padding of PyTorch's models.
@@ -194,6 +199,7 @@ ARCHITECTURES = {
             norm_epsilon=1e-3,
             imagenet_weights=None,
             padding="symmetric",
+            torch_names=r".*",
         ),
     )
 }

@@ -1,0 +1,101 @@
+"""Reads the arrays of a weight file of Keras, and nothing else that the file may point to."""
+
+import io
+import os
+import pathlib
+import re
+import zipfile
+
+import h5py
+import numpy as np
+
+from tinytl_tf.errors import InputError
+
+__all__ = ["read_keras_weights"]
+
+_MEMBER = "model.weights.h5"  # of a `.keras` archive
+
+
+def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
+    """Returns the arrays of each layer.
+
+    Args:
+        path: A `.keras` file, or HDF5 in the legacy layout (`layer_names`) or that of Keras 3
+            (`layers/<name>/vars/<index>`, models inside of models included).
+
+    Returns:
+        Arrays of float32 or float64 by the name of the layer, in the order of the layers.
+
+    Raises:
+        InputError: If the file cannot be read, holds no such weights or values that are no numbers, or refers to other
+            files.
+    """
+    path = pathlib.Path(path)
+    try:
+        source = path
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                if archive.getinfo(_MEMBER).file_size > 16 * path.stat().st_size + 2**20:
+                    raise InputError(f"{path} holds a member that unpacks to far more than the file; get it again")
+                source = io.BytesIO(archive.read(_MEMBER))
+        with h5py.File(source) as file:
+            root = file.get("model_weights", file) if not _is_link(file, "model_weights") else file
+            _refuse_references(root, path)
+            if "layer_names" in root.attrs:
+                return _legacy(root, path)
+            if "layers" in root:
+                return dict(_layers(root, "", path))
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can raise anything
+        kind = "Keras archive" if path.suffix == ".keras" else "HDF5 file of Keras weights"
+        raise InputError(f"{path} is no readable {kind}; get it again") from error
+    raise InputError(f"{path} holds no Keras weights; save them with model.save_weights()")
+
+
+def _legacy(root: h5py.Group, path: pathlib.Path) -> dict[str, list[np.ndarray]]:
+    names = [_text(name) for name in root.attrs["layer_names"]]
+    return {name: [_array(root[name][_text(key)], path) for key in root[name].attrs["weight_names"]] for name in names}
+
+
+def _layers(group: h5py.Group, prefix: str, path: pathlib.Path):
+    """Layers in the order in which Keras made them; a model inside of the model stands for its own layers."""
+    for name in sorted(group["layers"], key=_creation_order):
+        layer = group["layers"][name]
+        if "layers" in layer and len(layer["layers"]):
+            yield from _layers(layer, f"{prefix}{name}/", path)
+        variables = layer.get("vars", {})
+        if len(variables):
+            yield f"{prefix}{name}", [_array(variables[key], path) for key in sorted(variables, key=int)]
+
+
+def _array(dataset: h5py.Dataset, path: pathlib.Path) -> np.ndarray:
+    if dataset.dtype.kind not in "fiu":
+        raise InputError(f"{path} holds {dataset.dtype} at {dataset.name}, expected numbers; get the file again")
+    return dataset[()]
+
+
+def _refuse_references(root: h5py.Group, path: pathlib.Path) -> None:
+    """HDF5 can take content from other files of the machine."""
+    for name in root:
+        if _is_link(root, name):
+            raise InputError(f"{path} refers to another place at {root.name}/{name}; get a file that holds its weights")
+        item = root[name]
+        if isinstance(item, h5py.Group):
+            _refuse_references(item, path)
+        elif item.external or item.is_virtual:
+            raise InputError(f"{path} refers to another file at {item.name}; get a file that holds its weights")
+
+
+def _is_link(group: h5py.Group, name: str) -> bool:
+    return isinstance(group.get(name, getlink=True), h5py.SoftLink | h5py.ExternalLink)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _creation_order(name: str) -> tuple[str, int]:
+    """Keras 3 numbers the layers of a class: `conv2d`, `conv2d_1`, ..., `conv2d_10`."""
+    stem, index = re.fullmatch(r"(.*?)(?:_(\d+))?", name).groups()
+    return stem, int(index or 0)

@@ -1,0 +1,151 @@
+"""What devices have learnt comes home: state files into a Keras model, or into one state of many.
+
+A `.tinytl` is a row of numbers; the manifest of the file that it was saved from names its parts. No TensorFlow is
+imported here: averaging runs on a server that has none.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinytl_tf.device.state_file import read_state, write_state
+from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.manifest import Manifest
+
+__all__ = ["average_states", "load_state", "read_variables"]
+
+
+def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads the trained variables of a state file by name.
+
+    Args:
+        path: The `.tinytl`.
+        tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
+
+    Returns:
+        Path of each trained variable -> its value, float32. Slots of the optimizer are left out.
+
+    Raises:
+        InputError: If a file cannot be read or is damaged, or the state belongs to another `.tflite`.
+
+    Example:
+        >>> read_variables("mine.tinytl", "flowers.tflite")["classifier/bias"].shape  # doctest: +SKIP
+        (5,)
+    """
+    return _read(path, Manifest.read(tflite))
+
+
+def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -> None:
+    """Puts what a device has learnt back into the Keras model that its file was exported from.
+
+    The state has the trained variables alone. The frozen ones are taken as they are in `model`, so it has to be the
+    model of the export, not the same architecture with other weights.
+
+    Args:
+        model: The `keras.Model`; only the variables of the state are changed.
+        path: The `.tinytl` of the device.
+        tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
+
+    Raises:
+        InputError: If a file cannot be read or is damaged, the state belongs to another `.tflite`, or the model lacks
+            a variable of the state or has it in another shape. The model is unchanged then.
+
+    Example:
+        >>> load_state(model, "mine.tinytl", "flowers.tflite")  # doctest: +SKIP
+        >>> model.save("flowers.keras")  # doctest: +SKIP
+    """
+    values = read_variables(path, tflite)
+    variables = {variable.path: variable for variable in model.weights}
+    for name, value in values.items():
+        if name not in variables:
+            remedy = "build it with its lite residuals" if "_lite_residual/" in name else "give the model of the export"
+            raise InputError(f"expected a model with the variable {name!r} of {path}, got none; {remedy}")
+        shape = tuple(variables[name].shape)
+        if shape != value.shape:
+            raise InputError(
+                f"expected {name!r} of shape {list(value.shape)} as {path} has it, got {list(shape)} in the model; "
+                "give the model of the export"
+            )
+    for name, value in values.items():
+        variables[name].assign(value)
+
+
+def average_states(
+    states: Sequence[str | os.PathLike | tuple[str | os.PathLike, str | os.PathLike]],
+    tflite: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    weights: Sequence[float] | None = None,
+) -> None:
+    """Averages the states of many devices, variable by variable, and writes the state of one file.
+
+    Devices may run different files of one model: float32 on one, int8 on another, exported for other batches. Parts
+    are matched by name. Slots of the optimizer start afresh in the average, as they do after a reset.
+
+    Args:
+        states: State files of `tflite`; or pairs of a state file and the `.tflite` that it was saved from.
+        tflite: The `.tflite` that the average is for, with its manifest in the same folder.
+        output: The `.tinytl` to write; an existing one is replaced.
+        weights: How much each state counts, for example its number of images; all the same without.
+
+    Raises:
+        InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes
+            or other variables than `tflite`, or a weight is not a finite number of 0 or more.
+
+    Example:
+        >>> average_states(["ann.tinytl", "bob.tinytl"], "m.tflite", "all.tinytl", weights=[80, 20])  # doctest: +SKIP
+    """
+    if isinstance(states, str | os.PathLike) or not states:
+        raise InputError(f"expected a list of state files, got {states!r:.80}; give at least one")
+    shares = _shares(weights, len(states))
+    target = Manifest.read(tflite)
+    manifests = {os.fspath(tflite): target}
+    totals = {entry.name: np.zeros(entry.shape) for entry in target.state if not entry.slot}
+    for state, share in zip(states, shares, strict=True):
+        path, source = state if isinstance(state, tuple) else (state, tflite)
+        if os.fspath(source) not in manifests:
+            manifests[os.fspath(source)] = Manifest.read(source)
+        manifest = manifests[os.fspath(source)]
+        if (manifest.labels, manifest.task) != (target.labels, target.task):
+            raise InputError(
+                f"expected the classes {', '.join(target.labels)} of {tflite} in this order, got "
+                f"{', '.join(manifest.labels)} in {source}; average states of the same classes"
+            )
+        values = _read(path, manifest)
+        shapes = {name: value.shape for name, value in values.items()}
+        odd = sorted(set(shapes.items()) ^ {(name, total.shape) for name, total in totals.items()})
+        if odd:
+            raise InputError(
+                f"expected the trained variables of {tflite} in {path}, got a difference at {odd[0][0]!r}; "
+                "average states of one model and update scheme"
+            )
+        for name, value in values.items():
+            totals[name] += share * value
+    average = np.zeros(target.state_size, np.float32)
+    for entry in target.state:
+        if not entry.slot:
+            average[entry.offset : entry.offset + math.prod(entry.shape)] = totals[entry.name].ravel()
+    write_state(output, average, bytes.fromhex(target.sha256))
+
+
+def _read(path: str | os.PathLike, manifest: Manifest) -> dict[str, np.ndarray]:
+    state = read_state(path, bytes.fromhex(manifest.sha256), manifest.state_size)
+    return {
+        entry.name: state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape)
+        for entry in manifest.state
+        if not entry.slot
+    }
+
+
+def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
+    """Returns weights that add up to 1."""
+    weights = [1.0] * count if weights is None else list(weights)
+    if len(weights) != count:
+        raise InputError(f"expected {count} weights, one for each state, got {len(weights)}")
+    bad = [w for w in weights if isinstance(w, bool | str) or not math.isfinite(w) or w < 0]
+    if bad or not sum(weights) > 0:
+        raise InputError(f"expected weights of 0 or more, not all 0, got {weights!r:.80}")
+    return [float(weight) / float(sum(weights)) for weight in weights]
