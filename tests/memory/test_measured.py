@@ -57,7 +57,7 @@ def test_bad_arguments(path, signature, options, message):
 def test_a_process_that_fails_is_told_in_one_line(tmp_path, api):
     path = tmp_path / "flex.tflite"
     path.write_bytes(tiny_tflite.build(("invert",), operators=("TFLITE_BUILTINS", "SELECT_TF_OPS")))
-    message = r"expected .*flex.tflite to run its signature 'invert', but .* status 1: (?!INFO).+; export the file again .*"
+    message = r"expected .*flex.tflite to run its signature 'invert', but .* status 1: (?!INFO).+; export it again .*"
     with pytest.raises(InputError, match=message) as error:
         measure(path, "invert", api=api)
     assert "\n" not in str(error.value)

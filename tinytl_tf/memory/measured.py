@@ -104,7 +104,7 @@ def measure(
         reason = lines[-1] if lines else "no message"
         raise InputError(
             f"expected {path} to run its signature {signature!r}, but the process ended with status "
-            f"{process.returncode}: {reason}; export the file again if it is damaged, or free memory"
+            f"{process.returncode}: {reason}; export it again if it is damaged, or free memory"
         )
     result = json.loads(process.stdout.splitlines()[-1])
     return MeasuredMemory(signature=signature, steps=steps, **options, **result)

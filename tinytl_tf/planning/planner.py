@@ -89,8 +89,8 @@ class Planner:
         say: is told of the progress.
 
     Example:
-    >>> outcome = Planner(config, resolutions=[96, 128]).find(budget_bytes=16_000_000)
-    >>> outcome.trial.measured_bytes
+    >>> outcome = Planner(config, resolutions=[96, 128]).find(budget_bytes=16_000_000)  # doctest: +SKIP
+    >>> outcome.trial.measured_bytes  # doctest: +SKIP
     15724544
     """
 

@@ -54,8 +54,8 @@ class Model:
     """A `.tflite` file.
 
     Example:
-        >>> model = Model.read("model.tflite")
-        >>> model.graphs[model.signature("train").graph].operators[0].name
+        >>> model = Model.read("model.tflite")  # doctest: +SKIP
+        >>> model.graphs[model.signature("train").graph].operators[0].name  # doctest: +SKIP
         'CALL_ONCE'
 
     Args:
