@@ -18,7 +18,7 @@ from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, temporary_folder
+from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require_room, temporary_folder
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
 from tinytl_tf.tasks import get_task
@@ -97,6 +97,7 @@ def export(
         _check_photos(photos, batch_size, model.input_shape[1:], classes)
     for file in (path, manifest_path(path)):
         refuse_existing(file, overwrite)
+    require_room(path, model.count_params() * (1 if frozen_weights == "int8" else 4))
     say = _narrator(5 if frozen_weights == "int8" else 3, verbose)
 
     def build(rule: Optimizer) -> tuple[bytes, dict[str, dict[str, object]]]:

@@ -245,10 +245,12 @@ def test_main_refuses_unknown_commands(capsys):
 def test_main_passes_the_flags_on(command, monkeypatch, tmp_path):
     monkeypatch.setitem(main.COMMANDS, "fake", "does nothing")
     monkeypatch.setattr(sys, "argv", ["tinytl", "fake", "--model=m", f"--json={tmp_path}/r.json"])
-    before = signal.getsignal(signal.SIGINT)
+    before, stderr = signal.getsignal(signal.SIGINT), os.dup(2)
     try:
         assert main.main() == 0
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # the process has nothing left to interrupt
     finally:
         signal.signal(signal.SIGINT, before)
+        os.dup2(stderr, 2)
+        os.close(stderr)
     assert json.loads(pathlib.Path(tmp_path, "r.json").read_text()) == {"epochs": 5}

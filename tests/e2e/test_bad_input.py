@@ -265,7 +265,7 @@ ROWS = {
     ),
     "weights of another kind": (
         train("--config.backbone.weights=result.json"),
-        'weights must be "imagenet" or a file that ends in .h5 or .pth, got result.json',
+        'weights must be "imagenet" or a file that ends in .keras, .h5 or .pth, got result.json',
     ),
     "weights of another backbone": (
         train("--config.backbone.weights=other.h5"),
@@ -279,6 +279,10 @@ ROWS = {
     "no run": (
         ["export", "--workdir=none", "--output=m.tflite"],
         "none holds no run (no run.json); give the folder that `tinytl train` wrote",
+    ),
+    "resume and overwrite": (
+        train("--resume", "--overwrite"),
+        "expected --resume or --overwrite, got both: one goes on with the run, the other replaces it",
     ),
     "damaged run": (
         ["evaluate", "--workdir=damaged"],

@@ -1,5 +1,6 @@
 """The `tinytl` entry point: finds the command and runs it."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -37,8 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         status = signals.exit_status or 130
     if argv is None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _leave_quietly()
     return status
+
+
+def _leave_quietly() -> None:
+    """Lets nothing disturb the end of the process: no interrupt, and no remark of a library that is unloaded."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "--verbose" not in sys.argv:
+        sys.stderr.flush()
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
 
 
 def _main(argv: Sequence[str]) -> int:

@@ -30,6 +30,8 @@ from tinytl_tf.schedules import SCHEDULES
 
 __all__ = ["AdaptResult", "adapt", "evaluate_dataset"]
 
+_BESIDES = 65536  # bytes beside a state: its header, the losses of the steps
+
 _EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
 
 
@@ -175,6 +177,8 @@ class _Run:
         self._interrupted: int | None = None  # the signal
 
     def go(self, resume: bool) -> AdaptResult:
+        if self._path is not None:  # the result, the last and the next state on the way, and the best one
+            files.require_room(self._path, 4 * (4 * self._model.state_size + _BESIDES))
         if resume:
             self._progress = self._read_back()
         else:

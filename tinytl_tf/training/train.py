@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from tinytl_tf import data
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment, flat
-from tinytl_tf.files import refuse_existing
+from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training.evaluate import make_evaluate
@@ -59,6 +59,7 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
         model.compile(make_optimizer(config.training.optimizer))
         folder.start(config, class_names)
     print(resolution, flush=True)
+    require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
     start = _go_back(folder, int(model.optimizer.iterations), steps)
     _set_dropout(model, start * steps)
 
