@@ -183,7 +183,7 @@ CANNOT_RESUME = {
     "another config": (
         lambda config, folder: config.update_from_flattened_dict({"training.learning_rate": 0.5}),
         "cannot resume: config.training.learning_rate was 0.03 and is now 0.5; "
-        "use the same config and data, or another --workdir",
+        "use the same config and data, or train in another folder",
     ),
     "other classes": (
         lambda config, folder: change_folder(folder, class_names=["a", "b", "c"]),

@@ -153,7 +153,7 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _no_bytecode() -> Iterator[None]:
-    """Keeps Python from leaving a `__pycache__` beside a config file, which is the user's."""
+    """Keeps Python from leaving a `__pycache__` next to a config file, which is the user's."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
