@@ -188,7 +188,7 @@ CANNOT_RESUME = {
     "other classes": (
         lambda config, folder: change_folder(folder, class_names=["a", "b", "c"]),
         "cannot resume: the list of classes was ('a', 'b', 'c') and is now "
-        "('blue pie', 'green square', 'red disc'); use the same config and data, or another --workdir",
+        "('blue pie', 'green square', 'red disc'); use the same config and data, or train in another folder",
     ),
     "no log": (
         lambda config, folder: (folder / "log.jsonl").unlink(),
