@@ -87,7 +87,7 @@ def conversion_error(message: str) -> InputError:
         of another kind, the first line of the text.
 
     Example:
-        >>> str(conversion_error(str(error)))
+        >>> str(conversion_error(str(error)))  # doctest: +SKIP
         'expected builtin operators only, got tf.Relu6Grad in layer net/stem_relu (node net/stem_relu/Relu6Grad): ...'
     """
     refused = {}

@@ -1,11 +1,10 @@
 """From a `TrainableModule` to the bytes of a `.tflite`, with builtin operators alone."""
 
-import tempfile
-
 import tensorflow as tf
 
 from tinytl_tf.export.audit import conversion_error
 from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.files import temporary_folder
 
 __all__ = ["convert"]
 
@@ -25,11 +24,11 @@ def convert(module: TrainableModule) -> bytes:
     Raises:
         InputError: if the network needs an operator that is no builtin; the message names operator and layer.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         # Gradients are part of the train signature; tracing those of the custom ones once more would take a minute.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(module, folder, signatures=module.functions, options=options)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.functions))
+        tf.saved_model.save(module, str(folder), signatures=module.functions, options=options)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=list(module.functions))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.exclude_conversion_metadata = True  # its writer takes as long as the conversion
         try:

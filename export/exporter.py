@@ -5,7 +5,6 @@ import numbers
 import os
 import pathlib
 import sys
-import tempfile
 from collections.abc import Sequence
 
 import keras
@@ -19,7 +18,7 @@ from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.files import atomic_write_bytes, refuse_existing
+from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require_room, temporary_folder
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
 from tinytl_tf.tasks import get_task
@@ -85,7 +84,7 @@ def export(
         >>> export(model, "flowers.tflite", labels=["daisy", "rose"])  # doctest: +SKIP
     """
     _check_names(path, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
-    path = pathlib.Path(path)
+    path = expand(path)
     rule, memory = get_optimizer(optimizer), get_profile(profile)
     _check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
     if data is not None and not isinstance(data, DataSettings):
@@ -98,6 +97,7 @@ def export(
         _check_photos(photos, batch_size, model.input_shape[1:], classes)
     for file in (path, manifest_path(path)):
         refuse_existing(file, overwrite)
+    require_room(path, model.count_params() * (1 if frozen_weights == "int8" else 4))
     say = _narrator(5 if frozen_weights == "int8" else 3, verbose)
 
     def build(rule: Optimizer) -> tuple[bytes, dict[str, dict[str, object]]]:
@@ -114,8 +114,8 @@ def export(
 
     say("converting the signatures and planning their memory")
     content, passes = build(rule)
-    with tempfile.TemporaryDirectory() as folder:
-        draft = pathlib.Path(folder) / path.name
+    with temporary_folder() as folder:
+        draft = folder / path.name
         draft.write_bytes(content)
         made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
         say(f"training {PARITY_STEPS} steps in TensorFlow and in LiteRT, with XNNPACK and without")
@@ -132,7 +132,7 @@ def export(
             say("storing the frozen kernels as int8")
             # Adam's steps do not show the gradient that int8 is judged by; those of the same network with SGD do.
             judged = build(get_optimizer("sgd"))[0] if optimizer == "adam" else content
-            int8, float32 = pathlib.Path(folder) / "int8.tflite", pathlib.Path(folder) / "float32.tflite"
+            int8, float32 = folder / "int8.tflite", folder / "float32.tflite"
             int8.write_bytes(with_int8_kernels(judged))
             float32.write_bytes(judged)
             images, true_labels = photos or made_up

@@ -64,9 +64,9 @@ class PackedVariables:
         start: arrays of float32, what is stored; together, in this order, they are the state.
 
     Example:
-    >>> packed = PackedVariables(model.trainable_variables)
-    >>> stored = [tf.Variable(value) for value in packed.start]
-    >>> with keras.StatelessScope(packed.mapping([variable.read_value() for variable in stored])):
+    >>> packed = PackedVariables(model.trainable_variables)  # doctest: +SKIP
+    >>> stored = [tf.Variable(value) for value in packed.start]  # doctest: +SKIP
+    >>> with keras.StatelessScope(packed.mapping([variable.read_value() for variable in stored])):  # doctest: +SKIP
     ...     logits = model(images)
     """
 

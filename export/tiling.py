@@ -45,8 +45,8 @@ class TiledNetwork:
         tile_bytes: largest expanded tensor of one image; larger ones are cut. `None` cuts nothing.
 
     Example:
-    >>> network = TiledNetwork(model, tile_bytes=2**19)
-    >>> logits = network(images)
+    >>> network = TiledNetwork(model, tile_bytes=2**19)  # doctest: +SKIP
+    >>> logits = network(images)  # doctest: +SKIP
     """
 
     def __init__(self, model: keras.Model, tile_bytes: int | None = None) -> None:

@@ -1,17 +1,71 @@
 """Files that are either whole or absent, and never overwritten unasked. POSIX only (fsync of folders)."""
 
 import contextlib
+import errno
+import fcntl
 import os
 import pathlib
+import re
 import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["atomic_write_bytes", "refuse_existing"]
+__all__ = ["atomic_write_bytes", "expand", "refuse_existing", "require_room", "temporary_folder"]
 
 # Bytes. Linux keeps in one piece what is written at once, and brings all of it into a process that maps the file and
 # reads one page (seen with 6.18): a .tflite written at once counts whole.
 _WRITTEN_AT_ONCE = 65536
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL_WORDS = re.compile(r"No space left on device|errno = 28\b|Disk quota exceeded|File too large")
+_TEMPORARY = "tinytl-"
+_KINDS = {
+    stat.S_ISDIR: "folder",
+    stat.S_ISFIFO: "FIFO",
+    stat.S_ISCHR: "device",
+    stat.S_ISBLK: "device",
+    stat.S_ISSOCK: "socket",
+}
+
+
+def expand(path: str | os.PathLike) -> pathlib.Path:
+    """Replaces a leading `~` or `~user` and environment variables (`$NAME`, `${NAME}`) in a path.
+
+    Args:
+        path: As the user wrote it. A path that exists as written keeps its `$`; `./~name` keeps its `~`.
+
+    Returns:
+        The path to open.
+
+    Raises:
+        InputError: If the variable is not set or the user has no home folder.
+
+    Example:
+        >>> import os
+        >>> os.environ["RUNS"] = "/data/runs"
+        >>> str(expand("$RUNS/digits"))
+        '/data/runs/digits'
+    """
+    text = os.fsdecode(path)
+    if "$" in text and not os.path.lexists(text):
+        text = os.path.expandvars(text)
+        missing = re.search(r"\$\{?([A-Za-z_]\w*)", text)
+        if missing and not os.path.lexists(text):
+            raise InputError(
+                f"expected a set environment variable in the path {os.fsdecode(path)}, got none called "
+                f"{missing[1]}; set it or write the path out"
+            )
+    if text.startswith("~"):
+        text = os.path.expanduser(text)
+        if text.startswith("~"):
+            raise InputError(
+                f"expected a home folder for {text.partition('/')[0]} in the path {os.fsdecode(path)}, got none; "
+                "write the path out, or begin it with ./ if it is a name"
+            )
+    return pathlib.Path(text)
 
 
 def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
@@ -21,26 +75,25 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
     Temporary files that a killed writer of the same path left behind are removed. Missing folders are made.
 
     Args:
-        path: The file to write; an existing one is replaced.
+        path: The file to write; an existing one is replaced, and of a symbolic link the file that it leads to.
         data: The whole content.
 
     Raises:
-        InputError: If the folder or the file cannot be written; the old file, if any, is untouched.
+        InputError: If the folder or the file cannot be written, or `path` is a folder or a device; the old file,
+            if any, is untouched.
     """
-    path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    path = expand(path)
+    _require_regular(path)
+    path = pathlib.Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        try:
-            with open(temporary, "xb") as stream:
-                for start in range(0, len(data), _WRITTEN_AT_ONCE):
-                    stream.write(data[start : start + _WRITTEN_AT_ONCE])
-                stream.flush()
-                os.fsync(stream.fileno())
+        with _temporary_file(path) as (stream, temporary):
+            for start in range(0, len(data), _WRITTEN_AT_ONCE):
+                stream.write(data[start : start + _WRITTEN_AT_ONCE])
+            stream.flush()
+            os.fsync(stream.fileno())
             os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
         _fsync_folder(path.parent)
     except OSError as error:
         raise InputError(
@@ -48,22 +101,118 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
         ) from error
 
 
-def refuse_existing(path: str | os.PathLike, overwrite: bool) -> None:
+def refuse_existing(path: str | os.PathLike, overwrite: bool, folder: bool = False) -> None:
     """Checks, before any work, that `path` may be written when the work is done.
 
     Args:
         path: The file (or folder) that a command is going to write.
         overwrite: Whether an existing file may be replaced.
+        folder: Whether a folder is going to be written.
 
     Raises:
-        InputError: If it exists and `overwrite` is false, or its folder cannot be written.
+        InputError: If it exists and `overwrite` is false, if it is of another kind (a device, say), or if its folder
+            cannot be written.
     """
-    path = pathlib.Path(path)
+    path = expand(path)
     if os.path.lexists(path) and not overwrite:
-        raise InputError(f"{path} exists already; choose another path, or give --overwrite to replace it")
-    folder = next(p for p in path.absolute().parents if os.path.lexists(p))
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write {path}: {folder} is not a writable folder; choose another path")
+        raise InputError(f"{path} exists already; choose another path, or give overwrite=True to replace it")
+    if not folder:
+        _require_regular(path)
+    elif os.path.lexists(path) and not path.is_dir():
+        raise InputError(f"expected a folder at {path}, got a file; choose another path")
+    parent = _existing_folder(path)
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {path}: {parent} is not a writable folder; choose another path")
+
+
+def require_room(path: str | os.PathLike, size: int) -> None:
+    """Checks, before any work, that the disk has room for a file of `size` bytes at `path`.
+
+    The space is taken for a moment and given back, so that quotas and limits of the process count as well. The file
+    that `path` may hold already keeps its own space, since it is replaced only when the new one is whole.
+
+    Args:
+        path: The file that is going to be written; its folder need not exist.
+        size: Bytes.
+
+    Raises:
+        InputError: If there is not enough room.
+    """
+    path = pathlib.Path(os.path.realpath(expand(path)))
+    folder = _existing_folder(path)
+    try:
+        room = os.statvfs(folder)
+        free = room.f_bavail * room.f_frsize
+        if free < size:
+            raise OSError(errno.ENOSPC, f"{free:,} bytes free")
+        with _temporary_file(folder / path.name) as (stream, _):
+            if size:
+                os.posix_fallocate(stream.fileno(), 0, size)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that cannot reserve
+            return
+        raise InputError(
+            f"expected room for {size:,} bytes in {folder}, got: {error.strerror}; free some, or choose another path"
+        ) from error
+
+
+@contextlib.contextmanager
+def temporary_folder(place: pathlib.Path | None = None) -> Iterator[pathlib.Path]:
+    """Makes a folder that is removed afterwards; folders that killed processes left are removed before.
+
+    Args:
+        place: Where it is made; the system's folder for temporary files by default.
+
+    Returns:
+        A context manager that gives the empty folder.
+
+    Raises:
+        InputError: If there is no folder for temporary files or it is full, also when the block runs into that.
+    """
+    remedy = "set TMPDIR to a folder with room" if place is None else "make room there"
+    try:
+        place = place or pathlib.Path(tempfile.gettempdir())
+        _remove_temporary_leftovers(place)
+        outer = pathlib.Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{os.getpid()}-", dir=place))
+        try:
+            with open(outer / "lock", "wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                inner = outer / "files"
+                inner.mkdir()
+                yield inner
+        finally:
+            shutil.rmtree(outer, ignore_errors=True)
+    except OSError as error:
+        if place is not None and error.errno not in _FULL and not _FULL_WORDS.search(str(error)):
+            raise
+        where = "none can be written" if place is None else f"{place} is full"
+        raise InputError(f"expected room for temporary files, but {where}; {remedy}") from error
+
+
+def _require_regular(path: pathlib.Path) -> None:
+    """Refuses what a file must not replace; a link is judged by what it leads to."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # absent, or a dangling link; what else is wrong shows when it is written
+        return
+    kind = next((name for test, name in _KINDS.items() if test(mode)), None)
+    if kind is not None:
+        raise InputError(f"expected a path for a file, got {path}, a {kind}; choose another path")
+
+
+def _existing_folder(path: pathlib.Path) -> pathlib.Path:
+    return next(p for p in path.absolute().parents if os.path.lexists(p))
+
+
+@contextlib.contextmanager
+def _temporary_file(path: pathlib.Path) -> Iterator[tuple]:
+    """An open file in the folder of `path`, and its path; removed at the end unless it was renamed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as stream:
+            yield stream, temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _remove_leftovers(path: pathlib.Path) -> None:
@@ -75,6 +224,20 @@ def _remove_leftovers(path: pathlib.Path) -> None:
         if pid.isdigit() and not _is_running(int(pid)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path.parent / name)
+
+
+def _remove_temporary_leftovers(place: pathlib.Path) -> None:
+    """Removes our temporary folders whose process has ended.
+
+    The lock counts as well as the process id, since a process of another container has an id that means nothing here.
+    """
+    for name in os.listdir(place):
+        pid = name.removeprefix(_TEMPORARY).partition("-")[0]
+        if not name.startswith(_TEMPORARY) or not pid.isdigit() or _is_running(int(pid)):
+            continue
+        with contextlib.suppress(OSError), open(place / name / "lock", "r+b") as lock:  # another user's, or gone
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(place / name, ignore_errors=True)
 
 
 def _is_running(pid: int) -> bool:

@@ -16,10 +16,10 @@ __all__ = ["require_tensorflow_backend"]
 
 def require_tensorflow_backend() -> None:
     """Raises `InputError` unless Keras runs, or would run, on TensorFlow."""
-    backend, told_by = _chosen_backend()
+    backend, source = _chosen_backend()
     if backend != "tensorflow":
         raise InputError(
-            f"tinytl_tf needs Keras on TensorFlow, but {told_by} says {backend!r}; "
+            f"tinytl_tf needs Keras on TensorFlow, but {source} says {backend!r}; "
             "set KERAS_BACKEND=tensorflow before Python starts"
         )
 

@@ -1,4 +1,4 @@
-"""The one way in which long commands tell how far they are."""
+"""The one way in which long commands show how far they are."""
 
 import sys
 import time
@@ -20,10 +20,11 @@ class Progress:
         clock: Seconds from any origin; a test gives its own.
 
     Example:
-        with Progress(total=100, label="train") as progress:
-            for step in range(100):
-                progress.advance(f"loss {loss:.3f}")
-            progress.message("epoch 1/1: loss 0.512")
+        >>> with Progress(total=2, label="train", stream=sys.stdout, clock=lambda: 0.0) as progress:
+        ...     for loss in (0.7, 0.5):
+        ...         progress.advance(f"loss {loss:.3f}")
+        ...     progress.message("epoch 1/1: loss 0.600")
+        epoch 1/1: loss 0.600 [2/2, 0:00 passed, ETA 0:00]
     """
 
     def __init__(

@@ -388,3 +388,17 @@ def test_bad_input_ends_with_one_line_and_no_file(place, capsys, change, argv, m
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tinytl adapt: error: ")]
     assert error == [f"tinytl adapt: error: {message}".format(place=place)]
     assert sorted(place.rglob("*")) == before
+
+
+def test_a_full_disk_is_noticed_before_the_work(place, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    before = set(place.iterdir())
+    assert runner.run_command("adapt", [*ARGV, "--state_out=new.tinytl", "--epochs=1"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(
+        r"tinytl adapt: error: expected room for [\d,]+ bytes in .*, got: No space left on device; .*", error
+    )
+    assert set(place.iterdir()) == before

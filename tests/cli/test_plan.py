@@ -115,5 +115,5 @@ def test_what_fits_nowhere_is_told_with_the_number(place, capsys, monkeypatch):
     assert error.startswith(
         "tinytl plan: error: nothing fits into 1 MB: the smallest plan, last at 40 px, biases at 0 "
     )
-    assert "or 4.50 MB (measured), 3.50 MB too much; raise --budget_mb or try smaller --resolutions\n" in error
+    assert "or 4.50 MB (measured), 3.50 MB too much; raise the budget or try smaller resolutions\n" in error
     assert not pathlib.Path("new.py").exists()

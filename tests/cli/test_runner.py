@@ -1,5 +1,8 @@
 import json
+import os
 import pathlib
+import signal
+import subprocess
 import sys
 import types
 
@@ -133,6 +136,85 @@ def raising(error):
     return fail
 
 
+class Wrapped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", ["raised", "wrapped", "swallowed", "as a mistake"])
+def test_a_signal_decides_the_exit_status(command, capsys, number, how):
+    def interrupted(values):
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt as error:
+            if how == "raised":
+                raise
+            if how == "wrapped":
+                raise Wrapped("of a library") from error
+            if how == "as a mistake":
+                raise InputError("what the interrupt broke") from error
+
+    before = signal.getsignal(number)
+    command.main = interrupted
+    assert runner.run_command("fake", ["--model=m"]) == 128 + number
+    assert capsys.readouterr().err == "tinytl fake: interrupted\n"
+    assert signal.getsignal(number) is before
+
+
+def test_paths_are_expanded(command, config, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    command.main = lambda values: seen.append((values.model, values.config.rate)) or {}
+    assert runner.run_command("fake", ["--model=$PLACE/m", f"--config=~/{config.name}", "--json=~/r/r.json"]) == 0
+    assert seen == [(f"{tmp_path}/m", 0.1)]
+    assert (tmp_path / "r" / "r.json").is_file()
+    assert not (tmp_path / "~").exists()
+
+
+NOISY = """
+import os, sys, types
+from absl import flags
+from tinytl_tf.cli import runner
+from tinytl_tf.errors import InputError
+
+def main(values):
+    os.write(2, b"remark of a library\\n")
+    print("our words", file=sys.stderr)
+    if values.error:
+        raise {"input": InputError, "fault": ZeroDivisionError}[values.error]("words")
+    return {}
+
+module = types.ModuleType("tinytl_tf.cli.fake", "Does nothing.")
+module.define_flags = lambda values, argv: flags.DEFINE_string("error", None, "Which.", flag_values=values)
+module.main = main
+sys.modules[module.__name__] = module
+sys.exit(runner.run_command("fake", sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("level", [None, "0", "3"])
+def test_remarks_of_libraries_are_shown_after_faults_and_with_verbose_alone(level):
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    if level is not None:
+        environment["TF_CPP_MIN_LOG_LEVEL"] = level
+
+    def run(*argv):
+        result = subprocess.run(
+            [sys.executable, "-c", NOISY, *argv], env=environment, capture_output=True, text=True, check=False
+        )
+        return result.returncode, result.stderr
+
+    assert run() == (0, "our words\n")
+    assert run("--error=input") == (2, "our words\ntinytl fake: error: words\n")
+    assert run("--verbose", "--error=input") == (2, "remark of a library\nour words\ntinytl fake: error: words\n")
+    status, text = run("--error=fault")
+    assert status == 1
+    assert text.startswith("our words\nremark of a library\nTraceback")
+    assert "ZeroDivisionError: words" in text
+
+
 def test_mistakes_interrupts_and_faults_differ(command, capsys):
     command.main = raising(InputError("expected a, got b"))
     assert runner.run_command("fake", ["--model=m"]) == 2
@@ -163,5 +245,12 @@ def test_main_refuses_unknown_commands(capsys):
 def test_main_passes_the_flags_on(command, monkeypatch, tmp_path):
     monkeypatch.setitem(main.COMMANDS, "fake", "does nothing")
     monkeypatch.setattr(sys, "argv", ["tinytl", "fake", "--model=m", f"--json={tmp_path}/r.json"])
-    assert main.main() == 0
+    before, stderr = signal.getsignal(signal.SIGINT), os.dup(2)
+    try:
+        assert main.main() == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # the process has nothing left to interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+        os.dup2(stderr, 2)
+        os.close(stderr)
     assert json.loads(pathlib.Path(tmp_path, "r.json").read_text()) == {"epochs": 5}

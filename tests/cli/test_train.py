@@ -66,7 +66,7 @@ def test_resume_of_another_config_names_the_key(place, capsys):
     assert runner.run_command("train", argv) == 2
     assert capsys.readouterr().err == (
         "tinytl train: error: cannot resume: config.training.label_smoothing was 0.1 and is now 0.0; "
-        "use the same config and data, or another folder\n"
+        "use the same config and data, or train in another folder\n"
     )
 
 

@@ -265,7 +265,7 @@ ROWS = {
     ),
     "weights of another kind": (
         train("--config.backbone.weights=result.json"),
-        'weights must be "imagenet" or a file that ends in .h5 or .pth, got result.json',
+        'weights must be "imagenet" or a file that ends in .keras, .h5 or .pth, got result.json',
     ),
     "weights of another backbone": (
         train("--config.backbone.weights=other.h5"),
@@ -278,15 +278,19 @@ ROWS = {
     # Runs and models.
     "no run": (
         ["export", "--workdir=none", "--output=m.tflite"],
-        "none holds no run (no run.json); give the --workdir of a `tinytl train`",
+        "none holds no run (no run.json); give the folder that `tinytl train` wrote",
+    ),
+    "resume and overwrite": (
+        train("--resume", "--overwrite"),
+        "expected --resume or --overwrite, got both: one goes on with the run, the other replaces it",
     ),
     "damaged run": (
         ["evaluate", "--workdir=damaged"],
-        "damaged/run.json is damaged; train again with --overwrite",
+        "damaged/run.json is damaged; train again without resuming",
     ),
     "run without a configuration": (
         ["export", "--workdir=empty", "--output=m.tflite"],
-        "empty/run.json is damaged; train again with --overwrite",
+        "empty/run.json is damaged; train again without resuming",
     ),
     "run without a checkpoint": (
         ["evaluate", "--workdir=begun", "--checkpoint=best"],
@@ -294,7 +298,7 @@ ROWS = {
     ),
     "damaged checkpoint": (
         ["evaluate", "--workdir=cut"],
-        "cut/last.keras cannot be read (ValueError); train again with --overwrite",
+        "cut/last.keras cannot be read (ValueError); train again without resuming",
     ),
     "no model": (
         ["evaluate", "--model=none.tflite", "--data=shapes.npz"],

@@ -115,11 +115,11 @@ BAD = {
     ),
     "exists": (
         {"path": "old.tflite"},
-        "{folder}/old.tflite exists already; choose another path, or give --overwrite to replace it",
+        "{folder}/old.tflite exists already; choose another path, or give overwrite=True to replace it",
     ),
     "manifest exists": (
         {"path": "lone.tflite"},
-        "{folder}/lone.manifest.json exists already; choose another path, or give --overwrite to replace it",
+        "{folder}/lone.manifest.json exists already; choose another path, or give overwrite=True to replace it",
     ),
 }
 

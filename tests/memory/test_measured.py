@@ -57,7 +57,7 @@ def test_bad_arguments(path, signature, options, message):
 def test_a_process_that_fails_is_told_in_one_line(tmp_path, api):
     path = tmp_path / "flex.tflite"
     path.write_bytes(tiny_tflite.build(("invert",), operators=("TFLITE_BUILTINS", "SELECT_TF_OPS")))
-    message = r"expected .*flex.tflite to run its signature 'invert', but .* status 1: (?!INFO).+; check the file .*"
+    message = r"expected .*flex.tflite to run its signature 'invert', but .* status 1: (?!INFO).+; export it again .*"
     with pytest.raises(InputError, match=message) as error:
         measure(path, "invert", api=api)
     assert "\n" not in str(error.value)
@@ -65,7 +65,7 @@ def test_a_process_that_fails_is_told_in_one_line(tmp_path, api):
 
 def test_needs_linux(path, monkeypatch):
     monkeypatch.setattr(measured, "STATUS", pathlib.Path("/no/such/status"))
-    with pytest.raises(InputError, match="expected Linux, whose /proc tells the memory of a process, got"):
+    with pytest.raises(InputError, match="expected Linux, whose /proc shows the memory of a process, got"):
         measure(path)
 
 

@@ -174,8 +174,8 @@ def test_the_lock_of_a_process_that_was_killed_is_none(dry_step, config, tmp_pat
 
 
 def test_temporary_folders_of_a_killed_run_are_swept(dry_step, config, tmp_path):
-    (tmp_path / ".checkpoint-old").mkdir()
-    (tmp_path / ".checkpoint-old/model.keras").write_text("half")
+    (tmp_path / "tinytl-4194303-old").mkdir()
+    (tmp_path / "tinytl-4194303-old/model.keras").write_text("half")
     train(config, str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.keras", "last.keras", "log.jsonl", "run.json"]
 
@@ -239,29 +239,29 @@ CANNOT_RESUME = {
     "another config": (
         lambda config, folder: config.update_from_flattened_dict({"training.learning_rate": 0.5}),
         "cannot resume: config.training.learning_rate was 0.03 and is now 0.5; "
-        "use the same config and data, or another folder",
+        "use the same config and data, or train in another folder",
     ),
     "other classes": (
         lambda config, folder: change_folder(folder, class_names=["a", "b", "c"]),
         "cannot resume: the list of classes was ('a', 'b', 'c') and is now "
-        "('blue pie', 'green square', 'red disc'); use the same config and data, or another folder",
+        "('blue pie', 'green square', 'red disc'); use the same config and data, or train in another folder",
     ),
     "no log": (
         lambda config, folder: (folder / "log.jsonl").unlink(),
         "cannot resume: the checkpoint took 4 steps, which log.jsonl and epochs of 4 steps do not tell; "
-        "the number of training images or the log has changed; train again from the start",
+        "the number of training images or the log has changed; train again without resuming",
     ),
     "damaged log": (
         lambda config, folder: (folder / "log.jsonl").write_text("{"),
-        "{folder}/log.jsonl is damaged; train again from the start",
+        "{folder}/log.jsonl is damaged; train again without resuming",
     ),
     "damaged configuration": (
         lambda config, folder: (folder / "run.json").write_text("{}"),
-        "{folder}/run.json is damaged; train again from the start",
+        "{folder}/run.json is damaged; train again without resuming",
     ),
     "damaged checkpoint": (
         lambda config, folder: (folder / "last.keras").write_bytes(b"PK"),
-        "{folder}/last.keras cannot be read (ValueError); train again from the start",
+        "{folder}/last.keras cannot be read (ValueError); train again without resuming",
     ),
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 from tinytl_tf.backbones.keras_weights import read_keras_weights
 from tinytl_tf.backbones.torch_checkpoint import read_torch_checkpoint
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import expand
 from tinytl_tf.layers import FrozenConv2D, FrozenDepthwiseConv2D
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture
 
@@ -63,7 +64,7 @@ def load_weights(model: keras.Model, architecture: Architecture, source: str, *,
             )
         weights = IMAGENET_SOURCES[architecture.imagenet_weights](width)
     else:
-        weights = _read(pathlib.Path(source).expanduser(), architecture)
+        weights = _read(expand(source), architecture)
     assignments = _match(model, weights, source)
     for variable, array in assignments:
         variable.assign(array)

@@ -1,9 +1,11 @@
 """The `tinytl` entry point: finds the command and runs it."""
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
-from tinytl_tf.cli import runner
+from tinytl_tf.cli.signals import Signals
 
 __all__ = ["main"]
 
@@ -23,18 +25,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `tinytl <command> [flags]`.
 
     Args:
-        argv: Arguments after the program's name; `sys.argv[1:]` by default.
+        argv: Arguments after the program's name; `sys.argv[1:]` by default. Without them this is the entry point of
+            the process, which heeds no interrupt after its work is done.
 
     Returns:
         The exit status.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    signals = Signals()
+    try:
+        with signals.handled():
+            status = _main(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        status = signals.exit_status or 130
+    if argv is None:
+        _leave_quietly()
+    return status
+
+
+def _leave_quietly() -> None:
+    """Lets nothing disturb the end of the process: no interrupt, and no remark of a library that is unloaded."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "--verbose" not in sys.argv:
+        sys.stderr.flush()
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+
+
+def _main(argv: Sequence[str]) -> int:
     if not argv or argv[0] in ("help", "--help", "-h"):
         print(_usage())
         return 0
     if argv[0] not in COMMANDS:
         print(f"tinytl: error: expected a command of {', '.join(COMMANDS)}; got {argv[0]!r}", file=sys.stderr)
         return 2
+    from tinytl_tf.cli import runner  # takes a while: an interrupt is handled from here on
+
     return runner.run_command(argv[0], argv[1:])
 
 

@@ -68,7 +68,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     outcome = planner.find(int(1e6 * values.budget_mb))
     result = _result(values, outcome)
     files.atomic_write_bytes(values.output, _config_file(result, outcome.config).encode())
-    _tell(result, outcome)
+    _print(result, outcome)
     return result
 
 
@@ -147,7 +147,7 @@ def _config_file(result: dict[str, Any], config) -> str:
     )
 
 
-def _tell(result: dict[str, Any], outcome) -> None:
+def _print(result: dict[str, Any], outcome) -> None:
     total = sum(max(row["contribution"], 0) for row in result["rows"]) or 1
     print("\nplace     what            contribution   cost MB")
     for row in sorted(result["rows"], key=lambda row: -row["contribution"]):

@@ -46,8 +46,8 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
-    workdir = pathlib.Path(values.workdir)
-    files.refuse_existing(workdir, values.overwrite)
+    workdir = files.expand(values.workdir)
+    files.refuse_existing(workdir, values.overwrite, folder=True)
     pyplot = _pyplot()
     splits = data.load(NEW_DOMAIN, train_images=TRAIN_IMAGES, test_images=TEST_IMAGES)
 

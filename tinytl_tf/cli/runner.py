@@ -8,7 +8,7 @@ A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help a
     def main(values: flags.FlagValues) -> dict:
         return {"accuracy": ...}  # what --json writes
 
-`values` is made anew for each run, so that commands share no flags. `argv` is for
+Each run has `values` of its own, so that commands share no flags. `argv` is for
 `config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
 """
 
@@ -17,20 +17,26 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from absl import flags, logging
+from absl import flags
 
 from tinytl_tf import files
+from tinytl_tf.cli import noise
+from tinytl_tf.cli.signals import Signals
 from tinytl_tf.errors import InputError, TinyTLError
 
 __all__ = ["import_tensorflow", "refuse_unused", "run_command"]
 
+# Flags whose value is a path, in any command; `data` may be a name as well, which stays as it is.
+_PATHS = frozenset(
+    ("data", "json", "model", "output", "plot", "state", "state_in", "state_model", "state_out", "workdir")
+)
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -42,32 +48,71 @@ def run_command(name: str, argv: Sequence[str]) -> int:
         argv: The arguments after the command's name.
 
     Returns:
-        The exit status: 0; that of a `TinyTLError`, whose message is one line on standard error; or 130
-        when interrupted. Any other exception is a fault of ours and keeps its traceback.
+        The exit status: 0; that of a `TinyTLError`, whose message is one line on standard error; 130 when
+        interrupted, 143 when asked to end (SIGTERM). Any other exception is a fault of ours and keeps its traceback.
     """
-    try:
-        command = importlib.import_module(f"tinytl_tf.cli.{name}")
-        values = flags.FlagValues()
-        command.define_flags(values, [name, *argv])
-        flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
-        flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
-        if _HELP.intersection(argv):
-            print(f"{command.__doc__.strip()}\n\nflags:\n{values.get_help(include_special_flags=False)}")
-            return 0
-        _parse(values, [name, *argv])
-        if values.json is not None:
-            files.refuse_existing(values.json, values.overwrite)
-        result = command.main(values)
-        if values.json is not None:
-            text = json.dumps(result, indent=2, default=_to_json, allow_nan=False) + "\n"
-            files.atomic_write_bytes(values.json, text.encode())
-    except TinyTLError as error:
-        print(f"tinytl {name}: error: {error}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        print(f"tinytl {name}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    signals, values = Signals(), flags.FlagValues()
+    with signals.handled():
+        try:
+            with noise.held_back(verbose=_is_verbose(argv)):
+                _run(name, argv, values)
+        except TinyTLError as error:
+            if signals.exit_status is None:
+                return _end(f"tinytl {name}: error: {_in_flags(str(error), values)}", error.exit_status)
+        except KeyboardInterrupt:
+            pass
+        except BaseException:
+            if signals.exit_status is None:  # otherwise a library has wrapped the interrupt
+                raise
+        else:
+            if signals.exit_status is None:
+                return 0
+        return _end(f"tinytl {name}: interrupted", signals.exit_status or 130)
+
+
+def _end(text: str, status: int) -> int:
+    with contextlib.suppress(KeyboardInterrupt):  # a second one, in the middle of the last line
+        print(text, file=sys.stderr)
+    return status
+
+
+def _in_flags(text: str, values: flags.FlagValues) -> str:
+    """Writes the arguments of the library that an error advises as the flags that they are here."""
+    return re.sub(r"\b(\w+)=True\b", lambda match: f"--{match[1]}" if match[1] in values else match[0], text)
+
+
+def _is_verbose(argv: Sequence[str]) -> bool:
+    """Whether --verbose is given: asked before the flags are parsed, since noise begins when commands are imported."""
+    given = [word for word in argv if word.lstrip("-").partition("=")[0] in ("verbose", "noverbose")]
+    return bool(given) and given[-1].lstrip("-").lower() in ("verbose", "verbose=true", "verbose=1")
+
+
+def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> None:
+    command = importlib.import_module(f"tinytl_tf.cli.{name}")
+    argv = [_expand_config(word) for word in argv]
+    command.define_flags(values, [name, *argv])
+    flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
+    flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
+    flags.DEFINE_boolean("verbose", False, "Show what TensorFlow and LiteRT write as well.", flag_values=values)
+    if _HELP.intersection(argv):
+        print(f"{command.__doc__.strip()}\n\nflags:\n{values.get_help(include_special_flags=False)}")
+        return
+    _parse(values, [name, *argv])
+    for flag in _PATHS.intersection(values):
+        if values[flag].value:
+            values[flag].value = os.fspath(files.expand(values[flag].value))
+    if values.json is not None:
+        files.refuse_existing(values.json, values.overwrite)
+    result = command.main(values)
+    if values.json is not None:
+        text = json.dumps(result, indent=2, default=_to_json, allow_nan=False) + "\n"
+        files.atomic_write_bytes(values.json, text.encode())
+
+
+def _expand_config(word: str) -> str:
+    """The config file is read while the flags are parsed, so that its path is expanded before."""
+    flag, equals, path = word.partition("=")
+    return f"{flag}={files.expand(path)}" if equals and path and flag in ("--config", "-config") else word
 
 
 def refuse_unused(values: flags.FlagValues, names: Sequence[str], why: str) -> None:
@@ -87,34 +132,9 @@ def refuse_unused(values: flags.FlagValues, names: Sequence[str], why: str) -> N
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow for a command, without the remarks of its C++ parts and its converter.
-
-    A mistake that matters is a Python exception as well. Setting TF_CPP_MIN_LOG_LEVEL, for example to 0, shows all.
-    """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    logging.set_verbosity(logging.ERROR)
-    with _held_back_stderr():  # what is said while the libraries load heeds no level
+    """Imports TensorFlow for a command, without the warnings of its import; `noise` holds back what it writes."""
+    with noise.quiet_imports():
         importlib.import_module("tensorflow")
-
-
-@contextlib.contextmanager
-def _held_back_stderr() -> Iterator[None]:
-    """Holds back what any part of the process writes to standard error; shows it if the block raises."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(stderr, held.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -124,7 +144,7 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
             warnings.filterwarnings("ignore", r"the load_module\(\) method is deprecated", DeprecationWarning)
             rest = values(argv)[1:]
             for name in values:
-                getattr(values[name].value, "lock", None)  # config_flags tells of a missing config file at first use
+                getattr(values[name].value, "lock", None)  # config_flags reports a missing config file at first use
     except Exception as error:  # a config file is the user's code, so that it may raise anything
         raise InputError(f"{' '.join(_words(error).split())} (`tinytl {argv[0]} --help` lists the flags)") from error
     if rest:
@@ -133,7 +153,7 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _no_bytecode() -> Iterator[None]:
-    """Keeps Python from leaving a `__pycache__` beside a config file, which is the user's."""
+    """Keeps Python from leaving a `__pycache__` next to a config file, which is the user's."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield

@@ -35,6 +35,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     if values.config is None:
         raise InputError("expected --config=FILE, a Python file with get_config(); see configs/digits.py")
+    if values.resume and values.overwrite:
+        raise InputError("expected --resume or --overwrite, got both: one goes on with the run, the other replaces it")
     runner.import_tensorflow()
     from tinytl_tf.training import RunFolder, train
 

@@ -36,7 +36,9 @@ class ImageDataset:
 
     Example:
         >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
-        >>> ImageDataset("black", ("a", "b"), np.array([0, 1]), lambda index, short_side: pixels[index])
+        >>> dataset = ImageDataset("black", ("a", "b"), np.array([0, 1]), lambda index, short_side: pixels[index])
+        >>> len(dataset)
+        2
     """
 
     def __init__(

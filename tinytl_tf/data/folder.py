@@ -16,6 +16,7 @@ from tinytl_tf.data.decode import check_header, decode, deep_maximum
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import expand
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Split -> words that name it, in any case, with or without what is usual before and after them.
@@ -58,7 +59,7 @@ def load_folder(path: str | os.PathLike, *, seed: int = 0, cache_bytes: int = 0)
         InputError: If the folder is missing, unreadable or has another layout, a class is empty, a name is not UTF-8,
             or another split has a class that the training set has not.
     """
-    root = pathlib.Path(path)
+    root = expand(path)
     if not root.is_dir():
         problem = "is not a folder" if root.exists() else "does not exist"
         raise InputError(f"image folder {root} {problem}; {LAYOUT}")

@@ -13,6 +13,7 @@ from tinytl_tf.data.packed import load_packed
 from tinytl_tf.data.splits import Splits, first_of_each_class
 from tinytl_tf.data.tfds import load_tfds
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import expand
 
 LISTED = 10  # broken images that an error names
 TFDS_PREFIX = "tfds:"
@@ -94,8 +95,10 @@ def _open(name: str, seed: int, data_dir: str | None, download: bool, cache_byte
     if name in ("digits", "digits-shifted"):
         return load_digits(shifted=name == "digits-shifted", seed=seed)
     if name.startswith(TFDS_PREFIX):
-        return load_tfds(name.removeprefix(TFDS_PREFIX), data_dir=data_dir, download=download)
-    path = os.path.expanduser(name)
+        return load_tfds(
+            name.removeprefix(TFDS_PREFIX), data_dir=data_dir and os.fspath(expand(data_dir)), download=download
+        )
+    path = os.fspath(expand(name))
     if path.lower().endswith(".npz"):
         return load_packed(path, cache_bytes=cache_bytes)
     return load_folder(path, seed=seed, cache_bytes=cache_bytes)

@@ -9,6 +9,7 @@ from tinytl_tf.data.decode import check_header, decode
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import expand
 
 # Of each array that must be there: the numpy type it must be of, and what an error calls that.
 ARRAYS = {
@@ -38,6 +39,7 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     Raises:
         InputError: the file is missing, is no such archive, or its arrays do not fit together.
     """
+    path = os.fspath(expand(path))
     arrays = _read(path)
     _check_types(path, arrays)
     jpeg, offsets, labels = arrays["jpeg"], arrays["offsets"].astype(np.int64), arrays["label"]

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import math
 import os
-import pathlib
 import signal
 import statistics
 import threading
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinytl_tf import data
+from tinytl_tf import data, files
 from tinytl_tf.device.classes import match_classes
 from tinytl_tf.device.evaluate import evaluate
 from tinytl_tf.device.progress_file import (
@@ -30,6 +29,8 @@ from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
 
 __all__ = ["AdaptResult", "adapt", "evaluate_dataset"]
+
+_BESIDES = 65536  # bytes beside a state: its header, the losses of the steps
 
 _EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
 
@@ -160,7 +161,7 @@ class _Run:
         )
         self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
         self._epochs, self._rate, self._schedule, self._seed = epochs, learning_rate, SCHEDULES[schedule], seed
-        self._path = None if state_path is None else pathlib.Path(state_path).expanduser()
+        self._path = None if state_path is None else files.expand(state_path)
         self._save_every = save_every
         self._settings = {
             "model": model.fingerprint.hex(),
@@ -173,9 +174,11 @@ class _Run:
             "augmentation": repr(self._augmentation),
             "by_position": by_position,
         }
-        self._interrupted = False
+        self._interrupted: int | None = None  # the signal
 
     def go(self, resume: bool) -> AdaptResult:
+        if self._path is not None:  # the result, the last and the next state on the way, and the best one
+            files.require_room(self._path, 4 * (4 * self._model.state_size + _BESIDES))
         if resume:
             self._progress = self._read_back()
         else:
@@ -257,7 +260,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _interrupts(self) -> Iterator[None]:
-        """Lets the step in work end before an interrupt is raised; a second one is raised at once."""
+        """Lets the step in work end before an interrupt or SIGTERM takes effect; a second one does at once."""
         if self._path is None or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -265,13 +268,16 @@ class _Run:
         def note(number, frame):
             if self._interrupted:
                 raise KeyboardInterrupt
-            self._interrupted = True
+            self._interrupted = number
 
-        before = signal.signal(signal.SIGINT, note)
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            if self._interrupted == signal.SIGTERM:
+                signal.raise_signal(signal.SIGTERM)  # the caller's handler decides how the process ends
 
     def _finish(self) -> AdaptResult:
         after = evaluate_dataset(self._model, self._splits.test, "test after", by_position=self._by_position)

@@ -8,6 +8,7 @@ import pathlib
 
 from ai_edge_litert import schema_py_generated as schema
 
+from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY, Manifest, manifest_path, sha256
 
@@ -53,7 +54,7 @@ def open_file(path: str | os.PathLike) -> OpenedFile:
         InputError: If the file cannot be read, is no `.tflite`, is damaged, has operators that are no builtins, or
             does not fit its manifest.
     """
-    path = pathlib.Path(path).expanduser()
+    path = files.expand(path)
     try:
         if not path.is_file() and path.exists():
             raise InputError(f"expected a .tflite file at {path}, got a folder or device; check the path")

@@ -35,7 +35,7 @@ class AdaptProgress:
 
 def progress_path(state_path: str | os.PathLike) -> pathlib.Path:
     """Where the progress of the run is kept that is going to write a state file."""
-    path = pathlib.Path(state_path)
+    path = files.expand(state_path)
     return path.with_name(f"{path.name}.progress.json")
 
 

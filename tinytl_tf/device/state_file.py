@@ -63,7 +63,7 @@ def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> np.nda
         InputError: If the file cannot be read, is no state file, is damaged, or belongs to another model.
     """
     try:
-        with open(path, "rb") as stream:
+        with open(files.expand(path), "rb") as stream:
             header = stream.read(_HEADER.size)
             count = _parse_header(path, header, os.fstat(stream.fileno()).st_size)
             content = header + stream.read()

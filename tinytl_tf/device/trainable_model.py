@@ -64,11 +64,11 @@ class TrainableModel:
             the signatures above with their types and shapes; or if the manifest does not fit the file.
 
     Example:
-        model = TrainableModel("model.tflite")
-        for images, labels in batches:  # uint8 [B, H, W, 3], int32 [B]
-            result = model.train(images, labels, learning_rate=1e-3)
-        model.save("mine.tinytl")
-        print(model.infer(image).probabilities)  # uint8 [H, W, 3] -> float32 [C]
+        >>> model = TrainableModel("model.tflite")  # doctest: +SKIP
+        >>> for images, labels in batches:  # doctest: +SKIP
+        ...     result = model.train(images, labels, learning_rate=1e-3)  # uint8 [B, H, W, 3], int32 [B]
+        >>> model.save("mine.tinytl")  # doctest: +SKIP
+        >>> model.infer(image).probabilities  # doctest: +SKIP
     """
 
     def __init__(

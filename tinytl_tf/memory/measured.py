@@ -82,7 +82,7 @@ def measure(
     """
     if not STATUS.exists():
         raise InputError(
-            f"expected Linux, whose /proc tells the memory of a process, got {sys.platform}; measure there"
+            f"expected Linux, whose /proc shows the memory of a process, got {sys.platform}; measure there"
         )
     if steps < 1 or num_threads < 1:
         raise InputError(f"expected steps and num_threads of at least 1, got {steps} and {num_threads}")
@@ -104,7 +104,7 @@ def measure(
         reason = lines[-1] if lines else "no message"
         raise InputError(
             f"expected {path} to run its signature {signature!r}, but the process ended with status "
-            f"{process.returncode}: {reason}; check the file with `tinytl memory --account=planned`, or free memory"
+            f"{process.returncode}: {reason}; export it again if it is damaged, or free memory"
         )
     result = json.loads(process.stdout.splitlines()[-1])
     return MeasuredMemory(signature=signature, steps=steps, **options, **result)

@@ -150,8 +150,10 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
         InputError: if a variable is covered by no row, or the scheme trains branches and the network has none.
 
     Example:
-    >>> resolution = apply_scheme(model.weights, get_scheme("tinytl-b"))
-    >>> print(resolution)
+        >>> from tinytl_tf.backbones import build
+        >>> model = build("mobilenet_v2", classes=10, resolution=64, width=0.35, weights=None)
+        >>> print(apply_scheme(model.weights, get_scheme("last")))
+        scheme last: 12,810 trained parameters...
     """
     variables = list(variables)
     decided = [_first_match(scheme.rows, variable.path) for variable in variables]

@@ -36,7 +36,7 @@ def mask_storage(storage: str, *, wait: bool = True) -> Iterator[None]:
             the order of the file, and the five operators of a tie are for nothing.
 
     Example:
-    >>> with mask_storage("bits"):
+    >>> with mask_storage("bits"):  # doctest: +SKIP
     ...     logits = model(images)
     """
     if storage not in ("bool", "bytes", "bits"):

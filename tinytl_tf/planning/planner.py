@@ -1,8 +1,6 @@
 """Chooses a plan for a budget: estimates, converts few files, and checks the promise by measuring."""
 
 import dataclasses
-import pathlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
 from ml_collections import ConfigDict
@@ -10,7 +8,7 @@ from ml_collections import ConfigDict
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.files import atomic_write_bytes
+from tinytl_tf.files import atomic_write_bytes, temporary_folder
 from tinytl_tf.memory import PlannedGrowth, measure, planned_growth
 from tinytl_tf.networks import schemes
 from tinytl_tf.optimizers import get_optimizer
@@ -91,8 +89,8 @@ class Planner:
         say: is told of the progress.
 
     Example:
-    >>> outcome = Planner(config, resolutions=[96, 128]).find(budget_bytes=16_000_000)
-    >>> outcome.trial.measured_bytes
+    >>> outcome = Planner(config, resolutions=[96, 128]).find(budget_bytes=16_000_000)  # doctest: +SKIP
+    >>> outcome.trial.measured_bytes  # doctest: +SKIP
     15724544
     """
 
@@ -132,7 +130,7 @@ class Planner:
             raise InputError(
                 f"nothing fits into {budget_bytes / 1e6:g} MB: the smallest plan, {_describe(smallest.plan)}, lets the "
                 f"process grow by {planned:.2f} MB (planned) or {measured:.2f} MB (measured), {missing:.2f} MB too "
-                "much; raise --budget_mb or try smaller --resolutions"
+                "much; raise the budget or try smaller resolutions"
             )
         costs = self._estimate_costs()
         possible = [r for r in self._resolutions if costs.growth_bytes(r, ()) <= budget_bytes]
@@ -236,8 +234,8 @@ def fill(resolution: int, contributions: Mapping[Target, float], costs: Costs, l
 
 
 def _measure(content: bytes) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "plan.tflite"
+    with temporary_folder() as folder:
+        path = folder / "plan.tflite"
         atomic_write_bytes(path, content)
         return max(measure(path, steps=1, xnnpack=False).growth_bytes for _ in range(MEASUREMENTS))
 

@@ -272,7 +272,7 @@ def embedded_labels(task: str, labels: Sequence[str]) -> bytes:
 
 def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:
     """Where the manifest of a `.tflite` lies."""
-    return pathlib.Path(tflite_path).with_suffix(".manifest.json")
+    return files.expand(tflite_path).with_suffix(".manifest.json")
 
 
 def sha256(path: str | os.PathLike) -> str:

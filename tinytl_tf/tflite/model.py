@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 
 import flatbuffers
@@ -55,8 +54,8 @@ class Model:
     """A `.tflite` file.
 
     Example:
-        >>> model = Model.read("model.tflite")
-        >>> model.graphs[model.signature("train").graph].operators[0].name
+        >>> model = Model.read("model.tflite")  # doctest: +SKIP
+        >>> model.graphs[model.signature("train").graph].operators[0].name  # doctest: +SKIP
         'CALL_ONCE'
 
     Args:
@@ -88,7 +87,7 @@ class Model:
             InputError: If there is no such file or it is not a `.tflite`.
         """
         try:
-            content = pathlib.Path(path).read_bytes()
+            content = files.expand(path).read_bytes()
         except OSError as error:
             raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
         return cls.from_bytes(content, path)

@@ -2,8 +2,6 @@
 
 import json
 import pathlib
-import shutil
-import tempfile
 from typing import Any
 
 import keras
@@ -13,11 +11,10 @@ import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint na
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import flat
-from tinytl_tf.files import atomic_write_bytes
+from tinytl_tf.files import atomic_write_bytes, expand, temporary_folder
 
 __all__ = ["RunFolder"]
 
-_TEMPORARY = ".checkpoint-"  # beginning of the names of temporary folders
 CHECKPOINTS = ("best", "last")
 ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", "events.out.tfevents.*")
 
@@ -43,7 +40,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | pathlib.Path) -> None:
-        self.path = pathlib.Path(path).expanduser()
+        self.path = expand(path)
 
     @property
     def exists(self) -> bool:
@@ -72,14 +69,14 @@ class RunFolder:
         """
         path = self.path / "run.json"
         if not path.is_file():
-            raise InputError(f"{self.path} holds no run (no run.json); give the folder of a training")
+            raise InputError(f"{self.path} holds no run (no run.json); give the folder that `tinytl train` wrote")
         try:
             run = json.loads(path.read_text())
             config = default.get_config()
             config.update_from_flattened_dict(flat(ConfigDict(run["config"])))
             return config, tuple(run["class_names"])
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged; train again from the start") from error
+            raise InputError(f"{path} is damaged; train again without resuming") from error
 
     def fingerprints(self) -> dict[str, str] | None:
         """Returns those of the data that the run was started with; None for a run of an older version."""
@@ -88,9 +85,8 @@ class RunFolder:
 
     def save(self, name: str, model: keras.Model) -> None:
         """Writes the checkpoint `name`, with the optimizer that the model was compiled with."""
-        # In the folder itself: the system's temporary folder may be full where this one is not.
-        with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=self.path) as folder:
-            path = pathlib.Path(folder) / "model.keras"
+        with temporary_folder(self.path) as folder:
+            path = folder / "model.keras"
             model.save(path)
             atomic_write_bytes(self.path / f"{name}.keras", path.read_bytes())
 
@@ -108,12 +104,7 @@ class RunFolder:
         try:
             return keras.models.load_model(path)
         except Exception as error:  # Keras, zipfile and h5py each raise their own
-            raise InputError(f"{path} cannot be read ({type(error).__name__}); train again from the start") from error
-
-    def sweep(self) -> None:
-        """Removes the temporary folders that a killed run has left; only for the one that holds the lock."""
-        for leftover in self.path.glob(f"{_TEMPORARY}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            raise InputError(f"{path} cannot be read ({type(error).__name__}); train again without resuming") from error
 
     def append_log(self, row: dict[str, Any]) -> None:
         """Adds a line to the log; the whole file is replaced, so that no line is ever cut."""
@@ -129,7 +120,7 @@ class RunFolder:
         try:
             return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         except ValueError as error:
-            raise InputError(f"{path} is damaged; train again from the start") from error
+            raise InputError(f"{path} is damaged; train again without resuming") from error
 
     def write_log(self, rows: list[dict[str, Any]]) -> None:
         """Replaces the log."""

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from tinytl_tf import data
 from tinytl_tf.errors import InputError, TrainingDiverged
 from tinytl_tf.experiment import Experiment, flat
-from tinytl_tf.files import refuse_existing
+from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training.evaluate import make_evaluate
@@ -50,7 +50,6 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
     refuse_existing(folder.path / "run.json", overwrite=True)
     experiment = Experiment(config)
     with folder_lock(folder.path):
-        folder.sweep()
         return _train(experiment, folder, resume)
 
 
@@ -73,6 +72,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
         model.compile(make_optimizer(config.training.optimizer))
         folder.start(config, class_names, fingerprints)
     print(resolution, flush=True)
+    require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
     start = _go_back(folder, int(model.optimizer.iterations), steps)
     _set_dropout(model, start * steps)
 
@@ -172,7 +172,7 @@ def _check_same(
             what = "the list of classes" if key == "classes" else f"config.{key}"
             raise InputError(
                 f"cannot resume: {what} was {before.get(key)!r} and is now {now.get(key)!r}; "
-                "use the same config and data, or another folder"
+                "use the same config and data, or train in another folder"
             )
 
 
@@ -193,7 +193,7 @@ def _go_back(folder: RunFolder, iterations: int, steps: int) -> int:
     if [row["step"] for row in rows] != list(range(steps, iterations + 1, steps)):
         raise InputError(
             f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do "
-            "not tell; the number of training images or the log has changed; train again from the start"
+            "not tell; the number of training images or the log has changed; train again without resuming"
         )
     folder.write_log(rows)
     return start

@@ -17,8 +17,8 @@ class CompiledSignature:
         name: Name of the signature.
 
     Example:
-        train = CompiledSignature(model, "train")
-        print(train(image=images, label=labels, learning_rate=np.float32([1e-3]))["loss"])
+        >>> train = CompiledSignature(model, "train")  # doctest: +SKIP
+        >>> train(image=images, label=labels, learning_rate=np.float32([1e-3]))["loss"]  # doctest: +SKIP
     """
 
     def __init__(self, model: CompiledModel, name: str):

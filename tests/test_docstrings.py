@@ -1,0 +1,45 @@
+"""Examples in docstrings run: those that need weights, files or minutes are marked `# doctest: +SKIP` line by line."""
+
+import doctest
+import importlib
+import os
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def modules():
+    """Names of all modules of the package, those at the top of the repository as well; commands have no Python."""
+    for folder, package in (("tinytl_tf", "tinytl_tf"), ("export", "tinytl_tf.export")):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            name = ".".join([package, *parts]).removesuffix(".__init__")
+            if ">>>" in path.read_text(encoding="utf-8"):
+                yield name
+
+
+@pytest.mark.parametrize("name", list(modules()))
+def test_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    module = importlib.import_module(name)
+    found = doctest.DocTestFinder(exclude_empty=True).find(module, name)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    report = []
+    for test in found:
+        runner.run(test, out=report.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+    assert any(test.examples for test in found)
+
+
+def test_examples_are_written_to_be_run():
+    """An example of Python without `>>>` would never run."""
+    plain = []
+    for path in [*(ROOT / "tinytl_tf").rglob("*.py"), *(ROOT / "export").rglob("*.py")]:
+        for match in re.finditer(r"^ *Examples?:\n+ *(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            if not match[1].startswith((">>>", "```", "tinytl ", "python -m ")):
+                plain.append(f"{path.relative_to(ROOT)}: {match[1]}")
+    assert not plain, "\n".join(plain)

@@ -1,0 +1,108 @@
+"""Decides what a user sees on standard error: our words always, those of the libraries below only when they matter.
+
+TensorFlow, its converter, LiteRT and its delegates write remarks to the process's standard error, below Python. They
+are held back while a command runs and shown after a fault of ours. `--verbose` shows them as they come.
+"""
+
+import contextlib
+import faulthandler
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from absl import logging
+
+from tinytl_tf.errors import InputError, TinyTLError
+
+__all__ = ["held_back", "quiet_imports"]
+
+
+@contextlib.contextmanager
+def held_back(verbose: bool = False) -> Iterator[None]:
+    """Holds back what is written to standard error below Python; `sys.stderr` goes on as before.
+
+    The held text is shown if the block raises anything but a `TinyTLError`, an interrupt or an exit.
+
+    Args:
+        verbose: Hold nothing back.
+
+    Raises:
+        InputError: If there is no room for temporary files.
+    """
+    if verbose:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # spares the work of writing; whatever else comes is held
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        held = tempfile.TemporaryFile()  # noqa: SIM115  closed by the block below
+    except OSError as error:
+        raise InputError(
+            "expected room for temporary files, but none can be written; set TMPDIR to a folder with room"
+        ) from error
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with held, _python_writes_to(terminal), _crashes_are_traced(terminal):
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except (TinyTLError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            _show(held, terminal)
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            logging.set_verbosity(before)
+    os.close(terminal)
+
+
+@contextlib.contextmanager
+def quiet_imports(verbose: bool = False) -> Iterator[None]:
+    """Suppresses the warnings that libraries raise, in Python, while they are imported."""
+    with warnings.catch_warnings():
+        if not verbose:
+            warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _python_writes_to(terminal: int) -> Iterator[None]:
+    """Keeps `sys.stderr` where it was, unless it is no file of the process (in a test or a notebook)."""
+    try:
+        is_own = sys.stderr.fileno() == 2
+    except (OSError, ValueError, AttributeError):
+        is_own = False
+    if not is_own:
+        yield
+        return
+    encoding = sys.stderr.encoding
+    with (
+        open(terminal, "w", buffering=1, encoding=encoding, errors="backslashreplace", closefd=False) as stream,
+        contextlib.redirect_stderr(stream),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _crashes_are_traced(terminal: int) -> Iterator[None]:
+    """A crash below Python ends the process at once: its stack is all that can be shown."""
+    if faulthandler.is_enabled():
+        yield
+        return
+    faulthandler.enable(terminal)
+    try:
+        yield
+    finally:
+        faulthandler.disable()
+
+
+def _show(held: BinaryIO, terminal: int) -> None:
+    held.seek(0)
+    while chunk := held.read(65536):
+        os.write(terminal, chunk)
