@@ -26,7 +26,19 @@ SPELLINGS = {
 }
 _DECORATED = re.compile(r"(?:seg|images?|data)?[-_ ]?(?P<word>[a-z]+?)[-_ ]?(?:set|data|images?)?")
 # Folders that systems put among a user's own.
-SERVICE_FOLDERS = ("@eadir", "__macosx", "lost+found", "$recycle.bin", "system volume information", "#recycle")
+SERVICE_FOLDERS = (
+    "@eadir",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "__macosx",
+    "__pycache__",
+    "found.000",
+    "lost+found",
+    "system volume information",
+)
 LAYOUT = "expected FOLDER/train/CLASS/ with FOLDER/test/CLASS/ or FOLDER/val/CLASS/, or FOLDER/CLASS/"
 
 _logger = logging.getLogger(__name__)
@@ -87,6 +99,7 @@ class _Reader:
         self._root = root
         self._cache_bytes = cache_bytes
         self._seen: set[str] = set()
+        self._listed: list[str] = []  # class folders, whose images are found without a link
         self._ignored: collections.Counter[str] = collections.Counter()
 
     def load(self, seed: int) -> Splits:
@@ -119,8 +132,14 @@ class _Reader:
             if name not in {path.name for path in named.values()}:
                 self._ignored[f"folder {name}/ next to the splits"] += 1
         roots = {split: self._without_wrapper(path, split) for split, path in named.items()}
+        self._listed = [child for root in roots.values() for child in self._real_folders(root)]
         classes = self._classes(roots["train"])
-        datasets = {}
+        if len(classes) > 1 and all(map(split_of, classes)):
+            raise InputError(
+                f"image folder {roots['train']} holds only {', '.join(f'{name}/' for name in classes)}, which are "
+                f"named like splits; {LAYOUT}"
+            )
+        files: dict[str, list[tuple[str, pathlib.Path]]] = {}
         for split in ("train", "test", "validation"):
             if split not in roots:
                 continue
@@ -131,7 +150,9 @@ class _Reader:
                     f"class folder {roots[split] / own[unknown[0]]} has no counterpart in {roots['train']}; "
                     "add training images or remove it"
                 )
-            datasets[split] = self._dataset(roots[split], list(classes), self._list(roots[split], own))
+            files[split] = self._list(roots[split], own)
+        maximum = _deep_maximum([file for listed in files.values() for file in listed])
+        datasets = {split: self._dataset(roots[split], list(classes), files[split], maximum) for split in files}
         test = datasets.get("test") or datasets["validation"]
         return Splits(datasets["train"], test, datasets.get("validation") if "test" in datasets else None)
 
@@ -152,10 +173,11 @@ class _Reader:
                 raise InputError(
                     f"class folder {self._root / name} holds {inside[0]}/, which is named like a split; {LAYOUT}"
                 )
+        self._listed = self._real_folders(self._root)
         files = self._list(self._root, classes)
         keys = [os.fsencode(f"{seed}/{path.relative_to(self._root).as_posix()}") for _, path in files]
         rank = np.array([hashlib.sha256(key).hexdigest() for key in keys])
-        return hold_out(self._dataset(self._root, list(classes), files), rank)
+        return hold_out(self._dataset(self._root, list(classes), files, _deep_maximum(files)), rank)
 
     def _classes(self, root: pathlib.Path) -> dict[str, str]:
         """Name of each class, in order, and of its folder."""
@@ -167,9 +189,10 @@ class _Reader:
             classes[name] = folder
         return dict(sorted(classes.items()))
 
-    def _dataset(self, root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]]) -> ImageDataset:
+    def _dataset(
+        self, root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]], maximum: int
+    ) -> ImageDataset:
         paths = [path for _, path in files]
-        maximum = deep_maximum(paths)
         return ImageDataset(
             f"image folder {root}",
             classes,
@@ -186,7 +209,10 @@ class _Reader:
             raise InputError(f"image folder {root} has no class folders; {LAYOUT}")
         files = []
         for name, folder in classes.items():
-            self._seen.add(os.path.realpath(root / folder))
+            if not self._is_new(root / folder):
+                raise InputError(
+                    f"class folder {root / folder} is a link to a folder that is in the set already; remove it"
+                )
             images = self._images(root / folder)
             if not images:
                 raise InputError(
@@ -215,12 +241,18 @@ class _Reader:
         """Whether a file or folder was not reached on another way: through a link, it may be at several places."""
         real = os.path.realpath(path)
         root = os.path.realpath(self._root)
-        ancestor = path.is_dir() and (root == real or root.startswith(real.rstrip("/") + "/"))
-        if real in self._seen or ancestor:
+        ancestor = path.is_dir() and _is_within(root, real)
+        # An image has the class and the split of the folder where it lies, not of a link to it.
+        elsewhere = path.is_symlink() and any(_is_within(real, folder) for folder in self._listed)
+        if real in self._seen or ancestor or elsewhere:
             self._ignored["links to what is in the set already"] += 1
             return False
         self._seen.add(real)
         return True
+
+    def _real_folders(self, root: pathlib.Path) -> list[str]:
+        """Returns the real paths of the sub-folders that are no links."""
+        return [os.path.realpath(root / name) for name in self._subfolders(root) if not (root / name).is_symlink()]
 
     def _subfolders(self, root: pathlib.Path) -> list[str]:
         names = []
@@ -228,7 +260,7 @@ class _Reader:
             if not child.is_dir():
                 continue
             real, own = os.path.realpath(child), os.path.realpath(root)
-            if child.is_symlink() and (own == real or own.startswith(real.rstrip("/") + "/")):
+            if child.is_symlink() and _is_within(own, real):
                 self._ignored[f"link {child.name} to a folder above it"] = 1
             else:
                 names.append(child.name)
@@ -249,3 +281,11 @@ class _Reader:
                     ) from error
                 visible.append(child)
         return visible
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _deep_maximum(files: list[tuple[str, pathlib.Path]]) -> int:
+    return deep_maximum((path, str(path)) for _, path in files)

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
-from tinytl_tf.data.decode import check_header, decode
+from tinytl_tf.data.decode import check_header, decode, deep_maximum
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
@@ -53,18 +53,17 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
             f"packed set {path}: expected 'offsets' to rise from 0 to at most {len(jpeg)}, the bytes of 'jpeg'"
         )
 
-    def read(index: int, short_side: int | None) -> np.ndarray:
-        return decode(jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]", short_side)
+    def source(index: int) -> tuple[bytes, str]:
+        return jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]"
 
+    maximum = deep_maximum(map(source, range(len(labels))))
     sizes = np.diff(offsets).tolist()
     dataset = ImageDataset(
         f"packed set {path}",
         arrays["classes"].tolist(),
         labels,
-        read,
-        check=lambda index: check_header(
-            jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]"
-        ),
+        lambda index, short_side: decode(*source(index), short_side, maximum),
+        check=lambda index: check_header(*source(index)),
         cache_bytes=cache_bytes,
         identity=list(zip(sources, sizes, strict=True)),
     )
