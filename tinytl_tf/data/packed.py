@@ -14,7 +14,7 @@ from tinytl_tf.errors import InputError
 ARRAYS = {
     "jpeg": (np.uint8, "uint8 [bytes]"),
     "offsets": (np.integer, "int [n+1]"),
-    "label": (np.integer, "int [n]"),
+    "label": (np.integer, "int [n] or numbers [n, classes]"),
     "classes": (np.str_, "str [classes]"),
 }
 
@@ -23,7 +23,8 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     """Reads a set packed as arrays.
 
     Keys of the file: `jpeg`, the bytes of all files in one uint8 array; `offsets`, int [n+1], image i is
-    `jpeg[offsets[i]:offsets[i+1]]`; `label`, int [n]; `classes`, str [classes]; optional `split`, str [n] of "train"
+    `jpeg[offsets[i]:offsets[i+1]]`; `label`, int [n], or numbers [n, classes] of 0 and 1 where an image has several
+    attributes; `classes`, str [classes]; optional `split`, str [n] of "train"
     and "test"; optional `source`, str or bytes [n], the names that errors use.
 
     Without `split`, or when all of it is "", the last quarter of each class is the test set.
@@ -98,6 +99,8 @@ def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def _check_types(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
     for key, (dtype, description) in ARRAYS.items():
         array = arrays[key]
+        if key == "label" and array.ndim == 2 and array.dtype.kind in "iufb":
+            continue  # attributes, which the data set checks
         if not np.issubdtype(array.dtype, dtype) or array.ndim != 1:
             raise InputError(
                 f"packed set {path}: expected '{key}' to be {description}, got {array.dtype} {list(array.shape)}"
