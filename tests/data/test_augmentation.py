@@ -116,6 +116,45 @@ def test_tf_color_turns_no_hue_and_torch_does():
     assert greenest("torch") > 40
 
 
+class Fixed:
+    """Draws the same place of every range, 0 for its low end and 1 for its high one, and keeps a given order."""
+
+    def __init__(self, place, first):
+        self.place, self.first, self.ranges = place, first, []
+
+    def permutation(self, count):
+        return [self.first, *(step for step in range(count) if step != self.first)]
+
+    def uniform(self, low, high):
+        self.ranges.append((low, high))
+        # Only the step that is looked at changes the image.
+        return low + self.place * (high - low) if len(self.ranges) == 1 else 0.0
+
+
+@pytest.mark.parametrize(
+    ("color", "step", "strength", "low", "high"),
+    [
+        # Of (200, 100, 50): times 1 - x and 1 + x.
+        ("torch", 0, 0.4, (120, 60, 30), (255, 140, 70)),
+        ("tf", 0, 32 / 255, (174, 87, 43), (225, 112, 56)),
+        # An even image is its own mean, 124 of its gray: mean + (pixel - mean) * (1 -+ x).
+        ("torch", 1, 0.4, (169, 109, 79), (230, 90, 20)),
+        # Gray 124 + (pixel - 124) * (1 -+ x).
+        ("torch", 2, 0.4, (169, 109, 79), (230, 90, 20)),
+        ("tf", 2, 0.5, (162, 112, 87), (238, 88, 13)),
+        # Hue 20 degrees, turned by a tenth of the circle to 344 and 56.
+        ("torch", 3, 0.1, (200, 50, 90), (200, 190, 50)),
+    ],
+)
+def test_each_change_of_color_at_the_ends_of_its_range(color, step, strength, low, high):
+    even = np.full((8, 8, 3), (200, 100, 50), np.uint8)
+    for place, expected in ((0, low), (1, high)):
+        rng = Fixed(place, step)
+        result = Augmentation(color=color, **PLAIN)(even, (8, 8), rng)
+        assert rng.ranges[0] == (-strength, strength)
+        np.testing.assert_allclose(result[3, 3].astype(int), expected, atol=3)
+
+
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 300), st.integers(1, 300))
 def test_central_box_lies_in_the_image(height, width, h, w):
     left, top, right, bottom = central_box(height, width, (h, w))

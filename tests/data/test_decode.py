@@ -1,7 +1,9 @@
 import contextlib
 import logging
 import os
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -142,7 +144,8 @@ def test_deep_pixels_out_of_range_are_refused(mode, value, problem):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "peak", "maximum"), [("uint16", 4000, 4095), ("int32", 2**20, 2**21 - 1), ("uint16", 9, 255)]
+    ("dtype", "peak", "maximum"),
+    [("uint16", 4000, 4095), ("int32", 2**20, 2**21 - 1), ("uint16", 9, 255), ("uint16", 1900, 4095)],
 )
 def test_deep_pixels_are_scaled_by_the_maximum_of_the_set(tmp_path, dtype, peak, maximum):
     """12 bits in a file of 16 would be nearly black by the size of the file, 32 bits black."""
@@ -152,11 +155,34 @@ def test_deep_pixels_are_scaled_by_the_maximum_of_the_set(tmp_path, dtype, peak,
     pixels[0, 0] = peak
     Image.fromarray(pixels).save(paths[1])
     Image.new("RGB", (4, 4), 200).save(paths[2])
-    assert deep_maximum(paths) == maximum
+    assert deep_maximum([(path, str(path)) for path in paths]) == maximum
     decoded = [decode(path, "x", deep_maximum=maximum) for path in paths]
     assert decoded[0].max() == decoded[1][1, 1, 0] == (peak // 2) * 256 // (maximum + 1)
     assert decoded[1][0, 0, 0] == peak * 256 // (maximum + 1)
-    assert deep_maximum(paths[2:]) == 65535
+    assert deep_maximum([(paths[2], "c")]) == 65535
+
+
+def deep_color_png(value):
+    """A PNG of 16 bits a channel, which Pillow cannot write."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + struct.pack(">H", value) * 6 for _ in range(2))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_12_bits_of_color_in_16_are_refused_and_16_are_read():
+    sources = [(deep_color_png(100), "a.png"), (deep_color_png(4095), "b.png")]
+    with pytest.raises(InputError) as error:
+        deep_maximum(sources)
+    assert str(error.value) == (
+        "image a.png and the others like it have colors of 16 bits of which at most 12 are used: they would be nearly "
+        "black; convert them to 8 bits"
+    )
+    assert deep_maximum([*sources, (deep_color_png(65535), "c.png")]) == 65535
+    assert decode(deep_color_png(0x8001), "x").max() == 0x80
 
 
 def test_content_decides_and_no_other_decoder_is_reached(tmp_path):
@@ -191,7 +217,9 @@ def test_a_warning_of_pillow_is_logged_with_the_name_of_the_image(caplog):
     content[position : position + 4] = (10_000_000).to_bytes(4, "big")
     with caplog.at_level(logging.WARNING, "tinytl_tf.data.decode"):
         decode(bytes(content), "holiday.jpg")
-    assert caplog.records
+        logged = len(caplog.records)
+        decode(bytes(content), "holiday.jpg")
+    assert len(caplog.records) == logged > 0  # once, not once an epoch
     assert all(record.getMessage().startswith("image holiday.jpg: ") for record in caplog.records)
 
 

@@ -111,6 +111,49 @@ def test_links_bring_no_image_twice(make_folder, caplog):
     assert "1 link all to a folder above it" in record.getMessage()
 
 
+@pytest.mark.parametrize("folder", ["", "train/"])
+def test_an_image_has_the_class_of_its_folder_and_not_of_a_link(make_folder, folder):
+    """`a` is read before `b`, whose images were taken for `a` when a link in `a` led there."""
+    root = make_folder({f"{folder}a": 2, f"{folder}b": 4, **({"test/b": 2} if folder else {})})
+    (root / folder / "a/other").symlink_to(root / folder / "b")
+    (root / folder / "a/other.png").symlink_to(root / folder / "b/1.png")
+    if folder:
+        (root / folder / "a/tested.png").symlink_to(root / "test/b/0.png")
+    splits = load_folder(root)
+    counts = sum(np.bincount(dataset.labels, minlength=2) for dataset in (splits.train, splits.test))
+    assert counts.tolist() == ([2, 6] if folder else [2, 4])
+    assert len(splits.test) == 2
+
+
+def test_links_into_a_folder_that_is_no_split_are_followed(make_folder):
+    root = make_folder({"all": 4, "train/a": 1, "train/b": 1, "test/b": 1})
+    (root / "train/a/linked.png").symlink_to(root / "all/3.png")
+    assert load_folder(root).train.labels.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("link", "target"), [("train/c", "train/a"), ("val", "train")])
+def test_a_class_or_split_that_is_a_link_to_another_is_refused(make_folder, link, target):
+    root = make_folder({"train/a": 1, "train/b": 1, "test/b": 1})
+    (root / link).symlink_to(root / target)
+    with pytest.raises(InputError, match=" is a link to a folder that is in the set already; remove it$"):
+        load_folder(root)
+
+
+def test_splits_within_the_training_split_are_no_classes(make_folder):
+    root = make_folder({"train/train/a": 1, "train/test/a": 1, "test/test/a": 1})
+    with pytest.raises(InputError, match="/train holds only test/, train/, which are named like splits; expected "):
+        load_folder(root)
+
+
+def test_deep_pixels_have_one_scale_in_all_splits(make_folder):
+    root = make_folder({"train/a": 1, "train/b": 1, "test/b": 1})
+    for path, value in (("train/a/deep.png", 4000), ("test/b/deep.png", 400)):
+        Image.fromarray(np.full((4, 4), value, np.uint16)).save(root / path)
+    splits = load_folder(root)
+    assert splits.train.image(1).max() == 250
+    assert splits.test.image(1).max() == 25
+
+
 def test_a_link_to_a_store_outside_is_followed(make_folder, tmp_path):
     root = make_folder({"train/a": 1, "train/b": 1, "test/b": 1})
     (tmp_path / "store").mkdir()
@@ -154,6 +197,17 @@ def test_all_broken_images_are_named_before_any_work_or_skipped(make_folder, cap
     with caplog.at_level(logging.WARNING, "tinytl_tf.data.loading"):
         assert len(data.load(root, skip_broken=True).train) == 4
     assert "skipped 2 of 6 images that cannot be read: " in caplog.records[0].getMessage()
+
+
+def test_an_image_that_is_cut_short_is_skipped_too_and_named_by_a_whole_check(make_folder):
+    root = make_folder({"train/a": 3, "train/b": 3, "test/b": 1})
+    cut = root / "train/a/photo.jpg"
+    picture(5, (64, 64)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-200])
+    assert len(data.load(root).train) == 7  # its header is good
+    assert len(data.load(root, skip_broken=True).train) == 6
+    with pytest.raises(InputError, match="has 1 of 7 images that cannot be read: image .*photo.jpg cannot be decoded"):
+        data.load(root, check_whole=True)
 
 
 def test_a_class_may_lack_test_images(make_folder):

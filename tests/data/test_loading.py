@@ -79,12 +79,20 @@ BAD_PACKED = {
         "packed set {path}: expected 'offsets' to be int [n+1], got float64 [9]",
     ),
     "label of another shape": (
-        {"label": np.zeros((4, 2), int)},
-        "packed set {path}: expected 'label' to be int [n], got int64 [4, 2]",
+        {"label": np.zeros((4, 2, 1), int)},
+        "packed set {path}: expected 'label' to be int [n] or numbers [n, classes], got int64 [4, 2, 1]",
     ),
     "a single label": (
         {"label": np.array(1)},
-        "packed set {path}: expected 'label' to be int [n], got int64 []",
+        "packed set {path}: expected 'label' to be int [n] or numbers [n, classes], got int64 []",
+    ),
+    "attributes of another number": (
+        {"label": np.zeros((8, 3))},
+        "packed set {path}: expected labels: numbers [8, 2], got float64 [8, 3]",
+    ),
+    "attributes out of range": (
+        {"label": np.full((8, 2), 2)},
+        "packed set {path}: expected labels from 0 to 1 for each attribute, got 2",
     ),
     "no images": (
         {"label": np.zeros(0, int), "offsets": np.zeros(1, int)},

@@ -59,7 +59,8 @@ def train_batches(
         workers: threads that decode. They end with the iterator, also when it is dropped early.
 
     Returns:
-        Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, and labels, int32 [batch_size].
+        Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, and labels, int32 [batch_size],
+        or float32 [batch_size, attributes] of a set with several attributes.
 
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
@@ -95,7 +96,8 @@ def eval_batches(
         workers: threads that decode. They end with the iterator, also when it is dropped early.
 
     Returns:
-        Iterator over images, uint8 [batch, height, width, 3] in 0..255 RGB, and labels, int32 [batch].
+        Iterator over images, uint8 [batch, height, width, 3] in 0..255 RGB, and labels, int32 [batch], or
+        float32 [batch, attributes].
 
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.

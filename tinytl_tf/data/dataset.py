@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytl_tf.data.augmentation import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
+from tinytl_tf.tasks import get_task
 
 SHOWN = 12  # classes that are listed with their counts
 
@@ -16,12 +17,14 @@ SHOWN = 12  # classes that are listed with their counts
 class ImageDataset:
     """Labels in memory, images on demand.
 
-    Any number of threads may read at the same time.
+    Any number of threads may read at the same time. `task` is "classification" where each image has one class, and
+    "multilabel" where it has each of several attributes or not: see `tinytl_tf.tasks`.
 
     Args:
         name: what errors call the set.
         class_names: names of the classes; the position of a name is its label.
-        labels: int array [n], each in [0, number of classes).
+        labels: int array [n], each in [0, number of classes); or, where an image has several attributes, numbers
+            [n, classes] from 0 to 1.
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one whose short side has `short_side` pixels, unless that is None.
         central_fraction: part of an image's side that is evaluated, in (0, 1].
@@ -70,12 +73,18 @@ class ImageDataset:
             raise InputError(f"{name} has the class {min(twice)!r} twice; give each class a name of its own")
         if not len(labels):
             raise InputError(f"{name} has no images; at least 1 is needed")
-        if labels.min() < 0 or labels.max() >= len(self.class_names):
+        self.task = "multilabel" if labels.ndim == 2 else "classification"
+        if self.task == "multilabel":
+            try:
+                get_task(self.task).check_labels(labels, len(labels), len(self.class_names))
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from error
+        elif labels.min() < 0 or labels.max() >= len(self.class_names):
             raise InputError(
                 f"{name} has labels from {labels.min()} to {labels.max()}; "
                 f"its {len(self.class_names)} classes need labels from 0 to {len(self.class_names) - 1}"
             )
-        self.labels = labels.astype(np.int32)  # only now: a larger type would wrap
+        self.labels = labels.astype(get_task(self.task).label_dtype)  # only now: a larger type would wrap
         self._check = check
         self._capacity = cache_bytes
         self._identity = [("", 0)] * len(labels) if identity is None else list(identity)
@@ -108,11 +117,14 @@ class ImageDataset:
         return image
 
     def describe(self) -> str:
-        """Returns how many images there are, and of which class."""
-        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        """Returns how many images there are, and of which class or with which attribute."""
+        if self.task == "multilabel":
+            counts, kind = (self.labels > 0.5).sum(axis=0), "attributes"
+        else:
+            counts, kind = np.bincount(self.labels, minlength=len(self.class_names)), "classes"
         listed = [f"{name} {count}" for name, count in zip(self.class_names, counts, strict=True)]
-        more = f", and {len(listed) - SHOWN} classes more" if len(listed) > SHOWN else ""
-        return f"{len(self)} images of {len(listed)} classes: {', '.join(listed[:SHOWN])}{more}"
+        more = f", and {len(listed) - SHOWN} {kind} more" if len(listed) > SHOWN else ""
+        return f"{len(self)} images of {len(listed)} {kind}: {', '.join(listed[:SHOWN])}{more}"
 
     def fingerprint(self) -> str:
         """Returns a hash of classes, labels, and names and sizes of the images, to know the same set again."""

@@ -8,7 +8,7 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -30,13 +30,14 @@ FORMATS = tuple(_PLUGINS)
 MAX_PIXELS = 89_000_000  # just below the size at which Pillow starts to warn of a decompression bomb
 MAX_WHOLE_PIXELS = 25_000_000  # of a format that is decoded whole before it is shrunk: 100 to 300 MB
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
-_EIGHT_BITS, _SIXTEEN_BITS = 255, 65535
+_SIXTEEN_BITS = 65535
 
 for _format in FORMATS:
     importlib.import_module(f"PIL.{_PLUGINS[_format]}ImagePlugin")  # `Image.open` loads half of them by itself
 
 _logger = logging.getLogger(__name__)
 _warning_lock = threading.Lock()
+_warned: set[str] = set()  # names of images whose warnings were logged: once, not once an epoch
 
 
 def decode(
@@ -73,27 +74,46 @@ def check_header(source: str | os.PathLike | bytes, name: str) -> None:
         pass
 
 
-def deep_maximum(paths: Sequence[os.PathLike]) -> int:
-    """Returns the value of deep pixels that becomes 255, for all images of a set alike.
+def deep_maximum(sources: Iterable[tuple[str | os.PathLike | bytes, str]]) -> int:
+    """Returns the value of deep pixels that becomes 255, for all images of all splits of a data set alike.
 
     Files of 16 or 32 bits often hold 10, 12 or 14: scaled by the size of the file they would be nearly black.
 
     Args:
-        paths: the files of a set.
+        sources: For each image what `decode` takes: its source and its name.
 
     Returns:
-        The largest value that fits into as many bits as the largest pixel of the set needs, at least 255; 65535 for a
-        set without deep pixels.
+        The largest value of as many bits as the largest gray pixel of the set needs: 8, 10, 12, 14, 16, or exactly so
+        many above 16. 65535 for a set without deep pixels.
+
+    Raises:
+        InputError: If color images of 16 bits use no more than 14, whose upper 8 are all that Pillow reads of them.
     """
-    largest = 0
-    for path in paths:
+    gray, color, first = 0, 0, ""
+    for source, name in sources:
         try:
-            with _open(path, str(path)) as image:
+            with _open(source, name) as image:
                 if image.mode in _DEEP_MODES:
-                    largest = max(largest, int(np.asarray(image).max()))
+                    gray = max(gray, int(np.asarray(image).max()))
+                elif _is_deep_color(image):
+                    color, first = max(color, int(np.asarray(image)[..., :3].max())), first or name
         except Exception:  # noqa: BLE001, S112, an image that cannot be read is named by `check_header`
             continue
-    return max(2 ** largest.bit_length() - 1, _EIGHT_BITS) if largest else _SIXTEEN_BITS
+    if first and color < 2**6:
+        raise InputError(
+            f"image {first} and the others like it have colors of 16 bits of which at most {color.bit_length() + 8} "
+            "are used: they would be nearly black; convert them to 8 bits"
+        )
+    bits = gray.bit_length()
+    return 2 ** max(bits + bits % 2 if bits < 16 else bits, 8) - 1 if gray else _SIXTEEN_BITS
+
+
+def _is_deep_color(image: Image.Image) -> bool:
+    """Whether an image has 16 bits a channel, of which Pillow keeps 8."""
+    if image.format not in ("PNG", "TIFF") or not image.tile or not image.mode.startswith("RGB"):
+        return False
+    raw_mode = image.tile[0][3]
+    return ";16" in (raw_mode if isinstance(raw_mode, str) else str(raw_mode[0]))
 
 
 @contextlib.contextmanager
@@ -120,9 +140,12 @@ def _open(source: str | os.PathLike | bytes, name: str) -> Iterator[Image.Image]
         warnings.simplefilter("always")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
-        image.getexif()
-    for warning in caught:
-        _logger.warning("image %s: %s", name, " ".join(str(warning.message).split()))
+        if image.format != "PNG":  # which would be decoded whole for it
+            image.getexif()
+    if caught and name not in _warned:
+        _warned.add(name)
+        for warning in caught:
+            _logger.warning("image %s: %s", name, " ".join(str(warning.message).split()))
     with image:
         most = MAX_PIXELS if image.format in ("JPEG", "MPO") else MAX_WHOLE_PIXELS
         if image.width * image.height > most:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import check_header, decode, deep_maximum
+from tinytl_tf.data.labels_file import LABELS_FILE, read_labels
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
@@ -27,7 +28,19 @@ SPELLINGS = {
 }
 _DECORATED = re.compile(r"(?:seg|images?|data)?[-_ ]?(?P<word>[a-z]+?)[-_ ]?(?:set|data|images?)?")
 # Folders that systems put among a user's own.
-SERVICE_FOLDERS = ("@eadir", "__macosx", "lost+found", "$recycle.bin", "system volume information", "#recycle")
+SERVICE_FOLDERS = (
+    "@eadir",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "__macosx",
+    "__pycache__",
+    "found.000",
+    "lost+found",
+    "system volume information",
+)
 LAYOUT = "expected FOLDER/train/CLASS/ with FOLDER/test/CLASS/ or FOLDER/val/CLASS/, or FOLDER/CLASS/"
 
 _logger = logging.getLogger(__name__)
@@ -42,6 +55,10 @@ def load_folder(path: str | os.PathLike, *, seed: int = 0, cache_bytes: int = 0)
     classes, and a quarter of each class becomes the test set. Which quarter depends on a hash of `seed` and each file's
     path inside the folder, on nothing else: it is the same on every machine, and adding or removing one file moves at
     most one other.
+
+    Where images have several attributes each, there are no class folders: the file `labels.csv` in the folder of each
+    split, or in a flat folder, says which, see `tinytl_tf.data.labels_file`. A quarter of all images of a flat folder
+    is the test set.
 
     A class folder is searched in its whole depth. Hidden files and folders are ignored. What else is left out is said
     in a warning: files with another suffix than an image's, what is no regular file, folders that a system made, and
@@ -88,12 +105,18 @@ class _Reader:
         self._root = root
         self._cache_bytes = cache_bytes
         self._seen: set[str] = set()
+        self._listed: list[str] = []  # class folders, whose images are found without a link
         self._ignored: collections.Counter[str] = collections.Counter()
 
     def load(self, seed: int) -> Splits:
         folders = self._subfolders(self._root)
         named = self._splits(self._root, folders)
-        splits = self._load_splits(named, folders) if named else self._load_flat(folders, seed)
+        if named:
+            splits = self._load_splits(named, folders)
+        elif (self._root / LABELS_FILE).is_file():
+            splits = self._load_flat_attributes(seed)
+        else:
+            splits = self._load_flat(folders, seed)
         if self._ignored:
             listed = ", ".join(f"{count} {what}" for what, count in sorted(self._ignored.items()))
             _logger.warning("%s: ignored %s", self._root, listed)
@@ -120,8 +143,16 @@ class _Reader:
             if name not in {path.name for path in named.values()}:
                 self._ignored[f"folder {name}/ next to the splits"] += 1
         roots = {split: self._without_wrapper(path, split) for split, path in named.items()}
+        if (roots["train"] / LABELS_FILE).is_file():
+            return self._load_attributes(roots)
+        self._listed = [child for root in roots.values() for child in self._real_folders(root)]
         classes = self._classes(roots["train"])
-        datasets = {}
+        if len(classes) > 1 and all(map(split_of, classes)):
+            raise InputError(
+                f"image folder {roots['train']} holds only {', '.join(f'{name}/' for name in classes)}, which are "
+                f"named like splits; {LAYOUT}"
+            )
+        files: dict[str, list[tuple[str, pathlib.Path]]] = {}
         for split in ("train", "test", "validation"):
             if split not in roots:
                 continue
@@ -132,9 +163,10 @@ class _Reader:
                     f"class folder {roots[split] / own[unknown[0]]} has no counterpart in {roots['train']}; "
                     "add training images or remove it"
                 )
-            datasets[split] = self._dataset(roots[split], list(classes), self._list(roots[split], own))
-        test = datasets.get("test") or datasets["validation"]
-        return Splits(datasets["train"], test, datasets.get("validation") if "test" in datasets else None)
+            files[split] = self._list(roots[split], own)
+        maximum = _deep_maximum([file for listed in files.values() for file in listed])
+        datasets = {split: self._dataset(roots[split], list(classes), files[split], maximum) for split in files}
+        return _as_splits(datasets)
 
     def _without_wrapper(self, path: pathlib.Path, split: str) -> pathlib.Path:
         """Some sets come as `train/train/CLASS`."""
@@ -153,10 +185,52 @@ class _Reader:
                 raise InputError(
                     f"class folder {self._root / name} holds {inside[0]}/, which is named like a split; {LAYOUT}"
                 )
+        self._listed = self._real_folders(self._root)
         files = self._list(self._root, classes)
-        keys = [os.fsencode(f"{seed}/{path.relative_to(self._root).as_posix()}") for _, path in files]
-        rank = np.array([hashlib.sha256(key).hexdigest() for key in keys])
-        return hold_out(self._dataset(self._root, list(classes), files), rank)
+        paths = [path for _, path in files]
+        dataset = self._dataset(self._root, list(classes), files, _deep_maximum(files))
+        return hold_out(dataset, self._rank(paths, seed))
+
+    def _rank(self, paths: list[pathlib.Path], seed: int) -> np.ndarray:
+        keys = [os.fsencode(f"{seed}/{path.relative_to(self._root).as_posix()}") for path in paths]
+        return np.array([hashlib.sha256(key).hexdigest() for key in keys])
+
+    def _load_attributes(self, roots: dict[str, pathlib.Path]) -> Splits:
+        self._listed = [os.path.realpath(root) for root in roots.values() if not root.is_symlink()]
+        names, files, labels = [], {}, {}
+        for split in (split for split in ("train", "test", "validation") if split in roots):
+            own, files[split], labels[split] = self._attributes(roots[split])
+            names = names or own
+            if own != names:
+                raise InputError(
+                    f"{roots[split] / LABELS_FILE} has the attributes {', '.join(own)}; expected those of "
+                    f"{roots['train'] / LABELS_FILE} in their order: {', '.join(names)}"
+                )
+        maximum = _deep_maximum([("", path) for paths in files.values() for path in paths])
+        return _as_splits(
+            {split: self._make(roots[split], names, labels[split], files[split], maximum) for split in files}
+        )
+
+    def _load_flat_attributes(self, seed: int) -> Splits:
+        names, paths, labels = self._attributes(self._root)
+        maximum = _deep_maximum([("", path) for path in paths])
+        return hold_out(self._make(self._root, names, labels, paths, maximum), self._rank(paths, seed))
+
+    def _attributes(self, root: pathlib.Path) -> tuple[list[str], list[pathlib.Path], np.ndarray]:
+        """Returns the attributes, and the images of a folder with their labels, sorted by path."""
+        attributes, rows = read_labels(root / LABELS_FILE)
+        images = {path.relative_to(root).as_posix(): path for path in self._images(root)}
+        missing = sorted(set(rows) - set(images))
+        if missing:
+            raise InputError(
+                f"{root / LABELS_FILE} names {len(missing)} files that are no images of this folder alone, the first "
+                f"is {missing[0]!r}; correct or remove these rows"
+            )
+        if len(rows) < len(images):
+            self._ignored[f"images that {root.name}/{LABELS_FILE} does not name"] = len(images) - len(rows)
+        names = sorted(rows)
+        labels = np.stack([rows[name] for name in names]) if names else np.zeros([0, len(attributes)])
+        return attributes, [images[name] for name in names], labels
 
     def _classes(self, root: pathlib.Path) -> dict[str, str]:
         """Name of each class, in order, and of its folder."""
@@ -168,13 +242,19 @@ class _Reader:
             classes[name] = folder
         return dict(sorted(classes.items()))
 
-    def _dataset(self, root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]]) -> ImageDataset:
-        paths = [path for _, path in files]
-        maximum = deep_maximum(paths)
+    def _dataset(
+        self, root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]], maximum: int
+    ) -> ImageDataset:
+        labels = np.array([classes.index(name) for name, _ in files], np.int32)
+        return self._make(root, classes, labels, [path for _, path in files], maximum)
+
+    def _make(
+        self, root: pathlib.Path, names: list[str], labels: np.ndarray, paths: list[pathlib.Path], maximum: int
+    ) -> ImageDataset:
         return ImageDataset(
             f"image folder {root}",
-            classes,
-            np.array([classes.index(name) for name, _ in files], np.int32),
+            names,
+            labels,
             lambda index, short_side: decode(paths[index], str(paths[index]), short_side, maximum),
             check=lambda index: check_header(paths[index], str(paths[index])),
             cache_bytes=self._cache_bytes,
@@ -187,7 +267,10 @@ class _Reader:
             raise InputError(f"image folder {root} has no class folders; {LAYOUT}")
         files = []
         for name, folder in classes.items():
-            self._seen.add(os.path.realpath(root / folder))
+            if not self._is_new(root / folder):
+                raise InputError(
+                    f"class folder {root / folder} is a link to a folder that is in the set already; remove it"
+                )
             images = self._images(root / folder)
             if not images:
                 raise InputError(
@@ -202,6 +285,8 @@ class _Reader:
             if child.is_dir():
                 if self._is_new(child):
                     images += self._images(child)
+            elif child.name == LABELS_FILE:
+                continue
             elif child.suffix.lower() not in IMAGE_SUFFIXES:
                 self._ignored[f"files of {child.suffix.lower() or 'no suffix'} that are no images"] += 1
             elif not child.exists():
@@ -216,12 +301,18 @@ class _Reader:
         """Whether a file or folder was not reached on another way: through a link, it may be at several places."""
         real = os.path.realpath(path)
         root = os.path.realpath(self._root)
-        ancestor = path.is_dir() and (root == real or root.startswith(real.rstrip("/") + "/"))
-        if real in self._seen or ancestor:
+        ancestor = path.is_dir() and _is_within(root, real)
+        # An image has the class and the split of the folder where it lies, not of a link to it.
+        elsewhere = path.is_symlink() and any(_is_within(real, folder) for folder in self._listed)
+        if real in self._seen or ancestor or elsewhere:
             self._ignored["links to what is in the set already"] += 1
             return False
         self._seen.add(real)
         return True
+
+    def _real_folders(self, root: pathlib.Path) -> list[str]:
+        """Returns the real paths of the sub-folders that are no links."""
+        return [os.path.realpath(root / name) for name in self._subfolders(root) if not (root / name).is_symlink()]
 
     def _subfolders(self, root: pathlib.Path) -> list[str]:
         names = []
@@ -229,7 +320,7 @@ class _Reader:
             if not child.is_dir():
                 continue
             real, own = os.path.realpath(child), os.path.realpath(root)
-            if child.is_symlink() and (own == real or own.startswith(real.rstrip("/") + "/")):
+            if child.is_symlink() and _is_within(own, real):
                 self._ignored[f"link {child.name} to a folder above it"] = 1
             else:
                 names.append(child.name)
@@ -250,3 +341,18 @@ class _Reader:
                     ) from error
                 visible.append(child)
         return visible
+
+
+def _as_splits(datasets: dict[str, ImageDataset]) -> Splits:
+    """Validation images alone are the test set."""
+    if "test" not in datasets:
+        return Splits(datasets["train"], datasets["validation"])
+    return Splits(datasets["train"], datasets["test"], datasets.get("validation"))
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _deep_maximum(files: list[tuple[str, pathlib.Path]]) -> int:
+    return deep_maximum((path, str(path)) for _, path in files)

@@ -30,6 +30,7 @@ def load(
     download: bool = True,
     cache_bytes: int = 0,
     check_images: bool = True,
+    check_whole: bool = False,
     skip_broken: bool = False,
 ) -> Splits:
     """Opens a data set by name.
@@ -52,7 +53,8 @@ def load(
         download: whether TensorFlow Datasets may download a set that is not there. The others ignore it.
         cache_bytes: memory for decoded images of each split, see `ImageDataset`.
         check_images: whether the header of each image is read now, so that all that are broken are named at once.
-        skip_broken: whether to go on without them; how many they are is logged as a warning.
+        check_whole: whether each image is decoded for that, which finds files that are cut short.
+        skip_broken: whether to go on without those that cannot be decoded; how many they are is logged as a warning.
 
     Returns:
         The sets.
@@ -65,21 +67,25 @@ def load(
         >>> len(splits.train), splits.train.class_names[:3]
         (100, ('0', '1', '2'))
     """
+    check = check_images or check_whole or skip_broken
     fraction = CENTRAL_FRACTION if central_fraction is None else central_fraction
     splits = _open(os.fspath(name), seed, data_dir, download, cache_bytes)
     limits = {"train": train_images, "test": test_images, "validation": None}
     return Splits(
         **{
             split: first_of_each_class(
-                _without_broken(dataset, skip_broken) if check_images else dataset, limits[split], f"{split}_images"
+                _without_broken(dataset, check_whole, skip_broken) if check else dataset,
+                limits[split],
+                f"{split}_images",
             ).with_central_fraction(fraction)
             for split, dataset in splits.by_name.items()
         }
     )
 
 
-def _without_broken(dataset: ImageDataset, skip: bool) -> ImageDataset:
-    broken = dataset.broken()
+def _without_broken(dataset: ImageDataset, whole: bool, skip: bool) -> ImageDataset:
+    # To go on without broken images is a promise that a header cannot keep.
+    broken = dataset.broken(whole=whole or skip)
     if not broken:
         return dataset
     listed = "; ".join(list(broken.values())[:LISTED]) + ("; ..." if len(broken) > LISTED else "")
@@ -88,6 +94,8 @@ def _without_broken(dataset: ImageDataset, skip: bool) -> ImageDataset:
     logging.getLogger(__name__).warning(
         "%s: skipped %d of %d images that cannot be read: %s", dataset.name, len(broken), len(dataset), listed
     )
+    if len(broken) == len(dataset):
+        raise InputError(f"{dataset.name} has no image that can be read: {listed}")
     return dataset.subset(np.array([index for index in range(len(dataset)) if index not in broken], int))
 
 

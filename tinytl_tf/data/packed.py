@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
-from tinytl_tf.data.decode import check_header, decode
+from tinytl_tf.data.decode import check_header, decode, deep_maximum
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
@@ -15,7 +15,7 @@ from tinytl_tf.files import expand
 ARRAYS = {
     "jpeg": (np.uint8, "uint8 [bytes]"),
     "offsets": (np.integer, "int [n+1]"),
-    "label": (np.integer, "int [n]"),
+    "label": (np.integer, "int [n] or numbers [n, classes]"),
     "classes": (np.str_, "str [classes]"),
 }
 
@@ -24,7 +24,8 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     """Reads a set packed as arrays.
 
     Keys of the file: `jpeg`, the bytes of all files in one uint8 array; `offsets`, int [n+1], image i is
-    `jpeg[offsets[i]:offsets[i+1]]`; `label`, int [n]; `classes`, str [classes]; optional `split`, str [n] of "train"
+    `jpeg[offsets[i]:offsets[i+1]]`; `label`, int [n], or numbers [n, classes] of 0 and 1 where an image has several
+    attributes; `classes`, str [classes]; optional `split`, str [n] of "train"
     and "test"; optional `source`, str or bytes [n], the names that errors use.
 
     Without `split`, or when all of it is "", the last quarter of each class is the test set.
@@ -55,18 +56,17 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
             f"packed set {path}: expected 'offsets' to rise from 0 to at most {len(jpeg)}, the bytes of 'jpeg'"
         )
 
-    def read(index: int, short_side: int | None) -> np.ndarray:
-        return decode(jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]", short_side)
+    def source(index: int) -> tuple[bytes, str]:
+        return jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]"
 
+    maximum = deep_maximum(map(source, range(len(labels))))
     sizes = np.diff(offsets).tolist()
     dataset = ImageDataset(
         f"packed set {path}",
         arrays["classes"].tolist(),
         labels,
-        read,
-        check=lambda index: check_header(
-            jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]"
-        ),
+        lambda index, short_side: decode(*source(index), short_side, maximum),
+        check=lambda index: check_header(*source(index)),
         cache_bytes=cache_bytes,
         identity=list(zip(sources, sizes, strict=True)),
     )
@@ -101,6 +101,8 @@ def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def _check_types(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
     for key, (dtype, description) in ARRAYS.items():
         array = arrays[key]
+        if key == "label" and array.ndim == 2 and array.dtype.kind in "iufb":
+            continue  # attributes, which the data set checks
         if not np.issubdtype(array.dtype, dtype) or array.ndim != 1:
             raise InputError(
                 f"packed set {path}: expected '{key}' to be {description}, got {array.dtype} {list(array.shape)}"

@@ -36,6 +36,8 @@ class Splits:
 def hold_out(dataset: ImageDataset, rank: np.ndarray | None = None) -> Splits:
     """Cuts a set that has no test split: the last quarter of each class (at least one image) becomes the test set.
 
+    Of images with several attributes it is the last quarter of all.
+
     Args:
         dataset: the whole set.
         rank: array [n] by which the images of a class are ordered before the cut; None keeps their order.
@@ -47,6 +49,11 @@ def hold_out(dataset: ImageDataset, rank: np.ndarray | None = None) -> Splits:
         InputError: a class has fewer than two images.
     """
     rank = np.arange(len(dataset)) if rank is None else rank
+    if dataset.task == "multilabel":
+        if len(dataset) < 2:
+            raise InputError(f"{dataset.name} has 1 of the at least 2 images that it needs, to train and to test")
+        order, held = np.argsort(rank, kind="stable"), max(1, (len(dataset) + 2) // 4)
+        return Splits(dataset.subset(np.sort(order[:-held])), dataset.subset(np.sort(order[-held:])))
     is_test = np.zeros(len(dataset), bool)
     for label, class_name in enumerate(dataset.class_names):
         members = np.flatnonzero(dataset.labels == label)
@@ -64,6 +71,7 @@ def first_of_each_class(dataset: ImageDataset, count: int | None, option: str) -
     """Returns the first `count` images, spread evenly over the classes.
 
     Each class gives its first `count // classes` images, the first `count % classes` classes one more.
+    Of images with several attributes the first of all are taken.
 
     Args:
         dataset: the set to take from.
@@ -75,6 +83,10 @@ def first_of_each_class(dataset: ImageDataset, count: int | None, option: str) -
     """
     if count is None:
         return dataset
+    if dataset.task == "multilabel":
+        if not 1 <= count <= len(dataset):
+            raise InputError(f"{option} is {count}; expected 1 to {len(dataset)}, the images of {dataset.name}")
+        return dataset.subset(np.arange(count))
     classes = len(dataset.class_names)
     if count < classes:
         raise InputError(f"{option} is {count}; expected at least one image for each of the {classes} classes")
