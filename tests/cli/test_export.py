@@ -47,7 +47,7 @@ def place(tmp_path_factory):
     with config.unlocked():
         config.scheme, config.backbone.name, config.backbone.resolution = RUN_SCHEME, "tiny_network", 64
         config.backbone.weights, config.data.name = "", str(folder / "tints.npz")
-    run.start(config, tiny_network.LABELS)
+    run.start(config, tiny_network.LABELS, {})
     run.save("last", tiny_network.build(RUN_SCHEME))
     return folder
 

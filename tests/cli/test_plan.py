@@ -56,7 +56,7 @@ def test_the_config_trains_and_exports_by_the_commands_that_were_told(place, cap
         tinytl, name, *argv = shlex.split(command)
         assert tinytl == "tinytl"
         assert runner.run_command(name, argv) == 0
-    assert capsys.readouterr().out.startswith(f"scheme tinytl-lb: {result['trained_parameters']:,} trained parameters")
+    assert f"\nscheme tinytl-lb: {result['trained_parameters']:,} trained parameters" in capsys.readouterr().out
     manifest = Manifest.read("plan.tflite")
     assert (manifest.scheme, manifest.profile, manifest.frozen_weights) == (
         "tinytl-lb",

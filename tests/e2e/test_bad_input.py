@@ -80,7 +80,7 @@ ROWS = {
     ),
     "train without config": (
         ["train", "--workdir=run"],
-        "expected --config=FILE, a Python file with get_config(); see configs/default.py",
+        "expected --config=FILE, a Python file with get_config(); see configs/digits.py",
     ),
     "export without output": (
         ["export", DEFAULT],

@@ -181,7 +181,7 @@ def expanded_tensor_read_twice(x):
 
 def filtered_tensor_read_twice(x):
     block = Parts()
-    wide = block.expanded(x)
+    wide = block.wide(x)
     return keras.layers.Add(name="add")([block.project(wide), wide])
 
 

@@ -68,7 +68,7 @@ def test_nothing_fits(made, measurements, smallest):
     assert str(error.value) == (
         f"nothing fits into {megabytes - 0.25:g} MB: the smallest plan, last at 40 px, biases at 0 and lite residuals "
         f"at 0 places, lets the process grow by {megabytes:.2f} MB (planned) or 0.00 MB (measured), 0.25 MB too much; "
-        "raise --budget_mb or try smaller --resolutions"
+        "raise the budget or try smaller resolutions"
     )
 
 

@@ -175,7 +175,7 @@ def test_the_lock_of_a_process_that_was_killed_is_none(dry_step, config, tmp_pat
 
 def test_temporary_folders_of_a_killed_run_are_swept(dry_step, config, tmp_path):
     (tmp_path / "tinytl-4194303-old").mkdir()
-    (tmp_path / "tinytl-4194303-old/model.keras").write_text("half")
+    (tmp_path / "tinytl-4194303-old/lock").write_text("")
     train(config, str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.keras", "last.keras", "log.jsonl", "run.json"]
 

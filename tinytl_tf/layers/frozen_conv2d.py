@@ -37,11 +37,11 @@ class FrozenConv2D(SelectiveLayer):
         `(batch, new_height, new_width, filters)`
 
     Example:
-    >>> layer = FrozenConv2D(16, 3, train=["norm/beta"])
+    >>> layer = FrozenConv2D(16, 3, train=["norm/beta"], name="conv")
     >>> layer(tf.ones([1, 8, 8, 3])).shape
     TensorShape([1, 8, 8, 16])
     >>> [variable.path for variable in layer.trainable_variables]
-    ['frozen_conv2d/norm/beta']
+    ['conv/norm/beta']
 
     Reference:
         TinyTL, section 3.1.

@@ -25,7 +25,7 @@ def folder_lock(folder: pathlib.Path) -> Iterator[None]:
     Raises:
         InputError: If another process holds the lock, or the folder cannot be written.
     """
-    path = folder / LOCK_NAME
+    path, existed = folder / LOCK_NAME, folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stream = _lock(path)
@@ -38,6 +38,9 @@ def folder_lock(folder: pathlib.Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         stream.close()
+        if not existed:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def _lock(path: pathlib.Path):
