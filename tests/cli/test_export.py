@@ -250,7 +250,7 @@ BAD_EXPORTS = {
     "not a folder": (["--workdir=run", "--output=old.tflite/m.tflite"], "cannot write old.tflite/m.tflite: "),
     "no run": (
         ["--workdir=none", "--output=m.tflite"],
-        "none holds no run (no run.json); give the --workdir of a `tinytl train`\n",
+        "none holds no run (no run.json); give the folder that `tinytl train` wrote\n",
     ),
     "no checkpoint": (
         ["--workdir=run", "--checkpoint=best", "--output=m.tflite"],
@@ -259,7 +259,7 @@ BAD_EXPORTS = {
     "damaged checkpoint": (["--workdir=damaged", "--output=m.tflite"], "damaged/last.keras cannot be read ("),
     "damaged run": (
         ["--workdir=broken", "--output=m.tflite"],
-        "broken/run.json is damaged; train again with --overwrite\n",
+        "broken/run.json is damaged; train again without resuming\n",
     ),
     "optimizer": (
         ["--workdir=run", "--output=m.tflite", "--optimizer=lion"],
