@@ -1,0 +1,81 @@
+"""The files that other runtimes are tried with, and what a run of `worker.py` has to report."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+WORKER = pathlib.Path(__file__).with_name("worker.py")
+RESOLUTION, CLASSES, BATCH_SIZE, STEPS = 96, 5, 4, 4
+SCHEMES, KERNELS = ("tinytl-b", "tinytl-lb"), ("float32", "int8")
+# Relative difference of a loss over the steps, at rate 1e-3, both without XNNPACK. float32 differs by the order of
+# summation of two machines' kernels; int8 by roundings of the images, which a step multiplies.
+TOLERANCES = {"float32": 2e-5, "int8": 4e-2}
+
+
+def write_files(folder: pathlib.Path) -> dict[tuple[str, str], pathlib.Path]:
+    """Exports MobileNetV2 0.35 for the schemes and types of kernels; returns the paths by both."""
+    from tinytl_tf.backbones import build
+    from tinytl_tf.export.build import build_file, with_int8_kernels
+    from tinytl_tf.export.signatures import TrainableModule
+    from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+    from tinytl_tf.optimizers import get_optimizer
+
+    paths = {}
+    for name in SCHEMES:
+        scheme = get_scheme(name)
+        options = {"width": 0.35, "weights": None, "lite_residual": scheme.lite_residual}
+        model = build("mobilenet_v2", classes=CLASSES, resolution=RESOLUTION, **options)
+        apply_scheme(model.weights, scheme)
+        module = TrainableModule(
+            model, model.trainable_variables, optimizer=get_optimizer("sgd"), batch_size=BATCH_SIZE
+        )
+        content, _ = build_file(module)
+        for kernels, data in (("float32", content), ("int8", with_int8_kernels(content))):
+            paths[name, kernels] = folder / f"{name}-{kernels}.tflite"
+            paths[name, kernels].write_bytes(data)
+    return paths
+
+
+def write_batches(path: pathlib.Path) -> pathlib.Path:
+    """Writes images that are smooth like photos, with labels."""
+    from tinytl_tf.export.parity import random_photos
+
+    images, labels = random_photos(STEPS, BATCH_SIZE, (RESOLUTION, RESOLUTION), CLASSES)
+    np.savez(path, images=images, labels=labels)
+    return path
+
+
+def run(command: list[str], runtime: str, model: pathlib.Path, batches: pathlib.Path, **options) -> dict:
+    """Runs the worker; returns its report."""
+    result = model.with_suffix(f".{runtime}.json")
+    result.unlink(missing_ok=True)
+    done = subprocess.run(
+        [*command, str(WORKER), runtime, str(model), str(batches), str(result)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{runtime} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return json.loads(result.read_text())
+
+
+def reference(model: pathlib.Path, batches: pathlib.Path) -> dict:
+    """What ai-edge-litert reports on this machine."""
+    return run([sys.executable], "ai_edge_litert", model, batches)
+
+
+def problems(report: dict, expected: dict, kernels: str) -> list[str]:
+    """Says how a report differs from what it has to be; nothing where it does not."""
+    found = [f"{key} is {report[key]}" for key in ("same_logits", "same_state", "reset") if report[key] is not True]
+    found += [f"{key} is 0" for key in ("restored", "moved") if not report[key]]
+    if report["applied"] != [1] * STEPS:
+        found.append(f"applied is {report['applied']}")
+    difference = max(abs(a / b - 1) for a, b in zip(report["losses"], expected["losses"], strict=True))
+    if not difference <= TOLERANCES[kernels]:
+        found.append(f"losses differ by {difference:.1e}, at most {TOLERANCES[kernels]:.0e}")
+    return found
