@@ -72,3 +72,19 @@ def test_plain_batches_are_training_images_as_they_are(config):
     known = {train.image(index).tobytes(): train.labels[index] for index in range(len(train))}
     assert [known[image.tobytes()] for image in images.reshape(16, 64, 64, 3)] == labels.ravel().tolist()
     assert len(experiment.plain_batches(8, count=100)[0]) == len(train) // 8
+
+
+def test_what_the_caller_does_to_its_configuration_later_changes_no_experiment(config):
+    config = config.copy_and_resolve_references().unlock()
+    experiment = Experiment(config)
+    config.training.epochs = 77
+    assert experiment.config.training.epochs != 77
+    with pytest.raises(AttributeError):
+        experiment.config.training.epochs = 77
+
+
+def test_a_configuration_without_a_data_set_is_refused(config):
+    config = config.copy_and_resolve_references().unlock()
+    config.data.name = ""
+    with pytest.raises(InputError, match="^config.data.name is empty; set it to a folder of images, "):
+        Experiment(config).load_data()

@@ -94,7 +94,7 @@ class Experiment:
             raise InputError(
                 "config.data.name is empty; set it to a folder of images, a packed .npz, tfds:NAME or digits"
             )
-        return data.load(
+        splits = data.load(
             options.name,
             seed=options.split_seed,
             train_images=options.train_images or None,
@@ -105,6 +105,8 @@ class Experiment:
             cache_bytes=CACHE_BYTES,
             skip_broken=options.skip_broken,
         )
+        splits.train.require_task("classification")
+        return splits
 
     def augmentation(self) -> data.Augmentation:
         """Returns how training images are changed."""

@@ -286,6 +286,13 @@ def remove_manifest_and_add_class(place):
         Image.new("RGB", (4, 4)).save(place / "photos" / split / "yellow" / "0.png")
 
 
+def several_attributes(place):
+    for split in ("train", "test"):
+        names = sorted(path.relative_to(place / "photos" / split) for path in (place / "photos" / split).rglob("*.png"))
+        rows = [f"{name},{int('red' in str(name))},1,0" for name in names]
+        (place / "photos" / split / "labels.csv").write_text("\n".join(["file,red,green,blue", *rows]) + "\n")
+
+
 def ruin_state(place):
     (place / "in.tinytl").write_bytes(b"TINYTL\r\n")
 
@@ -337,6 +344,12 @@ BAD_INPUT = {
         [],
         "image folder photos/train has classes that the model does not know: blue, green; it knows cat, dog, red: "
         "rename or leave out these, or export a model for them",
+    ),
+    "several attributes": (
+        several_attributes,
+        [],
+        "image folder photos/train has labels for multilabel, expected classification: one class for each image; give "
+        "data with a folder for each class, or labels [n]",
     ),
     "no names": (
         remove_manifest_and_add_class,

@@ -116,6 +116,14 @@ class ImageDataset:
                 self._cache_bytes += image.nbytes
         return image
 
+    def require_task(self, task: str) -> None:
+        """Raises `InputError` if the labels are those of another task."""
+        if self.task != task:
+            raise InputError(
+                f"{self.name} has labels for {self.task}, expected {task}: one class for each image; give data with "
+                "a folder for each class, or labels [n]"
+            )
+
     def describe(self) -> str:
         """Returns how many images there are, and of which class or with which attribute."""
         if self.task == "multilabel":

@@ -127,6 +127,7 @@ def evaluate_dataset(
     model: TrainableModel, dataset: data.ImageDataset, label: str = "test", *, by_position: bool = False
 ) -> EvaluateResult:
     """Evaluates a model on a data set whose classes are matched by name; shows progress."""
+    dataset.require_task("classification")
     outputs = match_classes(
         dataset.class_names, model.class_names, model.num_classes, where=dataset.name, by_position=by_position
     )
@@ -152,6 +153,7 @@ class _Run:
     ) -> None:
         self._model, self._splits, self._by_position = model, splits, by_position
         self._augmentation = model.augmentation if augmentation is None else augmentation
+        splits.train.require_task("classification")
         self._outputs = match_classes(
             splits.train.class_names,
             model.class_names,
