@@ -192,7 +192,13 @@ class TrainableModule(tf.Module):
         return {"logits": logits, "probabilities": self._objective.probabilities(logits)}
 
     def _save(self):
-        return {"state": tf.concat([tf.reshape(value.read_value(), [-1]) for value in self.state], axis=0)}
+        parts = [value.read_value() for value in self.trained]
+        if self._saves_slots:
+            # Before the first step a slot holds whatever it started as, and counts as zero.
+            steps = self.steps[0].read_value()
+            started = tf.minimum(steps, 1.0)
+            parts += [slot.read_value() * started for slots in self.slots for slot in slots] + [steps]
+        return {"state": tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)}
 
     def _restore(self, state):
         possible = tf.reduce_sum(tf.abs(state)) < LARGEST
@@ -209,9 +215,7 @@ class TrainableModule(tf.Module):
             for name, slot in zip(self._optimizer.slots, slots, strict=True):
                 size = math.prod(slot.shape)
                 if name == "second_moment":
-                    # As `_apply` takes it: before the first step a slot holds whatever it started as.
-                    used = tf.minimum(steps, 1.0)
-                    lowest.append(tf.reduce_min(tf.slice(state, [offset], [size]), keepdims=True) * used)
+                    lowest.append(tf.reduce_min(tf.slice(state, [offset], [size]), keepdims=True))
                 offset += size
         return tf.reduce_min(tf.concat(lowest, axis=0))
 

@@ -164,7 +164,9 @@ def test_slots_that_no_training_leads_to_are_refused(exported, batch_size):
     tried, untouched = RawModel(path), RawModel(path)
     images, labels = tiny_network.photos(4, batch_size)
     for model in (tried, untouched):
-        assert model.restore(model.state()) == 1  # before the first step slots hold what they started as
+        start = model.state()
+        assert not start[32 * CLASSES + CLASSES :].any()  # slots before the first step
+        assert model.restore(start) == 1
         for step in (0, 1):
             assert model.train(images[step], labels[step])[1] == 1
     state = tried.state()
@@ -188,6 +190,9 @@ def test_slots_that_no_training_leads_to_are_refused(exported, batch_size):
     for step in (2, 3):
         assert tried.train(images[step], labels[step]) == untouched.train(images[step], labels[step])
     np.testing.assert_array_equal(tried.state(), untouched.state())
+    tried.reset()
+    np.testing.assert_array_equal(tried.state(), start)
+    assert tried.restore(start) == 1
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "momentum"])
