@@ -13,11 +13,13 @@ from tinytl_tf.export.tiling import TiledNetwork
 from tinytl_tf.export.update_rules import update
 from tinytl_tf.optimizers import Optimizer
 from tinytl_tf.profiles import PROFILES, Profile
+from tinytl_tf.tasks import get_task
+from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["TrainableModule"]
 
-FLOAT_MAX = tf.float32.max
-# A loss, gradient or rate beyond it has diverged; squares and products of smaller ones do not overflow in an update.
+# A loss, gradient, rate or state beyond it has diverged. What an update computes of smaller ones stays finite: even a
+# restored first moment over a second moment of zero moves a weight by 1e15 * 1e15 / 1e-7 at most.
 LARGEST = 1e15
 
 
@@ -26,17 +28,19 @@ class TrainableModule(tf.Module):
 
     | signature | inputs | outputs |
     |---|---|---|
-    | `train` | `image` uint8 [B,H,W,3], `label` int32 [B], `learning_rate` [1] | `loss`, `accuracy`, `applied` int32 |
+    | `train` | `image` uint8 [B,H,W,3], `label`, `learning_rate` [1] | `loss`, `accuracy`, `applied` int32 |
     | `infer` | `image` uint8 [1,H,W,3] | `logits` [1,C], `probabilities` [1,C] |
     | `save` | | `state` [N] |
     | `restore` | `state` [N] | `restored` int32 |
     | `reset` | | `restored` int32 |
 
     Tensors are float32 where nothing else is said, and single numbers are vectors of one: runtimes of ARM end at an
-    input of rank 0. A `train` step whose loss, gradients or learning rate are not
-    finite (or above 1e15), or with a label outside [0, C), changes nothing and gives `applied` 0; so does `restore`
-    with `restored` 0. The state has the trained variables in the order of `state_order`, then the slots if they are
-    saved. After `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
+    input of rank 0. The label is that of the task: int32 [B] of a class in [0, C), or float32 [B,C] of attributes in
+    [0, 1]. A `train` step whose loss, gradients or learning rate are not finite (or above 1e15), or with a label out of
+    range, changes nothing and gives `applied` 0. The state has the trained variables in the order of `state_order`,
+    then the slots if they are saved. `restore` of a state that no training leads to changes nothing and gives
+    `restored` 0: its numbers are not finite or above 1e15, its count of steps or a second moment is negative. After
+    `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
 
     `train` walks through the batch one image at a time and adds up gradients, so it needs the memory of one image;
     nothing in these networks couples the images of a batch, so the step is that of the whole batch. Dropout is off.
@@ -46,6 +50,7 @@ class TrainableModule(tf.Module):
         variables: the Keras variables to train.
         optimizer: a row of `tinytl_tf.optimizers.OPTIMIZERS`.
         batch_size: images in a step.
+        task: a key of `tinytl_tf.tasks.TASKS`.
         label_smoothing: of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
         profile: tiles and masks of the network.
@@ -62,6 +67,7 @@ class TrainableModule(tf.Module):
         *,
         optimizer: Optimizer,
         batch_size: int,
+        task: str = "classification",
         label_smoothing: float = 0.0,
         save_optimizer: bool = False,
         profile: Profile = PROFILES["balanced"],
@@ -71,6 +77,7 @@ class TrainableModule(tf.Module):
         self._whole = TiledNetwork(model, profile.infer_tile_bytes)
         self._classes = model.output_shape[-1]
         self.profile = profile
+        self._objective = get_objective(task)
         self._optimizer = optimizer
         self._label_smoothing = label_smoothing
         # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
@@ -79,16 +86,18 @@ class TrainableModule(tf.Module):
         self.trained = [tf.Variable(value) for value in self._packed.start]
         # Slots and sums are zeroed before use. They start as the weights do, since equal constants are stored once.
         self.slots = [[tf.Variable(value, trainable=False) for _ in optimizer.slots] for value in self.trained]
-        # A vector of one: the runtime plans anew after a scalar that is read, as if its shape were unknown.
+        # A vector of one: the runtime plans again after a scalar that is read, as if its shape were unknown.
         self.steps = [tf.Variable([0.0], trainable=False)] if optimizer.slots else []
         self.sums = [tf.Variable(value, trainable=False) for value in self.trained if batch_size > 1]
         self.state = list(self.trained)
         if save_optimizer:
             self.state += [slot for slots in self.slots for slot in slots] + self.steps
+        self._saves_slots = save_optimizer and bool(optimizer.slots)
 
         image = tf.TensorSpec([batch_size, *model.input_shape[1:]], tf.uint8, "image")
         one_image = tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8, "image")
-        label = tf.TensorSpec([batch_size], tf.int32, "label")
+        label_shape = get_task(task).label_shape(batch_size, self._classes)
+        label = tf.TensorSpec(label_shape, get_task(task).label_dtype, "label")
         learning_rate = tf.TensorSpec([1], tf.float32, "learning_rate")
         state = tf.TensorSpec([sum(math.prod(value.shape) for value in self.state)], tf.float32, "state")
         self.functions = {
@@ -107,10 +116,10 @@ class TrainableModule(tf.Module):
         else:
             loss, accuracy, magnitude = self._sum_gradients(image, label)
             gradients = self.sums
-        # As functions, for every use to read a sum anew: one that is held lies in memory beside the variable.
+        # As functions, for every use to read a sum by itself: one that is held lies in memory beside the variable.
         gradients = [functools.partial(_mean, gradient, batch_size) for gradient in gradients]
 
-        in_range = tf.reduce_all((label >= 0) & (label < self._classes))
+        in_range = self._objective.valid(label, self._classes)
         # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
         applied = tf.cond(
             in_range & (tf.reduce_sum(tf.abs(loss) + tf.abs(learning_rate)) + magnitude < LARGEST),
@@ -127,8 +136,8 @@ class TrainableModule(tf.Module):
             tape.watch(values)
             with keras.StatelessScope(self._packed.mapping(values)):
                 logits = self._network(tf.cast(image, tf.float32))
-            loss = ops.softmax_cross_entropy(logits, label, label_smoothing=self._label_smoothing)
-        right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)
+            loss = self._objective.loss(logits, label, self._label_smoothing)
+        right = self._objective.correct(logits, label)
         return loss, right, tape.gradient(loss, values)
 
     def _sum_gradients(self, image, label):
@@ -180,17 +189,35 @@ class TrainableModule(tf.Module):
     def _infer(self, image):
         with keras.StatelessScope(self._packed.mapping([value.read_value() for value in self.trained])):
             logits = self._whole(tf.cast(image, tf.float32))
-        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+        return {"logits": logits, "probabilities": self._objective.probabilities(logits)}
 
     def _save(self):
-        return {"state": tf.concat([tf.reshape(value.read_value(), [-1]) for value in self.state], axis=0)}
+        parts = [value.read_value() for value in self.trained]
+        if self._saves_slots:
+            # Before the first step a slot holds whatever it started as, and counts as zero.
+            steps = self.steps[0].read_value()
+            started = tf.minimum(steps, 1.0)
+            parts += [slot.read_value() * started for slots in self.slots for slot in slots] + [steps]
+        return {"state": tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)}
 
     def _restore(self, state):
-        return {
-            "restored": tf.cond(
-                tf.reduce_sum(tf.abs(state)) < FLOAT_MAX, lambda: self._assign(state), lambda: tf.constant([0])
-            )
-        }
+        possible = tf.reduce_sum(tf.abs(state)) < LARGEST
+        if self._saves_slots:
+            possible &= self._lowest_slot(state) >= 0.0
+        return {"restored": tf.cond(possible, lambda: self._assign(state), lambda: tf.constant([0]))}
+
+    def _lowest_slot(self, state):
+        """The least of the numbers in a state that are never negative: the count of steps, and second moments."""
+        steps = tf.slice(state, [state.shape[0] - 1], [1])
+        lowest = [steps]
+        offset = sum(math.prod(value.shape) for value in self.trained)
+        for slots in self.slots:
+            for name, slot in zip(self._optimizer.slots, slots, strict=True):
+                size = math.prod(slot.shape)
+                if name == "second_moment":
+                    lowest.append(tf.reduce_min(tf.slice(state, [offset], [size]), keepdims=True))
+                offset += size
+        return tf.reduce_min(tf.concat(lowest, axis=0))
 
     def _assign(self, state):
         self._forget_slots()

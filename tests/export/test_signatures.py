@@ -66,20 +66,16 @@ def test_a_refused_step_changes_neither_state_nor_slots(exported, case):
 @guarded
 def test_a_loss_that_explodes_is_refused(exported, case):
     model = RawModel(exported(*case))
-    images, labels = tiny_network.photos(1, case[2])
-    # The classifier's kernel and bias are the last of the network.
-    weights = tiny_network.build(case[0]).trainable_variables
-    assert [variable.path for variable in weights[-2:]] == ["classifier/kernel", "classifier/bias"]
-    size = int(np.prod(weights[-2].shape))
-    state = model.state()
-    trained = sum(int(np.prod(variable.shape)) for variable in weights)
-    kernel = state[trained - size - CLASSES : trained - CLASSES].reshape(-1, CLASSES)
-    kernel[:, labels[0, -1]] = -1e37  # of 32 features
-    assert model.restore(state) == 1
-    loss, applied = model.train(images[0], labels[0])
-    assert not loss < 1e36
-    assert applied == 0
-    np.testing.assert_array_equal(model.state(), state)
+    images, labels = tiny_network.photos(20, case[2])
+    refused = 0
+    for batch in zip(images, labels, strict=True):
+        state = model.state()
+        loss, applied = model.train(*batch, 9e14)
+        assert applied == 0 or loss < 1e15
+        if not loss < 1e15:
+            refused += 1
+            np.testing.assert_array_equal(model.state(), state)
+    assert refused
 
 
 @guarded
@@ -98,12 +94,12 @@ def test_huge_learning_rates_never_spoil_the_state(exported, case):
 
 
 @guarded
-def test_a_state_that_is_not_finite_is_refused(exported, case):
+def test_a_state_that_is_not_finite_or_has_diverged_is_refused(exported, case):
     tried, untouched = RawModel(exported(*case)), RawModel(exported(*case))
     images, labels = tiny_network.photos(2, case[2])
     for model in (tried, untouched):
         model.train(images[0], labels[0])
-    for value in (np.nan, np.inf, -np.inf):
+    for value in (np.nan, np.inf, -np.inf, 2e15, -3e38):
         state = tried.state()
         state[len(state) // 2] = value
         assert tried.restore(state) == 0
@@ -160,6 +156,58 @@ def test_size_of_the_state(optimizer, slots, counters, save_optimizer):
     trained = 32 * CLASSES + CLASSES
     expected = trained * (1 + slots) + counters if save_optimizer else trained
     assert module.functions["save"]()["state"].shape == (expected,)
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_slots_that_no_training_leads_to_are_refused(exported, batch_size):
+    path = exported("last", "adam", batch_size, save_optimizer=True)
+    tried, untouched = RawModel(path), RawModel(path)
+    images, labels = tiny_network.photos(4, batch_size)
+    for model in (tried, untouched):
+        start = model.state()
+        assert not start[32 * CLASSES + CLASSES :].any()  # slots before the first step
+        assert model.restore(start) == 1
+        for step in (0, 1):
+            assert model.train(images[step], labels[step])[1] == 1
+    state = tried.state()
+    assert state[-1] == 2
+    biases, kernel = CLASSES, 32 * CLASSES
+    trained = biases + kernel
+    second = {  # the state: trained, then both moments of the vectors, both of the kernel, and the count
+        "bias": trained + biases,
+        "kernel": trained + 2 * biases + kernel,
+    }
+    damages = {"count": {len(state) - 1: -1.0}, "count below": {len(state) - 1: -1e-6}}
+    damages |= {name: {start: -1e-3} for name, start in second.items()}
+    damages["last of the kernel"] = {len(state) - 2: -1e-3}
+    damages["first moment"] = {trained: 1e30, second["bias"]: 0.0}
+    for name, changes in damages.items():
+        damaged = state.copy()
+        for place, value in changes.items():
+            damaged[place] = value
+        assert tried.restore(damaged) == 0, name
+        np.testing.assert_array_equal(tried.state(), untouched.state())
+    for step in (2, 3):
+        assert tried.train(images[step], labels[step]) == untouched.train(images[step], labels[step])
+    np.testing.assert_array_equal(tried.state(), untouched.state())
+    tried.reset()
+    np.testing.assert_array_equal(tried.state(), start)
+    assert tried.restore(start) == 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_the_wildest_state_that_is_taken_stays_finite(exported, optimizer):
+    model = RawModel(exported("last", optimizer, 1 if optimizer == "adam" else 8, save_optimizer=True))
+    images, labels = tiny_network.photos(30, 1 if optimizer == "adam" else 8)
+    state = model.state()
+    trained = 32 * CLASSES + CLASSES
+    state[trained:-1] = 0.0
+    state[trained] = 9e14  # of the first slot, over a second moment of zero
+    state[-1] = 5
+    assert model.restore(state) == 1
+    for batch in zip(images, labels, strict=True):
+        model.train(*batch, 9e14)
+        assert np.isfinite(model.state()).all()
 
 
 @pytest.mark.parametrize("xnnpack", [True, False])

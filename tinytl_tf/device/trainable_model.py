@@ -227,8 +227,9 @@ class TrainableModel:
             _check_slots(state, self._file.manifest)
         if not self._run("restore", state=state)["restored"].item():
             raise InputError(
-                "cannot set the state: its values are too large to sum up; reset the model and train with a lower "
-                "learning rate"
+                "cannot set the state: no training leads to it (its values add up to over 1e15, or a second moment or "
+                "the count of steps is negative); use another copy, or reset the model and train with a lower learning "
+                "rate"
             )
 
     def save(self, path: str | os.PathLike) -> None:

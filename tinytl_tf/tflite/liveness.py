@@ -33,7 +33,7 @@ IN_PLACE = {
 _VIEWS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "BITCAST")
 _SMALLEST_SHARED = 5  # bytes; the runtime does not share scalars
 # Inputs that say how big the output is. Unless they are constant, the output is dynamic: allocated on the heap when
-# the operator runs, and all that follows is planned anew each time.
+# the operator runs, and all that follows is planned again each time.
 _SHAPE_INPUTS = {
     "BROADCAST_TO": (1,),
     "EXPAND_DIMS": (1,),

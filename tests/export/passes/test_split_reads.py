@@ -85,7 +85,7 @@ def test_values_of_different_times_stay_apart():
     assert_same(before, after)
 
 
-def test_a_value_under_another_form_is_made_anew_for_each_use():
+def test_a_value_under_another_form_is_made_once_for_each_use():
     def forward_and_backward(graph, handle, value, x):
         order = graph.constant(np.array([1, 0], np.int32))
         turned = graph.apply("TRANSPOSE", value, order)
