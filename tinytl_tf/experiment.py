@@ -20,8 +20,8 @@ from tinytl_tf.tflite.manifest import DataSettings
 
 __all__ = ["Experiment", "flat"]
 
-# Smallest and largest value of the whole numbers that no part of the package checks by itself.
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
+# Smallest and largest value of the whole numbers that no part of the package checks by itself.
 RANGES = {
     "training.epochs": (1, 10**6),
     "training.batch_size": (1, 10**6),

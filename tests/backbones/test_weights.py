@@ -1,5 +1,6 @@
 """Where weights come from, and that a file that does not fit changes nothing."""
 
+import dataclasses
 import importlib.util
 import os
 import pickle
@@ -12,9 +13,11 @@ import keras
 import numpy as np
 import pytest
 
+from tests.training import tiny
 from tinytl_tf import backbones
 from tinytl_tf.backbones import ARCHITECTURES, weights
 from tinytl_tf.errors import InputError
+from tinytl_tf.layers import FrozenConv2D
 
 MOBILENET_V2 = ARCHITECTURES["mobilenet_v2"]
 LITE0 = ARCHITECTURES["efficientnet_lite0"]
@@ -366,3 +369,83 @@ def test_content_from_another_file_is_refused(narrow, made_up, tmp_path):
 
     path = edited(made_up[0], tmp_path, edit)
     assert refused(narrow, MOBILENET_V2, path).startswith(f"{path} refers to another file at /{NORM}/1; ")
+
+
+def plain_state(model):
+    """The weights of a network as PyTorch names them, in the order of the network."""
+    state = {}
+    for index, layer in enumerate(layer for layer in model.layers if isinstance(layer, FrozenConv2D)):
+        order = (3, 2, 0, 1) if layer.filters else (2, 3, 0, 1)
+        state[f"blocks.{index}.conv.weight"] = layer.kernel.numpy().transpose(order)
+        norm = layer.norm
+        parts = {"weight": norm.gamma, "bias": norm.beta, "running_mean": norm.moving_mean}
+        for part, variable in {**parts, "running_var": norm.moving_variance}.items():
+            state[f"blocks.{index}.bn.{part}"] = variable.numpy()
+    return state
+
+
+@pytest.fixture(scope="module")
+def tiny_pair():
+    """Two networks of one table, the first with norms of values that differ from each other."""
+    table = dataclasses.replace(tiny.architecture(), torch_names=r"blocks\.0\.conv\.weight")
+    trained, fresh = (backbones.build(table, classes=3, resolution=40, weights=None, seed=seed) for seed in (0, 1))
+    rng = np.random.default_rng(0)
+    for variable in trained.weights:
+        if "/norm/" in variable.path:
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return table, trained, fresh
+
+
+def load_state(monkeypatch, tmp_path, tiny_pair, state):
+    table, _, fresh = tiny_pair
+    path = tmp_path / "tiny.pth"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(weights, "read_torch_checkpoint", lambda _: state)
+    weights.load_weights(fresh, table, str(path), width=1.0)
+
+
+def test_arrays_of_a_pytorch_module_go_by_their_names(monkeypatch, tmp_path, tiny_pair):
+    """Sorted by name, bias came first: gamma and beta, mean and variance changed places without a word."""
+    state = plain_state(tiny_pair[1])
+    modules = list(dict.fromkeys(name.rpartition(".")[0] for name in state))
+    names = [name for module in modules for name in sorted(state) if name.rpartition(".")[0] == module]
+    assert names != list(state)
+    load_state(monkeypatch, tmp_path, tiny_pair, {name: state[name] for name in names})
+    for mine, theirs in zip(tiny_pair[2].weights, tiny_pair[1].weights, strict=True):
+        if not mine.path.startswith(("classifier/", "dropout/")):
+            np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
+
+
+def test_pytorch_modules_out_of_order_are_refused(monkeypatch, tmp_path, tiny_pair):
+    state = {"blocks.10.a.weight": np.zeros(3), "blocks.2.a.weight": np.zeros(3), **plain_state(tiny_pair[1])}
+    with pytest.raises(InputError, match=r"tiny.pth has blocks.2 after blocks.10, expected the modules in the order"):
+        load_state(monkeypatch, tmp_path, tiny_pair, state)
+
+
+@pytest.mark.parametrize("name", ["inner.weights.h5", "inner.keras"])
+def test_arrays_of_a_layer_inside_of_a_layer_are_not_left_out(narrow, tmp_path, name):
+    """Keras keeps them beside the layer's own, where no layer of ours has any."""
+    inputs = keras.Input((32, 32, 3))
+    model = keras.Model(inputs, keras.layers.TimeDistributed(keras.layers.Dense(2))(inputs))
+    (model.save_weights if name.endswith(".h5") else model.save)(tmp_path / name)
+    assert refused(narrow, MOBILENET_V2, tmp_path / name).startswith(
+        f"{tmp_path / name} has arrays that belong to no layer of a network of ours: layers/time_distributed/layer/"
+    )
+
+
+def test_an_array_that_no_layer_lists_is_refused_in_the_legacy_layout(narrow, made_up, tmp_path):
+    path = tmp_path / "legacy.h5"
+    made_up[0].save(path)
+    with h5py.File(path, "r+") as file:
+        file["model_weights/extra/kernel"] = np.zeros(3, np.float32)
+    assert "that belong to no layer of a network of ours: extra/kernel; it is of" in refused(narrow, MOBILENET_V2, path)
+
+
+def test_optimizer_and_seeds_that_go_with_the_weights_are_no_weights(narrow, made_up, tmp_path):
+    model = made_up[0]
+    dropped = keras.Model(model.input, keras.layers.Dropout(0.5, seed=0)(model.output))
+    dropped.compile("adam", "mse")
+    dropped.optimizer.build(dropped.trainable_variables)
+    dropped.save(tmp_path / "compiled.keras")
+    weights.load_weights(narrow, MOBILENET_V2, str(tmp_path / "compiled.keras"), width=0.35)
+    np.testing.assert_array_equal(narrow.get_layer("stem").norm.gamma, model.get_layer("bn_Conv1").gamma)

