@@ -208,3 +208,14 @@ def test_wrappers_of_training_scripts_are_taken_off(save, wrap, prefix):
     storage = np.arange(6, dtype="<f4").view(Storage)
     state = {f"{prefix}a.weight": Tensor(storage, 0, (2, 3), (3, 1))}
     assert list(read_torch_checkpoint(save(wrap(state)))) == ["a.weight"]
+
+
+def test_the_state_of_an_optimizer_beside_the_weights_is_passed_over(save):
+    weight, moment = (np.arange(start, start + 6, dtype="<f4").view(Storage) for start in (0, 10))
+    state = {
+        "state_dict": {"a.weight": Tensor(weight, 0, (2, 3), (3, 1))},
+        "optimizer": {"state": {0: {"step": 7, "exp_avg": Tensor(moment, 0, (6,), (1,))}}},
+    }
+    arrays = read_torch_checkpoint(save(state))
+    assert list(arrays) == ["a.weight"]
+    np.testing.assert_array_equal(arrays["a.weight"], [[0, 1, 2], [3, 4, 5]])

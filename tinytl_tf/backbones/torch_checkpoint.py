@@ -52,11 +52,11 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
             raise InputError("it has the wrong magic number")
         for _ in ("protocol", "system"):
             _TensorUnpickler(stream).load()
-        state = _TensorUnpickler(stream).load()
-        storages = dict.fromkeys(_TensorUnpickler(stream).load())
-        state = _unwrapped(state)
+        unpickler = _TensorUnpickler(stream)
+        state = _unwrapped(unpickler.load())
         tensors = [tensor for tensor in state.values() if isinstance(tensor, _Tensor)]
-        dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors}
+        dtypes = unpickler.dtypes  # of all storages: those of an optimizer lie between the weights
+        storages = dict.fromkeys(_TensorUnpickler(stream).load())
         for key in storages:
             count = int.from_bytes(stream.read(8), "little")
             content = stream.read(count * np.dtype(dtypes[key]).itemsize)
@@ -107,6 +107,10 @@ class _TensorUnpickler(pickle._Unpickler):
     The one written in Python: that in C makes room for as many objects as a file of a few bytes says it has.
     """
 
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self.dtypes: dict[str, str] = {}
+
     dispatch = {code: load for code, load in pickle._Unpickler.dispatch.items() if code not in _ALLOCATING}
 
     def find_class(self, module: str, name: str):
@@ -122,4 +126,5 @@ class _TensorUnpickler(pickle._Unpickler):
         kind, dtype, key, *_ = pid
         if kind != "storage":
             raise InputError(f"it holds a {kind!r} where a storage was expected")
+        self.dtypes[key] = dtype
         return _Storage(dtype, key)
