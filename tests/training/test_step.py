@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tests.training import tiny
 from tinytl_tf import data
+from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES, apply_scheme, get_scheme
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 
@@ -97,3 +98,9 @@ def test_a_list_given_by_hand_is_trained(config, batch):
     before = values(model.weights)
     make_train_step(model, [bias], keras.optimizers.SGD())(*batch, np.float32(0.1))
     assert [path for path, value in values(model.weights).items() if (value != before[path]).any()] == [bias.path]
+
+
+def test_a_step_that_would_train_nothing_is_refused():
+    model = keras.Sequential([keras.layers.Dense(3, name="classifier")])  # without its variables until it is called
+    with pytest.raises(InputError, match="^expected variables to train, got none; build the model for its images "):
+        make_train_step(model, model.trainable_variables, make_optimizer("sgd"))

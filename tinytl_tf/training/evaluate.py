@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tinytl_tf import data, ops
+from tinytl_tf.errors import InputError
 
 __all__ = ["evaluate", "make_evaluate"]
 
@@ -25,8 +26,12 @@ def evaluate(model: keras.Model, dataset: data.ImageDataset, outputs: np.ndarray
 
 
 def make_evaluate(model: keras.Model) -> Callable[..., dict[str, float]]:
-    """Returns `evaluate` for one model, which is traced once however often it is called."""
-    image_size = model.input_shape[1:3]
+    """Returns `evaluate` for one model, which is traced once however often it is called.
+
+    Raises:
+        InputError: if the model does not map images of a known size and 3 channels to logits.
+    """
+    image_size = _image_size(model)
     images_spec = tf.TensorSpec([None, *image_size, 3], tf.uint8)
 
     @tf.function(input_signature=[images_spec, tf.TensorSpec([None], tf.int32)])
@@ -44,3 +49,19 @@ def make_evaluate(model: keras.Model) -> Callable[..., dict[str, float]]:
         return {"accuracy": right / len(dataset), "loss": loss / len(dataset)}
 
     return evaluate_dataset
+
+
+def _image_size(model: keras.Model) -> tuple[int, int]:
+    """Height and width of the images that a model takes."""
+    try:
+        inputs, outputs = model.input_shape, model.output_shape
+    except AttributeError:  # of a model that was never called, or of what is no model
+        inputs = outputs = ()
+    shapes_fit = len(inputs) == 4 and len(outputs) == 2 and inputs[3] == 3
+    if not shapes_fit or not all(isinstance(size, int) for size in inputs[1:3]):
+        raise InputError(
+            "expected a built model from images (batch, height, width, 3) of a known size to logits (batch, classes), "
+            f"got {type(model).__name__} from {inputs or 'unknown shapes'} to {outputs or 'unknown shapes'}; build it "
+            "with such a keras.Input"
+        )
+    return inputs[1:3]

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.errors import InputError
 
 __all__ = ["make_train_step"]
 
@@ -32,7 +33,14 @@ def make_train_step(
     Returns:
         `step(images, labels, learning_rate)` with uint8 `[batch, height, width, 3]`, int32 `[batch]` and a float32
         number, which returns scalars: the mean `loss`, `accuracy` and `gradient_norm`.
+
+    Raises:
+        InputError: if there are no variables, so that nothing would be trained.
     """
+    if not variables:
+        raise InputError(
+            "expected variables to train, got none; build the model for its images and apply a scheme to it first"
+        )
     optimizer.build(list(variables))
     watched = [variable.value for variable in variables]
 
