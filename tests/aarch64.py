@@ -8,6 +8,7 @@ installed; root is not needed. It takes a few minutes. Without apt-get or a netw
 """
 
 import argparse
+import os
 import pathlib
 import shutil
 import subprocess
@@ -104,6 +105,7 @@ def set_up_runtime(cache: pathlib.Path, runtime: str) -> pathlib.Path:
 
 
 def main() -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = pathlib.Path("~/.cache/tinytl_tf/aarch64").expanduser()
     parser.add_argument("--cache", type=pathlib.Path, default=default, help="folder for what is unpacked")

@@ -4,7 +4,7 @@ import pytest
 from tests import tiny_models, tiny_tflite
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure
-from tinytl_tf.tflite.runtime import APIS, load_signatures
+from tinytl_tf.tflite.runtime import APIS, load_signatures, signatures
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +83,27 @@ def test_giving_back_changes_nothing(big_variable, api):
         np.testing.assert_allclose(signatures["value"]()["variable"], start + count, atol=1e-6)
     signatures["reset"]()
     np.testing.assert_array_equal(signatures["value"]()["variable"], start)
+
+
+FEATURES = "processor\t: 0\nFeatures\t: fp asimd evtstrm aes{}\nCPU part\t: 0xd08\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "cpuinfo", "expected"),
+    [
+        ("aarch64", FEATURES.format(""), True),
+        ("aarch64", FEATURES.format(" atomics fphp"), False),
+        ("aarch64", "", False),
+        ("x86_64", "flags\t: fpu vme\n", False),
+        ("x86_64", FEATURES.format(""), False),
+    ],
+)
+def test_processors_without_atomics_are_known(machine, cpuinfo, expected):
+    assert signatures.lacks_atomics(machine, cpuinfo) == expected
+
+
+def test_the_compiled_model_is_refused_where_it_would_end_the_process(monkeypatch):
+    monkeypatch.setattr(signatures, "lacks_atomics", lambda machine, cpuinfo: True)
+    with pytest.raises(InputError, match="without atomics"):
+        signatures.import_api("compiled_model")
+    signatures.import_api("interpreter")

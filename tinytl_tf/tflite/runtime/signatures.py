@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import pathlib
+import platform
 from collections.abc import Callable
 from types import ModuleType
 
@@ -31,7 +33,30 @@ def import_api(api: str) -> ModuleType:
         InputError: If there is no such api.
     """
     check_api(api)
+    if api == "compiled_model" and lacks_atomics(platform.machine(), _cpuinfo()):
+        raise InputError(
+            "the CompiledModel of ai-edge-litert's wheel ends the process on an ARM processor without atomics (LSE), "
+            'like this one (cortex-a53, a72): its WebGPU library needs them; use the api "interpreter"'
+        )
     return importlib.import_module(f"tinytl_tf.tflite.runtime.{api}")
+
+
+def lacks_atomics(machine: str, cpuinfo: str) -> bool:
+    """Whether a processor is an ARM one without the atomic instructions of ARMv8.1 (LSE).
+
+    Args:
+        machine: As `platform.machine()` gives it.
+        cpuinfo: Content of `/proc/cpuinfo`; where it lists no features nothing is known, and the answer is no.
+    """
+    features = [line.partition(":")[2].split() for line in cpuinfo.splitlines() if line.startswith("Features")]
+    return machine in ("aarch64", "arm64") and bool(features) and "atomics" not in features[0]
+
+
+def _cpuinfo() -> str:
+    try:
+        return pathlib.Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def load_signatures(
