@@ -20,7 +20,7 @@ from tinytl_tf.cli import runner
 from tinytl_tf.cli.runtime_flags import define_position_flag, define_runtime_flags, load_model
 from tinytl_tf.data.augmentation import COLORS
 from tinytl_tf.device import adapt
-from tinytl_tf.device.progress_file import progress_path
+from tinytl_tf.device.progress_file import best_path, progress_path
 from tinytl_tf.errors import InputError
 from tinytl_tf.schedules import SCHEDULES
 
@@ -72,6 +72,11 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if values.resume and values.state_in is not None:
         raise InputError("expected --resume or --state_in, got both: a run goes on from its own state")
     files.refuse_existing(values.state_out, values.overwrite)
+    if progress_path(values.state_out).exists() and not (values.resume or values.overwrite):
+        raise InputError(
+            f"a run that was to write {values.state_out} was stopped on its way; go on with --resume, or give "
+            "--overwrite to start it again"
+        )
     model = load_model(values)
     if values.state_in is not None:
         model.restore(values.state_in)
@@ -83,6 +88,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
         skip_broken=values.skip_broken,
     )
+    if splits.validation is not None and not values.resume:
+        files.refuse_existing(best_path(values.state_out), values.overwrite)
     print(splits.describe(), flush=True)
     augmentation = _augmentation(values, model.augmentation)
     try:

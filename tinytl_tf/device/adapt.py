@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-import math
+import numbers
 import os
 import signal
 import statistics
@@ -13,10 +13,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinytl_tf import data, files
-from tinytl_tf.device.classes import match_classes
+from tinytl_tf.device.classes import match_classes, model_labels
 from tinytl_tf.device.evaluate import evaluate
 from tinytl_tf.device.progress_file import (
     AdaptProgress,
+    best_path,
     progress_path,
     read_progress,
     remove_progress,
@@ -31,6 +32,8 @@ from tinytl_tf.schedules import SCHEDULES
 __all__ = ["AdaptResult", "adapt", "evaluate_dataset"]
 
 _BESIDES = 65536  # bytes beside a state: its header, the losses of the steps
+
+_MOST = float(np.finfo(np.float32).max)  # what the file can take as a learning rate
 
 _EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
 
@@ -81,7 +84,8 @@ def adapt(
     """Trains `model` on the training split and evaluates it on the test split before and after.
 
     With `state_path` the run is saved there at its end, every `save_every` steps to files next to it, and when it is
-    interrupted; with `resume` it goes on and ends with the same numbers and the same state, bit for bit. With a
+    interrupted; with `resume` it goes on and ends with the same numbers and the same state, bit for bit, with the
+    same data, settings, threads, XNNPACK and interface only. With a
     validation split the state of the epoch that is best on it is kept too, as `<stem>.best.tinytl`; nothing is ever
     chosen by the test split.
 
@@ -113,9 +117,11 @@ def adapt(
     """
     if type(epochs) is not int or epochs < 1 or type(save_every) is not int or save_every < 1:
         raise InputError(f"expected epochs and save_every of 1 or more, got {epochs!r} and {save_every!r}")
-    if not 0.0 < learning_rate < math.inf:
+    if type(seed) is not int or seed < 0:
+        raise InputError(f"expected a seed that is an integer of 0 or more, got {seed!r}")
+    if isinstance(learning_rate, bool) or not isinstance(learning_rate, numbers.Real) or not 0 < learning_rate < _MOST:
         raise InputError(f"expected a finite learning rate above 0, got {learning_rate!r}")
-    if schedule not in SCHEDULES:
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
         raise InputError(f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}")
     if resume and state_path is None:
         raise InputError("expected the path of the state file whose run is to be gone on with, got None")
@@ -127,22 +133,31 @@ def evaluate_dataset(
     model: TrainableModel, dataset: data.ImageDataset, label: str = "test", *, by_position: bool = False
 ) -> EvaluateResult:
     """Evaluates a model on a data set whose classes are matched by name; shows progress."""
-    dataset.require_task("classification")
-    outputs = match_classes(
-        dataset.class_names, model.class_names, model.num_classes, where=dataset.name, by_position=by_position
-    )
+    outputs = _match(model, dataset, by_position)
     with Progress(len(dataset), label) as progress:
 
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for images, labels in data.eval_batches(
                 dataset, batch_size=_EVAL_BATCH, image_size=model.image_size, workers=1
             ):
-                yield images, outputs[labels]
+                yield images, model_labels(labels, outputs)
                 progress.advance(steps=len(labels))
 
         result = evaluate(model, batches())
         progress.message(f"{label}: accuracy {result.accuracy:.2%}, loss {result.loss:.4f}")
     return result
+
+
+def _match(model: TrainableModel, dataset: data.ImageDataset, by_position: bool) -> np.ndarray:
+    dataset.require_task(model.task.name)
+    return match_classes(
+        dataset.class_names,
+        model.class_names,
+        model.num_classes,
+        where=dataset.name,
+        by_position=by_position,
+        complete=model.task.name == "multilabel",
+    )
 
 
 class _Run:
@@ -153,14 +168,7 @@ class _Run:
     ) -> None:
         self._model, self._splits, self._by_position = model, splits, by_position
         self._augmentation = model.augmentation if augmentation is None else augmentation
-        splits.train.require_task("classification")
-        self._outputs = match_classes(
-            splits.train.class_names,
-            model.class_names,
-            model.num_classes,
-            where=splits.train.name,
-            by_position=by_position,
-        )
+        self._outputs = _match(model, splits.train, by_position)
         self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
         self._epochs, self._rate, self._schedule, self._seed = epochs, learning_rate, SCHEDULES[schedule], seed
         self._path = None if state_path is None else files.expand(state_path)
@@ -175,8 +183,12 @@ class _Run:
             "seed": seed,
             "augmentation": repr(self._augmentation),
             "by_position": by_position,
+            "num_threads": model.num_threads,
+            "xnnpack": model.xnnpack,
+            "api": model.api,
         }
         self._interrupted: int | None = None  # the signal
+        self._in_step = False
 
     def go(self, resume: bool) -> AdaptResult:
         if self._path is not None:  # the result, the last and the next state on the way, and the best one
@@ -188,11 +200,20 @@ class _Run:
             self._progress = AdaptProgress(self._settings, (before.accuracy, before.loss), [])
             if self._path is not None:
                 remove_progress(progress_path(self._path))
-        done, total = len(self._progress.steps), self._epochs * self._per_epoch
-        with Progress(total - done, "train") as shown, self._interrupts():
-            for epoch in range(done // self._per_epoch, self._epochs):
-                self._train_epoch(epoch, shown)
-        return self._finish()
+        with self._interrupts():
+            try:
+                self._train()
+                after = evaluate_dataset(self._model, self._splits.test, "test after", by_position=self._by_position)
+            except KeyboardInterrupt:
+                if not self._in_step:
+                    self._save_progress()
+                raise
+            result = self._result(after)
+            if self._path is not None:
+                with self._whole():
+                    self._model.save(self._path)
+                    remove_progress(progress_path(self._path))
+        return result
 
     def _read_back(self) -> AdaptProgress:
         if not self._model.saves_optimizer:
@@ -202,8 +223,19 @@ class _Run:
             )
         path = progress_path(self._path)
         progress = read_progress(path, self._settings)
+        if progress.best is not None and not best_path(self._path).exists():
+            raise InputError(f"cannot go on: {best_path(self._path)} of the run is missing; start the run again")
         self._model.restore(path.with_name(progress.state))
         return progress
+
+    def _train(self) -> None:
+        total = self._epochs * self._per_epoch
+        with Progress(total - len(self._progress.steps), "train") as shown:
+            for epoch in range(self._epochs):
+                if len(self._progress.steps) < (epoch + 1) * self._per_epoch:
+                    self._train_epoch(epoch, shown)
+                if self._splits.validation is not None and self._progress.validated == epoch:
+                    self._keep_best()
 
     def _train_epoch(self, epoch: int, shown: Progress) -> None:
         steps, start = self._progress.steps, epoch * self._per_epoch
@@ -218,19 +250,16 @@ class _Run:
             workers=1,
         )
         for images, labels in batches:
-            rate = self._schedule(len(steps), self._epochs * self._per_epoch, self._rate)
-            started = time.perf_counter()
-            result = self._model.train(images, self._outputs[labels], rate)
-            steps.append((result.loss, result.accuracy, result.applied, 1000.0 * (time.perf_counter() - started)))
+            with self._whole():
+                rate = self._schedule(len(steps), self._epochs * self._per_epoch, self._rate)
+                started = time.perf_counter()
+                result = self._model.train(images, model_labels(labels, self._outputs), rate)
+                steps.append((result.loss, result.accuracy, result.applied, 1000.0 * (time.perf_counter() - started)))
+                if len(steps) % self._save_every == 0:
+                    self._save_progress()
             shown.advance(f"epoch {epoch + 1}/{self._epochs} loss {result.loss:.4f}")
-            if self._interrupted or len(steps) % self._save_every == 0:
-                self._save_progress()
-            if self._interrupted:
-                raise KeyboardInterrupt
         loss, accuracy = self._means(epoch)
         shown.message(f"epoch {epoch + 1}/{self._epochs}: loss {loss:.4f}, accuracy {accuracy:.2%}")
-        if self._splits.validation is not None:
-            self._keep_best()
 
     def _means(self, epoch: int) -> tuple[float, float]:
         rows = self._progress.steps[epoch * self._per_epoch : (epoch + 1) * self._per_epoch]
@@ -244,10 +273,12 @@ class _Run:
 
     def _keep_best(self) -> None:
         result = evaluate_dataset(self._model, self._splits.validation, "validation", by_position=self._by_position)
-        if self._progress.best is None or result.accuracy > self._progress.best:
-            self._progress.best = result.accuracy
-            if self._path is not None:
-                self._model.save(self._path.with_name(f"{self._path.stem}.best{self._path.suffix}"))
+        with self._whole():
+            if self._progress.best is None or result.accuracy > self._progress.best:
+                self._progress.best = result.accuracy
+                if self._path is not None:
+                    self._model.save(best_path(self._path))
+            self._progress.validated += 1
 
     def _save_progress(self) -> None:
         """The state goes first, under a name of its own: the progress names one that is whole."""
@@ -262,15 +293,16 @@ class _Run:
 
     @contextlib.contextmanager
     def _interrupts(self) -> Iterator[None]:
-        """Lets the step in work end before an interrupt or SIGTERM takes effect; a second one does at once."""
+        """An interrupt or SIGTERM ends the run, but not in the middle of what `_whole` guards; a second one does."""
         if self._path is None or threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def note(number, frame):
-            if self._interrupted:
-                raise KeyboardInterrupt
+            wait = self._in_step and self._interrupted is None
             self._interrupted = number
+            if not wait:
+                raise KeyboardInterrupt
 
         before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -281,12 +313,17 @@ class _Run:
             if self._interrupted == signal.SIGTERM:
                 signal.raise_signal(signal.SIGTERM)  # the caller's handler decides how the process ends
 
-    def _finish(self) -> AdaptResult:
-        after = evaluate_dataset(self._model, self._splits.test, "test after", by_position=self._by_position)
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What is done in the block is done whole: an interrupt that came meanwhile takes effect after it."""
+        self._in_step = True
+        yield
+        self._in_step = False  # not after an exception: model and list of steps may be one step apart
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def _result(self, after: EvaluateResult) -> AdaptResult:
         means = [self._means(epoch) for epoch in range(self._epochs)]
-        if self._path is not None:
-            self._model.save(self._path)
-            remove_progress(progress_path(self._path))
         rows = self._progress.steps
         return AdaptResult(
             accuracy_before=self._progress.before[0],

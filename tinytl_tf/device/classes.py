@@ -7,13 +7,19 @@ import numpy as np
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["match_classes"]
+__all__ = ["match_classes", "model_labels"]
 
 _SHOWN = 20
 
 
 def match_classes(
-    names: Sequence[str], labels: Sequence[str] | None, num_classes: int, *, where: str, by_position: bool = False
+    names: Sequence[str],
+    labels: Sequence[str] | None,
+    num_classes: int,
+    *,
+    where: str,
+    by_position: bool = False,
+    complete: bool = False,
 ) -> np.ndarray:
     """Returns the model's output for each class of a data set.
 
@@ -23,12 +29,15 @@ def match_classes(
         num_classes: Number of the model's outputs.
         where: What an error calls the data.
         by_position: Whether the first class is the first output and so on, whatever they are called.
+        complete: Whether all of the model's have to be there: an attribute that the data do not have is not absent
+            from their images, it is unknown.
 
     Returns:
         int32 `[len(names)]`: the output of each class.
 
     Raises:
-        InputError: If a class is none of the model's; or if the model has no names and `by_position` is false.
+        InputError: If a class is none of the model's; if the model has no names and `by_position` is false; or if one
+            of the model's is missing and `complete` is true.
 
     Example:
         >>> match_classes(["rose", "daisy"], ["daisy", "lily", "rose"], 3, where="photos")
@@ -54,7 +63,31 @@ def match_classes(
             f"{where} has classes that the model does not know: {_listed(unknown)}; it knows {_listed(labels)}: "
             "rename or leave out these, or export a model for them"
         )
+    missing = [label for label in outputs if label not in wanted]
+    if complete and missing:
+        raise InputError(
+            f"{where} lacks attributes of the model: {_listed(missing)}; a model of several attributes needs the label "
+            "of each of them for each image"
+        )
     return np.array([outputs[name] for name in wanted], np.int32)
+
+
+def model_labels(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Returns the labels of a data set as the model counts its outputs.
+
+    Args:
+        labels: Integers `[n]`, or numbers `[n, C]` of a set with several attributes.
+        outputs: What `match_classes` gave for the set; with several attributes it has to name each output once.
+
+    Example:
+        >>> model_labels(np.array([1, 0]), np.array([2, 0]))
+        array([0, 2])
+    """
+    if labels.ndim == 1:
+        return outputs[labels]
+    result = np.empty_like(labels)
+    result[:, outputs] = labels
+    return result
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,27 +16,27 @@ def evaluate(model: TrainableModel, batches: Iterable[tuple[np.ndarray, np.ndarr
 
     Args:
         model: The model.
-        batches: Pairs of images, uint8 `[n, H, W, 3]`, and labels, integers `[n]` in `[0, C)`; any `n`.
+        batches: Pairs of images, uint8 `[n, H, W, 3]`, and labels as `TrainableModel.train` takes them; any `n`.
 
     Returns:
-        Accuracy and mean cross-entropy over all images.
+        Accuracy and mean cross-entropy over all images, as the model's task counts them.
 
     Raises:
         InputError: If there is no image, an image or a label does not fit the model, or a logit is not finite.
     """
-    right, loss, examples = 0, 0.0, 0
+    right, loss, examples = 0.0, 0.0, 0
     for images, labels in batches:
         model.check_labels(labels, len(images))
-        for image, label in zip(images, labels, strict=True):
+        for index, image in enumerate(images):
             logits = model.infer(image).logits.astype(np.float64)
             if not np.isfinite(logits).all():
                 raise InputError(
                     f"expected finite logits, got {logits.tolist()!r:.80}; "
                     "reset the model or restore another state, and train with a lower learning rate"
                 )
-            shifted = logits - logits.max()
-            loss += float(np.log(np.exp(shifted).sum()) - shifted[label])
-            right += int(logits.argmax() == label)
+            label = labels[index : index + 1]
+            loss += float(model.task.loss(logits[np.newaxis], label)[0])
+            right += float(model.task.correct(logits[np.newaxis], label)[0])
             examples += 1
     if not examples:
         raise InputError("expected images to evaluate on, got none; check the data's test split")

@@ -5,11 +5,13 @@ import json
 import mmap
 import os
 import pathlib
+import unicodedata
 
 from ai_edge_litert import schema_py_generated as schema
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
+from tinytl_tf.tasks import TASKS
 from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY, Manifest, manifest_path, sha256
 
 __all__ = ["OpenedFile", "open_file"]
@@ -27,12 +29,14 @@ class OpenedFile:
         fingerprint: SHA-256 of all of its bytes.
         manifest: The manifest in its folder, or None.
         labels: Names of the outputs, from the manifest or from the file itself, or None.
+        task: A key of `tinytl_tf.tasks.TASKS`, from the manifest or from the file itself, or None.
     """
 
     path: pathlib.Path
     fingerprint: bytes
     manifest: Manifest | None
     labels: tuple[str, ...] | None
+    task: str | None
 
     @property
     def xnnpack(self) -> bool:
@@ -62,17 +66,19 @@ def open_file(path: str | os.PathLike) -> OpenedFile:
     except OSError as error:
         raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
     manifest = Manifest.read(path, digest=digest) if manifest_path(path).exists() else None
-    embedded = _read_labels(path)
-    if manifest is not None and embedded is not None and manifest.labels != embedded:
+    task, labels = _read_labels(path) or (None, None)
+    if manifest is not None and labels is not None and (manifest.task, manifest.labels) != (task, labels):
         raise InputError(
-            f"{path} has the labels {list(embedded)!r:.200}, its manifest {list(manifest.labels)!r:.200}; "
-            "copy both files of one export"
+            f"{path} is for {task} of {list(labels)!r:.200}, its manifest for {manifest.task} of "
+            f"{list(manifest.labels)!r:.200}; copy both files of one export"
         )
-    return OpenedFile(path, bytes.fromhex(digest), manifest, manifest.labels if manifest else embedded)
+    if manifest is not None:
+        task, labels = manifest.task, manifest.labels
+    return OpenedFile(path, bytes.fromhex(digest), manifest, labels, task)
 
 
-def _read_labels(path: pathlib.Path) -> tuple[str, ...] | None:
-    """Walks through the file's structure; returns the names that the exporter has put into it."""
+def _read_labels(path: pathlib.Path) -> tuple[str, tuple[str, ...]] | None:
+    """Walks through the file's structure; returns the task and the names that the exporter has put into it."""
     try:
         with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if content[4:8] != _IDENTIFIER:
@@ -109,12 +115,13 @@ def _metadata(model: schema.Model) -> bytes | None:
     return None
 
 
-def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, ...]:
+def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         values = json.loads(text)
-        contract, labels = values["contract"], values["labels"]
+        contract, task, labels = values["contract"], values["task"], values["labels"]
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise TypeError("labels")
+        normal = {unicodedata.normalize("NFC", label) for label in labels}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} has names of its outputs that cannot be read ({type(error).__name__}); export it again"
@@ -123,4 +130,8 @@ def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, ...]:
         raise InputError(
             f"{path} has signatures of contract {contract!r:.20}, expected {CONTRACT}; export the model again"
         )
-    return tuple(labels)
+    if not labels or len(normal) != len(labels) or "" in normal:
+        raise InputError(f"{path} has the names {labels!r:.200}, expected names, none twice; export it again")
+    if not isinstance(task, str) or task not in TASKS:
+        raise InputError(f"{path} is for the task {task!r:.80}, expected one of {', '.join(TASKS)}; export it again")
+    return task, tuple(labels)

@@ -1,6 +1,7 @@
 """How far an adaptation is, in a file of its own, so that a run that was stopped goes on where it was."""
 
 import dataclasses
+import glob
 import json
 import os
 import pathlib
@@ -9,9 +10,9 @@ from typing import Any
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 
-__all__ = ["AdaptProgress", "progress_path", "read_progress", "remove_progress", "write_progress"]
+__all__ = ["AdaptProgress", "best_path", "progress_path", "read_progress", "remove_progress", "write_progress"]
 
-_VERSION = 1
+_VERSION = 2  # 1 did not count the epochs that were validated
 
 
 @dataclasses.dataclass
@@ -23,6 +24,7 @@ class AdaptProgress:
         before: Accuracy and loss on the test images before the first step.
         steps: One row for each step: loss, accuracy, whether it was applied, milliseconds.
         best: Accuracy on the validation images after the best epoch, or None.
+        validated: Epochs whose end was judged by the validation images.
         state: Name of the state file of this step, in the same folder.
     """
 
@@ -30,6 +32,7 @@ class AdaptProgress:
     before: tuple[float, float]
     steps: list[tuple[float, float, bool, float]]
     best: float | None = None
+    validated: int = 0
     state: str = ""
 
 
@@ -37,6 +40,12 @@ def progress_path(state_path: str | os.PathLike) -> pathlib.Path:
     """Where the progress of the run is kept that is going to write a state file."""
     path = files.expand(state_path)
     return path.with_name(f"{path.name}.progress.json")
+
+
+def best_path(state_path: str | os.PathLike) -> pathlib.Path:
+    """Where the state of the epoch is kept that is best on the validation images."""
+    path = files.expand(state_path)
+    return path.with_name(f"{path.stem}.best{path.suffix}")
 
 
 def write_progress(path: pathlib.Path, progress: AdaptProgress) -> None:
@@ -82,5 +91,5 @@ def remove_progress(path: pathlib.Path) -> None:
     """Removes the progress and the states of a run that is done, or is not to be gone on with."""
     path.unlink(missing_ok=True)
     stem = path.name.removesuffix(".progress.json")
-    for state in path.parent.glob(f"{stem}.step-*"):
+    for state in path.parent.glob(f"{glob.escape(stem)}.step-*"):
         state.unlink(missing_ok=True)

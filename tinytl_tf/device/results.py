@@ -13,7 +13,7 @@ class TrainResult:
 
     Attributes:
         loss: Mean loss of the batch before the step.
-        accuracy: Share of the batch that was classified rightly before the step, 0 to 1.
+        accuracy: Share of the batch (of its attributes, with several) that was right before the step, 0 to 1.
         applied: False if the step changed nothing, because the loss or a gradient was not finite.
     """
 
@@ -28,7 +28,7 @@ class InferResult:
 
     Attributes:
         logits: float32 `[C]`.
-        probabilities: float32 `[C]`, softmax of the logits.
+        probabilities: float32 `[C]`, softmax of the logits, or sigmoid of each where images have several attributes.
     """
 
     logits: np.ndarray
@@ -40,7 +40,7 @@ class EvaluateResult:
     """Figures over a data set.
 
     Attributes:
-        accuracy: Share of the images that were classified rightly, 0 to 1.
+        accuracy: Share of the images (of their attributes, with several) that were answered rightly, 0 to 1.
         loss: Mean cross-entropy, without label smoothing.
         examples: Number of images.
     """

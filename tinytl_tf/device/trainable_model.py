@@ -4,40 +4,26 @@ import dataclasses
 import math
 import numbers
 import os
-import pathlib
 import threading
 from typing import Any
 
 import numpy as np
 
 from tinytl_tf.data import Augmentation
+from tinytl_tf.device.contract import check_contract
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.optimizers import NOT_NEGATIVE, get_optimizer
+from tinytl_tf.tasks import Task, get_task
 from tinytl_tf.tflite.manifest import Manifest, manifest_path
 from tinytl_tf.tflite.mapped_file import give_back_pages
-from tinytl_tf.tflite.runtime import MOST_THREADS, THREADS, load_signatures
+from tinytl_tf.tflite.runtime import THREADS, check_threads, load_signatures
 
 __all__ = ["TrainableModel"]
 
 _LARGEST = float(np.finfo(np.float32).max)
-
-# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes.
-_IMAGE = ("H", "W", 3)
-_CONTRACT = {
-    "infer": (
-        {"image": ("uint8", (1, *_IMAGE))},
-        {"logits": ("float32", (1, "C")), "probabilities": ("float32", (1, "C"))},
-    ),
-    "train": (
-        {"image": ("uint8", ("B", *_IMAGE)), "label": ("int32", ("B",)), "learning_rate": ("float32", (1,))},
-        {"loss": ("float32", (1,)), "accuracy": ("float32", (1,)), "applied": ("int32", (1,))},
-    ),
-    "save": ({}, {"state": ("float32", ("N",))}),
-    "restore": ({"state": ("float32", ("N",))}, {"restored": ("int32", (1,))}),
-}
 
 
 class TrainableModel:
@@ -79,15 +65,16 @@ class TrainableModel:
         xnnpack: bool | None = None,
         api: str = "interpreter",
     ):
-        if type(num_threads) is not int or not 1 <= num_threads <= MOST_THREADS:
-            raise InputError(f"expected num_threads from 1 to {MOST_THREADS}, got {num_threads!r}")
+        check_threads(num_threads)
+        if xnnpack is not None and type(xnnpack) is not bool:
+            raise InputError(f"expected xnnpack of True, False or None, got {xnnpack!r:.80}")
         self._file = open_file(path)
         self._num_threads = num_threads
         manifest = self._file.manifest
-        self._xnnpack = self._file.xnnpack if xnnpack is None else bool(xnnpack)
+        self._xnnpack = self._file.xnnpack if xnnpack is None else xnnpack
         self._api = api
         self._lock = threading.Lock()
-        self._sizes: dict[str, int] = {}
+        self._task, self._sizes = "", {}
         self._load()
         labels = self._file.labels
         if labels is not None and len(labels) != self.num_classes:
@@ -106,6 +93,21 @@ class TrainableModel:
         return self._sizes["B"]
 
     @property
+    def task(self) -> Task:
+        """What a label is: `classification` or `multilabel` of `tinytl_tf.tasks`."""
+        return get_task(self._task)
+
+    @property
+    def num_threads(self) -> int:
+        """Threads of the runtime's kernels."""
+        return self._num_threads
+
+    @property
+    def api(self) -> str:
+        """LiteRT's interface that is used."""
+        return self._api
+
+    @property
     def xnnpack(self) -> bool:
         """Whether XNNPACK is used."""
         return self._xnnpack
@@ -117,7 +119,7 @@ class TrainableModel:
 
     @property
     def num_classes(self) -> int:
-        """C: number of classes."""
+        """C: number of classes or attributes."""
         return self._sizes["C"]
 
     @property
@@ -137,7 +139,7 @@ class TrainableModel:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes, from the manifest or from the file itself, or None."""
+        """Names of the classes or attributes, from the manifest or from the file itself, or None."""
         return self._file.labels
 
     @property
@@ -172,7 +174,7 @@ class TrainableModel:
 
         Args:
             images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255.
-            labels: integers `[B]` in `[0, C)`.
+            labels: integers `[B]` in `[0, C)`; with several attributes numbers `[B, C]` in `[0, 1]`.
             learning_rate: Finite, not negative.
 
         Returns:
@@ -186,7 +188,7 @@ class TrainableModel:
         if not isinstance(learning_rate, numbers.Real) or not 0.0 <= learning_rate <= _LARGEST:
             raise InputError(f"expected a learning rate that is finite and not negative, got {learning_rate!r}")
         outputs = self._run(
-            "train", image=images, label=labels.astype(np.int32), learning_rate=np.float32([learning_rate])
+            "train", image=images, label=labels.astype(self.task.label_dtype), learning_rate=np.float32([learning_rate])
         )
         return TrainResult(
             loss=outputs["loss"].item(), accuracy=outputs["accuracy"].item(), applied=bool(outputs["applied"].item())
@@ -273,17 +275,13 @@ class TrainableModel:
         """Checks `count` labels against the model's classes.
 
         Args:
-            labels: What should be integers `[count]` in `[0, C)`.
-            count: Number of labels.
+            labels: What should be integers `[count]` in `[0, C)`, or numbers `[count, C]` in `[0, 1]`.
+            count: Number of images.
 
         Raises:
             InputError: If they are something else.
         """
-        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.shape != (count,):
-            raise InputError(f"expected labels: integers {[count]}, got {_describe(labels)}")
-        outside = labels[(labels < 0) | (labels >= self.num_classes)]
-        if outside.size:
-            raise InputError(f"expected labels from 0 to {self.num_classes - 1}, got {outside[0]}")
+        self.task.check_labels(labels, count, self.num_classes)
 
     def _run(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         with self._lock:
@@ -307,45 +305,7 @@ class TrainableModel:
         )
 
     def _check_contract(self, runners: dict[str, Any]) -> None:
-        self._sizes = _check_contract(self._file.path, runners)
-
-
-def _check_contract(path: pathlib.Path, runners: dict[str, Any]) -> dict[str, int]:
-    """Checks signatures, names, types and shapes; returns the sizes that the letters of the contract stand for."""
-    learning_rate = runners["train"].get_input_details().get("learning_rate") if "train" in runners else None
-    if learning_rate is not None and len(learning_rate["shape_signature"]) == 0:
-        raise InputError(
-            f"{path} has signatures of contract 1, whose numbers of rank 0 end a process on ARM; export it again "
-            "with this version of tinytl_tf"
-        )
-    missing = [name for name in _CONTRACT if name not in runners]
-    if missing:
-        raise InputError(
-            f"{path} has the signatures {sorted(runners)}, expected {', '.join(missing)} too; "
-            "export it with `tinytl export`"
-        )
-    sizes = {}
-    for signature, (inputs, outputs) in _CONTRACT.items():
-        runner = runners[signature]
-        for expected, actual in ((inputs, runner.get_input_details()), (outputs, runner.get_output_details())):
-            for name in sorted(expected.keys() | actual.keys()):
-                _check_tensor(f"{path}: {signature}.{name}", expected.get(name), actual.get(name), sizes)
-    return sizes
-
-
-def _check_tensor(where: str, expected: tuple | None, actual: dict | None, sizes: dict[str, int]) -> None:
-    if expected is None or actual is None:
-        raise InputError(f"{where} is {'missing' if actual is None else 'unknown'}; export it with `tinytl export`")
-    dtype, letters = expected
-    shape = tuple(int(size) for size in actual["shape_signature"])
-    fits = len(shape) == len(letters) and all(
-        size > 0 and size == (sizes.setdefault(letter, size) if isinstance(letter, str) else letter)
-        for letter, size in zip(letters, shape, strict=True)
-    )
-    if not fits or actual["dtype"] != np.dtype(dtype):
-        wanted = [sizes.get(letter, letter) for letter in letters]
-        got = f"{np.dtype(actual['dtype'])} {list(shape)}"
-        raise InputError(f"{where}: expected {dtype} {wanted}, got {got}; export it with `tinytl export`")
+        self._task, self._sizes = check_contract(self._file.path, runners, self._file.task)
 
 
 def _check_slots(state: np.ndarray, manifest: Manifest) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
 from tinytl_tf.tflite.model import Model
-from tinytl_tf.tflite.runtime import check_api, import_api, load_signatures
+from tinytl_tf.tflite.runtime import check_api, check_threads, import_api, load_signatures
 
 __all__ = ["MeasuredMemory", "measure"]
 
@@ -84,8 +84,9 @@ def measure(
         raise InputError(
             f"expected Linux, whose /proc shows the memory of a process, got {sys.platform}; measure there"
         )
-    if steps < 1 or num_threads < 1:
-        raise InputError(f"expected steps and num_threads of at least 1, got {steps} and {num_threads}")
+    if type(steps) is not int or steps < 1:
+        raise InputError(f"expected steps of at least 1, got {steps!r:.80}")
+    check_threads(num_threads)
     check_api(api)
     inputs = Model.read(path).signature(signature).inputs
     options = {"num_threads": num_threads, "xnnpack": xnnpack, "api": api, "give_back": give_back}

@@ -13,10 +13,10 @@ from tinytl_tf.errors import InputError, TinyTLError
 from tinytl_tf.tflite.allocator import give_back_big_blocks
 from tinytl_tf.tflite.mapped_file import give_back_pages
 
-__all__ = ["APIS", "MOST_THREADS", "THREADS", "check_api", "import_api", "load_signatures"]
+__all__ = ["APIS", "THREADS", "check_api", "check_threads", "import_api", "load_signatures"]
 
 THREADS = 2  # of the kernels, for all clients, commands and accounts
-MOST_THREADS = 256
+_MOST_THREADS = 256
 APIS = ("interpreter", "compiled_model")
 
 
@@ -24,6 +24,12 @@ def check_api(api: str) -> None:
     """Raises InputError if `api` is none of `APIS`."""
     if api not in APIS:
         raise InputError(f"expected an api of {', '.join(APIS)}, got {api!r}")
+
+
+def check_threads(num_threads: int) -> None:
+    """Raises InputError if `num_threads` is no number of threads that a machine can have."""
+    if type(num_threads) is not int or not 1 <= num_threads <= _MOST_THREADS:
+        raise InputError(f"expected num_threads from 1 to {_MOST_THREADS}, got {num_threads!r:.80}")
 
 
 def import_api(api: str) -> ModuleType:
