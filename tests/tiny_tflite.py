@@ -54,6 +54,32 @@ def _module():
                 "applied": tf.cast(tf.reshape(finite, [1]), tf.int32),
             }
 
+        @tf.function(input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3], tf.uint8, name="image")])
+        def infer_attributes(self, image):
+            logits = self.logits(image)
+            return {"logits": logits, "probabilities": tf.nn.sigmoid(logits)}
+
+        @tf.function(
+            input_signature=[
+                train_inputs[0],
+                tf.TensorSpec([BATCH, CLASSES], tf.float32, name="label"),
+                train_inputs[2],
+            ]
+        )
+        def train_attributes(self, image, label, learning_rate):
+            variables = [self.kernel, self.bias]
+            with tf.GradientTape() as tape:
+                logits = self.logits(image)
+                loss = tf.reduce_mean(tf.math.softplus(logits) - label * logits)
+            for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+                variable.assign(variable - learning_rate * gradient)
+            right = tf.equal(logits > 0, label > 0.5)
+            return {
+                "loss": tf.reshape(loss, [1]),
+                "accuracy": tf.reshape(tf.reduce_mean(tf.cast(right, tf.float32)), [1]),
+                "applied": tf.ones([1], tf.int32),
+            }
+
         @tf.function(input_signature=[])
         def save(self):
             return {"state": tf.concat([tf.reshape(self.kernel, [-1]), self.bias], 0)}
@@ -74,6 +100,11 @@ def _module():
             self.bias.assign(tf.zeros([CLASSES]))
             return {"restored": tf.ones([1], tf.int32)}
 
+        @tf.function(input_signature=[train_inputs[0], train_inputs[1], tf.TensorSpec([], tf.float32, "learning_rate")])
+        def train_of_contract_1(self, image, label, learning_rate):
+            outputs = self.train(image, label, tf.reshape(learning_rate, [1]))
+            return {name: tf.reshape(value, []) for name, value in outputs.items()}
+
         @tf.function(input_signature=[tf.TensorSpec([SIZE, SIZE], tf.float32, name="image")])
         def invert(self, image):
             return {"logits": tf.linalg.inv(image)}
@@ -82,6 +113,7 @@ def _module():
 
 
 SIGNATURES = ("infer", "train", "save", "restore")
+ATTRIBUTES = ("infer_attributes", "train_attributes", "save", "restore")  # in place of these, with several attributes
 
 
 @functools.cache

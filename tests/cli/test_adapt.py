@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import re
@@ -11,12 +12,16 @@ import pytest
 from PIL import Image
 
 from tests import tiny_tflite
+from tinytl_tf import data
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.progress import Progress
 from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, InputSettings, embedded_labels
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import APIS
 
+adapting = importlib.import_module("tinytl_tf.device.adapt")
 COLORS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 60, 40)}
 STEPS = 3 * 8 // tiny_tflite.BATCH  # an epoch
 
@@ -196,6 +201,202 @@ def test_a_killed_run_goes_on_from_its_last_save(place, monkeypatch):
     assert len(json.loads((place / "out.tinytl.progress.json").read_text())["steps"]) == 8
     assert runner.run_command("adapt", [*argv, "--resume"]) == 0
     assert (place / "out.tinytl").read_bytes() == whole
+
+
+def stop_in(monkeypatch, owner, name, number, calls=1):
+    """Sends the signal to this process after so many calls of a function."""
+    original, done = getattr(owner, name), []
+
+    def stopping(*arguments, **options):
+        result = original(*arguments, **options)
+        done.append(None)
+        if len(done) == calls:
+            os.kill(os.getpid(), number)
+        return result
+
+    monkeypatch.setattr(owner, name, stopping)
+
+
+EVALUATIONS = {"validation": 2, "test after": 3}  # the first one is `test before`
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("calls", EVALUATIONS.values(), ids=EVALUATIONS)
+def test_an_interrupt_while_the_model_is_judged_loses_no_step(place, monkeypatch, number, calls):
+    """One in the last validation was forgotten: the run ended with 0."""
+    write_images(place / "photos" / "val", COLORS, 2)
+    argv = [*ARGV, "--epochs=1", "--overwrite"]
+    assert runner.run_command("adapt", argv) == 0
+    whole = {name: (place / name).read_bytes() for name in ("out.tinytl", "out.best.tinytl")}
+    for name in whole:
+        (place / name).unlink()
+    stop_in(monkeypatch, adapting, "evaluate_dataset", number, calls)
+    assert runner.run_command("adapt", argv) == 128 + number
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    assert not (place / "out.tinytl").exists()
+    assert len(json.loads((place / "out.tinytl.progress.json").read_text())["steps"]) == STEPS
+    assert runner.run_command("adapt", [*argv, "--resume"]) == 0
+    assert {name: (place / name).read_bytes() for name in whole} == whole
+
+
+def test_an_interrupt_between_two_steps_loses_no_step(place, monkeypatch):
+    """There most of the time is spent where photos are large."""
+    stop_in(monkeypatch, Progress, "advance", signal.SIGINT, 9 + 5)  # the test images, then five steps
+    assert runner.run_command("adapt", ARGV) == 130
+    assert len(json.loads((place / "out.tinytl.progress.json").read_text())["steps"]) == 5
+
+
+def test_the_best_epoch_of_a_run_that_was_stopped_at_its_end(place, monkeypatch):
+    """It was not judged when the run went on."""
+    write_images(place / "photos" / "val", COLORS, 2)
+    argv = [*ARGV, "--epochs=2", "--overwrite", "--json=out.json"]
+    assert runner.run_command("adapt", argv) == 0
+    whole = (place / "out.best.tinytl").read_bytes()
+    assert whole != (place / "out.tinytl").read_bytes()  # the first epoch was the best
+    (place / "out.best.tinytl").unlink()
+    stop_in(monkeypatch, TrainableModel, "train", signal.SIGINT, STEPS)
+    assert runner.run_command("adapt", argv) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    assert runner.run_command("adapt", [*argv, "--resume"]) == 0
+    assert (place / "out.best.tinytl").read_bytes() == whole
+    assert json.loads((place / "out.json").read_text())["best_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--noxnnpack", "cannot go on: xnnpack was True and is now False; use the same, or start the run again"),
+        ("--threads=1", "cannot go on: num_threads was 2 and is now 1; use the same, or start the run again"),
+        ("--api=compiled_model", "cannot go on: api was 'interpreter' and is now 'compiled_model'; use the same"),
+    ],
+)
+def test_a_run_goes_on_in_the_same_runtime_only(place, monkeypatch, capsys, flag, message):
+    """Others round otherwise, so that the end would differ."""
+    stop_in(monkeypatch, TrainableModel, "train", signal.SIGINT, 5)
+    assert runner.run_command("adapt", ARGV) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    assert runner.run_command("adapt", [*ARGV, "--resume", flag]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_is_not_lost_by_starting_it_again(place, monkeypatch, capsys):
+    stop_in(monkeypatch, TrainableModel, "train", signal.SIGINT, 5)
+    assert runner.run_command("adapt", ARGV) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    progress = (place / "out.tinytl.progress.json").read_bytes()
+    assert runner.run_command("adapt", ARGV) == 2
+    assert "was stopped on its way; go on with --resume, or give --overwrite" in capsys.readouterr().err
+    assert (place / "out.tinytl.progress.json").read_bytes() == progress
+    assert runner.run_command("adapt", [*ARGV, "--overwrite"]) == 0
+
+
+def test_the_best_state_of_another_run_is_not_replaced(place, capsys):
+    write_images(place / "photos" / "val", COLORS, 2)
+    (place / "out.best.tinytl").write_bytes(b"another")
+    assert runner.run_command("adapt", ARGV) == 2
+    assert "out.best.tinytl exists already; choose another path" in capsys.readouterr().err
+    assert (place / "out.best.tinytl").read_bytes() == b"another"
+
+
+def test_files_of_another_run_are_left_alone_whatever_the_name(place):
+    (place / "out1.tinytl.step-3").write_bytes(b"another")
+    argv = [*ARGV, "--state_out=out[1].tinytl", "--epochs=1", "--save_every=2"]
+    assert runner.run_command("adapt", argv) == 0
+    assert sorted(path.name for path in place.glob("out*")) == ["out1.tinytl.step-3", "out[1].tinytl"]
+
+
+def test_an_interrupted_process_ends_with_130_and_its_state_saved(place):
+    """A real process and a real signal."""
+    argv = [sys.executable, "-m", "tinytl_tf.cli.main", "adapt", *ARGV, "--epochs=100000"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+    for line in process.stderr:
+        if line.startswith("epoch 3/"):
+            break
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, error
+    assert "saved how far the run is; go on with --resume" in error
+    assert "Traceback" not in error
+    progress = json.loads((place / "out.tinytl.progress.json").read_text())
+    assert len(progress["steps"]) >= 3 * STEPS
+    TrainableModel("model.tflite").restore(place / progress["state"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"learning_rate": "fast"},
+        {"learning_rate": True},
+        {"learning_rate": 1e39},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"seed": "one"},
+        {"schedule": ["cosine"]},
+        {"epochs": 0},
+        {"epochs": 1.5},
+        {"save_every": 0},
+    ],
+    ids=str,
+)
+def test_arguments_of_the_function_are_refused_in_words(place, options):
+    model = TrainableModel("model.tflite")
+    before = model.state()
+    with pytest.raises(InputError, match="got|unknown schedule"):
+        adapting.adapt(model, data.load("photos"), **options)
+    np.testing.assert_array_equal(model.state(), before)
+
+
+def test_without_a_manifest_no_run_goes_on(place, capsys):
+    (place / "model.manifest.json").unlink()
+    assert runner.run_command("adapt", [*ARGV, "--resume", "--classes_by_position"]) == 2
+    assert "without its manifest a file does not say whether its state holds all" in capsys.readouterr().err
+
+
+def attributes(place, names):
+    """A file for several attributes, and photos of which each has some of them."""
+    (place / "model.tflite").write_bytes(tiny_tflite.build(tiny_tflite.ATTRIBUTES, tiny_tflite.SIGNATURES))
+    tiny_tflite.write_manifest(
+        place / "model.tflite", ["warm", "green", "blue"], task="multilabel", data=DataSettings(crop=False, flip=False)
+    )
+    has = {"warm": ("red", "green"), "green": ("green",), "blue": ("blue",)}
+    for split in ("train", "test"):
+        folder = place / "photos" / split
+        paths = sorted(path.relative_to(folder) for path in folder.rglob("*.png"))
+        rows = [",".join([str(path), *(str(int(path.parts[0] in has[name])) for name in names)]) for path in paths]
+        (folder / "labels.csv").write_text("\n".join([",".join(["file", *names]), *rows]) + "\n")
+
+
+@pytest.mark.parametrize("names", [("warm", "green", "blue"), ("blue", "warm", "green")])
+def test_several_attributes_are_learnt_by_name(place, names):
+    attributes(place, names)
+    assert runner.run_command("adapt", [*ARGV, "--epochs=40", "--learning_rate=0.1", "--json=out.json"]) == 0
+    result = json.loads((place / "out.json").read_text())
+    assert result["loss_before"] == pytest.approx(np.log(2))
+    assert result["accuracy_after"] == 1.0
+    model = TrainableModel("model.tflite")
+    model.restore("out.tinytl")
+    assert (model.infer(np.full((4, 4, 3), COLORS["green"], np.uint8)).probabilities > 0.5).tolist() == [1, 1, 0]
+    argv = ["--model=model.tflite", "--data=photos", "--state=out.tinytl", "--json=eval.json"]
+    assert runner.run_command("evaluate", argv) == 0
+    assert json.loads((place / "eval.json").read_text())["accuracy"] == 1.0
+
+
+def test_an_attribute_without_labels_is_not_taken_for_absent(place, capsys):
+    attributes(place, ("warm", "green"))
+    assert runner.run_command("adapt", ARGV) == 2
+    assert "photos/train lacks attributes of the model: blue; " in capsys.readouterr().err
+
+
+def test_classes_for_a_model_of_attributes_are_refused(place, capsys):
+    attributes(place, ("warm", "green", "blue"))
+    for split in ("train", "test"):
+        (place / "photos" / split / "labels.csv").unlink()
+    assert runner.run_command("adapt", ARGV) == 2
+    assert "has labels for classification, expected multilabel: each attribute for each" in capsys.readouterr().err
 
 
 def test_slots_that_are_not_saved_cannot_be_gone_on_with(place, capsys):

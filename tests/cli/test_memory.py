@@ -117,6 +117,10 @@ def test_paper_for_all_schemes(place, capsys, backbone, missing):
             "--model belongs to --account=planned or measured, got --account=paper; leave one of them out",
         ),
         (["--model=model.tflite", "--threads=0"], "flag --threads=0: "),
+        (
+            ["--model=model.tflite", "--account=measured", "--threads=1000000"],
+            "expected num_threads from 1 to 256, got 1000000",
+        ),
         ([], "expected --model=FILE, the .tflite for --account=planned, got none; export one first"),
         (["--account=measured"], "expected --model=FILE, the .tflite for --account=measured, got none"),
         (["--account=guessed"], "flag --account=guessed: value should be one of <paper|planned|measured>"),

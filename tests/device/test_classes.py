@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from tinytl_tf.device.classes import match_classes
+from tinytl_tf.device.classes import match_classes, model_labels
 from tinytl_tf.errors import InputError
 
 
@@ -23,3 +24,15 @@ def test_by_position_only_when_asked_for_and_for_all():
 def test_every_unknown_class_is_named():
     with pytest.raises(InputError, match="^photos has classes that the model does not know: x, y; it knows a, b: "):
         match_classes(["x", "a", "y"], ["a", "b"], 2, where="photos")
+
+
+def test_labels_are_put_where_the_model_has_them():
+    outputs = match_classes(["c", "a"], ["a", "b", "c"], 3, where="photos")
+    assert model_labels(np.array([0, 1, 0]), outputs).tolist() == [2, 0, 2]
+    outputs = match_classes(["c", "a", "b"], ["a", "b", "c"], 3, where="photos", complete=True)
+    assert model_labels(np.array([[3.0, 1.0, 2.0]]), outputs).tolist() == [[1.0, 2.0, 3.0]]
+
+
+def test_an_attribute_that_is_missing_is_named():
+    with pytest.raises(InputError, match="^photos lacks attributes of the model: b; "):
+        match_classes(["c", "a"], ["a", "b", "c"], 3, where="photos", complete=True)

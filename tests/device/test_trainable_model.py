@@ -1,4 +1,5 @@
 import concurrent.futures
+import json
 import subprocess
 import sys
 import threading
@@ -10,9 +11,10 @@ import pytest
 from tests import tiny_tflite
 from tests.tiny_tflite import BATCH, CLASSES, SIZE, STATE_SIZE
 from tinytl_tf.data import Augmentation
-from tinytl_tf.device import TrainableModel, TrainResult
+from tinytl_tf.device import TrainableModel, TrainResult, evaluate
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import DataSettings, InputSettings, StateEntry
+from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, InputSettings, StateEntry
+from tinytl_tf.tflite.model import Model
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, [BATCH, SIZE, SIZE, 3], np.uint8)
@@ -419,3 +421,91 @@ def test_without_a_manifest_training_images_are_left_as_they_are(model_path):
     assert model.augmentation == Augmentation(crop=False, flip=False)
     tiny_tflite.write_manifest(model_path, ["red", "green", "blue"], data=DataSettings(flip=False, color="tf"))
     assert TrainableModel(model_path).augmentation == Augmentation(flip=False, color="tf")
+
+
+@pytest.mark.parametrize("xnnpack", ["no", 0, 1.0])
+def test_xnnpack_is_yes_or_no(model_path, xnnpack):
+    with pytest.raises(InputError, match="^expected xnnpack of True, False or None, got "):
+        TrainableModel(model_path, xnnpack=xnnpack)
+
+
+def test_a_file_of_contract_1_is_refused_before_it_runs(tmp_path, api):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build(("infer", "train_of_contract_1", "save", "restore"), tiny_tflite.SIGNATURES))
+    assert refused(path, api).startswith(f"{path} has signatures of contract 1, whose numbers of rank 0 ")
+
+
+def with_names(path, **values):
+    model = Model.read(path)
+    model.set_metadata(LABELS_ENTRY, json.dumps({"contract": 2, "task": "classification"} | values).encode())
+    path.write_bytes(model.to_bytes())
+
+
+@pytest.mark.parametrize("labels", [["a", "a", "b"], ["e\u0301", "\u00e9", "b"], ["", "a", "b"], []])
+def test_names_inside_the_file_are_names(model_path, labels):
+    """Of two equal ones the last was taken."""
+    with_names(model_path, labels=labels)
+    assert "expected names, none twice; export it again" in refused(model_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 10**5, "{}", '"x"', "\0", '{"contract": 2, "task": "classification", "labels": 3}']
+)
+def test_damaged_names_inside_the_file_are_refused(model_path, text):
+    model = Model.read(model_path)
+    model.set_metadata(LABELS_ENTRY, text.encode())
+    model_path.write_bytes(model.to_bytes())
+    assert "has names of its outputs that cannot be read (" in refused(model_path)
+
+
+def test_what_the_file_and_its_manifest_say_has_to_agree(model_path):
+    with_names(model_path, labels=["a", "b", "c"])
+    tiny_tflite.write_manifest(model_path, ["a", "c", "b"])
+    assert "copy both files of one export" in refused(model_path)
+    tiny_tflite.write_manifest(model_path, ["a", "b", "c"], task="multilabel")
+    assert "copy both files of one export" in refused(model_path)
+    tiny_tflite.write_manifest(model_path, ["a", "b", "c"])
+    assert TrainableModel(model_path).class_names == ("a", "b", "c")
+    with_names(model_path, labels=["a", "b", "c"], contract=1)
+    model_path.with_suffix(".manifest.json").unlink()
+    assert "has signatures of contract 1, expected 2; export" in refused(model_path)
+    with_names(model_path, labels=["a", "b", "c"], task="detection")
+    assert "is for the task 'detection', expected one of classification, multilabel" in refused(model_path)
+
+
+def test_a_deeply_nested_manifest_is_refused(model_path):
+    model_path.with_suffix(".manifest.json").write_text("[" * 10**5)
+    assert refused(model_path).startswith(f"expected JSON in {model_path.with_suffix('.manifest.json')}, got: ")
+
+
+@pytest.fixture
+def attributes_path(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build(tiny_tflite.ATTRIBUTES, tiny_tflite.SIGNATURES))
+    return path
+
+
+def test_several_attributes(attributes_path, api):
+    """The task is known from the file alone, by the type of its labels."""
+    model = TrainableModel(attributes_path, api=api)
+    labels = np.array([[1, 0, 0.5], [0, 1, 1]], np.float32)
+    assert model.task.name == "multilabel"
+    result = model.train(IMAGES, labels, 0.05)
+    assert result.loss == pytest.approx(np.log(2))
+    answers = np.stack([model.infer(image).logits for image in IMAGES])
+    evaluated = evaluate(model, [(IMAGES, labels)])
+    assert evaluated.accuracy == pytest.approx(((answers > 0) == (labels > 0.5)).mean())
+    assert evaluated.loss == pytest.approx(np.mean(np.logaddexp(0, answers) - labels * answers), rel=1e-5)
+    assert evaluated.loss < result.loss
+    for bad in (LABELS, labels[:1], labels + 1, np.full_like(labels, np.nan)):
+        before = outputs(model)
+        with pytest.raises(InputError, match="^expected labels"):
+            model.train(IMAGES, bad, 0.05)
+        assert_same(before, outputs(model))
+
+
+def test_a_manifest_of_another_task_is_refused(attributes_path):
+    tiny_tflite.write_manifest(attributes_path, ["red", "green", "blue"])
+    assert refused(attributes_path).startswith(
+        f"{attributes_path}: train.label: expected int32 [2], got float32 [2, 3]; "
+    )

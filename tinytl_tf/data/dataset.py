@@ -119,10 +119,11 @@ class ImageDataset:
     def require_task(self, task: str) -> None:
         """Raises `InputError` if the labels are those of another task."""
         if self.task != task:
-            raise InputError(
-                f"{self.name} has labels for {self.task}, expected {task}: one class for each image; give data with "
-                "a folder for each class, or labels [n]"
-            )
+            wanted = {
+                "classification": "one class for each image; give data with a folder for each class, or labels [n]",
+                "multilabel": "each attribute for each image; give data with a labels.csv, or labels [n, attributes]",
+            }
+            raise InputError(f"{self.name} has labels for {self.task}, expected {task}: {wanted[task]}")
 
     def describe(self) -> str:
         """Returns how many images there are, and of which class or with which attribute."""

@@ -216,6 +216,11 @@ class _Run:
         return result
 
     def _read_back(self) -> AdaptProgress:
+        if self._model.manifest is None:
+            raise InputError(
+                "without its manifest a file does not say whether its state holds all that training goes on from; put "
+                "the manifest next to the file, or start the run again"
+            )
         if not self._model.saves_optimizer:
             raise InputError(
                 "the state of this file does not hold its optimizer's slots, so that a run that goes on would not end "
