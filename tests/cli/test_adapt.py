@@ -412,6 +412,67 @@ def test_the_best_epoch_is_chosen_by_validation_images(place):
     assert (place / "out.best.tinytl").exists()
 
 
+def test_the_best_epoch_is_not_chosen_by_test_images(place):
+    """The test images of red are blue, so that another epoch is best on them, if any."""
+    write_images(place / "photos" / "val", COLORS, 2)
+    shutil.rmtree(place / "photos/test/red")
+    shutil.copytree(place / "photos/test/blue", place / "photos/test/red")
+    assert runner.run_command("adapt", [*ARGV, "--json=out.json"]) == 0
+    result = json.loads((place / "out.json").read_text())
+    assert (result["best_accuracy"], result["accuracy_after"]) == (1.0, pytest.approx(2 / 3))
+
+
+def test_the_test_images_of_a_flat_folder_are_those_of_the_manifest(place):
+    """With the default seed a model was tested on images that it was trained on."""
+    write_images(place / "flat", COLORS, 12)
+    argv = [*ARGV[:1], "--data=flat", *ARGV[2:], "--epochs=1", "--json=out.json", "--overwrite"]
+    judge = ["--model=model.tflite", "--data=flat", "--state=mine.tinytl", "--json=out.json", "--overwrite"]
+    adapted, judged = {}, {}
+    for seed in (0, 1):
+        tiny_tflite.write_manifest(
+            place / "model.tflite", sorted(COLORS), data=DataSettings(split_seed=seed, crop=False, flip=False)
+        )
+        for flag in ([], [f"--split_seed={seed}"]):
+            assert runner.run_command("adapt", [*argv, *flag]) == 0
+            adapted.setdefault(seed, set()).add(json.loads((place / "out.json").read_text())["loss_after"])
+            if not (place / "mine.tinytl").exists():
+                shutil.copy(place / "out.tinytl", place / "mine.tinytl")
+            assert runner.run_command("evaluate", [*judge, *flag]) == 0
+            judged.setdefault(seed, set()).add(json.loads((place / "out.json").read_text())["loss"])
+    for losses in (adapted, judged):
+        assert [len(values) for values in losses.values()] == [1, 1]
+        assert losses[0] != losses[1]
+
+
+def test_evaluate_follows_the_central_fraction_of_the_manifest(place):
+    assert runner.run_command("adapt", ARGV) == 0
+    argv = ["--model=model.tflite", "--data=photos", "--state=out.tinytl", "--json=out.json", "--overwrite"]
+    losses = {}
+    for fraction in (0.875, 0.3):
+        settings = InputSettings("uint8", (4, 4), (0, 255), "RGB", fraction)
+        tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), input=settings)
+        for flag in ([], [f"--central_fraction={fraction}"]):
+            assert runner.run_command("evaluate", [*argv, *flag]) == 0
+            losses.setdefault(fraction, set()).add(json.loads((place / "out.json").read_text())["loss"])
+    assert [len(values) for values in losses.values()] == [1, 1]
+    assert losses[0.875] != losses[0.3]
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["--state=out.tinytl", "--threads=1", "--xnnpack", "--noxnnpack", "--api=interpreter", "--classes_by_position"],
+)
+def test_flags_of_a_file_do_nothing_for_a_run(place, capsys, flag):
+    name = flag.removeprefix("--").removeprefix("no").partition("=")[0]
+    assert runner.run_command("evaluate", ["--workdir=run", flag]) == 2
+    assert f"--{name} does nothing with --workdir, whose checkpoints run in Keras" in capsys.readouterr().err
+
+
+def test_flags_of_a_run_do_nothing_for_a_file(place, capsys):
+    assert runner.run_command("evaluate", ["--model=model.tflite", "--data=photos", "--checkpoint=last"]) == 2
+    assert "--checkpoint does nothing with --model, which has no checkpoints" in capsys.readouterr().err
+
+
 def test_the_same_seed_gives_the_same_state(place):
     states = []
     for seed in (0, 0, 1):

@@ -4,12 +4,13 @@ import sys
 
 import pytest
 
-from tests import tiny_models
+from tests import tiny_models, tiny_tflite
 from tinytl_tf.cli import runner
 from tinytl_tf.memory import paper_account, planned_peak
 from tinytl_tf.memory.groups import GROUPS
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import THREADS
 
 
 @pytest.fixture
@@ -45,6 +46,28 @@ def test_measured(place, capsys, signature, api):
     assert result["step_ms_median"] > 0.0
     assert result["infer_ms_median"] > 0.0
     assert f"growth_mb        {result['growth_mb']:.3f}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("xnnpack", [True, False])
+def test_measured_as_the_client_would_run_it(place, xnnpack):
+    """The account ignored what the manifest says and the client obeys."""
+    (place / "model.tflite").write_bytes(tiny_tflite.build())
+    tiny_tflite.write_manifest(place / "model.tflite", tiny_tflite.LABELS, xnnpack=xnnpack)
+    argv = ["--account=measured", "--model=model.tflite", "--json=result.json", "--overwrite"]
+    for flags, expected in (([], xnnpack), (["--xnnpack"], True), (["--noxnnpack"], False)):
+        assert runner.run_command("memory", [*argv, *flags]) == 0
+        result = json.loads((place / "result.json").read_text())
+        assert (result["xnnpack"], result["threads"]) == (expected, THREADS)
+
+
+@pytest.mark.parametrize("account", ["planned", "measured"])
+def test_a_changed_byte_is_found_before_anything_runs(place, capsys, account):
+    tiny_tflite.write_manifest(place / "model.tflite", tiny_tflite.LABELS)
+    content = bytearray((place / "model.tflite").read_bytes())
+    content[len(content) // 2] ^= 1
+    (place / "model.tflite").write_bytes(content)
+    assert runner.run_command("memory", [f"--account={account}", "--model=model.tflite"]) == 2
+    assert "expected the manifest of the .tflite with sha256 " in capsys.readouterr().err
 
 
 def test_planned_composition_growth_and_timeline(place, capsys):
