@@ -65,7 +65,8 @@ def decode(
     with _errors_of(name), _open(source, name) as image:
         if short_side:
             image.draft(None, _shrunk(image.size, short_side))
-        return np.array(_shrink(_to_rgb(ImageOps.exif_transpose(image), deep_maximum), short_side))
+        ImageOps.exif_transpose(image, in_place=True)  # otherwise a copy, whatever the orientation
+        return np.array(_shrink(_to_rgb(image, deep_maximum), short_side))
 
 
 def check_header(source: str | os.PathLike | bytes, name: str) -> None:
@@ -165,7 +166,7 @@ def _to_rgb(image: Image.Image, deep_maximum: int) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which copies in any case
 
 
 def _from_deep(pixels: np.ndarray, maximum: int) -> Image.Image:
