@@ -1,5 +1,6 @@
 """docs/formats.md is enough to write a client: its sentences, followed literally, give the same bytes and pixels."""
 
+import io
 import math
 import pathlib
 import re
@@ -8,15 +9,21 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from tests import tiny_tflite
 from tinytl_tf.data import ImageDataset, eval_batches
 from tinytl_tf.data.augmentation import COLORS, central_box, resize
+from tinytl_tf.data.decode import decode
 from tinytl_tf.device import TrainableModel
+from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY
 
 TEXT = (pathlib.Path(__file__).parents[1] / "docs" / "formats.md").read_text()
+PRECISION = int(re.search(r"trunc\(0\.5 \+ weight \* 2\^(\d+)\)", TEXT)[1])
+HALF = int(re.search(r"\(2\^(\d+) \+ the sum of pixel times integer weight\) >> (\d+)", TEXT)[1])
+SHIFT = int(re.search(r"\(2\^(\d+) \+ the sum of pixel times integer weight\) >> (\d+)", TEXT)[2])
+SHORT_SIDE = float(re.search(r"S = round\(([\d.]+) max\(H, W\)\)", TEXT)[1])
 RNG = np.random.default_rng(0)
 
 
@@ -33,9 +40,9 @@ def resize_axis(pixels, a, b, m):
         c = float(a) + (i + 0.5) * s
         first, last = max(0, math.trunc(c - t + 0.5)), min(n, math.trunc(c + t + 0.5))
         weights = np.array([max(0.0, 1 - abs((j - c + 0.5) / t)) for j in range(first, last)])
-        integers = np.trunc(0.5 + weights / weights.sum() * 2**22).astype(np.int64)
-        total = 2**21 + np.tensordot(integers, pixels[first:last].astype(np.int64), 1)
-        rows.append(np.clip(total >> 22, 0, 255))
+        integers = np.trunc(0.5 + weights / weights.sum() * 2**PRECISION).astype(np.int64)
+        total = 2**HALF + np.tensordot(integers, pixels[first:last].astype(np.int64), 1)
+        rows.append(np.clip(total >> SHIFT, 0, 255))
     return np.array(rows, np.uint8)
 
 
@@ -75,15 +82,48 @@ def test_evaluation_takes_the_box_that_the_document_says(fraction):
     assert_resized(images[0], photo, size, (left, upper, left + wide, upper + tall))
 
 
-def test_a_large_photo_is_shrunk_as_the_document_says(tmp_path):
-    from tinytl_tf.data.decode import decode
+def test_a_large_photo_is_shrunk_as_the_document_says():
+    photo, asked = RNG.integers(0, 256, (90, 130, 3), np.uint8), []
+    content = io.BytesIO()
+    Image.fromarray(photo).save(content, "PNG")
 
-    photo = RNG.integers(0, 256, (90, 130, 3), np.uint8)
-    Image.fromarray(photo).save(tmp_path / "photo.png")
-    short_side = round(2.5 * 16)
-    scale = short_side / 90
-    shrunk = decode(tmp_path / "photo.png", "x", short_side)
-    assert_resized(shrunk, photo, (40, round(130 * scale)), (0, 0, 130, 90))
+    def read(index, short_side):
+        asked.append(short_side)
+        return decode(content.getvalue(), "x", short_side)
+
+    dataset = ImageDataset("memory", ("a", "b"), [0, 1], read)
+    next(iter(eval_batches(dataset, batch_size=1, image_size=(12, 16))))
+    side = round(SHORT_SIDE * 16)
+    assert set(asked) == {side}
+    assert_resized(decode(content.getvalue(), "x", side), photo, (side, round(130 * side / 90)), (0, 0, 130, 90))
+
+
+def test_schedules_are_what_the_document_says():
+    formulas = {
+        "base / 2 * (1 + cos(pi k / n))": lambda k, n, base: base / 2 * (1 + math.cos(math.pi * k / n)),
+        "base": lambda k, n, base: base,
+    }
+    said = {name: formulas[formula] for formula, name in re.findall(r"`(base[^`]*)` \(`(\w+)`\)", TEXT)}
+    assert said.keys() == SCHEDULES.keys()
+    for name, formula in said.items():
+        assert [SCHEDULES[name](k, 7, 0.3) for k in range(7)] == pytest.approx([formula(k, 7, 0.3) for k in range(7)])
+
+
+def test_changes_of_color_are_what_the_document_says():
+    image = RNG.integers(0, 256, (9, 7, 3), np.uint8)
+    picture, x = Image.fromarray(image), 0.3
+    weights = [int(number) for number in re.search(r"\((\d+) R \+ (\d+) G \+ (\d+) B \+ 32768\) >> 16", TEXT).groups()]
+    gray = (image.astype(int) @ weights + 32768) >> 16
+    others = {
+        ImageEnhance.Brightness: np.zeros_like(gray),
+        ImageEnhance.Contrast: np.full_like(gray, int(gray.mean() + 0.5)),
+        ImageEnhance.Color: gray,
+    }
+    for change, other in others.items():
+        for factor in (1 - x, 1 + x):
+            expected = np.clip(other[..., None] + factor * (image - other[..., None]), 0, 255)
+            actual = np.asarray(change(picture).enhance(factor)).astype(float)
+            assert np.abs(actual - expected).max() <= 1
 
 
 def test_a_state_file_is_what_the_document_says(tmp_path):

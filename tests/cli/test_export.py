@@ -97,7 +97,8 @@ def test_export_from_a_config(place, capsys):
     argv += ["--config.data.central_fraction=0.5"]
     assert runner.run_command("export", argv) == 0
     output = capsys.readouterr().out
-    assert output.startswith("scheme last: 132 trained parameters\n")
+    splits = data.load("tints.npz")
+    assert output.startswith(f"{splits.describe()}\nscheme last: 132 trained parameters\n")
     assert "\nwrote start.tflite: 0.0 MB, " in output
     assert "\nparity with TensorFlow over 4 steps: losses within " in output
     manifest = Manifest.read("start.tflite")

@@ -270,11 +270,18 @@ def test_threads_below_one_are_refused(model_path):
         TrainableModel(model_path, num_threads=0)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, this is no model", tiny_tflite.__doc__.encode() * 9])
-def test_what_is_no_tflite_is_refused(tmp_path, content, api):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no whole .tflite file (ValueError while reading it); copy or export it again"),
+        (b"hello, this is no model", "is no .tflite file: expected the mark TFL3 at byte 4; check the path"),
+        (tiny_tflite.__doc__.encode() * 9, "is no .tflite file: expected the mark TFL3 at byte 4; check the path"),
+    ],
+)
+def test_what_is_no_tflite_is_refused(tmp_path, content, message, api):
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
-    assert refused(path, api).startswith((f"{path} is no .tflite file: ", f"{path} is no whole .tflite file ("))
+    assert refused(path, api) == f"{path} {message}"
 
 
 def test_cut_and_damaged_models_are_refused(tmp_path, api):

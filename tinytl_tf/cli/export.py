@@ -82,7 +82,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
     experiment = Experiment(config)
     if trained is None:
-        class_names = experiment.load_data().train.class_names
+        splits = experiment.load_data()
+        print(splits.describe(), flush=True)
+        class_names = splits.train.class_names
         model, resolution = experiment.build_model(len(class_names))
     else:
         model, resolution = experiment.adopt(trained)

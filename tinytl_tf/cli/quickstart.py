@@ -58,6 +58,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     config = quickstart.get_config()
     _say(f"1/3 train {config.backbone.name} with ImageNet weights on {config.data.name} in Keras")
     base = train(config, str(workdir / "base"))
+    print(f"{NEW_DOMAIN}\n{splits.describe()}", flush=True)
     rows, results = [], {}
     for scheme in SCHEMES:
         _say(f"2/3 export for {scheme}, adapt to {NEW_DOMAIN} in LiteRT, measure")

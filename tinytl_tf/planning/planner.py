@@ -112,7 +112,9 @@ class Planner:
         self._batch_size = batch_size
         self._frozen_weights = frozen_weights
         self._say = say
-        self._train = Experiment(config).load_data().train
+        splits = Experiment(config).load_data()
+        say(splits.describe())
+        self._train = splits.train
         self._drafts: dict[Plan, tuple[bytes, schemes.ResolvedScheme, PlannedGrowth]] = {}
         self._trials: dict[Plan, Trial] = {}
         self._probes: dict[int, Probe] = {}
