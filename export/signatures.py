@@ -116,7 +116,7 @@ class TrainableModule(tf.Module):
         else:
             loss, accuracy, magnitude = self._sum_gradients(image, label)
             gradients = self.sums
-        # As functions, for every use to read a sum by itself: one that is held lies in memory beside the variable.
+        # As functions, for every use to read a sum by itself: one that is held lies in memory next to the variable.
         gradients = [functools.partial(_mean, gradient, batch_size) for gradient in gradients]
 
         in_range = self._objective.valid(label, self._classes)
@@ -144,12 +144,12 @@ class TrainableModule(tf.Module):
         """Adds the gradients of a batch up in `sums`, by a loop over its images.
 
         Returns the mean loss, the accuracy and the magnitudes of all gradients: taken in the loop, they need the memory
-        of one, which lies beside that of the network after it.
+        of one, which is on top of that of the network after it.
         """
         # Not a constant: tensors of zeros would be stored in the file at full size. Of a pixel, which is never negative
         # nor NaN; and by operators of version 1, since an ABS of integers would lift the version of all.
         zero = tf.minimum(tf.cast(image[0, 0, 0, 0], tf.float32), 0.0)
-        # A branch that is always taken: its zeros lie where the loop's tensors will, not beside them.
+        # A branch that is always taken: its zeros lie where the loop's tensors will, not next to them.
         tf.cond(zero < 1.0, lambda: self._clear_sums(zero), lambda: zero)
 
         def body(index, loss, correct, magnitude):

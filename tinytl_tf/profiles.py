@@ -18,7 +18,7 @@ class Profile:
         tile_bytes: largest expanded tensor of a block while training, see `TiledNetwork`; `None` for whole blocks.
         infer_tile_bytes: the same for the signature `infer`.
         masks: how activations keep their masks, see `ops.mask_storage`.
-        xnnpack: whether clients use XNNPACK unless they are told otherwise.
+        xnnpack: whether clients use XNNPACK by default.
     """
 
     name: str

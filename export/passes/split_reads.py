@@ -19,7 +19,7 @@ def split_reads(model: Model) -> int:
     """Gives each use of a large variable a READ_VARIABLE of its own, to be put right before it.
 
     The converter reads a variable once, and transposes what it read once. A kernel that the forward and the backward
-    pass use then lies in the arena from the one to the other, beside the variable itself.
+    pass use then lies in the arena from the one to the other, next to the variable itself.
 
     Args:
         model: The file; its `schema` is changed.

@@ -1,7 +1,7 @@
 """Writes a .tflite that goes on training on a device, from a finished run or from pre-trained weights.
 
 The file is checked before it is written: builtin operators alone, and training steps that equal TensorFlow's. A
-manifest with labels, signatures, sizes and the figures of that check is written beside it.
+manifest with labels, signatures, sizes and the figures of that check is written into its folder.
 
 Examples:
   tinytl export --workdir=runs/digits --output=digits.tflite

@@ -1,10 +1,10 @@
 """Tells how much memory training needs, by one of three accounts that are not to be mixed up.
 
 --account=paper computes what the paper of TinyTL counts for a network and a scheme (`--scheme=all`: for each scheme),
-and beside it what the paper leaves out. Nothing is built or run.
+and what the paper leaves out. Nothing is built or run.
 --account=planned lays the memory of a signature out as LiteRT does without a delegate, from the .tflite alone: the
 peak, who is alive at it, and by how much a process will grow. --plot draws what is alive over the operators.
---account=measured runs the signature, and `infer` where the file has it, each in a fresh process, and tells the
+--account=measured runs the signature, and `infer` where the file has it, each in a fresh process, and reports the
 growth of the process and the time of a step. Linux only.
 
 MB are 10^6 bytes.

@@ -31,7 +31,7 @@ class ImageDataset:
         check: `check(index)` raises `InputError` for an image that cannot be read, by its header alone.
         cache_bytes: decoded images are kept until they take so much memory, so that a small set is decoded once and
             not once an epoch. A device has no memory for that.
-        identity: what tells this set from another with the same classes: a name and a size for each image.
+        identity: what distinguishes this set from another with the same classes: a name and a size for each image.
 
     Raises:
         InputError: fewer than two classes, a class twice, no image, a label outside the classes, or a fraction out of

@@ -31,7 +31,7 @@ from tinytl_tf.schedules import SCHEDULES
 
 __all__ = ["AdaptResult", "adapt", "evaluate_dataset"]
 
-_BESIDES = 65536  # bytes beside a state: its header, the losses of the steps
+_OVERHEAD = 65536  # bytes that come with a state: its header, the losses of the steps
 
 _MOST = float(np.finfo(np.float32).max)  # what the file can take as a learning rate
 
@@ -192,7 +192,7 @@ class _Run:
 
     def go(self, resume: bool) -> AdaptResult:
         if self._path is not None:  # the result, the last and the next state on the way, and the best one
-            files.require_room(self._path, 4 * (4 * self._model.state_size + _BESIDES))
+            files.require_room(self._path, 4 * (4 * self._model.state_size + _OVERHEAD))
         if resume:
             self._progress = self._read_back()
         else:

@@ -40,7 +40,7 @@ class OpenedFile:
 
     @property
     def xnnpack(self) -> bool:
-        """Whether clients use XNNPACK unless they are told otherwise."""
+        """Whether clients use XNNPACK by default."""
         return self.manifest is None or self.manifest.xnnpack
 
 

@@ -38,7 +38,7 @@ class TrainableModel:
     Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.tflite.runtime.load_signatures`.
 
     Args:
-        path: The `.tflite` file. `<stem>.manifest.json` beside it is read when it is there.
+        path: The `.tflite` file. `<stem>.manifest.json` in its folder is read when it is there.
         num_threads: Threads of the runtime's kernels, 1 or more.
         xnnpack: Whether to use XNNPACK: faster, and more memory. `None` for what the manifest says, and yes without
             a manifest.
@@ -134,7 +134,7 @@ class TrainableModel:
 
     @property
     def manifest(self) -> Manifest | None:
-        """Content of the manifest beside the file, or None without one."""
+        """Content of the manifest of the file, or None without one."""
         return self._file.manifest
 
     @property

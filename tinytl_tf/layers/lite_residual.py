@@ -1,4 +1,4 @@
-"""The lite residual module: a small trainable branch beside a frozen block."""
+"""The lite residual module: a small trainable branch around a frozen block."""
 
 import keras
 import tensorflow as tf

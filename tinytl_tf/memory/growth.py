@@ -39,7 +39,7 @@ _PREPARED_OPERATOR = 450  # bytes: the kernel's own data, temporary tensors, the
 _SCALE = 8  # bytes of a quantized channel: scale and zero point
 _WORK = 600_000  # bytes
 _WORK_OF_THREADS = 2_200_000  # bytes; Eigen's convolution packs pieces of both operands for all threads at once
-_SUM = 4  # bytes that ruy keeps beside each packed row and column
+_SUM = 4  # bytes that ruy keeps for each packed row and column
 # Matrix products, and which of their inputs is the activation.
 _ACTIVATION_INPUT = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "BATCH_MATMUL": 0, "TRANSPOSE_CONV": 2}
 _KERNEL_INPUT = 1

@@ -58,7 +58,7 @@ RULES = {
 
 @dataclasses.dataclass(frozen=True)
 class PaperAccount:
-    """The paper's figure, and beside it what it does not count.
+    """The paper's figure, and what it does not count.
 
     Attributes:
         backbone: name of the network.

@@ -38,7 +38,7 @@ def upsample_with_zeros(
 
 
 def _insert_zeros(dy: tf.Tensor, strides: int, first: Sequence[int]) -> tf.Tensor:
-    """Puts `strides - 1` zeros beside each row and column, `first` of them before it and the others after.
+    """Puts `strides - 1` zeros next to each row and column, `first` of them before it and the others after.
 
     Reshape and PAD at rank 2: `tf.stack` with zeros would be folded into megabytes of constants.
     """

@@ -32,7 +32,7 @@ class Target(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is trained beside the classifier.
+    """What is trained in addition to the classifier.
 
     Attributes:
         resolution: height and width of the images, in pixels.

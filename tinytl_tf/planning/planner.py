@@ -86,7 +86,7 @@ class Planner:
         optimizer: the device's.
         batch_size: images of a step on the device.
         frozen_weights: `"float32"` or `"int8"`.
-        say: is told of the progress.
+        say: gets a line of progress.
 
     Example:
     >>> outcome = Planner(config, resolutions=[96, 128]).find(budget_bytes=16_000_000)  # doctest: +SKIP

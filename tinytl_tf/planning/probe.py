@@ -73,7 +73,7 @@ class Probe:
         """Returns the mean loss on the third part after a few steps on the second one; then undoes them.
 
         Args:
-            targets: what is trained beside the classifier, by the configuration's optimizer and learning rate.
+            targets: what is trained in addition to the classifier, by the configuration's optimizer and learning rate.
         """
         variables = [v for v in self.model.trainable_variables if _target(v.path) in {None, *targets}]
         start = [variable.numpy() for variable in variables]

@@ -21,7 +21,7 @@ def give_back_big_blocks() -> bool:
     Holds for the whole process from now on. Mapping such a block costs a few milliseconds for 10 MB.
 
     Returns:
-        Whether the allocator can be told; others than glibc's need not be.
+        Whether the allocator has the setting; others than glibc's need not be.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

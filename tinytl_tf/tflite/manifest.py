@@ -1,4 +1,4 @@
-"""The manifest that travels with an exported file: `model.manifest.json` beside `model.tflite`."""
+"""The manifest that travels with an exported file: `model.manifest.json` next to `model.tflite`."""
 
 import dataclasses
 import functools
@@ -106,7 +106,7 @@ class Manifest:
         batch_size: Images of a training step.
         label_smoothing: Of the file's loss.
         profile: A key of `tinytl_tf.profiles.PROFILES`.
-        xnnpack: Whether clients use XNNPACK unless they are told otherwise.
+        xnnpack: Whether clients use XNNPACK by default.
         frozen_weights: Type of the frozen kernels.
         signatures: Name -> `inputs` and `outputs`: name -> `shape` and `dtype`.
         state: The parts of the state, in order.

@@ -81,7 +81,7 @@ def load_signatures(
         num_threads: Threads of the runtime's kernels, 1 or more.
         xnnpack: Whether XNNPACK computes what it can.
         api: `"interpreter"`; or `"compiled_model"`, LiteRT's newer interface, whose options let XNNPACK take less
-            memory. It tells on standard error what it finds on the machine.
+            memory. It writes to standard error what it finds on the machine.
         give_back: Whether memory that LiteRT does not use any more leaves the process. It sets the process' allocator,
             see `tinytl_tf.tflite.allocator`; and a file with the signature `reset` has its variables set and its
             kernels packed here, so that what was read for it can go, see `tinytl_tf.tflite.mapped_file`.
