@@ -44,5 +44,6 @@ def test_interrupted_at_any_moment(tmp_path, times):
         assert status == 128 + number, (delay, error)
         assert error.endswith("interrupted\n"), (delay, error)
         assert "Traceback" not in error, (delay, error)
-        assert not list((tmp_path / "tmp").iterdir()), delay
+        # Python's bytecode of what TensorFlow generates there is not ours.
+        assert {path.name for path in (tmp_path / "tmp").iterdir()} <= {"__pycache__"}, delay
         assert not list(tmp_path.glob("run/*.tmp")), delay

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 __all__ = ["Signals"]
 
+_AGAIN = 3.0  # seconds until an interrupt that had no effect is raised again; cleaning up takes less
+
 
 class Signals:
     """Turns SIGINT and SIGTERM into `KeyboardInterrupt` and remembers that they came.
 
-    A library may swallow the exception or wrap it into one of its own, so that the record decides, not the exception.
+    A library may wrap the exception into one of its own, so that the record decides, not the exception. Or it may
+    swallow it, as TensorFlow does at some moments of tracing: it is raised again after a while, until the block ends.
     Does nothing outside the main thread, where Python allows no handlers.
 
     Example:
@@ -37,13 +40,19 @@ class Signals:
             yield
             return
         before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._raise)
         try:
             yield
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _handle(self, number: int, _frame: object) -> None:
         if self._received is None:
             self._received = number
+        self._raise(number, _frame)
+
+    def _raise(self, _number: int, _frame: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise KeyboardInterrupt

@@ -1,0 +1,48 @@
+import os
+import signal
+import time
+
+import pytest
+
+from tinytl_tf.cli import signals
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+
+
+def interrupted(received, number, swallow):
+    """Sends a signal and swallows so many of the exceptions that follow; returns how many it swallowed."""
+    swallowed = 0
+    with received.handled():
+        while swallowed < swallow:
+            try:
+                if not swallowed:
+                    os.kill(os.getpid(), number)
+                time.sleep(2)
+            except KeyboardInterrupt:
+                swallowed += 1
+        if not swallow:
+            os.kill(os.getpid(), number)
+        time.sleep(2)
+    return swallowed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("swallow", [0, 1, 3])
+def test_an_interrupt_that_a_library_swallows_is_raised_again(monkeypatch, number, swallow):
+    """TensorFlow swallowed one while it traced, and the training went on for hours."""
+    monkeypatch.setattr(signals, "_AGAIN", 0.05)
+    received = signals.Signals()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(received, number, swallow)
+    assert time.monotonic() - started < 1.5
+    assert received.exit_status == 128 + number
+
+
+def test_nothing_comes_after_the_block(monkeypatch):
+    monkeypatch.setattr(signals, "_AGAIN", 0.05)
+    before = [signal.getsignal(number) for number in NUMBERS]
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(signals.Signals(), signal.SIGINT, 0)
+    time.sleep(0.2)
+    assert [signal.getsignal(number) for number in NUMBERS] == before
