@@ -1,6 +1,5 @@
 """The exporter: a Keras model in, a `.tflite` that trains and its manifest out."""
 
-import math
 import numbers
 import os
 import pathlib
@@ -21,7 +20,7 @@ from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require_room, temporary_folder
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
-from tinytl_tf.tasks import get_task
+from tinytl_tf.tasks import Task, get_task
 from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, Manifest, embedded_labels, manifest_path
 from tinytl_tf.tflite.model import Model
 
@@ -35,6 +34,7 @@ def export(
     path: str | os.PathLike,
     *,
     labels: Sequence[str],
+    task: str = "classification",
     optimizer: str = "sgd",
     batch_size: int = 8,
     label_smoothing: float = 0.0,
@@ -55,7 +55,8 @@ def export(
     Args:
         model: A network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
         path: The file to write; must end in `.tflite`.
-        labels: Names of the classes, in the order of the outputs.
+        labels: Names of the classes or attributes, in the order of the outputs.
+        task: `"classification"`, one class for each image, or `"multilabel"`, several attributes.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`.
         batch_size: Images of a training step. The memory of a step is that of one image.
         label_smoothing: Of the loss, in [0, 1).
@@ -63,9 +64,9 @@ def export(
         frozen_weights: `"float32"`, or `"int8"` for the kernels of frozen convolutions, see `quantize_kernels`. Such a
             file is first checked with float32, and then against that, see `check_quantized`.
         profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
-        photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of integers, on
-            which int8 is judged and answers are compared; without them made-up ones, on which a trained network is
-            less sure of itself.
+        photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels, integers `[steps, batch]` or
+            numbers `[steps, batch, attributes]`, on which int8 is judged and answers are compared; without them
+            made-up ones, on which a trained network is less sure of itself.
         central_fraction: Part of an image's side that the model is evaluated on, for the manifest.
         data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
             otherwise.
@@ -83,9 +84,9 @@ def export(
         >>> apply_scheme(model.weights, get_scheme("tinytl-b"))  # doctest: +SKIP
         >>> export(model, "flowers.tflite", labels=["daisy", "rose"])  # doctest: +SKIP
     """
-    _check_names(path, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
+    _check_names(path, task=task, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
     path = expand(path)
-    rule, memory = get_optimizer(optimizer), get_profile(profile)
+    rule, memory, kind = get_optimizer(optimizer), get_profile(profile), get_task(task)
     _check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
@@ -94,7 +95,7 @@ def export(
     classes, scheme = model.output_shape[-1], scheme_of(model)
     labels = check_labels(labels, classes)
     if photos is not None:
-        _check_photos(photos, batch_size, model.input_shape[1:], classes)
+        _check_photos(photos, batch_size, model.input_shape[1:], classes, kind)
     for file in (path, manifest_path(path)):
         refuse_existing(file, overwrite)
     require_room(path, model.count_params() * (1 if frozen_weights == "int8" else 4))
@@ -106,6 +107,7 @@ def export(
             model.trainable_variables,
             optimizer=rule,
             batch_size=batch_size,
+            task=task,
             label_smoothing=label_smoothing,
             save_optimizer=save_optimizer,
             profile=memory,
@@ -117,7 +119,7 @@ def export(
     with temporary_folder() as folder:
         draft = folder / path.name
         draft.write_bytes(content)
-        made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
+        made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes, task)
         say(f"training {PARITY_STEPS} steps in TensorFlow and in LiteRT, with XNNPACK and without")
         parity = check_parity(
             draft,
@@ -126,6 +128,7 @@ def export(
             label_smoothing=label_smoothing,
             images=made_up[0],
             labels=made_up[1],
+            task=task,
             photos=None if photos is None else photos[0][0],
         )
         if frozen_weights == "int8":
@@ -142,12 +145,11 @@ def export(
             )
             content = with_int8_kernels(content)
     say("writing the file and its manifest")
-    task = get_task("classification")
-    content = _with_labels(content, task.name, labels)
+    content = _with_labels(content, task, labels)
     manifest = describe(
         content,
         labels=labels,
-        task=task.name,
+        task=task,
         data=data or DataSettings(),
         central_fraction=central_fraction,
         backbone=model.name,
@@ -212,15 +214,21 @@ def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _check_photos(photos: tuple, batch_size: int, shape: tuple[int, ...], classes: int) -> None:
+def _check_photos(photos: tuple, batch_size: int, shape: tuple[int, ...], classes: int, task: Task) -> None:
     """Checks what int8 is going to be judged on."""
     fits = isinstance(photos, tuple) and len(photos) == 2 and all(isinstance(part, np.ndarray) for part in photos)
-    wanted = f"uint8 [steps, {', '.join(map(str, (batch_size, *shape)))}] and integers [steps, {batch_size}]"
+    label_shape = task.label_shape(batch_size, classes)
+    kind = "integers" if task.label_dtype == "int32" else "numbers"
+    wanted = (
+        f"uint8 [steps, {', '.join(map(str, (batch_size, *shape)))}] and {kind} "
+        f"[steps, {', '.join(map(str, label_shape))}]"
+    )
     if not fits:
         raise InputError(f"expected photos as two arrays, {wanted}, got {type(photos).__name__}")
     images, labels = photos
-    shapes = images.shape[1:] == (batch_size, *shape) and labels.shape == images.shape[:2] and len(images) > 0
-    if not shapes or images.dtype != np.uint8 or labels.dtype.kind not in "iu":
+    shapes = images.shape[1:] == (batch_size, *shape) and labels.shape == (len(images), *label_shape)
+    if not shapes or len(images) == 0 or images.dtype != np.uint8 or labels.dtype.kind not in task.label_kinds:
         got = f"{images.dtype} {list(images.shape)} and {labels.dtype} {list(labels.shape)}"
         raise InputError(f"expected photos as {wanted}, got {got}")
-    get_task("classification").check_labels(labels.reshape(-1), math.prod(labels.shape), classes)
+    for batch in labels:
+        task.check_labels(batch, batch_size, classes)

@@ -94,7 +94,7 @@ class Experiment:
             raise InputError(
                 "config.data.name is empty; set it to a folder of images, a packed .npz, tfds:NAME or digits"
             )
-        splits = data.load(
+        return data.load(
             options.name,
             seed=options.split_seed,
             train_images=options.train_images or None,
@@ -105,8 +105,6 @@ class Experiment:
             cache_bytes=CACHE_BYTES,
             skip_broken=options.skip_broken,
         )
-        splits.train.require_task("classification")
-        return splits
 
     def augmentation(self) -> data.Augmentation:
         """Returns how training images are changed."""
@@ -132,7 +130,8 @@ class Experiment:
             count: number of batches; fewer where the images do not suffice.
 
         Returns:
-            Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`.
+            Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`,
+            or of several attributes float32 `[count, batch_size, attributes]`.
         """
         batches = data.train_batches(
             self.load_data().train,

@@ -21,6 +21,7 @@ from tinytl_tf.device import evaluate as evaluate_device
 from tinytl_tf.export import parity
 from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.training import Experiment, RunFolder, evaluate
+from tinytl_tf.training.run_folder import Run
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
@@ -47,7 +48,7 @@ def place(tmp_path_factory):
     with config.unlocked():
         config.scheme, config.backbone.name, config.backbone.resolution = RUN_SCHEME, "tiny_network", 64
         config.backbone.weights, config.data.name = "", str(folder / "tints.npz")
-    run.start(config, tiny_network.LABELS, {})
+    run.start(Run(config, tiny_network.LABELS, "classification", {}))
     run.save("last", tiny_network.build(RUN_SCHEME))
     return folder
 
@@ -123,7 +124,7 @@ def test_export_from_a_run_computes_what_the_run_does(place, from_run):
 
 
 def test_adopting_lite_residuals_changes_no_logit(place):
-    config, _ = RunFolder("run").read_run()
+    config = RunFolder("run").read_run().config
     trained = RunFolder("run").load("last")
     config.scheme = "tinytl-lb"
     adopted, resolution = Experiment(config).adopt(trained)

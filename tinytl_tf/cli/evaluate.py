@@ -14,7 +14,7 @@ from absl import flags
 from tinytl_tf import data
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.runtime_flags import define_position_flag, define_runtime_flags, load_model
-from tinytl_tf.device.classes import match_classes
+from tinytl_tf.data.classes import match_classes
 from tinytl_tf.errors import InputError
 
 __all__ = []
@@ -61,7 +61,8 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
     from tinytl_tf.training import Experiment, RunFolder, evaluate
 
     folder = RunFolder(values.workdir)
-    config, class_names = folder.read_run()
+    run = folder.read_run()
+    config, class_names = run.config, run.class_names
     model = folder.load(values.checkpoint)
     if values.data is not None:
         config.data.name, config.data.data_dir = values.data, ""
@@ -70,7 +71,14 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
             config.data[name] = values[name].value
     splits = Experiment(config).load_data()
     print(f"test: {splits.test.describe()}", flush=True)
-    outputs = match_classes(splits.test.class_names, class_names, len(class_names), where=splits.test.name)
+    splits.test.require_task(run.task)
+    outputs = match_classes(
+        splits.test.class_names,
+        class_names,
+        len(class_names),
+        where=splits.test.name,
+        complete=run.task == "multilabel",
+    )
     return {"images": len(splits.test), **evaluate(model, splits.test, outputs)}
 
 

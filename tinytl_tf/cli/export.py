@@ -74,7 +74,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
     if values.workdir is not None:
         folder = RunFolder(values.workdir)
-        config, class_names = folder.read_run()
+        run = folder.read_run()
+        config, class_names, task = run.config, run.class_names, run.task
         trained = folder.load(values.checkpoint)
     else:
         config, trained = values.config, None
@@ -84,13 +85,13 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if trained is None:
         splits = experiment.load_data()
         print(splits.describe(), flush=True)
-        class_names = splits.train.class_names
+        class_names, task = splits.train.class_names, splits.train.task
         model, resolution = experiment.build_model(len(class_names))
     else:
         model, resolution = experiment.adopt(trained)
     print(resolution, flush=True)
     if values.state is not None:
-        _check_classes(values.state_model, class_names)
+        _check_classes(values.state_model, class_names, task)
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
     photos = experiment.plain_batches(values.batch_size) if values.frozen_weights == "int8" else None
@@ -98,6 +99,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         model,
         values.output,
         labels=class_names,
+        task=task,
         optimizer=values.optimizer,
         batch_size=values.batch_size,
         label_smoothing=values.label_smoothing,
@@ -130,9 +132,15 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     return {"output": values.output, **dataclasses.asdict(manifest)}
 
 
-def _check_classes(tflite: str, class_names: Sequence[str]) -> None:
-    """Refuses a state whose classifier has other classes, or the same in another order."""
-    labels = Manifest.read(tflite).labels
+def _check_classes(tflite: str, class_names: Sequence[str], task: str) -> None:
+    """Refuses a state whose classifier has another task or other classes, or the same in another order."""
+    manifest = Manifest.read(tflite)
+    if manifest.task != task:
+        raise InputError(
+            f"expected a network for {manifest.task}, as in {tflite}, got one for {task}; give the run that it was "
+            "exported from"
+        )
+    labels = manifest.labels
     names = tuple(unicodedata.normalize("NFC", name) for name in class_names)
     if labels != names:
         raise InputError(

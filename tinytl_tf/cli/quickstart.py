@@ -89,7 +89,8 @@ def _run_scheme(
     from tinytl_tf.training import Experiment, RunFolder
 
     folder = RunFolder(workdir / "base")
-    config, labels = folder.read_run()
+    run = folder.read_run()
+    config, labels = run.config, run.class_names
     config.scheme = scheme
     experiment = Experiment(config)
     model, resolution = experiment.adopt(folder.load("last"))
