@@ -1,11 +1,11 @@
 """Which Keras models can be exported: refuses the others before any work, by the shape of their graph."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 import keras
 
+from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES, restrict, trained_by
 
@@ -93,14 +93,7 @@ def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
     if not isinstance(labels, list) or len(labels) != classes:
         got = len(labels) if isinstance(labels, list) else repr(labels)[:80]
         raise InputError(f"expected {classes} labels, one for each output of the model, got {got}")
-    bad = [label for label in labels if not isinstance(label, str) or not label.strip() or not label.isprintable()]
-    if bad:
-        raise InputError(f"expected names as labels, got {bad[0]!r:.80}; give each class its name as a str")
-    normal = [unicodedata.normalize("NFC", label) for label in labels]
-    twice = next((label for label in normal if normal.count(label) > 1), None)
-    if twice is not None:
-        raise InputError(f"expected labels that differ, got {twice!r} twice; give each class a name of its own")
-    return tuple(normal)
+    return check_names(labels)
 
 
 def scheme_of(model: keras.Model) -> str:

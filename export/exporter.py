@@ -17,6 +17,7 @@ from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.export.spare_classes import with_spare_classes
 from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require_room, temporary_folder
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
@@ -35,6 +36,7 @@ def export(
     *,
     labels: Sequence[str],
     task: str = "classification",
+    spare_classes: int = 0,
     optimizer: str = "sgd",
     batch_size: int = 8,
     label_smoothing: float = 0.0,
@@ -57,6 +59,8 @@ def export(
         path: The file to write; must end in `.tflite`.
         labels: Names of the classes or attributes, in the order of the outputs.
         task: `"classification"`, one class for each image, or `"multilabel"`, several attributes.
+        spare_classes: Number of outputs for classes that are added on the device, see `TrainableModel.add_class`; only
+            for a classification without label smoothing.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`.
         batch_size: Images of a training step. The memory of a step is that of one image.
         label_smoothing: Of the loss, in [0, 1).
@@ -88,6 +92,7 @@ def export(
     path = expand(path)
     rule, memory, kind = get_optimizer(optimizer), get_profile(profile), get_task(task)
     _check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
+    _check_spare(spare_classes, task, label_smoothing)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
     check_model(model)
@@ -98,6 +103,7 @@ def export(
         _check_photos(photos, batch_size, model.input_shape[1:], classes, kind)
     for file in (path, manifest_path(path)):
         refuse_existing(file, overwrite)
+    model = with_spare_classes(model, spare_classes)
     require_room(path, model.count_params() * (1 if frozen_weights == "int8" else 4))
     say = _narrator(5 if frozen_weights == "int8" else 3, verbose)
 
@@ -108,6 +114,7 @@ def export(
             optimizer=rule,
             batch_size=batch_size,
             task=task,
+            spare_classes=spare_classes,
             label_smoothing=label_smoothing,
             save_optimizer=save_optimizer,
             profile=memory,
@@ -129,6 +136,7 @@ def export(
             images=made_up[0],
             labels=made_up[1],
             task=task,
+            classes=classes,
             photos=None if photos is None else photos[0][0],
         )
         if frozen_weights == "int8":
@@ -145,10 +153,11 @@ def export(
             )
             content = with_int8_kernels(content)
     say("writing the file and its manifest")
-    content = _with_labels(content, task, labels)
+    content = _with_labels(content, task, labels, spare_classes)
     manifest = describe(
         content,
         labels=labels,
+        spare_classes=spare_classes,
         task=task,
         data=data or DataSettings(),
         central_fraction=central_fraction,
@@ -180,10 +189,10 @@ def _narrator(stages: int, verbose: bool):
     return say
 
 
-def _with_labels(content: bytes, task: str, labels: Sequence[str]) -> bytes:
+def _with_labels(content: bytes, task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
     """Stores the names inside the file, for a client that has lost the manifest."""
     model = Model.from_bytes(content)
-    model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels))
+    model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels, spare_classes))
     return model.to_bytes()
 
 
@@ -208,6 +217,21 @@ def _check_arguments(
         raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing!r:.80}")
     if not _is_number(central_fraction) or not 0 < central_fraction <= 1:
         raise InputError(f"central_fraction must be above 0 and at most 1, got {central_fraction!r:.80}")
+
+
+def _check_spare(spare_classes: int, task: str, label_smoothing: float) -> None:
+    if not isinstance(spare_classes, numbers.Integral) or isinstance(spare_classes, bool) or spare_classes < 0:
+        raise InputError(f"spare_classes must be a whole number of at least 0, got {spare_classes!r:.80}")
+    if spare_classes and task != "classification":
+        raise InputError(
+            f"expected spare_classes for a classification, got {task}: an image that was labeled before an attribute "
+            "came says nothing of it; give 0"
+        )
+    if spare_classes and label_smoothing:
+        raise InputError(
+            f"expected spare_classes without label_smoothing, got {label_smoothing}: it would spread a share over "
+            "outputs that no class has; give 0 for one of them"
+        )
 
 
 def _is_number(value: object) -> bool:

@@ -33,7 +33,8 @@ def describe(content: bytes, **facts: Any) -> Manifest:
 
     Args:
         content: The `.tflite`.
-        **facts: The fields of `Manifest` that the file itself does not show: `labels`, `task`, `data`,
+        **facts: The fields of `Manifest` that the file itself does not show: `labels`, `spare_classes`, `task`,
+            `data`,
             `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
             `frozen_weights`, `state`, `passes` and `parity`.
 
@@ -43,7 +44,7 @@ def describe(content: bytes, **facts: Any) -> Manifest:
     model = Model.from_bytes(content)
     infer, train = model.signature("infer"), model.signature("train")
     image, classes = infer.inputs["image"], infer.outputs["logits"].shape[-1]
-    if len(facts["labels"]) != classes:
+    if len(facts["labels"]) + facts["spare_classes"] != classes:
         raise InputError(f"expected {classes} labels, one for each output of the file, got {len(facts['labels'])}")
     manifest = Manifest(
         input=InputSettings(

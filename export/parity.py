@@ -12,7 +12,7 @@ import tensorflow as tf
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import ParityError
 from tinytl_tf.export.packing import state_order
-from tinytl_tf.tasks import Task, get_task
+from tinytl_tf.tasks import UNUSED, Task, get_task
 from tinytl_tf.training import make_optimizer, make_train_step
 from tinytl_tf.training.objectives import get_objective
 
@@ -65,6 +65,7 @@ def check_parity(
     images: np.ndarray,
     labels: np.ndarray,
     task: str = "classification",
+    classes: int | None = None,
     photos: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Trains the file in LiteRT and the model in TensorFlow on the same batches and compares them.
@@ -82,6 +83,7 @@ def check_parity(
         images: uint8 array `[steps, batch, height, width, 3]`.
         labels: those of the task, `[steps, batch]` or `[steps, batch, classes]`.
         task: of the file, a key of `tinytl_tf.tasks.TASKS`.
+        classes: number of outputs that are compared, the first ones; None for all. Those after them have no class yet.
         photos: uint8 array `[n, height, width, 3]` whose answers are compared; without it, the first of `images`.
 
     Returns:
@@ -101,7 +103,7 @@ def check_parity(
     )
     rate = np.float32(LEARNING_RATE)
     try:
-        answers = np.asarray(model(photos.astype(np.float32), training=False))
+        answers = np.asarray(model(photos.astype(np.float32), training=False))[:, :classes]
         losses = [float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)]
         expected = _flatten([variable.numpy() for variable in variables]) - _flatten(start)
         _require_movement(model, variables, start, images[0], labels[0], task)
@@ -159,7 +161,7 @@ def _check_each(
     differences = {}
     for variable, value, low, high in zip(variables, start, bounds[:-1], bounds[1:], strict=True):
         size = np.linalg.norm(expected[low:high])
-        if size > _ROUNDINGS * np.finfo(np.float32).eps * np.linalg.norm(value):
+        if size > _ROUNDINGS * np.finfo(np.float32).eps * np.linalg.norm(value[value > UNUSED]):
             differences[variable.path] = float(np.linalg.norm(update[low:high] - expected[low:high]) / size)
     wrong = [path for path, difference in differences.items() if not difference <= VARIABLE_TOLERANCE]
     if wrong:
@@ -206,10 +208,12 @@ def _require_movement(
 def _check_answers(device: TrainableModel, images: np.ndarray, expected: np.ndarray, task: Task, name: str) -> float:
     """Compares the file's answers on raw photos with the model's; returns the largest difference of a logit."""
     results = [device.infer(image) for image in images]
+    logits = [result.logits[: expected.shape[1]] for result in results]
+    probabilities = [result.probabilities[: expected.shape[1]] for result in results]
     scale = max(float(np.abs(expected).max()), 1.0)
-    difference = max(float(np.abs(r.logits - e).max()) for r, e in zip(results, expected, strict=True)) / scale
+    difference = max(float(np.abs(a - e).max()) for a, e in zip(logits, expected, strict=True)) / scale
     chances = task.probabilities(expected)
-    probability = max(float(np.abs(r.probabilities - p).max()) for r, p in zip(results, chances, strict=True))
+    probability = max(float(np.abs(a - p).max()) for a, p in zip(probabilities, chances, strict=True))
     if not (difference <= ANSWER_TOLERANCE and probability <= ANSWER_TOLERANCE):
         raise ParityError(
             f"parity check failed ({name}): on the same photos the logits differ by {difference:.1e} and the "

@@ -107,6 +107,7 @@ def made_up(folder, name, state=VARIABLES, **changes):
     path.write_bytes(content)
     manifest = Manifest(
         labels=("daisy", "rose"),
+        spare_classes=0,
         task="classification",
         input=InputSettings("uint8", (32, 32), (0, 255), "RGB", 1.0),
         data=DataSettings(),
@@ -150,7 +151,7 @@ def test_the_average_of_two_files_is_by_name(tmp_path):
     variables = read_variables(tmp_path / "all.tinytl", one)
     np.testing.assert_allclose(variables["head/beta"], [3.25, 6.5])
     np.testing.assert_allclose(variables["classifier/kernel"], [[9.75, 13], [16.25, 19.5]])
-    whole = read_state(tmp_path / "all.tinytl", hashlib.sha256(one.read_bytes()).digest(), 9)
+    whole = read_state(tmp_path / "all.tinytl", hashlib.sha256(one.read_bytes()).digest(), 9).values
     np.testing.assert_array_equal(whole[6:], 0)  # with a count of 0 the slots start afresh
     average_states([(first, one), second], two, tmp_path / "all.tinytl")
     np.testing.assert_allclose(read_variables(tmp_path / "all.tinytl", two)["head/beta"], [5.5, 11])

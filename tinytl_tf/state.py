@@ -15,7 +15,7 @@ from tinytl_tf.device.state_file import read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.tflite.manifest import Manifest
 
-__all__ = ["average_states", "load_state", "read_variables"]
+__all__ = ["average_states", "load_state", "read_class_names", "read_variables"]
 
 
 def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -26,7 +26,7 @@ def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[s
         tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
 
     Returns:
-        Path of each trained variable -> its value, float32. Slots of the optimizer are left out.
+        Path of each trained variable -> its value, float32. Slots of the optimizer and spare outputs are left out.
 
     Raises:
         InputError: If a file cannot be read or is damaged, or the state belongs to another `.tflite`.
@@ -35,7 +35,24 @@ def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[s
         >>> read_variables("mine.tinytl", "flowers.tflite")["classifier/bias"].shape  # doctest: +SKIP
         (5,)
     """
-    return _read(path, Manifest.read(tflite))
+    manifest = Manifest.read(tflite)
+    values, added = _read(path, manifest)
+    used = len(manifest.labels) + len(added)
+    return {name: value[..., :used] if name.startswith("classifier/") else value for name, value in values.items()}
+
+
+def read_class_names(path: str | os.PathLike, tflite: str | os.PathLike) -> tuple[str, ...]:
+    """Returns the names of the classes of a state file: those of the export, then those that were added on the device.
+
+    Args:
+        path: The `.tinytl`.
+        tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
+
+    Raises:
+        InputError: As `read_variables`.
+    """
+    manifest = Manifest.read(tflite)
+    return manifest.labels + _read(path, manifest)[1]
 
 
 def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -> None:
@@ -67,7 +84,7 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
         if shape != value.shape:
             raise InputError(
                 f"expected {name!r} of shape {list(value.shape)} as {path} has it, got {list(shape)} in the model; "
-                "give the model of the export"
+                "give the model of the export, with an output for each class of the state"
             )
     for name, value in values.items():
         variables[name].assign(value)
@@ -104,6 +121,7 @@ def average_states(
     target = Manifest.read(tflite)
     manifests = {os.fspath(tflite): target}
     totals = {entry.name: np.zeros(entry.shape) for entry in target.state if not entry.slot}
+    added = None
     for state, share in zip(states, shares, strict=True):
         path, source = state if isinstance(state, tuple) else (state, tflite)
         if os.fspath(source) not in manifests:
@@ -114,7 +132,13 @@ def average_states(
                 f"expected the classes {', '.join(target.labels)} of {tflite} in this order, got "
                 f"{', '.join(manifest.labels)} in {source}; average states of the same classes"
             )
-        values = _read(path, manifest)
+        values, classes = _read(path, manifest)
+        added = classes if added is None else added
+        if classes != added:
+            raise InputError(
+                f"expected the added classes {', '.join(added) or '(none)'} of the first state in this order, got "
+                f"{', '.join(classes) or '(none)'} in {path}; average states of the same classes"
+            )
         shapes = {name: value.shape for name, value in values.items()}
         odd = sorted(set(shapes.items()) ^ {(name, total.shape) for name, total in totals.items()})
         if odd:
@@ -128,16 +152,23 @@ def average_states(
     for entry in target.state:
         if not entry.slot:
             average[entry.offset : entry.offset + math.prod(entry.shape)] = totals[entry.name].ravel()
-    write_state(output, average, bytes.fromhex(target.sha256))
+    write_state(output, average, bytes.fromhex(target.sha256), added)
 
 
-def _read(path: str | os.PathLike, manifest: Manifest) -> dict[str, np.ndarray]:
-    state = read_state(path, bytes.fromhex(manifest.sha256), manifest.state_size)
-    return {
-        entry.name: state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape)
+def _read(path: str | os.PathLike, manifest: Manifest) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Returns the variables, with all outputs of the classifier, and the names of the added classes."""
+    saved = read_state(path, bytes.fromhex(manifest.sha256), manifest.state_size)
+    if len(saved.added_classes) > manifest.spare_classes:
+        raise InputError(
+            f"{path} has {len(saved.added_classes)} added classes, expected at most {manifest.spare_classes}, the "
+            "spare ones of the model; use another copy"
+        )
+    values = {
+        entry.name: saved.values[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape)
         for entry in manifest.state
         if not entry.slot
     }
+    return values, saved.added_classes
 
 
 def _shares(weights: Sequence[float] | None, count: int) -> list[float]:

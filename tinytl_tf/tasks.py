@@ -11,7 +11,11 @@ import numpy as np
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["TASKS", "Task", "get_task"]
+__all__ = ["TASKS", "UNUSED", "Task", "get_task"]
+
+# Bias of an output that has no class yet. Its probability and the gradient of its weights are exactly 0 in float32, so
+# that it stays as it is until a class is added.
+UNUSED = -1e4
 
 
 @dataclasses.dataclass(frozen=True)

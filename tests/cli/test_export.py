@@ -66,6 +66,34 @@ def default_config() -> ConfigDict:
     return default.get_config()
 
 
+def test_classes_that_are_added_on_the_device_come_home(tmp_path):
+    argv = ["--workdir=run", f"--output={tmp_path}/spare.tflite", "--spare_classes=1", "--batch_size=4"]
+    assert runner.run_command("export", argv) == 0
+    content = dict(np.load("tints.npz"))
+    np.savez(tmp_path / "new.npz", **content | {"classes": np.array(["gray", "red", "violet", "blue"])})
+    model, state = f"--model={tmp_path}/spare.tflite", f"--state={tmp_path}/mine.tinytl"
+    adapt = [
+        model,
+        f"--data={tmp_path}/new.npz",
+        f"--state_out={tmp_path}/mine.tinytl",
+        "--epochs=1",
+        "--learning_rate=0.01",
+    ]
+    assert runner.run_command("adapt", adapt) == 2
+    assert runner.run_command("adapt", [*adapt, "--new_classes", "--classes_by_position"]) == 2
+    assert runner.run_command("adapt", [*adapt, "--new_classes", f"--json={tmp_path}/adapt.json"]) == 0
+    adapted = json.loads((tmp_path / "adapt.json").read_text())
+    assert adapted["classes"] == [*tiny_network.LABELS, "violet"]
+    home = ["--workdir=run", state, f"--state_model={tmp_path}/spare.tflite", f"--output={tmp_path}/home.tflite"]
+    assert runner.run_command("export", home) == 0
+    assert Manifest.read(tmp_path / "home.tflite").labels == (*tiny_network.LABELS, "violet")
+    for number, file in enumerate(([model, state], [f"--model={tmp_path}/home.tflite"])):
+        argv = [*file, f"--data={tmp_path}/new.npz", f"--json={tmp_path}/{number}.json"]
+        assert runner.run_command("evaluate", argv) == 0
+        result = json.loads((tmp_path / f"{number}.json").read_text())
+        assert result["loss"] == pytest.approx(adapted["loss_after"], rel=1e-3)
+
+
 def jpeg(image):
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=95)

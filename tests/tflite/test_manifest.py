@@ -10,6 +10,7 @@ from tinytl_tf.tflite.manifest import DataSettings, InputSettings, Manifest, Sta
 CONTENT = b"a model"
 MANIFEST = Manifest(
     labels=("daisy", "rosé"),
+    spare_classes=0,
     task="classification",
     input=InputSettings("uint8", (96, 96), (0, 255), "RGB", 0.875),
     data=DataSettings(),

@@ -60,6 +60,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum("color", None, list(COLORS), "Recolor them; default: the manifest's.", flag_values=values)
     flags.DEFINE_boolean("skip_broken", False, "Go on without images that cannot be read.", flag_values=values)
     define_position_flag(values)
+    flags.DEFINE_boolean(
+        "new_classes", False, "Add classes that --model does not know, to its spare ones.", flag_values=values
+    )
     flags.DEFINE_integer("save_every", 50, "Steps between two saves of the run.", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean("resume", False, "Go on with the run that was to write --state_out.", flag_values=values)
     define_runtime_flags(values)
@@ -77,6 +80,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
             f"a run that was to write {values.state_out} was stopped on its way; go on with --resume, or give "
             "--overwrite to start it again"
         )
+    if values.new_classes and values.classes_by_position:
+        raise InputError("expected --new_classes or --classes_by_position, got both: new classes are known by name")
     model = load_model(values)
     if values.state_in is not None:
         model.restore(values.state_in)
@@ -102,6 +107,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
             seed=values.seed,
             augmentation=augmentation,
             by_position=values.classes_by_position,
+            new_classes=values.new_classes,
             state_path=values.state_out,
             save_every=values.save_every,
             resume=values.resume,
@@ -120,6 +126,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         "model": values.model,
         "data": values.data,
         "state_file": values.state_out,
+        "classes": model.class_names,
         "batch_size": model.batch_size,
         "epochs": values.epochs,
         "learning_rate": values.learning_rate,

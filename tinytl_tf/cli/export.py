@@ -24,7 +24,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
-from tinytl_tf.state import load_state, read_variables
+from tinytl_tf.state import load_state, read_class_names, read_variables
 from tinytl_tf.tflite.manifest import Manifest, manifest_path
 
 __all__ = []
@@ -50,6 +50,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "min-memory: small channel tiles, for use without XNNPACK; balanced: larger ones, with XNNPACK; fast: none.",
         flag_values=values,
     )
+    flags.DEFINE_integer(
+        "spare_classes", 0, "Room for classes that are added on the device.", lower_bound=0, flag_values=values
+    )
     flags.DEFINE_boolean("save_optimizer", False, "Keep the optimizer's slots in the state.", flag_values=values)
     flags.DEFINE_string("state", None, "A device's .tinytl; what it learnt is in the new file.", flag_values=values)
     flags.DEFINE_string("state_model", None, "The .tflite that --state was saved from.", flag_values=values)
@@ -70,6 +73,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
     runner.import_tensorflow()
     from tinytl_tf.export import export
+    from tinytl_tf.export.spare_classes import with_spare_classes
     from tinytl_tf.training import Experiment, RunFolder
 
     if values.workdir is not None:
@@ -92,6 +96,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     print(resolution, flush=True)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
+        class_names = read_class_names(values.state, values.state_model)
+        model = with_spare_classes(model, len(class_names) - model.output_shape[-1])
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
     photos = experiment.plain_batches(values.batch_size) if values.frozen_weights == "int8" else None
@@ -100,6 +106,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         values.output,
         labels=class_names,
         task=task,
+        spare_classes=values.spare_classes,
         optimizer=values.optimizer,
         batch_size=values.batch_size,
         label_smoothing=values.label_smoothing,

@@ -77,6 +77,7 @@ def adapt(
     seed: int = 0,
     augmentation: data.Augmentation | None = None,
     by_position: bool = False,
+    new_classes: bool = False,
     state_path: str | os.PathLike | None = None,
     save_every: int = 50,
     resume: bool = False,
@@ -98,6 +99,7 @@ def adapt(
         seed: Chooses the order of the images and their augmentation.
         augmentation: How training images are changed; None for what the manifest says.
         by_position: Whether classes are matched by their position instead.
+        new_classes: Whether classes of the data that the model does not know are added to it, in the order of the data.
         state_path: State file to write, `.tinytl`.
         save_every: Steps between two saves of how far the run is.
         resume: Whether to go on with the run that was to write `state_path`.
@@ -125,6 +127,8 @@ def adapt(
         raise InputError(f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}")
     if resume and state_path is None:
         raise InputError("expected the path of the state file whose run is to be gone on with, got None")
+    if new_classes and not resume:  # a run that goes on has them in its state
+        _add_classes(model, splits.train)
     run = _Run(model, splits, epochs, learning_rate, schedule, seed, augmentation, by_position, state_path, save_every)
     return run.go(resume)
 
@@ -160,6 +164,20 @@ def _match(model: TrainableModel, dataset: data.ImageDataset, by_position: bool)
     )
 
 
+def _add_classes(model: TrainableModel, dataset: data.ImageDataset) -> None:
+    """Adds what the model does not know, all or nothing."""
+    if model.class_names is None:
+        raise InputError("without names of its classes a model cannot tell new ones; put the manifest next to the file")
+    new = [name for name in dataset.class_names if name not in model.class_names]
+    if len(new) > model.spare_classes:
+        raise InputError(
+            f"{dataset.name} has {len(new)} new classes ({', '.join(new)}), expected at most {model.spare_classes}, "
+            "the spare ones of the model; leave some out, or export the model with more spare_classes"
+        )
+    for name in new:
+        model.add_class(name)
+
+
 class _Run:
     """One adaptation: its settings, and what it has done."""
 
@@ -168,7 +186,6 @@ class _Run:
     ) -> None:
         self._model, self._splits, self._by_position = model, splits, by_position
         self._augmentation = model.augmentation if augmentation is None else augmentation
-        self._outputs = _match(model, splits.train, by_position)
         self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
         self._epochs, self._rate, self._schedule, self._seed = epochs, learning_rate, SCHEDULES[schedule], seed
         self._path = None if state_path is None else files.expand(state_path)
@@ -195,7 +212,8 @@ class _Run:
             files.require_room(self._path, 4 * (4 * self._model.state_size + _OVERHEAD))
         if resume:
             self._progress = self._read_back()
-        else:
+        self._outputs = _match(self._model, self._splits.train, self._by_position)
+        if not resume:
             before = evaluate_dataset(self._model, self._splits.test, "test before", by_position=self._by_position)
             self._progress = AdaptProgress(self._settings, (before.accuracy, before.loss), [])
             if self._path is not None:

@@ -97,6 +97,7 @@ class Manifest:
 
     Attributes:
         labels: Names of the classes or attributes, in the order of the outputs; Unicode NFC, none twice.
+        spare_classes: Number of outputs after those of `labels` that have no class yet.
         task: A key of `tinytl_tf.tasks.TASKS`.
         input: What an image has to be.
         data: How the data were split and changed.
@@ -128,6 +129,7 @@ class Manifest:
     """
 
     labels: tuple[str, ...]
+    spare_classes: int
     task: str
     input: InputSettings
     data: DataSettings
@@ -231,6 +233,8 @@ class Manifest:
         normal = [unicodedata.normalize("NFC", label) for label in self.labels]
         if len(normal) < 1 or len(set(normal)) != len(normal) or "" in normal:
             return f"labels that are names, none twice, got {list(self.labels)!r:.200}"
+        if self.spare_classes < 0 or (self.spare_classes and self.task != "classification"):
+            return f"spare_classes of 0 or more, of a classification, got {self.spare_classes}"
         if not 0 < self.input.central_fraction <= 1:
             return f"a central_fraction above 0 and at most 1, got {self.input.central_fraction!r}"
         offset = 0
@@ -265,9 +269,10 @@ def _parse(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
     raise InputError(f"expected {name} as {where.rstrip('.')} in {path}, got {value!r:.80}; export the model again")
 
 
-def embedded_labels(task: str, labels: Sequence[str]) -> bytes:
+def embedded_labels(task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
     """Returns the content of the metadata `TINYTL` of a `.tflite`: what a file without its manifest still says."""
-    return json.dumps({"contract": CONTRACT, "task": task, "labels": list(labels)}, ensure_ascii=False).encode()
+    content = {"contract": CONTRACT, "task": task, "labels": list(labels), "spare_classes": spare_classes}
+    return json.dumps(content, ensure_ascii=False).encode()
 
 
 def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:
