@@ -176,14 +176,18 @@ from tinytl_tf.device import read_state, write_state
 path = pathlib.Path(sys.argv[1])
 fingerprint, size = bytes(32), 200_000
 moments = random.Random(0)
-absent = valid = half_written = 0
-for run in range(50):
+valid = half_written = 0
+runs, longest = 0, 0.02
+while runs < 50 or not (valid and half_written):
+    runs += 1
+    if runs % 50 == 0:
+        longest *= 2  # a busy machine does not get that far
     path.unlink(missing_ok=True)
     child = os.fork()
     if not child:
         for value in itertools.count():
             write_state(path, np.full(size, value, np.float32), fingerprint)
-    time.sleep(moments.uniform(0.0005, 0.02))
+    time.sleep(moments.uniform(0.0005, longest))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     half_written += any(name.endswith(".tmp") for name in os.listdir(path.parent))
@@ -191,19 +195,13 @@ for run in range(50):
         state = read_state(path, fingerprint, size).values
         assert (state == state[0]).all()
         valid += 1
-    else:
-        absent += 1
 write_state(path, np.zeros(size, np.float32), fingerprint)
-print(absent, valid, half_written, os.listdir(path.parent))
+print(os.listdir(path.parent))
 """
 
 
 def test_a_killed_writer_never_leaves_a_broken_file(tmp_path):
     path = tmp_path / "state.tinytl"
-    done = subprocess.run([sys.executable, "-c", KILL_LOOP, path], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILL_LOOP, path], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    absent, valid, half_written, left = done.stdout.split(maxsplit=3)
-    assert int(absent) + int(valid) == 50
-    assert int(valid) > 0
-    assert int(half_written) > 0, "no kill hit a write: the test proved nothing"
-    assert left.strip() == "['state.tinytl']"
+    assert done.stdout == "['state.tinytl']\n"

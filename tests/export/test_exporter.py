@@ -64,7 +64,7 @@ def test_names_are_inside_the_file_too(model, tmp_path, ready, monkeypatch, froz
     manifest = export(model, path, labels=names, batch_size=1, frozen_weights=frozen_weights)
     normal = ["G\u00e4nsebl\u00fcmchen", *names[1:]]
     inside = json.loads(Model.read(path).metadata("TINYTL"))
-    assert inside == {"contract": 2, "task": "classification", "labels": normal}
+    assert inside == {"contract": 2, "task": "classification", "labels": normal, "spare_classes": 0}
     assert manifest.labels == tuple(normal)
     assert manifest.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
