@@ -14,7 +14,7 @@ import numpy as np
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
 from tinytl_tf.tflite.model import Model
-from tinytl_tf.tflite.runtime import check_api, check_threads, import_api, load_signatures
+from tinytl_tf.tflite.runtime import THREADS, check_api, check_threads, import_api, load_signatures
 
 __all__ = ["MeasuredMemory", "measure"]
 
@@ -55,7 +55,7 @@ def measure(
     signature: str = "train",
     *,
     steps: int = 3,
-    num_threads: int = 1,
+    num_threads: int = THREADS,
     xnnpack: bool = True,
     api: str = "interpreter",
     give_back: bool = True,
