@@ -3,8 +3,8 @@
 from typing import Any
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import audit, write_minimum_runtime
 from tinytl_tf.export.convert import convert
+from tinytl_tf.export.operator_audit import audit, write_minimum_runtime
 from tinytl_tf.export.passes import QUANTIZE_KERNELS, pass_names, run_passes
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.tflite.model import Model

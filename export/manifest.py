@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import audit, minimum_runtime
+from tinytl_tf.export.operator_audit import audit, minimum_runtime
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.tflite.graph import Tensor
 from tinytl_tf.tflite.manifest import InputSettings, Manifest

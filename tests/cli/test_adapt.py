@@ -1,4 +1,3 @@
-import importlib
 import json
 import os
 import re
@@ -15,13 +14,13 @@ from tests import tiny_tflite
 from tinytl_tf import data
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
+from tinytl_tf.device import adaptation as adapting
 from tinytl_tf.errors import InputError
 from tinytl_tf.progress import Progress
 from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, InputSettings, embedded_labels
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import APIS
 
-adapting = importlib.import_module("tinytl_tf.device.adapt")
 COLORS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 60, 40)}
 STEPS = 3 * 8 // tiny_tflite.BATCH  # an epoch
 

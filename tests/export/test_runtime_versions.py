@@ -2,8 +2,8 @@
 
 import pytest
 
-from tinytl_tf.export.audit import audit, minimum_runtime
 from tinytl_tf.export.build import with_int8_kernels
+from tinytl_tf.export.operator_audit import audit, minimum_runtime
 from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.export.runtime_versions import first_runtime
 from tinytl_tf.tflite.model import Model

@@ -6,7 +6,7 @@ import pkgutil
 
 from absl import flags
 
-import tinytl_tf
+from tests.modules import module_files
 from tinytl_tf import cli
 from tinytl_tf.tflite.runtime import THREADS
 
@@ -16,13 +16,12 @@ NAMES = ("threads", "num_threads")
 def defaults():
     """Default of each parameter of threads, by the name of its function."""
     found = {}
-    for info in pkgutil.walk_packages(tinytl_tf.__path__, "tinytl_tf."):
-        if not info.name.endswith("__main__"):
-            for name, item in vars(importlib.import_module(info.name)).items():
-                is_ours = inspect.isfunction(item) or (inspect.isclass(item) and not issubclass(item, Exception))
-                if not name.startswith("_") and is_ours and item.__module__ == info.name:
-                    parameters = inspect.signature(item).parameters
-                    found |= {f"{info.name}.{name}": parameters[key].default for key in NAMES if key in parameters}
+    for module, _ in module_files():
+        for name, item in vars(importlib.import_module(module)).items():
+            is_ours = inspect.isfunction(item) or (inspect.isclass(item) and not issubclass(item, Exception))
+            if not name.startswith("_") and is_ours and item.__module__ == module:
+                parameters = inspect.signature(item).parameters
+                found |= {f"{module}.{name}": parameters[key].default for key in NAMES if key in parameters}
     return {name: default for name, default in found.items() if default is not inspect.Parameter.empty}
 
 

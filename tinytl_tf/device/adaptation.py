@@ -14,7 +14,7 @@ import numpy as np
 
 from tinytl_tf import data, files
 from tinytl_tf.device.classes import match_classes, model_labels
-from tinytl_tf.device.evaluate import evaluate
+from tinytl_tf.device.evaluation import evaluate
 from tinytl_tf.device.progress_file import (
     AdaptProgress,
     best_path,

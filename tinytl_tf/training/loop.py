@@ -17,7 +17,7 @@ from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
-from tinytl_tf.training.evaluate import make_evaluate
+from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.run_folder import RunFolder

@@ -21,9 +21,9 @@ from tinytl_tf.errors import InputError, TrainingDiverged
 from tinytl_tf.experiment import Experiment
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training import RunFolder, train
+from tinytl_tf.training import loop as module
 from tinytl_tf.training.folder_lock import LOCK_NAME, folder_lock
 
-module = sys.modules["tinytl_tf.training.train"]
 EPOCHS = 3
 KEYS = "epoch step step_ms loss accuracy gradient_norm update_norm test_accuracy test_loss"
 
