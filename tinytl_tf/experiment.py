@@ -74,6 +74,7 @@ class Experiment:
             options = self.config.backbone
             check_places("biases", self.config.biases, lay_out(get_architecture(options.name), options.width).places)
         self.augmentation()
+        data.check_central_fraction(self.config.data.central_fraction)
 
     def scheme(self) -> schemes.Scheme:
         """Returns the scheme, restricted to the places of the configuration."""
@@ -99,7 +100,6 @@ class Experiment:
             seed=options.split_seed,
             train_images=options.train_images or None,
             test_images=options.test_images or None,
-            central_fraction=options.central_fraction,
             data_dir=options.data_dir or None,
             download=options.download,
             cache_bytes=CACHE_BYTES,
@@ -141,6 +141,7 @@ class Experiment:
             seed=0,
             epoch=0,
             augmentation=data.Augmentation(crop=False, flip=False),
+            central_fraction=self.config.data.central_fraction,
         )
         images, labels = zip(*itertools.islice(batches, count), strict=True)
         return np.stack(images), np.stack(labels)

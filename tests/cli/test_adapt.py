@@ -100,6 +100,15 @@ def test_the_central_fraction_of_the_manifest_is_followed(place):
     assert after[0.875] != after[0.3]
 
 
+def test_the_library_follows_the_central_fraction_of_the_manifest(place):
+    settings = InputSettings("uint8", (4, 4), (0, 255), "RGB", 0.3)
+    tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), input=settings)
+    model, dataset = TrainableModel("model.tflite"), data.load("photos").test
+    adapting.adapt(model, data.load("photos"), epochs=1)
+    losses = [adapting.evaluate_dataset(model, dataset, central_fraction=part).loss for part in (None, 0.3, 0.875)]
+    assert losses[0] == losses[1] != losses[2]
+
+
 def test_the_schedule_sets_the_rate_of_each_step(place):
     losses = {}
     for schedule in ("cosine", "constant"):

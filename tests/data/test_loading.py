@@ -232,16 +232,6 @@ def test_too_many_images(make_folder, option):
     )
 
 
-def test_part_of_an_image_that_is_evaluated(make_folder):
-    root = make_folder({"a": 4, "b": 4})
-    for splits, expected in ((data.load(root), 0.875), (data.load(root, test_images=2, central_fraction=0.5), 0.5)):
-        assert (splits.train.central_fraction, splits.test.central_fraction) == (expected, expected)
-    for fraction in (0.0, 1.1, float("nan")):
-        with pytest.raises(InputError) as info:
-            data.load(root, central_fraction=fraction)
-        assert str(info.value) == f"expected central_fraction above 0 and at most 1, got {fraction}"
-
-
 def test_home_and_strings(make_folder, monkeypatch):
     root = make_folder({"a": 2, "b": 2})
     monkeypatch.setenv("HOME", os.fspath(root.parent))

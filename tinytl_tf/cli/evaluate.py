@@ -71,7 +71,8 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
     splits = Experiment(config).load_data()
     print(f"test: {splits.test.describe()}", flush=True)
     outputs = match_classes(splits.test.class_names, class_names, len(class_names), where=splits.test.name)
-    return {"images": len(splits.test), **evaluate(model, splits.test, outputs)}
+    result = evaluate(model, splits.test, outputs, central_fraction=config.data.central_fraction)
+    return {"images": len(splits.test), **result}
 
 
 def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
@@ -79,6 +80,8 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
 
     if values.data is None:
         raise InputError("expected --data=NAME with --model: a file does not know its data set")
+    if values.central_fraction is not None:
+        data.check_central_fraction(values.central_fraction)
     model = load_model(values)
     if values.state is not None:
         model.restore(values.state)
@@ -86,11 +89,12 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
         values.data,
         seed=model.split_seed if values.split_seed is None else values.split_seed,
         test_images=values.test_images,
-        central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
         skip_broken=values.skip_broken,
     ).test
     print(f"test: {dataset.describe()}", flush=True)
-    result = evaluate_dataset(model, dataset, by_position=values.classes_by_position)
+    result = evaluate_dataset(
+        model, dataset, by_position=values.classes_by_position, central_fraction=values.central_fraction
+    )
     return {"images": len(dataset), "accuracy": result.accuracy, "loss": result.loss}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinytl_tf.data.augmentation import Augmentation, central_box, resize
+from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation, central_box, check_central_fraction, resize
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.errors import InputError
 
@@ -39,6 +39,7 @@ def train_batches(
     seed: int,
     epoch: int,
     augmentation: Augmentation,
+    central_fraction: float = CENTRAL_FRACTION,
     start_step: int = 0,
     workers: int = WORKERS,
 ) -> Iterator[Batch]:
@@ -55,6 +56,7 @@ def train_batches(
         seed: integer from 0.
         epoch: integer from 0.
         augmentation: how to change the images.
+        central_fraction: part of an image's side that is kept without the augmentation's crop, in (0, 1].
         start_step: number of batches to leave out.
         workers: threads that decode. They end with the iterator, also when it is dropped early.
 
@@ -67,6 +69,7 @@ def train_batches(
     """
     size = _height_width(image_size)
     steps = steps_per_epoch(dataset, batch_size)
+    check_central_fraction(central_fraction)
     for option, value in (("seed", seed), ("epoch", epoch), ("start_step", start_step)):
         if value < 0:
             raise InputError(f"expected {option} to be 0 or more, got {value}")
@@ -76,14 +79,19 @@ def train_batches(
     def read(index: int) -> np.ndarray:
         # Index + 1: a seed sequence that ends in 0 equals the one without it, which the order is drawn from.
         rng = np.random.default_rng([seed, epoch, index + 1])
-        return augmentation(dataset.image(index, _short_side(size)), size, rng, dataset.central_fraction)
+        return augmentation(dataset.image(index, _short_side(size)), size, rng, central_fraction)
 
     batches = [order[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
     return _prefetch(dataset, batches, size, read, workers)
 
 
 def eval_batches(
-    dataset: ImageDataset, *, batch_size: int, image_size: int | tuple[int, int], workers: int = WORKERS
+    dataset: ImageDataset,
+    *,
+    batch_size: int,
+    image_size: int | tuple[int, int],
+    central_fraction: float = CENTRAL_FRACTION,
+    workers: int = WORKERS,
 ) -> Iterator[Batch]:
     """Returns all images once, in order, unchanged but for size.
 
@@ -93,6 +101,7 @@ def eval_batches(
         dataset: the images.
         batch_size: images in a batch; the last batch may be smaller.
         image_size: pixels of a side, or (height, width).
+        central_fraction: part of an image's side that is kept, in (0, 1].
         workers: threads that decode. They end with the iterator, also when it is dropped early.
 
     Returns:
@@ -104,10 +113,11 @@ def eval_batches(
     """
     size = _height_width(image_size)
     _check_positive("batch_size", batch_size)
+    check_central_fraction(central_fraction)
 
     def read(index: int) -> np.ndarray:
         image = dataset.image(index, _short_side(size))
-        return np.asarray(resize(image, size, central_box(*image.shape[:2], size, dataset.central_fraction)))
+        return np.asarray(resize(image, size, central_box(*image.shape[:2], size, central_fraction)))
 
     indices = np.arange(len(dataset))
     batches = [indices[start : start + batch_size] for start in range(0, len(dataset), batch_size)]

@@ -58,7 +58,7 @@ class Probe:
         everything = Plan(resolution, frozenset(targets)).configure(config)
         self.model, _ = Experiment(everything).build_model(len(dataset.class_names))
         self._training = config.training
-        fitted, self._left, self._held_out = read_parts(dataset, resolution)
+        fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
         self._fit_classifier(fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
@@ -132,7 +132,7 @@ class Probe:
         return mean_gradients
 
 
-def read_parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
+def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: float) -> list[Batches]:
     """Returns three lists of batches, of other images each, unaugmented."""
     batch_size = min(BATCH_SIZE, len(dataset) // PARTS)
     if batch_size < 1:
@@ -144,6 +144,7 @@ def read_parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
         seed=0,
         epoch=0,
         augmentation=data.Augmentation(crop=False, flip=False),
+        central_fraction=central_fraction,
     )
     taken = list(itertools.islice(batches, PARTS * BATCHES))
     return [taken[part::PARTS] for part in range(PARTS)]

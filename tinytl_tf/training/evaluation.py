@@ -14,18 +14,27 @@ __all__ = ["evaluate", "make_evaluate"]
 BATCH_SIZE = 32
 
 
-def evaluate(model: keras.Model, dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
+def evaluate(
+    model: keras.Model,
+    dataset: data.ImageDataset,
+    outputs: np.ndarray | None = None,
+    *,
+    central_fraction: float = data.CENTRAL_FRACTION,
+) -> dict[str, float]:
     """Returns the accuracy (0 to 1) and the mean cross-entropy, without label smoothing.
 
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits.
         dataset: the images; resized and cropped to the model's input.
         outputs: int [classes of the data], the model's output for each class; None where they are the same.
+        central_fraction: part of an image's side that is evaluated, in (0, 1].
     """
-    return make_evaluate(model)(dataset, outputs)
+    return make_evaluate(model, central_fraction=central_fraction)(dataset, outputs)
 
 
-def make_evaluate(model: keras.Model) -> Callable[..., dict[str, float]]:
+def make_evaluate(
+    model: keras.Model, *, central_fraction: float = data.CENTRAL_FRACTION
+) -> Callable[..., dict[str, float]]:
     """Returns `evaluate` for one model, which is traced once however often it is called.
 
     Raises:
@@ -42,7 +51,9 @@ def make_evaluate(model: keras.Model) -> Callable[..., dict[str, float]]:
         return tf.reduce_sum(tf.cast(right, tf.float32)), tf.reduce_sum(loss)
 
     def evaluate_dataset(dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
-        batches = data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=image_size)
+        batches = data.eval_batches(
+            dataset, batch_size=BATCH_SIZE, image_size=image_size, central_fraction=central_fraction
+        )
         if outputs is not None:
             batches = ((images, outputs[labels]) for images, labels in batches)
         right, loss = np.sum([[float(value) for value in step(*batch)] for batch in batches], axis=0)

@@ -79,7 +79,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     step = make_train_step(
         model, model.trainable_variables, model.optimizer, label_smoothing=config.training.label_smoothing
     )
-    evaluate = make_evaluate(model)
+    evaluate = make_evaluate(model, central_fraction=config.data.central_fraction)
     write_summary = _tensorboard(folder.path)
     with Progress((config.training.epochs - start) * steps, "train") as progress:
         for epoch in range(start, config.training.epochs):
@@ -132,6 +132,7 @@ def _train_epoch(
         seed=training.seed,
         epoch=epoch,
         augmentation=experiment.augmentation(),
+        central_fraction=experiment.config.data.central_fraction,
     )
     rows, seconds = [], []
     for index, (images, labels) in enumerate(batches):
