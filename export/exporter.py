@@ -22,7 +22,14 @@ from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
 from tinytl_tf.tasks import get_task
-from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, Manifest, embedded_labels, manifest_path
+from tinytl_tf.tflite.manifest import (
+    LABELS_ENTRY,
+    DataSettings,
+    Manifest,
+    embedded_labels,
+    frozen_sha256,
+    manifest_path,
+)
 from tinytl_tf.tflite.model import Model
 
 __all__ = ["export"]
@@ -158,6 +165,7 @@ def export(
         xnnpack=memory.xnnpack,
         frozen_weights=frozen_weights,
         state=state_entries(model.trainable_variables, rule, save_optimizer),
+        frozen_sha256=frozen_sha256({v.path: v.numpy() for v in model.non_trainable_weights}),
         passes=passes,
         parity=parity,
     )

@@ -35,7 +35,7 @@ def describe(content: bytes, **facts: Any) -> Manifest:
         content: The `.tflite`.
         **facts: The fields of `Manifest` that the file itself does not show: `labels`, `task`, `data`,
             `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
-            `frozen_weights`, `state`, `passes` and `parity`.
+            `frozen_weights`, `state`, `frozen_sha256`, `passes` and `parity`.
 
     Raises:
         InputError: If the file has an operator that is not builtin, or labels or state do not fit it.

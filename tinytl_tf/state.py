@@ -6,14 +6,14 @@ imported here: averaging runs on a server that has none.
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinytl_tf.device.state_file import read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import Manifest
+from tinytl_tf.tflite.manifest import Manifest, frozen_sha256
 
 __all__ = ["average_states", "load_state", "read_variables"]
 
@@ -42,7 +42,8 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
     """Puts what a device has learnt back into the Keras model that its file was exported from.
 
     The state has the trained variables alone. The frozen ones are taken as they are in `model`, so it has to be the
-    model of the export, not the same architecture with other weights.
+    model of the export, not the same architecture with other weights: the manifest has their digest. The model may have
+    lite residuals besides, which the file has not.
 
     Args:
         model: The `keras.Model`; only the variables of the state are changed.
@@ -51,13 +52,14 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
 
     Raises:
         InputError: If a file cannot be read or is damaged, the state belongs to another `.tflite`, or the model lacks
-            a variable of the state or has it in another shape. The model is unchanged then.
+            a variable of the state, has it in another shape, or has other frozen weights. The model is unchanged then.
 
     Example:
         >>> load_state(model, "mine.tinytl", "flowers.tflite")  # doctest: +SKIP
         >>> model.save("flowers.keras")  # doctest: +SKIP
     """
-    values = read_variables(path, tflite)
+    manifest = Manifest.read(tflite)
+    values = _read(path, manifest)
     variables = {variable.path: variable for variable in model.weights}
     for name, value in values.items():
         if name not in variables:
@@ -69,6 +71,11 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
                 f"expected {name!r} of shape {list(value.shape)} as {path} has it, got {list(shape)} in the model; "
                 "give the model of the export"
             )
+    if manifest.frozen_sha256 and manifest.frozen_sha256 not in _frozen_digests(variables, values):
+        raise InputError(
+            f"expected the frozen weights of the network that {tflite} was exported from, got others in the model; "
+            "give the model of the export, with its weights"
+        )
     for name, value in values.items():
         variables[name].assign(value)
 
@@ -92,8 +99,8 @@ def average_states(
         weights: How much each state counts, for example its number of images; all the same without.
 
     Raises:
-        InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes
-            or other variables than `tflite`, or a weight is not a finite number of 0 or more.
+        InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes,
+            other frozen weights or other variables than `tflite`, or a weight is not a finite number of 0 or more.
 
     Example:
         >>> average_states(["ann.tinytl", "bob.tinytl"], "m.tflite", "all.tinytl", weights=[80, 20])  # doctest: +SKIP
@@ -114,6 +121,11 @@ def average_states(
                 f"expected the classes {', '.join(target.labels)} of {tflite} in this order, got "
                 f"{', '.join(manifest.labels)} in {source}; average states of the same classes"
             )
+        if "" not in (manifest.frozen_sha256, target.frozen_sha256) and manifest.frozen_sha256 != target.frozen_sha256:
+            raise InputError(
+                f"expected a file of the network of {tflite}, got one with other frozen weights in {source}; average "
+                "states of files of one network"
+            )
         values = _read(path, manifest)
         shapes = {name: value.shape for name, value in values.items()}
         odd = sorted(set(shapes.items()) ^ {(name, total.shape) for name, total in totals.items()})
@@ -129,6 +141,13 @@ def average_states(
         if not entry.slot:
             average[entry.offset : entry.offset + math.prod(entry.shape)] = totals[entry.name].ravel()
     write_state(output, average, bytes.fromhex(target.sha256))
+
+
+def _frozen_digests(variables: Mapping[str, Any], trained: Collection[str]) -> list[str]:
+    """Digests of a model's frozen weights: of all, and without lite residuals that were added after the export."""
+    frozen = {name: variable.numpy() for name, variable in variables.items() if name not in trained}
+    bare = {name: value for name, value in frozen.items() if "_lite_residual/" not in name}
+    return [frozen_sha256(frozen), frozen_sha256(bare)]
 
 
 def _read(path: str | os.PathLike, manifest: Manifest) -> dict[str, np.ndarray]:
