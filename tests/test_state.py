@@ -130,7 +130,7 @@ def test_frozen_weights_are_not_compared_where_the_manifest_lacks_their_digest(e
 
 def test_the_scheme_and_added_branches_of_the_model_make_no_difference(tmp_path):
     small = tiny_network.build("tinytl-b")
-    manifest = export(small, tmp_path / "b.tflite", labels=LABELS, batch_size=1, frozen_weights="int8")
+    manifest = export(small, tmp_path / "b.tflite", labels=LABELS, batch_size=1)
     assert manifest.frozen_sha256 == frozen_sha256({v.path: v.numpy() for v in small.non_trainable_weights})
     device = TrainableModel(tmp_path / "b.tflite")
     device.save(tmp_path / "b.tinytl")

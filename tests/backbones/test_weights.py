@@ -50,8 +50,10 @@ def refused(model, architecture, source, width=1.0):
     return str(error.value)
 
 
-UNREADABLE_H5 = "{path} is no readable HDF5 file of Keras weights; get it again"
-UNREADABLE_PTH = "{path} is no readable PyTorch checkpoint ({error}); get it again"
+UNREADABLE_H5 = (
+    "{path} is no readable HDF5 file of Keras weights; download it again, or save it again with model.save_weights()"
+)
+UNREADABLE_PTH = "{path} is no readable PyTorch checkpoint ({error}); download or save it again"
 WRONG_SUFFIX = 'weights must be "imagenet" or a file that ends in .keras, .h5 or .pth, got {path}'
 MISSING = 'there is no weight file {path}; give its path, or "imagenet" for the published weights'
 
@@ -62,7 +64,11 @@ MISSING = 'there is no weight file {path}; give its path, or "imagenet" for the 
         ("missing.h5", None, MISSING),
         ("missing.pth", None, MISSING),
         ("missing.txt", None, WRONG_SUFFIX),
-        ("model.keras", b"", "{path} is no readable Keras archive; get it again"),
+        (
+            "model.keras",
+            b"",
+            "{path} is no readable Keras archive; download it again, or save it again with model.save_weights()",
+        ),
         ("empty.h5", b"", UNREADABLE_H5),
         ("random.h5", np.random.default_rng(0).bytes(5000), UNREADABLE_H5),
         ("empty.pth", b"", UNREADABLE_PTH.replace("{error}", "EOFError")),
@@ -340,6 +346,10 @@ EDITS = {
         "refers to another place at ",
     ),
     "soft link": (lambda file: replace(file, f"{NORM}/1", h5py.SoftLink(f"/{NORM}/0")), "refers to another place at "),
+    "an array far larger than the file": (
+        lambda file: file.create_dataset("layers/extra/vars/0", (10**12,), "f4", chunks=(1024,)),
+        "holds arrays that are far larger than the file; download it again, or save it again with model.save_weights()",
+    ),
     "an array too many": (
         lambda file: file.create_dataset("layers/extra/vars/0", data=np.zeros(3, np.float32)),
         "has arrays that no layer of mobilenet_v2 takes (extra [3]); it is of another network",

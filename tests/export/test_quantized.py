@@ -19,7 +19,7 @@ from tinytl_tf.export.parity import (
     check_quantized,
 )
 from tinytl_tf.export.passes import quantize_kernels
-from tinytl_tf.tflite.manifest import Manifest
+from tinytl_tf.tflite.manifest import Manifest, frozen_sha256
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import APIS
 
@@ -181,6 +181,8 @@ def test_export_writes_int8_kernels_and_reports_the_check_on_the_given_photos(re
     assert sorted(file.name for file in tmp_path.iterdir()) == ["int8.manifest.json", "int8.tflite"]
     assert Manifest.read(path) == manifest
     assert manifest.frozen_weights == "int8"
+    frozen = tiny_network.build(CASE[0]).non_trainable_weights
+    assert manifest.frozen_sha256 == frozen_sha256({v.path: v.numpy() for v in frozen})
     assert int8_kernels(path) >= 20
     assert manifest.sizes["file_bytes"] < len(ready)
     reference = tmp_path / "float32.tflite"
