@@ -132,7 +132,9 @@ def test_refuses_values_that_are_not_finite(wide, lite0_weights, tmp_path, datas
     path.chmod(0o600)
     with h5py.File(path, "r+") as file:
         file[dataset][2] = np.nan
-    assert refused(wide, LITE0, path) == (f"{path} holds values that are not finite for {variable}; get the file again")
+    assert refused(wide, LITE0, path) == (
+        f"{path} holds values that are not finite for {variable}; download or save the file again"
+    )
 
 
 class Bomb:

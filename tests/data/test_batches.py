@@ -211,3 +211,13 @@ def test_fewer_images_than_a_batch_fill_it_by_repeating(make_dataset):
     counts = sorted(np.unique(images.reshape(8, -1), axis=0, return_counts=True)[1].tolist())
     assert counts == [2, 3, 3]
     assert np.isin(labels, [0, 1]).all()
+
+
+def test_each_repetition_in_a_batch_is_changed_in_its_own_way(make_dataset):
+    dataset = make_dataset(3)
+    ((images, labels),) = batches(dataset, batch_size=8)
+    ((first, first_labels),) = batches(dataset, batch_size=3)
+    np.testing.assert_array_equal(images[:3], first)  # filling a batch up changes nothing of what is in it
+    np.testing.assert_array_equal(labels, np.resize(first_labels, 8))
+    assert len(np.unique(images.reshape(8, -1), axis=0)) == 8
+    assert_equal([(images, labels)], batches(dataset, batch_size=8))

@@ -46,8 +46,9 @@ def train_batches(
     """Returns the augmented batches of one epoch.
 
     The order is a permutation drawn from (seed, epoch), the changes of an image are drawn from (seed, epoch, its
-    index). Nothing else has an influence: a run that is resumed at `start_step` sees what it would have seen.
-    Only full batches are given, because an exported file has a fixed batch size; see `steps_per_epoch`.
+    index), and those of its repetitions in a batch that is filled up from their numbers besides. Nothing else has an
+    influence: a run that is resumed at `start_step` sees what it would have seen. Only full batches are given, because
+    an exported file has a fixed batch size; see `steps_per_epoch`.
 
     Args:
         dataset: the training images.
@@ -76,13 +77,15 @@ def train_batches(
     order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
     order = np.resize(order, max(len(order), batch_size))
 
-    def read(index: int) -> np.ndarray:
+    def read(place: int) -> np.ndarray:
+        index, copy = int(order[place]), place // len(dataset)
         # Index + 1: a seed sequence that ends in 0 equals the one without it, which the order is drawn from.
-        rng = np.random.default_rng([seed, epoch, index + 1])
+        rng = np.random.default_rng([seed, epoch, index + 1, *([copy] if copy else [])])
         return augmentation(dataset.image(index, _short_side(size)), size, rng, central_fraction)
 
-    batches = [order[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
-    return _prefetch(dataset, batches, size, read, workers)
+    places = np.arange(len(order))
+    batches = [places[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
+    return _prefetch(dataset.labels[order], batches, size, read, workers)
 
 
 def eval_batches(
@@ -121,31 +124,31 @@ def eval_batches(
 
     indices = np.arange(len(dataset))
     batches = [indices[start : start + batch_size] for start in range(0, len(dataset), batch_size)]
-    return _prefetch(dataset, batches, size, read, workers)
+    return _prefetch(dataset.labels, batches, size, read, workers)
 
 
 def _prefetch(
-    dataset: ImageDataset,
+    labels: np.ndarray,
     batches: list[np.ndarray],
     size: tuple[int, int],
     read: Callable[[int], np.ndarray],
     workers: int,
 ) -> Iterator[Batch]:
-    """Makes `batches` (indices of each) in threads, a few ahead, and returns them in order."""
+    """Makes `batches` (of each its places in `labels`) in threads, a few ahead, and returns them in order."""
     _check_positive("workers", workers)
 
-    def make(indices: np.ndarray) -> Batch:
-        images = np.empty((len(indices), *size, 3), np.uint8)
-        for position, index in enumerate(indices):
-            images[position] = read(int(index))
-        return images, dataset.labels[indices]
+    def make(places: np.ndarray) -> Batch:
+        images = np.empty((len(places), *size, 3), np.uint8)
+        for position, place in enumerate(places):
+            images[position] = read(int(place))
+        return images, labels[places]
 
     def iterate() -> Iterator[Batch]:
         pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="tinytl-data")
         try:
             pending = collections.deque()
-            for indices in batches:
-                pending.append(pool.submit(make, indices))
+            for places in batches:
+                pending.append(pool.submit(make, places))
                 if len(pending) == workers + AHEAD:
                     yield pending.popleft().result()
             while pending:
