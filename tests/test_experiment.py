@@ -83,6 +83,15 @@ def test_what_the_caller_does_to_its_configuration_later_changes_no_experiment(c
         experiment.config.training.epochs = 77
 
 
+def test_a_split_seed_that_does_nothing_is_refused(config):
+    config = config.copy_and_resolve_references().unlock()
+    config.data.split_seed = 3
+    tiny_network.write_photos(config.data.name, 40)
+    with pytest.raises(InputError, match="^the split seed 3 does nothing for packed set "):
+        Experiment(config).load_data()
+    assert len(Experiment(config).load_data(strict_seed=False).train) > 0
+
+
 def test_a_configuration_without_a_data_set_is_refused(config):
     config = config.copy_and_resolve_references().unlock()
     config.data.name = ""

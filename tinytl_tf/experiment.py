@@ -84,8 +84,12 @@ class Experiment:
             lite_residuals=tuple(self.config.lite_residuals),
         )
 
-    def load_data(self) -> data.Splits:
+    def load_data(self, *, strict_seed: bool = True) -> data.Splits:
         """Opens the data set.
+
+        Args:
+            strict_seed: whether a seed of the split above 0 is refused for a set that needs none; otherwise it is
+                followed where it can be, as that of a run whose network is judged on other data.
 
         Raises:
             InputError: if the configuration names none, or it cannot be used.
@@ -97,7 +101,8 @@ class Experiment:
             )
         splits = data.load(
             options.name,
-            seed=options.split_seed,
+            seed=(options.split_seed or None) if strict_seed else None,
+            default_seed=options.split_seed,
             train_images=options.train_images or None,
             test_images=options.test_images or None,
             data_dir=options.data_dir or None,

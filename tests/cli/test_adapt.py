@@ -100,6 +100,16 @@ def test_the_central_fraction_of_the_manifest_is_followed(place):
     assert after[0.875] != after[0.3]
 
 
+@pytest.mark.parametrize("command", ["adapt", "evaluate"])
+def test_a_split_seed_that_does_nothing_is_refused(place, capsys, command):
+    argv = {"adapt": ARGV, "evaluate": ["--model=model.tflite", "--data=photos"]}[command]
+    assert runner.run_command(command, [*argv, "--split_seed=1"]) == 2
+    assert "error: the split seed 1 does nothing for image folder photos/train, whose " in capsys.readouterr().err
+    settings = DataSettings(split_seed=1, crop=False, flip=False)
+    tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), data=settings)
+    assert runner.run_command(command, argv) == 0  # nobody gave it for these data
+
+
 def test_the_library_follows_the_central_fraction_of_the_manifest(place):
     settings = InputSettings("uint8", (4, 4), (0, 255), "RGB", 0.3)
     tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), input=settings)

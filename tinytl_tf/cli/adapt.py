@@ -84,7 +84,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         model.restore(values.state_in)
     splits = data.load(
         values.data,
-        seed=model.split_seed if values.split_seed is None else values.split_seed,
+        seed=values.split_seed,
+        default_seed=model.split_seed,
         train_images=values.train_images,
         test_images=values.test_images,
         skip_broken=values.skip_broken,

@@ -68,7 +68,7 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
     for name in ("test_images", "central_fraction", "split_seed", "skip_broken"):
         if values[name].present:
             config.data[name] = values[name].value
-    splits = Experiment(config).load_data()
+    splits = Experiment(config).load_data(strict_seed=values["split_seed"].present > 0)
     print(f"test: {splits.test.describe()}", flush=True)
     outputs = match_classes(splits.test.class_names, class_names, len(class_names), where=splits.test.name)
     result = evaluate(model, splits.test, outputs, central_fraction=config.data.central_fraction)
@@ -87,7 +87,8 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
         model.restore(values.state)
     dataset = data.load(
         values.data,
-        seed=model.split_seed if values.split_seed is None else values.split_seed,
+        seed=values.split_seed,
+        default_seed=model.split_seed,
         test_images=values.test_images,
         skip_broken=values.skip_broken,
     ).test

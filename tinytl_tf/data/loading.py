@@ -21,7 +21,8 @@ TFDS_PREFIX = "tfds:"
 def load(
     name: str | os.PathLike,
     *,
-    seed: int = 0,
+    seed: int | None = None,
+    default_seed: int = 0,
     train_images: int | None = None,
     test_images: int | None = None,
     data_dir: str | None = None,
@@ -43,7 +44,8 @@ def load(
 
     Args:
         name: see the table. A folder that is called like a set is named `./digits`.
-        seed: chooses the test images of a flat folder and the look of `digits-shifted`; the others ignore it.
+        seed: chooses the test images of a flat folder and the look of `digits-shifted`; of the others None.
+        default_seed: the seed where `seed` is None; sets that need none ignore it.
         train_images: keep only this many training images: the first of each class, evenly spread. None keeps all.
         test_images: the same for the test set.
         data_dir: where TensorFlow Datasets keeps its files; None is its own default. The others ignore it.
@@ -57,7 +59,8 @@ def load(
         The sets.
 
     Raises:
-        InputError: there is no such set, or it cannot be used; the message says why and what to do.
+        InputError: there is no such set, it cannot be used, or a seed is given that has no effect on it; the message
+            says why and what to do.
 
     Example:
         >>> splits = load("digits", train_images=100)
@@ -65,7 +68,12 @@ def load(
         (100, ('0', '1', '2'))
     """
     check = check_images or check_whole or skip_broken
-    splits = _open(os.fspath(name), seed, data_dir, download, cache_bytes)
+    splits = _open(os.fspath(name), default_seed if seed is None else seed, data_dir, download, cache_bytes)
+    if seed is not None and not splits.by_seed:
+        raise InputError(
+            f"the split seed {seed} does nothing for {splits.train.name}, whose test images are always the same; leave "
+            "it out"
+        )
     limits = {"train": train_images, "test": test_images, "validation": None}
     return Splits(
         **{
@@ -75,7 +83,8 @@ def load(
                 f"{split}_images",
             )
             for split, dataset in splits.by_name.items()
-        }
+        },
+        by_seed=splits.by_seed,
     )
 
 
