@@ -21,6 +21,7 @@ from tinytl_tf.layers import FrozenConv2D
 
 MOBILENET_V2 = ARCHITECTURES["mobilenet_v2"]
 LITE0 = ARCHITECTURES["efficientnet_lite0"]
+PROXYLESS = ARCHITECTURES["proxyless_mobile"]
 
 
 @pytest.fixture(scope="module")
@@ -312,7 +313,9 @@ def test_a_network_with_other_layers_is_refused_by_name(wide, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("network", "name"), [(MOBILENET_V2, "features.0.0.weight"), (LITE0, "conv_stem.weight"), (LITE0, "stem.0.weight")]
+    ("network", "name"),
+    [(MOBILENET_V2, "features.0.0.weight"), (LITE0, "conv_stem.weight"), (LITE0, "stem.0.weight")]
+    + [(PROXYLESS, "features.0.0.weight"), (PROXYLESS, "conv_stem.weight")],
 )
 def test_a_checkpoint_of_other_conventions_is_refused(narrow, monkeypatch, tmp_path, network, name):
     path = tmp_path / "torch.pth"
@@ -320,7 +323,7 @@ def test_a_checkpoint_of_other_conventions_is_refused(narrow, monkeypatch, tmp_p
     monkeypatch.setattr(weights, "read_torch_checkpoint", lambda _: {name: np.zeros((16, 3, 3, 3), np.float32)})
     message = refused(narrow, network, path)
     assert message.startswith(
-        f"{path} is a PyTorch checkpoint of other conventions: {network.name} has 'same' padding, "
+        f"{path} is a PyTorch checkpoint of other conventions: {network.name} has {network.padding!r} padding, "
     )
 
 
@@ -432,6 +435,34 @@ def test_pytorch_modules_out_of_order_are_refused(monkeypatch, tmp_path, tiny_pa
     state = {"blocks.10.a.weight": np.zeros(3), "blocks.2.a.weight": np.zeros(3), **plain_state(tiny_pair[1])}
     with pytest.raises(InputError, match=r"tiny.pth has blocks.2 after blocks.10, expected the modules in the order"):
         load_state(monkeypatch, tmp_path, tiny_pair, state)
+
+
+PROXYLESS_MODULES = {
+    "stem": "first_conv",
+    "expand": "blocks.{}.mobile_inverted_conv.inverted_bottleneck",
+    "depthwise": "blocks.{}.mobile_inverted_conv.depth_conv",
+    "project": "blocks.{}.mobile_inverted_conv.point_linear",
+    "head": "feature_mix_layer",
+}
+
+
+def test_a_checkpoint_of_proxyless_is_known_by_its_names(monkeypatch, tmp_path):
+    trained, fresh = (backbones.build(PROXYLESS, classes=2, resolution=32, weights=None, seed=seed) for seed in (0, 1))
+    convolutions = [layer.name for layer in trained.layers if isinstance(layer, FrozenConv2D)]
+    modules = [PROXYLESS_MODULES[name.split("_")[-1]].format(*name.split("_")[1:2]) for name in convolutions]
+    state = {
+        f"{modules[int(name.split('.')[1])]}.{name.split('.', 2)[2]}": array
+        for name, array in plain_state(trained).items()
+    }
+    assert list(state)[0] == "first_conv.conv.weight"
+    classifier = trained.get_layer("classifier")
+    state |= {
+        "classifier.linear.weight": classifier.kernel.numpy().T,
+        "classifier.linear.bias": classifier.bias.numpy(),
+    }
+    load_state(monkeypatch, tmp_path, (PROXYLESS, trained, fresh), state)
+    for mine, theirs in zip(fresh.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
 
 
 @pytest.mark.parametrize("name", ["inner.weights.h5", "inner.keras"])
