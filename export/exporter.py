@@ -13,7 +13,7 @@ import numpy as np
 from tinytl_tf.data import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels
-from tinytl_tf.export.contract import check_labels, check_model, scheme_of
+from tinytl_tf.export.contract import check_kernels, check_labels, check_model, scheme_of
 from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
@@ -32,7 +32,7 @@ from tinytl_tf.tflite.manifest import (
 )
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["export"]
+__all__ = ["check_arguments", "export"]
 
 PARITY_STEPS = 4
 
@@ -93,10 +93,12 @@ def export(
     _check_names(path, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
     path = expand(path)
     rule, memory = get_optimizer(optimizer), get_profile(profile)
-    _check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
+    check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
     check_model(model)
+    if frozen_weights == "int8":
+        check_kernels(model)
     batch_size, label_smoothing = int(batch_size), float(label_smoothing)
     classes, scheme = model.output_shape[-1], scheme_of(model)
     labels = check_labels(labels, classes)
@@ -121,6 +123,7 @@ def export(
 
     say("converting the signatures and planning their memory")
     content, passes = build(rule)
+    quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # now: it may have to be refused
     with temporary_folder() as folder:
         draft = folder / path.name
         draft.write_bytes(content)
@@ -147,7 +150,7 @@ def export(
             parity["int8"] = check_quantized(
                 int8, float32, model.trainable_variables, images=images, labels=true_labels
             )
-            content = with_int8_kernels(content)
+            content = quantized
     say("writing the file and its manifest")
     task = get_task("classification")
     content = _with_labels(content, task.name, labels)
@@ -201,12 +204,17 @@ def _check_names(path: object, **names: object) -> None:
             raise InputError(f"expected {what} as the name of one, got {name!r:.80}")
 
 
-def _check_arguments(
-    path: pathlib.Path, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
+def check_arguments(
+    path: str | os.PathLike, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
 ) -> None:
+    """Checks arguments of `export` that need no model, so that they are refused before one is built.
+
+    Raises:
+        InputError: If one is out of range, or the path does not end in `.tflite`.
+    """
     if frozen_weights not in FROZEN_WEIGHTS:
         raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
-    if path.suffix != ".tflite":
+    if pathlib.Path(path).suffix != ".tflite":
         raise InputError(f"an exported file must end in .tflite, got {path}")
     if not isinstance(batch_size, numbers.Integral) or isinstance(batch_size, bool) or batch_size < 1:
         raise InputError(f"batch_size must be a whole number of at least 1, got {batch_size!r:.80}")

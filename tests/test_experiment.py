@@ -66,12 +66,12 @@ def test_plain_batches_are_training_images_as_they_are(config):
     config.data.central_fraction = 1.0
     experiment = Experiment(config)
     train = experiment.load_data().train
-    images, labels = experiment.plain_batches(8, count=2)
+    images, labels = experiment.plain_batches(train, 8, count=2)
     assert (images.shape, images.dtype) == ((2, 8, 64, 64, 3), np.uint8)
     assert (labels.shape, labels.dtype) == ((2, 8), np.int32)
     known = {train.image(index).tobytes(): train.labels[index] for index in range(len(train))}
     assert [known[image.tobytes()] for image in images.reshape(16, 64, 64, 3)] == labels.ravel().tolist()
-    assert len(experiment.plain_batches(8, count=100)[0]) == len(train) // 8
+    assert len(experiment.plain_batches(train, 8, count=100)[0]) == len(train) // 8
 
 
 def test_what_the_caller_does_to_its_configuration_later_changes_no_experiment(config):

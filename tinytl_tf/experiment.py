@@ -129,10 +129,13 @@ class Experiment:
             color=augmentation.color,
         )
 
-    def plain_batches(self, batch_size: int, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    def plain_batches(
+        self, dataset: data.ImageDataset, batch_size: int, count: int = 4
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns training images as they are, without augmentation: what an exported file is judged on.
 
         Args:
+            dataset: the training images.
             batch_size: images in a batch.
             count: number of batches; fewer where the images do not suffice.
 
@@ -140,7 +143,7 @@ class Experiment:
             Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`.
         """
         batches = data.train_batches(
-            self.load_data().train,
+            dataset,
             batch_size=batch_size,
             image_size=self.config.backbone.resolution,
             seed=0,

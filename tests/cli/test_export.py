@@ -47,7 +47,7 @@ def place(tmp_path_factory):
     with config.unlocked():
         config.scheme, config.backbone.name, config.backbone.resolution = RUN_SCHEME, "tiny_network", 64
         config.backbone.weights, config.data.name = "", str(folder / "tints.npz")
-    run.start(config, tiny_network.LABELS, {})
+    run.start(config, tiny_network.LABELS, data.load(folder / "tints.npz"))
     run.save("last", tiny_network.build(RUN_SCHEME))
     return folder
 
@@ -245,6 +245,18 @@ BAD_EXPORTS = {
     ),
     "no output": (["--workdir=run"], f"flag --output=None: Flag --output must have a value other than None. {HELP}"),
     "suffix": (["--workdir=run", "--output=m.bin"], "an exported file must end in .tflite, got m.bin\n"),
+    "suffix, before the run is loaded": (
+        ["--workdir=damaged", "--output=m.bin"],
+        "an exported file must end in .tflite, got m.bin\n",
+    ),
+    "no kernel for int8": (
+        ["--workdir=run", "--scheme=full", "--frozen_weights=int8", "--output=m.tflite"],
+        "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or small; ",
+    ),
+    "other data for int8": (
+        ["--workdir=changed", "--frozen_weights=int8", "--output=m.tflite"],
+        "cannot judge int8: the train images are not those of the run: names, sizes or labels of files have changed; ",
+    ),
     "exists": (
         ["--workdir=run", "--output=old.tflite"],
         "old.tflite exists already; choose another path, or give --overwrite to replace it\n",
@@ -283,12 +295,15 @@ BAD_EXPORTS = {
 
 @pytest.fixture
 def mistakes(place):
-    """An existing output, a run with a cut checkpoint, a run with a cut run.json."""
-    for name in ("damaged", "broken"):
+    """An existing output, a run with a cut checkpoint, one with a cut run.json, one whose data have changed."""
+    for name in ("damaged", "broken", "changed"):
         (place / name).mkdir(exist_ok=True)
     (place / "damaged/run.json").write_bytes((place / "run/run.json").read_bytes())
     (place / "damaged/last.keras").write_bytes((place / "run/last.keras").read_bytes()[:1000])
     (place / "broken/run.json").write_bytes((place / "run/run.json").read_bytes()[:100])
+    run = json.loads((place / "run/run.json").read_text())
+    run["data"]["train"] = "0"
+    (place / "changed/run.json").write_text(json.dumps(run))
     (place / "old.tflite").write_text("mine")
 
 

@@ -104,7 +104,7 @@ def _run_scheme(
         batch_size=BATCH_SIZE,
         label_smoothing=config.training.label_smoothing,
         frozen_weights="int8",
-        photos=experiment.plain_batches(BATCH_SIZE),
+        photos=experiment.plain_batches(experiment.load_data().train, BATCH_SIZE),
         central_fraction=config.data.central_fraction,
         data=experiment.data_settings(),
         overwrite=True,

@@ -59,18 +59,17 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     class_names = splits.train.class_names
     steps = data.steps_per_epoch(splits.train, config.training.batch_size)
     print(splits.describe(), flush=True)
-    fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
     resume = resume and folder.exists
     if resume:
         _check_same(*folder.read_run(), config, class_names)
-        _check_same_data(folder, fingerprints)
+        _check_same_data(folder, splits)
 
     if resume and (folder.path / "last.keras").exists():
         model, resolution = experiment.adopt(folder.load("last"))
     else:
         model, resolution = experiment.build_model(len(class_names))
         model.compile(make_optimizer(config.training.optimizer))
-        folder.start(config, class_names, fingerprints)
+        folder.start(config, class_names, splits)
     print(resolution, flush=True)
     require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
     start = _go_back(folder, int(model.optimizer.iterations), steps)
@@ -177,12 +176,11 @@ def _check_same(
             )
 
 
-def _check_same_data(folder: RunFolder, fingerprints: dict[str, str]) -> None:
-    before = folder.fingerprints()
-    changed = [name for name in fingerprints if before is not None and before.get(name) != fingerprints[name]]
+def _check_same_data(folder: RunFolder, splits: data.Splits) -> None:
+    changed = folder.changed_data(splits)
     if changed:
         raise InputError(
-            f"cannot resume: the {changed[0]} images are not those of the run: names, sizes or labels of files have "
+            f"cannot resume: the {changed} images are not those of the run: names, sizes or labels of files have "
             "changed; use the same data, or another folder"
         )
 

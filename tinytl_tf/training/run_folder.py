@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint names
 from tinytl_tf.configs import default
+from tinytl_tf.data import Splits
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import flat
 from tinytl_tf.files import atomic_write_bytes, expand, temporary_folder
@@ -47,7 +48,7 @@ class RunFolder:
         """Whether the folder holds a run."""
         return (self.path / "run.json").exists()
 
-    def start(self, config: ConfigDict, class_names: tuple[str, ...], fingerprints: dict[str, str]) -> None:
+    def start(self, config: ConfigDict, class_names: tuple[str, ...], splits: Splits) -> None:
         """Removes what an older run left and writes configuration, class names, fingerprints and an empty log.
 
         `run.json` goes first and comes last: a folder without it holds no run, whatever a kill left in it.
@@ -56,6 +57,7 @@ class RunFolder:
             for path in self.path.glob(pattern):
                 path.unlink()
         self.write_log([])
+        fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
         run = {"config": json.loads(config.to_json()), "class_names": list(class_names), "data": fingerprints}
         atomic_write_bytes(self.path / "run.json", (json.dumps(run, indent=2) + "\n").encode())
 
@@ -78,10 +80,20 @@ class RunFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged; train again without resuming") from error
 
-    def fingerprints(self) -> dict[str, str] | None:
-        """Returns those of the data that the run was started with; None for a run of an older version."""
+    def changed_data(self, splits: Splits) -> str | None:
+        """Returns the name of a set that is not as the run was started with, or None.
+
+        Nothing is known of a run of an older version.
+
+        Raises:
+            InputError: if the folder holds no run, or a damaged one.
+        """
         self.read_run()
-        return json.loads((self.path / "run.json").read_text()).get("data")
+        before = json.loads((self.path / "run.json").read_text()).get("data")
+        if before is None:
+            return None
+        changed = [name for name, dataset in splits.by_name.items() if before.get(name) != dataset.fingerprint()]
+        return changed[0] if changed else None
 
     def save(self, name: str, model: keras.Model) -> None:
         """Writes the checkpoint `name`, with the optimizer that the model was compiled with."""
