@@ -1,5 +1,6 @@
 """Which Keras models can be exported: refuses the others before any work, by the shape of their graph."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -7,10 +8,15 @@ import keras
 
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
+from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.networks.schemes import SCHEMES, restrict, trained_by
 
-__all__ = ["check_labels", "check_model", "scheme_of"]
+__all__ = ["NO_INT8", "check_kernels", "check_labels", "check_model", "scheme_of"]
 
+NO_INT8 = (
+    "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or small; "
+    "choose float32 for frozen_weights"
+)
 _REMEDY = "build it with tinytl_tf.backbones.build"
 
 
@@ -74,6 +80,17 @@ def check_model(model: keras.Model) -> None:
             f"expected a Rescaling of pixels of 0 to 255 as the first layer, got {names}: an exported file takes raw "
             f"photos; {_REMEDY}"
         )
+
+
+def check_kernels(model: keras.Model) -> None:
+    """Checks that a model has kernels that can become int8, as far as that shows before it is converted.
+
+    Raises:
+        InputError: If all kernels of convolutions are trained, or small.
+    """
+    sizes = [math.prod(variable.shape) for variable in model.non_trainable_weights if len(variable.shape) == 4]
+    if max(sizes, default=0) < quantize_kernels.SMALLEST:
+        raise InputError(NO_INT8)
 
 
 def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from tinytl_tf.data import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels
-from tinytl_tf.export.contract import check_labels, check_model, scheme_of
+from tinytl_tf.export.contract import check_kernels, check_labels, check_model, scheme_of
 from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
@@ -22,10 +22,17 @@ from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
 from tinytl_tf.tasks import Task, get_task
-from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, Manifest, embedded_labels, manifest_path
+from tinytl_tf.tflite.manifest import (
+    LABELS_ENTRY,
+    DataSettings,
+    Manifest,
+    embedded_labels,
+    frozen_sha256,
+    manifest_path,
+)
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["export"]
+__all__ = ["check_arguments", "export"]
 
 PARITY_STEPS = 4
 
@@ -91,11 +98,13 @@ def export(
     _check_names(path, task=task, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
     path = expand(path)
     rule, memory, kind = get_optimizer(optimizer), get_profile(profile), get_task(task)
-    _check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
+    check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
     _check_spare(spare_classes, task, label_smoothing)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
     check_model(model)
+    if frozen_weights == "int8":
+        check_kernels(model)
     batch_size, label_smoothing = int(batch_size), float(label_smoothing)
     classes, scheme = model.output_shape[-1], scheme_of(model)
     labels = check_labels(labels, classes)
@@ -123,6 +132,7 @@ def export(
 
     say("converting the signatures and planning their memory")
     content, passes = build(rule)
+    quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # now: it may have to be refused
     with temporary_folder() as folder:
         draft = folder / path.name
         draft.write_bytes(content)
@@ -151,7 +161,7 @@ def export(
             parity["int8"] = check_quantized(
                 int8, float32, model.trainable_variables, images=images, labels=true_labels
             )
-            content = with_int8_kernels(content)
+            content = quantized
     say("writing the file and its manifest")
     content = _with_labels(content, task, labels, spare_classes)
     manifest = describe(
@@ -169,6 +179,7 @@ def export(
         xnnpack=memory.xnnpack,
         frozen_weights=frozen_weights,
         state=state_entries(model.trainable_variables, rule, save_optimizer),
+        frozen_sha256=frozen_sha256({v.path: v.numpy() for v in model.non_trainable_weights}),
         passes=passes,
         parity=parity,
     )
@@ -204,12 +215,17 @@ def _check_names(path: object, **names: object) -> None:
             raise InputError(f"expected {what} as the name of one, got {name!r:.80}")
 
 
-def _check_arguments(
-    path: pathlib.Path, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
+def check_arguments(
+    path: str | os.PathLike, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
 ) -> None:
+    """Checks arguments of `export` that need no model, so that they are refused before one is built.
+
+    Raises:
+        InputError: If one is out of range, or the path does not end in `.tflite`.
+    """
     if frozen_weights not in FROZEN_WEIGHTS:
         raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
-    if path.suffix != ".tflite":
+    if pathlib.Path(path).suffix != ".tflite":
         raise InputError(f"an exported file must end in .tflite, got {path}")
     if not isinstance(batch_size, numbers.Integral) or isinstance(batch_size, bool) or batch_size < 1:
         raise InputError(f"batch_size must be a whole number of at least 1, got {batch_size!r:.80}")

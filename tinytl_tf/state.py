@@ -6,14 +6,14 @@ imported here: averaging runs on a server that has none.
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinytl_tf.device.state_file import read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import Manifest
+from tinytl_tf.tflite.manifest import Manifest, frozen_sha256
 
 __all__ = ["average_states", "load_state", "read_class_names", "read_variables"]
 
@@ -36,9 +36,7 @@ def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[s
         (5,)
     """
     manifest = Manifest.read(tflite)
-    values, added = _read(path, manifest)
-    used = len(manifest.labels) + len(added)
-    return {name: value[..., :used] if name.startswith("classifier/") else value for name, value in values.items()}
+    return _used(*_read(path, manifest), manifest)
 
 
 def read_class_names(path: str | os.PathLike, tflite: str | os.PathLike) -> tuple[str, ...]:
@@ -59,7 +57,8 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
     """Puts what a device has learnt back into the Keras model that its file was exported from.
 
     The state has the trained variables alone. The frozen ones are taken as they are in `model`, so it has to be the
-    model of the export, not the same architecture with other weights.
+    model of the export, not the same architecture with other weights: the manifest has their digest. The model may have
+    lite residuals besides, which the file has not.
 
     Args:
         model: The `keras.Model`; only the variables of the state are changed.
@@ -68,13 +67,14 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
 
     Raises:
         InputError: If a file cannot be read or is damaged, the state belongs to another `.tflite`, or the model lacks
-            a variable of the state or has it in another shape. The model is unchanged then.
+            a variable of the state, has it in another shape, or has other frozen weights. The model is unchanged then.
 
     Example:
         >>> load_state(model, "mine.tinytl", "flowers.tflite")  # doctest: +SKIP
         >>> model.save("flowers.keras")  # doctest: +SKIP
     """
-    values = read_variables(path, tflite)
+    manifest = Manifest.read(tflite)
+    values = _used(*_read(path, manifest), manifest)
     variables = {variable.path: variable for variable in model.weights}
     for name, value in values.items():
         if name not in variables:
@@ -86,6 +86,11 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
                 f"expected {name!r} of shape {list(value.shape)} as {path} has it, got {list(shape)} in the model; "
                 "give the model of the export, with an output for each class of the state"
             )
+    if manifest.frozen_sha256 and manifest.frozen_sha256 not in _frozen_digests(variables, values):
+        raise InputError(
+            f"expected the frozen weights of the network that {tflite} was exported from, got others in the model; "
+            "give the model of the export, with its weights"
+        )
     for name, value in values.items():
         variables[name].assign(value)
 
@@ -109,8 +114,8 @@ def average_states(
         weights: How much each state counts, for example its number of images; all the same without.
 
     Raises:
-        InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes
-            or other variables than `tflite`, or a weight is not a finite number of 0 or more.
+        InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes,
+            other frozen weights or other variables than `tflite`, or a weight is not a finite number of 0 or more.
 
     Example:
         >>> average_states(["ann.tinytl", "bob.tinytl"], "m.tflite", "all.tinytl", weights=[80, 20])  # doctest: +SKIP
@@ -131,6 +136,11 @@ def average_states(
             raise InputError(
                 f"expected the classes {', '.join(target.labels)} of {tflite} in this order, got "
                 f"{', '.join(manifest.labels)} in {source}; average states of the same classes"
+            )
+        if "" not in (manifest.frozen_sha256, target.frozen_sha256) and manifest.frozen_sha256 != target.frozen_sha256:
+            raise InputError(
+                f"expected a file of the network of {tflite}, got one with other frozen weights in {source}; average "
+                "states of files of one network"
             )
         values, classes = _read(path, manifest)
         added = classes if added is None else added
@@ -155,6 +165,13 @@ def average_states(
     write_state(output, average, bytes.fromhex(target.sha256), added)
 
 
+def _frozen_digests(variables: Mapping[str, Any], trained: Collection[str]) -> list[str]:
+    """Digests of a model's frozen weights: of all, and without lite residuals that were added after the export."""
+    frozen = {name: variable.numpy() for name, variable in variables.items() if name not in trained}
+    bare = {name: value for name, value in frozen.items() if "_lite_residual/" not in name}
+    return [frozen_sha256(frozen), frozen_sha256(bare)]
+
+
 def _read(path: str | os.PathLike, manifest: Manifest) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Returns the variables, with all outputs of the classifier, and the names of the added classes."""
     saved = read_state(path, bytes.fromhex(manifest.sha256), manifest.state_size)
@@ -169,6 +186,12 @@ def _read(path: str | os.PathLike, manifest: Manifest) -> tuple[dict[str, np.nda
         if not entry.slot
     }
     return values, saved.added_classes
+
+
+def _used(values: Mapping[str, np.ndarray], added: Sequence[str], manifest: Manifest) -> dict[str, np.ndarray]:
+    """Leaves out what belongs to outputs that have no class."""
+    used = len(manifest.labels) + len(added)
+    return {name: value[..., :used] if name.startswith("classifier/") else value for name, value in values.items()}
 
 
 def _shares(weights: Sequence[float] | None, count: int) -> list[float]:

@@ -48,7 +48,7 @@ def place(tmp_path_factory):
     with config.unlocked():
         config.scheme, config.backbone.name, config.backbone.resolution = RUN_SCHEME, "tiny_network", 64
         config.backbone.weights, config.data.name = "", str(folder / "tints.npz")
-    run.start(Run(config, tiny_network.LABELS, "classification", {}))
+    run.start(Run.of(config, data.load(folder / "tints.npz")))
     run.save("last", tiny_network.build(RUN_SCHEME))
     return folder
 
@@ -259,8 +259,9 @@ def test_the_part_of_an_image_that_is_evaluated(from_run, place, source):
         losses[fraction] = json.loads(pathlib.Path("part.json").read_text())["loss"]
     assert losses[0.5] != losses[0.875]
     assert losses[None] == losses[0.5 if "half" in source else 0.875]
-    dataset = data.load("tints.npz", central_fraction=0.5).test
-    assert losses[0.5] == pytest.approx(evaluate(RunFolder("run").load("last"), dataset)["loss"], rel=1e-4)
+    dataset = data.load("tints.npz").test
+    keras_result = evaluate(RunFolder("run").load("last"), dataset, central_fraction=0.5)
+    assert losses[0.5] == pytest.approx(keras_result["loss"], rel=1e-4)
 
 
 HELP = "(`tinytl export --help` lists the flags)"
@@ -273,6 +274,18 @@ BAD_EXPORTS = {
     ),
     "no output": (["--workdir=run"], f"flag --output=None: Flag --output must have a value other than None. {HELP}"),
     "suffix": (["--workdir=run", "--output=m.bin"], "an exported file must end in .tflite, got m.bin\n"),
+    "suffix, before the run is loaded": (
+        ["--workdir=damaged", "--output=m.bin"],
+        "an exported file must end in .tflite, got m.bin\n",
+    ),
+    "no kernel for int8": (
+        ["--workdir=run", "--scheme=full", "--frozen_weights=int8", "--output=m.tflite"],
+        "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or small; ",
+    ),
+    "other data for int8": (
+        ["--workdir=changed", "--frozen_weights=int8", "--output=m.tflite"],
+        "cannot judge int8: the train images are not those of the run: names, sizes or labels of files have changed; ",
+    ),
     "exists": (
         ["--workdir=run", "--output=old.tflite"],
         "old.tflite exists already; choose another path, or give --overwrite to replace it\n",
@@ -311,12 +324,15 @@ BAD_EXPORTS = {
 
 @pytest.fixture
 def mistakes(place):
-    """An existing output, a run with a cut checkpoint, a run with a cut run.json."""
-    for name in ("damaged", "broken"):
+    """An existing output, a run with a cut checkpoint, one with a cut run.json, one whose data have changed."""
+    for name in ("damaged", "broken", "changed"):
         (place / name).mkdir(exist_ok=True)
     (place / "damaged/run.json").write_bytes((place / "run/run.json").read_bytes())
     (place / "damaged/last.keras").write_bytes((place / "run/last.keras").read_bytes()[:1000])
     (place / "broken/run.json").write_bytes((place / "run/run.json").read_bytes()[:100])
+    run = json.loads((place / "run/run.json").read_text())
+    run["data"]["train"] = "0"
+    (place / "changed/run.json").write_text(json.dumps(run))
     (place / "old.tflite").write_text("mine")
 
 

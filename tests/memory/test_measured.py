@@ -7,7 +7,7 @@ from PIL import Image
 from tests import tiny_models, tiny_tflite
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure, measure_adapt, measured
-from tinytl_tf.tflite.runtime import APIS
+from tinytl_tf.tflite.runtime import APIS, THREADS
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_growth_holds_the_input_of_the_graph_and_its_features(path):
     assert big.growth_bytes < 40e6  # TensorFlow alone takes hundreds of MB: it is not in the process
     assert big.step_ms_median > 0.0
     assert big.first_step_ms > 0.0
-    assert (big.signature, big.num_threads, big.xnnpack, big.steps) == ("train", 1, True, 3)
+    assert (big.signature, big.num_threads, big.xnnpack, big.steps) == ("train", THREADS, True, 3)
 
 
 def test_delegate_needs_more_memory(path):

@@ -74,6 +74,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError(f"expected a finite --learning_rate above 0, got {values.learning_rate}")
     if values.resume and values.state_in is not None:
         raise InputError("expected --resume or --state_in, got both: a run goes on from its own state")
+    if values.central_fraction is not None:
+        data.check_central_fraction(values.central_fraction)
     files.refuse_existing(values.state_out, values.overwrite)
     if progress_path(values.state_out).exists() and not (values.resume or values.overwrite):
         raise InputError(
@@ -87,10 +89,10 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         model.restore(values.state_in)
     splits = data.load(
         values.data,
-        seed=model.split_seed if values.split_seed is None else values.split_seed,
+        seed=values.split_seed,
+        default_seed=model.split_seed,
         train_images=values.train_images,
         test_images=values.test_images,
-        central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
         skip_broken=values.skip_broken,
     )
     if splits.validation is not None and not values.resume:
@@ -106,6 +108,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
             schedule=values.schedule,
             seed=values.seed,
             augmentation=augmentation,
+            central_fraction=values.central_fraction,
             by_position=values.classes_by_position,
             new_classes=values.new_classes,
             state_path=values.state_out,

@@ -69,7 +69,7 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
     for name in ("test_images", "central_fraction", "split_seed", "skip_broken"):
         if values[name].present:
             config.data[name] = values[name].value
-    splits = Experiment(config).load_data()
+    splits = Experiment(config).load_data(strict_seed=values["split_seed"].present > 0)
     print(f"test: {splits.test.describe()}", flush=True)
     splits.test.require_task(run.task)
     outputs = match_classes(
@@ -79,7 +79,8 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
         where=splits.test.name,
         complete=run.task == "multilabel",
     )
-    return {"images": len(splits.test), **evaluate(model, splits.test, outputs)}
+    result = evaluate(model, splits.test, outputs, central_fraction=config.data.central_fraction)
+    return {"images": len(splits.test), **result}
 
 
 def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
@@ -87,18 +88,22 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
 
     if values.data is None:
         raise InputError("expected --data=NAME with --model: a file does not know its data set")
+    if values.central_fraction is not None:
+        data.check_central_fraction(values.central_fraction)
     model = load_model(values)
     if values.state is not None:
         model.restore(values.state)
     dataset = data.load(
         values.data,
-        seed=model.split_seed if values.split_seed is None else values.split_seed,
+        seed=values.split_seed,
+        default_seed=model.split_seed,
         test_images=values.test_images,
-        central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
         skip_broken=values.skip_broken,
     ).test
     print(f"test: {dataset.describe()}", flush=True)
-    result = evaluate_dataset(model, dataset, by_position=values.classes_by_position)
+    result = evaluate_dataset(
+        model, dataset, by_position=values.classes_by_position, central_fraction=values.central_fraction
+    )
     return {"images": len(dataset), "accuracy": result.accuracy, "loss": result.loss}
 
 

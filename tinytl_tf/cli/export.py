@@ -73,6 +73,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
     runner.import_tensorflow()
     from tinytl_tf.export import export
+    from tinytl_tf.export.exporter import check_arguments
     from tinytl_tf.export.spare_classes import with_spare_classes
     from tinytl_tf.training import Experiment, RunFolder
 
@@ -80,19 +81,29 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         folder = RunFolder(values.workdir)
         run = folder.read_run()
         config, class_names, task = run.config, run.class_names, run.task
-        trained = folder.load(values.checkpoint)
     else:
-        config, trained = values.config, None
+        folder, config = None, values.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
     experiment = Experiment(config)
-    if trained is None:
-        splits = experiment.load_data()
+    check_arguments(
+        values.output, values.batch_size, values.label_smoothing, config.data.central_fraction, values.frozen_weights
+    )
+    int8 = values.frozen_weights == "int8"
+    if folder is None or int8:
+        splits = experiment.load_data(strict_seed=folder is None)
         print(splits.describe(), flush=True)
+    if folder is None:
         class_names, task = splits.train.class_names, splits.train.task
         model, resolution = experiment.build_model(len(class_names))
     else:
-        model, resolution = experiment.adopt(trained)
+        changed = run.changed_data(splits) if int8 else None
+        if changed:
+            raise InputError(
+                f"cannot judge int8: the {changed} images are not those of the run: names, sizes or labels of files "
+                "have changed; use the same data, or --frozen_weights=float32"
+            )
+        model, resolution = experiment.adopt(folder.load(values.checkpoint))
     print(resolution, flush=True)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
@@ -100,7 +111,6 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         model = with_spare_classes(model, len(class_names) - model.output_shape[-1])
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
-    photos = experiment.plain_batches(values.batch_size) if values.frozen_weights == "int8" else None
     manifest = export(
         model,
         values.output,
@@ -113,7 +123,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         save_optimizer=values.save_optimizer,
         frozen_weights=values.frozen_weights,
         profile=values.profile,
-        photos=photos,
+        photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
         central_fraction=config.data.central_fraction,
         data=experiment.data_settings(),
         overwrite=values.overwrite,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinytl_tf.data import Augmentation
+from tinytl_tf.data import CENTRAL_FRACTION, Augmentation
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.device.contract import check_contract
 from tinytl_tf.device.opening import open_file
@@ -157,9 +157,9 @@ class TrainableModel:
         return None if self._file.labels is None else self._file.labels + self._added
 
     @property
-    def central_fraction(self) -> float | None:
-        """The manifest's: part of a photo's side, about its center, that the model was evaluated on. Or None."""
-        return None if self._file.manifest is None else self._file.manifest.input.central_fraction
+    def central_fraction(self) -> float:
+        """The manifest's: part of a photo's side, about its center, that is evaluated. 0.875 without a manifest."""
+        return CENTRAL_FRACTION if self._file.manifest is None else self._file.manifest.input.central_fraction
 
     @property
     def split_seed(self) -> int:

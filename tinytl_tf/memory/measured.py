@@ -54,7 +54,7 @@ def measure(
     signature: str = "train",
     *,
     steps: int = 3,
-    num_threads: int = 1,
+    num_threads: int = THREADS,
     xnnpack: bool = True,
     api: str = "interpreter",
     give_back: bool = True,

@@ -60,7 +60,7 @@ class Probe:
         self.model, _ = Experiment(everything).build_model(len(dataset.class_names))
         self._training = config.training
         self._task = dataset.task
-        fitted, self._left, self._held_out = read_parts(dataset, resolution)
+        fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
         self._fit_classifier(fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
@@ -143,7 +143,7 @@ class Probe:
         return mean_gradients
 
 
-def read_parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
+def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: float) -> list[Batches]:
     """Returns three lists of batches, of other images each, unaugmented."""
     batch_size = min(BATCH_SIZE, len(dataset) // PARTS)
     if batch_size < 1:
@@ -155,6 +155,7 @@ def read_parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
         seed=0,
         epoch=0,
         augmentation=data.Augmentation(crop=False, flip=False),
+        central_fraction=central_fraction,
     )
     taken = list(itertools.islice(batches, PARTS * BATCHES))
     return [taken[part::PARTS] for part in range(PARTS)]

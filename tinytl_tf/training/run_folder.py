@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint names
 from tinytl_tf.configs import default
+from tinytl_tf.data import Splits
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import flat
 from tinytl_tf.files import atomic_write_bytes, expand, temporary_folder
@@ -36,6 +37,19 @@ class Run:
     class_names: tuple[str, ...]
     task: str
     fingerprints: dict[str, str] | None
+
+    @classmethod
+    def of(cls, config: ConfigDict, splits: Splits) -> "Run":
+        """Returns what a run on these data is started with."""
+        fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
+        return cls(config, splits.train.class_names, splits.train.task, fingerprints)
+
+    def changed_data(self, splits: Splits) -> str | None:
+        """Returns the name of a set that is not as the run was started with, or None; of an older run, None."""
+        if self.fingerprints is None:
+            return None
+        names = (name for name, data in splits.by_name.items() if self.fingerprints.get(name) != data.fingerprint())
+        return next(names, None)
 
 
 class RunFolder:

@@ -17,23 +17,33 @@ __all__ = ["evaluate", "make_evaluate"]
 BATCH_SIZE = 32
 
 
-def evaluate(model: keras.Model, dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
+def evaluate(
+    model: keras.Model,
+    dataset: data.ImageDataset,
+    outputs: np.ndarray | None = None,
+    *,
+    central_fraction: float = data.CENTRAL_FRACTION,
+) -> dict[str, float]:
     """Returns accuracy (0 to 1) and mean cross-entropy, without label smoothing, as the data's task counts them.
 
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits.
         dataset: the images, resized and cropped to the model's input; with labels for one class or for attributes.
         outputs: int [classes of the data], the model's output for each class; None where they are the same.
+        central_fraction: part of an image's side that is evaluated, in (0, 1].
     """
-    return make_evaluate(model, dataset.task)(dataset, outputs)
+    return make_evaluate(model, dataset.task, central_fraction=central_fraction)(dataset, outputs)
 
 
-def make_evaluate(model: keras.Model, task: str = "classification") -> Callable[..., dict[str, float]]:
+def make_evaluate(
+    model: keras.Model, task: str = "classification", *, central_fraction: float = data.CENTRAL_FRACTION
+) -> Callable[..., dict[str, float]]:
     """Returns `evaluate` for one model, which is traced once however often it is called.
 
     Args:
         model: as `evaluate` takes it.
         task: a key of `tinytl_tf.tasks.TASKS`; the data sets have labels for it.
+        central_fraction: as `evaluate` takes it.
 
     Raises:
         InputError: if the model does not map images of a known size and 3 channels to logits, or for another task.
@@ -51,7 +61,9 @@ def make_evaluate(model: keras.Model, task: str = "classification") -> Callable[
 
     def evaluate_dataset(dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
         dataset.require_task(task)
-        batches = data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=image_size)
+        batches = data.eval_batches(
+            dataset, batch_size=BATCH_SIZE, image_size=image_size, central_fraction=central_fraction
+        )
         if outputs is not None:
             batches = ((images, model_labels(labels, outputs)) for images, labels in batches)
         right, loss = np.sum([[float(value) for value in step(*batch)] for batch in batches], axis=0)

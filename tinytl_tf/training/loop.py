@@ -17,7 +17,7 @@ from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
-from tinytl_tf.training.evaluate import make_evaluate
+from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.run_folder import Run, RunFolder
@@ -59,11 +59,10 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     class_names, task = splits.train.class_names, splits.train.task
     steps = data.steps_per_epoch(splits.train, config.training.batch_size)
     print(splits.describe(), flush=True)
-    fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
-    run = Run(config, class_names, task, fingerprints)
+    run = Run.of(config, splits)
     resume = resume and folder.exists
     if resume:
-        _check_same(folder.read_run(), run)
+        _check_same(folder.read_run(), run, splits)
 
     if resume and (folder.path / "last.keras").exists():
         model, resolution = experiment.adopt(folder.load("last"))
@@ -83,7 +82,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
         task=task,
         label_smoothing=config.training.label_smoothing,
     )
-    evaluate = make_evaluate(model, task)
+    evaluate = make_evaluate(model, task, central_fraction=config.data.central_fraction)
     write_summary = _tensorboard(folder.path)
     with Progress((config.training.epochs - start) * steps, "train") as progress:
         for epoch in range(start, config.training.epochs):
@@ -136,6 +135,7 @@ def _train_epoch(
         seed=training.seed,
         epoch=epoch,
         augmentation=experiment.augmentation(),
+        central_fraction=experiment.config.data.central_fraction,
     )
     rows, seconds = [], []
     for index, (images, labels) in enumerate(batches):
@@ -166,7 +166,7 @@ def _require_finite(metrics: dict[str, float], step: int, learning_rate: float) 
         )
 
 
-def _check_same(before: Run, now: Run) -> None:
+def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
     """Refuses to go on with another configuration or other data."""
     names = {"classes": "the list of classes", "task": "the task of the labels"}
     old = flat(before.config) | {"classes": before.class_names, "task": before.task}
@@ -177,11 +177,10 @@ def _check_same(before: Run, now: Run) -> None:
                 f"cannot resume: {names.get(key, f'config.{key}')} was {old.get(key)!r} and is now {new.get(key)!r}; "
                 "use the same config and data, or train in another folder"
             )
-    prints = now.fingerprints if before.fingerprints is None else before.fingerprints
-    changed = [name for name, value in now.fingerprints.items() if prints.get(name) != value]
+    changed = before.changed_data(splits)
     if changed:
         raise InputError(
-            f"cannot resume: the {changed[0]} images are not those of the run: names, sizes or labels of files have "
+            f"cannot resume: the {changed} images are not those of the run: names, sizes or labels of files have "
             "changed; use the same data, or another folder"
         )
 

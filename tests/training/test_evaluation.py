@@ -1,5 +1,3 @@
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -8,8 +6,7 @@ from tests.training import tiny
 from tinytl_tf import data, ops
 from tinytl_tf.errors import InputError
 from tinytl_tf.training import Experiment, evaluate, make_evaluate
-
-module = sys.modules["tinytl_tf.training.evaluate"]
+from tinytl_tf.training import evaluation as module
 
 
 @pytest.fixture
