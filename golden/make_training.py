@@ -35,7 +35,7 @@ def plan() -> list[dict[str, Any]]:
         {
             "photos": batch.tolist(),
             "labels": TARGETS[batch].tolist(),
-            "learning_rate": _short(np.float32(SCHEDULES[SCHEDULE](step, STEPS, RATE))),
+            "learning_rate": short(np.float32(SCHEDULES[SCHEDULE](step, STEPS, RATE))),
         }
         for step, batch in enumerate(order.reshape(STEPS, BATCH_SIZE))
     ]
@@ -110,7 +110,7 @@ def answers(signatures: dict[str, Callable], pixels: np.ndarray) -> dict[str, li
     """Returns logits and probabilities of each photo, `[n, C]`."""
     outputs = [signatures["infer"](image=image[np.newaxis]) for image in pixels]
     return {
-        name: [[_short(value) for value in output[name][0]] for output in outputs]
+        name: [[short(value) for value in output[name][0]] for output in outputs]
         for name in ("logits", "probabilities")
     }
 
@@ -122,12 +122,12 @@ def _step(signatures: dict[str, Callable], pixels: np.ndarray, step: dict[str, A
         learning_rate=np.float32([step["learning_rate"]]),
     )
     return {
-        "loss": _short(outputs["loss"][0]),
-        "accuracy": _short(outputs["accuracy"][0]),
+        "loss": short(outputs["loss"][0]),
+        "accuracy": short(outputs["accuracy"][0]),
         "applied": int(outputs["applied"][0]),
     }
 
 
-def _short(value: np.float32) -> float:
+def short(value: np.float32) -> float:
     """The shortest number that is this one as float32."""
     return float(str(value))

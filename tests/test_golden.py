@@ -7,6 +7,7 @@ import pathlib
 import make
 import make_model
 import make_pixels
+import make_spare
 import make_states
 import make_training
 import numpy as np
@@ -36,6 +37,7 @@ STATES = json.loads((FOLDER / "states.json").read_text(encoding="utf-8"))
 TRAINING = {
     kernels: json.loads((FOLDER / f"training_{kernels}.json").read_text(encoding="utf-8")) for kernels in make.KERNELS
 }
+SPARE = json.loads((FOLDER / "spare.json").read_text(encoding="utf-8"))
 INPUTS = make.read_pixels(FOLDER)
 OF_FLOAT32 = FOLDER / "model_float32.tflite"
 
@@ -66,6 +68,7 @@ def test_no_file_is_missing_and_none_is_left_over():
         "pixels.json",
         "states.json",
     }
+    named |= {SPARE["model"], "model_spare.manifest.json", SPARE["state_after"], "spare.json"}
     for kernels, training in TRAINING.items():
         manifest = f"model_{kernels}.manifest.json"
         named |= {training["model"], manifest, training["state_after"], f"training_{kernels}.json"}
@@ -348,16 +351,55 @@ def test_a_new_model_trains_like_the_golden_one(kernels, current, tmp_path):
     assert not outside(losses, [step["xnnpack"]["loss"] for step in TRAINING[kernels]["steps"]], kernels, "loss")
 
 
+# --- Spare classes ---
+
+
+@pytest.mark.parametrize("xnnpack", [True, False])
+def test_an_added_class_trains_as_the_golden_one(xnnpack, tmp_path):
+    model = TrainableModel(FOLDER / SPARE["model"], xnnpack=xnnpack)
+    assert model.add_class(SPARE["class"]) == SPARE["label"]
+    model.save(tmp_path / "added.tinytl")
+    assert hashlib.sha256((tmp_path / "added.tinytl").read_bytes()).hexdigest() == SPARE["added_state_sha256"]
+    results = make_spare.train(model, INPUTS)
+    for delegate in make_training.DELEGATES:
+        losses = [step[delegate]["loss"] for step in SPARE["steps"]]
+        assert not outside([result["loss"] for result in results], losses, "float32", "loss")
+    model.restore(FOLDER / SPARE["state_after"])
+    assert model.class_names == (*make_model.LABELS, SPARE["class"])
+    for delegate in make_training.DELEGATES:
+        assert_answers(model, INPUTS, SPARE["after"][delegate], "float32")
+    for step in SPARE["refused"]:
+        with pytest.raises(InputError, match="labels"):
+            model.train(INPUTS[step["photos"]], np.array(step["labels"]), step["learning_rate"])
+
+
+def test_spare_outputs_are_those_of_a_wider_network():
+    """They need no operator that the other model does not have."""
+    manifest, other = (Manifest.read(FOLDER / name) for name in (SPARE["model"], "model_float32.tflite"))
+    assert (manifest.labels, manifest.spare_classes) == (other.labels, make_spare.SPARE)
+    assert manifest.min_runtime_version == other.min_runtime_version
+    more = {entry["name"] for entry in manifest.operators} - {entry["name"] for entry in other.operators}
+    assert not more
+    assert SPARE["steps"] == [
+        {**step, **{name: SPARE["steps"][index][name] for name in make_training.DELEGATES}}
+        for index, step in enumerate(make_spare.steps())
+    ]
+    assert SPARE["tolerances"] == make_training.TOLERANCES["float32"]
+
+
 # --- State files ---
 
 
 def test_the_list_of_states_is_current(tmp_path):
-    golden = (FOLDER / make_states.DAMAGED).read_bytes()
-    (tmp_path / make_states.DAMAGED).write_bytes(golden)
+    for name in (make_states.DAMAGED, make_states.NAMED):
+        (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
     assert make_states.write(tmp_path) == STATES
     assert (tmp_path / make_states.SMALL).read_bytes() == (FOLDER / make_states.SMALL).read_bytes()
-    made = [damaged for *_, damaged in make_states.damages(golden)]
-    assert [make_states.apply(golden, damage) for damage in STATES["damaged"]["damages"]] == made
+    makers = {"damaged": make_states.damages, "damaged_names": make_states.damages_of_names}
+    for key, maker in makers.items():
+        golden = (FOLDER / STATES[key]["file"]).read_bytes()
+        made = [damaged for *_, damaged in maker(golden)]
+        assert [make_states.apply(golden, damage) for damage in STATES[key]["damages"]] == made
 
 
 # What the client says where a check fails; the checks are those of docs/formats.md, in its order.
@@ -371,27 +413,38 @@ REFUSALS = {
     "finite": "expected finite values",
     "slots": "expected step of step of 0 or more",
     "restore": "no training leads to it",
+    "names": "names of classes that cannot be used|added classes, expected at most",
+    "outputs": "outputs in use",
 }
 
 
 @pytest.fixture(scope="module")
 def trained():
-    """The model after one step, and its state."""
-    model, step = TrainableModel(OF_FLOAT32), TRAINING["float32"]["steps"][0]
-    model.train(INPUTS[step["photos"]], np.array(step["labels"]), step["learning_rate"])
-    return model, model.state()
+    """The models after one step, and their states, by the key of their damages."""
+    step, result = TRAINING["float32"]["steps"][0], {}
+    for key in ("damaged", "damaged_names"):
+        model = TrainableModel(FOLDER / STATES[key]["model"])
+        model.train(INPUTS[step["photos"]], np.array(step["labels"]), step["learning_rate"])
+        result[key] = model, model.state()
+    return result
 
 
-@pytest.mark.parametrize("damage", STATES["damaged"]["damages"], ids=lambda damage: damage["name"])
-def test_a_damaged_state_is_refused(damage, trained, tmp_path):
-    model, state = trained
+DAMAGES = [(key, damage) for key in ("damaged", "damaged_names") for damage in STATES[key]["damages"]]
+
+
+@pytest.mark.parametrize(
+    ("key", "damage"), DAMAGES, ids=lambda value: value if isinstance(value, str) else value["name"]
+)
+def test_a_damaged_state_is_refused(key, damage, trained, tmp_path):
+    model, state = trained[key]
     path = tmp_path / "damaged.tinytl"
-    path.write_bytes(make_states.apply((FOLDER / STATES["damaged"]["file"]).read_bytes(), damage))
+    path.write_bytes(make_states.apply((FOLDER / STATES[key]["file"]).read_bytes(), damage))
     with pytest.raises(InputError, match=REFUSALS[damage["check"]]):
         model.restore(path)
     np.testing.assert_array_equal(model.state(), state)
 
 
 def test_every_check_has_a_damage(trained):
-    assert {damage["check"] for damage in STATES["damaged"]["damages"]} == REFUSALS.keys()
-    trained[0].restore(FOLDER / STATES["damaged"]["file"])  # undamaged it is taken
+    assert {damage["check"] for _, damage in DAMAGES} == REFUSALS.keys()
+    for key, (model, _) in trained.items():
+        model.restore(FOLDER / STATES[key]["file"])  # undamaged it is taken

@@ -323,8 +323,12 @@ class TrainableModel:
                 f"{path} has {len(saved.added_classes)} added classes, expected at most {self._file.spare_classes}, "
                 "the spare ones of the model; use another copy"
             )
+        try:
+            added = check_names(saved.added_classes, taken=self._file.labels or ())
+        except InputError as error:
+            raise InputError(f"{path} has names of classes that cannot be used ({error}); use another copy") from error
         with self._lock:
-            self._set(saved.values, check_names(saved.added_classes, taken=self._file.labels or ()))
+            self._set(saved.values, added)
 
     def reset(self) -> None:
         """Puts the exported state and classes back, through the signature `reset` or by loading the file again.
