@@ -410,7 +410,7 @@ REFUSALS = {
     "checksum": "expected checksum",
     "fingerprint": "belongs to the model with",
     "N": "values, expected the .* of the model",
-    "finite": "expected finite values",
+    "finite": "cannot use .*: expected finite values",
     "slots": "expected step of step of 0 or more",
     "restore": "no training leads to it",
     "names": "names of classes that cannot be used|added classes, expected at most",
