@@ -73,7 +73,7 @@ def test_evaluation_in_keras_is_that_of_tensorflow(place):
 
 @pytest.mark.parametrize("frozen_weights", ["float32", "int8"])
 def test_export_adapt_and_back_home(place, frozen_weights, monkeypatch):
-    monkeypatch.setattr(quantize_kernels, "_SMALLEST", 64)  # those of the tiny network are
+    monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # those of the tiny network are
     name = f"{frozen_weights}.tflite"
     run("export", "--workdir=run", f"--output={name}", f"--frozen_weights={frozen_weights}", "--batch_size=4")
     manifest = Manifest.read(name)

@@ -28,6 +28,9 @@ def write_files(folder: pathlib.Path) -> dict[tuple[str, str], pathlib.Path]:
         scheme = get_scheme(name)
         options = {"width": 0.35, "weights": None, "lite_residual": scheme.lite_residual}
         model = build("mobilenet_v2", classes=CLASSES, resolution=RESOLUTION, **options)
+        for layer in model.layers:
+            if hasattr(layer, "final_norm"):  # a branch starts at zero, where its kernels have no gradient
+                layer.final_norm.gamma.assign(np.full(layer.final_norm.gamma.shape, 0.3))
         apply_scheme(model.weights, scheme)
         module = TrainableModule(
             model, model.trainable_variables, optimizer=get_optimizer("sgd"), batch_size=BATCH_SIZE

@@ -136,9 +136,7 @@ def test_best_is_never_chosen_by_the_test_images(dry_step, config, tmp_path, mon
     """Without validation images it is the epoch of the least training loss; here all are the same."""
     accuracies = iter([0.2, 0.6, 0.6, 0.4])
     monkeypatch.setattr(
-        module,
-        "make_evaluate",
-        lambda model, task, central_fraction: lambda images: {"accuracy": next(accuracies), "loss": 1.0},
+        module, "make_evaluate", lambda *_, **__: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
     )
     config.training.epochs = 4
     result = train(config, str(tmp_path))
@@ -153,9 +151,7 @@ def test_best_is_the_first_epoch_of_the_best_validation_accuracy(dry_step, confi
     # Validation and test images in turn.
     accuracies = iter([0.2, 0.9, 0.6, 0.1, 0.6, 0.8, 0.4, 0.7])
     monkeypatch.setattr(
-        module,
-        "make_evaluate",
-        lambda model, task, central_fraction: lambda images: {"accuracy": next(accuracies), "loss": 1.0},
+        module, "make_evaluate", lambda *_, **__: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
     )
     config.training.epochs = 4
     result = train(config, str(tmp_path))
