@@ -19,8 +19,8 @@ from tinytl_tf.data.augmentation import central_box, resize
 from tinytl_tf.data.decode import decode, deep_maximum
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import audit
 from tinytl_tf.export.build import build_file, with_int8_kernels
+from tinytl_tf.export.operator_audit import audit
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.memory import planned_peak

@@ -31,6 +31,7 @@ def test_every_function_has_the_same_default():
         "TrainableModel",
         "load_signatures",
         "measure",
+        "measure_adapt",
         "plan_timeline",
         "planned_growth",
         "planned_peak",
