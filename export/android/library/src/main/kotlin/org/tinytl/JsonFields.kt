@@ -50,10 +50,7 @@ internal class JsonFields(
         name: String,
         expected: String,
         came: Any?,
-    ): Nothing {
-        val shown = came.toString().take(SHOWN)
-        throw InputException("expected $expected as $where$name in $file, got $shown; $remedy")
-    }
+    ): Nothing = throw InputException("expected $expected as $where$name in $file, got ${shown(came)}; $remedy")
 
     private fun wrap(
         name: String,
@@ -92,6 +89,8 @@ internal class JsonFields(
     companion object {
         private const val SHOWN = 80
 
+        private fun shown(value: Any?): String = value.toString().replace(Regex("\\s+"), " ").take(SHOWN)
+
         /** Parses the text of a file; see the class for the arguments. */
         fun parse(
             text: String,
@@ -101,10 +100,7 @@ internal class JsonFields(
             try {
                 JsonFields(JSONObject(text), "", file, remedy)
             } catch (error: JSONException) {
-                throw InputException(
-                    "expected JSON in $file, got: ${error.message.orEmpty().take(SHOWN)}; $remedy",
-                    error,
-                )
+                throw InputException("expected JSON in $file, got: ${shown(error.message)}; $remedy", error)
             } catch (error: StackOverflowError) {
                 throw InputException("expected JSON in $file, got objects in thousands of objects; $remedy", error)
             }

@@ -20,8 +20,11 @@ internal object Golden {
     fun open(
         kernels: String = "float32",
         xnnpack: Boolean? = null,
-        threads: Int = TinyTlModel.THREADS,
-    ): TinyTlModel = TinyTlModel.open(file("model_$kernels.tflite"), file("model_$kernels.manifest.json"), threads, xnnpack)
+        threads: Int = 1,
+    ): TinyTlModel {
+        val manifest = file("model_$kernels.manifest.json")
+        return TinyTlModel.open(file("model_$kernels.tflite"), manifest, threads, xnnpack)
+    }
 
     fun pixels(photo: JSONObject): ByteArray = file(photo.getString("pixels")).readBytes()
 }

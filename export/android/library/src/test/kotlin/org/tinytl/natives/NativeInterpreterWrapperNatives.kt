@@ -42,7 +42,7 @@ object NativeInterpreterWrapperNatives {
         buffer: ByteBuffer,
         errors: Long,
     ): Long {
-        val bytes = BytePointer(buffer)
+        val bytes = BytePointer(buffer.duplicate().apply { clear() })
         val model = FlatBufferModel.VerifyAndBuildFromBuffer(bytes, buffer.capacity().toLong())
         requireArgument(model != null && !model.isNull, "ByteBuffer is not a valid TensorFlow Lite model flatbuffer")
         return Handles.add(Model(model, bytes))

@@ -29,8 +29,7 @@ object NativeSignatureRunnerWrapperNatives {
         Handles.get<Runner>(runner).let { it.interpreter.GetSubgraphIndexFromSignature(it.key) }
 
     @JvmStatic
-    fun nativeInputNames(runner: Long): Array<String> =
-        runner(runner).let { names(it.input_names(), it.input_size()) }
+    fun nativeInputNames(runner: Long): Array<String> = runner(runner).let { names(it.input_names(), it.input_size()) }
 
     @JvmStatic
     fun nativeOutputNames(runner: Long): Array<String> =
