@@ -9,10 +9,6 @@ import java.io.File
 internal object Golden {
     private val folder = File(checkNotNull(System.getProperty("tinytl.golden")))
 
-    init {
-        NativeBridge.install()
-    }
-
     fun file(name: String): File = File(folder, name)
 
     fun json(name: String): JSONObject = JSONObject(file(name).readText())
@@ -22,6 +18,7 @@ internal object Golden {
         xnnpack: Boolean? = null,
         threads: Int = 1,
     ): TinyTlModel {
+        NativeBridge.install()
         val manifest = file("model_$kernels.manifest.json")
         return TinyTlModel.open(file("model_$kernels.tflite"), manifest, threads, xnnpack)
     }

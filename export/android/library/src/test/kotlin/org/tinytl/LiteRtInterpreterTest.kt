@@ -5,6 +5,7 @@ import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.tensorflow.lite.Interpreter
+import org.tinytl.natives.NativeBridge
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
@@ -14,6 +15,10 @@ class LiteRtInterpreterTest {
         Golden.file("model_float32.tflite").readBytes().let {
             ByteBuffer.allocateDirect(it.size).order(ByteOrder.nativeOrder()).put(it)
         }
+
+    init {
+        NativeBridge.install()
+    }
 
     @Test
     fun `a signature without inputs runs, though the interpreter refuses an empty map`() {

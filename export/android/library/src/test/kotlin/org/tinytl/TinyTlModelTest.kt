@@ -8,6 +8,7 @@ import org.junit.Assert.assertTrue
 import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
+import org.tinytl.natives.NativeBridge
 import java.io.File
 import java.nio.ByteBuffer
 import java.util.concurrent.ConcurrentLinkedQueue
@@ -183,7 +184,10 @@ class TinyTlModelTest {
     private fun open(
         manifest: Manifest,
         content: ByteArray = Golden.file("model_float32.tflite").readBytes(),
-    ) = TinyTlModel.open(direct(content), manifest)
+    ): TinyTlModel {
+        NativeBridge.install()
+        return TinyTlModel.open(direct(content), manifest)
+    }
 
     private fun direct(content: ByteArray): ByteBuffer = ByteBuffer.allocateDirect(content.size).put(content)
 }
