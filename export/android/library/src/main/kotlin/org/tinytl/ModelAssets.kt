@@ -31,9 +31,8 @@ public object ModelAssets {
             val manifest = Manifest.parse(text, "$name.manifest.json")
             val model =
                 assets.openFd("$name.tflite").use { asset ->
-                    FileInputStream(asset.fileDescriptor).channel.use {
-                        it.map(FileChannel.MapMode.READ_ONLY, asset.startOffset, asset.declaredLength)
-                    }
+                    val channel = FileInputStream(asset.fileDescriptor).channel // the asset closes it
+                    channel.map(FileChannel.MapMode.READ_ONLY, asset.startOffset, asset.declaredLength)
                 }
             return TinyTlModel.open(model, manifest, threads, xnnpack)
         } catch (error: IOException) {

@@ -23,9 +23,13 @@ import java.nio.channels.FileChannel
  * ```
  *
  * @property manifest what the file says of itself
+ * @property threads threads of the kernels
+ * @property xnnpack whether XNNPACK is used
  */
 public class TinyTlModel private constructor(
     public val manifest: Manifest,
+    public val threads: Int,
+    public val xnnpack: Boolean,
     private val fingerprintBytes: ByteArray,
     private val runtime: Runtime,
 ) : Closeable {
@@ -374,9 +378,10 @@ public class TinyTlModel private constructor(
             }
             val bytes = model.duplicate().order(ByteOrder.nativeOrder())
             bytes.clear()
-            val loaded = runtime.create(bytes, threads, xnnpack ?: manifest.xnnpack)
+            val usesXnnpack = xnnpack ?: manifest.xnnpack
+            val loaded = runtime.create(bytes, threads, usesXnnpack)
             try {
-                return TinyTlModel(manifest, fingerprint, loaded)
+                return TinyTlModel(manifest, threads, usesXnnpack, fingerprint, loaded)
             } catch (error: InputException) {
                 loaded.close()
                 throw error

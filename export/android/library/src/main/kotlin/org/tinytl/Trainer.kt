@@ -9,7 +9,7 @@ import java.util.concurrent.CancellationException
  *
  * With a state file the run is saved there at its end, and every [TrainerSettings.saveEvery] steps, and when it is
  * canceled, to files next to it; [resume] goes on from them after the process died. A run that goes on ends with the
- * same state as one that was not stopped, with the same photos, settings, runtime, threads and XNNPACK.
+ * same state as one that was not stopped, with the same photos, settings, threads, XNNPACK and runtime.
  *
  * [run] blocks: call it on a thread of its own, for example of an executor.
  *
@@ -63,7 +63,7 @@ public class Trainer
          */
         public fun run(): TrainerResult {
             stateFile?.let { TrainerProgress.remove(it) }
-            val before = evaluate()
+            val before = measure { stopIfCanceled(null) }
             listener?.onEvaluated(false, before)
             return train(TrainerProgress(described(), before))
         }
@@ -92,16 +92,19 @@ public class Trainer
             return train(progress)
         }
 
-        /** Stops the run after the present step; any thread may call it. */
+        /** Stops the run after the present step, or the next run before its first step; any thread may call it. */
         public fun cancel() {
             isCanceled = true
         }
 
-        /** Measures the model on the examples that were held out. */
-        public fun evaluate(): EvaluateResult {
+        /** Measures the model on the examples that were held out; [cancel] does not stop it. */
+        public fun evaluate(): EvaluateResult = measure { }
+
+        private inline fun measure(beforeEach: () -> Unit): EvaluateResult {
             var right = 0.0
             var loss = 0.0
             for ((index, example) in heldOut.withIndex()) {
+                beforeEach()
                 val image = example.image.read(shortSide)
                 val pixels = Pixels.forInference(image, model.width, model.height, model.manifest.centralFraction)
                 val logits = model.infer(pixels).logits
@@ -118,7 +121,6 @@ public class Trainer
         }
 
         private fun train(progress: TrainerProgress): TrainerResult {
-            isCanceled = false
             while (progress.steps.size < totalSteps) {
                 val epoch = progress.steps.size / stepsPerEpoch
                 val order = order(epoch)
@@ -129,7 +131,7 @@ public class Trainer
                 val (loss, accuracy) = means(progress, epoch)
                 listener?.onEpoch(epoch + 1, loss, accuracy)
             }
-            val after = evaluate()
+            val after = measure { stopIfCanceled(progress) }
             listener?.onEvaluated(true, after)
             if (stateFile != null) {
                 model.save(stateFile)
@@ -205,12 +207,12 @@ public class Trainer
             return bits xor (bits ushr 31)
         }
 
-        private fun stopIfCanceled(progress: TrainerProgress) {
+        private fun stopIfCanceled(progress: TrainerProgress?) {
             if (isCanceled || Thread.interrupted()) {
-                save(progress)
-                throw CancellationException(
-                    "the training was canceled after ${progress.steps.size} of $totalSteps steps",
-                )
+                isCanceled = false
+                progress?.let { save(it) }
+                val steps = progress?.steps?.size ?: 0
+                throw CancellationException("the training was canceled after $steps of $totalSteps steps")
             }
         }
 
@@ -290,6 +292,8 @@ public class Trainer
                 "schedule" to settings.schedule.name,
                 "seed" to settings.seed.toString(),
                 "augmentation" to augmentation.toString(),
+                "threads" to model.threads.toString(),
+                "xnnpack" to model.xnnpack.toString(),
             )
 
         private fun described(examples: List<Example>): String =

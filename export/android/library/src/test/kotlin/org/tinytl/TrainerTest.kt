@@ -105,6 +105,25 @@ class TrainerTest {
     }
 
     @Test
+    fun `a run that was canceled before its first step takes none, and after its last one all`() {
+        val (expected, state) = wholeRun()
+        val file = File(folder.newFolder(), NAME)
+        Golden.open().use { model ->
+            val before = model.state()
+            val trainer = trainer(model, file)
+            trainer.cancel()
+            assertThrows(CancellationException::class.java) { trainer.run() }
+            assertArrayEquals(before, model.state(), 0f)
+            assertFalse(trainer.canResume)
+            lateinit var late: Trainer
+            late = trainer(model, file, stopping(expected.steps) { late.cancel() })
+            assertThrows(CancellationException::class.java) { late.run() }
+            assertEquals(expected.after, late.resume().after)
+            assertArrayEquals(state, model.state(), 0f)
+        }
+    }
+
+    @Test
     fun `an interrupted thread stops`() {
         Golden.open().use { model ->
             val trainer = trainer(model, null, stopping(2) { Thread.currentThread().interrupt() })
