@@ -15,6 +15,7 @@ from tinytl_tf.tflite.manifest import Manifest
 LABELS = ("stripes", "disk", "cross", "leaf", "éclair")
 SIZE = 64  # pixels of a side
 BATCH_SIZE = 4
+OPTIMIZER = "momentum"  # has slots; the signs of Adam's steps would differ where a gradient is near zero
 ARCHITECTURE = Architecture(
     name="golden",
     stem_filters=8,
@@ -78,7 +79,7 @@ def write(folder: pathlib.Path, model: keras.Model, frozen_weights: str, batches
         model,
         folder / f"model_{frozen_weights}.tflite",
         labels=LABELS,
-        optimizer="momentum",
+        optimizer=OPTIMIZER,
         batch_size=BATCH_SIZE,
         save_optimizer=True,
         frozen_weights=frozen_weights,
