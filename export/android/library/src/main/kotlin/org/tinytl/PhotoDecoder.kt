@@ -69,11 +69,18 @@ public object PhotoDecoder {
      * Turns a bitmap into an image, transparent pixels on white; the bitmap stays as it is.
      *
      * @param bitmap any bitmap whose pixels are upright, for example a frame of the camera
+     * @throws InputException if its pixels cannot be read
      */
     @JvmStatic
     public fun toRgb(bitmap: Bitmap): RgbImage {
         val plain = bitmap.config == Bitmap.Config.ARGB_8888
-        val source = if (plain) bitmap else bitmap.copy(Bitmap.Config.ARGB_8888, false)
+        val source =
+            if (plain) {
+                bitmap
+            } else {
+                bitmap.copy(Bitmap.Config.ARGB_8888, false)
+                    ?: throw InputException("expected a bitmap that can be copied, got ${bitmap.config}; use ARGB_8888")
+            }
         val buffer = ByteBuffer.allocate(source.byteCount)
         source.copyPixelsToBuffer(buffer)
         val isPremultiplied = source.isPremultiplied

@@ -87,7 +87,7 @@ public class Trainer
                         "end as one that was not stopped; start it again, or export the model with --save_optimizer",
                 )
             }
-            val progress = TrainerProgress.read(TrainerProgress.file(file), described())
+            val progress = TrainerProgress.read(TrainerProgress.file(file), described(), totalSteps)
             model.restore(File(file.absoluteFile.parentFile, progress.state))
             return train(progress)
         }

@@ -56,6 +56,7 @@ internal class TrainerProgress(
         fun read(
             file: File,
             settings: Map<String, String>,
+            totalSteps: Int,
         ): TrainerProgress {
             val text =
                 try {
@@ -79,7 +80,8 @@ internal class TrainerProgress(
             val before = fields.doubles("before")
             val steps = fields.rows("steps")
             val state = fields.text("state")
-            if (before.size != 2 || steps.any { it.size != COLUMNS } || File(state).name != state) {
+            val isWhole = before.size == 2 && steps.size <= totalSteps && steps.all { it.size == COLUMNS }
+            if (!isWhole || File(state).name != state) {
                 throw InputException("$file is damaged: expected the progress of a run; $REMEDY")
             }
             return TrainerProgress(

@@ -149,7 +149,8 @@ class TrainerTest {
             val progress = File(folder.root, "mine.tinytl.progress.json")
             val content = progress.readText()
             val elsewhere = content.replace("mine.tinytl.step-3", "../x")
-            for (bad in listOf("", "{}", content.take(content.length / 2), elsewhere)) {
+            val longer = content.replace("\"steps\":[", "\"steps\":[${"[0,0,1,0],".repeat(100)}")
+            for (bad in listOf("", "{}", content.take(content.length / 2), elsewhere, longer)) {
                 progress.writeText(bad)
                 refused("start the run again") { trainer(model, file).resume() }
             }

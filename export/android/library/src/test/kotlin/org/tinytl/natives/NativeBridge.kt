@@ -10,6 +10,8 @@ import org.objectweb.asm.Opcodes
 import org.objectweb.asm.Type
 import org.tensorflow.lite.DataType
 import java.lang.invoke.MethodHandles
+import java.util.logging.Level
+import java.util.logging.Logger
 
 /**
  * Lets the classes of TensorFlow Lite's AAR run on the JVM.
@@ -28,7 +30,9 @@ object NativeBridge {
             "NativeInterpreterWrapper",
             "NativeInterpreterWrapperExperimental",
         )
+    private val logger = Logger.getLogger("org.tensorflow.lite.TensorFlowLite")
     private val installed by lazy {
+        logger.level = Level.WARNING // it tells of each library that it does not find
         Loader.load(tensorflowlite::class.java)
         val lookup = MethodHandles.privateLookupIn(DataType::class.java, MethodHandles.lookup())
         classes.forEach { lookup.defineClass(bridged(it)) }
