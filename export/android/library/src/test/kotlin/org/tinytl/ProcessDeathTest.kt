@@ -2,6 +2,7 @@ package org.tinytl
 
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
+import org.junit.Assert.fail
 import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
@@ -53,9 +54,11 @@ class ProcessDeathTest {
         val lines = ArrayList<String>()
         val reader = thread { process.inputStream.bufferedReader().forEachLine { synchronized(lines) { lines += it } } }
         try {
-            val until = System.nanoTime() + TimeUnit.MINUTES.toNanos(2)
+            val until = System.nanoTime() + TimeUnit.MINUTES.toNanos(10)
             while (synchronized(lines) { lines.isEmpty() }) {
-                check(process.isAlive && System.nanoTime() < until) { "the process takes no step" }
+                if (!process.isAlive || System.nanoTime() > until) {
+                    fail("the process takes no step: ${threads(process, lines)}")
+                }
                 Thread.sleep(1)
             }
             Thread.sleep(millis)
@@ -64,6 +67,16 @@ class ProcessDeathTest {
         }
         reader.join()
         return lines.last { it.toIntOrNull() != null }.toInt()
+    }
+
+    /** What the threads of a process do that hangs. */
+    private fun threads(
+        process: Process,
+        lines: List<String>,
+    ): String {
+        ProcessBuilder("kill", "-QUIT", process.pid().toString()).start().waitFor()
+        Thread.sleep(1000)
+        return synchronized(lines) { lines.joinToString("\n") }
     }
 
     private fun fingerprint() =
