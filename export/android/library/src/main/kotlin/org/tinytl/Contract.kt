@@ -1,0 +1,86 @@
+package org.tinytl
+
+/**
+ * The signatures that a file has to have before anything of it runs.
+ *
+ * @property batch images of a training step
+ * @property classes number of classes or attributes
+ * @property stateSize number of values of the state
+ */
+internal class Contract private constructor(
+    val batch: Int,
+    val classes: Int,
+    val stateSize: Int,
+) {
+    companion object {
+        private const val REMEDY = "export it with `tinytl export`"
+
+        /**
+         * Checks signatures, names, types and shapes against what the manifest says.
+         *
+         * @throws InputException if something is missing, unknown or of another type or shape
+         */
+        fun check(
+            signatures: Map<String, SignatureSpec>,
+            manifest: Manifest,
+        ): Contract {
+            val contract = Contract(manifest.batchSize, manifest.labels.size, manifest.stateSize)
+            for ((name, expected) in contract.signatures(manifest)) {
+                val actual =
+                    signatures[name] ?: throw InputException(
+                        "expected a model with the signature $name, got one with ${signatures.keys.sorted()}; $REMEDY",
+                    )
+                check("$name input", expected.inputs, actual.inputs)
+                check("$name output", expected.outputs, actual.outputs)
+            }
+            return contract
+        }
+
+        private fun check(
+            where: String,
+            expected: Map<String, TensorSpec>,
+            actual: Map<String, TensorSpec>,
+        ) {
+            for (name in (expected.keys + actual.keys).sorted()) {
+                if (expected[name] != actual[name]) {
+                    throw InputException(
+                        "expected ${expected[name] ?: "nothing"} as $where $name, got ${actual[name] ?: "nothing"}; " +
+                            "$REMEDY and copy the .tflite and its manifest together",
+                    )
+                }
+            }
+        }
+    }
+
+    private fun signatures(manifest: Manifest): Map<String, SignatureSpec> {
+        val pixels = listOf(manifest.height, manifest.width, RgbImage.CHANNELS)
+        val state = mapOf(Tensors.STATE to TensorSpec(TensorType.FLOAT32, listOf(stateSize)))
+        val restored = mapOf(Tensors.RESTORED to TensorSpec(TensorType.INT32, listOf(1)))
+        val one = TensorSpec(TensorType.FLOAT32, listOf(1))
+        val scores = TensorSpec(TensorType.FLOAT32, listOf(1, classes))
+        return mapOf(
+            Tensors.INFER to
+                SignatureSpec(
+                    mapOf(Tensors.IMAGE to TensorSpec(TensorType.UINT8, listOf(1) + pixels)),
+                    mapOf(Tensors.LOGITS to scores, Tensors.PROBABILITIES to scores),
+                ),
+            Tensors.TRAIN to
+                SignatureSpec(
+                    mapOf(
+                        Tensors.IMAGE to TensorSpec(TensorType.UINT8, listOf(batch) + pixels),
+                        Tensors.LABEL to
+                            TensorSpec(manifest.task.labelType, manifest.task.labelShape(batch, classes)),
+                        Tensors.LEARNING_RATE to one,
+                    ),
+                    mapOf(
+                        Tensors.LOSS to one,
+                        Tensors.ACCURACY to one,
+                        Tensors.APPLIED to TensorSpec(TensorType.INT32, listOf(1)),
+                    ),
+                ),
+            Tensors.SAVE to SignatureSpec(emptyMap(), state),
+            Tensors.RESTORE to SignatureSpec(state, restored),
+            Tensors.RESET to SignatureSpec(emptyMap(), restored),
+        )
+    }
+}

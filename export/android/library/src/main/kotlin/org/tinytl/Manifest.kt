@@ -1,0 +1,222 @@
+package org.tinytl
+
+import java.io.File
+import java.io.IOException
+import java.text.Normalizer
+
+/**
+ * What an app needs to know of an exported file, from its `.manifest.json`.
+ *
+ * @property labels names of the classes or attributes, in the order of the outputs; Unicode NFC, none twice
+ * @property task what a label is
+ * @property height of an image in pixels
+ * @property width of an image in pixels
+ * @property centralFraction part of a photo's side, about its center, that the model was evaluated on
+ * @property augmentation how training images are changed unless the app says otherwise
+ * @property backbone name of the network
+ * @property scheme name of the update scheme
+ * @property optimizer name of the optimizer
+ * @property batchSize images of a training step
+ * @property labelSmoothing of the loss
+ * @property profile memory profile of the export
+ * @property xnnpack whether to use XNNPACK unless the app says otherwise
+ * @property frozenWeights type of the frozen kernels, `float32` or `int8`
+ * @property signatures what the file can run
+ * @property state the parts of the state, in order
+ * @property minRuntimeVersion oldest TensorFlow Lite that knows all operators of the file
+ * @property plannedPeakBytes memory of each signature without a delegate
+ * @property sha256 of the `.tflite`, in hexadecimal
+ */
+public class Manifest private constructor(
+    public val labels: List<String>,
+    public val task: Task,
+    public val height: Int,
+    public val width: Int,
+    public val centralFraction: Double,
+    public val augmentation: Augmentation,
+    public val backbone: String,
+    public val scheme: String,
+    public val optimizer: String,
+    public val batchSize: Int,
+    public val labelSmoothing: Double,
+    public val profile: String,
+    public val xnnpack: Boolean,
+    public val frozenWeights: String,
+    public val signatures: Map<String, SignatureSpec>,
+    public val state: List<StateEntry>,
+    public val minRuntimeVersion: String,
+    public val plannedPeakBytes: Map<String, Long>,
+    public val sha256: String,
+) {
+    /** Number of float32 values of the state. */
+    public val stateSize: Int
+        get() = state.sumOf { it.size }
+
+    /** Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it. */
+    public val savesOptimizer: Boolean
+        get() = optimizer == "sgd" || state.any { it.slot.isNotEmpty() }
+
+    /** Reads manifests. */
+    public companion object {
+        private const val VERSION = 2
+        private const val REMEDY = "export the model again"
+
+        /**
+         * Reads a manifest.
+         *
+         * @param file the `.manifest.json`
+         * @throws InputException if it cannot be read, or [parse] refuses it
+         */
+        @JvmStatic
+        public fun read(file: File): Manifest {
+            val text =
+                try {
+                    file.readText()
+                } catch (error: IOException) {
+                    throw InputException(
+                        "expected the model's manifest at $file, got: ${error.message}; copy it with the .tflite",
+                        error,
+                    )
+                }
+            return parse(text, file.toString())
+        }
+
+        /**
+         * Parses a manifest.
+         *
+         * @param text content of the `.manifest.json`
+         * @param name what an error calls the file
+         * @throws InputException if it is damaged or of another version
+         */
+        @JvmStatic
+        @JvmOverloads
+        public fun parse(
+            text: String,
+            name: String = "the manifest",
+        ): Manifest {
+            val fields = JsonFields.parse(text, name, REMEDY)
+            for (version in listOf("format_version", "contract")) {
+                val came = fields.int(version)
+                if (came != VERSION) {
+                    fields.refuse(version, VERSION.toString(), came)
+                }
+            }
+            val input = fields.fields("input")
+            val (height, width) = size(input)
+            return Manifest(
+                labels = labels(fields),
+                task = task(fields),
+                height = height,
+                width = width,
+                centralFraction = centralFraction(input),
+                augmentation = augmentation(fields.fields("data")),
+                backbone = fields.text("backbone"),
+                scheme = fields.text("scheme"),
+                optimizer = fields.text("optimizer"),
+                batchSize = fields.int("batch_size"),
+                labelSmoothing = fields.double("label_smoothing"),
+                profile = fields.text("profile"),
+                xnnpack = fields.flag("xnnpack"),
+                frozenWeights = fields.text("frozen_weights"),
+                signatures = signatures(fields.fields("signatures")),
+                state = state(fields),
+                minRuntimeVersion = fields.text("min_runtime_version"),
+                plannedPeakBytes = fields.fields("planned_peak_bytes").let { it.names.associateWith(it::long) },
+                sha256 = fields.text("sha256"),
+            )
+        }
+
+        private fun labels(fields: JsonFields): List<String> {
+            val labels = fields.texts("labels")
+            val normal = labels.mapTo(HashSet()) { normalized(it) }
+            if (labels.isEmpty() || normal.size != labels.size || "" in normal) {
+                fields.refuse("labels", "names, none twice", labels)
+            }
+            return labels.map { normalized(it) }
+        }
+
+        private fun task(fields: JsonFields): Task {
+            val name = fields.text("task")
+            return Task.entries.find { it.manifestName == name }
+                ?: fields.refuse("task", Task.entries.joinToString(" or ") { it.manifestName }, name)
+        }
+
+        private fun size(input: JsonFields): List<Int> {
+            val size = input.ints("size")
+            if (size.size != 2 || size.min() < 1) {
+                input.refuse("size", "a height and a width", size)
+            }
+            return size
+        }
+
+        private fun centralFraction(input: JsonFields): Double {
+            val fraction = input.double("central_fraction")
+            if (fraction <= 0 || fraction > 1) {
+                input.refuse("central_fraction", "a number above 0 and at most 1", fraction)
+            }
+            return fraction
+        }
+
+        private fun augmentation(data: JsonFields): Augmentation {
+            val color = data.text("color")
+            return Augmentation(
+                crop = data.flag("crop"),
+                cropArea = range(data, "crop_area"),
+                cropAspect = range(data, "crop_aspect"),
+                flip = data.flag("flip"),
+                color =
+                    ColorChange.entries.find { it.manifestName == color }
+                        ?: data.refuse("color", ColorChange.entries.joinToString(" or ") { it.manifestName }, color),
+            )
+        }
+
+        private fun range(
+            data: JsonFields,
+            name: String,
+        ): ClosedFloatingPointRange<Double> {
+            val values = data.doubles(name)
+            if (values.size != 2) {
+                data.refuse(name, "two numbers", values)
+            }
+            return values[0]..values[1]
+        }
+
+        private fun signatures(fields: JsonFields): Map<String, SignatureSpec> =
+            fields.names.associateWith { name ->
+                val signature = fields.fields(name)
+                SignatureSpec(tensors(signature.fields("inputs")), tensors(signature.fields("outputs")))
+            }
+
+        private fun tensors(fields: JsonFields): Map<String, TensorSpec> =
+            fields.names.associateWith { name ->
+                val tensor = fields.fields(name)
+                val type = tensor.text("dtype")
+                TensorSpec(TensorType.entries.find { it.manifestName == type }, tensor.ints("shape"))
+            }
+
+        private fun state(fields: JsonFields): List<StateEntry> {
+            var offset = 0
+            return fields.objects("state").map {
+                val entry = StateEntry(it.text("name"), it.ints("shape"), it.int("offset"), it.text("slot"))
+                if (entry.offset != offset || entry.shape.any { size -> size < 1 }) {
+                    it.refuse("offset", "an entry without a gap at $offset", "${entry.offset} of ${entry.shape}")
+                }
+                offset = addExact(offset, entry, it)
+                entry
+            }
+        }
+
+        private fun addExact(
+            offset: Int,
+            entry: StateEntry,
+            fields: JsonFields,
+        ): Int =
+            try {
+                Math.addExact(offset, entry.size)
+            } catch (_: ArithmeticException) {
+                fields.refuse("shape", "a state of fewer than 2^31 values", entry.shape)
+            }
+
+        internal fun normalized(name: String): String = Normalizer.normalize(name, Normalizer.Form.NFC)
+    }
+}

@@ -1,0 +1,47 @@
+package org.tinytl
+
+import android.content.ContentResolver
+import android.net.Uri
+import java.io.File
+import java.io.IOException
+import java.io.InputStream
+
+/**
+ * A photo in a file, or wherever its bytes come from; it is decoded anew for each step that needs it.
+ *
+ * @property name what errors call it
+ * @param open opens its bytes
+ */
+public class Photo(
+    override val name: String,
+    private val open: () -> InputStream,
+) : ImageSource {
+    override fun read(shortSide: Int): RgbImage {
+        val content =
+            try {
+                open().use { it.readBytes() }
+            } catch (error: IOException) {
+                throw unreadable(error)
+            } catch (error: SecurityException) {
+                throw unreadable(error)
+            }
+        return PhotoDecoder.decode(content, shortSide, name)
+    }
+
+    private fun unreadable(error: Exception) =
+        InputException("expected to read $name, got: ${error.message}; take it again or leave it out", error)
+
+    /** Makes photos. */
+    public companion object {
+        /** A photo in a file. */
+        @JvmStatic
+        public fun of(file: File): Photo = Photo(file.path) { file.inputStream() }
+
+        /** A photo that another app gave; a permission to read it that lasts is the app's to take. */
+        @JvmStatic
+        public fun of(
+            resolver: ContentResolver,
+            uri: Uri,
+        ): Photo = Photo(uri.toString()) { resolver.openInputStream(uri) ?: throw IOException("it is gone") }
+    }
+}

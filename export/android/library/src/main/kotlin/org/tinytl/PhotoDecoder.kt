@@ -1,0 +1,143 @@
+package org.tinytl
+
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import android.graphics.Color
+import java.nio.ByteBuffer
+import kotlin.math.min
+
+/**
+ * Decodes photos with Android's decoders: upright 8-bit RGB, transparent pixels on white, no color profile applied.
+ *
+ * A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, so that it never is in memory whole.
+ */
+public object PhotoDecoder {
+    private const val JPEG = "image/jpeg"
+    private const val MOST_REDUCTION = 8
+    private const val MOST_WHOLE_PIXELS = 16_000_000L
+    private const val BITMAP_CHANNELS = 4
+    private const val BYTE = 0xFF
+    private const val BLEND_BITS = 7
+    private const val BLEND_HALF = 0x80 shl BLEND_BITS
+
+    /**
+     * Decodes a photo.
+     *
+     * @param file all bytes of the file: JPEG, PNG, WebP or whatever else the device decodes
+     * @param shortSide a larger photo is shrunk until its short side has this many pixels, see [Pixels.shortSide]
+     * @param name what an error calls it
+     * @throws InputException if it cannot be decoded, or is too large
+     */
+    @JvmStatic
+    @JvmOverloads
+    public fun decode(
+        file: ByteArray,
+        shortSide: Int,
+        name: String = "the photo",
+    ): RgbImage {
+        val options = BitmapFactory.Options()
+        options.inJustDecodeBounds = true
+        BitmapFactory.decodeByteArray(file, 0, file.size, options)
+        if (options.outWidth < 1 || options.outHeight < 1) {
+            throw undecodable(name)
+        }
+        val isJpeg = options.outMimeType == JPEG
+        val reduction = if (isJpeg) reduction(options.outWidth, options.outHeight, shortSide) else 1
+        val pixels = options.outWidth.toLong() * options.outHeight / (reduction * reduction)
+        if (pixels > MOST_WHOLE_PIXELS) {
+            throw InputException(
+                "expected $name to have $MOST_WHOLE_PIXELS pixels or fewer when decoded, got $pixels; shrink it or " +
+                    "save it as JPEG",
+            )
+        }
+        options.inJustDecodeBounds = false
+        options.inSampleSize = reduction
+        options.inPreferredConfig = Bitmap.Config.ARGB_8888
+        options.inPremultiplied = false
+        options.inScaled = false
+        try {
+            val bitmap = BitmapFactory.decodeByteArray(file, 0, file.size, options) ?: throw undecodable(name)
+            val image = toRgb(bitmap)
+            bitmap.recycle()
+            return Pixels.shrink(Pixels.upright(image, ExifOrientation.read(file)), shortSide)
+        } catch (error: OutOfMemoryError) {
+            throw InputException("expected memory for $pixels pixels of $name, got none; shrink it", error)
+        }
+    }
+
+    /**
+     * Turns a bitmap into an image, transparent pixels on white; the bitmap stays as it is.
+     *
+     * @param bitmap any bitmap whose pixels are upright, for example a frame of the camera
+     * @throws InputException if its pixels cannot be read
+     */
+    @JvmStatic
+    public fun toRgb(bitmap: Bitmap): RgbImage {
+        val plain = bitmap.config == Bitmap.Config.ARGB_8888
+        val source =
+            if (plain) {
+                bitmap
+            } else {
+                bitmap.copy(Bitmap.Config.ARGB_8888, false)
+                    ?: throw InputException("expected a bitmap that can be copied, got ${bitmap.config}; use ARGB_8888")
+            }
+        val buffer = ByteBuffer.allocate(source.byteCount)
+        source.copyPixelsToBuffer(buffer)
+        val isPremultiplied = source.isPremultiplied
+        val stride = source.rowBytes
+        if (!plain) {
+            source.recycle()
+        }
+        val from = buffer.array()
+        val order = channelOrder
+        val to = ByteArray(RgbImage.CHANNELS * bitmap.width * bitmap.height)
+        var target = 0
+        for (y in 0 until bitmap.height) {
+            for (start in y * stride until y * stride + BITMAP_CHANNELS * bitmap.width step BITMAP_CHANNELS) {
+                val alpha = from[start + BITMAP_CHANNELS - 1].toInt() and BYTE
+                for (channel in 0 until RgbImage.CHANNELS) {
+                    val level = from[start + order[channel]].toInt() and BYTE
+                    to[target++] = (if (isPremultiplied) level + BYTE - alpha else onWhite(level, alpha)).toByte()
+                }
+            }
+        }
+        return RgbImage(bitmap.width, bitmap.height, to)
+    }
+
+    /**
+     * Where red, green and blue are in the four bytes of a pixel: 0, 1, 2 on devices, 2, 1, 0 in tests on a computer.
+     *
+     * Reading colors with `getPixels` would not depend on it, but would apply color profiles.
+     */
+    private val channelOrder: IntArray by lazy {
+        val pixel = Bitmap.createBitmap(intArrayOf(Color.RED), 1, 1, Bitmap.Config.ARGB_8888)
+        val bytes = ByteBuffer.allocate(BITMAP_CHANNELS)
+        pixel.copyPixelsToBuffer(bytes)
+        if (bytes.get(0).toInt() and BYTE == BYTE) intArrayOf(0, 1, 2) else intArrayOf(2, 1, 0)
+    }
+
+    /** The largest reduction of a JPEG by which no side falls below what is wanted. */
+    internal fun reduction(
+        width: Int,
+        height: Int,
+        shortSide: Int,
+    ): Int {
+        val (wantedWidth, wantedHeight) = Pixels.shrunkSize(width, height, shortSide)
+        val most = min(width / wantedWidth, height / wantedHeight)
+        return Integer.highestOneBit(most.coerceIn(1, MOST_REDUCTION))
+    }
+
+    /** A level of a pixel with [alpha] before white, rounded as the Python client does. */
+    private fun onWhite(
+        level: Int,
+        alpha: Int,
+    ): Int {
+        val sum = ((level * alpha + BYTE * (BYTE - alpha)) shl BLEND_BITS) + BLEND_HALF
+        return (((sum shr 8) + sum) shr 8) shr BLEND_BITS
+    }
+
+    private fun undecodable(name: String) =
+        InputException(
+            "expected $name to be a photo that this device decodes, got another file; repair or leave it out",
+        )
+}

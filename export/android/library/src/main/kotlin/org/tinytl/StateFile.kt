@@ -1,0 +1,157 @@
+package org.tinytl
+
+import java.io.File
+import java.io.IOException
+import java.io.RandomAccessFile
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.util.zip.CRC32
+
+/**
+ * The `.tinytl` state file: what a model has learnt, apart from the model. The same format for all clients.
+ *
+ * `docs/formats.md` has its layout.
+ */
+public object StateFile {
+    private const val VERSION = 1
+    private const val FINGERPRINT_BYTES = 32
+    private const val HEADER_BYTES = 48
+    private const val CHECKSUM_BYTES = 4
+    private const val UNSIGNED = 0xFFFF_FFFFL
+    private const val REMEDY = "use another copy"
+    private val magic = "TINYTL\r\n".toByteArray(Charsets.US_ASCII)
+
+    /**
+     * Writes a state file; a reader sees the old file or the new one, whatever happens meanwhile.
+     *
+     * @param file the file to write; an existing one is replaced
+     * @param state the values, each finite
+     * @param fingerprint SHA-256 of the model's file, 32 bytes
+     * @throws InputException if the state is not finite or the file cannot be written; an old file is untouched
+     */
+    @JvmStatic
+    public fun write(
+        file: File,
+        state: FloatArray,
+        fingerprint: ByteArray,
+    ) {
+        checkFingerprint(fingerprint)
+        checkFinite(state, "cannot save $file")
+        val content = ByteArray(HEADER_BYTES + Float.SIZE_BYTES * state.size + CHECKSUM_BYTES)
+        val buffer = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN)
+        buffer.put(magic)
+        buffer.putInt(VERSION)
+        buffer.put(fingerprint)
+        buffer.putInt(state.size)
+        state.forEach { buffer.putFloat(it) }
+        buffer.putInt(checksum(content).toInt())
+        AtomicFile.write(file, content)
+    }
+
+    /**
+     * Reads a state file that must belong to the given model.
+     *
+     * @param file the file to read
+     * @param fingerprint SHA-256 of the model's file, 32 bytes
+     * @param size number of values that the model's state has
+     * @throws InputException if the file cannot be read, is no state file, is damaged, or belongs to another model
+     */
+    @JvmStatic
+    public fun read(
+        file: File,
+        fingerprint: ByteArray,
+        size: Int,
+    ): FloatArray {
+        checkFingerprint(fingerprint)
+        val content =
+            try {
+                RandomAccessFile(file, "r").use { stream -> content(file, stream) }
+            } catch (error: IOException) {
+                throw InputException("expected a state file at $file, got: ${error.message}; check the path", error)
+            }
+        val buffer = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN)
+        val sum = checksum(content)
+        val written = buffer.getInt(content.size - CHECKSUM_BYTES).toLong() and UNSIGNED
+        if (sum != written) {
+            refuse("$file is damaged: expected the checksum ${hex(written)}, got ${hex(sum)}; $REMEDY")
+        }
+        val owner = content.copyOfRange(magic.size + Int.SIZE_BYTES, magic.size + Int.SIZE_BYTES + FINGERPRINT_BYTES)
+        if (!owner.contentEquals(fingerprint)) {
+            refuse(
+                "$file belongs to another model: expected the fingerprint ${Fingerprint.short(fingerprint)}, got " +
+                    "${Fingerprint.short(owner)}; open the model that it was saved from",
+            )
+        }
+        val count = (content.size - HEADER_BYTES - CHECKSUM_BYTES) / Float.SIZE_BYTES
+        if (count != size) {
+            refuse("$file has $count values, expected $size; $REMEDY")
+        }
+        buffer.position(HEADER_BYTES)
+        val state = FloatArray(count) { buffer.getFloat() }
+        checkFinite(state, "cannot use $file")
+        return state
+    }
+
+    /** Refuses a state that would ruin a model; [what] is how the error begins. */
+    internal fun checkFinite(
+        state: FloatArray,
+        what: String,
+    ) {
+        val bad = state.indexOfFirst { it.isNaN() || it.isInfinite() }
+        if (bad >= 0) {
+            refuse(
+                "$what: expected finite values, got ${state[bad]} at index $bad; reset the model and train with a " +
+                    "lower learning rate",
+            )
+        }
+    }
+
+    /** Reads the file after magic, version and length were checked, so that nothing big is read for nothing. */
+    private fun content(
+        file: File,
+        stream: RandomAccessFile,
+    ): ByteArray {
+        val length = stream.length()
+        val header = ByteArray(minOf(length, HEADER_BYTES.toLong()).toInt())
+        stream.readFully(header)
+        if (!header.copyOf(magic.size).contentEquals(magic)) {
+            val shown = header.take(magic.size).joinToString(" ") { "%02x".format(it) }
+            refuse(
+                "$file is not a state file: expected it to begin with TINYTL, got the bytes [$shown]; check the path",
+            )
+        }
+        if (header.size < HEADER_BYTES) {
+            refuse("$file is cut short: expected $HEADER_BYTES bytes or more, got $length; $REMEDY")
+        }
+        val buffer = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN)
+        val version = buffer.getInt(magic.size).toLong() and UNSIGNED
+        if (version != VERSION.toLong()) {
+            refuse("$file has format version $version, expected $VERSION; use the version of TinyTL that wrote it")
+        }
+        val count = buffer.getInt(HEADER_BYTES - Int.SIZE_BYTES).toLong() and UNSIGNED
+        val expected = HEADER_BYTES + Float.SIZE_BYTES * count + CHECKSUM_BYTES
+        if (length != expected) {
+            refuse("$file is damaged: expected $expected bytes for $count values, got $length; $REMEDY")
+        }
+        if (length > Int.MAX_VALUE) {
+            refuse("$file has $length bytes, more than can be read at once; $REMEDY")
+        }
+        return header + ByteArray((length - HEADER_BYTES).toInt()).also { stream.readFully(it) }
+    }
+
+    private fun checkFingerprint(fingerprint: ByteArray) {
+        if (fingerprint.size != FINGERPRINT_BYTES) {
+            refuse(
+                "expected a fingerprint of $FINGERPRINT_BYTES bytes, got ${fingerprint.size}; give the one of the " +
+                    "model",
+            )
+        }
+    }
+
+    private fun checksum(content: ByteArray): Long =
+        CRC32().apply { update(content, 0, content.size - CHECKSUM_BYTES) }.value
+
+    private fun hex(value: Long) = "%08x".format(value)
+
+    private fun refuse(message: String): Nothing = throw InputException(message)
+}

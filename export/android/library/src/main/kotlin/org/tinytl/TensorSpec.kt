@@ -1,0 +1,18 @@
+package org.tinytl
+
+/**
+ * Type and shape of an input or output of a signature.
+ *
+ * @property type type of an element, or null for one that no signature of contract 2 has
+ * @property shape sizes from the outermost dimension to the innermost
+ */
+public data class TensorSpec(
+    val type: TensorType?,
+    val shape: List<Int>,
+) {
+    /** Size of the whole tensor. */
+    public val bytes: Int
+        get() = shape.fold(type?.bytes ?: 0) { product, size -> Math.multiplyExact(product, size) }
+
+    override fun toString(): String = "${type?.manifestName ?: "another type"} $shape"
+}

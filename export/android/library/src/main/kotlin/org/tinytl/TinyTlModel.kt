@@ -1,0 +1,393 @@
+package org.tinytl
+
+import java.io.Closeable
+import java.io.File
+import java.io.IOException
+import java.io.RandomAccessFile
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.nio.channels.FileChannel
+
+/**
+ * An exported model that infers and goes on training.
+ *
+ * Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that throws leaves
+ * the model as it was. What the model has learnt is in memory until [save] writes it.
+ *
+ * ```
+ * TinyTlModel.open(File(filesDir, "photos.tflite"), File(filesDir, "photos.manifest.json")).use { model ->
+ *     model.train(batch, labels, 1e-3f)
+ *     model.save(File(filesDir, "mine.tinytl"))
+ *     val answer = model.labels[model.infer(pixels).best]
+ * }
+ * ```
+ *
+ * @property manifest what the file says of itself
+ * @property threads threads of the kernels
+ * @property xnnpack whether XNNPACK is used
+ */
+public class TinyTlModel private constructor(
+    public val manifest: Manifest,
+    public val threads: Int,
+    public val xnnpack: Boolean,
+    private val fingerprintBytes: ByteArray,
+    private val runtime: Runtime,
+) : Closeable {
+    private val lock = Any()
+    private var isClosed = false
+    private val contract = Contract.check(runtime.signatures, manifest)
+    private val inputs = mapValues { it.inputs }
+    private val outputs = mapValues { it.outputs }
+
+    /** Names of the classes or attributes, in the order of the outputs. */
+    public val labels: List<String>
+        get() = manifest.labels
+
+    /** What a label is. */
+    public val task: Task
+        get() = manifest.task
+
+    /** Height of an image in pixels. */
+    public val height: Int
+        get() = manifest.height
+
+    /** Width of an image in pixels. */
+    public val width: Int
+        get() = manifest.width
+
+    /** Images of a training step. */
+    public val batchSize: Int
+        get() = contract.batch
+
+    /** Number of float32 values of the state. */
+    public val stateSize: Int
+        get() = contract.stateSize
+
+    /** SHA-256 of the `.tflite`, 32 bytes; a state file belongs to it. */
+    public val fingerprint: ByteArray
+        get() = fingerprintBytes.copyOf()
+
+    /** Memory of a training step as the exporter planned it, in bytes, without XNNPACK. */
+    public val plannedTrainingBytes: Long
+        get() = manifest.plannedPeakBytes[Tensors.TRAIN] ?: 0
+
+    private val imageBytes: Int
+        get() = RgbImage.CHANNELS * height * width
+
+    /**
+     * Classifies one image.
+     *
+     * @param pixels raw RGB of 0 to 255, in rows from the top: 3 [height] [width] bytes, see [Pixels]
+     * @throws InputException if it has another size
+     */
+    public fun infer(pixels: ByteArray): InferResult {
+        checkPixels("an image", pixels)
+        return running(Tensors.INFER) { input, output ->
+            input.getValue(Tensors.IMAGE).put(pixels)
+            run(Tensors.INFER)
+            InferResult(floats(output.getValue(Tensors.LOGITS)), floats(output.getValue(Tensors.PROBABILITIES)))
+        }
+    }
+
+    /**
+     * Takes one training step with images of one class each.
+     *
+     * @param batch [batchSize] images, each as [infer] takes them
+     * @param labels the index of each image's class in [TinyTlModel.labels]
+     * @param learningRate finite, not negative
+     * @throws InputException if an argument has another size or range, or the model is for images of several attributes
+     */
+    public fun train(
+        batch: List<ByteArray>,
+        labels: IntArray,
+        learningRate: Float,
+    ): TrainResult {
+        if (task != Task.CLASSIFICATION) {
+            throw InputException(
+                "expected a number for each of ${contract.classes} attributes of each image, got the index of one " +
+                    "class; give a FloatArray",
+            )
+        }
+        if (labels.size != batchSize) {
+            throw InputException("expected $batchSize labels, one for each image, got ${labels.size}; give as many")
+        }
+        labels.find { it !in this.labels.indices }?.let {
+            throw InputException("expected labels from 0 to ${contract.classes - 1}, got $it; they count the classes")
+        }
+        return step(batch, learningRate) { buffer -> labels.forEach { buffer.putInt(it) } }
+    }
+
+    /**
+     * Takes one training step with images of several attributes.
+     *
+     * @param batch [batchSize] images, each as [infer] takes them
+     * @param attributes for each image a number from 0 to 1 for each of [labels], one image after the other
+     * @param learningRate finite, not negative
+     * @throws InputException if an argument has another size or range, or the model is for images of one class each
+     */
+    public fun train(
+        batch: List<ByteArray>,
+        attributes: FloatArray,
+        learningRate: Float,
+    ): TrainResult {
+        if (task != Task.MULTILABEL) {
+            throw InputException(
+                "expected the index of the class of each image, got numbers for attributes; give an IntArray",
+            )
+        }
+        val expected = batchSize * contract.classes
+        if (attributes.size != expected) {
+            throw InputException(
+                "expected $expected numbers, ${contract.classes} for each of $batchSize images, got " +
+                    "${attributes.size}; give as many",
+            )
+        }
+        attributes.find { !(it in 0f..1f) }?.let {
+            throw InputException(
+                "expected labels from 0 to 1 for each attribute, got $it; give 1 where an image has it",
+            )
+        }
+        return step(batch, learningRate) { buffer -> attributes.forEach { buffer.putFloat(it) } }
+    }
+
+    /** Returns a copy of all that training changes. */
+    public fun state(): FloatArray =
+        running(Tensors.SAVE) { _, output ->
+            run(Tensors.SAVE)
+            floats(output.getValue(Tensors.STATE))
+        }
+
+    /**
+     * Replaces all that training changes.
+     *
+     * @param state as [state] returned it
+     * @throws InputException if it has another size or a value is not finite; the model goes on unchanged
+     */
+    public fun setState(state: FloatArray) {
+        if (state.size != stateSize) {
+            throw InputException("expected a state of $stateSize values, got ${state.size}; use one of this model")
+        }
+        StateFile.checkFinite(state, "cannot set the state")
+        checkSlots(state)
+        val isRestored =
+            running(Tensors.RESTORE) { input, output ->
+                state.forEach { input.getValue(Tensors.STATE).putFloat(it) }
+                run(Tensors.RESTORE)
+                output.getValue(Tensors.RESTORED).getInt(0) != 0
+            }
+        if (!isRestored) {
+            throw InputException(
+                "cannot set the state: no training leads to it, its values add up to over 1e15; use another copy, " +
+                    "or reset the model and train with a lower learning rate",
+            )
+        }
+    }
+
+    /**
+     * Writes the state to a `.tinytl` file, whole or not at all; an existing file is replaced.
+     *
+     * @param file the file to write
+     * @throws InputException if the file cannot be written
+     */
+    public fun save(file: File) {
+        StateFile.write(file, state(), fingerprintBytes)
+    }
+
+    /**
+     * Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved with any client.
+     *
+     * @param file the file to read
+     * @throws InputException if the file is damaged or belongs to another model; the model goes on unchanged
+     */
+    public fun restore(file: File) {
+        setState(StateFile.read(file, fingerprintBytes, stateSize))
+    }
+
+    /** Puts the exported state back. */
+    public fun reset() {
+        running(Tensors.RESET) { _, _ -> run(Tensors.RESET) }
+    }
+
+    /** Frees the runtime, after the call that runs; what was not saved is lost. A second call does nothing. */
+    override fun close() {
+        synchronized(lock) {
+            if (!isClosed) {
+                isClosed = true
+                runtime.close()
+            }
+        }
+    }
+
+    private inline fun step(
+        batch: List<ByteArray>,
+        learningRate: Float,
+        putLabels: (ByteBuffer) -> Unit,
+    ): TrainResult {
+        if (batch.size != batchSize) {
+            throw InputException(
+                "expected a batch of $batchSize images, got ${batch.size}; with fewer images repeat them",
+            )
+        }
+        batch.forEachIndexed { index, image -> checkPixels("image $index", image) }
+        if (!(learningRate >= 0 && learningRate <= Float.MAX_VALUE)) {
+            throw InputException(
+                "expected a learning rate that is finite and not negative, got $learningRate; give one of 0.001, say",
+            )
+        }
+        return running(Tensors.TRAIN) { input, output ->
+            batch.forEach { input.getValue(Tensors.IMAGE).put(it) }
+            putLabels(input.getValue(Tensors.LABEL))
+            input.getValue(Tensors.LEARNING_RATE).putFloat(learningRate)
+            run(Tensors.TRAIN)
+            TrainResult(
+                loss = output.getValue(Tensors.LOSS).getFloat(0),
+                accuracy = output.getValue(Tensors.ACCURACY).getFloat(0),
+                applied = output.getValue(Tensors.APPLIED).getInt(0) != 0,
+            )
+        }
+    }
+
+    /** Lets one thread at a time use the buffers of a signature. */
+    private inline fun <T> running(
+        signature: String,
+        block: (inputs: Map<String, ByteBuffer>, outputs: Map<String, ByteBuffer>) -> T,
+    ): T =
+        synchronized(lock) {
+            if (isClosed) {
+                throw InputException("expected an open model, got one that was closed; open it again")
+            }
+            val input = inputs.getValue(signature)
+            input.values.forEach { it.clear() }
+            block(input, outputs.getValue(signature))
+        }
+
+    private fun run(signature: String) {
+        runtime.run(signature, inputs.getValue(signature), outputs.getValue(signature))
+    }
+
+    private fun floats(buffer: ByteBuffer): FloatArray {
+        val values = FloatArray(buffer.capacity() / Float.SIZE_BYTES)
+        buffer.clear()
+        buffer.asFloatBuffer().get(values)
+        return values
+    }
+
+    private fun checkPixels(
+        what: String,
+        pixels: ByteArray,
+    ) {
+        if (pixels.size != imageBytes) {
+            throw InputException(
+                "expected $what of $imageBytes bytes ($height x $width pixels of RGB), got ${pixels.size}; resize " +
+                    "it with Pixels",
+            )
+        }
+    }
+
+    private fun checkSlots(state: FloatArray) {
+        for (entry in manifest.state.filter { it.isNotNegative }) {
+            val smallest = (entry.offset until entry.offset + entry.size).minOf { state[it] }
+            if (smallest < 0) {
+                throw InputException(
+                    "cannot set the state: expected ${entry.slot} of ${entry.name} of 0 or more, got $smallest; use " +
+                        "another copy",
+                )
+            }
+        }
+    }
+
+    private fun mapValues(tensors: (SignatureSpec) -> Map<String, TensorSpec>): Map<String, Map<String, ByteBuffer>> =
+        runtime.signatures.mapValues { (_, signature) ->
+            tensors(signature).mapValues { (_, tensor) ->
+                ByteBuffer.allocateDirect(tensor.bytes).order(ByteOrder.nativeOrder())
+            }
+        }
+
+    /** Opens models. */
+    public companion object {
+        /** Threads of the kernels unless the app says otherwise, as in the Python client. */
+        public const val THREADS: Int = 2
+
+        private const val MOST_THREADS = 256
+
+        /**
+         * Opens a model.
+         *
+         * @param model the `.tflite`; it stays mapped while the model is open
+         * @param manifest its `.manifest.json`
+         * @param threads threads of the kernels
+         * @param xnnpack whether to use XNNPACK: faster, and more memory; null for what the manifest says
+         * @throws InputException if a file cannot be read, they do not belong together, or the runtime refuses them
+         */
+        @JvmStatic
+        @JvmOverloads
+        public fun open(
+            model: File,
+            manifest: File,
+            threads: Int = THREADS,
+            xnnpack: Boolean? = null,
+        ): TinyTlModel {
+            val parsed = Manifest.read(manifest)
+            val bytes =
+                try {
+                    RandomAccessFile(model, "r").use { it.channel.map(FileChannel.MapMode.READ_ONLY, 0, it.length()) }
+                } catch (error: IOException) {
+                    throw InputException(
+                        "expected a .tflite file at $model, got: ${error.message}; check the path",
+                        error,
+                    )
+                }
+            return open(bytes, parsed, threads, xnnpack)
+        }
+
+        /**
+         * Opens a model whose bytes are in memory or mapped, for example from the app's assets.
+         *
+         * @param model bytes of the `.tflite`, a direct buffer that stays as it is while the model is open
+         * @param manifest its manifest
+         * @param threads threads of the kernels
+         * @param xnnpack whether to use XNNPACK: faster, and more memory; null for what the manifest says
+         * @param runtime makes the runtime
+         * @throws InputException if they do not belong together, or the runtime refuses the model
+         */
+        @JvmStatic
+        @JvmOverloads
+        public fun open(
+            model: ByteBuffer,
+            manifest: Manifest,
+            threads: Int = THREADS,
+            xnnpack: Boolean? = null,
+            runtime: RuntimeFactory = RuntimeFactory(::LiteRtInterpreter),
+        ): TinyTlModel {
+            if (threads !in 1..MOST_THREADS) {
+                throw InputException("expected 1 to $MOST_THREADS threads, got $threads; give the number of fast cores")
+            }
+            if (!model.isDirect) {
+                throw InputException(
+                    "expected the model in a direct buffer, got one on the heap; map the file or use allocateDirect",
+                )
+            }
+            val fingerprint = Fingerprint.of(model)
+            if (Fingerprint.hex(fingerprint) != manifest.sha256) {
+                throw InputException(
+                    "expected the .tflite with sha256 ${manifest.sha256.take(SHOWN)}... that the manifest is of, got " +
+                        "${Fingerprint.short(
+                            fingerprint,
+                        )}; one of the files is damaged or of another export: copy both again",
+                )
+            }
+            val bytes = model.duplicate().order(ByteOrder.nativeOrder())
+            bytes.clear()
+            val usesXnnpack = xnnpack ?: manifest.xnnpack
+            val loaded = runtime.create(bytes, threads, usesXnnpack)
+            try {
+                return TinyTlModel(manifest, threads, usesXnnpack, fingerprint, loaded)
+            } catch (error: InputException) {
+                loaded.close()
+                throw error
+            }
+        }
+
+        private const val SHOWN = 12
+    }
+}

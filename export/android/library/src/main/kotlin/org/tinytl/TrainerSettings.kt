@@ -1,0 +1,35 @@
+package org.tinytl
+
+/**
+ * Settings of a [Trainer].
+ *
+ * @property epochs passes over the examples
+ * @property learningRate of step 0
+ * @property schedule of the learning rate
+ * @property seed chooses the order of the examples and their changes, 0 or more
+ * @property augmentation how photos are changed; null for what the manifest says
+ * @property saveEvery steps between two saves of how far the run is
+ * @throws InputException if one of them is out of range
+ */
+public data class TrainerSettings
+    @JvmOverloads
+    constructor(
+        val epochs: Int = 5,
+        val learningRate: Double = 1e-3,
+        val schedule: LearningRateSchedule = LearningRateSchedule.COSINE,
+        val seed: Long = 0,
+        val augmentation: Augmentation? = null,
+        val saveEvery: Int = 50,
+    ) {
+        init {
+            if (epochs < 1 || saveEvery < 1) {
+                throw InputException("expected epochs and saveEvery of 1 or more, got $epochs and $saveEvery")
+            }
+            if (!(learningRate > 0 && learningRate < Float.MAX_VALUE)) {
+                throw InputException("expected a finite learning rate above 0, got $learningRate")
+            }
+            if (seed < 0) {
+                throw InputException("expected a seed of 0 or more, got $seed")
+            }
+        }
+    }

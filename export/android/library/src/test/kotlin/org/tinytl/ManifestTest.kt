@@ -1,0 +1,76 @@
+package org.tinytl
+
+import org.json.JSONArray
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Test
+
+/** Reads the golden manifest and refuses damaged ones. */
+class ManifestTest {
+    private val text = Golden.file("model_float32.manifest.json").readText()
+
+    @Test
+    fun `the golden manifest is read`() {
+        val manifest = Manifest.parse(text)
+        val values = JSONObject(text)
+        assertEquals(5, manifest.labels.size)
+        assertEquals(0.875, manifest.centralFraction, 0.0)
+        assertEquals(values.getJSONObject("sizes").getInt("state_bytes"), 4 * manifest.stateSize)
+        assertEquals(setOf("infer", "train", "save", "restore", "reset"), manifest.signatures.keys)
+        assertEquals(values.getString("min_runtime_version"), manifest.minRuntimeVersion)
+        assertEquals(true, manifest.savesOptimizer)
+        assertEquals(ColorChange.NONE, manifest.augmentation.color)
+    }
+
+    @Test
+    fun `other versions are refused`() {
+        for (version in listOf("format_version", "contract")) {
+            for (value in listOf(1, 3, "2", 2.5)) {
+                refused(version, "$value") { Manifest.parse(changed { it.put(version, value) }) }
+            }
+        }
+    }
+
+    @Test
+    fun `each missing field is refused`() {
+        val unread = setOf("tools", "parity", "tolerances", "operators", "passes", "sizes")
+        for (field in JSONObject(text).keys().asSequence().toSet() - unread) {
+            refused(field, "got nothing", "export the model again") { Manifest.parse(changed { it.remove(field) }) }
+        }
+    }
+
+    @Test
+    fun `fields of another kind are refused`() {
+        val huge = JSONArray(listOf(1 shl 20, 1 shl 20))
+        val changes: List<Pair<String, (JSONObject) -> Unit>> =
+            listOf(
+                "labels" to { it.put("labels", JSONArray(listOf("a", "a"))) },
+                "labels" to { it.put("labels", JSONArray(listOf("\u00e9", "e\u0301"))) },
+                "labels" to { it.put("labels", JSONArray(listOf("a", ""))) },
+                "labels" to { it.put("labels", JSONArray(listOf("a", 3))) },
+                "labels" to { it.put("labels", JSONArray()) },
+                "task" to { it.put("task", "guessing") },
+                "xnnpack" to { it.put("xnnpack", 1) },
+                "batch_size" to { it.put("batch_size", "4") },
+                "input.size" to { it.getJSONObject("input").put("size", JSONArray(listOf(64))) },
+                "input.central_fraction" to { it.getJSONObject("input").put("central_fraction", 1.5) },
+                "data.color" to { it.getJSONObject("data").put("color", "sepia") },
+                "data.crop_area" to { it.getJSONObject("data").put("crop_area", JSONArray(listOf(0.1))) },
+                "crop area" to { it.getJSONObject("data").put("crop_area", JSONArray(listOf(1, 0.1))) },
+                "state.offset" to { it.getJSONArray("state").getJSONObject(1).put("offset", 0) },
+                "state.shape" to { it.getJSONArray("state").getJSONObject(0).put("shape", huge) },
+            )
+        for ((where, change) in changes) {
+            refused(where) { Manifest.parse(changed(change)) }
+        }
+    }
+
+    @Test
+    fun `what is no JSON is refused`() {
+        for (bad in listOf("", "[]", "{", text.take(text.length / 2), "[".repeat(100_000), "{\"a\":".repeat(100_000))) {
+            refused("JSON", "export the model again") { Manifest.parse(bad) }
+        }
+    }
+
+    private fun changed(change: (JSONObject) -> Unit): String = JSONObject(text).also(change).toString()
+}
