@@ -1,0 +1,154 @@
+/*
+ * The part of LiteRT's C API that the library calls, and its loading.
+ *
+ * The wheel of ai-edge-litert has libLiteRt.so and no headers, so types and
+ * numbers are declared here as LiteRT 2.1.0 to 2.3.0 have them
+ * (litert/c/litert_*.h of google-ai-edge/LiteRT). Three things changed on the
+ * way, and are told apart by symbols that came or went with them:
+ *
+ *   - LiteRtCreateModelFromBuffer() got the environment as first argument in
+ *     2.1.6, with which LiteRtCreateModelFromFd() came.
+ *   - The options of the CPU are an object with setters up to 2.1.2, where
+ *     LiteRtCreateCpuOptions() is, and a text in TOML since; that text can turn
+ *     XNNPACK off since 2.1.4.
+ *   - The environment can be told which accelerators to look for since 2.1.5.
+ */
+
+#ifndef TINYTL_LITERT_H
+#define TINYTL_LITERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "internal.h"
+
+#define LITERT_OK 0
+
+/* Handles. */
+typedef struct LiteRtEnvironmentT *LiteRtEnvironment;
+typedef struct LiteRtModelT *LiteRtModel;
+typedef struct LiteRtSignatureT *LiteRtSignature;
+typedef struct LiteRtTensorT *LiteRtTensor;
+typedef struct LiteRtOptionsT *LiteRtOptions;
+typedef struct LiteRtOpaqueOptionsT *LiteRtOpaqueOptions;
+typedef struct LiteRtCpuOptionsT *LiteRtCpuOptions;
+typedef struct LiteRtCompiledModelT *LiteRtCompiledModel;
+typedef struct LiteRtTensorBufferT *LiteRtTensorBuffer;
+typedef struct LiteRtTensorBufferRequirementsT *LiteRtTensorBufferRequirements;
+
+/* LiteRtElementType */
+enum { LITERT_FLOAT32 = 1, LITERT_INT32 = 2, LITERT_UINT8 = 3 };
+/* LiteRtTensorTypeId */
+enum { LITERT_RANKED = 0 };
+/* LiteRtHwAccelerators */
+enum { LITERT_CPU = 1 };
+/* LiteRtTensorBufferType */
+enum { LITERT_HOST_MEMORY = 1 };
+/* LiteRtTensorBufferLockMode */
+enum { LITERT_READ = 0, LITERT_WRITE = 1 };
+/* LiteRtEnvOptionTag */
+enum { LITERT_AUTO_REGISTER_ACCELERATORS = 24 };
+/* LiteRtAnyType */
+enum { LITERT_ANY_INT = 2 };
+
+#define LITERT_MAX_RANK 8
+
+/* LiteRtRankedTensorType, with its LiteRtLayout written out. */
+typedef struct {
+  int element_type;
+  unsigned int rank : 7;
+  unsigned int has_strides : 1;
+  int32_t dimensions[LITERT_MAX_RANK];
+  uint32_t strides[LITERT_MAX_RANK];
+} LiteRtRankedTensorType;
+
+/* LiteRtEnvOption, with its LiteRtAny written out. */
+typedef struct {
+  int tag;
+  struct {
+    int type;
+    union {
+      int64_t int_value;
+      const void *ptr_value;
+    } value;
+  } any;
+} LiteRtEnvOption;
+
+/* Name without `LiteRt`, type of the result, arguments. */
+#define LITERT_FUNCTIONS(X)                                                    \
+  X(CreateEnvironment, int, (int, const LiteRtEnvOption *, LiteRtEnvironment *)) \
+  X(DestroyEnvironment, void, (LiteRtEnvironment))                             \
+  X(DestroyModel, void, (LiteRtModel))                                         \
+  X(GetModelMetadata, int,                                                     \
+    (LiteRtModel, const char *, const void **, size_t *))                      \
+  X(GetNumModelSignatures, int, (LiteRtModel, size_t *))                       \
+  X(GetModelSignature, int, (LiteRtModel, size_t, LiteRtSignature *))          \
+  X(GetSignatureKey, int, (LiteRtSignature, const char **))                    \
+  X(GetNumSignatureInputs, int, (LiteRtSignature, size_t *))                   \
+  X(GetSignatureInputName, int, (LiteRtSignature, size_t, const char **))      \
+  X(GetSignatureInputTensorByIndex, int,                                       \
+    (LiteRtSignature, size_t, LiteRtTensor *))                                 \
+  X(GetNumSignatureOutputs, int, (LiteRtSignature, size_t *))                  \
+  X(GetSignatureOutputName, int, (LiteRtSignature, size_t, const char **))     \
+  X(GetSignatureOutputTensorByIndex, int,                                      \
+    (LiteRtSignature, size_t, LiteRtTensor *))                                 \
+  X(GetTensorTypeId, int, (LiteRtTensor, int *))                               \
+  X(GetRankedTensorType, int, (LiteRtTensor, LiteRtRankedTensorType *))        \
+  X(CreateOptions, int, (LiteRtOptions *))                                     \
+  X(DestroyOptions, void, (LiteRtOptions))                                     \
+  X(SetOptionsHardwareAccelerators, int, (LiteRtOptions, int))                 \
+  X(AddOpaqueOptions, int, (LiteRtOptions, LiteRtOpaqueOptions))               \
+  X(CreateOpaqueOptions, int,                                                  \
+    (const char *, void *, void (*)(void *), LiteRtOpaqueOptions *))           \
+  X(DestroyOpaqueOptions, void, (LiteRtOpaqueOptions))                         \
+  X(CreateCompiledModel, int,                                                  \
+    (LiteRtEnvironment, LiteRtModel, LiteRtOptions, LiteRtCompiledModel *))    \
+  X(DestroyCompiledModel, void, (LiteRtCompiledModel))                         \
+  X(GetCompiledModelInputBufferRequirements, int,                              \
+    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBufferRequirements *))   \
+  X(GetCompiledModelOutputBufferRequirements, int,                             \
+    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBufferRequirements *))   \
+  X(GetTensorBufferRequirementsBufferSize, int,                                \
+    (LiteRtTensorBufferRequirements, size_t *))                                \
+  X(CreateManagedTensorBuffer, int,                                            \
+    (LiteRtEnvironment, int, const LiteRtRankedTensorType *, size_t,           \
+     LiteRtTensorBuffer *))                                                    \
+  X(DestroyTensorBuffer, void, (LiteRtTensorBuffer))                           \
+  X(GetTensorBufferSize, int, (LiteRtTensorBuffer, size_t *))                  \
+  X(LockTensorBuffer, int, (LiteRtTensorBuffer, void **, int))                 \
+  X(UnlockTensorBuffer, int, (LiteRtTensorBuffer))                             \
+  X(RunCompiledModel, int,                                                     \
+    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBuffer *, size_t,        \
+     LiteRtTensorBuffer *))
+
+/* Of two forms, or not in all versions; NULL where they are not. */
+#define LITERT_OPTIONAL_FUNCTIONS(X)                                           \
+  X(GetStatusString, const char *, (int))                                      \
+  X(CreateModelFromBuffer, int,                                                \
+    (LiteRtEnvironment, const void *, size_t, LiteRtModel *))                  \
+  X(CreateCpuOptions, int, (LiteRtOpaqueOptions *))                            \
+  X(FindCpuOptions, int, (LiteRtOpaqueOptions, LiteRtCpuOptions *))            \
+  X(SetCpuOptionsNumThread, int, (LiteRtCpuOptions, int))
+
+/* The functions of one library. */
+typedef struct {
+  void *handle;
+  /* Whether it is 2.1.6 or later, with all that the text above says. */
+  bool is_2_1_6;
+#define X(name, result, arguments) result(*name) arguments;
+  LITERT_FUNCTIONS(X)
+  LITERT_OPTIONAL_FUNCTIONS(X)
+#undef X
+  /* The same function up to 2.1.5. */
+  int (*CreateModelFromBufferAlone)(const void *, size_t, LiteRtModel *);
+} tinytl_litert;
+
+/* Loads a library; `path` is NULL for the one that the loader finds. */
+tinytl_status tinytl_load_litert(const char *path, tinytl_litert *litert,
+                                 tinytl_error *error);
+
+/* Gives up the handle; the library stays in the process. */
+void tinytl_unload_litert(tinytl_litert *litert);
+
+#endif /* TINYTL_LITERT_H */

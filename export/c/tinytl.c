@@ -1,0 +1,1172 @@
+/*
+ * An open model: what its file says, and the calls of its signatures.
+ */
+
+#define _DEFAULT_SOURCE      /* strdup() in C11. */
+#define _FILE_OFFSET_BITS 64 /* Files of over 2 GB on 32-bit machines. */
+
+#include "tinytl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "litert.h"
+
+#define FORMAT_VERSION 2
+#define CONTRACT 2
+#define LABELS_ENTRY "TINYTL"
+#define LARGEST_MANIFEST (16 * 1024 * 1024)
+#define LARGEST_ENTRY (1024 * 1024)
+#define DEFAULT_THREADS 2
+#define MOST_THREADS 64
+
+/* ---- What the signatures have to be: contract 2 of docs/formats.md ---- */
+
+enum { INFER, TRAIN, SAVE, RESTORE, RESET, SIGNATURES };
+
+#define MOST_TENSORS 3 /* Inputs of a signature, and outputs. */
+
+typedef struct {
+  const char *name; /* NULL where a signature has fewer tensors. */
+  int type;
+  /* The sizes. A letter stands for a size that the file chooses, and equal
+     letters for equal sizes. */
+  const char *shape;
+} tensor_rule;
+
+typedef struct {
+  const char *name;
+  tensor_rule inputs[MOST_TENSORS];
+  tensor_rule outputs[MOST_TENSORS];
+} signature_rule;
+
+static const signature_rule kContract[SIGNATURES] = {
+    {"infer",
+     {{"image", LITERT_UINT8, "1HW3"}},
+     {{"logits", LITERT_FLOAT32, "1C"},
+      {"probabilities", LITERT_FLOAT32, "1C"}}},
+    {"train",
+     {{"image", LITERT_UINT8, "BHW3"},
+      {"label", LITERT_INT32, "B"},
+      {"learning_rate", LITERT_FLOAT32, "1"}},
+     {{"loss", LITERT_FLOAT32, "1"},
+      {"accuracy", LITERT_FLOAT32, "1"},
+      {"applied", LITERT_INT32, "1"}}},
+    {"save", {{NULL, 0, NULL}}, {{"state", LITERT_FLOAT32, "N"}}},
+    {"restore",
+     {{"state", LITERT_FLOAT32, "N"}},
+     {{"restored", LITERT_INT32, "1"}}},
+    {"reset", {{NULL, 0, NULL}}, {{"restored", LITERT_INT32, "1"}}},
+};
+/* What `label` is where an image has several attributes. */
+static const tensor_rule kAttributes = {"label", LITERT_FLOAT32, "BC"};
+
+/* ---- The model ---- */
+
+typedef struct {
+  size_t place; /* Among the signature's inputs, or its outputs, in the file. */
+  LiteRtRankedTensorType type;
+  size_t bytes;
+} tensor;
+
+typedef struct {
+  bool exists;
+  size_t index;
+  size_t input_count;
+  size_t output_count;
+  tensor inputs[MOST_TENSORS]; /* In the order of the rule. */
+  tensor outputs[MOST_TENSORS];
+} signature;
+
+struct tinytl_model {
+  tinytl_info info;
+  tinytl_description description; /* Owns the labels. */
+  void *file;                     /* The mapped `.tflite`, or NULL. */
+  size_t file_size;
+  tinytl_litert litert;
+  LiteRtEnvironment environment;
+  LiteRtModel model;
+  LiteRtCompiledModel compiled;
+  signature signatures[SIGNATURES];
+  float *exported; /* The state to go back to, where `reset` is missing. */
+};
+
+static tinytl_status fail_runtime(const tinytl_model *model, const char *what,
+                                  int status, tinytl_error *error) {
+  const char *reason = model->litert.GetStatusString == NULL
+                           ? "no reason"
+                           : model->litert.GetStatusString(status);
+  return tinytl_fail(error, TINYTL_ERROR_RUNTIME,
+                     "LiteRT cannot %s: %s (%d); open the model again, or "
+                     "export it again for this version",
+                     what, reason, status);
+}
+
+/* ---- Reading files ---- */
+
+/* Maps a file of at most `largest` bytes; an empty one is refused. */
+static tinytl_status map_file(const char *path, const char *kind,
+                              uint64_t largest, void **content, size_t *size,
+                              tinytl_error *error) {
+  /* O_NONBLOCK: open() of a FIFO would wait for whoever writes into it. */
+  const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  struct stat about;
+  if (file < 0 || fstat(file, &about) != 0) {
+    const char *reason = strerror(errno);
+    if (file >= 0) {
+      (void)close(file);
+    }
+    return tinytl_fail(error, TINYTL_ERROR_FILE,
+                       "expected %s at %s, got: %s; check the path", kind, path,
+                       reason);
+  }
+  tinytl_status status = TINYTL_OK;
+  if (!S_ISREG(about.st_mode)) {
+    status = tinytl_fail(error, TINYTL_ERROR_FILE,
+                         "expected %s at %s, got a folder or device; check the "
+                         "path",
+                         kind, path);
+  } else if (about.st_size == 0 || (uint64_t)about.st_size > largest) {
+    status = tinytl_fail(error, TINYTL_ERROR_FILE,
+                         "expected %s at %s of 1 to %" PRIu64
+                         " bytes, got %jd; copy or export the model again",
+                         kind, path, largest, (intmax_t)about.st_size);
+  } else {
+    *size = (size_t)about.st_size;
+    *content = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (*content == MAP_FAILED) {
+      *content = NULL;
+      status = tinytl_fail_memory(error, *size);
+    }
+  }
+  (void)close(file);
+  return status;
+}
+
+/* Maps the `.tflite` and computes its fingerprint. */
+static tinytl_status open_file(tinytl_model *model, const char *path,
+                               tinytl_error *error) {
+  const tinytl_status status =
+      map_file(path, "a .tflite file", SIZE_MAX / 2, &model->file,
+               &model->file_size, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  if (model->file_size < 8 ||
+      memcmp((const char *)model->file + 4, "TFL3", 4) != 0) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "%s is no .tflite file: expected the mark TFL3 at byte "
+                       "4; check the path",
+                       path);
+  }
+  tinytl_sha256(model->file, model->file_size, model->info.fingerprint);
+  return TINYTL_OK;
+}
+
+/* Returns the path with `.manifest.json` in place of `.tflite`, or NULL. */
+static char *manifest_path(const char *path) {
+  static const char kSuffix[] = ".manifest.json";
+  const char *slash = strrchr(path, '/');
+  const char *name = slash == NULL ? path : slash + 1;
+  const char *dot = strrchr(name, '.');
+  /* As in Python, a dot that begins a name begins no suffix. */
+  const size_t stem = dot == NULL || dot == name ? strlen(path)
+                                                 : (size_t)(dot - path);
+  char *result = malloc(stem + sizeof kSuffix);
+  if (result != NULL) {
+    memcpy(result, path, stem);
+    memcpy(result + stem, kSuffix, sizeof kSuffix);
+  }
+  return result;
+}
+
+/* Refuses what is not of this version, or not of this file. */
+static tinytl_status check_manifest(const tinytl_model *model,
+                                    const tinytl_description *manifest,
+                                    const char *path, tinytl_error *error) {
+  if (manifest->format_version != FORMAT_VERSION ||
+      manifest->contract != CONTRACT) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "%s has format version %ld and contract %ld, expected "
+                       "%d and %d; export the model again",
+                       path, manifest->format_version, manifest->contract,
+                       FORMAT_VERSION, CONTRACT);
+  }
+  char digest[2 * TINYTL_FINGERPRINT_SIZE + 1];
+  for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
+    (void)snprintf(digest + 2 * i, 3, "%02x", model->info.fingerprint[i]);
+  }
+  if (manifest->sha256 == NULL || manifest->task == NULL ||
+      manifest->labels == NULL) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "expected the fields sha256, task and labels in %s, got "
+                       "fewer; copy or export the model again",
+                       path);
+  }
+  if (strcmp(manifest->sha256, digest) != 0) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "%s is for a .tflite with SHA-256 %.16s..., got %.16s..."
+                       "; one of both is damaged: copy both files of one "
+                       "export",
+                       path, manifest->sha256, digest);
+  }
+  return TINYTL_OK;
+}
+
+static tinytl_status read_manifest(tinytl_model *model, const char *path,
+                                   tinytl_error *error) {
+  void *text = NULL;
+  size_t size = 0;
+  tinytl_status status =
+      map_file(path, "a manifest", LARGEST_MANIFEST, &text, &size, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  status =
+      tinytl_parse_description(text, size, path, &model->description, error);
+  (void)munmap(text, size);
+  if (status == TINYTL_OK) {
+    status = check_manifest(model, &model->description, path, error);
+  }
+  model->info.has_manifest = status == TINYTL_OK;
+  return status;
+}
+
+/* Reads the manifest that the options name, or that is beside the file. */
+static tinytl_status find_manifest(tinytl_model *model, const char *path,
+                                   const tinytl_options *options,
+                                   tinytl_error *error) {
+  model->description.xnnpack = true;
+  if (options->manifest != NULL) {
+    return read_manifest(model, options->manifest, error);
+  }
+  char *beside = manifest_path(path);
+  if (beside == NULL) {
+    return tinytl_fail_memory(error, strlen(path));
+  }
+  struct stat about;
+  tinytl_status status = TINYTL_OK;
+  /* One that is there and cannot be read is an error, not a missing one. */
+  if (stat(beside, &about) == 0 || errno != ENOENT) {
+    status = read_manifest(model, beside, error);
+  }
+  free(beside);
+  return status;
+}
+
+/* ---- What the file says of its outputs ---- */
+
+static bool same_names(const tinytl_description *one,
+                       const tinytl_description *other) {
+  if (one->label_count != other->label_count ||
+      strcmp(one->task, other->task) != 0) {
+    return false;
+  }
+  for (size_t i = 0; i < one->label_count; i++) {
+    if (strcmp(one->labels[i], other->labels[i]) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Reads task and names from the `.tflite`, and compares them with a manifest's.
+ */
+static tinytl_status read_names(tinytl_model *model, tinytl_error *error) {
+  const void *text = NULL;
+  size_t size = 0;
+  if (model->litert.GetModelMetadata(model->model, LABELS_ENTRY, &text,
+                                     &size) != LITERT_OK ||
+      text == NULL) {
+    return TINYTL_OK;
+  }
+  tinytl_description names = {0};
+  if (size > LARGEST_ENTRY) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "expected names of at most %d bytes in the .tflite, got "
+                       "%zu; export it again",
+                       LARGEST_ENTRY, size);
+  }
+  tinytl_status status = tinytl_parse_description(
+      text, size, "the names in the .tflite", &names, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  if (names.contract != CONTRACT || names.task == NULL ||
+      names.labels == NULL) {
+    status = tinytl_fail(error, TINYTL_ERROR_MODEL,
+                         "expected task and labels of contract %d in the "
+                         ".tflite, got those of contract %ld; export it again",
+                         CONTRACT, names.contract);
+  } else if (!model->info.has_manifest) {
+    model->description = names; /* With XNNPACK. */
+    return TINYTL_OK;
+  } else if (!same_names(&names, &model->description)) {
+    status = tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                         "the .tflite is for other classes than its manifest; "
+                         "copy both files of one export");
+  }
+  tinytl_free_description(&names);
+  return status;
+}
+
+static int compare_names(const void *one, const void *other) {
+  return strcmp(*(char *const *)one, *(char *const *)other);
+}
+
+/* Checks names against the outputs. */
+static tinytl_status check_names(tinytl_model *model, tinytl_error *error) {
+  const tinytl_description *names = &model->description;
+  if (names->labels == NULL) {
+    return TINYTL_OK;
+  }
+  if (names->label_count != (size_t)model->info.classes) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "expected %" PRId32
+                       " names of classes, got %zu; export the model again",
+                       model->info.classes, names->label_count);
+  }
+  char **sorted = malloc(names->label_count * sizeof *sorted);
+  if (sorted == NULL) {
+    return tinytl_fail_memory(error, names->label_count * sizeof *sorted);
+  }
+  memcpy(sorted, names->labels, names->label_count * sizeof *sorted);
+  qsort(sorted, names->label_count, sizeof *sorted, compare_names);
+  tinytl_status status = TINYTL_OK;
+  for (size_t i = 1; i < names->label_count && status == TINYTL_OK; i++) {
+    if (strcmp(sorted[i - 1], sorted[i]) == 0) {
+      status = tinytl_fail(error, TINYTL_ERROR_MODEL,
+                           "expected no name of a class twice, got %.100s; "
+                           "export the model again",
+                           sorted[i]);
+    }
+  }
+  free(sorted);
+  model->info.labels = (const char *const *)names->labels;
+  return status;
+}
+
+/* ---- Signatures ---- */
+
+/* Returns the size that a letter stands for, or 0 where none has come yet. */
+static int32_t *size_of_letter(tinytl_info *info, int32_t *state_size,
+                               char letter) {
+  switch (letter) {
+    case 'B':
+      return &info->batch_size;
+    case 'H':
+      return &info->height;
+    case 'W':
+      return &info->width;
+    case 'C':
+      return &info->classes;
+    default:
+      return state_size;
+  }
+}
+
+static size_t element_size(int type) { return type == LITERT_UINT8 ? 1 : 4; }
+
+/* Checks a tensor's type and shape; learns the sizes of new letters. */
+static tinytl_status check_tensor(tinytl_model *model, const char *where,
+                                  const tensor_rule *rule, LiteRtTensor handle,
+                                  tensor *result, tinytl_error *error) {
+  int32_t state_size = (int32_t)model->info.state_size;
+  int kind = LITERT_RANKED;
+  LiteRtRankedTensorType type = {0};
+  int status = model->litert.GetTensorTypeId(handle, &kind);
+  if (status == LITERT_OK && kind == LITERT_RANKED) {
+    status = model->litert.GetRankedTensorType(handle, &type);
+  }
+  if (status != LITERT_OK) {
+    return fail_runtime(model, "read the type of a tensor", status, error);
+  }
+  const size_t rank = strlen(rule->shape);
+  bool fits = kind == LITERT_RANKED && type.element_type == rule->type &&
+              type.rank == rank;
+  size_t bytes = element_size(rule->type);
+  for (size_t i = 0; fits && i < rank; i++) {
+    const char letter = rule->shape[i];
+    const int32_t size = type.dimensions[i];
+    if (letter >= '0' && letter <= '9') {
+      fits = size == letter - '0';
+    } else {
+      int32_t *known = size_of_letter(&model->info, &state_size, letter);
+      fits = size > 0 && (*known == 0 || *known == size);
+      *known = size;
+    }
+    fits = fits && (size_t)size <= SIZE_MAX / 2 / bytes;
+    if (fits) {
+      bytes *= (size_t)size;
+    }
+  }
+  if (!fits && strcmp(rule->name, "learning_rate") == 0 && type.rank == 0) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "%s.%s has rank 0: the file has signatures of contract "
+                       "1, expected 2; export it again",
+                       where, rule->name);
+  }
+  if (!fits) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "%s.%s: expected type %d and shape %s, got type %d and "
+                       "rank %u or other sizes; export it with `tinytl export`",
+                       where, rule->name, rule->type, rule->shape,
+                       type.element_type, (unsigned)type.rank);
+  }
+  model->info.state_size = (size_t)state_size;
+  *result = (tensor){.place = result->place, .type = type, .bytes = bytes};
+  return TINYTL_OK;
+}
+
+/* How the inputs, or the outputs, of a signature are read. */
+typedef struct {
+  int (*count)(LiteRtSignature, size_t *);
+  int (*name)(LiteRtSignature, size_t, const char **);
+  int (*handle)(LiteRtSignature, size_t, LiteRtTensor *);
+} side;
+
+/* Finds the tensors of one side of a signature by their names. */
+static tinytl_status check_side(tinytl_model *model, const side *side,
+                                const char *where, const tensor_rule *rules,
+                                LiteRtSignature handle, tensor *tensors,
+                                size_t *count, tinytl_error *error) {
+  size_t wanted = 0;
+  while (wanted < MOST_TENSORS && rules[wanted].name != NULL) {
+    wanted++;
+  }
+  int status = side->count(handle, count);
+  if (status != LITERT_OK) {
+    return fail_runtime(model, "read a signature", status, error);
+  }
+  if (*count != wanted) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "expected %zu inputs or outputs of the signature %s, "
+                       "got %zu; export it with `tinytl export`",
+                       wanted, where, *count);
+  }
+  for (size_t i = 0; i < wanted; i++) {
+    const char *name = "";
+    size_t place = 0;
+    for (; place < *count; place++) {
+      status = side->name(handle, place, &name);
+      if (status != LITERT_OK) {
+        return fail_runtime(model, "read a signature", status, error);
+      }
+      if (strcmp(name, rules[i].name) == 0) {
+        break;
+      }
+    }
+    if (place == *count) {
+      return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                         "%s.%s is missing; export it with `tinytl export`",
+                         where, rules[i].name);
+    }
+    LiteRtTensor found = NULL;
+    status = side->handle(handle, place, &found);
+    if (status != LITERT_OK) {
+      return fail_runtime(model, "read a signature", status, error);
+    }
+    tensors[i].place = place;
+    const tinytl_status result =
+        check_tensor(model, where, &rules[i], found, &tensors[i], error);
+    if (result != TINYTL_OK) {
+      return result;
+    }
+  }
+  return TINYTL_OK;
+}
+
+/* Checks both sides of a signature. */
+static tinytl_status check_signature(tinytl_model *model, int which,
+                                     LiteRtSignature handle,
+                                     tinytl_error *error) {
+  const tinytl_litert *litert = &model->litert;
+  const side inputs = {litert->GetNumSignatureInputs,
+                       litert->GetSignatureInputName,
+                       litert->GetSignatureInputTensorByIndex};
+  const side outputs = {litert->GetNumSignatureOutputs,
+                        litert->GetSignatureOutputName,
+                        litert->GetSignatureOutputTensorByIndex};
+  signature *found = &model->signatures[which];
+  signature_rule rule = kContract[which];
+  if (which == TRAIN && model->info.multilabel) {
+    rule.inputs[1] = kAttributes;
+  }
+  const tinytl_status status =
+      check_side(model, &inputs, rule.name, rule.inputs, handle, found->inputs,
+                 &found->input_count, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  return check_side(model, &outputs, rule.name, rule.outputs, handle,
+                    found->outputs, &found->output_count, error);
+}
+
+/* Returns whether the labels of `train` are float32; false on any doubt. */
+static bool has_float_labels(const tinytl_litert *litert,
+                             LiteRtSignature train) {
+  size_t count = 0;
+  if (litert->GetNumSignatureInputs(train, &count) != LITERT_OK) {
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    const char *name = NULL;
+    LiteRtTensor label = NULL;
+    LiteRtRankedTensorType type = {0};
+    if (litert->GetSignatureInputName(train, i, &name) == LITERT_OK &&
+        strcmp(name, "label") == 0) {
+      return litert->GetSignatureInputTensorByIndex(train, i, &label) ==
+                 LITERT_OK &&
+             litert->GetRankedTensorType(label, &type) == LITERT_OK &&
+             type.element_type == LITERT_FLOAT32;
+    }
+  }
+  return false;
+}
+
+/* Finds out what a label is: as the file says, else as its type says. */
+static tinytl_status find_task(tinytl_model *model, LiteRtSignature train,
+                               tinytl_error *error) {
+  const char *task = model->description.task;
+  if (task == NULL) {
+    model->info.multilabel = has_float_labels(&model->litert, train);
+  } else if (strcmp(task, "multilabel") == 0) {
+    model->info.multilabel = true;
+  } else if (strcmp(task, "classification") != 0) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "the model is for the task %.80s, expected "
+                       "classification or multilabel; export it again",
+                       task);
+  }
+  return TINYTL_OK;
+}
+
+/* Checks all signatures before anything of the file runs. */
+static tinytl_status check_contract(tinytl_model *model, tinytl_error *error) {
+  const tinytl_litert *litert = &model->litert;
+  LiteRtSignature handles[SIGNATURES] = {NULL};
+  size_t count = 0;
+  int status = litert->GetNumModelSignatures(model->model, &count);
+  for (size_t i = 0; status == LITERT_OK && i < count; i++) {
+    LiteRtSignature handle = NULL;
+    const char *key = NULL;
+    status = litert->GetModelSignature(model->model, i, &handle);
+    if (status == LITERT_OK) {
+      status = litert->GetSignatureKey(handle, &key);
+    }
+    for (int which = 0; status == LITERT_OK && which < SIGNATURES; which++) {
+      if (strcmp(key, kContract[which].name) == 0) {
+        handles[which] = handle;
+        model->signatures[which].exists = true;
+        model->signatures[which].index = i;
+      }
+    }
+  }
+  if (status != LITERT_OK) {
+    return fail_runtime(model, "read the signatures", status, error);
+  }
+  for (int which = 0; which < SIGNATURES; which++) {
+    if (handles[which] == NULL && which != RESET) {
+      return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                         "expected the signatures infer, train, save and "
+                         "restore, got none called %s; export the model with "
+                         "`tinytl export`",
+                         kContract[which].name);
+    }
+  }
+  tinytl_status result = find_task(model, handles[TRAIN], error);
+  for (int which = 0; result == TINYTL_OK && which < SIGNATURES; which++) {
+    if (handles[which] != NULL) {
+      result = check_signature(model, which, handles[which], error);
+    }
+  }
+  if (result == TINYTL_OK) {
+    model->info.image_bytes = model->signatures[INFER].inputs[0].bytes;
+    result = check_names(model, error);
+  }
+  return result;
+}
+
+/* ---- Loading ---- */
+
+static tinytl_status load_model(tinytl_model *model, const char *path,
+                                tinytl_error *error) {
+  const tinytl_litert *litert = &model->litert;
+  /* Only the CPU: looking for others can load libraries that end the process,
+     such as the WebGPU one of the wheel on an ARM without LSE. */
+  const LiteRtEnvOption only_cpu = {
+      LITERT_AUTO_REGISTER_ACCELERATORS,
+      {LITERT_ANY_INT, {.int_value = LITERT_CPU}}};
+  int status = litert->CreateEnvironment(litert->is_2_1_6 ? 1 : 0, &only_cpu,
+                                         &model->environment);
+  if (status != LITERT_OK) {
+    return fail_runtime(model, "start", status, error);
+  }
+  /* From memory, since LiteRT does not verify what it reads from a file. */
+  status = litert->is_2_1_6
+               ? litert->CreateModelFromBuffer(model->environment, model->file,
+                                               model->file_size, &model->model)
+               : litert->CreateModelFromBufferAlone(
+                     model->file, model->file_size, &model->model);
+  if (status != LITERT_OK) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "%s is no whole .tflite file (LiteRT's status %d); copy "
+                       "or export it again",
+                       path, status);
+  }
+  return TINYTL_OK;
+}
+
+/* The CPU's options up to LiteRT 2.1.2. */
+static int set_cpu_object(const tinytl_litert *litert, int threads,
+                          LiteRtOpaqueOptions *cpu) {
+  LiteRtCpuOptions object = NULL;
+  int status = litert->CreateCpuOptions(cpu);
+  if (status == LITERT_OK) {
+    status = litert->FindCpuOptions(*cpu, &object);
+  }
+  if (status == LITERT_OK) {
+    status = litert->SetCpuOptionsNumThread(object, threads);
+  }
+  return status;
+}
+
+/* The CPU's options since LiteRT 2.1.3. */
+static int set_cpu_text(const tinytl_litert *litert, int threads, bool xnnpack,
+                        LiteRtOpaqueOptions *cpu) {
+  /* Flags: int8 and uint8 operators, as by default, and tables of pointers that
+     are made when an operator runs. With a cache in memory, all signatures
+     share one packed copy of a kernel. Both as the Python client does it. */
+  static const char kSaving[] =
+      "flags = 35\nweight_cache_file_path = \":memory\"\n";
+  static const char kOff[] = "kernel_mode = \"builtin\"\n";
+  char text[160];
+  (void)snprintf(text, sizeof text, "num_threads = %d\n%s", threads,
+                 !litert->is_2_1_6 ? "" : xnnpack ? kSaving : kOff);
+  char *copy = strdup(text);
+  if (copy == NULL) {
+    return -1;
+  }
+  const int status = litert->CreateOpaqueOptions("xnnpack", copy, free, cpu);
+  if (status != LITERT_OK) {
+    free(copy);
+  }
+  return status;
+}
+
+static tinytl_status compile(tinytl_model *model, int threads,
+                             tinytl_error *error) {
+  const tinytl_litert *litert = &model->litert;
+  const bool object = litert->CreateCpuOptions != NULL &&
+                      litert->FindCpuOptions != NULL &&
+                      litert->SetCpuOptionsNumThread != NULL;
+  if (!model->info.xnnpack && !litert->is_2_1_6) {
+    return tinytl_fail(error, TINYTL_ERROR_LIBRARY,
+                       "expected LiteRT 2.1.6 or later, which can do without "
+                       "XNNPACK, got an older one; take a later one, or open "
+                       "the model with XNNPACK on");
+  }
+  LiteRtOptions options = NULL;
+  LiteRtOpaqueOptions cpu = NULL;
+  int status = litert->CreateOptions(&options);
+  if (status == LITERT_OK) {
+    status = litert->SetOptionsHardwareAccelerators(options, LITERT_CPU);
+  }
+  if (status == LITERT_OK) {
+    status = object ? set_cpu_object(litert, threads, &cpu)
+                    : set_cpu_text(litert, threads, model->info.xnnpack, &cpu);
+  }
+  if (status == LITERT_OK) {
+    status = litert->AddOpaqueOptions(options, cpu);
+    if (status == LITERT_OK) {
+      cpu = NULL; /* The options own it now. */
+    }
+  }
+  if (status == LITERT_OK) {
+    status = litert->CreateCompiledModel(model->environment, model->model,
+                                         options, &model->compiled);
+  }
+  if (cpu != NULL) {
+    litert->DestroyOpaqueOptions(cpu);
+  }
+  if (options != NULL) {
+    litert->DestroyOptions(options);
+  }
+  if (status != LITERT_OK) {
+    return fail_runtime(model, "load the model", status, error);
+  }
+  return TINYTL_OK;
+}
+
+static tinytl_status load(tinytl_model *model, const char *path,
+                          const tinytl_options *options, tinytl_error *error) {
+  tinytl_status status = open_file(model, path, error);
+  if (status == TINYTL_OK) {
+    status = find_manifest(model, path, options, error);
+  }
+  if (status == TINYTL_OK) {
+    status = tinytl_load_litert(options->library, &model->litert, error);
+  }
+  if (status == TINYTL_OK) {
+    status = load_model(model, path, error);
+  }
+  if (status == TINYTL_OK) {
+    status = read_names(model, error);
+  }
+  if (status == TINYTL_OK) {
+    status = check_contract(model, error);
+  }
+  if (status == TINYTL_OK) {
+    model->info.xnnpack = options->xnnpack == TINYTL_XNNPACK_AS_EXPORTED
+                              ? model->description.xnnpack
+                              : options->xnnpack == TINYTL_XNNPACK_ON;
+    status = compile(
+        model, options->threads == 0 ? DEFAULT_THREADS : options->threads,
+        error);
+  }
+  if (status == TINYTL_OK && !model->signatures[RESET].exists) {
+    const size_t count = model->info.state_size;
+    model->exported = malloc(count * sizeof *model->exported);
+    status = model->exported == NULL
+                 ? tinytl_fail_memory(error, count * sizeof *model->exported)
+                 : tinytl_get_state(model, model->exported, count, error);
+  }
+  return status;
+}
+
+tinytl_status tinytl_open(const char *path, const tinytl_options *options,
+                          tinytl_model **model, tinytl_error *error) {
+  static const tinytl_options kDefaults = {0};
+  if (model != NULL) {
+    *model = NULL;
+  }
+  if (path == NULL || model == NULL) {
+    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                       "expected a path and room for a model, got NULL; pass "
+                       "both");
+  }
+  const tinytl_options *chosen = options == NULL ? &kDefaults : options;
+  if (chosen->threads < 0 || chosen->threads > MOST_THREADS) {
+    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                       "expected 1 to %d threads, or 0 for %d, got %d; change "
+                       "the options",
+                       MOST_THREADS, DEFAULT_THREADS, chosen->threads);
+  }
+  if (chosen->xnnpack != TINYTL_XNNPACK_AS_EXPORTED &&
+      chosen->xnnpack != TINYTL_XNNPACK_ON &&
+      chosen->xnnpack != TINYTL_XNNPACK_OFF) {
+    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                       "expected a value of tinytl_xnnpack, got %d; begin with "
+                       "options of zeros",
+                       (int)chosen->xnnpack);
+  }
+  tinytl_model *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) {
+    return tinytl_fail_memory(error, sizeof *opened);
+  }
+  const tinytl_status status = load(opened, path, chosen, error);
+  if (status != TINYTL_OK) {
+    tinytl_close(opened);
+    return status;
+  }
+  *model = opened;
+  return tinytl_succeed(error);
+}
+
+void tinytl_close(tinytl_model *model) {
+  if (model == NULL) {
+    return;
+  }
+  /* What uses another goes first. */
+  if (model->compiled != NULL) {
+    model->litert.DestroyCompiledModel(model->compiled);
+  }
+  if (model->model != NULL) {
+    model->litert.DestroyModel(model->model);
+  }
+  if (model->environment != NULL) {
+    model->litert.DestroyEnvironment(model->environment);
+  }
+  tinytl_unload_litert(&model->litert);
+  tinytl_free_description(&model->description);
+  if (model->file != NULL) {
+    (void)munmap(model->file, model->file_size);
+  }
+  free(model->exported);
+  free(model);
+}
+
+const tinytl_info *tinytl_get_info(const tinytl_model *model) {
+  return model == NULL ? NULL : &model->info;
+}
+
+/* ---- Calls ---- */
+
+/* The buffers of one call, in the order of the file. */
+typedef struct {
+  LiteRtTensorBuffer inputs[MOST_TENSORS];
+  LiteRtTensorBuffer outputs[MOST_TENSORS];
+} buffers;
+
+/* Makes a buffer as big as LiteRT wants it, which is at least the tensor. */
+static int create_buffer(const tinytl_model *model, const tensor *tensor,
+                         LiteRtTensorBufferRequirements requirements,
+                         LiteRtTensorBuffer *buffer) {
+  const tinytl_litert *litert = &model->litert;
+  size_t size = 0;
+  int status =
+      litert->GetTensorBufferRequirementsBufferSize(requirements, &size);
+  if (status == LITERT_OK) {
+    status = litert->CreateManagedTensorBuffer(
+        model->environment, LITERT_HOST_MEMORY, &tensor->type,
+        size > tensor->bytes ? size : tensor->bytes, buffer);
+  }
+  if (status == LITERT_OK) {
+    status = litert->GetTensorBufferSize(*buffer, &size);
+  }
+  return status == LITERT_OK && size < tensor->bytes ? -1 : status;
+}
+
+static int create_buffers(const tinytl_model *model, const signature *called,
+                          buffers *all) {
+  const tinytl_litert *litert = &model->litert;
+  int status = LITERT_OK;
+  for (size_t i = 0; status == LITERT_OK && i < called->input_count; i++) {
+    const tensor *tensor = &called->inputs[i];
+    LiteRtTensorBufferRequirements requirements = NULL;
+    status = litert->GetCompiledModelInputBufferRequirements(
+        model->compiled, called->index, tensor->place, &requirements);
+    if (status == LITERT_OK) {
+      status = create_buffer(model, tensor, requirements,
+                             &all->inputs[tensor->place]);
+    }
+  }
+  for (size_t i = 0; status == LITERT_OK && i < called->output_count; i++) {
+    const tensor *tensor = &called->outputs[i];
+    LiteRtTensorBufferRequirements requirements = NULL;
+    status = litert->GetCompiledModelOutputBufferRequirements(
+        model->compiled, called->index, tensor->place, &requirements);
+    if (status == LITERT_OK) {
+      status = create_buffer(model, tensor, requirements,
+                             &all->outputs[tensor->place]);
+    }
+  }
+  return status;
+}
+
+static void destroy_buffers(const tinytl_litert *litert, const buffers *all) {
+  for (size_t i = 0; i < MOST_TENSORS; i++) {
+    if (all->inputs[i] != NULL) {
+      litert->DestroyTensorBuffer(all->inputs[i]);
+    }
+    if (all->outputs[i] != NULL) {
+      litert->DestroyTensorBuffer(all->outputs[i]);
+    }
+  }
+}
+
+static int write_input(const tinytl_litert *litert, LiteRtTensorBuffer buffer,
+                       const void *bytes, size_t size) {
+  void *memory = NULL;
+  int status = litert->LockTensorBuffer(buffer, &memory, LITERT_WRITE);
+  if (status == LITERT_OK) {
+    memcpy(memory, bytes, size);
+    status = litert->UnlockTensorBuffer(buffer);
+  }
+  return status;
+}
+
+/* Copies all outputs, or none: some results of a call would be misleading. */
+static int read_outputs(const tinytl_litert *litert, const signature *called,
+                        const buffers *all, void *const *results) {
+  void *memory[MOST_TENSORS] = {NULL};
+  size_t locked = 0;
+  int status = LITERT_OK;
+  while (status == LITERT_OK && locked < called->output_count) {
+    status = litert->LockTensorBuffer(
+        all->outputs[called->outputs[locked].place], &memory[locked],
+        LITERT_READ);
+    locked += status == LITERT_OK;
+  }
+  for (size_t i = 0; i < locked; i++) {
+    if (status == LITERT_OK && results[i] != NULL) {
+      memcpy(results[i], memory[i], called->outputs[i].bytes);
+    }
+  }
+  for (size_t i = 0; i < locked; i++) {
+    (void)litert->UnlockTensorBuffer(all->outputs[called->outputs[i].place]);
+  }
+  return status;
+}
+
+/*
+ * Calls a signature. `values` and `results` are in the order of its rule, each
+ * as big as its tensor; a result that is NULL is left out. Buffers live for one
+ * call, since those of a state can be megabytes.
+ */
+static tinytl_status call(tinytl_model *model, int which,
+                          const void *const *values, void *const *results,
+                          tinytl_error *error) {
+  const tinytl_litert *litert = &model->litert;
+  const signature *called = &model->signatures[which];
+  buffers all = {{NULL}, {NULL}};
+  int status = create_buffers(model, called, &all);
+  for (size_t i = 0; status == LITERT_OK && i < called->input_count; i++) {
+    status = write_input(litert, all.inputs[called->inputs[i].place], values[i],
+                         called->inputs[i].bytes);
+  }
+  if (status == LITERT_OK) {
+    status = litert->RunCompiledModel(model->compiled, called->index,
+                                      called->input_count, all.inputs,
+                                      called->output_count, all.outputs);
+  }
+  if (status == LITERT_OK) {
+    status = read_outputs(litert, called, &all, results);
+  }
+  destroy_buffers(litert, &all);
+  if (status != LITERT_OK) {
+    char what[32];
+    (void)snprintf(what, sizeof what, "run %s", kContract[which].name);
+    return fail_runtime(model, what, status, error);
+  }
+  return tinytl_succeed(error);
+}
+
+static tinytl_status fail_null(tinytl_error *error) {
+  return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                     "expected a model and all arrays, got NULL; pass them");
+}
+
+/* Checks how big an array of the caller is. */
+static tinytl_status check_size(const char *what, size_t got, size_t expected,
+                                tinytl_error *error) {
+  if (got != expected) {
+    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                       "expected %s of %zu, got %zu; see tinytl_get_info()",
+                       what, expected, got);
+  }
+  return TINYTL_OK;
+}
+
+tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
+                           size_t image_bytes, float *logits,
+                           float *probabilities, size_t classes,
+                           tinytl_error *error) {
+  if (model == NULL || image == NULL) {
+    return fail_null(error);
+  }
+  tinytl_status status = check_size("an image in bytes", image_bytes,
+                                    model->info.image_bytes, error);
+  if (status == TINYTL_OK) {
+    status = check_size("arrays of classes", classes,
+                        (size_t)model->info.classes, error);
+  }
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  const void *const values[] = {image};
+  void *const results[] = {logits, probabilities};
+  return call(model, INFER, values, results, error);
+}
+
+/* What both kinds of training share; the labels are checked. */
+static tinytl_status train(tinytl_model *model, const uint8_t *images,
+                           size_t image_bytes, const void *labels,
+                           float learning_rate, tinytl_step *step,
+                           tinytl_error *error) {
+  tinytl_status status =
+      check_size("images in bytes", image_bytes,
+                 model->signatures[TRAIN].inputs[0].bytes, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  if (!(learning_rate >= 0 && isfinite(learning_rate))) {
+    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                       "expected a learning rate that is finite and not "
+                       "negative, got %g; pass another",
+                       (double)learning_rate);
+  }
+  float loss = 0;
+  float accuracy = 0;
+  int32_t applied = 0;
+  const void *const values[] = {images, labels, &learning_rate};
+  void *const results[] = {&loss, &accuracy, &applied};
+  status = call(model, TRAIN, values, results, error);
+  if (status == TINYTL_OK && step != NULL) {
+    *step = (tinytl_step){loss, accuracy, applied != 0};
+  }
+  return status;
+}
+
+tinytl_status tinytl_train(tinytl_model *model, const uint8_t *images,
+                           size_t image_bytes, const int32_t *labels,
+                           size_t label_count, float learning_rate,
+                           tinytl_step *step, tinytl_error *error) {
+  if (model == NULL || images == NULL || labels == NULL) {
+    return fail_null(error);
+  }
+  if (model->info.multilabel) {
+    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                       "the model is for several attributes of an image; call "
+                       "tinytl_train_multilabel()");
+  }
+  const tinytl_status status = check_size(
+      "a number of labels", label_count, (size_t)model->info.batch_size, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  for (size_t i = 0; i < label_count; i++) {
+    if (labels[i] < 0 || labels[i] >= model->info.classes) {
+      return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                         "expected labels of 0 to %" PRId32 ", got %" PRId32
+                         " at index %zu; pass the number of a class",
+                         model->info.classes - 1, labels[i], i);
+    }
+  }
+  return train(model, images, image_bytes, labels, learning_rate, step, error);
+}
+
+tinytl_status tinytl_train_multilabel(tinytl_model *model,
+                                      const uint8_t *images, size_t image_bytes,
+                                      const float *labels, size_t label_count,
+                                      float learning_rate, tinytl_step *step,
+                                      tinytl_error *error) {
+  if (model == NULL || images == NULL || labels == NULL) {
+    return fail_null(error);
+  }
+  if (!model->info.multilabel) {
+    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                       "the model is for one class of an image; call "
+                       "tinytl_train()");
+  }
+  const size_t expected =
+      (size_t)model->info.batch_size * (size_t)model->info.classes;
+  const tinytl_status status =
+      check_size("a number of labels", label_count, expected, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  for (size_t i = 0; i < label_count; i++) {
+    if (!(labels[i] >= 0 && labels[i] <= 1)) {
+      return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                         "expected labels of 0 to 1, got %g at index %zu; pass "
+                         "1 where an image has the attribute",
+                         (double)labels[i], i);
+    }
+  }
+  return train(model, images, image_bytes, labels, learning_rate, step, error);
+}
+
+/* ---- State ---- */
+
+tinytl_status tinytl_get_state(tinytl_model *model, float *state, size_t count,
+                               tinytl_error *error) {
+  if (model == NULL || state == NULL) {
+    return fail_null(error);
+  }
+  const tinytl_status status =
+      check_size("a state", count, model->info.state_size, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  void *const results[] = {state};
+  return call(model, SAVE, NULL, results, error);
+}
+
+tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
+                               size_t count, tinytl_error *error) {
+  if (model == NULL || state == NULL) {
+    return fail_null(error);
+  }
+  tinytl_status status =
+      check_size("a state", count, model->info.state_size, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  const size_t bad = tinytl_find_not_finite(state, count);
+  if (bad < count) {
+    return tinytl_fail(error, TINYTL_ERROR_NOT_FINITE,
+                       "cannot set the state: expected finite values, got %g "
+                       "at index %zu; use another copy",
+                       (double)state[bad], bad);
+  }
+  int32_t restored = 0;
+  const void *const values[] = {state};
+  void *const results[] = {&restored};
+  status = call(model, RESTORE, values, results, error);
+  if (status == TINYTL_OK && restored == 0) {
+    return tinytl_fail(
+        error, TINYTL_ERROR_REFUSED,
+        "cannot set the state: no training leads to it (its values add up to "
+        "over 1e15, or a second moment or the count of steps is negative); use "
+        "another copy, or reset the model and train with a lower learning "
+        "rate");
+  }
+  return status;
+}
+
+tinytl_status tinytl_save(tinytl_model *model, const char *path,
+                          tinytl_error *error) {
+  if (model == NULL || path == NULL) {
+    return fail_null(error);
+  }
+  const size_t count = model->info.state_size;
+  float *state = malloc(count * sizeof *state);
+  if (state == NULL) {
+    return tinytl_fail_memory(error, count * sizeof *state);
+  }
+  tinytl_status status = tinytl_get_state(model, state, count, error);
+  if (status == TINYTL_OK) {
+    status = tinytl_write_state(path, model->info.fingerprint, state, count,
+                                error);
+  }
+  free(state);
+  return status;
+}
+
+tinytl_status tinytl_restore(tinytl_model *model, const char *path,
+                             tinytl_error *error) {
+  if (model == NULL || path == NULL) {
+    return fail_null(error);
+  }
+  const size_t count = model->info.state_size;
+  float *state = malloc(count * sizeof *state);
+  if (state == NULL) {
+    return tinytl_fail_memory(error, count * sizeof *state);
+  }
+  tinytl_status status =
+      tinytl_read_state(path, model->info.fingerprint, state, count, error);
+  if (status == TINYTL_OK) {
+    status = tinytl_set_state(model, state, count, error);
+  }
+  free(state);
+  return status;
+}
+
+tinytl_status tinytl_reset(tinytl_model *model, tinytl_error *error) {
+  if (model == NULL) {
+    return fail_null(error);
+  }
+  if (!model->signatures[RESET].exists) {
+    return tinytl_set_state(model, model->exported, model->info.state_size,
+                            error);
+  }
+  int32_t restored = 0;
+  void *const results[] = {&restored};
+  const tinytl_status status = call(model, RESET, NULL, results, error);
+  if (status == TINYTL_OK && restored == 0) {
+    return tinytl_fail(error, TINYTL_ERROR_RUNTIME,
+                       "the model refuses its own exported state; export it "
+                       "again");
+  }
+  return status;
+}
