@@ -11,7 +11,8 @@
  *   - The options of the CPU are an object with setters up to 2.1.2, where
  *     LiteRtCreateCpuOptions() is, and a text in TOML since; that text can turn
  *     XNNPACK off since 2.1.4.
- *   - The environment can be told which accelerators to look for since 2.1.5.
+ *   - The environment can be told since 2.1.5 which accelerators to look for,
+ *     and how much to log.
  */
 
 #ifndef TINYTL_LITERT_H
@@ -48,7 +49,9 @@ enum { LITERT_HOST_MEMORY = 1 };
 /* LiteRtTensorBufferLockMode */
 enum { LITERT_READ = 0, LITERT_WRITE = 1 };
 /* LiteRtEnvOptionTag */
-enum { LITERT_AUTO_REGISTER_ACCELERATORS = 24 };
+enum { LITERT_AUTO_REGISTER_ACCELERATORS = 24, LITERT_MIN_LOG_SEVERITY = 25 };
+/* LiteRtLogSeverity */
+enum { LITERT_LOG_WARNING = 2 };
 /* LiteRtAnyType */
 enum { LITERT_ANY_INT = 2 };
 

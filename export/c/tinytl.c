@@ -603,10 +603,12 @@ static tinytl_status load_model(tinytl_model *model, const char *path,
   const tinytl_litert *litert = &model->litert;
   /* Only the CPU: looking for others can load libraries that end the process,
      such as the WebGPU one of the wheel on an ARM without LSE. */
-  const LiteRtEnvOption only_cpu = {
-      LITERT_AUTO_REGISTER_ACCELERATORS,
-      {LITERT_ANY_INT, {.int_value = LITERT_CPU}}};
-  int status = litert->CreateEnvironment(litert->is_2_1_6 ? 1 : 0, &only_cpu,
+  const LiteRtEnvOption settings[] = {
+      {LITERT_AUTO_REGISTER_ACCELERATORS,
+       {LITERT_ANY_INT, {.int_value = LITERT_CPU}}},
+      {LITERT_MIN_LOG_SEVERITY,
+       {LITERT_ANY_INT, {.int_value = LITERT_LOG_WARNING}}}};
+  int status = litert->CreateEnvironment(litert->is_2_1_6 ? 2 : 0, settings,
                                          &model->environment);
   if (status != LITERT_OK) {
     return fail_runtime(model, "start", status, error);
