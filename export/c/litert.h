@@ -127,7 +127,6 @@ typedef struct {
 
 /* Of two forms, or not in all versions; NULL where they are not. */
 #define LITERT_OPTIONAL_FUNCTIONS(X)                                           \
-  X(GetStatusString, const char *, (int))                                      \
   X(CreateModelFromBuffer, int,                                                \
     (LiteRtEnvironment, const void *, size_t, LiteRtModel *))                  \
   X(CreateCpuOptions, int, (LiteRtOpaqueOptions *))                            \

@@ -100,15 +100,13 @@ struct tinytl_model {
   float *exported; /* The state to go back to, where `reset` is missing. */
 };
 
-static tinytl_status fail_runtime(const tinytl_model *model, const char *what,
-                                  int status, tinytl_error *error) {
-  const char *reason = model->litert.GetStatusString == NULL
-                           ? "no reason"
-                           : model->litert.GetStatusString(status);
+/* LiteRT itself prints the reason on stderr. */
+static tinytl_status fail_runtime(const char *what, int status,
+                                  tinytl_error *error) {
   return tinytl_fail(error, TINYTL_ERROR_RUNTIME,
-                     "LiteRT cannot %s: %s (%d); open the model again, or "
+                     "LiteRT cannot %s: status %d; open the model again, or "
                      "export it again for this version",
-                     what, reason, status);
+                     what, status);
 }
 
 /* ---- Reading files ---- */
@@ -388,7 +386,7 @@ static tinytl_status check_tensor(tinytl_model *model, const char *where,
     status = model->litert.GetRankedTensorType(handle, &type);
   }
   if (status != LITERT_OK) {
-    return fail_runtime(model, "read the type of a tensor", status, error);
+    return fail_runtime("read the type of a tensor", status, error);
   }
   const size_t rank = strlen(rule->shape);
   bool fits = kind == LITERT_RANKED && type.element_type == rule->type &&
@@ -445,7 +443,7 @@ static tinytl_status check_side(tinytl_model *model, const side *side,
   }
   int status = side->count(handle, count);
   if (status != LITERT_OK) {
-    return fail_runtime(model, "read a signature", status, error);
+    return fail_runtime("read a signature", status, error);
   }
   if (*count != wanted) {
     return tinytl_fail(error, TINYTL_ERROR_MODEL,
@@ -459,7 +457,7 @@ static tinytl_status check_side(tinytl_model *model, const side *side,
     for (; place < *count; place++) {
       status = side->name(handle, place, &name);
       if (status != LITERT_OK) {
-        return fail_runtime(model, "read a signature", status, error);
+        return fail_runtime("read a signature", status, error);
       }
       if (strcmp(name, rules[i].name) == 0) {
         break;
@@ -473,7 +471,7 @@ static tinytl_status check_side(tinytl_model *model, const side *side,
     LiteRtTensor found = NULL;
     status = side->handle(handle, place, &found);
     if (status != LITERT_OK) {
-      return fail_runtime(model, "read a signature", status, error);
+      return fail_runtime("read a signature", status, error);
     }
     tensors[i].place = place;
     const tinytl_status result =
@@ -572,7 +570,7 @@ static tinytl_status check_contract(tinytl_model *model, tinytl_error *error) {
     }
   }
   if (status != LITERT_OK) {
-    return fail_runtime(model, "read the signatures", status, error);
+    return fail_runtime("read the signatures", status, error);
   }
   for (int which = 0; which < SIGNATURES; which++) {
     if (handles[which] == NULL && which != RESET) {
@@ -611,7 +609,7 @@ static tinytl_status load_model(tinytl_model *model, const char *path,
   int status = litert->CreateEnvironment(litert->is_2_1_6 ? 2 : 0, settings,
                                          &model->environment);
   if (status != LITERT_OK) {
-    return fail_runtime(model, "start", status, error);
+    return fail_runtime("start", status, error);
   }
   /* From memory, since LiteRT does not verify what it reads from a file. */
   status = litert->is_2_1_6
@@ -704,7 +702,7 @@ static tinytl_status compile(tinytl_model *model, int threads,
     litert->DestroyOptions(options);
   }
   if (status != LITERT_OK) {
-    return fail_runtime(model, "load the model", status, error);
+    return fail_runtime("load the model", status, error);
   }
   return TINYTL_OK;
 }
@@ -938,7 +936,7 @@ static tinytl_status call(tinytl_model *model, int which,
   if (status != LITERT_OK) {
     char what[32];
     (void)snprintf(what, sizeof what, "run %s", kContract[which].name);
-    return fail_runtime(model, what, status, error);
+    return fail_runtime(what, status, error);
   }
   return tinytl_succeed(error);
 }

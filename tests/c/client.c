@@ -10,6 +10,7 @@
  *   attributes M PATH RATE LABEL...  the same for several attributes
  *   save M PATH | restore M PATH | set M PATH
  *   read PATH FINGERPRINT COUNT | write PATH FINGERPRINT COUNT VALUES
+ *   churn PATH FINGERPRINT COUNT     writes states of equal values for ever
  *   sha256 PATH | crc32 PATH | names PATH
  *   fit PPM FRACTION HEIGHT WIDTH OUTPUT
  */
@@ -214,6 +215,23 @@ static void do_write(char **words, size_t count) {
   free(state);
 }
 
+static void do_churn(char **words) {
+  uint8_t fingerprint[TINYTL_FINGERPRINT_SIZE];
+  read_fingerprint(words[2], fingerprint);
+  const size_t count = strtoul(words[3], NULL, 10);
+  float *state = get_memory(count * sizeof *state);
+  printf("ok\n");
+  (void)fflush(stdout);
+  for (int value = 0;; value = (value + 1) % 1000) {
+    for (size_t i = 0; i < count; i++) {
+      state[i] = (float)value;
+    }
+    require(tinytl_write_state(words[1], fingerprint, state, count, NULL) ==
+                TINYTL_OK,
+            "cannot write");
+  }
+}
+
 static void do_digest(const char *path, bool sha256) {
   size_t size = 0;
   uint8_t *bytes = read_bytes(path, &size);
@@ -245,7 +263,10 @@ static void do_names(const char *path) {
            names.xnnpack, names.sha256 == NULL ? "-" : names.sha256,
            names.task == NULL ? "-" : names.task);
     for (size_t i = 0; i < names.label_count; i++) {
-      printf("|%s", names.labels[i]);
+      printf(" ");
+      for (const char *c = names.labels[i]; *c != '\0'; c++) {
+        printf("%02x", (unsigned)(unsigned char)*c);
+      }
     }
   }
   tinytl_free_description(&names);
@@ -312,6 +333,8 @@ static void do_command(char **words, size_t count) {
     do_read(words);
   } else if (strcmp(command, "write") == 0) {
     do_write(words, count);
+  } else if (strcmp(command, "churn") == 0) {
+    do_churn(words);
   } else if (strcmp(command, "sha256") == 0) {
     do_digest(words[1], true);
   } else if (strcmp(command, "crc32") == 0) {

@@ -45,12 +45,12 @@ def missing() -> str:
 def build(folder: pathlib.Path, sanitize: str = SANITIZERS) -> None:
     """Builds the library, `adapt` and the programs of the tests into a folder."""
     flags = [f"SANITIZE={sanitize}", "CFLAGS=-O1 -g"] if sanitize else []
-    _run("make", "-s", "-C", str(SOURCES), f"BUILD={folder}", *flags)
+    _run("make", "-s", "-j2", "-C", str(SOURCES), f"BUILD={folder}", *flags)
     checks = [f"-fsanitize={sanitize}", "-fno-sanitize-recover=all"] if sanitize else []
-    for name in ("client", "fuzz_state"):
+    for name in ("client", "fuzz_state", "arguments"):
         parts = [TESTS / f"{name}.c", folder / "image.o", folder / "libtinytl.a"]
         command = ["cc", "-std=c11", *WARNINGS, "-O1", "-g", *checks, f"-I{SOURCES}", *map(str, parts)]
-        _run(*command, "-ldl", "-lm", "-o", str(folder / name))
+        _run(*command, "-ldl", "-lm", "-lpthread", "-o", str(folder / name))
 
 
 def _run(*command: str) -> None:
@@ -75,6 +75,7 @@ class Client:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="backslashreplace",
             env=os.environ | ENVIRONMENT,
         )
 
