@@ -19,6 +19,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -164,7 +165,7 @@ static bool parse_argument(const char *argument, settings *set) {
     set->open.threads = (int)whole;
     return good;
   } else if ((value = value_of(argument, "learning_rate")) != NULL) {
-    return parse_number(value, 0, 1e6, &set->learning_rate);
+    return parse_number(value, 0, FLT_MAX, &set->learning_rate);
   } else if ((value = value_of(argument, "central_fraction")) != NULL) {
     return parse_number(value, 0.01, 1, &set->central_fraction);
   } else if ((value = value_of(argument, "schedule")) != NULL) {

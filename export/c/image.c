@@ -1,3 +1,6 @@
+#define _DEFAULT_SOURCE      /* fileno() in C11. */
+#define _FILE_OFFSET_BITS 64 /* A PPM of 32767 x 32767 has over 2 GB. */
+
 #include "image.h"
 
 #include <errno.h>
@@ -5,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CHANNELS 3
 #define LARGEST_SIDE 32767
+#define LARGEST_NUMBER 65535 /* Of the format. */
 #define SHORT_SIDE 2.5 /* Of the input's longer side: see step 2. */
 #define BITS 22        /* Of the fraction of a weight. */
 
@@ -30,7 +35,7 @@ static bool read_number(FILE *file, int32_t *number) {
   for (; c >= '0' && c <= '9'; c = getc(file)) {
     *number = 10 * *number + (c - '0');
     found = true;
-    if (*number > LARGEST_SIDE) {
+    if (*number > LARGEST_NUMBER) {
       return false;
     }
   }
@@ -46,20 +51,29 @@ static const char *read_ppm(FILE *file, image *result) {
     return "expected a PPM that begins with P6";
   }
   if (!read_number(file, &width) || !read_number(file, &height) ||
-      !read_number(file, &most) || width < 1 || height < 1) {
+      !read_number(file, &most) || width < 1 || width > LARGEST_SIDE ||
+      height < 1 || height > LARGEST_SIDE) {
     return "expected a PPM of 1 to 32767 pixels a side";
   }
   if (most != 255) {
     return "expected a PPM of 8 bits, with 255 as largest value";
   }
+  static const char kPixels[] = "expected as many pixels as its header says";
   const size_t size = (size_t)height * (size_t)width * CHANNELS;
+  const long start = ftell(file);
+  struct stat about;
+  /* Before memory is taken for what a header claims. */
+  if (start < 0 || fstat(fileno(file), &about) != 0 ||
+      about.st_size - start != (off_t)size) {
+    return kPixels;
+  }
   uint8_t *pixels = malloc(size);
   if (pixels == NULL) {
     return "there is not enough memory";
   }
-  if (fread(pixels, 1, size, file) != size || getc(file) != EOF) {
+  if (fread(pixels, 1, size, file) != size) {
     free(pixels);
-    return "expected as many pixels as its header says";
+    return kPixels;
   }
   *result = (image){pixels, height, width};
   return NULL;

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import struct
 import subprocess
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from tests import tiny_tflite
 from tests.c import client
@@ -144,19 +146,51 @@ def test_xnnpack_as_exported(c, copy):
     assert c.ask("info", "b")[7] == "1"
 
 
-def tiny(folder, methods, names=None):
-    path = folder / "tiny.tflite"
-    path.write_bytes(tiny_tflite.build(methods, names))
-    return path
+def with_tensor(content, signature, name, change):
+    """Bytes of a model after `change` got the place of a tensor's shape (length, then sizes) and of its type."""
+    content = bytearray(content)
+    model = schema.Model.GetRootAs(content, 0)
+    for index in range(model.SignatureDefsLength()):
+        definition = model.SignatureDefs(index)
+        maps = [definition.Inputs(i) for i in range(definition.InputsLength())]
+        maps += [definition.Outputs(i) for i in range(definition.OutputsLength())]
+        for entry in maps:
+            if (definition.SignatureKey(), entry.Name()) == (signature.encode(), name.encode()):
+                table = model.Subgraphs(definition.SubgraphIndex()).Tensors(entry.TensorIndex())._tab
+                shape = table.Vector(table.Offset(4)) - 4
+                change(content, shape, table.Pos + table.Offset(6))
+                return bytes(content)
+    raise KeyError(name)
 
 
-def test_signatures_that_do_not_fit(c, tmp_path):
-    for methods, words in (
-        (("infer", "train_of_contract_1", "save", "restore"), "contract 1"),
-        (("infer", "train", "save_too_little", "restore"), "restore.state: expected type 1 and shape N"),
+def no_rank(content, shape, _):
+    struct.pack_into("<I", content, shape, 0)
+
+
+def one_less(content, shape, _):
+    struct.pack_into("<i", content, shape + 4, struct.unpack_from("<i", content, shape + 4)[0] - 1)
+
+
+def as_int64(content, _, type_):
+    content[type_] = schema.TensorType.INT64
+
+
+def test_tensors_that_do_not_fit(c, tmp_path):
+    content = MODEL.read_bytes()
+    for signature, name, change, words in (
+        ("train", "learning_rate", no_rank, "train.learning_rate has rank 0: the file has signatures of contract 1"),
+        ("train", "loss", no_rank, "train.loss: expected type 1 and shape 1, got type 1 and rank 0"),
+        ("restore", "state", one_less, "restore.state: expected type 1 and shape N"),
+        ("train", "image", one_less, "train.label: expected type 2 and shape B"),
+        ("infer", "image", one_less, "infer.image: expected type 3 and shape 1HW3"),
+        ("train", "applied", as_int64, "train.applied: expected type 2 and shape 1, got type 4"),
     ):
-        error = refuse_open(c, tiny(tmp_path, methods, tiny_tflite.SIGNATURES))
+        (tmp_path / "changed.tflite").write_bytes(with_tensor(content, signature, name, change))
+        error = refuse_open(c, tmp_path / "changed.tflite")
         assert (error.status, words in error.text) == ("MODEL", True), error.text
+
+
+def test_names_that_do_not_fit(c, tmp_path):
     # Names are changed in the file itself, which leaves its structure as it is.
     for old, new, words in (
         (b"restore\0", b"restorf\0", "none called restore"),
@@ -172,19 +206,19 @@ def test_signatures_that_do_not_fit(c, tmp_path):
 
 
 def test_a_model_without_reset_goes_back_to_its_exported_state(c, tmp_path):
-    path = tiny(tmp_path, tiny_tflite.SIGNATURES)
-    images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
-    images.tofile(tmp_path / "images.raw")
+    path, batch = tmp_path / "no_reset.tflite", tmp_path / "batch.raw"
+    path.write_bytes(MODEL.read_bytes().replace(b"reset\0", b"resew\0"))
+    batch.write_bytes(np.random.default_rng(0).bytes(4 * 64 * 64 * 3))
     c.open(path)
-    assert c.ask("info", "a")[-1] == "0"
-    first = c.ask("train", "a", tmp_path / "images.raw", 0.01, 0, 2)
-    assert c.ask("train", "a", tmp_path / "images.raw", 0.01, 0, 2) != first
+    first = c.ask("train", "a", batch, 0.001, 0, 1, 2, 3)
+    assert c.ask("train", "a", batch, 0.001, 0, 1, 2, 3) != first
     c.ask("reset", "a")
-    assert c.ask("train", "a", tmp_path / "images.raw", 0.01, 0, 2) == first
+    assert c.ask("train", "a", batch, 0.001, 0, 1, 2, 3) == first
 
 
 def test_several_attributes(c, tmp_path):
-    path = tiny(tmp_path, tiny_tflite.ATTRIBUTES, tiny_tflite.SIGNATURES)
+    path = tmp_path / "attributes.tflite"
+    path.write_bytes(tiny_tflite.build(tiny_tflite.ATTRIBUTES, tiny_tflite.SIGNATURES))
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
     images.tofile(tmp_path / "images.raw")
     labels = np.array([[1, 0, 1], [0, 0.5, 1]], np.float32)
@@ -201,8 +235,8 @@ def test_several_attributes(c, tmp_path):
         error = refuse(c, "attributes", "a", tmp_path / "images.raw", 0.01, 0, 0, 0, 0, 0, bad)
         assert (error.status, "at index 5" in error.text) == ("ARGUMENT", True)
     assert refuse(c, "attributes", "a", tmp_path / "images.raw", 0.01, 0, 0, 0).status == "ARGUMENT"
-    c.open(tiny(tmp_path, tiny_tflite.SIGNATURES), "b")
-    assert "tinytl_train()" in refuse(c, "attributes", "b", tmp_path / "images.raw", 0.01, 0, 0, 0, 0, 0, 0).text
+    c.open(MODEL, "b")
+    assert "tinytl_train()" in refuse(c, "attributes", "b", tmp_path / "images.raw", 0.01, *([0] * 20)).text
 
 
 def test_arguments_are_checked(c, tmp_path):
