@@ -2,17 +2,14 @@
  * The part of LiteRT's C API that the library calls, and its loading.
  *
  * The wheel of ai-edge-litert has libLiteRt.so and no headers, so types and
- * numbers are declared here as LiteRT 2.1.0 to 2.3.0 have them
- * (litert/c/litert_*.h of google-ai-edge/LiteRT). Three things changed on the
- * way, and are told apart by symbols that came or went with them:
+ * numbers are declared here as LiteRT 2.1.5 to 2.3.0 have them
+ * (litert/c/litert_*.h of google-ai-edge/LiteRT). The library has no version
+ * that it tells; symbols that came with a version do:
  *
- *   - LiteRtCreateModelFromBuffer() got the environment as first argument in
- *     2.1.6, with which LiteRtCreateModelFromFd() came.
- *   - The options of the CPU are an object with setters up to 2.1.2, where
- *     LiteRtCreateCpuOptions() is, and a text in TOML since; that text can turn
- *     XNNPACK off since 2.1.4.
- *   - The environment can be told since 2.1.5 which accelerators to look for,
- *     and how much to log.
+ *   - Up to 2.1.4 it refuses all files that train, because of their variables.
+ *     LiteRtGetSubgraphName() came with 2.1.5.
+ *   - Since 2.1.6 the first argument of LiteRtCreateModelFromBuffer() is the
+ *     environment. LiteRtCreateModelFromFd() came with it.
  */
 
 #ifndef TINYTL_LITERT_H
@@ -33,7 +30,6 @@ typedef struct LiteRtSignatureT *LiteRtSignature;
 typedef struct LiteRtTensorT *LiteRtTensor;
 typedef struct LiteRtOptionsT *LiteRtOptions;
 typedef struct LiteRtOpaqueOptionsT *LiteRtOpaqueOptions;
-typedef struct LiteRtCpuOptionsT *LiteRtCpuOptions;
 typedef struct LiteRtCompiledModelT *LiteRtCompiledModel;
 typedef struct LiteRtTensorBufferT *LiteRtTensorBuffer;
 typedef struct LiteRtTensorBufferRequirementsT *LiteRtTensorBufferRequirements;
@@ -125,24 +121,15 @@ typedef struct {
     (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBuffer *, size_t,        \
      LiteRtTensorBuffer *))
 
-/* Of two forms, or not in all versions; NULL where they are not. */
-#define LITERT_OPTIONAL_FUNCTIONS(X)                                           \
-  X(CreateModelFromBuffer, int,                                                \
-    (LiteRtEnvironment, const void *, size_t, LiteRtModel *))                  \
-  X(CreateCpuOptions, int, (LiteRtOpaqueOptions *))                            \
-  X(FindCpuOptions, int, (LiteRtOpaqueOptions, LiteRtCpuOptions *))            \
-  X(SetCpuOptionsNumThread, int, (LiteRtCpuOptions, int))
-
 /* The functions of one library. */
 typedef struct {
   void *handle;
-  /* Whether it is 2.1.6 or later, with all that the text above says. */
-  bool is_2_1_6;
 #define X(name, result, arguments) result(*name) arguments;
   LITERT_FUNCTIONS(X)
-  LITERT_OPTIONAL_FUNCTIONS(X)
 #undef X
-  /* The same function up to 2.1.5. */
+  /* One of both is there: the first since 2.1.6, the second before. */
+  int (*CreateModelFromBuffer)(LiteRtEnvironment, const void *, size_t,
+                               LiteRtModel *);
   int (*CreateModelFromBufferAlone)(const void *, size_t, LiteRtModel *);
 } tinytl_litert;
 

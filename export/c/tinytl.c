@@ -606,13 +606,12 @@ static tinytl_status load_model(tinytl_model *model, const char *path,
        {LITERT_ANY_INT, {.int_value = LITERT_CPU}}},
       {LITERT_MIN_LOG_SEVERITY,
        {LITERT_ANY_INT, {.int_value = LITERT_LOG_WARNING}}}};
-  int status = litert->CreateEnvironment(litert->is_2_1_6 ? 2 : 0, settings,
-                                         &model->environment);
+  int status = litert->CreateEnvironment(2, settings, &model->environment);
   if (status != LITERT_OK) {
     return fail_runtime("start", status, error);
   }
   /* From memory, since LiteRT does not verify what it reads from a file. */
-  status = litert->is_2_1_6
+  status = litert->CreateModelFromBuffer != NULL
                ? litert->CreateModelFromBuffer(model->environment, model->file,
                                                model->file_size, &model->model)
                : litert->CreateModelFromBufferAlone(
@@ -626,23 +625,9 @@ static tinytl_status load_model(tinytl_model *model, const char *path,
   return TINYTL_OK;
 }
 
-/* The CPU's options up to LiteRT 2.1.2. */
-static int set_cpu_object(const tinytl_litert *litert, int threads,
-                          LiteRtOpaqueOptions *cpu) {
-  LiteRtCpuOptions object = NULL;
-  int status = litert->CreateCpuOptions(cpu);
-  if (status == LITERT_OK) {
-    status = litert->FindCpuOptions(*cpu, &object);
-  }
-  if (status == LITERT_OK) {
-    status = litert->SetCpuOptionsNumThread(object, threads);
-  }
-  return status;
-}
-
-/* The CPU's options since LiteRT 2.1.3. */
-static int set_cpu_text(const tinytl_litert *litert, int threads, bool xnnpack,
-                        LiteRtOpaqueOptions *cpu) {
+/* Makes the options of the CPU, which are a text in TOML. */
+static int create_cpu_options(const tinytl_litert *litert, int threads,
+                              bool xnnpack, LiteRtOpaqueOptions *cpu) {
   /* Flags: int8 and uint8 operators, as by default, and tables of pointers that
      are made when an operator runs. With a cache in memory, all signatures
      share one packed copy of a kernel. Both as the Python client does it. */
@@ -651,7 +636,7 @@ static int set_cpu_text(const tinytl_litert *litert, int threads, bool xnnpack,
   static const char kOff[] = "kernel_mode = \"builtin\"\n";
   char text[160];
   (void)snprintf(text, sizeof text, "num_threads = %d\n%s", threads,
-                 !litert->is_2_1_6 ? "" : xnnpack ? kSaving : kOff);
+                 xnnpack ? kSaving : kOff);
   char *copy = strdup(text);
   if (copy == NULL) {
     return -1;
@@ -666,15 +651,6 @@ static int set_cpu_text(const tinytl_litert *litert, int threads, bool xnnpack,
 static tinytl_status compile(tinytl_model *model, int threads,
                              tinytl_error *error) {
   const tinytl_litert *litert = &model->litert;
-  const bool object = litert->CreateCpuOptions != NULL &&
-                      litert->FindCpuOptions != NULL &&
-                      litert->SetCpuOptionsNumThread != NULL;
-  if (!model->info.xnnpack && !litert->is_2_1_6) {
-    return tinytl_fail(error, TINYTL_ERROR_LIBRARY,
-                       "expected LiteRT 2.1.6 or later, which can do without "
-                       "XNNPACK, got an older one; take a later one, or open "
-                       "the model with XNNPACK on");
-  }
   LiteRtOptions options = NULL;
   LiteRtOpaqueOptions cpu = NULL;
   int status = litert->CreateOptions(&options);
@@ -682,8 +658,7 @@ static tinytl_status compile(tinytl_model *model, int threads,
     status = litert->SetOptionsHardwareAccelerators(options, LITERT_CPU);
   }
   if (status == LITERT_OK) {
-    status = object ? set_cpu_object(litert, threads, &cpu)
-                    : set_cpu_text(litert, threads, model->info.xnnpack, &cpu);
+    status = create_cpu_options(litert, threads, model->info.xnnpack, &cpu);
   }
   if (status == LITERT_OK) {
     status = litert->AddOpaqueOptions(options, cpu);

@@ -2,8 +2,8 @@
  * @file tinytl.h
  * @brief A client of files exported by `tinytl export`: it infers and trains.
  *
- * The library needs C11, POSIX, and at run time `libLiteRt.so` of LiteRT 2.1.0
- * or later. It finds that file with dlopen(), so nothing is linked. What it
+ * The library needs C11, POSIX, and at run time `libLiteRt.so` of LiteRT 2.1.5
+ * or later. It loads that file with dlopen(), so nothing is linked. What it
  * computes, and the bytes of the state files it writes, are those of the Python
  * client. `docs/formats.md` describes all formats.
  *
@@ -80,7 +80,7 @@ typedef struct {
 typedef enum {
   TINYTL_XNNPACK_AS_EXPORTED = 0, /**< What the manifest says; without: on. */
   TINYTL_XNNPACK_ON,
-  TINYTL_XNNPACK_OFF /**< Needs LiteRT 2.1.6 or later. */
+  TINYTL_XNNPACK_OFF
 } tinytl_xnnpack;
 
 /** How to open a model. Zeros are the defaults: `tinytl_options o = {0};`. */

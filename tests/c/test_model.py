@@ -62,7 +62,7 @@ def test_missing_and_foreign_files(c, tmp_path):
     error = refuse_open(c, MODEL, library=tmp_path / "libLiteRt.so")
     assert (error.status, "wheel of ai-edge-litert" in error.text) == ("LIBRARY", True)
     error = refuse_open(c, MODEL, library="libc.so.6")
-    assert (error.status, "LiteRT 2.1.0 or later" in error.text) == ("LIBRARY", True)
+    assert (error.status, "LiteRT 2.1.5 or later" in error.text) == ("LIBRARY", True)
     c.open(MODEL)
 
 
