@@ -42,19 +42,27 @@ def missing() -> str:
     return "" if find_library() else "needs libLiteRt.so in the wheel of ai-edge-litert"
 
 
-def build(folder: pathlib.Path, sanitize: str = SANITIZERS) -> None:
-    """Builds the library, `adapt` and the programs of the tests into a folder."""
+def build(folder: pathlib.Path, compiler: tuple[str, ...] = ("cc",), sanitize: str = SANITIZERS, **options) -> None:
+    """Builds the library, `adapt` and the programs of the tests into a folder.
+
+    Args:
+        folder: Where to put them.
+        compiler: The compiler and its own arguments.
+        sanitize: What gcc's -fsanitize gets, or nothing.
+        **options: For `subprocess.run`.
+    """
     flags = [f"SANITIZE={sanitize}", "CFLAGS=-O1 -g"] if sanitize else []
-    _run("make", "-s", "-j2", "-C", str(SOURCES), f"BUILD={folder}", *flags)
+    make = ["make", "-s", "-j2", "-C", str(SOURCES), f"BUILD={folder}", f"CC={' '.join(compiler)}"]
+    _run(*make, *flags, **options)
     checks = [f"-fsanitize={sanitize}", "-fno-sanitize-recover=all"] if sanitize else []
     for name in ("client", "fuzz_state", "arguments"):
         parts = [TESTS / f"{name}.c", folder / "image.o", folder / "libtinytl.a"]
-        command = ["cc", "-std=c11", *WARNINGS, "-O1", "-g", *checks, f"-I{SOURCES}", *map(str, parts)]
-        _run(*command, "-ldl", "-lm", "-lpthread", "-o", str(folder / name))
+        command = [*compiler, "-std=c11", *WARNINGS, "-O1", "-g", *checks, f"-I{SOURCES}", *map(str, parts)]
+        _run(*command, "-ldl", "-lm", "-lpthread", "-o", str(folder / name), **options)
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(*command: str, **options) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
 
@@ -63,14 +71,14 @@ class Client:
     """A process of `client.c`. Use it as a context: at its end the process has to end well, without a leak.
 
     Args:
-        folder: Where it was built.
+        command: What starts it.
         library: The libLiteRt.so to load.
     """
 
-    def __init__(self, folder: pathlib.Path, library: pathlib.Path):
+    def __init__(self, command: list[str | pathlib.Path], library: pathlib.Path):
         self.library = library
         self._process = subprocess.Popen(
-            [folder / "client"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

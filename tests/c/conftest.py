@@ -20,5 +20,5 @@ def built(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture
 def c(built):
     """A client in a process of its own."""
-    with client.Client(built, client.find_library()) as process:
+    with client.Client([built / "client"], client.find_library()) as process:
         yield process
