@@ -52,8 +52,10 @@ static const char kUsage[] =
     "  --seed=0              of the order of the images, and of --flip\n"
     "  --flip                mirror half of the training images\n"
     "  --central_fraction=0.875  part of an image's side that is used\n"
-    "  --labels=A,B,C        names of the classes, in the order of the outputs;\n"
-    "                        default: those in the model, else the sorted names\n"
+    "  --labels=A,B,C        names of the classes, in the order of the "
+    "outputs;\n"
+    "                        default: those in the model, else the sorted "
+    "names\n"
     "                        of the folders\n"
     "  --library=FILE        libLiteRt.so\n"
     "  --threads=2           threads of LiteRT's kernels\n"
@@ -107,7 +109,8 @@ __attribute__((format(printf, 2, 3))) static int complain(int status,
 }
 
 static int no_memory(void) {
-  return complain(BAD_INPUT, "there is not enough memory; close other programs");
+  return complain(BAD_INPUT,
+                  "there is not enough memory; close other programs");
 }
 
 /* ---- Settings ---- */
@@ -172,9 +175,10 @@ static bool parse_argument(const char *argument, settings *set) {
     set->constant = strcmp(value, "constant") == 0;
     return set->constant || strcmp(value, "cosine") == 0;
   } else if ((value = value_of(argument, "xnnpack")) != NULL) {
-    set->open.xnnpack = strcmp(value, "on") == 0    ? TINYTL_XNNPACK_ON
-                        : strcmp(value, "off") == 0 ? TINYTL_XNNPACK_OFF
-                                                    : TINYTL_XNNPACK_AS_EXPORTED;
+    set->open.xnnpack = strcmp(value, "on") == 0 ? TINYTL_XNNPACK_ON
+                        : strcmp(value, "off") == 0
+                            ? TINYTL_XNNPACK_OFF
+                            : TINYTL_XNNPACK_AS_EXPORTED;
     return set->open.xnnpack != TINYTL_XNNPACK_AS_EXPORTED ||
            strcmp(value, "as_exported") == 0;
   } else {
@@ -184,8 +188,8 @@ static bool parse_argument(const char *argument, settings *set) {
 }
 
 static int parse_arguments(int count, char **arguments, settings *set) {
-  *set = (settings){
-      .epochs = 5, .learning_rate = 1e-3, .central_fraction = 0.875};
+  *set =
+      (settings){.epochs = 5, .learning_rate = 1e-3, .central_fraction = 0.875};
   for (int i = 1; i < count; i++) {
     if (!parse_argument(arguments[i], set)) {
       (void)fputs(kUsage, stderr);
@@ -420,10 +424,10 @@ static int find_photos(program *run) {
   if (status != 0) {
     return status;
   }
-  for (size_t class = 0; class < run->name_count; class++) {
+  for (size_t class = 0; class < run->name_count; class ++) {
     size_t count = 0;
     for (size_t i = 0; i < run->train.count; i++) {
-      count += run->train.photos[i].label == (int32_t)class;
+      count += run->train.photos[i].label == (int32_t) class;
     }
     printf("class %zu: %s, %zu images\n", class, run->names[class], count);
   }
@@ -446,16 +450,17 @@ static int read_photo(const program *run, const photo *file, uint8_t *pixels) {
   } else {
     image source = {NULL, 0, 0};
     problem = image_read_ppm(file->path, &source);
-    if (problem == NULL &&
-        !image_fit(&source, run->set.central_fraction, info->height,
-                   info->width, pixels)) {
+    if (problem == NULL && !image_fit(&source, run->set.central_fraction,
+                                      info->height, info->width, pixels)) {
       problem = "there is not enough memory";
     }
     free(source.pixels);
   }
   if (problem != NULL) {
-    return complain(BAD_INPUT, "cannot read %s: %s; convert it again, or move "
-                    "it away", file->path, problem);
+    return complain(BAD_INPUT,
+                    "cannot read %s: %s; convert it again, or move "
+                    "it away",
+                    file->path, problem);
   }
   return 0;
 }
@@ -475,13 +480,13 @@ static int evaluate(const program *run, const char *when) {
   for (size_t i = 0; status == 0 && i < list->count; i++) {
     tinytl_error error;
     status = read_photo(run, &list->photos[i], run->pixels);
-    if (status == 0 && tinytl_infer(run->model, run->pixels,
-                                    run->info->image_bytes, scores, NULL,
-                                    classes, &error) != TINYTL_OK) {
+    if (status == 0 &&
+        tinytl_infer(run->model, run->pixels, run->info->image_bytes, scores,
+                     NULL, classes, &error) != TINYTL_OK) {
       status = complain(BAD_INPUT, "%s", error.text);
     }
     size_t best = 0;
-    for (size_t class = 1; status == 0 && class < classes; class++) {
+    for (size_t class = 1; status == 0 && class < classes; class ++) {
       best = scores[class] > scores[best] ? class : best;
     }
     right += status == 0 && (int32_t)best == list->photos[i].label;

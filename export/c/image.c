@@ -13,8 +13,8 @@
 #define CHANNELS 3
 #define LARGEST_SIDE 32767
 #define LARGEST_NUMBER 65535 /* Of the format. */
-#define SHORT_SIDE 2.5 /* Of the input's longer side: see step 2. */
-#define BITS 22        /* Of the fraction of a weight. */
+#define SHORT_SIDE 2.5       /* Of the input's longer side: see step 2. */
+#define BITS 22              /* Of the fraction of a weight. */
 
 /* ---- Files ---- */
 
@@ -175,8 +175,7 @@ static void resize_axis(const filter *axis, const uint8_t *source,
   for (size_t line = 0; line < lines; line++) {
     for (int32_t i = 0; i < outputs; i++) {
       const span *reads = &axis->spans[i];
-      const int32_t *weights =
-          axis->weights + (size_t)i * (size_t)axis->most;
+      const int32_t *weights = axis->weights + (size_t)i * (size_t)axis->most;
       const uint8_t *from =
           source + line * source_line + (size_t)reads->first * stride;
       uint8_t *to = result + line * result_line + (size_t)i * stride;
@@ -208,8 +207,8 @@ static bool resize(const image *source, const box *part, int32_t height,
   bool good = true;
   if (rows) {
     between = malloc((size_t)source->height * result_row);
-    good = between != NULL && make_filter(source->width, part->left,
-                                          part->right, width, &axis);
+    good = between != NULL &&
+           make_filter(source->width, part->left, part->right, width, &axis);
     if (good) {
       resize_axis(&axis, source->pixels, between, width, CHANNELS, CHANNELS,
                   (size_t)source->height, source_row, result_row);

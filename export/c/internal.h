@@ -13,8 +13,8 @@
  * Fills `error`, unless it is NULL, with the status and the text, which is cut
  * where it is too long. Returns the status.
  */
-__attribute__((format(printf, 3, 4))) tinytl_status
-tinytl_fail(tinytl_error *error, tinytl_status status, const char *format, ...);
+__attribute__((format(printf, 3, 4))) tinytl_status tinytl_fail(
+    tinytl_error *error, tinytl_status status, const char *format, ...);
 
 /* Says that all went well. Returns TINYTL_OK. */
 tinytl_status tinytl_succeed(tinytl_error *error);

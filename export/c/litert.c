@@ -21,10 +21,10 @@ static bool find(void *handle, const char *name, void *function, size_t size) {
 
 /* Finds all functions; returns NULL, or the name of one that is missing. */
 static const char *find_all(tinytl_litert *litert) {
-#define X(name, result, arguments)                                  \
-  if (!find(litert->handle, "LiteRt" #name, (void *)&litert->name,  \
-            sizeof litert->name)) {                                 \
-    return "LiteRt" #name;                                          \
+#define X(name, result, arguments)                                 \
+  if (!find(litert->handle, "LiteRt" #name, (void *)&litert->name, \
+            sizeof litert->name)) {                                \
+    return "LiteRt" #name;                                         \
   }
   LITERT_FUNCTIONS(X)
 #undef X
@@ -32,14 +32,13 @@ static const char *find_all(tinytl_litert *litert) {
     return "LiteRtGetSubgraphName";
   }
   static const char kCreate[] = "LiteRtCreateModelFromBuffer";
-  const bool found =
-      dlsym(litert->handle, "LiteRtCreateModelFromFd") != NULL
-          ? find(litert->handle, kCreate,
-                 (void *)&litert->CreateModelFromBuffer,
-                 sizeof litert->CreateModelFromBuffer)
-          : find(litert->handle, kCreate,
-                 (void *)&litert->CreateModelFromBufferAlone,
-                 sizeof litert->CreateModelFromBufferAlone);
+  const bool found = dlsym(litert->handle, "LiteRtCreateModelFromFd") != NULL
+                         ? find(litert->handle, kCreate,
+                                (void *)&litert->CreateModelFromBuffer,
+                                sizeof litert->CreateModelFromBuffer)
+                         : find(litert->handle, kCreate,
+                                (void *)&litert->CreateModelFromBufferAlone,
+                                sizeof litert->CreateModelFromBufferAlone);
   return found ? NULL : kCreate;
 }
 

@@ -75,50 +75,51 @@ typedef struct {
 } LiteRtEnvOption;
 
 /* Name without `LiteRt`, type of the result, arguments. */
-#define LITERT_FUNCTIONS(X)                                                    \
-  X(CreateEnvironment, int, (int, const LiteRtEnvOption *, LiteRtEnvironment *)) \
-  X(DestroyEnvironment, void, (LiteRtEnvironment))                             \
-  X(DestroyModel, void, (LiteRtModel))                                         \
-  X(GetModelMetadata, int,                                                     \
-    (LiteRtModel, const char *, const void **, size_t *))                      \
-  X(GetNumModelSignatures, int, (LiteRtModel, size_t *))                       \
-  X(GetModelSignature, int, (LiteRtModel, size_t, LiteRtSignature *))          \
-  X(GetSignatureKey, int, (LiteRtSignature, const char **))                    \
-  X(GetNumSignatureInputs, int, (LiteRtSignature, size_t *))                   \
-  X(GetSignatureInputName, int, (LiteRtSignature, size_t, const char **))      \
-  X(GetSignatureInputTensorByIndex, int,                                       \
-    (LiteRtSignature, size_t, LiteRtTensor *))                                 \
-  X(GetNumSignatureOutputs, int, (LiteRtSignature, size_t *))                  \
-  X(GetSignatureOutputName, int, (LiteRtSignature, size_t, const char **))     \
-  X(GetSignatureOutputTensorByIndex, int,                                      \
-    (LiteRtSignature, size_t, LiteRtTensor *))                                 \
-  X(GetTensorTypeId, int, (LiteRtTensor, int *))                               \
-  X(GetRankedTensorType, int, (LiteRtTensor, LiteRtRankedTensorType *))        \
-  X(CreateOptions, int, (LiteRtOptions *))                                     \
-  X(DestroyOptions, void, (LiteRtOptions))                                     \
-  X(SetOptionsHardwareAccelerators, int, (LiteRtOptions, int))                 \
-  X(AddOpaqueOptions, int, (LiteRtOptions, LiteRtOpaqueOptions))               \
-  X(CreateOpaqueOptions, int,                                                  \
-    (const char *, void *, void (*)(void *), LiteRtOpaqueOptions *))           \
-  X(DestroyOpaqueOptions, void, (LiteRtOpaqueOptions))                         \
-  X(CreateCompiledModel, int,                                                  \
-    (LiteRtEnvironment, LiteRtModel, LiteRtOptions, LiteRtCompiledModel *))    \
-  X(DestroyCompiledModel, void, (LiteRtCompiledModel))                         \
-  X(GetCompiledModelInputBufferRequirements, int,                              \
-    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBufferRequirements *))   \
-  X(GetCompiledModelOutputBufferRequirements, int,                             \
-    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBufferRequirements *))   \
-  X(GetTensorBufferRequirementsBufferSize, int,                                \
-    (LiteRtTensorBufferRequirements, size_t *))                                \
-  X(CreateManagedTensorBuffer, int,                                            \
-    (LiteRtEnvironment, int, const LiteRtRankedTensorType *, size_t,           \
-     LiteRtTensorBuffer *))                                                    \
-  X(DestroyTensorBuffer, void, (LiteRtTensorBuffer))                           \
-  X(GetTensorBufferSize, int, (LiteRtTensorBuffer, size_t *))                  \
-  X(LockTensorBuffer, int, (LiteRtTensorBuffer, void **, int))                 \
-  X(UnlockTensorBuffer, int, (LiteRtTensorBuffer))                             \
-  X(RunCompiledModel, int,                                                     \
-    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBuffer *, size_t,        \
+#define LITERT_FUNCTIONS(X)                                                  \
+  X(CreateEnvironment, int,                                                  \
+    (int, const LiteRtEnvOption *, LiteRtEnvironment *))                     \
+  X(DestroyEnvironment, void, (LiteRtEnvironment))                           \
+  X(DestroyModel, void, (LiteRtModel))                                       \
+  X(GetModelMetadata, int,                                                   \
+    (LiteRtModel, const char *, const void **, size_t *))                    \
+  X(GetNumModelSignatures, int, (LiteRtModel, size_t *))                     \
+  X(GetModelSignature, int, (LiteRtModel, size_t, LiteRtSignature *))        \
+  X(GetSignatureKey, int, (LiteRtSignature, const char **))                  \
+  X(GetNumSignatureInputs, int, (LiteRtSignature, size_t *))                 \
+  X(GetSignatureInputName, int, (LiteRtSignature, size_t, const char **))    \
+  X(GetSignatureInputTensorByIndex, int,                                     \
+    (LiteRtSignature, size_t, LiteRtTensor *))                               \
+  X(GetNumSignatureOutputs, int, (LiteRtSignature, size_t *))                \
+  X(GetSignatureOutputName, int, (LiteRtSignature, size_t, const char **))   \
+  X(GetSignatureOutputTensorByIndex, int,                                    \
+    (LiteRtSignature, size_t, LiteRtTensor *))                               \
+  X(GetTensorTypeId, int, (LiteRtTensor, int *))                             \
+  X(GetRankedTensorType, int, (LiteRtTensor, LiteRtRankedTensorType *))      \
+  X(CreateOptions, int, (LiteRtOptions *))                                   \
+  X(DestroyOptions, void, (LiteRtOptions))                                   \
+  X(SetOptionsHardwareAccelerators, int, (LiteRtOptions, int))               \
+  X(AddOpaqueOptions, int, (LiteRtOptions, LiteRtOpaqueOptions))             \
+  X(CreateOpaqueOptions, int,                                                \
+    (const char *, void *, void (*)(void *), LiteRtOpaqueOptions *))         \
+  X(DestroyOpaqueOptions, void, (LiteRtOpaqueOptions))                       \
+  X(CreateCompiledModel, int,                                                \
+    (LiteRtEnvironment, LiteRtModel, LiteRtOptions, LiteRtCompiledModel *))  \
+  X(DestroyCompiledModel, void, (LiteRtCompiledModel))                       \
+  X(GetCompiledModelInputBufferRequirements, int,                            \
+    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBufferRequirements *)) \
+  X(GetCompiledModelOutputBufferRequirements, int,                           \
+    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBufferRequirements *)) \
+  X(GetTensorBufferRequirementsBufferSize, int,                              \
+    (LiteRtTensorBufferRequirements, size_t *))                              \
+  X(CreateManagedTensorBuffer, int,                                          \
+    (LiteRtEnvironment, int, const LiteRtRankedTensorType *, size_t,         \
+     LiteRtTensorBuffer *))                                                  \
+  X(DestroyTensorBuffer, void, (LiteRtTensorBuffer))                         \
+  X(GetTensorBufferSize, int, (LiteRtTensorBuffer, size_t *))                \
+  X(LockTensorBuffer, int, (LiteRtTensorBuffer, void **, int))               \
+  X(UnlockTensorBuffer, int, (LiteRtTensorBuffer))                           \
+  X(RunCompiledModel, int,                                                   \
+    (LiteRtCompiledModel, size_t, size_t, LiteRtTensorBuffer *, size_t,      \
      LiteRtTensorBuffer *))
 
 /* The functions of one library. */

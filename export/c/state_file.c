@@ -142,7 +142,8 @@ static tinytl_status parse(const uint8_t *bytes, size_t length,
   const uint32_t found = get_u32(bytes + COUNT_OFFSET);
   if (found != count) {
     return tinytl_fail(error, TINYTL_ERROR_COUNT,
-                       "%s has %" PRIu32 " values, expected the %zu of the "
+                       "%s has %" PRIu32
+                       " values, expected the %zu of the "
                        "model; save the state again",
                        what, found, count);
   }

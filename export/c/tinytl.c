@@ -76,15 +76,15 @@ typedef struct {
   size_t place; /* Among the signature's inputs, or its outputs, in the file. */
   LiteRtRankedTensorType type;
   size_t bytes;
-} tensor;
+} tensor_place;
 
 typedef struct {
   bool exists;
   size_t index;
   size_t input_count;
   size_t output_count;
-  tensor inputs[MOST_TENSORS]; /* In the order of the rule. */
-  tensor outputs[MOST_TENSORS];
+  tensor_place inputs[MOST_TENSORS]; /* In the order of the rule. */
+  tensor_place outputs[MOST_TENSORS];
 } signature;
 
 struct tinytl_model {
@@ -153,9 +153,8 @@ static tinytl_status map_file(const char *path, const char *kind,
 /* Maps the `.tflite` and computes its fingerprint. */
 static tinytl_status open_file(tinytl_model *model, const char *path,
                                tinytl_error *error) {
-  const tinytl_status status =
-      map_file(path, "a .tflite file", SIZE_MAX / 2, &model->file,
-               &model->file_size, error);
+  const tinytl_status status = map_file(path, "a .tflite file", SIZE_MAX / 2,
+                                        &model->file, &model->file_size, error);
   if (status != TINYTL_OK) {
     return status;
   }
@@ -177,8 +176,8 @@ static char *manifest_path(const char *path) {
   const char *name = slash == NULL ? path : slash + 1;
   const char *dot = strrchr(name, '.');
   /* As in Python, a dot that begins a name begins no suffix. */
-  const size_t stem = dot == NULL || dot == name ? strlen(path)
-                                                 : (size_t)(dot - path);
+  const size_t stem =
+      dot == NULL || dot == name ? strlen(path) : (size_t)(dot - path);
   char *result = malloc(stem + sizeof kSuffix);
   if (result != NULL) {
     memcpy(result, path, stem);
@@ -355,7 +354,7 @@ static tinytl_status check_names(tinytl_model *model, tinytl_error *error) {
 
 /* ---- Signatures ---- */
 
-/* Returns the size that a letter stands for, or 0 where none has come yet. */
+/* Returns where the size is kept that a letter stands for; 0 until it comes. */
 static int32_t *size_of_letter(tinytl_info *info, int32_t *state_size,
                                char letter) {
   switch (letter) {
@@ -372,12 +371,14 @@ static int32_t *size_of_letter(tinytl_info *info, int32_t *state_size,
   }
 }
 
-static size_t element_size(int type) { return type == LITERT_UINT8 ? 1 : 4; }
+static size_t element_size(int type) {
+  return type == LITERT_UINT8 ? 1 : 4;
+}
 
 /* Checks a tensor's type and shape; learns the sizes of new letters. */
 static tinytl_status check_tensor(tinytl_model *model, const char *where,
                                   const tensor_rule *rule, LiteRtTensor handle,
-                                  tensor *result, tinytl_error *error) {
+                                  tensor_place *result, tinytl_error *error) {
   int32_t state_size = (int32_t)model->info.state_size;
   int kind = LITERT_RANKED;
   LiteRtRankedTensorType type = {0};
@@ -421,21 +422,22 @@ static tinytl_status check_tensor(tinytl_model *model, const char *where,
                        type.element_type, (unsigned)type.rank);
   }
   model->info.state_size = (size_t)state_size;
-  *result = (tensor){.place = result->place, .type = type, .bytes = bytes};
+  *result =
+      (tensor_place){.place = result->place, .type = type, .bytes = bytes};
   return TINYTL_OK;
 }
 
-/* How the inputs, or the outputs, of a signature are read. */
+/* The calls that read the inputs of a signature, or its outputs. */
 typedef struct {
   int (*count)(LiteRtSignature, size_t *);
   int (*name)(LiteRtSignature, size_t, const char **);
   int (*handle)(LiteRtSignature, size_t, LiteRtTensor *);
-} side;
+} side_calls;
 
 /* Finds the tensors of one side of a signature by their names. */
-static tinytl_status check_side(tinytl_model *model, const side *side,
+static tinytl_status check_side(tinytl_model *model, const side_calls *side,
                                 const char *where, const tensor_rule *rules,
-                                LiteRtSignature handle, tensor *tensors,
+                                LiteRtSignature handle, tensor_place *tensors,
                                 size_t *count, tinytl_error *error) {
   size_t wanted = 0;
   while (wanted < MOST_TENSORS && rules[wanted].name != NULL) {
@@ -488,12 +490,12 @@ static tinytl_status check_signature(tinytl_model *model, int which,
                                      LiteRtSignature handle,
                                      tinytl_error *error) {
   const tinytl_litert *litert = &model->litert;
-  const side inputs = {litert->GetNumSignatureInputs,
-                       litert->GetSignatureInputName,
-                       litert->GetSignatureInputTensorByIndex};
-  const side outputs = {litert->GetNumSignatureOutputs,
-                        litert->GetSignatureOutputName,
-                        litert->GetSignatureOutputTensorByIndex};
+  const side_calls inputs = {litert->GetNumSignatureInputs,
+                             litert->GetSignatureInputName,
+                             litert->GetSignatureInputTensorByIndex};
+  const side_calls outputs = {litert->GetNumSignatureOutputs,
+                              litert->GetSignatureOutputName,
+                              litert->GetSignatureOutputTensorByIndex};
   signature *found = &model->signatures[which];
   signature_rule rule = kContract[which];
   if (which == TRAIN && model->info.multilabel) {
@@ -704,9 +706,9 @@ static tinytl_status load(tinytl_model *model, const char *path,
     model->info.xnnpack = options->xnnpack == TINYTL_XNNPACK_AS_EXPORTED
                               ? model->description.xnnpack
                               : options->xnnpack == TINYTL_XNNPACK_ON;
-    status = compile(
-        model, options->threads == 0 ? DEFAULT_THREADS : options->threads,
-        error);
+    status = compile(model,
+                     options->threads == 0 ? DEFAULT_THREADS : options->threads,
+                     error);
   }
   if (status == TINYTL_OK && !model->signatures[RESET].exists) {
     const size_t count = model->info.state_size;
@@ -793,7 +795,7 @@ typedef struct {
 } buffers;
 
 /* Makes a buffer as big as LiteRT wants it, which is at least the tensor. */
-static int create_buffer(const tinytl_model *model, const tensor *tensor,
+static int create_buffer(const tinytl_model *model, const tensor_place *tensor,
                          LiteRtTensorBufferRequirements requirements,
                          LiteRtTensorBuffer *buffer) {
   const tinytl_litert *litert = &model->litert;
@@ -816,7 +818,7 @@ static int create_buffers(const tinytl_model *model, const signature *called,
   const tinytl_litert *litert = &model->litert;
   int status = LITERT_OK;
   for (size_t i = 0; status == LITERT_OK && i < called->input_count; i++) {
-    const tensor *tensor = &called->inputs[i];
+    const tensor_place *tensor = &called->inputs[i];
     LiteRtTensorBufferRequirements requirements = NULL;
     status = litert->GetCompiledModelInputBufferRequirements(
         model->compiled, called->index, tensor->place, &requirements);
@@ -826,7 +828,7 @@ static int create_buffers(const tinytl_model *model, const signature *called,
     }
   }
   for (size_t i = 0; status == LITERT_OK && i < called->output_count; i++) {
-    const tensor *tensor = &called->outputs[i];
+    const tensor_place *tensor = &called->outputs[i];
     LiteRtTensorBufferRequirements requirements = NULL;
     status = litert->GetCompiledModelOutputBufferRequirements(
         model->compiled, called->index, tensor->place, &requirements);
@@ -867,9 +869,9 @@ static int read_outputs(const tinytl_litert *litert, const signature *called,
   size_t locked = 0;
   int status = LITERT_OK;
   while (status == LITERT_OK && locked < called->output_count) {
-    status = litert->LockTensorBuffer(
-        all->outputs[called->outputs[locked].place], &memory[locked],
-        LITERT_READ);
+    status =
+        litert->LockTensorBuffer(all->outputs[called->outputs[locked].place],
+                                 &memory[locked], LITERT_READ);
     locked += status == LITERT_OK;
   }
   for (size_t i = 0; i < locked; i++) {
@@ -1101,8 +1103,8 @@ tinytl_status tinytl_save(tinytl_model *model, const char *path,
   }
   tinytl_status status = tinytl_get_state(model, state, count, error);
   if (status == TINYTL_OK) {
-    status = tinytl_write_state(path, model->info.fingerprint, state, count,
-                                error);
+    status =
+        tinytl_write_state(path, model->info.fingerprint, state, count, error);
   }
   free(state);
   return status;

@@ -101,15 +101,15 @@ typedef struct tinytl_model tinytl_model;
 
 /** What is known of an open model. */
 typedef struct {
-  int32_t height;       /**< H: rows of an image. */
-  int32_t width;        /**< W: pixels of a row. */
-  int32_t classes;      /**< C: classes, or attributes of a multilabel model. */
-  int32_t batch_size;   /**< B: images of a training step. */
-  size_t image_bytes;   /**< H * W * 3. */
-  size_t state_size;    /**< N: float32 values of the state. */
-  bool multilabel;      /**< Whether an image has several attributes. */
-  bool xnnpack;         /**< Whether XNNPACK is used. */
-  bool has_manifest;    /**< Whether a manifest was found. It then fits. */
+  int32_t height;     /**< H: rows of an image. */
+  int32_t width;      /**< W: pixels of a row. */
+  int32_t classes;    /**< C: classes, or attributes of a multilabel model. */
+  int32_t batch_size; /**< B: images of a training step. */
+  size_t image_bytes; /**< H * W * 3. */
+  size_t state_size;  /**< N: float32 values of the state. */
+  bool multilabel;    /**< Whether an image has several attributes. */
+  bool xnnpack;       /**< Whether XNNPACK is used. */
+  bool has_manifest;  /**< Whether a manifest was found. It then fits. */
   /** Names of the C classes in UTF-8, in the order of the outputs, from the
       manifest or from the `.tflite` itself. NULL where neither has them. */
   const char *const *labels;

@@ -27,17 +27,17 @@ static void require(bool condition, const char *what) {
 }
 
 /* Checks a call that has to be refused: with an error, and without. */
-#define REFUSE(call)                                                  \
-  do {                                                                \
-    tinytl_error wrong = {TINYTL_OK, ""};                             \
-    tinytl_error *error = &wrong;                                     \
-    require((call) == TINYTL_ERROR_ARGUMENT &&                        \
-                wrong.status == TINYTL_ERROR_ARGUMENT &&              \
-                strncmp(wrong.text, "expected ", 9) == 0,             \
-            #call);                                                   \
-    error = NULL;                                                     \
-    require((call) == TINYTL_ERROR_ARGUMENT, #call);                  \
-    refused += 2;                                                     \
+#define REFUSE(call)                                      \
+  do {                                                    \
+    tinytl_error wrong = {TINYTL_OK, ""};                 \
+    tinytl_error *error = &wrong;                         \
+    require((call) == TINYTL_ERROR_ARGUMENT &&            \
+                wrong.status == TINYTL_ERROR_ARGUMENT &&  \
+                strncmp(wrong.text, "expected ", 9) == 0, \
+            #call);                                       \
+    error = NULL;                                         \
+    require((call) == TINYTL_ERROR_ARGUMENT, #call);      \
+    refused += 2;                                         \
   } while (0)
 
 static void check_null(void) {
@@ -91,9 +91,9 @@ static void check_null(void) {
               TINYTL_OK,
           "train");
   require(tinytl_get_info(NULL) == NULL, "info");
-  require(strcmp(tinytl_status_name((tinytl_status)999), "no tinytl_status") ==
-              0,
-          "name");
+  require(
+      strcmp(tinytl_status_name((tinytl_status)999), "no tinytl_status") == 0,
+      "name");
   tinytl_close(NULL);
   free(state);
   free(numbers);
@@ -139,7 +139,8 @@ int main(int count, char **arguments) {
   pthread_t threads[THREADS];
   float losses[THREADS] = {0};
   for (int i = 0; i < THREADS; i++) {
-    require(pthread_create(&threads[i], NULL, train, &losses[i]) == 0, "thread");
+    require(pthread_create(&threads[i], NULL, train, &losses[i]) == 0,
+            "thread");
   }
   for (int i = 0; i < THREADS; i++) {
     require(pthread_join(threads[i], NULL) == 0, "thread");
