@@ -16,6 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -105,23 +107,33 @@ def check_states(c: Client, folder: pathlib.Path) -> None:
         raise AssertionError(f"the damage {change['name']!r} was taken")
 
 
-def check_adapt(command: list[str], library: pathlib.Path, folder: pathlib.Path) -> None:
+def check_adapt(_: Client, command: list[str], library: pathlib.Path) -> None:
     """Trains on a folder with the program `adapt`.
 
     Raises:
         AssertionError: If it fails, or the accuracy does not rise.
     """
     training, pixels = read_golden("int8")
-    for index, (photo, image) in enumerate(zip(training["photos"], pixels, strict=True)):
-        path = folder / "photos" / photo["photo"].split("/")[0] / f"{index}.ppm"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"P6 64 64 255\n" + image)
-    flags = ["--central_fraction=1", "--epochs=8", "--learning_rate=1e-2", f"--state_out={folder}/mine.tinytl"]
-    data = [f"--model={GOLDEN / training['model']}", f"--data={folder}/photos", f"--library={library}"]
-    done = subprocess.run([*command, *data, *flags], capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        for index, (photo, image) in enumerate(zip(training["photos"], pixels, strict=True)):
+            path = pathlib.Path(folder, "photos", photo["photo"].split("/")[0], f"{index}.ppm")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"P6 64 64 255\n" + image)
+        flags = ["--central_fraction=1", "--epochs=8", "--learning_rate=1e-2", f"--state_out={folder}/mine.tinytl"]
+        data = [f"--model={GOLDEN / training['model']}", f"--data={folder}/photos", f"--library={library}"]
+        done = subprocess.run([*command, *data, *flags], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     before, after = (float(value) for value in re.findall(r"accuracy \w+: ([\d.]+) %", done.stdout))
     assert after > before + 20, done.stdout
+
+
+def checks(folder: pathlib.Path, adapt: list[str], library: pathlib.Path) -> Iterator[tuple[str, Callable]]:
+    """Gives the name of each check and a function of a client."""
+    for kernels in ("float32", "int8"):
+        for delegate in DELEGATES:
+            yield f"{kernels} {delegate}", partial(check_model, folder=folder, kernels=kernels, delegate=delegate)
+    yield "state files", partial(check_states, folder=folder)
+    yield "adapt", partial(check_adapt, command=adapt, library=library)
 
 
 def main() -> int:
@@ -143,16 +155,7 @@ def main() -> int:
         print(f"built with {pathlib.Path(compiler[0]).name}", flush=True)
         for processor in PROCESSORS:
             emulated = [emulator, "-cpu", processor, "-L", str(cache / "root")]
-            checks = {
-                f"{kernels} {delegate}": lambda c, kernels=kernels, delegate=delegate: check_model(
-                    c, folder, kernels, delegate
-                )
-                for kernels in ("float32", "int8")
-                for delegate in DELEGATES
-            }
-            checks["state files"] = lambda c: check_states(c, folder)
-            checks["adapt"] = lambda _, e=emulated: check_adapt([*e, str(folder / "build/adapt")], library, folder)
-            for name, check in checks.items():
+            for name, check in checks(folder, [*emulated, str(folder / "build/adapt")], library):
                 try:
                     with Client([*emulated, str(folder / "build/client")], library) as c:
                         check(c)
@@ -162,8 +165,6 @@ def main() -> int:
                     words = f"FAILED: {error}"
                     failures += 1
                 print(f"{processor} {name}: {words}", flush=True)
-            shutil.rmtree(folder / "photos", ignore_errors=True)
-            (folder / "mine.tinytl").unlink(missing_ok=True)
     print(f"{passed} passed, {failures} failed")
     return int(failures > 0)
 

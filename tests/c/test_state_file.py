@@ -210,6 +210,13 @@ def test_a_killed_writer_never_leaves_a_broken_file(built, tmp_path):
     assert set(os.listdir(tmp_path)) <= {"state.tinytl", "state.tinytl.tmp"}
 
 
+def test_a_file_is_flushed_before_it_gets_its_name_and_the_name_after(built, tmp_path):
+    path = tmp_path / "state.tinytl"
+    done = subprocess.run([built / "order", path], capture_output=True, text=True, check=True)
+    assert done.stdout == "fsync of 60 bytes\nrename of state.tinytl.tmp\nfsync of the folder\n"
+    assert os.listdir(tmp_path) == ["state.tinytl"]
+
+
 def _little_room():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
