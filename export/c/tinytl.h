@@ -59,7 +59,7 @@ typedef enum {
   TINYTL_ERROR_LIBRARY,     /**< libLiteRt.so is missing or too old. */
   TINYTL_ERROR_RUNTIME,     /**< A call of LiteRT failed. */
   TINYTL_ERROR_MODEL,       /**< The `.tflite` is not what it has to be. */
-  TINYTL_ERROR_MANIFEST,    /**< Nor is the manifest, or it is another's. */
+  TINYTL_ERROR_MANIFEST,    /**< The manifest is wrong, or another file's. */
   TINYTL_ERROR_MAGIC,       /**< State: the file is of another kind. */
   TINYTL_ERROR_VERSION,     /**< State: the version is unknown. */
   TINYTL_ERROR_LENGTH,      /**< State: the file is cut or too long. */
