@@ -7,7 +7,7 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from tests import tiny_tflite
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import (
+from tinytl_tf.export.operator_audit import (
     OperatorCount,
     audit,
     conversion_error,
