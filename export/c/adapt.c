@@ -601,6 +601,11 @@ static int adapt(program *run) {
                     "the model is for several attributes of an image, expected "
                     "one class for each; folders cannot say more");
   }
+  /* First, since a state can have classes that were added. */
+  if (run->set.state_in != NULL &&
+      tinytl_restore(run->model, run->set.state_in, &error) != TINYTL_OK) {
+    return complain(BAD_INPUT, "%s", error.text);
+  }
   int status = find_photos(run);
   if (status != 0) {
     return status;
@@ -611,10 +616,6 @@ static int adapt(program *run) {
   run->labels = malloc(batch * sizeof *run->labels);
   if (run->order == NULL || run->pixels == NULL || run->labels == NULL) {
     return no_memory();
-  }
-  if (run->set.state_in != NULL &&
-      tinytl_restore(run->model, run->set.state_in, &error) != TINYTL_OK) {
-    return complain(BAD_INPUT, "%s", error.text);
   }
   status = evaluate(run, "before");
   if (status == 0) {

@@ -13,6 +13,7 @@
 
 #define MAX_DEPTH 32
 #define MAX_LABELS 65536
+#define MAX_VALUES 0x7fffffffU /* Of a part of the state. */
 
 typedef struct {
   const char *next;
@@ -311,10 +312,101 @@ static bool read_labels(reader *json, tinytl_description *description) {
   return take(json, ']') || fail(json, "a comma or the end of a list");
 }
 
+/* Reads a list of sizes; returns their product. */
+static bool read_shape(reader *json, size_t *count) {
+  *count = 1;
+  if (!take(json, '[')) {
+    return fail(json, "a list");
+  }
+  if (take(json, ']')) {
+    return true;
+  }
+  do {
+    long size = 0;
+    if (!read_whole(json, &size)) {
+      return false;
+    }
+    if (size < 1 || *count > MAX_VALUES / (size_t)size) {
+      return fail(json, "a smaller shape");
+    }
+    *count *= (size_t)size;
+  } while (take(json, ','));
+  return take(json, ']') || fail(json, "a comma or the end of a list");
+}
+
+/* What is read of one entry of `state`. */
+typedef struct {
+  char *name;
+  char *slot;
+  long offset;
+  size_t count;
+} state_entry;
+
+static bool read_entry_fields(reader *json, state_entry *entry) {
+  if (!take(json, '{')) {
+    return fail(json, "an object");
+  }
+  do {
+    char *name = NULL;
+    if (!read_string(json, &name)) {
+      return false;
+    }
+    bool good = take(json, ':') || fail(json, "a colon");
+    if (!good) {
+      /* Nothing of the field is read. */
+    } else if (strcmp(name, "name") == 0 && entry->name == NULL) {
+      good = read_string(json, &entry->name);
+    } else if (strcmp(name, "slot") == 0 && entry->slot == NULL) {
+      good = read_string(json, &entry->slot);
+    } else if (strcmp(name, "offset") == 0) {
+      good = read_whole(json, &entry->offset);
+    } else if (strcmp(name, "shape") == 0) {
+      good = read_shape(json, &entry->count);
+    } else {
+      good = skip_value(json, 2);
+    }
+    free(name);
+    if (!good) {
+      return false;
+    }
+  } while (take(json, ','));
+  return take(json, '}') || fail(json, "a comma or the end of an object");
+}
+
+/* Reads where the classifier lies in the state. */
+static bool read_state(reader *json, tinytl_description *description) {
+  if (!take(json, '[')) {
+    return fail(json, "a list");
+  }
+  if (take(json, ']')) {
+    return true;
+  }
+  do {
+    state_entry entry = {NULL, NULL, 0, 0};
+    const bool good = read_entry_fields(json, &entry);
+    if (good && entry.name != NULL && entry.slot != NULL &&
+        entry.slot[0] == '\0') {
+      const tinytl_part part = {(size_t)entry.offset, entry.count};
+      if (strcmp(entry.name, "classifier/bias") == 0) {
+        description->bias = part;
+      } else if (strcmp(entry.name, "classifier/kernel") == 0) {
+        description->kernel = part;
+      }
+    }
+    free(entry.name);
+    free(entry.slot);
+    if (!good) {
+      return false;
+    }
+  } while (take(json, ','));
+  return take(json, ']') || fail(json, "a comma or the end of a list");
+}
+
 static bool read_field(reader *json, const char *name,
                        tinytl_description *description, unsigned *seen) {
   static const char *const kNames[] = {"format_version", "contract", "sha256",
-                                       "task",           "labels",   "xnnpack"};
+                                       "task",           "labels",   "xnnpack",
+                                       "spare_classes",  "state"};
   unsigned field = 0;
   while (field < sizeof kNames / sizeof kNames[0] &&
          strcmp(name, kNames[field]) != 0) {
@@ -339,6 +431,10 @@ static bool read_field(reader *json, const char *name,
       return read_labels(json, description);
     case 5:
       return read_bool(json, &description->xnnpack);
+    case 6:
+      return read_whole(json, &description->spare_classes);
+    case 7:
+      return read_state(json, description);
     default:
       return skip_value(json, 1);
   }

@@ -62,6 +62,10 @@ const char *tinytl_status_name(tinytl_status status) {
       return "TINYTL_ERROR_FINGERPRINT";
     case TINYTL_ERROR_COUNT:
       return "TINYTL_ERROR_COUNT";
+    case TINYTL_ERROR_NAMES:
+      return "TINYTL_ERROR_NAMES";
+    case TINYTL_ERROR_OUTPUTS:
+      return "TINYTL_ERROR_OUTPUTS";
     case TINYTL_ERROR_NOT_FINITE:
       return "TINYTL_ERROR_NOT_FINITE";
     case TINYTL_ERROR_REFUSED:

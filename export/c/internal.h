@@ -39,7 +39,19 @@ uint32_t tinytl_crc32(uint32_t crc, const uint8_t *bytes, size_t length);
  */
 size_t tinytl_find_not_finite(const float *values, size_t count);
 
+/*
+ * Returns NULL, or what is wrong with names of which each is on a line of its
+ * own: see tinytl_parse_state().
+ */
+const char *tinytl_check_names(const char *names, size_t length);
+
 /* ---- What a manifest or a metadata entry says: description.c ---- */
+
+/* Where a variable lies in the state. */
+typedef struct {
+  size_t offset; /* In elements. */
+  size_t count;  /* Of elements; 0 where the variable is missing. */
+} tinytl_part;
 
 /* Fields that are absent are zero; `xnnpack` is then true. */
 typedef struct {
@@ -49,6 +61,9 @@ typedef struct {
   char *task;    /* Or NULL. */
   char **labels; /* `label_count` names, or NULL. */
   size_t label_count;
+  long spare_classes;
+  tinytl_part bias;   /* Of the classifier. */
+  tinytl_part kernel; /* The same. */
   bool xnnpack;
 } tinytl_description;
 

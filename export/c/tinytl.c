@@ -28,6 +28,7 @@
 #define LARGEST_ENTRY (1024 * 1024)
 #define DEFAULT_THREADS 2
 #define MOST_THREADS 64
+#define UNUSED_BIAS (-10000.0F) /* Of an output that has no class yet. */
 
 /* ---- What the signatures have to be: contract 2 of docs/formats.md ---- */
 
@@ -87,10 +88,19 @@ typedef struct {
   tensor_place outputs[MOST_TENSORS];
 } signature;
 
+/* Classes that were added on the device; all zero where there are none. */
+typedef struct {
+  char *lines; /* Their names, one on each line, as in a state file. */
+  char *names; /* The same, with a zero behind each. */
+  size_t count;
+} added_classes;
+
 struct tinytl_model {
   tinytl_info info;
-  tinytl_description description; /* Owns the labels. */
-  void *file;                     /* The mapped `.tflite`, or NULL. */
+  tinytl_description description; /* Owns the labels of the file. */
+  added_classes added;
+  const char **labels; /* Of all classes in use, or NULL; room for C. */
+  void *file;          /* The mapped `.tflite`, or NULL. */
   size_t file_size;
   tinytl_litert litert;
   LiteRtEnvironment environment;
@@ -265,6 +275,7 @@ static tinytl_status find_manifest(tinytl_model *model, const char *path,
 static bool same_names(const tinytl_description *one,
                        const tinytl_description *other) {
   if (one->label_count != other->label_count ||
+      one->spare_classes != other->spare_classes ||
       strcmp(one->task, other->task) != 0) {
     return false;
   }
@@ -320,36 +331,180 @@ static int compare_names(const void *one, const void *other) {
   return strcmp(*(char *const *)one, *(char *const *)other);
 }
 
-/* Checks names against the outputs. */
-static tinytl_status check_names(tinytl_model *model, tinytl_error *error) {
-  const tinytl_description *names = &model->description;
-  if (names->labels == NULL) {
-    return TINYTL_OK;
-  }
-  if (names->label_count != (size_t)model->info.classes) {
-    return tinytl_fail(error, TINYTL_ERROR_MODEL,
-                       "expected %" PRId32
-                       " names of classes, got %zu; export the model again",
-                       model->info.classes, names->label_count);
-  }
-  char **sorted = malloc(names->label_count * sizeof *sorted);
-  if (sorted == NULL) {
-    return tinytl_fail_memory(error, names->label_count * sizeof *sorted);
-  }
-  memcpy(sorted, names->labels, names->label_count * sizeof *sorted);
-  qsort(sorted, names->label_count, sizeof *sorted, compare_names);
-  tinytl_status status = TINYTL_OK;
-  for (size_t i = 1; i < names->label_count && status == TINYTL_OK; i++) {
+/* Returns whether a name is there twice; `sorted` has room for the names. */
+static bool has_twins(char *const *names, size_t count, char **sorted) {
+  memcpy(sorted, names, count * sizeof *sorted);
+  qsort(sorted, count, sizeof *sorted, compare_names);
+  for (size_t i = 1; i < count; i++) {
     if (strcmp(sorted[i - 1], sorted[i]) == 0) {
-      status = tinytl_fail(error, TINYTL_ERROR_MODEL,
-                           "expected no name of a class twice, got %.100s; "
-                           "export the model again",
-                           sorted[i]);
+      return true;
     }
   }
+  return false;
+}
+
+/* Checks names and spare classes against the outputs. */
+static tinytl_status check_names(tinytl_model *model, tinytl_error *error) {
+  const tinytl_description *names = &model->description;
+  const size_t outputs = (size_t)model->info.outputs;
+  const size_t spare = (size_t)names->spare_classes;
+  model->info.classes = model->info.outputs;
+  if (names->labels == NULL && spare == 0) {
+    return TINYTL_OK;
+  }
+  if (names->label_count + spare != outputs ||
+      (spare > 0 && model->info.multilabel)) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "expected names and spare classes for %zu outputs, got "
+                       "%zu and %zu; export the model again",
+                       outputs, names->label_count, spare);
+  }
+  char **sorted = malloc(outputs * sizeof *sorted);
+  model->labels = calloc(outputs, sizeof *model->labels);
+  if (sorted == NULL || model->labels == NULL) {
+    free(sorted);
+    return tinytl_fail_memory(error, outputs * sizeof *sorted);
+  }
+  const bool twins = has_twins(names->labels, names->label_count, sorted);
   free(sorted);
-  model->info.labels = (const char *const *)names->labels;
-  return status;
+  if (twins) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "expected names of classes that differ, got one twice; "
+                       "export the model again");
+  }
+  for (size_t i = 0; i < names->label_count; i++) {
+    model->labels[i] = names->labels[i];
+  }
+  model->info.labels = model->labels;
+  model->info.classes = (int32_t)names->label_count;
+  model->info.spare_classes = (int32_t)spare;
+  return TINYTL_OK;
+}
+
+/* ---- Added classes ---- */
+
+static void free_added(added_classes *added) {
+  free(added->lines);
+  free(added->names);
+  *added = (added_classes){0};
+}
+
+/* Returns what follows a name of `added->names`. */
+static const char *next_name(const char *name) {
+  return name + strlen(name) + 1;
+}
+
+/*
+ * Makes the classes that lines of a state file name, which may be NULL and are
+ * owned from here on. Refuses more than are spare, and names of the file.
+ */
+static tinytl_status make_added(const tinytl_model *model, char *lines,
+                                added_classes *added, tinytl_error *error) {
+  const tinytl_description *file = &model->description;
+  *added = (added_classes){.lines = lines};
+  if (lines == NULL) {
+    return TINYTL_OK;
+  }
+  added->names = strdup(lines);
+  if (added->names == NULL) {
+    free_added(added);
+    return tinytl_fail_memory(error, strlen(lines));
+  }
+  added->count = 1;
+  for (char *c = added->names; *c != '\0'; c++) {
+    if (*c == '\n') {
+      *c = '\0';
+      added->count++;
+      c++; /* No name is empty. */
+    }
+  }
+  if (added->count > (size_t)file->spare_classes) {
+    const size_t count = added->count;
+    free_added(added);
+    return tinytl_fail(error, TINYTL_ERROR_NAMES,
+                       "expected names of at most %ld added classes, the spare "
+                       "ones of the model, got %zu; use another copy",
+                       file->spare_classes, count);
+  }
+  const char *name = added->names;
+  for (size_t i = 0; i < added->count; i++, name = next_name(name)) {
+    for (size_t j = 0; j < file->label_count; j++) {
+      if (strcmp(name, file->labels[j]) == 0) {
+        free_added(added);
+        return tinytl_fail(error, TINYTL_ERROR_NAMES,
+                           "expected names of added classes that differ from "
+                           "the model's, got %.100s; use another",
+                           file->labels[j]);
+      }
+    }
+  }
+  return TINYTL_OK;
+}
+
+/* Puts other added classes in place of those that are there, and owns them. */
+static void put_added(tinytl_model *model, const added_classes *added) {
+  free_added(&model->added);
+  model->added = *added;
+  if (model->labels == NULL) {
+    return;
+  }
+  const size_t first = model->description.label_count;
+  const char *name = added->names;
+  for (size_t i = 0; i < added->count; i++, name = next_name(name)) {
+    model->labels[first + i] = name;
+  }
+  model->info.classes = (int32_t)(first + added->count);
+  model->info.spare_classes = model->info.outputs - model->info.classes;
+}
+
+/* Refuses a state in which outputs are in use that have no name, or the other
+   way round. Only a manifest says where they lie. */
+static tinytl_status check_outputs(const tinytl_model *model,
+                                   const float *state, size_t added,
+                                   tinytl_error *error) {
+  const tinytl_description *file = &model->description;
+  if (file->spare_classes == 0 || !model->info.has_manifest) {
+    return TINYTL_OK;
+  }
+  const float *bias = state + file->bias.offset;
+  const size_t expected = file->label_count + added;
+  size_t used = 0;
+  bool exact = true;
+  for (size_t i = 0; i < file->bias.count; i++) {
+    used += bias[i] > UNUSED_BIAS / 2;
+    exact = exact && (i < expected || bias[i] == UNUSED_BIAS);
+  }
+  if (used != expected || !exact) {
+    return tinytl_fail(error, TINYTL_ERROR_OUTPUTS,
+                       "cannot set the state: expected %zu outputs in use, got "
+                       "%zu; restore it from its file, which has the names of "
+                       "the added classes",
+                       expected, used);
+  }
+  return TINYTL_OK;
+}
+
+/* Checks where a manifest says that the classifier lies. */
+static tinytl_status check_parts(const tinytl_model *model,
+                                 tinytl_error *error) {
+  const tinytl_description *file = &model->description;
+  const size_t outputs = (size_t)model->info.outputs;
+  const size_t size = model->info.state_size;
+  if (file->spare_classes == 0 || !model->info.has_manifest) {
+    return TINYTL_OK;
+  }
+  if (file->bias.count != outputs || file->kernel.count == 0 ||
+      file->kernel.count % outputs != 0 || file->bias.offset > size ||
+      file->bias.count > size - file->bias.offset ||
+      file->kernel.offset > size ||
+      file->kernel.count > size - file->kernel.offset) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "expected bias and kernel of a classifier of %zu "
+                       "outputs in the state, got others in the manifest; "
+                       "export the model again",
+                       outputs);
+  }
+  return TINYTL_OK;
 }
 
 /* ---- Signatures ---- */
@@ -365,7 +520,7 @@ static int32_t *size_of_letter(tinytl_info *info, int32_t *state_size,
     case 'W':
       return &info->width;
     case 'C':
-      return &info->classes;
+      return &info->outputs;
     default:
       return state_size;
   }
@@ -593,6 +748,9 @@ static tinytl_status check_contract(tinytl_model *model, tinytl_error *error) {
     model->info.image_bytes = model->signatures[INFER].inputs[0].bytes;
     result = check_names(model, error);
   }
+  if (result == TINYTL_OK) {
+    result = check_parts(model, error);
+  }
   return result;
 }
 
@@ -778,6 +936,8 @@ void tinytl_close(tinytl_model *model) {
   if (model->file != NULL) {
     (void)munmap(model->file, model->file_size);
   }
+  free_added(&model->added);
+  free(model->labels);
   free(model->exported);
   free(model);
 }
@@ -950,9 +1110,23 @@ tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
   if (status != TINYTL_OK) {
     return status;
   }
+  /* Of all outputs, then of those in use. */
+  const size_t outputs = (size_t)model->info.outputs;
+  float *all = malloc(2 * outputs * sizeof *all);
+  if (all == NULL) {
+    return tinytl_fail_memory(error, 2 * outputs * sizeof *all);
+  }
   const void *const values[] = {image};
-  void *const results[] = {logits, probabilities};
-  return call(model, INFER, values, results, error);
+  void *const results[] = {all, all + outputs};
+  status = call(model, INFER, values, results, error);
+  if (status == TINYTL_OK && logits != NULL) {
+    memcpy(logits, all, classes * sizeof *all);
+  }
+  if (status == TINYTL_OK && probabilities != NULL) {
+    memcpy(probabilities, all + outputs, classes * sizeof *all);
+  }
+  free(all);
+  return status;
 }
 
 /* What both kinds of training share; the labels are checked. */
@@ -1026,7 +1200,7 @@ tinytl_status tinytl_train_multilabel(tinytl_model *model,
                        "tinytl_train()");
   }
   const size_t expected =
-      (size_t)model->info.batch_size * (size_t)model->info.classes;
+      (size_t)model->info.batch_size * (size_t)model->info.outputs;
   const tinytl_status status =
       check_size("a number of labels", label_count, expected, error);
   if (status != TINYTL_OK) {
@@ -1059,22 +1233,20 @@ tinytl_status tinytl_get_state(tinytl_model *model, float *state, size_t count,
   return call(model, SAVE, NULL, results, error);
 }
 
-tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
-                               size_t count, tinytl_error *error) {
-  if (model == NULL || state == NULL) {
-    return fail_null(error);
-  }
-  tinytl_status status =
-      check_size("a state", count, model->info.state_size, error);
-  if (status != TINYTL_OK) {
-    return status;
-  }
+/* Sets a state of a model with so many added classes. */
+static tinytl_status set_state(tinytl_model *model, const float *state,
+                               size_t added, tinytl_error *error) {
+  const size_t count = model->info.state_size;
   const size_t bad = tinytl_find_not_finite(state, count);
   if (bad < count) {
     return tinytl_fail(error, TINYTL_ERROR_NOT_FINITE,
                        "cannot set the state: expected finite values, got %g "
                        "at index %zu; use another copy",
                        (double)state[bad], bad);
+  }
+  tinytl_status status = check_outputs(model, state, added, error);
+  if (status != TINYTL_OK) {
+    return status;
   }
   int32_t restored = 0;
   const void *const values[] = {state};
@@ -1091,6 +1263,120 @@ tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
   return status;
 }
 
+tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
+                               size_t count, tinytl_error *error) {
+  if (model == NULL || state == NULL) {
+    return fail_null(error);
+  }
+  const tinytl_status status =
+      check_size("a state", count, model->info.state_size, error);
+  return status == TINYTL_OK
+             ? set_state(model, state, model->added.count, error)
+             : status;
+}
+
+/* Sets a state and the classes that it is of, whose lines it owns, or neither.
+ */
+static tinytl_status set_classes(tinytl_model *model, const float *state,
+                                 char *lines, tinytl_error *error) {
+  added_classes added;
+  tinytl_status status = make_added(model, lines, &added, error);
+  if (status == TINYTL_OK) {
+    status = set_state(model, state, added.count, error);
+    if (status == TINYTL_OK) {
+      put_added(model, &added);
+    } else {
+      free_added(&added);
+    }
+  }
+  return status;
+}
+
+/* Returns the lines of the added classes with one more, or NULL. */
+static char *append_name(const char *lines, const char *name) {
+  const size_t old = lines == NULL ? 0 : strlen(lines) + 1;
+  const size_t size = old + strlen(name) + 1;
+  char *result = malloc(size);
+  if (result != NULL) {
+    (void)snprintf(result, size, "%s%s%s", lines == NULL ? "" : lines,
+                   lines == NULL ? "" : "\n", name);
+  }
+  return result;
+}
+
+/* Sets one column of a matrix to the mean of those before it. */
+static void set_mean(float *matrix, size_t rows, size_t columns,
+                     size_t column) {
+  for (size_t row = 0; row < rows; row++) {
+    float *values = matrix + row * columns;
+    double sum = 0;
+    for (size_t i = 0; i < column; i++) {
+      sum += (double)values[i];
+    }
+    values[column] = (float)(sum / (double)column);
+  }
+}
+
+/* Gives the next output to a class; `state` has room for one. */
+static tinytl_status add_class(tinytl_model *model, const char *name,
+                               float *state, tinytl_error *error) {
+  const tinytl_description *file = &model->description;
+  const size_t outputs = (size_t)model->info.outputs;
+  const size_t label = (size_t)model->info.classes;
+  tinytl_status status =
+      tinytl_get_state(model, state, model->info.state_size, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  char *lines = append_name(model->added.lines, name);
+  if (lines == NULL) {
+    return tinytl_fail_memory(error, strlen(name));
+  }
+  const char *problem = strchr(name, '\n') != NULL
+                            ? "names without the end of a line"
+                            : tinytl_check_names(lines, strlen(lines));
+  if (problem != NULL) {
+    free(lines);
+    return tinytl_fail(error, TINYTL_ERROR_NAMES,
+                       "cannot add the class: expected %s; give another name",
+                       problem);
+  }
+  set_mean(state + file->bias.offset, 1, outputs, label);
+  set_mean(state + file->kernel.offset, file->kernel.count / outputs, outputs,
+           label);
+  return set_classes(model, state, lines, error);
+}
+
+tinytl_status tinytl_add_class(tinytl_model *model, const char *name,
+                               int32_t *label, tinytl_error *error) {
+  if (model == NULL || name == NULL) {
+    return fail_null(error);
+  }
+  if (model->info.spare_classes < 1) {
+    return tinytl_fail(error, TINYTL_ERROR_OUTPUTS,
+                       "expected a spare output for another class, got none: "
+                       "the model was exported with %ld; export it with more",
+                       model->description.spare_classes);
+  }
+  if (!model->info.has_manifest) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "expected a manifest, which says where the classifier "
+                       "lies in the state, got none; put it next to the file");
+  }
+  const int32_t added = model->info.classes;
+  const size_t bytes = model->info.state_size * sizeof(float);
+  float *state = malloc(bytes);
+  if (state == NULL) {
+    return tinytl_fail_memory(error, bytes);
+  }
+  const tinytl_status status = add_class(model, name, state, error);
+  free(state);
+  if (status == TINYTL_OK && label != NULL) {
+    *label = added;
+  }
+  return status;
+}
+
 tinytl_status tinytl_save(tinytl_model *model, const char *path,
                           tinytl_error *error) {
   if (model == NULL || path == NULL) {
@@ -1103,8 +1389,8 @@ tinytl_status tinytl_save(tinytl_model *model, const char *path,
   }
   tinytl_status status = tinytl_get_state(model, state, count, error);
   if (status == TINYTL_OK) {
-    status =
-        tinytl_write_state(path, model->info.fingerprint, state, count, error);
+    status = tinytl_write_state(path, model->info.fingerprint, state, count,
+                                model->added.lines, error);
   }
   free(state);
   return status;
@@ -1120,10 +1406,11 @@ tinytl_status tinytl_restore(tinytl_model *model, const char *path,
   if (state == NULL) {
     return tinytl_fail_memory(error, count * sizeof *state);
   }
-  tinytl_status status =
-      tinytl_read_state(path, model->info.fingerprint, state, count, error);
+  char *lines = NULL;
+  tinytl_status status = tinytl_read_state(path, model->info.fingerprint, state,
+                                           count, &lines, error);
   if (status == TINYTL_OK) {
-    status = tinytl_set_state(model, state, count, error);
+    status = set_classes(model, state, lines, error);
   }
   free(state);
   return status;
@@ -1134,8 +1421,7 @@ tinytl_status tinytl_reset(tinytl_model *model, tinytl_error *error) {
     return fail_null(error);
   }
   if (!model->signatures[RESET].exists) {
-    return tinytl_set_state(model, model->exported, model->info.state_size,
-                            error);
+    return set_classes(model, model->exported, NULL, error);
   }
   int32_t restored = 0;
   void *const results[] = {&restored};
@@ -1144,6 +1430,10 @@ tinytl_status tinytl_reset(tinytl_model *model, tinytl_error *error) {
     return tinytl_fail(error, TINYTL_ERROR_RUNTIME,
                        "the model refuses its own exported state; export it "
                        "again");
+  }
+  if (status == TINYTL_OK) {
+    const added_classes none = {0};
+    put_added(model, &none);
   }
   return status;
 }

@@ -66,7 +66,9 @@ typedef enum {
   TINYTL_ERROR_CHECKSUM,    /**< State: a byte has changed. */
   TINYTL_ERROR_FINGERPRINT, /**< State: it belongs to another model. */
   TINYTL_ERROR_COUNT,       /**< State: the model has more or fewer values. */
+  TINYTL_ERROR_NAMES,       /**< State: names of classes cannot be used. */
   TINYTL_ERROR_NOT_FINITE,  /**< State: a value is infinite or no number. */
+  TINYTL_ERROR_OUTPUTS,     /**< State: it is of more or fewer classes. */
   TINYTL_ERROR_REFUSED      /**< State: no training leads to these values. */
 } tinytl_status;
 
@@ -99,19 +101,25 @@ typedef struct {
 /** An open model. */
 typedef struct tinytl_model tinytl_model;
 
-/** What is known of an open model. */
+/**
+ * What is known of an open model. Classes, spare classes and labels change when
+ * a class is added, a state is restored, or the model is reset.
+ */
 typedef struct {
-  int32_t height;     /**< H: rows of an image. */
-  int32_t width;      /**< W: pixels of a row. */
-  int32_t classes;    /**< C: classes, or attributes of a multilabel model. */
-  int32_t batch_size; /**< B: images of a training step. */
-  size_t image_bytes; /**< H * W * 3. */
-  size_t state_size;  /**< N: float32 values of the state. */
-  bool multilabel;    /**< Whether an image has several attributes. */
-  bool xnnpack;       /**< Whether XNNPACK is used. */
-  bool has_manifest;  /**< Whether a manifest was found. It then fits. */
-  /** Names of the C classes in UTF-8, in the order of the outputs, from the
-      manifest or from the `.tflite` itself. NULL where neither has them. */
+  int32_t height;  /**< H: rows of an image. */
+  int32_t width;   /**< W: pixels of a row. */
+  int32_t outputs; /**< C: outputs of the file, spare ones included. */
+  int32_t classes; /**< Classes in use, or attributes: the first outputs. */
+  int32_t spare_classes; /**< Classes that tinytl_add_class() can still add. */
+  int32_t batch_size;    /**< B: images of a training step. */
+  size_t image_bytes;    /**< H * W * 3. */
+  size_t state_size;     /**< N: float32 values of the state. */
+  bool multilabel;       /**< Whether an image has several attributes. */
+  bool xnnpack;          /**< Whether XNNPACK is used. */
+  bool has_manifest;     /**< Whether a manifest was found. It then fits. */
+  /** Names of the classes in use, in UTF-8, in the order of the outputs, from
+      the manifest or from the `.tflite` itself, and of those added. NULL where
+      neither has them. */
   const char *const *labels;
   /** Belongs to the `.tflite`; state files bear it. */
   uint8_t fingerprint[TINYTL_FINGERPRINT_SIZE];
@@ -160,9 +168,9 @@ const tinytl_info *tinytl_get_info(const tinytl_model *model);
  *
  * @param image          Raw RGB pixels of 0 to 255, H rows from the top.
  * @param image_bytes    Has to be `info->image_bytes`.
- * @param logits         Gets C values, or NULL.
- * @param probabilities  Gets C values, or NULL.
- * @param classes        Has to be C, the size of both arrays.
+ * @param logits         Gets a value for each class in use, or NULL.
+ * @param probabilities  The same.
+ * @param classes        Has to be `info->classes`, the size of both arrays.
  * @param error          Gets what went wrong, or NULL.
  */
 tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
@@ -175,7 +183,7 @@ tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
  *
  * @param images         B images, one after the other, each as above.
  * @param image_bytes    Has to be `B * info->image_bytes`.
- * @param labels         The class of each image, 0 to C - 1.
+ * @param labels         The class of each image, from 0 to `info->classes` - 1.
  * @param label_count    Has to be B.
  * @param learning_rate  Finite, not negative.
  * @param step           Gets the result, or NULL.
@@ -202,6 +210,21 @@ tinytl_status tinytl_train_multilabel(tinytl_model *model,
                                       tinytl_error *error);
 
 /**
+ * @brief Gives a spare output to a new class, which is then trained like
+ * others.
+ *
+ * Its weights start as the mean of those of the classes in use. Its name goes
+ * into the state files that are saved. Needs a manifest, which says where the
+ * classifier lies in the state.
+ *
+ * @param name   In UTF-8, in Unicode's normal form NFC; no other class's.
+ * @param label  Gets the label of the class, or NULL.
+ * @param error  Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_add_class(tinytl_model *model, const char *name,
+                               int32_t *label, tinytl_error *error);
+
+/**
  * @brief Copies all that training changes.
  *
  * @param state  Gets N values.
@@ -212,7 +235,7 @@ tinytl_status tinytl_get_state(tinytl_model *model, float *state, size_t count,
                                tinytl_error *error);
 
 /**
- * @brief Replaces all that training changes.
+ * @brief Replaces all that training changes. The classes stay those in use.
  *
  * @param state  N finite values, as tinytl_get_state() gave them.
  * @param count  Has to be N.
@@ -222,7 +245,7 @@ tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
                                size_t count, tinytl_error *error);
 
 /**
- * @brief Writes the state to a `.tinytl` file.
+ * @brief Writes the state to a `.tinytl` file, with the names of added classes.
  *
  * See tinytl_write_state() for what happens to the file.
  */
@@ -230,7 +253,7 @@ tinytl_status tinytl_save(tinytl_model *model, const char *path,
                           tinytl_error *error);
 
 /**
- * @brief Sets the state from a `.tinytl` file.
+ * @brief Sets the state, and the added classes, from a `.tinytl` file.
  *
  * @return TINYTL_OK, or what is wrong with the file; the model goes on as it
  *         was.
@@ -238,7 +261,7 @@ tinytl_status tinytl_save(tinytl_model *model, const char *path,
 tinytl_status tinytl_restore(tinytl_model *model, const char *path,
                              tinytl_error *error);
 
-/** Puts the exported state back. */
+/** Puts the exported state and classes back. */
 tinytl_status tinytl_reset(tinytl_model *model, tinytl_error *error);
 
 /** Returns the name of a status, "TINYTL_ERROR_CHECKSUM" for example. */
@@ -254,22 +277,29 @@ const char *tinytl_status_name(tinytl_status status);
  * @brief Reads a state from the bytes of a `.tinytl` file.
  *
  * The checks are, in this order: magic, version, length, checksum, fingerprint,
- * count, and that each value is finite.
+ * count, names, and that each value is finite. Of names it checks that they are
+ * UTF-8 that can be printed, not blank, and none twice; and that no ASCII
+ * letter is followed by a combining mark, which the normal form NFC has as one
+ * letter with hardly an exception.
  *
  * @param bytes        The whole content.
  * @param length       Its length.
  * @param fingerprint  That of the model, TINYTL_FINGERPRINT_SIZE bytes.
  * @param state        Gets the values; untouched if the file is refused.
  * @param count        How many values the model has.
+ * @param names        Gets the names of added classes, one on each line, to be
+ *                     freed with free(); NULL where there are none. May be
+ * NULL.
  * @param error        Gets what went wrong, or NULL.
  */
 tinytl_status tinytl_parse_state(const uint8_t *bytes, size_t length,
                                  const uint8_t *fingerprint, float *state,
-                                 size_t count, tinytl_error *error);
+                                 size_t count, char **names,
+                                 tinytl_error *error);
 
 /** Reads a `.tinytl` file; otherwise as tinytl_parse_state(). */
 tinytl_status tinytl_read_state(const char *path, const uint8_t *fingerprint,
-                                float *state, size_t count,
+                                float *state, size_t count, char **names,
                                 tinytl_error *error);
 
 /**
@@ -284,11 +314,12 @@ tinytl_status tinytl_read_state(const char *path, const uint8_t *fingerprint,
  * @param fingerprint  That of the model, TINYTL_FINGERPRINT_SIZE bytes.
  * @param state        Finite values.
  * @param count        How many, at most 2^32 - 1.
+ * @param names        Names of added classes, one on each line, or NULL.
  * @param error        Gets what went wrong, or NULL.
  */
 tinytl_status tinytl_write_state(const char *path, const uint8_t *fingerprint,
                                  const float *state, size_t count,
-                                 tinytl_error *error);
+                                 const char *names, tinytl_error *error);
 
 /** @} */
 

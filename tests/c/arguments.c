@@ -81,11 +81,13 @@ static void check_null(void) {
   REFUSE(tinytl_restore(NULL, "x.tinytl", error));
   REFUSE(tinytl_restore(model, NULL, error));
   REFUSE(tinytl_reset(NULL, error));
-  REFUSE(tinytl_parse_state(NULL, 1, fingerprint, state, 1, error));
-  REFUSE(tinytl_parse_state(images, 1, NULL, state, 1, error));
-  REFUSE(tinytl_parse_state(images, 1, fingerprint, NULL, 1, error));
-  REFUSE(tinytl_read_state(NULL, fingerprint, state, 1, error));
-  REFUSE(tinytl_write_state("x.tinytl", NULL, state, 1, error));
+  REFUSE(tinytl_add_class(NULL, "x", NULL, error));
+  REFUSE(tinytl_add_class(model, NULL, NULL, error));
+  REFUSE(tinytl_parse_state(NULL, 1, fingerprint, state, 1, NULL, error));
+  REFUSE(tinytl_parse_state(images, 1, NULL, state, 1, NULL, error));
+  REFUSE(tinytl_parse_state(images, 1, fingerprint, NULL, 1, NULL, error));
+  REFUSE(tinytl_read_state(NULL, fingerprint, state, 1, NULL, error));
+  REFUSE(tinytl_write_state("x.tinytl", NULL, state, 1, NULL, error));
   /* A step without a result, and closing nothing, are allowed. */
   require(tinytl_train(model, images, bytes, labels, batch, 0, NULL, NULL) ==
               TINYTL_OK,

@@ -8,7 +8,7 @@
  *   infer M PATH                     pixels of one image
  *   train M PATH RATE LABEL...       pixels of a batch
  *   attributes M PATH RATE LABEL...  the same for several attributes
- *   save M PATH | restore M PATH | set M PATH
+ *   save M PATH | restore M PATH | set M PATH | add M NAME
  *   read PATH FINGERPRINT COUNT | write PATH FINGERPRINT COUNT VALUES
  *   churn PATH FINGERPRINT COUNT     writes states of equal values for ever
  *   sha256 PATH | crc32 PATH | names PATH
@@ -80,6 +80,13 @@ static void print_floats(const float *values, size_t count) {
   }
 }
 
+static void print_hex(const char *text) {
+  printf(" ");
+  for (; *text != '\0'; text++) {
+    printf("%02x", (unsigned)(unsigned char)*text);
+  }
+}
+
 static void read_fingerprint(const char *hex, uint8_t *fingerprint) {
   require(strlen(hex) == 2 * TINYTL_FINGERPRINT_SIZE, "no fingerprint");
   for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
@@ -108,7 +115,8 @@ static void do_info(const tinytl_model *model) {
   for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
     printf("%02x", info->fingerprint[i]);
   }
-  printf(" %d", info->labels != NULL);
+  printf(" %d %" PRId32 " %" PRId32, info->labels != NULL, info->outputs,
+         info->spare_classes);
 }
 
 static void do_infer(tinytl_model *model, const char *path) {
@@ -191,15 +199,20 @@ static void do_read(char **words) {
   const size_t count = strtoul(words[3], NULL, 10);
   float *state = get_memory(count * sizeof *state);
   float *other = get_memory(count * sizeof *state);
+  char *names = NULL;
   const tinytl_status status =
-      tinytl_read_state(words[1], fingerprint, state, count, &error);
+      tinytl_read_state(words[1], fingerprint, state, count, &names, &error);
   answer(status);
   if (status == TINYTL_OK) {
     print_floats(state, count);
   } else {
-    require(memcmp(state, other, count * sizeof *state) == 0,
+    require(memcmp(state, other, count * sizeof *state) == 0 && names == NULL,
             "a refused state was written");
   }
+  if (names != NULL) {
+    print_hex(names);
+  }
+  free(names);
   free(other);
   free(state);
 }
@@ -211,7 +224,8 @@ static void do_write(char **words, size_t count) {
   for (size_t i = 3; i < count; i++) {
     state[i - 3] = strtof(words[i], NULL);
   }
-  answer(tinytl_write_state(words[1], fingerprint, state, count - 3, &error));
+  answer(tinytl_write_state(words[1], fingerprint, state, count - 3, NULL,
+                            &error));
   free(state);
 }
 
@@ -226,8 +240,8 @@ static void do_churn(char **words) {
     for (size_t i = 0; i < count; i++) {
       state[i] = (float)value;
     }
-    require(tinytl_write_state(words[1], fingerprint, state, count, NULL) ==
-                TINYTL_OK,
+    require(tinytl_write_state(words[1], fingerprint, state, count, NULL,
+                               NULL) == TINYTL_OK,
             "cannot write");
   }
 }
@@ -263,10 +277,7 @@ static void do_names(const char *path) {
            names.xnnpack, names.sha256 == NULL ? "-" : names.sha256,
            names.task == NULL ? "-" : names.task);
     for (size_t i = 0; i < names.label_count; i++) {
-      printf(" ");
-      for (const char *c = names.labels[i]; *c != '\0'; c++) {
-        printf("%02x", (unsigned)(unsigned char)*c);
-      }
+      print_hex(names.labels[i]);
     }
   }
   tinytl_free_description(&names);
@@ -327,6 +338,12 @@ static void do_command(char **words, size_t count) {
     answer(tinytl_save(model, words[2], &error));
   } else if (strcmp(command, "restore") == 0) {
     answer(tinytl_restore(model, words[2], &error));
+  } else if (strcmp(command, "add") == 0) {
+    int32_t label = -1;
+    const tinytl_status status =
+        tinytl_add_class(model, count < 3 ? "" : words[2], &label, &error);
+    answer(status);
+    printf(" %" PRId32, label);
   } else if (strcmp(command, "reset") == 0) {
     answer(tinytl_reset(model, &error));
   } else if (strcmp(command, "read") == 0) {

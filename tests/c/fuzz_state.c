@@ -52,9 +52,11 @@ static tinytl_status check(const uint8_t *bytes, size_t length,
   for (size_t i = 0; i < count; i++) {
     state[i] = -77.0F;
   }
+  char *names = NULL;
   tinytl_error error = {TINYTL_OK, ""};
-  const tinytl_status status = tinytl_parse_state(
-      length == 0 ? NULL : input, length, fingerprint, state, count, &error);
+  const tinytl_status status =
+      tinytl_parse_state(length == 0 ? NULL : input, length, fingerprint, state,
+                         count, &names, &error);
   require(error.status == status, "a status and its error differ");
   require((error.text[0] == '\0') == (status == TINYTL_OK), "no text, or one");
   for (size_t i = 0; i < count; i++) {
@@ -63,7 +65,10 @@ static tinytl_status check(const uint8_t *bytes, size_t length,
   }
   if (status == TINYTL_OK) {
     /* What is taken is exactly what a writer writes. */
-    require(length == HEADER + 4 * count + CHECKSUM, "another length taken");
+    const size_t more = names == NULL ? 0 : 4 + strlen(names);
+    require(length == HEADER + 4 * count + more + CHECKSUM,
+            "another length taken");
+    require(names == NULL || strlen(names) > 0, "no names taken as some");
     for (size_t i = 0; i < count; i++) {
       uint32_t bits;
       uint8_t expected[4];
@@ -73,6 +78,8 @@ static tinytl_status check(const uint8_t *bytes, size_t length,
               "another value than the file's");
     }
   }
+  require(status == TINYTL_OK || names == NULL, "names of a refused state");
+  free(names);
   free(state);
   free(input);
   return status;
@@ -189,7 +196,7 @@ int main(int argc, char **argv) {
   (void)fclose(file);
   require(size >= HEADER + CHECKSUM && size < sizeof good, "no small file");
   const uint8_t *fingerprint = good + FINGERPRINT;
-  const size_t count = (size - HEADER - CHECKSUM) / 4;
+  const size_t count = (size_t)good[COUNT] | (size_t)good[COUNT + 1] << 8;
   require(check(good, size, fingerprint, count) == TINYTL_OK, "no good file");
   long seen[STATUSES] = {0};
   for (long i = 0; i < runs; i++) {

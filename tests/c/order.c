@@ -40,7 +40,7 @@ int main(int count, char **arguments) {
     fprintf(stderr, "usage: order STATE_FILE\n");
     return 2;
   }
-  return tinytl_write_state(arguments[1], fingerprint, state, 2, NULL) ==
+  return tinytl_write_state(arguments[1], fingerprint, state, 2, NULL, NULL) ==
                  TINYTL_OK
              ? 0
              : 1;

@@ -39,9 +39,9 @@ def answers(c, folder, pixels):
     logits, probabilities = [], []
     for image in pixels:
         (folder / "image.raw").write_bytes(image)
-        values = numbers(c.ask("infer", "a", folder / "image.raw"))
-        logits.append(values[: len(LABELS)])
-        probabilities.append(values[len(LABELS) :])
+        first, second = np.split(numbers(c.ask("infer", "a", folder / "image.raw")), 2)
+        logits.append(first)
+        probabilities.append(second)
     return {"logits": np.array(logits), "probabilities": np.array(probabilities)}
 
 
@@ -106,14 +106,14 @@ def test_info_and_labels(c, tmp_path):
     model = GOLDEN / "model_float32.tflite"
     state_size = (len((GOLDEN / "state_float32.tinytl").read_bytes()) - 52) // 4
     c.open(model)
-    sizes = ["64", "64", "5", "4", str(64 * 64 * 3), str(state_size)]
-    assert c.ask("info", "a") == [*sizes, "0", "1", "1", sha256(model), "1"]
+    sizes, none_spare = ["64", "64", "5", "4", str(64 * 64 * 3), str(state_size)], ["5", "0"]
+    assert c.ask("info", "a") == [*sizes, "0", "1", "1", sha256(model), "1", *none_spare]
     assert tuple(c.ask("label", "a", index)[0] for index in range(5)) == LABELS
     # Without a manifest the names come from the .tflite itself.
     alone = tmp_path / "alone.tflite"
     alone.write_bytes(model.read_bytes())
     c.open(alone, "b")
-    assert c.ask("info", "b") == [*sizes, "0", "1", "0", sha256(model), "1"]
+    assert c.ask("info", "b") == [*sizes, "0", "1", "0", sha256(model), "1", *none_spare]
     assert tuple(c.ask("label", "b", index)[0] for index in range(5)) == LABELS
 
 
@@ -139,3 +139,67 @@ def test_two_models_do_not_share_a_state(c, tmp_path):
     c.ask("close", "a")
     c.ask("restore", "b", tmp_path / "a.tinytl")
     np.testing.assert_array_equal(state_of(c, tmp_path / "b.f32", "b"), a)
+
+
+@pytest.mark.parametrize("delegate", DELEGATES)
+def test_an_added_class(c, tmp_path, delegate):
+    spare = json.loads((GOLDEN / "spare.json").read_text("utf-8"))
+    _, pixels = read_golden("float32")
+    tolerances = spare["tolerances"]
+    c.open(GOLDEN / spare["model"], xnnpack=DELEGATES[delegate])
+    exported = state_of(c, tmp_path / "exported.f32")
+    assert c.ask("info", "a")[2:3] + c.ask("info", "a")[-2:] == ["5", "7", "2"]
+    with pytest.raises(Refused, match="expected labels of 0 to 4, got 5"):
+        train(c, tmp_path, pixels, spare["steps"][0])
+    assert c.ask("add", "a", spare["class"]) == [str(spare["label"])]
+    assert c.ask("info", "a")[2:3] + c.ask("info", "a")[-2:] == ["6", "7", "1"]
+    assert c.ask("label", "a", 5) == [spare["class"]]
+    c.ask("save", "a", tmp_path / "added.tinytl")
+    assert sha256(tmp_path / "added.tinytl") == spare["added_state_sha256"]
+    for step in spare["steps"]:
+        loss, _, applied = train(c, tmp_path, pixels, step)
+        assert loss == pytest.approx(step[delegate]["loss"], rel=tolerances["loss"])
+        assert applied == 1
+    for step in spare["refused"]:
+        with pytest.raises(Refused, match="expected labels of 0 to 5, got 6"):
+            train(c, tmp_path, pixels, step)
+    # In another model, as another device has it.
+    c.ask("reset", "a")
+    assert c.ask("info", "a")[2:3] + c.ask("info", "a")[-2:] == ["5", "7", "2"]
+    np.testing.assert_array_equal(state_of(c, tmp_path / "state.f32"), exported)
+    c.ask("restore", "a", GOLDEN / spare["state_after"])
+    assert c.ask("label", "a", 5) == [spare["class"]]
+    assert_answers(answers(c, tmp_path, pixels), spare["after"][delegate], tolerances)
+    c.ask("save", "a", tmp_path / "again.tinytl")
+    assert (tmp_path / "again.tinytl").read_bytes() == (GOLDEN / spare["state_after"]).read_bytes()
+    c.ask("restore", "a", tmp_path / "added.tinytl")
+    assert c.ask("add", "a", "b") == ["6"]
+    with pytest.raises(Refused, match="exported with 2; export it with more") as error:
+        c.ask("add", "a", "c")
+    assert error.value.status == "OUTPUTS"
+
+
+def test_classes_that_cannot_be_added(c, tmp_path):
+    c.open(GOLDEN / "model_spare.tflite")
+    before = c.ask("info", "a")
+    for name in ("éclair", "e\u0301clair", "a\tb", ""):
+        with pytest.raises(Refused) as error:
+            c.ask("add", "a", name)
+        assert error.value.status == "NAMES"
+    c.ask("add", "a", "b")
+    with pytest.raises(Refused, match="names that differ"):
+        c.ask("add", "a", "b")
+    # A state of other classes is no state of these.
+    state_of(c, tmp_path / "added.f32")
+    c.ask("reset", "a")
+    with pytest.raises(Refused, match="expected 5 outputs in use, got 6") as error:
+        c.ask("set", "a", tmp_path / "added.f32")
+    assert error.value.status == "OUTPUTS"
+    assert c.ask("info", "a") == before
+    alone = tmp_path / "alone.tflite"
+    alone.write_bytes((GOLDEN / "model_spare.tflite").read_bytes())
+    c.open(alone, "b")
+    assert c.ask("info", "b")[-2:] == ["7", "2"]
+    with pytest.raises(Refused, match="which says where the classifier lies") as error:
+        c.ask("add", "b", "c")
+    assert error.value.status == "MANIFEST"

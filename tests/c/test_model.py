@@ -1,6 +1,7 @@
 """What the C client refuses to open or to take, and what it says."""
 
 import json
+import math
 import shutil
 import struct
 import subprocess
@@ -111,12 +112,43 @@ def test_a_damaged_structure_is_refused_without_a_manifest(c, copy):
         ({"labels": 5}, "expected a list"),
         ({"task": "multilabel"}, "other classes than its manifest"),
         ({"xnnpack": 1}, "expected true or false"),
+        ({"spare_classes": 1}, "other classes than its manifest"),
+        ({"spare_classes": -1}, "expected a whole number"),
+        ({"state": 1}, "expected a list"),
+        ({"state": [{"name": "a", "shape": [2**30, 8], "offset": 0, "slot": ""}]}, "expected a whole number"),
+        ({"state": [{"name": "a", "shape": [999999999, 9], "offset": 0, "slot": ""}]}, "expected a smaller shape"),
+        ({"state": [{"name": "a", "shape": [1], "offset": -1, "slot": ""}]}, "expected a whole number"),
     ],
 )
 def test_bad_manifest(c, copy, changes, words):
     change_manifest(copy, **changes)
     error = refuse_open(c, copy)
     assert (error.status, words in error.text) == ("MANIFEST", True), error.text
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        *(("classifier/bias", "offset", value) for value in (999999999, None)),
+        *(("classifier/kernel", "offset", value) for value in (999999999, 25110)),
+        *(("classifier/bias", "shape", value) for value in ([6], [8], [])),
+        *(("classifier/kernel", "shape", value) for value in ([64, 6], [447], [90000, 7])),
+        *((f"classifier/{part}", "name", "other") for part in ("bias", "kernel")),
+    ],
+)
+def test_a_classifier_outside_of_the_state(c, tmp_path, name, field, value):
+    path = tmp_path / "model_spare.tflite"
+    shutil.copy(GOLDEN / path.name, path)
+    manifest = json.loads((GOLDEN / "model_spare.manifest.json").read_text("utf-8"))
+    size = sum(math.prod(entry["shape"]) for entry in manifest["state"])
+    for entry in manifest["state"]:
+        if (entry["name"], entry["slot"]) == (name, ""):
+            entry[field] = size - 6 if value is None else value
+    path.with_suffix(".manifest.json").write_text(json.dumps(manifest))
+    error = refuse_open(c, path)
+    assert (error.status, "bias and kernel of a classifier of 7 outputs" in error.text) == ("MANIFEST", True), (
+        error.text
+    )
 
 
 def test_manifest_of_another_path_and_of_another_model(c, copy, tmp_path):
@@ -267,7 +299,7 @@ def test_null_is_refused_and_threads_have_models_of_their_own(built):
     command = [built / "arguments", MODEL, client.find_library()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert done.stdout == "52 wrong calls refused, 2 threads computed what one does\n"
+    assert done.stdout == "56 wrong calls refused, 2 threads computed what one does\n"
 
 
 def names_of(c, tmp_path, text):

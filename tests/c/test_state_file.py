@@ -17,13 +17,22 @@ from tests.c.client import Refused
 from tests.c.conftest import GOLDEN
 from tests.device.test_state_file import BAD_FILES
 from tinytl_tf.device import read_state, write_state
+from tinytl_tf.errors import InputError
 from tinytl_tf.tflite.manifest import sha256
 
 STATES = json.loads((GOLDEN / "states.json").read_text())
 SMALL, DAMAGED = STATES["small"], STATES["damaged"]
+DAMAGES = [(damaged, change) for damaged in (DAMAGED, STATES["damaged_names"]) for change in damaged["damages"]]
 CONTENT, FINGERPRINT = (GOLDEN / SMALL["file"]).read_bytes(), SMALL["fingerprint"]
 # The check of golden/states.json -> the status.
-STATUS = {"N": "COUNT", "finite": "NOT_FINITE", "slots": "REFUSED", "restore": "REFUSED"}
+STATUS = {
+    "N": "COUNT",
+    "names": "NAMES",
+    "outputs": "OUTPUTS",
+    "finite": "NOT_FINITE",
+    "slots": "REFUSED",
+    "restore": "REFUSED",
+}
 BAD_STATUS = {
     **{"text": "MAGIC", "empty": "MAGIC", "header cut": "LENGTH", "version": "VERSION", "data cut": "LENGTH"},
     **{"longer": "LENGTH", "checksum": "CHECKSUM", "fingerprint": "FINGERPRINT", "size": "COUNT"},
@@ -110,15 +119,17 @@ def test_missing_file_folder_and_fifo_are_named(c, tmp_path):
         assert reason in error.text
 
 
-@pytest.mark.parametrize("change", DAMAGED["damages"], ids=[change["name"] for change in DAMAGED["damages"]])
-def test_damaged_golden_state_leaves_the_model_as_it_was(c, tmp_path, change):
-    good, model = GOLDEN / DAMAGED["file"], GOLDEN / DAMAGED["model"]
+@pytest.mark.parametrize(("damaged", "change"), DAMAGES, ids=[change["name"] for _, change in DAMAGES])
+def test_damaged_golden_state_leaves_the_model_as_it_was(c, tmp_path, damaged, change):
+    good, model = GOLDEN / damaged["file"], GOLDEN / damaged["model"]
     path = tmp_path / "damaged.tinytl"
     path.write_bytes(damage(good.read_bytes(), change))
     c.open(model)
     c.ask("restore", "a", good)
+    before = c.ask("info", "a")
     error = refuse(c, "restore", "a", path)
     assert error.status == STATUS.get(change["check"], change["check"].upper())
+    assert c.ask("info", "a") == before
     c.ask("save", "a", tmp_path / "after.tinytl")
     assert (tmp_path / "after.tinytl").read_bytes() == good.read_bytes()
 
@@ -126,7 +137,7 @@ def test_damaged_golden_state_leaves_the_model_as_it_was(c, tmp_path, change):
 def test_a_state_that_cannot_be_set_leaves_the_model_as_it_was(c, tmp_path):
     good, model = GOLDEN / DAMAGED["file"], GOLDEN / DAMAGED["model"]
     size = (good.stat().st_size - 52) // 4
-    state = read_state(good, bytes.fromhex(sha256(model)), size)
+    state = read_state(good, bytes.fromhex(sha256(model)), size).values
     c.open(model)
     c.ask("restore", "a", good)
     for values, status in (
@@ -202,7 +213,7 @@ def test_a_killed_writer_never_leaves_a_broken_file(built, tmp_path):
         process.communicate()
         half_written += (tmp_path / "state.tinytl.tmp").exists()
         if path.exists():
-            state = read_state(path, bytes.fromhex(FINGERPRINT), size)
+            state = read_state(path, bytes.fromhex(FINGERPRINT), size).values
             assert (state == state[0]).all()
             valid += 1
     assert valid > 0
@@ -234,18 +245,75 @@ def test_a_full_disk_leaves_the_old_file(built, tmp_path):
     assert os.listdir(tmp_path) == ["state.tinytl"]
 
 
-def test_hundred_thousand_mutations(built):
-    command = [built / "fuzz_state", GOLDEN / SMALL["file"], "100000"]
-    done = subprocess.run([*command, "0"], capture_output=True, text=True, check=False)
+def mutations(built, path, seed, count=100_000):
+    """How often each status came."""
+    done = subprocess.run([built / "fuzz_state", path, str(count), str(seed)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
-    counts = {line.split()[0].removeprefix("TINYTL_"): int(line.split()[1]) for line in done.stdout.splitlines()}
+    return {line.split()[0].removeprefix("TINYTL_"): int(line.split()[1]) for line in done.stdout.splitlines()}
+
+
+@pytest.mark.parametrize("names", [(), ("zèbre", "b")], ids=["without names", "with names"])
+def test_hundred_thousand_mutations(built, tmp_path, names):
+    path = tmp_path / "state.tinytl"
+    write_state(path, np.array(SMALL["values"], np.float32), bytes.fromhex(FINGERPRINT), names)
+    counts = mutations(built, path, 0)
+    # Each check was reached, many times, and so was the end; nothing else came.
+    reached = ["MAGIC", "VERSION", "LENGTH", "CHECKSUM", "FINGERPRINT", "COUNT", "NOT_FINITE"] + ["NAMES"] * bool(names)
+    counted = [counts["OK"], *(counts[f"ERROR_{name}"] for name in reached)]
+    assert min(counted) > 500
     assert sum(counts.values()) == 100_000
-    # Each check was reached, many times, and so was the end.
-    reached = ("MAGIC", "VERSION", "LENGTH", "CHECKSUM", "FINGERPRINT", "COUNT", "NOT_FINITE")
-    assert min(counts["OK"], *(counts[f"ERROR_{name}"] for name in reached)) > 1000
-    assert sum(count for name, count in counts.items() if name.removeprefix("ERROR_") in ("OK", *reached)) == 100_000
-    assert subprocess.run([*command, "0"], capture_output=True, text=True, check=True).stdout == done.stdout
-    assert subprocess.run([*command, "1"], capture_output=True, text=True, check=True).stdout != done.stdout
+    assert names or sum(counted) == 100_000
+    assert mutations(built, path, 0, 2000) == mutations(built, path, 0, 2000) != mutations(built, path, 1, 2000)
+
+
+GOOD_NAMES = ("zèbre", "a b", "日本", "Ελ", "\U0001f600", "x" * 1000, "-")
+BAD_NAMES = {
+    "blank": " ",
+    "two blanks": "a\n  \nb",
+    "empty line": "a\n\nb",
+    "last line": "a\n",
+    "twice": "b\na\nb",
+    "tab": "a\tb",
+    "delete": "a\x7f",
+    "no-break space": "a\xa0b",
+    "zero width": "a\u200bb",
+    "end of a line": "a\u2028b",
+    "decomposed": "e\u0301clair",
+    "private": "\ue000",
+    "half a pair": b"\xed\xa0\x80",
+    "overlong": b"\xc0\xaf",
+    "cut": b"a\xc3",
+    "lonely": b"\x80",
+    "too far": b"\xf4\x90\x80\x80",
+}
+
+
+def with_names(names):
+    """Content of a state file with names that Python would not write."""
+    values = np.array(SMALL["values"], "<f4").tobytes()
+    content = b"TINYTL\r\n" + struct.pack("<I", 2) + bytes.fromhex(FINGERPRINT) + struct.pack("<I", 4) + values
+    content += struct.pack("<I", len(names)) + names
+    return content + struct.pack("<I", zlib.crc32(content))
+
+
+def test_names_are_read(c, tmp_path):
+    path = tmp_path / "state.tinytl"
+    write_state(path, np.array(SMALL["values"], np.float32), bytes.fromhex(FINGERPRINT), GOOD_NAMES)
+    assert path.read_bytes() == with_names("\n".join(GOOD_NAMES).encode())
+    *values, names = c.ask("read", path, FINGERPRINT, 4)
+    assert [float.fromhex(value) for value in values] == SMALL["values"]
+    assert tuple(bytes.fromhex(names).decode().split("\n")) == GOOD_NAMES
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_bad_names_are_refused(c, tmp_path, name):
+    names = BAD_NAMES[name]
+    content = with_names(names if isinstance(names, bytes) else names.encode())
+    (tmp_path / "state.tinytl").write_bytes(content)
+    assert refuse(c, "read", tmp_path / "state.tinytl", FINGERPRINT, 4).status == "NAMES"
+    if name != "decomposed":  # which Python takes, and composes
+        with pytest.raises(InputError):
+            read_state(tmp_path / "state.tinytl", bytes.fromhex(FINGERPRINT), 4)
 
 
 @pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 65, 119, 120, 127, 128, 1000])
