@@ -174,12 +174,18 @@ static size_t mutate(uint8_t *bytes, size_t length, uint64_t *seed) {
       if (length < HEADER) {
         return length;
       }
-      put_u32(bytes + COUNT, (uint32_t)count);
-      const size_t wanted = HEADER + 4 * count + CHECKSUM;
-      if (wanted > length) {
-        memset(bytes + length, 0, wanted - length);
+      const size_t old = (size_t)bytes[COUNT] | (size_t)bytes[COUNT + 1] << 8;
+      const size_t from = HEADER + 4 * old;
+      const size_t to = HEADER + 4 * count;
+      if (from > length || to + length - from > LARGEST) {
+        return length;
       }
-      return wanted;
+      memmove(bytes + to, bytes + from, length - from);
+      if (to > from) {
+        memset(bytes + from, 0, to - from);
+      }
+      put_u32(bytes + COUNT, (uint32_t)count);
+      return to + length - from;
     }
   }
 }
