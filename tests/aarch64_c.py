@@ -24,7 +24,7 @@ import numpy as np
 from tests.aarch64 import SKIPPED, call, set_up_machine, set_up_runtime
 from tests.c.client import Client, Refused, build
 from tests.c.test_golden import DELEGATES, GOLDEN, answers, assert_answers, read_golden, state_of, train
-from tests.c.test_state_file import DAMAGED, FINGERPRINT, SMALL, damage
+from tests.c.test_state_file import DAMAGED, DAMAGES, FINGERPRINT, SMALL, STATES, damage
 
 COMPILER = "aarch64-linux-gnu-gcc"
 PACKAGES = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross")
@@ -97,11 +97,12 @@ def check_states(c: Client, folder: pathlib.Path) -> None:
     assert [float.fromhex(word) for word in words] == SMALL["values"]
     c.ask("write", folder / "state.tinytl", FINGERPRINT, *(float(value).hex() for value in SMALL["values"]))
     assert (folder / "state.tinytl").read_bytes() == (GOLDEN / SMALL["file"]).read_bytes()
-    c.open(GOLDEN / DAMAGED["model"])
-    for change in DAMAGED["damages"]:
-        (folder / "damaged.tinytl").write_bytes(damage((GOLDEN / DAMAGED["file"]).read_bytes(), change))
+    for name, damaged in (("a", DAMAGED), ("b", STATES["damaged_names"])):
+        c.open(GOLDEN / damaged["model"], name)
+    for damaged, change in DAMAGES:
+        (folder / "damaged.tinytl").write_bytes(damage((GOLDEN / damaged["file"]).read_bytes(), change))
         try:
-            c.ask("restore", "a", folder / "damaged.tinytl")
+            c.ask("restore", "a" if damaged is DAMAGED else "b", folder / "damaged.tinytl")
         except Refused:
             continue
         raise AssertionError(f"the damage {change['name']!r} was taken")

@@ -407,8 +407,9 @@ static tinytl_status make_added(const tinytl_model *model, char *lines,
   }
   added->names = strdup(lines);
   if (added->names == NULL) {
+    const size_t size = strlen(lines) + 1;
     free_added(added);
-    return tinytl_fail_memory(error, strlen(lines));
+    return tinytl_fail_memory(error, size);
   }
   added->count = 1;
   for (char *c = added->names; *c != '\0'; c++) {
