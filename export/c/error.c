@@ -1,0 +1,75 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+tinytl_status tinytl_fail(tinytl_error *error, tinytl_status status,
+                          const char *format, ...) {
+  if (error != NULL) {
+    va_list arguments;
+    va_start(arguments, format);
+    /* A text that is too long is cut, which is all that can be done here. */
+    (void)vsnprintf(error->text, sizeof error->text, format, arguments);
+    va_end(arguments);
+    error->status = status;
+  }
+  return status;
+}
+
+tinytl_status tinytl_succeed(tinytl_error *error) {
+  if (error != NULL) {
+    error->status = TINYTL_OK;
+    error->text[0] = '\0';
+  }
+  return TINYTL_OK;
+}
+
+tinytl_status tinytl_fail_memory(tinytl_error *error, size_t bytes) {
+  return tinytl_fail(error, TINYTL_ERROR_MEMORY,
+                     "expected %zu bytes of memory, got none; close other "
+                     "programs or export a smaller model",
+                     bytes);
+}
+
+const char *tinytl_status_name(tinytl_status status) {
+  switch (status) {
+    case TINYTL_OK:
+      return "TINYTL_OK";
+    case TINYTL_ERROR_ARGUMENT:
+      return "TINYTL_ERROR_ARGUMENT";
+    case TINYTL_ERROR_MEMORY:
+      return "TINYTL_ERROR_MEMORY";
+    case TINYTL_ERROR_FILE:
+      return "TINYTL_ERROR_FILE";
+    case TINYTL_ERROR_LIBRARY:
+      return "TINYTL_ERROR_LIBRARY";
+    case TINYTL_ERROR_RUNTIME:
+      return "TINYTL_ERROR_RUNTIME";
+    case TINYTL_ERROR_MODEL:
+      return "TINYTL_ERROR_MODEL";
+    case TINYTL_ERROR_MANIFEST:
+      return "TINYTL_ERROR_MANIFEST";
+    case TINYTL_ERROR_MAGIC:
+      return "TINYTL_ERROR_MAGIC";
+    case TINYTL_ERROR_VERSION:
+      return "TINYTL_ERROR_VERSION";
+    case TINYTL_ERROR_LENGTH:
+      return "TINYTL_ERROR_LENGTH";
+    case TINYTL_ERROR_CHECKSUM:
+      return "TINYTL_ERROR_CHECKSUM";
+    case TINYTL_ERROR_FINGERPRINT:
+      return "TINYTL_ERROR_FINGERPRINT";
+    case TINYTL_ERROR_COUNT:
+      return "TINYTL_ERROR_COUNT";
+    case TINYTL_ERROR_NAMES:
+      return "TINYTL_ERROR_NAMES";
+    case TINYTL_ERROR_OUTPUTS:
+      return "TINYTL_ERROR_OUTPUTS";
+    case TINYTL_ERROR_NOT_FINITE:
+      return "TINYTL_ERROR_NOT_FINITE";
+    case TINYTL_ERROR_REFUSED:
+      return "TINYTL_ERROR_REFUSED";
+  }
+  return "no tinytl_status";
+}

@@ -1,0 +1,83 @@
+/*
+ * What the files of the library share. Nothing here is for users: see tinytl.h.
+ */
+
+#ifndef TINYTL_INTERNAL_H
+#define TINYTL_INTERNAL_H
+
+#include "tinytl.h"
+
+/* ---- Errors: error.c ---- */
+
+/*
+ * Fills `error`, unless it is NULL, with the status and the text, which is cut
+ * where it is too long. Returns the status.
+ */
+__attribute__((format(printf, 3, 4))) tinytl_status tinytl_fail(
+    tinytl_error *error, tinytl_status status, const char *format, ...);
+
+/* Says that all went well. Returns TINYTL_OK. */
+tinytl_status tinytl_succeed(tinytl_error *error);
+
+/* Fills `error` for memory that malloc() did not give. */
+tinytl_status tinytl_fail_memory(tinytl_error *error, size_t bytes);
+
+/* ---- Digests: digest.c ---- */
+
+/* The SHA-256 of FIPS 180-4. */
+void tinytl_sha256(const uint8_t *bytes, size_t length,
+                   uint8_t digest[TINYTL_FINGERPRINT_SIZE]);
+
+/* The CRC-32 of zlib. `crc` is 0, or the result for the bytes before these. */
+uint32_t tinytl_crc32(uint32_t crc, const uint8_t *bytes, size_t length);
+
+/* ---- State files: state_file.c ---- */
+
+/*
+ * Returns the index of the first value that is infinite or no number, or
+ * `count`.
+ */
+size_t tinytl_find_not_finite(const float *values, size_t count);
+
+/*
+ * Returns NULL, or what is wrong with names of which each is on a line of its
+ * own: see tinytl_parse_state().
+ */
+const char *tinytl_check_names(const char *names, size_t length);
+
+/* ---- What a manifest or a metadata entry says: description.c ---- */
+
+/* Where a variable lies in the state. */
+typedef struct {
+  size_t offset; /* In elements. */
+  size_t count;  /* Of elements; 0 where the variable is missing. */
+} tinytl_part;
+
+/* Fields that are absent are zero; `xnnpack` is then true. */
+typedef struct {
+  long format_version;
+  long contract;
+  char *sha256;  /* Or NULL. */
+  char *task;    /* Or NULL. */
+  char **labels; /* `label_count` names, or NULL. */
+  size_t label_count;
+  long spare_classes;
+  tinytl_part bias;   /* Of the classifier. */
+  tinytl_part kernel; /* The same. */
+  bool xnnpack;
+} tinytl_description;
+
+/*
+ * Reads the fields above from the JSON text of a manifest, or of the metadata
+ * entry TINYTL of a `.tflite`; all other fields are skipped, but have to be
+ * JSON. `what` names the text in errors.
+ */
+tinytl_status tinytl_parse_description(const char *text, size_t length,
+                                       const char *what,
+                                       tinytl_description *description,
+                                       tinytl_error *error);
+
+/* Frees what a description holds; it may be all zero. */
+void tinytl_free_description(tinytl_description *description);
+
+#endif /* TINYTL_INTERNAL_H */

@@ -1,0 +1,330 @@
+/**
+ * @file tinytl.h
+ * @brief A client of files exported by `tinytl export`: it infers and trains.
+ *
+ * The library needs C11, POSIX, and at run time `libLiteRt.so` of LiteRT 2.1.5
+ * or later. It loads that file with dlopen(), so nothing is linked. What it
+ * computes, and the bytes of the state files it writes, are those of the Python
+ * client. `docs/formats.md` describes all formats.
+ *
+ * Errors. Each function that can fail returns a ::tinytl_status, and takes a
+ * ::tinytl_error that it fills with a sentence: what was expected, what came,
+ * and what to do. Pass NULL where only the status matters. A function that
+ * fails leaves the model, the caller's results and existing files as they were.
+ *
+ * Threads. The library has no global state. Different models may be used by
+ * different threads at once. One model, and one ::tinytl_error, may be used by
+ * one thread at a time: where several share a model, put a lock around the
+ * calls. Where an argument is a pointer to memory of the caller, nothing keeps
+ * it after the call.
+ *
+ * Example:
+ * @code
+ *   tinytl_model *model;
+ *   tinytl_error error;
+ *   tinytl_step step;
+ *   if (tinytl_open("model.tflite", NULL, &model, &error) != TINYTL_OK ||
+ *       tinytl_train(model, images, image_bytes, labels, count, 1e-3F, &step,
+ *                    &error) != TINYTL_OK ||
+ *       tinytl_save(model, "mine.tinytl", &error) != TINYTL_OK) {
+ *     fprintf(stderr, "%s\n", error.text);
+ *   }
+ *   tinytl_close(model);
+ * @endcode
+ */
+
+#ifndef TINYTL_H
+#define TINYTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Bytes of a fingerprint: the SHA-256 of a `.tflite` file. */
+#define TINYTL_FINGERPRINT_SIZE 32
+
+/** Bytes of an error's text, its end included. Longer texts are cut. */
+#define TINYTL_TEXT_SIZE 512
+
+/** What a function returns. */
+typedef enum {
+  TINYTL_OK = 0,            /**< All went well. */
+  TINYTL_ERROR_ARGUMENT,    /**< An argument has a wrong size or value. */
+  TINYTL_ERROR_MEMORY,      /**< There is not enough memory. */
+  TINYTL_ERROR_FILE,        /**< A file cannot be read or written. */
+  TINYTL_ERROR_LIBRARY,     /**< libLiteRt.so is missing or too old. */
+  TINYTL_ERROR_RUNTIME,     /**< A call of LiteRT failed. */
+  TINYTL_ERROR_MODEL,       /**< The `.tflite` is not what it has to be. */
+  TINYTL_ERROR_MANIFEST,    /**< The manifest is wrong, or another file's. */
+  TINYTL_ERROR_MAGIC,       /**< State: the file is of another kind. */
+  TINYTL_ERROR_VERSION,     /**< State: the version is unknown. */
+  TINYTL_ERROR_LENGTH,      /**< State: the file is cut or too long. */
+  TINYTL_ERROR_CHECKSUM,    /**< State: a byte has changed. */
+  TINYTL_ERROR_FINGERPRINT, /**< State: it belongs to another model. */
+  TINYTL_ERROR_COUNT,       /**< State: the model has more or fewer values. */
+  TINYTL_ERROR_NAMES,       /**< State: names of classes cannot be used. */
+  TINYTL_ERROR_NOT_FINITE,  /**< State: a value is infinite or no number. */
+  TINYTL_ERROR_OUTPUTS,     /**< State: it is of more or fewer classes. */
+  TINYTL_ERROR_REFUSED      /**< State: no training leads to these values. */
+} tinytl_status;
+
+/** What went wrong, in words. After a success the text is empty. */
+typedef struct {
+  tinytl_status status;        /**< What the function returned. */
+  char text[TINYTL_TEXT_SIZE]; /**< One sentence without a line's end. */
+} tinytl_error;
+
+/** Whether LiteRT uses XNNPACK: faster, and more memory. */
+typedef enum {
+  TINYTL_XNNPACK_AS_EXPORTED = 0, /**< What the manifest says; without: on. */
+  TINYTL_XNNPACK_ON,
+  TINYTL_XNNPACK_OFF
+} tinytl_xnnpack;
+
+/** How to open a model. Zeros are the defaults: `tinytl_options o = {0};`. */
+typedef struct {
+  /** Path of libLiteRt.so. NULL: `libLiteRt.so`, where the loader looks. */
+  const char *library;
+  /** Path of the manifest, which has to be there. NULL: that of the same name
+      beside the `.tflite` (`model.manifest.json`), if it is there. */
+  const char *manifest;
+  /** Threads of LiteRT's kernels, 1 to 64. 0: two, as in Python. */
+  int threads;
+  /** Whether to use XNNPACK. */
+  tinytl_xnnpack xnnpack;
+} tinytl_options;
+
+/** An open model. */
+typedef struct tinytl_model tinytl_model;
+
+/**
+ * What is known of an open model. Classes, spare classes and labels change when
+ * a class is added, a state is restored, or the model is reset.
+ */
+typedef struct {
+  int32_t height;  /**< H: rows of an image. */
+  int32_t width;   /**< W: pixels of a row. */
+  int32_t outputs; /**< C: outputs of the file, spare ones included. */
+  int32_t classes; /**< Classes in use, or attributes: the first outputs. */
+  int32_t spare_classes; /**< Classes that tinytl_add_class() can still add. */
+  int32_t batch_size;    /**< B: images of a training step. */
+  size_t image_bytes;    /**< H * W * 3. */
+  size_t state_size;     /**< N: float32 values of the state. */
+  bool multilabel;       /**< Whether an image has several attributes. */
+  bool xnnpack;          /**< Whether XNNPACK is used. */
+  bool has_manifest;     /**< Whether a manifest was found. It then fits. */
+  /** Names of the classes in use, in UTF-8, in the order of the outputs, from
+      the manifest or from the `.tflite` itself, and of those added. NULL where
+      neither has them. */
+  const char *const *labels;
+  /** Belongs to the `.tflite`; state files bear it. */
+  uint8_t fingerprint[TINYTL_FINGERPRINT_SIZE];
+} tinytl_info;
+
+/** What a training step found. */
+typedef struct {
+  float loss;     /**< Mean loss of the batch, before the step. */
+  float accuracy; /**< Share of the batch that was right, before the step. */
+  bool applied;   /**< False: the loss or a gradient was not finite, and the
+                       step changed nothing. */
+} tinytl_step;
+
+/**
+ * @brief Opens a `.tflite` file.
+ *
+ * The file stays mapped while the model is open: replace it by renaming another
+ * over it, and do not write into it. Names, types and shapes of all signatures
+ * are checked, and every size in ::tinytl_info comes from them.
+ *
+ * With a manifest, the file has to have the SHA-256 that the manifest says, so
+ * that no changed byte goes unnoticed. Without one, LiteRT's verifier checks
+ * its structure: a changed weight is a weight. From the manifest come also the
+ * names of the classes and whether to use XNNPACK; all else in it is for the
+ * caller.
+ *
+ * libLiteRt.so stays in the process after the model is closed.
+ *
+ * @param path     The file.
+ * @param options  How to open it, or NULL for the defaults.
+ * @param model    Gets the model, to be closed with tinytl_close(), or NULL if
+ *                 it cannot be opened.
+ * @param error    Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_open(const char *path, const tinytl_options *options,
+                          tinytl_model **model, tinytl_error *error);
+
+/** Closes a model and frees all of its memory. NULL is allowed. */
+void tinytl_close(tinytl_model *model);
+
+/** Returns what is known of a model; it lives until the model is closed. */
+const tinytl_info *tinytl_get_info(const tinytl_model *model);
+
+/**
+ * @brief Classifies one image.
+ *
+ * @param image          Raw RGB pixels of 0 to 255, H rows from the top.
+ * @param image_bytes    Has to be `info->image_bytes`.
+ * @param logits         Gets a value for each class in use, or NULL.
+ * @param probabilities  The same.
+ * @param classes        Has to be `info->classes`, the size of both arrays.
+ * @param error          Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
+                           size_t image_bytes, float *logits,
+                           float *probabilities, size_t classes,
+                           tinytl_error *error);
+
+/**
+ * @brief Takes one training step.
+ *
+ * @param images         B images, one after the other, each as above.
+ * @param image_bytes    Has to be `B * info->image_bytes`.
+ * @param labels         The class of each image, from 0 to `info->classes` - 1.
+ * @param label_count    Has to be B.
+ * @param learning_rate  Finite, not negative.
+ * @param step           Gets the result, or NULL.
+ * @param error          Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_train(tinytl_model *model, const uint8_t *images,
+                           size_t image_bytes, const int32_t *labels,
+                           size_t label_count, float learning_rate,
+                           tinytl_step *step, tinytl_error *error);
+
+/**
+ * @brief Takes one training step of a multilabel model.
+ *
+ * @param labels       For each of the B images C values from 0 to 1: 1 where
+ *                     the image has the attribute.
+ * @param label_count  Has to be `B * C`.
+ *
+ * All else is as in tinytl_train().
+ */
+tinytl_status tinytl_train_multilabel(tinytl_model *model,
+                                      const uint8_t *images, size_t image_bytes,
+                                      const float *labels, size_t label_count,
+                                      float learning_rate, tinytl_step *step,
+                                      tinytl_error *error);
+
+/**
+ * @brief Gives a spare output to a new class, which is then trained like
+ * others.
+ *
+ * Its weights start as the mean of those of the classes in use. Its name goes
+ * into the state files that are saved. Needs a manifest, which says where the
+ * classifier lies in the state.
+ *
+ * @param name   In UTF-8, in Unicode's normal form NFC; no other class's.
+ * @param label  Gets the label of the class, or NULL.
+ * @param error  Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_add_class(tinytl_model *model, const char *name,
+                               int32_t *label, tinytl_error *error);
+
+/**
+ * @brief Copies all that training changes.
+ *
+ * @param state  Gets N values.
+ * @param count  Has to be N.
+ * @param error  Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_get_state(tinytl_model *model, float *state, size_t count,
+                               tinytl_error *error);
+
+/**
+ * @brief Replaces all that training changes. The classes stay those in use.
+ *
+ * @param state  N finite values, as tinytl_get_state() gave them.
+ * @param count  Has to be N.
+ * @param error  Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
+                               size_t count, tinytl_error *error);
+
+/**
+ * @brief Writes the state to a `.tinytl` file, with the names of added classes.
+ *
+ * See tinytl_write_state() for what happens to the file.
+ */
+tinytl_status tinytl_save(tinytl_model *model, const char *path,
+                          tinytl_error *error);
+
+/**
+ * @brief Sets the state, and the added classes, from a `.tinytl` file.
+ *
+ * @return TINYTL_OK, or what is wrong with the file; the model goes on as it
+ *         was.
+ */
+tinytl_status tinytl_restore(tinytl_model *model, const char *path,
+                             tinytl_error *error);
+
+/** Puts the exported state and classes back. */
+tinytl_status tinytl_reset(tinytl_model *model, tinytl_error *error);
+
+/** Returns the name of a status, "TINYTL_ERROR_CHECKSUM" for example. */
+const char *tinytl_status_name(tinytl_status status);
+
+/**
+ * @name State files without a model
+ * None of these needs LiteRT.
+ * @{
+ */
+
+/**
+ * @brief Reads a state from the bytes of a `.tinytl` file.
+ *
+ * The checks are, in this order: magic, version, length, checksum, fingerprint,
+ * count, names, and that each value is finite. Of names it checks that they are
+ * UTF-8 that can be printed, not blank, and none twice; and that no ASCII
+ * letter is followed by a combining mark, which the normal form NFC has as one
+ * letter with hardly an exception.
+ *
+ * @param bytes        The whole content.
+ * @param length       Its length.
+ * @param fingerprint  That of the model, TINYTL_FINGERPRINT_SIZE bytes.
+ * @param state        Gets the values; untouched if the file is refused.
+ * @param count        How many values the model has.
+ * @param names        Gets the names of added classes, one on each line, to be
+ *                     freed with free(); NULL where there are none. May be
+ * NULL.
+ * @param error        Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_parse_state(const uint8_t *bytes, size_t length,
+                                 const uint8_t *fingerprint, float *state,
+                                 size_t count, char **names,
+                                 tinytl_error *error);
+
+/** Reads a `.tinytl` file; otherwise as tinytl_parse_state(). */
+tinytl_status tinytl_read_state(const char *path, const uint8_t *fingerprint,
+                                float *state, size_t count, char **names,
+                                tinytl_error *error);
+
+/**
+ * @brief Writes a `.tinytl` file; an existing one is replaced.
+ *
+ * The content goes into `PATH.tmp`, is flushed to the disk and takes the name
+ * in one step: whoever reads the file, also after a power cut, finds the old
+ * content or the new one. A `PATH.tmp` that a killed process left is used
+ * again. Of a symbolic link the file that it leads to is replaced.
+ *
+ * @param path         The file.
+ * @param fingerprint  That of the model, TINYTL_FINGERPRINT_SIZE bytes.
+ * @param state        Finite values.
+ * @param count        How many, at most 2^32 - 1.
+ * @param names        Names of added classes, one on each line, or NULL.
+ * @param error        Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_write_state(const char *path, const uint8_t *fingerprint,
+                                 const float *state, size_t count,
+                                 const char *names, tinytl_error *error);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TINYTL_H */
