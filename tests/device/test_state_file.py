@@ -11,7 +11,7 @@ import pytest
 from tinytl_tf.device import read_state, write_state
 from tinytl_tf.errors import InputError
 
-GOLDEN = pathlib.Path(__file__).parent / "golden" / "state_v1.tinytl"
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "state_v1.tinytl"
 FINGERPRINT = bytes(range(32))
 STATE = np.array([0.0, 1.0, -2.5, 1e-45], np.float32)
 GOLDEN_HEX = (

@@ -1,0 +1,133 @@
+"""What the golden models compute: answers, twenty steps, refused steps, and the state they end in."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from make_model import BATCH_SIZE, LABELS
+from make_photos import PHOTOS
+from make_pixels import pixels_file
+
+from tinytl_tf.device import write_state
+from tinytl_tf.schedules import SCHEDULES
+from tinytl_tf.tflite.manifest import sha256
+from tinytl_tf.tflite.runtime import load_signatures
+
+STEPS = 20
+SCHEDULE, RATE = "cosine", 3e-3  # the loss falls by a third and no mask flips between the delegates
+DELEGATES = {"xnnpack": True, "without_xnnpack": False}
+TARGETS = np.array([LABELS.index(photo.shape) for photo in PHOTOS], np.int32)
+
+# Between LiteRT with XNNPACK and without, on x86-64, the losses of float32 differ by 6e-7, the change of the state by
+# 8e-7 and the logits by 7e-6. At a rate of 5e-3 an element of a mask flips, with 6e-5, 2e-4 and 5e-4: another machine
+# may meet that at this rate. Of int8: 8e-3, 2e-2 and 3e-2; other pairs of runtimes have differed by 4e-2 of the loss.
+TOLERANCES = {
+    "float32": {"loss": 5e-4, "accuracy": 0.0, "logits": 1e-3, "probabilities": 1e-3, "update": 2e-3},
+    "int8": {"loss": 4e-2, "accuracy": 0.25, "logits": 0.15, "probabilities": 0.05, "update": 0.1},
+}
+
+
+def plan() -> list[dict[str, Any]]:
+    """Returns the steps: positions in `photos`, their labels, and the rate; each epoch has another order."""
+    order = np.array([(5 * k + k // len(PHOTOS)) % len(PHOTOS) for k in range(STEPS * BATCH_SIZE)])
+    return [
+        {
+            "photos": batch.tolist(),
+            "labels": TARGETS[batch].tolist(),
+            "learning_rate": _short(np.float32(SCHEDULES[SCHEDULE](step, STEPS, RATE))),
+        }
+        for step, batch in enumerate(order.reshape(STEPS, BATCH_SIZE))
+    ]
+
+
+def refused() -> list[dict[str, Any]]:
+    """Returns steps that change nothing, because a label is no class."""
+    step = plan()[0]
+    return [
+        {**step, "labels": [*step["labels"][:-1], len(LABELS)]},
+        {**step, "labels": [-1, *step["labels"][1:]]},
+    ]
+
+
+def write(folder: pathlib.Path, kernels: str, pixels: np.ndarray) -> dict[str, Any]:
+    """Runs a model, writes `state_<kernels>.tinytl` and returns `training_<kernels>.json`.
+
+    Args:
+        folder: That of the model.
+        kernels: `float32` or `int8`.
+        pixels: uint8 `[n, SIZE, SIZE, 3]`, the photos in order.
+    """
+    model, state_name = f"model_{kernels}.tflite", f"state_{kernels}.tinytl"
+    fingerprint = bytes.fromhex(sha256(folder / model))
+    loaded = {name: load_signatures(folder / model, xnnpack=xnnpack) for name, xnnpack in DELEGATES.items()}
+    exported = loaded["xnnpack"]["save"]()["state"]
+    before = {name: answers(signatures, pixels) for name, signatures in loaded.items()}
+    results = {name: train(signatures, pixels) for name, signatures in loaded.items()}
+    state = loaded["xnnpack"]["save"]()["state"]
+    after = {}
+    for name, signatures in loaded.items():
+        signatures["restore"](state=state)
+        after[name] = answers(signatures, pixels)
+    write_state(folder / state_name, exported, fingerprint)
+    exported_hash = sha256(folder / state_name)
+    write_state(folder / state_name, state, fingerprint)
+    return {
+        "model": model,
+        "tolerances": TOLERANCES[kernels],
+        "photos": [
+            {"photo": photo.path, "pixels": pixels_file(photo), "label": int(label)}
+            for photo, label in zip(PHOTOS, TARGETS, strict=True)
+        ],
+        "schedule": SCHEDULE,
+        "base_learning_rate": RATE,
+        "exported_state_sha256": exported_hash,
+        "before": before,
+        "steps": [{**step, **{name: results[name][index] for name in DELEGATES}} for index, step in enumerate(plan())],
+        "refused": [{**step, "applied": 0} for step in refused()],
+        "state_after": state_name,
+        "after": after,
+    }
+
+
+def train(signatures: dict[str, Callable], pixels: np.ndarray) -> list[dict[str, Any]]:
+    """Takes all steps, then the refused ones; returns loss, accuracy and applied of the former.
+
+    Raises:
+        RuntimeError: If a step is refused that should be applied, or the other way round.
+    """
+    results = [_step(signatures, pixels, step) for step in plan()]
+    state = signatures["save"]()["state"]
+    bad = [_step(signatures, pixels, step)["applied"] for step in refused()]
+    if not all(result["applied"] for result in results) or any(bad):
+        raise RuntimeError("expected every step of the plan to be applied, and no refused one")
+    if not np.array_equal(signatures["save"]()["state"], state):
+        raise RuntimeError("expected a refused step to change nothing")
+    return results
+
+
+def answers(signatures: dict[str, Callable], pixels: np.ndarray) -> dict[str, list]:
+    """Returns logits and probabilities of each photo, `[n, C]`."""
+    outputs = [signatures["infer"](image=image[np.newaxis]) for image in pixels]
+    return {
+        name: [[_short(value) for value in output[name][0]] for output in outputs]
+        for name in ("logits", "probabilities")
+    }
+
+
+def _step(signatures: dict[str, Callable], pixels: np.ndarray, step: dict[str, Any]) -> dict[str, Any]:
+    outputs = signatures["train"](
+        image=pixels[step["photos"]],
+        label=np.array(step["labels"], np.int32),
+        learning_rate=np.float32([step["learning_rate"]]),
+    )
+    return {
+        "loss": _short(outputs["loss"][0]),
+        "accuracy": _short(outputs["accuracy"][0]),
+        "applied": int(outputs["applied"][0]),
+    }
+
+
+def _short(value: np.float32) -> float:
+    """The shortest number that is this one as float32."""
+    return float(str(value))
