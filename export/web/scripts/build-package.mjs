@@ -5,5 +5,7 @@ import { build } from "esbuild";
 import { WORKER } from "./worker.mjs";
 
 rmSync("dist", { recursive: true, force: true });
-execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" });
+execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
+  stdio: "inherit",
+});
 await build({ ...WORKER, outfile: "dist/worker.js" });

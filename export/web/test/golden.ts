@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
-const FOLDER = resolve(process.env.TINYTL_GOLDEN ?? "../../golden");
+const FOLDER = resolve("../../golden");
 
 /** Content of a golden file. */
 export function golden(name: string): Uint8Array<ArrayBuffer> {
