@@ -13,6 +13,9 @@ export default tseslint.config(
         "error",
         { allowNumber: true, allowBoolean: true },
       ],
+      // `byId<HTMLInputElement>("epochs")`: the caller knows what it asks for.
+      "@typescript-eslint/no-unnecessary-type-parameters": "off",
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       // An index within bounds that were just checked.
       "@typescript-eslint/no-non-null-assertion": "off",
     },

@@ -16,7 +16,6 @@ export function goldenText(name: string): string {
 }
 
 /** A golden file of JSON, whose shape the caller knows. */
-// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
 export function goldenJson<T>(name: string): T {
   return JSON.parse(goldenText(name)) as T;
 }
