@@ -21,7 +21,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["test/**/*.ts"],
+    files: ["test/**/*.ts", "browser-test/**/*.ts"],
     // `test` of node:test returns a promise that its runner awaits.
     rules: { "@typescript-eslint/no-floating-promises": "off" },
   },

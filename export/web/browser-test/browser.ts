@@ -1,10 +1,13 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { writeCameraVideo } from "./fake-camera.js";
+
+/** The golden files of the repository. */
+export const GOLDEN = resolve("../../golden");
 
 /** Where screenshots go. */
 export const SCREENSHOTS = "build/screenshots";
@@ -32,6 +35,21 @@ export async function startBrowser(camera = true): Promise<Browser> {
   return chromium.launch({ executablePath: process.env.CHROMIUM!, args });
 }
 
+/** Opens a page of its own storage; faults of its scripts fail the test. */
+export async function newPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await (await browser.newContext(options)).newPage();
+  page.setDefaultTimeout(60_000);
+  page.on("pageerror", (error) => {
+    throw error;
+  });
+  return page;
+}
+
+/** Waits for an alert of the page. */
+export async function alerted(page: Page, text: RegExp): Promise<void> {
+  await page.getByRole("alert").filter({ hasText: text }).waitFor({ timeout: 60_000 });
+}
+
 /** Waits for a message of the page. */
 export async function said(page: Page, text: string | RegExp, timeout = 60_000): Promise<void> {
   await page.getByRole("status").filter({ hasText: text }).waitFor({ timeout });
@@ -45,8 +63,7 @@ export async function screenshot(page: Page, name: string): Promise<void> {
 
 /** Serious findings of axe, as text. */
 export async function axeFindings(page: Page): Promise<string[]> {
-  // As a file of the page's own, since its policy forbids other scripts.
-  await page.evaluate((await import("node:fs")).readFileSync(AXE, "utf-8"));
+  await page.evaluate(readFileSync(AXE, "utf-8"));
   return page.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
     const { violations } = await axe.run();

@@ -26,7 +26,8 @@ export function attempt(work: () => Promise<void> | void): void {
 
 function words(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  const sentence = text.charAt(0).toUpperCase() + text.slice(1);
+  // A message may begin with the name of a file, which stays as it is.
+  const sentence = /^\w+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return error instanceof TinyTLError
     ? `${sentence}.`
     : `Something went wrong: ${text}. Load the page again.`;

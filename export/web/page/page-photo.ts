@@ -19,7 +19,8 @@ export class PagePhoto {
     readonly file: Blob,
     id?: string,
   ) {
-    this.id = id ?? `${Date.now()}-${++counter}`;
+    // Stored photos come back in the order of these.
+    this.id = id ?? `${Date.now()}-${String(++counter).padStart(6, "0")}`;
     this.url = URL.createObjectURL(file);
   }
 
