@@ -38,7 +38,7 @@ class PageServer(http.server.ThreadingHTTPServer):
     """A server of fixed content.
 
     On a loopback address it answers only to requests that name one, so that no other site can reach it under a name
-    of its own.
+    of its own. On others it compresses what it sends.
 
     Args:
         resources: Path -> content.
@@ -116,7 +116,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match") == resource.tag:
             self._send_head(HTTPStatus.NOT_MODIFIED, resource, {})
             return
-        packed = len(resource.data) >= _PACKED_FROM and "gzip" in self.headers.get("Accept-Encoding", "")
+        wanted = not self.server.is_local and "gzip" in self.headers.get("Accept-Encoding", "")
+        packed = wanted and len(resource.data) >= _PACKED_FROM
         body = resource.packed if packed else resource.data
         headers = {"Content-Type": resource.kind, "Content-Length": str(len(body)), "Vary": "Accept-Encoding"}
         self._send_head(HTTPStatus.OK, resource, headers | ({"Content-Encoding": "gzip"} if packed else {}))

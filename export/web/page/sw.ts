@@ -4,13 +4,13 @@ declare const VERSION: string;
 declare const LITERT: string;
 declare const SHELL: readonly string[];
 
-interface FetchEvent extends Event {
-  readonly request: Request;
-  respondWith(response: Promise<Response>): void;
-}
-
 interface ExtendableEvent extends Event {
   waitUntil(work: Promise<unknown>): void;
+}
+
+interface FetchEvent extends ExtendableEvent {
+  readonly request: Request;
+  respondWith(response: Promise<Response>): void;
 }
 
 interface WorkerScope {
@@ -52,23 +52,23 @@ scope.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method === "GET" && url.origin === location.origin) {
-    event.respondWith(/\/wasm\/[^/]*$/.test(url.pathname) ? fromCache(request) : fromNetwork(request));
+    event.respondWith(/\/wasm\/[^/]*$/.test(url.pathname) ? fromCache(event) : fromNetwork(event));
   }
 });
 
 /** Megabytes that do not change within a version of LiteRT. */
-async function fromCache(request: Request): Promise<Response> {
+async function fromCache(event: FetchEvent): Promise<Response> {
   const cache = await caches.open(RUNTIME);
-  return (await cache.match(request)) ?? keep(cache, request, await fetch(request));
+  return (await cache.match(event.request)) ?? keep(cache, event, await fetch(event.request));
 }
 
 /** All else is as new as the server has it. */
-async function fromNetwork(request: Request): Promise<Response> {
+async function fromNetwork(event: FetchEvent): Promise<Response> {
   const cache = await caches.open(PAGE);
   try {
-    return await keep(cache, request, await fetch(request));
+    return keep(cache, event, await fetch(event.request));
   } catch (error) {
-    const kept = await cache.match(request, { ignoreSearch: true });
+    const kept = await cache.match(event.request, { ignoreSearch: true });
     if (!kept) {
       throw error;
     }
@@ -76,9 +76,10 @@ async function fromNetwork(request: Request): Promise<Response> {
   }
 }
 
-async function keep(cache: Cache, request: Request, response: Response): Promise<Response> {
+/** The page has the response while a copy of it is stored. */
+function keep(cache: Cache, event: FetchEvent, response: Response): Response {
   if (response.ok) {
-    await cache.put(request, response.clone());
+    event.waitUntil(cache.put(event.request, response.clone()));
   }
   return response;
 }
