@@ -13,9 +13,10 @@ from absl import app, flags
 
 from tinytl_tf.memory import measure, planned_growth
 from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import THREADS
 
 _SIGNATURE = flags.DEFINE_string("signature", "train", "The signature to run.")
-_THREADS = flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", THREADS, "Threads of the interpreter.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 2, "Runs after the first one.", lower_bound=1)
 PARTS = ("arena", "heap", "variables", "file", "structures", "runtime", "work")
 RELATIVE, ABSOLUTE = 0.1, 2e6  # bounds of the error: of the measured growth, and in bytes

@@ -33,6 +33,7 @@ PROFILES = flags.DEFINE_list("profiles", ["min-memory", "balanced"], "Memory pro
 FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["int8"], "float32, int8 or both.")
 KERAS = flags.DEFINE_bool("keras", True, "Measure plain Keras too.")
 STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.")
+THREADS = 1  # of all runtimes
 JSON = flags.DEFINE_string("json", None, "Write the rows to this file.")
 
 KERAS_SCHEMES = ("full", "bias", "last")
@@ -93,13 +94,14 @@ def export_worker(scheme, profile, folder, resolution, classes, batch_size, froz
 
 
 def _measure_file(path: pathlib.Path) -> dict[str, float]:
-    plain = measure(path, steps=STEPS.value, xnnpack=False)
-    fast = measure(path, steps=STEPS.value, xnnpack=True)
-    compiled = measure(path, steps=STEPS.value, xnnpack=True, api="compiled_model")
-    infer = measure(path, "infer", steps=10 * STEPS.value, xnnpack=True).step_ms_median
+    options = {"num_threads": THREADS, "steps": STEPS.value}
+    plain = measure(path, **options, xnnpack=False)
+    fast = measure(path, **options, xnnpack=True)
+    compiled = measure(path, **options, xnnpack=True, api="compiled_model")
+    infer = measure(path, "infer", **options | {"steps": 10 * STEPS.value}, xnnpack=True).step_ms_median
     return {
         "file_mb": path.stat().st_size / 1e6,
-        "planned_mb": planned_peak(Model.read(path)).peak_bytes / 1e6,
+        "planned_mb": planned_peak(Model.read(path), num_threads=THREADS).peak_bytes / 1e6,
         "growth_mb": plain.growth_bytes / 1e6,
         "growth_xnnpack_mb": fast.growth_bytes / 1e6,
         "growth_compiled_mb": compiled.growth_bytes / 1e6,
@@ -124,8 +126,8 @@ def keras_worker(trained, resolution, classes, batch_size, steps) -> dict[str, f
 
     from tinytl_tf.memory.peak_growth import PeakGrowth
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     growth = PeakGrowth()
     begin = time.perf_counter()
     model = keras.applications.MobileNetV2((resolution, resolution, 3), weights=None, classes=classes)

@@ -28,7 +28,7 @@ def get_config() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.name = ""  # to be set: a folder, a packed .npz, tfds:NAME, digits, digits-shifted
-    config.data.split_seed = 0  # of a folder without a test split
+    config.data.split_seed = 0  # of a folder without a test split; for other data 0
     config.data.train_images = 0  # only so many, spread over the classes; 0 for all
     config.data.test_images = 0
     config.data.skip_broken = False  # go on without images that cannot be read

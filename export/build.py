@@ -3,8 +3,9 @@
 from typing import Any
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import audit, write_minimum_runtime
+from tinytl_tf.export.contract import NO_INT8
 from tinytl_tf.export.convert import convert
+from tinytl_tf.export.operator_audit import audit, write_minimum_runtime
 from tinytl_tf.export.passes import QUANTIZE_KERNELS, pass_names, run_passes
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.tflite.model import Model
@@ -41,10 +42,7 @@ def with_int8_kernels(content: bytes) -> bytes:
     """
     content, report = run_passes(content, [QUANTIZE_KERNELS.name])
     if not report[QUANTIZE_KERNELS.name]["changed"]:
-        raise InputError(
-            "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or "
-            "small; choose float32 for frozen_weights"
-        )
+        raise InputError(NO_INT8)
     return _with_minimum_runtime(content)
 
 

@@ -1,16 +1,22 @@
 """Which Keras models can be exported: refuses the others before any work, by the shape of their graph."""
 
+import math
 import re
-import unicodedata
 from collections.abc import Sequence
 
 import keras
 
+from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
+from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.networks.schemes import SCHEMES, restrict, trained_by
 
-__all__ = ["check_labels", "check_model", "scheme_of"]
+__all__ = ["NO_INT8", "check_kernels", "check_labels", "check_model", "scheme_of"]
 
+NO_INT8 = (
+    "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or small; "
+    "choose float32 for frozen_weights"
+)
 _REMEDY = "build it with tinytl_tf.backbones.build"
 
 
@@ -76,6 +82,17 @@ def check_model(model: keras.Model) -> None:
         )
 
 
+def check_kernels(model: keras.Model) -> None:
+    """Checks that a model has kernels that can become int8, as far as that shows before it is converted.
+
+    Raises:
+        InputError: If all kernels of convolutions are trained, or small.
+    """
+    sizes = [math.prod(variable.shape) for variable in model.non_trainable_weights if len(variable.shape) == 4]
+    if max(sizes, default=0) < quantize_kernels.SMALLEST:
+        raise InputError(NO_INT8)
+
+
 def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
     """Checks the names of the classes.
 
@@ -93,14 +110,7 @@ def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
     if not isinstance(labels, list) or len(labels) != classes:
         got = len(labels) if isinstance(labels, list) else repr(labels)[:80]
         raise InputError(f"expected {classes} labels, one for each output of the model, got {got}")
-    bad = [label for label in labels if not isinstance(label, str) or not label.strip() or not label.isprintable()]
-    if bad:
-        raise InputError(f"expected names as labels, got {bad[0]!r:.80}; give each class its name as a str")
-    normal = [unicodedata.normalize("NFC", label) for label in labels]
-    twice = next((label for label in normal if normal.count(label) > 1), None)
-    if twice is not None:
-        raise InputError(f"expected labels that differ, got {twice!r} twice; give each class a name of its own")
-    return tuple(normal)
+    return check_names(labels)
 
 
 def scheme_of(model: keras.Model) -> str:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tinytl_tf.export.audit import conversion_error
+from tinytl_tf.export.operator_audit import conversion_error
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.files import temporary_folder
 

@@ -1,6 +1,5 @@
 """The exporter: a Keras model in, a `.tflite` that trains and its manifest out."""
 
-import math
 import numbers
 import os
 import pathlib
@@ -13,19 +12,27 @@ import numpy as np
 from tinytl_tf.data import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels
-from tinytl_tf.export.contract import check_labels, check_model, scheme_of
+from tinytl_tf.export.contract import check_kernels, check_labels, check_model, scheme_of
 from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.export.spare_classes import with_spare_classes
 from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require_room, temporary_folder
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
-from tinytl_tf.tasks import get_task
-from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, Manifest, embedded_labels, manifest_path
+from tinytl_tf.tasks import Task, get_task
+from tinytl_tf.tflite.manifest import (
+    LABELS_ENTRY,
+    DataSettings,
+    Manifest,
+    embedded_labels,
+    frozen_sha256,
+    manifest_path,
+)
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["export"]
+__all__ = ["check_arguments", "export"]
 
 PARITY_STEPS = 4
 
@@ -35,6 +42,8 @@ def export(
     path: str | os.PathLike,
     *,
     labels: Sequence[str],
+    task: str = "classification",
+    spare_classes: int = 0,
     optimizer: str = "sgd",
     batch_size: int = 8,
     label_smoothing: float = 0.0,
@@ -55,7 +64,10 @@ def export(
     Args:
         model: A network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
         path: The file to write; must end in `.tflite`.
-        labels: Names of the classes, in the order of the outputs.
+        labels: Names of the classes or attributes, in the order of the outputs.
+        task: `"classification"`, one class for each image, or `"multilabel"`, several attributes.
+        spare_classes: Number of outputs for classes that are added on the device, see `TrainableModel.add_class`; only
+            for a classification without label smoothing.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`.
         batch_size: Images of a training step. The memory of a step is that of one image.
         label_smoothing: Of the loss, in [0, 1).
@@ -63,9 +75,9 @@ def export(
         frozen_weights: `"float32"`, or `"int8"` for the kernels of frozen convolutions, see `quantize_kernels`. Such a
             file is first checked with float32, and then against that, see `check_quantized`.
         profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
-        photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels `[steps, batch]` of integers, on
-            which int8 is judged and answers are compared; without them made-up ones, on which a trained network is
-            less sure of itself.
+        photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels, integers `[steps, batch]` or
+            numbers `[steps, batch, attributes]`, on which int8 is judged and answers are compared; without them
+            made-up ones, on which a trained network is less sure of itself.
         central_fraction: Part of an image's side that the model is evaluated on, for the manifest.
         data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
             otherwise.
@@ -83,20 +95,24 @@ def export(
         >>> apply_scheme(model.weights, get_scheme("tinytl-b"))  # doctest: +SKIP
         >>> export(model, "flowers.tflite", labels=["daisy", "rose"])  # doctest: +SKIP
     """
-    _check_names(path, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
+    _check_names(path, task=task, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
     path = expand(path)
-    rule, memory = get_optimizer(optimizer), get_profile(profile)
-    _check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
+    rule, memory, kind = get_optimizer(optimizer), get_profile(profile), get_task(task)
+    check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
+    _check_spare(spare_classes, task, label_smoothing)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
     check_model(model)
+    if frozen_weights == "int8":
+        check_kernels(model)
     batch_size, label_smoothing = int(batch_size), float(label_smoothing)
     classes, scheme = model.output_shape[-1], scheme_of(model)
     labels = check_labels(labels, classes)
     if photos is not None:
-        _check_photos(photos, batch_size, model.input_shape[1:], classes)
+        _check_photos(photos, batch_size, model.input_shape[1:], classes, kind)
     for file in (path, manifest_path(path)):
         refuse_existing(file, overwrite)
+    model = with_spare_classes(model, spare_classes)
     require_room(path, model.count_params() * (1 if frozen_weights == "int8" else 4))
     say = _narrator(5 if frozen_weights == "int8" else 3, verbose)
 
@@ -106,6 +122,8 @@ def export(
             model.trainable_variables,
             optimizer=rule,
             batch_size=batch_size,
+            task=task,
+            spare_classes=spare_classes,
             label_smoothing=label_smoothing,
             save_optimizer=save_optimizer,
             profile=memory,
@@ -114,10 +132,11 @@ def export(
 
     say("converting the signatures and planning their memory")
     content, passes = build(rule)
+    quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # now: it may have to be refused
     with temporary_folder() as folder:
         draft = folder / path.name
         draft.write_bytes(content)
-        made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes)
+        made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes, task)
         say(f"training {PARITY_STEPS} steps in TensorFlow and in LiteRT, with XNNPACK and without")
         parity = check_parity(
             draft,
@@ -126,6 +145,8 @@ def export(
             label_smoothing=label_smoothing,
             images=made_up[0],
             labels=made_up[1],
+            task=task,
+            classes=classes,
             photos=None if photos is None else photos[0][0],
         )
         if frozen_weights == "int8":
@@ -140,14 +161,14 @@ def export(
             parity["int8"] = check_quantized(
                 int8, float32, model.trainable_variables, images=images, labels=true_labels
             )
-            content = with_int8_kernels(content)
+            content = quantized
     say("writing the file and its manifest")
-    task = get_task("classification")
-    content = _with_labels(content, task.name, labels)
+    content = _with_labels(content, task, labels, spare_classes)
     manifest = describe(
         content,
         labels=labels,
-        task=task.name,
+        spare_classes=spare_classes,
+        task=task,
         data=data or DataSettings(),
         central_fraction=central_fraction,
         backbone=model.name,
@@ -158,6 +179,7 @@ def export(
         xnnpack=memory.xnnpack,
         frozen_weights=frozen_weights,
         state=state_entries(model.trainable_variables, rule, save_optimizer),
+        frozen_sha256=frozen_sha256({v.path: v.numpy() for v in model.non_trainable_weights}),
         passes=passes,
         parity=parity,
     )
@@ -178,10 +200,10 @@ def _narrator(stages: int, verbose: bool):
     return say
 
 
-def _with_labels(content: bytes, task: str, labels: Sequence[str]) -> bytes:
+def _with_labels(content: bytes, task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
     """Stores the names inside the file, for a client that has lost the manifest."""
     model = Model.from_bytes(content)
-    model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels))
+    model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels, spare_classes))
     return model.to_bytes()
 
 
@@ -193,12 +215,17 @@ def _check_names(path: object, **names: object) -> None:
             raise InputError(f"expected {what} as the name of one, got {name!r:.80}")
 
 
-def _check_arguments(
-    path: pathlib.Path, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
+def check_arguments(
+    path: str | os.PathLike, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
 ) -> None:
+    """Checks arguments of `export` that need no model, so that they are refused before one is built.
+
+    Raises:
+        InputError: If one is out of range, or the path does not end in `.tflite`.
+    """
     if frozen_weights not in FROZEN_WEIGHTS:
         raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
-    if path.suffix != ".tflite":
+    if pathlib.Path(path).suffix != ".tflite":
         raise InputError(f"an exported file must end in .tflite, got {path}")
     if not isinstance(batch_size, numbers.Integral) or isinstance(batch_size, bool) or batch_size < 1:
         raise InputError(f"batch_size must be a whole number of at least 1, got {batch_size!r:.80}")
@@ -208,19 +235,40 @@ def _check_arguments(
         raise InputError(f"central_fraction must be above 0 and at most 1, got {central_fraction!r:.80}")
 
 
+def _check_spare(spare_classes: int, task: str, label_smoothing: float) -> None:
+    if not isinstance(spare_classes, numbers.Integral) or isinstance(spare_classes, bool) or spare_classes < 0:
+        raise InputError(f"spare_classes must be a whole number of at least 0, got {spare_classes!r:.80}")
+    if spare_classes and task != "classification":
+        raise InputError(
+            f"expected spare_classes for a classification, got {task}: an image that was labeled before an attribute "
+            "came says nothing of it; give 0"
+        )
+    if spare_classes and label_smoothing:
+        raise InputError(
+            f"expected spare_classes without label_smoothing, got {label_smoothing}: it would spread a share over "
+            "outputs that no class has; give 0 for one of them"
+        )
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _check_photos(photos: tuple, batch_size: int, shape: tuple[int, ...], classes: int) -> None:
+def _check_photos(photos: tuple, batch_size: int, shape: tuple[int, ...], classes: int, task: Task) -> None:
     """Checks what int8 is going to be judged on."""
     fits = isinstance(photos, tuple) and len(photos) == 2 and all(isinstance(part, np.ndarray) for part in photos)
-    wanted = f"uint8 [steps, {', '.join(map(str, (batch_size, *shape)))}] and integers [steps, {batch_size}]"
+    label_shape = task.label_shape(batch_size, classes)
+    kind = "integers" if task.label_dtype == "int32" else "numbers"
+    wanted = (
+        f"uint8 [steps, {', '.join(map(str, (batch_size, *shape)))}] and {kind} "
+        f"[steps, {', '.join(map(str, label_shape))}]"
+    )
     if not fits:
         raise InputError(f"expected photos as two arrays, {wanted}, got {type(photos).__name__}")
     images, labels = photos
-    shapes = images.shape[1:] == (batch_size, *shape) and labels.shape == images.shape[:2] and len(images) > 0
-    if not shapes or images.dtype != np.uint8 or labels.dtype.kind not in "iu":
+    shapes = images.shape[1:] == (batch_size, *shape) and labels.shape == (len(images), *label_shape)
+    if not shapes or len(images) == 0 or images.dtype != np.uint8 or labels.dtype.kind not in task.label_kinds:
         got = f"{images.dtype} {list(images.shape)} and {labels.dtype} {list(labels.shape)}"
         raise InputError(f"expected photos as {wanted}, got {got}")
-    get_task("classification").check_labels(labels.reshape(-1), math.prod(labels.shape), classes)
+    for batch in labels:
+        task.check_labels(batch, batch_size, classes)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import audit, minimum_runtime
+from tinytl_tf.export.operator_audit import audit, minimum_runtime
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.tflite.graph import Tensor
 from tinytl_tf.tflite.manifest import InputSettings, Manifest
@@ -33,9 +33,10 @@ def describe(content: bytes, **facts: Any) -> Manifest:
 
     Args:
         content: The `.tflite`.
-        **facts: The fields of `Manifest` that the file itself does not show: `labels`, `task`, `data`,
+        **facts: The fields of `Manifest` that the file itself does not show: `labels`, `spare_classes`, `task`,
+            `data`,
             `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
-            `frozen_weights`, `state`, `passes` and `parity`.
+            `frozen_weights`, `state`, `frozen_sha256`, `passes` and `parity`.
 
     Raises:
         InputError: If the file has an operator that is not builtin, or labels or state do not fit it.
@@ -43,7 +44,7 @@ def describe(content: bytes, **facts: Any) -> Manifest:
     model = Model.from_bytes(content)
     infer, train = model.signature("infer"), model.signature("train")
     image, classes = infer.inputs["image"], infer.outputs["logits"].shape[-1]
-    if len(facts["labels"]) != classes:
+    if len(facts["labels"]) + facts["spare_classes"] != classes:
         raise InputError(f"expected {classes} labels, one for each output of the file, got {len(facts['labels'])}")
     manifest = Manifest(
         input=InputSettings(

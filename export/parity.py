@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tinytl_tf import ops
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import ParityError
 from tinytl_tf.export.packing import state_order
+from tinytl_tf.tasks import UNUSED, Task, get_task
 from tinytl_tf.training import make_optimizer, make_train_step
+from tinytl_tf.training.objectives import get_objective
 
 __all__ = [
     "ANSWER_TOLERANCE",
@@ -63,6 +64,8 @@ def check_parity(
     label_smoothing: float,
     images: np.ndarray,
     labels: np.ndarray,
+    task: str = "classification",
+    classes: int | None = None,
     photos: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Trains the file in LiteRT and the model in TensorFlow on the same batches and compares them.
@@ -78,7 +81,9 @@ def check_parity(
         optimizer: name of the file's optimizer.
         label_smoothing: of the file's loss.
         images: uint8 array `[steps, batch, height, width, 3]`.
-        labels: int32 array `[steps, batch]`.
+        labels: those of the task, `[steps, batch]` or `[steps, batch, classes]`.
+        task: of the file, a key of `tinytl_tf.tasks.TASKS`.
+        classes: number of outputs that are compared, the first ones; None for all. Those after them have no class yet.
         photos: uint8 array `[n, height, width, 3]` whose answers are compared; without it, the first of `images`.
 
     Returns:
@@ -93,13 +98,15 @@ def check_parity(
     photos = images[0] if photos is None else photos
     variables = state_order(model.trainable_variables)
     start = [variable.numpy() for variable in variables]
-    step = make_train_step(model, variables, make_optimizer(optimizer), label_smoothing=label_smoothing, training=False)
+    step = make_train_step(
+        model, variables, make_optimizer(optimizer), task=task, label_smoothing=label_smoothing, training=False
+    )
     rate = np.float32(LEARNING_RATE)
     try:
-        answers = np.asarray(model(photos.astype(np.float32), training=False))
+        answers = np.asarray(model(photos.astype(np.float32), training=False))[:, :classes]
         losses = [float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)]
         expected = _flatten([variable.numpy() for variable in variables]) - _flatten(start)
-        _require_movement(model, variables, start, images[0], labels[0])
+        _require_movement(model, variables, start, images[0], labels[0], task)
     finally:
         for variable, value in zip(variables, start, strict=True):
             variable.assign(value)
@@ -117,7 +124,7 @@ def check_parity(
     }
     for name, xnnpack in (("xnnpack", True), ("without_xnnpack", False)):
         device = TrainableModel(path, xnnpack=xnnpack)
-        answer_difference = _check_answers(device, photos, answers, name)
+        answer_difference = _check_answers(device, photos, answers, get_task(task), name)
         results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
         if not all(result.applied for result in results):
             raise ParityError(f"parity check failed ({name}): the file refused a step that TensorFlow takes")
@@ -154,7 +161,7 @@ def _check_each(
     differences = {}
     for variable, value, low, high in zip(variables, start, bounds[:-1], bounds[1:], strict=True):
         size = np.linalg.norm(expected[low:high])
-        if size > _ROUNDINGS * np.finfo(np.float32).eps * np.linalg.norm(value):
+        if size > _ROUNDINGS * np.finfo(np.float32).eps * np.linalg.norm(value[value > UNUSED]):
             differences[variable.path] = float(np.linalg.norm(update[low:high] - expected[low:high]) / size)
     wrong = [path for path, difference in differences.items() if not difference <= VARIABLE_TOLERANCE]
     if wrong:
@@ -175,6 +182,7 @@ def _require_movement(
     start: Sequence[np.ndarray],
     images: np.ndarray,
     labels: np.ndarray,
+    task: str,
 ) -> None:
     """Refuses to compare what stands still: every trained variable has to have a gradient."""
     still = [
@@ -187,7 +195,7 @@ def _require_movement(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(watched)
         logits = model(images.astype(np.float32), training=False)
-        loss = tf.reduce_mean(ops.softmax_cross_entropy(logits, tf.constant(labels)))
+        loss = tf.reduce_mean(get_objective(task).loss(logits, tf.constant(labels), 0.0))
     gradients = tape.gradient(loss, watched)
     dead = [v.path for v, g in zip(still, gradients, strict=True) if g is None or not np.any(np.abs(g) > 0)]
     if dead:
@@ -197,14 +205,15 @@ def _require_movement(
         )
 
 
-def _check_answers(device: TrainableModel, images: np.ndarray, expected: np.ndarray, name: str) -> float:
+def _check_answers(device: TrainableModel, images: np.ndarray, expected: np.ndarray, task: Task, name: str) -> float:
     """Compares the file's answers on raw photos with the model's; returns the largest difference of a logit."""
     results = [device.infer(image) for image in images]
+    logits = [result.logits[: expected.shape[1]] for result in results]
+    probabilities = [result.probabilities[: expected.shape[1]] for result in results]
     scale = max(float(np.abs(expected).max()), 1.0)
-    difference = max(float(np.abs(r.logits - e).max()) for r, e in zip(results, expected, strict=True)) / scale
-    chances = np.exp(expected - expected.max(axis=1, keepdims=True))
-    chances /= chances.sum(axis=1, keepdims=True)
-    probability = max(float(np.abs(r.probabilities - p).max()) for r, p in zip(results, chances, strict=True))
+    difference = max(float(np.abs(a - e).max()) for a, e in zip(logits, expected, strict=True)) / scale
+    chances = task.probabilities(expected)
+    probability = max(float(np.abs(a - p).max()) for a, p in zip(probabilities, chances, strict=True))
     if not (difference <= ANSWER_TOLERANCE and probability <= ANSWER_TOLERANCE):
         raise ParityError(
             f"parity check failed ({name}): on the same photos the logits differ by {difference:.1e} and the "
@@ -232,7 +241,7 @@ def check_quantized(
         reference: the file with float32 kernels.
         variables: those that the files train.
         images: uint8 array `[steps, batch, height, width, 3]`.
-        labels: int32 array `[steps, batch]`.
+        labels: those of the files' task, as `check_parity` takes them.
 
     Returns:
         With XNNPACK and without: the largest `loss_difference` of a step, relative to the loss or to 1, whichever is
@@ -301,7 +310,9 @@ def _check_restore(path: str | os.PathLike, trained: TrainableModel, image: np.n
         raise ParityError("parity check failed: a new interpreter with the saved state gives other logits")
 
 
-def random_photos(steps: int, batch_size: int, size: tuple[int, int], classes: int) -> tuple[np.ndarray, np.ndarray]:
+def random_photos(
+    steps: int, batch_size: int, size: tuple[int, int], classes: int, task: str = "classification"
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns images that are smooth like photos, and labels; always the same.
 
     White noise would not do: it drives a pre-trained network far from what it ever saw, where one rounding flips
@@ -311,16 +322,20 @@ def random_photos(steps: int, batch_size: int, size: tuple[int, int], classes: i
         steps: number of batches.
         batch_size: images in each.
         size: height and width.
-        classes: number of labels.
+        classes: number of classes or attributes.
+        task: what the labels are, a key of `tinytl_tf.tasks.TASKS`.
 
     Returns:
-        uint8 array `[steps, batch_size, height, width, 3]` and int32 array `[steps, batch_size]`.
+        uint8 array `[steps, batch_size, height, width, 3]` and int32 array `[steps, batch_size]`, or
+        float32 `[steps, batch_size, classes]` of 0 and 1.
     """
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (steps * batch_size, 8, 8, 3)).astype(np.float32)
     smooth = np.asarray(keras.ops.image.resize(coarse, size, interpolation="bicubic"))
     noisy = np.clip(smooth + rng.normal(0, 5, smooth.shape), 0, 255).astype(np.uint8)
-    labels = rng.integers(0, classes, (steps, batch_size)).astype(np.int32)
+    kind = get_task(task)
+    shape = (steps, *kind.label_shape(batch_size, classes))
+    labels = rng.integers(0, 2 if task == "multilabel" else classes, shape).astype(kind.label_dtype)
     return noisy.reshape(steps, batch_size, *size, 3), labels
 
 

@@ -13,7 +13,7 @@ from tinytl_tf.export.tiling import TiledNetwork
 from tinytl_tf.export.update_rules import update
 from tinytl_tf.optimizers import Optimizer
 from tinytl_tf.profiles import PROFILES, Profile
-from tinytl_tf.tasks import get_task
+from tinytl_tf.tasks import UNUSED, get_task
 from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["TrainableModule"]
@@ -51,6 +51,7 @@ class TrainableModule(tf.Module):
         optimizer: a row of `tinytl_tf.optimizers.OPTIMIZERS`.
         batch_size: images in a step.
         task: a key of `tinytl_tf.tasks.TASKS`.
+        spare_classes: number of outputs at the end that may have no class yet.
         label_smoothing: of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
         profile: tiles and masks of the network.
@@ -68,6 +69,7 @@ class TrainableModule(tf.Module):
         optimizer: Optimizer,
         batch_size: int,
         task: str = "classification",
+        spare_classes: int = 0,
         label_smoothing: float = 0.0,
         save_optimizer: bool = False,
         profile: Profile = PROFILES["balanced"],
@@ -78,6 +80,7 @@ class TrainableModule(tf.Module):
         self._classes = model.output_shape[-1]
         self.profile = profile
         self._objective = get_objective(task)
+        self._spare_classes = spare_classes
         self._optimizer = optimizer
         self._label_smoothing = label_smoothing
         # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
@@ -120,6 +123,8 @@ class TrainableModule(tf.Module):
         gradients = [functools.partial(_mean, gradient, batch_size) for gradient in gradients]
 
         in_range = self._objective.valid(label, self._classes)
+        if self._spare_classes:  # one image whose label no class has brings the mean loss above this
+            in_range &= tf.reduce_sum(loss) < -UNUSED / (2 * batch_size)
         # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
         applied = tf.cond(
             in_range & (tf.reduce_sum(tf.abs(loss) + tf.abs(learning_rate)) + magnitude < LARGEST),

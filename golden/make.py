@@ -13,6 +13,7 @@ from typing import Any
 import make_model
 import make_photos
 import make_pixels
+import make_spare
 import make_states
 import make_training
 import numpy as np
@@ -35,8 +36,10 @@ def make(folder: pathlib.Path) -> None:
     epoch = make_training.plan()[: len(PHOTOS) // make_model.BATCH_SIZE]
     batches = pixels[[step["photos"] for step in epoch]], np.array([step["labels"] for step in epoch], np.int32)
     for kernels in KERNELS:
-        make_model.write(folder, model, kernels, batches)
+        make_model.write(folder / f"model_{kernels}.tflite", model, batches, frozen_weights=kernels)
         write_json(folder / f"training_{kernels}.json", make_training.write(folder, kernels, pixels))
+    make_model.write(folder / make_spare.MODEL, model, batches, spare_classes=make_spare.SPARE)
+    write_json(folder / "spare.json", make_spare.write(folder, pixels))
     write_json(folder / "states.json", make_states.write(folder))
 
 

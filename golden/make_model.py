@@ -15,6 +15,7 @@ from tinytl_tf.tflite.manifest import Manifest
 LABELS = ("stripes", "disk", "cross", "leaf", "éclair")
 SIZE = 64  # pixels of a side
 BATCH_SIZE = 4
+OPTIMIZER = "momentum"  # has slots; the signs of Adam's steps would differ where a gradient is near zero
 ARCHITECTURE = Architecture(
     name="golden",
     stem_filters=8,
@@ -72,16 +73,19 @@ def _kernel(variable: keras.Variable, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(0, (2 / inputs) ** 0.5, shape)
 
 
-def write(folder: pathlib.Path, model: keras.Model, frozen_weights: str, batches: tuple) -> Manifest:
-    """Exports `model_<frozen_weights>.tflite` and its manifest; int8 is judged on `batches`, see `export`."""
+def write(
+    path: pathlib.Path, model: keras.Model, batches: tuple, *, frozen_weights: str = "float32", spare_classes: int = 0
+) -> Manifest:
+    """Exports the model and its manifest; int8 is judged on `batches`, see `export`."""
     return export(
         model,
-        folder / f"model_{frozen_weights}.tflite",
+        path,
         labels=LABELS,
-        optimizer="momentum",
+        optimizer=OPTIMIZER,
         batch_size=BATCH_SIZE,
         save_optimizer=True,
         frozen_weights=frozen_weights,
+        spare_classes=spare_classes,
         photos=batches,
         overwrite=True,
     )

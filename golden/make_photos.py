@@ -82,12 +82,12 @@ PHOTOS = (
         options=HALF,
     ),
     Photo(
-        "disk/gray_2.jpg",
+        "disk/gray_8.jpg",
         (95, 140),
         ((20, 20, 20), (120, 120, 120), (235, 235, 235)),
-        "gray JPEG, EXIF orientation 2, wide",
+        "gray JPEG, EXIF orientation 8, wide",
         kind="L",
-        orientation=2,
+        orientation=8,
     ),
     Photo(
         "disk/large_3.jpg",
@@ -233,12 +233,12 @@ def _image(kind: str, colors: np.ndarray, cover: np.ndarray) -> Image.Image:
 
 
 def _palette(gray: np.ndarray, colors: np.ndarray) -> Image.Image:
-    """16 colors by brightness; the brightest is transparent, and green underneath."""
+    """16 colors by brightness; the darkest is transparent, and green underneath."""
     index = (gray // 16).astype(np.uint8)
     palette = [colors[index == i].mean(0).astype(int).tolist() if (index == i).any() else [0, 0, 0] for i in range(16)]
-    last = int(index.max())
-    palette[last] = [0, 255, 0]
+    darkest = int(index.min())
+    palette[darkest] = [0, 255, 0]
     image = Image.fromarray(index)
     image.putpalette([level for color in palette for level in color])
-    image.info["transparency"] = last
+    image.info["transparency"] = darkest
     return image

@@ -3,7 +3,7 @@
 import pathlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,27 +14,33 @@ SMALL = "state_v1.tinytl"  # belongs to no model: for a reader alone
 SMALL_FINGERPRINT = bytes(range(32))
 SMALL_VALUES = np.array([0.0, 1.0, -2.5, 1e-45], np.float32)
 DAMAGED = "state_float32.tinytl"
+NAMED = "state_spare.tinytl"
 HEADER, CHECKSUM = 48, 4  # bytes before and after the values
 
 
 def write(folder: pathlib.Path) -> dict[str, Any]:
-    """Writes `state_v1.tinytl` and returns `states.json`, whose damages are those of the state of `model_float32`."""
+    """Writes `state_v1.tinytl` and returns `states.json`, with damages of the states of two models."""
     write_state(folder / SMALL, SMALL_VALUES, SMALL_FINGERPRINT)
-    content = (folder / DAMAGED).read_bytes()
     return {
         "small": {
             "file": SMALL,
             "fingerprint": SMALL_FINGERPRINT.hex(),
             "values": [float(value) for value in SMALL_VALUES],
         },
-        "damaged": {
-            "file": DAMAGED,
-            "model": "model_float32.tflite",
-            "damages": [
-                {"name": name, "check": check, "why": why, **_difference(content, damaged)}
-                for name, check, why, damaged in damages(content)
-            ],
-        },
+        "damaged": _list(folder / DAMAGED, "model_float32.tflite", damages),
+        "damaged_names": _list(folder / NAMED, "model_spare.tflite", damages_of_names),
+    }
+
+
+def _list(path: pathlib.Path, model: str, make: Callable[[bytes], Iterator[tuple]]) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {
+        "file": path.name,
+        "model": model,
+        "damages": [
+            {"name": name, "check": check, "why": why, **_difference(content, damaged)}
+            for name, check, why, damaged in make(content)
+        ],
     }
 
 
@@ -53,7 +59,8 @@ def damages(content: bytes) -> Iterator[tuple[str, str, str, bytes]]:
     yield "magic", "magic", "another kind of file", changed(0, b"T1NYTL")
     yield "text mode", "magic", "copied as text: CR LF became LF", content.replace(b"\r\n", b"\n", 1)[:64]
     yield "version 0", "version", "no such version", changed(8, struct.pack("<I", 0))
-    yield "version 2", "version", "a later version, whose layout nobody knows", changed(8, struct.pack("<I", 2))
+    yield "version 3", "version", "a later version, whose layout nobody knows", changed(8, struct.pack("<I", 3))
+    yield "version 2", "length", "the names are missing", changed(8, struct.pack("<I", 2))
     yield "header alone", "length", "the values are missing", content[:HEADER]
     yield "half a header", "length", "ends inside of the fingerprint", content[:20]
     yield "cut", "length", "the last byte is missing", content[:-1]
@@ -79,6 +86,42 @@ def damages(content: bytes) -> Iterator[tuple[str, str, str, bytes]]:
     yield "minus infinity", "finite", "the value before the last is infinite", value(-2, 0xFF800000)
     yield "steps", "slots", "the count of steps is -1", value(-1, 0xBF800000)
     yield "sum", "restore", "a value of 3e38: `restore` gives 0", value(7, 0x7F61B1E6)
+
+
+def damages_of_names(content: bytes) -> Iterator[tuple[str, str, str, bytes]]:
+    """Gives what `damages` does, for a state file with the names of added classes."""
+    (count,) = struct.unpack_from("<I", content, 44)
+    start = HEADER + 4 * count  # of L
+
+    def named(names: bytes, length: int | None = None) -> bytes:
+        number = struct.pack("<I", len(names) if length is None else length)
+        return _with_checksum(content[:start] + number + names)
+
+    names = content[start + 4 : -CHECKSUM]
+    yield (
+        "version 1",
+        "length",
+        "the names are too many bytes",
+        _with_checksum(content[:8] + struct.pack("<I", 1) + content[12:-CHECKSUM]),
+    )
+    yield "length of names", "length", "L is one less than the bytes of the names", named(names, len(names) - 1)
+    yield "length of 2^32", "length", "L is 2^32 - 1", named(names, 2**32 - 1)
+    yield "no names", "length", "L is 0, which version 1 is for", named(b"")
+    yield "cut", "length", "the last byte is missing", content[:-1]
+    yield (
+        "flipped bit",
+        "checksum",
+        "a letter has changed",
+        content[: start + 4] + _flip(names[0]) + content[start + 5 :],
+    )
+    yield "no UTF-8", "names", "a byte that begins nothing", named(b"\xff" + names)
+    yield "empty name", "names", "a line with nothing in it", named(names + b"\n")
+    yield "blank name", "names", "a name of a space", named(b" ")
+    yield "control character", "names", "a name with a tab", named(b"a\tb")
+    yield "same name", "names", "a name that an exported class has", named("éclair".encode())
+    yield "same name decomposed", "names", "the same in Unicode's form NFD", named("e\u0301clair".encode())
+    yield "too many", "names", "three classes for two spare outputs", named(b"a\nb\nc")
+    yield "one more", "outputs", "two names, but one output in use", named(names + b"\nzebra")
 
 
 def apply(content: bytes, damage: dict[str, Any]) -> bytes:

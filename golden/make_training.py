@@ -15,16 +15,16 @@ from tinytl_tf.tflite.manifest import sha256
 from tinytl_tf.tflite.runtime import load_signatures
 
 STEPS = 20
-SCHEDULE, RATE = "cosine", 3e-3  # the loss falls by a third and no mask flips between the delegates
+SCHEDULE, RATE = "cosine", 3e-3  # the loss falls by a third
 DELEGATES = {"xnnpack": True, "without_xnnpack": False}
 TARGETS = np.array([LABELS.index(photo.shape) for photo in PHOTOS], np.int32)
 
-# Between LiteRT with XNNPACK and without, on x86-64, the losses of float32 differ by 6e-7, the change of the state by
-# 8e-7 and the logits by 7e-6. At a rate of 5e-3 an element of a mask flips, with 6e-5, 2e-4 and 5e-4: another machine
-# may meet that at this rate. Of int8: 8e-3, 2e-2 and 3e-2; other pairs of runtimes have differed by 4e-2 of the loss.
+# Between LiteRT with XNNPACK and without, on x86-64, float32 differs by 9e-6 of the loss, 5e-6 of the change of the
+# state and 3e-6 of a logit. On another machine an element of a mask may flip: at a rate of 5e-3 one made it 6e-5 of the
+# loss. int8 differs by 6e-3, 1e-3 and 3e-2; losses of other pairs of runtimes have differed by 4e-2.
 TOLERANCES = {
     "float32": {"loss": 5e-4, "accuracy": 0.0, "logits": 1e-3, "probabilities": 1e-3, "update": 2e-3},
-    "int8": {"loss": 4e-2, "accuracy": 0.25, "logits": 0.15, "probabilities": 0.05, "update": 0.1},
+    "int8": {"loss": 4e-2, "accuracy": 0.25, "logits": 0.15, "probabilities": 0.03, "update": 0.05},
 }
 
 
@@ -35,7 +35,7 @@ def plan() -> list[dict[str, Any]]:
         {
             "photos": batch.tolist(),
             "labels": TARGETS[batch].tolist(),
-            "learning_rate": _short(np.float32(SCHEDULES[SCHEDULE](step, STEPS, RATE))),
+            "learning_rate": short(np.float32(SCHEDULES[SCHEDULE](step, STEPS, RATE))),
         }
         for step, batch in enumerate(order.reshape(STEPS, BATCH_SIZE))
     ]
@@ -110,7 +110,7 @@ def answers(signatures: dict[str, Callable], pixels: np.ndarray) -> dict[str, li
     """Returns logits and probabilities of each photo, `[n, C]`."""
     outputs = [signatures["infer"](image=image[np.newaxis]) for image in pixels]
     return {
-        name: [[_short(value) for value in output[name][0]] for output in outputs]
+        name: [[short(value) for value in output[name][0]] for output in outputs]
         for name in ("logits", "probabilities")
     }
 
@@ -122,12 +122,12 @@ def _step(signatures: dict[str, Callable], pixels: np.ndarray, step: dict[str, A
         learning_rate=np.float32([step["learning_rate"]]),
     )
     return {
-        "loss": _short(outputs["loss"][0]),
-        "accuracy": _short(outputs["accuracy"][0]),
+        "loss": short(outputs["loss"][0]),
+        "accuracy": short(outputs["accuracy"][0]),
         "applied": int(outputs["applied"][0]),
     }
 
 
-def _short(value: np.float32) -> float:
+def short(value: np.float32) -> float:
     """The shortest number that is this one as float32."""
     return float(str(value))

@@ -3,25 +3,16 @@
 import doctest
 import importlib
 import os
-import pathlib
 import re
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.modules import ROOT, module_files
+
+WITH_EXAMPLES = [name for name, path in module_files() if ">>>" in path.read_text(encoding="utf-8")]
 
 
-def modules():
-    """Names of all modules of the package, those at the top of the repository as well; commands have no Python."""
-    for folder, package in (("tinytl_tf", "tinytl_tf"), ("export", "tinytl_tf.export")):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            parts = path.relative_to(ROOT / folder).with_suffix("").parts
-            name = ".".join([package, *parts]).removesuffix(".__init__")
-            if ">>>" in path.read_text(encoding="utf-8"):
-                yield name
-
-
-@pytest.mark.parametrize("name", list(modules()))
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())

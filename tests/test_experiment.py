@@ -66,12 +66,12 @@ def test_plain_batches_are_training_images_as_they_are(config):
     config.data.central_fraction = 1.0
     experiment = Experiment(config)
     train = experiment.load_data().train
-    images, labels = experiment.plain_batches(8, count=2)
+    images, labels = experiment.plain_batches(train, 8, count=2)
     assert (images.shape, images.dtype) == ((2, 8, 64, 64, 3), np.uint8)
     assert (labels.shape, labels.dtype) == ((2, 8), np.int32)
     known = {train.image(index).tobytes(): train.labels[index] for index in range(len(train))}
     assert [known[image.tobytes()] for image in images.reshape(16, 64, 64, 3)] == labels.ravel().tolist()
-    assert len(experiment.plain_batches(8, count=100)[0]) == len(train) // 8
+    assert len(experiment.plain_batches(train, 8, count=100)[0]) == len(train) // 8
 
 
 def test_what_the_caller_does_to_its_configuration_later_changes_no_experiment(config):
@@ -81,6 +81,15 @@ def test_what_the_caller_does_to_its_configuration_later_changes_no_experiment(c
     assert experiment.config.training.epochs != 77
     with pytest.raises(AttributeError):
         experiment.config.training.epochs = 77
+
+
+def test_a_split_seed_that_does_nothing_is_refused(config):
+    config = config.copy_and_resolve_references().unlock()
+    config.data.split_seed = 3
+    tiny_network.write_photos(config.data.name, 40)
+    with pytest.raises(InputError, match="^the split seed 3 does nothing for packed set "):
+        Experiment(config).load_data()
+    assert len(Experiment(config).load_data(strict_seed=False).train) > 0
 
 
 def test_a_configuration_without_a_data_set_is_refused(config):

@@ -73,8 +73,8 @@ def test_resizing_is_what_the_document_says(shape, size):
 @pytest.mark.parametrize("fraction", [0.875, 0.5, 1.0])
 def test_evaluation_takes_the_box_that_the_document_says(fraction):
     photo, size = RNG.integers(0, 256, (45, 70, 3), np.uint8), (16, 24)
-    dataset = ImageDataset("memory", ("a", "b"), [0, 1], lambda *_: photo.copy()).with_central_fraction(fraction)
-    ((images, _),) = eval_batches(dataset, batch_size=2, image_size=size)
+    dataset = ImageDataset("memory", ("a", "b"), [0, 1], lambda *_: photo.copy())
+    ((images, _),) = eval_batches(dataset, batch_size=2, image_size=size, central_fraction=fraction)
     height, width = photo.shape[:2]
     scale = max(math.ceil(size[0] / fraction) / height, math.ceil(size[1] / fraction) / width)
     tall, wide = size[0] / scale, size[1] / scale

@@ -1,11 +1,14 @@
 """What importing a module brings with it, each in a fresh process."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+
+from tests.modules import module_files
 
 GROUND = ["tinytl_tf"] + [
     f"tinytl_tf.{name}"
@@ -56,6 +59,16 @@ def test_light_modules_import_no_tensorflow():
     result = python(code)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout) == dict.fromkeys(LIGHT, [])
+
+
+def test_no_package_hides_a_module():
+    found = {name: importlib.import_module(name) for name, _ in module_files()}
+    hidden = [
+        name
+        for name, module in found.items()
+        if "." in name and getattr(found[name.rpartition(".")[0]], name.rpartition(".")[2]) is not module
+    ]
+    assert hidden == []
 
 
 def last_line(result):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from tinytl_tf.device import TrainableModel, read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.exporter import export
 from tinytl_tf.state import average_states, load_state, read_variables
-from tinytl_tf.tflite.manifest import DataSettings, InputSettings, Manifest, StateEntry
+from tinytl_tf.tflite.manifest import DataSettings, InputSettings, Manifest, StateEntry, frozen_sha256
 
 LABELS = list(tiny_network.LABELS)
 # A made-up file: the state files and manifests of these tests need no model.
@@ -100,6 +101,50 @@ def test_the_model_has_to_be_that_of_the_export(exported):
         np.testing.assert_array_equal(variable, value)
 
 
+def test_a_model_with_other_frozen_weights_is_refused(exported):
+    model = tiny_network.build("tinytl-lb")
+    frozen = next(variable for variable in model.weights if not variable.trainable)
+    frozen.assign(frozen.numpy() + np.float32(1e-3))
+    before = [variable.numpy() for variable in model.weights]
+    with pytest.raises(InputError) as error:
+        load_state(model, exported / "mine.tinytl", exported / "m.tflite")
+    assert str(error.value) == (
+        f"expected the frozen weights of the network that {exported / 'm.tflite'} was exported from, got others in the "
+        "model; give the model of the export, with its weights"
+    )
+    for variable, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_frozen_weights_are_not_compared_where_the_manifest_lacks_their_digest(exported, tmp_path):
+    for name in ("m.tflite", "mine.tinytl"):
+        (tmp_path / name).write_bytes((exported / name).read_bytes())
+    manifest = json.loads((exported / "m.manifest.json").read_text())
+    del manifest["frozen_sha256"]
+    (tmp_path / "m.manifest.json").write_text(json.dumps(manifest))
+    model = tiny_network.build("tinytl-lb")
+    frozen = next(variable for variable in model.weights if not variable.trainable)
+    frozen.assign(frozen.numpy() + np.float32(1e-3))
+    load_state(model, tmp_path / "mine.tinytl", tmp_path / "m.tflite")
+
+
+def test_the_scheme_and_added_branches_of_the_model_make_no_difference(tmp_path):
+    small = tiny_network.build("tinytl-b")
+    manifest = export(small, tmp_path / "b.tflite", labels=LABELS, batch_size=1)
+    assert manifest.frozen_sha256 == frozen_sha256({v.path: v.numpy() for v in small.non_trainable_weights})
+    device = TrainableModel(tmp_path / "b.tflite")
+    device.save(tmp_path / "b.tinytl")
+    load_state(tiny_network.build("tinytl-lb"), tmp_path / "b.tinytl", tmp_path / "b.tflite")
+
+
+def test_the_digest_of_frozen_weights_is_what_the_document_says():
+    values = {"stem/kernel": np.array([[1, 2]]), "head/beta": np.array([0.5])}
+    text = b"head/beta\0001\0" + np.float32(0.5).tobytes() + b"stem/kernel\0001,2\0" + np.array([1, 2], "<f4").tobytes()
+    assert frozen_sha256(values) == hashlib.sha256(text).hexdigest()
+    assert frozen_sha256(dict(reversed(values.items()))) == frozen_sha256(values)
+    assert frozen_sha256(values | {"stem/kernel": np.array([[1], [2]])}) != frozen_sha256(values)
+
+
 def made_up(folder, name, state=VARIABLES, **changes):
     """Writes a file that is no model, with a manifest."""
     content = name.encode()
@@ -107,6 +152,7 @@ def made_up(folder, name, state=VARIABLES, **changes):
     path.write_bytes(content)
     manifest = Manifest(
         labels=("daisy", "rose"),
+        spare_classes=0,
         task="classification",
         input=InputSettings("uint8", (32, 32), (0, 255), "RGB", 1.0),
         data=DataSettings(),
@@ -150,7 +196,7 @@ def test_the_average_of_two_files_is_by_name(tmp_path):
     variables = read_variables(tmp_path / "all.tinytl", one)
     np.testing.assert_allclose(variables["head/beta"], [3.25, 6.5])
     np.testing.assert_allclose(variables["classifier/kernel"], [[9.75, 13], [16.25, 19.5]])
-    whole = read_state(tmp_path / "all.tinytl", hashlib.sha256(one.read_bytes()).digest(), 9)
+    whole = read_state(tmp_path / "all.tinytl", hashlib.sha256(one.read_bytes()).digest(), 9).values
     np.testing.assert_array_equal(whole[6:], 0)  # with a count of 0 the slots start afresh
     average_states([(first, one), second], two, tmp_path / "all.tinytl")
     np.testing.assert_allclose(read_variables(tmp_path / "all.tinytl", two)["head/beta"], [5.5, 11])
@@ -160,11 +206,12 @@ def test_the_average_of_two_files_is_by_name(tmp_path):
     ("changes", "message"),
     [
         ({"labels": ("rose", "daisy")}, "expected the classes daisy, rose of {folder}/one.tflite in this order, got "),
+        ({"frozen_sha256": "2"}, "expected a file of the network of {folder}/one.tflite, got one with other frozen"),
         ({"state": VARIABLES[:1]}, "expected the trained variables of {folder}/one.tflite in {folder}/b.tinytl, got a"),
     ],
 )
 def test_an_average_of_different_things_is_refused(tmp_path, changes, message):
-    one, two = made_up(tmp_path, "one"), made_up(tmp_path, "two", **changes)
+    one, two = made_up(tmp_path, "one", frozen_sha256="1"), made_up(tmp_path, "two", **changes)
     states = [saved(one, "a.tinytl", range(6)), (saved(two, "b.tinytl", range(2 if "state" in changes else 6)), two)]
     with pytest.raises(InputError) as error:
         average_states(states, one, tmp_path / "all.tinytl")

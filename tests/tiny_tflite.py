@@ -134,6 +134,7 @@ def write_manifest(path, labels, **changes):
     """Writes a manifest that belongs to the file at `path`, and returns it."""
     manifest = Manifest(
         labels=tuple(labels),
+        spare_classes=0,
         task="classification",
         input=InputSettings("uint8", (SIZE, SIZE), (0, 255), "RGB", 0.875),
         data=DataSettings(),

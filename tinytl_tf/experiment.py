@@ -74,6 +74,7 @@ class Experiment:
             options = self.config.backbone
             check_places("biases", self.config.biases, lay_out(get_architecture(options.name), options.width).places)
         self.augmentation()
+        data.check_central_fraction(self.config.data.central_fraction)
 
     def scheme(self) -> schemes.Scheme:
         """Returns the scheme, restricted to the places of the configuration."""
@@ -83,8 +84,12 @@ class Experiment:
             lite_residuals=tuple(self.config.lite_residuals),
         )
 
-    def load_data(self) -> data.Splits:
+    def load_data(self, *, strict_seed: bool = True) -> data.Splits:
         """Opens the data set.
+
+        Args:
+            strict_seed: whether a seed of the split above 0 is refused for a set that needs none; otherwise it is
+                followed where it can be, as that of a run whose network is judged on other data.
 
         Raises:
             InputError: if the configuration names none, or it cannot be used.
@@ -94,19 +99,17 @@ class Experiment:
             raise InputError(
                 "config.data.name is empty; set it to a folder of images, a packed .npz, tfds:NAME or digits"
             )
-        splits = data.load(
+        return data.load(
             options.name,
-            seed=options.split_seed,
+            seed=(options.split_seed or None) if strict_seed else None,
+            default_seed=options.split_seed,
             train_images=options.train_images or None,
             test_images=options.test_images or None,
-            central_fraction=options.central_fraction,
             data_dir=options.data_dir or None,
             download=options.download,
             cache_bytes=CACHE_BYTES,
             skip_broken=options.skip_broken,
         )
-        splits.train.require_task("classification")
-        return splits
 
     def augmentation(self) -> data.Augmentation:
         """Returns how training images are changed."""
@@ -124,23 +127,28 @@ class Experiment:
             color=augmentation.color,
         )
 
-    def plain_batches(self, batch_size: int, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    def plain_batches(
+        self, dataset: data.ImageDataset, batch_size: int, count: int = 4
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns training images as they are, without augmentation: what an exported file is judged on.
 
         Args:
+            dataset: the training images.
             batch_size: images in a batch.
             count: number of batches; fewer where the images do not suffice.
 
         Returns:
-            Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`.
+            Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`,
+            or of several attributes float32 `[count, batch_size, attributes]`.
         """
         batches = data.train_batches(
-            self.load_data().train,
+            dataset,
             batch_size=batch_size,
             image_size=self.config.backbone.resolution,
             seed=0,
             epoch=0,
             augmentation=data.Augmentation(crop=False, flip=False),
+            central_fraction=self.config.data.central_fraction,
         )
         images, labels = zip(*itertools.islice(batches, count), strict=True)
         return np.stack(images), np.stack(labels)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["atomic_write_bytes", "expand", "refuse_existing", "require_room", "temporary_folder"]
+__all__ = ["atomic_write_bytes", "expand", "most_unpacked", "refuse_existing", "require_room", "temporary_folder"]
 
 # Bytes. Linux keeps in one piece what is written at once, and brings all of it into a process that maps the file and
 # reads one page (seen with 6.18): a .tflite written at once counts whole.
@@ -99,6 +99,17 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
         raise InputError(
             f"expected to write {path}, got: {error.strerror}; choose a path that can be written"
         ) from error
+
+
+def most_unpacked(path: str | os.PathLike) -> int:
+    """Most bytes that a file may unpack to, for readers to refuse others before they make room.
+
+    Photos and weights hardly become smaller when they are compressed; what comes with them is small.
+
+    Args:
+        path: A file with compressed content.
+    """
+    return 16 * os.stat(path).st_size + 2**20
 
 
 def refuse_existing(path: str | os.PathLike, overwrite: bool, folder: bool = False) -> None:

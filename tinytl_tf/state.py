@@ -6,16 +6,16 @@ imported here: averaging runs on a server that has none.
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinytl_tf.device.state_file import read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import Manifest
+from tinytl_tf.tflite.manifest import Manifest, frozen_sha256
 
-__all__ = ["average_states", "load_state", "read_variables"]
+__all__ = ["average_states", "load_state", "read_class_names", "read_variables"]
 
 
 def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -26,7 +26,7 @@ def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[s
         tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
 
     Returns:
-        Path of each trained variable -> its value, float32. Slots of the optimizer are left out.
+        Path of each trained variable -> its value, float32. Slots of the optimizer and spare outputs are left out.
 
     Raises:
         InputError: If a file cannot be read or is damaged, or the state belongs to another `.tflite`.
@@ -35,14 +35,30 @@ def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[s
         >>> read_variables("mine.tinytl", "flowers.tflite")["classifier/bias"].shape  # doctest: +SKIP
         (5,)
     """
-    return _read(path, Manifest.read(tflite))
+    manifest = Manifest.read(tflite)
+    return _used(*_read(path, manifest), manifest)
+
+
+def read_class_names(path: str | os.PathLike, tflite: str | os.PathLike) -> tuple[str, ...]:
+    """Returns the names of the classes of a state file: those of the export, then those that were added on the device.
+
+    Args:
+        path: The `.tinytl`.
+        tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
+
+    Raises:
+        InputError: As `read_variables`.
+    """
+    manifest = Manifest.read(tflite)
+    return manifest.labels + _read(path, manifest)[1]
 
 
 def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -> None:
     """Puts what a device has learnt back into the Keras model that its file was exported from.
 
     The state has the trained variables alone. The frozen ones are taken as they are in `model`, so it has to be the
-    model of the export, not the same architecture with other weights.
+    model of the export, not the same architecture with other weights: the manifest has their digest. The model may have
+    lite residuals besides, which the file has not.
 
     Args:
         model: The `keras.Model`; only the variables of the state are changed.
@@ -51,13 +67,14 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
 
     Raises:
         InputError: If a file cannot be read or is damaged, the state belongs to another `.tflite`, or the model lacks
-            a variable of the state or has it in another shape. The model is unchanged then.
+            a variable of the state, has it in another shape, or has other frozen weights. The model is unchanged then.
 
     Example:
         >>> load_state(model, "mine.tinytl", "flowers.tflite")  # doctest: +SKIP
         >>> model.save("flowers.keras")  # doctest: +SKIP
     """
-    values = read_variables(path, tflite)
+    manifest = Manifest.read(tflite)
+    values = _used(*_read(path, manifest), manifest)
     variables = {variable.path: variable for variable in model.weights}
     for name, value in values.items():
         if name not in variables:
@@ -67,8 +84,13 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
         if shape != value.shape:
             raise InputError(
                 f"expected {name!r} of shape {list(value.shape)} as {path} has it, got {list(shape)} in the model; "
-                "give the model of the export"
+                "give the model of the export, with an output for each class of the state"
             )
+    if manifest.frozen_sha256 and manifest.frozen_sha256 not in _frozen_digests(variables, values):
+        raise InputError(
+            f"expected the frozen weights of the network that {tflite} was exported from, got others in the model; "
+            "give the model of the export, with its weights"
+        )
     for name, value in values.items():
         variables[name].assign(value)
 
@@ -92,8 +114,8 @@ def average_states(
         weights: How much each state counts, for example its number of images; all the same without.
 
     Raises:
-        InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes
-            or other variables than `tflite`, or a weight is not a finite number of 0 or more.
+        InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes,
+            other frozen weights or other variables than `tflite`, or a weight is not a finite number of 0 or more.
 
     Example:
         >>> average_states(["ann.tinytl", "bob.tinytl"], "m.tflite", "all.tinytl", weights=[80, 20])  # doctest: +SKIP
@@ -104,6 +126,7 @@ def average_states(
     target = Manifest.read(tflite)
     manifests = {os.fspath(tflite): target}
     totals = {entry.name: np.zeros(entry.shape) for entry in target.state if not entry.slot}
+    added = None
     for state, share in zip(states, shares, strict=True):
         path, source = state if isinstance(state, tuple) else (state, tflite)
         if os.fspath(source) not in manifests:
@@ -114,7 +137,18 @@ def average_states(
                 f"expected the classes {', '.join(target.labels)} of {tflite} in this order, got "
                 f"{', '.join(manifest.labels)} in {source}; average states of the same classes"
             )
-        values = _read(path, manifest)
+        if "" not in (manifest.frozen_sha256, target.frozen_sha256) and manifest.frozen_sha256 != target.frozen_sha256:
+            raise InputError(
+                f"expected a file of the network of {tflite}, got one with other frozen weights in {source}; average "
+                "states of files of one network"
+            )
+        values, classes = _read(path, manifest)
+        added = classes if added is None else added
+        if classes != added:
+            raise InputError(
+                f"expected the added classes {', '.join(added) or '(none)'} of the first state in this order, got "
+                f"{', '.join(classes) or '(none)'} in {path}; average states of the same classes"
+            )
         shapes = {name: value.shape for name, value in values.items()}
         odd = sorted(set(shapes.items()) ^ {(name, total.shape) for name, total in totals.items()})
         if odd:
@@ -128,16 +162,36 @@ def average_states(
     for entry in target.state:
         if not entry.slot:
             average[entry.offset : entry.offset + math.prod(entry.shape)] = totals[entry.name].ravel()
-    write_state(output, average, bytes.fromhex(target.sha256))
+    write_state(output, average, bytes.fromhex(target.sha256), added)
 
 
-def _read(path: str | os.PathLike, manifest: Manifest) -> dict[str, np.ndarray]:
-    state = read_state(path, bytes.fromhex(manifest.sha256), manifest.state_size)
-    return {
-        entry.name: state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape)
+def _frozen_digests(variables: Mapping[str, Any], trained: Collection[str]) -> list[str]:
+    """Digests of a model's frozen weights: of all, and without lite residuals that were added after the export."""
+    frozen = {name: variable.numpy() for name, variable in variables.items() if name not in trained}
+    bare = {name: value for name, value in frozen.items() if "_lite_residual/" not in name}
+    return [frozen_sha256(frozen), frozen_sha256(bare)]
+
+
+def _read(path: str | os.PathLike, manifest: Manifest) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Returns the variables, with all outputs of the classifier, and the names of the added classes."""
+    saved = read_state(path, bytes.fromhex(manifest.sha256), manifest.state_size)
+    if len(saved.added_classes) > manifest.spare_classes:
+        raise InputError(
+            f"{path} has {len(saved.added_classes)} added classes, expected at most {manifest.spare_classes}, the "
+            "spare ones of the model; use another copy"
+        )
+    values = {
+        entry.name: saved.values[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape)
         for entry in manifest.state
         if not entry.slot
     }
+    return values, saved.added_classes
+
+
+def _used(values: Mapping[str, np.ndarray], added: Sequence[str], manifest: Manifest) -> dict[str, np.ndarray]:
+    """Leaves out what belongs to outputs that have no class."""
+    used = len(manifest.labels) + len(added)
+    return {name: value[..., :used] if name.startswith("classifier/") else value for name, value in values.items()}
 
 
 def _shares(weights: Sequence[float] | None, count: int) -> list[float]:

@@ -11,7 +11,11 @@ import numpy as np
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["TASKS", "Task", "get_task"]
+__all__ = ["TASKS", "UNUSED", "Task", "get_task"]
+
+# Bias of an output that has no class yet. Its probability and the gradient of its weights are exactly 0 in float32, so
+# that it stays as it is until a class is added.
+UNUSED = -1e4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +30,14 @@ class Task(abc.ABC):
     name: str
     label_dtype: str
 
+    @property
+    def label_kinds(self) -> str:
+        """Kinds of numpy types that can become `label_dtype`, as `numpy.dtype.kind` names them."""
+        return {"int32": "iu", "float32": "iufb"}[self.label_dtype]
+
     @abc.abstractmethod
-    def label_shape(self, batch: int, classes: int) -> tuple[int, ...]:
-        """Returns the shape of the labels of `batch` images."""
+    def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
+        """Returns the shape of the labels of `batch` images; None stands for any number of them."""
 
     @abc.abstractmethod
     def loss(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -63,9 +72,8 @@ class Task(abc.ABC):
             InputError: If they have another type or shape, or a value is out of range.
         """
         shape = self.label_shape(count, classes)
-        kinds = {"int32": "iu", "float32": "iufb"}[self.label_dtype]
-        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in kinds or labels.shape != shape:
-            wanted = "integers" if kinds == "iu" else "numbers"
+        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in self.label_kinds or labels.shape != shape:
+            wanted = "integers" if self.label_dtype == "int32" else "numbers"
             got = f"{labels.dtype} {list(labels.shape)}" if isinstance(labels, np.ndarray) else type(labels).__name__
             raise InputError(f"expected labels: {wanted} {list(shape)}, got {got}")
         problem = self._problem(labels, classes)
@@ -76,7 +84,7 @@ class Task(abc.ABC):
 class _Classification(Task):
     """Each image has one class: softmax over the classes, labels are integers `[n]` in `[0, C)`."""
 
-    def label_shape(self, batch: int, classes: int) -> tuple[int, ...]:
+    def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
         return (batch,)
 
     def loss(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -101,7 +109,7 @@ class _Multilabel(Task):
     The loss is the mean over the attributes, the accuracy the share of attributes that are right.
     """
 
-    def label_shape(self, batch: int, classes: int) -> tuple[int, ...]:
+    def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
         return (batch, classes)
 
     def loss(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinytl_tf.export.passes.drop_names import drop_names
 from tinytl_tf.export.passes.fuse_biases import fuse_biases
+from tinytl_tf.export.passes.inputs_first import inputs_first
 from tinytl_tf.export.passes.name_variables import name_variables
 from tinytl_tf.export.passes.quantize_casts import quantize_casts
 from tinytl_tf.export.passes.quantize_kernels import quantize_kernels
@@ -51,6 +52,7 @@ PASSES: dict[str, Pass] = {
         Pass("transpose_kernels", transpose_kernels, delegate=False),
         Pass("split_reads", split_reads),
         Pass("reorder", reorder, always=True),
+        Pass("inputs_first", inputs_first),
         Pass("drop_names", drop_names, always=True),
     )
 }

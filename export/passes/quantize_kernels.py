@@ -7,9 +7,9 @@ from tinytl_tf.tflite.edit import add_buffer, add_operator_code, add_tensor, new
 from tinytl_tf.tflite.graph import Graph, Operator, Tensor
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["quantize_kernels"]
+__all__ = ["SMALLEST", "quantize_kernels"]
 
-_SMALLEST = 1024  # elements; the converter's own limit, below which nothing is won
+SMALLEST = 1024  # elements; the converter's own limit, below which nothing is won
 _LARGEST = 127  # the range is symmetric, so that zero is exact and needs no correction
 _HYBRID_VERSION = 5  # of CONV_2D: float images and int8 kernels with a scale for each filter
 _INT8_TRANSPOSE = 2  # its first version that knows int8
@@ -98,7 +98,7 @@ def _stored_kernel(graph: Graph, op: Operator, transposition: int | None) -> Ten
     if op.name != "CONV_2D":
         return None
     kernel = graph.tensors[op.inputs[1] if transposition is None else graph.operators[transposition].inputs[0]]
-    large = kernel.is_constant and kernel.bytes // 4 >= _SMALLEST
+    large = kernel.is_constant and kernel.bytes // 4 >= SMALLEST
     return kernel if large and kernel.dtype == "float32" else None
 
 

@@ -1,7 +1,7 @@
 """Pass: the backward pass transposes the kernels of the forward pass, in place of copies of its own."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ class _Transposition:
     """What makes the kernel of a backward convolution of that of a forward one; it is its own inverse."""
 
     operator: str
-    argument: np.ndarray
+    arguments: tuple[np.ndarray, ...]  # of one operator after the other
     options: Any
     apply: Callable[[np.ndarray], np.ndarray]
 
@@ -29,11 +29,11 @@ class _Transposition:
 _TRANSPOSITIONS = {
     # `[filters, 1, 1, channels]` to `[channels, 1, 1, filters]`.
     "CONV_2D": _Transposition(
-        "TRANSPOSE", np.int32([3, 1, 2, 0]), schema_fb.TransposeOptionsT, lambda k: k.transpose(3, 1, 2, 0)
+        "TRANSPOSE", (np.int32([3, 1, 2, 0]),), schema_fb.TransposeOptionsT, lambda k: k.transpose(3, 1, 2, 0)
     ),
-    # `[1, height, width, channels]`, flipped in both directions.
+    # `[1, height, width, channels]`, flipped in both directions; see `tinytl_tf.ops.convolution.flipped`.
     "DEPTHWISE_CONV_2D": _Transposition(
-        "REVERSE_V2", np.int32([1, 2]), schema_fb.ReverseV2OptionsT, lambda k: k[:, ::-1, ::-1]
+        "REVERSE_V2", (np.int32([1]), np.int32([2])), schema_fb.ReverseV2OptionsT, lambda k: k[:, ::-1, ::-1]
     ),
 }
 
@@ -54,7 +54,7 @@ def transpose_kernels(model: Model) -> int:
         Number of convolutions whose kernel is transposed or flipped from a stored one now.
     """
     schema = model.schema
-    arguments = {name: add_buffer(schema, transposition.argument) for name, transposition in _TRANSPOSITIONS.items()}
+    arguments = {name: [add_buffer(schema, value) for value in t.arguments] for name, t in _TRANSPOSITIONS.items()}
     kept: dict[tuple[str, bytes], int] = {}  # buffers of kernels, by their content
     transposed: set[int] = set()
     changed = 0
@@ -71,7 +71,7 @@ def transpose_kernels(model: Model) -> int:
                 else:
                     transposed.add(kernel.buffer)
                     changed += 1
-                    operators.append(
+                    operators.extend(
                         _transpose(schema, subgraph, plain, _TRANSPOSITIONS[op.name], source, arguments[op.name])
                     )
             operators.append(plain)
@@ -100,15 +100,16 @@ def _transpose(
     convolution: schema_fb.OperatorT,
     transposition: _Transposition,
     source: int,
-    argument: int,
-) -> schema_fb.OperatorT:
-    """An operator that transposes a stored kernel, and whose result takes the place of the convolution's."""
+    arguments: Sequence[int],
+) -> Iterator[schema_fb.OperatorT]:
+    """Operators that transpose a stored kernel, and whose result takes the place of the convolution's."""
     shape = subgraph.tensors[convolution.inputs[1]].shape
-    stored = add_tensor(subgraph, transposition.apply(np.empty(shape, np.int8)).shape, "float32", source)
-    given = add_tensor(subgraph, transposition.argument.shape, "int32", argument)
-    result = add_tensor(subgraph, shape, "float32")
+    result = add_tensor(subgraph, transposition.apply(np.empty(shape, np.int8)).shape, "float32", source)
+    for value, buffer in zip(transposition.arguments, arguments, strict=True):
+        given, kernel = add_tensor(subgraph, value.shape, "int32", buffer), result
+        result = add_tensor(subgraph, shape, "float32")
+        yield new_operator(schema, transposition.operator, [kernel, given], [result], transposition.options())
     convolution.inputs = [convolution.inputs[0], result, *convolution.inputs[2:]]
-    return new_operator(schema, transposition.operator, [stored, given], [result], transposition.options())
 
 
 def _forget(model: Model, buffers: set[int]) -> None:

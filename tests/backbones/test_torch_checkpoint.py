@@ -137,7 +137,7 @@ def test_refuses_what_is_no_dictionary_of_tensors(save):
         assert str(error.value) == f"{path} is no PyTorch checkpoint of tensors: {words}"
 
 
-OUTSIDE = "is no readable PyTorch checkpoint (ValueError); get it again"
+OUTSIDE = "is no readable PyTorch checkpoint (ValueError); download or save it again"
 
 
 @pytest.mark.parametrize(

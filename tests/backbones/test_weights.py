@@ -21,6 +21,7 @@ from tinytl_tf.layers import FrozenConv2D
 
 MOBILENET_V2 = ARCHITECTURES["mobilenet_v2"]
 LITE0 = ARCHITECTURES["efficientnet_lite0"]
+PROXYLESS = ARCHITECTURES["proxyless_mobile"]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,10 @@ def refused(model, architecture, source, width=1.0):
     return str(error.value)
 
 
-UNREADABLE_H5 = "{path} is no readable HDF5 file of Keras weights; get it again"
-UNREADABLE_PTH = "{path} is no readable PyTorch checkpoint ({error}); get it again"
+UNREADABLE_H5 = (
+    "{path} is no readable HDF5 file of Keras weights; download it again, or save it again with model.save_weights()"
+)
+UNREADABLE_PTH = "{path} is no readable PyTorch checkpoint ({error}); download or save it again"
 WRONG_SUFFIX = 'weights must be "imagenet" or a file that ends in .keras, .h5 or .pth, got {path}'
 MISSING = 'there is no weight file {path}; give its path, or "imagenet" for the published weights'
 
@@ -62,7 +65,11 @@ MISSING = 'there is no weight file {path}; give its path, or "imagenet" for the 
         ("missing.h5", None, MISSING),
         ("missing.pth", None, MISSING),
         ("missing.txt", None, WRONG_SUFFIX),
-        ("model.keras", b"", "{path} is no readable Keras archive; get it again"),
+        (
+            "model.keras",
+            b"",
+            "{path} is no readable Keras archive; download it again, or save it again with model.save_weights()",
+        ),
         ("empty.h5", b"", UNREADABLE_H5),
         ("random.h5", np.random.default_rng(0).bytes(5000), UNREADABLE_H5),
         ("empty.pth", b"", UNREADABLE_PTH.replace("{error}", "EOFError")),
@@ -126,7 +133,9 @@ def test_refuses_values_that_are_not_finite(wide, lite0_weights, tmp_path, datas
     path.chmod(0o600)
     with h5py.File(path, "r+") as file:
         file[dataset][2] = np.nan
-    assert refused(wide, LITE0, path) == (f"{path} holds values that are not finite for {variable}; get the file again")
+    assert refused(wide, LITE0, path) == (
+        f"{path} holds values that are not finite for {variable}; download or save the file again"
+    )
 
 
 class Bomb:
@@ -304,7 +313,9 @@ def test_a_network_with_other_layers_is_refused_by_name(wide, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("network", "name"), [(MOBILENET_V2, "features.0.0.weight"), (LITE0, "conv_stem.weight"), (LITE0, "stem.0.weight")]
+    ("network", "name"),
+    [(MOBILENET_V2, "features.0.0.weight"), (LITE0, "conv_stem.weight"), (LITE0, "stem.0.weight")]
+    + [(PROXYLESS, "features.0.0.weight"), (PROXYLESS, "conv_stem.weight")],
 )
 def test_a_checkpoint_of_other_conventions_is_refused(narrow, monkeypatch, tmp_path, network, name):
     path = tmp_path / "torch.pth"
@@ -312,7 +323,7 @@ def test_a_checkpoint_of_other_conventions_is_refused(narrow, monkeypatch, tmp_p
     monkeypatch.setattr(weights, "read_torch_checkpoint", lambda _: {name: np.zeros((16, 3, 3, 3), np.float32)})
     message = refused(narrow, network, path)
     assert message.startswith(
-        f"{path} is a PyTorch checkpoint of other conventions: {network.name} has 'same' padding, "
+        f"{path} is a PyTorch checkpoint of other conventions: {network.name} has {network.padding!r} padding, "
     )
 
 
@@ -340,6 +351,10 @@ EDITS = {
         "refers to another place at ",
     ),
     "soft link": (lambda file: replace(file, f"{NORM}/1", h5py.SoftLink(f"/{NORM}/0")), "refers to another place at "),
+    "an array far larger than the file": (
+        lambda file: file.create_dataset("layers/extra/vars/0", (10**12,), "f4", chunks=(1024,)),
+        "holds arrays that are far larger than the file; download it again, or save it again with model.save_weights()",
+    ),
     "an array too many": (
         lambda file: file.create_dataset("layers/extra/vars/0", data=np.zeros(3, np.float32)),
         "has arrays that no layer of mobilenet_v2 takes (extra [3]); it is of another network",
@@ -420,6 +435,34 @@ def test_pytorch_modules_out_of_order_are_refused(monkeypatch, tmp_path, tiny_pa
     state = {"blocks.10.a.weight": np.zeros(3), "blocks.2.a.weight": np.zeros(3), **plain_state(tiny_pair[1])}
     with pytest.raises(InputError, match=r"tiny.pth has blocks.2 after blocks.10, expected the modules in the order"):
         load_state(monkeypatch, tmp_path, tiny_pair, state)
+
+
+PROXYLESS_MODULES = {
+    "stem": "first_conv",
+    "expand": "blocks.{}.mobile_inverted_conv.inverted_bottleneck",
+    "depthwise": "blocks.{}.mobile_inverted_conv.depth_conv",
+    "project": "blocks.{}.mobile_inverted_conv.point_linear",
+    "head": "feature_mix_layer",
+}
+
+
+def test_a_checkpoint_of_proxyless_is_known_by_its_names(monkeypatch, tmp_path):
+    trained, fresh = (backbones.build(PROXYLESS, classes=2, resolution=32, weights=None, seed=seed) for seed in (0, 1))
+    convolutions = [layer.name for layer in trained.layers if isinstance(layer, FrozenConv2D)]
+    modules = [PROXYLESS_MODULES[name.split("_")[-1]].format(*name.split("_")[1:2]) for name in convolutions]
+    state = {
+        f"{modules[int(name.split('.')[1])]}.{name.split('.', 2)[2]}": array
+        for name, array in plain_state(trained).items()
+    }
+    assert list(state)[0] == "first_conv.conv.weight"
+    classifier = trained.get_layer("classifier")
+    state |= {
+        "classifier.linear.weight": classifier.kernel.numpy().T,
+        "classifier.linear.bias": classifier.bias.numpy(),
+    }
+    load_state(monkeypatch, tmp_path, (PROXYLESS, trained, fresh), state)
+    for mine, theirs in zip(fresh.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
 
 
 @pytest.mark.parametrize("name", ["inner.weights.h5", "inner.keras"])

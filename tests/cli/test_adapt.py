@@ -1,4 +1,3 @@
-import importlib
 import json
 import os
 import re
@@ -15,13 +14,13 @@ from tests import tiny_tflite
 from tinytl_tf import data
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
+from tinytl_tf.device import adaptation as adapting
 from tinytl_tf.errors import InputError
 from tinytl_tf.progress import Progress
 from tinytl_tf.tflite.manifest import LABELS_ENTRY, DataSettings, InputSettings, embedded_labels
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import APIS
 
-adapting = importlib.import_module("tinytl_tf.device.adapt")
 COLORS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 60, 40)}
 STEPS = 3 * 8 // tiny_tflite.BATCH  # an epoch
 
@@ -99,6 +98,25 @@ def test_the_central_fraction_of_the_manifest_is_followed(place):
             after.setdefault(fraction, set()).add(json.loads((place / "out.json").read_text())["loss_after"])
     assert [len(values) for values in after.values()] == [1, 1]
     assert after[0.875] != after[0.3]
+
+
+@pytest.mark.parametrize("command", ["adapt", "evaluate"])
+def test_a_split_seed_that_does_nothing_is_refused(place, capsys, command):
+    argv = {"adapt": ARGV, "evaluate": ["--model=model.tflite", "--data=photos"]}[command]
+    assert runner.run_command(command, [*argv, "--split_seed=1"]) == 2
+    assert "error: the split seed 1 does nothing for image folder photos/train, whose " in capsys.readouterr().err
+    settings = DataSettings(split_seed=1, crop=False, flip=False)
+    tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), data=settings)
+    assert runner.run_command(command, argv) == 0  # nobody gave it for these data
+
+
+def test_the_library_follows_the_central_fraction_of_the_manifest(place):
+    settings = InputSettings("uint8", (4, 4), (0, 255), "RGB", 0.3)
+    tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), input=settings)
+    model, dataset = TrainableModel("model.tflite"), data.load("photos").test
+    adapting.adapt(model, data.load("photos"), epochs=1)
+    losses = [adapting.evaluate_dataset(model, dataset, central_fraction=part).loss for part in (None, 0.3, 0.875)]
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_the_schedule_sets_the_rate_of_each_step(place):

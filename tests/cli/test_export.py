@@ -21,6 +21,7 @@ from tinytl_tf.device import evaluate as evaluate_device
 from tinytl_tf.export import parity
 from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.training import Experiment, RunFolder, evaluate
+from tinytl_tf.training.run_folder import Run
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
@@ -47,7 +48,7 @@ def place(tmp_path_factory):
     with config.unlocked():
         config.scheme, config.backbone.name, config.backbone.resolution = RUN_SCHEME, "tiny_network", 64
         config.backbone.weights, config.data.name = "", str(folder / "tints.npz")
-    run.start(config, tiny_network.LABELS, {})
+    run.start(Run.of(config, data.load(folder / "tints.npz")))
     run.save("last", tiny_network.build(RUN_SCHEME))
     return folder
 
@@ -63,6 +64,34 @@ def default_config() -> ConfigDict:
     from tinytl_tf.configs import default
 
     return default.get_config()
+
+
+def test_classes_that_are_added_on_the_device_come_home(tmp_path):
+    argv = ["--workdir=run", f"--output={tmp_path}/spare.tflite", "--spare_classes=1", "--batch_size=4"]
+    assert runner.run_command("export", argv) == 0
+    content = dict(np.load("tints.npz"))
+    np.savez(tmp_path / "new.npz", **content | {"classes": np.array(["gray", "red", "violet", "blue"])})
+    model, state = f"--model={tmp_path}/spare.tflite", f"--state={tmp_path}/mine.tinytl"
+    adapt = [
+        model,
+        f"--data={tmp_path}/new.npz",
+        f"--state_out={tmp_path}/mine.tinytl",
+        "--epochs=1",
+        "--learning_rate=0.01",
+    ]
+    assert runner.run_command("adapt", adapt) == 2
+    assert runner.run_command("adapt", [*adapt, "--new_classes", "--classes_by_position"]) == 2
+    assert runner.run_command("adapt", [*adapt, "--new_classes", f"--json={tmp_path}/adapt.json"]) == 0
+    adapted = json.loads((tmp_path / "adapt.json").read_text())
+    assert adapted["classes"] == [*tiny_network.LABELS, "violet"]
+    home = ["--workdir=run", state, f"--state_model={tmp_path}/spare.tflite", f"--output={tmp_path}/home.tflite"]
+    assert runner.run_command("export", home) == 0
+    assert Manifest.read(tmp_path / "home.tflite").labels == (*tiny_network.LABELS, "violet")
+    for number, file in enumerate(([model, state], [f"--model={tmp_path}/home.tflite"])):
+        argv = [*file, f"--data={tmp_path}/new.npz", f"--json={tmp_path}/{number}.json"]
+        assert runner.run_command("evaluate", argv) == 0
+        result = json.loads((tmp_path / f"{number}.json").read_text())
+        assert result["loss"] == pytest.approx(adapted["loss_after"], rel=1e-3)
 
 
 def jpeg(image):
@@ -123,7 +152,7 @@ def test_export_from_a_run_computes_what_the_run_does(place, from_run):
 
 
 def test_adopting_lite_residuals_changes_no_logit(place):
-    config, _ = RunFolder("run").read_run()
+    config = RunFolder("run").read_run().config
     trained = RunFolder("run").load("last")
     config.scheme = "tinytl-lb"
     adopted, resolution = Experiment(config).adopt(trained)
@@ -230,8 +259,9 @@ def test_the_part_of_an_image_that_is_evaluated(from_run, place, source):
         losses[fraction] = json.loads(pathlib.Path("part.json").read_text())["loss"]
     assert losses[0.5] != losses[0.875]
     assert losses[None] == losses[0.5 if "half" in source else 0.875]
-    dataset = data.load("tints.npz", central_fraction=0.5).test
-    assert losses[0.5] == pytest.approx(evaluate(RunFolder("run").load("last"), dataset)["loss"], rel=1e-4)
+    dataset = data.load("tints.npz").test
+    keras_result = evaluate(RunFolder("run").load("last"), dataset, central_fraction=0.5)
+    assert losses[0.5] == pytest.approx(keras_result["loss"], rel=1e-4)
 
 
 HELP = "(`tinytl export --help` lists the flags)"
@@ -244,6 +274,18 @@ BAD_EXPORTS = {
     ),
     "no output": (["--workdir=run"], f"flag --output=None: Flag --output must have a value other than None. {HELP}"),
     "suffix": (["--workdir=run", "--output=m.bin"], "an exported file must end in .tflite, got m.bin\n"),
+    "suffix, before the run is loaded": (
+        ["--workdir=damaged", "--output=m.bin"],
+        "an exported file must end in .tflite, got m.bin\n",
+    ),
+    "no kernel for int8": (
+        ["--workdir=run", "--scheme=full", "--frozen_weights=int8", "--output=m.tflite"],
+        "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or small; ",
+    ),
+    "other data for int8": (
+        ["--workdir=changed", "--frozen_weights=int8", "--output=m.tflite"],
+        "cannot judge int8: the train images are not those of the run: names, sizes or labels of files have changed; ",
+    ),
     "exists": (
         ["--workdir=run", "--output=old.tflite"],
         "old.tflite exists already; choose another path, or give --overwrite to replace it\n",
@@ -282,12 +324,15 @@ BAD_EXPORTS = {
 
 @pytest.fixture
 def mistakes(place):
-    """An existing output, a run with a cut checkpoint, a run with a cut run.json."""
-    for name in ("damaged", "broken"):
+    """An existing output, a run with a cut checkpoint, one with a cut run.json, one whose data have changed."""
+    for name in ("damaged", "broken", "changed"):
         (place / name).mkdir(exist_ok=True)
     (place / "damaged/run.json").write_bytes((place / "run/run.json").read_bytes())
     (place / "damaged/last.keras").write_bytes((place / "run/last.keras").read_bytes()[:1000])
     (place / "broken/run.json").write_bytes((place / "run/run.json").read_bytes()[:100])
+    run = json.loads((place / "run/run.json").read_text())
+    run["data"]["train"] = "0"
+    (place / "changed/run.json").write_text(json.dumps(run))
     (place / "old.tflite").write_text("mine")
 
 

@@ -1,8 +1,10 @@
+import itertools
 import json
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from tests import tiny_models, tiny_tflite
 from tinytl_tf.cli import runner
@@ -46,6 +48,19 @@ def test_measured(place, capsys, signature, api):
     assert result["step_ms_median"] > 0.0
     assert result["infer_ms_median"] > 0.0
     assert f"growth_mb        {result['growth_mb']:.3f}\n" in capsys.readouterr().out
+
+
+def test_measured_over_images(place, capsys):
+    argv = ["--account=measured", "--model=model.tflite", "--json=result.json", "--overwrite", "--noxnnpack"]
+    (place / "model.tflite").write_bytes(tiny_tflite.build())
+    tiny_tflite.write_manifest(place / "model.tflite", tiny_tflite.LABELS)
+    for split, name in itertools.product(("train", "test"), tiny_tflite.LABELS):
+        (place / "photos" / split / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8), name).save(place / "photos" / split / name / "0.png")
+    assert runner.run_command("memory", [*argv, "--data=photos"]) == 0
+    assert json.loads((place / "result.json").read_text())["adapt_growth_mb"] > 0.0
+    assert runner.run_command("memory", [*argv, "--data=photos", "--nogive_back"]) == 2
+    assert "expected --data without --nogive_back: adapt always gives memory back" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("xnnpack", [True, False])

@@ -36,7 +36,7 @@ def flags(folder):
 
 def test_the_result_tells_promise_and_measurement(place):
     result = json.loads((place / "plan.json").read_text())
-    assert result["account"] == "growth of the process, without a delegate, 1 thread"
+    assert result["account"] == "growth of the process, without a delegate, 2 threads"
     assert (result["scheme"], result["resolution"], result["budget_mb"]) == ("tinytl-lb", tiny.SIDE, 1000)
     assert result["biases"] == ["stem", "block_0", "block_1", "head"]
     assert result["lite_residuals"] == ["block_1"]
@@ -109,11 +109,11 @@ def test_bad_input_is_told_in_one_line(place, capsys, argv, message):
 
 
 def test_what_fits_nowhere_is_told_with_the_number(place, capsys, monkeypatch):
-    monkeypatch.setattr(planner, "_measure", lambda content: 4_500_000)
+    monkeypatch.setattr(planner, "_measure", lambda content: 8_500_000)
     assert runner.run_command("plan", [*flags(place), "--budget_mb=1", "--output=new.py"]) == 2
     error = capsys.readouterr().err
     assert error.startswith(
         "tinytl plan: error: nothing fits into 1 MB: the smallest plan, last at 40 px, biases at 0 "
     )
-    assert "or 4.50 MB (measured), 3.50 MB too much; raise the budget or try smaller resolutions\n" in error
+    assert "or 8.50 MB (measured), 7.50 MB too much; raise the budget or try smaller resolutions\n" in error
     assert not pathlib.Path("new.py").exists()

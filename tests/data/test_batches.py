@@ -107,12 +107,12 @@ def test_evaluation_cuts_the_centre_out():
     np.testing.assert_array_equal(images[0], pixels[4:60, 22:78])
 
 
-def test_the_whole_image_is_evaluated_where_the_set_says_so():
+def test_the_whole_image_is_evaluated_where_the_caller_says_so():
     pixels = np.random.default_rng(0).integers(0, 256, (64, 100, 3), dtype=np.uint8)
-    dataset = ImageDataset("memory", ("a", "b"), [0], lambda *_: pixels.copy(), central_fraction=1.0).subset([0, 0])
-    ((evaluated, _),) = eval_batches(dataset, batch_size=2, image_size=64)
+    dataset = ImageDataset("memory", ("a", "b"), [0], lambda *_: pixels.copy()).subset([0, 0])
+    ((evaluated, _),) = eval_batches(dataset, batch_size=2, image_size=64, central_fraction=1.0)
     plain = Augmentation(crop=False, flip=False)
-    ((trained, _),) = batches(dataset, batch_size=2, image_size=64, augmentation=plain)
+    ((trained, _),) = batches(dataset, batch_size=2, image_size=64, augmentation=plain, central_fraction=1.0)
     for images in (evaluated, trained):
         np.testing.assert_array_equal(images[1], pixels[:, 18:82])
 
@@ -177,6 +177,9 @@ def test_only_a_few_batches_are_made_ahead():
         ({"seed": -1}, "expected seed to be 0 or more, got -1"),
         ({"epoch": -1}, "expected epoch to be 0 or more, got -1"),
         ({"start_step": -1}, "expected start_step to be 0 or more, got -1"),
+        ({"central_fraction": 0.0}, "expected central_fraction above 0 and at most 1, got 0.0"),
+        ({"central_fraction": 1.1}, "expected central_fraction above 0 and at most 1, got 1.1"),
+        ({"central_fraction": float("nan")}, "expected central_fraction above 0 and at most 1, got nan"),
         ({"workers": 0}, "expected workers to be 1 or more, got 0"),
         ({"image_size": 0}, "expected image_size to be a number of pixels or (height, width), each above 0, got 0"),
         (
@@ -194,6 +197,8 @@ def test_bad_options_fail_at_once(make_dataset, options, message):
 def test_bad_evaluation_batch_fails_at_once(make_dataset):
     with pytest.raises(InputError, match="expected batch_size to be 1 or more, got 0"):
         eval_batches(make_dataset(12), batch_size=0, image_size=8)
+    with pytest.raises(InputError, match="expected central_fraction above 0 and at most 1, got 2"):
+        eval_batches(make_dataset(12), batch_size=2, image_size=8, central_fraction=2)
 
 
 def test_fewer_images_than_a_batch_fill_it_by_repeating(make_dataset):
@@ -206,3 +211,13 @@ def test_fewer_images_than_a_batch_fill_it_by_repeating(make_dataset):
     counts = sorted(np.unique(images.reshape(8, -1), axis=0, return_counts=True)[1].tolist())
     assert counts == [2, 3, 3]
     assert np.isin(labels, [0, 1]).all()
+
+
+def test_each_repetition_in_a_batch_is_changed_in_its_own_way(make_dataset):
+    dataset = make_dataset(3)
+    ((images, labels),) = batches(dataset, batch_size=8)
+    ((first, first_labels),) = batches(dataset, batch_size=3)
+    np.testing.assert_array_equal(images[:3], first)  # filling a batch up changes nothing of what is in it
+    np.testing.assert_array_equal(labels, np.resize(first_labels, 8))
+    assert len(np.unique(images.reshape(8, -1), axis=0)) == 8
+    assert_equal([(images, labels)], batches(dataset, batch_size=8))

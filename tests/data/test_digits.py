@@ -7,7 +7,7 @@ from tinytl_tf import data
 from tinytl_tf.errors import InputError
 
 
-def pixels(name, seed=0, count=40):
+def pixels(name, seed=None, count=40):
     train = data.load(name, seed=seed).train
     return np.stack([train.image(index) for index in range(count)])
 
@@ -51,10 +51,6 @@ def test_shift_depends_on_seed_and_index_alone():
     whole, few = data.load("digits-shifted").test, data.load("digits-shifted", test_images=10).test
     first_five = np.flatnonzero(whole.labels == 5)[0]
     np.testing.assert_array_equal(few.image(int(np.flatnonzero(few.labels == 5)[0])), whole.image(int(first_five)))
-
-
-def test_seed_leaves_the_plain_digits_alone():
-    np.testing.assert_array_equal(pixels("digits", seed=1), pixels("digits", seed=2))
 
 
 @pytest.mark.parametrize("name", ["digits", "digits-shifted"])

@@ -232,16 +232,6 @@ def test_too_many_images(make_folder, option):
     )
 
 
-def test_part_of_an_image_that_is_evaluated(make_folder):
-    root = make_folder({"a": 4, "b": 4})
-    for splits, expected in ((data.load(root), 0.875), (data.load(root, test_images=2, central_fraction=0.5), 0.5)):
-        assert (splits.train.central_fraction, splits.test.central_fraction) == (expected, expected)
-    for fraction in (0.0, 1.1, float("nan")):
-        with pytest.raises(InputError) as info:
-            data.load(root, central_fraction=fraction)
-        assert str(info.value) == f"expected central_fraction above 0 and at most 1, got {fraction}"
-
-
 def test_home_and_strings(make_folder, monkeypatch):
     root = make_folder({"a": 2, "b": 2})
     monkeypatch.setenv("HOME", os.fspath(root.parent))
@@ -252,6 +242,27 @@ def test_seed_splits_a_flat_folder(make_folder):
     root = make_folder({"a": 40, "b": 40})
     tests = [data.load(root, seed=seed).test for seed in (0, 1)]
     assert any((tests[0].image(index) != tests[1].image(index)).any() for index in range(20))
+
+
+def test_a_split_seed_that_does_nothing_is_refused(make_folder, make_packed):
+    root, packed = make_folder({"train/a": 4, "train/b": 4, "test/a": 4, "test/b": 4}), make_packed()
+    for name, what in ((root, f"image folder {root}/train"), (packed, f"packed set {packed}"), ("digits", "digits")):
+        for seed in (0, 3):
+            with pytest.raises(InputError) as info:
+                data.load(name, seed=seed)
+            assert str(info.value) == (
+                f"the split seed {seed} does nothing for {what}, whose test images are always the same; leave it out"
+            )
+        assert not data.load(name, default_seed=3).by_seed
+    assert data.load("digits-shifted", seed=3).by_seed
+
+
+def test_the_default_seed_is_that_of_no_other(make_folder):
+    root = make_folder({"a": 40, "b": 40})
+    expected, found = data.load(root, seed=1, train_images=8), data.load(root, default_seed=1, train_images=8)
+    assert expected.by_seed
+    assert found.by_seed
+    assert found.test.fingerprint() == expected.test.fingerprint() != data.load(root).test.fingerprint()
 
 
 def test_importing_and_reading_need_no_tensorflow(make_folder):

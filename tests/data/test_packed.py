@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -55,3 +58,27 @@ def test_flowers17_takes_60_and_20_of_each_class(shared):
     splits = data.load(shared / "data" / "oxford_flowers17_128.npz")
     assert np.bincount(splits.train.labels).tolist() == [60] * 17
     assert np.bincount(splits.test.labels).tolist() == [20] * 17
+
+
+def test_a_set_that_unpacks_to_far_more_than_it_is_is_refused(make_packed, tmp_path):
+    arrays = dict(np.load(make_packed()))
+    np.savez_compressed(tmp_path / "set.npz", **arrays | {"extra": np.zeros(3_000_000, np.uint8)})
+    with pytest.raises(InputError) as info:
+        data.load(tmp_path / "set.npz")
+    message = str(info.value)
+    assert message.startswith(f"packed set {tmp_path}/set.npz unpacks to 3,0")
+    assert message.endswith(" are read of a file of its size; pack it again with numpy.savez")
+
+
+@pytest.mark.parametrize(("dtype", "itemsize"), [("|u1", 1), ("<i8", 8), ("<U0", 1)])
+def test_an_array_that_is_shorter_than_it_says_is_refused(make_packed, dtype, itemsize):
+    path, header = make_packed(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": (10**12,)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("extra.npy", header.getvalue() + bytes(5))
+    with pytest.raises(InputError) as info:
+        data.load(path)
+    assert str(info.value) == (
+        f"packed set {path}: extra.npy says that it has {itemsize * 10**12:,} bytes and has 5; pack it again with "
+        "numpy.savez"
+    )

@@ -45,6 +45,29 @@ class TinyPictures(tfds.core.GeneratorBasedBuilder):
             yield f"{split}{index}", {"image": image, "label": index % 2, "mask": image}
 
 
+class TinyDeep(tfds.core.GeneratorBasedBuilder):
+    """Gray pictures whose 16 bits hold 10: those to test reach the largest value, those to train do not."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    LARGEST = {"train": 400, "test": 1023}
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(8, 8, 1), dtype=np.uint16, encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=["cat", "dog"]),
+        }
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+        )
+
+    def _split_generators(self, dl_manager):
+        return {split: self._generate_examples(largest) for split, largest in self.LARGEST.items()}
+
+    def _generate_examples(self, largest):
+        for index in range(4):
+            yield index, {"image": np.full([8, 8, 1], largest, np.uint16), "label": index % 2}
+
+
 class TinyNumbers(tfds.core.GeneratorBasedBuilder):
     """A set without images."""
 
@@ -91,6 +114,11 @@ def test_images_keep_their_labels(data_dir):
     test = load("tiny_pictures/all", data_dir).test
     expected = {np.asarray(picture(index + 400)).tobytes(): index % 2 for index in range(6)}
     assert {test.image(index).tobytes(): int(test.labels[index]) for index in range(6)} == expected
+
+
+def test_deep_pixels_are_scaled_by_their_range_in_all_splits(data_dir):
+    splits = load("tiny_deep", data_dir)
+    assert {name: dataset.image(0).max() for name, dataset in splits.by_name.items()} == {"train": 100, "test": 255}
 
 
 def test_order_is_always_the_same(data_dir):
@@ -146,7 +174,7 @@ def test_a_failed_download(tmp_path):
         load("tiny_remote", tmp_path)
     assert str(info.value) == (
         f"'tfds:tiny_remote' cannot be prepared in {tmp_path}/tiny_remote/1.0.0 (no route); check the network, or "
-        "prepare it elsewhere and give its data_dir"
+        "copy this folder from a machine where the set is prepared"
     )
 
 
@@ -161,6 +189,9 @@ def test_no_network_fails_at_once(tmp_path, monkeypatch):
             load("tiny_remote", tmp_path)
     assert time.monotonic() - start < 5
     assert str(info.value).startswith(f"'tfds:tiny_remote' cannot be downloaded from {url} (")
+    assert str(info.value).endswith(
+        f"check the network, or copy the folder {tmp_path}/tiny_remote/1.0.0 from a machine where the set is prepared"
+    )
 
 
 def test_missing_tensorflow_datasets(monkeypatch):

@@ -24,26 +24,52 @@ GOLDEN_HEX = (
 )
 
 
+NAMES = ("ros\u00e9", "lily")
+NAMED_HEX = (
+    "54494e59544c0d0a"  # magic
+    "02000000"  # version
+    "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"  # fingerprint
+    "04000000"  # N
+    "000000000000803f000020c001000000"  # values
+    "0a000000"  # L
+    "726f73c3a90a6c696c79"  # names
+)
+
+
 def with_checksum(content):
     return content + struct.pack("<I", zlib.crc32(content))
 
 
 def test_golden_file_is_read_and_written(tmp_path):
     assert GOLDEN.read_bytes() == bytes.fromhex(GOLDEN_HEX)
-    np.testing.assert_array_equal(read_state(GOLDEN, FINGERPRINT, 4), STATE)
+    np.testing.assert_array_equal(read_state(GOLDEN, FINGERPRINT, 4).values, STATE)
     write_state(tmp_path / "state.tinytl", STATE, FINGERPRINT)
     assert (tmp_path / "state.tinytl").read_bytes() == GOLDEN.read_bytes()
 
 
 def test_what_is_read_can_be_written_to():
-    state = read_state(GOLDEN, FINGERPRINT, 4)
+    state = read_state(GOLDEN, FINGERPRINT, 4).values
     assert state.dtype == np.float32
     state += 1.0
 
 
-def test_every_flipped_bit_is_refused(tmp_path):
+@pytest.fixture(params=["version 1", "version 2"])
+def golden(request):
+    return GOLDEN.read_bytes() if request.param == "version 1" else with_checksum(bytes.fromhex(NAMED_HEX))
+
+
+def test_added_classes_travel_in_version_2(tmp_path):
     path = tmp_path / "state.tinytl"
-    golden = GOLDEN.read_bytes()
+    write_state(path, STATE, FINGERPRINT, NAMES)
+    assert path.read_bytes() == with_checksum(bytes.fromhex(NAMED_HEX))
+    saved = read_state(path, FINGERPRINT, 4)
+    np.testing.assert_array_equal(saved.values, STATE)
+    assert saved.added_classes == NAMES
+    assert read_state(GOLDEN, FINGERPRINT, 4).added_classes == ()
+
+
+def test_every_flipped_bit_is_refused(golden, tmp_path):
+    path = tmp_path / "state.tinytl"
     for position in range(8 * len(golden)):
         content = bytearray(golden)
         content[position // 8] ^= 1 << position % 8
@@ -52,9 +78,8 @@ def test_every_flipped_bit_is_refused(tmp_path):
             read_state(path, FINGERPRINT, 4)
 
 
-def test_every_cut_is_refused(tmp_path):
+def test_every_cut_is_refused(golden, tmp_path):
     path = tmp_path / "state.tinytl"
-    golden = GOLDEN.read_bytes()
     for length in range(len(golden)):
         path.write_bytes(golden[:length])
         with pytest.raises(InputError):
@@ -62,13 +87,37 @@ def test_every_cut_is_refused(tmp_path):
 
 
 CONTENT = GOLDEN.read_bytes()
+NAMED = with_checksum(bytes.fromhex(NAMED_HEX))
 BAD_FILES = {
     "text": (b"hello", "{path} is not a state file: expected it to begin with b'TINYTL\\r\\n', got b'hello'"),
     "empty": (b"", "{path} is not a state file: expected it to begin with b'TINYTL\\r\\n', got b''"),
     "header cut": (CONTENT[:20], "{path} is cut short: expected 48 bytes or more, got 20; use another copy"),
     "version": (
+        with_checksum(CONTENT[:8] + b"\3\0\0\0" + CONTENT[12:-4]),
+        "{path} has format version 3, expected 1 or 2; use the tinytl_tf that wrote it",
+    ),
+    "version 2 without names": (
         with_checksum(CONTENT[:8] + b"\2\0\0\0" + CONTENT[12:-4]),
-        "{path} has format version 2, expected 1; use the tinytl_tf that wrote it",
+        "{path} is damaged: expected 73 to 1048649 bytes for 4 values, got 68; use another copy",
+    ),
+    "length of the names": (
+        with_checksum(NAMED[:64] + b"\7\0\0\0" + NAMED[68:-4]),
+        "{path} is damaged: expected 79 bytes for 4 values and 7 bytes of names, got 82; use another copy",
+    ),
+    "names that are no text": (
+        with_checksum(NAMED[:68] + b"\xff" * 10),
+        "{path} has names of classes that cannot be used ('utf-8' codec can't decode byte 0xff in position 0: invalid "
+        "start byte); use another copy",
+    ),
+    "a name twice": (
+        with_checksum(NAMED[:68] + b"lil\nlil\nli"),
+        "{path} has names of classes that cannot be used (expected labels that differ, got 'lil' twice; give each "
+        "class a name of its own); use another copy",
+    ),
+    "an empty name": (
+        with_checksum(NAMED[:68] + b"rose\n     "),
+        "{path} has names of classes that cannot be used (expected names as labels, got '     '; give each class its "
+        "name as a str); use another copy",
     ),
     "data cut": (CONTENT[:-1], "{path} is damaged: expected 68 bytes for 4 values, got 67; use another copy"),
     "longer": (CONTENT + b"\0", "{path} is damaged: expected 68 bytes for 4 values, got 69; use another copy"),
@@ -114,7 +163,7 @@ def test_state_that_is_not_finite_is_not_written(tmp_path):
     write_state(path, STATE, FINGERPRINT)
     with pytest.raises(InputError, match="cannot save .*got nan at index 2"):
         write_state(path, np.array([0, 0, np.nan, 0], np.float32), FINGERPRINT)
-    np.testing.assert_array_equal(read_state(path, FINGERPRINT, 4), STATE)
+    np.testing.assert_array_equal(read_state(path, FINGERPRINT, 4).values, STATE)
     assert os.listdir(tmp_path) == ["state.tinytl"]
 
 
@@ -127,34 +176,32 @@ from tinytl_tf.device import read_state, write_state
 path = pathlib.Path(sys.argv[1])
 fingerprint, size = bytes(32), 200_000
 moments = random.Random(0)
-absent = valid = half_written = 0
-for run in range(50):
+valid = half_written = 0
+runs, longest = 0, 0.02
+while runs < 50 or not (valid and half_written):
+    runs += 1
+    if runs % 50 == 0:
+        longest *= 2  # a busy machine does not get that far
     path.unlink(missing_ok=True)
     child = os.fork()
     if not child:
         for value in itertools.count():
             write_state(path, np.full(size, value, np.float32), fingerprint)
-    time.sleep(moments.uniform(0.0005, 0.02))
+    time.sleep(moments.uniform(0.0005, longest))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     half_written += any(name.endswith(".tmp") for name in os.listdir(path.parent))
     if path.exists():
-        state = read_state(path, fingerprint, size)
+        state = read_state(path, fingerprint, size).values
         assert (state == state[0]).all()
         valid += 1
-    else:
-        absent += 1
 write_state(path, np.zeros(size, np.float32), fingerprint)
-print(absent, valid, half_written, os.listdir(path.parent))
+print(os.listdir(path.parent))
 """
 
 
 def test_a_killed_writer_never_leaves_a_broken_file(tmp_path):
     path = tmp_path / "state.tinytl"
-    done = subprocess.run([sys.executable, "-c", KILL_LOOP, path], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILL_LOOP, path], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    absent, valid, half_written, left = done.stdout.split(maxsplit=3)
-    assert int(absent) + int(valid) == 50
-    assert int(valid) > 0
-    assert int(half_written) > 0, "no kill hit a write: the test proved nothing"
-    assert left.strip() == "['state.tinytl']"
+    assert done.stdout == "['state.tinytl']\n"

@@ -58,13 +58,13 @@ def test_writes_a_checked_file_and_its_manifest(model, tmp_path):
 @pytest.mark.parametrize("frozen_weights", ["float32", "int8"])
 def test_names_are_inside_the_file_too(model, tmp_path, ready, monkeypatch, frozen_weights):
     monkeypatch.setattr(exporter, "check_quantized", lambda *args, **kwargs: {})
-    monkeypatch.setattr(quantize_kernels, "_SMALLEST", 64)
+    monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)
     path = tmp_path / "m.tflite"
     names = ["Ga\u0308nsebl\u00fcmchen", "\u685c", "red", "a b"]
     manifest = export(model, path, labels=names, batch_size=1, frozen_weights=frozen_weights)
     normal = ["G\u00e4nsebl\u00fcmchen", *names[1:]]
     inside = json.loads(Model.read(path).metadata("TINYTL"))
-    assert inside == {"contract": 2, "task": "classification", "labels": normal}
+    assert inside == {"contract": 2, "task": "classification", "labels": normal, "spare_classes": 0}
     assert manifest.labels == tuple(normal)
     assert manifest.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 

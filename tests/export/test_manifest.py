@@ -12,6 +12,7 @@ from tinytl_tf.tflite.model import Model
 
 FACTS = {
     "labels": tuple(tiny_tflite.LABELS),
+    "spare_classes": 0,
     "task": "classification",
     "data": DataSettings(flip=False, split_seed=3),
     "backbone": "linear",

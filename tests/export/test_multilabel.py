@@ -7,8 +7,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tests import tiny_network
 from tests.export.conftest import LABEL_SMOOTHING, SMALL_PROFILES
-from tinytl_tf.export.audit import minimum_runtime
 from tinytl_tf.export.build import build_file
+from tinytl_tf.export.operator_audit import minimum_runtime
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.optimizers import get_optimizer

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema_fb
 
 from tests import tiny_network
 from tinytl_tf.device import TrainableModel
-from tinytl_tf.errors import ParityError
+from tinytl_tf.errors import InputError, ParityError
 from tinytl_tf.export import exporter, parity
 from tinytl_tf.export.build import with_int8_kernels
 from tinytl_tf.export.parity import (
@@ -19,7 +19,7 @@ from tinytl_tf.export.parity import (
     check_quantized,
 )
 from tinytl_tf.export.passes import quantize_kernels
-from tinytl_tf.tflite.manifest import Manifest
+from tinytl_tf.tflite.manifest import Manifest, frozen_sha256
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import APIS
 
@@ -35,7 +35,7 @@ MESSAGE = re.compile(
 @pytest.fixture(autouse=True)
 def small_kernels_count(monkeypatch):
     """The kernels of the tiny network are smaller than what is worth while."""
-    monkeypatch.setattr(quantize_kernels, "_SMALLEST", 64)
+    monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)
 
 
 @pytest.fixture
@@ -181,6 +181,8 @@ def test_export_writes_int8_kernels_and_reports_the_check_on_the_given_photos(re
     assert sorted(file.name for file in tmp_path.iterdir()) == ["int8.manifest.json", "int8.tflite"]
     assert Manifest.read(path) == manifest
     assert manifest.frozen_weights == "int8"
+    frozen = tiny_network.build(CASE[0]).non_trainable_weights
+    assert manifest.frozen_sha256 == frozen_sha256({v.path: v.numpy() for v in frozen})
     assert int8_kernels(path) >= 20
     assert manifest.sizes["file_bytes"] < len(ready)
     reference = tmp_path / "float32.tflite"
@@ -220,3 +222,16 @@ def test_a_failed_check_writes_nothing(ready, tmp_path, monkeypatch):
         export(tmp_path / "m.tflite", photos=tiny_network.photos(1, 8))
     assert MESSAGE.fullmatch(str(error.value))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_without_kernels_for_int8_is_refused_before_it_is_converted(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "build_file", lambda module: pytest.fail("converted"))
+    with pytest.raises(InputError, match="^expected kernels of frozen convolutions that are worth storing as int8"):
+        exporter.export(tiny_network.build("full"), tmp_path / "m.tflite", labels=LABELS, frozen_weights="int8")
+
+
+def test_kernels_that_cannot_become_int8_are_told_before_the_check_of_parity(ready, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "with_int8_kernels", lambda content: with_int8_kernels(with_int8_kernels(content)))
+    monkeypatch.setattr(exporter, "check_parity", lambda *args, **kwargs: pytest.fail("trained"))
+    with pytest.raises(InputError, match="^expected kernels of frozen convolutions that are worth storing as int8"):
+        export(tmp_path / "m.tflite")

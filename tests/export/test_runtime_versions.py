@@ -2,8 +2,8 @@
 
 import pytest
 
-from tinytl_tf.export.audit import audit, minimum_runtime
 from tinytl_tf.export.build import with_int8_kernels
+from tinytl_tf.export.operator_audit import audit, minimum_runtime
 from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.export.runtime_versions import first_runtime
 from tinytl_tf.tflite.model import Model
@@ -31,7 +31,7 @@ def test_the_table():
 @pytest.mark.parametrize("profile", ["balanced", "min-memory"])
 @pytest.mark.parametrize("case", [("tinytl-b", "sgd", 1), ("tinytl-lb", "sgd", 8)], ids=["tinytl-b", "tinytl-lb"])
 def test_exported_files_need_no_operator_that_2_7_lacks(exported, monkeypatch, case, profile, frozen_weights):
-    monkeypatch.setattr(quantize_kernels, "_SMALLEST", 64)  # the kernels of the tiny network are small
+    monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # the kernels of the tiny network are small
     content = exported(*case, profile=profile).read_bytes()
     model = Model.from_bytes(with_int8_kernels(content) if frozen_weights == "int8" else content)
     oldest = {(count.name, count.version): first_runtime(count.name, count.version) for count in audit(model)}

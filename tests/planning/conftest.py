@@ -13,7 +13,7 @@ def backbone():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ARCHITECTURES, tiny_network.ARCHITECTURE.name, tiny_network.ARCHITECTURE)
         patch.setitem(ARCHITECTURES, tiny.BACKBONE, tiny.architecture())
-        patch.setattr(quantize_kernels, "_SMALLEST", 16)  # their kernels are smaller than what is worth while
+        patch.setattr(quantize_kernels, "SMALLEST", 16)  # their kernels are smaller than what is worth while
         yield
 
 

@@ -37,7 +37,7 @@ def gradients(probe, config, batches):
 
 
 def test_contributions_are_those_of_autodiff(config, dataset, probe):
-    _, left, held_out = read_parts(dataset, 64)
+    _, left, held_out = read_parts(dataset, 64, 0.875)
     (_, a), (loss, b) = gradients(probe, config, left), gradients(probe, config, held_out)
     expected = dict.fromkeys(probe.contributions, 0.0)
     for path in a:
@@ -53,7 +53,7 @@ def test_contributions_are_those_of_autodiff(config, dataset, probe):
 
 
 def test_the_parts_have_no_image_in_common(dataset):
-    parts = read_parts(dataset, 64)
+    parts = read_parts(dataset, 64, 0.875)
     images = [image.tobytes() for part in parts for batch, _ in part for image in batch]
     assert len(images) == len(set(images)) == len(dataset) // 8 * 8
     assert [len(part) for part in parts] == [2, 2, 2]
@@ -61,7 +61,7 @@ def test_the_parts_have_no_image_in_common(dataset):
 
 def test_training_more_lowers_the_loss_more_and_is_undone(config, dataset, monkeypatch):
     """Judged on the images it trains on: what a random network learns of a dozen others is chance."""
-    parts = read_parts(dataset, 64)
+    parts = read_parts(dataset, 64, 0.875)
     monkeypatch.setattr(probe_module, "read_parts", lambda *_: [parts[0], parts[1], parts[1]])
     probe = Probe(config, dataset, 64)
     before = [variable.numpy() for variable in probe.model.weights]

@@ -11,7 +11,18 @@ import sys
 
 import pytest
 
-from tests.runtimes.files import KERNELS, SCHEMES, problems, reference, run, write_batches, write_files
+from tests.runtimes.files import (
+    KERNELS,
+    SCHEMES,
+    TOLERANCES,
+    copy_golden,
+    golden_figures,
+    problems,
+    reference,
+    run,
+    write_batches,
+    write_files,
+)
 
 pytestmark = pytest.mark.runtimes
 
@@ -60,4 +71,10 @@ def batches(tmp_path_factory):
 def test_trains_saves_restores_and_resets(python, models, batches, scheme, kernels):
     model = models[scheme, kernels]
     report = run([python], "tflite_runtime", model, batches)
-    assert problems(report, reference(model, batches), kernels) == []
+    assert problems(report, reference(model, batches), TOLERANCES[kernels]) == []
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_computes_the_golden_figures(python, kernels, tmp_path):
+    model, batches = copy_golden(tmp_path, kernels)
+    assert problems(run([python], "tflite_runtime", model, batches), *golden_figures(kernels)) == []

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-RATE = np.array([1e-3], np.float32)
+RATE = 1e-3
 
 
 def load(module, path):
@@ -26,8 +26,9 @@ def main(runtime, model, batches, result):
     run = load(module, model)
     start = run["save"]()["state"]
     losses, applied = [], []
-    for images, labels in zip(arrays["images"], arrays["labels"]):  # noqa: B905, Python 3.7 has no strict
-        outputs = run["train"](image=images, label=labels, learning_rate=RATE)
+    rates = arrays["rates"] if "rates" in arrays else np.full(len(arrays["images"]), RATE, np.float32)
+    for images, labels, rate in zip(arrays["images"], arrays["labels"], rates):  # noqa: B905, Python 3.7 has no strict
+        outputs = run["train"](image=images, label=labels, learning_rate=np.array([rate], np.float32))
         losses.append(float(outputs["loss"][0]))
         applied.append(int(outputs["applied"][0]))
     state = run["save"]()["state"]

@@ -15,7 +15,7 @@ from tinytl_tf.export.manifest import TOLERANCES
 from tinytl_tf.optimizers import OPTIMIZERS, STEP
 from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
 from tinytl_tf.tasks import TASKS
-from tinytl_tf.tflite.manifest import CONTRACT, FORMAT_VERSION, Manifest
+from tinytl_tf.tflite.manifest import CONTRACT, FORMAT_VERSION, OPTIONAL, Manifest
 
 SCHEMA = json.loads((pathlib.Path(__file__).parents[2] / "docs" / "manifest.schema.json").read_text())
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
@@ -71,6 +71,8 @@ def exported(tmp_path_factory):
 
 def test_an_exported_file_is_as_the_schema_says(exported):
     assert list(problems(exported, SCHEMA)) == []
+    assert len(exported["frozen_sha256"]) == 64
+    assert list(problems({**exported, "frozen_sha256": "0"}, SCHEMA)) == ["manifest.frozen_sha256: '0' breaks pattern"]
     slots = [entry["slot"] for entry in exported["state"]]
     assert slots == ["", ""] + ["first_moment", "second_moment"] * 2 + ["step"]
 
@@ -107,7 +109,9 @@ def test_the_schema_has_the_fields_of_the_types():
 
 def compare(kind, schema):
     fields = typing.get_type_hints(kind)
-    assert list(schema["properties"]) == schema["required"] == [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in dataclasses.fields(kind)]
+    assert list(schema["properties"]) == names
+    assert schema["required"] == [name for name in names if name not in OPTIONAL]
     for name, inner in fields.items():
         part = schema["properties"][name]
         if typing.get_origin(inner) is tuple:

@@ -10,10 +10,13 @@ import h5py
 import numpy as np
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import most_unpacked
 
 __all__ = ["read_keras_weights"]
 
 _MEMBER = "model.weights.h5"  # of a `.keras` archive
+_REMEDY = "download it again, or save it again with model.save_weights()"
+_WHOLE = "save all weights into one file with model.save_weights()"
 _NO_WEIGHTS = r"^optimizer/|/seed_generator/vars/0$"  # arrays that go with weights: the optimizer's, dropout's seeds
 
 
@@ -36,8 +39,8 @@ def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
         source = path
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
-                if archive.getinfo(_MEMBER).file_size > 16 * path.stat().st_size + 2**20:
-                    raise InputError(f"{path} holds a member that unpacks to far more than the file; get it again")
+                if archive.getinfo(_MEMBER).file_size > most_unpacked(path):
+                    raise InputError(f"{path} holds a member that unpacks to far more than the file; {_REMEDY}")
                 source = io.BytesIO(archive.read(_MEMBER))
         with h5py.File(source) as file:
             root = file.get("model_weights", file) if not _is_link(file, "model_weights") else file
@@ -49,12 +52,14 @@ def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
             else:
                 raise InputError(f"{path} holds no Keras weights; save them with model.save_weights()")
             _refuse_others(root, found, path)
+            if sum(dataset.nbytes for datasets in found.values() for dataset in datasets) > most_unpacked(path):
+                raise InputError(f"{path} holds arrays that are far larger than the file; {_REMEDY}")
             return {name: [_array(dataset, path) for dataset in datasets] for name, datasets in found.items()}
     except InputError:
         raise
     except Exception as error:  # a damaged file can raise anything
         kind = "Keras archive" if path.suffix == ".keras" else "HDF5 file of Keras weights"
-        raise InputError(f"{path} is no readable {kind}; get it again") from error
+        raise InputError(f"{path} is no readable {kind}; {_REMEDY}") from error
 
 
 def _legacy(root: h5py.Group) -> dict[str, list[h5py.Dataset]]:
@@ -93,7 +98,7 @@ def _refuse_others(root: h5py.Group, found: dict[str, list[h5py.Dataset]], path:
 
 def _array(dataset: h5py.Dataset, path: pathlib.Path) -> np.ndarray:
     if dataset.dtype.kind not in "fiu":
-        raise InputError(f"{path} holds {dataset.dtype} at {dataset.name}, expected numbers; get the file again")
+        raise InputError(f"{path} holds {dataset.dtype} at {dataset.name}, expected numbers; {_REMEDY}")
     return dataset[()]
 
 
@@ -101,12 +106,12 @@ def _refuse_references(root: h5py.Group, path: pathlib.Path) -> None:
     """HDF5 can take content from other files of the machine."""
     for name in root:
         if _is_link(root, name):
-            raise InputError(f"{path} refers to another place at {root.name}/{name}; get a file that holds its weights")
+            raise InputError(f"{path} refers to another place at {root.name}/{name}; {_WHOLE}")
         item = root[name]
         if isinstance(item, h5py.Group):
             _refuse_references(item, path)
         elif item.external or item.is_virtual:
-            raise InputError(f"{path} refers to another file at {item.name}; get a file that holds its weights")
+            raise InputError(f"{path} refers to another file at {item.name}; {_WHOLE}")
 
 
 def _is_link(group: h5py.Group, name: str) -> bool:

@@ -68,7 +68,9 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     except InputError as error:
         raise InputError(f"{path} is no PyTorch checkpoint of tensors: {error}") from error
     except Exception as error:  # a damaged pickle can raise anything
-        raise InputError(f"{path} is no readable PyTorch checkpoint ({type(error).__name__}); get it again") from error
+        raise InputError(
+            f"{path} is no readable PyTorch checkpoint ({type(error).__name__}); download or save it again"
+        ) from error
 
 
 def _unwrapped(state: dict) -> dict:

@@ -114,9 +114,11 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
         with np.errstate(over="ignore"):
             finite = np.isfinite(array.astype(np.float32)).all()
         if not finite:
-            raise InputError(f"{source} holds values that are not finite for {variable.path}; get the file again")
+            raise InputError(
+                f"{source} holds values that are not finite for {variable.path}; download or save the file again"
+            )
         if variable.path.endswith("moving_variance") and array.min() < 0:
-            raise InputError(f"{source} holds a negative variance for {variable.path}; get the file again")
+            raise InputError(f"{source} holds a negative variance for {variable.path}; download or save the file again")
     return pairs
 
 

@@ -60,6 +60,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum("color", None, list(COLORS), "Recolor them; default: the manifest's.", flag_values=values)
     flags.DEFINE_boolean("skip_broken", False, "Go on without images that cannot be read.", flag_values=values)
     define_position_flag(values)
+    flags.DEFINE_boolean(
+        "new_classes", False, "Add classes that --model does not know, to its spare ones.", flag_values=values
+    )
     flags.DEFINE_integer("save_every", 50, "Steps between two saves of the run.", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean("resume", False, "Go on with the run that was to write --state_out.", flag_values=values)
     define_runtime_flags(values)
@@ -71,21 +74,25 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError(f"expected a finite --learning_rate above 0, got {values.learning_rate}")
     if values.resume and values.state_in is not None:
         raise InputError("expected --resume or --state_in, got both: a run goes on from its own state")
+    if values.central_fraction is not None:
+        data.check_central_fraction(values.central_fraction)
     files.refuse_existing(values.state_out, values.overwrite)
     if progress_path(values.state_out).exists() and not (values.resume or values.overwrite):
         raise InputError(
             f"a run that was to write {values.state_out} was stopped on its way; go on with --resume, or give "
             "--overwrite to start it again"
         )
+    if values.new_classes and values.classes_by_position:
+        raise InputError("expected --new_classes or --classes_by_position, got both: new classes are known by name")
     model = load_model(values)
     if values.state_in is not None:
         model.restore(values.state_in)
     splits = data.load(
         values.data,
-        seed=model.split_seed if values.split_seed is None else values.split_seed,
+        seed=values.split_seed,
+        default_seed=model.split_seed,
         train_images=values.train_images,
         test_images=values.test_images,
-        central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
         skip_broken=values.skip_broken,
     )
     if splits.validation is not None and not values.resume:
@@ -101,7 +108,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
             schedule=values.schedule,
             seed=values.seed,
             augmentation=augmentation,
+            central_fraction=values.central_fraction,
             by_position=values.classes_by_position,
+            new_classes=values.new_classes,
             state_path=values.state_out,
             save_every=values.save_every,
             resume=values.resume,
@@ -120,6 +129,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         "model": values.model,
         "data": values.data,
         "state_file": values.state_out,
+        "classes": model.class_names,
         "batch_size": model.batch_size,
         "epochs": values.epochs,
         "learning_rate": values.learning_rate,

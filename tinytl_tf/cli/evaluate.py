@@ -14,7 +14,7 @@ from absl import flags
 from tinytl_tf import data
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.runtime_flags import define_position_flag, define_runtime_flags, load_model
-from tinytl_tf.device.classes import match_classes
+from tinytl_tf.data.classes import match_classes
 from tinytl_tf.errors import InputError
 
 __all__ = []
@@ -61,17 +61,26 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
     from tinytl_tf.training import Experiment, RunFolder, evaluate
 
     folder = RunFolder(values.workdir)
-    config, class_names = folder.read_run()
+    run = folder.read_run()
+    config, class_names = run.config, run.class_names
     model = folder.load(values.checkpoint)
     if values.data is not None:
         config.data.name, config.data.data_dir = values.data, ""
     for name in ("test_images", "central_fraction", "split_seed", "skip_broken"):
         if values[name].present:
             config.data[name] = values[name].value
-    splits = Experiment(config).load_data()
+    splits = Experiment(config).load_data(strict_seed=values["split_seed"].present > 0)
     print(f"test: {splits.test.describe()}", flush=True)
-    outputs = match_classes(splits.test.class_names, class_names, len(class_names), where=splits.test.name)
-    return {"images": len(splits.test), **evaluate(model, splits.test, outputs)}
+    splits.test.require_task(run.task)
+    outputs = match_classes(
+        splits.test.class_names,
+        class_names,
+        len(class_names),
+        where=splits.test.name,
+        complete=run.task == "multilabel",
+    )
+    result = evaluate(model, splits.test, outputs, central_fraction=config.data.central_fraction)
+    return {"images": len(splits.test), **result}
 
 
 def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
@@ -79,18 +88,22 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
 
     if values.data is None:
         raise InputError("expected --data=NAME with --model: a file does not know its data set")
+    if values.central_fraction is not None:
+        data.check_central_fraction(values.central_fraction)
     model = load_model(values)
     if values.state is not None:
         model.restore(values.state)
     dataset = data.load(
         values.data,
-        seed=model.split_seed if values.split_seed is None else values.split_seed,
+        seed=values.split_seed,
+        default_seed=model.split_seed,
         test_images=values.test_images,
-        central_fraction=model.central_fraction if values.central_fraction is None else values.central_fraction,
         skip_broken=values.skip_broken,
     ).test
     print(f"test: {dataset.describe()}", flush=True)
-    result = evaluate_dataset(model, dataset, by_position=values.classes_by_position)
+    result = evaluate_dataset(
+        model, dataset, by_position=values.classes_by_position, central_fraction=values.central_fraction
+    )
     return {"images": len(dataset), "accuracy": result.accuracy, "loss": result.loss}
 
 

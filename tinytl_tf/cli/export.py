@@ -24,7 +24,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
-from tinytl_tf.state import load_state, read_variables
+from tinytl_tf.state import load_state, read_class_names, read_variables
 from tinytl_tf.tflite.manifest import Manifest, manifest_path
 
 __all__ = []
@@ -50,6 +50,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "min-memory: small channel tiles, for use without XNNPACK; balanced: larger ones, with XNNPACK; fast: none.",
         flag_values=values,
     )
+    flags.DEFINE_integer(
+        "spare_classes", 0, "Room for classes that are added on the device.", lower_bound=0, flag_values=values
+    )
     flags.DEFINE_boolean("save_optimizer", False, "Keep the optimizer's slots in the state.", flag_values=values)
     flags.DEFINE_string("state", None, "A device's .tinytl; what it learnt is in the new file.", flag_values=values)
     flags.DEFINE_string("state_model", None, "The .tflite that --state was saved from.", flag_values=values)
@@ -70,41 +73,57 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
     runner.import_tensorflow()
     from tinytl_tf.export import export
+    from tinytl_tf.export.exporter import check_arguments
+    from tinytl_tf.export.spare_classes import with_spare_classes
     from tinytl_tf.training import Experiment, RunFolder
 
     if values.workdir is not None:
         folder = RunFolder(values.workdir)
-        config, class_names = folder.read_run()
-        trained = folder.load(values.checkpoint)
+        run = folder.read_run()
+        config, class_names, task = run.config, run.class_names, run.task
     else:
-        config, trained = values.config, None
+        folder, config = None, values.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
     experiment = Experiment(config)
-    if trained is None:
-        splits = experiment.load_data()
+    check_arguments(
+        values.output, values.batch_size, values.label_smoothing, config.data.central_fraction, values.frozen_weights
+    )
+    int8 = values.frozen_weights == "int8"
+    if folder is None or int8:
+        splits = experiment.load_data(strict_seed=folder is None)
         print(splits.describe(), flush=True)
-        class_names = splits.train.class_names
+    if folder is None:
+        class_names, task = splits.train.class_names, splits.train.task
         model, resolution = experiment.build_model(len(class_names))
     else:
-        model, resolution = experiment.adopt(trained)
+        changed = run.changed_data(splits) if int8 else None
+        if changed:
+            raise InputError(
+                f"cannot judge int8: the {changed} images are not those of the run: names, sizes or labels of files "
+                "have changed; use the same data, or --frozen_weights=float32"
+            )
+        model, resolution = experiment.adopt(folder.load(values.checkpoint))
     print(resolution, flush=True)
     if values.state is not None:
-        _check_classes(values.state_model, class_names)
+        _check_classes(values.state_model, class_names, task)
+        class_names = read_class_names(values.state, values.state_model)
+        model = with_spare_classes(model, len(class_names) - model.output_shape[-1])
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
-    photos = experiment.plain_batches(values.batch_size) if values.frozen_weights == "int8" else None
     manifest = export(
         model,
         values.output,
         labels=class_names,
+        task=task,
+        spare_classes=values.spare_classes,
         optimizer=values.optimizer,
         batch_size=values.batch_size,
         label_smoothing=values.label_smoothing,
         save_optimizer=values.save_optimizer,
         frozen_weights=values.frozen_weights,
         profile=values.profile,
-        photos=photos,
+        photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
         central_fraction=config.data.central_fraction,
         data=experiment.data_settings(),
         overwrite=values.overwrite,
@@ -130,9 +149,15 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     return {"output": values.output, **dataclasses.asdict(manifest)}
 
 
-def _check_classes(tflite: str, class_names: Sequence[str]) -> None:
-    """Refuses a state whose classifier has other classes, or the same in another order."""
-    labels = Manifest.read(tflite).labels
+def _check_classes(tflite: str, class_names: Sequence[str], task: str) -> None:
+    """Refuses a state whose classifier has another task or other classes, or the same in another order."""
+    manifest = Manifest.read(tflite)
+    if manifest.task != task:
+        raise InputError(
+            f"expected a network for {manifest.task}, as in {tflite}, got one for {task}; give the run that it was "
+            "exported from"
+        )
+    labels = manifest.labels
     names = tuple(unicodedata.normalize("NFC", name) for name in class_names)
     if labels != names:
         raise InputError(

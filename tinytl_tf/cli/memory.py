@@ -1,11 +1,12 @@
-"""Tells how much memory training needs, by one of three accounts that are not to be mixed up.
+"""How much memory training needs, by one of three accounts that are not to be mixed up.
 
 --account=paper computes what the paper of TinyTL counts for a network and a scheme (`--scheme=all`: for each scheme),
 and what the paper leaves out. Nothing is built or run.
 --account=planned lays the memory of a signature out as LiteRT does without a delegate, from the .tflite alone: the
 peak, who is alive at it, and by how much a process will grow. --plot draws what is alive over the operators.
 --account=measured runs the signature, and `infer` where the file has it, each in a fresh process, and reports the
-growth of the process and the time of a step. Linux only.
+growth of the process and the time of a step. With --data it also runs what `tinytl adapt` does on these images: their
+decoding comes on top of a step. Linux only.
 
 MB are 10^6 bytes.
 
@@ -13,6 +14,7 @@ Examples:
   tinytl memory --account=paper --backbone=proxyless_mobile --scheme=all --batch_size=8
   tinytl memory --account=planned --model=model.tflite --plot=timeline.png
   tinytl memory --account=measured --model=model.tflite --threads=2 --noxnnpack
+  tinytl memory --account=measured --model=model.tflite --data=photos/
 """
 
 import os
@@ -27,7 +29,7 @@ from tinytl_tf.cli import runner
 from tinytl_tf.cli.runtime_flags import define_api_flag
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.errors import InputError
-from tinytl_tf.memory import measure, paper_account, plan_timeline, planned_growth, planned_peak
+from tinytl_tf.memory import measure, measure_adapt, paper_account, plan_timeline, planned_growth, planned_peak
 from tinytl_tf.memory.paper import RESNET50
 from tinytl_tf.memory.picture import draw_timeline
 from tinytl_tf.networks.schemes import SCHEMES
@@ -40,7 +42,7 @@ _ALL = "all"
 _FLAGS = {
     "paper": ("backbone", "width", "scheme", "resolution", "batch_size", "classes", "optimizer"),
     "planned": ("model", "signature", "threads", "xnnpack", "plot"),
-    "measured": ("model", "signature", "threads", "xnnpack", "api", "give_back"),
+    "measured": ("model", "signature", "threads", "xnnpack", "api", "give_back", "data"),
 }
 # Keys of a row of the paper account and what stands above them.
 _COLUMNS = {
@@ -81,6 +83,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "Let memory that is not used any more leave the process, as `tinytl adapt` does (measured).",
         flag_values=values,
     )
+    flags.DEFINE_string("data", None, "Images to adapt on, as of `tinytl adapt` (measured).", flag_values=values)
     flags.DEFINE_string("plot", None, "Draw the timeline to this .png (planned).", flag_values=values)
 
 
@@ -195,10 +198,18 @@ def _measured(values: flags.FlagValues, default: bool) -> dict[str, Any]:
         "threads": values.threads,
         **options,
         "growth_mb": step.growth_bytes / 1e6,
+        **({} if values.data is None else {"adapt_growth_mb": _adapt(values, xnnpack) / 1e6}),
         "first_step_ms": step.first_step_ms,
         "step_ms_median": step.step_ms_median,
         "infer_ms_median": infer and infer.step_ms_median,
     }
+
+
+def _adapt(values: flags.FlagValues, xnnpack: bool) -> int:
+    if not values.give_back:
+        raise InputError("expected --data without --nogive_back: adapt always gives memory back")
+    options = {"num_threads": values.threads, "xnnpack": xnnpack, "api": values.api}
+    return measure_adapt(values.model, values.data, **options)
 
 
 def _megabytes(sizes: dict[str, int]) -> dict[str, float]:

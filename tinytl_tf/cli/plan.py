@@ -2,7 +2,7 @@
 
 Scheme, resolution and the places whose biases and lite residuals train are chosen by contribution, measured on the
 training images, per memory. The budget is the growth of a process that loads the exported file and takes a training
-step without a delegate, with one thread: the runtime, the file, variables and arena. The choice is planned from the
+step without a delegate, with two threads: the runtime, the file, variables and arena. The choice is planned from the
 converted file and then measured in a fresh process; both must fit. Linux only; some minutes.
 
 MB are 10^6 bytes.
@@ -25,10 +25,11 @@ from tinytl_tf.cli.train import define_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.profiles import FROZEN_WEIGHTS
+from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = []
 
-_ACCOUNT = "growth of the process, without a delegate, 1 thread"
+_ACCOUNT = f"growth of the process, without a delegate, {THREADS} threads"
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from tinytl_tf import data, files
 from tinytl_tf.cli import runner
 from tinytl_tf.device import AdaptResult, adapt
 from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = []
 
@@ -41,7 +42,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
     flags.DEFINE_string("workdir", "tinytl_quickstart", "Folder for everything that is written.", flag_values=values)
     flags.DEFINE_integer("epochs", EPOCHS, "Passes over the new images.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("threads", 2, "Threads of LiteRT.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("threads", THREADS, "Threads of LiteRT.", lower_bound=1, flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
@@ -89,7 +90,8 @@ def _run_scheme(
     from tinytl_tf.training import Experiment, RunFolder
 
     folder = RunFolder(workdir / "base")
-    config, labels = folder.read_run()
+    run = folder.read_run()
+    config, labels = run.config, run.class_names
     config.scheme = scheme
     experiment = Experiment(config)
     model, resolution = experiment.adopt(folder.load("last"))
@@ -103,7 +105,7 @@ def _run_scheme(
         batch_size=BATCH_SIZE,
         label_smoothing=config.training.label_smoothing,
         frozen_weights="int8",
-        photos=experiment.plain_batches(BATCH_SIZE),
+        photos=experiment.plain_batches(experiment.load_data().train, BATCH_SIZE),
         central_fraction=config.data.central_fraction,
         data=experiment.data_settings(),
         overwrite=True,

@@ -9,7 +9,7 @@ for images, labels in data.train_batches(
 ```
 """
 
-from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation
+from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation, check_central_fraction
 from tinytl_tf.data.batches import eval_batches, steps_per_epoch, train_batches
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.loading import load
@@ -20,6 +20,7 @@ __all__ = [
     "Augmentation",
     "ImageDataset",
     "Splits",
+    "check_central_fraction",
     "eval_batches",
     "load",
     "steps_per_epoch",

@@ -19,6 +19,12 @@ CROP_TRIES = 10
 CENTRAL_FRACTION = 0.875
 
 
+def check_central_fraction(fraction: float) -> None:
+    """Raises `InputError` if `fraction` is no part of an image's side, in (0, 1]."""
+    if not 0 < fraction <= 1:
+        raise InputError(f"expected central_fraction above 0 and at most 1, got {fraction}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """Random resized crop, horizontal flip and color, each of which can be switched off.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinytl_tf.data.augmentation import Augmentation, central_box, resize
+from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation, central_box, check_central_fraction, resize
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.errors import InputError
 
@@ -39,14 +39,16 @@ def train_batches(
     seed: int,
     epoch: int,
     augmentation: Augmentation,
+    central_fraction: float = CENTRAL_FRACTION,
     start_step: int = 0,
     workers: int = WORKERS,
 ) -> Iterator[Batch]:
     """Returns the augmented batches of one epoch.
 
     The order is a permutation drawn from (seed, epoch), the changes of an image are drawn from (seed, epoch, its
-    index). Nothing else has an influence: a run that is resumed at `start_step` sees what it would have seen.
-    Only full batches are given, because an exported file has a fixed batch size; see `steps_per_epoch`.
+    index), and those of its repetitions in a batch that is filled up from their numbers besides. Nothing else has an
+    influence: a run that is resumed at `start_step` sees what it would have seen. Only full batches are given, because
+    an exported file has a fixed batch size; see `steps_per_epoch`.
 
     Args:
         dataset: the training images.
@@ -55,6 +57,7 @@ def train_batches(
         seed: integer from 0.
         epoch: integer from 0.
         augmentation: how to change the images.
+        central_fraction: part of an image's side that is kept without the augmentation's crop, in (0, 1].
         start_step: number of batches to leave out.
         workers: threads that decode. They end with the iterator, also when it is dropped early.
 
@@ -67,23 +70,31 @@ def train_batches(
     """
     size = _height_width(image_size)
     steps = steps_per_epoch(dataset, batch_size)
+    check_central_fraction(central_fraction)
     for option, value in (("seed", seed), ("epoch", epoch), ("start_step", start_step)):
         if value < 0:
             raise InputError(f"expected {option} to be 0 or more, got {value}")
     order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
     order = np.resize(order, max(len(order), batch_size))
 
-    def read(index: int) -> np.ndarray:
+    def read(place: int) -> np.ndarray:
+        index, copy = int(order[place]), place // len(dataset)
         # Index + 1: a seed sequence that ends in 0 equals the one without it, which the order is drawn from.
-        rng = np.random.default_rng([seed, epoch, index + 1])
-        return augmentation(dataset.image(index, _short_side(size)), size, rng, dataset.central_fraction)
+        rng = np.random.default_rng([seed, epoch, index + 1, *([copy] if copy else [])])
+        return augmentation(dataset.image(index, _short_side(size)), size, rng, central_fraction)
 
-    batches = [order[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
-    return _prefetch(dataset, batches, size, read, workers)
+    places = np.arange(len(order))
+    batches = [places[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
+    return _prefetch(dataset.labels[order], batches, size, read, workers)
 
 
 def eval_batches(
-    dataset: ImageDataset, *, batch_size: int, image_size: int | tuple[int, int], workers: int = WORKERS
+    dataset: ImageDataset,
+    *,
+    batch_size: int,
+    image_size: int | tuple[int, int],
+    central_fraction: float = CENTRAL_FRACTION,
+    workers: int = WORKERS,
 ) -> Iterator[Batch]:
     """Returns all images once, in order, unchanged but for size.
 
@@ -93,6 +104,7 @@ def eval_batches(
         dataset: the images.
         batch_size: images in a batch; the last batch may be smaller.
         image_size: pixels of a side, or (height, width).
+        central_fraction: part of an image's side that is kept, in (0, 1].
         workers: threads that decode. They end with the iterator, also when it is dropped early.
 
     Returns:
@@ -104,38 +116,39 @@ def eval_batches(
     """
     size = _height_width(image_size)
     _check_positive("batch_size", batch_size)
+    check_central_fraction(central_fraction)
 
     def read(index: int) -> np.ndarray:
         image = dataset.image(index, _short_side(size))
-        return np.asarray(resize(image, size, central_box(*image.shape[:2], size, dataset.central_fraction)))
+        return np.asarray(resize(image, size, central_box(*image.shape[:2], size, central_fraction)))
 
     indices = np.arange(len(dataset))
     batches = [indices[start : start + batch_size] for start in range(0, len(dataset), batch_size)]
-    return _prefetch(dataset, batches, size, read, workers)
+    return _prefetch(dataset.labels, batches, size, read, workers)
 
 
 def _prefetch(
-    dataset: ImageDataset,
+    labels: np.ndarray,
     batches: list[np.ndarray],
     size: tuple[int, int],
     read: Callable[[int], np.ndarray],
     workers: int,
 ) -> Iterator[Batch]:
-    """Makes `batches` (indices of each) in threads, a few ahead, and returns them in order."""
+    """Makes `batches` (of each its places in `labels`) in threads, a few ahead, and returns them in order."""
     _check_positive("workers", workers)
 
-    def make(indices: np.ndarray) -> Batch:
-        images = np.empty((len(indices), *size, 3), np.uint8)
-        for position, index in enumerate(indices):
-            images[position] = read(int(index))
-        return images, dataset.labels[indices]
+    def make(places: np.ndarray) -> Batch:
+        images = np.empty((len(places), *size, 3), np.uint8)
+        for position, place in enumerate(places):
+            images[position] = read(int(place))
+        return images, labels[places]
 
     def iterate() -> Iterator[Batch]:
         pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="tinytl-data")
         try:
             pending = collections.deque()
-            for indices in batches:
-                pending.append(pool.submit(make, indices))
+            for places in batches:
+                pending.append(pool.submit(make, places))
                 if len(pending) == workers + AHEAD:
                     yield pending.popleft().result()
             while pending:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinytl_tf.data.augmentation import CENTRAL_FRACTION
 from tinytl_tf.errors import InputError
 from tinytl_tf.tasks import get_task
 
@@ -27,15 +26,13 @@ class ImageDataset:
             [n, classes] from 0 to 1.
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one whose short side has `short_side` pixels, unless that is None.
-        central_fraction: part of an image's side that is evaluated, in (0, 1].
         check: `check(index)` raises `InputError` for an image that cannot be read, by its header alone.
         cache_bytes: decoded images are kept until they take so much memory, so that a small set is decoded once and
             not once an epoch. A device has no memory for that.
         identity: what distinguishes this set from another with the same classes: a name and a size for each image.
 
     Raises:
-        InputError: fewer than two classes, a class twice, no image, a label outside the classes, or a fraction out of
-            range.
+        InputError: fewer than two classes, a class twice, no image, or a label outside the classes.
 
     Example:
         >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
@@ -50,18 +47,14 @@ class ImageDataset:
         class_names: Sequence[str],
         labels: np.ndarray,
         read: Callable[[int, int | None], np.ndarray],
-        central_fraction: float = CENTRAL_FRACTION,
         *,
         check: Callable[[int], None] | None = None,
         cache_bytes: int = 0,
         identity: Sequence[tuple[str, int]] | None = None,
     ):
-        if not 0 < central_fraction <= 1:
-            raise InputError(f"expected central_fraction above 0 and at most 1, got {central_fraction}")
         self.name = name
         self.class_names = tuple(unicodedata.normalize("NFC", class_name) for class_name in class_names)
         labels = np.asarray(labels)
-        self.central_fraction = central_fraction
         self._read = read
         self._cache = {}
         self._cache_bytes = 0
@@ -163,26 +156,12 @@ class ImageDataset:
     def subset(self, indices: np.ndarray) -> "ImageDataset":
         """Returns the set of the images at `indices` (int [m]), in that order, with the same classes."""
         indices = np.asarray(indices)
-        return self._like(
-            self.labels[indices],
-            lambda index, short_side: self._read(int(indices[index]), short_side),
-            self.central_fraction,
-            None if self._check is None else lambda index: self._check(int(indices[index])),
-            [self._identity[index] for index in indices],
-        )
-
-    def with_central_fraction(self, central_fraction: float) -> "ImageDataset":
-        """Returns the same images, of which another part is evaluated."""
-        return self._like(self.labels, self._read, central_fraction, self._check, self._identity)
-
-    def _like(self, labels, read, central_fraction, check, identity) -> "ImageDataset":
         return ImageDataset(
             self.name,
             self.class_names,
-            labels,
-            read,
-            central_fraction,
-            check=check,
+            self.labels[indices],
+            lambda index, short_side: self._read(int(indices[index]), short_side),
+            check=None if self._check is None else lambda index: self._check(int(indices[index])),
             cache_bytes=self._capacity,
-            identity=identity,
+            identity=[self._identity[index] for index in indices],
         )

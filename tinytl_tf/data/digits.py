@@ -1,5 +1,7 @@
 """The embedded default: scikit-learn's handwritten digits, as a scan and as a phone might meet them."""
 
+import dataclasses
+
 import numpy as np
 from PIL import Image
 
@@ -44,7 +46,8 @@ def load_digits(*, shifted: bool, seed: int = 0) -> Splits:
         strokes = digits.images[index]
         return _photo(strokes, np.random.default_rng([seed, index])) if shifted else _scan(strokes)
 
-    return hold_out(ImageDataset(name, [str(digit) for digit in digits.target_names], digits.target, read))
+    dataset = ImageDataset(name, [str(digit) for digit in digits.target_names], digits.target, read)
+    return dataclasses.replace(hold_out(dataset), by_seed=shifted)
 
 
 def _scan(strokes: np.ndarray) -> np.ndarray:

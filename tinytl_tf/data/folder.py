@@ -1,6 +1,7 @@
 """Image folders: one sub-folder for each class, with or without folders of splits above them."""
 
 import collections
+import dataclasses
 import hashlib
 import logging
 import os
@@ -189,7 +190,7 @@ class _Reader:
         files = self._list(self._root, classes)
         paths = [path for _, path in files]
         dataset = self._dataset(self._root, list(classes), files, _deep_maximum(files))
-        return hold_out(dataset, self._rank(paths, seed))
+        return dataclasses.replace(hold_out(dataset, self._rank(paths, seed)), by_seed=True)
 
     def _rank(self, paths: list[pathlib.Path], seed: int) -> np.ndarray:
         keys = [os.fsencode(f"{seed}/{path.relative_to(self._root).as_posix()}") for path in paths]
@@ -214,7 +215,8 @@ class _Reader:
     def _load_flat_attributes(self, seed: int) -> Splits:
         names, paths, labels = self._attributes(self._root)
         maximum = _deep_maximum([("", path) for path in paths])
-        return hold_out(self._make(self._root, names, labels, paths, maximum), self._rank(paths, seed))
+        dataset = self._make(self._root, names, labels, paths, maximum)
+        return dataclasses.replace(hold_out(dataset, self._rank(paths, seed)), by_seed=True)
 
     def _attributes(self, root: pathlib.Path) -> tuple[list[str], list[pathlib.Path], np.ndarray]:
         """Returns the attributes, and the images of a folder with their labels, sorted by path."""

@@ -5,7 +5,6 @@ import os
 
 import numpy as np
 
-from tinytl_tf.data.augmentation import CENTRAL_FRACTION
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.digits import load_digits
 from tinytl_tf.data.folder import load_folder
@@ -22,10 +21,10 @@ TFDS_PREFIX = "tfds:"
 def load(
     name: str | os.PathLike,
     *,
-    seed: int = 0,
+    seed: int | None = None,
+    default_seed: int = 0,
     train_images: int | None = None,
     test_images: int | None = None,
-    central_fraction: float | None = None,
     data_dir: str | None = None,
     download: bool = True,
     cache_bytes: int = 0,
@@ -45,10 +44,10 @@ def load(
 
     Args:
         name: see the table. A folder that is called like a set is named `./digits`.
-        seed: chooses the test images of a flat folder and the look of `digits-shifted`; the others ignore it.
+        seed: chooses the test images of a flat folder and the look of `digits-shifted`; of the others None.
+        default_seed: the seed where `seed` is None; sets that need none ignore it.
         train_images: keep only this many training images: the first of each class, evenly spread. None keeps all.
         test_images: the same for the test set.
-        central_fraction: part of an image's side that is evaluated, in (0, 1]. None is 0.875.
         data_dir: where TensorFlow Datasets keeps its files; None is its own default. The others ignore it.
         download: whether TensorFlow Datasets may download a set that is not there. The others ignore it.
         cache_bytes: memory for decoded images of each split, see `ImageDataset`.
@@ -60,7 +59,8 @@ def load(
         The sets.
 
     Raises:
-        InputError: there is no such set, or it cannot be used; the message says why and what to do.
+        InputError: there is no such set, it cannot be used, or a seed is given that has no effect on it; the message
+            says why and what to do.
 
     Example:
         >>> splits = load("digits", train_images=100)
@@ -68,8 +68,12 @@ def load(
         (100, ('0', '1', '2'))
     """
     check = check_images or check_whole or skip_broken
-    fraction = CENTRAL_FRACTION if central_fraction is None else central_fraction
-    splits = _open(os.fspath(name), seed, data_dir, download, cache_bytes)
+    splits = _open(os.fspath(name), default_seed if seed is None else seed, data_dir, download, cache_bytes)
+    if seed is not None and not splits.by_seed:
+        raise InputError(
+            f"the split seed {seed} does nothing for {splits.train.name}, whose test images are always the same; leave "
+            "it out"
+        )
     limits = {"train": train_images, "test": test_images, "validation": None}
     return Splits(
         **{
@@ -77,9 +81,10 @@ def load(
                 _without_broken(dataset, check_whole, skip_broken) if check else dataset,
                 limits[split],
                 f"{split}_images",
-            ).with_central_fraction(fraction)
+            )
             for split, dataset in splits.by_name.items()
-        }
+        },
+        by_seed=splits.by_seed,
     )
 
 

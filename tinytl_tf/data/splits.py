@@ -16,11 +16,13 @@ class Splits:
         train: Images to train on.
         test: Images to report on; nothing is chosen by them where there is a validation set.
         validation: Images to choose the best epoch by, or None.
+        by_seed: Whether another seed would give other sets.
     """
 
     train: ImageDataset
     test: ImageDataset
     validation: ImageDataset | None = None
+    by_seed: bool = False
 
     @property
     def by_name(self) -> dict[str, ImageDataset]:

@@ -3,11 +3,12 @@
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 
 import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
-from tinytl_tf.data.decode import decode
+from tinytl_tf.data.decode import decode, deep_maximum
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
@@ -53,17 +54,26 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
     _prepare(name, builder, download)
     train_split, test_split = _split_names(name, sorted(builder.info.splits))
 
-    def dataset(split: str) -> ImageDataset:
+    def read(split: str) -> tuple[Sequence[bytes], Sequence[int]]:
         decoders = tfds.decode.PartialDecoding(
             {image_key: True, label_key: True}, decoders={image_key: tfds.decode.SkipDecoding()}
         )
         examples = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=decoders))
-        images, labels = zip(*((example[image_key], example[label_key]) for example in examples), strict=True)
+        return tuple(zip(*((example[image_key], example[label_key]) for example in examples), strict=True))
+
+    found = {split: read(split) for split in (train_split, test_split) if split}
+
+    def source(split: str, index: int) -> tuple[bytes, str]:
+        return found[split][0][index], f"tfds:{name} {split}[{index}]"
+
+    maximum = deep_maximum(source(split, index) for split in found for index in range(len(found[split][0])))
+
+    def dataset(split: str) -> ImageDataset:
         return ImageDataset(
             f"tfds:{name} split {split}",
             builder.info.features[label_key].names,
-            np.array(labels),
-            lambda index, short_side: decode(images[index], f"tfds:{name} {split}[{index}]", short_side),
+            np.array(found[split][1]),
+            lambda index, short_side: decode(*source(split, index), short_side, maximum),
         )
 
     train = dataset(train_split)
@@ -87,17 +97,17 @@ def _prepare(name: str, builder, download: bool) -> None:
             f"tfds build {name}"
         )
     if not builder.data_path.exists():
-        _check_reachable(name, next(iter(builder.url_infos or ()), ""))
+        _check_reachable(name, builder, next(iter(builder.url_infos or ()), ""))
     try:
         builder.download_and_prepare()  # returns at once when that was done before
     except Exception as error:  # each set fails in its own way: network, checksums, files to be fetched by hand
         raise InputError(
             f"'tfds:{name}' cannot be prepared in {builder.data_path} ({reason(error)}); "
-            "check the network, or prepare it elsewhere and give its data_dir"
+            "check the network, or copy this folder from a machine where the set is prepared"
         ) from error
 
 
-def _check_reachable(name: str, url: str) -> None:
+def _check_reachable(name: str, builder, url: str) -> None:
     """Fails at once where TensorFlow Datasets would go on trying for minutes."""
     if not url.startswith("http"):
         return
@@ -107,8 +117,8 @@ def _check_reachable(name: str, url: str) -> None:
         return  # the server answers; what it thinks of this request does not matter here
     except OSError as error:
         raise InputError(
-            f"'tfds:{name}' cannot be downloaded from {url} ({reason(error)}); check the network, "
-            "or prepare it elsewhere and give its data_dir"
+            f"'tfds:{name}' cannot be downloaded from {url} ({reason(error)}); check the network, or copy the folder "
+            f"{builder.data_path} from a machine where the set is prepared"
         ) from error
 
 

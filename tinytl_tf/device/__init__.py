@@ -1,9 +1,9 @@
 """The Python client of an exported model: LiteRT and numpy only, so that it runs where there is no TensorFlow."""
 
-from tinytl_tf.device.adapt import AdaptResult, adapt, evaluate_dataset
-from tinytl_tf.device.evaluate import evaluate
+from tinytl_tf.device.adaptation import AdaptResult, adapt, evaluate_dataset
+from tinytl_tf.device.evaluation import evaluate
 from tinytl_tf.device.results import EvaluateResult, InferResult, TrainResult
-from tinytl_tf.device.state_file import read_state, write_state
+from tinytl_tf.device.state_file import SavedState, read_state, write_state
 from tinytl_tf.device.trainable_model import TrainableModel
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "adapt",
     "evaluate",
     "evaluate_dataset",
+    "SavedState",
     "read_state",
     "write_state",
 ]

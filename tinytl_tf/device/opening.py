@@ -29,6 +29,7 @@ class OpenedFile:
         fingerprint: SHA-256 of all of its bytes.
         manifest: The manifest in its folder, or None.
         labels: Names of the outputs, from the manifest or from the file itself, or None.
+        spare_classes: Number of outputs after those that have no class yet; 0 where nothing says otherwise.
         task: A key of `tinytl_tf.tasks.TASKS`, from the manifest or from the file itself, or None.
     """
 
@@ -36,6 +37,7 @@ class OpenedFile:
     fingerprint: bytes
     manifest: Manifest | None
     labels: tuple[str, ...] | None
+    spare_classes: int
     task: str | None
 
     @property
@@ -66,19 +68,25 @@ def open_file(path: str | os.PathLike) -> OpenedFile:
     except OSError as error:
         raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
     manifest = Manifest.read(path, digest=digest) if manifest_path(path).exists() else None
-    task, labels = _read_labels(path) or (None, None)
-    if manifest is not None and labels is not None and (manifest.task, manifest.labels) != (task, labels):
+    inside = _read_labels(path)
+    if manifest is None:
+        task, labels, spare = inside or (None, None, 0)
+        return OpenedFile(path, bytes.fromhex(digest), None, labels, spare, task)
+    stated = (manifest.task, manifest.labels, manifest.spare_classes)
+    if inside not in (None, stated):
         raise InputError(
-            f"{path} is for {task} of {list(labels)!r:.200}, its manifest for {manifest.task} of "
-            f"{list(manifest.labels)!r:.200}; copy both files of one export"
+            f"{path} is for {_outputs(inside)}, its manifest for {_outputs(stated)}; copy both files of one export"
         )
-    if manifest is not None:
-        task, labels = manifest.task, manifest.labels
-    return OpenedFile(path, bytes.fromhex(digest), manifest, labels, task)
+    return OpenedFile(path, bytes.fromhex(digest), manifest, manifest.labels, manifest.spare_classes, manifest.task)
 
 
-def _read_labels(path: pathlib.Path) -> tuple[str, tuple[str, ...]] | None:
-    """Walks through the file's structure; returns the task and the names that the exporter has put into it."""
+def _outputs(stated: tuple[str, tuple[str, ...], int]) -> str:
+    task, labels, spare = stated
+    return f"{task} of {list(labels)!r:.200}" + (f" and {spare} spare" if spare else "")
+
+
+def _read_labels(path: pathlib.Path) -> tuple[str, tuple[str, ...], int] | None:
+    """Walks through the file's structure; returns task, names and number of spare outputs, as the exporter put them."""
     try:
         with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if content[4:8] != _IDENTIFIER:
@@ -115,12 +123,15 @@ def _metadata(model: schema.Model) -> bytes | None:
     return None
 
 
-def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, tuple[str, ...]]:
+def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, tuple[str, ...], int]:
     try:
         values = json.loads(text)
         contract, task, labels = values["contract"], values["task"], values["labels"]
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise TypeError("labels")
+        spare = values.get("spare_classes", 0)
+        if type(spare) is not int or spare < 0:
+            raise TypeError("spare_classes")
         normal = {unicodedata.normalize("NFC", label) for label in labels}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
@@ -134,4 +145,4 @@ def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, tuple[str, ...]
         raise InputError(f"{path} has the names {labels!r:.200}, expected names, none twice; export it again")
     if not isinstance(task, str) or task not in TASKS:
         raise InputError(f"{path} is for the task {task!r:.80}, expected one of {', '.join(TASKS)}; export it again")
-    return task, tuple(labels)
+    return task, tuple(labels), spare

@@ -1,54 +1,82 @@
-r"""The `.tinytl` state file: what a model has learnt, apart from the model. One format for Python and Kotlin.
+r"""The `.tinytl` state file: what a model has learnt, apart from the model. One format for all clients.
 
 All numbers are little-endian; offsets and sizes are in bytes; N is the number of values of the state.
 
 | offset  | size | type           | content                                                             |
 |---------|------|----------------|---------------------------------------------------------------------|
 | 0       | 8    | bytes          | magic: 54 49 4E 59 54 4C 0D 0A (`TINYTL\r\n`)                       |
-| 8       | 4    | uint32         | format version: 1                                                   |
+| 8       | 4    | uint32         | format version: 1, or 2 if classes were added                       |
 | 12      | 32   | bytes          | fingerprint: SHA-256 of all bytes of the `.tflite` it belongs to    |
 | 44      | 4    | uint32         | N                                                                   |
 | 48      | 4 N  | float32 (IEEE) | the state, in the order of the signature `save`; every value finite |
-| 48 + 4N | 4    | uint32         | CRC-32 of the bytes 0 to 48 + 4N - 1 (zlib's, `java.util.zip.CRC32`) |
+| 48 + 4N | 4    | uint32         | version 2 only: L, the length of the names                          |
+| 52 + 4N | L    | UTF-8          | version 2 only: names of the added classes, one on each line        |
+| the end | 4    | uint32         | CRC-32 of all bytes before it (zlib's, `java.util.zip.CRC32`)       |
 
-The file ends there: its length is 52 + 4 N. A reader checks, in this order, magic, version, length, checksum,
-fingerprint, N against the model, and that each value is finite; it uses nothing of a file that fails.
+The file ends there: its length is 52 + 4 N, or 56 + 4 N + L. The names are in Unicode's form NFC, in the order of their
+outputs, which follow those of the exported classes; 0A is between two of them. A reader checks, in this order, magic,
+version, length, checksum, fingerprint, N against the model, the names, and that each value is finite; it uses nothing
+of a file that fails.
 """
 
+import dataclasses
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from tinytl_tf import files
+from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
 
-__all__ = ["check_finite", "read_state", "write_state"]
+__all__ = ["SavedState", "check_finite", "read_state", "write_state"]
 
 _MAGIC = b"TINYTL\r\n"
-_VERSION = 1
+_VERSION, _WITH_NAMES = 1, 2
 _HEADER = struct.Struct("<8sI32sI")
-_CHECKSUM = struct.Struct("<I")
+_NUMBER = struct.Struct("<I")
+_MOST_NAMES = 2**20  # bytes
 
 
-def write_state(path: str | os.PathLike, state: np.ndarray, fingerprint: bytes) -> None:
+@dataclasses.dataclass(frozen=True)
+class SavedState:
+    """Content of a state file.
+
+    Attributes:
+        values: The state, float32 `[N]`.
+        added_classes: Names of the classes that were added on the device, in the order of their outputs.
+    """
+
+    values: np.ndarray
+    added_classes: tuple[str, ...] = ()
+
+
+def write_state(
+    path: str | os.PathLike, state: np.ndarray, fingerprint: bytes, added_classes: Sequence[str] = ()
+) -> None:
     """Writes a state file; a reader sees the old file or the new one, whatever happens meanwhile.
 
     Args:
         path: The file to write; an existing one is replaced.
         state: float32 `[N]`, finite.
         fingerprint: SHA-256 of the model's file, 32 bytes.
+        added_classes: Names of the classes that were added on the device.
 
     Raises:
         InputError: If the state is not finite or the file cannot be written; an old file is untouched.
     """
     check_finite(state, f"cannot save {path}")
-    content = _HEADER.pack(_MAGIC, _VERSION, fingerprint, state.size) + state.astype("<f4").tobytes()
-    files.atomic_write_bytes(path, content + _CHECKSUM.pack(zlib.crc32(content)))
+    version = _WITH_NAMES if added_classes else _VERSION
+    content = _HEADER.pack(_MAGIC, version, fingerprint, state.size) + state.astype("<f4").tobytes()
+    if added_classes:
+        names = "\n".join(added_classes).encode()
+        content += _NUMBER.pack(len(names)) + names
+    files.atomic_write_bytes(path, content + _NUMBER.pack(zlib.crc32(content)))
 
 
-def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> np.ndarray:
+def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> SavedState:
     """Reads a state file that must belong to the given model.
 
     Args:
@@ -57,7 +85,7 @@ def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> np.nda
         size: Number of values that the model's state has.
 
     Returns:
-        The state, float32 `[size]`.
+        The state, `[size]`, and the names of the classes that were added.
 
     Raises:
         InputError: If the file cannot be read, is no state file, is damaged, or belongs to another model.
@@ -69,8 +97,9 @@ def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> np.nda
             content = header + stream.read()
     except OSError as error:
         raise InputError(f"expected a state file at {path}, got: {error.strerror}; check the path") from error
-    (expected,) = _CHECKSUM.unpack(content[-_CHECKSUM.size :])
-    actual = zlib.crc32(content[: -_CHECKSUM.size])
+    names = _names(path, content, count)
+    (expected,) = _NUMBER.unpack(content[-_NUMBER.size :])
+    actual = zlib.crc32(content[: -_NUMBER.size])
     if actual != expected:
         raise InputError(f"{path} is damaged: expected checksum {expected:08x}, got {actual:08x}; use another copy")
     written_for = content[12:44]
@@ -81,9 +110,10 @@ def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> np.nda
         )
     if count != size:
         raise InputError(f"{path} has {count} values, expected the {size} of the model; save the state again")
+    added = _parse_names(path, names)
     state = np.frombuffer(content, "<f4", count, _HEADER.size).astype(np.float32)
     check_finite(state, f"cannot use {path}")
-    return state
+    return SavedState(state, added)
 
 
 def _parse_header(path: str | os.PathLike, header: bytes, length: int) -> int:
@@ -93,14 +123,46 @@ def _parse_header(path: str | os.PathLike, header: bytes, length: int) -> int:
     if len(header) < _HEADER.size:
         raise InputError(f"{path} is cut short: expected {_HEADER.size} bytes or more, got {length}; use another copy")
     _, version, _, count = _HEADER.unpack(header)
-    if version != _VERSION:
-        raise InputError(f"{path} has format version {version}, expected {_VERSION}; use the tinytl_tf that wrote it")
-    expected = _HEADER.size + 4 * count + _CHECKSUM.size
-    if length != expected:
+    if version not in (_VERSION, _WITH_NAMES):
+        raise InputError(
+            f"{path} has format version {version}, expected {_VERSION} or {_WITH_NAMES}; use the tinytl_tf that "
+            "wrote it"
+        )
+    least = _HEADER.size + 4 * count + _NUMBER.size
+    most = least
+    if version == _WITH_NAMES:
+        least += _NUMBER.size + 1
+        most = least + _MOST_NAMES
+    if not least <= length <= most:
+        expected = f"{least}" if least == most else f"{least} to {most}"
         raise InputError(
             f"{path} is damaged: expected {expected} bytes for {count} values, got {length}; use another copy"
         )
     return count
+
+
+def _names(path: str | os.PathLike, content: bytes, count: int) -> bytes:
+    """Returns the bytes of the names; their length has to fill the file."""
+    if _HEADER.unpack_from(content)[1] == _VERSION:
+        return b""
+    start = _HEADER.size + 4 * count
+    (size,) = _NUMBER.unpack_from(content, start)
+    expected = start + 2 * _NUMBER.size + size
+    if len(content) != expected:
+        raise InputError(
+            f"{path} is damaged: expected {expected} bytes for {count} values and {size} bytes of names, got "
+            f"{len(content)}; use another copy"
+        )
+    return content[start + _NUMBER.size : -_NUMBER.size]
+
+
+def _parse_names(path: str | os.PathLike, names: bytes) -> tuple[str, ...]:
+    if not names:
+        return ()
+    try:
+        return check_names(names.decode().split("\n"))
+    except (UnicodeDecodeError, InputError) as error:
+        raise InputError(f"{path} has names of classes that cannot be used ({error}); use another copy") from error
 
 
 def check_finite(state: np.ndarray, what: str) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from tinytl_tf.data import Augmentation
+from tinytl_tf.data import CENTRAL_FRACTION, Augmentation
+from tinytl_tf.data.classes import check_names
 from tinytl_tf.device.contract import check_contract
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.optimizers import NOT_NEGATIVE, get_optimizer
-from tinytl_tf.tasks import Task, get_task
+from tinytl_tf.tasks import UNUSED, Task, get_task
 from tinytl_tf.tflite.manifest import Manifest, manifest_path
 from tinytl_tf.tflite.mapped_file import give_back_pages
 from tinytl_tf.tflite.runtime import THREADS, check_threads, load_signatures
@@ -73,13 +74,16 @@ class TrainableModel:
         manifest = self._file.manifest
         self._xnnpack = self._file.xnnpack if xnnpack is None else xnnpack
         self._api = api
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._added: tuple[str, ...] = ()
         self._task, self._sizes = "", {}
         self._load()
         labels = self._file.labels
-        if labels is not None and len(labels) != self.num_classes:
+        if labels is not None and len(labels) + self._file.spare_classes != self.num_outputs:
+            spare = f" and {self._file.spare_classes} spare" if self._file.spare_classes else ""
             raise InputError(
-                f"expected {self.num_classes} labels of {self._file.path}, got {labels!r:.80}; export the model again"
+                f"expected {self.num_outputs} labels of {self._file.path}, got {labels!r:.80}{spare}; export the model "
+                "again"
             )
         if manifest is not None and manifest.state_size != self.state_size:
             raise InputError(
@@ -119,8 +123,18 @@ class TrainableModel:
 
     @property
     def num_classes(self) -> int:
-        """C: number of classes or attributes."""
+        """Number of classes or attributes in use: the outputs that are not spare."""
+        return self.num_outputs - self.spare_classes
+
+    @property
+    def num_outputs(self) -> int:
+        """C: number of outputs of the file."""
         return self._sizes["C"]
+
+    @property
+    def spare_classes(self) -> int:
+        """Number of classes that `add_class` can still add."""
+        return self._file.spare_classes - len(self._added)
 
     @property
     def state_size(self) -> int:
@@ -139,13 +153,13 @@ class TrainableModel:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes or attributes, from the manifest or from the file itself, or None."""
-        return self._file.labels
+        """Names of the classes or attributes, from the manifest or the file itself, and of those added; or None."""
+        return None if self._file.labels is None else self._file.labels + self._added
 
     @property
-    def central_fraction(self) -> float | None:
-        """The manifest's: part of a photo's side, about its center, that the model was evaluated on. Or None."""
-        return None if self._file.manifest is None else self._file.manifest.input.central_fraction
+    def central_fraction(self) -> float:
+        """The manifest's: part of a photo's side, about its center, that is evaluated. 0.875 without a manifest."""
+        return CENTRAL_FRACTION if self._file.manifest is None else self._file.manifest.input.central_fraction
 
     @property
     def split_seed(self) -> int:
@@ -174,7 +188,7 @@ class TrainableModel:
 
         Args:
             images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255.
-            labels: integers `[B]` in `[0, C)`; with several attributes numbers `[B, C]` in `[0, 1]`.
+            labels: integers `[B]` in `[0, num_classes)`; with several attributes numbers `[B, C]` in `[0, 1]`.
             learning_rate: Finite, not negative.
 
         Returns:
@@ -201,14 +215,53 @@ class TrainableModel:
             image: uint8 `[H, W, 3]`, raw RGB pixels from 0 to 255.
 
         Returns:
-            Logits and probabilities, float32 `[C]`.
+            Logits and probabilities, float32 `[num_classes]`.
 
         Raises:
             InputError: If the image has another type or shape.
         """
         _check_array("image", image, "uint8", (*self.image_size, 3))
-        outputs = self._run("infer", image=image[np.newaxis])
-        return InferResult(logits=outputs["logits"][0], probabilities=outputs["probabilities"][0])
+        with self._lock:
+            outputs, used = self._run("infer", image=image[np.newaxis]), self.num_classes
+        return InferResult(logits=outputs["logits"][0, :used], probabilities=outputs["probabilities"][0, :used])
+
+    def add_class(self, name: str) -> int:
+        """Gives a spare output to a new class, which is then trained like the others.
+
+        Its weights start as the mean of those of the other classes, so that it is neither the likeliest class nor the
+        least likely one. Where the optimizer's slots are not part of the state, they start again.
+
+        Args:
+            name: Name of the class, none of `class_names`.
+
+        Returns:
+            The label of the class.
+
+        Raises:
+            InputError: If the file was exported without spare classes or all are used, the name is taken or no name, or
+                the manifest is missing. The model goes on unchanged.
+
+        Example:
+            >>> model.add_class("tulip")  # doctest: +SKIP
+            5
+        """
+        with self._lock:
+            if self.spare_classes < 1:
+                raise InputError(
+                    f"expected a spare output for another class, got none: {self._file.path} was exported with "
+                    f"{self._file.spare_classes}; export it with more spare_classes"
+                )
+            added = check_names([*self._added, name], taken=self._file.labels)
+            if self._file.manifest is None:
+                raise InputError(
+                    f"without its manifest {self._file.path} does not say where the classifier lies in the state; put "
+                    "the manifest next to the file"
+                )
+            state, label = self.state(), self.num_classes
+            for _, weights in _classifier(state, self._file.manifest):
+                weights[..., label] = weights[..., :label].mean(axis=-1, dtype=np.float64)
+            self._set(state, added)
+            return label
 
     def state(self) -> np.ndarray:
         """Returns a copy of all that training changes, float32 `[N]`."""
@@ -221,18 +274,26 @@ class TrainableModel:
             state: float32 `[N]`, finite, as `state` returned it.
 
         Raises:
-            InputError: If it has another type or shape, or a value is not finite; the model goes on unchanged.
+            InputError: If it has another type or shape, a value is not finite, or it is of more or fewer classes; the
+                model goes on unchanged.
         """
+        with self._lock:
+            self._set(state, self._added)
+
+    def _set(self, state: np.ndarray, added: tuple[str, ...]) -> None:
+        """Replaces the state, and what classes it was trained for."""
         _check_array("state", state, "float32", (self.state_size,))
         check_finite(state, "cannot set the state")
         if self._file.manifest is not None:
             _check_slots(state, self._file.manifest)
+            _check_classes(state, self._file.manifest, len(added))
         if not self._run("restore", state=state)["restored"].item():
             raise InputError(
                 "cannot set the state: no training leads to it (its values add up to over 1e15, or a second moment or "
                 "the count of steps is negative); use another copy, or reset the model and train with a lower learning "
                 "rate"
             )
+        self._added = added
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the state to a `.tinytl` file, whole or not at all; an existing file is replaced.
@@ -243,7 +304,9 @@ class TrainableModel:
         Raises:
             InputError: If the file cannot be written.
         """
-        write_state(path, self.state(), self._file.fingerprint)
+        with self._lock:
+            state, added = self.state(), self._added
+        write_state(path, state, self._file.fingerprint, added)
 
     def restore(self, path: str | os.PathLike) -> None:
         """Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved.
@@ -254,10 +317,21 @@ class TrainableModel:
         Raises:
             InputError: If the file is damaged or belongs to another model; the model goes on unchanged.
         """
-        self.set_state(read_state(path, self._file.fingerprint, self.state_size))
+        saved = read_state(path, self._file.fingerprint, self.state_size)
+        if len(saved.added_classes) > self._file.spare_classes:
+            raise InputError(
+                f"{path} has {len(saved.added_classes)} added classes, expected at most {self._file.spare_classes}, "
+                "the spare ones of the model; use another copy"
+            )
+        try:
+            added = check_names(saved.added_classes, taken=self._file.labels or ())
+        except InputError as error:
+            raise InputError(f"{path} has names of classes that cannot be used ({error}); use another copy") from error
+        with self._lock:
+            self._set(saved.values, added)
 
     def reset(self) -> None:
-        """Puts the exported state back, through the signature `reset` or by loading the file again.
+        """Puts the exported state and classes back, through the signature `reset` or by loading the file again.
 
         Raises:
             InputError: If the file has to be loaded again and has changed; the model goes on unchanged.
@@ -270,12 +344,13 @@ class TrainableModel:
                 self._load()
             else:
                 raise InputError(f"{self._file.path} has changed since it was loaded; load it as a new model")
+            self._added = ()
 
     def check_labels(self, labels: np.ndarray, count: int) -> None:
         """Checks `count` labels against the model's classes.
 
         Args:
-            labels: What should be integers `[count]` in `[0, C)`, or numbers `[count, C]` in `[0, 1]`.
+            labels: What should be integers `[count]` in `[0, num_classes)`, or numbers `[count, C]` in `[0, 1]`.
             count: Number of images.
 
         Raises:
@@ -317,6 +392,28 @@ def _check_slots(state: np.ndarray, manifest: Manifest) -> None:
                 f"cannot set the state: expected {entry.slot} of {entry.name} of 0 or more, got {values.min()}; "
                 "use another copy"
             )
+
+
+def _classifier(state: np.ndarray, manifest: Manifest) -> list[tuple[str, np.ndarray]]:
+    """Views of kernel and bias of the classifier inside a state; the last axis is the output."""
+    return [
+        (entry.name, state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape))
+        for entry in manifest.state
+        if entry.name.startswith("classifier/") and not entry.slot
+    ]
+
+
+def _check_classes(state: np.ndarray, manifest: Manifest, added: int) -> None:
+    """Refuses a state in which an output is used that has no name, or the other way round."""
+    if not manifest.spare_classes:
+        return
+    bias = next(weights for name, weights in _classifier(state, manifest) if name.endswith("/bias"))
+    used, expected = int(np.sum(bias > UNUSED / 2)), len(manifest.labels) + added
+    if used != expected or (bias[expected:] != UNUSED).any():
+        raise InputError(
+            f"cannot set the state: expected {expected} outputs in use, got {used}; restore it from its file, which "
+            "has the names of the added classes"
+        )
 
 
 def _check_array(what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> None:

@@ -1,7 +1,7 @@
 """Accounts of memory: the paper's, from tables of blocks; planned, from the file alone; measured, from a process."""
 
 from tinytl_tf.memory.growth import PlannedGrowth, planned_growth
-from tinytl_tf.memory.measured import MeasuredMemory, measure
+from tinytl_tf.memory.measured import MeasuredMemory, measure, measure_adapt
 from tinytl_tf.memory.paper import PaperAccount, paper_account
 from tinytl_tf.memory.planned import PlannedMemory, planned_peak
 from tinytl_tf.memory.timeline import Moment, plan_timeline
@@ -13,6 +13,7 @@ __all__ = [
     "PlannedGrowth",
     "PlannedMemory",
     "measure",
+    "measure_adapt",
     "paper_account",
     "plan_timeline",
     "planned_growth",

@@ -27,6 +27,7 @@ import math
 from tinytl_tf.memory.planned import planned_peak
 from tinytl_tf.tflite.graph import Graph, Operator
 from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = ["PlannedGrowth", "planned_growth"]
 
@@ -65,7 +66,9 @@ class PlannedGrowth:
         return sum(self.parts.values())
 
 
-def planned_growth(model: Model, signature: str = "train", *, file_bytes: int, num_threads: int = 1) -> PlannedGrowth:
+def planned_growth(
+    model: Model, signature: str = "train", *, file_bytes: int, num_threads: int = THREADS
+) -> PlannedGrowth:
     """Estimates by how much a process grows that loads a file and runs a signature.
 
     Args:

@@ -14,11 +14,10 @@ import numpy as np
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
 from tinytl_tf.tflite.model import Model
-from tinytl_tf.tflite.runtime import check_api, check_threads, import_api, load_signatures
+from tinytl_tf.tflite.runtime import THREADS, check_api, check_threads, import_api, load_signatures
 
-__all__ = ["MeasuredMemory", "measure"]
+__all__ = ["MeasuredMemory", "measure", "measure_adapt"]
 
-_WORKER = "from tinytl_tf.memory import measured; measured.run_worker()"
 _SMALL = 1e-3  # a learning rate with which random images do not drive the weights to infinity
 
 
@@ -55,7 +54,7 @@ def measure(
     signature: str = "train",
     *,
     steps: int = 3,
-    num_threads: int = 1,
+    num_threads: int = THREADS,
     xnnpack: bool = True,
     api: str = "interpreter",
     give_back: bool = True,
@@ -80,10 +79,7 @@ def measure(
         InputError: If the system is not Linux, the file, the signature or the api does not exist, the file needs
             operators that the runtime lacks, or the process was ended, for example for want of memory.
     """
-    if not STATUS.exists():
-        raise InputError(
-            f"expected Linux, whose /proc shows the memory of a process, got {sys.platform}; measure there"
-        )
+    _require_linux()
     if type(steps) is not int or steps < 1:
         raise InputError(f"expected steps of at least 1, got {steps!r:.80}")
     check_threads(num_threads)
@@ -97,18 +93,68 @@ def measure(
         "steps": steps,
         **options,
     }
+    result = _in_fresh_process("run_worker", task, f"{path} to run its signature {signature!r}")
+    return MeasuredMemory(signature=signature, steps=steps, **options, **result)
+
+
+def measure_adapt(
+    path: str | os.PathLike,
+    dataset: str | os.PathLike,
+    *,
+    num_threads: int = THREADS,
+    xnnpack: bool | None = None,
+    api: str = "interpreter",
+    by_position: bool = False,
+) -> int:
+    """Returns by how much a fresh process grows that does what `tinytl adapt` does.
+
+    It loads the file, evaluates, trains an epoch and evaluates again, on up to 64 images for training and 32 for the
+    test, with the reading of the images: what is decoded is at its largest after a few of them. `measure` has no
+    images, and one signature alone.
+
+    Args:
+        path: The `.tflite` file.
+        dataset: What `tinytl_tf.data.load` takes, for example a folder of photos.
+        num_threads: Threads of LiteRT's kernels.
+        xnnpack: Whether to use the XNNPACK delegate; None for what the manifest says.
+        api: One of `tinytl_tf.tflite.runtime.APIS`.
+        by_position: Whether classes are matched to outputs by their position.
+
+    Returns:
+        Bytes: the highest resident memory (VmHWM) of the run over that before the file was loaded.
+
+    Raises:
+        InputError: If the system is not Linux, or the run fails; the message has its reason.
+    """
+    _require_linux()
+    check_threads(num_threads)
+    check_api(api)
+    task = {
+        "path": os.fspath(path),
+        "dataset": os.fspath(dataset),
+        "model": {"num_threads": num_threads, "xnnpack": xnnpack, "api": api},
+        "by_position": by_position,
+    }
+    return _in_fresh_process("run_adapt_worker", task, f"{path} to be adapted on {dataset}")["growth_bytes"]
+
+
+def _in_fresh_process(worker: str, task: dict, what: str) -> dict:
+    """Calls a function of this module in a process of its own, with a task as JSON; returns its result."""
     process = subprocess.run(
-        [sys.executable, "-c", _WORKER], input=json.dumps(task), capture_output=True, text=True, check=False
+        [sys.executable, "-c", f"from tinytl_tf.memory import measured; measured.{worker}()"],
+        input=json.dumps(task),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if process.returncode != 0:
         lines = [line for line in process.stderr.splitlines() if line and not line.startswith("INFO: ")]  # LiteRT's log
         reason = lines[-1] if lines else "no message"
         raise InputError(
-            f"expected {path} to run its signature {signature!r}, but the process ended with status "
-            f"{process.returncode}: {reason}; export it again if it is damaged, or free memory"
+            f"expected {what}, but the process ended with status {process.returncode}: {reason}; export it again if it "
+            "is damaged, or free memory"
         )
-    result = json.loads(process.stdout.splitlines()[-1])
-    return MeasuredMemory(signature=signature, steps=steps, **options, **result)
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def run_worker() -> None:
@@ -129,6 +175,31 @@ def run_worker() -> None:
 
     first, *rest = [1e3 * (b - a) for a, b in zip(times, times[1:], strict=False)]
     print(json.dumps({"growth_bytes": growth_bytes, "first_step_ms": first, "step_ms_median": statistics.median(rest)}))
+
+
+def run_adapt_worker() -> None:
+    """Does one run of `measure_adapt` in this process, with the same way in and out."""
+    from tinytl_tf import data, device  # no other account needs them
+
+    task = json.loads(sys.stdin.read())
+    import_api(task["model"]["api"])  # before the growth is measured
+    splits = data.load(task["dataset"])
+    growth = PeakGrowth()
+    model = device.TrainableModel(task["path"], **task["model"])
+    splits = dataclasses.replace(splits, train=_first(splits.train, 64), test=_first(splits.test, 32), validation=None)
+    device.adapt(model, splits, epochs=1, by_position=task["by_position"])
+    print(json.dumps({"growth_bytes": growth.bytes()}))
+
+
+def _first(dataset, count: int):
+    return dataset.subset(np.arange(min(count, len(dataset))))
+
+
+def _require_linux() -> None:
+    if not STATUS.exists():
+        raise InputError(
+            f"expected Linux, whose /proc shows the memory of a process, got {sys.platform}; measure there"
+        )
 
 
 def _random_input(rng: np.random.Generator, shape: list[int], dtype: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import dataclasses
 from tinytl_tf.memory.layout import arena_growth, given_inputs, graph_slots
 from tinytl_tf.tflite.graph import Graph
 from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = ["PlannedMemory", "planned_peak"]
 
@@ -41,7 +42,7 @@ class PlannedMemory:
     dynamic: tuple[str, ...]
 
 
-def planned_peak(model: Model, signature: str = "train", *, num_threads: int = 1) -> PlannedMemory:
+def planned_peak(model: Model, signature: str = "train", *, num_threads: int = THREADS) -> PlannedMemory:
     """Lays out the memory of a signature as the runtime does.
 
     Args:

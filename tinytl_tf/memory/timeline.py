@@ -10,6 +10,7 @@ from tinytl_tf.memory.layout import given_inputs, graph_slots, kept_on_heap
 from tinytl_tf.memory.scratch import scratch
 from tinytl_tf.tflite.graph import Graph
 from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = ["Moment", "plan_timeline"]
 
@@ -36,7 +37,7 @@ class Moment:
         return sum(self.bytes.values())
 
 
-def plan_timeline(model: Model, signature: str = "train", *, num_threads: int = 1) -> list[Moment]:
+def plan_timeline(model: Model, signature: str = "train", *, num_threads: int = THREADS) -> list[Moment]:
     """Follows a signature through its operators, in the order in which they run.
 
     A loop's condition and body, and both branches of a condition, stand once where they run, on top of what the

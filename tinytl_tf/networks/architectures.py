@@ -199,7 +199,7 @@ ARCHITECTURES = {
             norm_epsilon=1e-3,
             imagenet_weights=None,
             padding="symmetric",
-            torch_names=r".*",
+            torch_names=r"first_conv\.conv\.weight",  # of the authors' repository
         ),
     )
 }

@@ -1,16 +1,16 @@
 """Differentiable primitives: each keeps the least its backward needs, and both directions are LiteRT builtins."""
 
 from tinytl_tf.ops.activations import ACTIVATIONS, hard_swish, relu, relu6
-from tinytl_tf.ops.affine import affine
-from tinytl_tf.ops.conv2d import conv2d
 from tinytl_tf.ops.cross_entropy import sigmoid_cross_entropy, softmax_cross_entropy
-from tinytl_tf.ops.depthwise_conv2d import depthwise_conv2d
-from tinytl_tf.ops.group_norm import group_norm
+from tinytl_tf.ops.depthwise_convolution import depthwise_conv2d
+from tinytl_tf.ops.group_normalization import group_norm
 from tinytl_tf.ops.masks import mask_storage
 from tinytl_tf.ops.padding import resolve_padding
 from tinytl_tf.ops.parts import split_last
+from tinytl_tf.ops.plain_convolution import conv2d
 from tinytl_tf.ops.pooling import average_pool, global_average_pool
 from tinytl_tf.ops.resize import resize_bilinear
+from tinytl_tf.ops.scale_and_shift import affine
 
 __all__ = [
     "ACTIVATIONS",

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
 from tinytl_tf.ops.upsampling import upsample_with_zeros
 
-__all__ = ["convolution"]
+__all__ = ["convolution", "flipped"]
 
 
 def convolution(
@@ -59,3 +59,14 @@ def convolution(
         return correlate(x, kernel, strides, pads), grad
 
     return op(x, kernel)
+
+
+def flipped(kernel: tf.Tensor) -> tf.Tensor:
+    """Mirrors a kernel `[height, width, ...]` in both directions, by one reversal for each.
+
+    A runtime of 2.14 and older reverses along the first of several axes alone, without an error.
+    """
+    for axis in (0, 1):
+        if kernel.shape[axis] > 1:
+            kernel = tf.reverse(kernel, [axis])
+    return kernel

@@ -33,7 +33,7 @@ class Trial:
     Attributes:
         plan: the plan.
         resolved: the table of what it trains.
-        planned: growth of a process without a delegate and with one thread, from the file.
+        planned: growth of a process without a delegate and with `THREADS` threads, from the file.
         measured_bytes: the same growth, measured in several processes; the largest.
     """
 
@@ -73,8 +73,9 @@ class Outcome:
 class Planner:
     """Finds what can be trained within a budget of memory.
 
-    The budget is for the growth of a process that loads the exported file and trains, without a delegate and with one
-    thread: file, runtime, variables and arena. The file has the profile `min-memory`.
+    The budget is for the growth of a process that loads the exported file and trains, without a delegate and with
+    `THREADS` threads (`tinytl_tf.tflite.runtime`): file, runtime, variables and arena. The file has the
+    profile `min-memory`.
 
     A plan is filled by contribution per byte, see `Probe` and `Costs`. The most promising resolution is the one
     with the least loss on held-out images after some steps of its plan. Its plan is converted and measured; what the

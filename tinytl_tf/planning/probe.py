@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 from ml_collections import ConfigDict
 
-from tinytl_tf import data, ops
+from tinytl_tf import data
 from tinytl_tf.errors import InputError
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets, layout_of
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
+from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["Probe"]
 
@@ -58,7 +59,8 @@ class Probe:
         everything = Plan(resolution, frozenset(targets)).configure(config)
         self.model, _ = Experiment(everything).build_model(len(dataset.class_names))
         self._training = config.training
-        fitted, self._left, self._held_out = read_parts(dataset, resolution)
+        self._task = dataset.task
+        fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
         self._fit_classifier(fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
@@ -79,7 +81,12 @@ class Probe:
         start = [variable.numpy() for variable in variables]
         optimizer = make_optimizer(self._training.optimizer)
         step = make_train_step(
-            self.model, variables, optimizer, label_smoothing=self._training.label_smoothing, training=False
+            self.model,
+            variables,
+            optimizer,
+            task=self._task,
+            label_smoothing=self._training.label_smoothing,
+            training=False,
         )
         for images, labels in PASSES * self._left:
             step(images, labels, np.float32(self._training.learning_rate))
@@ -96,7 +103,11 @@ class Probe:
         for variable in classifier.variables:
             variable.assign(np.zeros(variable.shape))
         step = make_train_step(
-            classifier, classifier.variables, make_optimizer("adam"), label_smoothing=self._training.label_smoothing
+            classifier,
+            classifier.variables,
+            make_optimizer("adam"),
+            task=self._task,
+            label_smoothing=self._training.label_smoothing,
         )
         for _ in range(HEAD_STEPS):
             step(features, labels, np.float32(HEAD_LEARNING_RATE))
@@ -104,12 +115,14 @@ class Probe:
     def _make_measure_loss(self) -> Callable[[Batches], float]:
         @tf.function
         def loss_of(images, labels):
-            logits = self.model(tf.cast(images, tf.float32), training=False)
-            return tf.reduce_mean(
-                ops.softmax_cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
-            )
+            return self._mean_loss(images, labels)
 
         return lambda batches: float(np.mean([loss_of(*batch) for batch in batches]))
+
+    def _mean_loss(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        logits = self.model(tf.cast(images, tf.float32), training=False)
+        loss = get_objective(self._task).loss(logits, labels, self._training.label_smoothing)
+        return tf.reduce_mean(loss)
 
     def _make_gradients(self, variables: list[keras.Variable]) -> Callable[[Batches], list[np.ndarray]]:
         watched = [variable.value for variable in variables]
@@ -118,9 +131,7 @@ class Probe:
         def of_batch(images, labels):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(watched)
-                logits = self.model(tf.cast(images, tf.float32), training=False)
-                loss = ops.softmax_cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
-                mean = tf.reduce_mean(loss)
+                mean = self._mean_loss(images, labels)
             return tape.gradient(mean, watched)
 
         def mean_gradients(batches):
@@ -132,7 +143,7 @@ class Probe:
         return mean_gradients
 
 
-def read_parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
+def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: float) -> list[Batches]:
     """Returns three lists of batches, of other images each, unaugmented."""
     batch_size = min(BATCH_SIZE, len(dataset) // PARTS)
     if batch_size < 1:
@@ -144,6 +155,7 @@ def read_parts(dataset: data.ImageDataset, resolution: int) -> list[Batches]:
         seed=0,
         epoch=0,
         augmentation=data.Augmentation(crop=False, flip=False),
+        central_fraction=central_fraction,
     )
     taken = list(itertools.islice(batches, PARTS * BATCHES))
     return [taken[part::PARTS] for part in range(PARTS)]

@@ -9,8 +9,10 @@ import os
 import pathlib
 import typing
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
@@ -23,7 +25,9 @@ __all__ = [
     "Manifest",
     "LABELS_ENTRY",
     "StateEntry",
+    "OPTIONAL",
     "embedded_labels",
+    "frozen_sha256",
     "manifest_path",
     "sha256",
 ]
@@ -31,6 +35,7 @@ __all__ = [
 FORMAT_VERSION = 2  # of the layout of the JSON
 CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which crash clients on ARM
 LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
+OPTIONAL = frozenset(["frozen_sha256"])  # fields that manifests of older exports lack
 _LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
 
 
@@ -97,6 +102,7 @@ class Manifest:
 
     Attributes:
         labels: Names of the classes or attributes, in the order of the outputs; Unicode NFC, none twice.
+        spare_classes: Number of outputs after those of `labels` that have no class yet.
         task: A key of `tinytl_tf.tasks.TASKS`.
         input: What an image has to be.
         data: How the data were split and changed.
@@ -119,6 +125,8 @@ class Manifest:
         tools: Name of a package -> version that made the file.
         parity: Figures of the exporter's checks.
         tolerances: How far losses may differ between runtimes.
+        frozen_sha256: Of the network's weights that are not trained, see `frozen_sha256`; empty in the manifest of an
+            older export.
         contract: Version of the signatures.
         format_version: Version of this layout.
 
@@ -128,6 +136,7 @@ class Manifest:
     """
 
     labels: tuple[str, ...]
+    spare_classes: int
     task: str
     input: InputSettings
     data: DataSettings
@@ -150,6 +159,7 @@ class Manifest:
     tools: dict[str, str]
     parity: dict[str, Any]
     tolerances: dict[str, Any]
+    frozen_sha256: str = ""
     contract: int = CONTRACT
     format_version: int = FORMAT_VERSION
 
@@ -231,6 +241,8 @@ class Manifest:
         normal = [unicodedata.normalize("NFC", label) for label in self.labels]
         if len(normal) < 1 or len(set(normal)) != len(normal) or "" in normal:
             return f"labels that are names, none twice, got {list(self.labels)!r:.200}"
+        if self.spare_classes < 0 or (self.spare_classes and self.task != "classification"):
+            return f"spare_classes of 0 or more, of a classification, got {self.spare_classes}"
         if not 0 < self.input.central_fraction <= 1:
             return f"a central_fraction above 0 and at most 1, got {self.input.central_fraction!r}"
         offset = 0
@@ -246,11 +258,13 @@ def _parse(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         fields = typing.get_type_hints(kind)
-        odd = sorted(fields.keys() ^ value.keys())
+        odd = sorted((fields.keys() ^ value.keys()) - (OPTIONAL - value.keys()))
         if odd:
             what = "the unknown" if odd[0] in value else "no"
             raise InputError(f"{path} has {what} field {where + odd[0]!r:.80}; export the model again")
-        return kind(**{name: _parse(fields[name], value[name], f"{where}{name}.", path) for name in fields})
+        return kind(
+            **{name: _parse(fields[name], value[name], f"{where}{name}.", path) for name in fields if name in value}
+        )
     if origin is tuple and isinstance(value, list):
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
         if len(kinds) == len(value):
@@ -265,14 +279,36 @@ def _parse(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
     raise InputError(f"expected {name} as {where.rstrip('.')} in {path}, got {value!r:.80}; export the model again")
 
 
-def embedded_labels(task: str, labels: Sequence[str]) -> bytes:
+def embedded_labels(task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
     """Returns the content of the metadata `TINYTL` of a `.tflite`: what a file without its manifest still says."""
-    return json.dumps({"contract": CONTRACT, "task": task, "labels": list(labels)}, ensure_ascii=False).encode()
+    content = {"contract": CONTRACT, "task": task, "labels": list(labels), "spare_classes": spare_classes}
+    return json.dumps(content, ensure_ascii=False).encode()
 
 
 def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:
     """Where the manifest of a `.tflite` lies."""
     return files.expand(tflite_path).with_suffix(".manifest.json")
+
+
+def frozen_sha256(values: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of a network's frozen weights, in hexadecimal, by which a network of other weights is known.
+
+    For each variable in the order of the names: its name in UTF-8, a zero byte, its shape as decimal numbers with
+    commas between them, a zero byte, and its elements in row-major order as little-endian float32.
+
+    Args:
+        values: Path of each Keras variable that is not trained -> its value; floats, before any quantization.
+
+    Example:
+        >>> frozen_sha256({"stem/kernel": np.zeros([1, 2])})[:8]
+        '5f6e6655'
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(values.items()):
+        shape = ",".join(map(str, np.shape(value)))
+        digest.update(f"{name}\0{shape}\0".encode())
+        digest.update(np.ascontiguousarray(value, "<f4").data)
+    return digest.hexdigest()
 
 
 def sha256(path: str | os.PathLike) -> str:

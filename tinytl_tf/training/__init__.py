@@ -2,11 +2,11 @@
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.experiment import Experiment
-from tinytl_tf.training.evaluate import evaluate, make_evaluate
+from tinytl_tf.training.evaluation import evaluate, make_evaluate
+from tinytl_tf.training.loop import train
 from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.run_folder import RunFolder
 from tinytl_tf.training.step import make_train_step
-from tinytl_tf.training.train import train
 
 __all__ = [
     "Experiment",

@@ -1,5 +1,6 @@
 """The folder of a run: its configuration, checkpoints and log."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -9,14 +10,46 @@ from ml_collections import ConfigDict
 
 import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint names
 from tinytl_tf.configs import default
+from tinytl_tf.data import Splits
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import flat
 from tinytl_tf.files import atomic_write_bytes, expand, temporary_folder
+from tinytl_tf.tasks import get_task
 
-__all__ = ["RunFolder"]
+__all__ = ["Run", "RunFolder"]
 
 CHECKPOINTS = ("best", "last")
 ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", "events.out.tfevents.*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run was started with.
+
+    Attributes:
+        config: its configuration.
+        class_names: names of the classes or attributes, in the order of the outputs.
+        task: what its labels are, a key of `tinytl_tf.tasks.TASKS`.
+        fingerprints: `ImageDataset.fingerprint` of each split, by name; None in a run of an older version.
+    """
+
+    config: ConfigDict
+    class_names: tuple[str, ...]
+    task: str
+    fingerprints: dict[str, str] | None
+
+    @classmethod
+    def of(cls, config: ConfigDict, splits: Splits) -> "Run":
+        """Returns what a run on these data is started with."""
+        fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
+        return cls(config, splits.train.class_names, splits.train.task, fingerprints)
+
+    def changed_data(self, splits: Splits) -> str | None:
+        """Returns the name of a set that is not as the run was started with, or None; of an older run, None."""
+        if self.fingerprints is None:
+            return None
+        names = (name for name, data in splits.by_name.items() if self.fingerprints.get(name) != data.fingerprint())
+        return next(names, None)
 
 
 class RunFolder:
@@ -24,7 +57,7 @@ class RunFolder:
 
     | file | content |
     |---|---|
-    | `run.json` | the configuration, the names of the classes and the fingerprints of the data |
+    | `run.json` | the configuration, the names of the classes, the task and the fingerprints of the data |
     | `last.keras` | model and optimizer after the last whole epoch; a run resumes from here |
     | `best.keras` | the same after the best epoch, see below |
     | `log.jsonl` | a line of JSON for each epoch |
@@ -47,8 +80,8 @@ class RunFolder:
         """Whether the folder holds a run."""
         return (self.path / "run.json").exists()
 
-    def start(self, config: ConfigDict, class_names: tuple[str, ...], fingerprints: dict[str, str]) -> None:
-        """Removes what an older run left and writes configuration, class names, fingerprints and an empty log.
+    def start(self, run: Run) -> None:
+        """Removes what an older run left and writes `run.json` and an empty log.
 
         `run.json` goes first and comes last: a folder without it holds no run, whatever a kill left in it.
         """
@@ -56,11 +89,16 @@ class RunFolder:
             for path in self.path.glob(pattern):
                 path.unlink()
         self.write_log([])
-        run = {"config": json.loads(config.to_json()), "class_names": list(class_names), "data": fingerprints}
-        atomic_write_bytes(self.path / "run.json", (json.dumps(run, indent=2) + "\n").encode())
+        content = {
+            "config": json.loads(run.config.to_json()),
+            "class_names": list(run.class_names),
+            "task": run.task,
+            "data": run.fingerprints,
+        }
+        atomic_write_bytes(self.path / "run.json", (json.dumps(content, indent=2) + "\n").encode())
 
-    def read_run(self) -> tuple[ConfigDict, tuple[str, ...]]:
-        """Returns configuration and class names.
+    def read_run(self) -> Run:
+        """Returns what the run was started with.
 
         A key that the configuration lacks, since a later version brought it, has its default.
 
@@ -74,14 +112,10 @@ class RunFolder:
             run = json.loads(path.read_text())
             config = default.get_config()
             config.update_from_flattened_dict(flat(ConfigDict(run["config"])))
-            return config, tuple(run["class_names"])
-        except (ValueError, KeyError, TypeError) as error:
+            task = get_task(run.get("task", "classification")).name
+            return Run(config, tuple(run["class_names"]), task, run.get("data"))
+        except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged; train again without resuming") from error
-
-    def fingerprints(self) -> dict[str, str] | None:
-        """Returns those of the data that the run was started with; None for a run of an older version."""
-        self.read_run()
-        return json.loads((self.path / "run.json").read_text()).get("data")
 
     def save(self, name: str, model: keras.Model) -> None:
         """Writes the checkpoint `name`, with the optimizer that the model was compiled with."""

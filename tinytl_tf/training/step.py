@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tinytl_tf import ops
 from tinytl_tf.errors import InputError
+from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["make_train_step"]
 
@@ -16,6 +16,7 @@ def make_train_step(
     variables: Sequence[keras.Variable],
     optimizer: keras.optimizers.Optimizer,
     *,
+    task: str = "classification",
     label_smoothing: float = 0.0,
     training: bool = True,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
@@ -27,20 +28,22 @@ def make_train_step(
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits `[batch, classes]`.
         variables: the variables to train.
         optimizer: is built for these variables here.
+        task: a key of `tinytl_tf.tasks.TASKS`, which says what the loss and the accuracy are.
         label_smoothing: of the loss.
         training: whether dropout is on.
 
     Returns:
-        `step(images, labels, learning_rate)` with uint8 `[batch, height, width, 3]`, int32 `[batch]` and a float32
-        number, which returns scalars: the mean `loss`, `accuracy` and `gradient_norm`.
+        `step(images, labels, learning_rate)` with uint8 `[batch, height, width, 3]`, the labels of the task and a
+        float32 number, which returns scalars: the mean `loss`, `accuracy` and `gradient_norm`.
 
     Raises:
-        InputError: if there are no variables, so that nothing would be trained.
+        InputError: if there are no variables, so that nothing would be trained, or no such task.
     """
     if not variables:
         raise InputError(
             "expected variables to train, got none; build the model for its images and apply a scheme to it first"
         )
+    objective = get_objective(task)
     optimizer.build(list(variables))
     watched = [variable.value for variable in variables]
 
@@ -49,14 +52,13 @@ def make_train_step(
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
             logits = model(tf.cast(images, tf.float32), training=training)
-            loss = tf.reduce_mean(ops.softmax_cross_entropy(logits, labels, label_smoothing=label_smoothing))
+            loss = tf.reduce_mean(objective.loss(logits, labels, label_smoothing))
         gradients = tape.gradient(loss, watched)
         optimizer.learning_rate.assign(learning_rate)
         optimizer.apply(gradients)
-        right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
         return {
             "loss": loss,
-            "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
+            "accuracy": tf.reduce_mean(objective.correct(logits, labels)),
             "gradient_norm": tf.linalg.global_norm(gradients),
         }
 

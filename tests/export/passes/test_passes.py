@@ -111,7 +111,7 @@ def test_nothing_is_read_late_in_an_exported_network(exported, converted, case):
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_every_pass_of_a_profile_finds_something_in_a_real_network(converted, profile, monkeypatch, caplog):
-    monkeypatch.setattr(quantize_kernels, "_SMALLEST", 64)  # the kernels of the tiny network are small
+    monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # the kernels of the tiny network are small
     names = [*pass_names(delegate=profile.xnnpack), QUANTIZE_KERNELS.name]
     _, report = run_passes(converted("tinytl-lb", "sgd", 8, profile.name), names)
     assert list(report) == ["converted", *names]

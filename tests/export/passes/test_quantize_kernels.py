@@ -3,7 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema_fb
 
 from tests.export.passes.graphs import results, single_graph
-from tinytl_tf.export.audit import audit
+from tinytl_tf.export.operator_audit import audit
 from tinytl_tf.export.passes.quantize_kernels import quantize_kernels
 from tinytl_tf.tflite.model import Model
 

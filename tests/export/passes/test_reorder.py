@@ -1,20 +1,19 @@
 """The scheduler never changes a result, and lowers the peak."""
 
 import functools
-import importlib
 
 import numpy as np
 import pytest
 
 from tests.export.passes.graphs import results, single_graph
 from tests.export.passes.random_graphs import SHAPES, random_model
+from tinytl_tf.export.passes import reorder as module
 from tinytl_tf.export.passes import run_passes
 from tinytl_tf.export.passes.reorder import dependencies, peak_alive, reorder
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.tflite.liveness import late_readers
 from tinytl_tf.tflite.model import Model
 
-module = importlib.import_module("tinytl_tf.export.passes.reorder")  # the package has the function of this name
 CHUNKS, GRAPHS = 10, 10
 IMAGES = np.random.default_rng(0).uniform(-2, 2, (3, *SHAPES[0])).astype(np.float32)
 CALLS = [call for x in IMAGES for call in (("train", {"x": x}), ("save", {}))]

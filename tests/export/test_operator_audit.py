@@ -7,7 +7,7 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from tests import tiny_tflite
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.audit import (
+from tinytl_tf.export.operator_audit import (
     OperatorCount,
     audit,
     conversion_error,
@@ -36,6 +36,27 @@ def test_reads_a_path(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(tiny_tflite.build())
     assert audit(path) == audit(Model.from_bytes(tiny_tflite.build()))
+
+
+def test_a_reversal_that_older_runtimes_compute_wrongly_is_refused():
+    def converted(*axes):
+        class Module(tf.Module):
+            @tf.function(input_signature=[tf.TensorSpec([2, 3], tf.float32)])
+            def __call__(self, x):
+                with tf.name_scope("mirror"):
+                    for axis in axes:
+                        x = tf.reverse(x, axis)
+                return x + 1.0
+
+        module = Module()
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([module.__call__.get_concrete_function()], module)
+        return Model.from_bytes(converter.convert())
+
+    assert {count.name: count.count for count in audit(converted([0], [1]))}["REVERSE_V2"] == 2
+    with pytest.raises(
+        InputError, match=r"expected a reversal along one axis, got several in layer mirror.*: runtimes up"
+    ):
+        audit(converted([0, 1]))
 
 
 def test_oldest_runtime():

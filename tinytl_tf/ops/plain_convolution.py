@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tinytl_tf.ops.convolution import convolution
+from tinytl_tf.ops.convolution import convolution, flipped
 from tinytl_tf.ops.padding import Pads, pad_or_crop
 from tinytl_tf.ops.parts import split_last
 
@@ -69,8 +69,7 @@ def conv2d(
 
 
 def _transposed(kernel: tf.Tensor) -> tf.Tensor:
-    flipped = kernel if kernel.shape[0] == kernel.shape[1] == 1 else tf.reverse(kernel, [0, 1])
-    return tf.transpose(flipped, [0, 1, 3, 2])
+    return tf.transpose(flipped(kernel), [0, 1, 3, 2])
 
 
 def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:

@@ -6,45 +6,66 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tinytl_tf import data, ops
+from tinytl_tf import data
+from tinytl_tf.data.classes import model_labels
 from tinytl_tf.errors import InputError
+from tinytl_tf.tasks import get_task
+from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["evaluate", "make_evaluate"]
 
 BATCH_SIZE = 32
 
 
-def evaluate(model: keras.Model, dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
-    """Returns the accuracy (0 to 1) and the mean cross-entropy, without label smoothing.
+def evaluate(
+    model: keras.Model,
+    dataset: data.ImageDataset,
+    outputs: np.ndarray | None = None,
+    *,
+    central_fraction: float = data.CENTRAL_FRACTION,
+) -> dict[str, float]:
+    """Returns accuracy (0 to 1) and mean cross-entropy, without label smoothing, as the data's task counts them.
 
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits.
-        dataset: the images; resized and cropped to the model's input.
+        dataset: the images, resized and cropped to the model's input; with labels for one class or for attributes.
         outputs: int [classes of the data], the model's output for each class; None where they are the same.
+        central_fraction: part of an image's side that is evaluated, in (0, 1].
     """
-    return make_evaluate(model)(dataset, outputs)
+    return make_evaluate(model, dataset.task, central_fraction=central_fraction)(dataset, outputs)
 
 
-def make_evaluate(model: keras.Model) -> Callable[..., dict[str, float]]:
+def make_evaluate(
+    model: keras.Model, task: str = "classification", *, central_fraction: float = data.CENTRAL_FRACTION
+) -> Callable[..., dict[str, float]]:
     """Returns `evaluate` for one model, which is traced once however often it is called.
 
+    Args:
+        model: as `evaluate` takes it.
+        task: a key of `tinytl_tf.tasks.TASKS`; the data sets have labels for it.
+        central_fraction: as `evaluate` takes it.
+
     Raises:
-        InputError: if the model does not map images of a known size and 3 channels to logits.
+        InputError: if the model does not map images of a known size and 3 channels to logits, or for another task.
     """
     image_size = _image_size(model)
+    objective, kind = get_objective(task), get_task(task)
     images_spec = tf.TensorSpec([None, *image_size, 3], tf.uint8)
+    labels_spec = tf.TensorSpec(kind.label_shape(None, model.output_shape[-1]), kind.label_dtype)
 
-    @tf.function(input_signature=[images_spec, tf.TensorSpec([None], tf.int32)])
+    @tf.function(input_signature=[images_spec, labels_spec])
     def step(images, labels):
         logits = model(tf.cast(images, tf.float32), training=False)
-        right = tf.argmax(logits, axis=1, output_type=tf.int32) == labels
-        loss = ops.softmax_cross_entropy(logits, labels)
-        return tf.reduce_sum(tf.cast(right, tf.float32)), tf.reduce_sum(loss)
+        loss = objective.loss(logits, labels, 0.0)
+        return tf.reduce_sum(objective.correct(logits, labels)), tf.reduce_sum(loss)
 
     def evaluate_dataset(dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
-        batches = data.eval_batches(dataset, batch_size=BATCH_SIZE, image_size=image_size)
+        dataset.require_task(task)
+        batches = data.eval_batches(
+            dataset, batch_size=BATCH_SIZE, image_size=image_size, central_fraction=central_fraction
+        )
         if outputs is not None:
-            batches = ((images, outputs[labels]) for images, labels in batches)
+            batches = ((images, model_labels(labels, outputs)) for images, labels in batches)
         right, loss = np.sum([[float(value) for value in step(*batch)] for batch in batches], axis=0)
         return {"accuracy": right / len(dataset), "loss": loss / len(dataset)}
 

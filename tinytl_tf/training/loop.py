@@ -17,10 +17,10 @@ from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
-from tinytl_tf.training.evaluate import make_evaluate
+from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.optimizers import make_optimizer
-from tinytl_tf.training.run_folder import RunFolder
+from tinytl_tf.training.run_folder import Run, RunFolder
 from tinytl_tf.training.step import make_train_step
 
 __all__ = ["train"]
@@ -56,30 +56,33 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
 def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str, Any]:
     config = experiment.config
     splits = experiment.load_data()
-    class_names = splits.train.class_names
+    class_names, task = splits.train.class_names, splits.train.task
     steps = data.steps_per_epoch(splits.train, config.training.batch_size)
     print(splits.describe(), flush=True)
-    fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
+    run = Run.of(config, splits)
     resume = resume and folder.exists
     if resume:
-        _check_same(*folder.read_run(), config, class_names)
-        _check_same_data(folder, fingerprints)
+        _check_same(folder.read_run(), run, splits)
 
     if resume and (folder.path / "last.keras").exists():
         model, resolution = experiment.adopt(folder.load("last"))
     else:
         model, resolution = experiment.build_model(len(class_names))
         model.compile(make_optimizer(config.training.optimizer))
-        folder.start(config, class_names, fingerprints)
+        folder.start(run)
     print(resolution, flush=True)
     require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
     start = _go_back(folder, int(model.optimizer.iterations), steps)
     _set_dropout(model, start * steps)
 
     step = make_train_step(
-        model, model.trainable_variables, model.optimizer, label_smoothing=config.training.label_smoothing
+        model,
+        model.trainable_variables,
+        model.optimizer,
+        task=task,
+        label_smoothing=config.training.label_smoothing,
     )
-    evaluate = make_evaluate(model)
+    evaluate = make_evaluate(model, task, central_fraction=config.data.central_fraction)
     write_summary = _tensorboard(folder.path)
     with Progress((config.training.epochs - start) * steps, "train") as progress:
         for epoch in range(start, config.training.epochs):
@@ -132,6 +135,7 @@ def _train_epoch(
         seed=training.seed,
         epoch=epoch,
         augmentation=experiment.augmentation(),
+        central_fraction=experiment.config.data.central_fraction,
     )
     rows, seconds = [], []
     for index, (images, labels) in enumerate(batches):
@@ -162,26 +166,21 @@ def _require_finite(metrics: dict[str, float], step: int, learning_rate: float) 
         )
 
 
-def _check_same(
-    old_config: ConfigDict, old_names: tuple[str, ...], config: ConfigDict, class_names: tuple[str, ...]
-) -> None:
-    before = flat(old_config) | {"classes": old_names}
-    now = flat(config) | {"classes": class_names}
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key):
-            what = "the list of classes" if key == "classes" else f"config.{key}"
+def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
+    """Refuses to go on with another configuration or other data."""
+    names = {"classes": "the list of classes", "task": "the task of the labels"}
+    old = flat(before.config) | {"classes": before.class_names, "task": before.task}
+    new = flat(now.config) | {"classes": now.class_names, "task": now.task}
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
             raise InputError(
-                f"cannot resume: {what} was {before.get(key)!r} and is now {now.get(key)!r}; "
+                f"cannot resume: {names.get(key, f'config.{key}')} was {old.get(key)!r} and is now {new.get(key)!r}; "
                 "use the same config and data, or train in another folder"
             )
-
-
-def _check_same_data(folder: RunFolder, fingerprints: dict[str, str]) -> None:
-    before = folder.fingerprints()
-    changed = [name for name in fingerprints if before is not None and before.get(name) != fingerprints[name]]
+    changed = before.changed_data(splits)
     if changed:
         raise InputError(
-            f"cannot resume: the {changed[0]} images are not those of the run: names, sizes or labels of files have "
+            f"cannot resume: the {changed} images are not those of the run: names, sizes or labels of files have "
             "changed; use the same data, or another folder"
         )
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinytl_tf import data, files
-from tinytl_tf.device.classes import match_classes, model_labels
-from tinytl_tf.device.evaluate import evaluate
+from tinytl_tf.data.classes import match_classes, model_labels
+from tinytl_tf.device.evaluation import evaluate
 from tinytl_tf.device.progress_file import (
     AdaptProgress,
     best_path,
@@ -76,7 +76,9 @@ def adapt(
     schedule: str = "cosine",
     seed: int = 0,
     augmentation: data.Augmentation | None = None,
+    central_fraction: float | None = None,
     by_position: bool = False,
+    new_classes: bool = False,
     state_path: str | os.PathLike | None = None,
     save_every: int = 50,
     resume: bool = False,
@@ -97,7 +99,9 @@ def adapt(
         schedule: A key of `tinytl_tf.schedules.SCHEDULES`.
         seed: Chooses the order of the images and their augmentation.
         augmentation: How training images are changed; None for what the manifest says.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest says.
         by_position: Whether classes are matched by their position instead.
+        new_classes: Whether classes of the data that the model does not know are added to it, in the order of the data.
         state_path: State file to write, `.tinytl`.
         save_every: Steps between two saves of how far the run is.
         resume: Whether to go on with the run that was to write `state_path`.
@@ -125,20 +129,54 @@ def adapt(
         raise InputError(f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}")
     if resume and state_path is None:
         raise InputError("expected the path of the state file whose run is to be gone on with, got None")
-    run = _Run(model, splits, epochs, learning_rate, schedule, seed, augmentation, by_position, state_path, save_every)
+    augmentation = model.augmentation if augmentation is None else augmentation
+    central_fraction = model.central_fraction if central_fraction is None else central_fraction
+    data.check_central_fraction(central_fraction)
+    if new_classes and not resume:  # a run that goes on has them in its state
+        _add_classes(model, splits.train)
+    run = _Run(
+        model,
+        splits,
+        epochs,
+        learning_rate,
+        schedule,
+        seed,
+        augmentation,
+        central_fraction,
+        by_position,
+        state_path,
+        save_every,
+    )
     return run.go(resume)
 
 
 def evaluate_dataset(
-    model: TrainableModel, dataset: data.ImageDataset, label: str = "test", *, by_position: bool = False
+    model: TrainableModel,
+    dataset: data.ImageDataset,
+    label: str = "test",
+    *,
+    by_position: bool = False,
+    central_fraction: float | None = None,
 ) -> EvaluateResult:
-    """Evaluates a model on a data set whose classes are matched by name; shows progress."""
+    """Evaluates a model on a data set whose classes are matched by name; shows progress.
+
+    Args:
+        model: The model.
+        dataset: The images.
+        label: What the progress calls them.
+        by_position: Whether classes are matched by their position instead.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest says.
+
+    Raises:
+        InputError: If the classes do not fit, an image cannot be decoded, or the fraction is out of range.
+    """
+    fraction = model.central_fraction if central_fraction is None else central_fraction
     outputs = _match(model, dataset, by_position)
     with Progress(len(dataset), label) as progress:
 
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for images, labels in data.eval_batches(
-                dataset, batch_size=_EVAL_BATCH, image_size=model.image_size, workers=1
+                dataset, batch_size=_EVAL_BATCH, image_size=model.image_size, central_fraction=fraction, workers=1
             ):
                 yield images, model_labels(labels, outputs)
                 progress.advance(steps=len(labels))
@@ -160,15 +198,40 @@ def _match(model: TrainableModel, dataset: data.ImageDataset, by_position: bool)
     )
 
 
+def _add_classes(model: TrainableModel, dataset: data.ImageDataset) -> None:
+    """Adds what the model does not know, all or nothing."""
+    if model.class_names is None:
+        raise InputError("without names of its classes a model cannot tell new ones; put the manifest next to the file")
+    new = [name for name in dataset.class_names if name not in model.class_names]
+    if len(new) > model.spare_classes:
+        raise InputError(
+            f"{dataset.name} has {len(new)} new classes ({', '.join(new)}), expected at most {model.spare_classes}, "
+            "the spare ones of the model; leave some out, or export the model with more spare_classes"
+        )
+    for name in new:
+        model.add_class(name)
+
+
 class _Run:
     """One adaptation: its settings, and what it has done."""
 
     def __init__(
-        self, model, splits, epochs, learning_rate, schedule, seed, augmentation, by_position, state_path, save_every
+        self,
+        model,
+        splits,
+        epochs,
+        learning_rate,
+        schedule,
+        seed,
+        augmentation,
+        central_fraction,
+        by_position,
+        state_path,
+        save_every,
     ) -> None:
         self._model, self._splits, self._by_position = model, splits, by_position
-        self._augmentation = model.augmentation if augmentation is None else augmentation
-        self._outputs = _match(model, splits.train, by_position)
+        self._augmentation, self._fraction = augmentation, central_fraction
+        self._evaluation = {"by_position": by_position, "central_fraction": central_fraction}
         self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
         self._epochs, self._rate, self._schedule, self._seed = epochs, learning_rate, SCHEDULES[schedule], seed
         self._path = None if state_path is None else files.expand(state_path)
@@ -176,7 +239,7 @@ class _Run:
         self._settings = {
             "model": model.fingerprint.hex(),
             "data": {name: dataset.fingerprint() for name, dataset in splits.by_name.items()},
-            "central_fraction": splits.train.central_fraction,
+            "central_fraction": central_fraction,
             "epochs": epochs,
             "learning_rate": learning_rate,
             "schedule": schedule,
@@ -195,15 +258,16 @@ class _Run:
             files.require_room(self._path, 4 * (4 * self._model.state_size + _OVERHEAD))
         if resume:
             self._progress = self._read_back()
-        else:
-            before = evaluate_dataset(self._model, self._splits.test, "test before", by_position=self._by_position)
+        self._outputs = _match(self._model, self._splits.train, self._by_position)
+        if not resume:
+            before = evaluate_dataset(self._model, self._splits.test, "test before", **self._evaluation)
             self._progress = AdaptProgress(self._settings, (before.accuracy, before.loss), [])
             if self._path is not None:
                 remove_progress(progress_path(self._path))
         with self._interrupts():
             try:
                 self._train()
-                after = evaluate_dataset(self._model, self._splits.test, "test after", by_position=self._by_position)
+                after = evaluate_dataset(self._model, self._splits.test, "test after", **self._evaluation)
             except KeyboardInterrupt:
                 if not self._in_step:
                     self._save_progress()
@@ -251,6 +315,7 @@ class _Run:
             seed=self._seed,
             epoch=epoch,
             augmentation=self._augmentation,
+            central_fraction=self._fraction,
             start_step=len(steps) - start,
             workers=1,
         )
@@ -277,7 +342,7 @@ class _Run:
         return statistics.fmean(row[0] for row in good), statistics.fmean(row[1] for row in good)
 
     def _keep_best(self) -> None:
-        result = evaluate_dataset(self._model, self._splits.validation, "validation", by_position=self._by_position)
+        result = evaluate_dataset(self._model, self._splits.validation, "validation", **self._evaluation)
         with self._whole():
             if self._progress.best is None or result.accuracy > self._progress.best:
                 self._progress.best = result.accuracy

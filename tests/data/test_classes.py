@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tinytl_tf.device.classes import match_classes, model_labels
+from tinytl_tf.data.classes import match_classes, model_labels
 from tinytl_tf.errors import InputError
 
 

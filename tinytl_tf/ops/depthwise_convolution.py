@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tinytl_tf.ops.convolution import convolution
+from tinytl_tf.ops.convolution import convolution, flipped
 from tinytl_tf.ops.padding import Pads, pad_or_crop
 
 __all__ = ["depthwise_conv2d"]
@@ -49,7 +49,7 @@ def depthwise_conv2d(
         convolve=lambda x, kernel, strides, padding: tf.nn.depthwise_conv2d(
             x, kernel, [1, strides, strides, 1], padding
         ),
-        transpose=lambda kernel: tf.reverse(kernel, [0, 1]),
+        transpose=flipped,
         kernel_gradient=_kernel_gradient,
         strides=strides,
         padding=padding,

@@ -7,9 +7,36 @@ import numpy as np
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["match_classes", "model_labels"]
+__all__ = ["check_names", "match_classes", "model_labels"]
 
 _SHOWN = 20
+
+
+def check_names(names: Sequence[str], taken: Sequence[str] = ()) -> tuple[str, ...]:
+    """Checks names of classes.
+
+    Args:
+        names: What should be names.
+        taken: Names that other classes have, in Unicode's normal form NFC.
+
+    Returns:
+        The names in the form NFC, by which clients match them.
+
+    Raises:
+        InputError: If one is no name, cannot be printed, or is there twice.
+
+    Example:
+        >>> check_names(["daisy", "rose"])
+        ('daisy', 'rose')
+    """
+    bad = [name for name in names if not isinstance(name, str) or not name.strip() or not name.isprintable()]
+    if bad:
+        raise InputError(f"expected names as labels, got {bad[0]!r:.80}; give each class its name as a str")
+    normal = [unicodedata.normalize("NFC", name) for name in names]
+    twice = next((name for name in normal if normal.count(name) > 1 or name in taken), None)
+    if twice is not None:
+        raise InputError(f"expected labels that differ, got {twice!r} twice; give each class a name of its own")
+    return tuple(normal)
 
 
 def match_classes(

@@ -46,13 +46,18 @@ def audit(model: Model | str | os.PathLike) -> list[OperatorCount]:
         Every operator and version with its number of uses, sorted by name.
 
     Raises:
-        InputError: If the file has a Flex or custom operator; it names the operator and the layer. Or if there is no
-            such file or it is not a `.tflite`.
+        InputError: If the file has a Flex or custom operator, or one that older runtimes compute wrongly; it names the
+            operator and the layer. Or if there is no such file or it is not a `.tflite`.
     """
     model = model if isinstance(model, Model) else Model.read(model)
     for graph, op in model.operators():
         if op.is_custom:
             raise InputError(f"expected builtin operators only, got {op.name} in {_place(graph, op)}: {_REMEDY}")
+        if op.name == "REVERSE_V2" and graph.tensors[op.inputs[1]].shape != (1,):
+            raise InputError(
+                f"expected a reversal along one axis, got several in {_place(graph, op)}: runtimes up to 2.14 reverse "
+                "along the first of them alone, without an error; reverse along one after the other"
+            )
     counts = collections.Counter((op.name, op.version) for _, op in model.operators())
     return sorted(OperatorCount(name, version, count) for (name, version), count in counts.items())
 

@@ -21,9 +21,9 @@ from tinytl_tf.errors import InputError, TrainingDiverged
 from tinytl_tf.experiment import Experiment
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training import RunFolder, train
+from tinytl_tf.training import loop as module
 from tinytl_tf.training.folder_lock import LOCK_NAME, folder_lock
 
-module = sys.modules["tinytl_tf.training.train"]
 EPOCHS = 3
 KEYS = "epoch step step_ms loss accuracy gradient_norm update_norm test_accuracy test_loss"
 
@@ -105,6 +105,7 @@ def test_a_run_learns_and_leaves_its_files(whole, config):
     assert run == {
         "config": json.loads(config.to_json()),
         "class_names": list(tiny.CLASSES),
+        "task": "classification",
         "data": {"train": splits.train.fingerprint(), "test": splits.test.fingerprint()},
     }
     best = min(rows, key=lambda row: row["loss"])
@@ -135,7 +136,7 @@ def test_best_is_never_chosen_by_the_test_images(dry_step, config, tmp_path, mon
     """Without validation images it is the epoch of the least training loss; here all are the same."""
     accuracies = iter([0.2, 0.6, 0.6, 0.4])
     monkeypatch.setattr(
-        module, "make_evaluate", lambda model: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
+        module, "make_evaluate", lambda *_, **__: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
     )
     config.training.epochs = 4
     result = train(config, str(tmp_path))
@@ -150,7 +151,7 @@ def test_best_is_the_first_epoch_of_the_best_validation_accuracy(dry_step, confi
     # Validation and test images in turn.
     accuracies = iter([0.2, 0.9, 0.6, 0.1, 0.6, 0.8, 0.4, 0.7])
     monkeypatch.setattr(
-        module, "make_evaluate", lambda model: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
+        module, "make_evaluate", lambda *_, **__: lambda images: {"accuracy": next(accuracies), "loss": 1.0}
     )
     config.training.epochs = 4
     result = train(config, str(tmp_path))

@@ -1,0 +1,30 @@
+"""Outputs for classes that are added on the device."""
+
+import keras
+import numpy as np
+
+from tinytl_tf.tasks import UNUSED
+
+__all__ = ["with_spare_classes"]
+
+
+def with_spare_classes(model: keras.Model, count: int) -> keras.Model:
+    """Returns the model with `count` more outputs, which no image gets until a client adds a class.
+
+    Their kernel is zero and their bias `tinytl_tf.tasks.UNUSED`, so that their probability and their gradient are
+    exactly zero.
+
+    Args:
+        model: What `check_model` accepts; all of its layers but the classifier are shared.
+        count: Number of outputs; 0 returns `model` itself.
+    """
+    if not count:
+        return model
+    old = model.get_layer("classifier")
+    new = keras.layers.Dense(old.units + count, name="classifier")
+    wider = keras.Model(model.input, new(old.input), name=model.name)
+    new.kernel.assign(np.pad(old.kernel.numpy(), [(0, 0), (0, count)]))
+    new.bias.assign(np.pad(old.bias.numpy(), (0, count), constant_values=UNUSED))
+    for own, its in zip(new.weights, old.weights, strict=True):
+        own.trainable = its.trainable
+    return wider

@@ -1,0 +1,14 @@
+"""All modules of the package, those at the top of the repository as well; commands have no Python."""
+
+import pathlib
+from collections.abc import Iterator
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def module_files() -> Iterator[tuple[str, pathlib.Path]]:
+    """Name and file of each module."""
+    for folder, package in (("tinytl_tf", "tinytl_tf"), ("export", "tinytl_tf.export")):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            yield ".".join([package, *parts]).removesuffix(".__init__"), path

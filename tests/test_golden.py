@@ -1,0 +1,450 @@
+"""The golden files are what golden/make.py makes and what the Python client computes; current exports are like them."""
+
+import hashlib
+import json
+import pathlib
+
+import make
+import make_model
+import make_pixels
+import make_spare
+import make_states
+import make_training
+import numpy as np
+import pytest
+from make_photos import PHOTOS, encode
+from PIL import Image
+
+from tinytl_tf.data.augmentation import central_box, resize
+from tinytl_tf.data.decode import decode, deep_maximum
+from tinytl_tf.device import TrainableModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.export.build import build_file, with_int8_kernels
+from tinytl_tf.export.operator_audit import audit
+from tinytl_tf.export.packing import state_entries
+from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.memory import planned_peak
+from tinytl_tf.optimizers import get_optimizer
+from tinytl_tf.schedules import SCHEDULES
+from tinytl_tf.tflite.manifest import CONTRACT, FORMAT_VERSION, Manifest
+from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import APIS, load_signatures
+
+FOLDER = pathlib.Path(__file__).parents[1] / "golden"
+SIZE = make_model.SIZE
+PIXELS = json.loads((FOLDER / "pixels.json").read_text(encoding="utf-8"))
+STATES = json.loads((FOLDER / "states.json").read_text(encoding="utf-8"))
+TRAINING = {
+    kernels: json.loads((FOLDER / f"training_{kernels}.json").read_text(encoding="utf-8")) for kernels in make.KERNELS
+}
+SPARE = json.loads((FOLDER / "spare.json").read_text(encoding="utf-8"))
+INPUTS = make.read_pixels(FOLDER)
+OF_FLOAT32 = FOLDER / "model_float32.tflite"
+
+
+def content(path):
+    return (FOLDER / "photos" / path).read_bytes()
+
+
+def raw(name, shape=(SIZE, SIZE)):
+    return np.frombuffer((FOLDER / name).read_bytes(), np.uint8).reshape(*shape, 3)
+
+
+def is_close(actual, expected, tolerance):
+    difference = np.abs(actual.astype(int) - expected)
+    bounds = PIXELS["tolerances"][tolerance]
+    return difference.max() <= bounds["largest"] and difference.mean() <= bounds["mean"]
+
+
+# --- Photos and pixels ---
+
+
+def test_no_file_is_missing_and_none_is_left_over():
+    made = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
+    named = {f"photos/{photo['photo']}" for photo in PIXELS["photos"]}
+    named |= {entry[key] for entry in PIXELS["photos"] for key in ("pixels", "decoded") if entry[key]}
+    named |= {change["pixels"] for change in PIXELS["changes"]} | {
+        STATES["small"]["file"],
+        "pixels.json",
+        "states.json",
+    }
+    named |= {SPARE["model"], "model_spare.manifest.json", SPARE["state_after"], "spare.json"}
+    for kernels, training in TRAINING.items():
+        manifest = f"model_{kernels}.manifest.json"
+        named |= {training["model"], manifest, training["state_after"], f"training_{kernels}.json"}
+    scripts = {path for path in made if path.endswith((".py", ".pyc"))}
+    assert made - scripts == named | {"README.md"}
+
+
+def test_the_whole_is_small():
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.suffix != ".pyc") < 2_500_000
+
+
+@pytest.mark.parametrize("photo", PHOTOS, ids=lambda photo: photo.path)
+def test_photos_are_those_of_the_script(photo):
+    """JPEG's and PNG's bytes are those of some version of a library; what they show is not."""
+    committed, made = (decode(data, photo.path) for data in (content(photo.path), encode(photo)))
+    assert committed.shape == (*photo.size, 3)
+    if photo.lossless:
+        np.testing.assert_array_equal(committed, made)
+    else:
+        assert is_close(committed, made, "JPEG")
+    with Image.open(FOLDER / "photos" / photo.path) as image:
+        assert image.mode == photo.kind
+        assert image.getexif().get(0x0112, 1) == photo.orientation
+
+
+@pytest.mark.parametrize("entry", PIXELS["photos"], ids=lambda entry: entry["photo"])
+def test_photos_become_the_pixels(entry):
+    photo = next(photo for photo in PHOTOS if photo.path == entry["photo"])
+    assert is_close(make_pixels.model_input(content(photo.path), photo), raw(entry["pixels"]), entry["tolerance"])
+    if entry["decoded"]:
+        np.testing.assert_array_equal(decode(content(photo.path), "x"), raw(entry["decoded"], entry["size"]))
+
+
+@pytest.mark.parametrize("index", range(len(make_pixels.CHANGES)))
+def test_changes_become_the_pixels(index):
+    entry, change = PIXELS["changes"][index], make_pixels.CHANGES[index]
+    assert is_close(make_pixels.changed(content(entry["photo"]), change), raw(entry["pixels"]), entry["tolerance"])
+
+
+def test_the_list_of_pixels_is_current():
+    assert json.loads(json.dumps(make_pixels.describe())) == PIXELS
+    assert {photo["orientation"] for photo in PIXELS["photos"]} == {1, 3, 4, 5, 6, 7, 8}
+    assert deep_maximum([(FOLDER / "photos" / photo.path, photo.path) for photo in PHOTOS]) == 2**16 - 1
+
+
+def fit(image, box=None):
+    box = central_box(*image.shape[:2], (SIZE, SIZE)) if box is None else box
+    return np.asarray(resize(image, (SIZE, SIZE), box))
+
+
+def stored(photo):
+    """Decoded by Pillow alone: neither turned nor put on white."""
+    with Image.open(FOLDER / "photos" / photo.path) as image:
+        return np.asarray(image.convert("RGBA"))[..., :3]
+
+
+def shrunk(photo):
+    return decode(content(photo.path), "x", make_pixels.SHRUNK_SIDE)
+
+
+def as_linear(photo):
+    return (255 * (shrunk(photo) / 255) ** (1 / 2.2)).astype(np.uint8)
+
+
+MISTAKES = {
+    "not turned": (lambda p: p.orientation > 1, lambda p: fit(stored(p))),
+    "on black": (lambda p: p.kind in ("RGBA", "P"), lambda p: fit(stored(p))),
+    "whole photo": (lambda p: True, lambda p: fit(shrunk(p), (0, 0, *shrunk(p).shape[1::-1]))),
+    "stretched": (lambda p: p.size[0] != p.size[1], lambda p: fit(shrunk(p), (4, 4, *shrunk(p).shape[1::-1]))),
+    "BGR": (lambda p: p.kind not in ("L", "I;16"), lambda p: fit(shrunk(p))[..., ::-1]),
+    "mirrored": (lambda p: True, lambda p: fit(shrunk(p))[:, ::-1]),
+    "not shrunk first": (lambda p: p.path == "leaf/large.png", lambda p: fit(decode(content(p.path), "x"))),
+    "gamma applied": (lambda p: "gamma" in p.options, lambda p: fit(as_linear(p))),
+    "not antialiased": (
+        lambda p: min(p.size) > 1.5 * SIZE and p.lossless,
+        lambda p: np.asarray(Image.fromarray(fit(shrunk(p))).resize((32, 32)).resize((SIZE, SIZE))),
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_farther_than_the_tolerance(mistake):
+    is_concerned, make_it = MISTAKES[mistake]
+    concerned = [photo for photo in PHOTOS if is_concerned(photo)]
+    assert concerned
+    for photo in concerned:
+        expected = raw(make_pixels.pixels_file(photo))
+        assert not is_close(make_it(photo), expected, make_pixels.tolerance(photo)), photo.path
+
+
+# --- What a client computes ---
+
+
+def outside(actual, expected, kernels, what):
+    """Which of the values are out of tolerance; losses are relative, the others absolute."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    difference = np.abs(actual - expected) / (np.abs(expected) if what == "loss" else 1)
+    return np.argwhere(~(difference <= TRAINING[kernels]["tolerances"][what])).tolist()
+
+
+def assert_answers(model, images, expected, kernels):
+    results = [model.infer(image) for image in images]
+    for what in ("logits", "probabilities"):
+        assert not outside([getattr(result, what) for result in results], expected[what], kernels, what)
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("xnnpack", [True, False])
+@pytest.mark.parametrize("kernels", make.KERNELS)
+def test_the_client_computes_the_golden_figures(kernels, xnnpack, api, tmp_path):
+    golden = TRAINING[kernels]
+    model = TrainableModel(FOLDER / golden["model"], xnnpack=xnnpack, api=api)
+    images = np.stack([raw(photo["pixels"]) for photo in golden["photos"]])
+    exported = model.state()
+    model.save(tmp_path / "exported.tinytl")
+    digest = hashlib.sha256((tmp_path / "exported.tinytl").read_bytes()).hexdigest()
+    assert digest == golden["exported_state_sha256"]
+    for delegate in make_training.DELEGATES:
+        assert_answers(model, images, golden["before"][delegate], kernels)
+
+    results = [
+        model.train(images[step["photos"]], np.array(step["labels"]), step["learning_rate"]) for step in golden["steps"]
+    ]
+    for delegate in make_training.DELEGATES:
+        expected = [step[delegate] for step in golden["steps"]]
+        for what in ("loss", "accuracy"):
+            actual = [getattr(result, what) for result in results]
+            assert not outside(actual, [step[what] for step in expected], kernels, what), delegate
+        assert [int(result.applied) for result in results] == [step["applied"] for step in expected]
+    state = model.state()
+    model.restore(FOLDER / golden["state_after"])
+    expected = model.state()
+    update = np.linalg.norm(state - expected) / np.linalg.norm(expected - exported)
+    assert update <= golden["tolerances"]["update"]
+    for delegate in make_training.DELEGATES:
+        assert_answers(model, images, golden["after"][delegate], kernels)
+    model.save(tmp_path / "again.tinytl")
+    assert (tmp_path / "again.tinytl").read_bytes() == (FOLDER / golden["state_after"]).read_bytes()
+
+    for step in golden["refused"]:
+        with pytest.raises(InputError, match="labels"):
+            model.train(images[step["photos"]], np.array(step["labels"]), step["learning_rate"])
+    np.testing.assert_array_equal(model.state(), expected)
+    model.reset()
+    np.testing.assert_array_equal(model.state(), exported)
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("xnnpack", [True, False])
+@pytest.mark.parametrize("kernels", make.KERNELS)
+def test_the_file_itself_refuses_steps(kernels, xnnpack, api):
+    signatures = load_signatures(FOLDER / TRAINING[kernels]["model"], xnnpack=xnnpack, api=api)
+    before = signatures["save"]()["state"]
+    for step in TRAINING[kernels]["refused"]:
+        outputs = signatures["train"](
+            image=INPUTS[step["photos"]],
+            label=np.array(step["labels"], np.int32),
+            learning_rate=np.float32([step["learning_rate"]]),
+        )
+        assert outputs["applied"].tolist() == [step["applied"]] == [0]
+        np.testing.assert_array_equal(signatures["save"]()["state"], before)
+
+
+WRONG_STEPS = {
+    "constant rate": lambda step: (INPUTS[step["photos"]], step["labels"], make_training.RATE),
+    "BGR": lambda step: (INPUTS[step["photos"]][..., ::-1], step["labels"], step["learning_rate"]),
+    "another order": lambda step: (INPUTS[step["photos"]][::-1], step["labels"], step["learning_rate"]),
+    "classes sorted": lambda step: (
+        INPUTS[step["photos"]],
+        [sorted(make_model.LABELS).index(make_model.LABELS[label]) for label in step["labels"]],
+        step["learning_rate"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG_STEPS)
+@pytest.mark.parametrize("kernels", make.KERNELS)
+def test_wrong_steps_are_farther_than_the_tolerance(kernels, mistake):
+    steps = TRAINING[kernels]["steps"]
+    model = TrainableModel(FOLDER / TRAINING[kernels]["model"])
+    losses = []
+    for step in steps:
+        images, labels, rate = WRONG_STEPS[mistake](step)
+        losses.append(model.train(np.ascontiguousarray(images), np.array(labels), rate).loss)
+    for delegate in make_training.DELEGATES:
+        assert outside(losses, [step[delegate]["loss"] for step in steps], kernels, "loss")
+
+
+def test_something_is_learnt():
+    for training in TRAINING.values():
+        losses = [step["xnnpack"]["loss"] for step in training["steps"]]
+        accuracies = [step["xnnpack"]["accuracy"] for step in training["steps"]]
+        assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
+        assert np.mean(accuracies[:3]) < 0.5
+        assert np.mean(accuracies[-3:]) > 0.75
+
+
+# --- The files are current ---
+
+
+def test_the_lists_of_steps_are_current():
+    for kernels, training in TRAINING.items():
+        assert training["tolerances"] == make_training.TOLERANCES[kernels]
+        inputs = ("photos", "labels", "learning_rate")
+        assert [{key: step[key] for key in inputs} for step in training["steps"]] == make_training.plan()
+        assert [{key: step[key] for key in inputs} for step in training["refused"]] == make_training.refused()
+        rates = [
+            SCHEDULES[training["schedule"]](k, len(training["steps"]), training["base_learning_rate"])
+            for k in range(len(training["steps"]))
+        ]
+        assert [step["learning_rate"] for step in training["steps"]] == pytest.approx(rates, rel=1e-6, abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def current():
+    """Trained variables, and the files that this code makes, by the type of their kernels: export without checks."""
+    model = make_model.build(INPUTS)
+    module = TrainableModule(
+        model,
+        model.trainable_variables,
+        optimizer=get_optimizer(make_model.OPTIMIZER),
+        batch_size=make_model.BATCH_SIZE,
+        save_optimizer=True,
+    )
+    float32, _ = build_file(module)
+    return model.trainable_variables, {"float32": float32, "int8": with_int8_kernels(float32)}
+
+
+def structure(model):
+    """Operators with what they read and write, graph by graph as the signatures reach them."""
+    order = [model.signatures[name].graph for name in sorted(model.signatures)]
+    for index in order:  # grows
+        nested = [number for operator in model.graphs[index].operators for number in operator.nested]
+        order += [number for number in dict.fromkeys(nested) if number not in order]
+    assert sorted(order) == list(range(len(model.graphs)))
+
+    def describe(graph, index):
+        return None if index < 0 else (graph.tensors[index].dtype, graph.tensors[index].shape)
+
+    return [
+        (
+            operator.name,
+            operator.version,
+            [order.index(number) for number in operator.nested],
+            [describe(graph, index) for index in (*operator.inputs, *operator.outputs)],
+        )
+        for graph in (model.graphs[index] for index in order)
+        for operator in graph.operators
+    ]
+
+
+@pytest.mark.parametrize("kernels", make.KERNELS)
+def test_the_models_are_as_current_code_makes_them(kernels, current):
+    variables, contents = current
+    path = FOLDER / f"model_{kernels}.tflite"
+    golden, new, manifest = Model.read(path), Model.from_bytes(contents[kernels]), Manifest.read(path)
+    assert structure(golden) == structure(new)
+    assert audit(golden) == audit(new)
+    assert golden.signatures.keys() == new.signatures.keys() == manifest.signatures.keys()
+    for name, signature in new.signatures.items():
+        for part in ("inputs", "outputs"):
+            tensors = {key: (tensor.dtype, tensor.shape) for key, tensor in getattr(signature, part).items()}
+            assert {k: (t.dtype, t.shape) for k, t in getattr(golden.signature(name), part).items()} == tensors
+            assert {k: (t["dtype"], tuple(t["shape"])) for k, t in manifest.signatures[name][part].items()} == tensors
+        assert manifest.planned_peak_bytes[name] == planned_peak(new, name).peak_bytes
+    assert (manifest.contract, manifest.format_version) == (CONTRACT, FORMAT_VERSION)
+    assert manifest.labels == make_model.LABELS
+    assert manifest.state == state_entries(variables, get_optimizer(make_model.OPTIMIZER), True)
+    assert any(entry.slot for entry in manifest.state)
+    assert manifest.sizes["constant_bytes"] == new.constant_bytes
+    assert manifest.sizes["variable_bytes"] == sum(new.resource_variables.values())
+    assert manifest.sizes["file_bytes"] == path.stat().st_size == pytest.approx(len(contents[kernels]), abs=1000)
+
+
+@pytest.mark.parametrize("kernels", make.KERNELS)
+def test_a_new_model_trains_like_the_golden_one(kernels, current, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(current[1][kernels])
+    losses = [step["loss"] for step in make_training.train(load_signatures(path), INPUTS)]
+    assert not outside(losses, [step["xnnpack"]["loss"] for step in TRAINING[kernels]["steps"]], kernels, "loss")
+
+
+# --- Spare classes ---
+
+
+@pytest.mark.parametrize("xnnpack", [True, False])
+def test_an_added_class_trains_as_the_golden_one(xnnpack, tmp_path):
+    model = TrainableModel(FOLDER / SPARE["model"], xnnpack=xnnpack)
+    assert model.add_class(SPARE["class"]) == SPARE["label"]
+    model.save(tmp_path / "added.tinytl")
+    assert hashlib.sha256((tmp_path / "added.tinytl").read_bytes()).hexdigest() == SPARE["added_state_sha256"]
+    results = make_spare.train(model, INPUTS)
+    for delegate in make_training.DELEGATES:
+        losses = [step[delegate]["loss"] for step in SPARE["steps"]]
+        assert not outside([result["loss"] for result in results], losses, "float32", "loss")
+    model.restore(FOLDER / SPARE["state_after"])
+    assert model.class_names == (*make_model.LABELS, SPARE["class"])
+    for delegate in make_training.DELEGATES:
+        assert_answers(model, INPUTS, SPARE["after"][delegate], "float32")
+    for step in SPARE["refused"]:
+        with pytest.raises(InputError, match="labels"):
+            model.train(INPUTS[step["photos"]], np.array(step["labels"]), step["learning_rate"])
+
+
+def test_spare_outputs_are_those_of_a_wider_network():
+    """They need no operator that the other model does not have."""
+    manifest, other = (Manifest.read(FOLDER / name) for name in (SPARE["model"], "model_float32.tflite"))
+    assert (manifest.labels, manifest.spare_classes) == (other.labels, make_spare.SPARE)
+    assert manifest.min_runtime_version == other.min_runtime_version
+    more = {entry["name"] for entry in manifest.operators} - {entry["name"] for entry in other.operators}
+    assert not more
+    assert SPARE["steps"] == [
+        {**step, **{name: SPARE["steps"][index][name] for name in make_training.DELEGATES}}
+        for index, step in enumerate(make_spare.steps())
+    ]
+    assert SPARE["tolerances"] == make_training.TOLERANCES["float32"]
+
+
+# --- State files ---
+
+
+def test_the_list_of_states_is_current(tmp_path):
+    for name in (make_states.DAMAGED, make_states.NAMED):
+        (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
+    assert make_states.write(tmp_path) == STATES
+    assert (tmp_path / make_states.SMALL).read_bytes() == (FOLDER / make_states.SMALL).read_bytes()
+    makers = {"damaged": make_states.damages, "damaged_names": make_states.damages_of_names}
+    for key, maker in makers.items():
+        golden = (FOLDER / STATES[key]["file"]).read_bytes()
+        made = [damaged for *_, damaged in maker(golden)]
+        assert [make_states.apply(golden, damage) for damage in STATES[key]["damages"]] == made
+
+
+# What the client says where a check fails; the checks are those of docs/formats.md, in its order.
+REFUSALS = {
+    "magic": "is not a state file",
+    "version": "has format version",
+    "length": "is cut short|expected .* bytes for",
+    "checksum": "expected checksum",
+    "fingerprint": "belongs to the model with",
+    "N": "values, expected the .* of the model",
+    "finite": "cannot use .*: expected finite values",
+    "slots": "expected step of step of 0 or more",
+    "restore": "no training leads to it",
+    "names": "names of classes that cannot be used|added classes, expected at most",
+    "outputs": "outputs in use",
+}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """The models after one step, and their states, by the key of their damages."""
+    step, result = TRAINING["float32"]["steps"][0], {}
+    for key in ("damaged", "damaged_names"):
+        model = TrainableModel(FOLDER / STATES[key]["model"])
+        model.train(INPUTS[step["photos"]], np.array(step["labels"]), step["learning_rate"])
+        result[key] = model, model.state()
+    return result
+
+
+DAMAGES = [(key, damage) for key in ("damaged", "damaged_names") for damage in STATES[key]["damages"]]
+
+
+@pytest.mark.parametrize(
+    ("key", "damage"), DAMAGES, ids=lambda value: value if isinstance(value, str) else value["name"]
+)
+def test_a_damaged_state_is_refused(key, damage, trained, tmp_path):
+    model, state = trained[key]
+    path = tmp_path / "damaged.tinytl"
+    path.write_bytes(make_states.apply((FOLDER / STATES[key]["file"]).read_bytes(), damage))
+    with pytest.raises(InputError, match=REFUSALS[damage["check"]]):
+        model.restore(path)
+    np.testing.assert_array_equal(model.state(), state)
+
+
+def test_every_check_has_a_damage(trained):
+    assert {damage["check"] for _, damage in DAMAGES} == REFUSALS.keys()
+    for key, (model, _) in trained.items():
+        model.restore(FOLDER / STATES[key]["file"])  # undamaged it is taken
