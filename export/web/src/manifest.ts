@@ -25,7 +25,10 @@ export interface DataSettings {
 export interface Manifest {
   readonly format_version: number;
   readonly contract: number;
+  /** Names of the outputs in use. */
   readonly labels: readonly string[];
+  /** Number of outputs after these that have no class yet. */
+  readonly spare_classes: number;
   readonly task: "classification" | "multilabel";
   readonly input: { readonly size: readonly [number, number]; readonly central_fraction: number };
   readonly data: DataSettings;
@@ -84,6 +87,7 @@ type Check = readonly [(value: unknown) => boolean, string];
 
 const FIELDS: Readonly<Record<string, Check>> = {
   labels: [isLabels, "names, none twice"],
+  spare_classes: [isCount, "a number of outputs"],
   task: [(value) => value === "classification" || value === "multilabel", "classification or multilabel"],
   input: [
     (value) =>

@@ -6,6 +6,7 @@ import type { Engine, Tensors } from "./engine.js";
 import { InputError } from "./errors.js";
 import { length, parseManifest, stateSize } from "./manifest.js";
 import type { Manifest } from "./manifest.js";
+import { checkNames } from "./names.js";
 import { sha256, toHex } from "./sha256.js";
 import { checkFinite, StateFile } from "./state-file.js";
 import { TASKS } from "./tasks.js";
@@ -13,6 +14,8 @@ import type { Labels, Task } from "./tasks.js";
 import { WorkerEngine } from "./worker-engine.js";
 
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
+/** Bias of an output that has no class yet. */
+const UNUSED = -1e4;
 /** Parts of a state that training never leaves below zero. */
 const NOT_NEGATIVE = ["second_moment", "step"];
 
@@ -59,6 +62,8 @@ export interface InferResult {
  * await model.delete();
  */
 export class TrainableModel {
+  #added: readonly string[] = [];
+
   private constructor(
     private readonly engine: Engine,
     /** What the exporter has written about the file. */
@@ -112,9 +117,14 @@ export class TrainableModel {
     return [this.sizes.H, this.sizes.W];
   }
 
-  /** C: number of classes or attributes. */
+  /** Number of classes or attributes in use: the outputs that are not spare. */
   get numClasses(): number {
-    return this.sizes.C;
+    return this.sizes.C - this.spareClasses;
+  }
+
+  /** Number of classes that `addClass` can still add. */
+  get spareClasses(): number {
+    return this.manifest.spare_classes - this.#added.length;
   }
 
   /** N: number of values of the state. */
@@ -122,9 +132,9 @@ export class TrainableModel {
     return this.sizes.N;
   }
 
-  /** Names of the classes or attributes, in the order of the outputs. */
+  /** Names of the classes or attributes, in the order of the outputs, those that were added too. */
   get classNames(): readonly string[] {
-    return this.manifest.labels;
+    return [...this.manifest.labels, ...this.#added];
   }
 
   /** What a label is. */
@@ -171,7 +181,40 @@ export class TrainableModel {
   async infer(image: Uint8Array): Promise<InferResult> {
     checkPixels("an image", image, [this.sizes.H, this.sizes.W, 3]);
     const outputs = await this.engine.run("infer", { image: new Uint8Array(image) });
-    return { logits: floats(outputs, "logits"), probabilities: floats(outputs, "probabilities") };
+    const used = this.numClasses;
+    return {
+      logits: floats(outputs, "logits").slice(0, used),
+      probabilities: floats(outputs, "probabilities").slice(0, used),
+    };
+  }
+
+  /**
+   * Gives a spare output to a new class, which is then trained like the others.
+   *
+   * Its weights start as the mean of those of the other classes.
+   *
+   * @param name Name of the class, none of `classNames`.
+   * @returns The label of the class.
+   * @throws InputError If no output is spare, or the name is taken or no name; the model goes on unchanged.
+   */
+  async addClass(name: string): Promise<number> {
+    if (this.spareClasses < 1) {
+      throw new InputError(
+        `expected a spare output for another class, got none: the model was exported with ` +
+          `${this.manifest.spare_classes}; export it with more --spare_classes`,
+      );
+    }
+    const added = checkNames([...this.#added, name], this.manifest.labels);
+    const label = this.numClasses;
+    const state = await this.state();
+    for (const weights of classifier(state, this.manifest)) {
+      for (let row = 0; row < weights.length; row += this.sizes.C) {
+        weights[row + label] =
+          weights.subarray(row, row + label).reduce((sum, value) => sum + value, 0) / label;
+      }
+    }
+    await this.#set(state, added);
+    return label;
   }
 
   /** Returns a copy of all that training changes, N values. */
@@ -185,12 +228,18 @@ export class TrainableModel {
    * @param state N finite values, as `state` returned them.
    * @throws InputError If they are others; the model goes on unchanged.
    */
-  async setState(state: Float32Array): Promise<void> {
+  setState(state: Float32Array): Promise<void> {
+    return this.#set(state, this.#added);
+  }
+
+  /** Replaces the state, and what classes it was trained for. */
+  async #set(state: Float32Array, added: readonly string[]): Promise<void> {
     if (!(state instanceof Float32Array) || state.length !== this.stateSize) {
       throw new InputError(`expected a state of ${this.stateSize} float32 values, got ${describe(state)}`);
     }
     checkFinite(state, "cannot set the state");
     checkSlots(state, this.manifest);
+    checkClasses(state, this.manifest, added.length);
     const outputs = await this.engine.run("restore", { state: new Float32Array(state) });
     if (first(outputs, "restored") === 0) {
       throw new InputError(
@@ -198,11 +247,12 @@ export class TrainableModel {
           "the model and train with a lower learning rate",
       );
     }
+    this.#added = added;
   }
 
   /** Returns the content of a `.tinytl` file. */
   async save(): Promise<Uint8Array<ArrayBuffer>> {
-    return new StateFile(this.fingerprint, await this.state()).toBytes();
+    return new StateFile(this.fingerprint, await this.state(), this.#added).toBytes();
   }
 
   /** Returns a `.tinytl` file, to be downloaded or stored. */
@@ -218,13 +268,21 @@ export class TrainableModel {
    */
   async restore(file: FileContent): Promise<void> {
     const name = file instanceof File ? file.name : "the state file";
-    const { values } = StateFile.parse(await copyBytes(file), this.fingerprint, this.stateSize, name);
-    await this.setState(values);
+    const saved = StateFile.parse(await copyBytes(file), this.fingerprint, this.stateSize, name);
+    const count = saved.addedClasses.length;
+    if (count > this.manifest.spare_classes) {
+      throw new InputError(
+        `${name} has ${count} added classes, expected at most ${this.manifest.spare_classes}, the spare ones of the ` +
+          "model; use another copy",
+      );
+    }
+    await this.#set(saved.values, checkNames(saved.addedClasses, this.manifest.labels));
   }
 
-  /** Puts the exported state back. */
+  /** Puts the exported state and classes back. */
   async reset(): Promise<void> {
     await this.engine.run("reset", {});
+    this.#added = [];
   }
 
   /** Bytes of the runtime's memory, which only grows. */
@@ -253,7 +311,7 @@ async function startEngine(options: LoadOptions): Promise<Engine> {
 /** The manifest was checked against the file by its hash; these are what the exporter itself could have got wrong. */
 function checkManifest(manifest: Manifest, sizes: Sizes): void {
   const pairs: readonly (readonly [string, number, number])[] = [
-    ["labels", manifest.labels.length, sizes.C],
+    ["labels and spare classes", manifest.labels.length + manifest.spare_classes, sizes.C],
     ["images of a batch", manifest.batch_size, sizes.B],
     ["pixels of height", manifest.input.size[0], sizes.H],
     ["pixels of width", manifest.input.size[1], sizes.W],
@@ -277,6 +335,31 @@ function checkSlots(state: Float32Array, manifest: Manifest): void {
         );
       }
     }
+  }
+}
+
+/** Views of kernel and bias of the classifier inside a state, in rows of all outputs; the bias first. */
+function classifier(state: Float32Array, manifest: Manifest): Float32Array[] {
+  return ["classifier/bias", "classifier/kernel"].flatMap((name) =>
+    manifest.state
+      .filter((part) => part.name === name && part.slot === "")
+      .map((part) => state.subarray(part.offset, part.offset + length(part))),
+  );
+}
+
+/** Refuses a state in which an output is used that has no name, or the other way round. */
+function checkClasses(state: Float32Array, manifest: Manifest, added: number): void {
+  const bias = classifier(state, manifest)[0];
+  if (manifest.spare_classes === 0 || !bias) {
+    return;
+  }
+  const used = bias.filter((value) => value > UNUSED / 2).length;
+  const expected = manifest.labels.length + added;
+  if (used !== expected || bias.subarray(expected).some((value) => value !== UNUSED)) {
+    throw new InputError(
+      `cannot set the state: expected ${expected} outputs in use, got ${used}; restore it from its file, which has the ` +
+        "names of the added classes",
+    );
   }
 }
 

@@ -94,47 +94,108 @@ for (const kernels of ["float32", "int8"] as const) {
   });
 }
 
-describe("states that have to be refused", () => {
-  interface Damage {
-    readonly name: string;
-    readonly check: string;
-    readonly length: number;
-    readonly edits: readonly { readonly offset: number; readonly bytes: string }[];
+for (const [key, name] of [
+  ["damaged", "model_float32"],
+  ["damaged_names", "model_spare"],
+] as const) {
+  describe(`states of ${name} that have to be refused`, () => {
+    interface Damage {
+      readonly name: string;
+      readonly check: string;
+      readonly length: number;
+      readonly edits: readonly { readonly offset: number; readonly bytes: string }[];
+    }
+    const messages: Readonly<Record<string, RegExp>> = {
+      magic: /no state file: expected it to begin with TINYTL/,
+      version: /format version \d+, expected 1 or 2/,
+      length: /(cut short|damaged): expected \d+( to \d+)? bytes/,
+      checksum: /damaged: expected checksum [0-9a-f]{8}, got [0-9a-f]{8}/,
+      fingerprint: /belongs to the model with SHA-256/,
+      N: /has \d+ values, expected the \d+ of the model/,
+      finite: /expected finite values, got/,
+      names:
+        /(names of classes that cannot be used|expected labels that differ|has 3 added classes, expected at most 2)/,
+      outputs: /expected 7 outputs in use, got 6/,
+      slots: /expected step of step of 0 or more, got -1/,
+      restore: /add up to over 1e15/,
+    };
+    const { file, damages } =
+      goldenJson<Record<typeof key, { file: string; damages: readonly Damage[] }>>("states.json")[key];
+    let model: TrainableModel;
+    let trained: Uint8Array<ArrayBuffer>;
+    before(async () => {
+      model = await loadGolden(name);
+      trained = golden(file);
+      await model.restore(trained);
+    });
+    after(() => model.delete());
+
+    for (const damage of damages) {
+      test(damage.name, async () => {
+        const bytes = new Uint8Array(damage.length);
+        bytes.set(trained.subarray(0, damage.length));
+        for (const { offset, bytes: edit } of damage.edits) {
+          bytes.set(Buffer.from(edit, "hex"), offset);
+        }
+        await assert.rejects(model.restore(bytes), { name: "InputError", message: messages[damage.check]! });
+        assert.deepEqual(await model.save(), trained);
+      });
+    }
+  });
+}
+
+describe("a class that is added", () => {
+  interface Spare extends GoldenTraining {
+    readonly class: string;
+    readonly label: number;
+    readonly added_state_sha256: string;
   }
-  const messages: Readonly<Record<string, RegExp>> = {
-    magic: /no state file: expected it to begin with TINYTL/,
-    version: /format version \d+, expected 1/,
-    length: /(cut short|damaged): expected \d+ bytes/,
-    checksum: /damaged: expected checksum [0-9a-f]{8}, got [0-9a-f]{8}/,
-    fingerprint: /belongs to the model with SHA-256/,
-    N: /has \d+ values, expected the \d+ of the model/,
-    finite: /expected finite values, got/,
-    slots: /expected step of step of 0 or more, got -1/,
-    restore: /add up to over 1e15/,
-  };
-  const { file, damages } = goldenJson<{ damaged: { file: string; damages: readonly Damage[] } }>(
-    "states.json",
-  ).damaged;
+  const spare = goldenJson<Spare>("spare.json");
+  const pixels = goldenJson<GoldenTraining>("training_float32.json").photos.map(({ pixels }) =>
+    golden(pixels),
+  );
   let model: TrainableModel;
-  let trained: Uint8Array<ArrayBuffer>;
   before(async () => {
-    model = await loadGolden();
-    trained = golden(file);
-    await model.restore(trained);
+    model = await loadGolden("model_spare");
   });
   after(() => model.delete());
 
-  for (const damage of damages) {
-    test(damage.name, async () => {
-      const bytes = new Uint8Array(damage.length);
-      bytes.set(trained.subarray(0, damage.length));
-      for (const { offset, bytes: edit } of damage.edits) {
-        bytes.set(Buffer.from(edit, "hex"), offset);
-      }
-      await assert.rejects(model.restore(bytes), { name: "InputError", message: messages[damage.check]! });
-      assert.deepEqual(await model.save(), trained);
-    });
-  }
+  test("is trained as in Python", async () => {
+    assert.deepEqual([model.numClasses, model.spareClasses], [5, 2]);
+    await assert.rejects(model.addClass("stripes"), /expected labels that differ, got "stripes" twice/);
+    await assert.rejects(model.addClass(" "), /expected names as labels/);
+    assert.equal(await model.addClass(spare.class), spare.label);
+    assert.deepEqual([model.numClasses, model.spareClasses, model.classNames.at(-1)], [6, 1, spare.class]);
+    assert.equal(
+      createHash("sha256")
+        .update(await model.save())
+        .digest("hex"),
+      spare.added_state_sha256,
+    );
+    for (const step of spare.steps) {
+      const images = Uint8Array.from(step.photos.flatMap((photo) => [...pixels[photo]!]));
+      const result = await model.train(images, step.labels, step.learning_rate);
+      assertClose([result.loss], [step.without_xnnpack.loss], spare.tolerances.loss);
+    }
+    for (const { labels } of spare.refused) {
+      await assert.rejects(model.train(new Uint8Array(4 * 12288), labels, 1), /from 0 to 5, got 6/);
+    }
+    const file = golden(spare.state_after);
+    await model.restore(file);
+    assert.deepEqual(await model.save(), file);
+    for (const [index, image] of pixels.entries()) {
+      assertClose(
+        (await model.infer(image)).logits,
+        spare.after.without_xnnpack.logits[index]!,
+        spare.tolerances.logits,
+      );
+    }
+    await model.reset();
+    assert.deepEqual([model.numClasses, model.spareClasses], [5, 2]);
+    await model.addClass("a");
+    await model.addClass("b");
+    await assert.rejects(model.addClass("c"), /expected a spare output for another class, got none/);
+  });
 });
 
 describe("input that does not fit", () => {
@@ -189,7 +250,7 @@ describe("input that does not fit", () => {
     [
       "another number of labels",
       (manifest) => (manifest.labels = ["a", "b"]),
-      /expected 5 labels in the manifest, got 2/,
+      /expected 5 labels and spare classes in the manifest, got 2/,
     ],
     [
       "another batch",
