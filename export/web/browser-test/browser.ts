@@ -1,0 +1,101 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { chromium } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { writeCameraVideo } from "./fake-camera.js";
+
+/** The golden files of the repository. */
+export const GOLDEN = resolve("../../golden");
+
+/** Where screenshots go. */
+export const SCREENSHOTS = "build/screenshots";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** The two kinds of screen that the page is tested on. */
+export const SCREENS: Readonly<Record<string, BrowserContextOptions>> = {
+  desktop: { viewport: { width: 1280, height: 900 } },
+  phone: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 },
+};
+
+/** Starts Chromium with a camera that shows a made video, or without one. */
+export async function startBrowser(camera = true): Promise<Browser> {
+  const args = ["--no-sandbox", "--disable-gpu"];
+  if (camera) {
+    const video = join(tmpdir(), `tinytl-camera-${process.pid}.y4m`);
+    writeCameraVideo(video);
+    args.push(
+      "--use-fake-ui-for-media-stream",
+      "--use-fake-device-for-media-stream",
+      `--use-file-for-fake-video-capture=${video}`,
+    );
+  }
+  return chromium.launch({ executablePath: process.env.CHROMIUM!, args });
+}
+
+/** Opens a page of its own storage; faults of its scripts fail the test. */
+export async function newPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await (await browser.newContext(options)).newPage();
+  page.setDefaultTimeout(60_000);
+  page.on("pageerror", (error) => {
+    throw error;
+  });
+  return page;
+}
+
+/** Waits for an alert of the page. */
+export async function alerted(page: Page, text: RegExp): Promise<void> {
+  await page.getByRole("alert").filter({ hasText: text }).waitFor({ timeout: 60_000 });
+}
+
+/** Waits for a message of the page. */
+export async function said(page: Page, text: string | RegExp, timeout = 60_000): Promise<void> {
+  await page.getByRole("status").filter({ hasText: text }).waitFor({ timeout });
+}
+
+/** Takes a picture of the whole page. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
+}
+
+/** Serious findings of axe, as text. */
+export async function axeFindings(page: Page): Promise<string[]> {
+  await page.evaluate(readFileSync(AXE, "utf-8"));
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import("axe-core") };
+    const { violations } = await axe.run();
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  });
+}
+
+/** Drops files and folders on the page, as a mouse does. */
+export async function drop(page: Page, paths: readonly string[]): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [...paths], dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+    await session.send("Input.dispatchDragEvent", { type, x: 100, y: 100, data });
+  }
+  await session.detach();
+}
+
+/** Waits until the fake camera shows a scene. */
+export async function waitForScene(page: Page, scene: "stripes" | "disk"): Promise<void> {
+  await page.waitForFunction((wanted) => {
+    const video = document.querySelector("video")!;
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [8, 8];
+    const context = canvas.getContext("2d")!;
+    context.drawImage(video, 0, 0, 8, 8);
+    const pixels = context.getImageData(0, 0, 8, 8).data;
+    let difference = 0;
+    for (let at = 0; at < pixels.length; at += 4) {
+      difference += pixels[at]! - pixels[at + 2]!;
+    }
+    return wanted === "stripes" ? difference > 2000 : difference < -500;
+  }, scene);
+}

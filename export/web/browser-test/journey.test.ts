@@ -1,0 +1,370 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import {
+  alerted,
+  axeFindings,
+  drop,
+  GOLDEN,
+  newPage,
+  said,
+  SCREENS,
+  screenshot,
+  startBrowser,
+  waitForScene,
+} from "./browser.js";
+import { Server } from "./server.js";
+
+const FOLDERS = ["stripes", "disk", "cross", "leaf"].map((name) => `${GOLDEN}/photos/${name}`);
+const golden = JSON.parse(readFileSync(`${GOLDEN}/training_float32.json`, "utf-8")) as {
+  exported_state_sha256: string;
+  state_after: string;
+};
+
+describe("the page", () => {
+  let server: Server;
+  let browser: Browser;
+  const folder = mkdtempSync(join(tmpdir(), "tinytl-journey-"));
+  before(async () => {
+    server = await Server.start(`--model=${GOLDEN}/model_float32.tflite`);
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser.close();
+    await server.stop();
+  });
+
+  for (const [screen, options] of Object.entries(SCREENS)) {
+    test(`the whole way with folders on a ${screen}`, async () => {
+      const page = await newPage(browser, options);
+      await page.goto(server.address);
+      await said(page, "The model model_float32 is ready.");
+      await page.getByText("Loaded once, this page works without network.").waitFor();
+      await screenshot(page, `${screen}-1-empty`);
+      const exported = await saveState(page, join(folder, "exported.tinytl"));
+      assert.equal(createHash("sha256").update(exported).digest("hex"), golden.exported_state_sha256);
+
+      const train = page.getByRole("button", { name: "Train", exact: true });
+      assert.ok(await train.isDisabled());
+      await page
+        .getByText("Too few photos: training needs at least 2 photos in each of 2 classes.")
+        .waitFor();
+      if (screen === "desktop") {
+        await drop(page, FOLDERS);
+      } else {
+        await page.getByLabel("Add folders").setInputFiles(`${GOLDEN}/photos`);
+      }
+      await said(page, /Added 12 photos \(.*stripes: 3/);
+      const names = page.getByLabel(/^Name of class/);
+      const shown = await names.evaluateAll((inputs) =>
+        inputs.map((input) => (input as HTMLInputElement).value),
+      );
+      assert.deepEqual(shown.sort(), ["cross", "disk", "leaf", "stripes"]);
+      assert.equal(await page.getByText("3 photos").count(), 4);
+
+      // With the keyboard alone.
+      await page.getByText("Settings").focus();
+      await page.keyboard.press("Enter");
+      await page.getByLabel("Passes over the photos").fill("30");
+      await train.focus();
+      await page.keyboard.press("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "cancel");
+      await said(page, /Done after 60 steps: \d+ % of the held-out photos are right, \d+ % before/);
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "train");
+      await page.getByText("Step 60 of 60").waitFor();
+      await page.getByRole("img", { name: /^Loss from \d+\.\d\d to \d+\.\d\d in 60 steps/ }).waitFor();
+      const facts = await page.locator("#training-facts").innerText();
+      assert.match(facts, /Time of a step\s+\d+ ms/);
+      assert.match(facts, /Memory of the runtime\s+[1-9]\d*\.\d MB/);
+      const cells = await page.getByRole("row", { name: /^Loss/ }).getByRole("cell").allInnerTexts();
+      assert.ok(Number(cells[1]) < Number(cells[0]), `held-out loss of ${cells.join(" to ")}`);
+
+      // A photo, with what was said before: looking must not change the model.
+      const learned = await saveState(page, join(folder, `${screen}.tinytl`));
+      await page.getByLabel("Choose a photo").setInputFiles(`${GOLDEN}/photos/leaf/large.png`);
+      await said(page, /: \d+ %/);
+      await page.getByLabel("Show what the model said").check();
+      await page
+        .getByText(/\d+ %, before \d+ %/)
+        .first()
+        .waitFor();
+      assert.equal(await page.getByRole("list", { name: "Predictions" }).getByRole("listitem").count(), 5);
+      assert.deepEqual(await saveState(page, join(folder, "again.tinytl")), learned);
+      await screenshot(page, `${screen}-2-trained`);
+      assert.deepEqual(await axeFindings(page), []);
+      await page.emulateMedia({ colorScheme: "dark" });
+      await screenshot(page, `${screen}-3-dark`);
+      assert.deepEqual(await axeFindings(page), []);
+      const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(content <= window, `${content} pixels of content in a window of ${window}`);
+
+      // The file is what Python reads, and trains from.
+      const accuracy = evaluate(join(folder, `${screen}.tinytl`));
+      assert.ok(accuracy >= 0 && accuracy <= 1);
+
+      // Back, and back again.
+      await page.getByRole("button", { name: "Reset the model" }).click();
+      await said(page, "The model is as it was exported.");
+      const reset = await saveState(page, join(folder, "reset.tinytl"));
+      assert.deepEqual(values(reset), values(exported));
+      await page.getByRole("button", { name: "Undo" }).click();
+      await said(page, "What the model had learned is back.");
+      assert.deepEqual(await saveState(page, join(folder, "undone.tinytl")), learned);
+
+      // Python's state comes in, damaged ones do not.
+      const python = readFileSync(`${GOLDEN}/${golden.state_after}`);
+      await page.getByLabel("Load state").setInputFiles(`${GOLDEN}/${golden.state_after}`);
+      await said(page, `Loaded ${golden.state_after}`);
+      assert.deepEqual(await saveState(page, join(folder, "loaded.tinytl")), python);
+      const damaged = join(folder, "damaged.tinytl");
+      writeFileSync(
+        damaged,
+        python.map((byte, index) => (index === 1000 ? byte ^ 1 : byte)),
+      );
+      await page.getByLabel("Load state").setInputFiles(damaged);
+      await alerted(page, /damaged.tinytl is damaged: expected checksum/);
+      await screenshot(page, `${screen}-4-damaged`);
+      assert.deepEqual(await saveState(page, join(folder, "kept.tinytl")), python);
+
+      // Closed and opened again, all is there.
+      await page.reload();
+      await said(page, "is ready");
+      assert.equal(await page.getByText("3 photos").count(), 4);
+      assert.deepEqual(await saveState(page, join(folder, "reopened.tinytl")), python);
+
+      const remove = page.locator("#forget");
+      await remove.click();
+      assert.equal(await remove.innerText(), "Press again to delete 12 photos");
+      await remove.click();
+      await said(page, "All photos are deleted");
+      assert.equal(await page.getByText("3 photos").count(), 0);
+      await page.context().close();
+    });
+  }
+
+  test("two classes from the camera in under a minute, and live", async () => {
+    const page = await newPage(browser, SCREENS.phone);
+    await page.goto(server.address);
+    await said(page, "is ready");
+    const started = Date.now();
+    await page.getByLabel("Name of class 1").fill("blanket");
+    await page.getByLabel("Name of class 2").fill("ball");
+    await page.getByLabel("Name of class 2").press("Tab");
+    await page.getByRole("button", { name: "Start camera" }).click();
+    await said(page, "The camera is on.");
+    for (const [scene, name] of [
+      ["stripes", "blanket"],
+      ["disk", "ball"],
+    ] as const) {
+      await waitForScene(page, scene);
+      for (let count = 1; count <= 6; count++) {
+        await page.getByRole("button", { name: `Take photo of ${name}` }).click();
+        await said(page, `${name}: ${count} photo`);
+      }
+    }
+    await screenshot(page, "camera-1-photos");
+    await page.getByRole("button", { name: "Train", exact: true }).click();
+    await said(page, /Done after \d+ steps: 100 % /);
+    assert.ok(Date.now() - started < 60_000, `${Date.now() - started} ms`);
+
+    await page.getByRole("button", { name: "Watch the camera" }).click();
+    for (const [scene, name] of [
+      ["stripes", "blanket"],
+      ["disk", "ball"],
+      ["stripes", "blanket"],
+    ] as const) {
+      await waitForScene(page, scene);
+      await page.waitForFunction((wanted) => {
+        const bars = [...document.querySelectorAll("#bars li")].map((bar) => bar.textContent);
+        return bars.some((text) => new RegExp(`^${wanted}(?:[6-9]\\d|100) %`).test(text));
+      }, name);
+    }
+    await screenshot(page, "camera-2-live");
+    await page.getByRole("button", { name: "Stop watching" }).click();
+    await page.getByRole("button", { name: "Stop camera" }).click();
+    await said(page, "The camera is off.");
+    await page.context().close();
+  });
+
+  test("a name is asked for once", async () => {
+    const page = await newPage(browser);
+    await page.goto(server.address);
+    await said(page, "is ready");
+    await page.getByLabel("Name of class 2").fill("stripes");
+    await page.getByLabel("Name of class 2").press("Enter");
+    await alerted(page, /expected a name of its own for each class, got "stripes" twice/i);
+    assert.equal(await page.getByLabel("Name of class 2").inputValue(), "disk");
+    for (let count = 3; count <= 5; count++) {
+      await page.getByRole("button", { name: "Add a class" }).click();
+    }
+    assert.ok(await page.getByRole("button", { name: "Add a class" }).isDisabled());
+    await page.getByRole("button", { name: "Remove class cross" }).click();
+    await said(page, "Removed the class cross.");
+    await page.context().close();
+  });
+
+  test("a tab that was closed goes on", async () => {
+    const context = await browser.newContext();
+    const first = await openWithPhotos(context, server);
+    await first.getByText("Settings").click();
+    await first.getByLabel("Passes over the photos").fill("200");
+    await first.getByRole("button", { name: "Train", exact: true }).click();
+    await first.getByText(/^Step [3-9]\d of 400$/).waitFor();
+    await first.close();
+
+    const second = await context.newPage();
+    await second.goto(server.address);
+    await second.getByText(/A training was stopped after [2-9]0 steps/).waitFor();
+    await screenshot(second, "resume");
+    await second.getByRole("button", { name: "Go on" }).click();
+    await second.getByText(/^Step 1\d\d of 400$/).waitFor();
+    await second.getByRole("button", { name: "Stop" }).click();
+    await said(second, "Stopped.");
+    await second.getByText(/A training was stopped after 1\d\d steps/).waitFor();
+    await second.getByRole("button", { name: "Start again instead" }).click();
+    await second.locator("#resume").waitFor({ state: "hidden" });
+    await context.close();
+  });
+
+  test("files that do not fit are refused in words", async () => {
+    const page = await newPage(browser);
+    await page.goto(server.address);
+    await said(page, "is ready");
+    await page.getByLabel("Open your own").setInputFiles(`${GOLDEN}/model_int8.tflite`);
+    await alerted(
+      page,
+      /expected two files of a model, NAME.tflite and NAME.manifest.json, got model_int8.tflite/i,
+    );
+    await drop(page, [`${GOLDEN}/model_int8.tflite`, `${GOLDEN}/model_float32.manifest.json`]);
+    await alerted(page, /expected the model with SHA-256 .* choose both files of one export/i);
+    await drop(page, [`${GOLDEN}/make.py`]);
+    await alerted(page, /expected photos, folders of photos, .* got .*make.py/i);
+    const broken = join(folder, "broken.jpg");
+    writeFileSync(broken, "no photo");
+    for (const name of ["stripes", "disk"]) {
+      await page
+        .getByLabel(`Add photos… to ${name}`)
+        .setInputFiles([broken, `${GOLDEN}/photos/disk/gray_2.jpg`]);
+    }
+    await page.getByRole("button", { name: "Train", exact: true }).click();
+    await alerted(page, /expected a photo that this browser can read, got broken.jpg/i);
+    await screenshot(page, "refused");
+    await drop(page, [`${GOLDEN}/model_int8.tflite`, `${GOLDEN}/model_int8.manifest.json`]);
+    await said(page, "The model model_int8 is ready.");
+    await page.getByRole("alert").waitFor({ state: "hidden" });
+    assert.equal(await page.getByLabel("Model to train").inputValue(), "own");
+    await page.context().close();
+  });
+
+  test("without network after it was loaded once", async () => {
+    const other = await Server.start(`--model=${GOLDEN}/model_int8.tflite`);
+    const context = await browser.newContext();
+    const page = await openWithPhotos(context, other);
+    await other.stop();
+    await page.reload();
+    await said(page, "The model model_int8 is ready.");
+    await page.getByRole("button", { name: "Train", exact: true }).click();
+    await said(page, /Done after 40 steps/);
+    await context.close();
+  });
+
+  test("an old browser is told what it lacks", async () => {
+    const page = await newPage(browser);
+    await page.addInitScript("delete window.Worker; delete window.createImageBitmap;");
+    await page.goto(server.address);
+    await alerted(page, /this browser lacks web workers, image bitmaps; use Chrome or Edge 91/i);
+    await screenshot(page, "old-browser");
+    await page.context().close();
+  });
+
+  test("without scripts there are words", async () => {
+    const page = await newPage(browser, { javaScriptEnabled: false });
+    await page.goto(server.address);
+    await page.getByText("If nothing else appears, this browser is too old or blocks scripts.").waitFor();
+    await page.context().close();
+  });
+
+  test("a runtime that cannot be loaded is named", async () => {
+    const page = await newPage(browser, { serviceWorkers: "block" });
+    await page.route(/\.wasm$/, (route) => route.abort());
+    await page.goto(server.address);
+    await alerted(page, /cannot start LiteRT from .*wasm\//i);
+    await page.context().close();
+  });
+});
+
+test("without a camera the page says so and goes on", async () => {
+  const server = await Server.start();
+  const browser = await startBrowser(false);
+  try {
+    const page = await newPage(browser, { permissions: [] });
+    await page.goto(server.address);
+    await said(page, "The model small demo is ready.");
+    await page.getByRole("button", { name: "Start camera" }).click();
+    await alerted(page, /(found none; connect one|was not allowed).*add photos from files instead/i);
+    await screenshot(page, "no-camera");
+    await page.getByLabel("Add folders").setInputFiles(`${GOLDEN}/photos`);
+    await said(page, /Added 12 photos/);
+    await page.getByRole("alert").waitFor({ state: "hidden" });
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+});
+
+test("with threads where the server sends their headers", async () => {
+  const server = await Server.start("--threads", `--model=${GOLDEN}/model_float32.tflite`);
+  const browser = await startBrowser();
+  try {
+    const context = await browser.newContext();
+    const loaded: string[] = [];
+    context.on("request", (request) => loaded.push(new URL(request.url()).pathname));
+    const page = await openWithPhotos(context, server);
+    assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+    await page.getByRole("button", { name: "Train", exact: true }).click();
+    await said(page, /Done after 40 steps/);
+    assert.ok(loaded.includes("/wasm/litert_wasm_threaded_internal.wasm"), loaded.join(" "));
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+});
+
+async function openWithPhotos(context: BrowserContext, server: Server): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(server.address);
+  await said(page, "is ready");
+  await page.getByLabel("Add folders").setInputFiles(`${GOLDEN}/photos`);
+  await said(page, /Added 12 photos/);
+  return page;
+}
+
+async function saveState(page: Page, path: string): Promise<Buffer> {
+  const waiting = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save state" }).click();
+  const download = await waiting;
+  assert.match(download.suggestedFilename(), /^model_\w+\.tinytl$/);
+  await download.saveAs(path);
+  return readFileSync(path);
+}
+
+/** The values of a state file; zeros of both signs are the same. */
+function values(file: Buffer): number[] {
+  const count = file.readUInt32LE(44);
+  return Array.from({ length: count }, (_, index) => file.readFloatLE(48 + 4 * index) + 0);
+}
+
+/** Accuracy on the golden photos by `tinytl evaluate`. */
+function evaluate(state: string): number {
+  const json = join(mkdtempSync(join(tmpdir(), "tinytl-evaluate-")), "result.json");
+  const flags = [`--model=${GOLDEN}/model_float32.tflite`, `--state=${state}`, `--data=${GOLDEN}/photos`];
+  execFileSync(process.env.PYTHON!, ["-m", "tinytl_tf.cli.main", "evaluate", ...flags, `--json=${json}`], {
+    stdio: "pipe",
+  });
+  return (JSON.parse(readFileSync(json, "utf-8")) as { accuracy: number }).accuracy;
+}

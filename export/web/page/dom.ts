@@ -1,0 +1,49 @@
+/** Returns the element of index.html with an id. */
+export function byId<T extends Element = HTMLElement>(id: string): T {
+  const element = document.getElementById(id);
+  if (!element) {
+    throw new Error(`the page has no element #${id}`);
+  }
+  return element as unknown as T;
+}
+
+/** Makes an element with properties and children. */
+export function create<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Partial<HTMLElementTagNameMap[K]> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/** Fills a list of terms. */
+export function showFacts(list: HTMLElement, facts: readonly (readonly [string, string])[]): void {
+  list.replaceChildren(
+    ...facts.map(([term, value]) =>
+      create("div", {}, create("dt", { textContent: term }), create("dd", { textContent: value })),
+    ),
+  );
+}
+
+/** Calls `act` with the files that are chosen, each time that some are. */
+export function onFiles(input: HTMLInputElement, act: (files: File[]) => void): void {
+  input.addEventListener("change", () => {
+    const files = [...(input.files ?? [])];
+    input.value = ""; // so that the same file can be chosen again
+    if (files.length > 0) {
+      act(files);
+    }
+  });
+}
+
+/** Megabytes of 10^6 bytes. */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** A part of 1 as a percentage. */
+export function percent(part: number): string {
+  return `${(100 * part).toFixed(0)} %`;
+}

@@ -1,0 +1,86 @@
+import { InputError } from "../src/index.js";
+
+const PHOTO = /\.(jpe?g|png|webp|gif|bmp|avif)$/i;
+
+/** Files by what they are. */
+export interface SortedFiles {
+  readonly models: File[];
+  readonly manifests: File[];
+  readonly states: File[];
+  /** Name of a folder -> its photos; single photos are under "". */
+  readonly folders: Map<string, File[]>;
+}
+
+/** A file with the names of the folders that it lies in. */
+export type PlacedFile = readonly [path: string, file: File];
+
+/** Files that were chosen, with their folders where the browser tells them. */
+export function placed(files: readonly File[]): PlacedFile[] {
+  return files.map((file) => [file.webkitRelativePath || file.name, file]);
+}
+
+/** Reads what was dropped, folders and all. */
+export async function droppedFiles(transfer: DataTransfer): Promise<PlacedFile[]> {
+  // The list is empty once the event is over: all entries are taken before anything is awaited.
+  const entries = [...transfer.items]
+    .map((item) => item.webkitGetAsEntry())
+    .filter((entry) => entry !== null);
+  return entries.length > 0 ? (await Promise.all(entries.map(walk))).flat() : placed([...transfer.files]);
+}
+
+/** Sorts files by their endings; photos by the folder that they lie in. */
+export function sortFiles(files: readonly PlacedFile[]): SortedFiles {
+  const sorted: SortedFiles = { models: [], manifests: [], states: [], folders: new Map() };
+  for (const [path, file] of files) {
+    const folder = path.split("/").filter(Boolean).at(-2) ?? "";
+    if (file.name.startsWith(".")) {
+      continue;
+    }
+    if (file.name.endsWith(".tflite")) {
+      sorted.models.push(file);
+    } else if (file.name.endsWith(".json")) {
+      sorted.manifests.push(file);
+    } else if (file.name.endsWith(".tinytl")) {
+      sorted.states.push(file);
+    } else if (PHOTO.test(file.name) || file.type.startsWith("image/")) {
+      sorted.folders.set(folder, [...(sorted.folders.get(folder) ?? []), file]);
+    }
+  }
+  const found = sorted.models.length + sorted.manifests.length + sorted.states.length + sorted.folders.size;
+  if (found === 0) {
+    throw new InputError(
+      `expected photos, folders of photos, a .tflite with its .manifest.json, or a .tinytl, got ` +
+        `${
+          files.length > 0
+            ? files
+                .map(([path]) => path)
+                .join(", ")
+                .slice(0, 200)
+            : "nothing"
+        }; choose others`,
+    );
+  }
+  return sorted;
+}
+
+async function walk(entry: FileSystemEntry): Promise<PlacedFile[]> {
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) => {
+      (entry as FileSystemFileEntry).file(resolve, reject);
+    });
+    return [[entry.fullPath, file]];
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  const found: PlacedFile[] = [];
+  for (;;) {
+    const entries = await new Promise<FileSystemEntry[]>((resolve, reject) => {
+      reader.readEntries(resolve, reject);
+    });
+    if (entries.length === 0) {
+      return found.sort(([one], [other]) => (one < other ? -1 : 1));
+    }
+    for (const child of entries) {
+      found.push(...(await walk(child)));
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import { InputError, RuntimeUnavailable } from "../src/index.js";
+import { Camera } from "./camera.js";
+import { ClassList } from "./class-list.js";
+import { byId } from "./dom.js";
+import { droppedFiles, sortFiles } from "./dropped-files.js";
+import { KeepPanel } from "./keep-panel.js";
+import { attempt, complain, say } from "./messages.js";
+import { ModelPanel } from "./model-panel.js";
+import { keepForOffline } from "./offline.js";
+import { PhotosPanel } from "./photos-panel.js";
+import { Session } from "./session.js";
+import { Storage } from "./storage.js";
+import { TrainPanel } from "./train-panel.js";
+import { TryPanel } from "./try-panel.js";
+
+const NEEDED = {
+  WebAssembly: "WebAssembly",
+  Worker: "web workers",
+  createImageBitmap: "image bitmaps",
+} as const;
+
+async function begin(): Promise<void> {
+  checkBrowser();
+  const storage = new Storage();
+  const session = new Session(storage);
+  const camera = new Camera(byId<HTMLVideoElement>("camera"));
+  const classes = new ClassList(storage, () => {
+    show();
+  });
+  const photos = new PhotosPanel(classes, camera, session);
+  const train = new TrainPanel(session, classes, storage);
+  const model = new ModelPanel(session, classes, storage);
+  const keep = new KeepPanel(session, classes);
+  const trying = new TryPanel(session, classes, camera, photos);
+  const show = () => {
+    photos.show();
+    train.show();
+    trying.refresh();
+  };
+  session.onChange(show);
+  acceptDrops(async (files) => {
+    if (session.training) {
+      throw new InputError("expected no files while the model trains; wait, or stop the training");
+    }
+    const { models, manifests, states, folders } = sortFiles(files);
+    if (models.length + manifests.length > 0) {
+      await model.openOwn(models, manifests);
+    }
+    photos.addFolders(folders);
+    if (states[0]) {
+      await keep.load(states[0]);
+    }
+  });
+  await classes.restore();
+  say("Loading…");
+  byId("app").hidden = false;
+  byId("starting").hidden = true;
+  byId("offline-note").textContent = await keepForOffline();
+  await model.begin();
+  if (storage.problem) {
+    byId("offline-note").append(` ${storage.problem}`);
+  }
+}
+
+function checkBrowser(): void {
+  const missing = Object.entries(NEEDED).filter(([name]) => !(name in globalThis));
+  if (missing.length > 0) {
+    throw new RuntimeUnavailable(
+      `this browser lacks ${missing.map(([, words]) => words).join(", ")}; use Chrome or Edge 91, Firefox 89, Safari ` +
+        "16.4, or newer",
+    );
+  }
+}
+
+function acceptDrops(take: (files: Awaited<ReturnType<typeof droppedFiles>>) => Promise<void>): void {
+  const hint = byId("drop-hint");
+  let depth = 0;
+  const enter = (change: number) => {
+    depth = Math.max(0, depth + change);
+    hint.hidden = depth === 0;
+  };
+  document.addEventListener("dragenter", () => {
+    enter(1);
+  });
+  document.addEventListener("dragleave", () => {
+    enter(-1);
+  });
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    enter(-depth);
+    const { dataTransfer } = event;
+    if (dataTransfer) {
+      const files = droppedFiles(dataTransfer);
+      attempt(async () => take(await files));
+    }
+  });
+}
+
+window.addEventListener("unhandledrejection", ({ reason }) => {
+  complain(reason);
+});
+window.addEventListener("error", ({ error }) => {
+  complain(error);
+});
+begin().catch((error: unknown) => {
+  byId("starting").hidden = true;
+  complain(error);
+});

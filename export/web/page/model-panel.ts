@@ -1,0 +1,106 @@
+import { parseManifest } from "../src/index.js";
+import type { ClassList } from "./class-list.js";
+import { byId, create, megabytes, onFiles, showFacts } from "./dom.js";
+import { attempt, say } from "./messages.js";
+import { listModels, readListed, readOwn } from "./model-files.js";
+import type { ListedModel, ModelFiles } from "./model-files.js";
+import type { Session } from "./session.js";
+import type { Storage } from "./storage.js";
+
+const OWN = "own";
+
+/** Step 1: which model. */
+export class ModelPanel {
+  readonly #select = byId<HTMLSelectElement>("model-select");
+  #listed: ListedModel[] = [];
+  #own: ModelFiles | undefined;
+
+  constructor(
+    private readonly session: Session,
+    private readonly classes: ClassList,
+    private readonly storage: Storage,
+  ) {
+    this.#select.addEventListener("change", () => {
+      attempt(() => this.#choose(this.#select.value));
+    });
+    onFiles(byId<HTMLInputElement>("model-files"), (files) => {
+      const named = (ending: string) => files.filter(({ name }) => name.endsWith(ending));
+      attempt(() => this.openOwn(named(".tflite"), named(".json")));
+    });
+    session.onChange(() => {
+      this.#select.disabled = session.training;
+      byId<HTMLInputElement>("model-files").disabled = session.training;
+    });
+  }
+
+  /** Opens the model of the last visit, or else the first of the list. */
+  async begin(): Promise<void> {
+    this.#listed = await listModels();
+    const last = await this.storage.get("model");
+    if (last?.files) {
+      this.#own = { name: last.name, ...last.files };
+    }
+    const index = last?.files ? -1 : this.#listed.findIndex(({ name }) => name === last?.name);
+    this.#fill();
+    await this.#choose(last?.files ? OWN : String(Math.max(0, index)));
+  }
+
+  /** Opens files that a person has given. */
+  async openOwn(models: readonly File[], manifests: readonly File[]): Promise<void> {
+    const files = await readOwn(models, manifests);
+    await this.#open(files);
+    this.#own = files;
+    await this.storage.set("model", {
+      name: files.name,
+      files: { model: files.model, manifest: files.manifest },
+    });
+    this.#fill();
+    this.#select.value = OWN;
+  }
+
+  async #choose(value: string): Promise<void> {
+    this.#select.value = value;
+    if (value === OWN && this.#own) {
+      await this.#open(this.#own);
+      await this.storage.set("model", {
+        name: this.#own.name,
+        files: { model: this.#own.model, manifest: this.#own.manifest },
+      });
+    } else {
+      const listed = this.#listed[Number(value)]!;
+      await this.#open(await readListed(listed));
+      await this.storage.set("model", { name: listed.name });
+    }
+  }
+
+  async #open(files: ModelFiles): Promise<void> {
+    this.classes.requireRoom(parseManifest(files.manifest).labels);
+    say(`Loading the model ${files.name} and the runtime…`);
+    try {
+      await this.session.load(files);
+    } catch (error) {
+      say("");
+      throw error;
+    }
+    const { manifest, imageSize, batchSize } = this.session.model;
+    showFacts(byId("model-facts"), [
+      ["Network", manifest.backbone],
+      ["Trained", manifest.scheme],
+      ["Size", megabytes(files.model.size)],
+      ["Input", `${imageSize[0]} × ${imageSize[1]} pixels`],
+      ["Photos in a step", String(batchSize)],
+      ["Planned memory of a step", megabytes(manifest.planned_peak_bytes.train ?? 0)],
+      ["Classes", String(manifest.labels.length)],
+    ]);
+    byId("own-names").textContent = manifest.labels.join(", ");
+    this.classes.useLabels(manifest.labels);
+    say(`The model ${files.name} is ready.`);
+  }
+
+  #fill(): void {
+    this.#select.replaceChildren(
+      ...this.#listed.map(({ name }, index) => create("option", { value: String(index), textContent: name })),
+      ...(this.#own ? [create("option", { value: OWN, textContent: `${this.#own.name} (your file)` })] : []),
+    );
+  }
+}

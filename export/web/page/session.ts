@@ -1,0 +1,83 @@
+import { RuntimeUnavailable, TrainableModel } from "../src/index.js";
+import type { ModelFiles } from "./model-files.js";
+import type { Storage } from "./storage.js";
+
+/** The model that is open, and who may use it. */
+export class Session {
+  name = "";
+  /** What the model was before it learned anything, which is what Reset brings back. */
+  exported: Float32Array<ArrayBuffer> = new Float32Array();
+  /** Whether a training runs. */
+  training = false;
+  #model: TrainableModel | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #listeners: (() => void)[] = [];
+
+  constructor(private readonly storage: Storage) {}
+
+  /** The model that is open, or nothing yet. */
+  get open(): TrainableModel | undefined {
+    return this.#model;
+  }
+
+  /** The model that is open. */
+  get model(): TrainableModel {
+    if (!this.#model) {
+      throw new RuntimeUnavailable("expected an open model, got none; choose one in step 1");
+    }
+    return this.#model;
+  }
+
+  /** Calls `listener` when another model is open, or a training begins or ends. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Tells all listeners. */
+  changed(): void {
+    this.#listeners.forEach((listener) => {
+      listener();
+    });
+  }
+
+  /** Opens a model in place of the one that is open; that one stays when the new one cannot be opened. */
+  async load(files: ModelFiles): Promise<void> {
+    const model = await load(files);
+    await this.exclusively(async () => {
+      const exported = await model.state();
+      const learned = await this.storage.get("learned");
+      if (learned?.sha256 === model.manifest.sha256) {
+        await model.restore(learned.state);
+      }
+      await this.#model?.delete();
+      this.#model = model;
+      this.exported = exported;
+      this.name = files.name;
+    });
+    this.changed();
+  }
+
+  /** Stores what the model has learned, so that it is there again when the page is opened again. */
+  async keepLearned(): Promise<void> {
+    await this.storage.set("learned", { sha256: this.model.manifest.sha256, state: await this.model.save() });
+  }
+
+  /** Lets nobody else use the model meanwhile who asks in the same way. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** With threads where the server has sent the headers that they need, and the browser has them. */
+async function load({ model, manifest }: ModelFiles): Promise<TrainableModel> {
+  try {
+    return await TrainableModel.load(model, manifest, { threads: crossOriginIsolated });
+  } catch (error) {
+    if (crossOriginIsolated && error instanceof RuntimeUnavailable) {
+      return TrainableModel.load(model, manifest);
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,158 @@
+import { modelInput, photoFrom, photoFromFile } from "../src/index.js";
+import type { Photo } from "../src/index.js";
+import type { Camera } from "./camera.js";
+import type { ClassList } from "./class-list.js";
+import { byId, create, onFiles, percent } from "./dom.js";
+import { attempt, complain, say } from "./messages.js";
+import type { PhotosPanel } from "./photos-panel.js";
+import type { Session } from "./session.js";
+
+/** Step 4: what the model says of the camera's picture or of a photo. */
+export class TryPanel {
+  readonly #button = byId("try-camera");
+  readonly #before = byId<HTMLInputElement>("try-before");
+  #watching = false;
+  #photo: Photo | undefined;
+
+  constructor(
+    private readonly session: Session,
+    private readonly classes: ClassList,
+    private readonly camera: Camera,
+    private readonly photos: PhotosPanel,
+  ) {
+    this.#button.addEventListener("click", () => {
+      attempt(() => (this.#watching ? this.#stop() : this.#watch()));
+    });
+    this.#before.addEventListener("change", () => {
+      this.refresh();
+    });
+    onFiles(byId<HTMLInputElement>("try-file"), ([file]) => {
+      attempt(async () => {
+        this.#stop();
+        this.#photo = await photoFromFile(file!, session.model.imageSize);
+        await this.#predict(this.#photo, true);
+      });
+    });
+    session.onChange(() => {
+      this.refresh();
+    });
+  }
+
+  /** Says anew what the model says of the photo that is shown. */
+  refresh(): void {
+    const photo = this.#photo;
+    if (photo && !this.#watching && this.session.open && !this.session.training) {
+      attempt(() => this.#predict(photo, false));
+    }
+  }
+
+  async #watch(): Promise<void> {
+    if (!this.camera.running) {
+      await this.photos.startCamera();
+    }
+    this.#watching = true;
+    this.#show();
+    void this.#loop().catch((error: unknown) => {
+      this.#stop();
+      complain(error);
+    });
+  }
+
+  #stop(): void {
+    this.#watching = false;
+    this.#show();
+  }
+
+  #show(): void {
+    this.#button.textContent = this.#watching ? "Stop watching" : "Watch the camera";
+    this.#button.setAttribute("aria-pressed", String(this.#watching));
+  }
+
+  async #loop(): Promise<void> {
+    while (this.#watching && this.camera.running) {
+      if (this.camera.ready && !document.hidden) {
+        await this.#predict(photoFrom(this.camera.video, this.session.model.imageSize), false);
+      }
+      await new Promise(requestAnimationFrame);
+    }
+    this.#stop();
+  }
+
+  async #predict(photo: Photo, aloud: boolean): Promise<void> {
+    const { model } = this.session;
+    const image = modelInput(photo, model.imageSize, model.manifest.input.central_fraction);
+    const both = this.#before.checked && !this.session.training;
+    const [now, before] = both
+      ? await this.session.exclusively(() => this.#both(image))
+      : [(await model.infer(image)).probabilities, undefined];
+    this.#picture(image);
+    this.#bars(now, before);
+    if (aloud) {
+      const best = this.#rows(now).sort((one, other) => other[1] - one[1])[0]!;
+      say(`${best[0]}: ${percent(best[1])}.`);
+    }
+  }
+
+  /** The exported state is put into the model for one image, and then the learned one again. */
+  async #both(image: Uint8Array): Promise<[Float32Array, Float32Array]> {
+    const { model } = this.session;
+    const now = (await model.infer(image)).probabilities;
+    const learned = await model.state();
+    try {
+      await model.setState(this.session.exported);
+      return [now, (await model.infer(image)).probabilities];
+    } finally {
+      await model.setState(learned);
+    }
+  }
+
+  #picture(image: Uint8Array): void {
+    const canvas = byId<HTMLCanvasElement>("try-picture");
+    const [height, width] = this.session.model.imageSize;
+    [canvas.width, canvas.height] = [width, height];
+    const data = new ImageData(width, height);
+    for (let pixel = 0; pixel < width * height; pixel++) {
+      data.data.set(image.subarray(pixel * 3, pixel * 3 + 3), pixel * 4);
+      data.data[pixel * 4 + 3] = 255;
+    }
+    canvas.getContext("2d")?.putImageData(data, 0, 0);
+    canvas.hidden = false;
+  }
+
+  #bars(now: Float32Array, before: Float32Array | undefined): void {
+    const earlier = before && this.#rows(before);
+    byId("bars").replaceChildren(
+      ...this.#rows(now).map(([name, part], index) => {
+        const then = earlier?.[index]?.[1];
+        const words = then === undefined ? percent(part) : `${percent(part)}, before ${percent(then)}`;
+        const bars = [bar(part, "bar"), ...(then === undefined ? [] : [bar(then, "bar before")])];
+        const head = create(
+          "div",
+          { className: "bar-head" },
+          create("span", { textContent: name }),
+          create("span", { textContent: words }),
+        );
+        return create("li", {}, head, ...bars);
+      }),
+    );
+  }
+
+  /** Name and probability of each class, and what is left for the model's other ones. */
+  #rows(probabilities: Float32Array): [string, number][] {
+    const rows = this.classes.classes.map(({ name, output }): [string, number] => [
+      name,
+      probabilities[output]!,
+    ]);
+    const single = this.session.model.task.name === "classification";
+    const rest = 1 - rows.reduce((sum, [, part]) => sum + part, 0);
+    return single && rows.length < probabilities.length ? [...rows, ["others", Math.max(0, rest)]] : rows;
+  }
+}
+
+function bar(part: number, className: string): HTMLElement {
+  const fill = create("span");
+  fill.style.width = `${(100 * part).toFixed(1)}%`;
+  const element = create("div", { className }, fill);
+  element.setAttribute("aria-hidden", "true");
+  return element;
+}

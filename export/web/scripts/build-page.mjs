@@ -1,0 +1,50 @@
+// Writes the page that `tinytl serve` serves into the Python package, from page/, src/ and the golden model.
+//   node scripts/build-page.mjs [FOLDER]
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { build } from "esbuild";
+import { WORKER } from "./worker.mjs";
+
+const OUTPUT = process.argv[2] ?? "../../tinytl_tf/web/page";
+const GOLDEN = "../../golden/model_float32";
+const { version: litert } = JSON.parse(readFileSync("node_modules/@litertjs/core/package.json", "utf-8"));
+
+rmSync(OUTPUT, { recursive: true, force: true });
+mkdirSync(OUTPUT, { recursive: true });
+const common = { bundle: true, target: ["es2022"], minify: true, legalComments: "none", logLevel: "warning" };
+await build({
+  ...common,
+  entryPoints: { app: "page/main.ts" },
+  format: "esm",
+  outdir: OUTPUT,
+  // Without the branch for callers who want no worker: LiteRT is in the worker alone.
+  external: ["./local-engine.js"],
+});
+await build({ ...common, entryPoints: { app: "page/style.css" }, outdir: OUTPUT });
+await build({ ...WORKER, outfile: `${OUTPUT}/worker.js` });
+for (const name of ["index.html", "icon.svg", "app.webmanifest"]) {
+  copyFileSync(`page/${name}`, `${OUTPUT}/${name}`);
+}
+copyFileSync(`${GOLDEN}.tflite`, `${OUTPUT}/demo.tflite`);
+copyFileSync(`${GOLDEN}.manifest.json`, `${OUTPUT}/demo.manifest.json`);
+const models = [{ name: "small demo", model: "demo.tflite", manifest: "demo.manifest.json" }];
+writeFileSync(`${OUTPUT}/models.json`, `${JSON.stringify(models, null, 2)}\n`);
+
+const shell = readdirSync(OUTPUT).filter((name) => !/^(demo|models)\./.test(name));
+const hash = createHash("sha256");
+for (const name of shell.sort()) {
+  hash.update(name).update(readFileSync(`${OUTPUT}/${name}`));
+}
+await build({
+  ...common,
+  entryPoints: { sw: "page/sw.ts" },
+  format: "iife",
+  outdir: OUTPUT,
+  define: {
+    VERSION: JSON.stringify(hash.digest("hex").slice(0, 12)),
+    LITERT: JSON.stringify(litert),
+    SHELL: JSON.stringify(["./", ...shell.filter((name) => name !== "index.html")]),
+  },
+});
+const size = readdirSync(OUTPUT).reduce((sum, name) => sum + readFileSync(`${OUTPUT}/${name}`).length, 0);
+console.log(`${OUTPUT}: ${size} bytes`);

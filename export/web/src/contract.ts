@@ -1,0 +1,103 @@
+import type { SignatureInfo, TensorInfo } from "./engine.js";
+import { InputError } from "./errors.js";
+import type { Task } from "./tasks.js";
+
+/** What the letters of the contract stand for. */
+export interface Sizes {
+  /** Images of a step. */
+  readonly B: number;
+  /** Height and width of an image. */
+  readonly H: number;
+  readonly W: number;
+  /** Classes or attributes. */
+  readonly C: number;
+  /** Values of the state. */
+  readonly N: number;
+}
+
+type Dimension = number | keyof Sizes;
+type Expected = Readonly<Record<string, readonly [dtype: string, shape: readonly Dimension[]]>>;
+
+/** Signature -> inputs and outputs. Equal letters are equal sizes. */
+function contract(task: Task): Record<string, { inputs: Expected; outputs: Expected }> {
+  return {
+    infer: {
+      inputs: { image: ["uint8", [1, "H", "W", 3]] },
+      outputs: { logits: ["float32", [1, "C"]], probabilities: ["float32", [1, "C"]] },
+    },
+    train: {
+      inputs: {
+        image: ["uint8", ["B", "H", "W", 3]],
+        label: [task.labelDtype, task.name === "classification" ? ["B"] : ["B", "C"]],
+        learning_rate: ["float32", [1]],
+      },
+      outputs: { loss: ["float32", [1]], accuracy: ["float32", [1]], applied: ["int32", [1]] },
+    },
+    save: { inputs: {}, outputs: { state: ["float32", ["N"]] } },
+    restore: { inputs: { state: ["float32", ["N"]] }, outputs: { restored: ["int32", [1]] } },
+    reset: { inputs: {}, outputs: { restored: ["int32", [1]] } },
+  };
+}
+
+/**
+ * Checks signatures, names, types and shapes before anything of a file runs.
+ *
+ * @param signatures What the runtime says that the file has.
+ * @param task The manifest's.
+ * @returns The sizes that the letters of docs/formats.md stand for.
+ * @throws InputError If something is missing, unknown, or of another type or shape, or of contract 1.
+ */
+export function checkContract(signatures: Readonly<Record<string, SignatureInfo>>, task: Task): Sizes {
+  if (signatures.train?.inputs.learning_rate?.shape.length === 0) {
+    throw new InputError(
+      "the model has signatures of contract 1, expected 2; export it again with this version of tinytl_tf",
+    );
+  }
+  const wanted = contract(task);
+  const missing = Object.keys(wanted).filter((name) => !(name in signatures));
+  if (missing.length > 0) {
+    throw new InputError(
+      `the model has the signatures ${Object.keys(signatures).sort().join(", ")}, expected ${missing.join(", ")} too; ` +
+        "export it with `tinytl export`",
+    );
+  }
+  const sizes: Partial<Record<keyof Sizes, number>> = {};
+  for (const [signature, { inputs, outputs }] of Object.entries(wanted)) {
+    const actual = signatures[signature]!;
+    checkTensors(signature, inputs, actual.inputs, sizes);
+    checkTensors(signature, outputs, actual.outputs, sizes);
+  }
+  return sizes as Sizes;
+}
+
+function checkTensors(
+  signature: string,
+  expected: Expected,
+  actual: Readonly<Record<string, TensorInfo>>,
+  sizes: Partial<Record<keyof Sizes, number>>,
+): void {
+  for (const name of new Set([...Object.keys(expected), ...Object.keys(actual)])) {
+    const where = `${signature}.${name} of the model`;
+    const [wanted, got] = [expected[name], actual[name]];
+    if (!wanted || !got) {
+      throw new InputError(`${where} is ${wanted ? "missing" : "unknown"}; export it with \`tinytl export\``);
+    }
+    const [dtype, shape] = wanted;
+    const fits =
+      got.dtype === dtype &&
+      got.shape.length === shape.length &&
+      shape.every((dimension, axis) => {
+        const size = got.shape[axis]!;
+        return size > 0 && size === (typeof dimension === "number" ? dimension : (sizes[dimension] ??= size));
+      });
+    if (!fits) {
+      const numbers = shape.map((dimension) =>
+        typeof dimension === "number" ? dimension : (sizes[dimension] ?? dimension),
+      );
+      throw new InputError(
+        `${where}: expected ${dtype} [${numbers.join(", ")}], got ${got.dtype} [${got.shape.join(", ")}]; ` +
+          "export it with `tinytl export`",
+      );
+    }
+  }
+}

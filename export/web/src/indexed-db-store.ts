@@ -1,0 +1,68 @@
+import { InputError, reason } from "./errors.js";
+import type { ProgressStore, TrainingProgress } from "./progress-store.js";
+
+const STORE = "progress";
+
+/** Progress in the browser's own database, so that a closed tab goes on where it was. */
+export class IndexedDbStore implements ProgressStore {
+  /**
+   * @param key Tells one training from another.
+   * @param database Name of the database.
+   */
+  constructor(
+    private readonly key: string,
+    private readonly database = "tinytl-training",
+  ) {}
+
+  read(): Promise<TrainingProgress | undefined> {
+    return this.#with("readonly", (store) => store.get(this.key) as IDBRequest<TrainingProgress | undefined>);
+  }
+
+  async write(progress: TrainingProgress): Promise<void> {
+    await this.#with("readwrite", (store) => store.put(progress, this.key));
+  }
+
+  async remove(): Promise<void> {
+    await this.#with("readwrite", (store) => store.delete(this.key));
+  }
+
+  async #with<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+    try {
+      const database = await this.#open();
+      try {
+        const transaction = database.transaction(STORE, mode);
+        const request = work(transaction.objectStore(STORE));
+        await new Promise<void>((resolve, reject) => {
+          transaction.oncomplete = () => {
+            resolve();
+          };
+          transaction.onabort = () => {
+            reject(transaction.error ?? new Error("the browser has ended it"));
+          };
+        });
+        return request.result;
+      } finally {
+        database.close();
+      }
+    } catch (error) {
+      throw new InputError(
+        `cannot keep the training in this browser: ${reason(error)}; free space, or leave the private window`,
+      );
+    }
+  }
+
+  #open(): Promise<IDBDatabase> {
+    return new Promise((resolve, reject) => {
+      const request = indexedDB.open(this.database, 1);
+      request.onupgradeneeded = () => {
+        request.result.createObjectStore(STORE);
+      };
+      request.onsuccess = () => {
+        resolve(request.result);
+      };
+      request.onerror = () => {
+        reject(request.error ?? new Error("the database cannot be opened"));
+      };
+    });
+  }
+}

@@ -1,0 +1,194 @@
+import { InputError } from "./errors.js";
+
+const FORMAT_VERSION = 2;
+const CONTRACT = 2;
+
+/** One part of the state. */
+export interface StatePart {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly slot: string;
+}
+
+/** How the exporter's training images were changed; docs/formats.md says what each means. */
+export interface DataSettings {
+  readonly split_seed: number;
+  readonly crop: boolean;
+  readonly crop_area: readonly [number, number];
+  readonly crop_aspect: readonly [number, number];
+  readonly flip: boolean;
+  readonly color: string;
+}
+
+/** What a client acts on of `NAME.manifest.json`; docs/manifest.schema.json has all of it. */
+export interface Manifest {
+  readonly format_version: number;
+  readonly contract: number;
+  /** Names of the outputs in use. */
+  readonly labels: readonly string[];
+  /** Number of outputs after these that have no class yet. */
+  readonly spare_classes: number;
+  readonly task: "classification" | "multilabel";
+  readonly input: { readonly size: readonly [number, number]; readonly central_fraction: number };
+  readonly data: DataSettings;
+  readonly backbone: string;
+  readonly scheme: string;
+  readonly optimizer: "sgd" | "momentum" | "adam";
+  readonly batch_size: number;
+  readonly state: readonly StatePart[];
+  readonly planned_peak_bytes: Readonly<Record<string, number>>;
+  readonly sha256: string;
+}
+
+/**
+ * Reads a manifest.
+ *
+ * @param text JSON, or what it was parsed to.
+ * @throws InputError If it is none, or of another version or contract.
+ */
+export function parseManifest(text: string | object): Manifest {
+  const values = typeof text === "string" ? parseJson(text) : text;
+  if (typeof values !== "object" || values === null || Array.isArray(values)) {
+    throw bad("an object", values);
+  }
+  const manifest = values as Record<string, unknown>;
+  const versions = [
+    ["format_version", FORMAT_VERSION],
+    ["contract", CONTRACT],
+  ] as const;
+  for (const [key, version] of versions) {
+    if (manifest[key] !== version) {
+      throw new InputError(
+        `expected a manifest whose ${key} is ${version}, got ${show(manifest[key])}; ` +
+          "choose the .manifest.json of the model, or export the model again",
+      );
+    }
+  }
+  for (const [key, [fits, expected]] of Object.entries(FIELDS)) {
+    if (!fits(manifest[key])) {
+      throw bad(`${key}: ${expected}`, manifest[key]);
+    }
+  }
+  return values as Manifest;
+}
+
+/** Number of values of the state that a manifest lists. */
+export function stateSize(manifest: Manifest): number {
+  return manifest.state.reduce((total, part) => total + length(part), 0);
+}
+
+/** Number of values of a part. */
+export function length(part: StatePart): number {
+  return part.shape.reduce((product, size) => product * size, 1);
+}
+
+type Check = readonly [(value: unknown) => boolean, string];
+
+const FIELDS: Readonly<Record<string, Check>> = {
+  labels: [isLabels, "names, none twice"],
+  spare_classes: [isCount, "a number of outputs"],
+  task: [(value) => value === "classification" || value === "multilabel", "classification or multilabel"],
+  input: [
+    (value) =>
+      isObject(value) &&
+      isList(value.size, isSize, 2) &&
+      isNumber(value.central_fraction, Number.MIN_VALUE, 1),
+    "a size of two numbers and a central_fraction in (0, 1]",
+  ],
+  data: [
+    (value) =>
+      isObject(value) &&
+      isCount(value.split_seed) &&
+      typeof value.crop === "boolean" &&
+      isRange(value.crop_area, 1) &&
+      isRange(value.crop_aspect, Number.MAX_VALUE) &&
+      typeof value.flip === "boolean" &&
+      typeof value.color === "string",
+    "how training images are changed",
+  ],
+  backbone: [(value) => typeof value === "string", "a name"],
+  scheme: [(value) => typeof value === "string", "a name"],
+  optimizer: [(value) => ["sgd", "momentum", "adam"].includes(value as string), "sgd, momentum or adam"],
+  batch_size: [isSize, "a number of images"],
+  state: [
+    (value) => isList(value, isStatePart) && withoutGaps(value as StatePart[]),
+    "its parts, without gaps",
+  ],
+  planned_peak_bytes: [
+    (value) => isObject(value) && Object.values(value).every(isCount),
+    "bytes of signatures",
+  ],
+  sha256: [(value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value), "64 hexadecimal digits"],
+};
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isSize(value: unknown): value is number {
+  return isCount(value) && value > 0;
+}
+
+function isNumber(value: unknown, least: number, most: number): value is number {
+  return typeof value === "number" && value >= least && value <= most;
+}
+
+function isList(value: unknown, item: (value: unknown) => boolean, count?: number): value is unknown[] {
+  return Array.isArray(value) && (count === undefined || value.length === count) && value.every(item);
+}
+
+function isRange(value: unknown, most: number): boolean {
+  return (
+    isList(value, (edge) => isNumber(edge, Number.MIN_VALUE, most), 2) && Number(value[0]) <= Number(value[1])
+  );
+}
+
+function isLabels(value: unknown): boolean {
+  return (
+    isList(value, (label) => typeof label === "string" && label !== "") &&
+    value.length > 0 &&
+    new Set(value.map((label) => (label as string).normalize("NFC"))).size === value.length
+  );
+}
+
+function isStatePart(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    typeof value.name === "string" &&
+    isList(value.shape, isSize) &&
+    isCount(value.offset) &&
+    typeof value.slot === "string"
+  );
+}
+
+function withoutGaps(parts: readonly StatePart[]): boolean {
+  let offset = 0;
+  return parts.every((part) => {
+    const fits = part.offset === offset;
+    offset += length(part);
+    return fits;
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new InputError("expected the manifest to be JSON; choose the .manifest.json of the model");
+  }
+}
+
+function bad(expected: string, value: unknown): InputError {
+  return new InputError(
+    `expected a manifest with ${expected}, got ${show(value)}; choose another copy, or export the model again`,
+  );
+}
+
+function show(value: unknown): string {
+  return (value === undefined ? "nothing" : JSON.stringify(value)).slice(0, 80);
+}

@@ -1,0 +1,388 @@
+import { copyBytes } from "./bytes.js";
+import type { FileContent } from "./bytes.js";
+import { checkContract } from "./contract.js";
+import type { Sizes } from "./contract.js";
+import type { Engine, Tensors } from "./engine.js";
+import { InputError } from "./errors.js";
+import { length, parseManifest, stateSize } from "./manifest.js";
+import type { Manifest } from "./manifest.js";
+import { checkNames } from "./names.js";
+import { sha256, toHex } from "./sha256.js";
+import { checkFinite, StateFile } from "./state-file.js";
+import { TASKS } from "./tasks.js";
+import type { Labels, Task } from "./tasks.js";
+import { WorkerEngine } from "./worker-engine.js";
+
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+/** Bias of an output that has no class yet. */
+const UNUSED = -1e4;
+/** Parts of a state that training never leaves below zero. */
+const NOT_NEGATIVE = ["second_moment", "step"];
+
+/** Where the runtime is and how it runs. */
+export interface LoadOptions {
+  /** Folder with the files of `@litertjs/core/wasm`; by default `wasm/` beside the page. */
+  readonly wasm?: string | URL;
+  /** The package's `worker.js`; by default beside the script that the package is in. `false`: no worker. */
+  readonly worker?: string | URL | false;
+  /** Whether to use LiteRT's build with threads, which needs a page that is cross-origin isolated. */
+  readonly threads?: boolean;
+  /** A runtime that is started already; it belongs to the model from here on. */
+  readonly engine?: Engine;
+}
+
+/** One training step. */
+export interface TrainResult {
+  /** Mean loss of the batch before the step. */
+  readonly loss: number;
+  /** Share of the batch (of its attributes, with several) that was right before the step, 0 to 1. */
+  readonly accuracy: number;
+  /** False if the step changed nothing, because the loss or a gradient was not finite. */
+  readonly applied: boolean;
+}
+
+/** The answer for one image. */
+export interface InferResult {
+  /** C numbers. */
+  readonly logits: Float32Array;
+  /** Softmax of the logits, or sigmoid of each where images have several attributes. */
+  readonly probabilities: Float32Array;
+}
+
+/**
+ * A `.tflite` of `tinytl export` that infers and goes on training in the browser.
+ *
+ * Calls are carried out one after the other. One that throws leaves the model as it was.
+ *
+ * @example
+ * const model = await TrainableModel.load(tflite, manifest, { wasm: "/litert/" });
+ * const { loss } = await model.train(images, labels, 1e-3); // pixels of B images, B classes
+ * const { probabilities } = await model.infer(image);
+ * const file = await model.saveBlob(); // mine.tinytl
+ * await model.delete();
+ */
+export class TrainableModel {
+  #added: readonly string[] = [];
+
+  private constructor(
+    private readonly engine: Engine,
+    /** What the exporter has written about the file. */
+    readonly manifest: Manifest,
+    /** SHA-256 of the `.tflite`, 32 bytes; a state file belongs to it. */
+    readonly fingerprint: Uint8Array<ArrayBuffer>,
+    private readonly sizes: Sizes,
+  ) {}
+
+  /**
+   * Loads a model.
+   *
+   * @param model Content of the `.tflite`.
+   * @param manifest Content of its `.manifest.json`: text, what it was parsed to, or a file.
+   * @param options Where the runtime is.
+   * @throws InputError If the two do not belong together, or are of another contract.
+   * @throws RuntimeUnavailable If the browser cannot run it.
+   */
+  static async load(
+    model: FileContent,
+    manifest: string | object | Blob,
+    options: LoadOptions = {},
+  ): Promise<TrainableModel> {
+    const parsed = parseManifest(manifest instanceof Blob ? await manifest.text() : manifest);
+    const bytes = await copyBytes(model);
+    const fingerprint = await sha256(bytes);
+    if (toHex(fingerprint) !== parsed.sha256) {
+      throw new InputError(
+        `expected the model with SHA-256 ${parsed.sha256.slice(0, 16)}... of its manifest, got ` +
+          `${toHex(fingerprint).slice(0, 16)}...; choose both files of one export`,
+      );
+    }
+    const engine = options.engine ?? (await startEngine(options));
+    try {
+      const sizes = checkContract(await engine.open(bytes), TASKS[parsed.task]);
+      checkManifest(parsed, sizes);
+      return new TrainableModel(engine, parsed, fingerprint, sizes);
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+  }
+
+  /** B: images in each training step. */
+  get batchSize(): number {
+    return this.sizes.B;
+  }
+
+  /** [H, W] of an image in pixels. */
+  get imageSize(): readonly [number, number] {
+    return [this.sizes.H, this.sizes.W];
+  }
+
+  /** Number of classes or attributes in use: the outputs that are not spare. */
+  get numClasses(): number {
+    return this.sizes.C - this.spareClasses;
+  }
+
+  /** Number of classes that `addClass` can still add. */
+  get spareClasses(): number {
+    return this.manifest.spare_classes - this.#added.length;
+  }
+
+  /** N: number of values of the state. */
+  get stateSize(): number {
+    return this.sizes.N;
+  }
+
+  /** Names of the classes or attributes, in the order of the outputs, those that were added too. */
+  get classNames(): readonly string[] {
+    return [...this.manifest.labels, ...this.#added];
+  }
+
+  /** What a label is. */
+  get task(): Task {
+    return TASKS[this.manifest.task];
+  }
+
+  /** Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it. */
+  get savesOptimizer(): boolean {
+    return this.manifest.optimizer === "sgd" || this.manifest.state.some((part) => part.slot !== "");
+  }
+
+  /**
+   * Takes one training step.
+   *
+   * @param images Raw RGB pixels of B images, one after the other, B H W 3 bytes.
+   * @param labels B classes; with several attributes B C numbers from 0 to 1.
+   * @param learningRate Finite, not negative.
+   */
+  async train(images: Uint8Array, labels: Labels, learningRate: number): Promise<TrainResult> {
+    const { B, H, W } = this.sizes;
+    checkPixels("images", images, [B, H, W, 3]);
+    this.task.checkLabels(labels, B, this.numClasses);
+    if (!(learningRate >= 0 && learningRate <= LARGEST_FLOAT32)) {
+      throw new InputError(`expected a learning rate that is finite and not negative, got ${learningRate}`);
+    }
+    const outputs = await this.engine.run("train", {
+      image: new Uint8Array(images),
+      label: this.task.labelDtype === "int32" ? Int32Array.from(labels) : Float32Array.from(labels),
+      learning_rate: Float32Array.of(learningRate),
+    });
+    return {
+      loss: first(outputs, "loss"),
+      accuracy: first(outputs, "accuracy"),
+      applied: first(outputs, "applied") !== 0,
+    };
+  }
+
+  /**
+   * Classifies one image.
+   *
+   * @param image Raw RGB pixels, H W 3 bytes.
+   */
+  async infer(image: Uint8Array): Promise<InferResult> {
+    checkPixels("an image", image, [this.sizes.H, this.sizes.W, 3]);
+    const outputs = await this.engine.run("infer", { image: new Uint8Array(image) });
+    const used = this.numClasses;
+    return {
+      logits: floats(outputs, "logits").slice(0, used),
+      probabilities: floats(outputs, "probabilities").slice(0, used),
+    };
+  }
+
+  /**
+   * Gives a spare output to a new class, which is then trained like the others.
+   *
+   * Its weights start as the mean of those of the other classes.
+   *
+   * @param name Name of the class, none of `classNames`.
+   * @returns The label of the class.
+   * @throws InputError If no output is spare, or the name is taken or no name; the model goes on unchanged.
+   */
+  async addClass(name: string): Promise<number> {
+    if (this.spareClasses < 1) {
+      throw new InputError(
+        `expected a spare output for another class, got none: the model was exported with ` +
+          `${this.manifest.spare_classes}; export it with more --spare_classes`,
+      );
+    }
+    const added = checkNames([...this.#added, name], this.manifest.labels);
+    const label = this.numClasses;
+    const state = await this.state();
+    for (const weights of classifier(state, this.manifest)) {
+      for (let row = 0; row < weights.length; row += this.sizes.C) {
+        weights[row + label] =
+          weights.subarray(row, row + label).reduce((sum, value) => sum + value, 0) / label;
+      }
+    }
+    await this.#set(state, added);
+    return label;
+  }
+
+  /** Returns a copy of all that training changes, N values. */
+  async state(): Promise<Float32Array<ArrayBuffer>> {
+    return floats(await this.engine.run("save", {}), "state");
+  }
+
+  /**
+   * Replaces all that training changes.
+   *
+   * @param state N finite values, as `state` returned them.
+   * @throws InputError If they are others; the model goes on unchanged.
+   */
+  setState(state: Float32Array): Promise<void> {
+    return this.#set(state, this.#added);
+  }
+
+  /** Replaces the state, and what classes it was trained for. */
+  async #set(state: Float32Array, added: readonly string[]): Promise<void> {
+    if (!(state instanceof Float32Array) || state.length !== this.stateSize) {
+      throw new InputError(`expected a state of ${this.stateSize} float32 values, got ${describe(state)}`);
+    }
+    checkFinite(state, "cannot set the state");
+    checkSlots(state, this.manifest);
+    checkClasses(state, this.manifest, added.length);
+    const outputs = await this.engine.run("restore", { state: new Float32Array(state) });
+    if (first(outputs, "restored") === 0) {
+      throw new InputError(
+        "cannot set the state: no training leads to it (its values add up to over 1e15); use another copy, or reset " +
+          "the model and train with a lower learning rate",
+      );
+    }
+    this.#added = added;
+  }
+
+  /** Returns the content of a `.tinytl` file. */
+  async save(): Promise<Uint8Array<ArrayBuffer>> {
+    return new StateFile(this.fingerprint, await this.state(), this.#added).toBytes();
+  }
+
+  /** Returns a `.tinytl` file, to be downloaded or stored. */
+  async saveBlob(): Promise<Blob> {
+    return new Blob([await this.save()], { type: "application/octet-stream" });
+  }
+
+  /**
+   * Sets the state from a `.tinytl` file that any copy of this model has saved.
+   *
+   * @param file Its content.
+   * @throws InputError If it is damaged or belongs to another model; the model goes on unchanged.
+   */
+  async restore(file: FileContent): Promise<void> {
+    const name = file instanceof File ? file.name : "the state file";
+    const saved = StateFile.parse(await copyBytes(file), this.fingerprint, this.stateSize, name);
+    const count = saved.addedClasses.length;
+    if (count > this.manifest.spare_classes) {
+      throw new InputError(
+        `${name} has ${count} added classes, expected at most ${this.manifest.spare_classes}, the spare ones of the ` +
+          "model; use another copy",
+      );
+    }
+    await this.#set(saved.values, checkNames(saved.addedClasses, this.manifest.labels));
+  }
+
+  /** Puts the exported state and classes back. */
+  async reset(): Promise<void> {
+    await this.engine.run("reset", {});
+    this.#added = [];
+  }
+
+  /** Bytes of the runtime's memory, which only grows. */
+  heapBytes(): Promise<number> {
+    return this.engine.heapBytes();
+  }
+
+  /** Frees the model and its runtime. */
+  delete(): Promise<void> {
+    return this.engine.close();
+  }
+}
+
+async function startEngine(options: LoadOptions): Promise<Engine> {
+  const settings = {
+    wasm: new URL(options.wasm ?? "wasm/", document.baseURI).href,
+    threads: options.threads ?? false,
+  };
+  if (options.worker === false) {
+    const { LocalEngine } = await import("./local-engine.js");
+    return LocalEngine.start(settings);
+  }
+  return WorkerEngine.start(settings, options.worker ?? new URL("./worker.js", import.meta.url));
+}
+
+/** The manifest was checked against the file by its hash; these are what the exporter itself could have got wrong. */
+function checkManifest(manifest: Manifest, sizes: Sizes): void {
+  const pairs: readonly (readonly [string, number, number])[] = [
+    ["labels and spare classes", manifest.labels.length + manifest.spare_classes, sizes.C],
+    ["images of a batch", manifest.batch_size, sizes.B],
+    ["pixels of height", manifest.input.size[0], sizes.H],
+    ["pixels of width", manifest.input.size[1], sizes.W],
+    ["values of the state", stateSize(manifest), sizes.N],
+  ];
+  for (const [what, said, is] of pairs) {
+    if (said !== is) {
+      throw new InputError(`expected ${is} ${what} in the manifest, got ${said}; export the model again`);
+    }
+  }
+}
+
+/** Refuses slots that no training can have left: they would turn into NaN in the next step. */
+function checkSlots(state: Float32Array, manifest: Manifest): void {
+  for (const part of manifest.state) {
+    if (NOT_NEGATIVE.includes(part.slot)) {
+      const wrong = state.subarray(part.offset, part.offset + length(part)).find((value) => value < 0);
+      if (wrong !== undefined) {
+        throw new InputError(
+          `cannot set the state: expected ${part.slot} of ${part.name} of 0 or more, got ${wrong}; use another copy`,
+        );
+      }
+    }
+  }
+}
+
+/** Views of kernel and bias of the classifier inside a state, in rows of all outputs; the bias first. */
+function classifier(state: Float32Array, manifest: Manifest): Float32Array[] {
+  return ["classifier/bias", "classifier/kernel"].flatMap((name) =>
+    manifest.state
+      .filter((part) => part.name === name && part.slot === "")
+      .map((part) => state.subarray(part.offset, part.offset + length(part))),
+  );
+}
+
+/** Refuses a state in which an output is used that has no name, or the other way round. */
+function checkClasses(state: Float32Array, manifest: Manifest, added: number): void {
+  const bias = classifier(state, manifest)[0];
+  if (manifest.spare_classes === 0 || !bias) {
+    return;
+  }
+  const used = bias.filter((value) => value > UNUSED / 2).length;
+  const expected = manifest.labels.length + added;
+  if (used !== expected || bias.subarray(expected).some((value) => value !== UNUSED)) {
+    throw new InputError(
+      `cannot set the state: expected ${expected} outputs in use, got ${used}; restore it from its file, which has the ` +
+        "names of the added classes",
+    );
+  }
+}
+
+function checkPixels(what: string, pixels: Uint8Array, shape: readonly number[]): void {
+  const expected = shape.reduce((product, size) => product * size, 1);
+  if (!(pixels instanceof Uint8Array) || pixels.length !== expected) {
+    throw new InputError(
+      `expected ${what} of ${shape.join(" x ")} = ${expected} bytes, got ${describe(pixels)}`,
+    );
+  }
+}
+
+function describe(value: unknown): string {
+  if (ArrayBuffer.isView(value)) {
+    return `${value.constructor.name} of ${(value as Uint8Array).length}`;
+  }
+  return typeof value;
+}
+
+function floats(outputs: Tensors, name: string): Float32Array<ArrayBuffer> {
+  return outputs[name] as Float32Array<ArrayBuffer>;
+}
+
+function first(outputs: Tensors, name: string): number {
+  return outputs[name]![0]!;
+}

@@ -1,0 +1,19 @@
+import type { Engine, EngineOptions } from "./engine.js";
+
+/** Methods that the worker carries out: those of the engine, and `start` before any other. */
+export type Method = keyof Engine | "start";
+
+/** From the page to the worker. */
+export interface Request {
+  readonly id: number;
+  readonly method: Method;
+  readonly args: readonly unknown[];
+}
+
+/** From the worker to the page: a result, or the kind and the words of an error. */
+export type Response =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
+
+/** Arguments of `start`. */
+export type StartArgs = readonly [EngineOptions];

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Random } from "../src/random.js";
+import { SCHEDULES } from "../src/schedules.js";
+import { TASKS } from "../src/tasks.js";
+
+const { classification, multilabel } = TASKS;
+
+test("classification: loss and accuracy", () => {
+  const logits = Float32Array.of(1, 3, -2);
+  const sum = Math.exp(1) + Math.exp(3) + Math.exp(-2);
+  assert.ok(Math.abs(classification.loss(logits, [0]) - (Math.log(sum) - 1)) < 1e-6);
+  assert.ok(Number.isFinite(classification.loss(Float32Array.of(1000, -1000), [1])));
+  assert.equal(classification.correct(logits, [1]), 1);
+  assert.equal(classification.correct(logits, [0]), 0);
+});
+
+test("multilabel: loss, accuracy, labels", () => {
+  const logits = Float32Array.of(2, -1);
+  assert.ok(
+    Math.abs(multilabel.loss(logits, [1, 0]) - (Math.log1p(Math.exp(-2)) + Math.log1p(Math.exp(-1))) / 2) <
+      1e-6,
+  );
+  assert.equal(multilabel.correct(logits, [1, 1]), 0.5);
+  assert.equal(multilabel.labelLength(7), 7);
+  multilabel.checkLabels([0, 1, 0.5, 1], 2, 2);
+  assert.throws(() => {
+    multilabel.checkLabels([0, 1, 1.5, 1], 2, 2);
+  }, /expected labels from 0 to 1 for each attribute, got 1.5/);
+  assert.throws(() => {
+    multilabel.checkLabels([0, 1], 2, 2);
+  }, /expected 2 x 2 labels, got 2/);
+});
+
+test("schedules", () => {
+  assert.deepEqual(
+    [0, 5, 10].map((step) => SCHEDULES.cosine(step, 10, 2)),
+    [2, 1, 0],
+  );
+  assert.equal(SCHEDULES.constant(7, 10, 2), 2);
+});
+
+test("random numbers depend on their seeds alone and are spread evenly", () => {
+  const draw = (...seeds: number[]) => {
+    const random = new Random(seeds);
+    return Array.from({ length: 4000 }, () => random.uniform(0, 1));
+  };
+  assert.deepEqual(draw(1, 2), draw(1, 2));
+  const seen = [draw(0), draw(1), draw(0, 0), draw(0, 1), draw(1, 0), draw(2 ** 40), draw(2 ** 41)];
+  assert.equal(new Set(seen.map((numbers) => numbers[0])).size, seen.length);
+  for (const numbers of seen) {
+    const mean = numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
+    assert.ok(Math.abs(mean - 0.5) < 0.02, `mean ${mean}`);
+    assert.ok(Math.min(...numbers) >= 0 && Math.max(...numbers) < 1);
+  }
+  const order = new Random([3]).permutation(100);
+  assert.deepEqual(
+    [...order].sort((a, b) => a - b),
+    [...Array(100).keys()],
+  );
+  assert.notDeepEqual(order, [...Array(100).keys()]);
+});

@@ -1,0 +1,97 @@
+"""What a page consists of: each address with its content, decided before anything is served."""
+
+import dataclasses
+import functools
+import gzip
+import hashlib
+import json
+import pathlib
+from collections.abc import Iterable
+
+from tinytl_tf.device.opening import OpenedFile
+from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.manifest import manifest_path
+
+__all__ = ["Resource", "page_resources"]
+
+_PAGE = pathlib.Path(__file__).with_name("page")
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".tflite": "application/octet-stream",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+}
+_MODELS = "models.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Resource:
+    """Content under one address.
+
+    Attributes:
+        kind: Its MIME type.
+        content: Its bytes, or the file that has them.
+    """
+
+    kind: str
+    content: bytes | pathlib.Path
+
+    @functools.cached_property
+    def data(self) -> bytes:
+        """The bytes, read once."""
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+
+    @functools.cached_property
+    def packed(self) -> bytes:
+        """The bytes compressed with gzip."""
+        return gzip.compress(self.data, 6, mtime=0)
+
+    @functools.cached_property
+    def tag(self) -> str:
+        """What tells this content from any other, for `ETag`."""
+        return f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
+
+
+def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) -> dict[str, Resource]:
+    """Returns all that a page loads, by its path in the address.
+
+    Args:
+        model: The model that the page begins with; the one that comes with the package is there in any case.
+        runtime: Files of LiteRT's web runtime.
+
+    Raises:
+        InputError: If the model has no manifest, or a file cannot be read.
+    """
+    found = {path.name: _of_file(path) for path in _PAGE.iterdir()}
+    models = json.loads(found[_MODELS].data)
+    if model is not None:
+        if model.manifest is None:
+            raise InputError(
+                f"expected {manifest_path(model.path)} beside {model.path}, which the page needs too, got none; copy "
+                "both files of one export"
+            )
+        found["model/model.tflite"] = _unchanged(model)
+        found["model/model.manifest.json"] = Resource(_TYPES[".json"], manifest_path(model.path).read_bytes())
+        entry = {"name": model.path.stem, "model": "model/model.tflite", "manifest": "model/model.manifest.json"}
+        models.insert(0, entry)
+    found[_MODELS] = Resource(_TYPES[".json"], json.dumps(models).encode())
+    found |= {f"wasm/{path.name}": _of_file(path) for path in runtime}
+    result = {f"/{name}": resource for name, resource in found.items()}
+    result["/"] = result.pop("/index.html")
+    return result
+
+
+def _unchanged(model: OpenedFile) -> Resource:
+    """What was opened, even if the file is replaced while the page is served."""
+    resource = _of_file(model.path)
+    if hashlib.sha256(resource.data).digest() != model.fingerprint:
+        raise InputError(f"{model.path} has changed while it was read; start again")
+    return resource
+
+
+def _of_file(path: pathlib.Path) -> Resource:
+    return Resource(_TYPES[path.suffix], path)
