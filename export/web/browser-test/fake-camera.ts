@@ -2,10 +2,10 @@ import { writeFileSync } from "node:fs";
 
 const WIDTH = 320;
 const HEIGHT = 240;
-const FRAMES = 60; // of each scene, 30 a second
+const FRAMES = 120; // of each scene, 30 a second
 
 /**
- * Writes a video for Chromium's fake camera: two seconds of stripes on red, two seconds of a disk on blue, and again.
+ * Writes a video for Chromium's fake camera: four seconds of stripes on red, four seconds of a disk on blue, and again.
  *
  * @param path The file, `.y4m`.
  */
