@@ -249,7 +249,7 @@ describe("the page", () => {
     for (const name of ["stripes", "disk"]) {
       await page
         .getByLabel(`Add photos… to ${name}`)
-        .setInputFiles([broken, `${GOLDEN}/photos/disk/gray_2.jpg`]);
+        .setInputFiles([broken, `${GOLDEN}/photos/disk/gray_8.jpg`]);
     }
     await page.getByRole("button", { name: "Train", exact: true }).click();
     await alerted(page, /expected a photo that this browser can read, got broken.jpg/i);
