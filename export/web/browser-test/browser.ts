@@ -38,7 +38,7 @@ export async function startBrowser(camera = true): Promise<Browser> {
 /** Opens a page of its own storage; faults of its scripts fail the test. */
 export async function newPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
   const page = await (await browser.newContext(options)).newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(180_000);
   page.on("pageerror", (error) => {
     throw error;
   });
@@ -47,11 +47,11 @@ export async function newPage(browser: Browser, options: BrowserContextOptions =
 
 /** Waits for an alert of the page. */
 export async function alerted(page: Page, text: RegExp): Promise<void> {
-  await page.getByRole("alert").filter({ hasText: text }).waitFor({ timeout: 60_000 });
+  await page.getByRole("alert").filter({ hasText: text }).waitFor({ timeout: 180_000 });
 }
 
 /** Waits for a message of the page. */
-export async function said(page: Page, text: string | RegExp, timeout = 60_000): Promise<void> {
+export async function said(page: Page, text: string | RegExp, timeout = 180_000): Promise<void> {
   await page.getByRole("status").filter({ hasText: text }).waitFor({ timeout });
 }
 

@@ -95,6 +95,17 @@ describe("the page", () => {
         .waitFor();
       assert.equal(await page.getByRole("list", { name: "Predictions" }).getByRole("listitem").count(), 5);
       assert.deepEqual(await saveState(page, join(folder, "again.tinytl")), learned);
+
+      // Each comparison puts the exported state into the model for a moment; what is saved meanwhile is what was learned.
+      for (let turn = 0; turn < 10; turn++) {
+        await page.evaluate(() => {
+          const before = document.querySelector<HTMLInputElement>("#try-before");
+          for (let repeat = 0; repeat < 5; repeat++) {
+            before?.dispatchEvent(new Event("change"));
+          }
+        });
+        assert.deepEqual(await saveState(page, join(folder, "meanwhile.tinytl")), learned, `turn ${turn}`);
+      }
       await screenshot(page, `${screen}-2-trained`);
       assert.deepEqual(await axeFindings(page), []);
       await page.emulateMedia({ colorScheme: "dark" });

@@ -55,7 +55,8 @@ export class KeepPanel {
   }
 
   async #save(): Promise<void> {
-    const file = await this.session.model.saveBlob();
+    const { model } = this.session;
+    const file = await this.session.exclusively(() => model.saveBlob());
     const url = URL.createObjectURL(file);
     const link = create("a", { href: url, download: `${this.session.name}.tinytl` });
     link.click();

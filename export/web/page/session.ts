@@ -59,10 +59,15 @@ export class Session {
 
   /** Stores what the model has learned, so that it is there again when the page is opened again. */
   async keepLearned(): Promise<void> {
-    await this.storage.set("learned", { sha256: this.model.manifest.sha256, state: await this.model.save() });
+    const { model } = this;
+    const state = await this.exclusively(() => model.save());
+    await this.storage.set("learned", { sha256: model.manifest.sha256, state });
   }
 
-  /** Lets nobody else use the model meanwhile who asks in the same way. */
+  /**
+   * Lets nobody else use the model meanwhile who asks in the same way. Whoever reads or shows what the model has learned
+   * has to: a comparison puts the exported state into it for a moment.
+   */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => undefined);

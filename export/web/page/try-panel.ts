@@ -38,7 +38,7 @@ export class TryPanel {
     });
   }
 
-  /** Says anew what the model says of the photo that is shown. */
+  /** Says again what the model says of the photo that is shown. */
   refresh(): void {
     const photo = this.#photo;
     if (photo && !this.#watching && this.session.open && !this.session.training) {
@@ -81,10 +81,10 @@ export class TryPanel {
   async #predict(photo: Photo, aloud: boolean): Promise<void> {
     const { model } = this.session;
     const image = modelInput(photo, model.imageSize, model.manifest.input.central_fraction);
-    const both = this.#before.checked && !this.session.training;
-    const [now, before] = both
-      ? await this.session.exclusively(() => this.#both(image))
-      : [(await model.infer(image)).probabilities, undefined];
+    // A training has the model to itself, and lets one look between two steps.
+    const [now, before] = this.session.training
+      ? await this.#now(image)
+      : await this.session.exclusively(() => (this.#before.checked ? this.#both(image) : this.#now(image)));
     this.#picture(image);
     this.#bars(now, before);
     if (aloud) {
@@ -93,10 +93,14 @@ export class TryPanel {
     }
   }
 
+  async #now(image: Uint8Array): Promise<[Float32Array, Float32Array | undefined]> {
+    return [(await this.session.model.infer(image)).probabilities, undefined];
+  }
+
   /** The exported state is put into the model for one image, and then the learned one again. */
   async #both(image: Uint8Array): Promise<[Float32Array, Float32Array]> {
     const { model } = this.session;
-    const now = (await model.infer(image)).probabilities;
+    const [now] = await this.#now(image);
     const learned = await model.state();
     try {
       await model.setState(this.session.exported);
