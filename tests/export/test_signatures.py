@@ -11,6 +11,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.optimizers import get_optimizer
+from tinytl_tf.tflite.model import Model
 
 CLASSES = len(tiny_network.LABELS)
 # Optimizers with no slot, one and two; steps with the loop over the batch and without.
@@ -45,6 +46,14 @@ def wrong_steps(images, labels):
         yield images, labels, rate
     for label in (-1, CLASSES, np.iinfo(np.int32).max, np.iinfo(np.int32).min):
         yield images, np.append(labels[:-1], np.int32(label)), 0.01
+
+
+@guarded
+def test_a_signature_with_inputs_is_the_first_graph(exported, case):
+    # Clients on the JVM cannot run a signature without inputs, such as save and reset, that is the first graph.
+    signatures = Model.read(exported(*case)).signatures
+    assert [name for name, signature in signatures.items() if signature.graph == 0] == ["infer"]
+    assert len({signature.graph for signature in signatures.values()}) == len(signatures)
 
 
 @guarded

@@ -4,12 +4,12 @@ package org.tinytl
  * The signatures that a file has to have before anything of it runs.
  *
  * @property batch images of a training step
- * @property classes number of classes or attributes
+ * @property outputs number of classes or attributes, spare ones included
  * @property stateSize number of values of the state
  */
 internal class Contract private constructor(
     val batch: Int,
-    val classes: Int,
+    val outputs: Int,
     val stateSize: Int,
 ) {
     companion object {
@@ -24,7 +24,8 @@ internal class Contract private constructor(
             signatures: Map<String, SignatureSpec>,
             manifest: Manifest,
         ): Contract {
-            val contract = Contract(manifest.batchSize, manifest.labels.size, manifest.stateSize)
+            val outputs = manifest.labels.size + manifest.spareClasses
+            val contract = Contract(manifest.batchSize, outputs, manifest.stateSize)
             for ((name, expected) in contract.signatures(manifest)) {
                 val actual =
                     signatures[name] ?: throw InputException(
@@ -57,7 +58,7 @@ internal class Contract private constructor(
         val state = mapOf(Tensors.STATE to TensorSpec(TensorType.FLOAT32, listOf(stateSize)))
         val restored = mapOf(Tensors.RESTORED to TensorSpec(TensorType.INT32, listOf(1)))
         val one = TensorSpec(TensorType.FLOAT32, listOf(1))
-        val scores = TensorSpec(TensorType.FLOAT32, listOf(1, classes))
+        val scores = TensorSpec(TensorType.FLOAT32, listOf(1, outputs))
         return mapOf(
             Tensors.INFER to
                 SignatureSpec(
@@ -69,7 +70,7 @@ internal class Contract private constructor(
                     mapOf(
                         Tensors.IMAGE to TensorSpec(TensorType.UINT8, listOf(batch) + pixels),
                         Tensors.LABEL to
-                            TensorSpec(manifest.task.labelType, manifest.task.labelShape(batch, classes)),
+                            TensorSpec(manifest.task.labelType, manifest.task.labelShape(batch, outputs)),
                         Tensors.LEARNING_RATE to one,
                     ),
                     mapOf(

@@ -2,12 +2,12 @@ package org.tinytl
 
 import java.io.File
 import java.io.IOException
-import java.text.Normalizer
 
 /**
  * What an app needs to know of an exported file, from its `.manifest.json`.
  *
  * @property labels names of the classes or attributes, in the order of the outputs; Unicode NFC, none twice
+ * @property spareClasses number of outputs after those of [labels] that have no class yet
  * @property task what a label is
  * @property height of an image in pixels
  * @property width of an image in pixels
@@ -29,6 +29,7 @@ import java.text.Normalizer
  */
 public class Manifest private constructor(
     public val labels: List<String>,
+    public val spareClasses: Int,
     public val task: Task,
     public val height: Int,
     public val width: Int,
@@ -56,9 +57,18 @@ public class Manifest private constructor(
     public val savesOptimizer: Boolean
         get() = optimizer == "sgd" || state.any { it.slot.isNotEmpty() }
 
+    /** The parts of the state whose last axis is the output: kernel and bias of the classifier. */
+    internal val classifier: List<StateEntry>
+        get() = state.filter { it.isOfClassifier }
+
+    /** The bias of each output. */
+    internal val classifierBias: StateEntry
+        get() = classifier.first { it.name.endsWith(BIAS) }
+
     /** Reads manifests. */
     public companion object {
         private const val VERSION = 2
+        private const val BIAS = "/bias"
         private const val REMEDY = "export the model again"
 
         /**
@@ -103,9 +113,13 @@ public class Manifest private constructor(
             }
             val input = fields.fields("input")
             val (height, width) = size(input)
+            val task = task(fields)
+            val labels = labels(fields)
+            val state = state(fields)
             return Manifest(
-                labels = labels(fields),
-                task = task(fields),
+                labels = labels,
+                spareClasses = spareClasses(fields, task, labels.size, state),
+                task = task,
                 height = height,
                 width = width,
                 centralFraction = centralFraction(input),
@@ -119,7 +133,7 @@ public class Manifest private constructor(
                 xnnpack = fields.flag("xnnpack"),
                 frozenWeights = fields.text("frozen_weights"),
                 signatures = signatures(fields.fields("signatures")),
-                state = state(fields),
+                state = state,
                 minRuntimeVersion = fields.text("min_runtime_version"),
                 plannedPeakBytes = fields.fields("planned_peak_bytes").let { it.names.associateWith(it::long) },
                 sha256 = fields.text("sha256"),
@@ -128,17 +142,39 @@ public class Manifest private constructor(
 
         private fun labels(fields: JsonFields): List<String> {
             val labels = fields.texts("labels")
-            val normal = labels.mapTo(HashSet()) { normalized(it) }
+            val normal = labels.mapTo(HashSet()) { ClassNames.normalized(it) }
             if (labels.isEmpty() || normal.size != labels.size || "" in normal) {
                 fields.refuse("labels", "names, none twice", labels)
             }
-            return labels.map { normalized(it) }
+            return labels.map { ClassNames.normalized(it) }
         }
 
         private fun task(fields: JsonFields): Task {
             val name = fields.text("task")
             return Task.entries.find { it.manifestName == name }
                 ?: fields.refuse("task", Task.entries.joinToString(" or ") { it.manifestName }, name)
+        }
+
+        private fun spareClasses(
+            fields: JsonFields,
+            task: Task,
+            classes: Int,
+            state: List<StateEntry>,
+        ): Int {
+            val spare = fields.int("spare_classes")
+            val most = if (task == Task.CLASSIFICATION) Int.MAX_VALUE - classes else 0
+            if (spare !in 0..most) {
+                fields.refuse("spare_classes", "a number of 0 or more, of a classification", spare)
+            }
+            if (spare > 0) {
+                val outputs = classes + spare
+                val classifier = state.filter { it.isOfClassifier }
+                val bias = classifier.find { it.name.endsWith(BIAS) }
+                if (bias?.shape != listOf(outputs) || classifier.any { it.shape.lastOrNull() != outputs }) {
+                    fields.refuse("state", "a classifier of $outputs outputs, spare ones included", bias?.shape)
+                }
+            }
+            return spare
         }
 
         private fun size(input: JsonFields): List<Int> {
@@ -216,7 +252,5 @@ public class Manifest private constructor(
             } catch (_: ArithmeticException) {
                 fields.refuse("shape", "a state of fewer than 2^31 values", entry.shape)
             }
-
-        internal fun normalized(name: String): String = Normalizer.normalize(name, Normalizer.Form.NFC)
     }
 }

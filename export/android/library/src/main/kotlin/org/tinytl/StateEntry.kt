@@ -18,6 +18,10 @@ public data class StateEntry(
     public val size: Int
         get() = shape.fold(1, Math::multiplyExact)
 
+    /** Whether it is a variable of the classifier, whose last axis is the output. */
+    internal val isOfClassifier: Boolean
+        get() = slot.isEmpty() && name.startsWith("classifier/")
+
     /** Whether no training leaves a value below zero in it. */
     internal val isNotNegative: Boolean
         get() = slot == "second_moment" || slot == "step"

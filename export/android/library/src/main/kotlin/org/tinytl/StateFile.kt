@@ -14,6 +14,8 @@ import java.util.zip.CRC32
  */
 public object StateFile {
     private const val VERSION = 1
+    private const val WITH_NAMES = 2
+    private const val MOST_NAMES = 1 shl 20 // bytes
     private const val FINGERPRINT_BYTES = 32
     private const val HEADER_BYTES = 48
     private const val CHECKSUM_BYTES = 4
@@ -27,29 +29,43 @@ public object StateFile {
      * @param file the file to write; an existing one is replaced
      * @param state the values, each finite
      * @param fingerprint SHA-256 of the model's file, 32 bytes
-     * @throws InputException if the state is not finite or the file cannot be written; an old file is untouched
+     * @param addedClasses names of the classes that were added on the device, in the order of their outputs; without
+     *   any, the file is of version 1
+     * @throws InputException if the state is not finite, a name cannot be used, or the file cannot be written; an old
+     *   file is untouched
      */
     @JvmStatic
+    @JvmOverloads
     public fun write(
         file: File,
         state: FloatArray,
         fingerprint: ByteArray,
+        addedClasses: List<String> = emptyList(),
     ) {
         checkFingerprint(fingerprint)
         checkFinite(state, "cannot save $file")
-        val content = ByteArray(HEADER_BYTES + Float.SIZE_BYTES * state.size + CHECKSUM_BYTES)
+        val names = ClassNames.check(addedClasses).joinToString("\n").toByteArray()
+        if (names.size > MOST_NAMES) {
+            refuse("expected names of $MOST_NAMES bytes in all, got ${names.size}; use shorter names")
+        }
+        val namesBytes = if (names.isEmpty()) 0 else Int.SIZE_BYTES + names.size
+        val content = ByteArray(HEADER_BYTES + Float.SIZE_BYTES * state.size + namesBytes + CHECKSUM_BYTES)
         val buffer = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN)
         buffer.put(magic)
-        buffer.putInt(VERSION)
+        buffer.putInt(if (names.isEmpty()) VERSION else WITH_NAMES)
         buffer.put(fingerprint)
         buffer.putInt(state.size)
         state.forEach { buffer.putFloat(it) }
+        if (names.isNotEmpty()) {
+            buffer.putInt(names.size).put(names)
+        }
         buffer.putInt(checksum(content).toInt())
         AtomicFile.write(file, content)
     }
 
     /**
-     * Reads a state file that must belong to the given model.
+     * Reads the values of a state file that must belong to the given model; [readState] reads the names of added
+     * classes too.
      *
      * @param file the file to read
      * @param fingerprint SHA-256 of the model's file, 32 bytes
@@ -61,7 +77,22 @@ public object StateFile {
         file: File,
         fingerprint: ByteArray,
         size: Int,
-    ): FloatArray {
+    ): FloatArray = readState(file, fingerprint, size).values
+
+    /**
+     * Reads a state file that must belong to the given model.
+     *
+     * @param file the file to read
+     * @param fingerprint SHA-256 of the model's file, 32 bytes
+     * @param size number of values that the model's state has
+     * @throws InputException if the file cannot be read, is no state file, is damaged, or belongs to another model
+     */
+    @JvmStatic
+    public fun readState(
+        file: File,
+        fingerprint: ByteArray,
+        size: Int,
+    ): SavedState {
         checkFingerprint(fingerprint)
         val content =
             try {
@@ -70,6 +101,8 @@ public object StateFile {
                 throw InputException("expected a state file at $file, got: ${error.message}; check the path", error)
             }
         val buffer = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN)
+        val count = buffer.getInt(HEADER_BYTES - Int.SIZE_BYTES)
+        val names = names(file, buffer, count)
         val sum = checksum(content)
         val written = buffer.getInt(content.size - CHECKSUM_BYTES).toLong() and UNSIGNED
         if (sum != written) {
@@ -82,14 +115,14 @@ public object StateFile {
                     "${Fingerprint.short(owner)}; open the model that it was saved from",
             )
         }
-        val count = (content.size - HEADER_BYTES - CHECKSUM_BYTES) / Float.SIZE_BYTES
         if (count != size) {
             refuse("$file has $count values, expected $size; $REMEDY")
         }
+        val added = parseNames(file, names)
         buffer.position(HEADER_BYTES)
         val state = FloatArray(count) { buffer.getFloat() }
         checkFinite(state, "cannot use $file")
-        return state
+        return SavedState(state, added)
     }
 
     /** Refuses a state that would ruin a model; [what] is how the error begins. */
@@ -125,12 +158,17 @@ public object StateFile {
         }
         val buffer = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN)
         val version = buffer.getInt(magic.size).toLong() and UNSIGNED
-        if (version != VERSION.toLong()) {
-            refuse("$file has format version $version, expected $VERSION; use the version of TinyTL that wrote it")
+        if (version != VERSION.toLong() && version != WITH_NAMES.toLong()) {
+            refuse(
+                "$file has format version $version, expected $VERSION or $WITH_NAMES; use the version of TinyTL that " +
+                    "wrote it",
+            )
         }
         val count = buffer.getInt(HEADER_BYTES - Int.SIZE_BYTES).toLong() and UNSIGNED
-        val expected = HEADER_BYTES + Float.SIZE_BYTES * count + CHECKSUM_BYTES
-        if (length != expected) {
+        val values = HEADER_BYTES + Float.SIZE_BYTES * count + CHECKSUM_BYTES
+        val names = if (version == WITH_NAMES.toLong()) 1L + Int.SIZE_BYTES..MOST_NAMES + Int.SIZE_BYTES else 0L..0L
+        if (length - values !in names) {
+            val expected = setOf(values + names.first, values + names.last).joinToString(" to ")
             refuse("$file is damaged: expected $expected bytes for $count values, got $length; $REMEDY")
         }
         if (length > Int.MAX_VALUE) {
@@ -138,6 +176,51 @@ public object StateFile {
         }
         return header + ByteArray((length - HEADER_BYTES).toInt()).also { stream.readFully(it) }
     }
+
+    /** Returns the bytes of the names; their length has to fill the file. */
+    private fun names(
+        file: File,
+        buffer: ByteBuffer,
+        count: Int,
+    ): ByteArray {
+        if (buffer.getInt(magic.size) == VERSION) {
+            return ByteArray(0)
+        }
+        val start = HEADER_BYTES + Float.SIZE_BYTES * count
+        val size = buffer.getInt(start).toLong() and UNSIGNED
+        val expected = start + Int.SIZE_BYTES + size + CHECKSUM_BYTES
+        if (buffer.capacity().toLong() != expected) {
+            refuse(
+                "$file is damaged: expected $expected bytes for $count values and $size bytes of names, got " +
+                    "${buffer.capacity()}; $REMEDY",
+            )
+        }
+        val first = start + Int.SIZE_BYTES
+        return buffer.array().copyOfRange(first, first + size.toInt())
+    }
+
+    private fun parseNames(
+        file: File,
+        names: ByteArray,
+    ): List<String> {
+        if (names.isEmpty()) {
+            return emptyList()
+        }
+        return try {
+            ClassNames.check(names.decodeToString(throwOnInvalidSequence = true).split('\n'))
+        } catch (error: CharacterCodingException) {
+            throw unusable(file, "they are not UTF-8", error)
+        } catch (error: InputException) {
+            throw unusable(file, error.message, error)
+        }
+    }
+
+    /** The refusal of a file whose names of added classes cannot be used. */
+    internal fun unusable(
+        file: File,
+        reason: String?,
+        cause: Exception,
+    ) = InputException("$file has names of added classes that cannot be used ($reason); $REMEDY", cause)
 
     private fun checkFingerprint(fingerprint: ByteArray) {
         if (fingerprint.size != FINGERPRINT_BYTES) {

@@ -22,6 +22,8 @@ import java.nio.channels.FileChannel
  * }
  * ```
  *
+ * A model that was exported with spare classes learns new ones: see [addClass].
+ *
  * @property manifest what the file says of itself
  * @property threads threads of the kernels
  * @property xnnpack whether XNNPACK is used
@@ -35,13 +37,20 @@ public class TinyTlModel private constructor(
 ) : Closeable {
     private val lock = Any()
     private var isClosed = false
+
+    @Volatile
+    private var added: List<String> = emptyList()
     private val contract = Contract.check(runtime.signatures, manifest)
     private val inputs = mapValues { it.inputs }
     private val outputs = mapValues { it.outputs }
 
-    /** Names of the classes or attributes, in the order of the outputs. */
+    /** Names of the classes or attributes in use, in the order of the outputs; those that were added come last. */
     public val labels: List<String>
-        get() = manifest.labels
+        get() = manifest.labels + added
+
+    /** Number of classes that [addClass] can still add. */
+    public val spareClasses: Int
+        get() = manifest.spareClasses - added.size
 
     /** What a label is. */
     public val task: Task
@@ -85,7 +94,11 @@ public class TinyTlModel private constructor(
         return running(Tensors.INFER) { input, output ->
             input.getValue(Tensors.IMAGE).put(pixels)
             run(Tensors.INFER)
-            InferResult(floats(output.getValue(Tensors.LOGITS)), floats(output.getValue(Tensors.PROBABILITIES)))
+            val used = manifest.labels.size + added.size
+            InferResult(
+                floats(output.getValue(Tensors.LOGITS)).copyOf(used),
+                floats(output.getValue(Tensors.PROBABILITIES)).copyOf(used),
+            )
         }
     }
 
@@ -104,15 +117,18 @@ public class TinyTlModel private constructor(
     ): TrainResult {
         if (task != Task.CLASSIFICATION) {
             throw InputException(
-                "expected a number for each of ${contract.classes} attributes of each image, got the index of one " +
+                "expected a number for each of ${contract.outputs} attributes of each image, got the index of one " +
                     "class; give a FloatArray",
             )
         }
         if (labels.size != batchSize) {
             throw InputException("expected $batchSize labels, one for each image, got ${labels.size}; give as many")
         }
-        labels.find { it !in this.labels.indices }?.let {
-            throw InputException("expected labels from 0 to ${contract.classes - 1}, got $it; they count the classes")
+        val used = this.labels.indices
+        labels.find { it !in used }?.let {
+            throw InputException(
+                "expected labels from 0 to ${used.last}, got $it; they count the classes, and addClass adds one",
+            )
         }
         return step(batch, learningRate) { buffer -> labels.forEach { buffer.putInt(it) } }
     }
@@ -135,10 +151,10 @@ public class TinyTlModel private constructor(
                 "expected the index of the class of each image, got numbers for attributes; give an IntArray",
             )
         }
-        val expected = batchSize * contract.classes
+        val expected = batchSize * contract.outputs
         if (attributes.size != expected) {
             throw InputException(
-                "expected $expected numbers, ${contract.classes} for each of $batchSize images, got " +
+                "expected $expected numbers, ${contract.outputs} for each of $batchSize images, got " +
                     "${attributes.size}; give as many",
             )
         }
@@ -149,6 +165,41 @@ public class TinyTlModel private constructor(
         }
         return step(batch, learningRate) { buffer -> attributes.forEach { buffer.putFloat(it) } }
     }
+
+    /**
+     * Gives a spare output to a new class, which is then trained like the others.
+     *
+     * Its weights start as the mean of those of the other classes, so that it is neither the likeliest class nor the
+     * least likely one. Where the optimizer's slots are not part of the state, they start again.
+     *
+     * ```
+     * val tulip = model.addClass("tulip")
+     * ```
+     *
+     * @param name none of [labels]; it is kept in Unicode's form NFC
+     * @return the label of the class
+     * @throws InputException if the file was exported without spare classes or all are used, or the name is taken or
+     *   cannot be printed; the model goes on unchanged
+     */
+    public fun addClass(name: String): Int =
+        synchronized(lock) {
+            if (spareClasses < 1) {
+                throw InputException(
+                    "expected a spare output for another class, got none: the model was exported with " +
+                        "${manifest.spareClasses}; export it with more --spare_classes",
+                )
+            }
+            val names = ClassNames.check(added + name, manifest.labels)
+            val state = state()
+            val label = manifest.labels.size + added.size
+            for (entry in manifest.classifier) {
+                for (row in entry.offset until entry.offset + entry.size step contract.outputs) {
+                    state[row + label] = ((row until row + label).sumOf { state[it].toDouble() } / label).toFloat()
+                }
+            }
+            setState(state, names)
+            label
+        }
 
     /** Returns a copy of all that training changes. */
     public fun state(): FloatArray =
@@ -161,14 +212,24 @@ public class TinyTlModel private constructor(
      * Replaces all that training changes.
      *
      * @param state as [state] returned it
-     * @throws InputException if it has another size or a value is not finite; the model goes on unchanged
+     * @throws InputException if it has another size, a value is not finite, or it is of more or fewer classes; the
+     *   model goes on unchanged
      */
     public fun setState(state: FloatArray) {
+        synchronized(lock) { setState(state, added) }
+    }
+
+    /** Replaces the state, and what classes it was trained for; the lock is held. */
+    private fun setState(
+        state: FloatArray,
+        names: List<String>,
+    ) {
         if (state.size != stateSize) {
             throw InputException("expected a state of $stateSize values, got ${state.size}; use one of this model")
         }
         StateFile.checkFinite(state, "cannot set the state")
         checkSlots(state)
+        checkOutputs(state, manifest.labels.size + names.size)
         val isRestored =
             running(Tensors.RESTORE) { input, output ->
                 state.forEach { input.getValue(Tensors.STATE).putFloat(it) }
@@ -181,6 +242,7 @@ public class TinyTlModel private constructor(
                     "or reset the model and train with a lower learning rate",
             )
         }
+        added = names
     }
 
     /**
@@ -190,7 +252,8 @@ public class TinyTlModel private constructor(
      * @throws InputException if the file cannot be written
      */
     public fun save(file: File) {
-        StateFile.write(file, state(), fingerprintBytes)
+        val (state, names) = synchronized(lock) { Pair(state(), added) }
+        StateFile.write(file, state, fingerprintBytes, names)
     }
 
     /**
@@ -200,12 +263,28 @@ public class TinyTlModel private constructor(
      * @throws InputException if the file is damaged or belongs to another model; the model goes on unchanged
      */
     public fun restore(file: File) {
-        setState(StateFile.read(file, fingerprintBytes, stateSize))
+        val saved = StateFile.readState(file, fingerprintBytes, stateSize)
+        if (saved.addedClasses.size > manifest.spareClasses) {
+            throw InputException(
+                "$file has names of ${saved.addedClasses.size} added classes, expected at most " +
+                    "${manifest.spareClasses}, the spare ones of the model; use another copy",
+            )
+        }
+        val names =
+            try {
+                ClassNames.check(saved.addedClasses, manifest.labels)
+            } catch (error: InputException) {
+                throw StateFile.unusable(file, error.message, error)
+            }
+        synchronized(lock) { setState(saved.values, names) }
     }
 
-    /** Puts the exported state back. */
+    /** Puts the exported state and classes back. */
     public fun reset() {
-        running(Tensors.RESET) { _, _ -> run(Tensors.RESET) }
+        running(Tensors.RESET) { _, _ ->
+            run(Tensors.RESET)
+            added = emptyList()
+        }
     }
 
     /** Frees the runtime, after the call that runs; what was not saved is lost. A second call does nothing. */
@@ -296,6 +375,25 @@ public class TinyTlModel private constructor(
         }
     }
 
+    /** Refuses a state in which an output is used that has no name, or the other way round. */
+    private fun checkOutputs(
+        state: FloatArray,
+        expected: Int,
+    ) {
+        if (manifest.spareClasses == 0) {
+            return
+        }
+        val offset = manifest.classifierBias.offset
+        val outputs = 0 until contract.outputs
+        val used = outputs.count { state[offset + it] > UNUSED / 2 }
+        if (used != expected || outputs.drop(expected).any { state[offset + it] != UNUSED }) {
+            throw InputException(
+                "cannot set the state: expected $expected outputs in use, got $used; restore it from its file, which " +
+                    "has the names of the added classes",
+            )
+        }
+    }
+
     private fun mapValues(tensors: (SignatureSpec) -> Map<String, TensorSpec>): Map<String, Map<String, ByteBuffer>> =
         runtime.signatures.mapValues { (_, signature) ->
             tensors(signature).mapValues { (_, tensor) ->
@@ -309,6 +407,7 @@ public class TinyTlModel private constructor(
         public const val THREADS: Int = 2
 
         private const val MOST_THREADS = 256
+        private const val UNUSED = -10_000f // bias of an output that has no class yet
 
         /**
          * Opens a model.

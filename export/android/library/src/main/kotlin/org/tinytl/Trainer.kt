@@ -19,7 +19,7 @@ import java.util.concurrent.CancellationException
  * @param settings of the run
  * @param stateFile the `.tinytl` to write, or null to keep what is learnt in memory only
  * @param listener hears how far the run is
- * @throws InputException if there are no examples, or one has a label that the model does not know
+ * @throws InputException if there are no examples, or one has a label that the model does not know, or could not learn
  */
 public class Trainer
     @JvmOverloads
@@ -32,8 +32,6 @@ public class Trainer
         private val listener: TrainerListener? = null,
     ) {
         private val augmentation = settings.augmentation ?: model.manifest.augmentation
-        private val targets = training.map { target(it) }
-        private val heldOutTargets = heldOut.map { target(it) }
         private val stepsPerEpoch = maxOf(1, training.size / model.batchSize)
         private val totalSteps = Math.multiplyExact(settings.epochs, stepsPerEpoch)
         private val shortSide = Pixels.shortSide(model.width, model.height)
@@ -48,6 +46,15 @@ public class Trainer
                         "${heldOut.size}; take some of each class",
                 )
             }
+            val new = newClasses()
+            if (new.size > model.spareClasses) {
+                throw InputException(
+                    "expected at most ${model.spareClasses} new classes, the spare ones of the model, got " +
+                        "${new.size} (${new.joinToString()}); leave some out, or export the model with more --spare_classes",
+                )
+            }
+            ClassNames.check(new, model.labels)
+            (training + heldOut).forEach { target(it, model.labels + new) }
         }
 
         /** Whether a run was stopped that [resume] can go on with. */
@@ -62,6 +69,7 @@ public class Trainer
          * @throws CancellationException after [cancel], or when the thread is interrupted; how far the run was is saved
          */
         public fun run(): TrainerResult {
+            newClasses().forEach { model.addClass(it) }
             stateFile?.let { TrainerProgress.remove(it) }
             val before = measure { stopIfCanceled(null) }
             listener?.onEvaluated(false, before)
@@ -88,7 +96,8 @@ public class Trainer
                 )
             }
             val progress = TrainerProgress.read(TrainerProgress.file(file), described(), totalSteps)
-            model.restore(File(file.absoluteFile.parentFile, progress.state))
+            model.restore(File(file.absoluteFile.parentFile, progress.state)) // and the classes that were added
+            training.forEach { target(it) }
             return train(progress)
         }
 
@@ -97,10 +106,15 @@ public class Trainer
             isCanceled = true
         }
 
-        /** Measures the model on the examples that were held out; [cancel] does not stop it. */
+        /**
+         * Measures the model on the examples that were held out; [cancel] does not stop it.
+         *
+         * @throws InputException if a photo cannot be read, or has a class that the model does not know before [run]
+         */
         public fun evaluate(): EvaluateResult = measure { }
 
         private inline fun measure(beforeEach: () -> Unit): EvaluateResult {
+            val targets = heldOut.map { target(it) }
             var right = 0.0
             var loss = 0.0
             for ((index, example) in heldOut.withIndex()) {
@@ -114,8 +128,8 @@ public class Trainer
                             "a lower learning rate",
                     )
                 }
-                loss += model.task.loss(logits, heldOutTargets[index])
-                right += model.task.correct(logits, heldOutTargets[index])
+                loss += model.task.loss(logits, targets[index])
+                right += model.task.correct(logits, targets[index])
             }
             return EvaluateResult(right / heldOut.size, loss / heldOut.size)
         }
@@ -166,21 +180,19 @@ public class Trainer
             batch: List<ByteArray>,
             chosen: List<Int>,
             rate: Float,
-        ): TrainResult =
-            when (model.task) {
+        ): TrainResult {
+            val targets = chosen.map { target(training[it]) }
+            return when (model.task) {
                 Task.CLASSIFICATION -> {
-                    model.train(batch, IntArray(chosen.size) { targets[chosen[it]].indexOfFirst { it == 1f } }, rate)
+                    model.train(batch, targets.map { target -> target.indexOfFirst { it == 1f } }.toIntArray(), rate)
                 }
 
                 Task.MULTILABEL -> {
                     val classes = model.labels.size
-                    model.train(
-                        batch,
-                        FloatArray(chosen.size * classes) { targets[chosen[it / classes]][it % classes] },
-                        rate,
-                    )
+                    model.train(batch, FloatArray(targets.size * classes) { targets[it / classes][it % classes] }, rate)
                 }
             }
+        }
 
         private fun augmented(
             index: Int,
@@ -261,15 +273,27 @@ public class Trainer
             )
         }
 
-        /** A number for each class of the model: 1 for those of the example. */
-        private fun target(example: Example): FloatArray {
-            val names = example.labels.mapTo(HashSet()) { Manifest.normalized(it) }
-            val unknown = names - model.labels.toSet()
+        /** Classes to train on that the model does not know yet, in the order of the examples. */
+        private fun newClasses(): List<String> {
+            if (!settings.newClasses) {
+                return emptyList()
+            }
+            val names = training.flatMap { it.labels }.mapTo(LinkedHashSet()) { ClassNames.normalized(it) }
+            return (names - model.labels.toSet()).toList()
+        }
+
+        /** A number for each class: 1 for those of the example. */
+        private fun target(
+            example: Example,
+            classes: List<String> = model.labels,
+        ): FloatArray {
+            val names = example.labels.mapTo(HashSet()) { ClassNames.normalized(it) }
+            val unknown = names - classes.toSet()
             if (unknown.isNotEmpty()) {
                 throw InputException(
-                    "expected labels that the model knows (${model.labels.joinToString()}), got " +
-                        "${unknown.joinToString()} for ${example.image.name}; rename or leave out these, or export a " +
-                        "model for them",
+                    "expected labels that the model knows (${classes.joinToString()}), got " +
+                        "${unknown.joinToString()} for ${example.image.name}; rename or leave out these, set " +
+                        "newClasses, or export a model for them",
                 )
             }
             if (model.task == Task.CLASSIFICATION && names.size != 1) {
@@ -278,7 +302,7 @@ public class Trainer
                         "shows most",
                 )
             }
-            return FloatArray(model.labels.size) { if (model.labels[it] in names) 1f else 0f }
+            return FloatArray(classes.size) { if (classes[it] in names) 1f else 0f }
         }
 
         /** What the numbers of a run depend on. */

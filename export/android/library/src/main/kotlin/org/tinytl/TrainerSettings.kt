@@ -9,6 +9,8 @@ package org.tinytl
  * @property seed chooses the order of the examples and their changes, 0 or more
  * @property augmentation how photos are changed; null for what the manifest says
  * @property saveEvery steps between two saves of how far the run is
+ * @property newClasses whether classes of the examples to train on that the model does not know are added to it, see
+ *   [TinyTlModel.addClass]
  * @throws InputException if one of them is out of range
  */
 public data class TrainerSettings
@@ -20,6 +22,7 @@ public data class TrainerSettings
         val seed: Long = 0,
         val augmentation: Augmentation? = null,
         val saveEvery: Int = 50,
+        val newClasses: Boolean = false,
     ) {
         init {
             if (epochs < 1 || saveEvery < 1) {

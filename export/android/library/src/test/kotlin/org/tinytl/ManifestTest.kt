@@ -33,7 +33,7 @@ class ManifestTest {
 
     @Test
     fun `each missing field is refused`() {
-        val unread = setOf("tools", "parity", "tolerances", "operators", "passes", "sizes")
+        val unread = setOf("tools", "parity", "tolerances", "operators", "passes", "sizes", "frozen_sha256")
         for (field in JSONObject(text).keys().asSequence().toSet() - unread) {
             refused(field, "got nothing", "export the model again") { Manifest.parse(changed { it.remove(field) }) }
         }
@@ -49,6 +49,9 @@ class ManifestTest {
                 "labels" to { it.put("labels", JSONArray(listOf("a", ""))) },
                 "labels" to { it.put("labels", JSONArray(listOf("a", 3))) },
                 "labels" to { it.put("labels", JSONArray()) },
+                "spare_classes" to { it.put("spare_classes", -1) },
+                "spare_classes" to { it.put("spare_classes", 1).put("task", "multilabel") },
+                "state" to { it.put("spare_classes", 1) },
                 "task" to { it.put("task", "guessing") },
                 "xnnpack" to { it.put("xnnpack", 1) },
                 "batch_size" to { it.put("batch_size", "4") },

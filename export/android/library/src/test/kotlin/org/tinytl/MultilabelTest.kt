@@ -8,7 +8,7 @@ import java.nio.ByteBuffer
 import kotlin.math.exp
 import kotlin.math.ln
 
-/** A model of several attributes; no exporter writes one yet, so that the runtime is one that remembers. */
+/** A model of several attributes; there is no golden one, so that the runtime is one that remembers. */
 class MultilabelTest {
     private val runtime = Remembering()
     private val model = open(runtime)

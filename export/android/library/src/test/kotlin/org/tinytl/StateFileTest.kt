@@ -48,11 +48,44 @@ class StateFileTest {
     }
 
     @Test
-    fun `each damage is refused and leaves the model as it was`() {
-        val damaged = Golden.json("states.json").getJSONObject("damaged")
+    fun `each damage is refused and leaves the model as it was`() = checkDamages("damaged", 20)
+
+    @Test
+    fun `each damage of the names is refused and leaves the model as it was`() = checkDamages("damaged_names", 13)
+
+    @Test
+    fun `names of any form come back in NFC`() {
+        val file = folder.newFile()
+        val names = listOf("tulip", "e\u0301toile", "\uD83C\uDF37")
+        StateFile.write(file, values, fingerprint, names)
+        val saved = StateFile.readState(file, fingerprint, values.size)
+        assertEquals(listOf("tulip", "\u00e9toile", "\uD83C\uDF37"), saved.addedClasses)
+        assertArrayEquals(values, saved.values, 0f)
+        assertArrayEquals(values, StateFile.read(file, fingerprint, values.size), 0f)
+        assertEquals(2, file.readBytes()[8].toInt())
+    }
+
+    @Test
+    fun `names that cannot be used are not written`() {
+        val file = folder.newFile()
+        file.writeText("old")
+        val bad = listOf("", " ", "a\nb", "a\u0000", "\u200b", "\u00a0", "\uD83C", "\uE000")
+        for (name in bad) {
+            refused("can be printed") { StateFile.write(file, values, fingerprint, listOf(name)) }
+        }
+        refused("twice") { StateFile.write(file, values, fingerprint, listOf("\u00e9", "e\u0301")) }
+        refused("1048576 bytes") { StateFile.write(file, values, fingerprint, listOf("a".repeat((1 shl 20) + 1))) }
+        assertEquals("old", file.readText())
+    }
+
+    private fun checkDamages(
+        key: String,
+        least: Int,
+    ) {
+        val damaged = Golden.json("states.json").getJSONObject(key)
         val content = Golden.file(damaged.getString("file")).readBytes()
         val damages = damaged.getJSONArray("damages").objects()
-        assertTrue(damages.size > 20)
+        assertTrue(damages.size > least)
         Golden.open(damaged.getString("model").removePrefix("model_").removeSuffix(".tflite")).use { model ->
             val before = model.state()
             for (damage in damages) {
@@ -60,6 +93,7 @@ class StateFileTest {
                 file.writeBytes(damaged(content, damage))
                 refused(words.getValue(damage.getString("check"))) { model.restore(file) }
                 assertArrayEquals(damage.getString("name"), before, model.state(), 0f)
+                assertEquals(model.manifest.labels, model.labels)
             }
         }
     }
@@ -156,6 +190,8 @@ class StateFileTest {
                 "checksum" to "checksum",
                 "fingerprint" to "another model",
                 "N" to "values, expected",
+                "names" to "added classes",
+                "outputs" to "7 outputs in use, got 6",
                 "finite" to "finite",
                 "slots" to "of 0 or more",
                 "restore" to "no training leads to it",

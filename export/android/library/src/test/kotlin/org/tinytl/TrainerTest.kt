@@ -188,6 +188,53 @@ class TrainerTest {
     }
 
     @Test
+    fun `classes that the model does not know are added when the settings say so`() {
+        Golden.open("spare").use { model ->
+            refused("got star", "newClasses") { Trainer(model, withStar, withStar) }
+            val both = listOf("moon", "sun").map { Example(examples[0].image, it) }
+            refused("at most 2 new classes", "got 3 (star, moon, sun)") {
+                Trainer(model, withStar + both, withStar, withNewClasses)
+            }
+            refused("got moon") { Trainer(model, withStar, both.take(1), withNewClasses) }
+            refused("can be printed") {
+                Trainer(model, withStar + Example(examples[0].image, "a\tb"), withStar, withNewClasses)
+            }
+            assertEquals(2, model.spareClasses)
+            val trainer = Trainer(model, withStar, withStar.take(4), withNewClasses)
+            assertEquals(2, model.spareClasses)
+            refused("got star") { trainer.evaluate() }
+            trainer.run()
+            assertEquals(model.manifest.labels + "star", model.labels)
+            assertEquals(1, model.spareClasses)
+            Trainer(model, withStar, withStar.take(4), withNewClasses).run()
+            assertEquals(1, model.spareClasses)
+        }
+        Golden.open().use { model ->
+            refused("at most 0 new classes") { Trainer(model, withStar, withStar, withNewClasses) }
+        }
+    }
+
+    @Test
+    fun `a run with new classes goes on to the same state, bit for bit`() {
+        val expected =
+            Golden.open("spare").use { model ->
+                Trainer(model, withStar, withStar.take(4), withNewClasses).run()
+                model.state()
+            }
+        val file = File(folder.root, NAME)
+        Golden.open("spare").use { model ->
+            lateinit var trainer: Trainer
+            trainer = Trainer(model, withStar, withStar.take(4), withNewClasses, file, stopping(3) { trainer.cancel() })
+            assertThrows(CancellationException::class.java) { trainer.run() }
+        }
+        Golden.open("spare").use { model ->
+            Trainer(model, withStar, withStar.take(4), withNewClasses, file).resume()
+            assertEquals(model.manifest.labels + "star", model.labels)
+            assertArrayEquals(expected, model.state(), 0f)
+        }
+    }
+
+    @Test
     fun `a run that diverges says so`() {
         Golden.open().use { model ->
             val wild = TrainerSettings(epochs = 50, learningRate = 1e30, schedule = LearningRateSchedule.CONSTANT)
@@ -197,6 +244,11 @@ class TrainerTest {
 
     private val settings =
         TrainerSettings(epochs = 2, learningRate = 2e-3, seed = 7, augmentation = Augmentation(), saveEvery = 4)
+
+    private val withNewClasses = settings.copy(newClasses = true)
+
+    private val withStar =
+        examples.mapIndexed { index, example -> if (index % 5 == 0) Example(example.image, "star") else example }
 
     /** What a run that nobody stops gives, and the state after it. */
     private fun wholeRun(): Pair<TrainerResult, FloatArray> =
