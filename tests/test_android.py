@@ -34,8 +34,9 @@ def what_is_missing(outputs, system="linux", machine="x86_64"):
 
 
 def version(output):
-    """Returns the first version in what a command prints, or () without one."""
-    found = re.search(r"\d+(\.\d+)*", output or "")
+    """Returns the first version in what a command prints, or () without one; Maven's is in bold letters."""
+    plain = re.sub("\x1b\\[[0-9;]*m", "", output or "")
+    found = re.search(r"\d+(\.\d+)*", plain)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
@@ -76,6 +77,7 @@ def test_a_maven_that_is_missing_or_old_is_named(maven):
 def test_nothing_is_missing_where_both_are_new():
     assert not what_is_missing(["javac 17.0.15", "Apache Maven 3.8.7"])
     assert not what_is_missing(["javac 21", "Apache Maven 4.0.0"])
+    assert not what_is_missing(["javac 17.0.15", "\x1b[1mApache Maven 3.8.7\x1b[m (8e85)"])
 
 
 def test_another_processor_is_named():
