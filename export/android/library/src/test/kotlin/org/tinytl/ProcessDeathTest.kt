@@ -63,7 +63,8 @@ class ProcessDeathTest {
             }
             Thread.sleep(millis)
         } finally {
-            process.destroyForcibly().waitFor()
+            process.toHandle().destroyForcibly() // Process.destroyForcibly would close what is still to be read
+            process.waitFor()
         }
         reader.join()
         return lines.last { it.toIntOrNull() != null }.toInt()
