@@ -389,3 +389,40 @@ def test_evaluating_a_file_needs_no_tensorflow(place, from_run):
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=place)
+
+
+def test_export_for_android(tmp_path, capsys):
+    assets = tmp_path / "app" / "src" / "main" / "assets"
+    assets.mkdir(parents=True)
+    argv = ["--workdir=run", "--target=android", f"--output={assets}/model.tflite", "--batch_size=4"]
+    assert runner.run_command("export", [*argv, "--optimizer=adam", "--profile=min-memory"]) == 0
+    assert sorted(path.name for path in assets.iterdir()) == ["labels.txt", "model.manifest.json", "model.tflite"]
+    assert (assets / "labels.txt").read_text().splitlines() == list(tiny_network.LABELS)
+    manifest = Manifest.read(assets / "model.tflite")
+    assert {entry.slot for entry in manifest.state} >= {"step", ""}  # a run that was stopped goes on
+    assert TrainableModel(assets / "model.tflite").class_names == tiny_network.LABELS
+    assert runner.run_command("export", argv) == 2
+    assert "exists already" in capsys.readouterr().err
+    (assets / "model.tflite").unlink()
+    (assets / "model.manifest.json").unlink()
+    assert runner.run_command("export", argv) == 2
+    assert "labels.txt" in capsys.readouterr().err
+    assert (assets / "labels.txt").read_text().splitlines() == list(tiny_network.LABELS)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--output=model.tflite", "in a folder named assets"),
+        ("--output=assets/model.bin", "noCompress"),
+        ("--nosave_optimizer", "cannot go on"),
+        ("--profile=fast", "balanced"),
+    ],
+)
+def test_what_does_not_fit_a_phone_is_refused(flag, message, capsys):
+    argv = ["--workdir=run", "--target=android", "--output=assets/model.tflite", flag]
+    assert runner.run_command("export", argv) == 2
+    assert message in capsys.readouterr().err
+    assert not pathlib.Path("assets").exists()
+    assert runner.run_command("export", [*argv[2:], "--workdir=none"]) == 2  # without --target it is another error
+    assert message not in capsys.readouterr().err

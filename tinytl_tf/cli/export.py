@@ -7,6 +7,7 @@ Examples:
   tinytl export --workdir=runs/digits --output=digits.tflite
   tinytl export --config=configs/digits.py --scheme=tinytl-b --output=start.tflite
   tinytl export --workdir=runs/digits --state=mine.tinytl --state_model=digits.tflite --output=learnt.tflite
+  tinytl export --workdir=runs/digits --target=android --output=export/android/sample/src/main/assets/model.tflite
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from typing import Any
 from absl import flags
 
 from tinytl_tf import files
-from tinytl_tf.cli import runner
+from tinytl_tf.cli import android, runner
 from tinytl_tf.cli.train import define_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
@@ -36,6 +37,13 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string("workdir", None, "Folder of a run of `tinytl train`; or give --config.", flag_values=values)
     flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Which one of the run.", flag_values=values)
     flags.DEFINE_string("output", None, "The .tflite to write.", flag_values=values, required=True)
+    flags.DEFINE_enum(
+        "target",
+        "file",
+        ["file", "android"],
+        "android: into an app's folder assets, with labels.txt; refuses what does not fit a phone.",
+        flag_values=values,
+    )
     flags.DEFINE_enum("scheme", None, list(SCHEMES), "What the device trains; default: the run's.", flag_values=values)
     flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images of a step on the device.", lower_bound=1, flag_values=values)
@@ -66,7 +74,13 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
     if (values.state is None) != (values.state_model is None):
         raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
-    for path in (values.output, manifest_path(values.output)):
+    is_android = values.target == "android"
+    if is_android:
+        android.check(values)
+    written = [values.output, manifest_path(values.output)]
+    if is_android:
+        written.append(android.labels_path(values.output))
+    for path in written:
         files.refuse_existing(path, values.overwrite)
     if values.state is not None:
         read_variables(values.state, values.state_model)  # before anything slow
@@ -120,7 +134,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         optimizer=values.optimizer,
         batch_size=values.batch_size,
         label_smoothing=values.label_smoothing,
-        save_optimizer=values.save_optimizer,
+        save_optimizer=values.save_optimizer or is_android,
         frozen_weights=values.frozen_weights,
         profile=values.profile,
         photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
@@ -129,6 +143,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         overwrite=values.overwrite,
         verbose=True,
     )
+    if is_android:
+        android.write_labels(values.output, manifest.labels)
     sizes, parity = manifest.sizes, manifest.parity
     print(
         f"wrote {values.output}: {sizes['file_bytes'] / 1e6:.1f} MB, {len(manifest.operators)} kinds of builtin "

@@ -1,0 +1,174 @@
+package org.tinytl
+
+import android.app.job.JobInfo
+import android.app.job.JobParameters
+import android.app.job.JobScheduler
+import android.app.job.JobService
+import android.content.ComponentName
+import android.content.Context
+import android.os.Process
+import java.util.concurrent.CancellationException
+import java.util.concurrent.Executors
+
+/**
+ * Trains while the app is not in front, when the system has time for it.
+ *
+ * A job goes on from the trainer's state file after the system stopped it, the process died or the phone restarted. It
+ * needs a [Trainer] with a state file, and a model whose state holds its optimizer's slots. One job trains at a time.
+ *
+ * The app's manifest has to declare the subclass, and to ask for a job that outlives a restart:
+ *
+ * ```
+ * <uses-permission android:name="android.permission.RECEIVE_BOOT_COMPLETED" />
+ * <service android:name=".MyTrainingJob" android:permission="android.permission.BIND_JOB_SERVICE" />
+ * ```
+ */
+public abstract class TrainingJob : JobService() {
+    private val lock = Any()
+    private var present: Run? = null
+
+    /**
+     * Returns the trainer to run, or null if there is nothing to train any more.
+     *
+     * It is called on the thread that trains, at each start of the job. Give the same photos in the same order and the
+     * same settings each time: a run goes on with these only.
+     */
+    protected abstract fun createTrainer(parameters: JobParameters): Trainer?
+
+    /** The run has ended and its state is saved; called on the thread that trains. */
+    protected open fun onTrained(result: TrainerResult) {
+    }
+
+    /** The run cannot go on, and the job is over; called on the thread that trains. */
+    protected open fun onFailed(error: TinyTlException) {
+    }
+
+    /** Frees what [createTrainer] has opened; called last, whether the run has ended, failed or was stopped. */
+    protected open fun release() {
+    }
+
+    /** Starts to train. */
+    final override fun onStartJob(parameters: JobParameters): Boolean {
+        val run = Run(parameters)
+        synchronized(lock) { present = run }
+        executor.execute(run)
+        return true
+    }
+
+    /** Stops after the present step; the system starts the job again when its conditions are met. */
+    final override fun onStopJob(parameters: JobParameters): Boolean {
+        synchronized(lock) { present }?.stop()
+        return true
+    }
+
+    private inner class Run(
+        private val parameters: JobParameters,
+    ) : Runnable {
+        private var trainer: Trainer? = null
+        private var isStopped = false
+
+        override fun run() {
+            Process.setThreadPriority(Process.THREAD_PRIORITY_BACKGROUND)
+            try {
+                start()?.let { onTrained(if (it.canResume) it.resume() else it.run()) }
+            } catch (_: CancellationException) {
+                // What was done is saved.
+            } catch (error: TinyTlException) {
+                onFailed(error)
+            } finally {
+                release()
+            }
+            if (!synchronized(this) { isStopped }) {
+                jobFinished(parameters, false)
+            }
+        }
+
+        @Synchronized
+        fun stop() {
+            isStopped = true
+            trainer?.cancel()
+        }
+
+        /** A job that was stopped while it waited for another has nothing to do. */
+        private fun start(): Trainer? {
+            if (synchronized(this) { isStopped }) {
+                return null
+            }
+            val created = createTrainer(parameters)
+            synchronized(this) {
+                trainer = created
+                return created.takeUnless { isStopped }
+            }
+        }
+    }
+
+    /** Schedules jobs. */
+    public companion object {
+        private const val BACKOFF_MILLIS = 30_000L
+
+        // A job that is started again waits until the last step of the one that was stopped is saved.
+        private val executor = Executors.newSingleThreadExecutor { Thread(it, "tinytl-training") }
+
+        /**
+         * Asks the system to train; a job of the same number is replaced. It is kept over restarts of the phone.
+         *
+         * @param context of the app
+         * @param job the app's subclass
+         * @param id the number of the job, among all jobs of the app
+         * @param charging whether to wait until the phone charges
+         * @param idle whether to wait until nobody uses the phone
+         * @throws InputException if the manifest lacks the service or the permission, or the app has too many jobs
+         */
+        @JvmStatic
+        @JvmOverloads
+        public fun schedule(
+            context: Context,
+            job: Class<out TrainingJob>,
+            id: Int,
+            charging: Boolean = true,
+            idle: Boolean = false,
+        ) {
+            val builder = JobInfo.Builder(id, ComponentName(context, job))
+            builder.setRequiresCharging(charging)
+            builder.setRequiresDeviceIdle(idle)
+            if (!idle) { // an idle job has no back-off
+                builder.setBackoffCriteria(BACKOFF_MILLIS, JobInfo.BACKOFF_POLICY_LINEAR)
+            }
+            if (!charging && !idle) {
+                builder.setOverrideDeadline(0) // older systems refuse a job without a condition
+            }
+            val accepted =
+                try {
+                    builder.setPersisted(true)
+                    scheduler(context).schedule(builder.build())
+                } catch (error: IllegalArgumentException) {
+                    throw unschedulable(job, error.message, error)
+                }
+            if (accepted != JobScheduler.RESULT_SUCCESS) {
+                throw unschedulable(job, "a refusal", null)
+            }
+        }
+
+        /** Takes a job back; one that trains is stopped after its present step, and what it has done is kept. */
+        @JvmStatic
+        public fun cancel(
+            context: Context,
+            id: Int,
+        ) {
+            scheduler(context).cancel(id)
+        }
+
+        private fun scheduler(context: Context): JobScheduler =
+            context.getSystemService(Context.JOB_SCHEDULER_SERVICE) as JobScheduler
+
+        private fun unschedulable(
+            job: Class<*>,
+            came: String?,
+            cause: Throwable?,
+        ) = InputException(
+            "expected the system to take the job ${job.name}, got: $came; declare it as a service with the permission " +
+                "BIND_JOB_SERVICE, ask for RECEIVE_BOOT_COMPLETED, and have at most 100 jobs",
+            cause,
+        )
+    }
+}

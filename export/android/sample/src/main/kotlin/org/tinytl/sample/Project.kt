@@ -1,0 +1,94 @@
+package org.tinytl.sample
+
+import android.util.AtomicFile
+import org.json.JSONArray
+import org.json.JSONObject
+import org.tinytl.Example
+import org.tinytl.Photo
+import java.io.File
+
+/**
+ * The classes that the user named, and their photos; kept in a file, so that neither a rotation nor the end of the
+ * process loses them.
+ *
+ * Each class of the user stands for an output of the model, the first for the first one. It is safe for threads.
+ *
+ * @param folder where the file and the photos are
+ */
+internal class Project(
+    private val folder: File,
+) {
+    private val file = AtomicFile(File(folder, "project.json"))
+    private val photos = File(folder, "photos")
+    private val classes = ArrayList<PhotoClass>()
+
+    init {
+        if (file.baseFile.exists()) {
+            val rows = JSONArray(file.readFully().toString(Charsets.UTF_8))
+            for (row in List(rows.length(), rows::getJSONObject)) {
+                val names = row.getJSONArray("photos")
+                classes += PhotoClass(row.getString("name"), List(names.length(), names::getString))
+            }
+        }
+    }
+
+    /** The classes, in the order in which they were added. */
+    @Synchronized
+    fun classes(): List<PhotoClass> = classes.toList()
+
+    /** Adds a class without photos. */
+    @Synchronized
+    fun addClass(name: String) {
+        classes += PhotoClass(name, emptyList())
+        write()
+    }
+
+    /** Returns a file for a photo that comes next; it belongs to no class until [addPhoto]. */
+    fun newPhoto(): File {
+        photos.mkdirs()
+        return File.createTempFile("photo", ".jpg", photos)
+    }
+
+    /** Puts a photo that is in a file of [newPhoto] into a class. */
+    @Synchronized
+    fun addPhoto(
+        index: Int,
+        photo: File,
+    ) {
+        val old = classes[index]
+        classes[index] = old.copy(photos = old.photos + photo.name)
+        write()
+    }
+
+    /**
+     * Returns all photos with the names that the model knows.
+     *
+     * @param labels of the model
+     */
+    @Synchronized
+    fun examples(labels: List<String>): List<Example> =
+        classes.flatMapIndexed { index, photoClass ->
+            photoClass.photos.map { Example(Photo.of(File(photos, it)), labels[index]) }
+        }
+
+    private fun write() {
+        val rows = JSONArray()
+        for (photoClass in classes) {
+            rows.put(JSONObject().put("name", photoClass.name).put("photos", JSONArray(photoClass.photos)))
+        }
+        val stream = file.startWrite()
+        stream.write(rows.toString().toByteArray())
+        file.finishWrite(stream)
+    }
+}
+
+/**
+ * A class of the user.
+ *
+ * @property name as the user wrote it
+ * @property photos names of their files
+ */
+internal data class PhotoClass(
+    val name: String,
+    val photos: List<String>,
+)

@@ -1,0 +1,15 @@
+package org.tinytl.sample
+
+/** What the buttons of a [Screen] do; a photo is asked for with the index of its class. */
+internal class ScreenActions(
+    val addClass: (String) -> Unit,
+    val pick: (Int) -> Unit,
+    val take: (Int) -> Unit,
+    val train: () -> Unit,
+    val trainLater: () -> Unit,
+    val stop: () -> Unit,
+    val save: () -> Unit,
+    val restore: () -> Unit,
+    val reset: () -> Unit,
+    val share: () -> Unit,
+)

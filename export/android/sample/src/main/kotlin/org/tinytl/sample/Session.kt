@@ -1,0 +1,283 @@
+package org.tinytl.sample
+
+import android.os.Handler
+import android.os.Looper
+import org.tinytl.Example
+import org.tinytl.InputException
+import org.tinytl.Photo
+import org.tinytl.Pixels
+import org.tinytl.TinyTlException
+import org.tinytl.TinyTlModel
+import org.tinytl.TrainResult
+import org.tinytl.Trainer
+import org.tinytl.TrainerListener
+import org.tinytl.TrainerResult
+import org.tinytl.TrainerSettings
+import java.io.File
+import java.io.IOException
+import java.io.InputStream
+import java.util.concurrent.CancellationException
+import java.util.concurrent.Executors
+
+/**
+ * The model, the photos, and what runs; one for the process, whichever screen is shown.
+ *
+ * What takes time runs on a thread of its own; [observer] is called on the main thread after each change.
+ *
+ * @param folder of the app's own files
+ * @param openModel opens the model
+ */
+internal class Session(
+    private val folder: File,
+    private val openModel: () -> TinyTlModel,
+) {
+    private val executor = Executors.newSingleThreadExecutor { Thread(it, "tinytl-session") }
+    private val main = Handler(Looper.getMainLooper())
+    private val learnt = File(folder, "mine.tinytl")
+    private val saved = File(folder, "saved.tinytl")
+    private val opening = lazy { openModel().also { if (learnt.exists()) it.restore(learnt) } }
+    private var trainer: Trainer? = null
+
+    /** The classes and their photos. */
+    val project = Project(folder)
+
+    /** What to show; a change comes from any thread. */
+    @Volatile
+    var status = Status()
+        private set
+
+    /** Called on the main thread when there is something new to show. */
+    var observer: (() -> Unit)? = null
+
+    /** The model, if it is open. */
+    val model: TinyTlModel?
+        get() = if (opening.isInitialized()) opening.value else null
+
+    /** Opens the model, if it is not open. */
+    fun open() {
+        if (model == null) {
+            work {
+                opening.value
+                Strings.READY
+            }
+        }
+    }
+
+    /** Names a class of the user. */
+    fun addClass(name: String) {
+        val most = model?.labels?.size ?: return
+        val names = project.classes().map { it.name }
+        when {
+            name.isBlank() -> show(Strings.NAME_EMPTY)
+            name in names -> show(Strings.nameTaken(name))
+            names.size == most -> show(Strings.classesFull(most))
+            else -> project.addClass(name.trim()).also { show(Strings.classAdded(name.trim())) }
+        }
+    }
+
+    /** Copies photos into a class; those that cannot be decoded are left out and named. */
+    fun addPhotos(
+        index: Int,
+        photos: List<() -> InputStream>,
+    ) = work {
+        for (open in photos) {
+            val file = project.newPhoto()
+            try {
+                open().use { from -> file.outputStream().use { from.copyTo(it) } }
+                Photo.of(file).read(shortSide())
+            } catch (error: TinyTlException) {
+                file.delete()
+                throw error
+            } catch (error: IOException) {
+                file.delete()
+                throw error
+            }
+            project.addPhoto(index, file)
+        }
+        Strings.photosAdded(photos.size, project.classes()[index].name)
+    }
+
+    /** Says what is on a photo. */
+    fun classify(photo: () -> InputStream) =
+        work {
+            val image = Photo(Strings.THE_PHOTO, photo).read(shortSide())
+            val model = opening.value
+            val pixels = Pixels.forInference(image, model.width, model.height, model.manifest.centralFraction)
+            val probabilities = model.infer(pixels).probabilities
+            val names = project.classes().map { it.name }
+            val shown = names.ifEmpty { model.labels }
+            val best = shown.indices.maxBy { probabilities[it] }
+            Strings.answer(shown[best], probabilities[best])
+        }
+
+    /** Trains, or goes on with the run that was stopped. */
+    fun train() =
+        work(isTraining = true) {
+            try {
+                trained(fit(createTrainer()))
+            } catch (_: CancellationException) {
+                Strings.STOPPED
+            }
+        }
+
+    /** Stops the run after its present step. */
+    fun stop() {
+        synchronized(this) { trainer }?.cancel()
+    }
+
+    /** Keeps a copy of what was learnt. */
+    fun save() =
+        work {
+            opening.value.save(saved)
+            Strings.SAVED
+        }
+
+    /** Brings the copy back. */
+    fun restore() =
+        work {
+            opening.value.restore(saved)
+            keep()
+            Strings.RESTORED
+        }
+
+    /** Forgets what was learnt; photos and classes stay. */
+    fun reset() =
+        work {
+            opening.value.reset()
+            keep()
+            Strings.RESET
+        }
+
+    /** Writes what was learnt to a file to share, and then calls [then] on the main thread. */
+    fun share(
+        file: File,
+        then: () -> Unit,
+    ) = work {
+        opening.value.save(file)
+        main.post(then)
+        Strings.SHARED
+    }
+
+    /** Returns a trainer for the job, or null if the user trains already or there is nothing to train on. */
+    fun beginJob(): Trainer? {
+        if (!begin(isTraining = true)) {
+            return null
+        }
+        try {
+            return createTrainer()
+        } catch (error: TinyTlException) {
+            endJob(error.message)
+            return null
+        }
+    }
+
+    /** The job of [beginJob] has ended. */
+    fun endJob(message: String?) = end(message ?: Strings.STOPPED)
+
+    /** What a run says at its end. */
+    fun trained(result: TrainerResult): String = Strings.trained(result.before.accuracy, result.after.accuracy)
+
+    private fun createTrainer(): Trainer {
+        val model = opening.value
+        val examples = project.examples(model.labels)
+        if (examples.isEmpty()) {
+            throw InputException(Strings.NO_PHOTOS)
+        }
+        val (training, heldOut) = Example.holdOut(examples, model.task)
+        val created = Trainer(model, training, heldOut, SETTINGS, learnt, Listener())
+        synchronized(this) { trainer = created }
+        return created
+    }
+
+    /** A run that was stopped goes on, unless photos have changed since. */
+    private fun fit(trainer: Trainer): TrainerResult {
+        if (trainer.canResume) {
+            try {
+                return trainer.resume()
+            } catch (error: InputException) {
+                show(Strings.startsAgain(error.message))
+            }
+        }
+        return trainer.run()
+    }
+
+    /** Keeps what the model is now; a run that was stopped does not go on from before. */
+    private fun keep() {
+        opening.value.save(learnt)
+        folder.listFiles { _, name -> name.startsWith("${learnt.name}.") }?.forEach { it.delete() }
+    }
+
+    private fun shortSide() = opening.value.let { Pixels.shortSide(it.width, it.height) }
+
+    private fun work(
+        isTraining: Boolean = false,
+        block: () -> String,
+    ) {
+        if (!begin(isTraining)) {
+            return
+        }
+        executor.execute {
+            val message =
+                try {
+                    block()
+                } catch (error: TinyTlException) {
+                    error.message
+                } catch (error: IOException) {
+                    Strings.unreadable(error.message)
+                } catch (error: SecurityException) {
+                    Strings.unreadable(error.message)
+                }
+            end(message.orEmpty())
+        }
+    }
+
+    private fun begin(isTraining: Boolean): Boolean {
+        synchronized(this) {
+            if (status.isBusy) {
+                return false
+            }
+            status = Status(isBusy = true, isTraining = isTraining, message = if (isTraining) Strings.TRAINING else "")
+        }
+        changed()
+        return true
+    }
+
+    private fun end(message: String) {
+        synchronized(this) {
+            trainer = null
+            status = status.copy(isBusy = false, isTraining = false, message = message)
+        }
+        changed()
+    }
+
+    private fun show(message: String) {
+        synchronized(this) { status = status.copy(message = message) }
+        changed()
+    }
+
+    private fun changed() {
+        main.post { observer?.invoke() }
+    }
+
+    /** Shows how far the run is; the accuracy is smoothed, because that of a few photos jumps. */
+    private inner class Listener : TrainerListener {
+        private var accuracy = Double.NaN
+
+        override fun onStep(
+            step: Int,
+            totalSteps: Int,
+            result: TrainResult,
+        ) {
+            accuracy = if (accuracy.isNaN()) result.accuracy.toDouble() else accuracy + (result.accuracy - accuracy) / SPAN
+            synchronized(this@Session) {
+                status = status.copy(step = step, totalSteps = totalSteps, accuracy = accuracy)
+            }
+            changed()
+        }
+    }
+
+    private companion object {
+        const val SPAN = 5
+        val SETTINGS = TrainerSettings(epochs = 10, learningRate = 1e-3, saveEvery = 5)
+    }
+}

@@ -1,0 +1,20 @@
+package org.tinytl.sample
+
+/**
+ * What the screen shows of the session.
+ *
+ * @property isBusy whether something runs that changes the model
+ * @property isTraining whether that is a training run
+ * @property step steps taken in it
+ * @property totalSteps steps of it
+ * @property accuracy of the photos of the last steps, 0 to 1
+ * @property message what happened last
+ */
+internal data class Status(
+    val isBusy: Boolean = false,
+    val isTraining: Boolean = false,
+    val step: Int = 0,
+    val totalSteps: Int = 0,
+    val accuracy: Double = 0.0,
+    val message: String = "",
+)

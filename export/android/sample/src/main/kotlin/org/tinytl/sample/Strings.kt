@@ -1,0 +1,78 @@
+package org.tinytl.sample
+
+import java.util.Locale
+
+/** All that the app says, in one place to translate; there are no resources, so that Maven builds it without aapt2. */
+internal object Strings {
+    const val READY = "Name two classes or more, and give each a few photos."
+    const val CLASS_NAME = "Name of a class"
+    const val ADD_CLASS = "Add class"
+    const val PICK = "Pick photos"
+    const val TAKE = "Take photo"
+    const val TRAIN = "Train"
+    const val STOP = "Stop"
+    const val TRAIN_LATER = "Train while charging"
+    const val CLASSIFY_PICK = "What is on a photo?"
+    const val CLASSIFY_TAKE = "What is before the camera?"
+    const val SAVE = "Save"
+    const val RESTORE = "Restore"
+    const val RESET_MODEL = "Reset"
+    const val SHARE = "Share"
+    const val PROGRESS = "Progress of the training"
+    const val TRAINING = "Training"
+    const val STOPPED = "Stopped. Train goes on where it was."
+    const val SAVED = "Saved."
+    const val RESTORED = "Restored what was saved."
+    const val RESET = "The model has forgotten what it learned."
+    const val SHARED = "The file holds what was learned, and no photo."
+    const val SCHEDULED = "The phone trains when it charges."
+    const val NO_CAMERA = "Expected an app that takes photos, found none. Pick photos instead."
+    const val NO_PICKER = "Expected an app that shows files, found none. Take photos instead."
+    const val NAME_EMPTY = "Expected a name, got none. Write what the photos show."
+    const val NO_PHOTOS = "Expected photos to train on, got none. Add a class and give it photos."
+    const val THE_PHOTO = "the photo"
+
+    fun pick(name: String) = "Pick photos of $name"
+
+    fun take(name: String) = "Take a photo of $name"
+
+    fun classRow(
+        name: String,
+        photos: Int,
+    ) = "$name: $photos photos"
+
+    fun nameTaken(name: String) = "Expected a new name, got $name, which is there. Choose another one."
+
+    fun classesFull(most: Int) = "Expected at most $most classes, which this model has. Export one for more."
+
+    fun classAdded(name: String) = "Added $name. Give it photos."
+
+    fun photosAdded(
+        photos: Int,
+        name: String,
+    ) = "Added $photos to $name."
+
+    fun memory(bytes: Long) = String.format(Locale.getDefault(), "Training needs about %.1f MB of memory.", bytes / 1e6)
+
+    fun live(
+        step: Int,
+        totalSteps: Int,
+        accuracy: Double,
+    ) = "Step $step of $totalSteps, ${percent(accuracy)} right"
+
+    fun trained(
+        before: Double,
+        after: Double,
+    ) = "Trained: ${percent(after)} of the photos that were held out are right, ${percent(before)} before."
+
+    fun answer(
+        name: String,
+        probability: Float,
+    ) = "$name (${percent(probability.toDouble())})"
+
+    fun unreadable(came: String?) = "Expected a photo that can be read, got: $came. Choose another one."
+
+    fun startsAgain(reason: String?) = "The run starts again: $reason"
+
+    private fun percent(part: Double) = String.format(Locale.getDefault(), "%.0f %%", 100 * part)
+}
