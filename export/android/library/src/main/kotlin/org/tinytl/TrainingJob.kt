@@ -166,8 +166,8 @@ public abstract class TrainingJob : JobService() {
             came: String?,
             cause: Throwable?,
         ) = InputException(
-            "expected the system to take the job ${job.name}, got: $came; declare it as a service with the permission " +
-                "BIND_JOB_SERVICE, ask for RECEIVE_BOOT_COMPLETED, and have at most 100 jobs",
+            "expected the system to take the job ${job.name}, got: $came; declare it as a service with the " +
+                "permission BIND_JOB_SERVICE, ask for RECEIVE_BOOT_COMPLETED, and have at most 100 jobs",
             cause,
         )
     }

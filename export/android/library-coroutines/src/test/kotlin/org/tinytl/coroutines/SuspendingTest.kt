@@ -40,7 +40,8 @@ class SuspendingTest {
 
     private val golden = File(checkNotNull(System.getProperty("tinytl.golden")))
     private val examples = examples()
-    private val settings = TrainerSettings(epochs = 4, learningRate = 2e-3, augmentation = Augmentation(), saveEvery = 2)
+    private val settings =
+        TrainerSettings(epochs = 4, learningRate = 2e-3, augmentation = Augmentation(), saveEvery = 2)
 
     @Test
     fun `a coroutine trains as a thread does`() {

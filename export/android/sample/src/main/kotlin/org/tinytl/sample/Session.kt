@@ -268,7 +268,8 @@ internal class Session(
             totalSteps: Int,
             result: TrainResult,
         ) {
-            accuracy = if (accuracy.isNaN()) result.accuracy.toDouble() else accuracy + (result.accuracy - accuracy) / SPAN
+            accuracy =
+                if (accuracy.isNaN()) result.accuracy.toDouble() else accuracy + (result.accuracy - accuracy) / SPAN
             synchronized(this@Session) {
                 status = status.copy(step = step, totalSteps = totalSteps, accuracy = accuracy)
             }

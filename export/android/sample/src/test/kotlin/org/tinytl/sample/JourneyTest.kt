@@ -127,14 +127,24 @@ class JourneyTest {
         addClassWithPhotos("a", "leaf")
         addClassWithPhotos("b", "disk")
         trainAndStop()
-        assertTrue(application.filesDir.list().orEmpty().contains("mine.tinytl.progress.json"))
+        assertTrue(
+            application.filesDir
+                .list()
+                .orEmpty()
+                .contains("mine.tinytl.progress.json"),
+        )
         click(Strings.TRAIN)
         settle()
         assertTrue(message(), message().startsWith("Trained: "))
         trainAndStop()
         click(Strings.RESET_MODEL)
         settle()
-        assertFalse(application.filesDir.list().orEmpty().contains("mine.tinytl.progress.json"))
+        assertFalse(
+            application.filesDir
+                .list()
+                .orEmpty()
+                .contains("mine.tinytl.progress.json"),
+        )
     }
 
     private fun trainAndStop() {
@@ -275,14 +285,20 @@ class JourneyTest {
     }
 
     /** The first text of the screen. */
-    private fun message(): String = views().filterIsInstance<TextView>().first().text.toString()
+    private fun message(): String =
+        views()
+            .filterIsInstance<TextView>()
+            .first()
+            .text
+            .toString()
 
     private fun texts(): List<String> = views().filterIsInstance<TextView>().map { it.text.toString() }
 
     private fun views(): List<View> = all(activity.findViewById(android.R.id.content))
 
     private fun all(view: View): List<View> =
-        listOf(view) + if (view is ViewGroup) (0 until view.childCount).flatMap { all(view.getChildAt(it)) } else listOf()
+        listOf(view) +
+            if (view is ViewGroup) (0 until view.childCount).flatMap { all(view.getChildAt(it)) } else listOf()
 
     private fun settle(of: Session = session) = settle { !of.status.isBusy }
 
