@@ -139,6 +139,15 @@ def test_training_on_a_folder(built, tmp_path, photos):
     assert accuracies(output) == [after, after]
 
 
+def test_each_epoch_leaves_out_other_images(built, tmp_path, photos):
+    """With a rate of 0 the loss of an epoch tells which four of the five images were taken."""
+    for path in sorted(photos.rglob("*.*"))[5:]:
+        path.unlink()
+    arguments = (f"--model={MODEL}", f"--data={photos}", f"--state_out={tmp_path}/x.tinytl")
+    output = adapt(built, *arguments, "--learning_rate=0", "--epochs=8")
+    assert len(set(re.findall(r"loss ([\d.]+), 1 of 1 steps", output))) > 1
+
+
 def test_train_and_test_folders(built, tmp_path, photos):
     data = tmp_path / "data"
     data.mkdir()
