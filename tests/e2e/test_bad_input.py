@@ -67,7 +67,7 @@ ROWS = {
     # Commands and flags.
     "unknown command": (
         ["tarin"],
-        "expected a command of train, evaluate, plan, export, adapt, memory, quickstart; got 'tarin'",
+        "expected a command of train, evaluate, plan, export, adapt, serve, memory, quickstart; got 'tarin'",
     ),
     "unknown flag": (
         ["train", "--workdri=run"],
