@@ -29,7 +29,7 @@ def test_examples_run(name, tmp_path, monkeypatch):
 def test_examples_are_written_to_be_run():
     """An example of Python without `>>>` would never run."""
     plain = []
-    for path in [*(ROOT / "tinytl_tf").rglob("*.py"), *(ROOT / "export").rglob("*.py")]:
+    for _, path in module_files():
         for match in re.finditer(r"^ *Examples?:\n+ *(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
             if not match[1].startswith((">>>", "```", "tinytl ", "python -m ")):
                 plain.append(f"{path.relative_to(ROOT)}: {match[1]}")

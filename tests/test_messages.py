@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.modules import module_files
+
 ROOT = pathlib.Path(__file__).parents[1]
 FLAG = re.compile(r"(?<![\w-])--\w")
 OF_PIP = re.compile(r"pip install --\S+")
@@ -24,8 +26,7 @@ def messages(source):
 
 
 def library_files():
-    paths = [*(ROOT / "tinytl_tf").rglob("*.py"), *(ROOT / "export").rglob("*.py")]
-    return [path for path in paths if "cli" not in path.relative_to(ROOT).parts]
+    return [path for _, path in module_files() if "cli" not in path.relative_to(ROOT).parts]
 
 
 def test_errors_of_the_library_name_no_flags():
