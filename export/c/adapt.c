@@ -242,13 +242,22 @@ static bool join(char result[PATH_SIZE], const char *folder, const char *name) {
   return length >= 0 && length < PATH_SIZE;
 }
 
+/* Lists a folder, sorted; says what is wrong and returns -1 if it cannot. */
+static int list_folder(const char *folder, struct dirent ***entries) {
+  const int count = scandir(folder, entries, not_hidden, alphasort);
+  if (count < 0) {
+    complain(BAD_INPUT, "expected a folder at %s, got: %s", folder,
+             strerror(errno));
+  }
+  return count;
+}
+
 /* Names of the folders in a folder, sorted. */
 static int name_folders(program *run, const char *folder) {
   struct dirent **entries = NULL;
-  const int count = scandir(folder, &entries, not_hidden, alphasort);
+  const int count = list_folder(folder, &entries);
   if (count < 0) {
-    return complain(BAD_INPUT, "expected a folder at %s, got: %s", folder,
-                    strerror(errno));
+    return BAD_INPUT;
   }
   int status = 0;
   for (int i = 0; i < count; i++) {
@@ -333,10 +342,9 @@ static bool add_photo(photo_list *list, const char *path, int32_t label) {
 /* Lists the images of one class. */
 static int list_class(const char *folder, int32_t label, photo_list *list) {
   struct dirent **entries = NULL;
-  const int count = scandir(folder, &entries, not_hidden, alphasort);
+  const int count = list_folder(folder, &entries);
   if (count < 0) {
-    return complain(BAD_INPUT, "expected a folder at %s, got: %s", folder,
-                    strerror(errno));
+    return BAD_INPUT;
   }
   int status = 0;
   for (int i = 0; i < count; i++) {
