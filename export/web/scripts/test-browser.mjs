@@ -1,9 +1,8 @@
 // Tests the page in Chromium, served by `tinytl serve`. Environment: CHROMIUM, the browser; PYTHON, which has tinytl_tf.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync } from "node:fs";
-import { build } from "esbuild";
+import { existsSync } from "node:fs";
+import { runTests } from "./run-tests.mjs";
 
-const OUTPUT = "build/browser-test";
 const CHROMIUM = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/google-chrome"].find(existsSync);
 const PYTHON = process.env.PYTHON ?? "python3";
 
@@ -17,24 +16,4 @@ if (spawnSync(PYTHON, ["-c", "import tinytl_tf"]).status !== 0) {
   );
   process.exit(0);
 }
-rmSync(OUTPUT, { recursive: true, force: true });
-await build({
-  entryPoints: readdirSync("browser-test")
-    .filter((name) => name.endsWith(".test.ts"))
-    .map((name) => `browser-test/${name}`),
-  bundle: true,
-  platform: "node",
-  format: "esm",
-  packages: "external",
-  sourcemap: "inline",
-  outdir: OUTPUT,
-  outExtension: { ".js": ".mjs" },
-  logLevel: "warning",
-});
-const tests = readdirSync(OUTPUT).map((name) => `${OUTPUT}/${name}`);
-const { status } = spawnSync(
-  process.execPath,
-  ["--enable-source-maps", "--test", "--test-concurrency=1", ...process.argv.slice(2), ...tests],
-  { stdio: "inherit", env: { ...process.env, CHROMIUM, PYTHON } },
-);
-process.exit(status ?? 1);
+process.exit(await runTests("browser-test", ["--test-concurrency=1"], { ...process.env, CHROMIUM, PYTHON }));
