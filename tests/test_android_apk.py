@@ -9,6 +9,8 @@ import zipfile
 
 import pytest
 
+pytestmark = pytest.mark.android  # after the build of tests/test_android.py
+
 ROOT = pathlib.Path(__file__).parents[1]
 ANDROID = ROOT / "export" / "android"
 TOOLS = os.environ.get("TINYTL_ANDROID_TOOLS")
