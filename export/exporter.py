@@ -32,7 +32,7 @@ from tinytl_tf.tflite.manifest import (
 )
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["check_arguments", "export"]
+__all__ = ["check_arguments", "check_spare", "export"]
 
 PARITY_STEPS = 4
 
@@ -98,8 +98,8 @@ def export(
     _check_names(path, task=task, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
     path = expand(path)
     rule, memory, kind = get_optimizer(optimizer), get_profile(profile), get_task(task)
-    check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights)
-    _check_spare(spare_classes, task, label_smoothing)
+    check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights, spare_classes)
+    check_spare(spare_classes, task)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
     check_model(model)
@@ -216,7 +216,12 @@ def _check_names(path: object, **names: object) -> None:
 
 
 def check_arguments(
-    path: str | os.PathLike, batch_size: int, label_smoothing: float, central_fraction: float, frozen_weights: str
+    path: str | os.PathLike,
+    batch_size: int,
+    label_smoothing: float,
+    central_fraction: float,
+    frozen_weights: str,
+    spare_classes: int,
 ) -> None:
     """Checks arguments of `export` that need no model, so that they are refused before one is built.
 
@@ -233,20 +238,25 @@ def check_arguments(
         raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing!r:.80}")
     if not _is_number(central_fraction) or not 0 < central_fraction <= 1:
         raise InputError(f"central_fraction must be above 0 and at most 1, got {central_fraction!r:.80}")
-
-
-def _check_spare(spare_classes: int, task: str, label_smoothing: float) -> None:
     if not isinstance(spare_classes, numbers.Integral) or isinstance(spare_classes, bool) or spare_classes < 0:
         raise InputError(f"spare_classes must be a whole number of at least 0, got {spare_classes!r:.80}")
-    if spare_classes and task != "classification":
-        raise InputError(
-            f"expected spare_classes for a classification, got {task}: an image that was labeled before an attribute "
-            "came says nothing of it; give 0"
-        )
     if spare_classes and label_smoothing:
         raise InputError(
             f"expected spare_classes without label_smoothing, got {label_smoothing}: it would spread a share over "
             "outputs that no class has; give 0 for one of them"
+        )
+
+
+def check_spare(spare_classes: int, task: str) -> None:
+    """Checks whether a file of the task can have spare classes; as `check_arguments`, once the task is known.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    if spare_classes and task != "classification":
+        raise InputError(
+            f"expected spare_classes for a classification, got {task}: an image that was labeled before an attribute "
+            "came says nothing of it; give 0"
         )
 
 

@@ -278,6 +278,10 @@ BAD_EXPORTS = {
         ["--workdir=damaged", "--output=m.bin"],
         "an exported file must end in .tflite, got m.bin\n",
     ),
+    "spare classes and smoothing, before the run is loaded": (
+        ["--workdir=damaged", "--output=m.tflite", "--spare_classes=1", "--label_smoothing=0.1"],
+        "expected spare_classes without label_smoothing, got 0.1: it would spread a share over outputs that no class ",
+    ),
     "no kernel for int8": (
         ["--workdir=run", "--scheme=full", "--frozen_weights=int8", "--output=m.tflite"],
         "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or small; ",

@@ -59,6 +59,12 @@ def test_measured_over_images(place, capsys):
         Image.new("RGB", (8, 8), name).save(place / "photos" / split / name / "0.png")
     assert runner.run_command("memory", [*argv, "--data=photos"]) == 0
     assert json.loads((place / "result.json").read_text())["adapt_growth_mb"] > 0.0
+    (place / "model.manifest.json").unlink()  # no names: a file of the tests has none inside
+    assert runner.run_command("memory", [*argv, "--data=photos"]) == 2
+    assert "match the classes by position" in capsys.readouterr().err
+    assert runner.run_command("memory", [*argv, "--data=photos", "--classes_by_position"]) == 0
+    assert runner.run_command("memory", [*argv, "--classes_by_position"]) == 2
+    assert "without --data, whose classes they are" in capsys.readouterr().err
     assert runner.run_command("memory", [*argv, "--data=photos", "--nogive_back"]) == 2
     assert "expected --data without --nogive_back: adapt always gives memory back" in capsys.readouterr().err
 

@@ -89,6 +89,12 @@ def test_export_adapt_and_back_home(place, frozen_weights, monkeypatch):
     assert result["accuracy"] == pytest.approx(adapted["accuracy_after"])
 
 
+def test_spare_attributes_are_refused_before_the_run_is_loaded(place, capsys, monkeypatch):
+    monkeypatch.setattr(RunFolder, "load", lambda *_: pytest.fail("the run was loaded"))
+    assert runner.run_command("export", ["--workdir=run", "--output=spare.tflite", "--spare_classes=1"]) == 2
+    assert "expected spare_classes for a classification, got multilabel: " in capsys.readouterr().err
+
+
 def test_without_its_manifest_a_file_still_has_names(place):
     lost = pathlib.Path("lost.tflite")
     lost.write_bytes(pathlib.Path("model.tflite").read_bytes())

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests import tiny_network
-from tinytl_tf import data
+from tinytl_tf import data, files
 from tinytl_tf.device import TrainableModel, adapt
 from tinytl_tf.errors import InputError
 from tinytl_tf.export import export
@@ -176,6 +176,25 @@ def test_adapt_adds_the_classes_of_the_data(folder, model):
     with pytest.raises(InputError, match=message):
         adapt(model, data.Splits(train=more, test=more), new_classes=True)
     assert model.num_classes == 5
+
+
+def test_data_that_are_refused_add_no_class(model, tmp_path, monkeypatch):
+    images, labels = tiny_network.photos(1, 8)
+    read = lambda index, short_side: images[0][index]  # noqa: E731
+    names = ("violet", "red")
+    several = data.ImageDataset("several", names, np.eye(2, dtype=np.float32)[labels[0] % 2], read)
+    with pytest.raises(InputError, match="several has labels for multilabel, expected classification"):
+        adapt(model, data.Splits(train=several, test=several), new_classes=True)
+    assert model.class_names == LABELS
+    one = data.ImageDataset("one", names, labels[0] % 2, read)
+
+    def full(*arguments):
+        raise InputError("no room")
+
+    monkeypatch.setattr(files, "require_room", full)
+    with pytest.raises(InputError, match="no room"):
+        adapt(model, data.Splits(train=one, test=one), new_classes=True, state_path=tmp_path / "out.tinytl")
+    assert model.class_names == LABELS
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
     runner.import_tensorflow()
     from tinytl_tf.export import export
-    from tinytl_tf.export.exporter import check_arguments
+    from tinytl_tf.export.exporter import check_arguments, check_spare
     from tinytl_tf.export.spare_classes import with_spare_classes
     from tinytl_tf.training import Experiment, RunFolder
 
@@ -101,7 +101,12 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
     experiment = Experiment(config)
     check_arguments(
-        values.output, values.batch_size, values.label_smoothing, config.data.central_fraction, values.frozen_weights
+        values.output,
+        values.batch_size,
+        values.label_smoothing,
+        config.data.central_fraction,
+        values.frozen_weights,
+        values.spare_classes,
     )
     int8 = values.frozen_weights == "int8"
     if folder is None or int8:
@@ -109,6 +114,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         print(splits.describe(), flush=True)
     if folder is None:
         class_names, task = splits.train.class_names, splits.train.task
+    check_spare(values.spare_classes, task)
+    if folder is None:
         model, resolution = experiment.build_model(len(class_names))
     else:
         changed = run.changed_data(splits) if int8 else None

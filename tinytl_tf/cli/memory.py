@@ -26,7 +26,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import runner
-from tinytl_tf.cli.runtime_flags import define_api_flag
+from tinytl_tf.cli.runtime_flags import define_api_flag, define_position_flag
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure, measure_adapt, paper_account, plan_timeline, planned_growth, planned_peak
@@ -42,7 +42,7 @@ _ALL = "all"
 _FLAGS = {
     "paper": ("backbone", "width", "scheme", "resolution", "batch_size", "classes", "optimizer"),
     "planned": ("model", "signature", "threads", "xnnpack", "plot"),
-    "measured": ("model", "signature", "threads", "xnnpack", "api", "give_back", "data"),
+    "measured": ("model", "signature", "threads", "xnnpack", "api", "give_back", "data", "classes_by_position"),
 }
 # Keys of a row of the paper account and what stands above them.
 _COLUMNS = {
@@ -84,6 +84,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         flag_values=values,
     )
     flags.DEFINE_string("data", None, "Images to adapt on, as of `tinytl adapt` (measured).", flag_values=values)
+    define_position_flag(values)
     flags.DEFINE_string("plot", None, "Draw the timeline to this .png (planned).", flag_values=values)
 
 
@@ -188,6 +189,8 @@ def _planned(values: flags.FlagValues) -> dict[str, Any]:
 
 def _measured(values: flags.FlagValues, default: bool) -> dict[str, Any]:
     """What the client would need, which follows the manifest where no flag says otherwise."""
+    if values.data is None:
+        runner.refuse_unused(values, ("classes_by_position",), "without --data, whose classes they are")
     xnnpack = default if values.xnnpack is None else values.xnnpack
     options = {"xnnpack": xnnpack, "api": values.api, "give_back": values.give_back}
     step = measure(values.model, values.signature, num_threads=values.threads, **options)
@@ -209,7 +212,7 @@ def _adapt(values: flags.FlagValues, xnnpack: bool) -> int:
     if not values.give_back:
         raise InputError("expected --data without --nogive_back: adapt always gives memory back")
     options = {"num_threads": values.threads, "xnnpack": xnnpack, "api": values.api}
-    return measure_adapt(values.model, values.data, **options)
+    return measure_adapt(values.model, values.data, by_position=values.classes_by_position, **options)
 
 
 def _megabytes(sizes: dict[str, int]) -> dict[str, float]:

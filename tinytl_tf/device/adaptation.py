@@ -132,8 +132,6 @@ def adapt(
     augmentation = model.augmentation if augmentation is None else augmentation
     central_fraction = model.central_fraction if central_fraction is None else central_fraction
     data.check_central_fraction(central_fraction)
-    if new_classes and not resume:  # a run that goes on has them in its state
-        _add_classes(model, splits.train)
     run = _Run(
         model,
         splits,
@@ -144,6 +142,7 @@ def adapt(
         augmentation,
         central_fraction,
         by_position,
+        new_classes,
         state_path,
         save_every,
     )
@@ -200,6 +199,7 @@ def _match(model: TrainableModel, dataset: data.ImageDataset, by_position: bool)
 
 def _add_classes(model: TrainableModel, dataset: data.ImageDataset) -> None:
     """Adds what the model does not know, all or nothing."""
+    dataset.require_task(model.task.name)
     if model.class_names is None:
         raise InputError("without names of its classes a model cannot tell new ones; put the manifest next to the file")
     new = [name for name in dataset.class_names if name not in model.class_names]
@@ -226,10 +226,11 @@ class _Run:
         augmentation,
         central_fraction,
         by_position,
+        new_classes,
         state_path,
         save_every,
     ) -> None:
-        self._model, self._splits, self._by_position = model, splits, by_position
+        self._model, self._splits, self._by_position, self._new_classes = model, splits, by_position, new_classes
         self._augmentation, self._fraction = augmentation, central_fraction
         self._evaluation = {"by_position": by_position, "central_fraction": central_fraction}
         self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
@@ -257,7 +258,9 @@ class _Run:
         if self._path is not None:  # the result, the last and the next state on the way, and the best one
             files.require_room(self._path, 4 * (4 * self._model.state_size + _OVERHEAD))
         if resume:
-            self._progress = self._read_back()
+            self._progress = self._read_back()  # with the classes that the run has added
+        elif self._new_classes:
+            _add_classes(self._model, self._splits.train)
         self._outputs = _match(self._model, self._splits.train, self._by_position)
         if not resume:
             before = evaluate_dataset(self._model, self._splits.test, "test before", **self._evaluation)

@@ -206,6 +206,7 @@ class Planner:
                 model.trainable_variables,
                 optimizer=self._rule,
                 batch_size=self._batch_size,
+                task=self._train.task,
                 profile=get_profile(PROFILE),
             )
             content, _ = build_file(module)
