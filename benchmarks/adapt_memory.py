@@ -1,11 +1,12 @@
-"""Growth of a whole run of `adapt` over real photos against the measured account of one signature.
+"""Growth of a whole run of `adapt` over real photos against the measured accounts of a client and of a step.
 
 Command:
     python benchmarks/adapt_memory.py --data=photos/ FILE.tflite ...
 
 Prints a row for each file: the size of the model's input, the growth of a fresh process that does what `tinytl adapt`
-does (`measure_adapt`), that of one that runs `train` alone (`measure`), both in MB (10^6 bytes), and their difference
-in percent of the second. A run also infers, and decodes photos ahead of the step. Linux only.
+does (`measure_adapt`), that of one that infers and trains (`measure_client`), by how many percent the first is above
+it, and that of one that runs `train` alone (`measure`); in MB (10^6 bytes). A run also decodes photos.
+Linux only.
 """
 
 import pathlib
@@ -14,7 +15,7 @@ import statistics
 from absl import app, flags
 
 from tinytl_tf.device import TrainableModel
-from tinytl_tf.memory import measure, measure_adapt
+from tinytl_tf.memory import measure, measure_adapt, measure_client
 from tinytl_tf.tflite.runtime import THREADS
 
 _DATA = flags.DEFINE_string("data", None, "Image folder or another data set.", required=True)
@@ -27,16 +28,17 @@ def main(argv: list[str]) -> None:
     if len(argv) < 2:
         raise app.UsageError("expected .tflite files")
     width = max(len(pathlib.Path(path).name) for path in argv[1:])
-    print(f"{'file':<{width}}", *(f"{title:>9s}" for title in ("pixels", "xnnpack", "adapt", "train", "%")))
+    print(f"{'file':<{width}}", *(f"{title:>9s}" for title in ("pixels", "xnnpack", "adapt", "client", "%", "train")))
     for path in argv[1:]:
         model = TrainableModel(path)
         options = {"num_threads": _THREADS.value, "xnnpack": model.xnnpack}
         by_position = model.class_names is None
         runs = [measure_adapt(path, _DATA.value, by_position=by_position, **options) for _ in range(TIMES)]
+        clients = [measure_client(path, **options) for _ in range(TIMES)]
         steps = [measure(path, **options).growth_bytes for _ in range(TIMES)]
-        run, step = statistics.median(runs), statistics.median(steps)
+        run, client, step = (statistics.median(growths) for growths in (runs, clients, steps))
         cells = ["x".join(map(str, model.image_size)), "yes" if model.xnnpack else "no"]
-        cells += [f"{run / 1e6:.1f}", f"{step / 1e6:.1f}", f"{100 * (run / step - 1):+.1f}"]
+        cells += [f"{run / 1e6:.1f}", f"{client / 1e6:.1f}", f"{100 * (run / client - 1):+.1f}", f"{step / 1e6:.1f}"]
         print(f"{pathlib.Path(path).name:<{width}}", *(f"{cell:>9s}" for cell in cells), flush=True)
 
 

@@ -58,7 +58,9 @@ def test_measured_over_images(place, capsys):
         (place / "photos" / split / name).mkdir(parents=True)
         Image.new("RGB", (8, 8), name).save(place / "photos" / split / name / "0.png")
     assert runner.run_command("memory", [*argv, "--data=photos"]) == 0
-    assert json.loads((place / "result.json").read_text())["adapt_growth_mb"] > 0.0
+    result = json.loads((place / "result.json").read_text())
+    assert result["adapt_growth_mb"] > 0.0
+    assert result["client_growth_mb"] > 0.0
     (place / "model.manifest.json").unlink()  # no names: a file of the tests has none inside
     assert runner.run_command("memory", [*argv, "--data=photos"]) == 2
     assert "match the classes by position" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests import tiny_models, tiny_tflite
 from tinytl_tf.errors import InputError
-from tinytl_tf.memory import measure, measure_adapt, measured
+from tinytl_tf.memory import measure, measure_adapt, measure_client, measured
 from tinytl_tf.tflite.runtime import APIS, THREADS
 
 
@@ -54,6 +54,16 @@ def test_bad_arguments(path, signature, options, message):
     with pytest.raises(InputError) as error:
         measure(path, signature, **options)
     assert str(error.value) == message
+
+
+def test_a_client_holds_the_batch_and_both_signatures(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build())
+    options = {"num_threads": 1, "xnnpack": False}
+    assert measure_client(path, **options) > measure(path, "infer", steps=1, **options).growth_bytes
+    path.write_bytes(tiny_models.build())
+    with pytest.raises(InputError, match="expected save, restore too"):
+        measure_client(path)
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ and what the paper leaves out. Nothing is built or run.
 --account=planned lays the memory of a signature out as LiteRT does without a delegate, from the .tflite alone: the
 peak, who is alive at it, and by how much a process will grow. --plot draws what is alive over the operators.
 --account=measured runs the signature, and `infer` where the file has it, each in a fresh process, and reports the
-growth of the process and the time of a step. With --data it also runs what `tinytl adapt` does on these images: their
-decoding comes on top of a step. Linux only.
+growth of the process and the time of a step; and, of a file that a client can train, the growth of one that infers and
+trains, as clients do. With --data it also runs what `tinytl adapt` does on these images: their decoding comes on top.
+Linux only.
 
 MB are 10^6 bytes.
 
@@ -29,7 +30,15 @@ from tinytl_tf.cli import runner
 from tinytl_tf.cli.runtime_flags import define_api_flag, define_position_flag
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.errors import InputError
-from tinytl_tf.memory import measure, measure_adapt, paper_account, plan_timeline, planned_growth, planned_peak
+from tinytl_tf.memory import (
+    measure,
+    measure_adapt,
+    measure_client,
+    paper_account,
+    plan_timeline,
+    planned_growth,
+    planned_peak,
+)
 from tinytl_tf.memory.paper import RESNET50
 from tinytl_tf.memory.picture import draw_timeline
 from tinytl_tf.networks.schemes import SCHEMES
@@ -38,6 +47,7 @@ from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import THREADS
 
 _INFER_STEPS = 10
+_OF_A_CLIENT = {"infer", "train", "save", "restore"}
 _ALL = "all"
 _FLAGS = {
     "paper": ("backbone", "width", "scheme", "resolution", "batch_size", "classes", "optimizer"),
@@ -194,13 +204,17 @@ def _measured(values: flags.FlagValues, default: bool) -> dict[str, Any]:
     xnnpack = default if values.xnnpack is None else values.xnnpack
     options = {"xnnpack": xnnpack, "api": values.api, "give_back": values.give_back}
     step = measure(values.model, values.signature, num_threads=values.threads, **options)
-    infer = None
-    if "infer" in Model.read(values.model).signatures:
+    signatures, infer, client = set(Model.read(values.model).signatures), None, {}
+    if "infer" in signatures:
         infer = measure(values.model, "infer", steps=_INFER_STEPS, num_threads=values.threads, **options)
+    if values.give_back and signatures >= _OF_A_CLIENT:
+        growth = measure_client(values.model, num_threads=values.threads, xnnpack=xnnpack, api=values.api)
+        client = {"client_growth_mb": growth / 1e6}
     return {
         "threads": values.threads,
         **options,
         "growth_mb": step.growth_bytes / 1e6,
+        **client,
         **({} if values.data is None else {"adapt_growth_mb": _adapt(values, xnnpack) / 1e6}),
         "first_step_ms": step.first_step_ms,
         "step_ms_median": step.step_ms_median,

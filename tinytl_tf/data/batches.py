@@ -13,7 +13,7 @@ from tinytl_tf.errors import InputError
 Batch = tuple[np.ndarray, np.ndarray]
 
 WORKERS = 2
-AHEAD = 2  # batches that are ready or in work beyond one for each worker
+AHEAD = 2  # batches that wait, ready or in work, beyond one for each worker
 # A crop of 0.22 of the area has a short side of at least 0.4 of the image's: 2.5 times the size loses nothing.
 SHORT_SIDE = 2.5
 
@@ -42,6 +42,7 @@ def train_batches(
     central_fraction: float = CENTRAL_FRACTION,
     start_step: int = 0,
     workers: int = WORKERS,
+    ahead: int = AHEAD,
 ) -> Iterator[Batch]:
     """Returns the augmented batches of one epoch.
 
@@ -60,6 +61,7 @@ def train_batches(
         central_fraction: part of an image's side that is kept without the augmentation's crop, in (0, 1].
         start_step: number of batches to leave out.
         workers: threads that decode. They end with the iterator, also when it is dropped early.
+        ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
 
     Returns:
         Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, and labels, int32 [batch_size],
@@ -85,7 +87,7 @@ def train_batches(
 
     places = np.arange(len(order))
     batches = [places[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
-    return _prefetch(dataset.labels[order], batches, size, read, workers)
+    return _prefetch(dataset.labels[order], batches, size, read, workers, ahead)
 
 
 def eval_batches(
@@ -95,6 +97,7 @@ def eval_batches(
     image_size: int | tuple[int, int],
     central_fraction: float = CENTRAL_FRACTION,
     workers: int = WORKERS,
+    ahead: int = AHEAD,
 ) -> Iterator[Batch]:
     """Returns all images once, in order, unchanged but for size.
 
@@ -106,6 +109,7 @@ def eval_batches(
         image_size: pixels of a side, or (height, width).
         central_fraction: part of an image's side that is kept, in (0, 1].
         workers: threads that decode. They end with the iterator, also when it is dropped early.
+        ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
 
     Returns:
         Iterator over images, uint8 [batch, height, width, 3] in 0..255 RGB, and labels, int32 [batch], or
@@ -124,7 +128,7 @@ def eval_batches(
 
     indices = np.arange(len(dataset))
     batches = [indices[start : start + batch_size] for start in range(0, len(dataset), batch_size)]
-    return _prefetch(dataset.labels, batches, size, read, workers)
+    return _prefetch(dataset.labels, batches, size, read, workers, ahead)
 
 
 def _prefetch(
@@ -133,9 +137,12 @@ def _prefetch(
     size: tuple[int, int],
     read: Callable[[int], np.ndarray],
     workers: int,
+    ahead: int,
 ) -> Iterator[Batch]:
     """Makes `batches` (of each its places in `labels`) in threads, a few ahead, and returns them in order."""
     _check_positive("workers", workers)
+    if ahead < 0:
+        raise InputError(f"expected ahead to be 0 or more, got {ahead}")
 
     def make(places: np.ndarray) -> Batch:
         images = np.empty((len(places), *size, 3), np.uint8)
@@ -149,7 +156,7 @@ def _prefetch(
             pending = collections.deque()
             for places in batches:
                 pending.append(pool.submit(make, places))
-                if len(pending) == workers + AHEAD:
+                if len(pending) == workers + ahead:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

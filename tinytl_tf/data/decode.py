@@ -66,7 +66,10 @@ def decode(
         if short_side:
             image.draft(None, _shrunk(image.size, short_side))
         ImageOps.exif_transpose(image, in_place=True)  # otherwise a copy, whatever the orientation
-        return np.array(_shrink(_to_rgb(image, deep_maximum), short_side))
+        small = _shrink(_to_rgb(image, deep_maximum), short_side)
+        if small is not image:
+            image.close()  # its pixels would stay beside the result's
+        return np.asarray(small)
 
 
 def check_header(source: str | os.PathLike | bytes, name: str) -> None:

@@ -35,6 +35,8 @@ _OVERHEAD = 65536  # bytes that come with a state: its header, the losses of the
 
 _MOST = float(np.finfo(np.float32).max)  # what the file can take as a learning rate
 
+# One batch is decoded while the model works on another; more would only lie in memory.
+_READING = {"workers": 1, "ahead": 1}
 _EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
 
 
@@ -175,7 +177,7 @@ def evaluate_dataset(
 
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for images, labels in data.eval_batches(
-                dataset, batch_size=_EVAL_BATCH, image_size=model.image_size, central_fraction=fraction, workers=1
+                dataset, batch_size=_EVAL_BATCH, image_size=model.image_size, central_fraction=fraction, **_READING
             ):
                 yield images, model_labels(labels, outputs)
                 progress.advance(steps=len(labels))
@@ -320,7 +322,7 @@ class _Run:
             augmentation=self._augmentation,
             central_fraction=self._fraction,
             start_step=len(steps) - start,
-            workers=1,
+            **_READING,
         )
         for images, labels in batches:
             with self._whole():

@@ -1,7 +1,7 @@
 """Accounts of memory: the paper's, from tables of blocks; planned, from the file alone; measured, from a process."""
 
 from tinytl_tf.memory.growth import PlannedGrowth, planned_growth
-from tinytl_tf.memory.measured import MeasuredMemory, measure, measure_adapt
+from tinytl_tf.memory.measured import MeasuredMemory, measure, measure_adapt, measure_client
 from tinytl_tf.memory.paper import PaperAccount, paper_account
 from tinytl_tf.memory.planned import PlannedMemory, planned_peak
 from tinytl_tf.memory.timeline import Moment, plan_timeline
@@ -14,6 +14,7 @@ __all__ = [
     "PlannedMemory",
     "measure",
     "measure_adapt",
+    "measure_client",
     "paper_account",
     "plan_timeline",
     "planned_growth",

@@ -16,7 +16,7 @@ from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import THREADS, check_api, check_threads, import_api, load_signatures
 
-__all__ = ["MeasuredMemory", "measure", "measure_adapt"]
+__all__ = ["MeasuredMemory", "measure", "measure_adapt", "measure_client"]
 
 _SMALL = 1e-3  # a learning rate with which random images do not drive the weights to infinity
 
@@ -97,6 +97,38 @@ def measure(
     return MeasuredMemory(signature=signature, steps=steps, **options, **result)
 
 
+def measure_client(
+    path: str | os.PathLike,
+    *,
+    num_threads: int = THREADS,
+    xnnpack: bool | None = None,
+    api: str = "interpreter",
+) -> int:
+    """Returns by how much a fresh process grows that infers, trains and infers again, as any client does.
+
+    The runtime keeps what a signature needs, its packed kernels among them, while another one runs: a client needs more
+    than `measure` finds for `train` alone. The images are random; the batch counts, their reading does not.
+
+    Args:
+        path: The `.tflite` file.
+        num_threads: Threads of LiteRT's kernels.
+        xnnpack: Whether to use the XNNPACK delegate; None for what the manifest says.
+        api: One of `tinytl_tf.tflite.runtime.APIS`.
+
+    Returns:
+        Bytes: the highest resident memory (VmHWM) of the process over that before the file was loaded.
+
+    Raises:
+        InputError: If the system is not Linux, or `tinytl_tf.device.TrainableModel` refuses the file; the message has
+            its reason.
+    """
+    _require_linux()
+    check_threads(num_threads)
+    check_api(api)
+    task = {"path": os.fspath(path), "model": {"num_threads": num_threads, "xnnpack": xnnpack, "api": api}}
+    return _in_fresh_process("run_client_worker", task, f"{path} to infer and train")["growth_bytes"]
+
+
 def measure_adapt(
     path: str | os.PathLike,
     dataset: str | os.PathLike,
@@ -109,8 +141,8 @@ def measure_adapt(
     """Returns by how much a fresh process grows that does what `tinytl adapt` does.
 
     It loads the file, evaluates, trains an epoch and evaluates again, on up to 64 images for training and 32 for the
-    test, with the reading of the images: what is decoded is at its largest after a few of them. `measure` has no
-    images, and one signature alone.
+    test, with the reading of the images: what is decoded is at its largest after a few of them. `measure_client` reads
+    none.
 
     Args:
         path: The `.tflite` file.
@@ -175,6 +207,24 @@ def run_worker() -> None:
 
     first, *rest = [1e3 * (b - a) for a, b in zip(times, times[1:], strict=False)]
     print(json.dumps({"growth_bytes": growth_bytes, "first_step_ms": first, "step_ms_median": statistics.median(rest)}))
+
+
+def run_client_worker() -> None:
+    """Does one run of `measure_client` in this process, with the same way in and out."""
+    from tinytl_tf import device  # no other account needs it
+
+    task = json.loads(sys.stdin.read())
+    import_api(task["model"]["api"])  # before the growth is measured
+    rng = np.random.default_rng(0)
+    growth = PeakGrowth()
+    model = device.TrainableModel(task["path"], **task["model"])
+    images = rng.integers(0, 256, (model.batch_size, *model.image_size, 3), np.uint8)
+    labels = np.zeros(model.task.label_shape(len(images), model.num_classes), model.task.label_dtype)
+    model.infer(images[0])
+    for _ in range(2):
+        model.train(images, labels, _SMALL)
+        model.infer(images[0])
+    print(json.dumps({"growth_bytes": growth.bytes()}))
 
 
 def run_adapt_worker() -> None:

@@ -33,6 +33,7 @@ def test_every_function_has_the_same_default():
         "load_signatures",
         "measure",
         "measure_adapt",
+        "measure_client",
         "plan_timeline",
         "planned_growth",
         "planned_peak",
