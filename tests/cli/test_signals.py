@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -46,3 +48,16 @@ def test_nothing_comes_after_the_block(monkeypatch):
         interrupted(signals.Signals(), signal.SIGINT, 0)
     time.sleep(0.2)
     assert [signal.getsignal(number) for number in NUMBERS] == before
+
+
+def test_an_interrupt_inside_of_exec_ends_a_module_with_130(tmp_path):
+    """Python ended by SIGINT itself, where TensorFlow was interrupted in code that it generates."""
+    lines = [
+        "import sys",
+        "from tinytl_tf.cli import main, runner",
+        'runner._run = lambda *_: exec("raise KeyboardInterrupt")',
+        'sys.exit(main.main(["train"]))',
+    ]
+    (tmp_path / "interrupted.py").write_text("\n".join(lines))
+    done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"tinytl train: interrupted\n")

@@ -15,8 +15,9 @@ WORKER = pathlib.Path(__file__).with_name("worker.py")
 RESOLUTION, CLASSES, BATCH_SIZE, STEPS = 96, 5, 4, 4
 SCHEMES, KERNELS = ("tinytl-b", "tinytl-lb"), ("float32", "int8")
 # Relative difference of a loss over the steps, at rate 1e-3, both without XNNPACK. float32 differs by the order of
-# summation of two machines' kernels; int8 by roundings of the images, which a step multiplies.
-TOLERANCES = {"float32": 2e-5, "int8": 4e-2}
+# summation of two machines' kernels, up to 3e-7, and by 6e-5 after a step in which it puts an activation on the other
+# side of a clipping point; int8 by roundings of the images, which a step multiplies.
+TOLERANCES = {"float32": 2e-4, "int8": 4e-2}
 
 
 def write_files(folder: pathlib.Path) -> dict[tuple[str, str], pathlib.Path]:

@@ -47,6 +47,9 @@ class Signals:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)
+            # An interrupt that has passed through `exec` or `eval` makes `python -m` end by SIGINT, though it was
+            # caught, unless another one runs after it: CPython's `run_eval_code_obj` and `Py_RunMain`.
+            exec("")  # noqa: S102
 
     def _handle(self, number: int, _frame: object) -> None:
         if self._received is None:
