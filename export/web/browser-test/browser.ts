@@ -1,10 +1,13 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { chromium } from "playwright-core";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { writeCameraVideo } from "./fake-camera.js";
+import type { Server } from "./server.js";
 
 /** The golden files of the repository. */
 export const GOLDEN = resolve("../../golden");
@@ -98,4 +101,34 @@ export async function waitForScene(page: Page, scene: "stripes" | "disk"): Promi
     }
     return wanted === "stripes" ? difference > 2000 : difference < -500;
   }, scene);
+}
+
+/** Opens the page with the golden photos in its classes. */
+export async function openWithPhotos(context: BrowserContext, server: Server): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(server.address);
+  await said(page, "is ready");
+  await page.getByLabel("Add folders").setInputFiles(`${GOLDEN}/photos`);
+  await said(page, /Added 12 photos/);
+  return page;
+}
+
+/** Downloads the state to `path`; returns what is in it. */
+export async function saveState(page: Page, path: string): Promise<Buffer> {
+  const waiting = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save state" }).click();
+  const download = await waiting;
+  assert.match(download.suggestedFilename(), /^model_\w+\.tinytl$/);
+  await download.saveAs(path);
+  return readFileSync(path);
+}
+
+/** Accuracy of a golden model with a state by `tinytl evaluate`, on the test images of a folder. */
+export function evaluate(model: string, state: string, data: string): number {
+  const json = join(mkdtempSync(join(tmpdir(), "tinytl-evaluate-")), "result.json");
+  const flags = [`--model=${GOLDEN}/${model}.tflite`, `--state=${state}`, `--data=${data}`];
+  execFileSync(process.env.PYTHON!, ["-m", "tinytl_tf.cli.main", "evaluate", ...flags, `--json=${json}`], {
+    stdio: "pipe",
+  });
+  return (JSON.parse(readFileSync(json, "utf-8")) as { accuracy: number }).accuracy;
 }

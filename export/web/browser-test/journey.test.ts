@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import {
   alerted,
   axeFindings,
   drop,
+  evaluate,
   GOLDEN,
   newPage,
+  openWithPhotos,
   said,
+  saveState,
   SCREENS,
   screenshot,
   startBrowser,
@@ -115,7 +117,7 @@ describe("the page", () => {
       assert.ok(content <= window, `${content} pixels of content in a window of ${window}`);
 
       // The file is what Python reads, and trains from.
-      const accuracy = evaluate(join(folder, `${screen}.tinytl`));
+      const accuracy = evaluate("model_float32", join(folder, `${screen}.tinytl`), `${GOLDEN}/photos`);
       assert.ok(accuracy >= 0 && accuracy <= 1);
 
       // Back, and back again.
@@ -346,36 +348,8 @@ test("with threads where the server sends their headers", async () => {
   }
 });
 
-async function openWithPhotos(context: BrowserContext, server: Server): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(server.address);
-  await said(page, "is ready");
-  await page.getByLabel("Add folders").setInputFiles(`${GOLDEN}/photos`);
-  await said(page, /Added 12 photos/);
-  return page;
-}
-
-async function saveState(page: Page, path: string): Promise<Buffer> {
-  const waiting = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Save state" }).click();
-  const download = await waiting;
-  assert.match(download.suggestedFilename(), /^model_\w+\.tinytl$/);
-  await download.saveAs(path);
-  return readFileSync(path);
-}
-
 /** The values of a state file; zeros of both signs are the same. */
 function values(file: Buffer): number[] {
   const count = file.readUInt32LE(44);
   return Array.from({ length: count }, (_, index) => file.readFloatLE(48 + 4 * index) + 0);
-}
-
-/** Accuracy on the golden photos by `tinytl evaluate`. */
-function evaluate(state: string): number {
-  const json = join(mkdtempSync(join(tmpdir(), "tinytl-evaluate-")), "result.json");
-  const flags = [`--model=${GOLDEN}/model_float32.tflite`, `--state=${state}`, `--data=${GOLDEN}/photos`];
-  execFileSync(process.env.PYTHON!, ["-m", "tinytl_tf.cli.main", "evaluate", ...flags, `--json=${json}`], {
-    stdio: "pipe",
-  });
-  return (JSON.parse(readFileSync(json, "utf-8")) as { accuracy: number }).accuracy;
 }

@@ -1,6 +1,7 @@
 import { modelInput, photoFrom, photoFromFile } from "../src/index.js";
 import type { Photo } from "../src/index.js";
 import type { Camera } from "./camera.js";
+import { NEW } from "./class-list.js";
 import type { ClassList } from "./class-list.js";
 import { byId, create, onFiles, percent } from "./dom.js";
 import { attempt, complain, say } from "./messages.js";
@@ -101,12 +102,12 @@ export class TryPanel {
   async #both(image: Uint8Array): Promise<[Float32Array, Float32Array]> {
     const { model } = this.session;
     const [now] = await this.#now(image);
-    const learned = await model.state();
+    const learned = await model.save();
     try {
-      await model.setState(this.session.exported);
+      await model.restore(this.session.exported);
       return [now, (await model.infer(image)).probabilities];
     } finally {
-      await model.setState(learned);
+      await model.restore(learned);
     }
   }
 
@@ -143,13 +144,15 @@ export class TryPanel {
 
   /** Name and probability of each class, and what is left for the model's other ones. */
   #rows(probabilities: Float32Array): [string, number][] {
-    const rows = this.classes.classes.map(({ name, output }): [string, number] => [
-      name,
-      probabilities[output]!,
-    ]);
-    const single = this.session.model.task.name === "classification";
+    // A class that the model does not have yet has no answer, and one that was added had none before.
+    const rows = this.classes.classes
+      .filter(({ output }) => output !== NEW)
+      .map(({ name, output }): [string, number] => [name, probabilities[output] ?? 0]);
     const rest = 1 - rows.reduce((sum, [, part]) => sum + part, 0);
-    return single && rows.length < probabilities.length ? [...rows, ["others", Math.max(0, rest)]] : rows;
+    const single = this.session.model.task.name === "classification";
+    return single && rows.length < this.classes.namesInFile.length
+      ? [...rows, ["others", Math.max(0, rest)]]
+      : rows;
   }
 }
 
