@@ -331,7 +331,7 @@ test("without a camera the page says so and goes on", async () => {
 });
 
 test("with threads where the server sends their headers", async () => {
-  const server = await Server.start("--threads", `--model=${GOLDEN}/model_float32.tflite`);
+  const server = await Server.start("--wasm_threads", `--model=${GOLDEN}/model_float32.tflite`);
   const browser = await startBrowser();
   try {
     const context = await browser.newContext();
