@@ -4,9 +4,11 @@ import { mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { writeCameraVideo } from "./fake-camera.js";
+import type * as tinytl from "../src/index.js";
 import type { Server } from "./server.js";
 
 /** The golden files of the repository. */
@@ -46,6 +48,25 @@ export async function newPage(browser: Browser, options: BrowserContextOptions =
     throw error;
   });
   return page;
+}
+
+/** Where `addPackage` puts the package. */
+export interface PackageGlobal {
+  readonly tinytl: typeof tinytl;
+}
+
+/** Loads the package `tinytl-web` into a page. */
+export async function addPackage(page: Page): Promise<void> {
+  const { outputFiles } = await build({
+    entryPoints: ["src/index.ts"],
+    bundle: true,
+    write: false,
+    format: "iife",
+    globalName: "tinytl",
+    external: ["./local-engine.js"],
+    logLevel: "error",
+  });
+  await page.evaluate(`${outputFiles[0]!.text}; globalThis.tinytl = tinytl;`);
 }
 
 /** Waits for an alert of the page. */
@@ -118,7 +139,7 @@ export async function saveState(page: Page, path: string): Promise<Buffer> {
   const waiting = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save state" }).click();
   const download = await waiting;
-  assert.match(download.suggestedFilename(), /^model_\w+\.tinytl$/);
+  assert.match(download.suggestedFilename(), /^[\w.-]+\.tinytl$/);
   await download.saveAs(path);
   return readFileSync(path);
 }

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { build } from "esbuild";
 import type { Browser, Page } from "playwright-core";
-import type * as tinytl from "../src/index.js";
-import { GOLDEN, newPage, startBrowser } from "./browser.js";
+import { addPackage, GOLDEN, newPage, startBrowser } from "./browser.js";
+import type { PackageGlobal } from "./browser.js";
 import { Server } from "./server.js";
 
 interface GoldenPixels {
@@ -31,16 +30,7 @@ describe("photos that the browser decodes", () => {
     browser = await startBrowser(false);
     page = await newPage(browser);
     await page.goto(server.address);
-    const { outputFiles } = await build({
-      entryPoints: ["src/index.ts"],
-      bundle: true,
-      write: false,
-      format: "iife",
-      globalName: "tinytl",
-      external: ["./local-engine.js"],
-      logLevel: "error",
-    });
-    await page.evaluate(`${outputFiles[0]!.text}; globalThis.tinytl = tinytl;`);
+    await addPackage(page);
   });
   after(async () => {
     await browser.close();
@@ -54,7 +44,7 @@ describe("photos that the browser decodes", () => {
       const file = readFileSync(`${GOLDEN}/photos/${photo}`).toString("base64");
       const given = await page.evaluate(
         async ({ file, size, fraction, optional }) => {
-          const { photoFromFile, modelInput } = (globalThis as unknown as { tinytl: typeof tinytl }).tinytl;
+          const { photoFromFile, modelInput } = (globalThis as unknown as PackageGlobal).tinytl;
           const bytes = Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0));
           try {
             const photo = await photoFromFile(new Blob([bytes]), size);
