@@ -1,12 +1,12 @@
 """Accuracy after training in the page of `tinytl serve`, beside `tinytl adapt` from the same start on the same photos.
 
 The page is driven as by a person: a folder with the training photos is chosen, the button is pressed, the state is
-saved. The page holds out a quarter of the photos, `tinytl adapt` is given the others alone; both states are evaluated by
-`tinytl evaluate --state` on test photos that neither has seen. A second table has the page's own figures of the photos
-that it holds out, beside those of `tinytl evaluate` on the same ones with the same states.
+saved. The page holds out a quarter of the photos, `tinytl adapt` is given the others alone; both states are evaluated
+by `tinytl evaluate --state` on test photos that neither has seen. A second table has the page's own figures of the
+photos that it holds out, beside those of `tinytl evaluate` on the same ones with the same states.
 
-Takes the flags of accuracy.py; --seeds are those of `tinytl adapt`, the page has one. What a run has finished is kept in
---workdir and not done again. Data and weights are not part of the package. Needs Node.js and Chromium:
+Takes the flags of accuracy.py; --seeds are those of `tinytl adapt`, the page has one. What a run has finished is kept
+in --workdir and not done again. Data and weights are not part of the package. Needs Node.js and Chromium:
 `export/web/ci.sh --apt` installs what is needed.
 
 Command:
