@@ -56,7 +56,7 @@ export interface PackageGlobal {
 }
 
 /** Loads the package `tinytl-web` into a page. */
-export async function addPackage(page: Page): Promise<void> {
+export async function addPackage(page: { evaluate(source: string): Promise<unknown> }): Promise<void> {
   const { outputFiles } = await build({
     entryPoints: ["src/index.ts"],
     bundle: true,

@@ -1,27 +1,10 @@
-import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { addPackage, GOLDEN, newPage, startBrowser } from "./browser.js";
-import type { PackageGlobal } from "./browser.js";
+import { addPackage, newPage, startBrowser } from "./browser.js";
+import { testGoldenPixels } from "./golden-pixels.js";
 import { Server } from "./server.js";
 
-interface GoldenPixels {
-  readonly size: [number, number];
-  readonly central_fraction: number;
-  readonly tolerances: Readonly<Record<string, { readonly largest: number; readonly mean: number }>>;
-  readonly photos: readonly {
-    readonly photo: string;
-    readonly shrunk: readonly [number, number];
-    readonly pixels: string;
-    readonly tolerance: string;
-    readonly optional: boolean;
-  }[];
-}
-
-const golden = JSON.parse(readFileSync(`${GOLDEN}/pixels.json`, "utf-8")) as GoldenPixels;
-
-describe("photos that the browser decodes", () => {
+describe("photos that Chromium decodes", () => {
   let server: Server;
   let browser: Browser;
   let page: Page;
@@ -37,39 +20,5 @@ describe("photos that the browser decodes", () => {
     await server.stop();
   });
 
-  for (const { photo, shrunk, pixels, tolerance, optional } of golden.photos) {
-    test(photo, async () => {
-      const { largest, mean } = golden.tolerances[tolerance]!;
-      const { size, central_fraction: fraction } = golden;
-      const file = readFileSync(`${GOLDEN}/photos/${photo}`).toString("base64");
-      const given = await page.evaluate(
-        async ({ file, size, fraction, optional }) => {
-          const { photoFromFile, modelInput } = (globalThis as unknown as PackageGlobal).tinytl;
-          const bytes = Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0));
-          try {
-            const photo = await photoFromFile(new Blob([bytes]), size);
-            return { shrunk: [photo.height, photo.width], pixels: [...modelInput(photo, size, fraction)] };
-          } catch (error) {
-            if (optional) {
-              return undefined;
-            }
-            throw error;
-          }
-        },
-        { file, size, fraction, optional },
-      );
-      if (!given) {
-        return; // a kind that a client need not read
-      }
-      assert.deepEqual(given.shrunk, shrunk);
-      const expected = readFileSync(`${GOLDEN}/${pixels}`);
-      const differences = given.pixels.map((level, index) => Math.abs(level - expected[index]!));
-      assert.equal(differences.length, expected.length);
-      const average = differences.reduce((sum, difference) => sum + difference, 0) / differences.length;
-      assert.ok(
-        Math.max(...differences) <= largest && average <= mean,
-        `${Math.max(...differences)}, ${average}`,
-      );
-    });
-  }
+  testGoldenPixels((work, asked) => page.evaluate(work, asked));
 });

@@ -32,8 +32,11 @@ export class Server {
     return new Server(child, address);
   }
 
-  /** Ends it. */
+  /** Ends it, if it has not ended. */
   async stop(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) {
+      return;
+    }
     const ended = new Promise((resolve) => this.child.once("exit", resolve));
     this.child.kill("SIGTERM");
     await ended;
