@@ -144,12 +144,12 @@ export async function saveState(page: Page, path: string): Promise<Buffer> {
   return readFileSync(path);
 }
 
-/** Accuracy of a golden model with a state by `tinytl evaluate`, on the test images of a folder. */
-export function evaluate(model: string, state: string, data: string): number {
+/** What `tinytl evaluate` says of a model, with a state or as exported, on the test images of a data set. */
+export function evaluate(model: string, data: string, state?: string): { accuracy: number; loss: number } {
   const json = join(mkdtempSync(join(tmpdir(), "tinytl-evaluate-")), "result.json");
-  const flags = [`--model=${GOLDEN}/${model}.tflite`, `--state=${state}`, `--data=${data}`];
+  const flags = [`--model=${model}`, `--data=${data}`, ...(state === undefined ? [] : [`--state=${state}`])];
   execFileSync(process.env.PYTHON!, ["-m", "tinytl_tf.cli.main", "evaluate", ...flags, `--json=${json}`], {
     stdio: "pipe",
   });
-  return (JSON.parse(readFileSync(json, "utf-8")) as { accuracy: number }).accuracy;
+  return JSON.parse(readFileSync(json, "utf-8")) as { accuracy: number; loss: number };
 }
