@@ -6,7 +6,7 @@
  * make, so that by default the small golden model stands for it.
  */
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -19,6 +19,7 @@ import {
   saveState,
   screenshot,
   SCREENS,
+  SCREENSHOTS,
   startBrowser,
   waitForScene,
 } from "./browser.js";
@@ -78,6 +79,13 @@ describe("a stranger", () => {
         await said(page, `${name}: ${count} photo`);
       }
     }
+    const video = await page.locator("video").boundingBox();
+    assert.ok(
+      video && video.y >= 0 && video.y + video.height < 740,
+      "the camera is in sight of the last button",
+    );
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    await page.screenshot({ path: `${SCREENSHOTS}/stranger-0-in-sight.png` });
     await screenshot(page, "stranger-1-photos");
   });
 

@@ -90,7 +90,7 @@ export class ModelPanel {
       ["Size", megabytes(files.model.size)],
       ["Input", `${imageSize[0]} × ${imageSize[1]} pixels`],
       ["Photos in a step", String(batchSize)],
-      ["Planned memory of a step", megabytes(manifest.planned_peak_bytes.train ?? 0)],
+      ["Memory of a step, planned", megabytes(manifest.planned_peak_bytes.train ?? 0)],
       ["Classes", String(labels.length)],
       ...(spareClasses > 0 ? [["Room for new classes", String(spareClasses)] as const] : []),
     ]);

@@ -99,6 +99,6 @@ export class PhotosPanel {
     byId<HTMLInputElement>("folder-files").disabled = training;
     const { running } = this.camera;
     this.#toggle.textContent = running ? "Stop camera" : "Start camera";
-    this.#toggle.setAttribute("aria-pressed", String(running));
+    this.#toggle.classList.toggle("on", running);
   }
 }

@@ -8,11 +8,16 @@ import { attempt, complain, say } from "./messages.js";
 import type { PhotosPanel } from "./photos-panel.js";
 import type { Session } from "./session.js";
 
+const PATIENCE = 1500; // milliseconds between two things that are read out
+
+type Row = readonly [name: string, probability: number];
+
 /** Step 4: what the model says of the camera's picture or of a photo. */
 export class TryPanel {
   readonly #button = byId("try-camera");
   readonly #before = byId<HTMLInputElement>("try-before");
   #watching = false;
+  #told = { name: "", time: 0 };
   #photo: Photo | undefined;
 
   constructor(
@@ -31,7 +36,8 @@ export class TryPanel {
       attempt(async () => {
         this.#stop();
         this.#photo = await photoFromFile(file!, session.model.imageSize);
-        await this.#predict(this.#photo, true);
+        const [name, part] = await this.#predict(this.#photo);
+        say(`${name}: ${percent(part)}.`);
       });
     });
     session.onChange(() => {
@@ -43,7 +49,9 @@ export class TryPanel {
   refresh(): void {
     const photo = this.#photo;
     if (photo && !this.#watching && this.session.open && !this.session.training) {
-      attempt(() => this.#predict(photo, false));
+      attempt(async () => {
+        await this.#predict(photo);
+      });
     }
   }
 
@@ -52,6 +60,7 @@ export class TryPanel {
       await this.photos.startCamera();
     }
     this.#watching = true;
+    this.#told = { name: "", time: 0 };
     this.#show();
     void this.#loop().catch((error: unknown) => {
       this.#stop();
@@ -66,20 +75,30 @@ export class TryPanel {
 
   #show(): void {
     this.#button.textContent = this.#watching ? "Stop watching" : "Watch the camera";
-    this.#button.setAttribute("aria-pressed", String(this.#watching));
+    this.#button.classList.toggle("on", this.#watching);
   }
 
   async #loop(): Promise<void> {
     while (this.#watching && this.camera.running) {
       if (this.camera.ready && !document.hidden) {
-        await this.#predict(photoFrom(this.camera.video, this.session.model.imageSize), false);
+        this.#tell(await this.#predict(photoFrom(this.camera.video, this.session.model.imageSize)));
       }
       await new Promise(requestAnimationFrame);
     }
     this.#stop();
   }
 
-  async #predict(photo: Photo, aloud: boolean): Promise<void> {
+  /** Says what the camera sees when that changes, for those who do not see the bars. */
+  #tell([name, part]: Row): void {
+    const now = performance.now();
+    if (this.#watching && name !== this.#told.name && now - this.#told.time > PATIENCE) {
+      this.#told = { name, time: now };
+      say(`${name}: ${percent(part)}.`);
+    }
+  }
+
+  /** Shows what the model says of a photo; returns what it takes it for. */
+  async #predict(photo: Photo): Promise<Row> {
     const { model } = this.session;
     const image = modelInput(photo, model.imageSize, model.manifest.input.central_fraction);
     // A training has the model to itself, and lets one look between two steps.
@@ -88,10 +107,7 @@ export class TryPanel {
       : await this.session.exclusively(() => (this.#before.checked ? this.#both(image) : this.#now(image)));
     this.#picture(image);
     this.#bars(now, before);
-    if (aloud) {
-      const best = this.#rows(now).sort((one, other) => other[1] - one[1])[0]!;
-      say(`${best[0]}: ${percent(best[1])}.`);
-    }
+    return this.#rows(now).sort((one, other) => other[1] - one[1])[0]!;
   }
 
   async #now(image: Uint8Array): Promise<[Float32Array, Float32Array | undefined]> {
@@ -143,11 +159,11 @@ export class TryPanel {
   }
 
   /** Name and probability of each class, and what is left for the model's other ones. */
-  #rows(probabilities: Float32Array): [string, number][] {
+  #rows(probabilities: Float32Array): Row[] {
     // A class that the model does not have yet has no answer, and one that was added had none before.
     const rows = this.classes.classes
       .filter(({ output }) => output !== NEW)
-      .map(({ name, output }): [string, number] => [name, probabilities[output] ?? 0]);
+      .map(({ name, output }): Row => [name, probabilities[output] ?? 0]);
     const rest = 1 - rows.reduce((sum, [, part]) => sum + part, 0);
     const single = this.session.model.task.name === "classification";
     return single && rows.length < this.classes.namesInFile.length
