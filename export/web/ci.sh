@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the web client: types, lint, tests in Node, and the page in Chromium where there is one.
-# Installs what it needs from npm. With --apt it installs Chromium from Debian's packages where it is missing.
+# Checks the web client: types, lint, tests in Node, and the page in Chromium and Firefox where they are.
+# Installs what it needs from npm. With --apt it installs the browsers from Debian's packages where they are missing.
 # PYTHON: a Python with tinytl_tf, whose server the browser tests use (default: python3).
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -13,11 +13,13 @@ if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt "$oldest" ]; then
   echo "web client not checked: Node.js $(node --version) is older than $oldest"
   exit 0
 fi
-if [ "${1:-}" = --apt ] && ! command -v chromium >/dev/null; then
-  echo "installing Chromium from Debian's packages"
-  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 ||
-    echo "Chromium could not be installed"
-fi
+for browser in chromium firefox-esr; do
+  if [ "${1:-}" = --apt ] && ! command -v "$browser" >/dev/null; then
+    echo "installing $browser from Debian's packages"
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$browser"; } >/dev/null 2>&1 ||
+      echo "$browser could not be installed"
+  fi
+done
 echo "installing the web client's packages from npm"
 npm ci --silent --no-audit --no-fund
 npm run --silent check

@@ -1,4 +1,4 @@
-"""No command has a flag that nothing reads."""
+"""No command has a flag that nothing reads, or that is of another type than in other commands."""
 
 import importlib
 import inspect
@@ -24,3 +24,14 @@ def test_each_flag_is_read(name):
         and len(re.findall(rf'"{flag}"', source)) < 2
     ]
     assert not unread
+
+
+def test_a_name_means_one_type():
+    types = {}
+    for name in main.COMMANDS:
+        values = flags.FlagValues()
+        importlib.import_module(f"tinytl_tf.cli.{name}").define_flags(values, [name])
+        for flag in values:
+            types.setdefault(flag, {}).setdefault(values[flag].flag_type(), []).append(name)
+    assert len(types["threads"]["int"]) > 3
+    assert {flag: found for flag, found in types.items() if len(found) > 1} == {}

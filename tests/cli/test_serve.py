@@ -69,6 +69,12 @@ def test_bad_input(flags, message, wasm, capsys, monkeypatch, tmp_path):
     assert message in capsys.readouterr().err
 
 
+def test_threads_need_their_build(wasm, capsys):
+    (wasm / "litert_wasm_threaded_internal.wasm").unlink()
+    assert runner.run_command("serve", [f"--wasm={wasm}", "--wasm_threads", "--port=0"]) == 2
+    assert f"in {wasm}, found no litert_wasm_threaded_internal.wasm there" in capsys.readouterr().err
+
+
 def test_a_model_without_a_manifest_is_refused_before_anything_is_fetched(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -3,6 +3,8 @@ import hashlib
 import io
 import json
 import pathlib
+import shutil
+import subprocess
 import tarfile
 import threading
 
@@ -58,6 +60,24 @@ def test_the_package_is_fetched_once(registry, tmp_path, capsys):
     assert fetch_litert() == folder
     assert len(registry) == 1
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.runtimes
+def test_the_real_package_is_the_one_that_is_expected(monkeypatch, tmp_path):
+    """From npm, or from the registry that npm is set up with."""
+    if shutil.which("npm"):
+        registry = subprocess.run(["npm", "config", "get", "registry"], capture_output=True, text=True, check=True)
+        monkeypatch.setenv("npm_config_registry", registry.stdout.strip())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    try:
+        folder = fetch_litert()
+    except InputError as error:
+        if "cannot fetch" not in str(error):
+            raise
+        pytest.skip("npm's registry cannot be reached")
+    assert {path.name: path.read_bytes()[:4] for path in folder.glob("*.wasm")} == {
+        name: b"\0asm" for name in NAMES if name.endswith(".wasm")
+    }
 
 
 def test_a_file_that_was_lost_is_fetched_again(registry):

@@ -35,7 +35,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string(
         "wasm", None, "Folder `wasm` of the npm package @litertjs/core; default: fetched once.", flag_values=values
     )
-    flags.DEFINE_boolean("threads", False, "Let LiteRT use several threads in the browser.", flag_values=values)
+    flags.DEFINE_boolean("wasm_threads", False, "Let LiteRT use several threads in the browser.", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     model = None if values.model is None else open_file(values.model)
     if model is not None and model.manifest is None:
         page_resources(model, ())  # refuses it before anything is fetched
-    runtime = litert_files(fetch_litert() if values.wasm is None else values.wasm, threads=values.threads)
-    server = PageServer(page_resources(model, runtime), host=values.host, port=values.port, threads=values.threads)
+    runtime = litert_files(fetch_litert() if values.wasm is None else values.wasm, threads=values.wasm_threads)
+    server = PageServer(page_resources(model, runtime), host=values.host, port=values.port, threads=values.wasm_threads)
     with server:
         if model is not None:
             labels = ", ".join(model.labels)

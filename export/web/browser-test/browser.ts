@@ -1,10 +1,15 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { build } from "esbuild";
 import { chromium } from "playwright-core";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { writeCameraVideo } from "./fake-camera.js";
+import type * as tinytl from "../src/index.js";
+import type { Server } from "./server.js";
 
 /** The golden files of the repository. */
 export const GOLDEN = resolve("../../golden");
@@ -43,6 +48,25 @@ export async function newPage(browser: Browser, options: BrowserContextOptions =
     throw error;
   });
   return page;
+}
+
+/** Where `addPackage` puts the package. */
+export interface PackageGlobal {
+  readonly tinytl: typeof tinytl;
+}
+
+/** Loads the package `tinytl-web` into a page. */
+export async function addPackage(page: { evaluate(source: string): Promise<unknown> }): Promise<void> {
+  const { outputFiles } = await build({
+    entryPoints: ["src/index.ts"],
+    bundle: true,
+    write: false,
+    format: "iife",
+    globalName: "tinytl",
+    external: ["./local-engine.js"],
+    logLevel: "error",
+  });
+  await page.evaluate(`${outputFiles[0]!.text}; globalThis.tinytl = tinytl;`);
 }
 
 /** Waits for an alert of the page. */
@@ -98,4 +122,34 @@ export async function waitForScene(page: Page, scene: "stripes" | "disk"): Promi
     }
     return wanted === "stripes" ? difference > 2000 : difference < -500;
   }, scene);
+}
+
+/** Opens the page with the golden photos in its classes. */
+export async function openWithPhotos(context: BrowserContext, server: Server): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(server.address);
+  await said(page, "is ready");
+  await page.getByLabel("Add folders").setInputFiles(`${GOLDEN}/photos`);
+  await said(page, /Added 12 photos/);
+  return page;
+}
+
+/** Downloads the state to `path`; returns what is in it. */
+export async function saveState(page: Page, path: string): Promise<Buffer> {
+  const waiting = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save state" }).click();
+  const download = await waiting;
+  assert.match(download.suggestedFilename(), /^[\w.-]+\.tinytl$/);
+  await download.saveAs(path);
+  return readFileSync(path);
+}
+
+/** What `tinytl evaluate` says of a model, with a state or as exported, on the test images of a data set. */
+export function evaluate(model: string, data: string, state?: string): { accuracy: number; loss: number } {
+  const json = join(mkdtempSync(join(tmpdir(), "tinytl-evaluate-")), "result.json");
+  const flags = [`--model=${model}`, `--data=${data}`, ...(state === undefined ? [] : [`--state=${state}`])];
+  execFileSync(process.env.PYTHON!, ["-m", "tinytl_tf.cli.main", "evaluate", ...flags, `--json=${json}`], {
+    stdio: "pipe",
+  });
+  return JSON.parse(readFileSync(json, "utf-8")) as { accuracy: number; loss: number };
 }

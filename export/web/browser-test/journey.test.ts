@@ -1,22 +1,23 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import {
   alerted,
   axeFindings,
   drop,
+  evaluate,
   GOLDEN,
   newPage,
+  openWithPhotos,
   said,
+  saveState,
   SCREENS,
   screenshot,
   startBrowser,
-  waitForScene,
 } from "./browser.js";
 import { Server } from "./server.js";
 
@@ -115,7 +116,8 @@ describe("the page", () => {
       assert.ok(content <= window, `${content} pixels of content in a window of ${window}`);
 
       // The file is what Python reads, and trains from.
-      const accuracy = evaluate(join(folder, `${screen}.tinytl`));
+      const learnedFile = join(folder, `${screen}.tinytl`);
+      const { accuracy } = evaluate(`${GOLDEN}/model_float32.tflite`, `${GOLDEN}/photos`, learnedFile);
       assert.ok(accuracy >= 0 && accuracy <= 1);
 
       // Back, and back again.
@@ -157,50 +159,6 @@ describe("the page", () => {
       await page.context().close();
     });
   }
-
-  test("two classes from the camera in under a minute, and live", async () => {
-    const page = await newPage(browser, SCREENS.phone);
-    await page.goto(server.address);
-    await said(page, "is ready");
-    const started = Date.now();
-    await page.getByLabel("Name of class 1").fill("blanket");
-    await page.getByLabel("Name of class 2").fill("ball");
-    await page.getByLabel("Name of class 2").press("Tab");
-    await page.getByRole("button", { name: "Start camera" }).click();
-    await said(page, "The camera is on.");
-    for (const [scene, name] of [
-      ["stripes", "blanket"],
-      ["disk", "ball"],
-    ] as const) {
-      for (let count = 1; count <= 6; count++) {
-        await waitForScene(page, scene);
-        await page.getByRole("button", { name: `Take photo of ${name}` }).click();
-        await said(page, `${name}: ${count} photo`);
-      }
-    }
-    await screenshot(page, "camera-1-photos");
-    await page.getByRole("button", { name: "Train", exact: true }).click();
-    await said(page, /Done after \d+ steps: 100 % /, 120_000);
-    assert.ok(Date.now() - started < 60_000, `${Date.now() - started} ms`);
-
-    await page.getByRole("button", { name: "Watch the camera" }).click();
-    for (const [scene, name] of [
-      ["stripes", "blanket"],
-      ["disk", "ball"],
-      ["stripes", "blanket"],
-    ] as const) {
-      await waitForScene(page, scene);
-      await page.waitForFunction((wanted) => {
-        const bars = [...document.querySelectorAll("#bars li")].map((bar) => bar.textContent);
-        return bars.some((text) => new RegExp(`^${wanted}(?:[6-9]\\d|100) %`).test(text));
-      }, name);
-    }
-    await screenshot(page, "camera-2-live");
-    await page.getByRole("button", { name: "Stop watching" }).click();
-    await page.getByRole("button", { name: "Stop camera" }).click();
-    await said(page, "The camera is off.");
-    await page.context().close();
-  });
 
   test("a name is asked for once", async () => {
     const page = await newPage(browser);
@@ -329,7 +287,7 @@ test("without a camera the page says so and goes on", async () => {
 });
 
 test("with threads where the server sends their headers", async () => {
-  const server = await Server.start("--threads", `--model=${GOLDEN}/model_float32.tflite`);
+  const server = await Server.start("--wasm_threads", `--model=${GOLDEN}/model_float32.tflite`);
   const browser = await startBrowser();
   try {
     const context = await browser.newContext();
@@ -346,36 +304,8 @@ test("with threads where the server sends their headers", async () => {
   }
 });
 
-async function openWithPhotos(context: BrowserContext, server: Server): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(server.address);
-  await said(page, "is ready");
-  await page.getByLabel("Add folders").setInputFiles(`${GOLDEN}/photos`);
-  await said(page, /Added 12 photos/);
-  return page;
-}
-
-async function saveState(page: Page, path: string): Promise<Buffer> {
-  const waiting = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Save state" }).click();
-  const download = await waiting;
-  assert.match(download.suggestedFilename(), /^model_\w+\.tinytl$/);
-  await download.saveAs(path);
-  return readFileSync(path);
-}
-
 /** The values of a state file; zeros of both signs are the same. */
 function values(file: Buffer): number[] {
   const count = file.readUInt32LE(44);
   return Array.from({ length: count }, (_, index) => file.readFloatLE(48 + 4 * index) + 0);
-}
-
-/** Accuracy on the golden photos by `tinytl evaluate`. */
-function evaluate(state: string): number {
-  const json = join(mkdtempSync(join(tmpdir(), "tinytl-evaluate-")), "result.json");
-  const flags = [`--model=${GOLDEN}/model_float32.tflite`, `--state=${state}`, `--data=${GOLDEN}/photos`];
-  execFileSync(process.env.PYTHON!, ["-m", "tinytl_tf.cli.main", "evaluate", ...flags, `--json=${json}`], {
-    stdio: "pipe",
-  });
-  return (JSON.parse(readFileSync(json, "utf-8")) as { accuracy: number }).accuracy;
 }

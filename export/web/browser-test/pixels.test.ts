@@ -1,28 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { build } from "esbuild";
 import type { Browser, Page } from "playwright-core";
-import type * as tinytl from "../src/index.js";
-import { GOLDEN, newPage, startBrowser } from "./browser.js";
+import { addPackage, GOLDEN, newPage, startBrowser } from "./browser.js";
+import type { PackageGlobal } from "./browser.js";
+import { testGoldenPixels } from "./golden-pixels.js";
 import { Server } from "./server.js";
 
-interface GoldenPixels {
-  readonly size: [number, number];
-  readonly central_fraction: number;
-  readonly tolerances: Readonly<Record<string, { readonly largest: number; readonly mean: number }>>;
-  readonly photos: readonly {
-    readonly photo: string;
-    readonly shrunk: readonly [number, number];
-    readonly pixels: string;
-    readonly tolerance: string;
-    readonly optional: boolean;
-  }[];
-}
-
-const golden = JSON.parse(readFileSync(`${GOLDEN}/pixels.json`, "utf-8")) as GoldenPixels;
-
-describe("photos that the browser decodes", () => {
+describe("photos that Chromium decodes", () => {
   let server: Server;
   let browser: Browser;
   let page: Page;
@@ -31,55 +16,35 @@ describe("photos that the browser decodes", () => {
     browser = await startBrowser(false);
     page = await newPage(browser);
     await page.goto(server.address);
-    const { outputFiles } = await build({
-      entryPoints: ["src/index.ts"],
-      bundle: true,
-      write: false,
-      format: "iife",
-      globalName: "tinytl",
-      external: ["./local-engine.js"],
-      logLevel: "error",
-    });
-    await page.evaluate(`${outputFiles[0]!.text}; globalThis.tinytl = tinytl;`);
+    await addPackage(page);
   });
   after(async () => {
     await browser.close();
     await server.stop();
   });
 
-  for (const { photo, shrunk, pixels, tolerance, optional } of golden.photos) {
-    test(photo, async () => {
-      const { largest, mean } = golden.tolerances[tolerance]!;
-      const { size, central_fraction: fraction } = golden;
-      const file = readFileSync(`${GOLDEN}/photos/${photo}`).toString("base64");
-      const given = await page.evaluate(
-        async ({ file, size, fraction, optional }) => {
-          const { photoFromFile, modelInput } = (globalThis as unknown as { tinytl: typeof tinytl }).tinytl;
-          const bytes = Uint8Array.from(atob(file), (letter) => letter.charCodeAt(0));
-          try {
-            const photo = await photoFromFile(new Blob([bytes]), size);
-            return { shrunk: [photo.height, photo.width], pixels: [...modelInput(photo, size, fraction)] };
-          } catch (error) {
-            if (optional) {
-              return undefined;
-            }
-            throw error;
-          }
-        },
-        { file, size, fraction, optional },
-      );
-      if (!given) {
-        return; // a kind that a client need not read
-      }
-      assert.deepEqual(given.shrunk, shrunk);
-      const expected = readFileSync(`${GOLDEN}/${pixels}`);
-      const differences = given.pixels.map((level, index) => Math.abs(level - expected[index]!));
-      assert.equal(differences.length, expected.length);
-      const average = differences.reduce((sum, difference) => sum + difference, 0) / differences.length;
-      assert.ok(
-        Math.max(...differences) <= largest && average <= mean,
-        `${Math.max(...differences)}, ${average}`,
-      );
-    });
-  }
+  testGoldenPixels((work, asked) => page.evaluate(work, asked));
+
+  test("a bitmap, an image, and canvases of both kinds have the pixels of their file", async () => {
+    const file = readFileSync(`${GOLDEN}/photos/leaf/large.png`).toString("base64");
+    const different = await page.evaluate(async (base64) => {
+      const { photoFrom, photoFromFile } = (globalThis as unknown as PackageGlobal).tinytl;
+      const size = [64, 64] as const;
+      const blob = new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))]);
+      const expected = await photoFromFile(blob, size);
+      const bitmap = await createImageBitmap(blob);
+      const image = new Image();
+      image.src = URL.createObjectURL(blob);
+      await image.decode();
+      const canvas = document.createElement("canvas");
+      const offscreen = new OffscreenCanvas(bitmap.width, bitmap.height);
+      [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+      canvas.getContext("2d")!.drawImage(bitmap, 0, 0);
+      offscreen.getContext("2d")!.drawImage(bitmap, 0, 0);
+      return Object.entries({ bitmap, image, canvas, offscreen })
+        .filter(([, drawable]) => photoFrom(drawable, size).pixels.join() !== expected.pixels.join())
+        .map(([name]) => name);
+    }, file);
+    assert.deepEqual(different, []);
+  });
 });

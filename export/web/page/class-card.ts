@@ -24,6 +24,7 @@ export class ClassCard {
     readonly entry: PhotoClass,
     private readonly classes: ClassList,
     private readonly camera: Camera,
+    private readonly renamed: () => Promise<void>,
   ) {
     const template = byId<HTMLTemplateElement>("class-template").content.firstElementChild;
     this.element = template?.cloneNode(true) as HTMLElement;
@@ -34,6 +35,8 @@ export class ClassCard {
     this.#name.id = `class-${++counter}`;
     this.#add.id = `add-${counter}`;
     this.#find<HTMLLabelElement>(".class-label").htmlFor = this.#name.id;
+    this.#find(".class-note").id = `note-${counter}`;
+    this.#name.setAttribute("aria-describedby", `note-${counter}`);
     this.#find<HTMLLabelElement>(".add-label").htmlFor = this.#add.id;
     this.#listen();
   }
@@ -53,6 +56,7 @@ export class ClassCard {
     this.#find(".take-class").textContent = ` of ${name}`;
     this.#find(".add-class").textContent = ` to ${name}`;
     this.#remove.setAttribute("aria-label", `Remove class ${name}`);
+    this.#find(".class-note").textContent = this.classes.note(this.entry);
     this.#find(".count").textContent = photosInWords(photos.length);
     this.#take.disabled = !this.camera.running || training;
     this.#remove.disabled = training || this.classes.classes.length <= FEWEST;
@@ -66,12 +70,13 @@ export class ClassCard {
 
   #listen(): void {
     this.#name.addEventListener("change", () => {
-      attempt(() => {
+      attempt(async () => {
         try {
           this.classes.rename(this.entry, this.#name.value);
         } finally {
           this.#name.value = this.entry.name;
         }
+        await this.renamed();
       });
     });
     onFiles(this.#add, (files) => {

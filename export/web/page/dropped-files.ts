@@ -14,9 +14,9 @@ export interface SortedFiles {
 /** A file with the names of the folders that it lies in. */
 export type PlacedFile = readonly [path: string, file: File];
 
-/** Files that were chosen, with their folders where the browser tells them. */
+/** Files that were chosen, with their folders where the browser tells them, in the order of their names. */
 export function placed(files: readonly File[]): PlacedFile[] {
-  return files.map((file) => [file.webkitRelativePath || file.name, file]);
+  return inOrder(files.map((file) => [file.webkitRelativePath || file.name, file]));
 }
 
 /** Reads what was dropped, folders and all. */
@@ -63,6 +63,11 @@ export function sortFiles(files: readonly PlacedFile[]): SortedFiles {
   return sorted;
 }
 
+/** Browsers list a folder in any order; which photos are held out depends on it. */
+function inOrder(files: PlacedFile[]): PlacedFile[] {
+  return files.sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
 async function walk(entry: FileSystemEntry): Promise<PlacedFile[]> {
   if (entry.isFile) {
     const file = await new Promise<File>((resolve, reject) => {
@@ -77,7 +82,7 @@ async function walk(entry: FileSystemEntry): Promise<PlacedFile[]> {
       reader.readEntries(resolve, reject);
     });
     if (entries.length === 0) {
-      return found.sort(([one], [other]) => (one < other ? -1 : 1));
+      return inOrder(found);
     }
     for (const child of entries) {
       found.push(...(await walk(child)));

@@ -8,7 +8,7 @@ const SURE = 5000; // milliseconds in which a second press means yes
 /** Step 5: the state as a file, and the way back. */
 export class KeepPanel {
   readonly #undo = byId<HTMLButtonElement>("undo");
-  #former: Float32Array | undefined;
+  #former: Uint8Array<ArrayBuffer> | undefined;
 
   constructor(
     private readonly session: Session,
@@ -30,7 +30,7 @@ export class KeepPanel {
       attempt(async () => {
         const former = this.#former;
         if (former) {
-          await this.#change(() => session.model.setState(former));
+          await this.#change(() => session.model.restore(former));
           say("What the model had learned is back.");
         }
         this.#forgetFormer();
@@ -46,6 +46,11 @@ export class KeepPanel {
         this.#forgetFormer();
       }
     });
+  }
+
+  /** Shows by which names a state file counts. */
+  show(): void {
+    byId("names-in-file").textContent = this.classes.namesInFile.join(", ");
   }
 
   /** Loads a state file. */
@@ -68,10 +73,12 @@ export class KeepPanel {
 
   async #change(work: () => Promise<void>): Promise<void> {
     await this.session.exclusively(async () => {
-      const former = await this.session.model.state();
+      const former = await this.session.model.save();
       await work();
       this.#former = former;
     });
+    const { model } = this.session;
+    this.classes.useOutputs(model, model.manifest.labels.length);
     this.#undo.hidden = false;
     await this.session.keepLearned();
     this.session.changed();

@@ -35,6 +35,7 @@ async function begin(): Promise<void> {
   const show = () => {
     photos.show();
     train.show();
+    keep.show();
     trying.refresh();
   };
   session.onChange(show);

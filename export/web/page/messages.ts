@@ -6,8 +6,9 @@ export function say(text: string): void {
   byId("status").textContent = text;
 }
 
-/** Says what went wrong, at once. */
+/** Says what went wrong, at once, in place of what went well before. */
 export function complain(error: unknown): void {
+  say("");
   const alert = byId("alert");
   alert.textContent = words(error);
   alert.hidden = false;

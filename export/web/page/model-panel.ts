@@ -74,7 +74,8 @@ export class ModelPanel {
   }
 
   async #open(files: ModelFiles): Promise<void> {
-    this.classes.requireRoom(parseManifest(files.manifest).labels);
+    const { labels, spare_classes: spareClasses } = parseManifest(files.manifest);
+    this.classes.requireRoom({ classNames: labels, spareClasses });
     say(`Loading the model ${files.name} and the runtime…`);
     try {
       await this.session.load(files);
@@ -89,11 +90,11 @@ export class ModelPanel {
       ["Size", megabytes(files.model.size)],
       ["Input", `${imageSize[0]} × ${imageSize[1]} pixels`],
       ["Photos in a step", String(batchSize)],
-      ["Planned memory of a step", megabytes(manifest.planned_peak_bytes.train ?? 0)],
-      ["Classes", String(manifest.labels.length)],
+      ["Memory of a step, planned", megabytes(manifest.planned_peak_bytes.train ?? 0)],
+      ["Classes", String(labels.length)],
+      ...(spareClasses > 0 ? [["Room for new classes", String(spareClasses)] as const] : []),
     ]);
-    byId("own-names").textContent = manifest.labels.join(", ");
-    this.classes.useLabels(manifest.labels);
+    this.classes.useOutputs(this.session.model, labels.length);
     say(`The model ${files.name} is ready.`);
   }
 

@@ -68,12 +68,22 @@ export class PhotosPanel {
     }
   }
 
+  /** A class that was added to the model is called in it what it is called here. */
+  async #renamed(): Promise<void> {
+    const { addedNames } = this.classes;
+    if (addedNames.length > 0) {
+      await this.session.nameAdded(addedNames);
+      await this.session.keepLearned();
+    }
+  }
+
   /** Shows all as it is now. */
   show(): void {
     const { training } = this.session;
     this.#cards = this.classes.classes.map(
       (entry) =>
-        this.#cards.find((card) => card.entry === entry) ?? new ClassCard(entry, this.classes, this.camera),
+        this.#cards.find((card) => card.entry === entry) ??
+        new ClassCard(entry, this.classes, this.camera, () => this.#renamed()),
     );
     const elements = this.#cards.map(({ element }) => element);
     if (
@@ -89,6 +99,6 @@ export class PhotosPanel {
     byId<HTMLInputElement>("folder-files").disabled = training;
     const { running } = this.camera;
     this.#toggle.textContent = running ? "Stop camera" : "Start camera";
-    this.#toggle.setAttribute("aria-pressed", String(running));
+    this.#toggle.classList.toggle("on", running);
   }
 }

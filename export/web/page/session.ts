@@ -5,8 +5,8 @@ import type { Storage } from "./storage.js";
 /** The model that is open, and who may use it. */
 export class Session {
   name = "";
-  /** What the model was before it learned anything, which is what Reset brings back. */
-  exported: Float32Array<ArrayBuffer> = new Float32Array();
+  /** What the model was before it learned anything, as a state file: what Reset brings back. */
+  exported: Uint8Array<ArrayBuffer> = new Uint8Array();
   /** Whether a training runs. */
   training = false;
   #model: TrainableModel | undefined;
@@ -44,7 +44,7 @@ export class Session {
   async load(files: ModelFiles): Promise<void> {
     const model = await load(files);
     await this.exclusively(async () => {
-      const exported = await model.state();
+      const exported = await model.save();
       const learned = await this.storage.get("learned");
       if (learned?.sha256 === model.manifest.sha256) {
         await model.restore(learned.state);
@@ -55,6 +55,16 @@ export class Session {
       this.name = files.name;
     });
     this.changed();
+  }
+
+  /** Calls the added classes in the model what a person calls them. */
+  async nameAdded(names: readonly (readonly [label: number, name: string])[]): Promise<void> {
+    await this.exclusively(() => {
+      for (const [label, name] of names) {
+        this.model.renameClass(label, name);
+      }
+      return Promise.resolve();
+    });
   }
 
   /** Stores what the model has learned, so that it is there again when the page is opened again. */

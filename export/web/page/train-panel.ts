@@ -88,6 +88,7 @@ export class TrainPanel {
 
   async #run(resume: boolean): Promise<void> {
     const { model } = this.session;
+    await this.#addClasses();
     const photos = this.classes.labeledPhotos(model.imageSize);
     const { train, heldOut } = holdOut(photos, 0);
     const trainer = new Trainer(model, train, {
@@ -121,13 +122,13 @@ export class TrainPanel {
           },
         });
       });
-      await this.session.keepLearned();
+      await this.#keep();
       this.#compare(result);
     } catch (error) {
       if (error !== STOPPED) {
         throw error;
       }
-      await this.session.keepLearned();
+      await this.#keep();
       say("Stopped. What was learned so far is there; the training can go on.");
     } finally {
       this.session.training = false;
@@ -137,6 +138,20 @@ export class TrainPanel {
         this.#train.focus();
       }
     }
+  }
+
+  /** Adds the classes that the model lacks. A training that goes on in another tab adds the same in the same order. */
+  async #addClasses(): Promise<void> {
+    const { model } = this.session;
+    for (const entry of this.classes.newClasses) {
+      this.classes.putOn(entry, await this.session.exclusively(() => model.addClass(entry.name)));
+    }
+  }
+
+  /** Stores what was learned; a training that went on may have brought names of before. */
+  async #keep(): Promise<void> {
+    await this.session.nameAdded(this.classes.addedNames);
+    await this.session.keepLearned();
   }
 
   #begin(total: number, before: TrainingProgress | undefined): void {

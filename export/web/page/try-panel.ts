@@ -1,17 +1,23 @@
 import { modelInput, photoFrom, photoFromFile } from "../src/index.js";
 import type { Photo } from "../src/index.js";
 import type { Camera } from "./camera.js";
+import { NEW } from "./class-list.js";
 import type { ClassList } from "./class-list.js";
 import { byId, create, onFiles, percent } from "./dom.js";
 import { attempt, complain, say } from "./messages.js";
 import type { PhotosPanel } from "./photos-panel.js";
 import type { Session } from "./session.js";
 
+const PATIENCE = 1500; // milliseconds between two things that are read out
+
+type Row = readonly [name: string, probability: number];
+
 /** Step 4: what the model says of the camera's picture or of a photo. */
 export class TryPanel {
   readonly #button = byId("try-camera");
   readonly #before = byId<HTMLInputElement>("try-before");
   #watching = false;
+  #told = { name: "", time: 0 };
   #photo: Photo | undefined;
 
   constructor(
@@ -30,7 +36,8 @@ export class TryPanel {
       attempt(async () => {
         this.#stop();
         this.#photo = await photoFromFile(file!, session.model.imageSize);
-        await this.#predict(this.#photo, true);
+        const [name, part] = await this.#predict(this.#photo);
+        say(`${name}: ${percent(part)}.`);
       });
     });
     session.onChange(() => {
@@ -42,7 +49,9 @@ export class TryPanel {
   refresh(): void {
     const photo = this.#photo;
     if (photo && !this.#watching && this.session.open && !this.session.training) {
-      attempt(() => this.#predict(photo, false));
+      attempt(async () => {
+        await this.#predict(photo);
+      });
     }
   }
 
@@ -51,6 +60,7 @@ export class TryPanel {
       await this.photos.startCamera();
     }
     this.#watching = true;
+    this.#told = { name: "", time: 0 };
     this.#show();
     void this.#loop().catch((error: unknown) => {
       this.#stop();
@@ -65,20 +75,30 @@ export class TryPanel {
 
   #show(): void {
     this.#button.textContent = this.#watching ? "Stop watching" : "Watch the camera";
-    this.#button.setAttribute("aria-pressed", String(this.#watching));
+    this.#button.classList.toggle("on", this.#watching);
   }
 
   async #loop(): Promise<void> {
     while (this.#watching && this.camera.running) {
       if (this.camera.ready && !document.hidden) {
-        await this.#predict(photoFrom(this.camera.video, this.session.model.imageSize), false);
+        this.#tell(await this.#predict(photoFrom(this.camera.video, this.session.model.imageSize)));
       }
       await new Promise(requestAnimationFrame);
     }
     this.#stop();
   }
 
-  async #predict(photo: Photo, aloud: boolean): Promise<void> {
+  /** Says what the camera sees when that changes, for those who do not see the bars. */
+  #tell([name, part]: Row): void {
+    const now = performance.now();
+    if (this.#watching && name !== this.#told.name && now - this.#told.time > PATIENCE) {
+      this.#told = { name, time: now };
+      say(`${name}: ${percent(part)}.`);
+    }
+  }
+
+  /** Shows what the model says of a photo; returns what it takes it for. */
+  async #predict(photo: Photo): Promise<Row> {
     const { model } = this.session;
     const image = modelInput(photo, model.imageSize, model.manifest.input.central_fraction);
     // A training has the model to itself, and lets one look between two steps.
@@ -87,10 +107,7 @@ export class TryPanel {
       : await this.session.exclusively(() => (this.#before.checked ? this.#both(image) : this.#now(image)));
     this.#picture(image);
     this.#bars(now, before);
-    if (aloud) {
-      const best = this.#rows(now).sort((one, other) => other[1] - one[1])[0]!;
-      say(`${best[0]}: ${percent(best[1])}.`);
-    }
+    return this.#rows(now).sort((one, other) => other[1] - one[1])[0]!;
   }
 
   async #now(image: Uint8Array): Promise<[Float32Array, Float32Array | undefined]> {
@@ -101,12 +118,12 @@ export class TryPanel {
   async #both(image: Uint8Array): Promise<[Float32Array, Float32Array]> {
     const { model } = this.session;
     const [now] = await this.#now(image);
-    const learned = await model.state();
+    const learned = await model.save();
     try {
-      await model.setState(this.session.exported);
+      await model.restore(this.session.exported);
       return [now, (await model.infer(image)).probabilities];
     } finally {
-      await model.setState(learned);
+      await model.restore(learned);
     }
   }
 
@@ -142,14 +159,16 @@ export class TryPanel {
   }
 
   /** Name and probability of each class, and what is left for the model's other ones. */
-  #rows(probabilities: Float32Array): [string, number][] {
-    const rows = this.classes.classes.map(({ name, output }): [string, number] => [
-      name,
-      probabilities[output]!,
-    ]);
-    const single = this.session.model.task.name === "classification";
+  #rows(probabilities: Float32Array): Row[] {
+    // A class that the model does not have yet has no answer, and one that was added had none before.
+    const rows = this.classes.classes
+      .filter(({ output }) => output !== NEW)
+      .map(({ name, output }): Row => [name, probabilities[output] ?? 0]);
     const rest = 1 - rows.reduce((sum, [, part]) => sum + part, 0);
-    return single && rows.length < probabilities.length ? [...rows, ["others", Math.max(0, rest)]] : rows;
+    const single = this.session.model.task.name === "classification";
+    return single && rows.length < this.classes.namesInFile.length
+      ? [...rows, ["others", Math.max(0, rest)]]
+      : rows;
   }
 }
 

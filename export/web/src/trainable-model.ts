@@ -217,6 +217,24 @@ export class TrainableModel {
     return label;
   }
 
+  /**
+   * Gives an added class another name.
+   *
+   * @param label What `addClass` returned.
+   * @param name Name of the class, none of the other ones'.
+   * @throws InputError If no class was added with that label, or the name is taken or no name; nothing changes.
+   */
+  renameClass(label: number, name: string): void {
+    const own = this.manifest.labels.length;
+    if (!(label >= own && label < this.numClasses)) {
+      throw new InputError(
+        `expected the label of an added class, got ${label}; labels below ${own} are the model's own`,
+      );
+    }
+    const names = this.#added.map((old, index) => (index === label - own ? name : old));
+    this.#added = checkNames(names, this.manifest.labels);
+  }
+
   /** Returns a copy of all that training changes, N values. */
   async state(): Promise<Float32Array<ArrayBuffer>> {
     return floats(await this.engine.run("save", {}), "state");

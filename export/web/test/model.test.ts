@@ -196,6 +196,31 @@ describe("a class that is added", () => {
     await model.addClass("b");
     await assert.rejects(model.addClass("c"), /expected a spare output for another class, got none/);
   });
+
+  test("can be called something else, and nothing but its name changes", async () => {
+    await model.reset();
+    const label = await model.addClass("a");
+    const state = await model.state();
+    model.renameClass(label, "e\u0301");
+    assert.deepEqual(model.classNames.slice(-1), ["\u00e9"]);
+    assert.deepEqual(await model.state(), state);
+    const file = await model.save();
+    assert.deepEqual(StateFile.parse(file, model.fingerprint, model.stateSize).addedClasses, ["\u00e9"]);
+    for (const [wrong, name, message] of [
+      [label, "stripes", /expected labels that differ, got "stripes" twice/],
+      [label, " ", /expected names as labels/],
+      [0, "b", /expected the label of an added class, got 0; labels below 5 are the model's own/],
+      [label + 1, "b", /expected the label of an added class, got 6/],
+    ] as const) {
+      assert.throws(
+        () => {
+          model.renameClass(wrong, name);
+        },
+        { name: "InputError", message },
+      );
+    }
+    assert.deepEqual(await model.save(), file);
+  });
 });
 
 describe("input that does not fit", () => {

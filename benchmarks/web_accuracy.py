@@ -1,0 +1,136 @@
+"""Accuracy after training in the page of `tinytl serve`, beside `tinytl adapt` from the same start on the same photos.
+
+The page is driven as by a person: a folder with the training photos is chosen, the button is pressed, the state is
+saved. The page holds out a quarter of the photos, `tinytl adapt` is given the others alone; both states are evaluated
+by `tinytl evaluate --state` on test photos that neither has seen. A second table has the page's own figures of the
+photos that it holds out, beside those of `tinytl evaluate` on the same ones with the same states.
+
+Takes the flags of accuracy.py; --seeds are those of `tinytl adapt`, the page has one. What a run has finished is kept
+in --workdir and not done again. Data and weights are not part of the package. Needs Node.js and Chromium:
+`export/web/ci.sh --apt` installs what is needed.
+
+Command:
+    python benchmarks/web_accuracy.py --data=oxford_flowers17_128.npz --weights=mobilenet_v2.h5 --schemes=last,tinytl-b
+"""
+
+import json
+import pathlib
+import shutil
+import statistics
+
+import accuracy
+import numpy as np
+import web_client
+from absl import app, flags
+
+_DATA, _WEIGHTS, _SCHEMES, _SEEDS = (flags.FLAGS[name] for name in ("data", "weights", "schemes", "seeds"))
+_WORKDIR = flags.FLAGS["workdir"]
+_RESOLUTION = flags.DEFINE_integer("resolution", 96, "Pixels of an image's side.")
+_TRAIN_IMAGES = flags.DEFINE_integer("class_images", 60, "Photos of each class that the page is given.", lower_bound=2)
+_EPOCHS = flags.DEFINE_integer("epochs", 9, "Passes over the photos.", lower_bound=1)
+_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Learning rate of the first step.")
+
+
+def unpack(archive: str, folder: pathlib.Path) -> None:
+    """Writes `photos/` for the page, and what it trains on and holds out of them for the commands."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with np.load(archive) as packed:
+        jpeg, offsets, labels, classes = (packed[name] for name in ("jpeg", "offsets", "label", "classes"))
+    for label, name in enumerate(classes):
+        for position, index in enumerate(np.flatnonzero(labels == label)):
+            part = "photos" if position < _TRAIN_IMAGES.value else "data/test"
+            path = folder / part / str(name) / f"{position:04d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(jpeg[offsets[index] : offsets[index + 1]].tobytes())
+    held_out = set(web_client.run("split", folder / "photos"))
+    for path in sorted((folder / "photos").rglob("*.jpg")):
+        name = path.relative_to(folder / "photos")
+        for part in ("held_out/train", "held_out/test") if name.as_posix() in held_out else ("data/train",):
+            target = folder / part / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def main(_) -> None:
+    """Prints the tables."""
+    workdir = pathlib.Path(_WORKDIR.value).resolve() / "web"
+    data = workdir / "data"
+    if not (data / "held_out").exists():
+        unpack(_DATA.value, data)
+    rows = [measure(scheme, workdir / scheme, data) for scheme in _SCHEMES.value]
+    print(
+        "| scheme | before | page | `tinytl adapt`, seeds | mean | page - mean | page: minutes | ms a step |\n|"
+        + "---|" * 8
+    )
+    for row in rows:
+        adapted = row["adapted"]
+        cells = [
+            f"`{row['scheme']}`",
+            f"{row['before']:.1f}",
+            f"{row['page']:.1f}",
+            ", ".join(f"{value:.1f}" for value in adapted),
+            f"{statistics.fmean(adapted):.1f}",
+            f"{row['page'] - statistics.fmean(adapted):+.1f}",
+            f"{row['training']['seconds'] / 60:.1f}",
+            row["training"]["facts"]["Time of a step"].removesuffix(" ms"),
+        ]
+        print(f"| {' | '.join(cells)} |")
+    print("\n| scheme | held-out photos | right, page | right, Python | loss, page | loss, Python |\n|" + "---|" * 6)
+    for row in rows:
+        for when in ("before", "after"):
+            ours, theirs = row["training"][when], row["held_out"][when]
+            figures = (
+                f"{ours['right']:.0f} | {100 * theirs['accuracy']:.0f}",
+                f"{ours['loss']:.3f} | {theirs['loss']:.3f}",
+            )
+            print(f"| `{row['scheme']}` | {when} | {' | '.join(figures)} |")
+
+
+def measure(scheme: str, folder: pathlib.Path, data: pathlib.Path) -> dict:
+    """Exports a start, trains it in the page and by `tinytl adapt`, and evaluates what both have learnt."""
+    model, state = folder / "start.tflite", folder / "page.tinytl"
+    accuracy.tinytl(
+        "export",
+        folder / "export.json",
+        f"--output={model}",
+        *("--optimizer=adam", "--batch_size=8", "--label_smoothing=0.1"),
+        *accuracy.config_flags(scheme, 0),
+        f"--config.data.name={data / 'data'}",
+        f"--config.backbone.resolution={_RESOLUTION.value}",
+    )
+    result = folder / "training.json"
+    if not result.exists():
+        arguments = (model, data / "photos", _EPOCHS.value, _RATE.value, state)
+        result.write_text(json.dumps(web_client.run("training", *arguments)))
+    adapted = [
+        accuracy.tinytl(
+            "adapt",
+            folder / f"adapt-{seed}.json",
+            f"--model={model}",
+            f"--data={data / 'data'}",
+            f"--state_out={folder / f'adapted-{seed}.tinytl'}",
+            *(f"--epochs={_EPOCHS.value}", f"--learning_rate={_RATE.value}", f"--seed={seed}"),
+        )["accuracy_after"]
+        for seed in range(_SEEDS.value)
+    ]
+
+    def evaluate(name: str, part: str, *options: str) -> dict:
+        result = folder / f"evaluate-{name}.json"
+        return accuracy.tinytl("evaluate", result, f"--model={model}", f"--data={data / part}", *options)
+
+    learned = f"--state={state}"
+    return {
+        "scheme": scheme,
+        "training": json.loads(result.read_text()),
+        "before": 100 * evaluate("before", "data")["accuracy"],
+        "page": 100 * evaluate("page", "data", learned)["accuracy"],
+        "adapted": [100 * value for value in adapted],
+        "held_out": {
+            "before": evaluate("held-before", "held_out"),
+            "after": evaluate("held-after", "held_out", learned),
+        },
+    }
+
+
+if __name__ == "__main__":
+    app.run(main)
