@@ -5,10 +5,11 @@ before the model was opened, as in `tinytl memory --account=measured`. The proce
 that their times can be compared on a machine that does other things; read them as ratios. The JVM runs TensorFlow Lite
 for Linux under the classes of Android's AAR, Python the installed LiteRT. Needs JDK 17 and Maven, and Linux on x86-64.
 
-Without files it measures the golden model, and MobileNetV2 0.35 with random weights at 96 and 224 pixels.
+Without files: the golden model, and MobileNetV2 0.35 with random weights under `--scheme` at `--resolutions`.
 
 Commands:
     python benchmarks/android_training.py
+    python benchmarks/android_training.py --scheme=tinytl-lb --resolutions=96,224
     python benchmarks/android_training.py --runs=1 photos.tflite
 """
 
@@ -23,11 +24,13 @@ from absl import app, flags
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure
+from tinytl_tf.networks.schemes import SCHEMES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUNS = flags.DEFINE_integer("runs", 3, "Processes to take the median of.", lower_bound=1)
 STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of in each process.", lower_bound=1)
-RESOLUTIONS = flags.DEFINE_list("resolutions", ["96", "224"], "Pixels of the files that are exported.")
+SCHEME = flags.DEFINE_enum("scheme", "tinytl-b", list(SCHEMES), "What the exported files train.")
+RESOLUTIONS = flags.DEFINE_list("resolutions", ["96"], "Pixels of the files that are exported.")
 HEAP = "-Xmx128m"  # of the JVM; an app on a phone has about as much
 
 
@@ -45,13 +48,13 @@ def main(argv: list[str]) -> None:
                 _print(path, xnnpack, *_measure(path, xnnpack, classpath))
 
 
-def export_worker(path: str, resolution: int) -> None:
-    """Exports MobileNetV2 0.35: batch 8, SGD, tinytl-lb, float32, profile balanced."""
+def export_worker(path: str, scheme_name: str, resolution: int) -> None:
+    """Exports MobileNetV2 0.35: batch 8, SGD, float32, profile balanced."""
     from tinytl_tf.backbones import build
     from tinytl_tf.export import export
     from tinytl_tf.networks.schemes import apply_scheme, get_scheme
 
-    scheme = get_scheme("tinytl-lb")
+    scheme = get_scheme(scheme_name)
     model = build(
         "mobilenet_v2",
         classes=10,
@@ -66,8 +69,9 @@ def export_worker(path: str, resolution: int) -> None:
 
 def _export(folder: str, resolution: int) -> pathlib.Path:
     """Exports in a process of its own: TensorFlow would stay in the memory of those that are forked from here."""
-    path = pathlib.Path(folder) / f"mobilenet_v2_0.35_{resolution}.tflite"
-    code = f"import android_training; android_training.export_worker({str(path)!r}, {resolution})"
+    path = pathlib.Path(folder) / f"mobilenet_v2_0.35_{SCHEME.value}_{resolution}.tflite"
+    arguments = (str(path), SCHEME.value, resolution)
+    code = f"import android_training; android_training.export_worker(*{arguments!r})"
     subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent, check=True)
     return path
 

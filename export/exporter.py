@@ -19,6 +19,7 @@ from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.spare_classes import with_spare_classes
 from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require_room, temporary_folder
+from tinytl_tf.memory import planned_peak
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
 from tinytl_tf.tasks import Task, get_task
@@ -32,7 +33,7 @@ from tinytl_tf.tflite.manifest import (
 )
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["check_arguments", "check_spare", "export"]
+__all__ = ["check_arguments", "check_limit", "check_spare", "export"]
 
 PARITY_STEPS = 4
 
@@ -53,6 +54,7 @@ def export(
     photos: tuple[np.ndarray, np.ndarray] | None = None,
     central_fraction: float = CENTRAL_FRACTION,
     data: DataSettings | None = None,
+    max_planned_bytes: int | None = None,
     overwrite: bool = False,
     verbose: bool = False,
 ) -> Manifest:
@@ -81,6 +83,7 @@ def export(
         central_fraction: Part of an image's side that the model is evaluated on, for the manifest.
         data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
             otherwise.
+        max_planned_bytes: Most memory that LiteRT may plan for a training step, see `planned_peak`; None for no limit.
         overwrite: Whether existing files may be replaced.
         verbose: Whether to say on standard error what is being done.
 
@@ -88,7 +91,8 @@ def export(
         The manifest.
 
     Raises:
-        InputError: For an argument out of range, a model that cannot be exported, or an operator that is no builtin.
+        InputError: For an argument out of range, a model that cannot be exported, an operator that is no builtin, or a
+            step that needs more memory than it may.
         ParityError: If the file does not train like TensorFlow.
 
     Example:
@@ -102,6 +106,7 @@ def export(
     check_spare(spare_classes, task)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
+    check_limit(max_planned_bytes)
     check_model(model)
     if frozen_weights == "int8":
         check_kernels(model)
@@ -133,6 +138,7 @@ def export(
     say("converting the signatures and planning their memory")
     content, passes = build(rule)
     quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # now: it may have to be refused
+    _check_planned(quantized or content, max_planned_bytes)
     with temporary_folder() as folder:
         draft = folder / path.name
         draft.write_bytes(content)
@@ -257,6 +263,26 @@ def check_spare(spare_classes: int, task: str) -> None:
         raise InputError(
             f"expected spare_classes for a classification, got {task}: an image that was labeled before an attribute "
             "came says nothing of it; give 0"
+        )
+
+
+def check_limit(max_planned_bytes: int | None) -> None:
+    """Checks the limit of planned memory; as `check_arguments`.
+
+    Raises:
+        InputError: If it is no whole number of at least 1.
+    """
+    given = max_planned_bytes
+    if given is not None and (not isinstance(given, numbers.Integral) or isinstance(given, bool) or given < 1):
+        raise InputError(f"max_planned_bytes must be a whole number of at least 1, or None, got {given!r:.80}")
+
+
+def _check_planned(content: bytes, limit: int | None) -> None:
+    peak = 0 if limit is None else planned_peak(Model.from_bytes(content), "train").peak_bytes
+    if limit is not None and peak > limit:
+        raise InputError(
+            f"expected a training step that is planned to take at most {limit / 1e6:.2f} MB, got {peak / 1e6:.2f} MB; "
+            "choose fewer pixels, a scheme that trains less, the profile min-memory, or allow more"
         )
 
 

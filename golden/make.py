@@ -10,6 +10,7 @@ import pathlib
 import re
 from typing import Any
 
+import make_eager
 import make_model
 import make_photos
 import make_pixels
@@ -37,7 +38,10 @@ def make(folder: pathlib.Path) -> None:
     batches = pixels[[step["photos"] for step in epoch]], np.array([step["labels"] for step in epoch], np.int32)
     for kernels in KERNELS:
         make_model.write(folder / f"model_{kernels}.tflite", model, batches, frozen_weights=kernels)
-        write_json(folder / f"training_{kernels}.json", make_training.write(folder, kernels, pixels))
+        training = make_training.write(folder, kernels, pixels)
+        if kernels == "float32":
+            training = make_training.add_eager(training, make_eager.train(model, pixels))
+        write_json(folder / f"training_{kernels}.json", training)
     make_model.write(folder / make_spare.MODEL, model, batches, spare_classes=make_spare.SPARE)
     write_json(folder / "spare.json", make_spare.write(folder, pixels))
     write_json(folder / "states.json", make_states.write(folder))

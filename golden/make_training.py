@@ -1,4 +1,4 @@
-"""What the golden models compute: answers, twenty steps, refused steps, and the state they end in."""
+"""What the golden models compute: answers, twenty steps, refused steps, the state they end in, steps from there on."""
 
 import pathlib
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from tinytl_tf.tflite.manifest import sha256
 from tinytl_tf.tflite.runtime import load_signatures
 
 STEPS = 20
+CONTINUED = 6  # steps from the saved state on
 SCHEDULE, RATE = "cosine", 3e-3  # the loss falls by a third
 DELEGATES = {"xnnpack": True, "without_xnnpack": False}
 TARGETS = np.array([LABELS.index(photo.shape) for photo in PHOTOS], np.int32)
@@ -39,6 +40,11 @@ def plan() -> list[dict[str, Any]]:
         }
         for step, batch in enumerate(order.reshape(STEPS, BATCH_SIZE))
     ]
+
+
+def continued() -> list[dict[str, Any]]:
+    """Returns the steps that are taken from the state after the plan: its first ones again, at their rates."""
+    return plan()[:CONTINUED]
 
 
 def refused() -> list[dict[str, Any]]:
@@ -69,6 +75,7 @@ def write(folder: pathlib.Path, kernels: str, pixels: np.ndarray) -> dict[str, A
     for name, signatures in loaded.items():
         signatures["restore"](state=state)
         after[name] = answers(signatures, pixels)
+    further = {name: [_step(signatures, pixels, step) for step in continued()] for name, signatures in loaded.items()}
     write_state(folder / state_name, exported, fingerprint)
     exported_hash = sha256(folder / state_name)
     write_state(folder / state_name, state, fingerprint)
@@ -87,7 +94,19 @@ def write(folder: pathlib.Path, kernels: str, pixels: np.ndarray) -> dict[str, A
         "refused": [{**step, "applied": 0} for step in refused()],
         "state_after": state_name,
         "after": after,
+        "continued": [
+            {**step, **{name: further[name][index] for name in DELEGATES}} for index, step in enumerate(continued())
+        ],
     }
+
+
+def add_eager(training: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns `training_float32.json` with what `make_eager.train` gives, as `tensorflow` of each step."""
+    steps = [
+        {**step, "tensorflow": result}
+        for step, result in zip(training["steps"] + training["continued"], results, strict=True)
+    ]
+    return {**training, "steps": steps[:STEPS], "continued": steps[STEPS:]}
 
 
 def train(signatures: dict[str, Callable], pixels: np.ndarray) -> list[dict[str, Any]]:

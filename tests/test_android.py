@@ -1,5 +1,6 @@
 """The Kotlin client is built and tested: `pytest -m android -rs`. Needs JDK 17 or later and Maven 3.8 or later."""
 
+import json
 import pathlib
 import platform
 import re
@@ -7,8 +8,12 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from tinytl_tf.device import TrainableModel
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 ANDROID = pathlib.Path(__file__).parents[1] / "export" / "android"
 JDK, MAVEN = (17,), (3, 8)
 INSTALL = "install JDK 17 and Maven 3.8, with Debian: apt-get install openjdk-17-jdk-headless maven"
@@ -60,6 +65,28 @@ def test_the_kotlin_client_builds_and_passes_its_tests():
     ran = sum(int(re.search(r'<testsuite [^>]*tests="(\d+)"', report.read_text("utf-8"))[1]) for report in reports)
     assert ran > 80
     print(f"{ran} tests of the Kotlin client passed")
+
+
+@pytest.mark.android
+@pytest.mark.parametrize("kernels", ["float32", "int8"])
+def test_python_goes_on_from_a_state_that_kotlin_trained(kernels):
+    """After 20 steps there and a file, six steps give the losses that Kotlin had when it went on by itself."""
+    left = ANDROID / "library" / "target" / "left"
+    if not left.exists():
+        pytest.skip("the tests of the Kotlin client have not run; run `mvn -f export/android verify`")
+    golden = json.loads((GOLDEN / f"training_{kernels}.json").read_text(encoding="utf-8"))
+    photos = [np.frombuffer((GOLDEN / photo["pixels"]).read_bytes(), np.uint8) for photo in golden["photos"]]
+    model = TrainableModel(GOLDEN / golden["model"])
+    images = np.stack(photos).reshape(-1, *model.image_size, 3)
+    model.restore(left / f"{kernels}.tinytl")
+    steps = golden["continued"]
+    results = [model.train(images[step["photos"]], np.array(step["labels"]), step["learning_rate"]) for step in steps]
+    expected = json.loads((left / f"{kernels}.json").read_text(encoding="utf-8"))
+    losses = [result.loss for result in results]
+    np.testing.assert_allclose(losses, expected, rtol=golden["tolerances"]["loss"])
+    model.reset()
+    results = [model.train(images[step["photos"]], np.array(step["labels"]), step["learning_rate"]) for step in steps]
+    assert not np.allclose([result.loss for result in results], expected, rtol=golden["tolerances"]["loss"])
 
 
 @pytest.mark.parametrize("javac", [None, "", "javac 11.0.2", "javac 1.8.0_402"])

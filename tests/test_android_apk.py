@@ -99,9 +99,11 @@ def test_manifest(apk, packaging):
     assert "sdkVersion:'24'\ntargetSdkVersion:'34'\n" in badging
     assert "launchable-activity: name='org.tinytl.sample.MainActivity'" in badging
     permissions = [line for line in badging.splitlines() if line.startswith("uses-permission")]
-    assert permissions == ["uses-permission: name='android.permission.RECEIVE_BOOT_COMPLETED'"]  # and no INTERNET
+    names = ("RECEIVE_BOOT_COMPLETED", "CAMERA")  # and no INTERNET
+    assert permissions == [f"uses-permission: name='android.permission.{name}'" for name in names]
+    assert "uses-feature-not-required: name='android.hardware.camera'" in badging
     tree = tools.run(tools.path("aapt2"), "dump", "xmltree", "--file", "AndroidManifest.xml", str(apk))
-    for name in ("SampleApplication", "SampleTrainingJob", "SharedFiles"):
+    for name in ("SampleApplication", "SampleTrainingJob", "SharedFiles", "CameraActivity"):
         assert f'"org.tinytl.sample.{name}"' in tree
     assert '"android.permission.BIND_JOB_SERVICE"' in tree
 

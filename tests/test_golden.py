@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import math
 import pathlib
 
 import make
+import make_eager
 import make_model
 import make_pixels
 import make_spare
@@ -40,6 +42,8 @@ TRAINING = {
 SPARE = json.loads((FOLDER / "spare.json").read_text(encoding="utf-8"))
 INPUTS = make.read_pixels(FOLDER)
 OF_FLOAT32 = FOLDER / "model_float32.tflite"
+# Relative difference of a loss from eager TensorFlow's, over the steps of the plan: the order of summation makes 1e-5.
+EAGER_LOSS = 1e-4
 
 
 def content(path):
@@ -169,6 +173,15 @@ def outside(actual, expected, kernels, what):
     return np.argwhere(~(difference <= TRAINING[kernels]["tolerances"][what])).tolist()
 
 
+def take(model, steps):
+    return [model.train(INPUTS[step["photos"]], np.array(step["labels"]), step["learning_rate"]) for step in steps]
+
+
+def references(kernels):
+    """What a step of a file with kernels of this type is compared with."""
+    return (*make_training.DELEGATES, *(("tensorflow",) if kernels == "float32" else ()))
+
+
 def assert_answers(model, images, expected, kernels):
     results = [model.infer(image) for image in images]
     for what in ("logits", "probabilities"):
@@ -189,15 +202,17 @@ def test_the_client_computes_the_golden_figures(kernels, xnnpack, api, tmp_path)
     for delegate in make_training.DELEGATES:
         assert_answers(model, images, golden["before"][delegate], kernels)
 
-    results = [
-        model.train(images[step["photos"]], np.array(step["labels"]), step["learning_rate"]) for step in golden["steps"]
-    ]
+    results = take(model, golden["steps"])
     for delegate in make_training.DELEGATES:
         expected = [step[delegate] for step in golden["steps"]]
         for what in ("loss", "accuracy"):
             actual = [getattr(result, what) for result in results]
             assert not outside(actual, [step[what] for step in expected], kernels, what), delegate
         assert [int(result.applied) for result in results] == [step["applied"] for step in expected]
+    if kernels == "float32":
+        expected = np.array([step["tensorflow"]["loss"] for step in golden["steps"]])
+        np.testing.assert_allclose([result.loss for result in results], expected, rtol=EAGER_LOSS)
+        assert [result.accuracy for result in results] == [step["tensorflow"]["accuracy"] for step in golden["steps"]]
     state = model.state()
     model.restore(FOLDER / golden["state_after"])
     expected = model.state()
@@ -214,6 +229,44 @@ def test_the_client_computes_the_golden_figures(kernels, xnnpack, api, tmp_path)
     np.testing.assert_array_equal(model.state(), expected)
     model.reset()
     np.testing.assert_array_equal(model.state(), exported)
+
+
+@pytest.mark.parametrize("xnnpack", [True, False])
+@pytest.mark.parametrize("kernels", make.KERNELS)
+def test_training_goes_on_from_the_golden_state(kernels, xnnpack):
+    golden = TRAINING[kernels]
+    model = TrainableModel(FOLDER / golden["model"], xnnpack=xnnpack)
+    model.restore(FOLDER / golden["state_after"])
+    results = take(model, golden["continued"])
+    for reference in references(kernels):
+        for what in ("loss", "accuracy"):
+            expected = [step[reference][what] for step in golden["continued"]]
+            assert not outside([getattr(result, what) for result in results], expected, kernels, what), reference
+
+
+def test_the_velocity_of_the_golden_state_counts():
+    golden = TRAINING["float32"]
+    model = TrainableModel(FOLDER / golden["model"])
+    model.restore(FOLDER / golden["state_after"])
+    state = model.state()
+    for entry in model.manifest.state:
+        if entry.slot == "velocity":
+            state[entry.offset : entry.offset + math.prod(entry.shape)] = 0
+    model.set_state(state)
+    losses = [result.loss for result in take(model, golden["continued"])]
+    assert outside(losses, [step["xnnpack"]["loss"] for step in golden["continued"]], "float32", "loss")
+
+
+def test_eager_tensorflow_gives_the_golden_losses():
+    model = make_model.build(INPUTS)
+    before = model.get_weights()
+    results = make_eager.train(model, INPUTS)
+    golden = TRAINING["float32"]
+    for what in ("loss", "accuracy"):
+        expected = [step["tensorflow"][what] for step in golden["steps"] + golden["continued"]]
+        assert not outside([result[what] for result in results], expected, "float32", what)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -274,6 +327,8 @@ def test_the_lists_of_steps_are_current():
         assert training["tolerances"] == make_training.TOLERANCES[kernels]
         inputs = ("photos", "labels", "learning_rate")
         assert [{key: step[key] for key in inputs} for step in training["steps"]] == make_training.plan()
+        assert [{key: step[key] for key in inputs} for step in training["continued"]] == make_training.continued()
+        assert all(set(references(kernels)) <= step.keys() for step in training["steps"] + training["continued"])
         assert [{key: step[key] for key in inputs} for step in training["refused"]] == make_training.refused()
         rates = [
             SCHEDULES[training["schedule"]](k, len(training["steps"]), training["base_learning_rate"])

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests import tiny_network
 from tinytl_tf import backbones, configs, data
-from tinytl_tf.cli import runner
+from tinytl_tf.cli import android, runner
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.device import evaluate as evaluate_device
 from tinytl_tf.export import parity
@@ -412,6 +412,27 @@ def test_export_for_android(tmp_path, capsys):
     assert runner.run_command("export", argv) == 2
     assert "labels.txt" in capsys.readouterr().err
     assert (assets / "labels.txt").read_text().splitlines() == list(tiny_network.LABELS)
+
+
+def test_a_step_that_is_planned_to_take_more_than_it_may_is_refused(tmp_path, capsys, monkeypatch):
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    for_file = ["--workdir=run", f"--output={tmp_path}/model.tflite", "--batch_size=4"]
+    for_android = ["--workdir=run", "--target=android", f"--output={assets}/model.tflite", "--batch_size=4"]
+    for argv in (for_file, for_android):
+        assert runner.run_command("export", [*argv, "--max_planned_mb=0.01"]) == 2
+        error = capsys.readouterr().err
+        assert "at most 0.01 MB" in error
+        assert "fewer pixels" in error
+    monkeypatch.setattr(android, "MAX_PLANNED_MB", 0.01)
+    assert runner.run_command("export", for_android) == 2
+    assert "at most 0.01 MB" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["assets"]
+    assert runner.run_command("export", [*for_android, "--max_planned_mb=100"]) == 0
+    assert runner.run_command("export", for_file) == 0  # a computer has no limit
+    for bad in ("0", "-1", "nan", "inf"):
+        assert runner.run_command("export", [*for_file, "--overwrite", f"--max_planned_mb={bad}"]) == 2
+        assert "above 0, got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

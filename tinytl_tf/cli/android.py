@@ -9,7 +9,11 @@ from absl import flags
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 
-__all__ = ["check", "labels_path", "write_labels"]
+__all__ = ["MAX_PLANNED_MB", "check", "labels_path", "write_labels"]
+
+# Three times what tinytl-lb on MobileNetV2 1.0 at 224 pixels is planned to take; the process then grows by three times
+# this without XNNPACK, and six with it (RESULTS.md).
+MAX_PLANNED_MB = 32.0
 
 _FOLDER = "assets"  # where an app's build looks for files that it does not change
 

@@ -11,6 +11,7 @@ Examples:
 """
 
 import dataclasses
+import math
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -62,6 +63,13 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "spare_classes", 0, "Room for classes that are added on the device.", lower_bound=0, flag_values=values
     )
     flags.DEFINE_boolean("save_optimizer", False, "Keep the optimizer's slots in the state.", flag_values=values)
+    flags.DEFINE_float(
+        "max_planned_mb",
+        None,
+        "Refuse a file whose training step is planned to take more; default: "
+        f"{android.MAX_PLANNED_MB:g} for android, else no limit.",
+        flag_values=values,
+    )
     flags.DEFINE_string("state", None, "A device's .tinytl; what it learnt is in the new file.", flag_values=values)
     flags.DEFINE_string("state_model", None, "The .tflite that --state was saved from.", flag_values=values)
 
@@ -77,6 +85,11 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     is_android = values.target == "android"
     if is_android:
         android.check(values)
+    max_planned_mb = android.MAX_PLANNED_MB if is_android else None
+    if values.max_planned_mb is not None:
+        max_planned_mb = values.max_planned_mb
+        if not 0 < max_planned_mb < math.inf:
+            raise InputError(f"expected a finite --max_planned_mb above 0, got {max_planned_mb:g}")
     written = [values.output, manifest_path(values.output)]
     if is_android:
         written.append(android.labels_path(values.output))
@@ -147,6 +160,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
         central_fraction=config.data.central_fraction,
         data=experiment.data_settings(),
+        max_planned_bytes=None if max_planned_mb is None else math.ceil(1e6 * max_planned_mb),
         overwrite=values.overwrite,
         verbose=True,
     )

@@ -39,6 +39,9 @@ public class Trainer
         @Volatile
         private var isCanceled = false
 
+        /** The job that trains, if there is one that can be told from others. */
+        private var job: String? = null
+
         init {
             if (training.isEmpty() || heldOut.isEmpty()) {
                 throw InputException(
@@ -70,7 +73,10 @@ public class Trainer
          */
         public fun run(): TrainerResult {
             newClasses().forEach { model.addClass(it) }
-            stateFile?.let { TrainerProgress.remove(it) }
+            stateFile?.let {
+                TrainerProgress.remove(it)
+                FinishedRun.file(it).delete()
+            }
             val before = measure { stopIfCanceled(null) }
             listener?.onEvaluated(false, before)
             return train(TrainerProgress(described(), before))
@@ -99,6 +105,27 @@ public class Trainer
             model.restore(File(file.absoluteFile.parentFile, progress.state)) // and the classes that were added
             training.forEach { target(it) }
             return train(progress)
+        }
+
+        /**
+         * Goes on with the run that was stopped, or starts one, unless this job has ended it already: then it brings
+         * the state back and returns what the run measured.
+         *
+         * @param job names the job, the same each time it starts; null for one that cannot be told from others
+         */
+        internal fun runFor(job: String?): TrainerResult {
+            this.job = job
+            finished()?.let { return it }
+            return if (canResume) resume() else run()
+        }
+
+        private fun finished(): TrainerResult? {
+            val file = stateFile?.takeIf { it.exists() } ?: return null
+            val name = job ?: return null
+            val run = FinishedRun.find(FinishedRun.file(file), name, described(), totalSteps) ?: return null
+            model.restore(file)
+            TrainerProgress.remove(file)
+            return result(run.progress, run.after)
         }
 
         /** Stops the run after the present step, or the next run before its first step; any thread may call it. */
@@ -149,6 +176,7 @@ public class Trainer
             listener?.onEvaluated(true, after)
             if (stateFile != null) {
                 model.save(stateFile)
+                job?.let { FinishedRun(it, progress, after).write(FinishedRun.file(stateFile)) }
                 TrainerProgress.remove(stateFile)
             }
             return result(progress, after)

@@ -20,7 +20,10 @@ internal class TrainerProgress(
     var state: String = "",
 ) {
     /** Replaces the file; the state that it names has to be written before. */
-    fun write(file: File) {
+    fun write(file: File) = AtomicFile.write(file, json().toString().toByteArray())
+
+    /** What [parse] reads. */
+    fun json(): JSONObject {
         val rows = JSONArray()
         for (row in steps) {
             rows.put(JSONArray(row.toList()))
@@ -31,7 +34,7 @@ internal class TrainerProgress(
         values.put("before", JSONArray(listOf(before.accuracy, before.loss)))
         values.put("steps", rows)
         values.put("state", state)
-        AtomicFile.write(file, values.toString().toByteArray())
+        return values
     }
 
     companion object {
@@ -64,7 +67,20 @@ internal class TrainerProgress(
                 } catch (error: IOException) {
                     throw InputException("expected a run to go on with at $file, got: ${error.message}; $REMEDY", error)
                 }
-            val fields = JsonFields.parse(text, file.toString(), REMEDY)
+            return parse(JsonFields.parse(text, file.toString(), REMEDY), file, settings, totalSteps)
+        }
+
+        /**
+         * Takes what [json] wrote.
+         *
+         * @throws InputException if it is damaged, or of a run with other settings
+         */
+        fun parse(
+            fields: JsonFields,
+            file: File,
+            settings: Map<String, String>,
+            totalSteps: Int,
+        ): TrainerProgress {
             val version = fields.int("version")
             if (version != VERSION) {
                 fields.refuse("version", VERSION.toString(), version)

@@ -6,7 +6,9 @@ import android.app.job.JobScheduler
 import android.app.job.JobService
 import android.content.ComponentName
 import android.content.Context
+import android.os.PersistableBundle
 import android.os.Process
+import java.util.UUID
 import java.util.concurrent.CancellationException
 import java.util.concurrent.Executors
 
@@ -35,7 +37,10 @@ public abstract class TrainingJob : JobService() {
      */
     protected abstract fun createTrainer(parameters: JobParameters): Trainer?
 
-    /** The run has ended and its state is saved; called on the thread that trains. */
+    /**
+     * The run has ended and its state is saved; called on the thread that trains. It is called again, without more
+     * training, if the process died before the system knew.
+     */
     protected open fun onTrained(result: TrainerResult) {
     }
 
@@ -70,7 +75,7 @@ public abstract class TrainingJob : JobService() {
         override fun run() {
             Process.setThreadPriority(Process.THREAD_PRIORITY_BACKGROUND)
             try {
-                start()?.let { onTrained(if (it.canResume) it.resume() else it.run()) }
+                start()?.let { onTrained(it.runFor(parameters.extras?.getString(RUN))) }
             } catch (_: CancellationException) {
                 // What was done is saved.
             } catch (error: TinyTlException) {
@@ -105,6 +110,7 @@ public abstract class TrainingJob : JobService() {
     /** Schedules jobs. */
     public companion object {
         private const val BACKOFF_MILLIS = 30_000L
+        private const val RUN = "org.tinytl.run"
 
         // A job that is started again waits until the last step of the one that was stopped is saved.
         private val executor = Executors.newSingleThreadExecutor { Thread(it, "tinytl-training") }
@@ -129,6 +135,10 @@ public abstract class TrainingJob : JobService() {
             idle: Boolean = false,
         ) {
             val builder = JobInfo.Builder(id, ComponentName(context, job))
+            // What is asked for once is trained once, even if the process dies before the system knows that it ended.
+            val extras = PersistableBundle()
+            extras.putString(RUN, UUID.randomUUID().toString())
+            builder.setExtras(extras)
             builder.setRequiresCharging(charging)
             builder.setRequiresDeviceIdle(idle)
             if (!idle) { // an idle job has no back-off

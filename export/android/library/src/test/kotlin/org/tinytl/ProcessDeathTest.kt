@@ -57,7 +57,9 @@ class ProcessDeathTest {
             val until = System.nanoTime() + TimeUnit.MINUTES.toNanos(10)
             while (synchronized(lines) { lines.isEmpty() }) {
                 if (!process.isAlive || System.nanoTime() > until) {
-                    fail("the process takes no step: ${threads(process, lines)}")
+                    // A second of it is enough for a step: with less, the machine had other things to do.
+                    val cpu = process.info().totalCpuDuration().map { it.toMillis() }.orElse(0)
+                    fail("the process takes no step in $cpu ms of CPU time: ${threads(process, lines)}")
                 }
                 Thread.sleep(1)
             }

@@ -4,6 +4,7 @@ import android.app.Application
 import android.app.job.JobInfo
 import android.app.job.JobParameters
 import android.app.job.JobScheduler
+import android.os.PersistableBundle
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -18,6 +19,7 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.shadow.api.Shadow
+import org.robolectric.util.ReflectionHelpers
 import org.tinytl.natives.NativeBridge
 import java.io.File
 import java.util.concurrent.CountDownLatch
@@ -125,6 +127,54 @@ class TrainingJobTest {
     }
 
     @Test
+    fun `a job whose process died after its last save does not train again`() {
+        TrainingJob.schedule(application, GoldenJob::class.java, ID)
+        val asked = startedBy(job().extras)
+        val first = started(asked).also { it.await() }
+        val content = GoldenJob.state.readBytes()
+        val seen = ArrayList<Int>()
+        GoldenJob.onStep = { seen += it }
+        val again = started(asked).also { it.await() }
+        assertEquals(checkNotNull(first.result), again.result)
+        assertEquals(emptyList<Int>(), seen)
+        assertArrayEquals(content, GoldenJob.state.readBytes())
+        val saved = StateFile.read(GoldenJob.state, again.fingerprint, again.stateAtEnd.size)
+        assertArrayEquals(saved, again.stateAtEnd, 0f)
+        assertTrue(shadowOf(again).isJobFinished)
+
+        TrainingJob.schedule(application, GoldenJob::class.java, ID) // the user wants more
+        started(startedBy(job().extras)).await()
+        assertEquals((1..GoldenJob.steps).toList(), seen)
+    }
+
+    @Test
+    fun `a job trains again when what says that its run has ended is not of this run`() {
+        TrainingJob.schedule(application, GoldenJob::class.java, ID)
+        val asked = startedBy(job().extras)
+        started(asked).await()
+        val mark = FinishedRun.file(GoldenJob.state)
+        val content = mark.readText()
+        val unnumbered = content.replace("\"after\":[", "\"after\":[\"\",")
+        for (damaged in listOf("", "{}", content.take(content.length / 2), unnumbered)) {
+            assertTrains(asked) { mark.writeText(damaged) }
+        }
+        assertTrains(asked) { GoldenJob.state.delete() }
+        assertTrains(asked) { GoldenJob.epochs = EPOCHS + 1 }
+    }
+
+    private fun assertTrains(
+        asked: JobParameters,
+        change: () -> Unit,
+    ) {
+        change()
+        val seen = ArrayList<Int>()
+        GoldenJob.onStep = { seen += it }
+        started(asked).await()
+        assertEquals((1..GoldenJob.steps).toList(), seen)
+        GoldenJob.onStep = { }
+    }
+
+    @Test
     fun `a job that is stopped before it starts trains nothing`() {
         val blocker = CountDownLatch(1)
         GoldenJob.onStep = { blocker.await(1, TimeUnit.MINUTES) }
@@ -156,12 +206,18 @@ class TrainingJobTest {
 
     private fun created(): GoldenJob = Robolectric.buildService(GoldenJob::class.java).create().get()
 
-    private fun started(before: (GoldenJob) -> Unit = {}): GoldenJob {
+    private fun started(
+        asked: JobParameters = parameters,
+        before: (GoldenJob) -> Unit = {},
+    ): GoldenJob {
         val job = created()
         before(job)
-        assertTrue(job.onStartJob(parameters))
+        assertTrue(job.onStartJob(asked))
         return job
     }
+
+    private fun startedBy(extras: PersistableBundle): JobParameters =
+        Shadow.newInstanceOf(JobParameters::class.java).also { ReflectionHelpers.setField(it, "extras", extras) }
 
     private fun fresh(): File = File(folder.newFolder(), "mine.tinytl").also { GoldenJob.state = it }
 
@@ -181,6 +237,9 @@ class TrainingJobTest {
 
         @Volatile
         var error: TinyTlException? = null
+
+        lateinit var stateAtEnd: FloatArray
+        lateinit var fingerprint: ByteArray
 
         override fun createTrainer(parameters: JobParameters): Trainer {
             val opened = Golden.open().also { model = it }
@@ -208,7 +267,11 @@ class TrainingJobTest {
         }
 
         override fun release() {
-            model?.close()
+            model?.let {
+                stateAtEnd = it.state()
+                fingerprint = it.fingerprint
+                it.close()
+            }
             end.countDown()
         }
 

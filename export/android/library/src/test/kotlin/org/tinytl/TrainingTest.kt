@@ -1,5 +1,6 @@
 package org.tinytl
 
+import org.json.JSONArray
 import org.json.JSONObject
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
@@ -19,6 +20,8 @@ import kotlin.math.sqrt
 class TrainingTest {
     @get:Rule
     val folder = TemporaryFolder()
+
+    private val left = File(checkNotNull(System.getProperty("tinytl.left")))
 
     @Test
     fun `float32 with XNNPACK learns as in Python`() = compare("float32", true)
@@ -49,6 +52,59 @@ class TrainingTest {
             Golden.open(kernels, xnnpack = true).use { model ->
                 model.restore(Golden.file(golden.getString("state_after")))
                 checkAnswers(model, golden, golden.getJSONObject("after").getJSONObject("xnnpack"))
+            }
+        }
+    }
+
+    @Test
+    fun `a state that Python trained is trained further as there`() {
+        for (kernels in KERNELS) {
+            for (xnnpack in listOf(true, false)) {
+                val golden = Golden.json("training_$kernels.json")
+                Golden.open(kernels, xnnpack).use { model ->
+                    model.restore(Golden.file(golden.getString("state_after")))
+                    checkContinued(golden, takeContinued(model, golden))
+                }
+            }
+        }
+    }
+
+    /** `tests/test_android.py` reads what this writes: the Python client goes on from a state of this one. */
+    @Test
+    fun `a state that was trained here is left for Python to go on from`() {
+        for (kernels in KERNELS) {
+            val golden = Golden.json("training_$kernels.json")
+            Golden.open(kernels, xnnpack = true).use { model ->
+                golden.getJSONArray("steps").objects().forEach { train(model, golden, it) }
+                val file = File(left, "$kernels.tinytl")
+                model.save(file)
+                val results = takeContinued(model, golden)
+                checkContinued(golden, results)
+                File(left, "$kernels.json").writeText(JSONArray(results.map { it.loss.toDouble() }).toString())
+            }
+        }
+    }
+
+    private fun takeContinued(
+        model: TinyTlModel,
+        golden: JSONObject,
+    ): List<TrainResult> = golden.getJSONArray("continued").objects().map { train(model, golden, it) }
+
+    private fun checkContinued(
+        golden: JSONObject,
+        results: List<TrainResult>,
+    ) {
+        val steps = golden.getJSONArray("continued").objects()
+        assertEquals(6, steps.size)
+        val tolerances = golden.getJSONObject("tolerances")
+        for ((index, step) in steps.withIndex()) {
+            for (key in REFERENCES.filter(step::has)) {
+                val expected = step.getJSONObject(key)
+                val loss = expected.getDouble("loss")
+                val what = "$key, step $index"
+                assertEquals(what, loss, results[index].loss.toDouble(), tolerances.getDouble("loss") * loss)
+                val allowed = tolerances.getDouble("accuracy") + ROUNDING
+                assertEquals(what, expected.getDouble("accuracy"), results[index].accuracy.toDouble(), allowed)
             }
         }
     }
@@ -126,6 +182,10 @@ class TrainingTest {
                 val allowed = if (kernels == "float32") FLOAT32_LOSS else tolerances.getDouble("loss") * loss
                 largest = maxOf(largest, abs(result.loss - loss))
                 assertEquals("step $index", loss, result.loss.toDouble(), allowed)
+                if (kernels == "float32") {
+                    val eager = step.getJSONObject("tensorflow").getDouble("loss")
+                    assertEquals("TensorFlow, step $index", eager, result.loss.toDouble(), FLOAT32_LOSS)
+                }
                 val accuracy = expected.getDouble("accuracy")
                 assertEquals(accuracy, result.accuracy.toDouble(), tolerances.getDouble("accuracy") + ROUNDING)
                 assertEquals(expected.getInt("applied") == 1, result.applied)
@@ -198,6 +258,7 @@ class TrainingTest {
 
     private companion object {
         val KERNELS = listOf("float32", "int8")
+        val REFERENCES = listOf("xnnpack", "without_xnnpack", "tensorflow")
         const val FLOAT32_LOSS = 1e-4
         const val ROUNDING = 1e-6
     }

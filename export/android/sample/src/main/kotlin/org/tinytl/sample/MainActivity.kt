@@ -1,10 +1,11 @@
 package org.tinytl.sample
 
+import android.Manifest
 import android.app.Activity
 import android.content.ActivityNotFoundException
 import android.content.ClipData
 import android.content.Intent
-import android.content.res.Configuration
+import android.content.pm.PackageManager
 import android.net.Uri
 import android.os.Bundle
 import android.provider.MediaStore
@@ -22,9 +23,7 @@ class MainActivity : Activity() {
     private var target = CLASSIFY
 
     override fun onCreate(savedInstanceState: Bundle?) {
-        val night = resources.configuration.uiMode and Configuration.UI_MODE_NIGHT_MASK
-        val isNight = night == Configuration.UI_MODE_NIGHT_YES
-        setTheme(if (isNight) android.R.style.Theme_DeviceDefault else android.R.style.Theme_DeviceDefault_Light)
+        setTheme(Themes.of(resources.configuration))
         super.onCreate(savedInstanceState)
         target = savedInstanceState?.getInt(TARGET, CLASSIFY) ?: CLASSIFY
         screen =
@@ -34,6 +33,7 @@ class MainActivity : Activity() {
                     addClass = { session.addClass(it) },
                     pick = ::pick,
                     take = ::take,
+                    live = { startActivity(Intent(this, CameraActivity::class.java)) },
                     train = { session.train() },
                     trainLater = ::trainLater,
                     stop = { session.stop() },
@@ -92,8 +92,29 @@ class MainActivity : Activity() {
         ask(intent, PICK, Strings.NO_PICKER)
     }
 
+    /** An app that asks for the camera itself may not send the user to another one without that permission. */
     private fun take(index: Int) {
         target = index
+        if (checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED) {
+            take()
+        } else {
+            requestPermissions(arrayOf(Manifest.permission.CAMERA), TAKE)
+        }
+    }
+
+    override fun onRequestPermissionsResult(
+        requestCode: Int,
+        permissions: Array<String>,
+        grantResults: IntArray,
+    ) {
+        if (requestCode == TAKE && grantResults.firstOrNull() == PackageManager.PERMISSION_GRANTED) {
+            take()
+        } else {
+            screen.showMessage(Strings.CAMERA_REFUSED)
+        }
+    }
+
+    private fun take() {
         val uri = SharedFiles.uri(SharedFiles.PHOTO)
         SharedFiles.file(this, SharedFiles.PHOTO).delete()
         val intent = Intent(MediaStore.ACTION_IMAGE_CAPTURE).putExtra(MediaStore.EXTRA_OUTPUT, uri)

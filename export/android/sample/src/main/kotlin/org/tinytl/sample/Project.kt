@@ -11,7 +11,7 @@ import java.io.File
  * The classes that the user named, and their photos; kept in a file, so that neither a rotation nor the end of the
  * process loses them.
  *
- * Each class of the user stands for an output of the model, the first for the first one. It is safe for threads.
+ * It is safe for threads.
  *
  * @param folder where the file and the photos are
  */
@@ -61,14 +61,15 @@ internal class Project(
     }
 
     /**
-     * Returns all photos with the names that the model knows.
+     * Returns all photos with the names of their classes.
      *
-     * @param labels of the model
+     * @param labels what the model calls the classes, the first one of the user's first; null for their own names
      */
     @Synchronized
-    fun examples(labels: List<String>): List<Example> =
+    fun examples(labels: List<String>?): List<Example> =
         classes.flatMapIndexed { index, photoClass ->
-            photoClass.photos.map { Example(Photo.of(File(photos, it)), labels[index]) }
+            val label = labels?.get(index) ?: photoClass.name
+            photoClass.photos.map { Example(Photo.of(File(photos, it)), label) }
         }
 
     private fun write() {

@@ -57,6 +57,7 @@ internal class Screen(
         column.addView(live)
         column.addView(button(Strings.CLASSIFY_PICK, whenIdle) { actions.pick(MainActivity.CLASSIFY) })
         column.addView(button(Strings.CLASSIFY_TAKE, whenIdle) { actions.take(MainActivity.CLASSIFY) })
+        column.addView(button(Strings.CLASSIFY_LIVE, whenIdle, action = actions.live))
         column.addView(
             row(
                 button(Strings.SAVE, whenIdle, action = actions.save),

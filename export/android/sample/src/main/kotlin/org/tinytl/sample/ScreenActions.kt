@@ -5,6 +5,7 @@ internal class ScreenActions(
     val addClass: (String) -> Unit,
     val pick: (Int) -> Unit,
     val take: (Int) -> Unit,
+    val live: () -> Unit,
     val train: () -> Unit,
     val trainLater: () -> Unit,
     val stop: () -> Unit,

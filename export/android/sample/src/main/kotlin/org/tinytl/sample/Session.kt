@@ -6,6 +6,7 @@ import org.tinytl.Example
 import org.tinytl.InputException
 import org.tinytl.Photo
 import org.tinytl.Pixels
+import org.tinytl.RgbImage
 import org.tinytl.TinyTlException
 import org.tinytl.TinyTlModel
 import org.tinytl.TrainResult
@@ -16,6 +17,7 @@ import org.tinytl.TrainerSettings
 import java.io.File
 import java.io.IOException
 import java.io.InputStream
+import java.text.Normalizer
 import java.util.concurrent.CancellationException
 import java.util.concurrent.Executors
 
@@ -63,16 +65,37 @@ internal class Session(
         }
     }
 
-    /** Names a class of the user. */
+    /**
+     * Names a class of the user. A model with spare outputs gives one to a class that it does not know; for another
+     * model the class stands for its next output, whatever that is called.
+     */
     fun addClass(name: String) {
-        val most = model?.labels?.size ?: return
+        val model = model ?: return
+        val chosen = Normalizer.normalize(name.trim(), Normalizer.Form.NFC)
         val names = project.classes().map { it.name }
         when {
-            name.isBlank() -> show(Strings.NAME_EMPTY)
-            name in names -> show(Strings.nameTaken(name))
-            names.size == most -> show(Strings.classesFull(most))
-            else -> project.addClass(name.trim()).also { show(Strings.classAdded(name.trim())) }
+            chosen.isEmpty() -> show(Strings.NAME_EMPTY)
+            chosen in names -> show(Strings.nameTaken(chosen))
+            model.learnsNames -> work { named(model, chosen) }
+            names.size == model.labels.size -> show(Strings.classesFull(names.size))
+            else -> project.addClass(chosen).also { show(Strings.classAdded(chosen)) }
         }
+    }
+
+    private fun named(
+        model: TinyTlModel,
+        name: String,
+    ): String {
+        val known = model.manifest.labels
+        val most = model.manifest.spareClasses
+        if (name !in known && project.classes().count { it.name !in known } == most) {
+            return Strings.spareFull(most)
+        }
+        if (name !in model.labels) {
+            model.addClass(name)
+        }
+        project.addClass(name)
+        return Strings.classAdded(name)
     }
 
     /** Copies photos into a class; those that cannot be decoded are left out and named. */
@@ -100,15 +123,20 @@ internal class Session(
     /** Says what is on a photo. */
     fun classify(photo: () -> InputStream) =
         work {
-            val image = Photo(Strings.THE_PHOTO, photo).read(shortSide())
-            val model = opening.value
-            val pixels = Pixels.forInference(image, model.width, model.height, model.manifest.centralFraction)
-            val probabilities = model.infer(pixels).probabilities
-            val names = project.classes().map { it.name }
-            val shown = names.ifEmpty { model.labels }
-            val best = shown.indices.maxBy { probabilities[it] }
-            Strings.answer(shown[best], probabilities[best])
+            answer(opening.value, Photo(Strings.THE_PHOTO, photo).read(shortSide()))
         }
+
+    /** Says what is on an image; any thread may call it. */
+    fun answer(
+        model: TinyTlModel,
+        image: RgbImage,
+    ): String {
+        val pixels = Pixels.forInference(image, model.width, model.height, model.manifest.centralFraction)
+        val probabilities = model.infer(pixels).probabilities
+        val names = if (model.learnsNames) model.labels else project.classes().map { it.name }.ifEmpty { model.labels }
+        val best = minOf(names.size, probabilities.size).let { used -> (0 until used).maxBy { probabilities[it] } }
+        return Strings.answer(names[best], probabilities[best])
+    }
 
     /** Trains, or goes on with the run that was stopped. */
     fun train() =
@@ -179,7 +207,7 @@ internal class Session(
 
     private fun createTrainer(): Trainer {
         val model = opening.value
-        val examples = project.examples(model.labels)
+        val examples = project.examples(model.labels.takeUnless { model.learnsNames })
         if (examples.isEmpty()) {
             throw InputException(Strings.NO_PHOTOS)
         }
@@ -246,8 +274,8 @@ internal class Session(
         synchronized(this) {
             trainer = null
             status = status.copy(isBusy = false, isTraining = false, message = message)
+            changed()
         }
-        changed()
     }
 
     private fun show(message: String) {
@@ -279,6 +307,12 @@ internal class Session(
 
     private companion object {
         const val SPAN = 5
-        val SETTINGS = TrainerSettings(epochs = 10, learningRate = 1e-3, saveEvery = 5)
+
+        // After a reset the model does not know the classes that were added; the run adds them again.
+        val SETTINGS = TrainerSettings(epochs = 10, learningRate = 1e-3, saveEvery = 5, newClasses = true)
+
+        /** Whether the model has room for classes by name. */
+        val TinyTlModel.learnsNames: Boolean
+            get() = manifest.spareClasses > 0
     }
 }

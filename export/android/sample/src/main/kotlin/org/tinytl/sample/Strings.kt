@@ -14,6 +14,7 @@ internal object Strings {
     const val TRAIN_LATER = "Train while charging"
     const val CLASSIFY_PICK = "What is on a photo?"
     const val CLASSIFY_TAKE = "What is before the camera?"
+    const val CLASSIFY_LIVE = "Live camera"
     const val SAVE = "Save"
     const val RESTORE = "Restore"
     const val RESET_MODEL = "Reset"
@@ -27,6 +28,10 @@ internal object Strings {
     const val SHARED = "The file holds what was learned, and no photo."
     const val SCHEDULED = "The phone trains when it charges."
     const val NO_CAMERA = "Expected an app that takes photos, found none. Pick photos instead."
+    const val CAMERA_REFUSED = "Expected leave to use the camera, got none. Give it in the settings, or pick photos."
+    const val CAMERA_MISSING = "Expected a camera, found none. Pick photos instead."
+    const val CAMERA_GONE = "Expected the camera, which another app has taken. Come back when it is free."
+    const val PREVIEW = "What the camera sees"
     const val NO_PICKER = "Expected an app that shows files, found none. Take photos instead."
     const val NAME_EMPTY = "Expected a name, got none. Write what the photos show."
     const val NO_PHOTOS = "Expected photos to train on, got none. Add a class and give it photos."
@@ -44,6 +49,9 @@ internal object Strings {
     fun nameTaken(name: String) = "Expected a new name, got $name, which is there. Choose another one."
 
     fun classesFull(most: Int) = "Expected at most $most classes, which this model has. Export one for more."
+
+    fun spareFull(most: Int) =
+        "Expected at most $most new classes, for which this model has room. Export one with more --spare_classes."
 
     fun classAdded(name: String) = "Added $name. Give it photos."
 
@@ -71,6 +79,8 @@ internal object Strings {
     ) = "$name (${percent(probability.toDouble())})"
 
     fun unreadable(came: String?) = "Expected a photo that can be read, got: $came. Choose another one."
+
+    fun cameraFailed(reason: String?) = "Expected the camera to start, got: $reason. Pick photos instead."
 
     fun startsAgain(reason: String?) = "The run starts again: $reason"
 

@@ -3,20 +3,12 @@ package org.tinytl.sample
 import android.app.Activity
 import android.app.job.JobParameters
 import android.app.job.JobScheduler
-import android.content.ClipData
 import android.content.Intent
 import android.net.Uri
-import android.os.Looper
 import android.os.ParcelFileDescriptor
-import android.provider.MediaStore
 import android.provider.OpenableColumns
-import android.view.View
-import android.view.ViewGroup
 import android.widget.Button
-import android.widget.EditText
 import android.widget.ProgressBar
-import android.widget.TextView
-import org.junit.After
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -24,44 +16,22 @@ import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertNotSame
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
-import org.junit.Before
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.Robolectric
-import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
-import org.robolectric.android.controller.ActivityController
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 import org.robolectric.shadow.api.Shadow
 import org.tinytl.ModelTestRunner
-import org.tinytl.TinyTlModel
-import org.tinytl.natives.NativeBridge
 import java.io.File
 import java.io.FileNotFoundException
 
 /** What a user does with the app, on the golden model and photos. */
 @RunWith(ModelTestRunner::class)
-@Config(sdk = [34], manifest = Config.NONE, application = JourneyTest.GoldenApplication::class)
+@Config(sdk = [34], manifest = Config.NONE, application = GoldenApplication::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
-class JourneyTest {
-    private val application = RuntimeEnvironment.getApplication() as GoldenApplication
-    private val session get() = application.session
-    private lateinit var controller: ActivityController<MainActivity>
-    private val activity: MainActivity get() = controller.get()
-
-    @Before
-    fun open() {
-        NativeBridge.install()
-        controller = Robolectric.buildActivity(MainActivity::class.java).setup()
-        settle()
-    }
-
-    @After
-    fun close() {
-        session.model?.close()
-    }
-
+class JourneyTest : Journey() {
     @Test
     fun `from two classes to an answer, over a rotation and the end of the process`() {
         assertEquals(Strings.READY, message())
@@ -223,109 +193,5 @@ class JourneyTest {
         assertTrue(buttons.size > 10)
         val said = buttons.map { it.contentDescription.toString() }
         assertEquals(said.distinct(), said)
-    }
-
-    private fun addClassWithPhotos(
-        name: String,
-        label: String,
-    ) {
-        addClass(name)
-        pick(Strings.pick(name), golden(label))
-        assertEquals(Strings.photosAdded(golden(label).size, name), message())
-    }
-
-    private fun addClass(name: String) {
-        views().filterIsInstance<EditText>().single().setText(name)
-        click(Strings.ADD_CLASS)
-        settle()
-    }
-
-    private fun pick(
-        button: String,
-        files: List<File>,
-    ) {
-        click(button)
-        val asked = shadowOf(activity).nextStartedActivityForResult
-        assertEquals(Intent.ACTION_OPEN_DOCUMENT, asked.intent.action)
-        val clip = ClipData.newRawUri("", register(files.first()))
-        files.drop(1).forEach { clip.addItem(ClipData.Item(register(it))) }
-        val result = Intent().apply { clipData = clip }
-        shadowOf(activity).receiveResult(asked.intent, Activity.RESULT_OK, result)
-        settle()
-    }
-
-    private fun take(
-        button: String,
-        file: File,
-    ) {
-        click(button)
-        val asked = shadowOf(activity).nextStartedActivityForResult
-        assertEquals(MediaStore.ACTION_IMAGE_CAPTURE, asked.intent.action)
-        val output = checkNotNull(asked.intent.getParcelableExtra<Uri>(MediaStore.EXTRA_OUTPUT))
-        shadowOf(activity.contentResolver).registerInputStreamSupplier(output) { file.inputStream() }
-        shadowOf(activity).receiveResult(asked.intent, Activity.RESULT_OK, null)
-        settle()
-    }
-
-    private fun register(file: File): Uri {
-        val uri = Uri.parse("content://photos/${file.name}")
-        shadowOf(activity.contentResolver).registerInputStreamSupplier(uri) { file.inputStream() }
-        return uri
-    }
-
-    private fun golden(label: String): List<File> =
-        File(GOLDEN, "photos/$label").listFiles().orEmpty().sortedBy { it.name }
-
-    private fun state(): FloatArray = checkNotNull(session.model).state()
-
-    private fun click(description: String) {
-        val button = views().filterIsInstance<Button>().single { it.contentDescription == description }
-        assertTrue("$description cannot be pressed", button.isEnabled)
-        button.performClick()
-    }
-
-    /** The first text of the screen. */
-    private fun message(): String =
-        views()
-            .filterIsInstance<TextView>()
-            .first()
-            .text
-            .toString()
-
-    private fun texts(): List<String> = views().filterIsInstance<TextView>().map { it.text.toString() }
-
-    private fun views(): List<View> = all(activity.findViewById(android.R.id.content))
-
-    private fun all(view: View): List<View> =
-        listOf(view) +
-            if (view is ViewGroup) (0 until view.childCount).flatMap { all(view.getChildAt(it)) } else listOf()
-
-    private fun settle(of: Session = session) = settle { !of.status.isBusy }
-
-    private fun settle(isDone: () -> Boolean) {
-        val until = System.nanoTime() + PATIENCE
-        do {
-            settleLooper()
-            assertTrue("it takes too long", System.nanoTime() < until)
-            Thread.sleep(1)
-        } while (!isDone())
-        settleLooper()
-    }
-
-    private fun settleLooper() = shadowOf(Looper.getMainLooper()).idle()
-
-    /** Has the golden model in place of the assets. */
-    class GoldenApplication : SampleApplication() {
-        override fun openModel(): TinyTlModel = golden()
-
-        fun golden(): TinyTlModel {
-            val manifest = File(GOLDEN, "model_float32.manifest.json")
-            return TinyTlModel.open(File(GOLDEN, "model_float32.tflite"), manifest, threads = 1)
-        }
-    }
-
-    private companion object {
-        const val PATIENCE = 120_000_000_000L
-        val GOLDEN = File(checkNotNull(System.getProperty("tinytl.golden")))
     }
 }
