@@ -33,7 +33,7 @@ from tinytl_tf.tflite.manifest import (
 )
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["check_arguments", "check_limit", "check_spare", "export"]
+__all__ = ["check_arguments", "check_spare", "export"]
 
 PARITY_STEPS = 4
 
@@ -106,7 +106,7 @@ def export(
     check_spare(spare_classes, task)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
-    check_limit(max_planned_bytes)
+    _check_limit(max_planned_bytes)
     check_model(model)
     if frozen_weights == "int8":
         check_kernels(model)
@@ -266,8 +266,8 @@ def check_spare(spare_classes: int, task: str) -> None:
         )
 
 
-def check_limit(max_planned_bytes: int | None) -> None:
-    """Checks the limit of planned memory; as `check_arguments`.
+def _check_limit(max_planned_bytes: int | None) -> None:
+    """Refuses a limit of planned memory that is none.
 
     Raises:
         InputError: If it is no whole number of at least 1.

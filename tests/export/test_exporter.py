@@ -86,6 +86,11 @@ BAD = {
     "optimizers": ({"optimizer": ["sgd"]}, "expected optimizer as the name of one, got ['sgd']"),
     "no profile": ({"profile": None}, "expected profile as the name of one, got None"),
     "smoothing in words": ({"label_smoothing": "0.1"}, "label_smoothing must be in [0, 1), got '0.1'"),
+    "limit": ({"max_planned_bytes": 0}, "max_planned_bytes must be a whole number of at least 1, or None, got 0"),
+    "half a byte": (
+        {"max_planned_bytes": 1.5},
+        "max_planned_bytes must be a whole number of at least 1, or None, got 1.5",
+    ),
     "fraction": ({"central_fraction": 0}, "central_fraction must be above 0 and at most 1, got 0"),
     "data": ({"data": {"flip": False}}, "expected data as DataSettings, got dict"),
     "numbers as labels": (

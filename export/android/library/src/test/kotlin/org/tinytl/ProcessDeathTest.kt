@@ -58,7 +58,12 @@ class ProcessDeathTest {
             while (synchronized(lines) { lines.isEmpty() }) {
                 if (!process.isAlive || System.nanoTime() > until) {
                     // A second of it is enough for a step: with less, the machine had other things to do.
-                    val cpu = process.info().totalCpuDuration().map { it.toMillis() }.orElse(0)
+                    val cpu =
+                        process
+                            .info()
+                            .totalCpuDuration()
+                            .map { it.toMillis() }
+                            .orElse(0)
                     fail("the process takes no step in $cpu ms of CPU time: ${threads(process, lines)}")
                 }
                 Thread.sleep(1)
