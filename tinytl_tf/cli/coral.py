@@ -1,7 +1,7 @@
 """What `tinytl export --target=coral` asks of an export, and how it writes the three files."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -13,7 +13,7 @@ from tinytl_tf.networks.architectures import get_architecture, lay_out
 from tinytl_tf.networks.schemes import get_scheme
 from tinytl_tf.tflite.coral_manifest import coral_files
 
-__all__ = ["AUTO", "CALIBRATION_IMAGES", "check", "define_flags", "restrict", "written", "write"]
+__all__ = ["AUTO", "CALIBRATION_IMAGES", "check", "choose", "define_flags", "restrict", "written", "write"]
 
 AUTO = "auto"
 CALIBRATION_IMAGES = 128  # photos by which the ranges of the integers are measured; fewer where there are fewer
@@ -91,6 +91,35 @@ def restrict(config: ConfigDict, split: str) -> None:
             f"scheme {scheme.name} has no {what} from {split!r} on; choose an earlier --split, or --scheme=last"
         )
     config.biases, config.lite_residuals = biases, branches
+
+
+def choose(values: flags.FlagValues, config: ConfigDict, splits: Any, make_model: Callable) -> Any:
+    """Chooses the split for --split=auto, and puts it into the flags; returns the experiment that trains behind it.
+
+    Args:
+        values: The flags of `tinytl export`.
+        config: The configuration with the scheme of --scheme.
+        splits: The data.
+        make_model: Gives the network of an experiment, with what it trains.
+    """
+    from tinytl_tf.planning.split_search import choose_split
+    from tinytl_tf.profiles import get_profile
+    from tinytl_tf.training import Experiment
+
+    print(f"splits that train within {values.budget_mb:g} MB:", flush=True)
+    outcome = choose_split(
+        config,
+        splits,
+        budget_bytes=round(values.budget_mb * 1e6),
+        restrict=restrict,
+        make_model=make_model,
+        optimizer=values.optimizer,
+        batch_size=values.batch_size,
+        profile=get_profile(values.profile),
+    )
+    print(f"chosen: {outcome.place}", flush=True)
+    values["split"].value = outcome.place
+    return Experiment(outcome.config)
 
 
 def written(output: str) -> list:

@@ -122,9 +122,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if folder is None:
         class_names, task = splits.train.class_names, splits.train.task
     check_spare(values.spare_classes, task)
-    if folder is None:
-        model, resolution = experiment.build_model(len(class_names))
-    else:
+    if folder is not None:
         changed = run.changed_data(splits) if needs_photos else None
         if changed:
             remedy = "use the same data" if is_coral else "use the same data, or --frozen_weights=float32"
@@ -132,7 +130,15 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"cannot judge int8: the {changed} images are not those of the run: names, sizes or labels of files "
                 f"have changed; {remedy}"
             )
-        model, resolution = experiment.adopt(folder.load(values.checkpoint))
+
+    def make_model(experiment: Experiment):
+        if folder is None:
+            return experiment.build_model(len(class_names))
+        return experiment.adopt(folder.load(values.checkpoint))
+
+    if is_coral and values.split == coral.AUTO:
+        experiment = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
+    model, resolution = make_model(experiment)
     print(resolution, flush=True)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
