@@ -78,8 +78,9 @@ def export_coral(
     Into the folder of `path` come, beside the whole file and its manifest that `export` writes: `prefix_int8.tflite`,
     which takes pixels less 128 and gives features, both int8; `suffix_train.tflite` with its manifest, which has the
     signatures of `TrainableModule` and takes these features; `coral.json`, see `CoralManifest`, which comes last; and
-    `model_int8.tflite`, the whole network in int8, where nothing is trained but biases and the classifier, so that
-    what was learnt can be put into it. States of the suffix have the parts of those of the whole file.
+    `model_int8.tflite`, the whole network in int8, where nothing is trained but biases and the classifier, without
+    spare classes, so that what was learnt can be put into it. States of the suffix have the parts of those of the whole
+    file.
 
     Nothing is compiled: the prefix is checked by the rules of `tinytl_tf.tflite.edge_tpu`, and against float.
 
@@ -147,7 +148,7 @@ def export_coral(
             f"{LEAST_SNR_DB:.0f}); nothing was written; calibrate with more photos, or split at an earlier place"
         )
     whole, tensors = b"", {}
-    if _can_rebake(wide):
+    if not spare_classes and _can_rebake(wide):  # the bias of an unused output, -10000, would leave no room for others
         say("quantizing the whole network")
         whole = convert_int8(wide, calibration)
         tensors = rebake_map(wide, Model.from_bytes(whole))

@@ -103,7 +103,11 @@ def test_adapt_on_a_board_imports_no_tensorflow(adapted):
 @pytest.mark.parametrize(
     ("command", "argv", "message"),
     [
-        ("export", ["--target=coral"], "expected --split=PLACE for --target=coral, such as block_13, or --split=auto"),
+        (
+            "export",
+            ["--target=coral"],
+            "expected --split=PLACE for --target=coral, for example block_13, or --split=auto",
+        ),
         ("export", ["--split=head"], "--split does nothing without --target=coral; leave it out"),
         ("export", ["--target=coral", "--split=auto"], "expected --split=auto and --budget_mb=MB together, got one"),
         ("export", ["--target=coral", "--split=head", "--budget_mb=3"], "expected --split=auto and --budget_mb=MB"),

@@ -242,3 +242,16 @@ def test_the_runner_of_the_prefix_is_written_for_python_3_7():
     assert imported <= {"ctypes", "importlib", "json", "os", "sys", "numpy"}
     keywords = {keyword.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords}
     assert "strict" not in keywords  # of zip, in 3.10
+
+
+def test_the_prefix_runs_in_tensorflow_lite_micro(exported):
+    """The entrance of the next generation: Coral NPU's path is that of LiteRT's microcontroller kernels."""
+    micro = pytest.importorskip("tflite_micro").runtime
+    content = exported.with_name("prefix_int8.tflite").read_bytes()
+    interpreter, model = micro.Interpreter.from_bytes(content, arena_size=500_000), CoralModel(exported)
+    for photo in tiny_coral.photos(4):
+        interpreter.set_input((photo ^ 128).view(np.int8)[np.newaxis], 0)
+        interpreter.invoke()
+        got, expected = interpreter.get_output(0)[0], model.featurize(photo)
+        assert np.abs(got.astype(int) - expected).max() <= 1
+        assert np.mean(got != expected) < 0.01

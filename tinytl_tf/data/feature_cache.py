@@ -96,14 +96,15 @@ class FeatureCache:
         try:
             if not _lock(self._file):
                 raise InputError(f"another process uses the features in {self._folder}; wait for it, or choose another")
-            self._slots: dict[bytes, int] = self._open(digest)
+            self._keys: list[bytes | None] = self._open(digest)
             room = limit_bytes - self._make_room(limit_bytes)
         except BaseException:
             os.close(self._file)
             raise
         self._most = max(1, (room - _START) // self._record)
+        self._slots = {key: slot for slot, key in enumerate(self._keys)}
         self._used: set[int] = set()
-        self._count = max(self._slots.values(), default=-1) + 1
+        self._next = 0  # all slots before it are in use
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -124,7 +125,7 @@ class FeatureCache:
             return None
         content = os.pread(self._file, self._record, self._offset(slot))
         if not _is_whole(content, self._record) or content[:_KEY] != key:
-            del self._slots[key]
+            self._forget(slot)
             return None
         self._used.add(slot)
         return np.frombuffer(content, self.dtype, offset=_KEY, count=self._payload // self.dtype.itemsize).reshape(
@@ -158,6 +159,7 @@ class FeatureCache:
                 f"expected to write features to {self.path}, got: {error.strerror}; make room, or choose another folder"
             ) from error
         self._slots[key] = slot
+        self._keys[slot] = key
         self._used.add(slot)
         return True
 
@@ -173,27 +175,34 @@ class FeatureCache:
     def _free_slot(self, key: bytes) -> int | None:
         if key in self._slots:
             return self._slots[key]
-        if self._count < self._most:
-            self._count += 1
-            return self._count - 1
-        taken = {slot: old for old, slot in self._slots.items()}
-        slot = next((slot for slot in range(self._count) if slot not in self._used), None)
-        if slot in taken:
-            del self._slots[taken[slot]]
-        return slot
+        if len(self._keys) < self._most:
+            self._keys.append(None)
+            return len(self._keys) - 1
+        while self._next in self._used:
+            self._next += 1
+        if self._next >= len(self._keys):
+            return None
+        self._forget(self._next)
+        return self._next
 
-    def _open(self, digest: bytes) -> dict[bytes, int]:
+    def _forget(self, slot: int) -> None:
+        """Takes a record out of the list; another one may take its place."""
+        if self._slots.get(self._keys[slot]) == slot:
+            del self._slots[self._keys[slot]]
+        self._keys[slot] = None
+
+    def _open(self, digest: bytes) -> list[bytes]:
         """Reads the keys; a file that is not as it should be starts afresh."""
         header = _HEADER.pack(_MAGIC, digest, self._payload)
         header += _CHECKSUM.pack(zlib.crc32(header))
         if os.pread(self._file, _START, 0) != header:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, header, 0)
-            return {}
+            return []
         count = (os.fstat(self._file).st_size - _START) // self._record
         os.ftruncate(self._file, self._offset(count))
         os.utime(self._file)
-        return {os.pread(self._file, _KEY, self._offset(slot)): slot for slot in range(count)}
+        return [os.pread(self._file, _KEY, self._offset(slot)) for slot in range(count)]
 
     def _make_room(self, limit_bytes: int) -> int:
         """Removes files of other networks until what is there fits; returns the bytes of those that stay."""

@@ -47,6 +47,11 @@ class CachedFeatures:
         return self._cache.shape
 
     @property
+    def identity(self) -> str:
+        """Tells the features of one network from those of another."""
+        return self._cache.path.name
+
+    @property
     def dtype(self) -> np.dtype:
         """Their type."""
         return self._cache.dtype

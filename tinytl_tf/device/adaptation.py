@@ -278,6 +278,7 @@ class _Run:
             "num_threads": model.num_threads,
             "xnnpack": model.xnnpack,
             "api": model.api,
+            "features": None if features is None else features.identity,
         }
         self._interrupted: int | None = None  # the signal
         self._in_step = False

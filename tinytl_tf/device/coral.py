@@ -5,6 +5,7 @@ import ctypes.util
 import math
 import os
 import pathlib
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,6 +77,7 @@ class CoralModel:
         suffix = self.manifest.part(self.path, "suffix")
         self.suffix = TrainableModel(suffix, num_threads=num_threads, xnnpack=xnnpack, api=api)
         self.on_accelerator = False
+        self._lock = threading.Lock()
         if prefix_command is not None:
             self._prefix = PrefixProcess(prefix_command)
             made_by = " ".join(map(str, prefix_command))
@@ -110,7 +112,8 @@ class CoralModel:
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape != shape:
             got = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
             raise InputError(f"expected image: uint8 {list(shape)}, got {got}")
-        return self._prefix(image)
+        with self._lock:
+            return self._prefix(image)
 
     @contextlib.contextmanager
     def features(self, folder: str | os.PathLike | None = None, *, limit_bytes: int = data.CACHE_BYTES):

@@ -59,11 +59,11 @@ class PrefixRunner:
             self._interpreter.allocate_tensors()
         except (RuntimeError, OSError, ValueError) as error:
             text = " ".join(str(error).split())
-            raise ValueError("cannot load {} {}: {}".format(path, delegate, text)) from error  # noqa: UP032, as below
+            raise ValueError(f"cannot load {path} {delegate}: {text}") from error
         self._in, self._out = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         for tensors in (self._in, self._out):
             if len(tensors) != 1 or tensors[0]["dtype"] != np.int8 or tensors[0]["shape"][0] != 1:
-                raise ValueError("expected one int8 tensor in and one out in {}; export it again".format(path))  # noqa: UP032
+                raise ValueError(f"expected one int8 tensor in and one out in {path}; export it again")
         self.input, self.output = _described(self._in[0]), _described(self._out[0])
 
     def __call__(self, image):
@@ -81,7 +81,7 @@ def _runtime():
             return importlib.import_module(name)
         except ImportError:
             continue
-    raise ValueError("expected one of {} to be installed, found none".format(", ".join(RUNTIMES)))  # noqa: UP032
+    raise ValueError(f"expected one of {', '.join(RUNTIMES)} to be installed, found none")
 
 
 def _described(tensor):

@@ -11,12 +11,10 @@ from tinytl_tf import files
 from tinytl_tf.device.prefix_runner import TURN, PrefixRunner
 from tinytl_tf.device.trainable_model import TrainableModel
 from tinytl_tf.errors import InputError, ParityError
-from tinytl_tf.state import read_class_names, read_variables
 from tinytl_tf.tflite.coral_manifest import CoralManifest
 from tinytl_tf.tflite.edge_tpu import lint
 from tinytl_tf.tflite.edit import add_buffer
 from tinytl_tf.tflite.float_twin import constant, float_twin, quantization_of, set_quantization, tensor_ranges
-from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.snr import snr_db
 
@@ -71,8 +69,8 @@ def rebake(
         How well the integers compute what floats do.
 
     Raises:
-        InputError: If a file is missing, damaged or of another export, the state has added classes, the export has no
-            int8 file, or there are no photos.
+        InputError: If a file is missing, damaged or of another export, the export has no int8 file, or there are no
+            photos.
         ParityError: If the new file is noisier than the exported one by more than `MOST_LOSS_DB`; nothing was written.
 
     Example:
@@ -82,12 +80,6 @@ def rebake(
     manifest = CoralManifest.read(coral)
     files.refuse_existing(output, overwrite)
     source, suffix = manifest.part(coral, "int8"), manifest.part(coral, "suffix")
-    values = read_variables(state, suffix)
-    if read_class_names(state, suffix) != Manifest.read(suffix).labels:
-        raise InputError(
-            f"{state} has classes that were added on the device, for which the int8 file has no output; export the "
-            "network with the state, and that again for the board"
-        )
     images = [np.asarray(photo) for photo in photos]
     if not images or any(image.dtype != np.uint8 or image.shape != manifest.image.shape for image in images):
         wanted = f"photos, uint8 {list(manifest.image.shape)}"
@@ -100,7 +92,7 @@ def rebake(
     model = Model.read(source)
     floats = [_pixels(image).astype(np.float32) - manifest.image.zero_point for image in images]
     floats = [image * np.float32(manifest.image.scale) for image in floats]
-    content = _rebaked(model, manifest.rebake, start, values, floats)
+    content = _rebaked(model, manifest.rebake, start, _values(learnt), floats)
     result = _judge(content, images, whole, manifest)
     files.atomic_write_bytes(output, content)
     return result
