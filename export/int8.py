@@ -10,6 +10,7 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["convert_int8", "require_one_scale"]
 
+_NEARLY_NOTHING = 1e-12
 PIXEL_OFFSET = 128  # an int8 pixel is the uint8 one less this: the same byte with its highest bit turned
 
 
@@ -41,7 +42,7 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
         wanted = f"uint8 [n, {', '.join(map(str, model.input_shape[1:]))}]"
         raise InputError(f"expected photos to calibrate with, {wanted}, got {images.dtype} {list(images.shape)}")
     body = keras.Model(_normalize(model).output, model.output)
-    constants = [(variable, tf.constant(variable.numpy())) for variable in body.variables]
+    constants = [(variable, tf.constant(_kept(variable))) for variable in body.variables]
 
     @tf.function(input_signature=[tf.TensorSpec([1, *model.input_shape[1:]], tf.float32, "image")])
     def run(image):
@@ -86,6 +87,13 @@ def require_one_scale(model: keras.Model) -> tuple[float, float]:
             "image has one scale; choose another backbone"
         )
     return float(scales[0]), float(offsets[0])
+
+
+def _kept(variable: keras.Variable) -> np.ndarray:
+    """Its value; a shift of zeros becomes one of nearly nothing, since the converter leaves out a bias of zeros."""
+    value = variable.numpy()
+    is_shift = variable.path.endswith(("/beta", "/bias"))
+    return value if not is_shift or value.any() else np.full_like(value, _NEARLY_NOTHING)
 
 
 def _normalize(model: keras.Model) -> keras.layers.Layer:

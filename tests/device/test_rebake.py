@@ -133,3 +133,23 @@ def test_what_cannot_be_rebaked_is_refused_and_nothing_is_written(coral_export, 
     output.write_bytes(b"")
     with pytest.raises(InputError, match="exists already"):
         rebake(coral_export, state, output, photos())
+
+
+def test_the_bias_of_a_filter_with_hardly_any_weights_still_fits(coral_export):
+    """Its scale is so small that the bias would be more than an int32 of them: the scale grows, as the converter's "
+    "does."""
+    model = Model.read(coral_export.with_name("model_int8.tflite"))
+    op = next(op for op in model.graphs[0].operators if op.name == "CONV_2D")
+    image, kernel, bias = (model.schema.subgraphs[0].tensors[index] for index in op.inputs)
+    scales = quantization_of(kernel)[0]
+    module.set_quantization(kernel, scales * np.where(np.arange(len(scales)) == 2, 1e-12, 1), np.zeros(len(scales)))
+    weights = module.constant(model.schema, kernel)
+    shift = np.linspace(-3, 4, len(scales))
+    module._set_convolution(model, op, shift, None)
+    np.testing.assert_allclose(module.constant(model.schema, bias), shift, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        module.constant(model.schema, kernel)[np.arange(len(scales)) != 2], weights[np.arange(len(scales)) != 2]
+    )
+    assert np.abs(module.constant(model.schema, kernel)[2]).max() < 1e-6
+    product = quantization_of(image)[0] * quantization_of(kernel)[0]
+    np.testing.assert_allclose(quantization_of(bias)[0], product, rtol=1e-6)

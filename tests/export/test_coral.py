@@ -11,6 +11,7 @@ from tinytl_tf.export import coral as module
 from tinytl_tf.export.coral import export_coral
 from tinytl_tf.export.int8 import convert_int8, require_one_scale
 from tinytl_tf.export.operator_audit import audit
+from tinytl_tf.export.rebake_map import rebake_map
 from tinytl_tf.networks.schemes import apply_scheme, get_scheme
 from tinytl_tf.tflite.coral_manifest import CoralManifest, coral_files
 from tinytl_tf.tflite.edge_tpu import lint
@@ -165,3 +166,24 @@ def test_channels_that_are_normalized_each_in_its_way_are_refused():
     model = build("proxyless_mobile", classes=2, resolution=32, width=0.35, weights=None)
     with pytest.raises(InputError, match="expected pixels that are normalized alike in all channels"):
         require_one_scale(model)
+
+
+def test_biases_of_zeros_are_kept_for_what_will_be_learnt():
+    """A converter leaves such a bias out, and a network without weights has nothing but those."""
+    model = tiny_coral.build()
+    for layer in model.layers:
+        for variable in layer.variables:
+            if variable.path.endswith(("/beta", "/bias", "/moving_mean")):
+                variable.assign(np.zeros(variable.shape))
+    file = Model.from_bytes(convert_int8(model, tiny_coral.photos(2)))
+    assert set(rebake_map(model, file)) == {variable.path for variable in model.trainable_variables}
+
+
+def test_an_int8_file_that_is_not_that_of_the_network_is_found_out(files):
+    model, file = tiny_coral.build(), Model.read(files["int8"])
+    assert set(rebake_map(model, file)) == {variable.path for variable in model.trainable_variables}
+    model.get_layer("head").norm.beta.assign_add(np.full(32, 0.1))
+    with pytest.raises(ParityError, match="expected the bias of head in the int8 file, got other numbers"):
+        rebake_map(model, file)
+    with pytest.raises(ParityError, match="expected 14 convolutions in the int8 file, as in the network, got 9"):
+        rebake_map(model, Model.read(files["prefix"]))

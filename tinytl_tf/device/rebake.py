@@ -15,6 +15,7 @@ from tinytl_tf.tflite.coral_manifest import CoralManifest
 from tinytl_tf.tflite.edge_tpu import lint
 from tinytl_tf.tflite.edit import add_buffer
 from tinytl_tf.tflite.float_twin import constant, float_twin, quantization_of, set_quantization, tensor_ranges
+from tinytl_tf.tflite.graph import Operator
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.snr import snr_db
 
@@ -136,16 +137,27 @@ def _rebaked(
         else:
             set_quantization(target, *_scale_of(*ranges[op.outputs[0]]))
     for op in convolutions:
-        kernel, bias = (subgraph.tensors[index] for index in op.inputs[1:3])
-        if op.inputs[1] in floats:
-            scales = np.array([np.abs(floats[op.inputs[1]]).max() / _HIGHEST or 1.0])
-            set_quantization(kernel, scales, np.zeros(1))
-            _store(model, kernel, np.round(floats[op.inputs[1]] / scales).astype(np.int8))
-        scales = quantization_of(subgraph.tensors[op.inputs[0]])[0] * quantization_of(kernel)[0]
-        set_quantization(bias, scales, np.zeros(len(scales)))
-        integers = np.round(floats[op.inputs[2]] / scales)
-        _store(model, bias, np.clip(integers, -_LARGEST_BIAS, _LARGEST_BIAS).astype(np.int32))
+        _set_convolution(model, op, floats[op.inputs[2]], floats.get(op.inputs[1]))
     return model.to_bytes()
+
+
+def _set_convolution(model: Model, op: Operator, shift: np.ndarray, weights: np.ndarray | None) -> None:
+    """Stores bias and, where there is a new one, kernel of a convolution in integers of the scale of its image."""
+    image, kernel, bias = (model.schema.subgraphs[0].tensors[index] for index in op.inputs)
+    image_scale, old_scales = quantization_of(image)[0], quantization_of(kernel)[0]
+    scales = old_scales if weights is None else np.array([np.abs(weights).max() / _HIGHEST or 1.0])
+    # A filter with hardly any weights gets larger steps, so that its bias is a number of them; as by the converter.
+    least = np.abs(shift) / (image_scale * _LARGEST_BIAS)
+    scales = np.maximum(scales, least if len(scales) > 1 else least.max())
+    if weights is not None or (scales != old_scales).any():
+        weights = constant(model.schema, kernel) if weights is None else weights
+        others = [axis for axis in range(weights.ndim) if axis != kernel.quantization.quantizedDimension]
+        along = scales if len(scales) == 1 else np.expand_dims(scales, others)
+        set_quantization(kernel, scales, np.zeros(len(scales)))
+        _store(model, kernel, np.round(weights / along).astype(np.int8))
+    set_quantization(bias, image_scale * scales, np.zeros(len(scales)))
+    integers = np.round(shift / (image_scale * scales))
+    _store(model, bias, np.clip(integers, -_LARGEST_BIAS, _LARGEST_BIAS).astype(np.int32))
 
 
 def _scale_of(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
