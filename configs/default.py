@@ -50,4 +50,6 @@ def get_config() -> ConfigDict:
     config.training.schedule = "cosine"  # or constant
     config.training.label_smoothing = 0.1
     config.training.seed = 0
+    # Compute what frozen first places make of an image once, not once an epoch; without crop and color.
+    config.training.cache_features = False
     return config.lock()

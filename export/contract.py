@@ -9,7 +9,7 @@ import keras
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.passes import quantize_kernels
-from tinytl_tf.networks.schemes import SCHEMES, restrict, trained_by
+from tinytl_tf.networks.schemes import SCHEMES, place_of, restrict, trained_by
 
 __all__ = ["NO_INT8", "check_kernels", "check_labels", "check_model", "scheme_of"]
 
@@ -131,8 +131,8 @@ def scheme_of(model: keras.Model) -> str:
     if not any(path.startswith("classifier/") for path in trained):
         raise InputError("the model does not train its classifier, as every scheme does; apply an update scheme first")
     # Places become part of an expression, and a layer may have any name.
-    biases = {re.escape(_place(path)) for path in trained if path.endswith("/beta") and "_lite_residual/" not in path}
-    branches = {re.escape(_place(path)) for path in trained if "_lite_residual/" in path}
+    biases = {re.escape(place_of(path)) for path in trained if path.endswith("/beta") and "_lite_residual/" not in path}
+    branches = {re.escape(place_of(path)) for path in trained if "_lite_residual/" in path}
     for whole in (True, False):
         for scheme in SCHEMES.values():
             try:
@@ -142,9 +142,3 @@ def scheme_of(model: keras.Model) -> str:
             if trained_by(table, paths) == trained:
                 return scheme.name
     return "custom"
-
-
-def _place(path: str) -> str:
-    """Name of the place of a variable, as `Layout.places` has it."""
-    layer = path.partition("/")[0]
-    return "_".join(layer.split("_")[:2]) if layer.startswith("block_") else layer.partition("_")[0]

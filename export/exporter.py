@@ -33,7 +33,7 @@ from tinytl_tf.tflite.manifest import (
 )
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["check_arguments", "check_spare", "export"]
+__all__ = ["check_arguments", "check_spare", "export", "with_labels"]
 
 PARITY_STEPS = 4
 
@@ -169,7 +169,7 @@ def export(
             )
             content = quantized
     say("writing the file and its manifest")
-    content = _with_labels(content, task, labels, spare_classes)
+    content = with_labels(content, task, labels, spare_classes)
     manifest = describe(
         content,
         labels=labels,
@@ -206,7 +206,7 @@ def _narrator(stages: int, verbose: bool):
     return say
 
 
-def _with_labels(content: bytes, task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
+def with_labels(content: bytes, task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
     """Stores the names inside the file, for a client that has lost the manifest."""
     model = Model.from_bytes(content)
     model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels, spare_classes))

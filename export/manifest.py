@@ -10,7 +10,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.export.operator_audit import audit, minimum_runtime
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.tflite.graph import Tensor
-from tinytl_tf.tflite.manifest import InputSettings, Manifest
+from tinytl_tf.tflite.manifest import INPUTS, InputSettings, Manifest
 from tinytl_tf.tflite.model import Model
 
 __all__ = ["TOLERANCES", "describe"]
@@ -34,27 +34,28 @@ def describe(content: bytes, **facts: Any) -> Manifest:
     Args:
         content: The `.tflite`.
         **facts: The fields of `Manifest` that the file itself does not show: `labels`, `spare_classes`, `task`,
-            `data`,
-            `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
-            `frozen_weights`, `state`, `frozen_sha256`, `passes` and `parity`.
+            `data`, `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
+            `frozen_weights`, `state`, `frozen_sha256`, `passes` and `parity`; of a
+            file that takes features, `image_size` too, height and width of the images that they are made of.
 
     Raises:
         InputError: If the file has an operator that is not builtin, or labels or state do not fit it.
     """
     model = Model.from_bytes(content)
     infer, train = model.signature("infer"), model.signature("train")
-    image, classes = infer.inputs["image"], infer.outputs["logits"].shape[-1]
+    taken = infer.inputs[next(name for name in INPUTS if name in infer.inputs)]
+    classes = infer.outputs["logits"].shape[-1]
     if len(facts["labels"]) + facts["spare_classes"] != classes:
         raise InputError(f"expected {classes} labels, one for each output of the file, got {len(facts['labels'])}")
     manifest = Manifest(
         input=InputSettings(
-            dtype=image.dtype,
-            size=tuple(image.shape[1:3]),
+            dtype=INPUTS["image"],
+            size=tuple(facts.pop("image_size", taken.shape[1:3])),
             range=(0, 255),
             color_order="RGB",
             central_fraction=float(facts.pop("central_fraction")),
         ),
-        batch_size=train.inputs["image"].shape[0],
+        batch_size=train.inputs["label"].shape[0],
         signatures={
             name: {"inputs": _tensors(signature.inputs), "outputs": _tensors(signature.outputs)}
             for name, signature in model.signatures.items()

@@ -14,6 +14,7 @@ from tinytl_tf.export.update_rules import update
 from tinytl_tf.optimizers import Optimizer
 from tinytl_tf.profiles import PROFILES, Profile
 from tinytl_tf.tasks import UNUSED, get_task
+from tinytl_tf.tflite.manifest import INPUTS
 from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["TrainableModule"]
@@ -55,6 +56,8 @@ class TrainableModule(tf.Module):
         label_smoothing: of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
         profile: tiles and masks of the network.
+        inputs: a key of `tinytl_tf.tflite.manifest.INPUTS`: `"image"`; or `"features"`, int8 [B,...] in the place of
+            the images, for the part of a network after a prefix.
 
     Attributes:
         functions: the signatures, by name, as `tf.function`s.
@@ -73,6 +76,7 @@ class TrainableModule(tf.Module):
         label_smoothing: float = 0.0,
         save_optimizer: bool = False,
         profile: Profile = PROFILES["balanced"],
+        inputs: str = "image",
     ) -> None:
         super().__init__()
         self._network = TiledNetwork(model, profile.tile_bytes)
@@ -97,8 +101,8 @@ class TrainableModule(tf.Module):
             self.state += [slot for slots in self.slots for slot in slots] + self.steps
         self._saves_slots = save_optimizer and bool(optimizer.slots)
 
-        image = tf.TensorSpec([batch_size, *model.input_shape[1:]], tf.uint8, "image")
-        one_image = tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8, "image")
+        image = tf.TensorSpec([batch_size, *model.input_shape[1:]], INPUTS[inputs], inputs)
+        one_image = tf.TensorSpec([1, *model.input_shape[1:]], INPUTS[inputs], inputs)
         label_shape = get_task(task).label_shape(batch_size, self._classes)
         label = tf.TensorSpec(label_shape, get_task(task).label_dtype, "label")
         learning_rate = tf.TensorSpec([1], tf.float32, "learning_rate")
@@ -151,9 +155,10 @@ class TrainableModule(tf.Module):
         Returns the mean loss, the accuracy and the magnitudes of all gradients: taken in the loop, they need the memory
         of one, which is on top of that of the network after it.
         """
-        # Not a constant: tensors of zeros would be stored in the file at full size. Of a pixel, which is never negative
-        # nor NaN; and by operators of version 1, since an ABS of integers would lift the version of all.
-        zero = tf.minimum(tf.cast(image[0, 0, 0, 0], tf.float32), 0.0)
+        # Not a constant: tensors of zeros would be stored in the file at full size. Of a whole number, which is never
+        # NaN; and by operators of version 1, since an ABS of integers would lift the version of all.
+        first = tf.cast(image[(0,) * image.shape.rank], tf.float32)
+        zero = tf.minimum(first if image.dtype == tf.uint8 else tf.abs(first), 0.0)
         # A branch that is always taken: its zeros lie where the loop's tensors will, not next to them.
         tf.cond(zero < 1.0, lambda: self._clear_sums(zero), lambda: zero)
 

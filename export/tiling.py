@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.backbones.nodes import network_nodes
 from tinytl_tf.layers import Activation, FrozenConv2D, FrozenDepthwiseConv2D
 
 __all__ = ["TiledNetwork"]
@@ -51,7 +52,7 @@ class TiledNetwork:
 
     def __init__(self, model: keras.Model, tile_bytes: int | None = None) -> None:
         self._model = model
-        self._nodes = _nodes(model)
+        self._nodes = network_nodes(model)
         self._chains: dict[int, tuple[Chain, int]] = {}  # by the last node
         self._inside: set[int] = set()
         for nodes in _chains(self._nodes) if tile_bytes else ():
@@ -82,13 +83,6 @@ class TiledNetwork:
                     results = tf.nest.flatten(node.operation(*args, **kwargs))
                 values |= {id(tensor): result for tensor, result in zip(node.outputs, results, strict=True)}
         return values[id(self._model.outputs[0])]
-
-
-def _nodes(model: keras.Model) -> list:
-    """The calls of layers that a functional model is made of, in an order that can run."""
-    # Not `model.layers`: a layer may be called more than once, and in other models too.
-    depths = sorted(model._nodes_by_depth, reverse=True)
-    return [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
 
 
 def _chains(nodes: list) -> Iterator[list]:

@@ -17,3 +17,11 @@ def shared():
     if not (SHARED / "data").is_dir():
         pytest.skip("needs the shared data folder beside the checkout, or TINYTL_SHARED")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def coral_export(tmp_path_factory):
+    """The path of the `coral.json` of an export of the tiny network; see `tests.tiny_coral`."""
+    from tests import tiny_coral
+
+    return tiny_coral.export(tmp_path_factory.mktemp("coral"))

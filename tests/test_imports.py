@@ -15,6 +15,9 @@ GROUND = ["tinytl_tf"] + [
     for name in (
         "data",
         "device",
+        "device.coral",
+        "device.prefix_runner",
+        "device.rebake",
         "errors",
         "files",
         "networks",
@@ -29,11 +32,15 @@ GROUND = ["tinytl_tf"] + [
         "tasks",
         "tflite",
         "tflite.allocator",
+        "tflite.coral_manifest",
+        "tflite.edge_tpu",
+        "tflite.float_twin",
         "tflite.edit",
         "tflite.manifest",
         "tflite.mapped_file",
         "tflite.model",
         "tflite.runtime",
+        "tflite.snr",
     )
 ]
 LIGHT = [*GROUND, "tinytl_tf.memory"]

@@ -73,7 +73,9 @@ class Experiment:
         if self.config.biases:
             options = self.config.backbone
             check_places("biases", self.config.biases, lay_out(get_architecture(options.name), options.width).places)
-        self.augmentation()
+        augmentation = self.augmentation()
+        if training.cache_features:
+            data.check_cacheable(augmentation)
         data.check_central_fraction(self.config.data.central_fraction)
 
     def scheme(self) -> schemes.Scheme:

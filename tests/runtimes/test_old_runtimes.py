@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.runtimes.files import (
@@ -23,6 +24,7 @@ from tests.runtimes.files import (
     write_batches,
     write_files,
 )
+from tinytl_tf.device import prefix_runner
 
 pytestmark = pytest.mark.runtimes
 
@@ -78,3 +80,34 @@ def test_trains_saves_restores_and_resets(python, models, batches, scheme, kerne
 def test_computes_the_golden_figures(python, kernels, tmp_path):
     model, batches = copy_golden(tmp_path, kernels)
     assert problems(run([python], "tflite_runtime", model, batches), *golden_figures(kernels)) == []
+
+
+@pytest.fixture(scope="module")
+def features(coral_export):
+    """Photos, and the features that ai-edge-litert makes of them."""
+    from tests import tiny_coral
+
+    photos = tiny_coral.photos(16)
+    run_prefix = prefix_runner.PrefixRunner(coral_export.with_name("prefix_int8.tflite"))
+    return photos, np.stack([run_prefix(photo) for photo in photos])
+
+
+def test_runs_the_prefix_of_a_board(python, coral_export, features):
+    photos, expected = features
+    command = [python, prefix_runner.__file__, str(coral_export.with_name("prefix_int8.tflite"))]
+    done = subprocess.run(command, input=photos.tobytes(), capture_output=True, check=True)
+    _, _, content = done.stdout.partition(b"\n")
+    got = np.frombuffer(content, np.int8).reshape(expected.shape)
+    # Kernels of other versions round at another place, once in a while.
+    assert np.abs(got.astype(int) - expected).max() <= 1
+    assert np.mean(got != expected) < 0.01
+
+
+def test_trains_the_suffix_of_a_board(python, coral_export, features, tmp_path):
+    photos, integers = features
+    path = tmp_path / "features.npz"
+    labels = (np.arange(16, dtype=np.int32) % 4).reshape(4, 4)
+    np.savez(path, images=integers.reshape(4, 4, *integers.shape[1:]), labels=labels)
+    model = pathlib.Path(shutil.copy(coral_export.with_name("suffix_train.tflite"), tmp_path))
+    report = run([python], "tflite_runtime", model, path)
+    assert problems(report, reference(model, path), TOLERANCES["float32"]) == []

@@ -24,16 +24,18 @@ def main(runtime, model, batches, result):
     module = importlib.import_module(runtime + ".interpreter")
     arrays = np.load(batches)
     run = load(module, model)
+    taken = next(name for name in run["infer"].get_input_details())  # image, or features
     start = run["save"]()["state"]
     losses, applied = [], []
     rates = arrays["rates"] if "rates" in arrays else np.full(len(arrays["images"]), RATE, np.float32)
     for images, labels, rate in zip(arrays["images"], arrays["labels"], rates):  # noqa: B905, Python 3.7 has no strict
-        outputs = run["train"](image=images, label=labels, learning_rate=np.array([rate], np.float32))
+        given = {taken: images, "label": labels, "learning_rate": np.array([rate], np.float32)}
+        outputs = run["train"](**given)
         losses.append(float(outputs["loss"][0]))
         applied.append(int(outputs["applied"][0]))
     state = run["save"]()["state"]
     image = arrays["images"][0][:1]
-    logits = run["infer"](image=image)["logits"]
+    logits = run["infer"](**{taken: image})["logits"]
     other = load(module, model)
     restored = int(other["restore"](state=state)["restored"][0])
     run["reset"]()
@@ -42,7 +44,7 @@ def main(runtime, model, batches, result):
         "applied": applied,
         "moved": int(np.sum(state != start)),
         "restored": restored,
-        "same_logits": bool(np.array_equal(other["infer"](image=image)["logits"], logits)),
+        "same_logits": bool(np.array_equal(other["infer"](**{taken: image})["logits"], logits)),
         "same_state": bool(np.array_equal(other["save"]()["state"], state)),
         "reset": bool(np.array_equal(run["save"]()["state"], start)),
         "logits": logits[0].tolist(),

@@ -3,10 +3,12 @@
 Prints the accuracy on the test images before and after. The .tflite is not changed: the result is a small state
 file that belongs to it, to be loaded with `tinytl_tf.device.TrainableModel.restore` or given here as --state_in.
 
-Example:
+Examples:
   tinytl adapt --model=model.tflite --data=photos/ --epochs=5 --learning_rate=1e-3 --state_out=mine.tinytl
+  tinytl adapt --model=boards/coral.json --data=photos/ --features_cache=features --state_out=mine.tinytl
 """
 
+import contextlib
 import dataclasses
 import math
 import sys
@@ -17,7 +19,7 @@ from absl import flags
 
 from tinytl_tf import data, files
 from tinytl_tf.cli import runner
-from tinytl_tf.cli.runtime_flags import define_position_flag, define_runtime_flags, load_model
+from tinytl_tf.cli.runtime_flags import define_features_flags, define_position_flag, define_runtime_flags, open_model
 from tinytl_tf.data.augmentation import COLORS
 from tinytl_tf.device import adapt
 from tinytl_tf.device.progress_file import best_path, progress_path
@@ -29,7 +31,7 @@ __all__ = []
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_string("model", None, "The exported .tflite file.", flag_values=values, required=True)
+    flags.DEFINE_string("model", None, "The exported .tflite file, or a coral.json.", flag_values=values, required=True)
     flags.DEFINE_string(
         "data",
         None,
@@ -65,11 +67,17 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     )
     flags.DEFINE_integer("save_every", 50, "Steps between two saves of the run.", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean("resume", False, "Go on with the run that was to write --state_out.", flag_values=values)
+    define_features_flags(values)
     define_runtime_flags(values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
+    with contextlib.ExitStack() as stack:
+        return _main(values, stack)
+
+
+def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, Any]:
     if not 0.0 < values.learning_rate < math.inf:
         raise InputError(f"expected a finite --learning_rate above 0, got {values.learning_rate}")
     if values.resume and values.state_in is not None:
@@ -84,7 +92,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         )
     if values.new_classes and values.classes_by_position:
         raise InputError("expected --new_classes or --classes_by_position, got both: new classes are known by name")
-    model = load_model(values)
+    model, features = open_model(values, stack)
     if values.state_in is not None:
         model.restore(values.state_in)
     splits = data.load(
@@ -114,6 +122,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
             state_path=values.state_out,
             save_every=values.save_every,
             resume=values.resume,
+            features=features,
         )
     except KeyboardInterrupt:
         if progress_path(values.state_out).exists():
@@ -125,6 +134,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         f"{result.steps} steps ({result.applied} applied), median {result.step_ms:.1f} ms\n"
         f"state saved to {values.state_out}"
     )
+    if features is not None:
+        print(f"features: computed for {features.computed} images, found {features.found} times")
     return {
         "model": values.model,
         "data": values.data,

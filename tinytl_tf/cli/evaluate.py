@@ -5,6 +5,7 @@ Examples:
   tinytl evaluate --model=digits.tflite --state=mine.tinytl --data=digits-shifted
 """
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,18 +14,21 @@ from absl import flags
 
 from tinytl_tf import data
 from tinytl_tf.cli import runner
-from tinytl_tf.cli.runtime_flags import define_position_flag, define_runtime_flags, load_model
+from tinytl_tf.cli.runtime_flags import define_features_flags, define_position_flag, define_runtime_flags, open_model
 from tinytl_tf.data.classes import match_classes
 from tinytl_tf.errors import InputError
 
 __all__ = []
+
+_FEATURES = ("features_cache", "features_cache_mb", "prefix_command")
+_OF_FILES = ("state", "threads", "xnnpack", "api", "classes_by_position", *_FEATURES)
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
     flags.DEFINE_string("workdir", None, "Folder of a run of `tinytl train`; or give --model.", flag_values=values)
     flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Which one of the run.", flag_values=values)
-    flags.DEFINE_string("model", None, "An exported .tflite.", flag_values=values)
+    flags.DEFINE_string("model", None, "An exported .tflite, or a coral.json.", flag_values=values)
     flags.DEFINE_string("state", None, "State file of --model.", flag_values=values)
     flags.DEFINE_string("data", None, "Data set; default: the run's. Its test split is used.", flag_values=values)
     flags.DEFINE_integer(
@@ -39,6 +43,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     )
     flags.DEFINE_boolean("skip_broken", False, "Go on without images that cannot be read.", flag_values=values)
     define_position_flag(values)
+    define_features_flags(values)
     define_runtime_flags(values)
 
 
@@ -48,7 +53,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError("expected either --workdir=FOLDER of a run or --model=FILE.tflite")
     if values.workdir is not None:
         why = "with --workdir, whose checkpoints run in Keras"
-        runner.refuse_unused(values, ("state", "threads", "xnnpack", "api", "classes_by_position"), why)
+        runner.refuse_unused(values, _OF_FILES, why)
     else:
         runner.refuse_unused(values, ("checkpoint",), "with --model, which has no checkpoints")
     result = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)
@@ -90,20 +95,25 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError("expected --data=NAME with --model: a file does not know its data set")
     if values.central_fraction is not None:
         data.check_central_fraction(values.central_fraction)
-    model = load_model(values)
-    if values.state is not None:
-        model.restore(values.state)
-    dataset = data.load(
-        values.data,
-        seed=values.split_seed,
-        default_seed=model.split_seed,
-        test_images=values.test_images,
-        skip_broken=values.skip_broken,
-    ).test
-    print(f"test: {dataset.describe()}", flush=True)
-    result = evaluate_dataset(
-        model, dataset, by_position=values.classes_by_position, central_fraction=values.central_fraction
-    )
+    with contextlib.ExitStack() as stack:
+        model, features = open_model(values, stack)
+        if values.state is not None:
+            model.restore(values.state)
+        dataset = data.load(
+            values.data,
+            seed=values.split_seed,
+            default_seed=model.split_seed,
+            test_images=values.test_images,
+            skip_broken=values.skip_broken,
+        ).test
+        print(f"test: {dataset.describe()}", flush=True)
+        result = evaluate_dataset(
+            model,
+            dataset,
+            by_position=values.classes_by_position,
+            central_fraction=values.central_fraction,
+            features=features,
+        )
     return {"images": len(dataset), "accuracy": result.accuracy, "loss": result.loss}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from absl import flags
 
 from tinytl_tf import files
-from tinytl_tf.cli import android, runner
+from tinytl_tf.cli import android, coral, runner
 from tinytl_tf.cli.train import define_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
@@ -41,10 +41,12 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum(
         "target",
         "file",
-        ["file", "android"],
-        "android: into an app's folder assets, with labels.txt; refuses what does not fit a phone.",
+        ["file", "android", "coral"],
+        "android: into an app's folder assets, with labels.txt; refuses what does not fit a phone. coral: an int8 "
+        "prefix for the Edge TPU's compiler, a suffix that trains on its features, and the whole file.",
         flag_values=values,
     )
+    coral.define_flags(values)
     flags.DEFINE_enum("scheme", None, list(SCHEMES), "What the device trains; default: the run's.", flag_values=values)
     flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images of a step on the device.", lower_bound=1, flag_values=values)
@@ -82,7 +84,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
     if (values.state is None) != (values.state_model is None):
         raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
-    is_android = values.target == "android"
+    is_android, is_coral = values.target == "android", coral.check(values)
     if is_android:
         android.check(values)
     max_planned_mb = android.MAX_PLANNED_MB if is_android else None
@@ -93,6 +95,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     written = [values.output, manifest_path(values.output)]
     if is_android:
         written.append(android.labels_path(values.output))
+    if is_coral:
+        written = coral.written(values.output)
     for path in written:
         files.refuse_existing(path, values.overwrite)
     if values.state is not None:
@@ -112,6 +116,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         folder, config = None, values.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
+    if is_coral and values.scheme is not None and values.split != coral.AUTO:
+        coral.restrict(config, values.split)
     experiment = Experiment(config)
     check_arguments(
         values.output,
@@ -122,22 +128,30 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         values.spare_classes,
     )
     int8 = values.frozen_weights == "int8"
-    if folder is None or int8:
+    needs_photos = int8 or is_coral
+    if folder is None or needs_photos:
         splits = experiment.load_data(strict_seed=folder is None)
         print(splits.describe(), flush=True)
     if folder is None:
         class_names, task = splits.train.class_names, splits.train.task
     check_spare(values.spare_classes, task)
-    if folder is None:
-        model, resolution = experiment.build_model(len(class_names))
-    else:
-        changed = run.changed_data(splits) if int8 else None
+    if folder is not None:
+        changed = run.changed_data(splits) if needs_photos else None
         if changed:
+            remedy = "use the same data" if is_coral else "use the same data, or --frozen_weights=float32"
             raise InputError(
                 f"cannot judge int8: the {changed} images are not those of the run: names, sizes or labels of files "
-                "have changed; use the same data, or --frozen_weights=float32"
+                f"have changed; {remedy}"
             )
-        model, resolution = experiment.adopt(folder.load(values.checkpoint))
+
+    def make_model(experiment: Experiment):
+        if folder is None:
+            return experiment.build_model(len(class_names))
+        return experiment.adopt(folder.load(values.checkpoint))
+
+    if is_coral and values.split == coral.AUTO:
+        experiment = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
+    model, resolution = make_model(experiment)
     print(resolution, flush=True)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
@@ -145,6 +159,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         model = with_spare_classes(model, len(class_names) - model.output_shape[-1])
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
+    if is_coral:
+        return coral.write(model, values, experiment, splits, class_names, task)
     manifest = export(
         model,
         values.output,

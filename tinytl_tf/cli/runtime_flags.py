@@ -1,15 +1,26 @@
 """Flags of the commands that run an exported file with LiteRT."""
 
+import contextlib
+import shlex
 from typing import TYPE_CHECKING
 
 from absl import flags
 
+from tinytl_tf.cli import runner
 from tinytl_tf.tflite.runtime import APIS, THREADS
 
 if TYPE_CHECKING:
+    from tinytl_tf.data import CachedFeatures
     from tinytl_tf.device import TrainableModel
 
-__all__ = ["define_api_flag", "define_position_flag", "define_runtime_flags", "load_model"]
+__all__ = [
+    "define_api_flag",
+    "define_features_flags",
+    "define_position_flag",
+    "define_runtime_flags",
+    "load_model",
+    "open_model",
+]
 
 
 def define_runtime_flags(values: flags.FlagValues) -> None:
@@ -47,3 +58,49 @@ def load_model(values: flags.FlagValues) -> "TrainableModel":
     from tinytl_tf.device import TrainableModel
 
     return TrainableModel(values.model, num_threads=values.threads, xnnpack=values.xnnpack, api=values.api)
+
+
+def define_features_flags(values: flags.FlagValues) -> None:
+    """Defines --features_cache, --features_cache_mb and --prefix_command."""
+    flags.DEFINE_string(
+        "features_cache",
+        None,
+        "With a coral.json: folder that keeps the features of images; default: one that is removed afterwards.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer("features_cache_mb", 512, "Most MB of that folder.", lower_bound=1, flag_values=values)
+    flags.DEFINE_string(
+        "prefix_command",
+        None,
+        "With a coral.json: a program that runs the prefix, in words as a shell has them; see prefix_runner.py.",
+        flag_values=values,
+    )
+
+
+def open_model(
+    values: flags.FlagValues, stack: contextlib.ExitStack
+) -> tuple["TrainableModel", "CachedFeatures | None"]:
+    """Loads the file of --model, a .tflite or a coral.json; returns what is trained, and where its features come from.
+
+    Args:
+        values: The flags of the command, with those of `define_features_flags`.
+        stack: Closes the cache of features and ends the process of the prefix.
+    """
+    from tinytl_tf.device.coral import CoralModel, is_coral
+
+    if not is_coral(values.model):
+        names = ("features_cache", "features_cache_mb", "prefix_command")
+        runner.refuse_unused(values, names, "with a .tflite, which has no signature for features; give a coral.json")
+        return load_model(values), None
+    model = CoralModel(
+        values.model,
+        prefix_command=None if values.prefix_command is None else shlex.split(values.prefix_command),
+        num_threads=values.threads,
+        xnnpack=values.xnnpack,
+        api=values.api,
+    )
+    stack.callback(model.close)
+    where = "by another program" if values.prefix_command else "an Edge TPU" if model.on_accelerator else "the CPU"
+    print(f"prefix up to {model.manifest.split}: {where}", flush=True)
+    limit_bytes = values.features_cache_mb * 2**20
+    return model.suffix, stack.enter_context(model.features(values.features_cache, limit_bytes=limit_bytes))

@@ -1,7 +1,9 @@
 """Trains a network in Keras under an update scheme and leaves checkpoints and a log in a folder.
 
-Example:
+Examples:
   tinytl train --config=configs/digits.py --workdir=runs/digits --config.training.epochs=2
+  tinytl train --config=configs/default.py --config.data.name=photos/ --workdir=runs/late --config.scheme=last \
+      --config.augmentation.crop=False --cache_features
 """
 
 import sys
@@ -21,6 +23,12 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
     define_config(values, argv)
     flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values, required=True)
+    flags.DEFINE_boolean(
+        "cache_features",
+        False,
+        "Compute what frozen first places make of an image once; the same as --config.training.cache_features.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("resume", False, "Go on with the run in --workdir, if there is one.", flag_values=values)
 
 
@@ -37,6 +45,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError("expected --config=FILE, a Python file with get_config(); see configs/digits.py")
     if values.resume and values.overwrite:
         raise InputError("expected --resume or --overwrite, got both: one goes on with the run, the other replaces it")
+    if values["cache_features"].present:
+        values.config.training.cache_features = values.cache_features
     runner.import_tensorflow()
     from tinytl_tf.training import RunFolder, train
 

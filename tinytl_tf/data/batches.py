@@ -8,10 +8,12 @@ import numpy as np
 
 from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation, central_box, check_central_fraction, resize
 from tinytl_tf.data.dataset import ImageDataset
+from tinytl_tf.data.features import CachedFeatures, check_cacheable
 from tinytl_tf.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray]
 
+_PREPARATION = 1  # counts up when the pixels of an image change: its cached features are those of other pixels then
 WORKERS = 2
 AHEAD = 2  # batches that wait, ready or in work, beyond one for each worker
 # A crop of 0.22 of the area has a short side of at least 0.4 of the image's: 2.5 times the size loses nothing.
@@ -43,6 +45,7 @@ def train_batches(
     start_step: int = 0,
     workers: int = WORKERS,
     ahead: int = AHEAD,
+    features: CachedFeatures | None = None,
 ) -> Iterator[Batch]:
     """Returns the augmented batches of one epoch.
 
@@ -62,10 +65,13 @@ def train_batches(
         start_step: number of batches to leave out.
         workers: threads that decode. They end with the iterator, also when it is dropped early.
         ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
+        features: gives the features of the images, in their place. They are those of the same images in the same order;
+            the augmentation may flip and nothing else, see `check_cacheable`.
 
     Returns:
-        Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, and labels, int32 [batch_size],
-        or float32 [batch_size, attributes] of a set with several attributes.
+        Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, or their features
+        [batch_size, *features.shape], and labels, int32 [batch_size], or float32 [batch_size, attributes] of a set with
+        several attributes.
 
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
@@ -76,6 +82,8 @@ def train_batches(
     for option, value in (("seed", seed), ("epoch", epoch), ("start_step", start_step)):
         if value < 0:
             raise InputError(f"expected {option} to be 0 or more, got {value}")
+    if features is not None:
+        check_cacheable(augmentation)
     order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
     order = np.resize(order, max(len(order), batch_size))
 
@@ -83,11 +91,14 @@ def train_batches(
         index, copy = int(order[place]), place // len(dataset)
         # Index + 1: a seed sequence that ends in 0 equals the one without it, which the order is drawn from.
         rng = np.random.default_rng([seed, epoch, index + 1, *([copy] if copy else [])])
+        if features is not None:
+            flipped = augmentation.flip and rng.random() < 0.5  # the first draw of an augmentation without crop
+            return _features(features, dataset, index, size, central_fraction, flipped)
         return augmentation(dataset.image(index, _short_side(size)), size, rng, central_fraction)
 
     places = np.arange(len(order))
     batches = [places[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
-    return _prefetch(dataset.labels[order], batches, size, read, workers, ahead)
+    return _prefetch(dataset.labels[order], batches, _kind(size, features), read, workers, ahead)
 
 
 def eval_batches(
@@ -98,6 +109,7 @@ def eval_batches(
     central_fraction: float = CENTRAL_FRACTION,
     workers: int = WORKERS,
     ahead: int = AHEAD,
+    features: CachedFeatures | None = None,
 ) -> Iterator[Batch]:
     """Returns all images once, in order, unchanged but for size.
 
@@ -110,10 +122,11 @@ def eval_batches(
         central_fraction: part of an image's side that is kept, in (0, 1].
         workers: threads that decode. They end with the iterator, also when it is dropped early.
         ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
+        features: gives the features of the images, in their place.
 
     Returns:
-        Iterator over images, uint8 [batch, height, width, 3] in 0..255 RGB, and labels, int32 [batch], or
-        float32 [batch, attributes].
+        Iterator over images, uint8 [batch, height, width, 3] in 0..255 RGB, or their features, and labels,
+        int32 [batch], or float32 [batch, attributes].
 
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
@@ -123,18 +136,44 @@ def eval_batches(
     check_central_fraction(central_fraction)
 
     def read(index: int) -> np.ndarray:
-        image = dataset.image(index, _short_side(size))
-        return np.asarray(resize(image, size, central_box(*image.shape[:2], size, central_fraction)))
+        if features is not None:
+            return _features(features, dataset, index, size, central_fraction, flipped=False)
+        return _prepare(dataset, index, size, central_fraction)
 
     indices = np.arange(len(dataset))
     batches = [indices[start : start + batch_size] for start in range(0, len(dataset), batch_size)]
-    return _prefetch(dataset.labels, batches, size, read, workers, ahead)
+    return _prefetch(dataset.labels, batches, _kind(size, features), read, workers, ahead)
+
+
+def _prepare(dataset: ImageDataset, index: int, size: tuple[int, int], central_fraction: float) -> np.ndarray:
+    image = dataset.image(index, _short_side(size))
+    return np.asarray(resize(image, size, central_box(*image.shape[:2], size, central_fraction)))
+
+
+def _features(
+    features: CachedFeatures,
+    dataset: ImageDataset,
+    index: int,
+    size: tuple[int, int],
+    central_fraction: float,
+    flipped: bool,
+) -> np.ndarray:
+    def pixels() -> np.ndarray:
+        image = _prepare(dataset, index, size, central_fraction)
+        return np.ascontiguousarray(image[:, ::-1]) if flipped else image
+
+    return features.of(dataset, index, f"{_PREPARATION} {size} {central_fraction!r} {flipped}", pixels)
+
+
+def _kind(size: tuple[int, int], features: CachedFeatures | None) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an image, or of its features."""
+    return ((*size, 3), np.dtype(np.uint8)) if features is None else (features.shape, features.dtype)
 
 
 def _prefetch(
     labels: np.ndarray,
     batches: list[np.ndarray],
-    size: tuple[int, int],
+    kind: tuple[tuple[int, ...], np.dtype],
     read: Callable[[int], np.ndarray],
     workers: int,
     ahead: int,
@@ -145,7 +184,7 @@ def _prefetch(
         raise InputError(f"expected ahead to be 0 or more, got {ahead}")
 
     def make(places: np.ndarray) -> Batch:
-        images = np.empty((len(places), *size, 3), np.uint8)
+        images = np.empty((len(places), *kind[0]), kind[1])
         for position, place in enumerate(places):
             images[position] = read(int(place))
         return images, labels[places]

@@ -27,6 +27,8 @@ class ImageDataset:
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one whose short side has `short_side` pixels, unless that is None.
         check: `check(index)` raises `InputError` for an image that cannot be read, by its header alone.
+        content: `content(index)` returns the bytes of the image's file, and what its pixels depend on besides; None
+            where there is no file.
         cache_bytes: decoded images are kept until they take so much memory, so that a small set is decoded once and
             not once an epoch. A device has no memory for that.
         identity: what distinguishes this set from another with the same classes: a name and a size for each image.
@@ -49,6 +51,7 @@ class ImageDataset:
         read: Callable[[int, int | None], np.ndarray],
         *,
         check: Callable[[int], None] | None = None,
+        content: Callable[[int], bytes] | None = None,
         cache_bytes: int = 0,
         identity: Sequence[tuple[str, int]] | None = None,
     ):
@@ -79,6 +82,8 @@ class ImageDataset:
             )
         self.labels = labels.astype(get_task(self.task).label_dtype)  # only now: a larger type would wrap
         self._check = check
+        self._content = content
+        self._digests: dict[int, str] = {}
         self._capacity = cache_bytes
         self._identity = [("", 0)] * len(labels) if identity is None else list(identity)
 
@@ -133,6 +138,19 @@ class ImageDataset:
         text = repr((self.class_names, self.labels.tolist(), self._identity))
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def digest(self, index: int) -> str:
+        """Returns the SHA-256 of an image's file, in hexadecimal, or of its pixels where there is no file.
+
+        It is computed once: a file that changes while the set is open keeps its digest.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        if index not in self._digests:
+            content = self._read(index, None).tobytes() if self._content is None else self._content(index)
+            self._digests[index] = hashlib.sha256(content).hexdigest()
+        return self._digests[index]
+
     def broken(self, *, whole: bool = False) -> dict[int, str]:
         """Finds the images that cannot be read.
 
@@ -162,6 +180,7 @@ class ImageDataset:
             self.labels[indices],
             lambda index, short_side: self._read(int(indices[index]), short_side),
             check=None if self._check is None else lambda index: self._check(int(indices[index])),
+            content=None if self._content is None else lambda index: self._content(int(indices[index])),
             cache_bytes=self._capacity,
             identity=[self._identity[index] for index in indices],
         )

@@ -259,6 +259,7 @@ class _Reader:
             labels,
             lambda index, short_side: decode(paths[index], str(paths[index]), short_side, maximum),
             check=lambda index: check_header(paths[index], str(paths[index])),
+            content=lambda index: _content(paths[index]) + str(maximum).encode(),
             cache_bytes=self._cache_bytes,
             identity=[(path.relative_to(root).as_posix(), path.stat().st_size) for path in paths],
         )
@@ -354,6 +355,15 @@ def _as_splits(datasets: dict[str, ImageDataset]) -> Splits:
 
 def _is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _content(path: pathlib.Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"expected an image at {path}, got: {error.strerror}; put it back or load the set again"
+        ) from error
 
 
 def _deep_maximum(files: list[tuple[str, pathlib.Path]]) -> int:

@@ -73,6 +73,7 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
         labels,
         lambda index, short_side: decode(*source(index), short_side, maximum),
         check=lambda index: check_header(*source(index)),
+        content=lambda index: source(index)[0] + str(maximum).encode(),
         cache_bytes=cache_bytes,
         identity=list(zip(sources, sizes, strict=True)),
     )

@@ -84,6 +84,7 @@ def adapt(
     state_path: str | os.PathLike | None = None,
     save_every: int = 50,
     resume: bool = False,
+    features: data.CachedFeatures | None = None,
 ) -> AdaptResult:
     """Trains `model` on the training split and evaluates it on the test split before and after.
 
@@ -107,6 +108,8 @@ def adapt(
         state_path: State file to write, `.tinytl`.
         save_every: Steps between two saves of how far the run is.
         resume: Whether to go on with the run that was to write `state_path`.
+        features: Gives the features of the images to a model whose `input_name` is `"features"`, see
+            `tinytl_tf.device.coral`; None for a model of images.
 
     Returns:
         Accuracies, losses and times.
@@ -134,6 +137,9 @@ def adapt(
     augmentation = model.augmentation if augmentation is None else augmentation
     central_fraction = model.central_fraction if central_fraction is None else central_fraction
     data.check_central_fraction(central_fraction)
+    _check_features(model, features)
+    if features is not None:
+        data.check_cacheable(augmentation)
     run = _Run(
         model,
         splits,
@@ -147,6 +153,7 @@ def adapt(
         new_classes,
         state_path,
         save_every,
+        features,
     )
     return run.go(resume)
 
@@ -158,6 +165,7 @@ def evaluate_dataset(
     *,
     by_position: bool = False,
     central_fraction: float | None = None,
+    features: data.CachedFeatures | None = None,
 ) -> EvaluateResult:
     """Evaluates a model on a data set whose classes are matched by name; shows progress.
 
@@ -167,17 +175,24 @@ def evaluate_dataset(
         label: What the progress calls them.
         by_position: Whether classes are matched by their position instead.
         central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest says.
+        features: As `adapt` takes it.
 
     Raises:
         InputError: If the classes do not fit, an image cannot be decoded, or the fraction is out of range.
     """
     fraction = model.central_fraction if central_fraction is None else central_fraction
+    _check_features(model, features)
     outputs = _match(model, dataset, by_position)
     with Progress(len(dataset), label) as progress:
 
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for images, labels in data.eval_batches(
-                dataset, batch_size=_EVAL_BATCH, image_size=model.image_size, central_fraction=fraction, **_READING
+                dataset,
+                batch_size=_EVAL_BATCH,
+                image_size=model.image_size,
+                central_fraction=fraction,
+                features=features,
+                **_READING,
             ):
                 yield images, model_labels(labels, outputs)
                 progress.advance(steps=len(labels))
@@ -185,6 +200,17 @@ def evaluate_dataset(
         result = evaluate(model, batches())
         progress.message(f"{label}: accuracy {result.accuracy:.2%}, loss {result.loss:.4f}")
     return result
+
+
+def _check_features(model: TrainableModel, features: data.CachedFeatures | None) -> None:
+    if model.input_name == "image" and features is not None:
+        raise InputError("expected a model that takes features, got one that takes images; leave the features out")
+    if model.input_name != "image" and (features is None or features.shape != model.input_shape):
+        got = "none" if features is None else f"those of shape {list(features.shape)}"
+        raise InputError(
+            f"expected features of shape {list(model.input_shape)} for this model, got {got}; open the coral.json of "
+            "the export, which knows the prefix that makes them"
+        )
 
 
 def _match(model: TrainableModel, dataset: data.ImageDataset, by_position: bool) -> np.ndarray:
@@ -231,10 +257,12 @@ class _Run:
         new_classes,
         state_path,
         save_every,
+        features,
     ) -> None:
         self._model, self._splits, self._by_position, self._new_classes = model, splits, by_position, new_classes
         self._augmentation, self._fraction = augmentation, central_fraction
-        self._evaluation = {"by_position": by_position, "central_fraction": central_fraction}
+        self._features = features
+        self._evaluation = {"by_position": by_position, "central_fraction": central_fraction, "features": features}
         self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
         self._epochs, self._rate, self._schedule, self._seed = epochs, learning_rate, SCHEDULES[schedule], seed
         self._path = None if state_path is None else files.expand(state_path)
@@ -252,6 +280,7 @@ class _Run:
             "num_threads": model.num_threads,
             "xnnpack": model.xnnpack,
             "api": model.api,
+            "features": None if features is None else features.identity,
         }
         self._interrupted: int | None = None  # the signal
         self._in_step = False
@@ -323,6 +352,7 @@ class _Run:
             central_fraction=self._fraction,
             start_step=len(steps) - start,
             **_READING,
+            features=self._features,
         )
         for images, labels in batches:
             with self._whole():

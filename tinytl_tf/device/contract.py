@@ -1,5 +1,6 @@
 """The signatures that a file has to have before anything of it runs."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 
@@ -7,18 +8,20 @@ import numpy as np
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.tasks import TASKS
+from tinytl_tf.tflite.manifest import INPUTS
 
-__all__ = ["check_contract"]
+__all__ = ["Contract", "check_contract"]
 
-# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes.
-_IMAGE = ("H", "W", 3)
+# Shape of what a file is trained on; that of features is any of rank 2 to 4.
+_SHAPES = {"image": ("H", "W", 3), "features": ("F0", "F1", "F2")}
+# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes. Image or features come to it.
 _CONTRACT = {
     "infer": (
-        {"image": ("uint8", (1, *_IMAGE))},
+        {},
         {"logits": ("float32", (1, "C")), "probabilities": ("float32", (1, "C"))},
     ),
     "train": (
-        {"image": ("uint8", ("B", *_IMAGE)), "learning_rate": ("float32", (1,))},  # and the label, by the task
+        {"learning_rate": ("float32", (1,))},  # and the label, by the task
         {"loss": ("float32", (1,)), "accuracy": ("float32", (1,)), "applied": ("int32", (1,))},
     ),
     "save": ({}, {"state": ("float32", ("N",))}),
@@ -26,9 +29,28 @@ _CONTRACT = {
 }
 
 
-def check_contract(
-    path: str | os.PathLike, runners: Mapping[str, Callable], task: str | None
-) -> tuple[str, dict[str, int]]:
+@dataclasses.dataclass(frozen=True)
+class Contract:
+    """What the signatures of a file say.
+
+    Attributes:
+        task: A key of `tinytl_tf.tasks.TASKS`.
+        input: Name of what the file infers and is trained on, a key of `tinytl_tf.tflite.manifest.INPUTS`.
+        shape: Shape of one image, `(H, W, 3)`, or of its features.
+        batch_size: B.
+        outputs: C.
+        state_size: N.
+    """
+
+    task: str
+    input: str
+    shape: tuple[int, ...]
+    batch_size: int
+    outputs: int
+    state_size: int
+
+
+def check_contract(path: str | os.PathLike, runners: Mapping[str, Callable], task: str | None) -> Contract:
     """Checks signatures, names, types and shapes.
 
     Args:
@@ -37,7 +59,7 @@ def check_contract(
         task: What the file or its manifest says, or None; then the type of the labels decides.
 
     Returns:
-        The task, and the sizes that the letters of the contract stand for.
+        The task, what the file takes, and the sizes.
 
     Raises:
         InputError: If something is missing, unknown or of another type or shape, or of contract 1.
@@ -55,15 +77,24 @@ def check_contract(
             "export it with `tinytl export`"
         )
     task = task or _task_of(train)
+    taken = "features" if "features" in train else "image"
+    letters = _SHAPES[taken]
+    if taken == "features":
+        letters = letters[: max(1, len(train[taken]["shape_signature"]) - 1)]
     label = (TASKS[task].label_dtype, TASKS[task].label_shape("B", "C"))
+    more = {
+        "infer": {taken: (INPUTS[taken], (1, *letters))},
+        "train": {taken: (INPUTS[taken], ("B", *letters)), "label": label},
+    }
     sizes = {}
     for signature, (inputs, outputs) in _CONTRACT.items():
-        inputs = inputs | {"label": label} if signature == "train" else inputs
+        inputs = inputs | more.get(signature, {})
         runner = runners[signature]
         for expected, actual in ((inputs, runner.get_input_details()), (outputs, runner.get_output_details())):
             for name in sorted(expected.keys() | actual.keys()):
                 _check_tensor(f"{path}: {signature}.{name}", expected.get(name), actual.get(name), sizes)
-    return task, sizes
+    shape = tuple(sizes[letter] if isinstance(letter, str) else letter for letter in letters)
+    return Contract(task, taken, shape, sizes["B"], sizes["C"], sizes["N"])
 
 
 def _task_of(train: dict[str, dict]) -> str:

@@ -11,14 +11,14 @@ import numpy as np
 
 from tinytl_tf.data import CENTRAL_FRACTION, Augmentation
 from tinytl_tf.data.classes import check_names
-from tinytl_tf.device.contract import check_contract
+from tinytl_tf.device.contract import Contract, check_contract
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.optimizers import NOT_NEGATIVE, get_optimizer
 from tinytl_tf.tasks import UNUSED, Task, get_task
-from tinytl_tf.tflite.manifest import Manifest, manifest_path
+from tinytl_tf.tflite.manifest import INPUTS, Manifest, manifest_path
 from tinytl_tf.tflite.mapped_file import give_back_pages
 from tinytl_tf.tflite.runtime import THREADS, check_threads, load_signatures
 
@@ -76,7 +76,7 @@ class TrainableModel:
         self._api = api
         self._lock = threading.RLock()
         self._added: tuple[str, ...] = ()
-        self._task, self._sizes = "", {}
+        self._contract: Contract
         self._load()
         labels = self._file.labels
         if labels is not None and len(labels) + self._file.spare_classes != self.num_outputs:
@@ -94,12 +94,12 @@ class TrainableModel:
     @property
     def batch_size(self) -> int:
         """B: images in each training step."""
-        return self._sizes["B"]
+        return self._contract.batch_size
 
     @property
     def task(self) -> Task:
         """What a label is: `classification` or `multilabel` of `tinytl_tf.tasks`."""
-        return get_task(self._task)
+        return get_task(self._contract.task)
 
     @property
     def num_threads(self) -> int:
@@ -118,8 +118,29 @@ class TrainableModel:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(H, W) of an image in pixels."""
-        return self._sizes["H"], self._sizes["W"]
+        """(H, W) of an image in pixels; of a file that takes features, of those that they are made of.
+
+        Raises:
+            InputError: If the file takes features and has no manifest, which alone says so.
+        """
+        if self._contract.input == "image":
+            return self._contract.shape[:2]
+        if self._file.manifest is None:
+            raise InputError(
+                f"without its manifest {self._file.path} does not say of what images its features are; put the "
+                "manifest next to the file"
+            )
+        return self._file.manifest.input.size
+
+    @property
+    def input_name(self) -> str:
+        """What the file infers and is trained on: `"image"`; or `"features"`, see `tinytl_tf.device.coral`."""
+        return self._contract.input
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one of them: `(H, W, 3)`, or that of the features of an image."""
+        return self._contract.shape
 
     @property
     def num_classes(self) -> int:
@@ -129,7 +150,7 @@ class TrainableModel:
     @property
     def num_outputs(self) -> int:
         """C: number of outputs of the file."""
-        return self._sizes["C"]
+        return self._contract.outputs
 
     @property
     def spare_classes(self) -> int:
@@ -139,7 +160,7 @@ class TrainableModel:
     @property
     def state_size(self) -> int:
         """N: number of float32 values in the state."""
-        return self._sizes["N"]
+        return self._contract.state_size
 
     @property
     def fingerprint(self) -> bytes:
@@ -187,7 +208,8 @@ class TrainableModel:
         """Takes one training step.
 
         Args:
-            images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255.
+            images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255; where `input_name` is `"features"`, these:
+                int8 `[B, *input_shape]`.
             labels: integers `[B]` in `[0, num_classes)`; with several attributes numbers `[B, C]` in `[0, 1]`.
             learning_rate: Finite, not negative.
 
@@ -197,12 +219,16 @@ class TrainableModel:
         Raises:
             InputError: If an argument has another type, shape or range.
         """
-        _check_array("images", images, "uint8", (self.batch_size, *self.image_size, 3))
+        name = self.input_name
+        _check_array("images" if name == "image" else name, images, INPUTS[name], (self.batch_size, *self.input_shape))
         self.check_labels(labels, self.batch_size)
         if not isinstance(learning_rate, numbers.Real) or not 0.0 <= learning_rate <= _LARGEST:
             raise InputError(f"expected a learning rate that is finite and not negative, got {learning_rate!r}")
         outputs = self._run(
-            "train", image=images, label=labels.astype(self.task.label_dtype), learning_rate=np.float32([learning_rate])
+            "train",
+            **{name: images},
+            label=labels.astype(self.task.label_dtype),
+            learning_rate=np.float32([learning_rate]),
         )
         return TrainResult(
             loss=outputs["loss"].item(), accuracy=outputs["accuracy"].item(), applied=bool(outputs["applied"].item())
@@ -212,7 +238,8 @@ class TrainableModel:
         """Classifies one image.
 
         Args:
-            image: uint8 `[H, W, 3]`, raw RGB pixels from 0 to 255.
+            image: uint8 `[H, W, 3]`, raw RGB pixels from 0 to 255; where `input_name` is `"features"`, these: int8
+                `input_shape`.
 
         Returns:
             Logits and probabilities, float32 `[num_classes]`.
@@ -220,9 +247,9 @@ class TrainableModel:
         Raises:
             InputError: If the image has another type or shape.
         """
-        _check_array("image", image, "uint8", (*self.image_size, 3))
+        _check_array(self.input_name, image, INPUTS[self.input_name], self.input_shape)
         with self._lock:
-            outputs, used = self._run("infer", image=image[np.newaxis]), self.num_classes
+            outputs, used = self._run("infer", **{self.input_name: image[np.newaxis]}), self.num_classes
         return InferResult(logits=outputs["logits"][0, :used], probabilities=outputs["probabilities"][0, :used])
 
     def add_class(self, name: str) -> int:
@@ -380,7 +407,7 @@ class TrainableModel:
         )
 
     def _check_contract(self, runners: dict[str, Any]) -> None:
-        self._task, self._sizes = check_contract(self._file.path, runners, self._file.task)
+        self._contract = check_contract(self._file.path, runners, self._file.task)
 
 
 def _check_slots(state: np.ndarray, manifest: Manifest) -> None:

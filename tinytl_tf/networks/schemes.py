@@ -12,7 +12,7 @@ from typing import Any
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["SCHEMES", "ResolvedScheme", "Scheme", "apply_scheme", "get_scheme", "restrict", "trained_by"]
+__all__ = ["SCHEMES", "ResolvedScheme", "Scheme", "apply_scheme", "get_scheme", "place_of", "restrict", "trained_by"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,16 @@ class Scheme:
     name: str
     rows: tuple[tuple[str, bool], ...]
     lite_residual: bool = False
+
+    @property
+    def biases(self) -> bool:
+        """Whether it trains biases that can be kept to some places."""
+        return _BIASES in self.rows
+
+    @property
+    def can_restrict(self) -> bool:
+        """Whether all that it trains beside the classifier can be kept to some places, see `restrict`."""
+        return self.biases or self.lite_residual or self.rows == (_HEAD, _REST)
 
 
 _HEAD = (r"^classifier/", True)
@@ -121,7 +131,7 @@ def restrict(scheme: Scheme, *, biases: Collection[str] = (), lite_residuals: Co
     """
     rows = []
     if biases:
-        if _BIASES not in scheme.rows:
+        if not scheme.biases:
             raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
         # Those of branches are a matter of `lite_residuals`, where the scheme has them.
         others = r"(?!.*_lite_residual/)" if scheme.lite_residual else ""
@@ -188,6 +198,17 @@ def trained_by(scheme: Scheme, paths: Iterable[str]) -> set[str]:
         {'head/norm/beta'}
     """
     return {path for path in paths if scheme.rows[_first_match(scheme.rows, path)][1]}
+
+
+def place_of(path: str) -> str:
+    """Returns the name of the place of a variable or layer, as `Layout.places` has it; `"classifier"` for that.
+
+    Example:
+        >>> place_of("block_3_expand/norm/beta"), place_of("head_activation")
+        ('block_3', 'head')
+    """
+    layer = path.partition("/")[0]
+    return "_".join(layer.split("_")[:2]) if layer.startswith("block_") else layer.partition("_")[0]
 
 
 def _first_match(rows: Sequence[tuple[str, bool]], path: str) -> int:

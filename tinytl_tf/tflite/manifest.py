@@ -21,6 +21,7 @@ from tinytl_tf.tasks import TASKS
 __all__ = [
     "CONTRACT",
     "DataSettings",
+    "INPUTS",
     "InputSettings",
     "Manifest",
     "LABELS_ENTRY",
@@ -29,11 +30,14 @@ __all__ = [
     "embedded_labels",
     "frozen_sha256",
     "manifest_path",
+    "parse_fields",
     "sha256",
 ]
 
 FORMAT_VERSION = 2  # of the layout of the JSON
 CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which crash clients on ARM
+# Name of what a file infers and is trained on, and its type: raw pixels, or what a prefix has made of them.
+INPUTS = {"image": "uint8", "features": "int8"}
 LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
 OPTIONAL = frozenset(["frozen_sha256"])  # fields that manifests of older exports lack
 _LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
@@ -208,7 +212,7 @@ class Manifest:
                 f"expected a manifest of format version {FORMAT_VERSION} in {path}, got {version!r:.80}; "
                 "export the model again with this version of tinytl_tf"
             )
-        manifest = _parse(cls, values, "", path)
+        manifest = parse_fields(cls, values, "", path)
         problem = manifest._problem()
         if problem:
             raise InputError(f"expected {problem} in {path}; export the model again")
@@ -253,8 +257,18 @@ class Manifest:
         return None
 
 
-def _parse(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
-    """Turns JSON into a type of a dataclass' field; refuses what does not fit."""
+def parse_fields(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
+    """Turns JSON into a type of a dataclass' field.
+
+    Args:
+        kind: The type; a dataclass, a tuple, a dictionary or a plain one.
+        value: What `json.loads` gave.
+        where: Dotted name of the field, with a dot at its end, or empty, for the errors.
+        path: Where it comes from, for the errors.
+
+    Raises:
+        InputError: If a field is missing, unknown, or of another kind.
+    """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         fields = typing.get_type_hints(kind)
@@ -263,14 +277,18 @@ def _parse(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
             what = "the unknown" if odd[0] in value else "no"
             raise InputError(f"{path} has {what} field {where + odd[0]!r:.80}; export the model again")
         return kind(
-            **{name: _parse(fields[name], value[name], f"{where}{name}.", path) for name in fields if name in value}
+            **{
+                name: parse_fields(fields[name], value[name], f"{where}{name}.", path)
+                for name in fields
+                if name in value
+            }
         )
     if origin is tuple and isinstance(value, list):
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
         if len(kinds) == len(value):
-            return tuple(_parse(k, v, where, path) for k, v in zip(kinds, value, strict=True))
+            return tuple(parse_fields(k, v, where, path) for k, v in zip(kinds, value, strict=True))
     elif origin is dict and isinstance(value, dict):
-        return {name: _parse(arguments[1], item, f"{where}{name}.", path) for name, item in value.items()}
+        return {name: parse_fields(arguments[1], item, f"{where}{name}.", path) for name, item in value.items()}
     elif kind is Any or type(value) is kind:
         return value
     elif kind is float and type(value) is int:

@@ -36,7 +36,12 @@ def evaluate(
 
 
 def make_evaluate(
-    model: keras.Model, task: str = "classification", *, central_fraction: float = data.CENTRAL_FRACTION
+    model: keras.Model,
+    task: str = "classification",
+    *,
+    central_fraction: float = data.CENTRAL_FRACTION,
+    features: data.CachedFeatures | None = None,
+    image_size: int | None = None,
 ) -> Callable[..., dict[str, float]]:
     """Returns `evaluate` for one model, which is traced once however often it is called.
 
@@ -44,13 +49,15 @@ def make_evaluate(
         model: as `evaluate` takes it.
         task: a key of `tinytl_tf.tasks.TASKS`; the data sets have labels for it.
         central_fraction: as `evaluate` takes it.
+        features: gives the features of the images to a model of these; None for a model of images.
+        image_size: with `features`, height and width of the images that they are made of.
 
     Raises:
         InputError: if the model does not map images of a known size and 3 channels to logits, or for another task.
     """
-    image_size = _image_size(model)
+    image_size = _image_size(model) if features is None else (image_size, image_size)
     objective, kind = get_objective(task), get_task(task)
-    images_spec = tf.TensorSpec([None, *image_size, 3], tf.uint8)
+    images_spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8 if features is None else features.dtype)
     labels_spec = tf.TensorSpec(kind.label_shape(None, model.output_shape[-1]), kind.label_dtype)
 
     @tf.function(input_signature=[images_spec, labels_spec])
@@ -62,7 +69,11 @@ def make_evaluate(
     def evaluate_dataset(dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
         dataset.require_task(task)
         batches = data.eval_batches(
-            dataset, batch_size=BATCH_SIZE, image_size=image_size, central_fraction=central_fraction
+            dataset,
+            batch_size=BATCH_SIZE,
+            image_size=image_size,
+            central_fraction=central_fraction,
+            features=features,
         )
         if outputs is not None:
             batches = ((images, model_labels(labels, outputs)) for images, labels in batches)

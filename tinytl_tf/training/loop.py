@@ -1,5 +1,6 @@
 """The training loop."""
 
+import contextlib
 import importlib.util
 import math
 import time
@@ -19,6 +20,7 @@ from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.folder_lock import folder_lock
+from tinytl_tf.training.frozen_features import frozen_features, frozen_until
 from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.run_folder import Run, RunFolder
 from tinytl_tf.training.step import make_train_step
@@ -68,6 +70,8 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
         model, resolution = experiment.adopt(folder.load("last"))
     else:
         model, resolution = experiment.build_model(len(class_names))
+        if config.training.cache_features:
+            frozen_until(model)  # refused before an older run in the folder is removed
         model.compile(make_optimizer(config.training.optimizer))
         folder.start(run)
     print(resolution, flush=True)
@@ -75,19 +79,47 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     start = _go_back(folder, int(model.optimizer.iterations), steps)
     _set_dropout(model, start * steps)
 
-    step = make_train_step(
-        model,
-        model.trainable_variables,
-        model.optimizer,
-        task=task,
-        label_smoothing=config.training.label_smoothing,
-    )
-    evaluate = make_evaluate(model, task, central_fraction=config.data.central_fraction)
-    write_summary = _tensorboard(folder.path)
+    with contextlib.ExitStack() as stack:
+        trained, features = model, None
+        if config.training.cache_features:
+            trained, features = stack.enter_context(frozen_features(model, folder.path))
+            print(f"features of {'x'.join(map(str, features.shape))} are computed once for each image", flush=True)
+        step = make_train_step(
+            trained,
+            model.trainable_variables,
+            model.optimizer,
+            task=task,
+            label_smoothing=config.training.label_smoothing,
+        )
+        fraction, size = config.data.central_fraction, config.backbone.resolution
+        evaluate = make_evaluate(trained, task, central_fraction=fraction, features=features, image_size=size)
+        rows = _train_epochs(experiment, splits, model, folder, step, evaluate, start, features)
+    best = max(rows, key=_merit)  # the first of equals, as the checkpoint
+    return {
+        **rows[-1],
+        "best_epoch": best["epoch"],
+        "best_accuracy": best["test_accuracy"],
+        "trained_parameters": resolution.parameters,
+    }
+
+
+def _train_epochs(
+    experiment: Experiment,
+    splits: data.Splits,
+    model: keras.Model,
+    folder: RunFolder,
+    step: Callable,
+    evaluate: Callable,
+    start: int,
+    features: data.CachedFeatures | None,
+) -> list[dict[str, Any]]:
+    """Trains the epochs from `start` on; returns the rows of the log."""
+    config, write_summary = experiment.config, _tensorboard(folder.path)
+    steps = data.steps_per_epoch(splits.train, config.training.batch_size)
     with Progress((config.training.epochs - start) * steps, "train") as progress:
         for epoch in range(start, config.training.epochs):
             before = [variable.numpy() for variable in model.trainable_variables]
-            row = _train_epoch(experiment, splits.train, step, epoch, steps, progress)
+            row = _train_epoch(experiment, splits.train, step, epoch, steps, progress, features)
             row["update_norm"] = _distance(model.trainable_variables, before)
             for name in ("validation", "test"):
                 if name in splits.by_name:
@@ -103,14 +135,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
                 f"epoch {epoch + 1}/{config.training.epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}, "
                 f"test accuracy {row['test_accuracy']:.2%}"
             )
-    rows = folder.read_log()
-    best = max(rows, key=_merit)  # the first of equals, as the checkpoint
-    return {
-        **rows[-1],
-        "best_epoch": best["epoch"],
-        "best_accuracy": best["test_accuracy"],
-        "trained_parameters": resolution.parameters,
-    }
+    return folder.read_log()
 
 
 def _merit(row: dict[str, Any]) -> float:
@@ -125,6 +150,7 @@ def _train_epoch(
     epoch: int,
     steps: int,
     progress: Progress,
+    features: data.CachedFeatures | None,
 ) -> dict[str, Any]:
     """Trains one epoch; returns the means of its metrics."""
     training = experiment.config.training
@@ -136,6 +162,7 @@ def _train_epoch(
         epoch=epoch,
         augmentation=experiment.augmentation(),
         central_fraction=experiment.config.data.central_fraction,
+        features=features,
     )
     rows, seconds = [], []
     for index, (images, labels) in enumerate(batches):

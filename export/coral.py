@@ -1,0 +1,302 @@
+"""The export for Coral boards: an int8 prefix for the Edge TPU's compiler, and a suffix that trains on the CPU."""
+
+import dataclasses
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from tinytl_tf.backbones.split import SplitModel, dequantizing, split_model
+from tinytl_tf.data import CENTRAL_FRACTION
+from tinytl_tf.device.prefix_runner import PrefixRunner
+from tinytl_tf.errors import InputError, ParityError
+from tinytl_tf.export.build import build_file
+from tinytl_tf.export.contract import check_labels, check_model, scheme_of
+from tinytl_tf.export.exporter import PARITY_STEPS, check_arguments, check_spare, export, with_labels
+from tinytl_tf.export.int8 import convert_int8, require_one_scale
+from tinytl_tf.export.manifest import describe
+from tinytl_tf.export.packing import state_entries
+from tinytl_tf.export.parity import check_parity, random_photos
+from tinytl_tf.export.rebake_map import rebake_map
+from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.export.spare_classes import with_spare_classes
+from tinytl_tf.files import atomic_write_bytes, refuse_existing, require_room, temporary_folder
+from tinytl_tf.optimizers import get_optimizer
+from tinytl_tf.profiles import get_profile
+from tinytl_tf.tflite.coral_manifest import PART_NAMES, CoralManifest, Quantized, coral_files
+from tinytl_tf.tflite.edge_tpu import lint
+from tinytl_tf.tflite.manifest import DataSettings, Manifest, frozen_sha256
+from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.snr import snr_db
+
+__all__ = ["CoralExport", "export_coral", "run_int8"]
+
+LEAST_SNR_DB = 10.0  # of the features; below, integers have lost more than a suffix can learn from
+_MOST_SNR_DB = 200.0  # where there is no noise at all
+_JUDGED = 16  # photos
+
+
+@dataclasses.dataclass(frozen=True)
+class CoralExport:
+    """What an export has written.
+
+    Attributes:
+        coral: Content of the `coral.json`.
+        suffix: Manifest of the file that trains on features.
+        model: Manifest of the whole file.
+    """
+
+    coral: CoralManifest
+    suffix: Manifest
+    model: Manifest
+
+
+def export_coral(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    split: str,
+    calibration: np.ndarray,
+    labels: Sequence[str],
+    task: str = "classification",
+    spare_classes: int = 0,
+    optimizer: str = "sgd",
+    batch_size: int = 8,
+    label_smoothing: float = 0.0,
+    save_optimizer: bool = False,
+    profile: str = "balanced",
+    central_fraction: float = CENTRAL_FRACTION,
+    data: DataSettings | None = None,
+    overwrite: bool = False,
+    verbose: bool = False,
+) -> CoralExport:
+    """Writes the files of a network that is trained behind an int8 prefix.
+
+    Into the folder of `path` come, beside the whole file and its manifest that `export` writes: `prefix_int8.tflite`,
+    which takes pixels less 128 and gives features, both int8; `suffix_train.tflite` with its manifest, which has the
+    signatures of `TrainableModule` and takes these features; `coral.json`, see `CoralManifest`, which comes last; and
+    `model_int8.tflite`, the whole network in int8, where nothing is trained but biases and the classifier, without
+    spare classes, so that what was learnt can be put into it. States of the suffix have the parts of those of the whole
+    file.
+
+    Nothing is compiled: the prefix is checked by the rules of `tinytl_tf.tflite.edge_tpu`, and against float.
+
+    Args:
+        model: A network of `tinytl_tf.backbones`; what it trains has to lie behind the split.
+        path: The whole file to write; must end in `.tflite`.
+        split: Name of the first place of the suffix, see `split_places`.
+        calibration: Photos, uint8 `[n, height, width, 3]`, by which the ranges of the integers are measured.
+        labels: This and the others as `export` takes them.
+        task: See `export`.
+        spare_classes: See `export`.
+        optimizer: See `export`.
+        batch_size: See `export`.
+        label_smoothing: See `export`.
+        save_optimizer: See `export`.
+        profile: See `export`.
+        central_fraction: See `export`.
+        data: See `export`.
+        overwrite: Whether existing files may be replaced.
+        verbose: Whether to say on standard error what is being done.
+
+    Returns:
+        The manifests.
+
+    Raises:
+        InputError: For an argument out of range, a split that leaves something to train in the prefix, or a prefix that
+            the compiler is known to refuse.
+        ParityError: If a file does not compute what TensorFlow does. Nothing was written in either case.
+
+    Example:
+        >>> photos = np.stack(images)  # doctest: +SKIP
+        >>> export_coral(model, "boards/a.tflite", split="block_13", calibration=photos, labels=names)  # doctest: +SKIP
+    """
+    check_arguments(path, batch_size, label_smoothing, central_fraction, "float32", spare_classes)
+    check_spare(spare_classes, task)
+    paths = coral_files(path)
+    if paths["model"].name in PART_NAMES.values():
+        raise InputError(f"expected another name than {paths['model'].name} for the whole file: a part of it has that")
+    for file in paths.values():
+        refuse_existing(file, overwrite)
+    check_model(model)
+    require_one_scale(model)
+    scheme, names = scheme_of(model), check_labels(labels, model.output_shape[-1])
+    rule, memory = get_optimizer(optimizer), get_profile(profile)
+    wide = with_spare_classes(model, spare_classes)
+    parts = split_model(wide, split)
+    _refuse_branches(parts)
+
+    def say(what: str) -> None:
+        if verbose:
+            print(f"export: {what}", file=sys.stderr, flush=True)
+
+    say(f"quantizing what lies before {split}, by {len(calibration)} photos")
+    prefix = convert_int8(parts.prefix, calibration)
+    findings = lint(Model.from_bytes(prefix))
+    refused = [finding.text for finding in findings if finding.refuses]
+    if refused:
+        raise InputError(f"the Edge TPU's compiler would refuse the prefix: {refused[0]}; split at another place")
+    judged = calibration[:_JUDGED]
+    features, image = run_int8(prefix, judged)
+    snr = {"prefix": _ratio(features, parts.prefix, judged)}
+    if not snr["prefix"] >= LEAST_SNR_DB:
+        raise ParityError(
+            f"int8 check failed: signal to noise of the features is {snr['prefix']:.1f} dB against float (at least "
+            f"{LEAST_SNR_DB:.0f}); nothing was written; calibrate with more photos, or split at an earlier place"
+        )
+    whole, tensors = b"", {}
+    if not spare_classes and _can_rebake(wide):  # the bias of an unused output, -10000, would leave no room for others
+        say("quantizing the whole network")
+        whole = convert_int8(wide, calibration)
+        tensors = rebake_map(wide, Model.from_bytes(whole))
+        snr["int8"] = _ratio(run_int8(whole, judged)[0], wide, judged)
+
+    say(f"converting what lies behind it, and training {PARITY_STEPS} steps in TensorFlow and in LiteRT")
+    suffix = dequantizing(parts.suffix, features.scale, features.zero_point)
+    module = TrainableModule(
+        suffix,
+        suffix.trainable_variables,
+        optimizer=rule,
+        batch_size=batch_size,
+        task=task,
+        spare_classes=spare_classes,
+        label_smoothing=float(label_smoothing),
+        save_optimizer=save_optimizer,
+        profile=memory,
+        inputs="features",
+    )
+    content, passes = build_file(module)
+    made_up, its_labels = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], len(names), task)
+    made_up = run_int8(prefix, made_up.reshape(-1, *model.input_shape[1:]))[0].values
+    with temporary_folder() as folder:
+        draft = folder / "suffix.tflite"
+        draft.write_bytes(content)
+        parity = check_parity(
+            draft,
+            suffix,
+            optimizer=optimizer,
+            label_smoothing=float(label_smoothing),
+            images=made_up.reshape(PARITY_STEPS, batch_size, *made_up.shape[1:]),
+            labels=its_labels,
+            task=task,
+            classes=len(names),
+        )
+    content = with_labels(content, task, names, spare_classes)
+    settings = data or DataSettings()
+    # Features of random crops and colors are those of another image each time, which no cache has.
+    suffix_settings = dataclasses.replace(settings, crop=False, color="none")
+    suffix_manifest = describe(
+        content,
+        image_size=model.input_shape[1:3],
+        labels=names,
+        spare_classes=spare_classes,
+        task=task,
+        data=suffix_settings,
+        central_fraction=central_fraction,
+        backbone=model.name,
+        scheme=scheme,
+        optimizer=optimizer,
+        label_smoothing=float(label_smoothing),
+        profile=memory.name,
+        xnnpack=memory.xnnpack,
+        frozen_weights="float32",
+        state=state_entries(suffix.trainable_variables, rule, save_optimizer),
+        frozen_sha256=frozen_sha256({v.path: v.numpy() for v in wide.non_trainable_weights}),
+        passes=passes,
+        parity=parity,
+    )
+    for file in paths.values():
+        require_room(file, len(prefix) + len(whole) + 2 * len(content))
+    paths["coral"].unlink(missing_ok=True)  # A kill from here on leaves no list of files that do not belong together.
+    model_manifest = export(
+        model,
+        path,
+        labels=names,
+        task=task,
+        spare_classes=spare_classes,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        label_smoothing=label_smoothing,
+        save_optimizer=save_optimizer,
+        profile=profile,
+        central_fraction=central_fraction,
+        data=settings,
+        overwrite=overwrite,
+        verbose=verbose,
+    )
+    contents = {"prefix": prefix, "suffix": content, **({"int8": whole} if whole else {})}
+    atomic_write_bytes(paths["suffix_manifest"], suffix_manifest.to_json().encode())
+    for part, its_content in contents.items():
+        atomic_write_bytes(paths[part], its_content)
+    if not whole:
+        paths["int8"].unlink(missing_ok=True)  # that of another export
+    manifest = CoralManifest(
+        split=split,
+        files={part: paths[part].name for part in (*contents, "model")},
+        sha256={part: hashlib.sha256(its).hexdigest() for part, its in contents.items()}
+        | {"model": model_manifest.sha256},
+        image=image,
+        features=Quantized(tuple(features.values.shape[1:]), features.scale, features.zero_point),
+        calibration_images=len(calibration),
+        snr_db=snr,
+        lint=tuple(finding.text for finding in findings),
+        rebake=tensors,
+    )
+    manifest.write(paths["coral"])
+    return CoralExport(manifest, suffix_manifest, model_manifest)
+
+
+def _ratio(got: "Int8Results", model: keras.Model, photos: np.ndarray) -> float:
+    expected = np.asarray(model(photos.astype(np.float32), training=False))
+    return round(min(snr_db(expected, got.floats()), _MOST_SNR_DB), 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Int8Results:
+    """Outputs of an int8 file: `values` int8 `[n, ...]`, and what they stand for."""
+
+    values: np.ndarray
+    scale: float
+    zero_point: int
+
+    def floats(self) -> np.ndarray:
+        """Returns what the integers stand for, float32."""
+        return (self.values.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+def run_int8(content: bytes, images: np.ndarray) -> tuple[Int8Results, Quantized]:
+    """Runs a file of `convert_int8` on the CPU.
+
+    Args:
+        content: The `.tflite`.
+        images: uint8 `[n, height, width, 3]`.
+
+    Returns:
+        The outputs of all images, and the file's input.
+    """
+    with temporary_folder() as folder:
+        file = folder / "int8.tflite"
+        file.write_bytes(content)
+        runner = PrefixRunner(file)
+        values = np.stack([runner(image) for image in images])
+    image = Quantized(tuple(runner.input["shape"]), runner.input["scale"], runner.input["zero_point"])
+    return Int8Results(values, runner.output["scale"], runner.output["zero_point"]), image
+
+
+def _refuse_branches(parts: SplitModel) -> None:
+    """The norm of a branch does not run on the accelerator, nor does what comes after it."""
+    branches = [layer.name for layer in parts.prefix.layers if layer.name.endswith("_lite_residual")]
+    if branches:
+        raise InputError(
+            f"expected no lite residual before the split at {parts.place!r}, got {branches[0]}: its norm does not run "
+            "on an Edge TPU; split at an earlier place, or train with lite_residuals from there on only"
+        )
+
+
+def _can_rebake(model: keras.Model) -> bool:
+    names = [variable.path for variable in model.trainable_variables]
+    whole = not any(layer.name.endswith("_lite_residual") for layer in model.layers)
+    return whole and all(name.startswith("classifier/") or name.endswith("/norm/beta") for name in names)

@@ -1,0 +1,112 @@
+"""Post-training quantization: a network without anything to train, computed with integers from pixels to outputs."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tinytl_tf.errors import InputError, ParityError
+from tinytl_tf.export.operator_audit import conversion_error, write_minimum_runtime
+from tinytl_tf.tflite.model import Model
+
+__all__ = ["convert_int8", "require_one_scale"]
+
+_NEARLY_NOTHING = 1e-12
+PIXEL_OFFSET = 128  # an int8 pixel is the uint8 one less this: the same byte with its highest bit turned
+
+
+def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
+    """Converts a network to int8: kernels with a scale for each filter, images and features with one for each tensor.
+
+    The file takes one image of int8 pixels, 0 to 255 less 128, and normalizes by the scale of its input, without an
+    operator for it. Variables become constants first: the calibration knows none. Kernels of dense layers have one
+    scale, since runtimes 2.5 and 2.7 compute others wrongly without an error.
+
+    Args:
+        model: From images of 0 to 255 `(batch, height, width, 3)` to one tensor; begins with a `Rescaling`.
+        images: Photos, uint8 `[n, height, width, 3]`, by which the ranges are measured.
+
+    Returns:
+        The content of the `.tflite`; it has one graph and no variables.
+
+    Raises:
+        InputError: If the pixels are scaled channel by channel, there are no images, or an operator is no builtin of
+            int8.
+    """
+    scale, offset = require_one_scale(model)
+    if (
+        images.ndim != 4
+        or images.dtype != np.uint8
+        or images.shape[1:] != tuple(model.input_shape[1:])
+        or not len(images)
+    ):
+        wanted = f"uint8 [n, {', '.join(map(str, model.input_shape[1:]))}]"
+        raise InputError(f"expected photos to calibrate with, {wanted}, got {images.dtype} {list(images.shape)}")
+    body = keras.Model(_normalize(model).output, model.output)
+    constants = [(variable, tf.constant(_kept(variable))) for variable in body.variables]
+
+    @tf.function(input_signature=[tf.TensorSpec([1, *model.input_shape[1:]], tf.float32, "image")])
+    def run(image):
+        with keras.StatelessScope(constants):
+            return body(image, training=False)
+
+    def calibration():
+        for number, image in enumerate(images):
+            if number == 0:  # the range of the pixels has to be known, whatever the photos have of it
+                image = image.copy()
+                image[0, 0], image[0, -1] = 0, 255
+            yield [image[np.newaxis].astype(np.float32) * np.float32(scale) + np.float32(offset)]
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([run.get_concrete_function()], body)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = calibration
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter.exclude_conversion_metadata = True
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    try:
+        content = converter.convert()
+    except Exception as error:  # the converter has its own exception type and raises others too
+        raise conversion_error(str(error)) from error
+    file = Model.from_bytes(content)
+    _check_pixels(file, scale, offset)
+    write_minimum_runtime(file)
+    return file.to_bytes()
+
+
+def require_one_scale(model: keras.Model) -> tuple[float, float]:
+    """Returns the factor and the offset by which a network normalizes all of its pixels.
+
+    Raises:
+        InputError: If they differ between red, green and blue: an int8 tensor has one scale.
+    """
+    layer = _normalize(model)
+    scales, offsets = np.unique(layer.scale), np.unique(layer.offset)
+    if len(scales) > 1 or len(offsets) > 1:
+        raise InputError(
+            f"expected pixels that are normalized alike in all channels, got the factors {scales.tolist()}: an int8 "
+            "image has one scale; choose another backbone"
+        )
+    return float(scales[0]), float(offsets[0])
+
+
+def _kept(variable: keras.Variable) -> np.ndarray:
+    """Its value; a shift of zeros becomes one of nearly nothing, since the converter leaves out a bias of zeros."""
+    value = variable.numpy()
+    is_shift = variable.path.endswith(("/beta", "/bias"))
+    return value if not is_shift or value.any() else np.full_like(value, _NEARLY_NOTHING)
+
+
+def _normalize(model: keras.Model) -> keras.layers.Layer:
+    return next(layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling))
+
+
+def _check_pixels(file: Model, scale: float, offset: float) -> None:
+    """The client hands over pixels as they are: the input's scale has to be that of the network's normalization."""
+    quantization = file.schema.subgraphs[0].tensors[file.graphs[0].inputs[0]].quantization
+    ratio, zero = float(quantization.scale[0]) / scale, int(quantization.zeroPoint[0])
+    # Half a level is what rounding the zero point takes.
+    if not (abs(ratio - 1) < 1e-3 and abs(zero + PIXEL_OFFSET + offset / scale) < 0.6):
+        raise ParityError(
+            f"expected an input of scale {scale:.6f}, as the network normalizes its pixels, got {ratio * scale:.6f} "
+            f"and the zero point {zero}; nothing was written. Please report it with the model"
+        )

@@ -1,0 +1,60 @@
+"""Finds the tensors of an int8 file that hold a network's biases and its classifier."""
+
+import keras
+import numpy as np
+
+from tinytl_tf.backbones.nodes import network_nodes
+from tinytl_tf.errors import ParityError
+from tinytl_tf.layers import FrozenConv2D
+from tinytl_tf.tflite.model import Model
+
+__all__ = ["rebake_map"]
+
+_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_ROUNDINGS = 2  # of float32
+_STEPS = 2  # by which an integer may differ from the float divided by its scale: both were rounded
+
+
+def rebake_map(model: keras.Model, file: Model) -> dict[str, int]:
+    """Returns the numbers of the tensors whose content depends on the trained variables of a network.
+
+    Convolutions are met in the order of the network, which a converter keeps; that each is the right one is seen by its
+    numbers: the folded bias divided by the scale of the integers.
+
+    Args:
+        model: A network without lite residuals.
+        file: What `convert_int8` made of it.
+
+    Returns:
+        Path of each trained variable -> number of the tensor in the only graph: of the bias for a norm's beta, of
+        kernel and bias for the classifier.
+
+    Raises:
+        ParityError: If the file is not made like the network.
+    """
+    layers = [n.operation for n in network_nodes(model) if isinstance(n.operation, FrozenConv2D | keras.layers.Dense)]
+    operators = [op for op in file.graphs[0].operators if op.name in _OPERATORS]
+    if len(layers) != len(operators):
+        raise ParityError(
+            f"expected {len(layers)} convolutions in the int8 file, as in the network, got {len(operators)}; nothing "
+            "was written. Please report it with the model"
+        )
+    found = {}
+    for layer, op in zip(layers, operators, strict=True):
+        kernel, bias = op.inputs[1:3]
+        dense = isinstance(layer, keras.layers.Dense)
+        expected = np.asarray(layer.bias if dense else layer.folded()[1])
+        tensor = file.schema.subgraphs[0].tensors[bias]
+        stored = np.frombuffer(bytes(file.schema.buffers[tensor.buffer].data), np.int32)
+        scales = np.asarray(tensor.quantization.scale, np.float64)
+        # The bias of a filter without weights is as large as it can be: there a float32 has no room for single steps.
+        room = _STEPS * scales + _ROUNDINGS * np.finfo(np.float32).eps * np.abs(expected)
+        if stored.shape != expected.shape or (np.abs(stored * scales - expected) > room).any():
+            raise ParityError(
+                f"expected the bias of {layer.name} in the int8 file, got other numbers; nothing was written. Please "
+                "report it with the model"
+            )
+        own = {layer.kernel.path: kernel, layer.bias.path: bias} if dense else {layer.norm.beta.path: bias}
+        found |= own
+    trained = {variable.path for variable in model.trainable_variables}
+    return {path: index for path, index in found.items() if path in trained}

@@ -1,0 +1,167 @@
+"""The way of a Coral board from the command line: export, adapt, evaluate, rebake, and home."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests import tiny_network
+from tinytl_tf import backbones
+from tinytl_tf.cli import runner
+from tinytl_tf.tflite.manifest import Manifest
+
+# Keras 3 saves TensorFlow's variables through numpy 1's interface.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def here(coral_export, monkeypatch):
+    """Runs in the folder of the run, with the tiny network among the backbones."""
+    monkeypatch.chdir(coral_export.parents[1])
+    monkeypatch.setitem(backbones.ARCHITECTURES, "tiny_network", tiny_network.ARCHITECTURE)
+
+
+@pytest.fixture(scope="module")
+def adapted(coral_export, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("adapted")
+    argv = [f"--model={coral_export}", f"--data={coral_export.parents[1] / 'tints.npz'}", "--epochs=3"]
+    argv += ["--learning_rate=0.02", f"--features_cache={folder / 'features'}", f"--state_out={folder / 'a.tinytl'}"]
+    assert runner.run_command("adapt", [*argv, f"--json={folder / 'adapt.json'}"]) == 0
+    return folder
+
+
+def result(path):
+    return json.loads(path.read_text())
+
+
+def test_adapt_learns_and_keeps_its_features(adapted, capsys):
+    first = result(adapted / "adapt.json")
+    assert first["loss_after"] < first["loss_before"]
+    argv = ["--model=board/coral.json", "--data=tints.npz", "--epochs=3", "--learning_rate=0.02"]
+    argv += [f"--features_cache={adapted / 'features'}", f"--state_out={adapted / 'b.tinytl'}"]
+    assert runner.run_command("adapt", [*argv, "--overwrite", f"--json={adapted / 'again.json'}"]) == 0
+    assert "features: computed for 0 images, found " in capsys.readouterr().out
+    assert (adapted / "b.tinytl").read_bytes() == (adapted / "a.tinytl").read_bytes()
+    assert result(adapted / "again.json")["losses"] == first["losses"]
+
+
+def test_evaluate_tells_what_adapt_did(adapted, tmp_path):
+    argv = ["--model=board/coral.json", f"--state={adapted / 'a.tinytl'}", "--data=tints.npz"]
+    assert runner.run_command("evaluate", [*argv, f"--json={tmp_path / 'e.json'}"]) == 0
+    assert result(tmp_path / "e.json")["loss"] == pytest.approx(result(adapted / "adapt.json")["loss_after"], rel=1e-6)
+
+
+def test_adapt_with_the_prefix_in_another_program(adapted, tmp_path, capsys):
+    from tinytl_tf.device import prefix_runner
+
+    command = f"{sys.executable} {prefix_runner.__file__} board/prefix_int8.tflite"
+    argv = ["--model=board/coral.json", f"--state={adapted / 'a.tinytl'}", "--data=tints.npz"]
+    argv += [f"--prefix_command={command}", f"--json={tmp_path / 'e.json'}"]
+    assert runner.run_command("evaluate", argv) == 0
+    assert "prefix up to block_3: by another program" in capsys.readouterr().out
+    assert result(tmp_path / "e.json")["loss"] == pytest.approx(result(adapted / "adapt.json")["loss_after"], rel=1e-6)
+
+
+def test_rebake_puts_it_into_one_file(adapted, tmp_path, capsys):
+    argv = ["--model=board/coral.json", f"--state={adapted / 'a.tinytl'}", "--data=tints.npz"]
+    argv += [f"--output={tmp_path / 'mine_int8.tflite'}", f"--json={tmp_path / 'r.json'}"]
+    assert runner.run_command("rebake", argv) == 0
+    printed = capsys.readouterr().out
+    assert "nothing was compiled here" in printed
+    rebaked = result(tmp_path / "r.json")
+    assert rebaked["photos"] == 45
+    assert rebaked["snr_db"] > rebaked["exported_snr_db"] - 3
+    assert (tmp_path / "mine_int8.tflite").exists()
+    assert runner.run_command("rebake", argv) == 2
+    assert "exists already; choose another path, or give --overwrite" in capsys.readouterr().err
+
+
+def test_what_was_learnt_comes_home_into_a_whole_file(adapted, tmp_path):
+    argv = ["--workdir=run", "--scheme=tinytl-b", f"--state={adapted / 'a.tinytl'}", "--batch_size=4"]
+    argv += ["--state_model=board/suffix_train.tflite", f"--output={tmp_path / 'home.tflite'}"]
+    assert runner.run_command("export", argv) == 0
+    argv = [f"--model={tmp_path / 'home.tflite'}", "--data=tints.npz", f"--json={tmp_path / 'e.json'}"]
+    assert runner.run_command("evaluate", argv) == 0
+    # The whole file has the prefix in float.
+    assert result(tmp_path / "e.json")["loss"] == pytest.approx(result(adapted / "adapt.json")["loss_after"], rel=0.2)
+    assert Manifest.read(tmp_path / "home.tflite").labels == tiny_network.LABELS
+
+
+def test_adapt_on_a_board_imports_no_tensorflow(adapted):
+    code = (
+        "import sys; from tinytl_tf.cli import runner\n"
+        "status = runner.run_command('evaluate', sys.argv[1:])\n"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules\n"
+        "raise SystemExit(status)"
+    )
+    argv = ["--model=board/coral.json", "--data=tints.npz"]
+    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "argv", "message"),
+    [
+        (
+            "export",
+            ["--target=coral"],
+            "expected --split=PLACE for --target=coral, for example block_13, or --split=auto",
+        ),
+        ("export", ["--split=head"], "--split does nothing without --target=coral; leave it out"),
+        ("export", ["--target=coral", "--split=auto"], "expected --split=auto and --budget_mb=MB together, got one"),
+        ("export", ["--target=coral", "--split=head", "--budget_mb=3"], "expected --split=auto and --budget_mb=MB"),
+        (
+            "export",
+            ["--target=coral", "--split=auto", "--budget_mb=3"],
+            "expected --scheme with --split=auto: it is applied from each split on",
+        ),
+        (
+            "export",
+            ["--target=coral", "--split=head", "--frozen_weights=int8"],
+            "--frozen_weights does nothing with --target=coral, whose prefix is int8",
+        ),
+        (
+            "export",
+            ["--target=coral", "--split=block_9", "--scheme=tinytl-b"],
+            "expected --split to be one of block_0, block_1, block_2, block_3, head, classifier, got 'block_9'",
+        ),
+        (
+            "export",
+            ["--target=coral", "--split=head", "--scheme=tinytl-lb"],
+            "scheme tinytl-lb has no lite residuals from 'head' on; choose an earlier --split, or --scheme=last",
+        ),
+        (
+            "export",
+            ["--target=coral", "--split=head", "--scheme=full"],
+            "expected --scheme of last, tinytl-b, tinytl-l or tinytl-lb for --target=coral, got full",
+        ),
+        ("export", ["--target=coral", "--split=head"], "expected nothing to train before 'head', got stem/norm/beta"),
+        (
+            "adapt",
+            ["--model=board/model.tflite", "--data=tints.npz", "--state_out=x.tinytl", "--features_cache=x"],
+            "--features_cache does nothing with a .tflite, which has no signature for features; give a coral.json",
+        ),
+        (
+            "adapt",
+            ["--model=board/coral.json", "--data=tints.npz", "--state_out=x.tinytl", "--crop"],
+            "expected augmentation by flips at most, got crop: a random crop makes another image each time",
+        ),
+        (
+            "evaluate",
+            ["--model=board/suffix_train.tflite", "--data=tints.npz"],
+            "expected features of shape [16, 16, 16] for this model, got none; open the coral.json",
+        ),
+        (
+            "rebake",
+            ["--model=board/model.tflite", "--data=tints.npz", "--state=x.tinytl", "--output=y.tflite"],
+            "expected --model=FOLDER/coral.json of an export for a board, got board/model.tflite",
+        ),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(command, argv, message, capsys):
+    own = ["--workdir=run", "--output=new/model.tflite"] if command == "export" else []
+    assert runner.run_command(command, [*own, *argv]) == 2
+    error = capsys.readouterr().err
+    assert message in error, error
+    assert "Traceback" not in error

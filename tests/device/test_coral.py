@@ -1,0 +1,257 @@
+"""The client of an export for a Coral board: prefix on the CPU here, suffix trained on its features."""
+
+import ast
+import json
+import pathlib
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from tests import tiny_coral
+from tinytl_tf import data
+from tinytl_tf.device import TrainableModel, adapt, evaluate_dataset, prefix_runner
+from tinytl_tf.device.coral import COMPILED_NAME, CoralModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.coral_manifest import CoralManifest
+
+RUNNER = pathlib.Path(prefix_runner.__file__)
+
+
+@pytest.fixture(scope="module")
+def exported(coral_export):
+    return coral_export
+
+
+@pytest.fixture
+def own(exported, tmp_path):
+    """A copy to damage."""
+    shutil.copytree(exported.parent, tmp_path / "own")
+    return tmp_path / "own" / exported.name
+
+
+@pytest.fixture(scope="module")
+def splits(coral_export):
+    return data.load(coral_export.parents[1] / "tints.npz")
+
+
+def change(path, **changes):
+    values = json.loads(path.read_text())
+    values.update(changes)
+    path.write_text(json.dumps(values))
+
+
+def test_answers_are_those_of_the_whole_file_but_for_the_integers(exported):
+    model, whole = CoralModel(exported), TrainableModel(exported.with_name("model.tflite"))
+    photos = tiny_coral.photos(16)
+    expected = np.stack([whole.infer(photo).logits for photo in photos])
+    got = np.stack([model.infer(photo).logits for photo in photos])
+    assert np.corrcoef(expected.ravel(), got.ravel())[0, 1] > 0.99
+    assert not np.array_equal(expected, got)
+    assert not model.on_accelerator
+
+
+def test_features_are_trained_on_and_found_again(exported, splits, tmp_path):
+    options = {"epochs": 3, "learning_rate": 0.02}
+    results = []
+    for run in range(2):
+        model = CoralModel(exported)
+        with model.features(tmp_path / "features") as features:
+            results.append(adapt(model.suffix, splits, features=features, **options))
+            images = len(splits.train) + len(splits.test)
+            assert len(splits.train) * 0.8 < features.computed <= 2 * images if run == 0 else features.computed == 0
+            assert features.found > 0
+    first, second = results
+    assert first.losses == second.losses
+    assert first.loss_after < first.loss_before
+    assert first.accuracy_after == second.accuracy_after
+
+
+def test_cached_features_train_like_features_that_are_computed_each_time(exported, splits, tmp_path):
+    cached, plain = CoralModel(exported), CoralModel(exported)
+    with cached.features(tmp_path / "features") as features:
+        adapt(cached.suffix, splits, features=features, epochs=2, augmentation=data.Augmentation(crop=False))
+    for epoch in range(2):
+        batches = data.train_batches(
+            splits.train,
+            batch_size=4,
+            image_size=plain.suffix.image_size,
+            seed=0,
+            epoch=epoch,
+            augmentation=data.Augmentation(crop=False),
+        )
+        per_epoch = data.steps_per_epoch(splits.train, 4)
+        for step, (images, labels) in enumerate(batches):
+            rate = 1e-3 / 2 * (1 + np.cos(np.pi * (epoch * per_epoch + step) / (2 * per_epoch)))
+            plain.suffix.train(np.stack([plain.featurize(image) for image in images]), labels, float(rate))
+    np.testing.assert_allclose(cached.suffix.state(), plain.suffix.state(), rtol=1e-5, atol=1e-7)
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_same_numbers(exported, splits, tmp_path, monkeypatch):
+    options = {"epochs": 2, "learning_rate": 0.02, "save_every": 3}
+    whole = CoralModel(exported)
+    with whole.features(tmp_path / "a") as features:
+        adapt(whole.suffix, splits, features=features, **options)
+    stopped = CoralModel(exported)
+    train, steps = stopped.suffix.train, []
+
+    def train_and_stop(*args):
+        steps.append(1)
+        if len(steps) == 8:
+            raise KeyboardInterrupt
+        return train(*args)
+
+    monkeypatch.setattr(stopped.suffix, "train", train_and_stop)
+    state_path = tmp_path / "mine.tinytl"
+    with stopped.features(tmp_path / "b") as features, pytest.raises(KeyboardInterrupt):
+        adapt(stopped.suffix, splits, features=features, state_path=state_path, **options)
+    resumed = CoralModel(exported)
+    with resumed.features(tmp_path / "b") as features:
+        adapt(resumed.suffix, splits, features=features, state_path=state_path, resume=True, **options)
+    np.testing.assert_array_equal(resumed.suffix.state(), whole.suffix.state())
+
+
+def test_without_a_folder_features_leave_nothing_behind(exported, splits, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    model = CoralModel(exported)
+    with model.features() as features:
+        evaluate_dataset(model.suffix, splits.test, features=features)
+        assert features.computed == len(splits.test)
+        assert any(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_random_crop_is_refused_in_words(exported, splits, tmp_path):
+    model = CoralModel(exported)
+    with model.features(tmp_path) as features, pytest.raises(InputError, match="a random crop makes another image"):
+        adapt(model.suffix, splits, features=features, augmentation=data.Augmentation(crop=True))
+
+
+def test_features_and_models_that_do_not_fit_are_refused(exported, splits, tmp_path):
+    model, whole = CoralModel(exported), TrainableModel(exported.with_name("model.tflite"))
+    with pytest.raises(
+        InputError, match=r"expected features of shape \[16, 16, 16\] for this model, got none; open the"
+    ):
+        adapt(model.suffix, splits)
+    with model.features(tmp_path) as features, pytest.raises(InputError, match="got one that takes images"):
+        evaluate_dataset(whole, splits.test, features=features)
+    with pytest.raises(InputError, match=r"expected features: int8 \[16, 16, 16\], got uint8 \[64, 64, 3\]"):
+        model.suffix.infer(tiny_coral.photos(1)[0])
+    with pytest.raises(InputError, match=r"expected features: int8 \[4, 16, 16, 16\], got uint8 \[4, 64, 64, 3\]"):
+        model.suffix.train(tiny_coral.photos(4), np.zeros(4, np.int32), 0.1)
+    with pytest.raises(InputError, match=r"expected image: uint8 \[64, 64, 3\], got float32 \[64, 64, 3\]"):
+        model.infer(tiny_coral.photos(1)[0].astype(np.float32))
+
+
+@pytest.mark.parametrize("part", ["prefix", "suffix"])
+def test_a_part_of_another_export_is_refused(own, part):
+    path = own.with_name(CoralManifest.read(own).files[part])
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"{path.name} is not the file of .*; copy all files of one export"):
+        CoralModel(own)
+    path.unlink()
+    with pytest.raises(InputError, match=f"expected {path.name} in the folder of .*; copy all files of the export"):
+        CoralModel(own)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format_version": 2}, "expected format version 1"),
+        ({"split": 3}, "expected str as split"),
+        ({"files": {"prefix": "prefix_int8.tflite"}}, "expected the files prefix, suffix and model"),
+        ({"features": {"shape": [16, 16, 16], "scale": 0.0, "zero_point": 0}}, "expected sizes and scales above 0"),
+        ({"features": {"shape": [16, 16, 16], "scale": 7.0, "zero_point": 4}}, "expected a prefix with Quantized"),
+    ],
+)
+def test_a_list_of_files_that_cannot_be_is_refused(own, changes, words):
+    change(own, **changes)
+    with pytest.raises(InputError, match=words):
+        CoralModel(own)
+
+
+def test_names_of_files_lead_nowhere_else(own):
+    values = json.loads(own.read_text())
+    change(own, files={**values["files"], "prefix": "../prefix_int8.tflite"})
+    with pytest.raises(InputError, match=r"expected names of files in the folder of .*, got '\.\./prefix"):
+        CoralModel(own)
+
+
+def test_a_compiled_prefix_without_its_library_is_left_to_the_cpu(own, monkeypatch):
+    own.with_name(COMPILED_NAME).write_bytes(b"whatever a compiler makes")
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    assert not CoralModel(own).on_accelerator
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: f"lib{name}.so.1")
+    with pytest.raises(InputError, match="cannot load .*prefix_int8_edgetpu.tflite libedgetpu.so.1: .*the CPU is used"):
+        CoralModel(own)
+
+
+def test_the_prefix_in_a_process_of_its_own_computes_the_same(exported, splits, tmp_path):
+    command = [sys.executable, RUNNER, exported.with_name("prefix_int8.tflite")]
+    model, other = CoralModel(exported), CoralModel(exported, prefix_command=command)
+    for photo in tiny_coral.photos(3):
+        np.testing.assert_array_equal(model.featurize(photo), other.featurize(photo))
+    with other.features(tmp_path) as features:
+        before = evaluate_dataset(other.suffix, splits.test, features=features)
+    other.close()
+    with model.features(tmp_path) as features:
+        assert evaluate_dataset(model.suffix, splits.test, features=features) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            ["no-such-program"],
+            "expected a program that runs the prefix, got: No such file or directory: no-such-program",
+        ),
+        ([sys.executable, "-c", "print('hello')"], "said nothing of its input and output: no message"),
+        ([sys.executable, RUNNER, "no-such-file"], "cannot load no-such-file"),
+        (
+            [sys.executable, "-c", "import sys; print(sys.argv[1])"],
+            "ended: no message; run it by itself to see why",
+        ),
+    ],
+)
+def test_a_program_that_does_not_do_it_is_refused(exported, command, words):
+    if "argv" in command[-1]:
+        parts = json.loads(exported.read_text())
+        command = [*command, json.dumps({"input": parts["image"], "output": parts["features"]})]
+    with pytest.raises(InputError, match=words):
+        CoralModel(exported, prefix_command=command).featurize(tiny_coral.photos(1)[0])
+
+
+def test_the_runner_of_the_prefix_is_written_for_python_3_7():
+    source = RUNNER.read_text(encoding="utf-8")
+    tree = ast.parse(source, feature_version=(3, 7))
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= {"ctypes", "importlib", "json", "os", "sys", "numpy"}
+    keywords = {keyword.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords}
+    assert "strict" not in keywords  # of zip, in 3.10
+
+
+def test_the_prefix_runs_in_tensorflow_lite_micro(exported):
+    """The entrance of the next generation: Coral NPU's path is that of LiteRT's microcontroller kernels."""
+    micro = pytest.importorskip("tflite_micro").runtime
+    content = exported.with_name("prefix_int8.tflite").read_bytes()
+    interpreter, model = micro.Interpreter.from_bytes(content, arena_size=500_000), CoralModel(exported)
+    for photo in tiny_coral.photos(4):
+        interpreter.set_input((photo ^ 128).view(np.int8)[np.newaxis], 0)
+        interpreter.invoke()
+        got, expected = interpreter.get_output(0)[0], model.featurize(photo)
+        assert np.abs(got.astype(int) - expected).max() <= 1
+        assert np.mean(got != expected) < 0.01

@@ -1,0 +1,155 @@
+"""What was learnt goes into the int8 file, as well as a fresh quantization puts it there."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from tests import tiny_coral
+from tinytl_tf import data
+from tinytl_tf.device import TrainableModel, adapt
+from tinytl_tf.device import rebake as module
+from tinytl_tf.device.coral import CoralModel
+from tinytl_tf.device.prefix_runner import PrefixRunner
+from tinytl_tf.device.rebake import rebake
+from tinytl_tf.errors import InputError, ParityError
+from tinytl_tf.state import load_state
+from tinytl_tf.tflite.coral_manifest import CoralManifest
+from tinytl_tf.tflite.float_twin import float_twin, quantization_of, tensor_ranges
+from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.snr import snr_db
+
+CLOSE_DB = 0.5
+
+
+@pytest.fixture(scope="module")
+def state(coral_export, tmp_path_factory):
+    """What training with a high rate has learnt: it moves ranges."""
+    folder = tmp_path_factory.mktemp("state")
+    model = CoralModel(coral_export)
+    with model.features(folder / "features") as features:
+        splits = data.load(coral_export.parents[1] / "tints.npz")
+        adapt(model.suffix, splits, features=features, epochs=6, learning_rate=0.05, state_path=folder / "a.tinytl")
+    return folder / "a.tinytl"
+
+
+def photos():
+    return list(tiny_coral.photos(48))
+
+
+def logits(path, images):
+    runner = PrefixRunner(path)
+    integers = np.stack([runner(image) for image in images]).astype(np.float64)
+    return (integers - runner.output["zero_point"]) * runner.output["scale"]
+
+
+def test_a_rebaked_file_is_as_good_as_one_that_is_quantized_afresh(coral_export, state, tmp_path):
+    from tinytl_tf.export.int8 import convert_int8
+
+    result = rebake(coral_export, state, tmp_path / "new.tflite", photos())
+    model = tiny_coral.build()
+    load_state(model, state, coral_export.with_name("suffix_train.tflite"))
+    (tmp_path / "fresh.tflite").write_bytes(convert_int8(model, np.stack(photos())))
+    images = tiny_coral.photos(120)[48:]
+    expected = np.asarray(model(images.astype(np.float32)))
+    rebaked, fresh = (snr_db(expected, logits(tmp_path / f"{name}.tflite", images)) for name in ("new", "fresh"))
+    old = snr_db(expected, logits(coral_export.with_name("model_int8.tflite"), images))
+    assert fresh > old + 10  # there was something to learn
+    assert rebaked > fresh - CLOSE_DB, (rebaked, fresh)
+    assert result.photos == 48
+    own = np.stack(photos())
+    expected = np.asarray(model(own.astype(np.float32)))
+    assert result.snr_db == pytest.approx(snr_db(expected, logits(tmp_path / "new.tflite", own)), abs=0.1)
+
+
+def test_biases_alone_would_not_do(coral_export, state, tmp_path, monkeypatch):
+    """The ranges have to be measured again: with those of the export the same test fails."""
+    good = rebake(coral_export, state, tmp_path / "good.tflite", photos())
+    old = Model.read(coral_export.with_name("model_int8.tflite")).schema.subgraphs[0].tensors
+
+    def ranges(content, images):
+        result = {}
+        for index in tensor_ranges(content, images):
+            scale, zero = (value[0] for value in quantization_of(old[index]))
+            result[index] = (scale * (-128 - zero), scale * (127 - zero))
+        return result
+
+    monkeypatch.setattr(module, "tensor_ranges", ranges)
+    monkeypatch.setattr(module, "MOST_LOSS_DB", 100)
+    assert rebake(coral_export, state, tmp_path / "bad.tflite", photos()).snr_db < good.snr_db - CLOSE_DB
+
+
+def test_the_exported_state_gives_the_exported_file_but_for_its_ranges(coral_export, tmp_path):
+    model = CoralModel(coral_export)
+    model.suffix.save(tmp_path / "start.tinytl")
+    result = rebake(coral_export, tmp_path / "start.tinytl", tmp_path / "same.tflite", photos())
+    assert result.snr_db == pytest.approx(result.exported_snr_db, abs=3)
+    images = tiny_coral.photos(8)
+    same, old = logits(tmp_path / "same.tflite", images), logits(coral_export.with_name("model_int8.tflite"), images)
+    assert snr_db(old, same) > 25
+
+
+def test_a_float_twin_computes_what_the_integers_stand_for(coral_export, tmp_path):
+    path = coral_export.with_name("model_int8.tflite")
+    manifest = CoralManifest.read(coral_export)
+    images = tiny_coral.photos(16)
+    floats = [(i.astype(np.float32) - 128 - manifest.image.zero_point) * manifest.image.scale for i in images]
+    content = float_twin(Model.read(path))
+    model = Model.from_bytes(content)
+    assert {tensor.dtype for tensor in model.graphs[0].tensors} <= {"float32", "int32"}
+    last = model.graphs[0].outputs[0]
+    for image, expected in zip(floats, logits(path, images), strict=True):
+        low, high = tensor_ranges(content, [image.astype(np.float32)])[last]
+        assert (low, high) == pytest.approx((expected.min(), expected.max()), abs=0.1)
+    replaced = {manifest.rebake["classifier/bias"]: np.full(4, 7.0)}
+    low, _ = tensor_ranges(float_twin(Model.read(path), replaced), [floats[0].astype(np.float32)])[last]
+    assert low > 4
+
+
+def test_what_cannot_be_rebaked_is_refused_and_nothing_is_written(coral_export, state, tmp_path, monkeypatch):
+    output = tmp_path / "new.tflite"
+    with pytest.raises(InputError, match=r"expected photos, uint8 \[64, 64, 3\], got 0"):
+        rebake(coral_export, state, output, [])
+    with pytest.raises(InputError, match="expected photos"):
+        rebake(coral_export, state, output, [np.zeros((8, 8, 3), np.uint8)])
+    whole = TrainableModel(coral_export.with_name("model.tflite"))
+    whole.save(tmp_path / "whole.tinytl")
+    with pytest.raises(InputError, match="belongs to the model with SHA-256"):
+        rebake(coral_export, tmp_path / "whole.tinytl", output, photos())
+    monkeypatch.setattr(module, "MOST_LOSS_DB", -50)
+    with pytest.raises(ParityError, match="signal to noise of the rebaked file is .* dB, that of the exported one was"):
+        rebake(coral_export, state, output, photos())
+    shutil.copytree(coral_export.parent, tmp_path / "own")
+    own = tmp_path / "own" / "coral.json"
+    manifest = CoralManifest.read(own)
+    parts = {name: {k: v for k, v in getattr(manifest, name).items() if k != "int8"} for name in ("files", "sha256")}
+    dataclasses.replace(manifest, **parts).write(own)
+    with pytest.raises(
+        InputError, match="has no part 'int8': what this export trains cannot be put into one int8 file"
+    ):
+        rebake(own, state, output, photos())
+    assert not output.exists()
+    output.write_bytes(b"")
+    with pytest.raises(InputError, match="exists already"):
+        rebake(coral_export, state, output, photos())
+
+
+def test_the_bias_of_a_filter_with_hardly_any_weights_still_fits(coral_export):
+    """Its scale is so small that the bias would be more than an int32 of them: the scale grows, as the converter's "
+    "does."""
+    model = Model.read(coral_export.with_name("model_int8.tflite"))
+    op = next(op for op in model.graphs[0].operators if op.name == "CONV_2D")
+    image, kernel, bias = (model.schema.subgraphs[0].tensors[index] for index in op.inputs)
+    scales = quantization_of(kernel)[0]
+    module.set_quantization(kernel, scales * np.where(np.arange(len(scales)) == 2, 1e-12, 1), np.zeros(len(scales)))
+    weights = module.constant(model.schema, kernel)
+    shift = np.linspace(-3, 4, len(scales))
+    module._set_convolution(model, op, shift, None)
+    np.testing.assert_allclose(module.constant(model.schema, bias), shift, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        module.constant(model.schema, kernel)[np.arange(len(scales)) != 2], weights[np.arange(len(scales)) != 2]
+    )
+    assert np.abs(module.constant(model.schema, kernel)[2]).max() < 1e-6
+    product = quantization_of(image)[0] * quantization_of(kernel)[0]
+    np.testing.assert_allclose(quantization_of(bias)[0], product, rtol=1e-6)

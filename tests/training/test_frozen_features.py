@@ -1,0 +1,96 @@
+"""Training on features that are computed once is training on the images."""
+
+import numpy as np
+import pytest
+
+from tests.training import tiny
+from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import Experiment
+from tinytl_tf.training import RunFolder, train
+
+LATE = {"scheme": "tinytl-b", "biases": ("head",), "augmentation.crop": False}
+
+
+def config(shapes, **changes):
+    result = tiny.config(shapes)
+    with result.unlocked():
+        result.update_from_flattened_dict({**LATE, **changes})
+    return result
+
+
+def rows(folder):
+    return [{key: row[key] for key in row if key != "step_ms"} for row in RunFolder(folder).read_log()]
+
+
+def assert_close(folder, other):
+    assert len(rows(folder)) == len(rows(other)) > 0
+    for row, expected in zip(rows(folder), rows(other), strict=True):
+        assert row == pytest.approx(expected, rel=2e-3, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def plain(shapes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    train(config(shapes), str(folder))
+    return folder
+
+
+def test_the_numbers_are_those_of_training_on_images(shapes, plain, tmp_path, monkeypatch):
+    computed = []
+    from tinytl_tf.training import frozen_features as module
+
+    class Watched(module.CachedFeatures):
+        def __init__(self, *args):
+            super().__init__(*args)
+            computed.append(self)
+
+    monkeypatch.setattr(module, "CachedFeatures", Watched)
+    train(config(shapes, **{"training.cache_features": True}), str(tmp_path / "run"))
+    assert_close(tmp_path / "run", plain)
+    splits = Experiment(config(shapes)).load_data()
+    images = len(splits.train) + len(splits.test)
+    assert images <= computed[0].computed <= 2 * images
+    assert computed[0].found > 0
+    assert not list((tmp_path / "run").glob("tinytl-*"))
+
+
+def test_a_run_goes_on_with_the_same_numbers(shapes, tmp_path, monkeypatch):
+    cached = config(shapes, **{"training.cache_features": True})
+    train(cached, str(tmp_path / "whole"))
+    with pytest.MonkeyPatch.context() as patch:
+        save = RunFolder.save
+
+        def save_and_stop(self, name, model):
+            save(self, name, model)
+            if name == "last":
+                raise KeyboardInterrupt
+
+        patch.setattr(RunFolder, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(cached, str(tmp_path / "stopped"))
+    train(cached, str(tmp_path / "stopped"), resume=True)
+    assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
+    with pytest.raises(InputError, match="cannot resume: config.training.cache_features was True and is now False"):
+        train(config(shapes), str(tmp_path / "stopped"), resume=True)
+
+
+def test_random_crops_are_refused_in_words(shapes):
+    with pytest.raises(InputError, match="got crop: a random crop makes another image each time"):
+        Experiment(config(shapes, **{"training.cache_features": True, "augmentation.crop": True}))
+
+
+def test_a_network_that_trains_its_first_place_is_refused_and_an_older_run_stays(shapes, plain, tmp_path):
+    before = {path.name: path.read_bytes() for path in plain.iterdir()}
+    with pytest.raises(InputError, match="expected a network whose first places are frozen"):
+        train(config(shapes, biases=(), **{"training.cache_features": True}), str(plain))
+    assert {path.name: path.read_bytes() for path in plain.iterdir()} == before
+
+
+def test_dropout_is_drawn_behind_the_split(shapes, tmp_path):
+    """With the classifier alone, dropout is all that makes two steps on the same image differ."""
+    cached = config(shapes, scheme="last", biases=(), **{"training.cache_features": True, "backbone.dropout": 0.5})
+    train(cached, str(tmp_path / "dropped"))
+    cached.backbone.dropout = 0.0
+    train(cached, str(tmp_path / "kept"))
+    losses = [[row["loss"] for row in rows(tmp_path / name)] for name in ("dropped", "kept")]
+    assert not np.allclose(*losses, rtol=1e-3)

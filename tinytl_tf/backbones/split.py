@@ -1,0 +1,138 @@
+"""Cuts a network in two at a place: what stays frozen before it, and what is trained from there on."""
+
+import dataclasses
+
+import keras
+
+from tinytl_tf.backbones.nodes import network_nodes
+from tinytl_tf.errors import InputError
+from tinytl_tf.networks.schemes import place_of
+
+__all__ = ["SplitModel", "dequantizing", "last_split", "split_model", "split_places"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitModel:
+    """A network in two parts that share its layers.
+
+    Attributes:
+        place: Name of the first place of the suffix.
+        prefix: From images `(batch, height, width, 3)` of 0 to 255 to features; nothing in it is trained.
+        suffix: From features to logits `(batch, classes)`.
+    """
+
+    place: str
+    prefix: keras.Model
+    suffix: keras.Model
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of the features of one image."""
+        return tuple(self.suffix.input_shape[1:])
+
+
+def split_places(model: keras.Model) -> list[str]:
+    """Returns the places at which a network can be cut, from the input to the output.
+
+    A place is a name that `split_model` takes: a block, `"head"` or `"classifier"`. Everything that the suffix computes
+    there has to come from one tensor, the features.
+    """
+    return [place for place, boundary in _boundaries(model).items() if boundary is not None]
+
+
+def last_split(model: keras.Model) -> str | None:
+    """Returns the last place before which nothing is trained, or None where there is none.
+
+    What lies before it gives the same features in each epoch.
+    """
+    trained = {id(variable) for variable in model.trainable_variables}
+    found = None
+    for place, boundary in _boundaries(model).items():
+        if boundary is None:
+            continue
+        prefix = keras.Model(model.inputs[0], boundary)
+        if any(id(variable) in trained for variable in prefix.variables):
+            break
+        found = place
+    return found
+
+
+def split_model(model: keras.Model, place: str) -> SplitModel:
+    """Cuts a network before a place.
+
+    Args:
+        model: A network of `tinytl_tf.backbones`; its layers are shared, nothing is copied.
+        place: Name of the first place of the suffix, one of `split_places`.
+
+    Returns:
+        Both parts.
+
+    Raises:
+        InputError: If the network cannot be cut there, or a variable before the place is trained.
+
+    Example:
+        >>> from tinytl_tf.backbones import build
+        >>> model = build("mobilenet_v2", classes=10, resolution=64, width=0.35, weights=None)
+        >>> split_model(model, "block_13").feature_shape
+        (4, 4, 32)
+    """
+    _require_place(model, place)
+    boundary = _boundaries(model)[place]
+    prefix = keras.Model(model.inputs[0], boundary, name=f"{model.name}_prefix")
+    trained = [variable.path for variable in prefix.trainable_variables]
+    if trained:
+        listed = ", ".join(trained[:3]) + (f" and {len(trained) - 3} more" if len(trained) > 3 else "")
+        raise InputError(
+            f"expected nothing to train before {place!r}, got {listed}: what lies before a split is frozen; train from "
+            "there on only, or split at an earlier place"
+        )
+    suffix = keras.Model(boundary, model.outputs[0], name=f"{model.name}_suffix")
+    return SplitModel(place, prefix, suffix)
+
+
+def dequantizing(suffix: keras.Model, scale: float, zero_point: int) -> keras.Model:
+    """Returns a suffix that takes features as the integers of an int8 prefix, and scales them by its first layer.
+
+    Args:
+        suffix: As `split_model` gives it; its layers are shared.
+        scale: What a step of the integers is worth.
+        zero_point: The integer that stands for 0.
+
+    Example:
+        >>> from tinytl_tf.backbones import build
+        >>> model = build("mobilenet_v2", classes=10, resolution=64, width=0.35, weights=None)
+        >>> dequantizing(split_model(model, "head").suffix, 0.1, 3).layers[1].name
+        'dequantize'
+    """
+    features = keras.Input(suffix.input_shape[1:], name="features")
+    x = keras.layers.Rescaling(scale, -scale * zero_point, name="dequantize")(features)
+    values = {id(suffix.inputs[0]): x}
+    for node in network_nodes(suffix):  # not the suffix as one layer: tiles are cut from what is inside
+        args, kwargs = node.arguments.fill_in(values)
+        values[id(node.outputs[0])] = node.operation(*args, **kwargs)
+    return keras.Model(features, values[id(suffix.outputs[0])], name=suffix.name)
+
+
+def _require_place(model: keras.Model, place: str) -> None:
+    places = split_places(model)
+    if place not in places:
+        raise InputError(
+            f"expected a place at which the network can be split, one of {', '.join(places)}, got {place!r:.80}"
+        )
+
+
+def _boundaries(model: keras.Model) -> dict[str, keras.KerasTensor | None]:
+    """The one tensor that enters each place and all after it, by the name of the place; None where there are more."""
+    nodes = network_nodes(model)
+    names = [place_of(node.operation.name) for node in nodes]
+    boundaries = {}
+    for place in dict.fromkeys(name for name in names if name not in ("normalize", "pool", "dropout")):
+        first = names.index(place)
+        if place == "classifier":  # dropout belongs to the part that is trained
+            first = names.index("dropout") if "dropout" in names else first
+        made = {id(tensor) for node in nodes[first:] for tensor in node.outputs}
+        entering = {id(t): t for node in nodes[first:] for t in node.input_tensors if id(t) not in made}
+        is_input = any(id(tensor) in entering for tensor in model.inputs)
+        if place != "stem":
+            boundaries[place] = next(iter(entering.values())) if len(entering) == 1 and not is_input else None
+    return boundaries

@@ -1,0 +1,179 @@
+"""What `tinytl export --target=coral` asks of an export, and how it writes the three files."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from tinytl_tf.cli import runner
+from tinytl_tf.errors import InputError
+from tinytl_tf.networks.architectures import get_architecture, lay_out
+from tinytl_tf.networks.schemes import get_scheme
+from tinytl_tf.tflite.coral_manifest import coral_files
+
+__all__ = ["AUTO", "CALIBRATION_IMAGES", "check", "choose", "define_flags", "restrict", "written", "write"]
+
+AUTO = "auto"
+CALIBRATION_IMAGES = 128  # photos by which the ranges of the integers are measured; fewer where there are fewer
+_OWN = ("split", "budget_mb")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines --split and --budget_mb."""
+    flags.DEFINE_string(
+        "split",
+        None,
+        "coral: first place that the CPU computes (block_1, ..., head, classifier); auto: by measurement.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "budget_mb", None, "coral, with --split=auto: memory of the suffix's training.", flag_values=values
+    )
+
+
+def check(values: flags.FlagValues) -> bool:
+    """Returns whether the target is a Coral board; refuses flags that do not fit.
+
+    Args:
+        values: The flags of `tinytl export`.
+
+    Raises:
+        InputError: If a flag is missing, or does nothing with this target.
+    """
+    if values.target != "coral":
+        runner.refuse_unused(values, _OWN, "without --target=coral")
+        return False
+    runner.refuse_unused(
+        values, ("frozen_weights",), "with --target=coral, whose prefix is int8 and whose suffix float32"
+    )
+    if not values.split:
+        raise InputError(
+            f"expected --split=PLACE for --target=coral, for example block_13, or --split={AUTO}; got none"
+        )
+    if (values.split == AUTO) != (values.budget_mb is not None):
+        raise InputError(f"expected --split={AUTO} and --budget_mb=MB together, got one of them")
+    if values.split == AUTO and values.scheme is None:
+        raise InputError(
+            f"expected --scheme with --split={AUTO}: it is applied from each split on that is tried; got none"
+        )
+    if values.split == AUTO and values.state is not None:
+        raise InputError(f"expected --split=PLACE with --state, got {AUTO}: what was learnt was learnt at given places")
+    return True
+
+
+def restrict(config: ConfigDict, split: str) -> None:
+    """Restricts the scheme of a configuration to the places from a split on.
+
+    Args:
+        config: Is changed.
+        split: Name of a place.
+
+    Raises:
+        InputError: If there is no such place, or the scheme can train nothing of its own from there on.
+    """
+    layout = lay_out(get_architecture(config.backbone.name), config.backbone.width)
+    places = (*layout.places, "classifier")
+    if split not in places[1:]:
+        raise InputError(f"expected --split to be one of {', '.join(places[1:])}, got {split!r:.80}")
+    scheme, late = get_scheme(config.scheme), places[places.index(split) :]
+    if not scheme.can_restrict:
+        raise InputError(
+            f"expected --scheme of last, tinytl-b, tinytl-l or tinytl-lb for --target=coral, got {scheme.name}, which "
+            "cannot be kept to some places"
+        )
+    biases = tuple(place for place in late if place in layout.places) if scheme.biases else ()
+    branches = tuple(place for place in late if place in layout.branches) if scheme.lite_residual else ()
+    if (scheme.biases and not biases) or (scheme.lite_residual and not branches):
+        what = "lite residuals" if scheme.lite_residual else "biases"
+        raise InputError(
+            f"scheme {scheme.name} has no {what} from {split!r} on; choose an earlier --split, or --scheme=last"
+        )
+    config.biases, config.lite_residuals = biases, branches
+
+
+def choose(values: flags.FlagValues, config: ConfigDict, splits: Any, make_model: Callable) -> Any:
+    """Chooses the split for --split=auto, and puts it into the flags; returns the experiment that trains behind it.
+
+    Args:
+        values: The flags of `tinytl export`.
+        config: The configuration with the scheme of --scheme.
+        splits: The data.
+        make_model: Gives the network of an experiment, with what it trains.
+    """
+    from tinytl_tf.planning.split_search import choose_split
+    from tinytl_tf.profiles import get_profile
+    from tinytl_tf.training import Experiment
+
+    print(f"splits that train within {values.budget_mb:g} MB:", flush=True)
+    outcome = choose_split(
+        config,
+        splits,
+        budget_bytes=round(values.budget_mb * 1e6),
+        restrict=restrict,
+        make_model=make_model,
+        optimizer=values.optimizer,
+        batch_size=values.batch_size,
+        profile=get_profile(values.profile),
+    )
+    print(f"chosen: {outcome.place}", flush=True)
+    values["split"].value = outcome.place
+    return Experiment(outcome.config)
+
+
+def written(output: str) -> list:
+    """Returns the paths that an export writes."""
+    return list(coral_files(output).values())
+
+
+def write(model: Any, values: flags.FlagValues, experiment: Any, splits: Any, labels: Sequence[str], task: str) -> dict:
+    """Writes the files and says what they are; returns what --json holds.
+
+    Args:
+        model: The network, with what it trains.
+        values: The flags of `tinytl export`.
+        experiment: The configuration's.
+        splits: The data; training images calibrate.
+        labels: Names of the classes.
+        task: What the labels are.
+    """
+    from tinytl_tf.export.coral import export_coral
+
+    count = min(CALIBRATION_IMAGES, len(splits.train))
+    photos, _ = experiment.plain_batches(splits.train, 1, count)
+    result = export_coral(
+        model,
+        values.output,
+        split=values.split,
+        calibration=photos[:, 0],
+        labels=labels,
+        task=task,
+        spare_classes=values.spare_classes,
+        optimizer=values.optimizer,
+        batch_size=values.batch_size,
+        label_smoothing=values.label_smoothing,
+        save_optimizer=values.save_optimizer,
+        profile=values.profile,
+        central_fraction=experiment.config.data.central_fraction,
+        data=experiment.data_settings(),
+        overwrite=values.overwrite,
+        verbose=True,
+    )
+    coral, paths = result.coral, written(values.output)
+    shape = "x".join(map(str, coral.features.shape))
+    print(
+        f"wrote {', '.join(coral.files.values())} and {paths[-1].name} into {paths[-1].parent}\n"
+        f"features of an image: {shape} int8, {coral.snr_db['prefix']:.1f} dB signal to noise over {count} photos\n"
+        f"suffix: planned training peak {result.suffix.planned_peak_bytes['train'] / 1e6:.2f} MB, whole file "
+        f"{result.model.planned_peak_bytes['train'] / 1e6:.2f} MB\n"
+        f"next: edgetpu_compiler {coral.files['prefix']}, not part of this package; nothing was compiled here"
+    )
+    for remark in coral.lint:
+        print(f"the compiler may leave a part to the CPU: {remark}")
+    return {
+        "output": values.output,
+        "coral": dataclasses.asdict(coral),
+        "suffix": dataclasses.asdict(result.suffix),
+        "model": dataclasses.asdict(result.model),
+    }

@@ -1,0 +1,194 @@
+"""What was learnt goes into the int8 file of the whole network, so that it runs whole on the accelerator."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tinytl_tf import files
+from tinytl_tf.device.prefix_runner import TURN, PrefixRunner
+from tinytl_tf.device.trainable_model import TrainableModel
+from tinytl_tf.errors import InputError, ParityError
+from tinytl_tf.tflite.coral_manifest import CoralManifest
+from tinytl_tf.tflite.edge_tpu import lint
+from tinytl_tf.tflite.edit import add_buffer
+from tinytl_tf.tflite.float_twin import constant, float_twin, quantization_of, set_quantization, tensor_ranges
+from tinytl_tf.tflite.graph import Operator
+from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.snr import snr_db
+
+__all__ = ["MOST_LOSS_DB", "RebakeResult", "rebake"]
+
+MOST_LOSS_DB = 3.0  # how much more noise than at the export is let through
+_LOWEST, _HIGHEST = -128, 127
+_LARGEST_BIAS = 2**30  # of 32 bits, with room for the products that are added to it
+_KERNELS = frozenset(["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+_KEEP_SCALE = frozenset(["AVERAGE_POOL_2D", "PAD"])  # their results have the scale of what they take
+
+
+@dataclasses.dataclass(frozen=True)
+class RebakeResult:
+    """What a rebaking came to.
+
+    Attributes:
+        snr_db: Signal to noise of the new file's logits against those of the float network, over the photos.
+        exported_snr_db: The same of the exported file, at its export.
+        photos: Number of photos that ranges and noise were measured on.
+        lint: What is known against compiling the file.
+    """
+
+    snr_db: float
+    exported_snr_db: float
+    photos: int
+    lint: tuple[str, ...]
+
+
+def rebake(
+    coral: str | os.PathLike,
+    state: str | os.PathLike,
+    output: str | os.PathLike,
+    photos: Iterable[np.ndarray],
+    *,
+    overwrite: bool = False,
+) -> RebakeResult:
+    """Writes the int8 file of the whole network with what a state has learnt.
+
+    Biases become integers of the scale of their convolution, `round(b / (scale of the image * scale of the filter))`;
+    the classifier's kernel gets a scale of its own. Then the ranges of the images between operators are measured again,
+    on photos, by the same graph in float: learnt biases move them. No TensorFlow is needed.
+
+    Args:
+        coral: The `coral.json` of the export, with its files in the same folder.
+        state: A `.tinytl` of its suffix.
+        output: The `.tflite` to write; it is for the compiler, as the exported `model_int8.tflite` is.
+        photos: Images, uint8 `[H, W, 3]`, like those that the network is for.
+        overwrite: Whether an existing file may be replaced.
+
+    Returns:
+        How well the integers compute what floats do.
+
+    Raises:
+        InputError: If a file is missing, damaged or of another export, the export has no int8 file, or there are no
+            photos.
+        ParityError: If the new file is noisier than the exported one by more than `MOST_LOSS_DB`; nothing was written.
+
+    Example:
+        >>> rebake("boards/coral.json", "mine.tinytl", "mine_int8.tflite", photos).snr_db  # doctest: +SKIP
+        36.1
+    """
+    manifest = CoralManifest.read(coral)
+    files.refuse_existing(output, overwrite)
+    source, suffix = manifest.part(coral, "int8"), manifest.part(coral, "suffix")
+    images = [np.asarray(photo) for photo in photos]
+    if not images or any(image.dtype != np.uint8 or image.shape != manifest.image.shape for image in images):
+        wanted = f"photos, uint8 {list(manifest.image.shape)}"
+        raise InputError(f"expected {wanted}, got {len(images)}; give images of the data that the network is for")
+    learnt = TrainableModel(suffix)
+    start = _values(learnt)
+    learnt.restore(state)
+    whole = TrainableModel(manifest.part(coral, "model"))
+    whole.set_state(learnt.state())
+    model = Model.read(source)
+    floats = [_pixels(image).astype(np.float32) - manifest.image.zero_point for image in images]
+    floats = [image * np.float32(manifest.image.scale) for image in floats]
+    content = _rebaked(model, manifest.rebake, start, _values(learnt), floats)
+    result = _judge(content, images, whole, manifest)
+    files.atomic_write_bytes(output, content)
+    return result
+
+
+def _values(model: TrainableModel) -> dict[str, np.ndarray]:
+    """The trained variables of a model by path; slots are left out."""
+    state, entries = model.state(), [entry for entry in model.manifest.state if not entry.slot]
+    return {e.name: state[e.offset : e.offset + math.prod(e.shape)].reshape(e.shape) for e in entries}
+
+
+def _pixels(image: np.ndarray) -> np.ndarray:
+    return image.astype(np.int16) - TURN
+
+
+def _rebaked(
+    model: Model,
+    tensors: Mapping[str, int],
+    start: Mapping[str, np.ndarray],
+    values: Mapping[str, np.ndarray],
+    images: Sequence[np.ndarray],
+) -> bytes:
+    """Changes the integers of a file; `start` is what they hold of the trained variables, `values` what they shall."""
+    graph, subgraph = model.graphs[0], model.schema.subgraphs[0]
+    convolutions = [op for op in graph.operators if op.name in _KERNELS]
+    floats = {op.inputs[2]: constant(model.schema, subgraph.tensors[op.inputs[2]]) for op in convolutions}
+    for path, index in tensors.items():
+        if path == "classifier/kernel":
+            floats[index] = values[path].T.astype(np.float64)
+        elif path == "classifier/bias":
+            floats[index] = values[path].astype(np.float64)
+        else:  # what else the norm adds to the bias stays
+            floats[index] = floats[index] + (values[path].astype(np.float64) - start[path])
+    ranges = tensor_ranges(float_twin(model, floats), images)
+    changed = set(tensors.values())
+    first = next(i for i, op in enumerate(graph.operators) if changed.intersection(op.inputs))
+    for op in graph.operators[first:]:
+        source, target = subgraph.tensors[op.inputs[0]], subgraph.tensors[op.outputs[0]]
+        if op.name in _KEEP_SCALE:
+            set_quantization(target, *quantization_of(source))
+        else:
+            set_quantization(target, *_scale_of(*ranges[op.outputs[0]]))
+    for op in convolutions:
+        _set_convolution(model, op, floats[op.inputs[2]], floats.get(op.inputs[1]))
+    return model.to_bytes()
+
+
+def _set_convolution(model: Model, op: Operator, shift: np.ndarray, weights: np.ndarray | None) -> None:
+    """Stores bias and, where there is a new one, kernel of a convolution in integers of the scale of its image."""
+    image, kernel, bias = (model.schema.subgraphs[0].tensors[index] for index in op.inputs)
+    image_scale, old_scales = quantization_of(image)[0], quantization_of(kernel)[0]
+    scales = old_scales if weights is None else np.array([np.abs(weights).max() / _HIGHEST or 1.0])
+    # A filter with hardly any weights gets larger steps, so that its bias is a number of them; as by the converter.
+    least = np.abs(shift) / (image_scale * _LARGEST_BIAS)
+    scales = np.maximum(scales, least if len(scales) > 1 else least.max())
+    if weights is not None or (scales != old_scales).any():
+        weights = constant(model.schema, kernel) if weights is None else weights
+        others = [axis for axis in range(weights.ndim) if axis != kernel.quantization.quantizedDimension]
+        along = scales if len(scales) == 1 else np.expand_dims(scales, others)
+        set_quantization(kernel, scales, np.zeros(len(scales)))
+        _store(model, kernel, np.round(weights / along).astype(np.int8))
+    set_quantization(bias, image_scale * scales, np.zeros(len(scales)))
+    integers = np.round(shift / (image_scale * scales))
+    _store(model, bias, np.clip(integers, -_LARGEST_BIAS, _LARGEST_BIAS).astype(np.int32))
+
+
+def _scale_of(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero point of int8 for a range, which always holds zero."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / (_HIGHEST - _LOWEST) or 1.0
+    zero_point = min(max(round(_LOWEST - low / scale), _LOWEST), _HIGHEST)
+    return np.array([scale]), np.array([zero_point])
+
+
+def _store(model: Model, tensor, content: np.ndarray) -> None:
+    """Puts a constant into a buffer of its own: equal ones may share theirs."""
+    tensor.buffer = add_buffer(model.schema, content)
+
+
+def _judge(
+    content: bytes, images: Sequence[np.ndarray], whole: TrainableModel, manifest: CoralManifest
+) -> RebakeResult:
+    expected = np.stack([whole.infer(image).logits for image in images])
+    with files.temporary_folder() as folder:
+        path = folder / "rebaked.tflite"
+        path.write_bytes(content)
+        runner = PrefixRunner(path)
+        integers = np.stack([runner(image) for image in images])[:, : expected.shape[1]]
+    logits = (integers.astype(np.float64) - runner.output["zero_point"]) * runner.output["scale"]
+    ratio, exported = snr_db(expected, logits), manifest.snr_db["int8"]
+    if not ratio >= exported - MOST_LOSS_DB:
+        raise ParityError(
+            f"signal to noise of the rebaked file is {ratio:.1f} dB, that of the exported one was {exported:.1f} (at "
+            f"most {MOST_LOSS_DB:.0f} less); nothing was written; give more photos, or quantize the network with the "
+            "state anew"
+        )
+    findings = tuple(finding.text for finding in lint(Model.from_bytes(content)))
+    return RebakeResult(ratio, exported, len(images), findings)

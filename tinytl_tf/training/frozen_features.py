@@ -1,0 +1,61 @@
+"""What lies before the first trained place gives the same features in each epoch: they are computed once."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tinytl_tf.backbones.split import last_split, split_model
+from tinytl_tf.data import CachedFeatures, FeatureCache
+from tinytl_tf.errors import InputError
+from tinytl_tf.files import temporary_folder
+
+__all__ = ["frozen_features", "frozen_until"]
+
+
+def frozen_until(model: keras.Model) -> str:
+    """Returns the last place before which nothing is trained.
+
+    Raises:
+        InputError: If the first place trains something already.
+    """
+    place = last_split(model)
+    if place is None:
+        raise InputError(
+            "expected a network whose first places are frozen, got one that trains its first: there are no features to "
+            "keep; train biases and lite_residuals at late places only, or do without cached features"
+        )
+    return place
+
+
+@contextlib.contextmanager
+def frozen_features(model: keras.Model, folder: pathlib.Path) -> Iterator[tuple[keras.Model, CachedFeatures]]:
+    """Cuts a network before the first place that trains something.
+
+    Args:
+        model: A network of `tinytl_tf.backbones`.
+        folder: Where features are kept while the block runs, float32, up to `tinytl_tf.data.CACHE_BYTES`; what does not
+            fit is computed each time.
+
+    Returns:
+        A context manager that gives the part of the network that is trained, from features to logits, which shares its
+        layers with `model`; and the features of images.
+
+    Raises:
+        InputError: If the first place trains something already, or the folder cannot be written.
+    """
+    parts = split_model(model, frozen_until(model))
+
+    @tf.function(input_signature=[tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8)])
+    def compute(images):
+        return parts.prefix(tf.cast(images, tf.float32), training=False)
+
+    with temporary_folder(folder) as inner:
+        cache = FeatureCache(inner, parts.place, parts.feature_shape, "float32")
+        try:
+            yield parts.suffix, CachedFeatures(cache, lambda image: compute(image[np.newaxis]).numpy()[0])
+        finally:
+            cache.close()
