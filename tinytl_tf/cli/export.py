@@ -20,7 +20,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import android, runner
-from tinytl_tf.cli.train import define_config
+from tinytl_tf.cli.train import define_config, set_branch_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
@@ -72,6 +72,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
     if values.config is not None:
         runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
+        set_branch_weights(values.config, values.branch_weights)
+    else:
+        runner.refuse_unused(values, ("branch_weights",), "with --workdir, whose run has branches of its own")
     if (values.state is None) != (values.state_model is None):
         raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
     is_android = values.target == "android"
@@ -99,6 +102,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         folder, config = None, values.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
+        if folder is not None:  # its network is the run's
+            config.backbone.branch_weights = ""
     experiment = Experiment(config)
     check_arguments(
         values.output,
@@ -117,6 +122,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     check_spare(values.spare_classes, task)
     if folder is None:
         model, resolution = experiment.build_model(len(class_names))
+        print(experiment.describe_branches(), end="", flush=True)
     else:
         changed = run.changed_data(splits) if int8 else None
         if changed:

@@ -5,6 +5,7 @@ from tinytl_tf.experiment import Experiment
 from tinytl_tf.training.evaluation import evaluate, make_evaluate
 from tinytl_tf.training.loop import train
 from tinytl_tf.training.optimizers import make_optimizer
+from tinytl_tf.training.pretraining import pretrain
 from tinytl_tf.training.run_folder import RunFolder
 from tinytl_tf.training.step import make_train_step
 
@@ -15,5 +16,6 @@ __all__ = [
     "make_optimizer",
     "make_evaluate",
     "make_train_step",
+    "pretrain",
     "train",
 ]

@@ -16,7 +16,7 @@ from tinytl_tf.errors import InputError, TrainingDiverged
 from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.progress import Progress
-from tinytl_tf.schedules import SCHEDULES
+from tinytl_tf.schedules import warmed_up
 from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.optimizers import make_optimizer
@@ -29,9 +29,9 @@ __all__ = ["train"]
 def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str, Any]:
     """Trains a network as a configuration says and leaves checkpoints and a log in a folder.
 
-    A run that was killed and is resumed gives the numbers of one that was not: it goes on after the last whole
-    epoch; order and augmentation of the images depend on seed and epoch alone, dropout on seed and step, and the
-    checkpoint holds the optimizer's state.
+    A run that was killed and is resumed gives the numbers of one that was not: it goes on after the last save, of
+    which `training.saves_per_epoch` says how many there are; order and augmentation of the images depend on seed and
+    epoch alone, dropout on seed and step, and the checkpoint holds the optimizer's state.
 
     Args:
         config: a configuration with the keys of `configs/default.py`.
@@ -69,11 +69,13 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     else:
         model, resolution = experiment.build_model(len(class_names))
         model.compile(make_optimizer(config.training.optimizer))
+        print(experiment.describe_branches(), end="", flush=True)
         folder.start(run)
     print(resolution, flush=True)
     require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
-    start = _go_back(folder, int(model.optimizer.iterations), steps)
-    _set_dropout(model, start * steps)
+    ends = _ends(steps, config.training.saves_per_epoch)
+    start = _go_back(folder, int(model.optimizer.iterations), steps, ends)
+    _set_dropout(model, int(model.optimizer.iterations))
 
     step = make_train_step(
         model,
@@ -81,27 +83,32 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
         model.optimizer,
         task=task,
         label_smoothing=config.training.label_smoothing,
+        weight_decay=config.training.weight_decay,
+        clip_norm=config.training.clip_norm,
     )
     evaluate = make_evaluate(model, task, central_fraction=config.data.central_fraction)
     write_summary = _tensorboard(folder.path)
-    with Progress((config.training.epochs - start) * steps, "train") as progress:
-        for epoch in range(start, config.training.epochs):
+    epochs = config.training.epochs
+    with Progress(epochs * steps - int(model.optimizer.iterations), "train") as progress:
+        for part in range(start, epochs * len(ends)):
+            epoch, place = divmod(part, len(ends))
             before = [variable.numpy() for variable in model.trainable_variables]
-            row = _train_epoch(experiment, splits.train, step, epoch, steps, progress)
+            row = _train_part(experiment, splits.train, step, epoch, ([0, *ends][place], ends[place]), progress)
             row["update_norm"] = _distance(model.trainable_variables, before)
-            for name in ("validation", "test"):
+            is_end = place == len(ends) - 1
+            for name in ("validation", "test") if is_end else ():
                 if name in splits.by_name:
                     row |= {f"{name}_{key}": value for key, value in evaluate(splits.by_name[name]).items()}
             _require_finite(row, row["step"] - 1, config.training.learning_rate)
             best = max(map(_merit, folder.read_log()), default=-math.inf)
             folder.append_log(row)
             write_summary(row)
-            if _merit(row) > best:
+            if is_end and _merit(row) > best:
                 folder.save("best", model)
             folder.save("last", model)
+            at = f"test accuracy {row['test_accuracy']:.2%}" if is_end else f"step {row['step']} of {epochs * steps}"
             progress.message(
-                f"epoch {epoch + 1}/{config.training.epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}, "
-                f"test accuracy {row['test_accuracy']:.2%}"
+                f"epoch {epoch + 1}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}, {at}"
             )
     rows = folder.read_log()
     best = max(rows, key=_merit)  # the first of equals, as the checkpoint
@@ -113,21 +120,29 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     }
 
 
+def _ends(steps: int, saves: int) -> list[int]:
+    """Steps of an epoch after which a run is saved, rising to the last one."""
+    return sorted({-(-steps * (save + 1) // saves) for save in range(saves)})
+
+
 def _merit(row: dict[str, Any]) -> float:
     """What the best epoch is chosen by; never by the test images, whose accuracy would be too good."""
+    if "test_accuracy" not in row:  # in the middle of an epoch
+        return -math.inf
     return row.get("validation_accuracy", -row["loss"])
 
 
-def _train_epoch(
+def _train_part(
     experiment: Experiment,
     dataset: data.ImageDataset,
     step: Callable,
     epoch: int,
-    steps: int,
+    part: tuple[int, int],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Trains one epoch; returns the means of its metrics."""
+    """Trains the steps of an epoch from `part[0]` to before `part[1]`; returns the means of their metrics."""
     training = experiment.config.training
+    steps = data.steps_per_epoch(dataset, training.batch_size)
     batches = data.train_batches(
         dataset,
         batch_size=training.batch_size,
@@ -136,19 +151,31 @@ def _train_epoch(
         epoch=epoch,
         augmentation=experiment.augmentation(),
         central_fraction=experiment.config.data.central_fraction,
+        start_step=part[0],
     )
     rows, seconds = [], []
-    for index, (images, labels) in enumerate(batches):
-        number = epoch * steps + index
-        rate = SCHEDULES[training.schedule](number, training.epochs * steps, training.learning_rate)
-        started = time.perf_counter()
+    started = time.perf_counter()
+    for number in range(epoch * steps + part[0], epoch * steps + part[1]):
+        images, labels = next(batches)
+        rate = warmed_up(
+            training.schedule, number, training.epochs * steps, training.learning_rate, training.warmup_steps
+        )
+        began = time.perf_counter()
         metrics = {key: float(value) for key, value in step(images, labels, np.float32(rate)).items()}
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.perf_counter() - began)
         _require_finite(metrics, number, training.learning_rate)
         rows.append(metrics)
         progress.advance(f"loss {metrics['loss']:.4f}")
-    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-    return {"epoch": epoch, "step": (epoch + 1) * steps, "step_ms": 1e3 * float(np.median(seconds)), **means}
+    whole = time.perf_counter() - started
+    batches.close()
+    return {
+        "epoch": epoch,
+        "step": epoch * steps + part[1],
+        "step_ms": 1e3 * float(np.median(seconds)),
+        "images_per_second": training.batch_size * len(rows) / whole,
+        "waiting": 1 - sum(seconds) / whole,
+        **{key: float(np.mean([row[key] for row in rows])) for key in rows[0]},
+    }
 
 
 def _distance(variables: Sequence[keras.Variable], before: Sequence[np.ndarray]) -> float:
@@ -185,17 +212,18 @@ def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
         )
 
 
-def _go_back(folder: RunFolder, iterations: int, steps: int) -> int:
-    """Cuts the log to the epochs that the checkpoint has seen; returns their number."""
-    start = iterations // steps
-    rows = [row for row in folder.read_log() if row["epoch"] < start]
-    if [row["step"] for row in rows] != list(range(steps, iterations + 1, steps)):
+def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]) -> int:
+    """Cuts the log to the steps that the checkpoint has seen; returns the number of its saves."""
+    rows = [row for row in folder.read_log() if row["step"] <= iterations]
+    saves = [epoch * steps + end for epoch in range(iterations // steps + 1) for end in ends]
+    expected = [step for step in saves if step <= iterations]
+    if [row["step"] for row in rows] != expected or iterations not in (0, *expected):
         raise InputError(
             f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do "
             "not tell; the number of training images or the log has changed; train again without resuming"
         )
     folder.write_log(rows)
-    return start
+    return len(rows)
 
 
 def _set_dropout(model: keras.Model, step: int) -> None:
