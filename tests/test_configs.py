@@ -44,7 +44,7 @@ def trained(monkeypatch, tmp_path):
         calls.append((config, workdir, resume))
         return {"test_accuracy": 0.5, "best_accuracy": 0.5}
 
-    def pretrain(config, workdir, *, resume, license):
+    def pretrain(config, workdir, *, resume, license, distribution):
         return train(config, workdir, resume=resume) | {"branches": f"{workdir}/branches.npz"}
 
     monkeypatch.setattr(training, "train", train)

@@ -5,6 +5,9 @@ WORKDIR/branches.npz has the branches as float16, with a card that says how they
 train, export and plan reads it. Each row of log.jsonl has images_per_second, and waiting: the share of the time that
 was spent waiting for images.
 
+With --distribute=workers the same command runs once for each worker that TF_CONFIG lists, with a folder that all of
+them see. Where one of them is lost, the others end as well; start all of them again with --resume.
+
 Example:
   tinytl pretrain --config=configs/pretrain.py --config.data.name=photos/ --workdir=runs/source --resume
   tinytl train --config=configs/default.py --branch_weights=runs/source/branches.npz --workdir=runs/mine
@@ -25,6 +28,13 @@ __all__ = []
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
     define_run(values, argv)
+    flags.DEFINE_enum(
+        "distribute",
+        "none",
+        ["none", "mirrored", "workers"],
+        "mirrored: all GPUs of this machine; workers: this process is one of those that TF_CONFIG lists.",
+        flag_values=values,
+    )
     flags.DEFINE_string("license", "not stated", "Terms of the branches, for their card.", flag_values=values)
 
 
@@ -33,9 +43,15 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     require_run(values, "configs/pretrain.py")
     set_branch_weights(values.config, values.branch_weights)
     runner.import_tensorflow()
-    from tinytl_tf.training import pretrain
+    from tinytl_tf.training import Distribution, pretrain
 
-    result = pretrain(values.config, values.workdir, resume=values.resume, license=values.license)
+    result = pretrain(
+        values.config,
+        values.workdir,
+        resume=values.resume,
+        license=values.license,
+        distribution=Distribution(values.distribute),
+    )
     print(f"test accuracy on the source {result['test_accuracy']:.2%} after the last epoch")
     print(f"branches in {result['branches']}, checkpoints and log beside them")
     return {"workdir": values.workdir, **result}

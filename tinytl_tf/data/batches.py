@@ -41,6 +41,7 @@ def train_batches(
     augmentation: Augmentation,
     central_fraction: float = CENTRAL_FRACTION,
     start_step: int = 0,
+    part: tuple[int, int] = (0, 1),
     workers: int = WORKERS,
 ) -> Iterator[Batch]:
     """Returns the augmented batches of one epoch.
@@ -59,11 +60,13 @@ def train_batches(
         augmentation: how to change the images.
         central_fraction: part of an image's side that is kept without the augmentation's crop, in (0, 1].
         start_step: number of batches to leave out.
+        part: which part of each batch to read, and into how many it is divided: `(1, 2)` is the second half. The parts
+            together are the batch.
         workers: threads that decode. They end with the iterator, also when it is dropped early.
 
     Returns:
         Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, and labels, int32 [batch_size],
-        or float32 [batch_size, attributes] of a set with several attributes.
+        or float32 [batch_size, attributes] of a set with several attributes; of a part with as many less.
 
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
@@ -74,6 +77,9 @@ def train_batches(
     for option, value in (("seed", seed), ("epoch", epoch), ("start_step", start_step)):
         if value < 0:
             raise InputError(f"expected {option} to be 0 or more, got {value}")
+    index, parts = part
+    if not 0 <= index < parts or batch_size % parts:
+        raise InputError(f"expected a part of a batch of {batch_size} in equal ones, got number {index} of {parts}")
     order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
     order = np.resize(order, max(len(order), batch_size))
 
@@ -84,7 +90,9 @@ def train_batches(
         return augmentation(dataset.image(index, _short_side(size)), size, rng, central_fraction)
 
     places = np.arange(len(order))
-    batches = [places[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
+    own = batch_size // parts
+    starts = [step * batch_size + index * own for step in range(start_step, steps)]
+    batches = [places[start : start + own] for start in starts]
     return _prefetch(dataset.labels[order], batches, size, read, workers)
 
 

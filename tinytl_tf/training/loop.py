@@ -1,5 +1,6 @@
 """The training loop."""
 
+import contextlib
 import importlib.util
 import math
 import time
@@ -12,11 +13,13 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tinytl_tf import data
-from tinytl_tf.errors import InputError, TrainingDiverged
+from tinytl_tf.data.reason import reason
+from tinytl_tf.errors import InputError, TrainingDiverged, WorkerLost
 from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import warmed_up
+from tinytl_tf.training.distribution import Distribution
 from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.optimizers import make_optimizer
@@ -26,7 +29,9 @@ from tinytl_tf.training.step import make_train_step
 __all__ = ["train"]
 
 
-def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str, Any]:
+def train(
+    config: ConfigDict, workdir: str, *, resume: bool = False, distribution: Distribution | None = None
+) -> dict[str, Any]:
     """Trains a network as a configuration says and leaves checkpoints and a log in a folder.
 
     A run that was killed and is resumed gives the numbers of one that was not: it goes on after the last save, of
@@ -37,6 +42,8 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
         config: a configuration with the keys of `configs/default.py`.
         workdir: the folder of the run, see `RunFolder`.
         resume: go on with the run in the folder; its configuration must be the same.
+        distribution: the devices; None for one. Of several workers each calls this with the same arguments, and the
+            first one writes the folder.
 
     Returns:
         The last row of the log, with the number and test accuracy of the best epoch, see `RunFolder`, and the
@@ -45,16 +52,27 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
     Raises:
         InputError: for a configuration, data or weights that cannot be used, or a folder that another training uses.
         TrainingDiverged: for a loss that is not finite.
+        WorkerLost: when another worker has ended; start all again, with `resume`.
     """
     folder = RunFolder(workdir)
     refuse_existing(folder.path / "run.json", overwrite=True)
-    experiment = Experiment(config)
-    with folder_lock(folder.path):
-        return _train(experiment, folder, resume)
+    experiment, distribution = Experiment(config), distribution or Distribution()
+    distribution.require_batch(config.training.batch_size)
+    try:
+        lock = folder_lock(folder.path) if distribution.is_first else contextlib.nullcontext()
+        with lock:
+            return _train(experiment, folder, resume, distribution)
+    except tf.errors.OpError as error:
+        if distribution.workers == 1:
+            raise
+        raise WorkerLost(
+            f"expected {distribution.workers} workers, one has ended or cannot be reached ({reason(error)}); start all "
+            "of them again with resume=True"
+        ) from error
 
 
-def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str, Any]:
-    config = experiment.config
+def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution: Distribution) -> dict[str, Any]:
+    config, is_first = experiment.config, distribution.is_first
     splits = experiment.load_data()
     class_names, task = splits.train.class_names, splits.train.task
     steps = data.steps_per_epoch(splits.train, config.training.batch_size)
@@ -64,18 +82,28 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     if resume:
         _check_same(folder.read_run(), run, splits)
 
-    if resume and (folder.path / "last.keras").exists():
-        model, resolution = experiment.adopt(folder.load("last"))
-    else:
-        model, resolution = experiment.build_model(len(class_names))
-        model.compile(make_optimizer(config.training.optimizer))
+    goes_on = resume and (folder.path / "last.keras").exists()
+    with (
+        distribution.strategy.scope()
+    ):  # of variables alone: to save a model makes some that are the first worker's own
+        if goes_on:
+            model, resolution = experiment.adopt(folder.load("last"))
+        else:
+            model, resolution = experiment.build_model(len(class_names))
+            model.compile(make_optimizer(config.training.optimizer))
+    if not goes_on:
         print(experiment.describe_branches(), end="", flush=True)
+    if is_first and not goes_on:
         folder.start(run)
     print(resolution, flush=True)
-    require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
+    if is_first:
+        require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
     ends = _ends(steps, config.training.saves_per_epoch)
-    start = _go_back(folder, int(model.optimizer.iterations), steps, ends)
-    _set_dropout(model, int(model.optimizer.iterations))
+    iterations = int(model.optimizer.iterations.numpy())
+    start = len([end for epoch in range(iterations // steps + 1) for end in ends if epoch * steps + end <= iterations])
+    if is_first:
+        _go_back(folder, iterations, steps, ends)
+    _set_dropout(model, iterations)
 
     step = make_train_step(
         model,
@@ -85,15 +113,19 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
         label_smoothing=config.training.label_smoothing,
         weight_decay=config.training.weight_decay,
         clip_norm=config.training.clip_norm,
+        strategy=distribution.strategy,
     )
     evaluate = make_evaluate(model, task, central_fraction=config.data.central_fraction)
     write_summary = _tensorboard(folder.path)
     epochs = config.training.epochs
-    with Progress(epochs * steps - int(model.optimizer.iterations), "train") as progress:
+    with Progress(epochs * steps - iterations, "train") as progress:
         for part in range(start, epochs * len(ends)):
             epoch, place = divmod(part, len(ends))
             before = [variable.numpy() for variable in model.trainable_variables]
-            row = _train_part(experiment, splits.train, step, epoch, ([0, *ends][place], ends[place]), progress)
+            steps_of_part = ([0, *ends][place], ends[place])
+            row = _train_part(experiment, splits.train, step, epoch, steps_of_part, progress, distribution)
+            if not is_first:
+                continue
             row["update_norm"] = _distance(model.trainable_variables, before)
             is_end = place == len(ends) - 1
             for name in ("validation", "test") if is_end else ():
@@ -110,6 +142,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
             progress.message(
                 f"epoch {epoch + 1}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}, {at}"
             )
+    distribution.wait()
     rows = folder.read_log()
     best = max(rows, key=_merit)  # the first of equals, as the checkpoint
     return {
@@ -139,6 +172,7 @@ def _train_part(
     epoch: int,
     part: tuple[int, int],
     progress: Progress,
+    distribution: Distribution,
 ) -> dict[str, Any]:
     """Trains the steps of an epoch from `part[0]` to before `part[1]`; returns the means of their metrics."""
     training = experiment.config.training
@@ -152,6 +186,7 @@ def _train_part(
         augmentation=experiment.augmentation(),
         central_fraction=experiment.config.data.central_fraction,
         start_step=part[0],
+        part=(distribution.worker, distribution.workers),
     )
     rows, seconds = [], []
     started = time.perf_counter()
@@ -161,7 +196,8 @@ def _train_part(
             training.schedule, number, training.epochs * steps, training.learning_rate, training.warmup_steps
         )
         began = time.perf_counter()
-        metrics = {key: float(value) for key, value in step(images, labels, np.float32(rate)).items()}
+        metrics = step(distribution.spread(images), distribution.spread(labels), np.float32(rate))
+        metrics = {key: float(value) for key, value in metrics.items()}
         seconds.append(time.perf_counter() - began)
         _require_finite(metrics, number, training.learning_rate)
         rows.append(metrics)
@@ -212,8 +248,8 @@ def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
         )
 
 
-def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]) -> int:
-    """Cuts the log to the steps that the checkpoint has seen; returns the number of its saves."""
+def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]) -> None:
+    """Cuts the log to the steps that the checkpoint has seen."""
     rows = [row for row in folder.read_log() if row["step"] <= iterations]
     saves = [epoch * steps + end for epoch in range(iterations // steps + 1) for end in ends]
     expected = [step for step in saves if step <= iterations]
@@ -223,7 +259,6 @@ def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]
             "not tell; the number of training images or the log has changed; train again without resuming"
         )
     folder.write_log(rows)
-    return len(rows)
 
 
 def _set_dropout(model: keras.Model, step: int) -> None:
@@ -231,7 +266,7 @@ def _set_dropout(model: keras.Model, step: int) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             state = layer.seed_generator.state
-            state.assign([int(state[0]), step])
+            state.assign([int(state.numpy()[0]), step])
 
 
 def _tensorboard(workdir: str) -> Callable[[dict[str, Any]], None]:

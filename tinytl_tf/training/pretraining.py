@@ -11,6 +11,7 @@ from tinytl_tf import __version__
 from tinytl_tf.backbones import BranchCard, save_branches
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment, flat
+from tinytl_tf.training.distribution import Distribution
 from tinytl_tf.training.loop import train
 from tinytl_tf.training.run_folder import BRANCHES, RunFolder
 
@@ -19,7 +20,14 @@ __all__ = ["pretrain"]
 UNSTATED = "not stated"
 
 
-def pretrain(config: ConfigDict, workdir: str, *, resume: bool = False, license: str = UNSTATED) -> dict[str, Any]:
+def pretrain(
+    config: ConfigDict,
+    workdir: str,
+    *,
+    resume: bool = False,
+    license: str = UNSTATED,
+    distribution: Distribution | None = None,
+) -> dict[str, Any]:
     """Trains what a configuration says on its data, as `train` does, and writes what was learnt to a file of branches.
 
     The classifier of the source set is trained along and is left out of that file, `branches.npz` in the run's folder.
@@ -29,6 +37,7 @@ def pretrain(config: ConfigDict, workdir: str, *, resume: bool = False, license:
         workdir: the folder of the run, see `RunFolder`.
         resume: go on with the run in the folder; its configuration must be the same.
         license: terms of the branches, for their card.
+        distribution: the devices, as `train` takes it.
 
     Returns:
         What `train` returns, with the path `branches` and their `card`.
@@ -36,6 +45,7 @@ def pretrain(config: ConfigDict, workdir: str, *, resume: bool = False, license:
     Raises:
         InputError: as `train`, and for a scheme that trains no lite residuals.
         TrainingDiverged: as `train`.
+        WorkerLost: as `train`.
     """
     experiment = Experiment(config)
     scheme = experiment.scheme()
@@ -43,13 +53,15 @@ def pretrain(config: ConfigDict, workdir: str, *, resume: bool = False, license:
         raise InputError(
             f"scheme {scheme.name} trains no lite residuals to keep; choose tinytl-l, or tinytl-lb for biases as well"
         )
-    result = train(config, workdir, resume=resume)
+    distribution = distribution or Distribution()
+    result = train(config, workdir, resume=resume, distribution=distribution)
     folder = RunFolder(workdir)
     model, resolution = experiment.adopt(folder.load("last"))
     trained = {variable.path for variable in resolution.variables if not variable.path.startswith("classifier/")}
     variables = [v for v in model.weights if v.path in trained or "_lite_residual/" in v.path]
     card = _card(experiment, result, license)
-    save_branches(folder.path / BRANCHES, variables, card)
+    if distribution.is_first:
+        save_branches(folder.path / BRANCHES, variables, card)
     return {**result, "branches": str(folder.path / BRANCHES), "card": dataclasses.asdict(card)}
 
 
