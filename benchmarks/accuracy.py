@@ -4,10 +4,14 @@ Commands (data and weights are not part of the package):
     python benchmarks/accuracy.py --config=flowers17 --data=oxford_flowers17_128.npz --weights=mobilenet_v2.h5
     python benchmarks/accuracy.py --config=cifar10 --data=cifar10_32_15k.npz --weights=mobilenet_v2.h5
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --device --frozen_weights=float32,int8
+    python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --branch_weights=branches.npz
 
-Each run is a `tinytl` command of its own; what a run has finished is kept in --workdir and not done again. Prints a
+Each run is a `tinytl` command of its own; what a run has finished is kept in --workdir and not done again, and a
+training that was killed goes on. Prints a
 row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
---device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order.
+--device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order. With
+--branch_weights, schemes that train lite residuals have a second row, which starts from those. --rates gives a scheme
+a learning rate of its own, as full=1e-4.
 """
 
 import json
@@ -18,11 +22,15 @@ import sys
 
 from absl import app, flags
 
+from tinytl_tf.networks.schemes import get_scheme
+
 _CONFIG = flags.DEFINE_string("config", "flowers17", "Name of a file in configs/.")
 _DATA = flags.DEFINE_string("data", None, "The data set.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required=True)
 _SCHEMES = flags.DEFINE_list("schemes", ["last", "tinytl-b", "tinytl-lb"], "Update schemes.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds, from 0.")
+_BRANCHES = flags.DEFINE_string("branch_weights", None, "Pre-trained branches, for a second row of tinytl-l and -lb.")
+_RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is not that of the config.")
 _DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
 _FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: types of the frozen kernels.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/accuracy", "Folder of the runs.")
@@ -33,33 +41,59 @@ def tinytl(command: str, result: pathlib.Path, *options: str) -> dict:
     """Runs a command of `tinytl` unless its result exists, and returns the result."""
     if not result.exists():
         result.parent.mkdir(parents=True, exist_ok=True)
-        program = [sys.executable, "-m", f"tinytl_tf.cli.{command}", f"--json={result}", "--overwrite", *options]
+        again = "--resume" if command == "train" else "--overwrite"
+        program = [sys.executable, "-m", f"tinytl_tf.cli.{command}", f"--json={result}", again, *options]
         with open(result.with_suffix(".log"), "w", encoding="utf-8") as log:
             subprocess.run(program, check=True, stdout=log, stderr=log)
     return json.loads(result.read_text())
 
 
+def rate_of(scheme: str) -> str | None:
+    """Returns the scheme's own learning rate, if it has one."""
+    return dict(item.split("=") for item in _RATES.value).get(scheme)
+
+
+def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pathlib.Path:
+    """Returns where a run and what is made of it are kept."""
+    rate, start = rate_of(scheme), "pretrained" if branch_weights else None
+    return pathlib.Path(_WORKDIR.value) / _CONFIG.value / "-".join(filter(None, [scheme, start, rate, str(seed)]))
+
+
 def config_flags(scheme: str, seed: int) -> list[str]:
     """Returns the flags that `train` and `export` share."""
+    rate = rate_of(scheme)
     return [
         f"--config={CONFIGS / _CONFIG.value}.py",
         f"--config.scheme={scheme}",
         f"--config.training.seed={seed}",
         f"--config.data.name={_DATA.value}",
         f"--config.backbone.weights={_WEIGHTS.value}",
+        *([f"--config.training.learning_rate={rate}"] if rate else []),
     ]
 
 
-def train(scheme: str, seed: int) -> float:
+def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
     """Returns the test accuracy of a run in Keras, in per cent."""
-    folder = pathlib.Path(_WORKDIR.value) / _CONFIG.value / f"{scheme}-{seed}"
-    result = tinytl("train", folder / "train.json", f"--workdir={folder / 'run'}", *config_flags(scheme, seed))
+    folder = run_folder(scheme, seed, branch_weights)
+    options = [f"--branch_weights={branch_weights}"] if branch_weights else []
+    command = [f"--workdir={folder / 'run'}", *config_flags(scheme, seed), *options]
+    result = tinytl("train", folder / "train.json", *command)
     return 100 * result["test_accuracy"]
+
+
+def rows() -> list[tuple[str, str | None]]:
+    """Scheme and branches of each row."""
+    found = []
+    for scheme in _SCHEMES.value:
+        found.append((scheme, None))
+        if _BRANCHES.value and get_scheme(scheme).lite_residual:
+            found.append((scheme, _BRANCHES.value))
+    return found
 
 
 def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
     """Exports the start of the run and returns the test accuracy after the same training in LiteRT, in per cent."""
-    folder = pathlib.Path(_WORKDIR.value) / _CONFIG.value / f"{scheme}-{seed}"
+    folder = run_folder(scheme, seed)
     config = json.loads((folder / "run" / "run.json").read_text())["config"]
     training, data, augmentation = config["training"], config["data"], config["augmentation"]
     model = folder / f"start-{frozen_weights}.tflite"
@@ -103,11 +137,12 @@ def main(_) -> None:
                 print(f"| {scheme} | {seed} | " + "".join(f"{figure:.1f} | " for figure in figures), flush=True)
         return
     print("| scheme | seeds | mean | standard deviation |\n|---|---|---|---|")
-    for scheme in _SCHEMES.value:
-        values = [train(scheme, seed) for seed in range(_SEEDS.value)]
+    for scheme, branch_weights in rows():
+        values = [train(scheme, seed, branch_weights) for seed in range(_SEEDS.value)]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         seeds = ", ".join(f"{value:.1f}" for value in values)
-        print(f"| {scheme} | {seeds} | {statistics.fmean(values):.1f} | {spread:.1f} |", flush=True)
+        name = f"{scheme}, pre-trained" if branch_weights else scheme
+        print(f"| {name} | {seeds} | {statistics.fmean(values):.1f} | {spread:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

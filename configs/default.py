@@ -24,6 +24,7 @@ def get_config() -> ConfigDict:
     config.backbone.width = 1.0
     config.backbone.resolution = 128  # pixels
     config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones
+    config.backbone.branch_weights = ""  # of the lite residuals: a file of `tinytl pretrain`, or "pretrained"
     config.backbone.dropout = 0.2
 
     config.data = ConfigDict()
@@ -48,7 +49,11 @@ def get_config() -> ConfigDict:
     config.training.optimizer = "adam"  # or sgd, momentum
     config.training.learning_rate = 1e-3
     config.training.schedule = "cosine"  # or constant
+    config.training.warmup_steps = 0  # of a rate that rises in a line, before the schedule
     config.training.label_smoothing = 0.1
+    config.training.weight_decay = 0.0  # a step shrinks kernels by this times its rate
+    config.training.clip_norm = 0.0  # longest gradient of a step; 0 for any
+    config.training.saves_per_epoch = 1  # more where a kill must not cost an epoch
     config.training.seed = 0
     # Compute what frozen first places make of an image once, not once an epoch; without crop and color.
     config.training.cache_features = False

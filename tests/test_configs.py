@@ -44,7 +44,11 @@ def trained(monkeypatch, tmp_path):
         calls.append((config, workdir, resume))
         return {"test_accuracy": 0.5, "best_accuracy": 0.5}
 
+    def pretrain(config, workdir, *, resume, license, distribution):
+        return train(config, workdir, resume=resume) | {"branches": f"{workdir}/branches.npz"}
+
     monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "pretrain", pretrain)
     monkeypatch.chdir(tmp_path)
     return calls
 
@@ -74,10 +78,10 @@ def test_the_docstring_has_a_command_that_is_understood(name, trained):
     program, what, *argv = command(name)
     assert program == "tinytl"
     assert what in COMMANDS
-    if what == "train":
+    if what in ("train", "pretrain"):
         assert f"--config=configs/{name}.py" in argv
         argv = [word.replace("=configs/", f"={FOLDER}/") for word in argv]
-        assert runner.run_command("train", argv) == 0
+        assert runner.run_command(what, argv) == 0
         ((config, _, _),) = trained
         assert keys(config) == keys(default.get_config())
 

@@ -1,6 +1,6 @@
 """The exceptions of the package. Each message is one line: what was expected, what came, and a remedy that exists."""
 
-__all__ = ["InputError", "ParityError", "TinyTLError", "TrainingDiverged"]
+__all__ = ["InputError", "ParityError", "TinyTLError", "TrainingDiverged", "WorkerLost"]
 
 
 class TinyTLError(Exception):
@@ -31,3 +31,9 @@ class TrainingDiverged(TinyTLError, ArithmeticError):
     """A loss, gradient or weight is not finite any more; what was saved before is whole."""
 
     exit_status = 4
+
+
+class WorkerLost(TinyTLError, ConnectionError):
+    """Another process of a distributed training has ended; what was saved before is whole."""
+
+    exit_status = 5

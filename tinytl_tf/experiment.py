@@ -26,6 +26,8 @@ RANGES = {
     "training.epochs": (1, 10**6),
     "training.batch_size": (1, 10**6),
     "training.seed": (0, 2**32 - 1),
+    "training.warmup_steps": (0, 10**9),
+    "training.saves_per_epoch": (1, 10**6),
     "data.split_seed": (0, 2**32 - 1),
 }
 
@@ -66,10 +68,17 @@ class Experiment:
             raise InputError(f"config.training.learning_rate must be above 0, got {training.learning_rate}")
         if not 0 <= training.label_smoothing < 1:
             raise InputError(f"config.training.label_smoothing must be in [0, 1), got {training.label_smoothing}")
+        for key in ("weight_decay", "clip_norm"):
+            if not 0 <= training[key] < float("inf"):
+                raise InputError(f"config.training.{key} must be 0 or more, got {training[key]}")
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         get_optimizer(training.optimizer)
-        self.scheme()
+        if self.config.backbone.branch_weights and not self.scheme().lite_residual:
+            raise InputError(
+                f"config.backbone.branch_weights does nothing for scheme {self.config.scheme!r}, which has no lite "
+                'residuals; choose another scheme, or set it to ""'
+            )
         if self.config.biases:
             options = self.config.backbone
             check_places("biases", self.config.biases, lay_out(get_architecture(options.name), options.width).places)
@@ -164,7 +173,13 @@ class Experiment:
         Returns:
             The model and the resolved scheme.
         """
-        model = self._build(classes, branches=self._branches(), weights=self.config.backbone.weights or None)
+        options = self.config.backbone
+        model = self._build(
+            classes,
+            branches=self._branches(),
+            weights=options.weights or None,
+            branch_weights=options.branch_weights or None,
+        )
         return model, schemes.apply_scheme(model.weights, self.scheme())
 
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
@@ -196,7 +211,23 @@ class Experiment:
         options = self.config.backbone
         return tuple(self.config.lite_residuals) or lay_out(get_architecture(options.name), options.width).branches
 
-    def _build(self, classes: int, *, branches: Collection[str], weights: str | None) -> keras.Model:
+    def describe_branches(self) -> str:
+        """Returns a line, with its end, about the weights that lite residuals start from; "" for a scheme without them.
+
+        Raises:
+            InputError: if the configuration names a file that cannot be used.
+        """
+        if not self.scheme().lite_residual:
+            return ""
+        options = self.config.backbone
+        if not options.branch_weights:
+            return "lite residuals start fresh: random, with an output of zero\n"
+        architecture = get_architecture(options.name)
+        return f"{backbones.read_branch_card(options.branch_weights, architecture, options.width)}\n"
+
+    def _build(
+        self, classes: int, *, branches: Collection[str], weights: str | None, branch_weights: str | None = None
+    ) -> keras.Model:
         options = self.config.backbone
         return backbones.build(
             options.name,
@@ -205,6 +236,7 @@ class Experiment:
             width=options.width,
             dropout=options.dropout,
             weights=weights,
+            branch_weights=branch_weights,
             lite_residual=branches,
             seed=self.config.training.seed,
         )

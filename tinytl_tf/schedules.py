@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["SCHEDULES", "constant", "cosine"]
+__all__ = ["SCHEDULES", "constant", "cosine", "warmed_up"]
 
 
 def cosine(step: int, total_steps: int, base: float) -> float:
@@ -22,6 +22,25 @@ def cosine(step: int, total_steps: int, base: float) -> float:
 def constant(step: int, total_steps: int, base: float) -> float:
     """`base` at every step; takes the arguments of `cosine`."""
     return base
+
+
+def warmed_up(schedule: str, step: int, total_steps: int, base: float, warmup_steps: int) -> float:
+    """A line up to `base` over the first steps, then a schedule over those that are left.
+
+    Args:
+        schedule: a key of `SCHEDULES`.
+        step: Index of the step, from 0.
+        total_steps: Number of steps of the whole run, the first ones among them.
+        base: Highest learning rate.
+        warmup_steps: Number of the first steps; 0 is the schedule alone.
+
+    Example:
+        >>> [warmed_up("constant", step, 6, 0.4, 4) for step in range(6)]
+        [0.1, 0.2, 0.30000000000000004, 0.4, 0.4, 0.4]
+    """
+    if step < warmup_steps:
+        return base * (step + 1) / warmup_steps
+    return SCHEDULES[schedule](step - warmup_steps, total_steps - warmup_steps, base)
 
 
 SCHEDULES = {"cosine": cosine, "constant": constant}

@@ -221,3 +221,16 @@ def test_each_repetition_in_a_batch_is_changed_in_its_own_way(make_dataset):
     np.testing.assert_array_equal(labels, np.resize(first_labels, 8))
     assert len(np.unique(images.reshape(8, -1), axis=0)) == 8
     assert_equal([(images, labels)], batches(dataset, batch_size=8))
+
+
+def test_parts_of_a_batch_are_the_batch(make_dataset):
+    dataset = make_dataset(11)
+    parts = [batches(dataset, part=(index, 2)) for index in range(2)]
+    put_together = [tuple(map(np.concatenate, zip(*both, strict=True))) for both in zip(*parts, strict=True)]
+    assert_equal(put_together, batches(dataset))
+
+
+@pytest.mark.parametrize("part", [(2, 2), (-1, 2), (0, 3)])
+def test_parts_that_are_none_are_refused(make_dataset, part):
+    with pytest.raises(InputError, match="^expected a part of a batch of 4 in equal ones, got number "):
+        batches(make_dataset(11), part=part)

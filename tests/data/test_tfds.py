@@ -12,6 +12,7 @@ from tinytl_tf import data
 from tinytl_tf.errors import InputError
 
 tfds = pytest.importorskip("tensorflow_datasets")
+FOLDER = "lay its images out as train/CLASS/*.jpg and test/CLASS/*.jpg and give that folder"
 
 
 class TinyPictures(tfds.core.GeneratorBasedBuilder):
@@ -68,6 +69,44 @@ class TinyDeep(tfds.core.GeneratorBasedBuilder):
             yield index, {"image": np.full([8, 8, 1], largest, np.uint16), "label": index % 2}
 
 
+class TinySecret(TinyPictures):
+    """Pictures whose test labels are kept secret, as those of ImageNet."""
+
+    BUILDER_CONFIGS = []
+
+    def _split_generators(self, dl_manager):
+        sizes = {"train": 8, "validation": 4, "test": 6}
+        return {split: self._generate_examples(split, size) for split, size in sizes.items()}
+
+    def _generate_examples(self, split, n):
+        for key, example in super()._generate_examples(split, n):
+            yield key, example | ({"label": -1} if split == "test" else {})
+
+
+class TinyFaces(tfds.core.GeneratorBasedBuilder):
+    """Pictures with two attributes each, as those of CelebA."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    SIZES = {"train": 6, "validation": 3, "test": 4}
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(encoding_format="png"),
+            "attributes": {"Young": np.bool_, "Bald": np.bool_},
+            "landmarks": {"nose_x": np.int64},
+        }
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {split: self._generate_examples(split, size) for split, size in self.SIZES.items()}
+
+    def _generate_examples(self, split, size):
+        for index in range(size):
+            image = np.asarray(picture(index))
+            attributes = {"Young": index % 2 == 0, "Bald": index == 1}
+            yield f"{split}{index}", {"image": image, "attributes": attributes, "landmarks": {"nose_x": 3}}
+
+
 class TinyNumbers(tfds.core.GeneratorBasedBuilder):
     """A set without images."""
 
@@ -110,6 +149,20 @@ def test_splits(data_dir, config, train, test):
     assert np.bincount(splits.test.labels).tolist() == [test // 2] * 2
 
 
+def test_a_test_split_of_secret_labels_is_none(data_dir):
+    splits = load("tiny_secret", data_dir)
+    assert (len(splits.train), len(splits.test), splits.validation) == (8, 4, None)
+
+
+def test_attributes_of_yes_or_no_are_labels(data_dir):
+    splits = load("tiny_faces", data_dir)
+    assert {name: len(dataset) for name, dataset in splits.by_name.items()} == TinyFaces.SIZES
+    assert splits.train.task == "multilabel"
+    assert splits.test.class_names == ("Bald", "Young")
+    found = {splits.test.image(index).tobytes(): splits.test.labels[index].tolist() for index in range(4)}
+    assert found == {np.asarray(picture(index)).tobytes(): [index == 1, index % 2 == 0] for index in range(4)}
+
+
 def test_images_keep_their_labels(data_dir):
     test = load("tiny_pictures/all", data_dir).test
     expected = {np.asarray(picture(index + 400)).tobytes(): index % 2 for index in range(6)}
@@ -139,9 +192,13 @@ def test_a_prepared_set_needs_no_download(data_dir):
         (
             "no_such_set",
             "'tfds:no_such_set' is not known to TensorFlow Datasets (Dataset no_such_set not found.); see "
-            "https://www.tensorflow.org/datasets/catalog for the names",
+            f"https://www.tensorflow.org/datasets/catalog for the names, or {FOLDER}",
         ),
-        ("tiny_numbers", "'tfds:tiny_numbers' is no set of images with one class each; its supervised keys are None"),
+        (
+            "tiny_numbers",
+            "'tfds:tiny_numbers' is no set of images with one class, or with attributes of yes or no, each; its "
+            "supervised keys are None",
+        ),
         ("tiny_pictures/trainless", "'tfds:tiny_pictures/trainless' has no split 'train'; it has test"),
     ],
 )
@@ -164,7 +221,7 @@ def test_download_not_allowed(tmp_path):
         load("tiny_pictures/all", tmp_path, download=False)
     assert str(info.value) == (
         f"'tfds:tiny_pictures/all' is not prepared in {tmp_path}/tiny_pictures/all/1.0.0; allow the download, "
-        "or prepare it there with: tfds build tiny_pictures/all"
+        f"or prepare it there with: tfds build tiny_pictures/all; or {FOLDER}"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -173,8 +230,8 @@ def test_a_failed_download(tmp_path):
     with pytest.raises(InputError) as info:
         load("tiny_remote", tmp_path)
     assert str(info.value) == (
-        f"'tfds:tiny_remote' cannot be prepared in {tmp_path}/tiny_remote/1.0.0 (no route); check the network, or "
-        "copy this folder from a machine where the set is prepared"
+        f"'tfds:tiny_remote' cannot be prepared in {tmp_path}/tiny_remote/1.0.0 (no route); check the network, "
+        f"copy this folder from a machine where the set is prepared, or {FOLDER}"
     )
 
 
@@ -190,7 +247,8 @@ def test_no_network_fails_at_once(tmp_path, monkeypatch):
     assert time.monotonic() - start < 5
     assert str(info.value).startswith(f"'tfds:tiny_remote' cannot be downloaded from {url} (")
     assert str(info.value).endswith(
-        f"check the network, or copy the folder {tmp_path}/tiny_remote/1.0.0 from a machine where the set is prepared"
+        f"check the network, copy the folder {tmp_path}/tiny_remote/1.0.0 from a machine where the set is prepared, or "
+        f"{FOLDER}"
     )
 
 

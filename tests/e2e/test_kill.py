@@ -86,7 +86,8 @@ def assert_whole(workdir):
 
 def numbers(workdir):
     folder = RunFolder(workdir)
-    rows = [{key: row[key] for key in row if key != "step_ms"} for row in folder.read_log()]
+    times = ("step_ms", "images_per_second", "waiting")
+    rows = [{key: row[key] for key in row if key not in times} for row in folder.read_log()]
     models = [folder.load(name) for name in ("best", "last")]
     return rows, [v.numpy() for model in models for v in [*model.weights, *model.optimizer.variables]]
 

@@ -45,3 +45,10 @@ def test_what_is_configured_is_what_trains(config):
         "block_3_lite_residual/final_norm/gamma",
     }
     assert {v.path.split("/")[0] for v in model.weights if "_lite_residual/" in v.path} == {"block_3_lite_residual"}
+
+
+def test_a_plan_without_lite_residuals_has_no_weights_for_them(config):
+    config = config.copy_and_resolve_references()
+    config.backbone.branch_weights = "branches.npz"
+    for targets, expected in (((HEAD, BRANCH_3), "branches.npz"), ((HEAD,), ""), ((), "")):
+        assert Plan(96, frozenset(targets)).configure(config).backbone.branch_weights == expected

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.training.tiny import SIDE
+from tinytl_tf.backbones import BranchCard, build, save_branches
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.planning import Plan, Planner, Target, planner
@@ -138,3 +139,17 @@ def fake_growth(plan):
 
     size = plan.resolution**2 + 1000 * len(plan.targets)
     return PlannedGrowth("train", 1, {"file": size, "structures": size, "variables": size, "arena": size})
+
+
+def test_pre_trained_branches_are_told_before_the_work(tiniest, tmp_path):
+    model = build("tiny", classes=3, resolution=SIDE, weights=None, lite_residual=True)
+    card = BranchCard("tiny", 1.0, "tinytl-l", "shapes", 3, 24, 9, 0.5, 1.0, SIDE, "ours", {}, "by hand")
+    branches = [variable for variable in model.weights if "_lite_residual/" in variable.path]
+    save_branches(tmp_path / "branches.npz", branches, card)
+    config, said = tiniest.copy_and_resolve_references(), []
+    config.backbone.branch_weights = str(tmp_path / "branches.npz")
+    Planner(config, resolutions=[SIDE], say=said.append)
+    assert said[0] == str(card)
+    config.backbone.branch_weights = "none.npz"
+    with pytest.raises(InputError, match=r"^there is no file of branches none\.npz; "):
+        Planner(config, resolutions=[SIDE], say=said.append)

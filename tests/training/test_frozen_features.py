@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
+from tests.training.test_loop import TIMES
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment
 from tinytl_tf.training import RunFolder, train
@@ -19,7 +20,7 @@ def config(shapes, **changes):
 
 
 def rows(folder):
-    return [{key: row[key] for key in row if key != "step_ms"} for row in RunFolder(folder).read_log()]
+    return [{key: row[key] for key in row if key not in TIMES} for row in RunFolder(folder).read_log()]
 
 
 def assert_close(folder, other):

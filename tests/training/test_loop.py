@@ -25,7 +25,8 @@ from tinytl_tf.training import loop as module
 from tinytl_tf.training.folder_lock import LOCK_NAME, folder_lock
 
 EPOCHS = 3
-KEYS = "epoch step step_ms loss accuracy gradient_norm update_norm test_accuracy test_loss"
+TIMES = ("step_ms", "images_per_second", "waiting")
+KEYS = f"epoch step {' '.join(TIMES)} loss accuracy gradient_norm update_norm test_accuracy test_loss"
 
 
 class Killed(Exception):
@@ -33,8 +34,8 @@ class Killed(Exception):
 
 
 def log(folder):
-    """The rows without the one figure that is a time."""
-    return [{key: row[key] for key in row if key != "step_ms"} for row in RunFolder(folder).read_log()]
+    """The rows without what depends on time."""
+    return [{key: row[key] for key in row if key not in TIMES} for row in RunFolder(folder).read_log()]
 
 
 def checkpoint(folder, name):
@@ -205,7 +206,7 @@ def test_checkpoints_open_with_keras_alone(whole):
 KILLS = {
     "before the first epoch ends": (RunFolder, "append_log", 0),
     "before the first checkpoint": (RunFolder, "save", 0),
-    "in an epoch": (module, "_train_epoch", 1),
+    "in an epoch": (module, "_train_part", 1),
     "between log and checkpoints": (RunFolder, "append_log", 2),
     "between best and last": (RunFolder, "save", 1),
     "after the last epoch": (module, "_go_back", 1),
@@ -219,8 +220,8 @@ def test_a_resumed_run_is_the_one_that_was_not_killed(whole, config, tmp_path, k
         train(config, str(tmp_path), resume=True)
     result = train(config, str(tmp_path), resume=True)
     assert_same_run(tmp_path, whole[0])
-    step_ms = RunFolder(tmp_path).read_log()[-1]["step_ms"]
-    assert result == {**whole[1], "step_ms": step_ms}
+    last = RunFolder(tmp_path).read_log()[-1]
+    assert result == {**whole[1], **{key: last[key] for key in TIMES}}
 
 
 def test_a_checkpoint_holds_the_state_of_the_optimizer(whole):
@@ -270,7 +271,7 @@ CANNOT_RESUME = {
 @pytest.fixture
 def one_epoch(dry_step, config, tmp_path):
     """The folder of a run that was killed in its second epoch."""
-    with killed_at(module, "_train_epoch", 1):
+    with killed_at(module, "_train_part", 1):
         train(config, str(tmp_path / "run"))
     return tmp_path / "run"
 
@@ -297,7 +298,7 @@ def test_a_new_run_leaves_nothing_of_the_old_one(whole, config, tmp_path):
     train(config, str(tmp_path))
     (tmp_path / "events.out.tfevents.1.host").touch()
     config.training.seed = 0
-    with killed_at(module, "_train_epoch", 0):
+    with killed_at(module, "_train_part", 0):
         train(config, str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "run.json"]
     assert log(tmp_path) == []
@@ -365,3 +366,63 @@ def test_tensorboard_is_written_where_it_is_installed(dry_step, config, tmp_path
     assert [row["step"] for row in rows] == [(epoch + 1) * tiny.STEPS for epoch in range(EPOCHS)]
     assert scalars == ([(*item, row["step"]) for row in rows for item in row.items()] if installed else [])
     assert len(list(tmp_path.glob("events.out.tfevents.*"))) == installed
+
+
+SAVES = {"training.saves_per_epoch": 3, "training.warmup_steps": 5, "training.weight_decay": 0.1}
+
+
+@pytest.fixture(scope="module")
+def in_parts(shapes, tmp_path_factory):
+    """A run that is saved three times in each epoch of four steps."""
+    folder = tmp_path_factory.mktemp("parts") / "run"
+    config = tiny.config(shapes)
+    config.update_from_flattened_dict(SAVES)
+    return folder, train(config, str(folder))
+
+
+def test_a_run_can_be_saved_in_the_middle_of_an_epoch(in_parts):
+    rows = RunFolder(in_parts[0]).read_log()
+    assert [(row["epoch"], row["step"]) for row in rows] == [
+        (epoch, 4 * epoch + end) for epoch in range(EPOCHS) for end in (2, 3, 4)
+    ]
+    assert ["test_accuracy" in row for row in rows] == [False, False, True] * EPOCHS
+    assert in_parts[1]["best_epoch"] in range(EPOCHS)
+    assert all(0 <= row["waiting"] < 1 and row["images_per_second"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("kill", [(RunFolder, "append_log", 1), (module, "_train_part", 2), (RunFolder, "save", 3)])
+def test_it_goes_on_from_there_to_the_same_end(in_parts, config, tmp_path, kill):
+    config.update_from_flattened_dict(SAVES)
+    with killed_at(*kill):
+        train(config, str(tmp_path))
+    train(config, str(tmp_path), resume=True)
+    assert_same_run(tmp_path, in_parts[0])
+
+
+def test_more_saves_than_steps_are_one_for_each_step(dry_step, config, tmp_path):
+    config.training.saves_per_epoch = 100
+    train(config, str(tmp_path))
+    assert [row["step"] for row in RunFolder(tmp_path).read_log()] == list(range(1, EPOCHS * tiny.STEPS + 1))
+
+
+def test_the_rate_rises_before_the_schedule(dry_step, config, tmp_path):
+    config.training.warmup_steps, config.training.schedule = 4, "constant"
+    train(config, str(tmp_path))
+    base = config.training.learning_rate
+    assert dry_step == [np.float32(base * min(1, (step + 1) / 4)) for step in range(EPOCHS * tiny.STEPS)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("warmup_steps", -1, "config.training.warmup_steps must be from 0 to 1000000000, got -1"),
+        ("saves_per_epoch", 0, "config.training.saves_per_epoch must be from 1 to 1000000, got 0"),
+        ("weight_decay", -0.1, "config.training.weight_decay must be 0 or more, got -0.1"),
+        ("clip_norm", math.inf, "config.training.clip_norm must be 0 or more, got inf"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(config, key, value, message):
+    config.training[key] = value
+    with pytest.raises(InputError) as error:
+        Experiment(config)
+    assert str(error.value) == message

@@ -104,3 +104,21 @@ def test_a_step_that_would_train_nothing_is_refused():
     model = keras.Sequential([keras.layers.Dense(3, name="classifier")])  # without its variables until it is called
     with pytest.raises(InputError, match="^expected variables to train, got none; build the model for its images "):
         make_train_step(model, model.trainable_variables, make_optimizer("sgd"))
+
+
+def test_a_long_gradient_is_clipped_and_kernels_shrink(config, batch):
+    changes, norms, before = [], [], None
+    for options in ({}, {"clip_norm": 0.01}, {"clip_norm": 1e6}, {"weight_decay": 0.5}):
+        model, resolution = build(config, "full", dropout=0.0)
+        before = values(resolution.variables)
+        step = make_train_step(model, resolution.variables, make_optimizer("sgd"), **options)
+        norms.append(float(step(*batch, np.float32(0.1))["gradient_norm"]))
+        changes.append({path: value - before[path] for path, value in values(resolution.variables).items()})
+    plain, clipped, unclipped, decayed = changes
+    length = np.sqrt(sum(np.vdot(change, change) for change in clipped.values()))
+    assert length == pytest.approx(0.1 * 0.01, rel=1e-3)
+    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
+    for path, change in plain.items():
+        np.testing.assert_allclose(unclipped[path], change, rtol=1e-4, atol=1e-7)
+        shrunk = -0.1 * 0.5 * before[path] if before[path].ndim > 1 else 0.0
+        np.testing.assert_allclose(decayed[path], change + shrunk, rtol=1e-3, atol=1e-6)

@@ -1,7 +1,8 @@
 """Backbones as tables of blocks, one builder, and their pre-trained weights."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
+from tinytl_tf.backbones.branch_weights import BranchCard, read_branch_card, save_branches
 from tinytl_tf.backbones.builder import build
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, Block
 
-__all__ = ["ARCHITECTURES", "Architecture", "Block", "build"]
+__all__ = ["ARCHITECTURES", "Architecture", "Block", "BranchCard", "build", "read_branch_card", "save_branches"]

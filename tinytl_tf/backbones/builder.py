@@ -6,6 +6,7 @@ from collections.abc import Collection
 import keras
 import numpy as np
 
+from tinytl_tf.backbones.branch_weights import load_branches
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import (
@@ -36,6 +37,7 @@ def build(
     lite_residual: bool | Collection[str] = False,
     dropout: float = 0.2,
     weights: str | None = "imagenet",
+    branch_weights: str | None = None,
     seed: int = 0,
 ) -> keras.Model:
     """Builds a network with everything frozen but the classifier.
@@ -49,6 +51,8 @@ def build(
         dropout: share of features dropped before the classifier while training in Keras.
         weights: `"imagenet"`, the path of a weight file, or `None` for random ones. The file's classifier is
             taken if it has as many classes.
+        branch_weights: the path of a file of pre-trained branches, `"pretrained"` for those that come with the package,
+            or `None` for random ones that start as zero.
         seed: of everything that is drawn: branches, classifier and dropout.
 
     Returns:
@@ -106,6 +110,8 @@ def build(
     model = keras.Model(images, classifier(x), name=name)
     if weights is not None:
         load_weights(model, architecture, weights, width=width)
+    if branch_weights is not None:
+        load_branches(model, architecture, branch_weights, width=width)
     return model
 
 

@@ -21,7 +21,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import android, coral, runner
-from tinytl_tf.cli.train import define_config
+from tinytl_tf.cli.train import define_config, set_branch_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
@@ -82,6 +82,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
     if values.config is not None:
         runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
+        set_branch_weights(values.config, values.branch_weights)
+    else:
+        runner.refuse_unused(values, ("branch_weights",), "with --workdir, whose run has branches of its own")
     if (values.state is None) != (values.state_model is None):
         raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
     is_android, is_coral = values.target == "android", coral.check(values)
@@ -116,6 +119,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         folder, config = None, values.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
+        if folder is not None:  # its network is the run's
+            config.backbone.branch_weights = ""
     if is_coral and values.scheme is not None and values.split != coral.AUTO:
         coral.restrict(config, values.split)
     experiment = Experiment(config)
@@ -152,6 +157,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if is_coral and values.split == coral.AUTO:
         experiment = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
     model, resolution = make_model(experiment)
+    if folder is None:
+        print(experiment.describe_branches(), end="", flush=True)
     print(resolution, flush=True)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)

@@ -11,6 +11,7 @@ __all__ = ["main"]
 
 # Written here, because importing a command to ask for its help may import TensorFlow.
 COMMANDS = {
+    "pretrain": "train lite residuals on a source set, for other sets to start from",
     "train": "train a network in Keras under an update scheme",
     "evaluate": "accuracy of a checkpoint or an exported file on a data set",
     "plan": "what to train within a budget of memory, as a config",

@@ -21,7 +21,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import runner
-from tinytl_tf.cli.train import define_config
+from tinytl_tf.cli.train import define_config, set_branch_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.profiles import FROZEN_WEIGHTS
@@ -53,6 +53,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError(f"expected --output=FILE.py, got {values.output!r}; a config is a Python file")
     files.refuse_existing(values.output, values.overwrite)
     resolutions = _resolutions(values)
+    set_branch_weights(values.config, values.branch_weights)
 
     runner.import_tensorflow()
     from tinytl_tf.planning import Planner

@@ -36,6 +36,7 @@ __all__ = ["import_tensorflow", "refuse_unused", "run_command"]
 # Flags whose value is a path, in any command; `data` may be a name as well, which stays as it is.
 _PATHS = frozenset(
     (
+        "branch_weights",
         "data",
         "features_cache",
         "json",

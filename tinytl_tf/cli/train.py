@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
+from tinytl_tf import files
 from tinytl_tf.cli import runner
 from tinytl_tf.errors import InputError
 
@@ -21,14 +22,19 @@ __all__ = []
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    define_config(values, argv)
-    flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values, required=True)
+    define_run(values, argv)
     flags.DEFINE_boolean(
         "cache_features",
         False,
         "Compute what frozen first places make of an image once; the same as --config.training.cache_features.",
         flag_values=values,
     )
+
+
+def define_run(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines the flags of a run: its configuration and its folder."""
+    define_config(values, argv)
+    flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values, required=True)
     flags.DEFINE_boolean("resume", False, "Go on with the run in --workdir, if there is one.", flag_values=values)
 
 
@@ -37,22 +43,47 @@ def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
     config_flags.DEFINE_config_file(
         "config", None, "Python file with get_config(), see configs/.", flag_values=values, sys_argv=list(argv)
     )
+    flags.DEFINE_string(
+        "branch_weights",
+        None,
+        'What lite residuals start from: a file of `tinytl pretrain`, or "pretrained"; sets the key of the config.',
+        flag_values=values,
+    )
+
+
+def set_branch_weights(config: ConfigDict, branch_weights: str | None) -> None:
+    """Puts the value of `--branch_weights`, if there is one, into a configuration."""
+    if branch_weights is not None:
+        config.backbone.branch_weights = branch_weights
+
+
+def require_run(values: flags.FlagValues, example: str) -> None:
+    """Checks the flags of a run, before TensorFlow is imported.
+
+    Args:
+        values: The flags of the command.
+        example: A file of a configuration, for the error.
+
+    Raises:
+        InputError: If there is no configuration, or the folder holds a run that is neither resumed nor replaced.
+    """
+    if values.config is None:
+        raise InputError(f"expected --config=FILE, a Python file with get_config(); see {example}")
+    if values.resume and values.overwrite:
+        raise InputError("expected --resume or --overwrite, got both: one goes on with the run, the other replaces it")
+    if (files.expand(values.workdir) / "run.json").exists() and not (values.resume or values.overwrite):
+        raise InputError(f"{values.workdir} holds a run already; give --resume, --overwrite or another --workdir")
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
-    if values.config is None:
-        raise InputError("expected --config=FILE, a Python file with get_config(); see configs/digits.py")
-    if values.resume and values.overwrite:
-        raise InputError("expected --resume or --overwrite, got both: one goes on with the run, the other replaces it")
+    require_run(values, "configs/digits.py")
     if values["cache_features"].present:
         values.config.training.cache_features = values.cache_features
+    set_branch_weights(values.config, values.branch_weights)
     runner.import_tensorflow()
-    from tinytl_tf.training import RunFolder, train
+    from tinytl_tf.training import train
 
-    folder = RunFolder(values.workdir)
-    if folder.exists and not (values.resume or values.overwrite):
-        raise InputError(f"{values.workdir} holds a run already; give --resume, --overwrite or another --workdir")
     result = train(values.config, values.workdir, resume=values.resume)
     best = f"{result['best_accuracy']:.2%} after the best"
     print(f"test accuracy {result['test_accuracy']:.2%} after the last epoch, {best}")

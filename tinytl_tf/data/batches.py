@@ -43,6 +43,7 @@ def train_batches(
     augmentation: Augmentation,
     central_fraction: float = CENTRAL_FRACTION,
     start_step: int = 0,
+    part: tuple[int, int] = (0, 1),
     workers: int = WORKERS,
     ahead: int = AHEAD,
     features: CachedFeatures | None = None,
@@ -63,6 +64,8 @@ def train_batches(
         augmentation: how to change the images.
         central_fraction: part of an image's side that is kept without the augmentation's crop, in (0, 1].
         start_step: number of batches to leave out.
+        part: which part of each batch to read, and into how many it is divided: `(1, 2)` is the second half. The parts
+            together are the batch.
         workers: threads that decode. They end with the iterator, also when it is dropped early.
         ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
         features: gives the features of the images, in their place. They are those of the same images in the same order;
@@ -71,7 +74,7 @@ def train_batches(
     Returns:
         Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, or their features
         [batch_size, *features.shape], and labels, int32 [batch_size], or float32 [batch_size, attributes] of a set with
-        several attributes.
+        several attributes; of a part with as many less.
 
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
@@ -84,6 +87,9 @@ def train_batches(
             raise InputError(f"expected {option} to be 0 or more, got {value}")
     if features is not None:
         check_cacheable(augmentation)
+    index, parts = part
+    if not 0 <= index < parts or batch_size % parts:
+        raise InputError(f"expected a part of a batch of {batch_size} in equal ones, got number {index} of {parts}")
     order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
     order = np.resize(order, max(len(order), batch_size))
 
@@ -97,7 +103,9 @@ def train_batches(
         return augmentation(dataset.image(index, _short_side(size)), size, rng, central_fraction)
 
     places = np.arange(len(order))
-    batches = [places[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
+    own = batch_size // parts
+    starts = [step * batch_size + index * own for step in range(start_step, steps)]
+    batches = [places[start : start + own] for start in starts]
     return _prefetch(dataset.labels[order], batches, _kind(size, features), read, workers, ahead)
 
 

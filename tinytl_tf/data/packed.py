@@ -1,18 +1,15 @@
 """Packed arrays: all JPEG files of a set in one `.npz`."""
 
-import math
 import os
-import zipfile
-from typing import BinaryIO
 
 import numpy as np
 
+from tinytl_tf.data.arrays import read_arrays
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import check_header, decode, deep_maximum
-from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
-from tinytl_tf.files import expand, most_unpacked
+from tinytl_tf.files import expand
 
 # Of each array that must be there: the numpy type it must be of, and what an error calls that.
 ARRAYS = {
@@ -21,8 +18,6 @@ ARRAYS = {
     "label": (np.integer, "int [n] or numbers [n, classes]"),
     "classes": (np.str_, "str [classes]"),
 }
-# By the version of the format of an array: what reads its shape and type.
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
@@ -86,19 +81,7 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
 
 
 def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    try:
-        with open(path, "rb") as file:
-            _require_bounded(path, file)
-            arrays = dict(np.load(file, allow_pickle=False))
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"packed set {path} does not exist; give the path of an .npz file") from error
-    # Broken archives raise OSError, BadZipFile, zlib.error, ValueError, TypeError and others.
-    except Exception as error:
-        raise InputError(
-            f"packed set {path} cannot be read as .npz ({reason(error)}); pack it again with numpy.savez"
-        ) from error
+    arrays = read_arrays(path, f"packed set {path}", "pack it again with numpy.savez")
     missing = [key for key in ARRAYS if key not in arrays]
     if missing:
         raise InputError(
@@ -106,28 +89,6 @@ def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
             f"got {', '.join(map(str, arrays)) or 'none'}"
         )
     return arrays
-
-
-def _require_bounded(path: str | os.PathLike, file: BinaryIO) -> None:
-    """Refuses arrays that would take far more memory than the file: numpy makes room for what their headers say."""
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        size = sum(member.file_size for member in members)
-        if size > most_unpacked(path):
-            raise InputError(
-                f"packed set {path} unpacks to {size:,} bytes, at most {most_unpacked(path):,} are read of a file of "
-                "its size; pack it again with numpy.savez"
-            )
-        for member in members:
-            with archive.open(member) as stream:
-                shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
-                wanted, there = math.prod(shape) * max(dtype.itemsize, 1), member.file_size - stream.tell()
-            if wanted > there:
-                raise InputError(
-                    f"packed set {path}: {member.filename} says that it has {wanted:,} bytes and has {there:,}; "
-                    "pack it again with numpy.savez"
-                )
-    file.seek(0)
 
 
 def _check_types(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:

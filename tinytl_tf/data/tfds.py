@@ -1,9 +1,9 @@
-"""TensorFlow Datasets: any builder of images with one class each."""
+"""TensorFlow Datasets: any builder of images with one class, or with the same attributes, each."""
 
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
 
 CONNECT_SECONDS = 10
+_ATTRIBUTES = "attributes"
+_FOLDER = "lay its images out as train/CLASS/*.jpg and test/CLASS/*.jpg and give that folder"
 
 
 def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download: bool = True) -> Splits:
@@ -22,9 +24,13 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
     | splits of the set | train | test |
     |---|---|---|
     | train, validation, test | train and validation, as the TinyTL paper does for flowers | test |
+    | the same, of attributes | train; validation stays a set of its own | test |
     | train, test | train | test |
     | train, validation | train | validation |
     | train | first three quarters of each class | last quarter of each class |
+
+    A test split whose labels are kept secret (all -1, as ImageNet's) counts as none. A set without a class for each
+    image, but with a feature `attributes` of yes or no, such as `celeb_a`, is one of several attributes.
 
     Args:
         name: `NAME`, `NAME:VERSION` or `NAME/CONFIG`.
@@ -32,10 +38,10 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
         download: whether to download and prepare the set when it is not there.
 
     Returns:
-        The two sets in the order of their files.
+        The sets in the order of their files.
 
     Raises:
-        InputError: there is no such set, it cannot be prepared, or it is not one of images with one class each.
+        InputError: there is no such set, it cannot be prepared, or it is not one of images with classes or attributes.
     """
     try:
         import tensorflow_datasets as tfds
@@ -48,20 +54,31 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
     except Exception as error:  # unknown names, versions and configurations each have their own type
         raise InputError(
             f"'tfds:{name}' is not known to TensorFlow Datasets ({reason(error)}); "
-            "see https://www.tensorflow.org/datasets/catalog for the names"
+            f"see https://www.tensorflow.org/datasets/catalog for the names, or {_FOLDER}"
         ) from error
     image_key, label_key = _keys(name, builder.info, tfds)
     _prepare(name, builder, download)
-    train_split, test_split = _split_names(name, sorted(builder.info.splits))
+    feature = builder.info.features[label_key]
+    is_attributes = not isinstance(feature, tfds.features.ClassLabel)
+    class_names = sorted(feature) if is_attributes else feature.names
+
+    def is_secret(split: str) -> bool:
+        first = next(iter(tfds.as_numpy(builder.as_dataset(split=f"{split}[:1]", shuffle_files=False))))
+        return not is_attributes and first[label_key] < 0
+
+    train_split, validation_split, test_split = _split_names(
+        name, sorted(builder.info.splits), is_secret, is_attributes
+    )
 
     def read(split: str) -> tuple[Sequence[bytes], Sequence[int]]:
         decoders = tfds.decode.PartialDecoding(
             {image_key: True, label_key: True}, decoders={image_key: tfds.decode.SkipDecoding()}
         )
         examples = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=decoders))
-        return tuple(zip(*((example[image_key], example[label_key]) for example in examples), strict=True))
+        images, labels = zip(*((example[image_key], example[label_key]) for example in examples), strict=True)
+        return images, [[label[key] for key in class_names] for label in labels] if is_attributes else labels
 
-    found = {split: read(split) for split in (train_split, test_split) if split}
+    found = {split: read(split) for split in (train_split, validation_split, test_split) if split}
 
     def source(split: str, index: int) -> tuple[bytes, str]:
         return found[split][0][index], f"tfds:{name} {split}[{index}]"
@@ -71,30 +88,39 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
     def dataset(split: str) -> ImageDataset:
         return ImageDataset(
             f"tfds:{name} split {split}",
-            builder.info.features[label_key].names,
+            class_names,
             np.array(found[split][1]),
             lambda index, short_side: decode(*source(split, index), short_side, maximum),
         )
 
     train = dataset(train_split)
-    return Splits(train, dataset(test_split)) if test_split else hold_out(train)
+    if not test_split:
+        return hold_out(train)
+    return Splits(train, dataset(test_split), dataset(validation_split) if validation_split else None)
 
 
 def _keys(name: str, info, tfds) -> tuple[str, str]:
-    """Returns the names of the features that hold the image and its class."""
+    """Returns the names of the features that hold the image and its class, or its attributes."""
     keys = info.supervised_keys
     if keys and len(keys) == 2:
         image, label = (info.features[key] for key in keys)
         if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
             return keys
-    raise InputError(f"'tfds:{name}' is no set of images with one class each; its supervised keys are {keys}")
+    image, attributes = (dict(info.features).get(key) for key in ("image", _ATTRIBUTES))
+    is_set = isinstance(image, tfds.features.Image) and isinstance(attributes, tfds.features.FeaturesDict)
+    if keys is None and is_set and all(attributes[key].np_dtype == np.bool_ for key in attributes):
+        return "image", _ATTRIBUTES
+    raise InputError(
+        f"'tfds:{name}' is no set of images with one class, or with attributes of yes or no, each; its supervised keys "
+        f"are {keys}"
+    )
 
 
 def _prepare(name: str, builder, download: bool) -> None:
     if not download and not builder.data_path.exists():
         raise InputError(
             f"'tfds:{name}' is not prepared in {builder.data_path}; allow the download, or prepare it there with: "
-            f"tfds build {name}"
+            f"tfds build {name}; or {_FOLDER}"
         )
     if not builder.data_path.exists():
         _check_reachable(name, builder, next(iter(builder.url_infos or ()), ""))
@@ -103,7 +129,7 @@ def _prepare(name: str, builder, download: bool) -> None:
     except Exception as error:  # each set fails in its own way: network, checksums, files to be fetched by hand
         raise InputError(
             f"'tfds:{name}' cannot be prepared in {builder.data_path} ({reason(error)}); "
-            "check the network, or copy this folder from a machine where the set is prepared"
+            f"check the network, copy this folder from a machine where the set is prepared, or {_FOLDER}"
         ) from error
 
 
@@ -117,14 +143,19 @@ def _check_reachable(name: str, builder, url: str) -> None:
         return  # the server answers; what it thinks of this request does not matter here
     except OSError as error:
         raise InputError(
-            f"'tfds:{name}' cannot be downloaded from {url} ({reason(error)}); check the network, or copy the folder "
-            f"{builder.data_path} from a machine where the set is prepared"
+            f"'tfds:{name}' cannot be downloaded from {url} ({reason(error)}); check the network, copy the folder "
+            f"{builder.data_path} from a machine where the set is prepared, or {_FOLDER}"
         ) from error
 
 
-def _split_names(name: str, splits: list[str]) -> tuple[str, str | None]:
+def _split_names(
+    name: str, splits: list[str], is_secret: Callable[[str], bool], keep_validation: bool
+) -> tuple[str, str | None, str | None]:
+    """Returns what is read to train, to validate and to test."""
     if "train" not in splits:
         raise InputError(f"'tfds:{name}' has no split 'train'; it has {', '.join(splits)}")
-    if "test" in splits:
-        return ("train+validation" if "validation" in splits else "train"), "test"
-    return "train", ("validation" if "validation" in splits else None)
+    if "test" not in splits or is_secret("test"):
+        return "train", None, ("validation" if "validation" in splits else None)
+    if "validation" not in splits:
+        return "train", None, "test"
+    return ("train", "validation", "test") if keep_validation else ("train+validation", None, "test")

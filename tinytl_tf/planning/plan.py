@@ -60,6 +60,8 @@ class Plan:
         with result.unlocked():
             result.scheme = self.scheme
             result.backbone.resolution = self.resolution
+            if not self.places(LITE_RESIDUALS):
+                result.backbone.branch_weights = ""
             for kind, places in every.items():
                 chosen = self.places(kind)
                 result[kind] = () if chosen == places else chosen

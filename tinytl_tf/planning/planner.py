@@ -113,7 +113,10 @@ class Planner:
         self._batch_size = batch_size
         self._frozen_weights = frozen_weights
         self._say = say
-        splits = Experiment(config).load_data()
+        experiment = Experiment(config)
+        if config.backbone.branch_weights:
+            say(experiment.describe_branches().rstrip())
+        splits = experiment.load_data()
         say(splits.describe())
         self._train = splits.train
         self._drafts: dict[Plan, tuple[bytes, schemes.ResolvedScheme, PlannedGrowth]] = {}

@@ -13,11 +13,13 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tinytl_tf import data
-from tinytl_tf.errors import InputError, TrainingDiverged
+from tinytl_tf.data.reason import reason
+from tinytl_tf.errors import InputError, TrainingDiverged, WorkerLost
 from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.progress import Progress
-from tinytl_tf.schedules import SCHEDULES
+from tinytl_tf.schedules import warmed_up
+from tinytl_tf.training.distribution import Distribution
 from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.frozen_features import frozen_features, frozen_until
@@ -28,17 +30,21 @@ from tinytl_tf.training.step import make_train_step
 __all__ = ["train"]
 
 
-def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str, Any]:
+def train(
+    config: ConfigDict, workdir: str, *, resume: bool = False, distribution: Distribution | None = None
+) -> dict[str, Any]:
     """Trains a network as a configuration says and leaves checkpoints and a log in a folder.
 
-    A run that was killed and is resumed gives the numbers of one that was not: it goes on after the last whole
-    epoch; order and augmentation of the images depend on seed and epoch alone, dropout on seed and step, and the
-    checkpoint holds the optimizer's state.
+    A run that was killed and is resumed gives the numbers of one that was not: it goes on after the last save, of
+    which `training.saves_per_epoch` says how many there are; order and augmentation of the images depend on seed and
+    epoch alone, dropout on seed and step, and the checkpoint holds the optimizer's state.
 
     Args:
         config: a configuration with the keys of `configs/default.py`.
         workdir: the folder of the run, see `RunFolder`.
         resume: go on with the run in the folder; its configuration must be the same.
+        distribution: the devices; None for one. Of several workers each calls this with the same arguments, and the
+            first one writes the folder.
 
     Returns:
         The last row of the log, with the number and test accuracy of the best epoch, see `RunFolder`, and the
@@ -47,16 +53,31 @@ def train(config: ConfigDict, workdir: str, *, resume: bool = False) -> dict[str
     Raises:
         InputError: for a configuration, data or weights that cannot be used, or a folder that another training uses.
         TrainingDiverged: for a loss that is not finite.
+        WorkerLost: when another worker has ended; start all again, with `resume`.
     """
     folder = RunFolder(workdir)
     refuse_existing(folder.path / "run.json", overwrite=True)
-    experiment = Experiment(config)
-    with folder_lock(folder.path):
-        return _train(experiment, folder, resume)
+    experiment, distribution = Experiment(config), distribution or Distribution()
+    distribution.require_batch(config.training.batch_size)
+    if config.training.cache_features and distribution.devices > 1:
+        raise InputError(
+            f"expected config.training.cache_features on one device, got {distribution.devices}; leave one of them out"
+        )
+    try:
+        lock = folder_lock(folder.path) if distribution.is_first else contextlib.nullcontext()
+        with lock:
+            return _train(experiment, folder, resume, distribution)
+    except tf.errors.OpError as error:
+        if distribution.workers == 1:
+            raise
+        raise WorkerLost(
+            f"expected {distribution.workers} workers, one has ended or cannot be reached ({reason(error)}); start all "
+            "of them again with resume=True"
+        ) from error
 
 
-def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str, Any]:
-    config = experiment.config
+def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution: Distribution) -> dict[str, Any]:
+    config, is_first = experiment.config, distribution.is_first
     splits = experiment.load_data()
     class_names, task = splits.train.class_names, splits.train.task
     steps = data.steps_per_epoch(splits.train, config.training.batch_size)
@@ -66,18 +87,30 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     if resume:
         _check_same(folder.read_run(), run, splits)
 
-    if resume and (folder.path / "last.keras").exists():
-        model, resolution = experiment.adopt(folder.load("last"))
-    else:
-        model, resolution = experiment.build_model(len(class_names))
-        if config.training.cache_features:
-            frozen_until(model)  # refused before an older run in the folder is removed
-        model.compile(make_optimizer(config.training.optimizer))
+    goes_on = resume and (folder.path / "last.keras").exists()
+    with (
+        distribution.strategy.scope()
+    ):  # of variables alone: to save a model makes some that are the first worker's own
+        if goes_on:
+            model, resolution = experiment.adopt(folder.load("last"))
+        else:
+            model, resolution = experiment.build_model(len(class_names))
+            model.compile(make_optimizer(config.training.optimizer))
+    if config.training.cache_features:
+        frozen_until(model)  # refused before an older run in the folder is removed
+    if not goes_on:
+        print(experiment.describe_branches(), end="", flush=True)
+    if is_first and not goes_on:
         folder.start(run)
     print(resolution, flush=True)
-    require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
-    start = _go_back(folder, int(model.optimizer.iterations), steps)
-    _set_dropout(model, start * steps)
+    if is_first:
+        require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
+    ends = _ends(steps, config.training.saves_per_epoch)
+    iterations = int(model.optimizer.iterations.numpy())
+    start = len([end for epoch in range(iterations // steps + 1) for end in ends if epoch * steps + end <= iterations])
+    if is_first:
+        _go_back(folder, iterations, steps, ends)
+    _set_dropout(model, iterations)
 
     with contextlib.ExitStack() as stack:
         trained, features = model, None
@@ -90,10 +123,15 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
             model.optimizer,
             task=task,
             label_smoothing=config.training.label_smoothing,
+            weight_decay=config.training.weight_decay,
+            clip_norm=config.training.clip_norm,
+            strategy=distribution.strategy,
         )
         fraction, size = config.data.central_fraction, config.backbone.resolution
         evaluate = make_evaluate(trained, task, central_fraction=fraction, features=features, image_size=size)
-        rows = _train_epochs(experiment, splits, model, folder, step, evaluate, start, features)
+        _train_parts(experiment, splits, model, folder, step, evaluate, start, features, distribution)
+    distribution.wait()
+    rows = folder.read_log()
     best = max(rows, key=_merit)  # the first of equals, as the checkpoint
     return {
         **rows[-1],
@@ -103,7 +141,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool) -> dict[str,
     }
 
 
-def _train_epochs(
+def _train_parts(
     experiment: Experiment,
     splits: data.Splits,
     model: keras.Model,
@@ -112,48 +150,63 @@ def _train_epochs(
     evaluate: Callable,
     start: int,
     features: data.CachedFeatures | None,
-) -> list[dict[str, Any]]:
-    """Trains the epochs from `start` on; returns the rows of the log."""
+    distribution: Distribution,
+) -> None:
+    """Trains the parts of epochs from number `start` on, and leaves a row in the log after each."""
     config, write_summary = experiment.config, _tensorboard(folder.path)
-    steps = data.steps_per_epoch(splits.train, config.training.batch_size)
-    with Progress((config.training.epochs - start) * steps, "train") as progress:
-        for epoch in range(start, config.training.epochs):
+    steps, epochs = data.steps_per_epoch(splits.train, config.training.batch_size), config.training.epochs
+    ends = _ends(steps, config.training.saves_per_epoch)
+    with Progress(epochs * steps - int(model.optimizer.iterations.numpy()), "train") as progress:
+        for part in range(start, epochs * len(ends)):
+            epoch, place = divmod(part, len(ends))
             before = [variable.numpy() for variable in model.trainable_variables]
-            row = _train_epoch(experiment, splits.train, step, epoch, steps, progress, features)
+            steps_of_part = ([0, *ends][place], ends[place])
+            row = _train_part(experiment, splits.train, step, epoch, steps_of_part, progress, features, distribution)
+            if not distribution.is_first:
+                continue
             row["update_norm"] = _distance(model.trainable_variables, before)
-            for name in ("validation", "test"):
+            is_end = place == len(ends) - 1
+            for name in ("validation", "test") if is_end else ():
                 if name in splits.by_name:
                     row |= {f"{name}_{key}": value for key, value in evaluate(splits.by_name[name]).items()}
             _require_finite(row, row["step"] - 1, config.training.learning_rate)
             best = max(map(_merit, folder.read_log()), default=-math.inf)
             folder.append_log(row)
             write_summary(row)
-            if _merit(row) > best:
+            if is_end and _merit(row) > best:
                 folder.save("best", model)
             folder.save("last", model)
+            at = f"test accuracy {row['test_accuracy']:.2%}" if is_end else f"step {row['step']} of {epochs * steps}"
             progress.message(
-                f"epoch {epoch + 1}/{config.training.epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}, "
-                f"test accuracy {row['test_accuracy']:.2%}"
+                f"epoch {epoch + 1}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}, {at}"
             )
-    return folder.read_log()
+
+
+def _ends(steps: int, saves: int) -> list[int]:
+    """Steps of an epoch after which a run is saved, rising to the last one."""
+    return sorted({-(-steps * (save + 1) // saves) for save in range(saves)})
 
 
 def _merit(row: dict[str, Any]) -> float:
     """What the best epoch is chosen by; never by the test images, whose accuracy would be too good."""
+    if "test_accuracy" not in row:  # in the middle of an epoch
+        return -math.inf
     return row.get("validation_accuracy", -row["loss"])
 
 
-def _train_epoch(
+def _train_part(
     experiment: Experiment,
     dataset: data.ImageDataset,
     step: Callable,
     epoch: int,
-    steps: int,
+    part: tuple[int, int],
     progress: Progress,
     features: data.CachedFeatures | None,
+    distribution: Distribution,
 ) -> dict[str, Any]:
-    """Trains one epoch; returns the means of its metrics."""
+    """Trains the steps of an epoch from `part[0]` to before `part[1]`; returns the means of their metrics."""
     training = experiment.config.training
+    steps = data.steps_per_epoch(dataset, training.batch_size)
     batches = data.train_batches(
         dataset,
         batch_size=training.batch_size,
@@ -162,20 +215,34 @@ def _train_epoch(
         epoch=epoch,
         augmentation=experiment.augmentation(),
         central_fraction=experiment.config.data.central_fraction,
+        start_step=part[0],
+        part=(distribution.worker, distribution.workers),
         features=features,
     )
     rows, seconds = [], []
-    for index, (images, labels) in enumerate(batches):
-        number = epoch * steps + index
-        rate = SCHEDULES[training.schedule](number, training.epochs * steps, training.learning_rate)
-        started = time.perf_counter()
-        metrics = {key: float(value) for key, value in step(images, labels, np.float32(rate)).items()}
-        seconds.append(time.perf_counter() - started)
+    started = time.perf_counter()
+    for number in range(epoch * steps + part[0], epoch * steps + part[1]):
+        images, labels = next(batches)
+        rate = warmed_up(
+            training.schedule, number, training.epochs * steps, training.learning_rate, training.warmup_steps
+        )
+        began = time.perf_counter()
+        metrics = step(distribution.spread(images), distribution.spread(labels), np.float32(rate))
+        metrics = {key: float(value) for key, value in metrics.items()}
+        seconds.append(time.perf_counter() - began)
         _require_finite(metrics, number, training.learning_rate)
         rows.append(metrics)
         progress.advance(f"loss {metrics['loss']:.4f}")
-    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-    return {"epoch": epoch, "step": (epoch + 1) * steps, "step_ms": 1e3 * float(np.median(seconds)), **means}
+    whole = time.perf_counter() - started
+    batches.close()
+    return {
+        "epoch": epoch,
+        "step": epoch * steps + part[1],
+        "step_ms": 1e3 * float(np.median(seconds)),
+        "images_per_second": training.batch_size * len(rows) / whole,
+        "waiting": 1 - sum(seconds) / whole,
+        **{key: float(np.mean([row[key] for row in rows])) for key in rows[0]},
+    }
 
 
 def _distance(variables: Sequence[keras.Variable], before: Sequence[np.ndarray]) -> float:
@@ -212,17 +279,17 @@ def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
         )
 
 
-def _go_back(folder: RunFolder, iterations: int, steps: int) -> int:
-    """Cuts the log to the epochs that the checkpoint has seen; returns their number."""
-    start = iterations // steps
-    rows = [row for row in folder.read_log() if row["epoch"] < start]
-    if [row["step"] for row in rows] != list(range(steps, iterations + 1, steps)):
+def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]) -> None:
+    """Cuts the log to the steps that the checkpoint has seen."""
+    rows = [row for row in folder.read_log() if row["step"] <= iterations]
+    saves = [epoch * steps + end for epoch in range(iterations // steps + 1) for end in ends]
+    expected = [step for step in saves if step <= iterations]
+    if [row["step"] for row in rows] != expected or iterations not in (0, *expected):
         raise InputError(
             f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do "
             "not tell; the number of training images or the log has changed; train again without resuming"
         )
     folder.write_log(rows)
-    return start
 
 
 def _set_dropout(model: keras.Model, step: int) -> None:
@@ -230,7 +297,7 @@ def _set_dropout(model: keras.Model, step: int) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             state = layer.seed_generator.state
-            state.assign([int(state[0]), step])
+            state.assign([int(state.numpy()[0]), step])
 
 
 def _tensorboard(workdir: str) -> Callable[[dict[str, Any]], None]:

@@ -19,7 +19,8 @@ from tinytl_tf.tasks import get_task
 __all__ = ["Run", "RunFolder"]
 
 CHECKPOINTS = ("best", "last")
-ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", "events.out.tfevents.*")
+BRANCHES = "branches.npz"
+ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", BRANCHES, "events.out.tfevents.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +59,10 @@ class RunFolder:
     | file | content |
     |---|---|
     | `run.json` | the configuration, the names of the classes, the task and the fingerprints of the data |
-    | `last.keras` | model and optimizer after the last whole epoch; a run resumes from here |
+    | `last.keras` | model and optimizer at the last save; a run resumes from here |
     | `best.keras` | the same after the best epoch, see below |
-    | `log.jsonl` | a line of JSON for each epoch |
+    | `log.jsonl` | a line of JSON for each save: one in each epoch, unless the configuration asks for more |
+    | `branches.npz` | of `tinytl pretrain`: what it trained, see `backbones.branch_weights` |
 
     The best epoch is that of the highest validation accuracy or, without validation images, of the lowest training
     loss. It is never chosen by the test images.

@@ -1,0 +1,25 @@
+"""What the recipes of the paper share: 224 px, batch 8, 50 epochs, Adam on a cosine. Their base, no experiment itself.
+
+Command:
+    tinytl train --config=configs/paper.py --config.data.name=photos/ --workdir=runs/photos
+
+The network is MobileNetV2, whose weights can be fetched. The paper's is ProxylessNAS-Mobile, for which there are none:
+`--config.backbone.name=proxyless_mobile --config.backbone.weights=FILE.pth`. Its branches were pre-trained on ImageNet
+(`--branch_weights=FILE.npz`). So the paper's figures in the recipes are to compare with, and none of ours.
+At 320 px (`--config.backbone.resolution=320`) the rates are the same.
+
+Reference:
+    Cai et al., TinyTL, NeurIPS 2020: table 2, and the released training scripts for rates, smoothing and color.
+"""
+
+from ml_collections import ConfigDict
+
+from tinytl_tf.configs import default
+
+
+def get_config() -> ConfigDict:
+    """Returns the configuration."""
+    config = default.get_config()
+    config.backbone.resolution = 224
+    config.training.epochs = 50
+    return config

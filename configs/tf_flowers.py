@@ -1,0 +1,18 @@
+"""5 classes of flowers at 128 px, other photos than those of flowers17: MobileNetV2, one TinyTL scheme.
+
+Command (the data set and the weights are not part of the package; see RESULTS.md):
+    tinytl train --config=configs/tf_flowers.py --workdir=runs/tf_flowers --config.scheme=tinytl-b \
+        --config.data.name=tf_flowers_128.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
+"""
+
+from ml_collections import ConfigDict
+
+from tinytl_tf.configs import default
+
+
+def get_config() -> ConfigDict:
+    """Returns the configuration."""
+    config = default.get_config()
+    config.data.name = "tf_flowers_128.npz"
+    config.training.epochs = 5
+    return config

@@ -1,0 +1,132 @@
+"""`tinytl pretrain` on two workers and on two devices: the losses of one, and a run that outlives a killed worker."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.training import tiny
+from tinytl_tf.backbones import ARCHITECTURES
+from tinytl_tf.cli import runner
+from tinytl_tf.training import RunFolder
+
+ROOT = pathlib.Path(__file__).parents[2]
+EPOCHS = 3
+SECONDS = 300
+KEYS = ("epoch", "step", "loss", "accuracy", "gradient_norm")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workers")
+    tiny.write_shapes(folder / "shapes.npz")
+    return folder
+
+
+def command(place, name):
+    argv = tiny.argv(
+        place / "shapes.npz",
+        backbone={"dropout": 0.0},
+        training={"epochs": EPOCHS, "saves_per_epoch": 2, "weight_decay": 0.1, "clip_norm": 0.5, "warmup_steps": 2},
+    )
+    return ["pretrain", *argv, "--config.scheme=tinytl-l", f"--workdir={place / name}", "--resume"]
+
+
+@pytest.fixture(scope="module")
+def alone(place):
+    """The log of a run on one worker, and its branches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ARCHITECTURES, tiny.BACKBONE, tiny.architecture())
+        assert runner.run_command("pretrain", command(place, "alone")[1:]) == 0
+    return RunFolder(place / "alone").read_log(), np.load(place / "alone" / "branches.npz")
+
+
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def start(place, name, log):
+    """Starts two workers on one run."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    for index in range(2):
+        task = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        yield subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.pretrain_worker", *command(place, name), "--distribute=workers"],
+            cwd=ROOT,
+            env={**os.environ, "TF_CONFIG": task},
+            stdout=log,
+            stderr=log,
+        )
+
+
+@contextlib.contextmanager
+def workers(place, name):
+    """Two running workers; what is left of them at the end is killed."""
+    with open(place / f"{name}.log", "a") as log:
+        processes = list(start(place, name, log))
+        try:
+            yield processes
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
+def run_to_the_end(place, name):
+    with workers(place, name) as processes:
+        statuses = [process.wait(SECONDS) for process in processes]
+    assert statuses == [0, 0], (place / f"{name}.log").read_text()[-3000:]
+
+
+def assert_like(place, name, alone):
+    rows, branches = alone
+    found = RunFolder(place / name).read_log()
+    assert [row.keys() for row in found] == [row.keys() for row in rows]
+    for row, expected in zip(found, rows, strict=True):
+        assert [row[key] for key in KEYS] == pytest.approx([expected[key] for key in KEYS], rel=1e-3)
+    values = np.load(place / name / "branches.npz")
+    assert set(values) == set(branches)
+    for path in set(values) - {"card"}:
+        np.testing.assert_allclose(values[path], branches[path], rtol=0.02, atol=2e-3)
+
+
+def test_two_workers_have_the_losses_of_one(place, alone):
+    run_to_the_end(place, "two")
+    assert_like(place, "two", alone)
+
+
+def test_two_devices_of_a_machine_have_the_losses_of_one(place, alone):
+    argv = [sys.executable, "-m", "tests.e2e.pretrain_worker", *command(place, "mirrored"), "--distribute=mirrored"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_like(place, "mirrored", alone)
+
+
+def test_a_killed_worker_does_not_lose_the_run(place, alone):
+    folder = RunFolder(place / "killed")
+    with workers(place, "killed") as (first, second):
+        end = time.monotonic() + SECONDS
+        while not (folder.path / "last.keras").exists():
+            assert time.monotonic() < end, (place / "killed.log").read_text()[-3000:]
+            assert first.poll() is None
+            time.sleep(0.02)
+        second.send_signal(signal.SIGKILL)
+        status = first.wait(SECONDS)
+    text = (place / "killed.log").read_text()
+    assert status == 5, text[-3000:]
+    assert "tinytl pretrain: error: expected 2 workers, one has ended or cannot be reached (" in text
+    assert 0 < len(folder.read_log()) < 2 * EPOCHS
+    run_to_the_end(place, "killed")
+    assert_like(place, "killed", alone)

@@ -1,0 +1,208 @@
+"""Branches from a source set: trained, written, read into another network."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tests.training import tiny
+from tinytl_tf import backbones
+from tinytl_tf.backbones.branch_weights import read_branch_card
+from tinytl_tf.errors import InputError
+from tinytl_tf.training import Experiment, RunFolder, pretrain, train
+
+SETTINGS = {"scheme": "tinytl-l", "training.epochs": 1, "training.learning_rate": 0.02, "training.saves_per_epoch": 2}
+MARK = "_lite_residual/"
+
+
+@pytest.fixture(scope="module")
+def source(shapes, tmp_path_factory):
+    """A run of pre-training: its folder and result."""
+    folder = tmp_path_factory.mktemp("source") / "run"
+    config = tiny.config(shapes)
+    config.update_from_flattened_dict(SETTINGS)
+    return folder, pretrain(config, str(folder), license="that of the shapes")
+
+
+@pytest.fixture
+def branches(source):
+    return source[0] / "branches.npz"
+
+
+def arrays(path):
+    return {name: array for name, array in np.load(path).items() if name != "card"}
+
+
+def test_only_branches_and_classifier_are_trained(source, config, branches):
+    trained = {v.path: v.numpy() for v in RunFolder(source[0]).load("last").weights}
+    start, _ = Experiment(config.copy_and_resolve_references()).build_model(3)
+    changed = {v.path for v in start.weights if (v.numpy() != trained[v.path]).any()}
+    assert {path for path in changed if not path.startswith("classifier/")} == set(arrays(branches))
+    assert all(MARK in path for path in arrays(branches))
+
+
+def test_the_file_has_float16_and_a_card_that_says_how_it_was_made(source, branches):
+    assert {array.dtype for array in arrays(branches).values()} == {np.dtype(np.float16)}
+    card = read_branch_card(str(branches), tiny.architecture(), 1.0)
+    assert dataclasses.asdict(card) == json.loads(json.dumps(source[1]["card"]))
+    assert (card.source, card.license, card.train_images, card.test_images) == (
+        "shapes.npz",
+        "that of the shapes",
+        24,
+        9,
+    )
+    assert card.test_accuracy == source[1]["test_accuracy"] == RunFolder(source[0]).read_log()[-1]["test_accuracy"]
+    assert card.config["training.learning_rate"] == 0.02
+    assert "/" not in card.config["data.name"]
+    assert str(card).startswith("lite residuals pre-trained on 24 images of 3 classes of shapes.npz at 40 px: ")
+
+
+def test_a_network_starts_from_the_branches(source, config, branches):
+    config.backbone.branch_weights = str(branches)
+    experiment = Experiment(config)
+    model, resolution = experiment.build_model(5)
+    trained = {v.path: v.numpy() for v in RunFolder(source[0]).load("last").weights}
+    for variable in model.weights:
+        if MARK in variable.path:
+            np.testing.assert_allclose(variable.numpy(), trained[variable.path], rtol=1e-3, atol=1e-6)
+    assert experiment.describe_branches().startswith("lite residuals pre-trained on ")
+    assert np.abs(model.get_layer("block_1_lite_residual").final_norm.gamma.numpy()).max() > 0
+
+
+def test_a_training_says_what_its_branches_start_from(config, branches, tmp_path, capsys):
+    config.training.epochs = 1
+    train(config, str(tmp_path / "fresh"))
+    assert "lite residuals start fresh: random, with an output of zero\n" in capsys.readouterr().out
+    config.backbone.branch_weights = str(branches)
+    train(config, str(tmp_path / "trained"))
+    assert "lite residuals pre-trained on 24 images of 3 classes of shapes.npz" in capsys.readouterr().out
+
+
+def test_a_killed_pre_training_ends_like_another(source, config, branches, tmp_path, monkeypatch):
+    config.update_from_flattened_dict(SETTINGS)
+    save = RunFolder.save
+
+    def killed(self, name, model):
+        save(self, name, model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, str(tmp_path))
+    monkeypatch.setattr(RunFolder, "save", save)
+    assert not (tmp_path / "branches.npz").exists()
+    result = pretrain(config, str(tmp_path), resume=True, license="that of the shapes")
+    assert result["card"] == source[1]["card"]
+    assert (tmp_path / "branches.npz").read_bytes() == branches.read_bytes()
+
+
+def test_biases_that_were_trained_with_the_branches_come_along(config, tmp_path):
+    config.update_from_flattened_dict(SETTINGS | {"scheme": "tinytl-lb"})
+    pretrain(config, str(tmp_path))
+    found = set(arrays(tmp_path / "branches.npz"))
+    assert {"head/norm/beta", "block_1_lite_residual/final_norm/beta"} <= found
+    config.backbone.branch_weights = str(tmp_path / "branches.npz")
+    model, _ = Experiment(config).build_model(3)
+    betas = {v.path: v.numpy() for v in model.weights if v.path in found}
+    assert np.abs(betas["head/norm/beta"]).max() > 0
+
+
+def test_a_scheme_without_branches_has_nothing_to_keep(config, tmp_path):
+    config.scheme = "tinytl-b"
+    with pytest.raises(InputError, match="^scheme tinytl-b trains no lite residuals to keep; choose tinytl-l, or "):
+        pretrain(config, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_branches_for_a_scheme_that_has_none_are_refused(config, branches):
+    config.scheme, config.backbone.branch_weights = "last", str(branches)
+    with pytest.raises(
+        InputError, match="^config.backbone.branch_weights does nothing for scheme 'last', which has no"
+    ):
+        Experiment(config)
+
+
+def rewritten(branches, path, card=None, **changes):
+    content = dict(np.load(branches))
+    text = json.loads(content["card"].tobytes()) | (card or {})
+    content["card"] = np.frombuffer(json.dumps(text).encode(), np.uint8)
+    content |= {name.replace("__", "/"): array for name, array in changes.items()}
+    np.savez(path, **{name: array for name, array in content.items() if array is not None})
+    return str(path)
+
+
+KERNEL = "block_1_lite_residual__kernel"
+BAD = {
+    "another network": (
+        {"card": {"backbone": "mobilenet_v2"}},
+        "has branches of mobilenet_v2 at width 1.0, expected tiny",
+    ),
+    "another width": ({"card": {"width": 0.5}}, "has branches of tiny at width 0.5, expected tiny at width 1.0: lite"),
+    "another format": ({"card": {"format_version": 2}}, "has format 2 of branches, expected 1; train such a file with"),
+    "a card with a strange key": ({"card": {"strange": 2}}, "has no card of branches that can be read; train such"),
+    "a card of other types": ({"card": {"test_accuracy": "good"}}, "has no card of branches that can be read; train"),
+    "an array too few": ({KERNEL: None}, "lacks block_1_lite_residual/kernel (1 arrays of tiny are missing); train"),
+    "an array too many": (
+        {"body__kernel": np.ones(3, np.float16)},
+        "has the array body/kernel, which tiny has not; it",
+    ),
+    "another shape": (
+        {KERNEL: np.ones([3, 3, 4, 8], np.float16)},
+        "does not fit tiny: block_1_lite_residual/kernel has shape (5, 5, 4, 8), the file has float16 (3, 3, 4, 8); it",
+    ),
+    "numbers of another kind": ({KERNEL: np.ones([5, 5, 4, 8], np.int16)}, "does not fit tiny: block_1_lite_residual/"),
+    "values that are none": (
+        {KERNEL: np.full([5, 5, 4, 8], np.nan, np.float16)},
+        "holds values that are not finite for",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_file_that_does_not_fit_is_refused_in_words(config, branches, tmp_path, case):
+    changes, message = BAD[case]
+    path = rewritten(branches, tmp_path / "bad.npz", **changes)
+    with pytest.raises(InputError) as error:
+        backbones.build("tiny", classes=3, resolution=40, weights=None, lite_residual=True, branch_weights=path)
+    assert str(error.value).startswith(f"{path} {message}")
+
+
+def test_nothing_is_copied_unless_all_fits(branches, tmp_path):
+    path = rewritten(branches, tmp_path / "bad.npz", block_1_lite_residual__norm__beta=np.ones([9], np.float16))
+    model = backbones.build("tiny", classes=3, resolution=40, weights=None, lite_residual=True)
+    before = [v.numpy() for v in model.weights]
+    with pytest.raises(InputError, match="does not fit tiny: block_1_lite_residual/norm/beta has shape"):
+        backbones.branch_weights.load_branches(model, tiny.architecture(), path, width=1.0)
+    for variable, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_files_that_are_none_are_refused(config, tmp_path):
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "other.npz", x=np.ones(3))
+    messages = {
+        "none.npz": f"there is no file of branches {tmp_path}/none.npz; give its path, or train such a file",
+        "text.npz": f"file of branches {tmp_path}/text.npz cannot be read as .npz (File is not a zip file); train such",
+        "other.npz": f"{tmp_path}/other.npz has no card of branches that can be read; train such a file with",
+    }
+    for name, message in messages.items():
+        config.backbone.branch_weights = str(tmp_path / name)
+        with pytest.raises(InputError) as error:
+            Experiment(config).build_model(3)
+        assert str(error.value).startswith(message)
+
+
+def test_branches_that_do_not_ship_are_told(config):
+    config.backbone.branch_weights = "pretrained"
+    with pytest.raises(InputError, match="^no pre-trained branches of tiny at width 1.0 come with the package"):
+        Experiment(config).describe_branches()
+
+
+def test_a_value_that_float16_cannot_hold_is_refused(source, branches, tmp_path):
+    variable = keras.Variable(np.full([2], 1e6, np.float32), name="large")
+    card = read_branch_card(str(branches), tiny.architecture(), 1.0)
+    with pytest.raises(InputError, match="^expected values below 65504 to store as float16, got larger ones in large;"):
+        backbones.save_branches(tmp_path / "large.npz", [variable], card)
+    assert not (tmp_path / "large.npz").exists()

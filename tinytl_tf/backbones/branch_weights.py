@@ -1,0 +1,190 @@
+"""Files of pre-trained lite residual branches: written by a pre-training, loaded into networks of the same backbone."""
+
+import dataclasses
+import importlib.resources
+import io
+import json
+import os
+import pathlib
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from tinytl_tf.data.arrays import read_arrays
+from tinytl_tf.errors import InputError
+from tinytl_tf.files import atomic_write_bytes, expand
+from tinytl_tf.networks.architectures import Architecture
+
+__all__ = ["BranchCard", "load_branches", "read_branch_card", "save_branches"]
+
+PRETRAINED = "pretrained"  # names the file that ships with the package
+FORMAT_VERSION = 1
+CARD = "card"  # the array that holds the card, as JSON
+_MARK = "_lite_residual/"  # in the path of each variable of a branch
+_HELP = "train such a file with `tinytl pretrain`"
+
+
+@dataclasses.dataclass(frozen=True)
+class BranchCard:
+    """What a file of branches says about itself.
+
+    Attributes:
+        backbone: name of the network that they were trained in.
+        width: its width.
+        scheme: what was trained, a key of `networks.schemes.SCHEMES`.
+        source: name of the data set that they were trained on.
+        classes: number of its classes.
+        train_images: number of its training images.
+        test_images: number of its test images.
+        test_accuracy: of the network with its branches on those, 0 to 1.
+        test_loss: mean cross-entropy there.
+        resolution: height and width of the images, in pixels.
+        license: terms of the branches, which follow from those of weights and source.
+        config: the configuration of the training, by dotted key; names of files without their folders.
+        made_with: name and version of the program.
+        format_version: of the file.
+    """
+
+    backbone: str
+    width: float
+    scheme: str
+    source: str
+    classes: int
+    train_images: int
+    test_images: int
+    test_accuracy: float
+    test_loss: float
+    resolution: int
+    license: str
+    config: dict
+    made_with: str
+    format_version: int = FORMAT_VERSION
+
+    def __str__(self) -> str:
+        """One line: what a command prints when it uses the branches."""
+        return (
+            f"lite residuals pre-trained on {self.train_images:,} images of {self.classes} classes of {self.source} at "
+            f"{self.resolution} px: {self.test_accuracy:.1%} of its {self.test_images:,} test images "
+            f"(license: {self.license})"
+        )
+
+
+def save_branches(path: str | os.PathLike, variables: Iterable[keras.Variable], card: BranchCard) -> None:
+    """Writes variables as float16, with their card, in one step.
+
+    Args:
+        path: the `.npz` to write; an older one is replaced.
+        variables: those of the branches, and what else was trained with them but the classifier.
+        card: what is said about them.
+
+    Raises:
+        InputError: if a value is too large for float16, or the file cannot be written.
+    """
+    arrays = {}
+    for variable in variables:
+        with np.errstate(over="ignore"):
+            array = variable.numpy().astype(np.float16)
+        if not np.isfinite(array).all():
+            raise InputError(
+                f"expected values below 65504 to store as float16, got larger ones in {variable.path}; train with a "
+                "lower learning rate"
+            )
+        arrays[variable.path] = array
+    arrays[CARD] = np.frombuffer(json.dumps(dataclasses.asdict(card)).encode(), np.uint8)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    atomic_write_bytes(path, stream.getvalue())
+
+
+def read_branch_card(source: str, architecture: Architecture, width: float) -> BranchCard:
+    """Returns the card of a file that fits a network.
+
+    Args:
+        source: path of the file, or `"pretrained"` for the one that ships with the package.
+        architecture: table of the network.
+        width: its width.
+
+    Raises:
+        InputError: if there is no such file, it is damaged, or it is of another network.
+    """
+    return _read(source, architecture, width)[0]
+
+
+def load_branches(model: keras.Model, architecture: Architecture, source: str, *, width: float) -> BranchCard:
+    """Copies pre-trained branches into a network; nothing is copied unless all of them fit.
+
+    The network may have fewer branches than the file.
+
+    Args:
+        model: a network made by `build`, with branches.
+        architecture: its table.
+        source: as for `read_branch_card`.
+        width: width of the network.
+
+    Returns:
+        The card of the file.
+
+    Raises:
+        InputError: as `read_branch_card`, or if names or shapes are not those of the network, or values not finite.
+    """
+    card, arrays = _read(source, architecture, width)
+    variables = {variable.path: variable for variable in model.weights}
+    lacking = [path for path in variables if _MARK in path and path not in arrays]
+    if lacking:
+        raise InputError(f"{source} lacks {lacking[0]} ({len(lacking)} arrays of {model.name} are missing); {_HELP}")
+    pairs = []
+    for path, array in arrays.items():
+        variable = variables.get(path)
+        if variable is None and _MARK in path:
+            continue  # of a block that has no branch here
+        if variable is None:
+            raise InputError(f"{source} has the array {path}, which {model.name} has not; it is of another network")
+        if tuple(variable.shape) != array.shape or array.dtype.kind != "f":
+            raise InputError(
+                f"{source} does not fit {model.name}: {path} has shape {tuple(variable.shape)}, "
+                f"the file has {array.dtype} {array.shape}; it is of another network"
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"{source} holds values that are not finite for {path}; {_HELP}")
+        pairs.append((variable, array))
+    for variable, array in pairs:
+        variable.assign(array.astype(np.float32))
+    return card
+
+
+def _read(source: str, architecture: Architecture, width: float) -> tuple[BranchCard, dict[str, np.ndarray]]:
+    path = _shipped(architecture, width) if source == PRETRAINED else expand(source)
+    if not path.is_file():
+        raise InputError(f"there is no file of branches {path}; give its path, or {_HELP}")
+    arrays = read_arrays(path, f"file of branches {path}", _HELP)
+    try:
+        values = json.loads(arrays.pop(CARD).tobytes())
+        if values["format_version"] != FORMAT_VERSION:
+            raise InputError(
+                f"{path} has format {values['format_version']} of branches, expected {FORMAT_VERSION}; {_HELP}"
+            )
+        card = BranchCard(**values)
+        line = str(card)  # formats each number
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} has no card of branches that can be read; {_HELP}") from error
+    if (card.backbone, card.width) != (architecture.name, width):
+        raise InputError(
+            f"{path} has branches of {card.backbone} at width {card.width}, expected {architecture.name} at width "
+            f"{width}: {line}"
+        )
+    return card, arrays
+
+
+def _shipped(architecture: Architecture, width: float) -> pathlib.Path:
+    folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.backbones"))) / "pretrained"
+    path = folder / f"{architecture.name}_{width}.npz"
+    if not path.is_file():
+        there = ", ".join(sorted(found.stem for found in folder.glob("*.npz"))) or "none"
+        raise InputError(
+            f"no pre-trained branches of {architecture.name} at width {width} come with the package (it has {there}); "
+            f'give the path of a file, "" for fresh branches, or {_HELP}'
+        )
+    return path

@@ -1,0 +1,61 @@
+"""Trains lite residuals inside a frozen network on a source set, and keeps them for other sets to start from.
+
+The run is one of `tinytl train`, with its checkpoints and log, under a scheme that trains lite residuals. At its end
+WORKDIR/branches.npz has the branches as float16, with a card that says how they were made; `--branch_weights` of
+train, export and plan reads it. Each row of log.jsonl has images_per_second, and waiting: the share of the time that
+was spent waiting for images.
+
+With --distribute=workers the same command runs once for each worker that TF_CONFIG lists, with a folder that all of
+them see. Where one of them is lost, the others end as well; start all of them again with --resume.
+
+Example:
+  tinytl pretrain --config=configs/pretrain.py --config.data.name=photos/ --workdir=runs/source --resume
+  tinytl train --config=configs/default.py --branch_weights=runs/source/branches.npz --workdir=runs/mine
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from tinytl_tf.cli import runner
+from tinytl_tf.cli.train import define_run, require_run, set_branch_weights
+
+__all__ = []
+
+
+def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines the flags of the command."""
+    define_run(values, argv)
+    flags.DEFINE_enum(
+        "distribute",
+        "none",
+        ["none", "mirrored", "workers"],
+        "mirrored: all GPUs of this machine; workers: this process is one of those that TF_CONFIG lists.",
+        flag_values=values,
+    )
+    flags.DEFINE_string("license", "not stated", "Terms of the branches, for their card.", flag_values=values)
+
+
+def main(values: flags.FlagValues) -> dict[str, Any]:
+    """Runs the command; returns what --json holds."""
+    require_run(values, "configs/pretrain.py")
+    set_branch_weights(values.config, values.branch_weights)
+    runner.import_tensorflow()
+    from tinytl_tf.training import Distribution, pretrain
+
+    result = pretrain(
+        values.config,
+        values.workdir,
+        resume=values.resume,
+        license=values.license,
+        distribution=Distribution(values.distribute),
+    )
+    print(f"test accuracy on the source {result['test_accuracy']:.2%} after the last epoch")
+    print(f"branches in {result['branches']}, checkpoints and log beside them")
+    return {"workdir": values.workdir, **result}
+
+
+if __name__ == "__main__":
+    sys.exit(runner.run_command("pretrain", sys.argv[1:]))

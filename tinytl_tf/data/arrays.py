@@ -1,0 +1,62 @@
+"""Reads archives of arrays that may come from anywhere: no pickles, and no more memory than the file is worth."""
+
+import math
+import os
+import zipfile
+from typing import BinaryIO
+
+import numpy as np
+
+from tinytl_tf.data.reason import reason
+from tinytl_tf.errors import InputError
+from tinytl_tf.files import most_unpacked
+
+__all__ = ["read_arrays"]
+
+# By the version of the format of an array: what reads its shape and type.
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of an `.npz` file by name.
+
+    Args:
+        path: the file.
+        what: words for it at the beginning of an error, its path among them.
+        remedy: words at the end of an error about a damaged file.
+
+    Raises:
+        InputError: the file is missing, is no such archive, or would unpack to far more than it is.
+    """
+    try:
+        with open(path, "rb") as file:
+            _require_bounded(path, file, what, remedy)
+            return dict(np.load(file, allow_pickle=False))
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{what} does not exist; give the path of an .npz file") from error
+    # Broken archives raise OSError, BadZipFile, zlib.error, ValueError, TypeError and others.
+    except Exception as error:
+        raise InputError(f"{what} cannot be read as .npz ({reason(error)}); {remedy}") from error
+
+
+def _require_bounded(path: str | os.PathLike, file: BinaryIO, what: str, remedy: str) -> None:
+    """Refuses arrays that would take far more memory than the file: numpy makes room for what their headers say."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        size = sum(member.file_size for member in members)
+        if size > most_unpacked(path):
+            raise InputError(
+                f"{what} unpacks to {size:,} bytes, at most {most_unpacked(path):,} are read of a file of "
+                f"its size; {remedy}"
+            )
+        for member in members:
+            with archive.open(member) as stream:
+                shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+                wanted, there = math.prod(shape) * max(dtype.itemsize, 1), member.file_size - stream.tell()
+            if wanted > there:
+                raise InputError(
+                    f"{what}: {member.filename} says that it has {wanted:,} bytes and has {there:,}; {remedy}"
+                )
+    file.seek(0)

@@ -1,0 +1,92 @@
+"""Pre-training of lite residuals inside a frozen network, on a source set."""
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from tinytl_tf import __version__
+from tinytl_tf.backbones import BranchCard, save_branches
+from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import Experiment, flat
+from tinytl_tf.training.distribution import Distribution
+from tinytl_tf.training.loop import train
+from tinytl_tf.training.run_folder import BRANCHES, RunFolder
+
+__all__ = ["pretrain"]
+
+UNSTATED = "not stated"
+
+
+def pretrain(
+    config: ConfigDict,
+    workdir: str,
+    *,
+    resume: bool = False,
+    license: str = UNSTATED,
+    distribution: Distribution | None = None,
+) -> dict[str, Any]:
+    """Trains what a configuration says on its data, as `train` does, and writes what was learnt to a file of branches.
+
+    The classifier of the source set is trained along and is left out of that file, `branches.npz` in the run's folder.
+
+    Args:
+        config: a configuration of a scheme with lite residuals, such as `tinytl-l`, which freezes the rest.
+        workdir: the folder of the run, see `RunFolder`.
+        resume: go on with the run in the folder; its configuration must be the same.
+        license: terms of the branches, for their card.
+        distribution: the devices, as `train` takes it.
+
+    Returns:
+        What `train` returns, with the path `branches` and their `card`.
+
+    Raises:
+        InputError: as `train`, and for a scheme that trains no lite residuals.
+        TrainingDiverged: as `train`.
+        WorkerLost: as `train`.
+    """
+    experiment = Experiment(config)
+    scheme = experiment.scheme()
+    if not scheme.lite_residual:
+        raise InputError(
+            f"scheme {scheme.name} trains no lite residuals to keep; choose tinytl-l, or tinytl-lb for biases as well"
+        )
+    distribution = distribution or Distribution()
+    result = train(config, workdir, resume=resume, distribution=distribution)
+    folder = RunFolder(workdir)
+    model, resolution = experiment.adopt(folder.load("last"))
+    trained = {variable.path for variable in resolution.variables if not variable.path.startswith("classifier/")}
+    variables = [v for v in model.weights if v.path in trained or "_lite_residual/" in v.path]
+    card = _card(experiment, result, license)
+    if distribution.is_first:
+        save_branches(folder.path / BRANCHES, variables, card)
+    return {**result, "branches": str(folder.path / BRANCHES), "card": dataclasses.asdict(card)}
+
+
+def _card(experiment: Experiment, result: dict[str, Any], license: str) -> BranchCard:
+    config, splits = experiment.config, experiment.load_data()
+    values = flat(config)
+    for key in ("data.name", "data.data_dir", "backbone.weights", "backbone.branch_weights"):
+        values[key] = _without_folder(values[key])
+    return BranchCard(
+        backbone=config.backbone.name,
+        width=float(config.backbone.width),
+        scheme=config.scheme,
+        source=values["data.name"],
+        classes=len(splits.train.class_names),
+        train_images=len(splits.train),
+        test_images=len(splits.test),
+        test_accuracy=result["test_accuracy"],
+        test_loss=result["test_loss"],
+        resolution=config.backbone.resolution,
+        license=license,
+        config=values,
+        made_with=f"tinytl_tf {__version__}",
+    )
+
+
+def _without_folder(name: str) -> str:
+    """The last part of a path; other names of sets and weights stay as they are."""
+    return name if name.startswith("tfds:") else pathlib.PurePath(os.path.normpath(name)).name if name else ""
