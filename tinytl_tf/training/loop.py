@@ -187,6 +187,7 @@ def _train_part(
         central_fraction=experiment.config.data.central_fraction,
         start_step=part[0],
         part=(distribution.worker, distribution.workers),
+        workers=experiment.config.data.threads,
     )
     rows, seconds = [], []
     started = time.perf_counter()
