@@ -32,7 +32,7 @@ setup(
         "tinytl_tf.export.passes": "export/passes",
         "tinytl_tf.configs": "configs",
     },
-    package_data={"tinytl_tf.web": ["page/*"]},
+    package_data={"tinytl_tf.web": ["page/*"], "tinytl_tf.backbones": ["pretrained/*.npz"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "keras>=3.12,<3.16",

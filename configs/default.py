@@ -34,6 +34,7 @@ def get_config() -> ConfigDict:
     config.data.test_images = 0
     config.data.skip_broken = False  # go on without images that cannot be read
     config.data.central_fraction = 0.875  # part of an image's side that is evaluated; 1.0 for all
+    config.data.threads = 2  # that decode training images; more where log.jsonl says that steps wait for images
     config.data.data_dir = ""  # of TensorFlow Datasets; "" for its default
     config.data.download = True  # whether TensorFlow Datasets may
 

@@ -29,6 +29,7 @@ RANGES = {
     "training.warmup_steps": (0, 10**9),
     "training.saves_per_epoch": (1, 10**6),
     "data.split_seed": (0, 2**32 - 1),
+    "data.threads": (1, 1024),
 }
 
 

@@ -426,3 +426,19 @@ def test_values_out_of_range_are_refused_by_name(config, key, value, message):
     with pytest.raises(InputError) as error:
         Experiment(config)
     assert str(error.value) == message
+
+
+def test_as_many_threads_decode_as_the_configuration_says(dry_step, config, tmp_path, monkeypatch):
+    given, batches = [], module.data.train_batches
+
+    def watched(*args, **options):
+        given.append(options["workers"])
+        return batches(*args, **options)
+
+    monkeypatch.setattr(module.data, "train_batches", watched)
+    config.data.threads = 5
+    train(config, str(tmp_path))
+    assert given == [5] * EPOCHS
+    config.data.threads = 0
+    with pytest.raises(InputError, match="^config.data.threads must be from 1 to 1024, got 0$"):
+        Experiment(config)

@@ -1,7 +1,9 @@
 """Branches from a source set: trained, written, read into another network."""
 
 import dataclasses
+import importlib.resources
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -206,3 +208,17 @@ def test_a_value_that_float16_cannot_hold_is_refused(source, branches, tmp_path)
     with pytest.raises(InputError, match="^expected values below 65504 to store as float16, got larger ones in large;"):
         backbones.save_branches(tmp_path / "large.npz", [variable], card)
     assert not (tmp_path / "large.npz").exists()
+
+
+def test_branches_that_ship_are_found_by_network_and_width(config, branches, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.resources, "files", lambda package: tmp_path)
+    (tmp_path / "pretrained").mkdir()
+    shutil.copy(branches, tmp_path / "pretrained" / "tiny_1.0.npz")
+    config.backbone.branch_weights = "pretrained"
+    assert Experiment(config).describe_branches().startswith("lite residuals pre-trained on 24 images of 3 classes")
+    model, _ = Experiment(config).build_model(3)
+    kernel = model.get_layer("block_1_lite_residual").kernel.numpy()
+    np.testing.assert_array_equal(kernel, np.load(branches)["block_1_lite_residual/kernel"].astype(np.float32))
+    config.backbone.width = 0.5
+    with pytest.raises(InputError, match=r"tiny at width 0.5 come with the package \(it has tiny_1.0\); give the path"):
+        Experiment(config).build_model(3)

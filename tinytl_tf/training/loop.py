@@ -218,6 +218,7 @@ def _train_part(
         start_step=part[0],
         part=(distribution.worker, distribution.workers),
         features=features,
+        workers=experiment.config.data.threads,
     )
     rows, seconds = [], []
     started = time.perf_counter()
