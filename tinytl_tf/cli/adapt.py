@@ -136,9 +136,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         "schedule": values.schedule,
         "seed": values.seed,
         "augmentation": dataclasses.asdict(augmentation),
-        "threads": values.threads,
+        "threads": model.num_threads,
         "xnnpack": model.xnnpack,
-        "api": values.api,
+        "api": model.api,
         **dataclasses.asdict(result),
     }
 

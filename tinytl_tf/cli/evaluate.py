@@ -48,7 +48,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError("expected either --workdir=FOLDER of a run or --model=FILE.tflite")
     if values.workdir is not None:
         why = "with --workdir, whose checkpoints run in Keras"
-        runner.refuse_unused(values, ("state", "threads", "xnnpack", "api", "classes_by_position"), why)
+        runner.refuse_unused(values, ("state", "runtime", "threads", "xnnpack", "api", "classes_by_position"), why)
     else:
         runner.refuse_unused(values, ("checkpoint",), "with --model, which has no checkpoints")
     result = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)

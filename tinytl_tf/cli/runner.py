@@ -35,7 +35,20 @@ __all__ = ["import_tensorflow", "refuse_unused", "run_command"]
 
 # Flags whose value is a path, in any command; `data` may be a name as well, which stays as it is.
 _PATHS = frozenset(
-    ("data", "json", "model", "output", "plot", "state", "state_in", "state_model", "state_out", "wasm", "workdir")
+    (
+        "data",
+        "json",
+        "model",
+        "output",
+        "plot",
+        "state",
+        "state_in",
+        "state_model",
+        "state_of",
+        "state_out",
+        "wasm",
+        "workdir",
+    )
 )
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
