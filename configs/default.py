@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.lite_residuals = ()
 
     config.backbone = ConfigDict()
-    config.backbone.name = "mobilenet_v2"  # or efficientnet_lite0, proxyless_mobile
+    config.backbone.name = "mobilenet_v2"  # or another of tinytl_tf.backbones.ARCHITECTURES
     config.backbone.width = 1.0
     config.backbone.resolution = 128  # pixels
     config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones

@@ -5,17 +5,22 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from tinytl_tf.data import CENTRAL_FRACTION
+from tinytl_tf.device import MicroModel
 from tinytl_tf.errors import InputError
-from tinytl_tf.export.build import build_file, with_int8_kernels
+from tinytl_tf.export.build import build_file, build_micro_file, with_int8_kernels
 from tinytl_tf.export.contract import check_kernels, check_labels, check_model, scheme_of
 from tinytl_tf.export.manifest import describe
+from tinytl_tf.export.micro import check_shared, check_target, micro_facts
+from tinytl_tf.export.micro_header import header, header_paths, source
+from tinytl_tf.export.micro_module import MicroModule
 from tinytl_tf.export.packing import state_entries
-from tinytl_tf.export.parity import check_parity, check_quantized, random_photos
+from tinytl_tf.export.parity import LITERT, check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.spare_classes import with_spare_classes
 from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require_room, temporary_folder
@@ -33,7 +38,7 @@ from tinytl_tf.tflite.manifest import (
 )
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["check_arguments", "check_spare", "export", "with_labels"]
+__all__ = ["check_arguments", "check_spare", "export", "with_labels", "written_files"]
 
 PARITY_STEPS = 4
 
@@ -50,7 +55,9 @@ def export(
     label_smoothing: float = 0.0,
     save_optimizer: bool = False,
     frozen_weights: str = "float32",
-    profile: str = "balanced",
+    profile: str | None = None,
+    target: str = "litert",
+    state_of: str | os.PathLike | None = None,
     photos: tuple[np.ndarray, np.ndarray] | None = None,
     central_fraction: float = CENTRAL_FRACTION,
     data: DataSettings | None = None,
@@ -76,7 +83,12 @@ def export(
         save_optimizer: Whether the saved state holds the optimizer's slots too.
         frozen_weights: `"float32"`, or `"int8"` for the kernels of frozen convolutions, see `quantize_kernels`. Such a
             file is first checked with float32, and then against that, see `check_quantized`.
-        profile: `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`.
+        profile: `"micro"`, `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`; by default that of the target:
+            `"balanced"`, for TensorFlow Lite Micro `"micro"`.
+        target: `"litert"`, or `"micro"` for a file of one graph that TensorFlow Lite Micro runs, see `MicroModule`; it
+            needs the package `tflite-micro`. There `batch_size` is what clients take by default.
+        state_of: An exported file for LiteRT of the same network, classes and optimizer; with target `"micro"` only.
+            The new file shares its state files.
         photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels, integers `[steps, batch]` or
             numbers `[steps, batch, attributes]`, on which int8 is judged and answers are compared; without them
             made-up ones, on which a trained network is less sure of itself.
@@ -99,8 +111,11 @@ def export(
         >>> apply_scheme(model.weights, get_scheme("tinytl-b"))  # doctest: +SKIP
         >>> export(model, "flowers.tflite", labels=["daisy", "rose"])  # doctest: +SKIP
     """
-    _check_names(path, task=task, optimizer=optimizer, profile=profile, frozen_weights=frozen_weights)
-    path = expand(path)
+    _check_names(path, task=task, optimizer=optimizer, target=target, frozen_weights=frozen_weights)
+    path, micro = expand(path), target == "micro"
+    profile = ("micro" if micro else "balanced") if profile is None else profile
+    _check_names(path, profile=profile)
+    check_target(target, frozen_weights, state_of)
     rule, memory, kind = get_optimizer(optimizer), get_profile(profile), get_task(task)
     check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights, spare_classes)
     check_spare(spare_classes, task)
@@ -115,35 +130,66 @@ def export(
     labels = check_labels(labels, classes)
     if photos is not None:
         _check_photos(photos, batch_size, model.input_shape[1:], classes, kind)
-    for file in (path, manifest_path(path)):
+    for file in written_files(path, target):
         refuse_existing(file, overwrite)
     model = with_spare_classes(model, spare_classes)
     require_room(path, model.count_params() * (1 if frozen_weights == "int8" else 4))
-    say = _narrator(5 if frozen_weights == "int8" else 3, verbose)
+    state = state_entries(model.trainable_variables, rule, save_optimizer)
+    frozen = frozen_sha256({v.path: v.numpy() for v in model.non_trainable_weights})
+    if state_of is not None:
+        shared = check_shared(state_of, labels, spare_classes, task, optimizer, state, frozen)
+    say = _narrator(5 if frozen_weights == "int8" else 4 if micro else 3, verbose)
 
     def build(rule: Optimizer) -> tuple[bytes, dict[str, dict[str, object]]]:
-        module = TrainableModule(
-            model,
-            model.trainable_variables,
-            optimizer=rule,
-            batch_size=batch_size,
-            task=task,
-            spare_classes=spare_classes,
-            label_smoothing=label_smoothing,
-            save_optimizer=save_optimizer,
-            profile=memory,
-        )
-        return build_file(module)
+        options = {
+            "optimizer": rule,
+            "task": task,
+            "spare_classes": spare_classes,
+            "label_smoothing": label_smoothing,
+            "save_optimizer": save_optimizer,
+            "profile": memory,
+        }
+        if micro:
+            return build_micro_file(MicroModule(model, model.trainable_variables, **options))
+        return build_file(TrainableModule(model, model.trainable_variables, batch_size=batch_size, **options))
 
-    say("converting the signatures and planning their memory")
+    say(
+        "converting the graph and laying out its arena"
+        if micro
+        else "converting the signatures and planning their memory"
+    )
     content, passes = build(rule)
     quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # now: it may have to be refused
-    _check_planned(quantized or content, max_planned_bytes)
+    facts = {
+        "labels": labels,
+        "spare_classes": spare_classes,
+        "task": task,
+        "data": data or DataSettings(),
+        "central_fraction": central_fraction,
+        "backbone": model.name,
+        "scheme": scheme,
+        "optimizer": optimizer,
+        "label_smoothing": label_smoothing,
+        "profile": memory.name,
+        "xnnpack": memory.xnnpack,
+        "frozen_weights": frozen_weights,
+        "state": state,
+        "frozen_sha256": frozen,
+        "passes": passes,
+    }
+    if micro:
+        say("asking TensorFlow Lite Micro how much memory it needs")
+        facts["micro"] = micro_facts(content, shared if state_of is not None else "")
+        content = with_labels(content, task, labels, spare_classes)
+    _check_planned(facts["micro"]["arena"]["bytes"] if micro else None, quantized or content, max_planned_bytes)
     with temporary_folder() as folder:
         draft = folder / path.name
         draft.write_bytes(content)
+        if micro:
+            _write_draft(draft, content, batch_size, facts)
         made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes, task)
-        say(f"training {PARITY_STEPS} steps in TensorFlow and in LiteRT, with XNNPACK and without")
+        where = "TensorFlow Lite Micro" if micro else "LiteRT, with XNNPACK and without"
+        say(f"training {PARITY_STEPS} steps in TensorFlow and in {where}")
         parity = check_parity(
             draft,
             model,
@@ -154,6 +200,7 @@ def export(
             task=task,
             classes=classes,
             photos=None if photos is None else photos[0][0],
+            clients={"micro": MicroModel} if micro else LITERT,
         )
         if frozen_weights == "int8":
             say("storing the frozen kernels as int8")
@@ -169,30 +216,34 @@ def export(
             )
             content = quantized
     say("writing the file and its manifest")
-    content = with_labels(content, task, labels, spare_classes)
-    manifest = describe(
-        content,
-        labels=labels,
-        spare_classes=spare_classes,
-        task=task,
-        data=data or DataSettings(),
-        central_fraction=central_fraction,
-        backbone=model.name,
-        scheme=scheme,
-        optimizer=optimizer,
-        label_smoothing=label_smoothing,
-        profile=memory.name,
-        xnnpack=memory.xnnpack,
-        frozen_weights=frozen_weights,
-        state=state_entries(model.trainable_variables, rule, save_optimizer),
-        frozen_sha256=frozen_sha256({v.path: v.numpy() for v in model.non_trainable_weights}),
-        passes=passes,
-        parity=parity,
-    )
+    if not micro:
+        content = with_labels(content, task, labels, spare_classes)
+    manifest = describe(content, batch_size=batch_size, parity=parity, **facts)
     manifest_path(path).unlink(missing_ok=True)  # A kill from here on leaves no file with the manifest of another.
     atomic_write_bytes(path, content)
+    if micro:
+        for file, text in zip(
+            header_paths(path), (header(manifest, path.stem), source(manifest, path.stem, content)), strict=True
+        ):
+            atomic_write_bytes(file, text.encode())
     atomic_write_bytes(manifest_path(path), manifest.to_json().encode())
     return manifest
+
+
+def written_files(path: str | os.PathLike, target: str) -> tuple[pathlib.Path, ...]:
+    """Returns what an export writes: the file and its manifest, for `"micro"` header and source in C too.
+
+    Example:
+        >>> [file.name for file in written_files("flowers.tflite", "litert")]
+        ['flowers.tflite', 'flowers.manifest.json']
+    """
+    return (expand(path), manifest_path(path), *(header_paths(path) if target == "micro" else ()))
+
+
+def _write_draft(path: pathlib.Path, content: bytes, batch_size: int, facts: dict[str, Any]) -> None:
+    """Writes a manifest next to a file that is to be tried, without which it cannot be opened."""
+    manifest = describe(content, batch_size=batch_size, parity={}, **facts)
+    atomic_write_bytes(manifest_path(path), manifest.to_json().encode())
 
 
 def _narrator(stages: int, verbose: bool):
@@ -277,9 +328,11 @@ def _check_limit(max_planned_bytes: int | None) -> None:
         raise InputError(f"max_planned_bytes must be a whole number of at least 1, or None, got {given!r:.80}")
 
 
-def _check_planned(content: bytes, limit: int | None) -> None:
-    peak = 0 if limit is None else planned_peak(Model.from_bytes(content), "train").peak_bytes
-    if limit is not None and peak > limit:
+def _check_planned(arena: int | None, content: bytes, limit: int | None) -> None:
+    if limit is None:
+        return
+    peak = planned_peak(Model.from_bytes(content), "train").peak_bytes if arena is None else arena
+    if peak > limit:
         raise InputError(
             f"expected a training step that is planned to take at most {limit / 1e6:.2f} MB, got {peak / 1e6:.2f} MB; "
             "choose fewer pixels, a scheme that trains less, the profile min-memory, or allow more"

@@ -9,12 +9,15 @@ from typing import Any
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.operator_audit import audit, minimum_runtime
 from tinytl_tf.memory import planned_peak
+from tinytl_tf.tflite import micro_contract
 from tinytl_tf.tflite.graph import Tensor
 from tinytl_tf.tflite.manifest import INPUTS, InputSettings, Manifest
-from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.micro_contract import GRAPH
+from tinytl_tf.tflite.model import Model, Signature
 
 __all__ = ["TOLERANCES", "describe"]
 
+_MICRO = ("tflite-micro",)
 _TOOLS = ("tinytl_tf", "tensorflow", "keras", "ai-edge-litert")
 # Largest relative difference of a loss between two runtimes over 10 steps of real photos, as measured on x86-64,
 # aarch64 and in a browser with MobileNetV2 0.35. At higher rates a flipped element of a mask grows step by step.
@@ -35,16 +38,18 @@ def describe(content: bytes, **facts: Any) -> Manifest:
         content: The `.tflite`.
         **facts: The fields of `Manifest` that the file itself does not show: `labels`, `spare_classes`, `task`,
             `data`, `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
-            `frozen_weights`, `state`, `frozen_sha256`, `passes` and `parity`; of a
-            file that takes features, `image_size` too, height and width of the images that they are made of.
+            `frozen_weights`, `state`, `frozen_sha256`, `passes` and `parity`; of a file that takes features,
+            `image_size` too, height and width of the images that they are made of; for TensorFlow Lite Micro
+            `batch_size` and `micro` too.
 
     Raises:
         InputError: If the file has an operator that is not builtin, or labels or state do not fit it.
     """
     model = Model.from_bytes(content)
-    infer, train = model.signature("infer"), model.signature("train")
-    taken = infer.inputs[next(name for name in INPUTS if name in infer.inputs)]
-    classes = infer.outputs["logits"].shape[-1]
+    signatures = _micro_signature(model) if facts.get("micro") else model.signatures
+    taken, classes = _input_and_classes(signatures)
+    if "batch_size" not in facts:
+        facts["batch_size"] = model.signature("train").inputs["label"].shape[0]
     if len(facts["labels"]) + facts["spare_classes"] != classes:
         raise InputError(f"expected {classes} labels, one for each output of the file, got {len(facts['labels'])}")
     manifest = Manifest(
@@ -55,22 +60,21 @@ def describe(content: bytes, **facts: Any) -> Manifest:
             color_order="RGB",
             central_fraction=float(facts.pop("central_fraction")),
         ),
-        batch_size=train.inputs["label"].shape[0],
         signatures={
             name: {"inputs": _tensors(signature.inputs), "outputs": _tensors(signature.outputs)}
-            for name, signature in model.signatures.items()
+            for name, signature in signatures.items()
         },
         sizes={
             "file_bytes": len(content),
-            "state_bytes": model.signature("save").outputs["state"].bytes,
+            "state_bytes": next(s.outputs["state"].bytes for s in signatures.values() if "state" in s.outputs),
             "variable_bytes": sum(model.resource_variables.values()),
             "constant_bytes": model.constant_bytes,
         },
         operators=tuple(dataclasses.asdict(count) for count in audit(model)),
         min_runtime_version=minimum_runtime(model),
-        planned_peak_bytes={name: planned_peak(model, name).peak_bytes for name in model.signatures},
+        planned_peak_bytes=_planned(model, facts),
         sha256=hashlib.sha256(content).hexdigest(),
-        tools={name: importlib.metadata.version(name) for name in _TOOLS},
+        tools={name: importlib.metadata.version(name) for name in (*_TOOLS, *(_MICRO if facts.get("micro") else ()))},
         tolerances=TOLERANCES[facts["frozen_weights"]],
         **facts,
     )
@@ -84,3 +88,22 @@ def describe(content: bytes, **facts: Any) -> Manifest:
 
 def _tensors(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
     return {name: {"shape": list(tensor.shape), "dtype": tensor.dtype} for name, tensor in tensors.items()}
+
+
+def _micro_signature(model: Model) -> dict[str, Signature]:
+    """The one graph of a file for TensorFlow Lite Micro, as a signature."""
+    graph = model.graphs[0]
+    inputs = dict(zip(micro_contract.INPUTS, (graph.tensors[i] for i in graph.inputs), strict=True))
+    outputs = dict(zip(micro_contract.OUTPUTS, (graph.tensors[i] for i in graph.outputs), strict=True))
+    return {GRAPH: Signature(GRAPH, 0, inputs, outputs)}
+
+
+def _input_and_classes(signatures: Mapping[str, Signature]) -> tuple[Tensor, int]:
+    infer = signatures.get("infer") or signatures[GRAPH]
+    return next(infer.inputs[name] for name in INPUTS if name in infer.inputs), infer.outputs["logits"].shape[-1]
+
+
+def _planned(model: Model, facts: Mapping[str, Any]) -> dict[str, int]:
+    if facts.get("micro"):
+        return {GRAPH: facts["micro"]["arena"]["bytes"]}
+    return {name: planned_peak(model, name).peak_bytes for name in model.signatures}

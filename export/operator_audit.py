@@ -11,7 +11,15 @@ from tinytl_tf.export.runtime_versions import first_runtime
 from tinytl_tf.tflite.graph import Graph, Operator
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["OperatorCount", "audit", "conversion_error", "layer_of", "minimum_runtime", "write_minimum_runtime"]
+__all__ = [
+    "OperatorCount",
+    "audit",
+    "conversion_error",
+    "layer_of",
+    "minimum_runtime",
+    "place_of",
+    "write_minimum_runtime",
+]
 
 _REMEDY = "the runtime has no such builtin operator; write the layer with the operations of tinytl_tf.ops"
 _RUNTIME_ENTRY, _RUNTIME_BYTES = "min_runtime_version", 16
@@ -52,11 +60,11 @@ def audit(model: Model | str | os.PathLike) -> list[OperatorCount]:
     model = model if isinstance(model, Model) else Model.read(model)
     for graph, op in model.operators():
         if op.is_custom:
-            raise InputError(f"expected builtin operators only, got {op.name} in {_place(graph, op)}: {_REMEDY}")
+            raise InputError(f"expected builtin operators only, got {op.name} in {place_of(graph, op)}: {_REMEDY}")
         if op.name == "REVERSE_V2" and graph.tensors[op.inputs[1]].shape != (1,):
             raise InputError(
-                f"expected a reversal along one axis, got several in {_place(graph, op)}: runtimes up to 2.14 reverse "
-                "along the first of them alone, without an error; reverse along one after the other"
+                f"expected a reversal along one axis, got several in {place_of(graph, op)}: runtimes up to 2.14 "
+                "reverse along the first of them alone, without an error; reverse along one after the other"
             )
     counts = collections.Counter((op.name, op.version) for _, op in model.operators())
     return sorted(OperatorCount(name, version, count) for (name, version), count in counts.items())
@@ -118,7 +126,8 @@ def layer_of(node: str) -> str:
     return "/".join(parts) or node
 
 
-def _place(graph: Graph, op: Operator) -> str:
+def place_of(graph: Graph, op: Operator) -> str:
+    """Where an operator is, for people: its layer, by the names that the converter gave its tensors."""
     name = next((graph.tensors[i].name for i in (*op.outputs, *op.inputs) if i >= 0), "")
     # Fused operators carry the names of all their nodes; the last one is the operator's own.
     node = name.split(";")[-1]

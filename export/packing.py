@@ -13,6 +13,9 @@ from tinytl_tf.tflite.manifest import StateEntry
 __all__ = ["PackedVariables", "state_entries", "state_order"]
 
 
+_ELEMENT = 4  # bytes
+
+
 def state_order(variables: Sequence[keras.Variable]) -> list[keras.Variable]:
     """Returns trained variables in the order in which the state of a file holds them: vectors first, then kernels."""
     return sorted(variables, key=lambda variable: len(variable.shape) > 1)
@@ -59,9 +62,11 @@ class PackedVariables:
 
     Args:
         variables: the Keras variables to train.
+        vector_bytes: largest vector of several biases and scales; `None` for a single one of all.
 
     Attributes:
         start: arrays of float32, what is stored; together, in this order, they are the state.
+        vectors: how many of them, the first ones, are vectors.
 
     Example:
     >>> packed = PackedVariables(model.trainable_variables)  # doctest: +SKIP
@@ -70,11 +75,12 @@ class PackedVariables:
     ...     logits = model(images)
     """
 
-    def __init__(self, variables: Sequence[keras.Variable]) -> None:
+    def __init__(self, variables: Sequence[keras.Variable], vector_bytes: int | None = None) -> None:
         ordered = state_order(variables)
         self._kernels = [variable for variable in ordered if len(variable.shape) > 1]
-        self._vectors = ordered[: len(ordered) - len(self._kernels)]
-        vectors = [np.concatenate([variable.numpy() for variable in self._vectors])] if self._vectors else []
+        self._groups = _grouped(ordered[: len(ordered) - len(self._kernels)], vector_bytes)
+        self.vectors = len(self._groups)
+        vectors = [np.concatenate([variable.numpy() for variable in group]) for group in self._groups]
         self.start = vectors + [variable.numpy() for variable in self._kernels]
 
     def mapping(self, values: Sequence[tf.Tensor]) -> list[tuple[keras.Variable, tf.Tensor]]:
@@ -83,9 +89,24 @@ class PackedVariables:
         Args:
             values: tensors of the shapes of `start`.
         """
-        parts = _split(values[0], [math.prod(variable.shape) for variable in self._vectors]) if self._vectors else []
-        kernels = values[len(values) - len(self._kernels) :]
-        return list(zip(self._vectors + self._kernels, [*parts, *kernels], strict=True))
+        pairs = []
+        for group, value in zip(self._groups, values, strict=False):
+            pairs += zip(group, _split(value, [math.prod(variable.shape) for variable in group]), strict=True)
+        return pairs + list(zip(self._kernels, values[self.vectors :], strict=True))
+
+
+def _grouped(vectors: Sequence[keras.Variable], most: int | None) -> list[list[keras.Variable]]:
+    """Neighbors together, up to so many bytes."""
+    groups: list[list[keras.Variable]] = []
+    size = 0
+    for vector in vectors:
+        own = _ELEMENT * math.prod(vector.shape)
+        if not groups or (most is not None and size + own > most):
+            groups.append([])
+            size = 0
+        groups[-1].append(vector)
+        size += own
+    return groups
 
 
 def _split(vector: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:

@@ -1,8 +1,9 @@
 """Checks an exported file against TensorFlow, by numbers."""
 
+import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,6 +22,7 @@ __all__ = [
     "LEARNING_RATE",
     "LEAST_COSINE",
     "LEAST_VARIABLE_COSINE",
+    "LITERT",
     "LOSS_TOLERANCE",
     "QUANTIZED_LOSS_TOLERANCE",
     "UPDATE_TOLERANCE",
@@ -56,6 +58,13 @@ LEAST_COSINE = 0.95
 LEAST_VARIABLE_COSINE = 0.5
 
 
+# How a file for LiteRT is checked: by what the report calls it, a function that opens the file.
+LITERT: dict[str, Callable[..., TrainableModel]] = {
+    "xnnpack": functools.partial(TrainableModel, xnnpack=True),
+    "without_xnnpack": functools.partial(TrainableModel, xnnpack=False),
+}
+
+
 def check_parity(
     path: str | os.PathLike,
     model: keras.Model,
@@ -67,8 +76,9 @@ def check_parity(
     task: str = "classification",
     classes: int | None = None,
     photos: np.ndarray | None = None,
+    clients: Mapping[str, Callable[..., TrainableModel]] = LITERT,
 ) -> dict[str, Any]:
-    """Trains the file in LiteRT and the model in TensorFlow on the same batches and compares them.
+    """Trains the file on the device's runtime and the model in TensorFlow on the same batches and compares them.
 
     TensorFlow takes each batch as a whole and updates with Keras' optimizer, so that the loop over images and the
     update rules of the file are checked too. LiteRT runs with XNNPACK and without. First the untrained file's answers
@@ -85,9 +95,10 @@ def check_parity(
         task: of the file, a key of `tinytl_tf.tasks.TASKS`.
         classes: number of outputs that are compared, the first ones; None for all. Those after them have no class yet.
         photos: uint8 array `[n, height, width, 3]` whose answers are compared; without it, the first of `images`.
+        clients: what opens the file, by the names of the report.
 
     Returns:
-        `steps`, `batch_size`, `tolerance`, and with and without XNNPACK the largest `answer_difference` of a logit, the
+        `steps`, `batch_size`, `tolerance`, and for each client the largest `answer_difference` of a logit, the
         largest relative `loss_difference` of a step, and the `update_difference`: the Euclidean norm of the difference
         of the two updates of all trained variables, over all steps, relative to the norm of TensorFlow's update; of
         the worst variable alone, `variable_difference`.
@@ -122,8 +133,8 @@ def check_parity(
             "answer": ANSWER_TOLERANCE,
         },
     }
-    for name, xnnpack in (("xnnpack", True), ("without_xnnpack", False)):
-        device = TrainableModel(path, xnnpack=xnnpack)
+    for name, client in clients.items():
+        device = client(path)
         answer_difference = _check_answers(device, photos, answers, get_task(task), name)
         results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
         if not all(result.applied for result in results):
@@ -139,7 +150,7 @@ def check_parity(
                 f"{UPDATE_TOLERANCE:.0e}) from TensorFlow's; nothing was written. Please report it with the model"
             )
         variable_difference = _check_each(variables, start, expected, update, name)
-        _check_restore(path, device, images[0, 0], xnnpack)
+        _check_restore(client(path), device, images[0, 0])
         report[name] = {
             "answer_difference": answer_difference,
             "loss_difference": loss_difference,
@@ -303,8 +314,7 @@ def _cosine(left: np.ndarray, right: np.ndarray) -> float:
     return float(np.sum(left * right) / norms) if norms else float(not np.any(left) and not np.any(right))
 
 
-def _check_restore(path: str | os.PathLike, trained: TrainableModel, image: np.ndarray, xnnpack: bool) -> None:
-    restored = TrainableModel(path, xnnpack=xnnpack)
+def _check_restore(restored: TrainableModel, trained: TrainableModel, image: np.ndarray) -> None:
     restored.set_state(trained.state())
     if not np.array_equal(trained.infer(image).logits, restored.infer(image).logits):
         raise ParityError("parity check failed: a new interpreter with the saved state gives other logits")

@@ -17,7 +17,7 @@ from tinytl_tf.tasks import UNUSED, get_task
 from tinytl_tf.tflite.manifest import INPUTS
 from tinytl_tf.training.objectives import get_objective
 
-__all__ = ["TrainableModule"]
+__all__ = ["LARGEST", "TrainableModule", "magnitude_of"]
 
 # A loss, gradient, rate or state beyond it has diverged. What an update computes of smaller ones stays finite: even a
 # restored first moment over a second moment of zero moves a weight by 1e15 * 1e15 / 1e-7 at most.
@@ -89,17 +89,17 @@ class TrainableModule(tf.Module):
         self._label_smoothing = label_smoothing
         # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
         self.weights = [variable.value for variable in model.variables]
-        self._packed = PackedVariables(variables)
+        self._packed = PackedVariables(variables, profile.vector_bytes)
         self.trained = [tf.Variable(value) for value in self._packed.start]
         # Slots and sums are zeroed before use. They start as the weights do, since equal constants are stored once.
         self.slots = [[tf.Variable(value, trainable=False) for _ in optimizer.slots] for value in self.trained]
         # A vector of one: the runtime plans again after a scalar that is read, as if its shape were unknown.
         self.steps = [tf.Variable([0.0], trainable=False)] if optimizer.slots else []
         self.sums = [tf.Variable(value, trainable=False) for value in self.trained if batch_size > 1]
-        self.state = list(self.trained)
-        if save_optimizer:
-            self.state += [slot for slots in self.slots for slot in slots] + self.steps
         self._saves_slots = save_optimizer and bool(optimizer.slots)
+        self.state = list(self.trained)
+        if self._saves_slots:
+            self.state += [slot for _, slot in self._slots_in_order()] + self.steps
 
         image = tf.TensorSpec([batch_size, *model.input_shape[1:]], INPUTS[inputs], inputs)
         one_image = tf.TensorSpec([1, *model.input_shape[1:]], INPUTS[inputs], inputs)
@@ -118,8 +118,8 @@ class TrainableModule(tf.Module):
     def _train(self, image, label, learning_rate):
         batch_size = image.shape[0]
         if batch_size == 1:
-            loss, accuracy, gradients = self._gradients(image, label)
-            magnitude = _magnitude(gradients)
+            loss, accuracy, gradients, _ = self._gradients(image, label)
+            magnitude = magnitude_of(gradients)
         else:
             loss, accuracy, magnitude = self._sum_gradients(image, label)
             gradients = self.sums
@@ -138,7 +138,7 @@ class TrainableModule(tf.Module):
         return {"loss": loss, "accuracy": accuracy, "applied": applied}
 
     def _gradients(self, image, label):
-        """Loss, number of right answers and gradients of a single image."""
+        """Loss, number of right answers, gradients and logits of a single image."""
         values = [value.read_value() for value in self.trained]
         masks = ops.mask_storage(self.profile.masks, wait=self.profile.xnnpack)
         with masks, tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -147,7 +147,7 @@ class TrainableModule(tf.Module):
                 logits = self._network(tf.cast(image, tf.float32))
             loss = self._objective.loss(logits, label, self._label_smoothing)
         right = self._objective.correct(logits, label)
-        return loss, right, tape.gradient(loss, values)
+        return loss, right, tape.gradient(loss, values), logits
 
     def _sum_gradients(self, image, label):
         """Adds the gradients of a batch up in `sums`, by a loop over its images.
@@ -165,10 +165,10 @@ class TrainableModule(tf.Module):
         def body(index, loss, correct, magnitude):
             # Not slices: one that starts at a tensor has no static shape, and the runtime plans the body at each turn.
             at = tf.reshape(index, [1])
-            one_loss, right, gradients = self._gradients(tf.gather(image, at), tf.gather(label, at))
+            one_loss, right, gradients, _ = self._gradients(tf.gather(image, at), tf.gather(label, at))
             for total, gradient in zip(self.sums, gradients, strict=True):
                 total.assign(total.read_value() + gradient)
-            return index + 1, loss + one_loss, correct + right, magnitude + _magnitude(gradients)
+            return index + 1, loss + one_loss, correct + right, magnitude + magnitude_of(gradients)
 
         start = (tf.constant(0), tf.constant([0.0]), tf.constant([0.0]), tf.constant(0.0))
         _, loss, correct, magnitude = tf.while_loop(
@@ -207,7 +207,7 @@ class TrainableModule(tf.Module):
             # Before the first step a slot holds whatever it started as, and counts as zero.
             steps = self.steps[0].read_value()
             started = tf.minimum(steps, 1.0)
-            parts += [slot.read_value() * started for slots in self.slots for slot in slots] + [steps]
+            parts += [slot.read_value() * started for _, slot in self._slots_in_order()] + [steps]
         return {"state": tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)}
 
     def _restore(self, state):
@@ -221,13 +221,23 @@ class TrainableModule(tf.Module):
         steps = tf.slice(state, [state.shape[0] - 1], [1])
         lowest = [steps]
         offset = sum(math.prod(value.shape) for value in self.trained)
-        for slots in self.slots:
-            for name, slot in zip(self._optimizer.slots, slots, strict=True):
-                size = math.prod(slot.shape)
-                if name == "second_moment":
-                    lowest.append(tf.reduce_min(tf.slice(state, [offset], [size]), keepdims=True))
-                offset += size
+        for name, slot in self._slots_in_order():
+            size = math.prod(slot.shape)
+            if name == "second_moment":
+                lowest.append(tf.reduce_min(tf.slice(state, [offset], [size]), keepdims=True))
+            offset += size
         return tf.reduce_min(tf.concat(lowest, axis=0))
+
+    def _slots_in_order(self):
+        """The slots with their names, in the order of `state_entries`: all vectors together, each kernel by itself."""
+        vectors = self._packed.vectors
+        groups = [self.slots[:vectors], *([slots] for slots in self.slots[vectors:])]
+        return [
+            (name, slots[index])
+            for group in groups
+            for index, name in enumerate(self._optimizer.slots)
+            for slots in group
+        ]
 
     def _assign(self, state):
         self._forget_slots()
@@ -247,7 +257,8 @@ class TrainableModule(tf.Module):
             counter.assign([0.0])
 
 
-def _magnitude(gradients):
+def magnitude_of(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns the sum of all magnitudes: finite only where all of them are."""
     return tf.add_n([tf.reduce_sum(tf.abs(gradient)) for gradient in gradients])
 
 

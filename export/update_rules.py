@@ -1,5 +1,6 @@
 """The optimizers of the exported file, as functions from gradients to assignments."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -45,8 +46,13 @@ def _momentum(optimizer, value, gradient, slots, step, learning_rate):
 def _adam(optimizer, value, gradient, slots, step, learning_rate):
     first = slots[0] + (gradient - slots[0]) * (1 - optimizer.beta_1)
     second = slots[1] + (gradient * gradient - slots[1]) * (1 - optimizer.beta_2)
-    rate = learning_rate * tf.sqrt(1 - tf.pow(optimizer.beta_2, step)) / (1 - tf.pow(optimizer.beta_1, step))
+    rate = learning_rate * tf.sqrt(1 - _power(optimizer.beta_2, step)) / (1 - _power(optimizer.beta_1, step))
     return value - rate * first / (tf.sqrt(second) + optimizer.epsilon), (first, second)
+
+
+def _power(base, exponent):
+    """Not `tf.pow`: TensorFlow Lite Micro has no such operator."""
+    return tf.exp(exponent * math.log(base))
 
 
 _RULES: dict[str, Callable] = {"sgd": _sgd, "momentum": _momentum, "adam": _adam}

@@ -7,7 +7,7 @@ from tinytl_tf.profiles import PROFILES, get_profile
 
 
 def test_names():
-    assert list(PROFILES) == ["min-memory", "balanced", "fast"]
+    assert list(PROFILES) == ["micro", "min-memory", "balanced", "fast"]
     assert all(get_profile(name).name == name for name in PROFILES)
 
 

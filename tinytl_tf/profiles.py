@@ -19,6 +19,8 @@ class Profile:
         infer_tile_bytes: the same for the signature `infer`.
         masks: how activations keep their masks, see `ops.mask_storage`.
         xnnpack: whether clients use XNNPACK by default.
+        vector_bytes: largest variable of several biases and scales; `None` for a single one of all, which takes the
+            fewest operators.
     """
 
     name: str
@@ -26,11 +28,14 @@ class Profile:
     infer_tile_bytes: int | None
     masks: str
     xnnpack: bool
+    vector_bytes: int | None = None
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
+        # The arena of a microcontroller: tiles as small as pays, and no vector of all biases at once.
+        Profile("micro", tile_bytes=75_000, infer_tile_bytes=75_000, masks="rows", xnnpack=False, vector_bytes=8_192),
         # Without a delegate memory is the arena, and every tile makes it smaller.
         Profile("min-memory", tile_bytes=450_000, infer_tile_bytes=450_000, masks="bits", xnnpack=False),
         # XNNPACK keeps a table of pointers for every depthwise convolution, as large for a tile as for the whole.

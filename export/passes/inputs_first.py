@@ -6,7 +6,7 @@ from ai_edge_litert import schema_py_generated as schema_fb
 
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["inputs_first"]
+__all__ = ["inputs_first", "renumber"]
 
 
 def inputs_first(model: Model) -> int:
@@ -26,13 +26,18 @@ def inputs_first(model: Model) -> int:
         subgraph = model.schema.subgraphs[index]
         inputs = [int(i) for i in subgraph.inputs]
         if inputs != list(range(len(inputs))) and len(set(inputs)) == len(inputs):
-            _renumber(subgraph, inputs + [i for i in range(len(subgraph.tensors)) if i not in set(inputs)])
+            renumber(subgraph, inputs + [i for i in range(len(subgraph.tensors)) if i not in set(inputs)])
             changed += 1
     return changed
 
 
-def _renumber(subgraph: schema_fb.SubGraphT, order: Sequence[int]) -> None:
-    """Puts the tensors into an order, and lets everything that names one follow."""
+def renumber(subgraph: schema_fb.SubGraphT, order: Sequence[int]) -> None:
+    """Puts the tensors into an order, and lets everything that names one follow.
+
+    Args:
+        subgraph: is changed.
+        order: numbers of tensors; those that are not in it are taken away, and nothing may name them.
+    """
     new = {old: position for position, old in enumerate(order)} | {-1: -1}
     subgraph.tensors = [subgraph.tensors[old] for old in order]
     for owner in (subgraph, *subgraph.operators):

@@ -1,24 +1,34 @@
 """The passes in their order, and how they are run."""
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinytl_tf.export.passes.drop_graphs import drop_graphs
 from tinytl_tf.export.passes.drop_names import drop_names
+from tinytl_tf.export.passes.drop_tensors import drop_tensors
 from tinytl_tf.export.passes.fuse_biases import fuse_biases
 from tinytl_tf.export.passes.inputs_first import inputs_first
+from tinytl_tf.export.passes.int8_casts import int8_casts
+from tinytl_tf.export.passes.micro_operators import micro_operators
 from tinytl_tf.export.passes.name_variables import name_variables
+from tinytl_tf.export.passes.one_graph import one_graph
+from tinytl_tf.export.passes.place_tensors import place_tensors
+from tinytl_tf.export.passes.pointwise_products import pointwise_products
 from tinytl_tf.export.passes.quantize_casts import quantize_casts
 from tinytl_tf.export.passes.quantize_kernels import quantize_kernels
 from tinytl_tf.export.passes.reorder import reorder
+from tinytl_tf.export.passes.share_forward import share_forward
 from tinytl_tf.export.passes.split_reads import split_reads
 from tinytl_tf.export.passes.transpose_kernels import transpose_kernels
+from tinytl_tf.export.passes.zero_variables import zero_variables
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.tflite.liveness import late_readers
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["PASSES", "QUANTIZE_KERNELS", "Pass", "pass_names", "run_passes"]
+__all__ = ["MICRO_PASSES", "PASSES", "QUANTIZE_KERNELS", "Pass", "pass_names", "run_passes"]
 
 _logger = logging.getLogger(__name__)
 
@@ -55,6 +65,23 @@ PASSES: dict[str, Pass] = {
         Pass("inputs_first", inputs_first),
         Pass("drop_names", drop_names, always=True),
     )
+}
+# Those of a file for TensorFlow Lite Micro, in this order.
+MICRO_PASSES: dict[str, Callable[[Model], int]] = {
+    "name_variables": name_variables,
+    "zero_variables": zero_variables,
+    "micro_operators": micro_operators,
+    "int8_casts": int8_casts,
+    "fuse_biases": fuse_biases,
+    "pointwise_products": pointwise_products,
+    "split_reads": split_reads,
+    "share_forward": share_forward,
+    "drop_graphs": drop_graphs,
+    "reorder": functools.partial(reorder, micro=True),
+    "drop_names": drop_names,
+    "one_graph": one_graph,
+    "drop_tensors": drop_tensors,
+    "place_tensors": place_tensors,
 }
 # None of them: it changes what the file computes.
 QUANTIZE_KERNELS = Pass("quantize_kernels", quantize_kernels)

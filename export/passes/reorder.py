@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from tinytl_tf.memory.scratch import scratch
 from tinytl_tf.tflite.graph import Graph
-from tinytl_tf.tflite.liveness import IN_PLACE, shared_buffers
+from tinytl_tf.tflite.liveness import IN_PLACE, MICRO_IN_PLACE, shared_buffers
 from tinytl_tf.tflite.model import Model
 
 __all__ = ["reorder"]
@@ -21,28 +21,33 @@ _SMALL_SHARE = 1 / 16
 _CLIMB = 5 / 4
 
 
-def reorder(model: Model) -> int:
+def reorder(model: Model, *, micro: bool = False) -> int:
     """Puts the operators of every graph into another order where that lowers the peak of the bytes alive.
 
     Nothing but the order changes, and it stays a valid one, see `dependencies`.
 
     Args:
         model: The file; its `schema` is changed.
+        micro: Whether TensorFlow Lite Micro runs it: its kernels have hardly any work space, and more of them can
+            overwrite an input.
 
     Returns:
         Number of operators that have another place now.
     """
     changed = 0
     for graph in model.graphs:
-        order = _Scheduler(graph).run()
-        if peak_alive(graph, order) < peak_alive(graph, range(len(order))):
+        orders = [_Scheduler(graph, whole_chains=whole, micro=micro).run() for whole in (False, True)]
+        orders.insert(0, list(range(len(graph.operators))))
+        peaks = [peak_alive(graph, order, micro=micro) for order in orders]
+        order = orders[peaks.index(min(peaks))]
+        if order is not orders[0]:
             subgraph = model.schema.subgraphs[graph.index]
             subgraph.operators = [subgraph.operators[i] for i in order]
             changed += sum(old != new for new, old in enumerate(order))
     return changed
 
 
-def dependencies(graph: Graph) -> list[set[int]]:
+def dependencies(graph: Graph, *, micro: bool = False) -> list[set[int]]:
     """For each operator, those that must run before it; all of them come earlier in the file.
 
     Besides the inputs of an operator these are
@@ -59,7 +64,8 @@ def dependencies(graph: Graph) -> list[set[int]]:
     for position, op in enumerate(graph.operators):
         before[position] |= {maker[i] for i in op.inputs if i in maker}
     _add_variables(graph, before)
-    _add_overwriting(graph, before)
+    if not micro:  # there, what is overwritten is decided by the order
+        _add_overwriting(graph, before)
     return before
 
 
@@ -118,18 +124,18 @@ def _buffer_readers(graph: Graph) -> dict[int, set[int]]:
     return readers
 
 
-def peak_alive(graph: Graph, order: Iterable[int]) -> int:
+def peak_alive(graph: Graph, order: Iterable[int], *, micro: bool = False) -> int:
     """The most bytes of tensors that are needed at once if the operators run in this order."""
-    memory = _Memory(graph)
+    memory = _Memory(graph, micro)
     return max((memory.run(position) for position in order), default=0)
 
 
 class _Memory:
     """Bytes alive while operators run one by one."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, micro: bool) -> None:
         self.graph = graph
-        self.owner = shared_buffers(graph)
+        self.owner = shared_buffers(graph, MICRO_IN_PLACE if micro else IN_PLACE)
         forever = {self.root(i) for i in (*graph.inputs, *graph.outputs)}
         self.sizes = {t.index: t.bytes for t in graph.tensors if not t.is_constant and t.index not in forever}
         self.reads = [{self.root(i) for i in op.inputs if i >= 0} for op in graph.operators]
@@ -138,7 +144,9 @@ class _Memory:
         for position, roots in enumerate(self.reads):
             for root in roots:
                 self.waiting[root].add(position)
-        self.scratch = [sum(scratch(graph, op, num_threads=1)[0]) for op in graph.operators]
+        self.scratch = [0] * len(graph.operators)
+        if not micro:
+            self.scratch = [sum(scratch(graph, op, num_threads=1)[0]) for op in graph.operators]
         self.alive = 0
 
     def root(self, tensor: int) -> int:
@@ -177,12 +185,17 @@ class _Scheduler:
     unpacking a mask) wait until they are wanted. After each operator come, at once, the further readers of the tensors
     it touched, together with what they need and what follows from them, as long as that is nearly free: keeping the
     mask of an activation, the sum of a gradient and its update.
+
+    Args:
+        graph: Whose operators are ordered.
+        whole_chains: Whether what is nearly free runs to its end before anything else that is nearly free begins.
+        micro: See `reorder`.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.memory = _Memory(graph)
-        self.before = dependencies(graph)
+    def __init__(self, graph: Graph, *, whole_chains: bool, micro: bool) -> None:
+        self.graph, self.whole_chains = graph, whole_chains
+        self.memory = _Memory(graph, micro)
+        self.before = dependencies(graph, micro=micro)
         self.depth = [0] * len(graph.operators)
         for position, earlier in enumerate(self.before):
             self.depth[position] = 1 + max((self.depth[p] for p in earlier), default=0)
@@ -201,11 +214,28 @@ class _Scheduler:
             while pending:
                 position = pending.popleft()
                 if not self.done[position]:
-                    self.memory.run(position)
-                    self.done[position] = True
-                    self.order.append(position)
-                    pending.extendleft(reversed(self._nearly_free(position)))
+                    pending.extendleft(reversed(self._run_one(position)))
         return self.order
+
+    def _run_one(self, position: int) -> list[int]:
+        """Runs an operator and the whole chains that it makes nearly free; returns the links of one that is left."""
+        stack = [position]
+        while stack:
+            at = stack.pop()
+            if not self.done[at]:
+                self.memory.run(at)
+                self.done[at] = True
+                self.order.append(at)
+            chain = self._nearly_free(at)
+            if not self.whole_chains:
+                return chain
+            if chain:
+                for link in chain:
+                    self.memory.run(link)
+                    self.done[link] = True
+                self.order += chain
+                stack += [at, *reversed(chain)]
+        return []
 
     def _needed(self, position: int, limit: int) -> list[int] | None:
         """What must still run for an operator, and it, deepest branch first; `None` if these are more than `limit`."""

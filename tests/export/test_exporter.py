@@ -27,7 +27,7 @@ def model():
 @pytest.fixture
 def ready(exported, monkeypatch):
     """Makes `export` write a file of the session, so that a test of the writing costs no conversion."""
-    content = exporter._with_labels(exported("last", "sgd", 1).read_bytes(), "classification", LABELS)
+    content = exporter.with_labels(exported("last", "sgd", 1).read_bytes(), "classification", LABELS)
     monkeypatch.setattr(exporter, "build_file", lambda module: (content, {}))
     monkeypatch.setattr(exporter, "check_parity", lambda *args, **kwargs: {"steps": 4})
     return content

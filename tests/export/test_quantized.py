@@ -166,7 +166,7 @@ def ready(exported, monkeypatch):
 
 
 def labeled(content):
-    return exporter._with_labels(content, "classification", LABELS)
+    return exporter.with_labels(content, "classification", LABELS)
 
 
 def export(path, **changes):

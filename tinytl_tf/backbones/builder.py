@@ -100,7 +100,8 @@ def build(
             y = keras.layers.Add(name=f"{block.name}_add_shortcut")([x, y])
         x = y
 
-    x = convolve("head", x, layout.head_filters, kernel_size=1)
+    if layout.head_filters:
+        x = convolve("head", x, layout.head_filters, kernel_size=1)
     x = GlobalAveragePooling(name="pool")(x)
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     bound = x.shape[-1] ** -0.5

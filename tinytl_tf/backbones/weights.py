@@ -34,6 +34,8 @@ class PretrainedWeights:
         convolutions: kernels `[height, width, in, out]`.
         depthwise: kernels `[height, width, channels, 1]`.
         norms: `(gamma, beta, mean, variance)`, each `[channels]`.
+        convolution_biases: instead of norms, those of convolutions that took their norm in, each `[channels]`.
+        depthwise_biases: the same of the depthwise ones.
         classifier: `(kernel, bias)`, or `None`.
         unknown: names and shapes of the arrays that are none of these.
     """
@@ -41,6 +43,8 @@ class PretrainedWeights:
     convolutions: list[np.ndarray] = dataclasses.field(default_factory=list)
     depthwise: list[np.ndarray] = dataclasses.field(default_factory=list)
     norms: list[tuple[np.ndarray, ...]] = dataclasses.field(default_factory=list)
+    convolution_biases: list[np.ndarray] = dataclasses.field(default_factory=list)
+    depthwise_biases: list[np.ndarray] = dataclasses.field(default_factory=list)
     classifier: tuple[np.ndarray, ...] | None = None
     unknown: list[str] = dataclasses.field(default_factory=list)
 
@@ -89,11 +93,14 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
             f"{source} has arrays that no layer of {model.name} takes ({listed}); it is of another network"
         )
     kernels = {FrozenConv2D: list(weights.convolutions), FrozenDepthwiseConv2D: list(weights.depthwise)}
+    biases = {FrozenConv2D: list(weights.convolution_biases), FrozenDepthwiseConv2D: list(weights.depthwise_biases)}
     norms, pairs = list(weights.norms), []
     for layer in model.layers:
         if type(layer) not in kernels:
             continue
         remaining = kernels[type(layer)]
+        if biases[type(layer)]:
+            norms.insert(0, _unfolded(biases[type(layer)].pop(0), layer.norm.epsilon))
         if not remaining or not norms:
             raise InputError(f"{source} ends before layer {layer.name} of {model.name}; it is of another network")
         norm = layer.norm
@@ -122,6 +129,12 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
     return pairs
 
 
+def _unfolded(bias: np.ndarray, epsilon: float) -> tuple[np.ndarray, ...]:
+    """The norm that adds a bias and does nothing else: gamma, beta, mean and variance."""
+    one = np.ones_like(bias)
+    return one, bias, 0 * one, one - np.asarray(epsilon, bias.dtype)
+
+
 def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
     """Tells the layers apart by their arrays; what is none of ours is kept by name, to be refused."""
     weights = PretrainedWeights()
@@ -131,10 +144,11 @@ def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
             weights.norms.append(tuple(arrays))
         elif shapes == [2, 1] and weights.classifier is None:
             weights.classifier = tuple(arrays)
-        elif shapes == [4]:
+        elif shapes in ([4], [4, 1]):
             kernel = arrays[0]
-            kind = weights.depthwise if kernel.shape[3] == 1 and kernel.shape[2] > 1 else weights.convolutions
-            kind.append(kernel)
+            is_depthwise = kernel.shape[3] == 1 and kernel.shape[2] > 1
+            (weights.depthwise if is_depthwise else weights.convolutions).append(kernel)
+            (weights.depthwise_biases if is_depthwise else weights.convolution_biases).extend(arrays[1:])
         elif arrays:
             weights.unknown.append(f"{name} {', '.join(str(list(array.shape)) for array in arrays)}")
     return weights

@@ -147,9 +147,9 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
         "schedule": values.schedule,
         "seed": values.seed,
         "augmentation": dataclasses.asdict(augmentation),
-        "threads": values.threads,
+        "threads": model.num_threads,
         "xnnpack": model.xnnpack,
-        "api": values.api,
+        "api": model.api,
         **dataclasses.asdict(result),
     }
 

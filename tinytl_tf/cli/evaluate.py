@@ -21,7 +21,7 @@ from tinytl_tf.errors import InputError
 __all__ = []
 
 _FEATURES = ("features_cache", "features_cache_mb", "prefix_command")
-_OF_FILES = ("state", "threads", "xnnpack", "api", "classes_by_position", *_FEATURES)
+_OF_FILES = ("state", "runtime", "threads", "xnnpack", "api", "classes_by_position", *_FEATURES)
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:

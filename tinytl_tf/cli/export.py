@@ -7,6 +7,7 @@ Examples:
   tinytl export --workdir=runs/digits --output=digits.tflite
   tinytl export --config=configs/digits.py --scheme=tinytl-b --output=start.tflite
   tinytl export --workdir=runs/digits --state=mine.tinytl --state_model=digits.tflite --output=learnt.tflite
+  tinytl export --workdir=runs/digits --target=micro --output=firmware.tflite
   tinytl export --workdir=runs/digits --target=android --output=export/android/sample/src/main/assets/model.tflite
 """
 
@@ -41,9 +42,10 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum(
         "target",
         "file",
-        ["file", "android", "coral"],
+        ["file", "android", "coral", "micro"],
         "android: into an app's folder assets, with labels.txt; refuses what does not fit a phone. coral: an int8 "
-        "prefix for the Edge TPU's compiler, a suffix that trains on its features, and the whole file.",
+        "prefix for the Edge TPU's compiler, a suffix that trains on its features, and the whole file. micro: for "
+        "TensorFlow Lite Micro, with a header and the file as an array in C.",
         flag_values=values,
     )
     coral.define_flags(values)
@@ -72,6 +74,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         f"{android.MAX_PLANNED_MB:g} for android, else no limit.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "state_of", None, "With --target=micro: an exported .tflite to share state files with.", flag_values=values
+    )
     flags.DEFINE_string("state", None, "A device's .tinytl; what it learnt is in the new file.", flag_values=values)
     flags.DEFINE_string("state_model", None, "The .tflite that --state was saved from.", flag_values=values)
 
@@ -87,7 +92,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         runner.refuse_unused(values, ("branch_weights",), "with --workdir, whose run has branches of its own")
     if (values.state is None) != (values.state_model is None):
         raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
-    is_android, is_coral = values.target == "android", coral.check(values)
+    is_android, is_micro, is_coral = values.target == "android", values.target == "micro", coral.check(values)
     if is_android:
         android.check(values)
     max_planned_mb = android.MAX_PLANNED_MB if is_android else None
@@ -95,6 +100,10 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         max_planned_mb = values.max_planned_mb
         if not 0 < max_planned_mb < math.inf:
             raise InputError(f"expected a finite --max_planned_mb above 0, got {max_planned_mb:g}")
+    if is_micro:
+        runner.refuse_unused(values, ("profile", "frozen_weights"), "with --target=micro, which has its own")
+    else:
+        runner.refuse_unused(values, ("state_of",), "without --target=micro")
     written = [values.output, manifest_path(values.output)]
     if is_android:
         written.append(android.labels_path(values.output))
@@ -179,7 +188,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         label_smoothing=values.label_smoothing,
         save_optimizer=values.save_optimizer or is_android,
         frozen_weights=values.frozen_weights,
-        profile=values.profile,
+        profile=None if is_micro else values.profile,
+        target="micro" if is_micro else "litert",
+        state_of=values.state_of,
         photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
         central_fraction=config.data.central_fraction,
         data=experiment.data_settings(),
@@ -189,6 +200,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     )
     if is_android:
         android.write_labels(values.output, manifest.labels)
+    if is_micro:
+        _print_micro(values.output, manifest)
+        return {"output": values.output, **dataclasses.asdict(manifest)}
     sizes, parity = manifest.sizes, manifest.parity
     print(
         f"wrote {values.output}: {sizes['file_bytes'] / 1e6:.1f} MB, {len(manifest.operators)} kinds of builtin "
@@ -207,6 +221,18 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
             )
     return {"output": values.output, **dataclasses.asdict(manifest)}
+
+
+def _print_micro(output: str, manifest: Manifest) -> None:
+    sizes, parity, arena = manifest.sizes, manifest.parity, manifest.micro["arena"]
+    print(
+        f"wrote {output} and its C files: {sizes['file_bytes'] / 1024:.0f} KB of flash, arena of "
+        f"{arena['bytes'] / 1024:.0f} KB (tensors {arena['head_bytes'] / 1024:.0f}, variables and records "
+        f"{arena['tail_bytes'] / 1024:.0f}), {len(manifest.micro['operators'])} operators to register, state of "
+        f"{sizes['state_bytes'] / 1024:.0f} KB; 1 KB is 1024 bytes\n"
+        f"parity with TensorFlow over {parity['steps']} steps in TensorFlow Lite Micro: losses within "
+        f"{parity['micro']['loss_difference']:.1e}"
+    )
 
 
 def _check_classes(tflite: str, class_names: Sequence[str], task: str) -> None:

@@ -46,6 +46,7 @@ _PATHS = frozenset(
         "state",
         "state_in",
         "state_model",
+        "state_of",
         "state_out",
         "wasm",
         "workdir",

@@ -58,6 +58,8 @@ class TrainableModel:
         >>> model.infer(image).probabilities  # doctest: +SKIP
     """
 
+    _runtime = "LiteRT"  # for messages
+
     def __init__(
         self,
         path: str | os.PathLike,
@@ -333,7 +335,7 @@ class TrainableModel:
         """
         with self._lock:
             state, added = self.state(), self._added
-        write_state(path, state, self._file.fingerprint, added)
+        write_state(path, state, self.fingerprint, added)
 
     def restore(self, path: str | os.PathLike) -> None:
         """Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved.
@@ -344,7 +346,7 @@ class TrainableModel:
         Raises:
             InputError: If the file is damaged or belongs to another model; the model goes on unchanged.
         """
-        saved = read_state(path, self._file.fingerprint, self.state_size)
+        saved = read_state(path, self.fingerprint, self.state_size)
         if len(saved.added_classes) > self._file.spare_classes:
             raise InputError(
                 f"{path} has {len(saved.added_classes)} added classes, expected at most {self._file.spare_classes}, "
@@ -391,12 +393,17 @@ class TrainableModel:
                 return self._runners[signature](**inputs)
             except (RuntimeError, ValueError, MemoryError) as error:
                 raise InputError(
-                    f"LiteRT cannot run {signature} of {self._file.path}: {' '.join(str(error).split()):.300}; "
-                    "load the model again, or export it again with this version"
+                    f"{self._runtime} cannot run {signature} of {self._file.path}: "
+                    f"{' '.join(str(error).split()):.300}; load the model again, or export it again with this version"
                 ) from error
 
     def _load(self) -> None:
         """Loads the file; what was loaded before, if anything, is freed first, since two may not fit a board."""
+        if self._file.manifest is not None and self._file.manifest.micro:
+            raise InputError(
+                f"expected a file for LiteRT, got {self._file.path}, which is for TensorFlow Lite Micro; open it with "
+                "tinytl_tf.device.MicroModel"
+            )
         self._runners = None
         self._runners = load_signatures(
             self._file.path,

@@ -78,8 +78,9 @@ def list_ops(
         held = size**2 * block.inputs if block.shortcut else 0
         ops += [dataclasses.replace(op, held=held) for op in block_ops]
         size = _shrink(size, block.strides)
-    ops += convolution("head", size, layout.blocks[-1].filters, layout.head_filters, 1, activation=activation)
-    return [*ops, dense("classifier", layout.head_filters, classes)]
+    if layout.head_filters:
+        ops += convolution("head", size, layout.blocks[-1].filters, layout.head_filters, 1, activation=activation)
+    return [*ops, dense("classifier", layout.features, classes)]
 
 
 def convolution(

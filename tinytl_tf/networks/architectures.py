@@ -52,7 +52,8 @@ class Architecture:
         name: the name on the command line.
         stem_filters: output channels of the 3x3 convolution of stride 2 at the input.
         blocks: the rows of blocks.
-        head_filters: output channels of the last 1x1 convolution; grows with the width, never shrinks.
+        head_filters: output channels of the last 1x1 convolution; grows with the width, never shrinks. 0 for none: the
+            classifier takes the mean of the last block's output.
         activation: activation after every convolution but the projecting one.
         pixel_mean: taken from each pixel of 0 to 255 before it is divided by `pixel_deviation`; a number, or one for
             each of red, green and blue.
@@ -119,7 +120,12 @@ class Layout:
     @property
     def places(self) -> tuple[str, ...]:
         """Names of the places with biases, from the input to the output; names of layers begin with them."""
-        return ("stem", *(block.name for block in self.blocks), "head")
+        return ("stem", *(block.name for block in self.blocks), *(("head",) if self.head_filters else ()))
+
+    @property
+    def features(self) -> int:
+        """Number of features that the classifier takes."""
+        return self.head_filters or self.blocks[-1].filters
 
     @property
     def branches(self) -> tuple[str, ...]:
@@ -200,6 +206,82 @@ ARCHITECTURES = {
             imagenet_weights=None,
             padding="symmetric",
             torch_names=r"first_conv\.conv\.weight",  # of the authors' repository
+        ),
+        # The three tiny networks of mit-han-lab's tiny-training, for 128 px, as the layers of their weight files are.
+        Architecture(
+            name="mcunet_5fps",
+            stem_filters=16,
+            blocks=(
+                Block(expand=1, kernel_size=3, filters=8, strides=1),
+                Block(expand=4, kernel_size=3, filters=16, strides=2),
+                Block(expand=3, kernel_size=3, filters=16, strides=1),
+                Block(expand=3, kernel_size=7, filters=24, strides=2),
+                Block(expand=5, kernel_size=3, filters=24, strides=1),
+                Block(expand=5, kernel_size=3, filters=40, strides=2),
+                Block(expand=4, kernel_size=7, filters=40, strides=1),
+                Block(expand=4, kernel_size=5, filters=48, strides=1),
+                Block(expand=3, kernel_size=3, filters=48, strides=1),
+                Block(expand=4, kernel_size=3, filters=48, strides=1),
+                Block(expand=5, kernel_size=7, filters=96, strides=2),
+                Block(expand=4, kernel_size=5, filters=96, strides=1, repeats=2),
+                Block(expand=6, kernel_size=3, filters=160, strides=1),
+            ),
+            head_filters=0,
+            activation="relu6",
+            pixel_mean=127.5,
+            pixel_deviation=127.5,
+            norm_epsilon=1e-3,
+            imagenet_weights=None,
+            padding="symmetric",
+        ),
+        # ProxylessNAS of width 0.3.
+        Architecture(
+            name="proxyless_w0.3",
+            stem_filters=16,
+            blocks=(
+                Block(expand=1, kernel_size=3, filters=8, strides=1),
+                Block(expand=3, kernel_size=5, filters=16, strides=2),
+                Block(expand=3, kernel_size=3, filters=16, strides=1),
+                Block(expand=3, kernel_size=7, filters=16, strides=2),
+                Block(expand=3, kernel_size=3, filters=16, strides=1),
+                Block(expand=3, kernel_size=5, filters=16, strides=1, repeats=2),
+                Block(expand=6, kernel_size=7, filters=24, strides=2),
+                Block(expand=3, kernel_size=5, filters=24, strides=1, repeats=3),
+                Block(expand=6, kernel_size=5, filters=32, strides=1),
+                Block(expand=3, kernel_size=5, filters=32, strides=1, repeats=3),
+                Block(expand=6, kernel_size=7, filters=64, strides=2),
+                Block(expand=6, kernel_size=7, filters=64, strides=1),
+                Block(expand=3, kernel_size=7, filters=64, strides=1, repeats=2),
+                Block(expand=6, kernel_size=7, filters=96, strides=1),
+            ),
+            head_filters=0,
+            activation="relu6",
+            pixel_mean=127.5,
+            pixel_deviation=127.5,
+            norm_epsilon=1e-3,
+            imagenet_weights=None,
+            padding="symmetric",
+        ),
+        # MobileNetV2 of width 0.35, without the head of 1280 features.
+        Architecture(
+            name="mbv2_w0.35",
+            stem_filters=16,
+            blocks=(
+                Block(expand=1, kernel_size=3, filters=8, strides=1),
+                Block(expand=6, kernel_size=3, filters=8, strides=2, repeats=2),
+                Block(expand=6, kernel_size=3, filters=16, strides=2, repeats=3),
+                Block(expand=6, kernel_size=3, filters=24, strides=2, repeats=4),
+                Block(expand=6, kernel_size=3, filters=32, strides=1, repeats=3),
+                Block(expand=6, kernel_size=3, filters=56, strides=2, repeats=3),
+                Block(expand=6, kernel_size=3, filters=112, strides=1),
+            ),
+            head_filters=0,
+            activation="relu6",
+            pixel_mean=127.5,
+            pixel_deviation=127.5,
+            norm_epsilon=1e-3,
+            imagenet_weights=None,
+            padding="symmetric",
         ),
     )
 }
@@ -282,7 +364,8 @@ def lay_out(architecture: Architecture, width: float = 1.0) -> Layout:
             )
         )
         inputs = filters
-    return Layout(stem_filters, tuple(blocks), make_divisible(architecture.head_filters * max(width, 1.0)))
+    head = architecture.head_filters and make_divisible(architecture.head_filters * max(width, 1.0))
+    return Layout(stem_filters, tuple(blocks), head)
 
 
 def kernel_schedule(strides: list[int]) -> list[tuple[int, bool]]:

@@ -15,11 +15,13 @@ import tensorflow as tf
 __all__ = ["keep_mask", "mask_storage"]
 
 _BITS = 8
+_WORTH_ROWS = 4096  # elements; below it the records of six operators take more than the bits save
 _LANES = 32  # channels of the depthwise convolution that packs; any number that divides and fills a vector register
 # Beyond it a product with any output of an activation is over 1, unless that is below 1e-30.
 _HUGE = 1e30
 # Lifts a fraction of one half, which rounding takes to the even number, and none from below a half or a whole.
 _ABOVE_ONE = np.float32(1 + 2**-16)
+_HALVES = _ABOVE_ONE * 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)
 
 _storage = contextvars.ContextVar("mask_storage", default=("bool", False))
 
@@ -30,7 +32,9 @@ def mask_storage(storage: str, *, wait: bool = True) -> Iterator[None]:
 
     Args:
         storage: `"bool"`, the fastest in TensorFlow; `"bytes"`, the fewest operators in LiteRT; `"bits"`, an eighth of
-            their memory. Masks of a number of elements that is no multiple of 256 stay bytes.
+            their memory; `"rows"`, the same with neighbors in a byte, as a product with a matrix, which is for
+            TensorFlow Lite Micro. Masks of a number of elements that is no multiple of 256 (`"rows"`: of 8, or below
+            4096) stay bytes.
         wait: whether masks that are numbers are tied to the gradient that they are for. With a delegate the runtime
             runs all that can run, so all masks of the network would exist as floats at once. Without one it keeps to
             the order of the file, and the five operators of a tie are for nothing.
@@ -39,8 +43,8 @@ def mask_storage(storage: str, *, wait: bool = True) -> Iterator[None]:
     >>> with mask_storage("bits"):  # doctest: +SKIP
     ...     logits = model(images)
     """
-    if storage not in ("bool", "bytes", "bits"):
-        raise ValueError(f'storage must be "bool", "bytes" or "bits", got {storage!r}')
+    if storage not in ("bool", "bytes", "bits", "rows"):
+        raise ValueError(f'storage must be "bool", "bytes", "bits" or "rows", got {storage!r}')
     token = _storage.set((storage, wait))
     try:
         yield
@@ -69,7 +73,10 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
     slope = _HUGE if ceiling is None else (ceiling - y) * _HUGE
     # Never negative, so that -1 bounds nothing; the converter knows the range -1 to 1 and puts it into the product.
     mask = tf.minimum(tf.maximum(y * slope, -1.0), 1.0)
-    if storage == "bytes" or size % (_BITS * _LANES):
+    if storage == "rows" and size % _BITS == 0 and size >= _WORTH_ROWS:
+        kept = _pack_rows(mask, size)
+        return lambda dy: dy * tf.reshape(_unpack_rows(_tied(kept, dy) if wait else kept), dy.shape)
+    if storage != "bits" or size % (_BITS * _LANES):
         kept = tf.cast(mask, tf.uint8)
         return lambda dy: dy * tf.cast(_tied(kept, dy) if wait else kept, tf.float32)
     kept = _pack(mask, size)
@@ -90,8 +97,23 @@ def _pack(mask: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _unpack(packed: tf.Tensor) -> tf.Tensor:
-    """The slabs again: bit k of p is set if the fraction of p / 2**(k + 1) is at least a half."""
-    halves = _ABOVE_ONE * 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)[None, :, None, None]
+    """The slabs again."""
+    return _bits_of(packed, _HALVES[None, :, None, None])
+
+
+def _pack_rows(mask: tf.Tensor, size: int) -> tf.Tensor:
+    """Eight neighbors of the mask in the bits of one: a product with powers of two."""
+    powers = 2.0 ** np.arange(_BITS, dtype=np.float32)[:, None]
+    return tf.cast(tf.matmul(tf.reshape(mask, [size // _BITS, _BITS]), powers), tf.uint8)
+
+
+def _unpack_rows(packed: tf.Tensor) -> tf.Tensor:
+    """The rows of eight again."""
+    return _bits_of(packed, _HALVES[None])
+
+
+def _bits_of(packed: tf.Tensor, halves: np.ndarray) -> tf.Tensor:
+    """Bit k of p is set if the fraction of p / 2**(k + 1) is at least a half."""
     shifted = tf.cast(packed, tf.float32) * halves
     # In this form two tensors of the full size exist at once; as the difference of ROUND and FLOOR it were three.
     return tf.round(shifted - tf.floor(shifted))

@@ -89,7 +89,8 @@ def _place_sizes(layout: Layout) -> dict[str, Sizes]:
         biases = block.expanded * (1 + expands) + block.filters
         sizes[block.name] = Sizes(constants, biases, 2 + expands, wide + pixels * block.expanded)
         inputs = block.filters
-    sizes["head"] = Sizes(inputs * layout.head_filters, layout.head_filters, 1, pixels * layout.head_filters)
+    if layout.head_filters:
+        sizes["head"] = Sizes(inputs * layout.head_filters, layout.head_filters, 1, pixels * layout.head_filters)
     return sizes
 
 

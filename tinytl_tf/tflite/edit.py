@@ -6,8 +6,14 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
 
-__all__ = ["add_buffer", "add_operator_code", "add_tensor", "drop_unused_codes", "new_operator"]
+__all__ = ["NESTED", "add_buffer", "add_operator_code", "add_tensor", "drop_unused_codes", "new_operator", "set_nested"]
 
+# Fields of the operators that run graphs, with the numbers of those.
+NESTED = {
+    "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"),
+    "IF": ("thenSubgraphIndex", "elseSubgraphIndex"),
+    "CALL_ONCE": ("initSubgraphIndex",),
+}
 _LAST_DEPRECATED = 127  # largest code of the old field, which is a byte
 
 
@@ -84,3 +90,15 @@ def new_operator(
         op.builtinOptions = options
         op.builtinOptionsType = getattr(schema_fb.BuiltinOptions, type(options).__name__.removesuffix("T"))
     return op
+
+
+def set_nested(op: schema_fb.OperatorT, name: str, graphs: Sequence[int]) -> None:
+    """Lets an operator run other graphs.
+
+    Args:
+        op: is changed.
+        name: builtin name, one of `NESTED`.
+        graphs: numbers of the graphs, in the order of `Operator.nested`.
+    """
+    for field, index in zip(NESTED[name], graphs, strict=True):
+        setattr(op.builtinOptions, field, index)

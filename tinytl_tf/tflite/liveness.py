@@ -6,12 +6,14 @@ The runtime's facts are those of LiteRT 2.3 without a delegate, from its sources
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tinytl_tf.tflite.graph import Graph, Operator
 
 __all__ = [
     "IN_PLACE",
+    "MICRO_IN_PLACE",
+    "VIEWS",
     "Lifetime",
     "dropped_tensors",
     "dynamic_tensors",
@@ -29,8 +31,16 @@ IN_PLACE = {
     "SOFTMAX": (0,),
     "DYNAMIC_UPDATE_SLICE": (0,),
 }
+# Operators of TensorFlow Lite Micro that write element i after they read element i of one of these inputs, and none
+# before it. It lets them share a buffer where the file says so, see `place_tensors`.
+MICRO_IN_PLACE = {
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"), (0, 1)),
+    **dict.fromkeys(("ABS", "EXP", "FLOOR", "FLOOR_MOD", "LOG", "NEG", "ROUND", "RSQRT", "SQRT", "SQUARE"), (0,)),
+    **dict.fromkeys(("RELU", "RELU6"), (0,)),
+    "SELECT_V2": (1, 2),
+}
 # Operators whose output is their first input under another shape or type: one buffer, however many read it.
-_VIEWS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "BITCAST")
+VIEWS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "BITCAST")
 _SMALLEST_SHARED = 5  # bytes; the runtime does not share scalars
 # Inputs that say how big the output is. Unless they are constant, the output is dynamic: allocated on the heap when
 # the operator runs, and all that follows is planned again each time.
@@ -66,10 +76,14 @@ class Lifetime:
     last: int
 
 
-def shared_buffers(graph: Graph) -> dict[int, int]:
+def shared_buffers(graph: Graph, in_place: Mapping[str, Sequence[int]] = IN_PLACE) -> dict[int, int]:
     """Tensors that live in the buffer of another one, and that tensor.
 
     Views (RESHAPE) always share; arithmetic may overwrite an input that nobody else reads.
+
+    Args:
+        graph: The graph.
+        in_place: Operators that may overwrite an input, and the positions of those inputs.
 
     Returns:
         A dictionary from a tensor to the one that owns the buffer.
@@ -78,10 +92,10 @@ def shared_buffers(graph: Graph) -> dict[int, int]:
     references.update([*graph.inputs, *graph.outputs, *_variables(graph)])
     owner: dict[int, int] = {}
     for op in graph.operators:
-        is_view = op.name in _VIEWS
-        if not op.outputs or not (is_view or op.name in IN_PLACE):
+        is_view = op.name in VIEWS
+        if not op.outputs or not (is_view or op.name in in_place):
             continue
-        positions = (0,) if is_view else IN_PLACE[op.name]
+        positions = (0,) if is_view else in_place[op.name]
         candidates = [op.inputs[i] for i in positions if i < len(op.inputs)]
         source = next((i for i in candidates if _can_share(graph, i, op.outputs[0], is_view, references)), None)
         if source is None:
@@ -106,7 +120,7 @@ def late_readers(graph: Graph) -> list[int]:
         if any(content.get(owner.get(i, i)) != expected.get(i) for i in op.inputs):
             late.append(position)
         for i in op.outputs:
-            if i in owner and op.name in _VIEWS:
+            if i in owner and op.name in VIEWS:
                 expected[i] = expected.get(op.inputs[0])
             else:
                 content[owner.get(i, i)] = expected[i] = position

@@ -39,7 +39,7 @@ CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which cra
 # Name of what a file infers and is trained on, and its type: raw pixels, or what a prefix has made of them.
 INPUTS = {"image": "uint8", "features": "int8"}
 LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
-OPTIONAL = frozenset(["frozen_sha256"])  # fields that manifests of older exports lack
+OPTIONAL = frozenset(["frozen_sha256", "micro"])  # fields that manifests of older exports lack
 _LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
 
 
@@ -131,6 +131,10 @@ class Manifest:
         tolerances: How far losses may differ between runtimes.
         frozen_sha256: Of the network's weights that are not trained, see `frozen_sha256`; empty in the manifest of an
             older export.
+        micro: Of a file for TensorFlow Lite Micro, else empty: `inputs` and `outputs` in their order, `commands` with
+            their numbers, `arena` as `Arena` has it, `operators` as `MicroMutableOpResolver` adds them,
+            `resource_variables`, their number, and `state_of`, the digest of the file whose state files it shares, or
+            empty.
         contract: Version of the signatures.
         format_version: Version of this layout.
 
@@ -164,6 +168,7 @@ class Manifest:
     parity: dict[str, Any]
     tolerances: dict[str, Any]
     frozen_sha256: str = ""
+    micro: dict[str, Any] = dataclasses.field(default_factory=dict)
     contract: int = CONTRACT
     format_version: int = FORMAT_VERSION
 
@@ -225,7 +230,10 @@ class Manifest:
 
     def to_json(self) -> str:
         """Returns the text of the file; `from_json` reads it."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        values = dataclasses.asdict(self)
+        if not self.micro:  # clients for LiteRT do not know it
+            del values["micro"]
+        return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def write(self, tflite_path: str | os.PathLike) -> None:
         """Writes the manifest of a `.tflite` into its folder, whole or not at all."""

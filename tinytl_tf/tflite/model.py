@@ -12,7 +12,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.edit import add_buffer, drop_unused_codes
+from tinytl_tf.tflite.edit import NESTED, add_buffer, drop_unused_codes
 from tinytl_tf.tflite.graph import Graph, Operator, Tensor
 from tinytl_tf.tflite.liveness import dropped_tensors, dynamic_tensors
 
@@ -25,11 +25,6 @@ _DTYPES = {code: name.lower() for name, code in vars(schema_fb.TensorType).items
 _BITS = {"int4": 4, "uint4": 4, "int2": 2, "bfloat16": 16, "string": 0, "resource": 0, "variant": 0}
 _BITS |= {"float8_e4m3fn": 8, "float8_e5m2": 8}
 
-_NESTED = {
-    "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"),
-    "IF": ("thenSubgraphIndex", "elseSubgraphIndex"),
-    "CALL_ONCE": ("initSubgraphIndex",),
-}
 _LARGEST_SHARED = 65536  # bytes; the converter stores equal constants once already
 
 
@@ -246,7 +241,7 @@ def _read_operator(schema: schema_fb.ModelT, op: schema_fb.OperatorT) -> Operato
     code = schema.operatorCodes[op.opcodeIndex]
     builtin = _BUILTINS[flatbuffer_utils.get_builtin_code_from_operator_code(code)]
     name = _text(code.customCode) if builtin == "CUSTOM" else builtin
-    nested = tuple(int(getattr(op.builtinOptions, field)) for field in _NESTED.get(name, ()))
+    nested = tuple(int(getattr(op.builtinOptions, field)) for field in NESTED.get(name, ()))
     return Operator(
         name=name,
         version=code.version,

@@ -1,0 +1,214 @@
+"""Pass: where each tensor lies in the arena of TensorFlow Lite Micro, written into the file.
+
+TensorFlow Lite Micro gives every tensor a buffer of its own, a RESHAPE copies, and what goes into a branch is there
+twice. It takes places from the file instead, as metadata; what is laid out here shares a buffer where that is right.
+
+Reference:
+    tensorflow/tflite-micro, `micro_allocation_info.cc` (lifetimes) and `docs/memory_management.md` (the metadata).
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from tinytl_tf.tflite.graph import Graph, Operator
+from tinytl_tf.tflite.liveness import MICRO_IN_PLACE, VIEWS
+from tinytl_tf.tflite.model import Model
+
+__all__ = ["METADATA", "arena_plan", "place_tensors"]
+
+METADATA = "OfflineMemoryAllocation"
+_VERSION, _GRAPH = 1, 0  # the first numbers of the metadata; the runtime reads neither
+_ONLINE = -1  # left to the runtime: constants, and what takes no memory
+_ALIGNMENT = 16  # bytes
+_WORTH = 1024  # bytes; smaller inputs and outputs of branches are copied as ever
+Key = tuple[int, int]  # graph, tensor
+
+
+@dataclasses.dataclass
+class _Buffer:
+    """Tensors that share a place, and when one of them needs it."""
+
+    bytes: int
+    first: int
+    last: int
+    offset: int = 0
+
+
+def place_tensors(model: Model) -> int:
+    """Lays out the arena and stores the places of all tensors as metadata.
+
+    * A RESHAPE shares the buffer of its input.
+    * Arithmetic element by element overwrites an input of the same size that nobody reads any more.
+    * Large inputs and outputs of IF share those of its branches; the runtime copies them onto themselves.
+
+    Args:
+        model: The file; its `schema` is changed. It must be the last pass.
+
+    Returns:
+        Number of tensors that share a buffer with another one.
+    """
+    buffers, owners = _plan(model)
+    offsets = []
+    for graph in model.graphs:
+        for tensor in graph.tensors:
+            owner = owners.get((graph.index, tensor.index))
+            offsets.append(_ONLINE if owner is None else buffers[owner].offset)
+    content = np.array([_VERSION, _GRAPH, len(offsets), *offsets], np.int32)
+    model.set_metadata(METADATA, content.tobytes())
+    return len(owners) - len(buffers)
+
+
+def arena_plan(model: Model) -> int:
+    """Returns the size of the part of the arena for tensors in bytes, as `place_tensors` lays it out."""
+    return max((buffer.offset + buffer.bytes for buffer in _plan(model)[0].values()), default=0)
+
+
+def _plan(model: Model) -> tuple[dict[Key, _Buffer], dict[Key, Key]]:
+    """Buffers by the tensor that owns each, and the owner of every tensor in memory."""
+    times = _Times(model)
+    owners = {key: key for key in times.first}
+    for graph in model.graphs:
+        if graph.index in times.entered:
+            _share(model, graph, times, owners)
+    roots = {key: _root(owners, key) for key in owners}
+    buffers: dict[Key, _Buffer] = {}
+    for key, root in roots.items():
+        tensor = model.graphs[key[0]].tensors[key[1]]
+        buffer = buffers.setdefault(root, _Buffer(0, times.first[key], times.last[key]))
+        buffer.bytes = max(buffer.bytes, -(-tensor.bytes // _ALIGNMENT) * _ALIGNMENT)
+        buffer.first, buffer.last = min(buffer.first, times.first[key]), max(buffer.last, times.last[key])
+    _pack(list(buffers.values()))
+    return buffers, roots
+
+
+class _Times:
+    """When each tensor is made and last used, counted as the runtime counts: every operator of every branch."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self._now = model, 0
+        self.first: dict[Key, int] = {}
+        self.last: dict[Key, int] = {}
+        self.entered: set[int] = set()
+        self._enter(model.graphs[0])
+
+    def _enter(self, graph: Graph) -> None:
+        self.entered.add(graph.index)
+        self._use(graph, graph.inputs)
+        for op in graph.operators:
+            self._now += 1
+            self._use(graph, op.inputs)
+            if op.nested:
+                self._run_branches(graph, op)
+            self._use(graph, op.outputs)
+        self._use(graph, graph.outputs)
+
+    def _run_branches(self, graph: Graph, op: Operator) -> None:
+        """One of them runs, so that all begin at the same time; what goes in is copied then, what comes out later."""
+        begin, ends = self._now + 1, []
+        for index in op.nested:
+            self._now = begin
+            self._use(graph, op.inputs)
+            self._enter(self._model.graphs[index])
+            ends.append(self._now)
+        self._now = max(ends)
+
+    def _use(self, graph: Graph, tensors: Iterable[int]) -> None:
+        for index in tensors:
+            if index >= 0 and not graph.tensors[index].is_constant and graph.tensors[index].bytes:
+                self.first.setdefault((graph.index, index), self._now)
+                self.last[graph.index, index] = max(self.last.get((graph.index, index), 0), self._now)
+
+
+def _root(owners: dict[Key, Key], key: Key) -> Key:
+    while owners[key] != key:
+        key = owners[key]
+    return key
+
+
+def _share(model: Model, graph: Graph, times: _Times, owners: dict[Key, Key]) -> None:
+    """Joins the tensors of a graph that can share a buffer, in the order of its operators."""
+    readers = {}
+    for position, op in enumerate(graph.operators):
+        for index in op.inputs:
+            readers.setdefault(index, []).append(position)
+    kept = {*graph.inputs, *graph.outputs}
+    members = {index: {index} for index in range(len(graph.tensors))}
+    home = {index: index for index in members}
+
+    def join(output: int, source: int) -> None:
+        owners[_root(owners, (graph.index, output))] = _root(owners, (graph.index, source))
+        members[home[source]] |= members[home[output]]
+        for index in members[home[source]]:
+            home[index] = home[source]
+
+    for position, op in enumerate(graph.operators):
+        if op.name == "IF":
+            for outer, inner in _through_branches(model, op):
+                outer_key, inner_key = (graph.index, outer), inner
+                if outer_key in owners and inner_key in owners and _root(owners, inner_key) == inner_key:
+                    owners[inner_key] = _root(owners, outer_key)
+            continue
+        if len(op.outputs) != 1 or op.outputs[0] in kept:
+            continue
+        output = op.outputs[0]
+        for source in _candidates(graph, op):
+            alive = any(index in kept or readers.get(index, [-1])[-1] > position for index in members[home[source]])
+            is_view = op.name in VIEWS
+            if is_view or not alive:
+                join(output, source)
+                break
+
+
+def _candidates(graph: Graph, op: Operator) -> Iterator[int]:
+    """Inputs whose buffer the result of an operator could take, if nobody needed it."""
+    target = graph.tensors[op.outputs[0]]
+    for place in (0,) if op.name in VIEWS else MICRO_IN_PLACE.get(op.name, ()):
+        index = op.inputs[place] if place < len(op.inputs) else -1
+        if index < 0:
+            continue
+        source = graph.tensors[index]
+        if not source.is_constant and source.bytes == target.bytes and source.bytes and source.dtype == target.dtype:
+            yield index
+
+
+def _through_branches(model: Model, op: Operator) -> Iterator[tuple[int, Key]]:
+    """Large tensors of IF with what they are inside of its branches."""
+    for child in (model.graphs[index] for index in op.nested):
+        inside = [*child.inputs, *child.outputs]
+        for outer, inner in zip((*op.inputs[1:], *op.outputs), inside, strict=True):
+            if inside.count(inner) == 1 and child.tensors[inner].bytes >= _WORTH:
+                yield outer, (child.index, inner)
+
+
+def _pack(buffers: list[_Buffer]) -> None:
+    """Gives each buffer an offset: greedily, in the best of some orders."""
+    best, places = None, []
+    for order in (
+        lambda b: (-b.bytes, b.first),
+        lambda b: (-b.bytes * (b.last - b.first + 1), b.first),
+        lambda b: (-(b.last - b.first), -b.bytes),
+        lambda b: (b.first, -b.bytes),
+    ):
+        height = _place(sorted(buffers, key=order))
+        if best is None or height < best:
+            best, places = height, [buffer.offset for buffer in buffers]
+    for buffer, offset in zip(buffers, places, strict=True):
+        buffer.offset = offset
+
+
+def _place(buffers: list[_Buffer]) -> int:
+    """Puts each buffer into the first gap that is large enough; returns the size of all."""
+    placed: list[_Buffer] = []
+    for buffer in buffers:
+        offset = 0
+        for other in placed:  # by offset
+            if other.first <= buffer.last and buffer.first <= other.last:
+                if other.offset - offset >= buffer.bytes:
+                    break
+                offset = max(offset, other.offset + other.bytes)
+        buffer.offset = offset
+        at = next((i for i, other in enumerate(placed) if other.offset > offset), len(placed))
+        placed.insert(at, buffer)
+    return max((buffer.offset + buffer.bytes for buffer in placed), default=0)

@@ -1,0 +1,65 @@
+"""An exported model that infers and goes on training with TensorFlow Lite Micro, as on a microcontroller."""
+
+import os
+
+from tinytl_tf.device.trainable_model import TrainableModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.manifest import manifest_path
+from tinytl_tf.tflite.runtime import micro
+
+__all__ = ["MicroModel"]
+
+
+class MicroModel(TrainableModel):
+    """A `.tflite` for TensorFlow Lite Micro, with the verbs of `TrainableModel`.
+
+    It runs the interpreter of the package `tflite-micro`, which is the one of a microcontroller with its plain kernels:
+    one thread, one arena, nothing allocated after the start. A step adds up the gradients of its images one by one.
+
+    State files are those of the file that the manifest names under `state_of`, if there is one: they move between that
+    file in LiteRT and this one.
+
+    Args:
+        path: The `.tflite` file; its manifest has to be in the same folder.
+        batch_size: Images of a step, 1 or more; `None` for what the manifest says.
+
+    Raises:
+        InputError: If the file cannot be read, has no manifest or another one, is for LiteRT, or the package
+            `tflite-micro` is not installed.
+
+    Example:
+        >>> model = MicroModel("micro.tflite", batch_size=16)  # doctest: +SKIP
+        >>> model.train(images, labels, learning_rate=1e-3).applied  # doctest: +SKIP
+        True
+    """
+
+    _runtime = "TensorFlow Lite Micro"
+
+    def __init__(self, path: str | os.PathLike, *, batch_size: int | None = None) -> None:
+        if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
+            raise InputError(f"expected a batch_size of 1 or more, got {batch_size!r:.80}")
+        self._batch_size = batch_size
+        super().__init__(path, num_threads=1, xnnpack=False, api="micro")
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the `.tflite` that state files belong to: that of `state_of`, or of the file itself."""
+        return bytes.fromhex(self._file.manifest.micro["state_of"]) or self._file.fingerprint
+
+    def _load(self) -> None:
+        """Loads the file; what was loaded before, if anything, is freed first."""
+        manifest = self._file.manifest
+        if manifest is None:
+            raise InputError(
+                f"expected {manifest_path(self._file.path)}, without which TensorFlow Lite Micro cannot be told how to "
+                "run the file, got none; copy both files that the export wrote"
+            )
+        if not manifest.micro:
+            raise InputError(
+                f"expected a file for TensorFlow Lite Micro, got {self._file.path}, which is for LiteRT; open it with "
+                "tinytl_tf.device.TrainableModel, or export the model for that target"
+            )
+        self._runners = None
+        runners = micro.load(self._file.path, manifest, self._batch_size or manifest.batch_size)
+        self._check_contract(runners)
+        self._runners = runners
