@@ -15,7 +15,7 @@ def test_names():
 def test_unknown(name):
     with pytest.raises(InputError) as error:
         get_profile(name)
-    assert str(error.value) == f"unknown profile {name!r}; choose one of min-memory, balanced, fast"
+    assert str(error.value) == f"unknown profile {name!r}; choose one of micro, min-memory, balanced, fast"
 
 
 @pytest.mark.parametrize("field", ["tile_bytes", "infer_tile_bytes"])

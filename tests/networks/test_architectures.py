@@ -60,7 +60,8 @@ def test_unknown_name():
     with pytest.raises(InputError) as error:
         get_architecture("resnet")
     assert str(error.value) == (
-        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile"
+        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile, mcunet_5fps, "
+        "proxyless_w0.3, mbv2_w0.35"
     )
 
 
