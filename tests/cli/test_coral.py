@@ -165,3 +165,25 @@ def test_what_cannot_be_is_told_in_one_line(command, argv, message, capsys):
     error = capsys.readouterr().err
     assert message in error, error
     assert "Traceback" not in error
+
+
+def test_a_split_that_is_chosen_is_exported(monkeypatch, capsys):
+    """With figures in place of measurements: `tests/planning/test_split_search.py` has these."""
+    from tinytl_tf.cli import coral
+    from tinytl_tf.planning import split_search
+
+    growths, written = {"block_1": 9e6, "block_2": 7e6, "block_3": 5e6, "head": 3e6}, []
+    monkeypatch.setattr(split_search, "_growth", lambda model, place, *_: growths[place])
+    monkeypatch.setattr(split_search, "_accuracy", lambda model, experiment, place, *_: growths[place] / 1e7)
+    monkeypatch.setattr(
+        coral, "write", lambda model, values, *_: written.append((values.split, model.trainable_variables)) or {}
+    )
+    argv = ["--workdir=run", "--output=new/model.tflite", "--target=coral", "--split=auto", "--scheme=tinytl-b"]
+    assert runner.run_command("export", [*argv, "--budget_mb=6"]) == 0
+    assert "chosen: block_3" in capsys.readouterr().out
+    ((split, variables),) = written
+    assert split == "block_3"
+    expected = {"block_3_expand", "block_3_depthwise", "block_3_project", "head", "classifier"}
+    assert {variable.path.partition("/")[0] for variable in variables} == expected
+    assert runner.run_command("export", [*argv, "--budget_mb=1"]) == 2
+    assert "nothing fits into 1 MB: the last split, at head, needs 2.0 MB more" in capsys.readouterr().err

@@ -93,3 +93,13 @@ def test_a_loss_that_is_not_finite_ends_with_status_4_and_no_result(place, capsy
     )
     assert sorted(contents(place / "steep")) == ["log.jsonl", "run.json"]
     assert not (place / "steep.json").exists()
+
+
+def test_features_of_frozen_places_are_computed_once(place, tmp_path, capsys):
+    argv = [*flags(place, epochs=1), "--config.scheme=last", f"--workdir={tmp_path / 'run'}", "--cache_features"]
+    assert runner.run_command("train", argv) == 2
+    assert "got crop: a random crop makes another image each time" in capsys.readouterr().err
+    assert runner.run_command("train", [*argv, "--config.augmentation.crop=False"]) == 0
+    assert "features of 32 are computed once for each image" in capsys.readouterr().out
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["config"]["training"]["cache_features"] is True

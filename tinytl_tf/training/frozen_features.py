@@ -48,10 +48,13 @@ def frozen_features(model: keras.Model, folder: pathlib.Path) -> Iterator[tuple[
         InputError: If the first place trains something already, or the folder cannot be written.
     """
     parts = split_model(model, frozen_until(model))
+    # As constants, kernels and norms are multiplied once, not once an image.
+    constants = [(variable, tf.constant(variable.numpy())) for variable in parts.prefix.variables]
 
     @tf.function(input_signature=[tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8)])
     def compute(images):
-        return parts.prefix(tf.cast(images, tf.float32), training=False)
+        with keras.StatelessScope(constants):
+            return parts.prefix(tf.cast(images, tf.float32), training=False)
 
     with temporary_folder(folder) as inner:
         cache = FeatureCache(inner, parts.place, parts.feature_shape, "float32")
