@@ -136,4 +136,4 @@ def test_storage_ends_with_its_block_and_is_checked():
     assert kept(ops.relu, (1, 256)) == [("bool", (1, 256))]
     with pytest.raises(ValueError) as error, ops.mask_storage("nibbles"):
         pass
-    assert str(error.value) == 'storage must be "bool", "bytes" or "bits", got \'nibbles\''
+    assert str(error.value) == 'storage must be "bool", "bytes", "bits" or "rows", got \'nibbles\''
