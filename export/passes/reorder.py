@@ -133,7 +133,7 @@ def peak_alive(graph: Graph, order: Iterable[int], *, micro: bool = False) -> in
 class _Memory:
     """Bytes alive while operators run one by one."""
 
-    def __init__(self, graph: Graph, micro: bool) -> None:
+    def __init__(self, graph: Graph, micro: bool = False) -> None:
         self.graph = graph
         self.owner = shared_buffers(graph, MICRO_IN_PLACE if micro else IN_PLACE)
         forever = {self.root(i) for i in (*graph.inputs, *graph.outputs)}
@@ -192,7 +192,7 @@ class _Scheduler:
         micro: See `reorder`.
     """
 
-    def __init__(self, graph: Graph, *, whole_chains: bool, micro: bool) -> None:
+    def __init__(self, graph: Graph, *, whole_chains: bool = False, micro: bool = False) -> None:
         self.graph, self.whole_chains = graph, whole_chains
         self.memory = _Memory(graph, micro)
         self.before = dependencies(graph, micro=micro)

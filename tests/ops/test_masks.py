@@ -6,7 +6,7 @@ from tests.litert import convert, run
 from tests.ops.test_kept import kept
 from tinytl_tf import ops
 
-NUMBERS = ("bytes", "bits")
+NUMBERS = ("bytes", "bits", "rows")
 ACTIVATIONS = {"relu": ops.relu, "relu6": ops.relu6}
 DIVISIBLE = [(1, 16, 16, 1), (2, 8, 8, 16), (1, 1, 1, 256), (3, 256), (1, 7, 5, 256)]
 OTHERS = [(1, 5, 5, 3), (255,), (1, 4, 4, 8), (1, 1, 1, 1)]
@@ -44,7 +44,7 @@ def test_all_storages_give_the_same_gradient(name, shape):
 
 @pytest.mark.parametrize("storage", NUMBERS)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-@pytest.mark.parametrize("size", [256, 255])
+@pytest.mark.parametrize("size", [256, 255, 4104])  # "rows" packs from 4096 on
 def test_edges(name, storage, size):
     """Every edge at every one of the eight places that share a byte."""
     for start in range(8 if size % 8 == 0 else 1):
@@ -136,4 +136,4 @@ def test_storage_ends_with_its_block_and_is_checked():
     assert kept(ops.relu, (1, 256)) == [("bool", (1, 256))]
     with pytest.raises(ValueError) as error, ops.mask_storage("nibbles"):
         pass
-    assert str(error.value) == 'storage must be "bool", "bytes" or "bits", got \'nibbles\''
+    assert str(error.value) == 'storage must be "bool", "bytes", "bits" or "rows", got \'nibbles\''
