@@ -83,9 +83,8 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         _check_same(folder.read_run(), run, splits)
 
     goes_on = resume and (folder.path / "last.keras").exists()
-    with (
-        distribution.strategy.scope()
-    ):  # of variables alone: to save a model makes some that are the first worker's own
+    # Variables alone are made in the scope: there, saving a model would make some that other workers do not have.
+    with distribution.strategy.scope():
         if goes_on:
             model, resolution = experiment.adopt(folder.load("last"))
         else:
@@ -116,7 +115,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         strategy=distribution.strategy,
     )
     evaluate = make_evaluate(model, task, central_fraction=config.data.central_fraction)
-    write_summary = _tensorboard(folder.path)
+    write_summary = _tensorboard(folder.path) if is_first else None
     epochs = config.training.epochs
     with Progress(epochs * steps - iterations, "train") as progress:
         for part in range(start, epochs * len(ends)):
