@@ -88,9 +88,8 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         _check_same(folder.read_run(), run, splits)
 
     goes_on = resume and (folder.path / "last.keras").exists()
-    with (
-        distribution.strategy.scope()
-    ):  # of variables alone: to save a model makes some that are the first worker's own
+    # Variables alone are made in the scope: there, saving a model would make some that other workers do not have.
+    with distribution.strategy.scope():
         if goes_on:
             model, resolution = experiment.adopt(folder.load("last"))
         else:
@@ -153,7 +152,8 @@ def _train_parts(
     distribution: Distribution,
 ) -> None:
     """Trains the parts of epochs from number `start` on, and leaves a row in the log after each."""
-    config, write_summary = experiment.config, _tensorboard(folder.path)
+    config = experiment.config
+    write_summary = _tensorboard(folder.path) if distribution.is_first else None
     steps, epochs = data.steps_per_epoch(splits.train, config.training.batch_size), config.training.epochs
     ends = _ends(steps, config.training.saves_per_epoch)
     with Progress(epochs * steps - int(model.optimizer.iterations.numpy()), "train") as progress:
