@@ -55,7 +55,7 @@ def export(
     label_smoothing: float = 0.0,
     save_optimizer: bool = False,
     frozen_weights: str = "float32",
-    profile: str | None = None,
+    profile: str = "",
     target: str = "litert",
     state_of: str | os.PathLike | None = None,
     photos: tuple[np.ndarray, np.ndarray] | None = None,
@@ -83,7 +83,7 @@ def export(
         save_optimizer: Whether the saved state holds the optimizer's slots too.
         frozen_weights: `"float32"`, or `"int8"` for the kernels of frozen convolutions, see `quantize_kernels`. Such a
             file is first checked with float32, and then against that, see `check_quantized`.
-        profile: `"micro"`, `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`; by default that of the target:
+        profile: `"micro"`, `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`; empty for that of the target:
             `"balanced"`, for TensorFlow Lite Micro `"micro"`.
         target: `"litert"`, or `"micro"` for a file of one graph that TensorFlow Lite Micro runs, see `MicroModule`; it
             needs the package `tflite-micro`. There `batch_size` is what clients take by default.
@@ -111,10 +111,9 @@ def export(
         >>> apply_scheme(model.weights, get_scheme("tinytl-b"))  # doctest: +SKIP
         >>> export(model, "flowers.tflite", labels=["daisy", "rose"])  # doctest: +SKIP
     """
-    _check_names(path, task=task, optimizer=optimizer, target=target, frozen_weights=frozen_weights)
+    _check_names(path, task=task, optimizer=optimizer, profile=profile, target=target, frozen_weights=frozen_weights)
     path, micro = expand(path), target == "micro"
-    profile = ("micro" if micro else "balanced") if profile is None else profile
-    _check_names(path, profile=profile)
+    profile = profile or ("micro" if micro else "balanced")
     check_target(target, frozen_weights, state_of)
     rule, memory, kind = get_optimizer(optimizer), get_profile(profile), get_task(task)
     check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights, spare_classes)

@@ -79,7 +79,7 @@ BAD = {
         {"frozen_weights": "int4"},
         "frozen_weights must be one of float32, int8, got 'int4'",
     ),
-    "profile": ({"profile": "tiny"}, "unknown profile 'tiny'; choose one of min-memory, balanced, fast"),
+    "profile": ({"profile": "tiny"}, "unknown profile 'tiny'; choose one of micro, min-memory, balanced, fast"),
     "batch": ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
     "half a batch": ({"batch_size": 8.0}, "batch_size must be a whole number of at least 1, got 8.0"),
     "batch of truth": ({"batch_size": True}, "batch_size must be a whole number of at least 1, got True"),

@@ -188,7 +188,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         label_smoothing=values.label_smoothing,
         save_optimizer=values.save_optimizer or is_android,
         frozen_weights=values.frozen_weights,
-        profile=None if is_micro else values.profile,
+        profile="" if is_micro else values.profile,
         target="micro" if is_micro else "litert",
         state_of=values.state_of,
         photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
