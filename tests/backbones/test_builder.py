@@ -184,7 +184,8 @@ def test_dropout_acts_in_training_only():
     [
         (
             {"name": "resnet"},
-            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile",
+            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile, mcunet_5fps, "
+            "proxyless_w0.3, mbv2_w0.35",
         ),
         ({"classes": 1}, "a classifier needs at least 2 classes, got 1"),
         ({"resolution": 0}, "resolution must be a positive number of pixels, got 0"),

@@ -128,7 +128,7 @@ def test_export_from_a_config(place, capsys):
     output = capsys.readouterr().out
     splits = data.load("tints.npz")
     assert output.startswith(f"{splits.describe()}\nscheme last: 132 trained parameters\n")
-    assert "\nwrote start.tflite: 0.0 MB, " in output
+    assert "\nwrote start.tflite: 0.1 MB, " in output
     assert "\nparity with TensorFlow over 4 steps: losses within " in output
     manifest = Manifest.read("start.tflite")
     assert json.loads(pathlib.Path("start.json").read_text()) == {"output": "start.tflite", **as_json(manifest)}

@@ -67,7 +67,8 @@ ROWS = {
     # Commands and flags.
     "unknown command": (
         ["tarin"],
-        "expected a command of train, evaluate, plan, export, adapt, serve, memory, quickstart; got 'tarin'",
+        "expected a command of pretrain, train, evaluate, plan, export, adapt, rebake, serve, memory, quickstart; "
+        "got 'tarin'",
     ),
     "unknown flag": (
         ["train", "--workdri=run"],
@@ -197,7 +198,8 @@ ROWS = {
     ),
     "backbone": (
         train("--config.backbone.name=resnet"),
-        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile",
+        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile, mcunet_5fps, "
+        "proxyless_w0.3, mbv2_w0.35",
     ),
     "resolution": (
         train("--config.backbone.resolution=20", "--config.scheme=last"),

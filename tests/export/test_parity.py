@@ -85,12 +85,11 @@ def test_a_small_variable_that_goes_elsewhere_fails(exported, model, monkeypatch
             return state
 
     bias = model.get_layer("classifier").bias
-    monkeypatch.setattr(parity, "TrainableModel", Stubborn)
     monkeypatch.setattr(parity, "UPDATE_TOLERANCE", 10)
     monkeypatch.setattr(parity, "_ROUNDINGS", 0)
     assert bias.shape == (4,)
     with pytest.raises(ParityError) as error:
-        check(exported(*CASE), model)
+        check(exported(*CASE), model, clients={"xnnpack": Stubborn})
     assert str(error.value).startswith("parity check failed (xnnpack): the file does not move classifier/bias as ")
 
 
@@ -108,14 +107,13 @@ def test_a_refused_step_fails(exported, model, monkeypatch):
     assert str(error.value) == "parity check failed (xnnpack): the file refused a step that TensorFlow takes"
 
 
-def test_a_state_that_does_not_come_back_fails(exported, model, monkeypatch):
+def test_a_state_that_does_not_come_back_fails(exported, model):
     class Forgetful(TrainableModel):
         def set_state(self, state):
             pass
 
-    monkeypatch.setattr(parity, "TrainableModel", Forgetful)
     with pytest.raises(ParityError) as error:
-        check(exported(*CASE), model)
+        check(exported(*CASE), model, clients={"xnnpack": Forgetful})
     assert str(error.value) == "parity check failed: a new interpreter with the saved state gives other logits"
 
 

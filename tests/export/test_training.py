@@ -99,7 +99,12 @@ def test_the_small_profiles_cut_the_tiny_network_as_the_real_ones_cut_a_real_net
         for name, profile in SMALL_PROFILES.items()
     }
     blocks = {f"block_{i}_project" for i in (1, 2, 3)}
-    assert cut == {"min-memory": [blocks, blocks], "balanced": [blocks, set()], "fast": [set(), set()]}
+    assert cut == {
+        "micro": [blocks, blocks],
+        "min-memory": [blocks, blocks],
+        "balanced": [blocks, set()],
+        "fast": [set(), set()],
+    }
     assert len({converted(*SMALL_CASE, profile=name) for name in PROFILES}) == len(PROFILES)
 
 

@@ -230,7 +230,8 @@ def test_activations_of_a_hard_swish_are_kept_whole():
     [
         (
             {"architecture": "resnet"},
-            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile",
+            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile, mcunet_5fps, "
+            "proxyless_w0.3, mbv2_w0.35",
         ),
         (
             {"scheme": "bias"},

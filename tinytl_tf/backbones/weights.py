@@ -138,13 +138,15 @@ def _unfolded(bias: np.ndarray, epsilon: float) -> tuple[np.ndarray, ...]:
 def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
     """Tells the layers apart by their arrays; what is none of ours is kept by name, to be refused."""
     weights = PretrainedWeights()
+    ranks = {name: [array.ndim for array in arrays] for name, arrays in layers.items()}
+    folded = [1, 1, 1, 1] not in ranks.values()  # a biased convolution beside norms is none of ours
     for name, arrays in layers.items():
-        shapes = [array.ndim for array in arrays]
+        shapes = ranks[name]
         if shapes == [1, 1, 1, 1]:
             weights.norms.append(tuple(arrays))
         elif shapes == [2, 1] and weights.classifier is None:
             weights.classifier = tuple(arrays)
-        elif shapes in ([4], [4, 1]):
+        elif shapes == [4] or (folded and shapes == [4, 1]):
             kernel = arrays[0]
             is_depthwise = kernel.shape[3] == 1 and kernel.shape[2] > 1
             (weights.depthwise if is_depthwise else weights.convolutions).append(kernel)

@@ -11,7 +11,7 @@ Examples:
   tinytl export --workdir=runs/digits --target=android --output=export/android/sample/src/main/assets/model.tflite
 """
 
-import dataclasses
+import json
 import math
 import sys
 import unicodedata
@@ -202,7 +202,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         android.write_labels(values.output, manifest.labels)
     if is_micro:
         _print_micro(values.output, manifest)
-        return {"output": values.output, **dataclasses.asdict(manifest)}
+        return {"output": values.output, **json.loads(manifest.to_json())}
     sizes, parity = manifest.sizes, manifest.parity
     print(
         f"wrote {values.output}: {sizes['file_bytes'] / 1e6:.1f} MB, {len(manifest.operators)} kinds of builtin "
@@ -220,7 +220,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"int8 against float32 ({name}): loss within {figures['loss_difference']:.1e}, cosine of the gradient "
                 f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
             )
-    return {"output": values.output, **dataclasses.asdict(manifest)}
+    return {"output": values.output, **json.loads(manifest.to_json())}
 
 
 def _print_micro(output: str, manifest: Manifest) -> None:

@@ -46,7 +46,7 @@ class PrefixRunner:
         (7, 7, 160)
     """
 
-    def __init__(self, path, delegate="", num_threads=1):
+    def __init__(self, path, delegate="", num_threads=2):
         """Loads the file."""
         module = _runtime()
         try:

@@ -29,6 +29,8 @@ def defaults():
 def test_every_function_has_the_same_default():
     found = defaults()
     assert {name.rpartition(".")[2] for name in found} == {
+        "CoralModel",
+        "PrefixRunner",
         "TrainableModel",
         "load_signatures",
         "measure",
