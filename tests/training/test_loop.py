@@ -390,6 +390,13 @@ def test_a_run_can_be_saved_in_the_middle_of_an_epoch(in_parts):
     assert all(0 <= row["waiting"] < 1 and row["images_per_second"] > 0 for row in rows)
 
 
+def test_saves_do_not_change_what_is_trained(in_parts, config, tmp_path):
+    config.update_from_flattened_dict(SAVES | {"training.saves_per_epoch": 1})
+    train(config, str(tmp_path))
+    for value, expected in zip(checkpoint(tmp_path, "last"), checkpoint(in_parts[0], "last"), strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
 @pytest.mark.parametrize("kill", [(RunFolder, "append_log", 1), (module, "_train_part", 2), (RunFolder, "save", 3)])
 def test_it_goes_on_from_there_to_the_same_end(in_parts, config, tmp_path, kill):
     config.update_from_flattened_dict(SAVES)
