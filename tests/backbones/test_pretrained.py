@@ -1,0 +1,37 @@
+"""The branches that come with the package."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from tinytl_tf import backbones
+from tinytl_tf.backbones import ARCHITECTURES, branch_weights, read_branch_card
+
+MOST_BYTES = 4_000_000
+FILES = sorted((pathlib.Path(branch_weights.__file__).parent / "pretrained").iterdir())
+NETWORKS = [("mobilenet_v2", 1.0)]
+
+
+def test_there_are_those_of_these_networks():
+    assert [path.name for path in FILES] == [f"{name}_{width}.npz" for name, width in NETWORKS]
+    assert all(path.stat().st_size <= MOST_BYTES for path in FILES)
+
+
+@pytest.mark.parametrize(("name", "width"), NETWORKS)
+def test_the_card_says_where_they_are_from_and_how_good_they_are(name, width):
+    card = read_branch_card("pretrained", ARCHITECTURES[name], width)
+    assert "ImageNet" in card.license
+    assert card.source == "tiny_imagenet_60k.npz"
+    assert (card.train_images, card.test_images, card.classes) == (60_000, 5_000, 200)
+    assert card.test_accuracy > 0.5
+    assert "/" not in card.config["backbone.weights"]
+
+
+@pytest.mark.parametrize(("name", "width"), NETWORKS)
+def test_they_fit_their_network_at_any_size(name, width):
+    options = {"classes": 5, "resolution": 64, "width": width, "weights": None, "lite_residual": True}
+    fresh, trained = (backbones.build(name, **options, branch_weights=source) for source in (None, "pretrained"))
+    for variable, other in zip(trained.weights, fresh.weights, strict=True):
+        changed = not np.array_equal(variable.numpy(), other.numpy())
+        assert changed == ("_lite_residual/" in variable.path), variable.path
