@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
 
 
 def _export(folder: str, resolution: int) -> pathlib.Path:
-    """Exports MobileNetV2 0.35 as android_training.py does, in a process of its own: TensorFlow would stay in memory."""
+    """Exports MobileNetV2 0.35 as android_training.py does, in another process: TensorFlow would stay in memory."""
     path = pathlib.Path(folder) / f"mobilenet_v2_0.35_{resolution}.tflite"
     code = f"import android_training; android_training.export_worker({str(path)!r}, 'tinytl-lb', {resolution})"
     subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent, check=True)
