@@ -6,10 +6,12 @@ import numpy as np
 from ai_edge_litert.compiled_model import CompiledModel
 from ai_edge_litert.tensor_buffer import TensorBuffer
 
+from tinytl_tf.tflite.runtime.named_signature import NamedSignature
+
 __all__ = ["CompiledSignature"]
 
 
-class CompiledSignature:
+class CompiledSignature(NamedSignature):
     """One signature of a compiled model, with the methods of `ai_edge_litert.interpreter.SignatureRunner`.
 
     Args:
@@ -24,32 +26,11 @@ class CompiledSignature:
     def __init__(self, model: CompiledModel, name: str):
         self._model = model
         self._name = name
-        self._inputs = _details(model.get_input_tensor_details(name))
-        self._outputs = _details(model.get_output_tensor_details(name))
+        super().__init__(
+            _details(model.get_input_tensor_details(name)), _details(model.get_output_tensor_details(name))
+        )
 
-    def get_input_details(self) -> dict[str, dict[str, Any]]:
-        """Name of each input -> its `dtype` (NumPy's) and `shape_signature`."""
-        return self._inputs
-
-    def get_output_details(self) -> dict[str, dict[str, Any]]:
-        """Name of each output -> its `dtype` (NumPy's) and `shape_signature`."""
-        return self._outputs
-
-    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the signature.
-
-        Args:
-            **inputs: An array of the input's type and shape for each input.
-
-        Returns:
-            Name of each output -> a new array.
-
-        Raises:
-            ValueError: If the names are not those of the inputs.
-            RuntimeError: If LiteRT cannot run it.
-        """
-        if inputs.keys() != self._inputs.keys():
-            raise ValueError(f"expected the inputs {sorted(self._inputs)}, got {sorted(inputs)}")
+    def _run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         # The buffers of a state are megabytes: they live for one call.
         sources = {name: self._model.create_input_buffer_by_name(self._name, name) for name in inputs}
         results = {name: self._model.create_output_buffer_by_name(self._name, name) for name in self._outputs}

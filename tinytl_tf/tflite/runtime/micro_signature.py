@@ -6,6 +6,7 @@ import numpy as np
 
 from tinytl_tf.tasks import Task
 from tinytl_tf.tflite.micro_contract import COMMANDS, INPUTS, OUTPUTS
+from tinytl_tf.tflite.runtime.named_signature import NamedSignature
 
 __all__ = ["MicroInterpreter", "MicroSignature"]
 
@@ -42,7 +43,7 @@ class MicroInterpreter:
         return {name: self._interpreter.get_output(number) for number, name in enumerate(OUTPUTS)}
 
 
-class MicroSignature:
+class MicroSignature(NamedSignature):
     """One signature, called as the Interpreter's signature runners are.
 
     Args:
@@ -61,12 +62,12 @@ class MicroSignature:
     def __init__(
         self, name: str, interpreter: MicroInterpreter, details: dict[str, Any], batch_size: int, task: Task
     ) -> None:
-        self._run = getattr(self, f"_{name}")
+        self._command = getattr(self, f"_{name}")
         self._interpreter, self._task = interpreter, task
         given, results = details["inputs"], details["outputs"]
         restored = {"restored": results["applied"]}
         batch = {key: _stacked(given[key], batch_size) for key in ("image", "label")}
-        self._inputs, self._outputs = {
+        inputs, outputs = {
             "infer": ({"image": given["image"]}, {"logits": results["logits"], "probabilities": results["logits"]}),
             "train": (
                 {**batch, "learning_rate": given["learning_rate"]},
@@ -76,31 +77,10 @@ class MicroSignature:
             "restore": ({"state": given["state"]}, restored),
             "reset": ({}, restored),
         }[name]
+        super().__init__(inputs, outputs)
 
-    def get_input_details(self) -> dict[str, dict[str, Any]]:
-        """Name of each input -> its `dtype` (NumPy's) and `shape_signature`."""
-        return self._inputs
-
-    def get_output_details(self) -> dict[str, dict[str, Any]]:
-        """Name of each output -> its `dtype` (NumPy's) and `shape_signature`."""
-        return self._outputs
-
-    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the signature.
-
-        Args:
-            **inputs: An array of the input's type and shape for each input.
-
-        Returns:
-            Name of each output -> a new array.
-
-        Raises:
-            ValueError: If the names are not those of the inputs.
-            RuntimeError: If TensorFlow Lite Micro cannot run it.
-        """
-        if inputs.keys() != self._inputs.keys():
-            raise ValueError(f"expected the inputs {sorted(self._inputs)}, got {sorted(inputs)}")
-        return self._run(**inputs)
+    def _run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        return self._command(**inputs)
 
     def _infer(self, image):
         logits = self._interpreter.run("infer", image=image)["logits"]
