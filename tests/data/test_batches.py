@@ -155,7 +155,10 @@ def test_threads_end_with_the_iterator(make_dataset):
         assert data_threads() == []
 
 
-def test_only_a_few_batches_are_made_ahead():
+@pytest.mark.parametrize(
+    ("options", "most"), [({}, 4), ({"workers": 1, "ahead": 1}, 2), ({"workers": 1, "ahead": 0}, 1)]
+)
+def test_only_a_few_batches_are_made_ahead(options, most):
     read = []
 
     def slow(index, short_side):
@@ -163,10 +166,10 @@ def test_only_a_few_batches_are_made_ahead():
         return np.zeros((2, 2, 3), np.uint8)
 
     dataset = ImageDataset("memory", ("a", "b"), np.arange(400) % 2, slow)
-    iterator = train_batches(dataset, **OPTIONS)
+    iterator = train_batches(dataset, **OPTIONS, **options)
     next(iterator)
     time.sleep(0.1)
-    assert 4 <= len(read) <= 4 * 4
+    assert 4 <= len(read) <= 4 * most
     iterator.close()
 
 
@@ -181,6 +184,7 @@ def test_only_a_few_batches_are_made_ahead():
         ({"central_fraction": 1.1}, "expected central_fraction above 0 and at most 1, got 1.1"),
         ({"central_fraction": float("nan")}, "expected central_fraction above 0 and at most 1, got nan"),
         ({"workers": 0}, "expected workers to be 1 or more, got 0"),
+        ({"ahead": -1}, "expected ahead to be 0 or more, got -1"),
         ({"image_size": 0}, "expected image_size to be a number of pixels or (height, width), each above 0, got 0"),
         (
             {"image_size": (8, 8, 3)},

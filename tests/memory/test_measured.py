@@ -1,10 +1,14 @@
+import io
+import json
 import pathlib
 import platform
+import sys
 
 import pytest
 from PIL import Image
 
 from tests import tiny_models, tiny_tflite
+from tinytl_tf import device
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import measure, measure_adapt, measure_client, measured
 from tinytl_tf.tflite.runtime import APIS, THREADS
@@ -64,6 +68,30 @@ def test_a_client_holds_the_batch_and_both_signatures(tmp_path):
     path.write_bytes(tiny_models.build())
     with pytest.raises(InputError, match="expected save, restore too"):
         measure_client(path)
+
+
+def test_a_client_infers_before_it_trains_and_again(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    class Watched(device.TrainableModel):
+        def infer(self, *args):
+            calls.append("infer")
+            return super().infer(*args)
+
+        def train(self, *args):
+            calls.append("train")
+            result = super().train(*args)
+            assert result.applied
+            return result
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tiny_tflite.build())
+    task = {"path": str(path), "model": {"num_threads": 1, "xnnpack": False, "api": "interpreter"}}
+    monkeypatch.setattr(device, "TrainableModel", Watched)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(task)))
+    measured.run_client_worker()
+    assert calls == ["infer", "train", "infer", "train", "infer"]
+    assert json.loads(capsys.readouterr().out)["growth_bytes"] >= 0
 
 
 @pytest.fixture

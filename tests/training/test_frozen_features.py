@@ -7,7 +7,7 @@ from tests.training import tiny
 from tests.training.test_loop import TIMES
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment
-from tinytl_tf.training import RunFolder, train
+from tinytl_tf.training import Distribution, RunFolder, train
 
 LATE = {"scheme": "tinytl-b", "biases": ("head",), "augmentation.crop": False}
 
@@ -85,6 +85,15 @@ def test_a_network_that_trains_its_first_place_is_refused_and_an_older_run_stays
     with pytest.raises(InputError, match="expected a network whose first places are frozen"):
         train(config(shapes, biases=(), **{"training.cache_features": True}), str(plain))
     assert {path.name: path.read_bytes() for path in plain.iterdir()} == before
+
+
+def test_several_devices_are_refused_before_anything_is_written(shapes, tmp_path):
+    class Two(Distribution):
+        devices = 2
+
+    with pytest.raises(InputError, match="expected config.training.cache_features on one device, got 2"):
+        train(config(shapes, **{"training.cache_features": True}), str(tmp_path / "run"), distribution=Two())
+    assert not (tmp_path / "run").exists()
 
 
 def test_dropout_is_drawn_behind_the_split(shapes, tmp_path):
