@@ -12,13 +12,14 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from tinytl_tf import backbones, data
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
+from tinytl_tf.memory.leaf_ops import list_ops
 from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import check_places, get_architecture, lay_out
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import DataSettings
 
-__all__ = ["Experiment", "flat"]
+__all__ = ["Experiment", "drop_useless_rate_factors", "flat"]
 
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
 # Smallest and largest value of the whole numbers that no part of the package checks by itself.
@@ -40,8 +41,29 @@ def flat(config: ConfigDict) -> dict[str, Any]:
         if isinstance(value, ConfigDict):
             values |= {f"{key}.{inner}": item for inner, item in flat(value).items()}
         else:
-            values[key] = tuple(value) if isinstance(value, list) else value
+            values[key] = _as_tuples(value)
     return values
+
+
+def drop_useless_rate_factors(config: ConfigDict) -> None:
+    """Takes those rate factors out of a configuration that are of nothing which it trains.
+
+    For a configuration whose scheme or places are not those that its factors were written for.
+
+    Args:
+        config: is changed.
+    """
+    if config.training.rate_factors:
+        options, scheme = config.backbone, Experiment(config).scheme()
+        ops = list_ops(
+            get_architecture(options.name),
+            resolution=options.resolution,
+            classes=1,
+            width=options.width,
+            lite_residual=scheme.lite_residual,
+        )
+        paths = [parameter.path for op in ops for parameter in op.parameters]
+        config.training.rate_factors = schemes.useful_rate_factors(scheme, paths)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +97,8 @@ class Experiment:
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         get_optimizer(training.optimizer)
-        if self.config.backbone.branch_weights and not self.scheme().lite_residual:
+        scheme = self.scheme()
+        if self.config.backbone.branch_weights and not scheme.lite_residual:
             raise InputError(
                 f"config.backbone.branch_weights does nothing for scheme {self.config.scheme!r}, which has no lite "
                 'residuals; choose another scheme, or set it to ""'
@@ -89,12 +112,13 @@ class Experiment:
         data.check_central_fraction(self.config.data.central_fraction)
 
     def scheme(self) -> schemes.Scheme:
-        """Returns the scheme, restricted to the places of the configuration."""
-        return schemes.restrict(
+        """Returns the scheme, restricted to the places of the configuration, with its rate factors."""
+        scheme = schemes.restrict(
             schemes.get_scheme(self.config.scheme),
             biases=tuple(self.config.biases),
             lite_residuals=tuple(self.config.lite_residuals),
         )
+        return schemes.with_rate_factors(scheme, self.config.training.rate_factors)
 
     def load_data(self, *, strict_seed: bool = True) -> data.Splits:
         """Opens the data set.
@@ -253,8 +277,12 @@ def _check_keys(config: ConfigDict) -> None:
     if problems:
         raise InputError(f"the config {problems[0]}; start from tinytl_tf.configs.default.get_config()")
     for key, example in expected.items():
-        if not _is_like(values[key], example):
+        if key != "training.rate_factors" and not _is_like(values[key], example):
             raise InputError(f"config.{key} must be of the kind of its default {example!r}, got {values[key]!r}")
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _is_like(value: Any, example: Any) -> bool:

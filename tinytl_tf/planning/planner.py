@@ -114,6 +114,7 @@ class Planner:
         self._frozen_weights = frozen_weights
         self._say = say
         experiment = Experiment(config)
+        self._check_rate_factors(experiment.scheme().rate_factors)
         if config.backbone.branch_weights:
             say(experiment.describe_branches().rstrip())
         splits = experiment.load_data()
@@ -157,6 +158,16 @@ class Planner:
             contributions=self._probes[plan.resolution].contributions,
             costs={target: abs(change) for target, change in changes.items()},
         )
+
+    def _check_rate_factors(self, given: Sequence[tuple[str, float]]) -> None:
+        """Each plan takes those of what it trains; here those are refused that no plan would take."""
+        everything = Plan(self._resolutions[0], frozenset(self._targets)).configure(self._config)
+        unused = [pattern for pattern, factor in given if (pattern, factor) not in everything.training.rate_factors]
+        if unused:
+            raise InputError(
+                f"expected rate_factors of what a plan may train, got {unused[0]!r}, which is found first in the path "
+                "of no such variable; leave it out"
+            )
 
     def _estimate_costs(self) -> Costs:
         """Converts the three files of `Costs` at the smallest and the largest resolution."""
