@@ -48,7 +48,7 @@ def get_config() -> ConfigDict:
     config.training.epochs = 10
     config.training.batch_size = 8
     config.training.optimizer = "adam"  # or sgd, momentum
-    config.training.learning_rate = 1e-3
+    config.training.learning_rate = 0.0  # of the first step; 0 for that of the scheme, in tinytl_tf.networks.schemes
     # (regular expression, factor): what the scheme trains at another rate, (("_lite_residual/", 0.1),) at a tenth.
     config.training.rate_factors = ()
     config.training.schedule = "cosine"  # or constant

@@ -10,7 +10,7 @@ from tests import tiny_network
 from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import drop_useless_rate_factors, flat
-from tinytl_tf.networks.schemes import rate_factor
+from tinytl_tf.networks.schemes import SCHEMES, rate_factor
 from tinytl_tf.training import Experiment
 
 
@@ -151,3 +151,23 @@ def test_rate_factors_of_what_another_scheme_trains_are_dropped(config):
         drop_useless_rate_factors(own)
         assert own.training.rate_factors == expected
         Experiment(own).build_model(4)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_rate_that_is_not_given_is_that_of_the_scheme(config, scheme):
+    config.scheme = scheme
+    assert config.training.learning_rate == 0
+    expected = 1e-4 if scheme == "full" else 1e-3
+    assert Experiment(config).config.training.learning_rate == SCHEMES[scheme].learning_rate == expected
+    assert config.training.learning_rate == 0
+    config.training.learning_rate = 0.03
+    assert Experiment(config).config.training.learning_rate == 0.03
+
+
+@pytest.mark.parametrize("rate", [-1e-3, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused(config, rate):
+    config.training.learning_rate = rate
+    with pytest.raises(
+        InputError, match="^config.training.learning_rate must be above 0, or 0 for that of the scheme, "
+    ):
+        Experiment(config)

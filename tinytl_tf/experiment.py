@@ -71,7 +71,8 @@ class Experiment:
     """A checked configuration.
 
     Attributes:
-        config: a configuration with the keys of `configs/default.py`.
+        config: a configuration with the keys of `configs/default.py`; its learning rate, once it is checked, is never 0
+            but that of the scheme.
 
     Raises:
         InputError: if a value is out of range or names nothing.
@@ -82,13 +83,16 @@ class Experiment:
     def __post_init__(self) -> None:
         _check_keys(self.config)
         # A copy: what the caller does to its own later on changes no run that was checked.
-        object.__setattr__(self, "config", FrozenConfigDict(self.config))
+        object.__setattr__(self, "config", _with_learning_rate(self.config))
         values, training = flat(self.config), self.config.training
         for key, (low, high) in RANGES.items():
             if not low <= values[key] <= high:
                 raise InputError(f"config.{key} must be from {low} to {high}, got {values[key]}")
         if not 0 < training.learning_rate < float("inf"):
-            raise InputError(f"config.training.learning_rate must be above 0, got {training.learning_rate}")
+            raise InputError(
+                f"config.training.learning_rate must be above 0, or 0 for that of the scheme, got "
+                f"{training.learning_rate}"
+            )
         if not 0 <= training.label_smoothing < 1:
             raise InputError(f"config.training.label_smoothing must be in [0, 1), got {training.label_smoothing}")
         for key in ("weight_decay", "clip_norm"):
@@ -279,6 +283,14 @@ def _check_keys(config: ConfigDict) -> None:
     for key, example in expected.items():
         if key != "training.rate_factors" and not _is_like(values[key], example):
             raise InputError(f"config.{key} must be of the kind of its default {example!r}, got {values[key]!r}")
+
+
+def _with_learning_rate(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
+    """A copy in which a learning rate that is not given is that of the scheme."""
+    values = config.to_dict()
+    if values["training"]["learning_rate"] == 0:
+        values["training"]["learning_rate"] = schemes.get_scheme(config.scheme).learning_rate
+    return FrozenConfigDict(values)
 
 
 def _as_tuples(value: Any) -> Any:

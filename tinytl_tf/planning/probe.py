@@ -59,8 +59,9 @@ class Probe:
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
         targets = all_targets(layout_of(config))
         everything = Plan(resolution, frozenset(targets)).configure(config)
-        self.model, _ = Experiment(everything).build_model(len(dataset.class_names))
-        self._training = config.training
+        experiment = Experiment(everything)
+        self.model, _ = experiment.build_model(len(dataset.class_names))
+        self._training = experiment.config.training
         self._task = dataset.task
         fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
         self._fit_classifier(fitted)
