@@ -10,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from tinytl_tf import backbones, data
+from tinytl_tf.backbones.branch_weights import AUTO
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks import schemes
@@ -75,7 +76,7 @@ class Experiment:
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         get_optimizer(training.optimizer)
-        if self.config.backbone.branch_weights and not self.scheme().lite_residual:
+        if self.config.backbone.branch_weights not in ("", AUTO) and not self.scheme().lite_residual:
             raise InputError(
                 f"config.backbone.branch_weights does nothing for scheme {self.config.scheme!r}, which has no lite "
                 'residuals; choose another scheme, or set it to ""'
@@ -212,8 +213,11 @@ class Experiment:
         options = self.config.backbone
         return tuple(self.config.lite_residuals) or lay_out(get_architecture(options.name), options.width).branches
 
-    def describe_branches(self) -> str:
+    def describe_branches(self, model: keras.Model) -> str:
         """Returns a line, with its end, about the weights that lite residuals start from; "" for a scheme without them.
+
+        Args:
+            model: what `build_model` returned.
 
         Raises:
             InputError: if the configuration names a file that cannot be used.
@@ -221,10 +225,9 @@ class Experiment:
         if not self.scheme().lite_residual:
             return ""
         options = self.config.backbone
-        if not options.branch_weights:
-            return "lite residuals start fresh: random, with an output of zero\n"
         architecture = get_architecture(options.name)
-        return f"{backbones.read_branch_card(options.branch_weights, architecture, options.width)}\n"
+        line = backbones.describe_branches(model, architecture, options.branch_weights, width=options.width)
+        return f"{line}\n"
 
     def _build(
         self, classes: int, *, branches: Collection[str], weights: str | None, branch_weights: str | None = None

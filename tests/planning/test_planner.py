@@ -4,6 +4,7 @@ import pytest
 
 from tests.training.tiny import SIDE
 from tinytl_tf.backbones import BranchCard, build, save_branches
+from tinytl_tf.backbones.frozen_scale import frozen_scales
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.planning import Plan, Planner, Target, planner
@@ -143,7 +144,8 @@ def fake_growth(plan):
 
 def test_pre_trained_branches_are_told_before_the_work(tiniest, tmp_path):
     model = build("tiny", classes=3, resolution=SIDE, weights=None, lite_residual=True)
-    card = BranchCard("tiny", 1.0, "tinytl-l", "shapes", 3, 24, 9, 0.5, 1.0, SIDE, "ours", {}, "by hand")
+    scales = frozen_scales(model)
+    card = BranchCard("tiny", 1.0, "tinytl-l", "shapes", 3, 24, 9, 0.5, 1.0, SIDE, scales, "ours", {}, "by hand")
     branches = [variable for variable in model.weights if "_lite_residual/" in variable.path]
     save_branches(tmp_path / "branches.npz", branches, card)
     config, said = tiniest.copy_and_resolve_references(), []

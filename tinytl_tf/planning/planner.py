@@ -113,10 +113,10 @@ class Planner:
         self._batch_size = batch_size
         self._frozen_weights = frozen_weights
         self._say = say
-        experiment = Experiment(config)
-        if config.backbone.branch_weights:
-            say(experiment.describe_branches().rstrip())
-        splits = experiment.load_data()
+        everything = Experiment(Plan(self._resolutions[0], frozenset(self._targets)).configure(config))
+        model, _ = everything.build_model(classes=2)
+        say(everything.describe_branches(model).rstrip())
+        splits = everything.load_data()
         say(splits.describe())
         self._train = splits.train
         self._drafts: dict[Plan, tuple[bytes, schemes.ResolvedScheme, PlannedGrowth]] = {}
