@@ -25,6 +25,7 @@ def get_config() -> ConfigDict:
     config.backbone.resolution = 128  # pixels
     config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones
     config.backbone.branch_weights = ""  # of the lite residuals: a file of `tinytl pretrain`, or "pretrained"
+    config.backbone.kernel_centroids = 0  # values that each frozen kernel is rounded to, the paper's 256; 0 for any
     config.backbone.dropout = 0.2
 
     config.data = ConfigDict()

@@ -22,6 +22,7 @@ from tinytl_tf.tflite.manifest import DataSettings
 __all__ = ["Experiment", "flat"]
 
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
+MOST_CENTROIDS = 2**16
 # Smallest and largest value of the whole numbers that no part of the package checks by itself.
 RANGES = {
     "training.epochs": (1, 10**6),
@@ -76,6 +77,7 @@ class Experiment:
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         get_optimizer(training.optimizer)
+        self._check_centroids()
         if self.config.backbone.branch_weights not in ("", AUTO) and not self.scheme().lite_residual:
             raise InputError(
                 f"config.backbone.branch_weights does nothing for scheme {self.config.scheme!r}, which has no lite "
@@ -88,6 +90,19 @@ class Experiment:
         if training.cache_features:
             data.check_cacheable(augmentation)
         data.check_central_fraction(self.config.data.central_fraction)
+
+    def _check_centroids(self) -> None:
+        count = self.config.backbone.kernel_centroids
+        if count != 0 and not 2 <= count <= MOST_CENTROIDS:
+            raise InputError(
+                f"config.backbone.kernel_centroids must be 0, or from 2 to {MOST_CENTROIDS}, got {count}; the paper's "
+                "8 bits are 256"
+            )
+        if count and self.config.scheme == "full":
+            raise InputError(
+                "config.backbone.kernel_centroids rounds frozen kernels, and scheme 'full' has none; set it to 0, or "
+                "choose another scheme"
+            )
 
     def scheme(self) -> schemes.Scheme:
         """Returns the scheme, restricted to the places of the configuration."""
@@ -182,7 +197,11 @@ class Experiment:
             weights=options.weights or None,
             branch_weights=options.branch_weights or None,
         )
-        return model, schemes.apply_scheme(model.weights, self.scheme())
+        resolution = schemes.apply_scheme(model.weights, self.scheme())
+        if options.kernel_centroids:
+            kernels = [variable for variable in model.weights if len(variable.shape) == 4 and not variable.trainable]
+            backbones.round_kernels(kernels, options.kernel_centroids)
+        return model, resolution
 
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
         """Puts this configuration's scheme on a network that was trained under another one.
