@@ -27,7 +27,7 @@ def test_as_good_as_scikit_learn(name, count):
     assert means.dtype == np.float32
     assert means.size <= count
     assert (np.diff(means) > 0).all()
-    # Two of the many minima that are alike; even steps from the least to the largest value give twice the error or more.
+    # Two of many minima that are alike; even steps from the least to the largest value give twice the error.
     assert error(values, means) <= 1.1 * error(values, theirs.reshape(-1))
 
 
