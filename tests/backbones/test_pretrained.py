@@ -11,7 +11,7 @@ from tinytl_tf.errors import InputError
 
 MOST_BYTES = 4_000_000
 FILES = sorted((pathlib.Path(branch_weights.__file__).parent / "pretrained").iterdir())
-NETWORKS = [("mobilenet_v2", 1.0)]
+NETWORKS = [("efficientnet_lite0", 1.0), ("mobilenet_v2", 1.0)]
 WEIGHTS = {"mobilenet_v2": "mobilenet_v2_1.0_224_coral_ptq_dequant.weights.h5", "efficientnet_lite0": "imagenet"}
 
 
@@ -27,7 +27,7 @@ def test_the_card_says_where_they_are_from_and_how_good_they_are(name, width):
     assert card.source == "tiny_imagenet_60k.npz"
     assert (card.train_images, card.test_images, card.classes) == (60_000, 5_000, 200)
     assert card.test_accuracy > 0.5
-    assert "/" not in card.config["backbone.weights"]
+    assert card.config["backbone.weights"] == WEIGHTS[name]
 
 
 @pytest.mark.parametrize(("name", "width"), NETWORKS)
