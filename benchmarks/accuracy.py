@@ -70,7 +70,7 @@ def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pat
     return pathlib.Path(_WORKDIR.value) / _CONFIG.value / _NETWORK.value / name
 
 
-def config_flags(scheme: str, seed: int) -> list[str]:
+def config_flags(scheme: str, seed: int, branch_weights: str | None = None) -> list[str]:
     """Returns the flags that `train` and `export` share."""
     rate = rate_of(scheme)
     return [
@@ -82,6 +82,7 @@ def config_flags(scheme: str, seed: int) -> list[str]:
         f"--config.backbone.name={_NETWORK.value}",
         f"--config.backbone.weights={_WEIGHTS.value}",
         f"--config.backbone.resolution={_RESOLUTION.value}",
+        f"--config.backbone.branch_weights={branch_weights or ''}",
         *([f"--config.training.learning_rate={rate}"] if rate else []),
     ]
 
@@ -101,8 +102,7 @@ def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
     row = accuracy_rows.find(_ROWS.value, key)
     if row is None:
         folder = run_folder(scheme, seed, branch_weights)
-        options = [f"--branch_weights={branch_weights}"] if branch_weights else []
-        command = [f"--workdir={folder / 'run'}", *config_flags(scheme, seed), *options]
+        command = [f"--workdir={folder / 'run'}", *config_flags(scheme, seed, branch_weights)]
         result = tinytl("train", folder / "train.json", *command)
         training = json.loads((folder / "run" / "run.json").read_text())["config"]["training"]
         figures = {"epochs": training["epochs"], "learning_rate": training["learning_rate"]}

@@ -17,6 +17,7 @@ from tinytl_tf.training import Experiment, RunFolder, pretrain, train
 
 SETTINGS = {"scheme": "tinytl-l", "training.epochs": 1, "training.learning_rate": 0.02, "training.saves_per_epoch": 2}
 MARK = "_lite_residual/"
+FRESH = "lite residuals start fresh: random, with an output of zero"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,10 @@ def test_a_network_starts_from_the_branches(source, config, branches):
 def test_a_training_says_what_its_branches_start_from(config, branches, tmp_path, capsys):
     config.training.epochs = 1
     train(config, str(tmp_path / "fresh"))
-    assert "lite residuals start fresh: random, with an output of zero\n" in capsys.readouterr().out
+    assert f"{FRESH}; those that come with the package are for other networks\n" in capsys.readouterr().out
+    config.backbone.branch_weights = ""
+    train(config, str(tmp_path / "asked for"))
+    assert f"{FRESH}\n" in capsys.readouterr().out
     config.backbone.branch_weights = str(branches)
     train(config, str(tmp_path / "trained"))
     assert "lite residuals pre-trained on 24 images of 3 classes of shapes.npz" in capsys.readouterr().out
@@ -256,9 +260,6 @@ def test_branches_that_ship_are_taken_where_they_fit(config, shipped, capsys, tm
     config.scheme = "last"  # has none, and says nothing
     model, _ = Experiment(config).build_model(3)
     assert Experiment(config).describe_branches(model) == ""
-
-
-FRESH = "lite residuals start fresh: random, with an output of zero"
 
 
 def test_fresh_branches_are_taken_inside_other_weights(config, shipped, branches, monkeypatch):
