@@ -107,6 +107,7 @@ class Planner:
         self._targets = all_targets(self._layout)
         self._resolutions = sorted(set(resolutions))
         self._say = say
+        Experiment(config)  # refuses what is wrong with it, in places that are chosen anew as well
         everything = Experiment(Plan(self._resolutions[0], frozenset(self._targets)).configure(config))
         model, _ = everything.build_model(classes=2)
         say(everything.describe_branches(model).rstrip())
