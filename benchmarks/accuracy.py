@@ -12,11 +12,12 @@ training that was killed goes on. Prints a
 row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
 --device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order. With
 --branch_weights, schemes that train lite residuals have a second row, which starts from those. --rates gives a scheme
-a learning rate of its own, as full=1e-4. Trainings in Keras are added to the file --rows, which outlives --workdir:
-what it has is not trained again. Several of these commands may run at once. `accuracy_tables.py` makes tables and a
-picture of all rows.
+another learning rate than that of the config or, where the config has none, the scheme's default, as full=3e-5.
+Trainings in Keras are added to the file --rows, which outlives --workdir: what it has is not trained again. Several of
+these commands may run at once. `accuracy_tables.py` makes tables and a picture of all rows.
 """
 
+import importlib
 import json
 import pathlib
 import statistics
@@ -25,6 +26,7 @@ import sys
 
 import accuracy_rows
 from absl import app, flags
+from ml_collections import ConfigDict
 
 from tinytl_tf.networks.schemes import get_scheme
 
@@ -38,7 +40,7 @@ _RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of an image's side
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step in training.")
 _BRANCHES = flags.DEFINE_string("branch_weights", None, "Pre-trained branches, for a second row of tinytl-l and -lb.")
 _BRANCHES_NAME = flags.DEFINE_string("branches_name", "pre-trained", "What rows and tables call these branches.")
-_RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is not that of the config.")
+_RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is another one.")
 _DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
 _FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: types of the frozen kernels.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/accuracy", "Folder of the runs.")
@@ -57,9 +59,15 @@ def tinytl(command: str, result: pathlib.Path, *options: str) -> dict:
     return json.loads(result.read_text())
 
 
-def rate_of(scheme: str) -> str | None:
-    """Returns the scheme's own learning rate, if it has one."""
-    return dict(item.split("=") for item in _RATES.value).get(scheme)
+def config() -> ConfigDict:
+    """Returns the configuration of --config."""
+    return importlib.import_module(f"tinytl_tf.configs.{_CONFIG.value}").get_config()
+
+
+def rate_of(scheme: str) -> str:
+    """Returns the learning rate of a scheme: that of --rates, of the config, or its default."""
+    given = dict(item.split("=") for item in _RATES.value).get(scheme)
+    return given or f"{config().training.learning_rate or get_scheme(scheme).learning_rate:g}"
 
 
 def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pathlib.Path:
@@ -72,7 +80,6 @@ def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pat
 
 def config_flags(scheme: str, seed: int, branch_weights: str | None = None) -> list[str]:
     """Returns the flags that `train` and `export` share."""
-    rate = rate_of(scheme)
     return [
         f"--config={CONFIGS / _CONFIG.value}.py",
         f"--config.scheme={scheme}",
@@ -83,7 +90,7 @@ def config_flags(scheme: str, seed: int, branch_weights: str | None = None) -> l
         f"--config.backbone.weights={_WEIGHTS.value}",
         f"--config.backbone.resolution={_RESOLUTION.value}",
         f"--config.backbone.branch_weights={branch_weights or ''}",
-        *([f"--config.training.learning_rate={rate}"] if rate else []),
+        f"--config.training.learning_rate={rate_of(scheme)}",
     ]
 
 
@@ -96,7 +103,8 @@ def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
         "batch_size": _BATCH_SIZE.value,
         "scheme": scheme,
         "branches": _branches(scheme, branch_weights),
-        "rate": rate_of(scheme) or "default",
+        "learning_rate": float(rate_of(scheme)),
+        "epochs": config().training.epochs,
         "seed": seed,
     }
     row = accuracy_rows.find(_ROWS.value, key)
@@ -104,10 +112,8 @@ def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
         folder = run_folder(scheme, seed, branch_weights)
         command = [f"--workdir={folder / 'run'}", *config_flags(scheme, seed, branch_weights)]
         result = tinytl("train", folder / "train.json", *command)
-        training = json.loads((folder / "run" / "run.json").read_text())["config"]["training"]
-        figures = {"epochs": training["epochs"], "learning_rate": training["learning_rate"]}
-        figures |= {name: result[name] for name in ("trained_parameters", "test_accuracy", "test_loss", "step_ms")}
-        row = key | figures
+        names = ("trained_parameters", "test_accuracy", "test_loss", "step_ms")
+        row = key | {name: result[name] for name in names}
         accuracy_rows.append(_ROWS.value, row)
     return 100 * row["test_accuracy"]
 
@@ -132,8 +138,8 @@ def rows() -> list[tuple[str, str | None]]:
 def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
     """Exports the start of the run and returns the test accuracy after the same training in LiteRT, in per cent."""
     folder = run_folder(scheme, seed)
-    config = json.loads((folder / "run" / "run.json").read_text())["config"]
-    training, data, augmentation = config["training"], config["data"], config["augmentation"]
+    used = json.loads((folder / "run" / "run.json").read_text())["config"]
+    training, data, augmentation = used["training"], used["data"], used["augmentation"]
     model = folder / f"start-{frozen_weights}.tflite"
     tinytl(
         "export",

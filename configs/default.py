@@ -51,7 +51,9 @@ def get_config() -> ConfigDict:
     config.training.epochs = 10
     config.training.batch_size = 8
     config.training.optimizer = "adam"  # or sgd, momentum
-    config.training.learning_rate = 1e-3
+    config.training.learning_rate = 0.0  # of the first step; 0 for that of the scheme, in tinytl_tf.networks.schemes
+    # (regular expression, factor): what the scheme trains at another rate, (("_lite_residual/", 0.1),) at a tenth.
+    config.training.rate_factors = ()
     config.training.schedule = "cosine"  # or constant
     config.training.warmup_steps = 0  # of a rate that rises in a line, before the schedule
     config.training.label_smoothing = 0.1

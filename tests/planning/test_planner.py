@@ -246,3 +246,14 @@ def test_pre_trained_branches_are_told_before_the_work(tiniest, tmp_path):
     config.backbone.branch_weights = "none.npz"
     with pytest.raises(InputError, match=r"^there is no file of branches none\.npz; "):
         Planner(config, GrowthAccount(), resolutions=[SIDE], say=said.append)
+
+
+def test_a_rate_factor_of_nothing_that_a_plan_trains_is_refused(tiniest):
+    config = tiniest.copy_and_resolve_references()
+    config.training.rate_factors = (("^head/", 2.0), ("^stem/kernel", 0.5))
+    with pytest.raises(InputError) as error:
+        Planner(config, GrowthAccount(), resolutions=[SIDE], say=lambda text: None)
+    assert str(error.value) == (
+        "expected rate_factors of what a plan may train, got '^stem/kernel', which is found first in the path of no "
+        "such variable; leave it out"
+    )

@@ -73,6 +73,8 @@ def restrict(config: ConfigDict, split: str) -> None:
     Raises:
         InputError: If there is no such place, or the scheme can train nothing of its own from there on.
     """
+    from tinytl_tf.experiment import drop_useless_rate_factors
+
     layout = lay_out(get_architecture(config.backbone.name), config.backbone.width)
     places = (*layout.places, "classifier")
     if split not in places[1:]:
@@ -91,6 +93,7 @@ def restrict(config: ConfigDict, split: str) -> None:
             f"scheme {scheme.name} has no {what} from {split!r} on; choose an earlier --split, or --scheme=last"
         )
     config.biases, config.lite_residuals = biases, branches
+    drop_useless_rate_factors(config)
 
 
 def choose(values: flags.FlagValues, config: ConfigDict, splits: Any, make_model: Callable) -> tuple[Any, dict]:

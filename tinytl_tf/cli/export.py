@@ -115,6 +115,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         read_variables(values.state, values.state_model)  # before anything slow
 
     runner.import_tensorflow()
+    from tinytl_tf.experiment import drop_useless_rate_factors
     from tinytl_tf.export import export
     from tinytl_tf.export.exporter import check_arguments, check_spare
     from tinytl_tf.export.spare_classes import with_spare_classes
@@ -128,8 +129,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         folder, config = None, values.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
-        if folder is not None:  # its network is the run's
-            config.backbone.branch_weights = ""
+        if folder is not None:  # its network is the run's, and the run's rate that of another scheme
+            config.backbone.branch_weights, config.training.learning_rate = "", 0.0
+        drop_useless_rate_factors(config)
     if is_coral and values.scheme is not None and values.split != coral.AUTO:
         coral.restrict(config, values.split)
     experiment = Experiment(config)

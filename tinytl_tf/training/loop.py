@@ -102,6 +102,8 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
     if is_first and not goes_on:
         folder.start(run)
     print(resolution, flush=True)
+    training = config.training
+    print(f"learning rate {training.learning_rate:g}, {training.optimizer}, {training.schedule}", flush=True)
     if is_first:
         require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
     ends = _ends(steps, config.training.saves_per_epoch)

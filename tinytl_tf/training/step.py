@@ -6,7 +6,9 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.training.objectives import get_objective
+from tinytl_tf.training.optimizers import follow_rate_factors
 
 __all__ = ["make_train_step"]
 
@@ -29,11 +31,11 @@ def make_train_step(
 
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits `[batch, classes]`.
-        variables: the variables to train.
+        variables: the variables to train, each at the multiple of the learning rate that `apply_scheme` gave it.
         optimizer: is built for these variables here.
         task: a key of `tinytl_tf.tasks.TASKS`, which says what the loss and the accuracy are.
         label_smoothing: of the loss.
-        weight_decay: a step shrinks each kernel by this times its learning rate; vectors are spared.
+        weight_decay: a step shrinks each kernel by this times its own learning rate; vectors are spared.
         clip_norm: a gradient that is longer, all variables together, is scaled to this length; 0 for none.
         training: whether dropout is on.
         strategy: devices that share the work, None for one device; model and optimizer were made in its scope. A step
@@ -55,8 +57,9 @@ def make_train_step(
     devices = strategy.num_replicas_in_sync
     with strategy.scope():
         optimizer.build(list(variables))
+    follow_rate_factors(optimizer)
     watched = [variable.value for variable in variables]
-    kernels = [variable for variable in watched if variable.shape.rank > 1] if weight_decay else []
+    kernels = [variable for variable in variables if len(variable.shape) > 1] if weight_decay else []
 
     def differentiate(images, labels):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -67,7 +70,10 @@ def make_train_step(
 
     def shrink(strategy, rate):
         for kernel in kernels:
-            strategy.extended.update(kernel, lambda value, rate: value.assign_sub(rate * value), (rate,), group=False)
+            own = rate * rate_factor(kernel)
+            strategy.extended.update(
+                kernel.value, lambda value, rate: value.assign_sub(rate * value), (own,), group=False
+            )
 
     def take(images, labels, learning_rate):
         *gradients, loss, accuracy = _mean(differentiate(images, labels), devices)
