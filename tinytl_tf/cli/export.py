@@ -165,11 +165,12 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
             return experiment.build_model(len(class_names))
         return experiment.adopt(folder.load(values.checkpoint))
 
+    choice = {}
     if is_coral and values.split == coral.AUTO:
-        experiment = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
+        experiment, choice = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
     model, resolution = make_model(experiment)
     if folder is None:
-        print(experiment.describe_branches(), end="", flush=True)
+        print(experiment.describe_branches(model), end="", flush=True)
     print(resolution, flush=True)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
@@ -178,7 +179,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
     if is_coral:
-        return coral.write(model, values, experiment, splits, class_names, task)
+        result = coral.write(model, values, experiment, splits, class_names, task)
+        return {**result, "choice": choice} if choice else result
     manifest = export(
         model,
         values.output,
