@@ -24,12 +24,12 @@ def require_precision(precision: str) -> None:
         precision: of `tinytl_tf.experiment.PRECISIONS`.
 
     Raises:
-        InputError: for float16 without a GPU, where it gains nothing: bfloat16 is as small and safer.
+        InputError: for float16 without a GPU: bfloat16 is as small, and needs no scale of the loss.
     """
     if precision == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
         raise InputError(
-            "expected a GPU for config.training.precision 'mixed_float16', found none; choose 'mixed_bfloat16', or "
-            "'float32', which most CPUs compute faster"
+            "expected a GPU for config.training.precision 'mixed_float16', found none; choose 'mixed_bfloat16' "
+            "or 'float32'"
         )
 
 
