@@ -5,13 +5,16 @@ Commands (data and weights are not part of the package):
     python benchmarks/accuracy.py --config=cifar10 --data=cifar10_32_15k.npz --weights=mobilenet_v2.h5
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --device --frozen_weights=float32,int8
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --branch_weights=branches.npz
+    python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --network=efficientnet_lite0
 
 Each run is a `tinytl` command of its own; what a run has finished is kept in --workdir and not done again, and a
 training that was killed goes on. Prints a
 row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
 --device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order. With
 --branch_weights, schemes that train lite residuals have a second row, which starts from those. --rates gives a scheme
-a learning rate of its own, as full=1e-4.
+a learning rate of its own, as full=1e-4. Trainings in Keras are added to the file --rows, which outlives --workdir:
+what it has is not trained again. Several of these commands may run at once. `accuracy_tables.py` makes tables and a
+picture of all rows.
 """
 
 import json
@@ -20,6 +23,7 @@ import statistics
 import subprocess
 import sys
 
+import accuracy_rows
 from absl import app, flags
 
 from tinytl_tf.networks.schemes import get_scheme
@@ -29,11 +33,16 @@ _DATA = flags.DEFINE_string("data", None, "The data set.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required=True)
 _SCHEMES = flags.DEFINE_list("schemes", ["last", "tinytl-b", "tinytl-lb"], "Update schemes.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds, from 0.")
+_NETWORK = flags.DEFINE_string("network", "mobilenet_v2", "The network, of width 1.0.")
+_RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of an image's side.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step in training.")
 _BRANCHES = flags.DEFINE_string("branch_weights", None, "Pre-trained branches, for a second row of tinytl-l and -lb.")
+_BRANCHES_NAME = flags.DEFINE_string("branches_name", "pre-trained", "What rows and tables call these branches.")
 _RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is not that of the config.")
 _DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
 _FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: types of the frozen kernels.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/accuracy", "Folder of the runs.")
+_ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished trainings in Keras.")
 CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -55,30 +64,59 @@ def rate_of(scheme: str) -> str | None:
 
 def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pathlib.Path:
     """Returns where a run and what is made of it are kept."""
-    rate, start = rate_of(scheme), "pretrained" if branch_weights else None
-    return pathlib.Path(_WORKDIR.value) / _CONFIG.value / "-".join(filter(None, [scheme, start, rate, str(seed)]))
+    start = _BRANCHES_NAME.value if branch_weights else None
+    size = f"{_RESOLUTION.value}px-{_BATCH_SIZE.value}"
+    name = "-".join(filter(None, [scheme, start, rate_of(scheme), size, str(seed)]))
+    return pathlib.Path(_WORKDIR.value) / _CONFIG.value / _NETWORK.value / name
 
 
-def config_flags(scheme: str, seed: int) -> list[str]:
+def config_flags(scheme: str, seed: int, branch_weights: str | None = None) -> list[str]:
     """Returns the flags that `train` and `export` share."""
     rate = rate_of(scheme)
     return [
         f"--config={CONFIGS / _CONFIG.value}.py",
         f"--config.scheme={scheme}",
         f"--config.training.seed={seed}",
+        f"--config.training.batch_size={_BATCH_SIZE.value}",
         f"--config.data.name={_DATA.value}",
+        f"--config.backbone.name={_NETWORK.value}",
         f"--config.backbone.weights={_WEIGHTS.value}",
+        f"--config.backbone.resolution={_RESOLUTION.value}",
+        f"--config.backbone.branch_weights={branch_weights or ''}",
         *([f"--config.training.learning_rate={rate}"] if rate else []),
     ]
 
 
 def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
-    """Returns the test accuracy of a run in Keras, in per cent."""
-    folder = run_folder(scheme, seed, branch_weights)
-    options = [f"--branch_weights={branch_weights}"] if branch_weights else []
-    command = [f"--workdir={folder / 'run'}", *config_flags(scheme, seed), *options]
-    result = tinytl("train", folder / "train.json", *command)
-    return 100 * result["test_accuracy"]
+    """Returns the test accuracy of a run in Keras, in per cent; adds it to the rows."""
+    key = {
+        "set": _CONFIG.value,
+        "network": _NETWORK.value,
+        "resolution": _RESOLUTION.value,
+        "batch_size": _BATCH_SIZE.value,
+        "scheme": scheme,
+        "branches": _branches(scheme, branch_weights),
+        "rate": rate_of(scheme) or "default",
+        "seed": seed,
+    }
+    row = accuracy_rows.find(_ROWS.value, key)
+    if row is None:
+        folder = run_folder(scheme, seed, branch_weights)
+        command = [f"--workdir={folder / 'run'}", *config_flags(scheme, seed, branch_weights)]
+        result = tinytl("train", folder / "train.json", *command)
+        training = json.loads((folder / "run" / "run.json").read_text())["config"]["training"]
+        figures = {"epochs": training["epochs"], "learning_rate": training["learning_rate"]}
+        figures |= {name: result[name] for name in ("trained_parameters", "test_accuracy", "test_loss", "step_ms")}
+        row = key | figures
+        accuracy_rows.append(_ROWS.value, row)
+    return 100 * row["test_accuracy"]
+
+
+def _branches(scheme: str, branch_weights: str | None) -> str:
+    """What the lite residuals of a row start from."""
+    if not get_scheme(scheme).lite_residual:
+        return ""
+    return _BRANCHES_NAME.value if branch_weights else "fresh"
 
 
 def rows() -> list[tuple[str, str | None]]:
@@ -141,7 +179,7 @@ def main(_) -> None:
         values = [train(scheme, seed, branch_weights) for seed in range(_SEEDS.value)]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         seeds = ", ".join(f"{value:.1f}" for value in values)
-        name = f"{scheme}, pre-trained" if branch_weights else scheme
+        name = f"{scheme}, {_BRANCHES_NAME.value}" if branch_weights else scheme
         print(f"| {name} | {seeds} | {statistics.fmean(values):.1f} | {spread:.1f} |", flush=True)
 
 

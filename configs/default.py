@@ -24,7 +24,10 @@ def get_config() -> ConfigDict:
     config.backbone.width = 1.0
     config.backbone.resolution = 128  # pixels
     config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones
-    config.backbone.branch_weights = ""  # of the lite residuals: a file of `tinytl pretrain`, or "pretrained"
+    # What lite residuals start from: "auto" is "pretrained", the package's own, where network and weights are those
+    # that they were trained in, else "", fresh ones; or a file of `tinytl pretrain`.
+    config.backbone.branch_weights = "auto"
+    config.backbone.kernel_centroids = 0  # values that each frozen kernel is rounded to, the paper's 256; 0 for any
     config.backbone.dropout = 0.2
 
     config.data = ConfigDict()

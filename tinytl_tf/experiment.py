@@ -10,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from tinytl_tf import backbones, data
+from tinytl_tf.backbones.branch_weights import AUTO
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks import schemes
@@ -21,6 +22,7 @@ from tinytl_tf.tflite.manifest import DataSettings
 __all__ = ["Experiment", "flat"]
 
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
+MOST_CENTROIDS = 2**16
 # Smallest and largest value of the whole numbers that no part of the package checks by itself.
 RANGES = {
     "training.epochs": (1, 10**6),
@@ -75,7 +77,8 @@ class Experiment:
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         get_optimizer(training.optimizer)
-        if self.config.backbone.branch_weights and not self.scheme().lite_residual:
+        self._check_centroids()
+        if self.config.backbone.branch_weights not in ("", AUTO) and not self.scheme().lite_residual:
             raise InputError(
                 f"config.backbone.branch_weights does nothing for scheme {self.config.scheme!r}, which has no lite "
                 'residuals; choose another scheme, or set it to ""'
@@ -87,6 +90,19 @@ class Experiment:
         if training.cache_features:
             data.check_cacheable(augmentation)
         data.check_central_fraction(self.config.data.central_fraction)
+
+    def _check_centroids(self) -> None:
+        count = self.config.backbone.kernel_centroids
+        if count != 0 and not 2 <= count <= MOST_CENTROIDS:
+            raise InputError(
+                f"config.backbone.kernel_centroids must be 0, or from 2 to {MOST_CENTROIDS}, got {count}; the paper's "
+                "8 bits are 256"
+            )
+        if count and self.config.scheme == "full":
+            raise InputError(
+                "config.backbone.kernel_centroids rounds frozen kernels, and scheme 'full' has none; set it to 0, or "
+                "choose another scheme"
+            )
 
     def scheme(self) -> schemes.Scheme:
         """Returns the scheme, restricted to the places of the configuration."""
@@ -181,7 +197,11 @@ class Experiment:
             weights=options.weights or None,
             branch_weights=options.branch_weights or None,
         )
-        return model, schemes.apply_scheme(model.weights, self.scheme())
+        resolution = schemes.apply_scheme(model.weights, self.scheme())
+        if options.kernel_centroids:
+            kernels = [variable for variable in model.weights if len(variable.shape) == 4 and not variable.trainable]
+            backbones.round_kernels(kernels, options.kernel_centroids)
+        return model, resolution
 
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
         """Puts this configuration's scheme on a network that was trained under another one.
@@ -212,8 +232,11 @@ class Experiment:
         options = self.config.backbone
         return tuple(self.config.lite_residuals) or lay_out(get_architecture(options.name), options.width).branches
 
-    def describe_branches(self) -> str:
+    def describe_branches(self, model: keras.Model) -> str:
         """Returns a line, with its end, about the weights that lite residuals start from; "" for a scheme without them.
+
+        Args:
+            model: what `build_model` returned.
 
         Raises:
             InputError: if the configuration names a file that cannot be used.
@@ -221,10 +244,9 @@ class Experiment:
         if not self.scheme().lite_residual:
             return ""
         options = self.config.backbone
-        if not options.branch_weights:
-            return "lite residuals start fresh: random, with an output of zero\n"
         architecture = get_architecture(options.name)
-        return f"{backbones.read_branch_card(options.branch_weights, architecture, options.width)}\n"
+        line = backbones.describe_branches(model, architecture, options.branch_weights, width=options.width)
+        return f"{line}\n"
 
     def _build(
         self, classes: int, *, branches: Collection[str], weights: str | None, branch_weights: str | None = None

@@ -10,7 +10,7 @@ from tests.training import tiny
 from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.cli import runner
 from tinytl_tf.memory import measure
-from tinytl_tf.planning import planner
+from tinytl_tf.planning import growth_account
 from tinytl_tf.tflite.manifest import Manifest
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
@@ -36,6 +36,7 @@ def flags(folder):
 
 def test_the_result_tells_promise_and_measurement(place):
     result = json.loads((place / "plan.json").read_text())
+    assert result["target"] == "file"
     assert result["account"] == "growth of the process, without a delegate, 2 threads"
     assert (result["scheme"], result["resolution"], result["budget_mb"]) == ("tinytl-lb", tiny.SIDE, 1000)
     assert result["biases"] == ["stem", "block_0", "block_1", "head"]
@@ -73,7 +74,10 @@ def test_the_config_trains_and_exports_by_the_commands_that_were_told(place, cap
 
 BAD = {
     "no config": (["--budget_mb=16", "--output=new.py"], "expected --config=FILE, a Python file with get_config()"),
-    "no budget": (["--output=new.py"], "flag --budget_mb=None: Flag --budget_mb must have a value other than None."),
+    "no budget": (
+        ["--output=new.py", "CONFIG"],
+        "expected --budget_mb=MB, what the process may grow by; 16 is a usual",
+    ),
     "budget": (["--budget_mb=0", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got 0; 16 is a usual"),
     "endless": (["--budget_mb=inf", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got inf; 16 is"),
     "suffix": (
@@ -90,7 +94,15 @@ BAD = {
     ),
     "resolution": (
         ["--budget_mb=16", "--output=new.py", "--resolutions=8", "CONFIG"],
-        "tiny needs images of 32 pixels or more to run at all, got resolution 8\n",
+        "tiny needs images of 33 pixels or more to run with lite residual branches, got resolution 8\n",
+    ),
+    "another target's": (
+        ["--budget_mb=16", "--arena_kb=320", "--output=new.py", "CONFIG"],
+        "--arena_kb does nothing without --target=micro; leave it out\n",
+    ),
+    "unknown target": (
+        ["--target=coral", "--output=new.py"],
+        "flag --target=coral: value should be one of <file|micro>",
     ),
     "places": (
         ["--budget_mb=16", "--output=new.py", "CONFIG", "--config.biases=('block_9',)"],
@@ -112,7 +124,7 @@ def test_bad_input_is_told_in_one_line(place, capsys, argv, message):
 
 
 def test_what_fits_nowhere_is_told_with_the_number(place, capsys, monkeypatch):
-    monkeypatch.setattr(planner, "_measure", lambda content: 8_500_000)
+    monkeypatch.setattr(growth_account, "_measure", lambda content: 8_500_000)
     assert runner.run_command("plan", [*flags(place), "--budget_mb=1", "--output=new.py"]) == 2
     error = capsys.readouterr().err
     assert error.startswith(

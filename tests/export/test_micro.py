@@ -13,8 +13,10 @@ from tests.export.test_training import STEPS, learning_rate, native, relative
 from tests.micro_files import BATCH, micro_file
 from tinytl_tf.device import MicroModel, TrainableModel
 from tinytl_tf.errors import InputError
+from tinytl_tf.export.micro_lint import resolver_calls
 from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.tflite.micro_contract import COMMANDS, INPUTS, OUTPUTS
+from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime.micro_signature import MicroInterpreter
 
 runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime", reason="tflite-micro is not installed")
@@ -84,11 +86,14 @@ def test_states_move_between_litert_and_micro(exported, tmp_path, scheme, optimi
         own.restore(tmp_path / "litert.tinytl")
 
 
-@pytest.fixture
-def graph():
-    path = micro_file("tinytl-b", "sgd")
+def open_graph(path):
     arena = Manifest.read(path).micro["arena"]["bytes"]
     return MicroInterpreter(runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=arena))
+
+
+@pytest.fixture
+def graph():
+    return open_graph(micro_file("tinytl-b", "sgd"))
 
 
 @pytest.fixture
@@ -181,6 +186,34 @@ def test_a_refused_step_changes_nothing_and_leaves_nothing(graph, photos, spoil)
     np.testing.assert_array_equal(graph.run("save")["state"], learnt)
 
 
+def test_a_refused_step_leaves_slots_and_their_counter(photos):
+    """The state has them: two steps are the same to the last bit with refused ones before, between and after."""
+    path = micro_file("full", "adam", save_optimizer=True)
+    plain, disturbed = open_graph(path), open_graph(path)
+    rate = np.float32([1e-3])
+    for step in range(3):
+        for spoil in (spoil_label, spoil_rate):
+            before = disturbed.run("save")["state"]
+            accumulate(disturbed, photos, 2)
+            assert disturbed.run("apply", learning_rate=spoil(disturbed, photos))["applied"].tolist() == [0]
+            np.testing.assert_array_equal(disturbed.run("save")["state"], before)
+        assert before[-1] == step  # the count of steps
+        for graph in (plain, disturbed):
+            accumulate(graph, photos, 2)
+            assert graph.run("apply", learning_rate=rate)["applied"].tolist() == [1]
+        np.testing.assert_array_equal(disturbed.run("save")["state"], plain.run("save")["state"])
+
+
+def test_a_call_that_was_interrupted_leaves_nothing_to_the_next_one():
+    plain, disturbed = (MicroModel(micro_file("tinytl-b", "sgd")) for _ in range(2))
+    images, labels = tiny_network.photos(2, BATCH)
+    graph = disturbed._runners["train"]._interpreter
+    assert accumulate(graph, (images[1], labels[1]), 3)[-1]["applied"].tolist() == [1]
+    for model in (plain, disturbed):
+        assert model.train(images[0], labels[0], 0.01).applied
+    np.testing.assert_array_equal(disturbed.state(), plain.state())
+
+
 def test_a_step_that_has_diverged_is_refused(graph, photos):
     entries = {entry.name: entry for entry in Manifest.read(micro_file("tinytl-b", "sgd")).state}
     kernel = entries["classifier/kernel"]
@@ -215,8 +248,7 @@ def test_a_negative_second_moment_is_refused():
     with pytest.raises(InputError, match="step of step of 0 or more"):
         model.set_state(last)
     path = micro_file("full", "adam", save_optimizer=True)
-    arena = Manifest.read(path).micro["arena"]["bytes"]
-    graph = MicroInterpreter(runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=arena))
+    graph = open_graph(path)
     moment = next(e for e in Manifest.read(path).state if e.slot == "second_moment")
     for index in (moment.offset, state.size - 1):
         bad = state.copy()
@@ -245,10 +277,12 @@ def test_the_manifest_says_what_firmware_needs():
     assert (tuple(facts["inputs"]), tuple(facts["outputs"])) == (INPUTS, OUTPUTS)
     assert facts["commands"] == COMMANDS
     arena = facts["arena"]
-    # It starts with that arena, and not with 16 bytes less.
+    # It starts with that arena, and with no byte less.
     runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=arena["bytes"])
-    with pytest.raises(RuntimeError):
-        runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=arena["bytes"] - 16)
+    for less in (1, 16):
+        with pytest.raises(RuntimeError):
+            runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=arena["bytes"] - less)
+    assert facts["operators"] == list(resolver_calls(Model.read(path)))
     assert arena["head_bytes"] + arena["tail_bytes"] <= arena["bytes"]
     assert arena["tail_bytes"] > manifest.sizes["variable_bytes"]
     assert manifest.planned_peak_bytes == {"micro": arena["bytes"]}

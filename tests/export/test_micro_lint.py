@@ -107,7 +107,13 @@ def test_a_converted_file_is_refused_and_its_passes_mend_it():
     check_operators(Model.read(micro_file("tinytl-b", "sgd")))
 
 
-def test_calls_are_those_of_the_resolver():
-    calls = resolver_calls(Model.read(micro_file("tinytl-b", "sgd")))
+def test_calls_are_those_of_the_resolver_one_for_each_operator():
+    model = Model.read(micro_file("tinytl-b", "sgd"))
+    calls = resolver_calls(model)
+    assert len(calls) == len({op.name for _, op in model.operators()})
+    # The same letters in the same order: AddPadV2 of PADV2, AddConv2D of CONV_2D.
+    assert {call.removeprefix("Add").upper() for call in calls} == {
+        op.name.replace("_", "") for _, op in model.operators()
+    }
     assert {"AddConv2D", "AddDepthwiseConv2D", "AddBatchMatMul", "AddIf", "AddSelectV2", "AddArgMax"} <= set(calls)
     assert list(calls) == sorted(calls)

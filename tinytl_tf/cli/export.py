@@ -168,7 +168,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         experiment, choice = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
     model, resolution = make_model(experiment)
     if folder is None:
-        print(experiment.describe_branches(), end="", flush=True)
+        print(experiment.describe_branches(model), end="", flush=True)
     print(resolution, flush=True)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)

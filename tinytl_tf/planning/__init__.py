@@ -1,9 +1,23 @@
-"""From a memory budget to what is trained: what each place is worth, what it costs, and the choice."""
+"""From a budget to what is trained: what each place is worth, what it costs, and the choice."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
+from tinytl_tf.planning.account import Account
 from tinytl_tf.planning.costs import Costs
+from tinytl_tf.planning.growth_account import GrowthAccount
+from tinytl_tf.planning.micro_account import MicroAccount
 from tinytl_tf.planning.plan import Plan, Target
 from tinytl_tf.planning.planner import Outcome, Planner, Trial
 from tinytl_tf.planning.probe import Probe
 
-__all__ = ["Costs", "Outcome", "Plan", "Planner", "Probe", "Target", "Trial"]
+__all__ = [
+    "Account",
+    "Costs",
+    "GrowthAccount",
+    "MicroAccount",
+    "Outcome",
+    "Plan",
+    "Planner",
+    "Probe",
+    "Target",
+    "Trial",
+]

@@ -3,14 +3,16 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from tinytl_tf.memory import PlannedGrowth
 from tinytl_tf.networks.architectures import Layout
+from tinytl_tf.planning.account import Parts
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Target
 
 __all__ = ["Costs"]
 
-# How the parts of a growth are shared out; the others go by `activations`.
-_SHARED_BY = {"file": "constants", "variables": "variables", "structures": "operators"}
+# How the parts of a resource are shared out; the others go by `activations`.
+_SHARED_BY = {"file": "constants", "variables": "variables", "structures": "operators", "records": "operators"}
+
+_Table = dict[Target | None, float]  # bytes of each target; those of the classifier alone under `None`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +26,10 @@ class Sizes:
 
 
 class Costs:
-    """Estimates the planned growth of any plan between those that were converted.
+    """Estimates what any plan between those that were converted needs of each resource.
 
     At the smallest and the largest resolution three files are known: the classifier alone, all biases, all biases and
-    lite residuals. What the second needs above the first is shared out over the places, each part of the growth in
+    lite residuals. What the second needs above the first is shared out over the places, each part of a resource in
     proportion to what makes it: kernels for the file (backward has copies), convolutions for the structures,
     activations for the arena. Backward runs down to the lowest trained place, so a plan pays for all places from there
     up. What the third needs above the second is shared out over the branches likewise. Between the resolutions
@@ -35,23 +37,27 @@ class Costs:
 
     Args:
         layout: the network.
-        anchors: by resolution, the growth of the three files, in this order.
+        anchors: by resolution, what the three files need, in this order.
     """
 
-    def __init__(
-        self, layout: Layout, anchors: Mapping[int, tuple[PlannedGrowth, PlannedGrowth, PlannedGrowth]]
-    ) -> None:
+    def __init__(self, layout: Layout, anchors: Mapping[int, tuple[Parts, Parts, Parts]]) -> None:
         self._layout = layout
-        self._tables = {resolution: _share_out(layout, *growths) for resolution, growths in anchors.items()}
+        self._tables = {
+            resolution: {name: _share_out(layout, *(parts[name] for parts in files)) for name in files[0]}
+            for resolution, files in anchors.items()
+        }
 
-    def growth_bytes(self, resolution: int, targets: Collection[Target]) -> float:
-        """Estimated growth of the process that trains these targets, in bytes."""
+    def needs(self, resolution: int, targets: Collection[Target]) -> dict[str, float]:
+        """Estimated bytes of each resource that training these targets needs."""
         low, high = min(self._tables), max(self._tables)
-        small, large = (self._at_anchor(self._tables[anchor], targets) for anchor in (low, high))
         share = (resolution**2 - low**2) / (high**2 - low**2) if high > low else 0
-        return small + share * (large - small)
+        needs = {}
+        for name in self._tables[low]:
+            small, large = (self._at_anchor(self._tables[anchor][name], targets) for anchor in (low, high))
+            needs[name] = small + share * (large - small)
+        return needs
 
-    def _at_anchor(self, table: dict[Target | None, float], targets: Collection[Target]) -> float:
+    def _at_anchor(self, table: _Table, targets: Collection[Target]) -> float:
         places = self._layout.places
         # The gradient of a branch needs that of its block's output, and nothing from inside the block.
         lowest = min((places.index(t.place) + (t.kind == LITE_RESIDUALS) for t in targets), default=len(places))
@@ -60,20 +66,20 @@ class Costs:
 
 
 def _share_out(
-    layout: Layout, last: PlannedGrowth, biases: PlannedGrowth, everything: PlannedGrowth
-) -> dict[Target | None, float]:
-    """Bytes of each target; those of the classifier alone under `None`."""
-    table = {None: float(last.growth_bytes)}
+    layout: Layout, last: Mapping[str, int], biases: Mapping[str, int], everything: Mapping[str, int]
+) -> _Table:
+    """What each target needs of a resource, by the parts of it that the three files need."""
+    table: _Table = {None: float(sum(last.values()))}
     for kind, sizes, less, more in (
         (BIASES, _place_sizes(layout), last, biases),
         (LITE_RESIDUALS, _branch_sizes(layout), biases, everything),
     ):
         for place, size in sizes.items():
             table[Target(kind, place)] = 0.0
-            for part, value in more.parts.items():
+            for part, value in more.items():
                 measure = _SHARED_BY.get(part, "activations")
                 total = sum(getattr(other, measure) for other in sizes.values())
-                table[Target(kind, place)] += (value - less.parts[part]) * getattr(size, measure) / total
+                table[Target(kind, place)] += (value - less[part]) * getattr(size, measure) / total
     return table
 
 

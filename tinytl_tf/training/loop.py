@@ -98,7 +98,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
     if config.training.cache_features:
         frozen_until(model)  # refused before an older run in the folder is removed
     if not goes_on:
-        print(experiment.describe_branches(), end="", flush=True)
+        print(experiment.describe_branches(model), end="", flush=True)
     if is_first and not goes_on:
         folder.start(run)
     print(resolution, flush=True)

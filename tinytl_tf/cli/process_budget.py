@@ -1,0 +1,85 @@
+"""The budget of `tinytl plan` for a file that LiteRT trains: what a process may grow by."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from absl import flags
+
+from tinytl_tf.cli import runner
+from tinytl_tf.errors import InputError
+from tinytl_tf.tflite.runtime import THREADS
+
+__all__ = ["ProcessBudget"]
+
+
+class ProcessBudget:
+    """What `--budget_mb` means: how it is checked, and how what a plan needs is told.
+
+    Args:
+        values: The flags of `tinytl plan`.
+
+    Attributes:
+        bytes: The budget, as `Planner.find` takes it.
+        account: What is counted, in words.
+        numbers: What --json says of the budget.
+        export_flags: What `tinytl export` is to be told for the planned file.
+        columns: Keys of a row's costs in the table, and what stands above them.
+
+    Raises:
+        InputError: If a flag is missing, out of range, or does nothing with this target.
+    """
+
+    account = f"growth of the process, without a delegate, {THREADS} threads"
+    columns = (("cost_mb", "cost MB"),)
+
+    def __init__(self, values: flags.FlagValues) -> None:
+        runner.refuse_unused(values, ("arena_kb", "flash_kb"), "without --target=micro")
+        if values.budget_mb is None:
+            raise InputError("expected --budget_mb=MB, what the process may grow by; 16 is a usual one")
+        if not 0 < values.budget_mb < float("inf"):
+            raise InputError(f"expected a --budget_mb above 0, got {values.budget_mb:g}; 16 is a usual one")
+        self.bytes = {"growth": int(1e6 * values.budget_mb)}
+        settings = {name: values[name].value for name in ("optimizer", "batch_size", "frozen_weights")}
+        self.numbers = {"budget_mb": values.budget_mb, **settings}
+        self.export_flags = ["--profile=min-memory", *(f"--{name}={value}" for name, value in settings.items())]
+        self._settings = settings
+
+    def make_account(self):
+        """Returns the account of the planner; imports TensorFlow."""
+        from tinytl_tf.planning import GrowthAccount
+
+        return GrowthAccount(**self._settings)
+
+    def needs(self, trial) -> dict[str, float]:
+        """What --json says of what a plan needs."""
+        return {"planned_mb": trial.planned["growth"] / 1e6, "measured_mb": trial.measured["growth"] / 1e6}
+
+    def parts(self, trial) -> dict[str, Any]:
+        """What --json says of what makes up the needs of the chosen plan."""
+        return {"planned_parts_mb": {name: size / 1e6 for name, size in trial.parts["growth"].items()}}
+
+    def cost(self, needs: Mapping[str, float]) -> dict[str, float]:
+        """What --json says of the cost of a place."""
+        return {"cost_mb": needs["growth"] / 1e6}
+
+    def head(self) -> str:
+        """A line before the search."""
+        return f"budget {self.numbers['budget_mb']:g} MB: {self.account}, {self._conditions(self._settings)}"
+
+    def promise(self, result: Mapping[str, Any]) -> str:
+        """What the config's file says of the plan, after "Chosen by `tinytl plan`: "."""
+        return (
+            f"planned {result['planned_mb']:.2f} MB, measured {result['measured_mb']:.2f} MB of a budget of "
+            f"{result['budget_mb']:g} MB\n({self.account}, {self._conditions(result)}, {result['optimizer']})"
+        )
+
+    def verdict(self, result: Mapping[str, Any]) -> str:
+        """The line after the table."""
+        return (
+            f"promised (planned from the file): {result['planned_mb']:.2f} MB; measured: {result['measured_mb']:.2f} "
+            f"MB; budget {result['budget_mb']:g} MB ({self.account})"
+        )
+
+    @staticmethod
+    def _conditions(settings: Mapping[str, Any]) -> str:
+        return f"batch {settings['batch_size']}, {settings['frozen_weights']}"
