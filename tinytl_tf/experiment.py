@@ -20,8 +20,9 @@ from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import DataSettings
 
-__all__ = ["Experiment", "drop_useless_rate_factors", "flat"]
+__all__ = ["PRECISIONS", "Experiment", "drop_useless_rate_factors", "flat"]
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
 MOST_CENTROIDS = 2**16
 # Smallest and largest value of the whole numbers that no part of the package checks by itself.
@@ -102,6 +103,8 @@ class Experiment:
                 raise InputError(f"config.training.{key} must be 0 or more, got {training[key]}")
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
+        if training.precision not in PRECISIONS:
+            raise InputError(f"unknown precision {training.precision!r}; choose one of {', '.join(PRECISIONS)}")
         get_optimizer(training.optimizer)
         self._check_centroids()
         scheme = self.scheme()
