@@ -6,8 +6,7 @@ Command (data and weights are not part of the package):
 Trains MobileNetV2 1.0 at 128 px with flips, batches of 8, in Keras. Prints a row for each split: CPU seconds of an
 epoch on images, from the median of some steps with the decoding of their images; and of the first, the second and the
 sixth epoch on cached features: each meets some mirrored images for the first time, the sixth hardly any. CPU seconds,
-so that other work on the machine does not count. TensorFlow traces its functions before, which is no part of them: the
-last column is what that takes for the two of cached features, with the images of one batch.
+so that other work on the machine does not count.
 """
 
 import itertools
@@ -46,8 +45,8 @@ def time_steps(step, batches, count: int) -> list[float]:
 
 def main(_) -> None:
     """Prints the table."""
-    print("| trained from | scheme | on images, s | first epoch on features, s | second, s | sixth, s | tracing, s |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("| trained from | scheme | on images, s | first epoch on features, s | second, s | sixth, s |")
+    print("|---|---|---|---|---|---|", flush=True)
     for place, scheme in CASES.items():
         config = flowers17.get_config()
         config.scheme, config.data.name, config.backbone.weights = scheme, _DATA.value, _WEIGHTS.value
@@ -66,12 +65,7 @@ def main(_) -> None:
             frozen_features(model, pathlib.Path(folder)) as (suffix, features),
         ):
             step = make_train_step(suffix, model.trainable_variables, make_optimizer("adam"))
-            started = time.process_time()
-            of_test = {"batch_size": BATCH_SIZE, "image_size": SIZE, "workers": 1, "ahead": 0}
-            others = data.eval_batches(splits.test, features=features, **of_test)
-            step(*next(others), np.float32(0))
-            others.close()
-            tracing, cached = time.process_time() - started, []
+            cached = []
             for epoch in range(EPOCHS):
                 started = time.process_time()
                 for batch in data.train_batches(splits.train, epoch=epoch, features=features, **options):
@@ -79,7 +73,7 @@ def main(_) -> None:
                 cached.append(time.process_time() - started)
         print(
             f"| {place} | {scheme} | {plain:.1f} | "
-            + " | ".join(f"{seconds:.1f}" for seconds in (*(cached[epoch] for epoch in (0, 1, -1)), tracing))
+            + " | ".join(f"{cached[epoch]:.1f}" for epoch in (0, 1, -1))
             + " |",
             flush=True,
         )

@@ -59,9 +59,8 @@ def get_config() -> ConfigDict:
     config.training.label_smoothing = 0.1
     config.training.weight_decay = 0.0  # a step shrinks kernels by this times its rate
     config.training.clip_norm = 0.0  # longest gradient of a step; 0 for any
-    config.training.precision = (
-        "float32"  # of activations; mixed_bfloat16 or, with a GPU, mixed_float16 for half of them
-    )
+    # Of activations: or "mixed_bfloat16", with a GPU also "mixed_float16", which take half the memory.
+    config.training.precision = "float32"
     config.training.saves_per_epoch = 1  # more where a kill must not cost an epoch
     config.training.seed = 0
     # Compute what frozen first places make of an image once, not once an epoch; without crop and color.
