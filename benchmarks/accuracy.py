@@ -5,22 +5,28 @@ Commands (data and weights are not part of the package):
     python benchmarks/accuracy.py --config=cifar10 --data=cifar10_32_15k.npz --weights=mobilenet_v2.h5
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --device --frozen_weights=float32,int8
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --branch_weights=branches.npz
+    python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --network=efficientnet_lite0
 
 Each run is a `tinytl` command of its own; what a run has finished is kept in --workdir and not done again, and a
 training that was killed goes on. Prints a
 row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
 --device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order. With
 --branch_weights, schemes that train lite residuals have a second row, which starts from those. --rates gives a scheme
-a learning rate of its own, as full=1e-4.
+another learning rate than that of the config or, where the config has none, the scheme's default, as full=3e-5.
+Trainings in Keras are added to the file --rows, which outlives --workdir: what it has is not trained again. Several of
+these commands may run at once. `accuracy_tables.py` makes tables and a picture of all rows.
 """
 
+import importlib
 import json
 import pathlib
 import statistics
 import subprocess
 import sys
 
+import accuracy_rows
 from absl import app, flags
+from ml_collections import ConfigDict
 
 from tinytl_tf.networks.schemes import get_scheme
 
@@ -29,11 +35,16 @@ _DATA = flags.DEFINE_string("data", None, "The data set.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required=True)
 _SCHEMES = flags.DEFINE_list("schemes", ["last", "tinytl-b", "tinytl-lb"], "Update schemes.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds, from 0.")
+_NETWORK = flags.DEFINE_string("network", "mobilenet_v2", "The network, of width 1.0.")
+_RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of an image's side.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step in training.")
 _BRANCHES = flags.DEFINE_string("branch_weights", None, "Pre-trained branches, for a second row of tinytl-l and -lb.")
-_RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is not that of the config.")
+_BRANCHES_NAME = flags.DEFINE_string("branches_name", "pre-trained", "What rows and tables call these branches.")
+_RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is another one.")
 _DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
 _FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: types of the frozen kernels.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/accuracy", "Folder of the runs.")
+_ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished trainings in Keras.")
 CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -48,37 +59,70 @@ def tinytl(command: str, result: pathlib.Path, *options: str) -> dict:
     return json.loads(result.read_text())
 
 
-def rate_of(scheme: str) -> str | None:
-    """Returns the scheme's own learning rate, if it has one."""
-    return dict(item.split("=") for item in _RATES.value).get(scheme)
+def config() -> ConfigDict:
+    """Returns the configuration of --config."""
+    return importlib.import_module(f"tinytl_tf.configs.{_CONFIG.value}").get_config()
+
+
+def rate_of(scheme: str) -> str:
+    """Returns the learning rate of a scheme: that of --rates, of the config, or its default."""
+    given = dict(item.split("=") for item in _RATES.value).get(scheme)
+    return given or f"{config().training.learning_rate or get_scheme(scheme).learning_rate:g}"
 
 
 def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pathlib.Path:
     """Returns where a run and what is made of it are kept."""
-    rate, start = rate_of(scheme), "pretrained" if branch_weights else None
-    return pathlib.Path(_WORKDIR.value) / _CONFIG.value / "-".join(filter(None, [scheme, start, rate, str(seed)]))
+    start = _BRANCHES_NAME.value if branch_weights else None
+    size = f"{_RESOLUTION.value}px-{_BATCH_SIZE.value}"
+    name = "-".join(filter(None, [scheme, start, rate_of(scheme), size, str(seed)]))
+    return pathlib.Path(_WORKDIR.value) / _CONFIG.value / _NETWORK.value / name
 
 
-def config_flags(scheme: str, seed: int) -> list[str]:
+def config_flags(scheme: str, seed: int, branch_weights: str | None = None) -> list[str]:
     """Returns the flags that `train` and `export` share."""
-    rate = rate_of(scheme)
     return [
         f"--config={CONFIGS / _CONFIG.value}.py",
         f"--config.scheme={scheme}",
         f"--config.training.seed={seed}",
+        f"--config.training.batch_size={_BATCH_SIZE.value}",
         f"--config.data.name={_DATA.value}",
+        f"--config.backbone.name={_NETWORK.value}",
         f"--config.backbone.weights={_WEIGHTS.value}",
-        *([f"--config.training.learning_rate={rate}"] if rate else []),
+        f"--config.backbone.resolution={_RESOLUTION.value}",
+        f"--config.backbone.branch_weights={branch_weights or ''}",
+        f"--config.training.learning_rate={rate_of(scheme)}",
     ]
 
 
 def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
-    """Returns the test accuracy of a run in Keras, in per cent."""
-    folder = run_folder(scheme, seed, branch_weights)
-    options = [f"--branch_weights={branch_weights}"] if branch_weights else []
-    command = [f"--workdir={folder / 'run'}", *config_flags(scheme, seed), *options]
-    result = tinytl("train", folder / "train.json", *command)
-    return 100 * result["test_accuracy"]
+    """Returns the test accuracy of a run in Keras, in per cent; adds it to the rows."""
+    key = {
+        "set": _CONFIG.value,
+        "network": _NETWORK.value,
+        "resolution": _RESOLUTION.value,
+        "batch_size": _BATCH_SIZE.value,
+        "scheme": scheme,
+        "branches": _branches(scheme, branch_weights),
+        "learning_rate": float(rate_of(scheme)),
+        "epochs": config().training.epochs,
+        "seed": seed,
+    }
+    row = accuracy_rows.find(_ROWS.value, key)
+    if row is None:
+        folder = run_folder(scheme, seed, branch_weights)
+        command = [f"--workdir={folder / 'run'}", *config_flags(scheme, seed, branch_weights)]
+        result = tinytl("train", folder / "train.json", *command)
+        names = ("trained_parameters", "test_accuracy", "test_loss", "step_ms")
+        row = key | {name: result[name] for name in names}
+        accuracy_rows.append(_ROWS.value, row)
+    return 100 * row["test_accuracy"]
+
+
+def _branches(scheme: str, branch_weights: str | None) -> str:
+    """What the lite residuals of a row start from."""
+    if not get_scheme(scheme).lite_residual:
+        return ""
+    return _BRANCHES_NAME.value if branch_weights else "fresh"
 
 
 def rows() -> list[tuple[str, str | None]]:
@@ -94,8 +138,8 @@ def rows() -> list[tuple[str, str | None]]:
 def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
     """Exports the start of the run and returns the test accuracy after the same training in LiteRT, in per cent."""
     folder = run_folder(scheme, seed)
-    config = json.loads((folder / "run" / "run.json").read_text())["config"]
-    training, data, augmentation = config["training"], config["data"], config["augmentation"]
+    used = json.loads((folder / "run" / "run.json").read_text())["config"]
+    training, data, augmentation = used["training"], used["data"], used["augmentation"]
     model = folder / f"start-{frozen_weights}.tflite"
     tinytl(
         "export",
@@ -141,7 +185,7 @@ def main(_) -> None:
         values = [train(scheme, seed, branch_weights) for seed in range(_SEEDS.value)]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         seeds = ", ".join(f"{value:.1f}" for value in values)
-        name = f"{scheme}, pre-trained" if branch_weights else scheme
+        name = f"{scheme}, {_BRANCHES_NAME.value}" if branch_weights else scheme
         print(f"| {name} | {seeds} | {statistics.fmean(values):.1f} | {spread:.1f} |", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The network that the benchmarks of memory and time export: MobileNetV2 with random weights and SGD."""
+"""The networks that benchmarks of memory and time export: random weights, MobileNetV2 and SGD if nothing is said."""
 
 from tinytl_tf.backbones import build
 from tinytl_tf.export.signatures import TrainableModule
@@ -9,11 +9,20 @@ from tinytl_tf.profiles import get_profile
 __all__ = ["trainable_module"]
 
 
-def trainable_module(scheme: str, profile: str, resolution: int, classes: int, batch_size: int) -> TrainableModule:
-    """Returns the signatures of MobileNetV2 1.0 under a scheme and a memory profile."""
+def trainable_module(
+    scheme: str,
+    profile: str,
+    resolution: int,
+    classes: int,
+    batch_size: int,
+    *,
+    name: str = "mobilenet_v2",
+    optimizer: str = "sgd",
+) -> TrainableModule:
+    """Returns the signatures of a network of width 1.0 under a scheme and a memory profile."""
     table = get_scheme(scheme)
     options = {"classes": classes, "resolution": resolution, "lite_residual": table.lite_residual}
-    model = build("mobilenet_v2", weights=None, **options)
+    model = build(name, weights=None, **options)
     apply_scheme(model.weights, table)
-    rule, variables = get_optimizer("sgd"), model.trainable_variables
+    rule, variables = get_optimizer(optimizer), model.trainable_variables
     return TrainableModule(model, variables, optimizer=rule, batch_size=batch_size, profile=get_profile(profile))

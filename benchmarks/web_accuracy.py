@@ -25,7 +25,8 @@ from absl import app, flags
 
 _DATA, _WEIGHTS, _SCHEMES, _SEEDS = (flags.FLAGS[name] for name in ("data", "weights", "schemes", "seeds"))
 _WORKDIR = flags.FLAGS["workdir"]
-_RESOLUTION = flags.DEFINE_integer("resolution", 96, "Pixels of an image's side.")
+_RESOLUTION = flags.FLAGS["resolution"]
+flags.set_default(_RESOLUTION, 96)
 _TRAIN_IMAGES = flags.DEFINE_integer("class_images", 60, "Photos of each class that the page is given.", lower_bound=2)
 _EPOCHS = flags.DEFINE_integer("epochs", 9, "Passes over the photos.", lower_bound=1)
 _RATE = flags.DEFINE_float("learning_rate", 1e-3, "Learning rate of the first step.")

@@ -24,7 +24,10 @@ def get_config() -> ConfigDict:
     config.backbone.width = 1.0
     config.backbone.resolution = 128  # pixels
     config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones
-    config.backbone.branch_weights = ""  # of the lite residuals: a file of `tinytl pretrain`, or "pretrained"
+    # What lite residuals start from: "auto" is "pretrained", the package's own, where network and weights are those
+    # that they were trained in, else "", fresh ones; or a file of `tinytl pretrain`.
+    config.backbone.branch_weights = "auto"
+    config.backbone.kernel_centroids = 0  # values that each frozen kernel is rounded to, the paper's 256; 0 for any
     config.backbone.dropout = 0.2
 
     config.data = ConfigDict()
@@ -48,12 +51,16 @@ def get_config() -> ConfigDict:
     config.training.epochs = 10
     config.training.batch_size = 8
     config.training.optimizer = "adam"  # or sgd, momentum
-    config.training.learning_rate = 1e-3
+    config.training.learning_rate = 0.0  # of the first step; 0 for that of the scheme, in tinytl_tf.networks.schemes
+    # (regular expression, factor): what the scheme trains at another rate, (("_lite_residual/", 0.1),) at a tenth.
+    config.training.rate_factors = ()
     config.training.schedule = "cosine"  # or constant
     config.training.warmup_steps = 0  # of a rate that rises in a line, before the schedule
     config.training.label_smoothing = 0.1
     config.training.weight_decay = 0.0  # a step shrinks kernels by this times its rate
     config.training.clip_norm = 0.0  # longest gradient of a step; 0 for any
+    # Of activations: or "mixed_bfloat16", with a GPU also "mixed_float16", which take half the memory.
+    config.training.precision = "float32"
     config.training.saves_per_epoch = 1  # more where a kill must not cost an epoch
     config.training.seed = 0
     # Compute what frozen first places make of an image once, not once an epoch; without crop and color.

@@ -4,7 +4,8 @@ Command (the source set and the weights are not part of the package):
     tinytl pretrain --config=configs/pretrain.py --workdir=runs/pretrain --resume \
         --config.data.name=tiny_imagenet_60k.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
 
-Test accuracy on the source after one epoch (`--config.training.epochs=1`), one seed: 56.0 % (RESULTS.md).
+Test accuracy on the source, one seed: 56.0 % after one epoch (`--config.training.epochs=1`); of EfficientNet-Lite0
+62.9 % after two (RESULTS.md).
 """
 
 from ml_collections import ConfigDict
@@ -17,6 +18,7 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.scheme = "tinytl-l"
     config.backbone.resolution = 96
+    config.backbone.branch_weights = ""  # from the start
     config.backbone.dropout = 0.0
     config.data.name = "tiny_imagenet_60k.npz"
     config.training.epochs = 2

@@ -135,7 +135,7 @@ class MicroModule(TrainableModule):
 
     def _apply_sums(self, learning_rate):
         count, magnitude = self.count.read_value(), self.magnitude.read_value()
-        possible = (count > 0.0) & (tf.abs(learning_rate) + magnitude < LARGEST)
+        possible = (count > 0.0) & (self._largest_rate(learning_rate) + magnitude < LARGEST)
         share = 1.0 / tf.maximum(count, 1.0)
         # As functions, for every use to read a sum by itself.
         gradients = [lambda total=total: total.read_value() * share for total in self.sums]

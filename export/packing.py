@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.optimizers import STEP, Optimizer
 from tinytl_tf.tflite.manifest import StateEntry
 
@@ -66,6 +67,8 @@ class PackedVariables:
 
     Attributes:
         start: arrays of float32, what is stored; together, in this order, they are the state.
+        rate_factors: of each of them, the factor of the learning rate: a number, or float32 of its shape where the
+            variables in it have several.
         vectors: how many of them, the first ones, are vectors.
 
     Example:
@@ -82,6 +85,8 @@ class PackedVariables:
         self.vectors = len(self._groups)
         vectors = [np.concatenate([variable.numpy() for variable in group]) for group in self._groups]
         self.start = vectors + [variable.numpy() for variable in self._kernels]
+        self.rate_factors = [_factor_of(group) for group in self._groups]
+        self.rate_factors += [rate_factor(variable) for variable in self._kernels]
 
     def mapping(self, values: Sequence[tf.Tensor]) -> list[tuple[keras.Variable, tf.Tensor]]:
         """Returns the Keras variables with their values, for `keras.StatelessScope`.
@@ -107,6 +112,14 @@ def _grouped(vectors: Sequence[keras.Variable], most: int | None) -> list[list[k
         groups[-1].append(vector)
         size += own
     return groups
+
+
+def _factor_of(group: Sequence[keras.Variable]) -> float | np.ndarray:
+    """One number where all have the same: a constant of the vector's size is only stored where it is needed."""
+    factors = [rate_factor(variable) for variable in group]
+    if len(set(factors)) == 1:
+        return factors[0]
+    return np.repeat(np.float32(factors), [math.prod(variable.shape) for variable in group])
 
 
 def _split(vector: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import ParityError
 from tinytl_tf.export.packing import state_order
+from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.tasks import UNUSED, Task, get_task
 from tinytl_tf.training import make_optimizer, make_train_step
 from tinytl_tf.training.objectives import get_objective
@@ -112,10 +113,11 @@ def check_parity(
     step = make_train_step(
         model, variables, make_optimizer(optimizer), task=task, label_smoothing=label_smoothing, training=False
     )
-    rate = np.float32(LEARNING_RATE)
+    # Of what learns faster, the steps are as small.
+    rate = LEARNING_RATE / max(1.0, *map(rate_factor, variables))
     try:
         answers = np.asarray(model(photos.astype(np.float32), training=False))[:, :classes]
-        losses = [float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)]
+        losses = [float(step(*batch, np.float32(rate))["loss"]) for batch in zip(images, labels, strict=True)]
         expected = _flatten([variable.numpy() for variable in variables]) - _flatten(start)
         _require_movement(model, variables, start, images[0], labels[0], task)
     finally:
@@ -126,7 +128,7 @@ def check_parity(
         "steps": len(images),
         "batch_size": images.shape[1],
         "tolerance": {
-            "learning_rate": LEARNING_RATE,
+            "learning_rate": rate,
             "loss": LOSS_TOLERANCE,
             "update": UPDATE_TOLERANCE,
             "variable_update": VARIABLE_TOLERANCE,

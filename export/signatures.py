@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tinytl_tf import ops
@@ -42,6 +43,8 @@ class TrainableModule(tf.Module):
     then the slots if they are saved. `restore` of a state that no training leads to changes nothing and gives
     `restored` 0: its numbers are not finite or above 1e15, its count of steps or a second moment is negative. After
     `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
+
+    Each variable is updated at its own multiple of the rate, a constant of the graph, see `schemes.apply_scheme`.
 
     `train` walks through the batch one image at a time and adds up gradients, so it needs the memory of one image;
     nothing in these networks couples the images of a batch, so the step is that of the whole batch. Dropout is off.
@@ -131,7 +134,7 @@ class TrainableModule(tf.Module):
             in_range &= tf.reduce_sum(loss) < -UNUSED / (2 * batch_size)
         # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
         applied = tf.cond(
-            in_range & (tf.reduce_sum(tf.abs(loss) + tf.abs(learning_rate)) + magnitude < LARGEST),
+            in_range & (tf.reduce_sum(tf.abs(loss) + self._largest_rate(learning_rate)) + magnitude < LARGEST),
             lambda: self._apply(gradients, learning_rate),
             lambda: tf.constant([0]),
         )
@@ -181,14 +184,19 @@ class TrainableModule(tf.Module):
             total.assign(tf.fill(total.shape, zero))
         return zero
 
+    def _largest_rate(self, learning_rate):
+        """Magnitude of the largest rate at which something is updated, or of the rate itself."""
+        largest = max(float(np.max(factor)) for factor in self._packed.rate_factors)
+        return tf.abs(learning_rate) if largest <= 1 else tf.abs(learning_rate) * largest
+
     def _apply(self, gradients, learning_rate):
         steps = self.steps[0].read_value() if self.steps else tf.constant(0.0)
         started = tf.minimum(steps, 1.0)
-        for value, gradient, slots in zip(self.trained, gradients, self.slots, strict=True):
+        factors = self._packed.rate_factors
+        for value, gradient, slots, factor in zip(self.trained, gradients, self.slots, factors, strict=True):
             old = [slot.read_value() * started for slot in slots]
-            new_value, new_slots = update(
-                self._optimizer, value.read_value(), gradient(), old, steps + 1.0, learning_rate
-            )
+            rate = learning_rate if np.all(factor == 1) else learning_rate * factor
+            new_value, new_slots = update(self._optimizer, value.read_value(), gradient(), old, steps + 1.0, rate)
             value.assign(new_value)
             for slot, new in zip(slots, new_slots, strict=True):
                 slot.assign(new)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.tasks import UNUSED
 
 __all__ = ["with_spare_classes"]
@@ -26,5 +27,5 @@ def with_spare_classes(model: keras.Model, count: int) -> keras.Model:
     new.kernel.assign(np.pad(old.kernel.numpy(), [(0, 0), (0, count)]))
     new.bias.assign(np.pad(old.bias.numpy(), (0, count), constant_values=UNUSED))
     for own, its in zip(new.weights, old.weights, strict=True):
-        own.trainable = its.trainable
+        own.trainable, own.rate_factor = its.trainable, rate_factor(its)
     return wider

@@ -90,6 +90,7 @@ def test_the_command_line_changes_what_it_names(trained):
     argv = [f"--config={FOLDER}/default.py", "--workdir=run", "--resume", "--config.scheme=last"]
     argv += ["--config.training.learning_rate=1e-2", "--config.augmentation.crop_area=(0.5, 1.0)"]
     argv += ["--config.backbone.weights=", "--config.augmentation.flip=false"]
+    argv += ["--config.training.rate_factors=(('_lite_residual/', 0.1), ('^head/', 2))"]
     assert runner.run_command("train", argv) == 0
     ((config, workdir, resume),) = trained
     expected = default.get_config()
@@ -98,6 +99,7 @@ def test_the_command_line_changes_what_it_names(trained):
     expected.augmentation.crop_area = (0.5, 1.0)
     expected.backbone.weights = ""
     expected.augmentation.flip = False
+    expected.training.rate_factors = (("_lite_residual/", 0.1), ("^head/", 2))
     assert config == expected
     assert (workdir, resume) == ("run", True)
 

@@ -1,11 +1,16 @@
 """Where a configuration trains, and networks that were trained elsewhere."""
 
+import json
+
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from tests import tiny_network
 from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import drop_useless_rate_factors, flat
+from tinytl_tf.networks.schemes import SCHEMES, rate_factor
 from tinytl_tf.training import Experiment
 
 
@@ -97,3 +102,72 @@ def test_a_configuration_without_a_data_set_is_refused(config):
     config.data.name = ""
     with pytest.raises(InputError, match="^config.data.name is empty; set it to a folder of images, "):
         Experiment(config).load_data()
+
+
+SLOW = (("_lite_residual/", 0.1), ("^head/", 2))
+
+
+def test_rate_factors_are_put_on_the_network(config):
+    config.training.rate_factors = SLOW
+    model, resolution = Experiment(config).build_model(4)
+    factors = {variable.path.partition("/")[0]: rate_factor(variable) for variable in resolution.variables}
+    assert (factors["block_1_lite_residual"], factors["head"], factors["classifier"], factors["stem"]) == (0.1, 2, 1, 1)
+    config.training.rate_factors = ()
+    assert Experiment(config).adopt(model)[0] is model
+    assert {rate_factor(variable) for variable in model.trainable_variables} == {1.0}
+
+
+def test_rate_factors_come_back_from_json(config):
+    config.training.rate_factors = SLOW
+    loaded = flat(ConfigDict(json.loads(config.to_json())))
+    assert loaded == flat(config)
+    assert loaded["training.rate_factors"] == SLOW
+
+
+@pytest.mark.parametrize("rates", [("_lite_residual/", 0.1), (("(", 1.0),), (("head", -1.0),), (("head", "fast"),)])
+def test_rate_factors_that_are_none_are_refused(config, rates):
+    config.training.rate_factors = rates
+    with pytest.raises(InputError, match="^expected .*rate_factors"):
+        Experiment(config)
+
+
+def test_a_rate_factor_of_nothing_is_refused_when_the_network_is_built(config):
+    config.training.rate_factors = (("^stem/kernel", 0.1),)
+    with pytest.raises(InputError, match="^expected rate_factors of what scheme tinytl-lb trains, got '.stem/kernel'"):
+        Experiment(config).build_model(4)
+
+
+def test_rate_factors_of_what_another_scheme_trains_are_dropped(config):
+    config = config.copy_and_resolve_references().unlock()
+    config.training.rate_factors = SLOW
+    for scheme, biases, expected in (
+        ("tinytl-lb", (), SLOW),
+        ("tinytl-b", (), SLOW[1:]),
+        ("tinytl-b", ("stem",), ()),
+        ("last", (), ()),
+    ):
+        own = config.copy_and_resolve_references()
+        own.scheme, own.biases = scheme, biases
+        drop_useless_rate_factors(own)
+        assert own.training.rate_factors == expected
+        Experiment(own).build_model(4)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_rate_that_is_not_given_is_that_of_the_scheme(config, scheme):
+    config.scheme = scheme
+    assert config.training.learning_rate == 0
+    expected = 1e-4 if scheme == "full" else 1e-3
+    assert Experiment(config).config.training.learning_rate == SCHEMES[scheme].learning_rate == expected
+    assert config.training.learning_rate == 0
+    config.training.learning_rate = 0.03
+    assert Experiment(config).config.training.learning_rate == 0.03
+
+
+@pytest.mark.parametrize("rate", [-1e-3, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused(config, rate):
+    config.training.learning_rate = rate
+    with pytest.raises(
+        InputError, match="^config.training.learning_rate must be above 0, or 0 for that of the scheme, "
+    ):
+        Experiment(config)

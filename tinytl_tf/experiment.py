@@ -10,17 +10,21 @@ import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from tinytl_tf import backbones, data
+from tinytl_tf.backbones.branch_weights import AUTO
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
+from tinytl_tf.memory.leaf_ops import list_ops
 from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import check_places, get_architecture, lay_out
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import DataSettings
 
-__all__ = ["Experiment", "flat"]
+__all__ = ["PRECISIONS", "Experiment", "drop_useless_rate_factors", "flat"]
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
+MOST_CENTROIDS = 2**16
 # Smallest and largest value of the whole numbers that no part of the package checks by itself.
 RANGES = {
     "training.epochs": (1, 10**6),
@@ -40,8 +44,29 @@ def flat(config: ConfigDict) -> dict[str, Any]:
         if isinstance(value, ConfigDict):
             values |= {f"{key}.{inner}": item for inner, item in flat(value).items()}
         else:
-            values[key] = tuple(value) if isinstance(value, list) else value
+            values[key] = _as_tuples(value)
     return values
+
+
+def drop_useless_rate_factors(config: ConfigDict) -> None:
+    """Takes those rate factors out of a configuration that are of nothing which it trains.
+
+    For a configuration whose scheme or places are not those that its factors were written for.
+
+    Args:
+        config: is changed.
+    """
+    if config.training.rate_factors:
+        options, scheme = config.backbone, Experiment(config).scheme()
+        ops = list_ops(
+            get_architecture(options.name),
+            resolution=options.resolution,
+            classes=1,
+            width=options.width,
+            lite_residual=scheme.lite_residual,
+        )
+        paths = [parameter.path for op in ops for parameter in op.parameters]
+        config.training.rate_factors = schemes.useful_rate_factors(scheme, paths)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +74,8 @@ class Experiment:
     """A checked configuration.
 
     Attributes:
-        config: a configuration with the keys of `configs/default.py`.
+        config: a configuration with the keys of `configs/default.py`; its learning rate, once it is checked, is never 0
+            but that of the scheme.
 
     Raises:
         InputError: if a value is out of range or names nothing.
@@ -60,13 +86,16 @@ class Experiment:
     def __post_init__(self) -> None:
         _check_keys(self.config)
         # A copy: what the caller does to its own later on changes no run that was checked.
-        object.__setattr__(self, "config", FrozenConfigDict(self.config))
+        object.__setattr__(self, "config", _with_learning_rate(self.config))
         values, training = flat(self.config), self.config.training
         for key, (low, high) in RANGES.items():
             if not low <= values[key] <= high:
                 raise InputError(f"config.{key} must be from {low} to {high}, got {values[key]}")
         if not 0 < training.learning_rate < float("inf"):
-            raise InputError(f"config.training.learning_rate must be above 0, got {training.learning_rate}")
+            raise InputError(
+                f"config.training.learning_rate must be above 0, or 0 for that of the scheme, got "
+                f"{training.learning_rate}"
+            )
         if not 0 <= training.label_smoothing < 1:
             raise InputError(f"config.training.label_smoothing must be in [0, 1), got {training.label_smoothing}")
         for key in ("weight_decay", "clip_norm"):
@@ -74,8 +103,12 @@ class Experiment:
                 raise InputError(f"config.training.{key} must be 0 or more, got {training[key]}")
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
+        if training.precision not in PRECISIONS:
+            raise InputError(f"unknown precision {training.precision!r}; choose one of {', '.join(PRECISIONS)}")
         get_optimizer(training.optimizer)
-        if self.config.backbone.branch_weights and not self.scheme().lite_residual:
+        self._check_centroids()
+        scheme = self.scheme()
+        if self.config.backbone.branch_weights not in ("", AUTO) and not scheme.lite_residual:
             raise InputError(
                 f"config.backbone.branch_weights does nothing for scheme {self.config.scheme!r}, which has no lite "
                 'residuals; choose another scheme, or set it to ""'
@@ -88,13 +121,27 @@ class Experiment:
             data.check_cacheable(augmentation)
         data.check_central_fraction(self.config.data.central_fraction)
 
+    def _check_centroids(self) -> None:
+        count = self.config.backbone.kernel_centroids
+        if count != 0 and not 2 <= count <= MOST_CENTROIDS:
+            raise InputError(
+                f"config.backbone.kernel_centroids must be 0, or from 2 to {MOST_CENTROIDS}, got {count}; the paper's "
+                "8 bits are 256"
+            )
+        if count and self.config.scheme == "full":
+            raise InputError(
+                "config.backbone.kernel_centroids rounds frozen kernels, and scheme 'full' has none; set it to 0, or "
+                "choose another scheme"
+            )
+
     def scheme(self) -> schemes.Scheme:
-        """Returns the scheme, restricted to the places of the configuration."""
-        return schemes.restrict(
+        """Returns the scheme, restricted to the places of the configuration, with its rate factors."""
+        scheme = schemes.restrict(
             schemes.get_scheme(self.config.scheme),
             biases=tuple(self.config.biases),
             lite_residuals=tuple(self.config.lite_residuals),
         )
+        return schemes.with_rate_factors(scheme, self.config.training.rate_factors)
 
     def load_data(self, *, strict_seed: bool = True) -> data.Splits:
         """Opens the data set.
@@ -181,7 +228,11 @@ class Experiment:
             weights=options.weights or None,
             branch_weights=options.branch_weights or None,
         )
-        return model, schemes.apply_scheme(model.weights, self.scheme())
+        resolution = schemes.apply_scheme(model.weights, self.scheme())
+        if options.kernel_centroids:
+            kernels = [variable for variable in model.weights if len(variable.shape) == 4 and not variable.trainable]
+            backbones.round_kernels(kernels, options.kernel_centroids)
+        return model, resolution
 
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
         """Puts this configuration's scheme on a network that was trained under another one.
@@ -212,8 +263,11 @@ class Experiment:
         options = self.config.backbone
         return tuple(self.config.lite_residuals) or lay_out(get_architecture(options.name), options.width).branches
 
-    def describe_branches(self) -> str:
+    def describe_branches(self, model: keras.Model) -> str:
         """Returns a line, with its end, about the weights that lite residuals start from; "" for a scheme without them.
+
+        Args:
+            model: what `build_model` returned.
 
         Raises:
             InputError: if the configuration names a file that cannot be used.
@@ -221,10 +275,9 @@ class Experiment:
         if not self.scheme().lite_residual:
             return ""
         options = self.config.backbone
-        if not options.branch_weights:
-            return "lite residuals start fresh: random, with an output of zero\n"
         architecture = get_architecture(options.name)
-        return f"{backbones.read_branch_card(options.branch_weights, architecture, options.width)}\n"
+        line = backbones.describe_branches(model, architecture, options.branch_weights, width=options.width)
+        return f"{line}\n"
 
     def _build(
         self, classes: int, *, branches: Collection[str], weights: str | None, branch_weights: str | None = None
@@ -253,8 +306,20 @@ def _check_keys(config: ConfigDict) -> None:
     if problems:
         raise InputError(f"the config {problems[0]}; start from tinytl_tf.configs.default.get_config()")
     for key, example in expected.items():
-        if not _is_like(values[key], example):
+        if key != "training.rate_factors" and not _is_like(values[key], example):
             raise InputError(f"config.{key} must be of the kind of its default {example!r}, got {values[key]!r}")
+
+
+def _with_learning_rate(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
+    """A copy in which a learning rate that is not given is that of the scheme."""
+    values = config.to_dict()
+    if values["training"]["learning_rate"] == 0:
+        values["training"]["learning_rate"] = schemes.get_scheme(config.scheme).learning_rate
+    return FrozenConfigDict(values)
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _is_like(value: Any, example: Any) -> bool:

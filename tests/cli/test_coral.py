@@ -167,7 +167,7 @@ def test_what_cannot_be_is_told_in_one_line(command, argv, message, capsys):
     assert "Traceback" not in error
 
 
-def test_a_split_that_is_chosen_is_exported(monkeypatch, capsys):
+def test_a_split_that_is_chosen_is_exported(monkeypatch, capsys, tmp_path):
     """With figures in place of measurements: `tests/planning/test_split_search.py` has these."""
     from tinytl_tf.cli import coral
     from tinytl_tf.planning import split_search
@@ -179,8 +179,17 @@ def test_a_split_that_is_chosen_is_exported(monkeypatch, capsys):
         coral, "write", lambda model, values, *_: written.append((values.split, model.trainable_variables)) or {}
     )
     argv = ["--workdir=run", "--output=new/model.tflite", "--target=coral", "--split=auto", "--scheme=tinytl-b"]
-    assert runner.run_command("export", [*argv, "--budget_mb=6"]) == 0
-    assert "chosen: block_3" in capsys.readouterr().out
+    assert runner.run_command("export", [*argv, "--budget_mb=6", f"--json={tmp_path / 'a.json'}"]) == 0
+    table = [line.split("  ") for line in capsys.readouterr().out.splitlines() if line.startswith(("block", "head"))]
+    assert [[cell.strip() for cell in row if cell] for row in table] == [
+        ["block_2", "7.0", "does not fit"],
+        ["block_3", "5.0", "50.00%", "chosen"],
+        ["head", "3.0", "30.00%"],
+    ]
+    choice = result(tmp_path / "a.json")["choice"]
+    assert (choice["chosen"], choice["budget_mb"]) == ("block_3", 6)
+    rows = [(row["split"], row["growth_mb"], row["held_out_accuracy"]) for row in choice["splits"]]
+    assert rows == [("block_2", 7.0, None), ("block_3", 5.0, 0.5), ("head", 3.0, 0.3)]
     ((split, variables),) = written
     assert split == "block_3"
     expected = {"block_3_expand", "block_3_depthwise", "block_3_project", "head", "classifier"}

@@ -94,7 +94,7 @@ BAD = {
     ),
     "resolution": (
         ["--budget_mb=16", "--output=new.py", "--resolutions=8", "CONFIG"],
-        "tiny needs images of 32 pixels or more to run at all, got resolution 8\n",
+        "tiny needs images of 33 pixels or more to run with lite residual branches, got resolution 8\n",
     ),
     "another target's": (
         ["--budget_mb=16", "--arena_kb=320", "--output=new.py", "CONFIG"],

@@ -47,6 +47,7 @@ def test_features_are_there_when_the_file_is_opened_again(full):
     cache = opened(full)
     assert known(cache, range(12)) == list(range(10))
     assert len(cache) == 10
+    assert [key(number) in cache for number in (0, 9, 10)] == [True, True, False]
     assert cache.bytes == HEADER + 10 * RECORD
 
 
@@ -81,6 +82,17 @@ def test_a_file_that_is_none_starts_afresh(full, content):
     assert len(cache) == 0
     cache.put(key(0), features(0))
     assert known(cache, [0]) == [0]
+
+
+def test_a_file_of_another_network_under_this_name_starts_afresh(full):
+    """As when somebody copies or renames it: its features are those of another network."""
+    path = next(full.iterdir())
+    other = opened(full, depends_on="another network")
+    other.close()
+    path.rename(other.path)
+    cache = opened(full, depends_on="another network")
+    assert known(cache, range(10)) == []
+    assert len(cache) == 0
 
 
 def test_what_is_new_replaces_what_was_not_used_and_nothing_else(full):

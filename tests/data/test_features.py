@@ -12,9 +12,19 @@ FLIPS, NOTHING = Augmentation(crop=False, flip=True), Augmentation(crop=False, f
 OPTIONS = {"batch_size": 4, "image_size": SIZE, "seed": 3, "workers": 1}
 
 
-def features_in(folder):
-    """Features that show what they were made of: the pixels themselves."""
-    return CachedFeatures(FeatureCache(folder, "pixels", (*SIZE, 3), "uint8"), lambda pixels: pixels)
+RECORD = 32 + 6 * 8 * 3 + 4
+
+
+def features_in(folder, together=1, calls=None, **options):
+    """Features that show what they were made of: the pixels themselves; `calls` gets the images of each call."""
+
+    def compute(pixels):
+        assert pixels.shape == (together, *SIZE, 3)
+        if calls is not None:
+            calls.append(pixels.copy())
+        return pixels
+
+    return CachedFeatures(FeatureCache(folder, "pixels", (*SIZE, 3), "uint8", **options), compute, together=together)
 
 
 @pytest.fixture
@@ -32,16 +42,68 @@ def assert_same(left, right):
 
 @pytest.mark.parametrize("augmentation", [FLIPS, NOTHING])
 @pytest.mark.parametrize("batch_size", [4, 16])
-def test_features_are_those_of_the_same_images_in_the_same_order(photos, tmp_path, augmentation, batch_size):
-    train, features = load(photos).train, features_in(tmp_path / "cache")
+@pytest.mark.parametrize("together", [1, 3, 7])
+@pytest.mark.parametrize("room", [1, 5, 100])
+def test_features_are_those_of_the_same_images_in_the_same_order(
+    photos, tmp_path, augmentation, batch_size, together, room
+):
+    train, features = load(photos).train, features_in(tmp_path / "cache", together, limit_bytes=48 + room * RECORD)
     options = OPTIONS | {"augmentation": augmentation, "batch_size": batch_size, "central_fraction": 0.8}
     for epoch in range(4):
         plain = list(train_batches(train, epoch=epoch, **options))
-        assert_same(list(train_batches(train, epoch=epoch, features=features, **options)), plain)
+        for workers in (1, 3):
+            cached = train_batches(train, epoch=epoch, features=features, **options | {"workers": workers})
+            assert_same(list(cached), plain)
 
 
-def test_each_image_is_computed_once_and_mirrored_once_more(photos, tmp_path):
-    splits, features = load(photos), features_in(tmp_path / "cache")
+def test_calls_are_filled_up_with_images_of_later_batches(photos, tmp_path):
+    splits, calls = load(photos), []
+    features = features_in(tmp_path / "cache", 4, calls)
+    list(eval_batches(splits.train, batch_size=1, image_size=SIZE, workers=1, features=features))
+    assert (len(calls), features.computed) == (3, 11)
+    everything = np.concatenate([images for images, _ in eval_batches(splits.train, batch_size=11, image_size=SIZE)])
+    np.testing.assert_array_equal(np.concatenate(calls)[:11], everything)
+    np.testing.assert_array_equal(calls[-1][3], calls[-1][0])  # nothing is left to fill it up with
+    list(eval_batches(splits.train, batch_size=2, image_size=SIZE, workers=1, features=features))
+    assert (len(calls), features.computed) == (3, 11)
+    for epoch in range(12):
+        list(train_batches(splits.train, epoch=epoch, augmentation=FLIPS, features=features, **OPTIONS))
+    assert features.computed == 22
+    assert len(calls) <= 3 + 12
+
+
+@pytest.mark.parametrize("room", [1, 3])
+def test_what_was_computed_ahead_is_not_computed_again_where_the_cache_has_no_room(photos, tmp_path, room):
+    train, calls = load(photos).train, []
+    features = features_in(tmp_path / "cache", 4, calls, limit_bytes=48 + room * RECORD)
+    for epoch in range(1, 4):
+        list(eval_batches(train, batch_size=1, image_size=SIZE, workers=1, features=features))
+        assert features.computed == 11 + (epoch - 1) * (11 - room)
+        assert len(calls) == 3 + (epoch - 1) * -(-(11 - room) // 4)
+        assert features._ahead == {}
+
+
+def test_what_was_computed_ahead_and_nobody_takes_does_not_pile_up(photos, tmp_path):
+    train = load(photos).train
+    features = features_in(tmp_path / "cache", 2, limit_bytes=48 + RECORD)
+    for epoch in range(30):
+        options = OPTIONS | {"batch_size": 1, "ahead": 0, "central_fraction": 1 - epoch / 100}
+        next(train_batches(train, epoch=0, augmentation=NOTHING, features=features, **options))
+    assert 0 < len(features._ahead) <= 8
+
+
+def test_the_same_photo_twice_in_a_batch_is_computed_once(photos, tmp_path):
+    train, features = load(photos).train.subset(np.array([4, 1, 4, 4])), features_in(tmp_path / "cache", 4)
+    assert_same(
+        list(eval_batches(train, batch_size=4, image_size=SIZE, features=features)),
+        list(eval_batches(train, batch_size=4, image_size=SIZE)),
+    )
+    assert (features.computed, features.found) == (2, 2)
+
+
+@pytest.mark.parametrize("together", [1, 4])
+def test_each_image_is_computed_once_and_mirrored_once_more(photos, tmp_path, together):
+    splits, features = load(photos), features_in(tmp_path / "cache", together)
     for epoch in range(3):
         list(train_batches(splits.train, epoch=epoch, augmentation=NOTHING, features=features, **OPTIONS))
     assert features.computed <= 11

@@ -15,6 +15,8 @@ from tinytl_tf.device import TrainableModel, adapt, evaluate_dataset, prefix_run
 from tinytl_tf.device.coral import COMPILED_NAME, CoralModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.tflite.coral_manifest import CoralManifest
+from tinytl_tf.tflite.manifest import sha256
+from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.snr import snr_db
 
 RUNNER = pathlib.Path(prefix_runner.__file__)
@@ -38,8 +40,12 @@ def splits(coral_export):
 
 
 def change(path, **changes):
+    """Changes a list of files; a zero point alone is moved by so many."""
     values = json.loads(path.read_text())
-    values.update(changes)
+    for name, change in changes.items():
+        if isinstance(change, dict) and change.keys() == {"zero_point"}:
+            change = {"zero_point": values[name]["zero_point"] + change["zero_point"]}
+        values[name] = {**values[name], **change} if name in ("image", "features") else change
     path.write_text(json.dumps(values))
 
 
@@ -113,6 +119,47 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_numbers(exported, splits, 
     np.testing.assert_array_equal(resumed.suffix.state(), whole.suffix.state())
 
 
+def identity(model, folder):
+    with model.features(folder) as features:
+        return features.identity
+
+
+def features_of(model, dataset, folder):
+    """Features of all images, int8, and how many of them were computed."""
+    with model.features(folder) as features:
+        batches = data.eval_batches(dataset, batch_size=1, image_size=model.suffix.image_size, features=features)
+        return np.concatenate([values for values, _ in batches]), features.computed
+
+
+def test_features_of_another_prefix_are_not_taken(exported, own, splits, tmp_path):
+    """The same place of another network, with the same folder of features."""
+    first, folder, count = CoralModel(exported), tmp_path / "features", len(splits.test)
+    expected, computed = features_of(first, splits.test, folder)
+    assert computed == count
+    path = own.with_name(CoralManifest.read(own).files["prefix"])
+    prefix = Model.read(path)
+    op = next(op for op in prefix.graphs[0].operators if op.name == "CONV_2D")
+    bias = prefix.schema.buffers[prefix.schema.subgraphs[0].tensors[op.inputs[2]].buffer]
+    bias.data = np.frombuffer((np.frombuffer(bytes(bias.data), np.int32) + 2000).tobytes(), np.uint8)
+    path.write_bytes(prefix.to_bytes())
+    change(own, sha256={**CoralManifest.read(own).sha256, "prefix": sha256(path)})
+    other = CoralModel(own)
+    got, computed = features_of(other, splits.test, folder)
+    assert computed == count
+    assert not np.array_equal(got, expected)
+    again, computed = features_of(first, splits.test, folder)
+    assert computed == 0
+    np.testing.assert_array_equal(again, expected)
+
+
+def test_features_of_another_program_are_not_mixed_with_our_own(exported, tmp_path):
+    """An accelerator rounds in its own way."""
+    command = [sys.executable, RUNNER, exported.with_name("prefix_int8.tflite")]
+    model = CoralModel(exported, prefix_command=command)
+    assert identity(model, tmp_path) != identity(CoralModel(exported), tmp_path)
+    model.close()
+
+
 def test_without_a_folder_features_leave_nothing_behind(exported, splits, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -167,6 +214,9 @@ def test_a_part_of_another_export_is_refused(own, part):
         ({"files": {"prefix": "prefix_int8.tflite"}}, "expected the files prefix, suffix and model"),
         ({"features": {"shape": [16, 16, 16], "scale": 0.0, "zero_point": 0}}, "expected sizes and scales above 0"),
         ({"features": {"shape": [16, 16, 16], "scale": 7.0, "zero_point": 4}}, "expected a prefix with Quantized"),
+        ({"features": {"shape": [8, 8, 16]}}, "expected a prefix with Quantized"),
+        ({"features": {"zero_point": 1}}, "expected a prefix with Quantized"),
+        ({"image": {"zero_point": 1}}, "expected a prefix with Quantized"),
     ],
 )
 def test_a_list_of_files_that_cannot_be_is_refused(own, changes, words):

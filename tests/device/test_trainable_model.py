@@ -1,9 +1,11 @@
 import concurrent.futures
+import dataclasses
 import json
 import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,6 +70,15 @@ def test_sizes_are_read_from_the_file(model_path):
     assert len(model.fingerprint) == 32
     assert model.manifest is None
     assert model.class_names is None
+
+
+def test_the_default_rate_is_that_of_the_scheme_in_the_manifest(model_path, monkeypatch):
+    model = TrainableModel(model_path)
+    assert model.default_learning_rate == 1e-3
+    for scheme, rate in (("full", 1e-4), ("tinytl-lb", 1e-3), ("custom", 1e-3)):
+        opened = dataclasses.replace(model._file, manifest=SimpleNamespace(scheme=scheme))
+        monkeypatch.setattr(model, "_file", opened)
+        assert model.default_learning_rate == rate
 
 
 @pytest.mark.parametrize("xnnpack", [True, False])

@@ -224,7 +224,7 @@ ROWS = {
     ),
     "learning rate": (
         train("--config.training.learning_rate=nan"),
-        "config.training.learning_rate must be above 0, got nan",
+        "config.training.learning_rate must be above 0, or 0 for that of the scheme, got nan",
     ),
     "label smoothing": (
         train("--config.training.label_smoothing=1"),

@@ -35,7 +35,14 @@ def command(place, name):
     argv = tiny.argv(
         place / "shapes.npz",
         backbone={"dropout": 0.0},
-        training={"epochs": EPOCHS, "saves_per_epoch": 2, "weight_decay": 0.1, "clip_norm": 0.5, "warmup_steps": 2},
+        training={
+            "epochs": EPOCHS,
+            "saves_per_epoch": 2,
+            "weight_decay": 0.1,
+            "clip_norm": 0.5,
+            "warmup_steps": 2,
+            "rate_factors": ((".kernel$", 0.5), ("gamma$", 2.0)),
+        },
     )
     return ["pretrain", *argv, "--config.scheme=tinytl-l", f"--workdir={place / name}", "--resume"]
 

@@ -94,6 +94,16 @@ def test_integers_stand_for_the_features_of_the_network(files, coral_export):
     assert image == coral.image
 
 
+def test_the_suffix_takes_integers_for_the_features_that_they_stand_for(files, coral_export):
+    """Scale and zero point of the prefix are in the suffix: with a zero point off by one this is not met."""
+    coral = CoralManifest.read(coral_export)
+    parts, file = split_model(tiny_coral.build(), tiny_coral.SPLIT), TrainableModel(files["suffix"])
+    integers = np.random.default_rng(0).integers(-128, 128, (4, *coral.features.shape)).astype(np.int8)
+    floats = (integers.astype(np.float32) - coral.features.zero_point) * np.float32(coral.features.scale)
+    got = [file.infer(image).logits for image in integers]
+    np.testing.assert_allclose(got, parts.suffix(floats), rtol=1e-3, atol=1e-4)
+
+
 def test_a_photo_without_black_and_white_still_calibrates_all_pixels():
     parts = split_model(tiny_coral.build(), "block_1")
     gray = np.full((4, 64, 64, 3), 100, np.uint8) + np.arange(64, dtype=np.uint8)[None, :, None, None] // 2

@@ -38,6 +38,19 @@ def test_layers_see_their_parts_and_gradients_go_back_to_the_whole():
     np.testing.assert_allclose(gradients[1], plain[1], rtol=1e-6)
 
 
+def test_factors_are_those_of_what_is_stored_together():
+    given = variables((2, 3), (2,), (1,), (3, 1))
+    assert PackedVariables(given).rate_factors == [1.0, 1.0, 1.0]
+    for variable, factor in zip(given, (0.5, 2.0, 3.0, 1.0), strict=True):
+        variable.rate_factor = factor
+    vector, *kernels = PackedVariables(given).rate_factors
+    assert (vector.tolist(), vector.dtype, kernels) == ([2.0, 2.0, 3.0], np.float32, [0.5, 1.0])
+    given[2].rate_factor = 2.0
+    assert PackedVariables(given).rate_factors == [2.0, 0.5, 1.0]
+    given[2].rate_factor = 3.0
+    assert PackedVariables(given, vector_bytes=8).rate_factors == [2.0, 3.0, 0.5, 1.0]
+
+
 def test_kernels_alone_and_vectors_alone():
     for shapes in ([(2, 3), (3, 1)], [(2,), (5,)]):
         given = variables(*shapes)

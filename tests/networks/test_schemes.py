@@ -7,7 +7,17 @@ import pytest
 from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.schemes import SCHEMES, Scheme, apply_scheme, get_scheme, restrict
+from tinytl_tf.networks.schemes import (
+    SCHEMES,
+    Scheme,
+    apply_scheme,
+    get_scheme,
+    rate_factor,
+    restrict,
+    trained_by,
+    useful_rate_factors,
+    with_rate_factors,
+)
 
 
 @dataclasses.dataclass
@@ -76,7 +86,7 @@ def test_prints_the_resolved_table():
 def test_a_variable_that_no_row_covers_is_an_error_and_nothing_changes():
     network = variables()
     with pytest.raises(InputError) as error:
-        apply_scheme(network, Scheme("mine", ((r"/kernel$", True), (r"^classifier/", True))))
+        apply_scheme(network, Scheme("mine", ((r"/kernel$", 1.0), (r"^classifier/", 1.0))))
     assert str(error.value) == (
         "no row of the scheme covers variable 'stem/norm/gamma'; end the table with a row for everything else"
     )
@@ -249,4 +259,115 @@ def test_no_places_are_all_places():
 def test_places_need_a_scheme_that_has_them(name, places, message):
     with pytest.raises(InputError) as error:
         restrict(get_scheme(name), **places)
+    assert str(error.value).startswith(message)
+
+
+RATES = (("_lite_residual/norm/", 10), ("_lite_residual/", 0.1), ("^stem/", 0.0))
+
+
+def test_rate_factors_multiply_what_the_scheme_trains():
+    network = variables()
+    resolution = apply_scheme(network, with_rate_factors(get_scheme("tinytl-lb"), RATES))
+    factors = {variable.path: rate_factor(variable) for variable in network}
+    trained = {path: factor for path, factor in factors.items() if factor}
+    assert trained == {
+        "block_1_lite_residual/kernel": 0.1,
+        "block_1_lite_residual/norm/gamma": 10.0,
+        "block_1_lite_residual/norm/beta": 10.0,
+        "classifier/kernel": 1.0,
+        "classifier/bias": 1.0,
+    }
+    assert [variable.path for variable in resolution.variables] == [v.path for v in network if v.path in trained]
+    assert {variable.path for variable in network if variable.trainable} == set(trained)
+    assert trained_by(resolution.scheme, factors) == set(trained)
+    apply_scheme(network, get_scheme("tinytl-lb"))
+    assert {rate_factor(variable) for variable in network if variable.trainable} == {1.0}
+
+
+def test_the_table_has_the_factors():
+    table = str(apply_scheme(variables(), with_rate_factors(get_scheme("tinytl-lb"), RATES)))
+    assert table == (
+        "scheme tinytl-lb: 852 trained parameters\n"
+        "  ^classifier/                             train     2 variables         36 parameters         144 B\n"
+        "  _lite_residual/final_norm/beta$          freeze    1 variables          8 parameters          32 B\n"
+        "  _lite_residual/norm/ of _lite_residual/  x10       2 variables         16 parameters          64 B\n"
+        "  _lite_residual/                          x0.1      1 variables        800 parameters       3,200 B\n"
+        "  ^stem/ of /beta$                         freeze    1 variables          8 parameters          32 B\n"
+        "  (everything else)                        freeze    5 variables        242 parameters         968 B"
+    )
+
+
+def test_the_factor_of_a_row_is_multiplied():
+    network = variables()
+    scheme = Scheme("mine", ((r"^classifier/", 0.5), (r"", 0.0)))
+    apply_scheme(network, with_rate_factors(scheme, [("bias$", 0.5)]))
+    assert [rate_factor(variable) for variable in network[-2:]] == [0.5, 0.25]
+
+
+def test_a_restricted_scheme_keeps_its_rate_factors():
+    slow = with_rate_factors(get_scheme("tinytl-lb"), [("_lite_residual/", 0.1)])
+    restricted = restrict(slow, biases=("stem",), lite_residuals=("block_1",))
+    network = placed_variables()
+    apply_scheme(network, restricted)
+    assert {variable.path: rate_factor(variable) for variable in network if variable.trainable} == (
+        dict.fromkeys(CLASSIFIER | {"stem/norm/beta"}, 1.0) | dict.fromkeys(BRANCH_1, 0.1)
+    )
+    assert (slow.biases, slow.can_restrict) == (True, True)
+
+
+def test_useful_rate_factors_are_those_of_what_is_trained():
+    paths = [variable.path for variable in variables()]
+    rates = [("^stem/norm/beta", 2), ("kernel$", 3), ("^stem/norm/beta$", 4), ("moving", 5)]
+    useful = {name: useful_rate_factors(with_rate_factors(get_scheme(name), rates), paths) for name in TRAINED}
+    assert useful == {
+        "last": (("kernel$", 3.0),),
+        "norm+last": (("^stem/norm/beta", 2.0), ("kernel$", 3.0)),
+        "full": (("^stem/norm/beta", 2.0), ("kernel$", 3.0)),
+        "tinytl-b": (("^stem/norm/beta", 2.0), ("kernel$", 3.0)),
+        "tinytl-l": (("kernel$", 3.0),),
+        "tinytl-lb": (("^stem/norm/beta", 2.0), ("kernel$", 3.0)),
+    }
+
+
+@pytest.mark.parametrize("pattern", ["^stem/kernel", "no_such", "^head/"])
+def test_a_rate_factor_of_nothing_that_is_trained_is_refused(pattern):
+    network = variables()
+    with pytest.raises(InputError) as error:
+        apply_scheme(network, with_rate_factors(get_scheme("tinytl-lb"), [("^classifier/", 2), (pattern, 0.1)]))
+    assert str(error.value) == (
+        f"expected rate_factors of what scheme tinytl-lb trains, got {pattern!r}, which is found first in the path of "
+        "no such variable; leave it out, or look up the paths in model.weights"
+    )
+    assert all(variable.trainable is None for variable in network)
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        (
+            ("_lite_residual/", 0.1),
+            'expected rate_factors as pairs of a regular expression and a factor, (("_lite_residual/", 0.1),) for '
+            "example, got ('_lite_residual/', 0.1)",
+        ),
+        ("abc", "expected rate_factors as pairs of a regular expression and a factor, "),
+        ([("a", 1, 2)], "expected rate_factors as pairs of a regular expression and a factor, "),
+        (
+            [("(", 1)],
+            "expected a regular expression in rate_factors, got '(' (missing ), unterminated subpattern at position "
+            "0); give a part of the path of a variable, as in ",
+        ),
+        ([(3, 1)], "expected a regular expression in rate_factors, got 3 (first argument must be string or compiled "),
+        (
+            [("a", -0.1)],
+            "expected a finite factor of 0 or more in rate_factors, got -0.1 for 'a'; 0.1 is a tenth of the rate",
+        ),
+        ([("a", float("nan"))], "expected a finite factor of 0 or more in rate_factors, got nan for 'a'; "),
+        ([("a", float("inf"))], "expected a finite factor of 0 or more in rate_factors, got inf for 'a'; "),
+        ([("a", "1")], "expected a finite factor of 0 or more in rate_factors, got '1' for 'a'; "),
+        ([("a", True)], "expected a finite factor of 0 or more in rate_factors, got True for 'a'; "),
+    ],
+)
+def test_rate_factors_that_are_none_are_refused(rates, message):
+    with pytest.raises(InputError) as error:
+        with_rate_factors(get_scheme("tinytl-lb"), rates)
     assert str(error.value).startswith(message)

@@ -52,3 +52,11 @@ def test_a_plan_without_lite_residuals_has_no_weights_for_them(config):
     config.backbone.branch_weights = "branches.npz"
     for targets, expected in (((HEAD, BRANCH_3), "branches.npz"), ((HEAD,), ""), ((), "")):
         assert Plan(96, frozenset(targets)).configure(config).backbone.branch_weights == expected
+
+
+def test_a_plan_keeps_the_rate_factors_of_what_it_trains(config):
+    config = config.copy_and_resolve_references()
+    slow, fast = ("_lite_residual/", 0.1), ("^head/", 2.0)
+    config.training.rate_factors = (slow, fast)
+    for targets, expected in (((HEAD, BRANCH_3), (slow, fast)), ((HEAD,), (fast,)), ((BRANCH_3,), (slow,)), ((), ())):
+        assert Plan(64, frozenset(targets)).configure(config).training.rate_factors == expected

@@ -4,6 +4,7 @@ import pytest
 
 from tests.training.tiny import SIDE
 from tinytl_tf.backbones import BranchCard, build, save_branches
+from tinytl_tf.backbones.frozen_scale import frozen_scales
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.planning import GrowthAccount, MicroAccount, Plan, Planner, Target, growth_account, planner
@@ -234,7 +235,8 @@ def test_what_is_missing_of_each_resource_is_told(config, monkeypatch, arena, fl
 
 def test_pre_trained_branches_are_told_before_the_work(tiniest, tmp_path):
     model = build("tiny", classes=3, resolution=SIDE, weights=None, lite_residual=True)
-    card = BranchCard("tiny", 1.0, "tinytl-l", "shapes", 3, 24, 9, 0.5, 1.0, SIDE, "ours", {}, "by hand")
+    scales = frozen_scales(model)
+    card = BranchCard("tiny", 1.0, "tinytl-l", "shapes", 3, 24, 9, 0.5, 1.0, SIDE, scales, "ours", {}, "by hand")
     branches = [variable for variable in model.weights if "_lite_residual/" in variable.path]
     save_branches(tmp_path / "branches.npz", branches, card)
     config, said = tiniest.copy_and_resolve_references(), []
@@ -244,3 +246,14 @@ def test_pre_trained_branches_are_told_before_the_work(tiniest, tmp_path):
     config.backbone.branch_weights = "none.npz"
     with pytest.raises(InputError, match=r"^there is no file of branches none\.npz; "):
         Planner(config, GrowthAccount(), resolutions=[SIDE], say=said.append)
+
+
+def test_a_rate_factor_of_nothing_that_a_plan_trains_is_refused(tiniest):
+    config = tiniest.copy_and_resolve_references()
+    config.training.rate_factors = (("^head/", 2.0), ("^stem/kernel", 0.5))
+    with pytest.raises(InputError) as error:
+        Planner(config, GrowthAccount(), resolutions=[SIDE], say=lambda text: None)
+    assert str(error.value) == (
+        "expected rate_factors of what a plan may train, got '^stem/kernel', which is found first in the path of no "
+        "such variable; leave it out"
+    )

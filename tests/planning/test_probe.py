@@ -75,3 +75,11 @@ def test_too_few_images_are_told(config, dataset):
     with pytest.raises(InputError) as error:
         Probe(config, dataset.subset(np.arange(2)), 64)
     assert str(error.value) == f"a plan needs at least 3 training images, got 2 of {dataset.name}"
+
+
+def test_what_learns_at_another_rate_contributes_by_its_factor(config, dataset, probe):
+    config = config.copy_and_resolve_references()
+    config.training.rate_factors = (("_lite_residual/", 0.1), ("^head/", 2))
+    factors = {Target(BIASES, "head"): 2.0} | {t: 0.1 for t in probe.contributions if t.kind == LITE_RESIDUALS}
+    expected = {target: value * factors.get(target, 1.0) for target, value in probe.contributions.items()}
+    assert Probe(config, dataset, 64).contributions == pytest.approx(expected, rel=1e-4)

@@ -1,5 +1,6 @@
 """The split is the one that trains best of those that fit, and both are measured."""
 
+import numpy as np
 import pytest
 
 from tests import tiny_network
@@ -88,6 +89,27 @@ def test_candidates_of_a_real_network():
     from tinytl_tf.configs import default
 
     assert candidates(default.get_config())[:2] == ["block_1", "block_3"]
+
+
+def test_images_that_judge_are_not_trained_on_and_are_of_all_classes_with_enough(config):
+    train = Experiment(config).load_data().train
+    fewer = train.subset(np.arange(len(train) - 3))
+    for dataset in (train, fewer):
+        parts = module._divide(dataset)
+        digests = [{part.digest(index) for index in range(len(part))} for part in parts]
+        assert not digests[0] & digests[1]
+        assert len(digests[0] | digests[1]) == len(dataset)
+        labels, counts = np.unique(dataset.labels, return_counts=True)
+        assert set(parts[0].labels) == set(labels)
+        assert set(parts[1].labels) == set(labels[counts >= module.HELD_OUT])
+        assert 0.15 < len(parts[1]) / len(dataset) < 0.26
+
+
+def test_one_image_cannot_judge_and_two_can(config):
+    train = Experiment(config).load_data().train
+    assert [len(part) for part in module._divide(train.subset(np.array([0, 1])))] == [1, 1]
+    with pytest.raises(InputError, match="has 1 training image; at least 2 are needed to judge a split"):
+        module._divide(train.subset(np.array([0])))
 
 
 def test_growth_and_accuracy_are_measured(config, monkeypatch):

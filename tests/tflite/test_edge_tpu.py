@@ -67,12 +67,20 @@ def two_images(model):
     model.schema.subgraphs[0].tensors[0].shape = [2, 8, 8, 4]
 
 
+def two_results(model):
+    model.schema.subgraphs[0].tensors[3].shape = [2, 8, 8, 4]
+
+
 def an_unknown_size(model):
     model.schema.subgraphs[0].tensors[0].shapeSignature = [1, -1, 8, 4]
 
 
 def floats(model):
     append(model, "DEQUANTIZE", dtype="float32")
+
+
+def wide_integers(model):
+    append(model, "CAST", dtype="int16")
 
 
 def a_variable(model):
@@ -133,8 +141,10 @@ def test_a_file_that_fulfills_all_rules_has_no_findings():
         (no_runtime, "runtime", "got ''"),
         (two_graphs, "subgraphs", "expected one graph, got 2"),
         (two_images, "batch", r"got \[2, 8, 8, 4\]"),
+        (two_results, "batch", r"got \[2, 8, 8, 4\]"),
         (an_unknown_size, "shapes", r"got \[1, -1, 8, 4\]"),
         (floats, "types", "got float32"),
+        (wide_integers, "types", "got int16"),
         (a_variable, "variables", "expected no variables"),
         (a_variable_tensor, "variables", "expected no variables"),
         (a_custom_operator, "custom", "expected builtin operators, got Mine"),
@@ -169,6 +179,44 @@ def test_versions_that_were_refused_and_those_before_them(name, version):
         append_dense(model, given) if name == "FULLY_CONNECTED" else append(model, name, given)
         found = [finding.text for finding in lint(rebuilt(model)) if finding.rule == "versions"]
         assert bool(found) is is_found, (given, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("CONV_2D", 3),
+        ("DEPTHWISE_CONV_2D", 3),
+        ("ADD", 2),
+        ("AVERAGE_POOL_2D", 2),
+        ("PAD", 2),
+        ("SPLIT", 2),
+        ("CONCATENATION", 2),
+        ("FULLY_CONNECTED", 4),
+        ("SOFTMAX", 2),
+    ],
+)
+def test_versions_that_were_seen_to_run_on_the_accelerator_and_those_after_them(name, version):
+    for given, is_found in ((version, False), (version + 1, True)):
+        model = clean()
+        append_dense(model, given) if name == "FULLY_CONNECTED" else append(model, name, given)
+        found = [finding.text for finding in lint(rebuilt(model)) if finding.rule == "mapped"]
+        assert bool(found) is is_found, (given, found)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_found"), [(b"1.5.0", False), (b"2.5.0", False), (b"2.5.1", True), (b"2.6.0", True), (b"3.0", True)]
+)
+def test_the_newest_runtime_that_the_compiler_knows(version, is_found):
+    model = clean()
+    model.set_metadata("min_runtime_version", version)
+    assert any(finding.rule == "runtime" for finding in lint(rebuilt(model))) is is_found
+
+
+def test_the_first_operator_that_the_compiler_does_not_know():
+    assert schema_fb.BuiltinOperator.CONV_3D_TRANSPOSE == 141
+    model = clean()
+    append(model, "CONV_3D_TRANSPOSE")
+    assert not any(finding.rule == "codes" for finding in lint(rebuilt(model)))
 
 
 def test_an_enlargement_by_two_runs_on_the_accelerator_and_others_do_not():

@@ -5,9 +5,15 @@ import pytest
 
 from tests.training import tiny
 from tests.training.test_loop import TIMES
+from tinytl_tf import data
+from tinytl_tf.backbones import build
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment
+from tinytl_tf.networks.schemes import apply_scheme, get_scheme
 from tinytl_tf.training import Distribution, RunFolder, train
+from tinytl_tf.training.frozen_features import frozen_features
+
+WEIGHTS = "mobilenet_v2_1.0_224_coral_ptq_dequant.weights.h5"
 
 LATE = {"scheme": "tinytl-b", "biases": ("head",), "augmentation.crop": False}
 
@@ -41,8 +47,8 @@ def test_the_numbers_are_those_of_training_on_images(shapes, plain, tmp_path, mo
     from tinytl_tf.training import frozen_features as module
 
     class Watched(module.CachedFeatures):
-        def __init__(self, *args):
-            super().__init__(*args)
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
             computed.append(self)
 
     monkeypatch.setattr(module, "CachedFeatures", Watched)
@@ -55,15 +61,24 @@ def test_the_numbers_are_those_of_training_on_images(shapes, plain, tmp_path, mo
     assert not list((tmp_path / "run").glob("tinytl-*"))
 
 
-def test_a_run_goes_on_with_the_same_numbers(shapes, tmp_path, monkeypatch):
-    cached = config(shapes, **{"training.cache_features": True})
+def weights(folder):
+    return [value for variables in RunFolder(folder).load("last").weights for value in variables.numpy().ravel()]
+
+
+@pytest.mark.parametrize(("scheme", "end"), [("tinytl-b", 2), ("last", 3)])
+def test_a_run_goes_on_with_the_same_numbers(shapes, tmp_path, scheme, end):
+    """Features are computed beside those of other images then, which must not change a bit of them."""
+    changes = {"scheme": scheme} | ({"biases": ()} if scheme == "last" else {})
+    cached = config(shapes, **{"training.cache_features": True, "training.saves_per_epoch": 2, **changes})
     train(cached, str(tmp_path / "whole"))
     with pytest.MonkeyPatch.context() as patch:
-        save = RunFolder.save
+        save, ends = RunFolder.save, []
 
         def save_and_stop(self, name, model):
             save(self, name, model)
             if name == "last":
+                ends.append(1)
+            if len(ends) == end:
                 raise KeyboardInterrupt
 
         patch.setattr(RunFolder, "save", save_and_stop)
@@ -71,8 +86,38 @@ def test_a_run_goes_on_with_the_same_numbers(shapes, tmp_path, monkeypatch):
             train(cached, str(tmp_path / "stopped"))
     train(cached, str(tmp_path / "stopped"), resume=True)
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
+    assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
     with pytest.raises(InputError, match="cannot resume: config.training.cache_features was True and is now False"):
-        train(config(shapes), str(tmp_path / "stopped"), resume=True)
+        train(config(shapes, **changes), str(tmp_path / "stopped"), resume=True)
+
+
+def assert_independent(model, images, folder):
+    """Bit for bit: in any place of a call and beside any others, repeated ones too."""
+    with frozen_features(model, folder) as (_, features):
+        together, rng = features._together, np.random.default_rng(0)
+        expected = features._compute(images[:together])
+        for count in (together, together, together, 1, 2, together - 1):
+            chosen = np.resize(rng.permutation(together)[:count], together)
+            others = images[chosen]
+            others[count:] = images[rng.permutation(len(images))[: together - count]]
+            got = features._compute(others)
+            for place, index in enumerate(chosen[:count]):
+                np.testing.assert_array_equal(got[place], expected[index])
+
+
+@pytest.mark.parametrize("scheme", ["tinytl-b", "last"])
+def test_features_do_not_depend_on_the_images_beside(shapes, tmp_path, scheme):
+    model, _ = Experiment(config(shapes, scheme=scheme, biases=("head",) * (scheme != "last"))).build_model(3)
+    images = np.random.default_rng(1).integers(0, 256, [40, tiny.SIDE, tiny.SIDE, 3], np.uint8)
+    assert_independent(model, images, tmp_path)
+
+
+def test_features_of_a_trained_network_do_not_depend_on_the_images_beside(shared, tmp_path):
+    model = build("mobilenet_v2", classes=17, resolution=128, weights=str(shared / "weights" / WEIGHTS))
+    apply_scheme(model.weights, get_scheme("last"))  # so that the features have come through all of it
+    splits = data.load(shared / "data" / "oxford_flowers17_128.npz")
+    images, _ = next(data.eval_batches(splits.test, batch_size=40, image_size=128))
+    assert_independent(model, images, tmp_path)
 
 
 def test_random_crops_are_refused_in_words(shapes):

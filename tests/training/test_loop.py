@@ -449,3 +449,15 @@ def test_as_many_threads_decode_as_the_configuration_says(dry_step, config, tmp_
     config.data.threads = 0
     with pytest.raises(InputError, match="^config.data.threads must be from 1 to 1024, got 0$"):
         Experiment(config)
+
+
+def test_a_run_says_which_rate_it_takes_where_none_is_given(dry_step, config, tmp_path, capsys):
+    config.training.learning_rate, config.scheme, config.training.schedule = 0.0, "full", "constant"
+    train(config, str(tmp_path))
+    assert "\nlearning rate 0.0001, adam, constant\n" in capsys.readouterr().out
+    assert set(dry_step) == {np.float32(1e-4)}
+    assert json.loads((tmp_path / "run.json").read_text())["config"]["training"]["learning_rate"] == 1e-4
+    train(config, str(tmp_path), resume=True)
+    config.training.learning_rate = 1e-3
+    with pytest.raises(InputError, match="^cannot resume: config.training.learning_rate was 0.0001 and is now 0.001;"):
+        train(config, str(tmp_path), resume=True)

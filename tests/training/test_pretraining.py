@@ -17,6 +17,7 @@ from tinytl_tf.training import Experiment, RunFolder, pretrain, train
 
 SETTINGS = {"scheme": "tinytl-l", "training.epochs": 1, "training.learning_rate": 0.02, "training.saves_per_epoch": 2}
 MARK = "_lite_residual/"
+FRESH = "lite residuals start fresh: random, with an output of zero"
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +70,17 @@ def test_a_network_starts_from_the_branches(source, config, branches):
     for variable in model.weights:
         if MARK in variable.path:
             np.testing.assert_allclose(variable.numpy(), trained[variable.path], rtol=1e-3, atol=1e-6)
-    assert experiment.describe_branches().startswith("lite residuals pre-trained on ")
+    assert experiment.describe_branches(model).startswith("lite residuals pre-trained on ")
     assert np.abs(model.get_layer("block_1_lite_residual").final_norm.gamma.numpy()).max() > 0
 
 
 def test_a_training_says_what_its_branches_start_from(config, branches, tmp_path, capsys):
     config.training.epochs = 1
     train(config, str(tmp_path / "fresh"))
-    assert "lite residuals start fresh: random, with an output of zero\n" in capsys.readouterr().out
+    assert f"{FRESH}; those that come with the package are for other networks\n" in capsys.readouterr().out
+    config.backbone.branch_weights = ""
+    train(config, str(tmp_path / "asked for"))
+    assert f"{FRESH}\n" in capsys.readouterr().out
     config.backbone.branch_weights = str(branches)
     train(config, str(tmp_path / "trained"))
     assert "lite residuals pre-trained on 24 images of 3 classes of shapes.npz" in capsys.readouterr().out
@@ -142,7 +146,7 @@ BAD = {
         "has branches of mobilenet_v2 at width 1.0, expected tiny",
     ),
     "another width": ({"card": {"width": 0.5}}, "has branches of tiny at width 0.5, expected tiny at width 1.0: lite"),
-    "another format": ({"card": {"format_version": 2}}, "has format 2 of branches, expected 1; train such a file with"),
+    "another format": ({"card": {"format_version": 1}}, "has format 1 of branches, expected 2; train such a file with"),
     "a card with a strange key": ({"card": {"strange": 2}}, "has no card of branches that can be read; train such"),
     "a card of other types": ({"card": {"test_accuracy": "good"}}, "has no card of branches that can be read; train"),
     "an array too few": ({KERNEL: None}, "lacks block_1_lite_residual/kernel (1 arrays of tiny are missing); train"),
@@ -199,7 +203,7 @@ def test_files_that_are_none_are_refused(config, tmp_path):
 def test_branches_that_do_not_ship_are_told(config):
     config.backbone.branch_weights = "pretrained"
     with pytest.raises(InputError, match="^no pre-trained branches of tiny at width 1.0 come with the package"):
-        Experiment(config).describe_branches()
+        Experiment(config).build_model(3)
 
 
 def test_a_value_that_float16_cannot_hold_is_refused(source, branches, tmp_path):
@@ -215,10 +219,67 @@ def test_branches_that_ship_are_found_by_network_and_width(config, branches, tmp
     (tmp_path / "pretrained").mkdir()
     shutil.copy(branches, tmp_path / "pretrained" / "tiny_1.0.npz")
     config.backbone.branch_weights = "pretrained"
-    assert Experiment(config).describe_branches().startswith("lite residuals pre-trained on 24 images of 3 classes")
     model, _ = Experiment(config).build_model(3)
+    assert (
+        Experiment(config).describe_branches(model).startswith("lite residuals pre-trained on 24 images of 3 classes")
+    )
     kernel = model.get_layer("block_1_lite_residual").kernel.numpy()
     np.testing.assert_array_equal(kernel, np.load(branches)["block_1_lite_residual/kernel"].astype(np.float32))
     config.backbone.width = 0.5
     with pytest.raises(InputError, match=r"tiny at width 0.5 come with the package \(it has tiny_1.0\); give the path"):
         Experiment(config).build_model(3)
+
+
+@pytest.fixture
+def shipped(branches, tmp_path, monkeypatch):
+    """The branches of the tiny network come with the package."""
+    monkeypatch.setattr(importlib.resources, "files", lambda package: tmp_path)
+    (tmp_path / "pretrained").mkdir()
+    shutil.copy(branches, tmp_path / "pretrained" / "tiny_1.0.npz")
+
+
+def gammas(model):
+    return np.abs(model.get_layer("block_1_lite_residual").final_norm.gamma.numpy())
+
+
+def other_weights(monkeypatch):
+    """Random weights that differ from those that the branches were trained in."""
+    same = backbones.branch_weights.has_scales
+    monkeypatch.setattr(
+        backbones.branch_weights, "has_scales", lambda model, card: same(model, card | {"stem": 1.1 * card["stem"]})
+    )
+
+
+def test_branches_that_ship_are_taken_where_they_fit(config, shipped, capsys, tmp_path):
+    config.backbone.branch_weights = "auto"
+    model, _ = Experiment(config).build_model(3)
+    assert gammas(model).max() > 0
+    config.training.epochs = 1
+    train(config, str(tmp_path / "run"))
+    assert "lite residuals pre-trained on 24 images of 3 classes of shapes.npz at 40 px" in capsys.readouterr().out
+    config.scheme = "last"  # has none, and says nothing
+    model, _ = Experiment(config).build_model(3)
+    assert Experiment(config).describe_branches(model) == ""
+
+
+def test_fresh_branches_are_taken_inside_other_weights(config, shipped, branches, monkeypatch):
+    other_weights(monkeypatch)
+    config.backbone.branch_weights = "auto"
+    model, _ = Experiment(config).build_model(3)
+    assert gammas(model).max() == 0
+    reason = "those that come with the package are for other weights than these"
+    assert Experiment(config).describe_branches(model) == f"{FRESH}; {reason}\n"
+    for source in ("pretrained", str(branches)):
+        config.backbone.branch_weights = source
+        with pytest.raises(
+            InputError, match="has branches that were trained inside the weights '', and tiny has others,"
+        ):
+            Experiment(config).build_model(3)
+
+
+def test_fresh_branches_are_taken_where_none_ship(config):
+    config.backbone.branch_weights = "auto"
+    model, _ = Experiment(config).build_model(3)
+    assert gammas(model).max() == 0
+    reason = "those that come with the package are for other networks"
+    assert Experiment(config).describe_branches(model) == f"{FRESH}; {reason}\n"

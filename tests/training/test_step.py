@@ -6,7 +6,7 @@ import tensorflow as tf
 from tests.training import tiny
 from tinytl_tf import data
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.schemes import SCHEMES, apply_scheme, get_scheme
+from tinytl_tf.networks.schemes import SCHEMES, apply_scheme, get_scheme, rate_factor, with_rate_factors
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 
 
@@ -122,3 +122,51 @@ def test_a_long_gradient_is_clipped_and_kernels_shrink(config, batch):
         np.testing.assert_allclose(unclipped[path], change, rtol=1e-4, atol=1e-7)
         shrunk = -0.1 * 0.5 * before[path] if before[path].ndim > 1 else 0.0
         np.testing.assert_allclose(decayed[path], change + shrunk, rtol=1e-3, atol=1e-6)
+
+
+RATES = (("^stem/", 0.0), ("^block_1_", 0.1), ("gamma$", 3.0))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_each_variable_moves_at_its_own_rate(config, batch, optimizer):
+    """As by an optimizer of Keras for each factor, at that multiple of the rate, on a plain tape."""
+    model, _ = build(config, "full", dropout=0.0)
+    start = values(model.weights)
+    slow = apply_scheme(model.weights, with_rate_factors(get_scheme("full"), RATES)).variables
+    groups = {factor: [v for v in slow if rate_factor(v) == factor] for factor in (0.1, 1.0, 3.0)}
+    assert sum(map(len, groups.values())) == len(slow)
+    assert all(groups.values())
+    optimizers = {factor: make_optimizer(optimizer) for factor in groups}
+    images, labels = batch
+    for rate in (0.02, 0.01, 0.03):
+        with tf.GradientTape() as tape:
+            logits = model(images.astype(np.float32), training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        gradients = dict(zip([v.path for v in slow], tape.gradient(loss, [v.value for v in slow]), strict=True))
+        for factor, group in groups.items():
+            for kernel in [v for v in group if len(v.shape) > 1]:
+                kernel.assign_sub(0.5 * rate * factor * kernel)
+            optimizers[factor].learning_rate = rate * factor
+            optimizers[factor].apply([gradients[v.path] for v in group], group)
+    expected = values(model.weights)
+
+    for variable in model.weights:
+        variable.assign(start[variable.path])
+    step = make_train_step(model, slow, make_optimizer(optimizer), weight_decay=0.5)
+    for rate in (0.02, 0.01, 0.03):
+        step(images, labels, np.float32(rate))
+    for path, value in values(model.weights).items():
+        np.testing.assert_allclose(value, expected[path], rtol=1e-4, atol=1e-5, err_msg=path)
+        assert ("moving" in path or path.startswith("stem/")) == np.array_equal(value, start[path]), path
+
+
+def test_a_step_without_factors_is_traced_as_before(config, batch):
+    """The rate itself goes into the rule; nothing is multiplied by one."""
+    graphs = []
+    for rates in ((), (("", 1.0),), (("", 0.5),)):
+        model, _ = build(config, "last", dropout=0.0)
+        scheme = with_rate_factors(get_scheme("last"), rates)
+        step = make_train_step(model, apply_scheme(model.weights, scheme).variables, make_optimizer("sgd"))
+        graphs.append([op.type for op in step.get_concrete_function(*batch, np.float32(0.1)).graph.get_operations()])
+    assert graphs[0] == graphs[1]
+    assert len(graphs[2]) > len(graphs[0])

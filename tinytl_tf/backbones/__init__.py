@@ -1,8 +1,19 @@
 """Backbones as tables of blocks, one builder, and their pre-trained weights."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
-from tinytl_tf.backbones.branch_weights import BranchCard, read_branch_card, save_branches
+from tinytl_tf.backbones.branch_weights import BranchCard, describe_branches, read_branch_card, save_branches
 from tinytl_tf.backbones.builder import build
+from tinytl_tf.backbones.centroids import round_kernels
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, Block
 
-__all__ = ["ARCHITECTURES", "Architecture", "Block", "BranchCard", "build", "read_branch_card", "save_branches"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Block",
+    "BranchCard",
+    "build",
+    "describe_branches",
+    "read_branch_card",
+    "round_kernels",
+    "save_branches",
+]

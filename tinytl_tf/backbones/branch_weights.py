@@ -11,18 +11,31 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from tinytl_tf.backbones.frozen_scale import has_scales
 from tinytl_tf.data.arrays import read_arrays
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import atomic_write_bytes, expand
 from tinytl_tf.networks.architectures import Architecture
 
-__all__ = ["BranchCard", "load_branches", "read_branch_card", "save_branches"]
+__all__ = [
+    "AUTO",
+    "BranchCard",
+    "PRETRAINED",
+    "BranchCard",
+    "describe_branches",
+    "load_branches",
+    "read_branch_card",
+    "save_branches",
+    "shipped_card",
+]
 
 PRETRAINED = "pretrained"  # names the file that ships with the package
-FORMAT_VERSION = 1
+AUTO = "auto"  # that file where it fits, else fresh branches
+FORMAT_VERSION = 2
 CARD = "card"  # the array that holds the card, as JSON
 _MARK = "_lite_residual/"  # in the path of each variable of a branch
 _HELP = "train such a file with `tinytl pretrain`"
+_FRESH = "lite residuals start fresh: random, with an output of zero"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +53,7 @@ class BranchCard:
         test_accuracy: of the network with its branches on those, 0 to 1.
         test_loss: mean cross-entropy there.
         resolution: height and width of the images, in pixels.
+        frozen_scales: of the weights that they were trained in, see `frozen_scale.frozen_scales`.
         license: terms of the branches, which follow from those of weights and source.
         config: the configuration of the training, by dotted key; names of files without their folders.
         made_with: name and version of the program.
@@ -56,6 +70,7 @@ class BranchCard:
     test_accuracy: float
     test_loss: float
     resolution: int
+    frozen_scales: dict[str, float]
     license: str
     config: dict
     made_with: str
@@ -114,7 +129,8 @@ def read_branch_card(source: str, architecture: Architecture, width: float) -> B
 def load_branches(model: keras.Model, architecture: Architecture, source: str, *, width: float) -> BranchCard:
     """Copies pre-trained branches into a network; nothing is copied unless all of them fit.
 
-    The network may have fewer branches than the file.
+    The network may have fewer branches than the file. Its frozen weights have to be those that the branches were
+    trained in: inside others they add noise to every block.
 
     Args:
         model: a network made by `build`, with branches.
@@ -126,9 +142,16 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
         The card of the file.
 
     Raises:
-        InputError: as `read_branch_card`, or if names or shapes are not those of the network, or values not finite.
+        InputError: as `read_branch_card`, or if frozen weights, names or shapes are not those of the network, or values
+            not finite.
     """
     card, arrays = _read(source, architecture, width)
+    if not has_scales(model, card.frozen_scales):
+        raise InputError(
+            f"{source} has branches that were trained inside the weights {card.config.get('backbone.weights')!r}, and "
+            f'{model.name} has others, to whose blocks they would add noise; give these weights, "" for fresh '
+            f"branches, or {_HELP}"
+        )
     variables = {variable.path: variable for variable in model.weights}
     lacking = [path for path in variables if _MARK in path and path not in arrays]
     if lacking:
@@ -153,8 +176,51 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
     return card
 
 
+def describe_branches(model: keras.Model, architecture: Architecture, source: str, *, width: float) -> str:
+    """Returns a line about what the branches of a network start from.
+
+    Args:
+        model: a network made by `build` with `branch_weights=source`.
+        architecture: its table.
+        source: as for `read_branch_card`, or `"auto"`, or `""` for fresh ones.
+        width: width of the network.
+
+    Raises:
+        InputError: as `read_branch_card`.
+    """
+    if not source:
+        return _FRESH
+    if source != AUTO:
+        return str(read_branch_card(source, architecture, width))
+    card = shipped_card(model, architecture, width)
+    if card is not None:
+        return str(card)
+    reason = "other weights than these" if shipped_path(architecture, width).is_file() else "other networks"
+    return f"{_FRESH}; those that come with the package are for {reason}"
+
+
+def shipped_card(model: keras.Model, architecture: Architecture, width: float) -> BranchCard | None:
+    """Returns the card of the branches that come with the package, None where they do not fit the network.
+
+    Args:
+        model: a network made by `build`.
+        architecture: its table.
+        width: its width.
+    """
+    if not shipped_path(architecture, width).is_file():
+        return None
+    card = read_branch_card(PRETRAINED, architecture, width)
+    return card if has_scales(model, card.frozen_scales) else None
+
+
+def shipped_path(architecture: Architecture, width: float) -> pathlib.Path:
+    """Returns where the package would have the branches of a network."""
+    folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.backbones"))) / "pretrained"
+    return folder / f"{architecture.name}_{width}.npz"
+
+
 def _read(source: str, architecture: Architecture, width: float) -> tuple[BranchCard, dict[str, np.ndarray]]:
-    path = _shipped(architecture, width) if source == PRETRAINED else expand(source)
+    path = _require_shipped(architecture, width) if source == PRETRAINED else expand(source)
     if not path.is_file():
         raise InputError(f"there is no file of branches {path}; give its path, or {_HELP}")
     arrays = read_arrays(path, f"file of branches {path}", _HELP)
@@ -178,11 +244,10 @@ def _read(source: str, architecture: Architecture, width: float) -> tuple[Branch
     return card, arrays
 
 
-def _shipped(architecture: Architecture, width: float) -> pathlib.Path:
-    folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.backbones"))) / "pretrained"
-    path = folder / f"{architecture.name}_{width}.npz"
+def _require_shipped(architecture: Architecture, width: float) -> pathlib.Path:
+    path = shipped_path(architecture, width)
     if not path.is_file():
-        there = ", ".join(sorted(found.stem for found in folder.glob("*.npz"))) or "none"
+        there = ", ".join(sorted(found.stem for found in path.parent.glob("*.npz"))) or "none"
         raise InputError(
             f"no pre-trained branches of {architecture.name} at width {width} come with the package (it has {there}); "
             f'give the path of a file, "" for fresh branches, or {_HELP}'

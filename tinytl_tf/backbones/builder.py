@@ -6,7 +6,7 @@ from collections.abc import Collection
 import keras
 import numpy as np
 
-from tinytl_tf.backbones.branch_weights import load_branches
+from tinytl_tf.backbones.branch_weights import AUTO, PRETRAINED, load_branches, shipped_card
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import (
@@ -52,7 +52,8 @@ def build(
         weights: `"imagenet"`, the path of a weight file, or `None` for random ones. The file's classifier is
             taken if it has as many classes.
         branch_weights: the path of a file of pre-trained branches, `"pretrained"` for those that come with the package,
-            or `None` for random ones that start as zero.
+            `"auto"` for these where they were trained inside the same weights, or `None` for random ones that start
+            as zero.
         seed: of everything that is drawn: branches, classifier and dropout.
 
     Returns:
@@ -111,6 +112,8 @@ def build(
     model = keras.Model(images, classifier(x), name=name)
     if weights is not None:
         load_weights(model, architecture, weights, width=width)
+    if branch_weights == AUTO:
+        branch_weights = PRETRAINED if with_branch and shipped_card(model, architecture, width) else None
     if branch_weights is not None:
         load_branches(model, architecture, branch_weights, width=width)
     return model

@@ -42,7 +42,12 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string("state_out", None, "State file to write, .tinytl.", flag_values=values, required=True)
     flags.DEFINE_string("state_in", None, "State file to start from.", flag_values=values)
     flags.DEFINE_integer("epochs", 5, "Passes over the training images.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("learning_rate", 1e-3, "Learning rate of the first step.", flag_values=values)
+    flags.DEFINE_float(
+        "learning_rate",
+        None,
+        "Rate of the first step; default: that of the model's scheme.",
+        flag_values=values,
+    )
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Learning rate over the steps.", flag_values=values)
     flags.DEFINE_integer("seed", 0, "Order of the images and augmentation.", lower_bound=0, flag_values=values)
     flags.DEFINE_integer(
@@ -78,7 +83,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, Any]:
-    if not 0.0 < values.learning_rate < math.inf:
+    if values.learning_rate is not None and not 0.0 < values.learning_rate < math.inf:
         raise InputError(f"expected a finite --learning_rate above 0, got {values.learning_rate}")
     if values.resume and values.state_in is not None:
         raise InputError("expected --resume or --state_in, got both: a run goes on from its own state")
@@ -107,12 +112,14 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
         files.refuse_existing(best_path(values.state_out), values.overwrite)
     print(splits.describe(), flush=True)
     augmentation = _augmentation(values, model.augmentation)
+    rate = model.default_learning_rate if values.learning_rate is None else values.learning_rate
+    print(f"learning rate {rate:g}, {values.schedule}", flush=True)
     try:
         result = adapt(
             model,
             splits,
             epochs=values.epochs,
-            learning_rate=values.learning_rate,
+            learning_rate=rate,
             schedule=values.schedule,
             seed=values.seed,
             augmentation=augmentation,
@@ -143,7 +150,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
         "classes": model.class_names,
         "batch_size": model.batch_size,
         "epochs": values.epochs,
-        "learning_rate": values.learning_rate,
+        "learning_rate": rate,
         "schedule": values.schedule,
         "seed": values.seed,
         "augmentation": dataclasses.asdict(augmentation),

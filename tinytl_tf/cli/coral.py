@@ -73,6 +73,8 @@ def restrict(config: ConfigDict, split: str) -> None:
     Raises:
         InputError: If there is no such place, or the scheme can train nothing of its own from there on.
     """
+    from tinytl_tf.experiment import drop_useless_rate_factors
+
     layout = lay_out(get_architecture(config.backbone.name), config.backbone.width)
     places = (*layout.places, "classifier")
     if split not in places[1:]:
@@ -91,10 +93,13 @@ def restrict(config: ConfigDict, split: str) -> None:
             f"scheme {scheme.name} has no {what} from {split!r} on; choose an earlier --split, or --scheme=last"
         )
     config.biases, config.lite_residuals = biases, branches
+    drop_useless_rate_factors(config)
 
 
-def choose(values: flags.FlagValues, config: ConfigDict, splits: Any, make_model: Callable) -> Any:
-    """Chooses the split for --split=auto, and puts it into the flags; returns the experiment that trains behind it.
+def choose(values: flags.FlagValues, config: ConfigDict, splits: Any, make_model: Callable) -> tuple[Any, dict]:
+    """Chooses the split for --split=auto, and puts it into the flags.
+
+    Returns the experiment that trains behind it, and what --json holds of the choice.
 
     Args:
         values: The flags of `tinytl export`.
@@ -117,9 +122,23 @@ def choose(values: flags.FlagValues, config: ConfigDict, splits: Any, make_model
         batch_size=values.batch_size,
         profile=get_profile(values.profile),
     )
-    print(f"chosen: {outcome.place}", flush=True)
+    print(_table(outcome, values.budget_mb), flush=True)
     values["split"].value = outcome.place
-    return Experiment(outcome.config)
+    rows = [
+        {"split": trial.place, "growth_mb": trial.growth_bytes / 1e6, "held_out_accuracy": trial.accuracy}
+        for trial in outcome.trials
+    ]
+    return Experiment(outcome.config), {"budget_mb": values.budget_mb, "chosen": outcome.place, "splits": rows}
+
+
+def _table(outcome: Any, budget_mb: float) -> str:
+    """What was measured, one split a line, and which was chosen."""
+    lines = [f"\n{'split':12s} {'growth MB':>9s}  held-out accuracy"]
+    for trial in outcome.trials:
+        judged = "does not fit" if trial.accuracy is None else f"{trial.accuracy:.2%}"
+        mark = "  chosen" if trial.place == outcome.place else ""
+        lines.append(f"{trial.place:12s} {trial.growth_bytes / 1e6:9.1f}  {judged}{mark}")
+    return "\n".join([*lines, f"chosen: {outcome.place}, the best on held-out images within {budget_mb:g} MB\n"])
 
 
 def written(output: str) -> list:

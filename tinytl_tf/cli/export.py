@@ -115,6 +115,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         read_variables(values.state, values.state_model)  # before anything slow
 
     runner.import_tensorflow()
+    from tinytl_tf.experiment import drop_useless_rate_factors
     from tinytl_tf.export import export
     from tinytl_tf.export.exporter import check_arguments, check_spare
     from tinytl_tf.export.spare_classes import with_spare_classes
@@ -128,8 +129,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         folder, config = None, values.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
-        if folder is not None:  # its network is the run's
-            config.backbone.branch_weights = ""
+        if folder is not None:  # its network is the run's, and the run's rate that of another scheme
+            config.backbone.branch_weights, config.training.learning_rate = "", 0.0
+        drop_useless_rate_factors(config)
     if is_coral and values.scheme is not None and values.split != coral.AUTO:
         coral.restrict(config, values.split)
     experiment = Experiment(config)
@@ -163,11 +165,12 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
             return experiment.build_model(len(class_names))
         return experiment.adopt(folder.load(values.checkpoint))
 
+    choice = {}
     if is_coral and values.split == coral.AUTO:
-        experiment = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
+        experiment, choice = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
     model, resolution = make_model(experiment)
     if folder is None:
-        print(experiment.describe_branches(), end="", flush=True)
+        print(experiment.describe_branches(model), end="", flush=True)
     print(resolution, flush=True)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
@@ -176,7 +179,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
     if is_coral:
-        return coral.write(model, values, experiment, splits, class_names, task)
+        result = coral.write(model, values, experiment, splits, class_names, task)
+        return {**result, "choice": choice} if choice else result
     manifest = export(
         model,
         values.output,

@@ -3,7 +3,8 @@
 The run is one of `tinytl train`, with its checkpoints and log, under a scheme that trains lite residuals. At its end
 WORKDIR/branches.npz has the branches as float16, with a card that says how they were made; `--branch_weights` of
 train, export and plan reads it. Each row of log.jsonl has images_per_second, and waiting: the share of the time that
-was spent waiting for images.
+was spent waiting for images. On a GPU --config.training.precision=mixed_bfloat16 halves the activations of a step;
+what is saved stays float32.
 
 With --distribute=workers the same command runs once for each worker that TF_CONFIG lists, with a folder that all of
 them see. Where one of them is lost, the others end as well; start all of them again with --resume.

@@ -46,7 +46,8 @@ def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string(
         "branch_weights",
         None,
-        'What lite residuals start from: a file of `tinytl pretrain`, or "pretrained"; sets the key of the config.',
+        'What lite residuals start from: a file of `tinytl pretrain`, "pretrained", "auto" or ""; sets the key of the '
+        "config.",
         flag_values=values,
     )
 

@@ -13,7 +13,7 @@ from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation, check_ce
 from tinytl_tf.data.batches import eval_batches, steps_per_epoch, train_batches
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.feature_cache import CACHE_BYTES, FeatureCache
-from tinytl_tf.data.features import CachedFeatures, check_cacheable
+from tinytl_tf.data.features import CachedFeatures, FeatureRequest, check_cacheable
 from tinytl_tf.data.loading import load
 from tinytl_tf.data.splits import Splits
 
@@ -23,6 +23,7 @@ __all__ = [
     "Augmentation",
     "CachedFeatures",
     "FeatureCache",
+    "FeatureRequest",
     "ImageDataset",
     "Splits",
     "check_cacheable",

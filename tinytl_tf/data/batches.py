@@ -8,7 +8,7 @@ import numpy as np
 
 from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation, central_box, check_central_fraction, resize
 from tinytl_tf.data.dataset import ImageDataset
-from tinytl_tf.data.features import CachedFeatures, check_cacheable
+from tinytl_tf.data.features import CachedFeatures, FeatureRequest, check_cacheable
 from tinytl_tf.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -93,20 +93,26 @@ def train_batches(
     order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
     order = np.resize(order, max(len(order), batch_size))
 
-    def read(place: int) -> np.ndarray:
+    def drawn(place: int) -> tuple[int, np.random.Generator]:
         index, copy = int(order[place]), place // len(dataset)
         # Index + 1: a seed sequence that ends in 0 equals the one without it, which the order is drawn from.
-        rng = np.random.default_rng([seed, epoch, index + 1, *([copy] if copy else [])])
-        if features is not None:
-            flipped = augmentation.flip and rng.random() < 0.5  # the first draw of an augmentation without crop
-            return _features(features, dataset, index, size, central_fraction, flipped)
+        return index, np.random.default_rng([seed, epoch, index + 1, *([copy] if copy else [])])
+
+    def read(place: int) -> np.ndarray:
+        index, rng = drawn(place)
         return augmentation(dataset.image(index, _short_side(size)), size, rng, central_fraction)
+
+    def request(place: int) -> FeatureRequest:
+        index, rng = drawn(place)
+        flipped = augmentation.flip and rng.random() < 0.5  # the first draw of an augmentation without crop
+        return _request(dataset, index, size, central_fraction, flipped)
 
     places = np.arange(len(order))
     own = batch_size // parts
     starts = [step * batch_size + index * own for step in range(start_step, steps)]
     batches = [places[start : start + own] for start in starts]
-    return _prefetch(dataset.labels[order], batches, _kind(size, features), read, workers, ahead)
+    make = _reader(batches, size, read) if features is None else _finder(batches, features, request)
+    return _prefetch(dataset.labels[order], batches, make, workers, ahead)
 
 
 def eval_batches(
@@ -144,13 +150,15 @@ def eval_batches(
     check_central_fraction(central_fraction)
 
     def read(index: int) -> np.ndarray:
-        if features is not None:
-            return _features(features, dataset, index, size, central_fraction, flipped=False)
         return _prepare(dataset, index, size, central_fraction)
+
+    def request(index: int) -> FeatureRequest:
+        return _request(dataset, index, size, central_fraction, flipped=False)
 
     indices = np.arange(len(dataset))
     batches = [indices[start : start + batch_size] for start in range(0, len(dataset), batch_size)]
-    return _prefetch(dataset.labels, batches, _kind(size, features), read, workers, ahead)
+    make = _reader(batches, size, read) if features is None else _finder(batches, features, request)
+    return _prefetch(dataset.labels, batches, make, workers, ahead)
 
 
 def _prepare(dataset: ImageDataset, index: int, size: tuple[int, int], central_fraction: float) -> np.ndarray:
@@ -158,51 +166,66 @@ def _prepare(dataset: ImageDataset, index: int, size: tuple[int, int], central_f
     return np.asarray(resize(image, size, central_box(*image.shape[:2], size, central_fraction)))
 
 
-def _features(
-    features: CachedFeatures,
-    dataset: ImageDataset,
-    index: int,
-    size: tuple[int, int],
-    central_fraction: float,
-    flipped: bool,
-) -> np.ndarray:
+def _request(
+    dataset: ImageDataset, index: int, size: tuple[int, int], central_fraction: float, flipped: bool
+) -> FeatureRequest:
     def pixels() -> np.ndarray:
         image = _prepare(dataset, index, size, central_fraction)
         return np.ascontiguousarray(image[:, ::-1]) if flipped else image
 
-    return features.of(dataset, index, f"{_PREPARATION} {size} {central_fraction!r} {flipped}", pixels)
+    return FeatureRequest(dataset, index, f"{_PREPARATION} {size} {central_fraction!r} {flipped}", pixels)
 
 
-def _kind(size: tuple[int, int], features: CachedFeatures | None) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an image, or of its features."""
-    return ((*size, 3), np.dtype(np.uint8)) if features is None else (features.shape, features.dtype)
+def _reader(
+    batches: list[np.ndarray], size: tuple[int, int], read: Callable[[int], np.ndarray]
+) -> Callable[[int], np.ndarray]:
+    """Gives the images of a batch by its number."""
+
+    def make(number: int) -> np.ndarray:
+        images = np.empty((len(batches[number]), *size, 3), np.uint8)
+        for position, place in enumerate(batches[number]):
+            images[position] = read(int(place))
+        return images
+
+    return make
+
+
+def _finder(
+    batches: list[np.ndarray], features: CachedFeatures, request: Callable[[int], FeatureRequest]
+) -> Callable[[int], np.ndarray]:
+    """Gives the features of a batch by its number; what batches after it want is computed with it."""
+
+    def make(number: int) -> np.ndarray:
+        wanted = [request(int(place)) for place in batches[number]]
+        return features.of(wanted, (request(int(place)) for batch in batches[number + 1 :] for place in batch))
+
+    return make
 
 
 def _prefetch(
     labels: np.ndarray,
     batches: list[np.ndarray],
-    kind: tuple[tuple[int, ...], np.dtype],
-    read: Callable[[int], np.ndarray],
+    images_of: Callable[[int], np.ndarray],
     workers: int,
     ahead: int,
 ) -> Iterator[Batch]:
-    """Makes `batches` (of each its places in `labels`) in threads, a few ahead, and returns them in order."""
+    """Makes `batches` (of each its places in `labels`) in threads, a few ahead, and returns them in order.
+
+    `images_of` gives what belongs to the labels of a batch, by its number.
+    """
     _check_positive("workers", workers)
     if ahead < 0:
         raise InputError(f"expected ahead to be 0 or more, got {ahead}")
 
-    def make(places: np.ndarray) -> Batch:
-        images = np.empty((len(places), *kind[0]), kind[1])
-        for position, place in enumerate(places):
-            images[position] = read(int(place))
-        return images, labels[places]
+    def make(number: int) -> Batch:
+        return images_of(number), labels[batches[number]]
 
     def iterate() -> Iterator[Batch]:
         pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="tinytl-data")
         try:
             pending = collections.deque()
-            for places in batches:
-                pending.append(pool.submit(make, places))
+            for number in range(len(batches)):
+                pending.append(pool.submit(make, number))
                 if len(pending) == workers + ahead:
                     yield pending.popleft().result()
             while pending:

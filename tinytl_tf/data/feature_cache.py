@@ -109,6 +109,10 @@ class FeatureCache:
     def __len__(self) -> int:
         return len(self._slots)
 
+    def __contains__(self, key: bytes) -> bool:
+        """Whether there is a record of a key, without a look whether it is whole."""
+        return key in self._slots
+
     @property
     def bytes(self) -> int:
         """Size of the file."""

@@ -1,8 +1,10 @@
 """Features of images, each computed once: what a frozen prefix makes of them does not change from epoch to epoch."""
 
+import dataclasses
 import hashlib
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -11,7 +13,31 @@ from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.feature_cache import FeatureCache
 from tinytl_tf.errors import InputError
 
-__all__ = ["CachedFeatures", "check_cacheable"]
+__all__ = ["CachedFeatures", "FeatureRequest", "check_cacheable"]
+
+_SEARCHED = 512  # images that come later are searched for some to fill up a call with
+_MOST_AHEAD = 4  # calls whose results wait in memory, where the cache has no room
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureRequest:
+    """An image whose features are wanted.
+
+    Attributes:
+        dataset: The set.
+        index: Position of the image in it.
+        variant: What is done to the image before the features are computed: size, part, mirrored or not.
+        pixels: Reads and prepares the image; is called only where its features are not known.
+    """
+
+    dataset: ImageDataset
+    index: int
+    variant: str
+    pixels: Callable[[], np.ndarray]
+
+    def key(self) -> bytes:
+        """What the features are known by, 32 bytes."""
+        return hashlib.sha256(f"{self.dataset.digest(self.index)}\0{self.variant}".encode()).digest()
 
 
 class CachedFeatures:
@@ -22,23 +48,29 @@ class CachedFeatures:
 
     Args:
         cache: What was computed before.
-        compute: Pixels, uint8 `[height, width, 3]` -> features of the cache's shape and type.
+        compute: Pixels, uint8 `[together, height, width, 3]` -> features of these, `[together, *shape]` of the cache's
+            shape and type. Features of an image may depend on the number of images in a call, by rounding, so that this
+            is always the same; they must not depend on the others.
+        together: Images that are computed in a call. Where fewer are missing the call is filled up with images that
+            are wanted later, and by repetition where there are none.
 
     Attributes:
         computed: Number of images that were computed.
-        found: Number of times that features were found in the cache.
+        found: Number of times that features were found, because they had been computed before.
 
     Example:
         >>> cache = FeatureCache("features", "means of channels", (3,), "float32")
-        >>> features = CachedFeatures(cache, lambda pixels: pixels.mean((0, 1), dtype=np.float32))
+        >>> features = CachedFeatures(cache, lambda pixels: pixels.mean((1, 2), dtype=np.float32))
         >>> images = ImageDataset("black", ("a", "b"), [0, 1], lambda index, side: np.zeros([8, 8, 3], np.uint8))
-        >>> features.of(images, 0, "black", lambda: images.image(0)).tolist(), features.computed
-        ([0.0, 0.0, 0.0], 1)
+        >>> wanted = [FeatureRequest(images, 0, "black", lambda: images.image(0))]
+        >>> features.of(wanted).tolist(), features.computed
+        ([[0.0, 0.0, 0.0]], 1)
     """
 
-    def __init__(self, cache: FeatureCache, compute: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._cache, self._compute = cache, compute
+    def __init__(self, cache: FeatureCache, compute: Callable[[np.ndarray], np.ndarray], *, together: int = 1) -> None:
+        self._cache, self._compute, self._together = cache, compute, together
         self._lock = threading.Lock()
+        self._ahead: dict[bytes, np.ndarray] = {}
         self.computed = self.found = 0
 
     @property
@@ -56,28 +88,56 @@ class CachedFeatures:
         """Their type."""
         return self._cache.dtype
 
-    def of(self, dataset: ImageDataset, index: int, variant: str, pixels: Callable[[], np.ndarray]) -> np.ndarray:
-        """Returns the features of an image.
+    def of(self, wanted: Sequence[FeatureRequest], later: Iterable[FeatureRequest] = ()) -> np.ndarray:
+        """Returns the features of images.
 
         Args:
-            dataset: The set.
-            index: Position of the image in it.
-            variant: What is done to the image before the features are computed: size, part, mirrored or not.
-            pixels: Reads and prepares the image; is called only where its features are not known.
+            wanted: The images.
+            later: Images that will be wanted next, in that order, to be computed in the same calls.
+
+        Returns:
+            Features `[len(wanted), *shape]`.
 
         Raises:
-            InputError: If the image cannot be read, or the cache cannot be written.
+            InputError: If an image cannot be read, or the cache cannot be written.
         """
-        key = hashlib.sha256(f"{dataset.digest(index)}\0{variant}".encode()).digest()
+        keys = [request.key() for request in wanted]
         with self._lock:
-            known = self._cache.get(key)
-            if known is not None:
-                self.found += 1
-                return known
-            features = self._compute(pixels())
-            self.computed += 1
-            self._cache.put(key, features)
-            return features
+            features = {key: self._find(key) for key in dict.fromkeys(keys)}
+            missing = {key: request for key, request in zip(keys, wanted, strict=True) if features[key] is None}
+            self.found += len(keys) - len(missing)
+            features |= self._compute_all({**missing, **self._fill(missing, later)}, set(keys))
+            return np.stack([features[key] for key in keys])
+
+    def _find(self, key: bytes) -> np.ndarray | None:
+        return self._ahead.pop(key) if key in self._ahead else self._cache.get(key)
+
+    def _fill(self, missing: dict, later: Iterable[FeatureRequest]) -> dict[bytes, FeatureRequest]:
+        """Images of `later` that are not known either, for the places that calls for `missing` have left."""
+        places, found = -len(missing) % self._together, {}
+        for request in itertools.islice(later, _SEARCHED if places else 0):
+            key = request.key()
+            if key not in missing and key not in self._ahead and key not in self._cache:
+                found[key] = request
+            if len(found) == places:
+                break
+        return found
+
+    def _compute_all(self, requests: dict[bytes, FeatureRequest], wanted: set[bytes]) -> dict[bytes, np.ndarray]:
+        """Computes and keeps; what is wanted later and finds no room in the cache waits in memory."""
+        results, keys = {}, list(requests)
+        for start in range(0, len(keys), self._together):
+            call = keys[start : start + self._together]
+            pixels = [requests[key].pixels() for key in call]
+            images = np.stack([pixels[place % len(call)] for place in range(self._together)])
+            for key, features in zip(call, self._compute(images)[: len(call)], strict=True):
+                results[key] = features
+                if not self._cache.put(key, features) and key not in wanted:
+                    self._ahead[key] = features.copy()  # not a view that holds its whole call
+        for key in list(self._ahead)[: -_MOST_AHEAD * self._together]:  # of batches that nobody took
+            del self._ahead[key]
+        self.computed += len(results)
+        return results
 
 
 def check_cacheable(augmentation: Augmentation) -> None:

@@ -74,7 +74,7 @@ def adapt(
     splits: data.Splits,
     *,
     epochs: int = 5,
-    learning_rate: float = 1e-3,
+    learning_rate: float | None = None,
     schedule: str = "cosine",
     seed: int = 0,
     augmentation: data.Augmentation | None = None,
@@ -98,7 +98,7 @@ def adapt(
         model: The model; it is changed.
         splits: The images; their classes are matched to the model's by name.
         epochs: Passes over the training images.
-        learning_rate: Learning rate of step 0.
+        learning_rate: Learning rate of step 0; None for `model.default_learning_rate`.
         schedule: A key of `tinytl_tf.schedules.SCHEDULES`.
         seed: Chooses the order of the images and their augmentation.
         augmentation: How training images are changed; None for what the manifest says.
@@ -128,6 +128,7 @@ def adapt(
         raise InputError(f"expected epochs and save_every of 1 or more, got {epochs!r} and {save_every!r}")
     if type(seed) is not int or seed < 0:
         raise InputError(f"expected a seed that is an integer of 0 or more, got {seed!r}")
+    learning_rate = model.default_learning_rate if learning_rate is None else learning_rate
     if isinstance(learning_rate, bool) or not isinstance(learning_rate, numbers.Real) or not 0 < learning_rate < _MOST:
         raise InputError(f"expected a finite learning rate above 0, got {learning_rate!r}")
     if not isinstance(schedule, str) or schedule not in SCHEDULES:

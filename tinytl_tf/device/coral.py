@@ -135,7 +135,7 @@ class CoralModel:
                 folder, self._depends_on, self.manifest.features.shape, "int8", limit_bytes=limit_bytes
             )
             stack.callback(cache.close)
-            yield data.CachedFeatures(cache, self.featurize)
+            yield data.CachedFeatures(cache, lambda images: self.featurize(images[0])[np.newaxis])
 
     def close(self) -> None:
         """Ends the process of the prefix, where there is one."""

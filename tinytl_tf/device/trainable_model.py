@@ -16,6 +16,7 @@ from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.schemes import LEARNING_RATE, SCHEMES
 from tinytl_tf.optimizers import NOT_NEGATIVE, get_optimizer
 from tinytl_tf.tasks import UNUSED, Task, get_task
 from tinytl_tf.tflite.manifest import INPUTS, Manifest, manifest_path
@@ -188,6 +189,12 @@ class TrainableModel:
     def split_seed(self) -> int:
         """The manifest's: chose the test images of a folder without splits. 0 without a manifest."""
         return 0 if self._file.manifest is None else self._file.manifest.data.split_seed
+
+    @property
+    def default_learning_rate(self) -> float:
+        """That of the scheme in the manifest, see `tinytl_tf.networks.schemes`; 1e-3 for any other and without one."""
+        name = None if self._file.manifest is None else self._file.manifest.scheme
+        return SCHEMES[name].learning_rate if name in SCHEMES else LEARNING_RATE
 
     @property
     def augmentation(self) -> Augmentation:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from tinytl_tf.experiment import drop_useless_rate_factors
 from tinytl_tf.networks.architectures import Layout, get_architecture, lay_out
 
 __all__ = ["BIASES", "LITE_RESIDUALS", "Plan", "Target", "all_targets", "layout_of"]
@@ -53,7 +54,7 @@ class Plan:
         return tuple(sorted((t.place for t in self.targets if t.kind == kind), key=_position))
 
     def configure(self, config: ConfigDict) -> ConfigDict:
-        """Returns a copy of a configuration that trains what the plan says."""
+        """Returns a copy of a configuration that trains what the plan says; of its rate factors, those of that."""
         layout = layout_of(config)
         every = {BIASES: layout.places, LITE_RESIDUALS: layout.branches}
         result = config.copy_and_resolve_references()
@@ -65,6 +66,7 @@ class Plan:
             for kind, places in every.items():
                 chosen = self.places(kind)
                 result[kind] = () if chosen == places else chosen
+            drop_useless_rate_factors(result)
         return result.lock()
 
 

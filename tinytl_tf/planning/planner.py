@@ -107,10 +107,12 @@ class Planner:
         self._targets = all_targets(self._layout)
         self._resolutions = sorted(set(resolutions))
         self._say = say
-        experiment = Experiment(config)
-        if config.backbone.branch_weights:
-            say(experiment.describe_branches().rstrip())
-        splits = experiment.load_data()
+        # Refuses what is wrong with it, in places that are chosen anew as well.
+        self._check_rate_factors(Experiment(config).scheme().rate_factors)
+        everything = Experiment(Plan(self._resolutions[0], frozenset(self._targets)).configure(config))
+        model, _ = everything.build_model(classes=2)
+        say(everything.describe_branches(model).rstrip())
+        splits = everything.load_data()
         say(splits.describe())
         self._train = splits.train
         self._drafts: dict[Plan, tuple[bytes, schemes.ResolvedScheme, Parts]] = {}
@@ -155,6 +157,16 @@ class Planner:
                 for target, other in others.items()
             },
         )
+
+    def _check_rate_factors(self, given: Sequence[tuple[str, float]]) -> None:
+        """Each plan takes those of what it trains; here those are refused that no plan would take."""
+        everything = Plan(self._resolutions[0], frozenset(self._targets)).configure(self._config)
+        unused = [pattern for pattern, factor in given if (pattern, factor) not in everything.training.rate_factors]
+        if unused:
+            raise InputError(
+                f"expected rate_factors of what a plan may train, got {unused[0]!r}, which is found first in the path "
+                "of no such variable; leave it out"
+            )
 
     def _estimate_costs(self) -> Costs:
         """Converts the three files of `Costs` at the smallest and the largest resolution."""

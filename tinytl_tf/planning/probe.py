@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from tinytl_tf import data
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets, layout_of
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 from tinytl_tf.training.objectives import get_objective
@@ -31,11 +32,11 @@ class Probe:
     """Measures on three parts of the training images, up to 96 in each, at one resolution.
 
     The classifier is fitted on the first part, above the frozen network. The contribution of a target is the scalar
-    product of its gradients on the second and on the third part: how much a small step of gradient descent on the
-    one lowers the loss on the other, per unit of the learning rate. It is the squared norm of the gradient without the
-    noise of a small sample, so that it can be negative, where a place has only noise to learn from. Everything is
-    measured at the start of training; there, of a fresh lite residual, the scale of its final norm alone has a
-    gradient.
+    product of its gradients on the second and on the third part, times its rate factor: how much a small step of
+    gradient descent on the one lowers the loss on the other, per unit of the learning rate. It is the squared norm of
+    the gradient without the noise of a small sample, so that it can be negative, where a place has only noise to learn
+    from. Everything is measured at the start of training; there, of a fresh lite residual, the scale of its final norm
+    alone has a gradient.
 
     Args:
         config: the configuration; its scheme and places do not matter.
@@ -58,8 +59,9 @@ class Probe:
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
         targets = all_targets(layout_of(config))
         everything = Plan(resolution, frozenset(targets)).configure(config)
-        self.model, _ = Experiment(everything).build_model(len(dataset.class_names))
-        self._training = config.training
+        experiment = Experiment(everything)
+        self.model, _ = experiment.build_model(len(dataset.class_names))
+        self._training = experiment.config.training
         self._task = dataset.task
         fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
         self._fit_classifier(fitted)
@@ -70,7 +72,7 @@ class Probe:
         left, held_out = gradients(self._left), gradients(self._held_out)
         self.contributions = dict.fromkeys(targets, 0.0)
         for variable, a, b in zip(variables, left, held_out, strict=True):
-            self.contributions[_target(variable.path)] += float(np.vdot(a, b))
+            self.contributions[_target(variable.path)] += rate_factor(variable) * float(np.vdot(a, b))
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
         """Returns the mean loss on the third part after a few steps on the second one; then undoes them.

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Iterator
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tinytl_tf.backbones.split import last_split, split_model
@@ -14,6 +13,8 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.files import temporary_folder
 
 __all__ = ["frozen_features", "frozen_until"]
+
+_TOGETHER = 16  # images of a call: each costs a third of what it costs alone, and hardly less where there are more
 
 
 def frozen_until(model: keras.Model) -> str:
@@ -51,7 +52,7 @@ def frozen_features(model: keras.Model, folder: pathlib.Path) -> Iterator[tuple[
     # As constants, kernels and norms are multiplied once, not once an image.
     constants = [(variable, tf.constant(variable.numpy())) for variable in parts.prefix.variables]
 
-    @tf.function(input_signature=[tf.TensorSpec([1, *model.input_shape[1:]], tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec([_TOGETHER, *model.input_shape[1:]], tf.uint8)])
     def compute(images):
         with keras.StatelessScope(constants):
             return parts.prefix(tf.cast(images, tf.float32), training=False)
@@ -59,6 +60,6 @@ def frozen_features(model: keras.Model, folder: pathlib.Path) -> Iterator[tuple[
     with temporary_folder(folder) as inner:
         cache = FeatureCache(inner, parts.place, parts.feature_shape, "float32")
         try:
-            yield parts.suffix, CachedFeatures(cache, lambda image: compute(image[np.newaxis]).numpy()[0])
+            yield parts.suffix, CachedFeatures(cache, lambda images: compute(images).numpy(), together=_TOGETHER)
         finally:
             cache.close()

@@ -24,6 +24,7 @@ from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.frozen_features import frozen_features, frozen_until
 from tinytl_tf.training.optimizers import make_optimizer
+from tinytl_tf.training.precision import require_precision
 from tinytl_tf.training.run_folder import Run, RunFolder
 from tinytl_tf.training.step import make_train_step
 
@@ -59,6 +60,7 @@ def train(
     refuse_existing(folder.path / "run.json", overwrite=True)
     experiment, distribution = Experiment(config), distribution or Distribution()
     distribution.require_batch(config.training.batch_size)
+    require_precision(config.training.precision)
     if config.training.cache_features and distribution.devices > 1:
         raise InputError(
             f"expected config.training.cache_features on one device, got {distribution.devices}; leave one of them out"
@@ -98,10 +100,12 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
     if config.training.cache_features:
         frozen_until(model)  # refused before an older run in the folder is removed
     if not goes_on:
-        print(experiment.describe_branches(), end="", flush=True)
+        print(experiment.describe_branches(model), end="", flush=True)
     if is_first and not goes_on:
         folder.start(run)
     print(resolution, flush=True)
+    training = config.training
+    print(f"learning rate {training.learning_rate:g}, {training.optimizer}, {training.schedule}", flush=True)
     if is_first:
         require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
     ends = _ends(steps, config.training.saves_per_epoch)
@@ -124,6 +128,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
             label_smoothing=config.training.label_smoothing,
             weight_decay=config.training.weight_decay,
             clip_norm=config.training.clip_norm,
+            precision=config.training.precision,
             strategy=distribution.strategy,
         )
         fraction, size = config.data.central_fraction, config.backbone.resolution

@@ -3,8 +3,9 @@
 import keras
 
 from tinytl_tf import optimizers
+from tinytl_tf.networks.schemes import rate_factor
 
-__all__ = ["make_optimizer"]
+__all__ = ["follow_rate_factors", "make_optimizer"]
 
 
 def make_optimizer(name: str) -> keras.optimizers.Optimizer:
@@ -17,3 +18,23 @@ def make_optimizer(name: str) -> keras.optimizers.Optimizer:
     if optimizer.beta_1:
         return keras.optimizers.Adam(beta_1=optimizer.beta_1, beta_2=optimizer.beta_2, epsilon=optimizer.epsilon)
     return keras.optimizers.SGD(momentum=optimizer.momentum)
+
+
+def follow_rate_factors(optimizer: keras.optimizers.Optimizer) -> None:
+    """Lets an optimizer update each variable at its own multiple of the learning rate, see `schemes.apply_scheme`.
+
+    The rate is scaled and not the gradient, whose scale Adam takes out again. What is saved of the optimizer stays as
+    it is: the factors belong to the variables.
+
+    Args:
+        optimizer: is changed; a second time changes nothing.
+    """
+    rule = type(optimizer).update_step
+
+    def update_step(gradient, variable, learning_rate):
+        # On several devices Keras gives a part of the variable, which knows nothing of the whole.
+        whole = optimizer._trainable_variables[optimizer._get_variable_index(variable)]
+        factor = rate_factor(whole)
+        return rule(optimizer, gradient, variable, learning_rate if factor == 1 else learning_rate * factor)
+
+    optimizer.update_step = update_step

@@ -5,10 +5,12 @@ import os
 import pathlib
 from typing import Any
 
+import keras
 from ml_collections import ConfigDict
 
 from tinytl_tf import __version__
 from tinytl_tf.backbones import BranchCard, save_branches
+from tinytl_tf.backbones.frozen_scale import frozen_scales
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.training.distribution import Distribution
@@ -59,13 +61,13 @@ def pretrain(
     model, resolution = experiment.adopt(folder.load("last"))
     trained = {variable.path for variable in resolution.variables if not variable.path.startswith("classifier/")}
     variables = [v for v in model.weights if v.path in trained or "_lite_residual/" in v.path]
-    card = _card(experiment, result, license)
+    card = _card(experiment, model, result, license)
     if distribution.is_first:
         save_branches(folder.path / BRANCHES, variables, card)
     return {**result, "branches": str(folder.path / BRANCHES), "card": dataclasses.asdict(card)}
 
 
-def _card(experiment: Experiment, result: dict[str, Any], license: str) -> BranchCard:
+def _card(experiment: Experiment, model: keras.Model, result: dict[str, Any], license: str) -> BranchCard:
     config, splits = experiment.config, experiment.load_data()
     values = flat(config)
     for key in ("data.name", "data.data_dir", "backbone.weights", "backbone.branch_weights"):
@@ -81,6 +83,7 @@ def _card(experiment: Experiment, result: dict[str, Any], license: str) -> Branc
         test_accuracy=result["test_accuracy"],
         test_loss=result["test_loss"],
         resolution=config.backbone.resolution,
+        frozen_scales=frozen_scales(model),
         license=license,
         config=values,
         made_with=f"tinytl_tf {__version__}",

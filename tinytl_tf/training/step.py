@@ -1,12 +1,16 @@
 """One step of training: gradients of the chosen variables only."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.training.objectives import get_objective
+from tinytl_tf.training.optimizers import follow_rate_factors
+from tinytl_tf.training.precision import LOSS_SCALE, computing_in
 
 __all__ = ["make_train_step"]
 
@@ -21,6 +25,7 @@ def make_train_step(
     weight_decay: float = 0.0,
     clip_norm: float = 0.0,
     training: bool = True,
+    precision: str = "float32",
     strategy: tf.distribute.Strategy | None = None,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     """Returns a compiled function that takes one optimizer step.
@@ -29,13 +34,16 @@ def make_train_step(
 
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits `[batch, classes]`.
-        variables: the variables to train.
+        variables: the variables to train, each at the multiple of the learning rate that `apply_scheme` gave it.
         optimizer: is built for these variables here.
         task: a key of `tinytl_tf.tasks.TASKS`, which says what the loss and the accuracy are.
         label_smoothing: of the loss.
-        weight_decay: a step shrinks each kernel by this times its learning rate; vectors are spared.
+        weight_decay: a step shrinks each kernel by this times its own learning rate; vectors are spared.
         clip_norm: a gradient that is longer, all variables together, is scaled to this length; 0 for none.
         training: whether dropout is on.
+        precision: what layers compute in: `"float32"`, or `"mixed_bfloat16"` or `"mixed_float16"` for all but the
+            logits; the variables and their gradients are float32. With float16 the loss is scaled before backward, and
+            a step whose gradients still leave its range is taken in float32, with the same dropout.
         strategy: devices that share the work, None for one device; model and optimizer were made in its scope. A step
             then takes each device's part of the batch, all parts of one size.
 
@@ -55,19 +63,42 @@ def make_train_step(
     devices = strategy.num_replicas_in_sync
     with strategy.scope():
         optimizer.build(list(variables))
+    follow_rate_factors(optimizer)
     watched = [variable.value for variable in variables]
-    kernels = [variable for variable in watched if variable.shape.rank > 1] if weight_decay else []
+    draws = training and precision == "mixed_float16"
+    seeds = [layer.seed_generator.state for layer in model.layers if _drops(layer)] if draws else []
+    kernels = [variable for variable in variables if len(variable.shape) > 1] if weight_decay else []
 
-    def differentiate(images, labels):
+    def differentiate_in(precision, scale, images, labels):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
-            logits = model(tf.cast(images, tf.float32), training=training)
+            with computing_in(model, precision):
+                logits = model(tf.cast(images, tf.float32), training=training)
             loss = tf.reduce_mean(objective.loss(logits, labels, label_smoothing))
-        return [*tape.gradient(loss, watched), loss, tf.reduce_mean(objective.correct(logits, labels))]
+            scaled = loss * scale if scale > 1 else loss
+        gradients = tape.gradient(scaled, watched)
+        if scale > 1:
+            gradients = [gradient / scale for gradient in gradients]
+        return [*gradients, loss, tf.reduce_mean(objective.correct(logits, labels))]
+
+    def differentiate(images, labels):
+        if precision != "mixed_float16":
+            return differentiate_in(precision, 1, images, labels)
+        drawn = [tf.identity(seed.value) for seed in seeds]
+        results = differentiate_in(precision, LOSS_SCALE, images, labels)
+
+        def again():
+            for seed, value in zip(seeds, drawn, strict=True):
+                seed.assign(value)
+            return differentiate_in("float32", 1, images, labels)
+
+        is_finite = tf.math.is_finite(tf.linalg.global_norm(results))
+        return tf.cond(is_finite, lambda: results, again)
 
     def shrink(strategy, rate):
         for kernel in kernels:
-            strategy.extended.update(kernel, lambda value, rate: value.assign_sub(rate * value), (rate,), group=False)
+            own = functools.partial(_shrink, factor=rate_factor(kernel))
+            strategy.extended.update(kernel.value, own, (rate,), group=False)
 
     def take(images, labels, learning_rate):
         *gradients, loss, accuracy = _mean(differentiate(images, labels), devices)
@@ -92,6 +123,14 @@ def make_train_step(
             return step(images, labels, learning_rate)
 
     return step if devices == 1 else step_of_all
+
+
+def _shrink(value: tf.Variable, rate: tf.Tensor, factor: float) -> None:
+    value.assign_sub((rate if factor == 1 else rate * factor) * value)
+
+
+def _drops(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.Dropout) and layer.rate > 0
 
 
 def _mean(tensors: Sequence[tf.Tensor], devices: int) -> list[tf.Tensor]:

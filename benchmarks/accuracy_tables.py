@@ -1,0 +1,121 @@
+"""Tables of the rows that accuracy.py has kept, with the memory of a training step; and a picture of both.
+
+For each network, size and batch a table: test accuracy on each set, mean and standard deviation over the seeds in per
+cent, how many seeds, and the growth of a fresh process that loads the exported file (int8 frozen kernels, profile
+balanced, Adam, 17 classes, random weights: memory does not depend on them) and takes a training step with XNNPACK
+and two threads. What was measured is kept in --memory and not measured again; measure when nothing else runs.
+
+Commands:
+    python benchmarks/accuracy_tables.py --rows=benchmarks/accuracy.jsonl --memory=benchmarks/accuracy_memory.jsonl
+    python benchmarks/accuracy_tables.py --rows=... --memory=... --picture=accuracy_over_memory.png
+"""
+
+import io
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import accuracy_rows
+from absl import app, flags
+
+from tinytl_tf.files import atomic_write_bytes
+from tinytl_tf.memory import measure
+
+_ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished trainings.")
+_MEMORY = flags.DEFINE_string("memory", "runs/accuracy/memory.jsonl", "File of measured memory.")
+_PICTURE = flags.DEFINE_string("picture", None, "Draw accuracy over memory into this PNG file.")
+CLASSES, PROFILE, MEASUREMENTS = 17, "balanced", 3
+SCHEMES = ("last", "norm+last", "tinytl-b", "tinytl-l", "tinytl-lb", "full")
+TABLE = ("network", "resolution", "batch_size")
+
+
+def main(_) -> None:
+    """Prints the tables."""
+    rows = accuracy_rows.read(_ROWS.value)
+    sets = sorted({row["set"] for row in rows}, key=[row["set"] for row in rows].index)
+    tables = sorted({tuple(row[key] for key in TABLE) for row in rows})
+    points = []
+    for table in tables:
+        print(f"\n{table[0]}, {table[1]} px, batch {table[2]}\n")
+        print(f"| trained | memory MB | {' | '.join(sets)} |\n|---|---|{'---|' * len(sets)}")
+        members = [row for row in rows if tuple(row[key] for key in TABLE) == table]
+        for start in sorted({(row["scheme"], row["branches"], row["learning_rate"]) for row in members}, key=_order):
+            scheme, branches, rate = start
+            memory = _memory(dict(zip(TABLE, table, strict=True)) | {"scheme": scheme})
+            values = {name: _accuracies(members, start, name) for name in sets}
+            name = f"`{scheme}`" + (f", {branches} branches" if branches else "")
+            cells = " | ".join(map(_cell, values.values()))
+            print(f"| {name}, rate {rate:g} | {memory:.1f} | {cells} |", flush=True)
+            points.append((table[0], name, memory, {key: statistics.fmean(v) for key, v in values.items() if v}))
+    if _PICTURE.value:
+        atomic_write_bytes(_PICTURE.value, _draw(points, sets))
+
+
+def _order(start: tuple) -> tuple:
+    return (SCHEMES.index(start[0]), *start[1:])
+
+
+def _accuracies(rows: list[dict], start: tuple, name: str) -> list[float]:
+    keys = ("scheme", "branches", "learning_rate")
+    return [
+        100 * row["test_accuracy"] for row in rows if row["set"] == name and tuple(row[key] for key in keys) == start
+    ]
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{spread} ({len(values)})"
+
+
+def _memory(key: dict) -> float:
+    """Growth of a process in MB, measured once."""
+    row = accuracy_rows.find(_MEMORY.value, key)
+    if row is None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "step.tflite"
+            # In a process of its own: TensorFlow would stay in the memory of those that are forked from here.
+            code = f"import accuracy_tables; accuracy_tables.export_worker({str(path)!r}, **{key!r})"
+            subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent, check=True)
+            growth = max(measure(path, steps=1).growth_bytes for _ in range(MEASUREMENTS))
+            row = key | {"growth_mb": growth / 1e6, "file_mb": path.stat().st_size / 1e6}
+        accuracy_rows.append(_MEMORY.value, row)
+    return row["growth_mb"]
+
+
+def export_worker(path: str, *, network: str, resolution: int, batch_size: int, scheme: str) -> None:
+    """Writes the file whose step is measured. The parity check is left to `export`."""
+    from network import trainable_module
+
+    from tinytl_tf.export.build import build_file, with_int8_kernels
+
+    options = {"name": network, "optimizer": "adam"}
+    content, _ = build_file(trainable_module(scheme, PROFILE, resolution, CLASSES, batch_size, **options))
+    atomic_write_bytes(path, with_int8_kernels(content))
+
+
+def _draw(points: list[tuple], sets: list[str]) -> bytes:
+    """A panel for each set, a color for each network."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(sets), 4.5), layout="constrained")
+    panels = figure.subplots(1, len(sets), squeeze=False)[0]
+    colors = {name: f"C{number}" for number, name in enumerate(dict.fromkeys(point[0] for point in points))}
+    for axes, name in zip(panels, sets, strict=True):
+        for network, label, memory, means in points:
+            if name in means:
+                axes.scatter(memory, means[name], color=colors[network])
+                axes.annotate(label.replace("`", ""), (memory, means[name]), fontsize=7)
+        axes.set(title=name, xlabel="memory of a training step, MB", ylabel="test accuracy, %", xscale="log")
+    handles = [panels[0].scatter([], [], color=color, label=network) for network, color in colors.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(colors))
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    return content.getvalue()
+
+
+if __name__ == "__main__":
+    app.run(main)

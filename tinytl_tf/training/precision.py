@@ -1,0 +1,67 @@
+"""Half precision of the activations while a step is computed; variables, and what is saved, stay float32."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf.errors import InputError
+
+__all__ = ["LOSS_SCALE", "computing_in", "require_precision"]
+
+# Of float16, whose smallest numbers gradients of 1e-8 fall below. A step that leaves its range is taken in float32.
+LOSS_SCALE = 2.0**15
+# What stays float32: pixels, whose steps a half rounds; dropout, which draws by type; and the logits, of which the loss
+# takes exponentials.
+_FLOAT32 = (keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.Dropout, keras.layers.Dense)
+
+
+def require_precision(precision: str) -> None:
+    """Refuses a precision that this machine does not compute in.
+
+    Args:
+        precision: of `tinytl_tf.experiment.PRECISIONS`.
+
+    Raises:
+        InputError: for float16 without a GPU, where it gains nothing: bfloat16 is as small and safer.
+    """
+    if precision == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
+        raise InputError(
+            "expected a GPU for config.training.precision 'mixed_float16', found none; choose 'mixed_bfloat16', or "
+            "'float32', which most CPUs compute faster"
+        )
+
+
+@contextlib.contextmanager
+def computing_in(model: keras.Model, precision: str) -> Iterator[None]:
+    """Lets the layers of a model compute in half precision where it is called inside of the block.
+
+    The policies are put back at its end: what is saved, evaluated and exported of the model is float32. Their graph is
+    what `tf.function` traces inside of the block.
+
+    Args:
+        model: a network of float32; its variables stay so, and its logits.
+        precision: a name of a dtype policy of Keras, `"float32"` for none.
+
+    Example:
+        >>> from tinytl_tf.backbones import build
+        >>> model = build("mobilenet_v2", classes=10, resolution=32, width=0.35, weights=None)
+        >>> with computing_in(model, "mixed_bfloat16"):
+        ...     model.get_layer("head").compute_dtype, model(tf.zeros([1, 32, 32, 3])).dtype
+        ('bfloat16', tf.float32)
+        >>> model.get_layer("head").compute_dtype
+        'float32'
+    """
+    if precision == "float32":
+        yield
+        return
+    layers = [layer for layer in model._flatten_layers(include_self=False) if not isinstance(layer, _FLOAT32)]
+    before = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = precision
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer.dtype_policy = policy
