@@ -1,4 +1,4 @@
-"""Pass: one entry graph with inputs and outputs in a fixed order, and no signatures."""
+"""Pass: one entry graph with inputs and outputs in a fixed order, no signatures, and no other names."""
 
 from tinytl_tf.tflite.micro_contract import GRAPH, INPUTS, OUTPUTS
 from tinytl_tf.tflite.model import Model
@@ -9,7 +9,9 @@ __all__ = ["one_graph"]
 def one_graph(model: Model) -> int:
     """Puts inputs and outputs into the order of `micro_contract`, under those names, and takes the signature away.
 
-    TensorFlow Lite Micro runs the first graph and knows its inputs and outputs by number.
+    TensorFlow Lite Micro runs the first graph and knows its inputs and outputs by number. Names of branches, and of
+    what goes in and out of them, have numbers that TensorFlow counts up in a process: with them one network would make
+    files of several sizes.
 
     Args:
         model: The file; its `schema` is changed. It has the signature `micro` and no other.
@@ -21,6 +23,10 @@ def one_graph(model: Model) -> int:
     subgraph = model.schema.subgraphs[signature.graph]
     inputs = [signature.inputs[name].index for name in INPUTS]
     outputs = [signature.outputs[name].index for name in OUTPUTS]
+    for branch in model.schema.subgraphs:
+        branch.name = None
+        for tensor in branch.tensors:
+            tensor.name = None
     for index, name in zip(inputs + outputs, INPUTS + OUTPUTS, strict=True):
         subgraph.tensors[index].name = name
     subgraph.inputs, subgraph.outputs = inputs, outputs

@@ -113,6 +113,10 @@ def test_inputs_and_outputs_have_their_order_and_there_is_no_signature():
     assert [main.tensors[i].name for i in main.inputs] == list(INPUTS)
     assert [main.tensors[i].name for i in main.outputs] == list(OUTPUTS)
     assert not model.signatures
+    # No other names: they have numbers that TensorFlow counts up, and the file would be as long as these.
+    assert not any(graph.name for graph in model.graphs)
+    names = [tensor.name for graph in model.graphs for tensor in graph.tensors if tensor.name]
+    assert len(names) == len(INPUTS) + len(OUTPUTS)
 
 
 def test_sums_and_counters_have_no_first_value():
