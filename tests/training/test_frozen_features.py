@@ -42,6 +42,13 @@ def plain(shapes, tmp_path_factory):
     return folder
 
 
+def test_features_stay_float32_where_steps_are_in_half_precision(shapes, plain, tmp_path):
+    half = {"training.cache_features": True, "training.precision": "mixed_bfloat16"}
+    train(config(shapes, **half), str(tmp_path / "run"))
+    for row, expected in zip(rows(tmp_path / "run"), rows(plain), strict=True):
+        assert row["loss"] == pytest.approx(expected["loss"], rel=0.05)  # 8 bits of a mantissa are 0.4 % an operation
+
+
 def test_the_numbers_are_those_of_training_on_images(shapes, plain, tmp_path, monkeypatch):
     computed = []
     from tinytl_tf.training import frozen_features as module
