@@ -4,7 +4,7 @@ Command:
     tinytl train --config=configs/paper_celeba40.py --workdir=runs/celeba40
 
 162,770 training, 19,867 validation and 19,962 test images. The paper's
-scripts leave it out: the rate is that of `configs/default.py`, without smoothing, and was not tried.
+scripts leave it out: the rate is the default of the scheme, without smoothing, and was not tried.
 
 Accuracy is the mean over the attributes. The paper's network was pre-trained on faces (VGGFace2), ours was not.
 

@@ -55,7 +55,11 @@ def drop_useless_rate_factors(config: ConfigDict) -> None:
 
     Args:
         config: is changed.
+
+    Raises:
+        InputError: if it lacks keys, has others, or values that cannot be used.
     """
+    _check_keys(config)
     if config.training.rate_factors:
         options, scheme = config.backbone, Experiment(config).scheme()
         ops = list_ops(
