@@ -94,7 +94,8 @@ def export_worker(path: str, *, network: str, resolution: int, batch_size: int, 
 
     options = {"name": network, "optimizer": "adam"}
     content, _ = build_file(trainable_module(scheme, PROFILE, resolution, CLASSES, batch_size, **options))
-    atomic_write_bytes(path, with_int8_kernels(content))
+    # `full` has no frozen kernels to store as integers.
+    atomic_write_bytes(path, content if scheme == "full" else with_int8_kernels(content))
 
 
 def _draw(points: list[tuple], sets: list[str]) -> bytes:
