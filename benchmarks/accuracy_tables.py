@@ -22,12 +22,12 @@ from absl import app, flags
 
 from tinytl_tf.files import atomic_write_bytes
 from tinytl_tf.memory import measure
+from tinytl_tf.networks.schemes import SCHEMES
 
 _ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished trainings.")
 _MEMORY = flags.DEFINE_string("memory", "runs/accuracy/memory.jsonl", "File of measured memory.")
 _PICTURE = flags.DEFINE_string("picture", None, "Draw accuracy over memory into this PNG file.")
 CLASSES, PROFILE, MEASUREMENTS = 17, "balanced", 3
-SCHEMES = ("last", "norm+last", "tinytl-b", "tinytl-l", "tinytl-lb", "full")
 TABLE = ("network", "resolution", "batch_size")
 
 
@@ -54,7 +54,7 @@ def main(_) -> None:
 
 
 def _order(start: tuple) -> tuple:
-    return (SCHEMES.index(start[0]), *start[1:])
+    return (list(SCHEMES).index(start[0]), *start[1:])
 
 
 def _accuracies(rows: list[dict], start: tuple, name: str) -> list[float]:

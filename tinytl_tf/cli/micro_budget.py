@@ -7,6 +7,7 @@ from typing import Any
 from absl import flags
 
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.budget import Budget
 from tinytl_tf.errors import InputError
 from tinytl_tf.tflite.runtime.micro import import_runtime
 
@@ -15,18 +16,11 @@ __all__ = ["MicroBudget"]
 _RESOURCES = ("arena", "flash")
 
 
-class MicroBudget:
-    """What `--arena_kb` and `--flash_kb` mean, with the methods of `ProcessBudget`.
+class MicroBudget(Budget):
+    """What `--arena_kb` and `--flash_kb` mean.
 
     Args:
         values: The flags of `tinytl plan`.
-
-    Attributes:
-        bytes: The budget, as `Planner.find` takes it.
-        account: What is counted, in words.
-        numbers: What --json says of the budget.
-        export_flags: What `tinytl export` is to be told for the planned file.
-        columns: Keys of a row's costs in the table, and what stands above them.
 
     Raises:
         InputError: If a flag is missing, out of range, or does nothing with this target; or the package

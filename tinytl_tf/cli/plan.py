@@ -24,6 +24,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.budget import Budget
 from tinytl_tf.cli.micro_budget import MicroBudget
 from tinytl_tf.cli.process_budget import ProcessBudget
 from tinytl_tf.cli.train import define_config, set_branch_weights
@@ -91,7 +92,7 @@ def _resolutions(values: flags.FlagValues) -> list[int]:
     return [int(text) for text in values.resolutions]
 
 
-def _result(values: flags.FlagValues, budget: ProcessBudget | MicroBudget, outcome) -> dict[str, Any]:
+def _result(values: flags.FlagValues, budget: Budget, outcome) -> dict[str, Any]:
     trial, config = outcome.trial, outcome.config
     stem = values.output.removesuffix(".py")
     run = f"--workdir={stem}_run"
@@ -150,7 +151,7 @@ def _config_file(result: dict[str, Any], promise: str, config) -> str:
     )
 
 
-def _print(result: dict[str, Any], budget: ProcessBudget | MicroBudget, outcome) -> None:
+def _print(result: dict[str, Any], budget: Budget, outcome) -> None:
     total = sum(max(row["contribution"], 0) for row in result["rows"]) or 1
     print("\nplace     what            contribution" + "".join(f"{title:>10s}" for _, title in budget.columns))
     for row in sorted(result["rows"], key=lambda row: -row["contribution"]):

@@ -6,24 +6,18 @@ from typing import Any
 from absl import flags
 
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.budget import Budget
 from tinytl_tf.errors import InputError
 from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = ["ProcessBudget"]
 
 
-class ProcessBudget:
-    """What `--budget_mb` means: how it is checked, and how what a plan needs is told.
+class ProcessBudget(Budget):
+    """What `--budget_mb` means.
 
     Args:
         values: The flags of `tinytl plan`.
-
-    Attributes:
-        bytes: The budget, as `Planner.find` takes it.
-        account: What is counted, in words.
-        numbers: What --json says of the budget.
-        export_flags: What `tinytl export` is to be told for the planned file.
-        columns: Keys of a row's costs in the table, and what stands above them.
 
     Raises:
         InputError: If a flag is missing, out of range, or does nothing with this target.
