@@ -61,6 +61,10 @@ def get_config() -> ConfigDict:
     config.training.clip_norm = 0.0  # longest gradient of a step; 0 for any
     # Of activations: or "mixed_bfloat16", with a GPU also "mixed_float16", which take half the memory.
     config.training.precision = "float32"
+    # Share of the loss that is the distance from the features of the frozen network, which sees the images at
+    # teacher_scale times the resolution; 1 for images without labels. 0 and 0 for none.
+    config.training.distillation = 0.0
+    config.training.teacher_scale = 0
     config.training.saves_per_epoch = 1  # more where a kill must not cost an epoch
     config.training.seed = 0
     # Compute what frozen first places make of an image once, not once an epoch; without crop and color.

@@ -32,6 +32,7 @@ RANGES = {
     "training.seed": (0, 2**32 - 1),
     "training.warmup_steps": (0, 10**9),
     "training.saves_per_epoch": (1, 10**6),
+    "training.teacher_scale": (0, 64),
     "data.split_seed": (0, 2**32 - 1),
     "data.threads": (1, 1024),
 }
@@ -111,6 +112,7 @@ class Experiment:
             raise InputError(f"unknown precision {training.precision!r}; choose one of {', '.join(PRECISIONS)}")
         get_optimizer(training.optimizer)
         self._check_centroids()
+        self._check_teacher()
         scheme = self.scheme()
         if self.config.backbone.branch_weights not in ("", AUTO) and not scheme.lite_residual:
             raise InputError(
@@ -136,6 +138,27 @@ class Experiment:
             raise InputError(
                 "config.backbone.kernel_centroids rounds frozen kernels, and scheme 'full' has none; set it to 0, or "
                 "choose another scheme"
+            )
+
+    def _check_teacher(self) -> None:
+        training = self.config.training
+        share, scale = training.distillation, training.teacher_scale
+        if not 0 <= share <= 1:
+            raise InputError(f"config.training.distillation must be from 0 to 1, got {share}")
+        if bool(share) != bool(scale):
+            raise InputError(
+                f"expected config.training.distillation and teacher_scale both above 0 or both 0, got {share} and "
+                f"{scale}; 0.5 and 2 are a start"
+            )
+        if share and not self.config.backbone.weights:
+            raise InputError(
+                "config.training.distillation takes the frozen network as the teacher, and config.backbone.weights is "
+                'empty: random weights teach nothing; set it to "imagenet" or a file'
+            )
+        if share and training.cache_features:
+            raise InputError(
+                "config.training.distillation needs whole images and config.training.cache_features keeps features; "
+                "leave one of them out"
             )
 
     def scheme(self) -> schemes.Scheme:
@@ -238,6 +261,15 @@ class Experiment:
             backbones.round_kernels(kernels, options.kernel_centroids)
         return model, resolution
 
+    def build_teacher(self) -> keras.Model:
+        """Returns the network as its weights have it, without branches, for images of the teacher's resolution.
+
+        Raises:
+            InputError: if the weights cannot be used.
+        """
+        resolution = self.config.backbone.resolution * self.config.training.teacher_scale
+        return self._build(2, branches=(), weights=self.config.backbone.weights, resolution=resolution)
+
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
         """Puts this configuration's scheme on a network that was trained under another one.
 
@@ -284,13 +316,19 @@ class Experiment:
         return f"{line}\n"
 
     def _build(
-        self, classes: int, *, branches: Collection[str], weights: str | None, branch_weights: str | None = None
+        self,
+        classes: int,
+        *,
+        branches: Collection[str],
+        weights: str | None,
+        branch_weights: str | None = None,
+        resolution: int | None = None,
     ) -> keras.Model:
         options = self.config.backbone
         return backbones.build(
             options.name,
             classes=classes,
-            resolution=options.resolution,
+            resolution=resolution or options.resolution,
             width=options.width,
             dropout=options.dropout,
             weights=weights,

@@ -21,26 +21,29 @@ from tinytl_tf.training import RunFolder
 ROOT = pathlib.Path(__file__).parents[2]
 EPOCHS = 3
 SECONDS = 300
-KEYS = ("epoch", "step", "loss", "accuracy", "gradient_norm")
+KEYS = ("epoch", "step", "loss", "accuracy", "feature_distance", "gradient_norm")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
     tiny.write_shapes(folder / "shapes.npz")
+    tiny.write_weights(folder / "tiny.weights.h5")
     return folder
 
 
 def command(place, name):
     argv = tiny.argv(
         place / "shapes.npz",
-        backbone={"dropout": 0.0},
+        backbone={"dropout": 0.0, "weights": place / "tiny.weights.h5"},
         training={
             "epochs": EPOCHS,
             "saves_per_epoch": 2,
             "weight_decay": 0.1,
             "clip_norm": 0.5,
             "warmup_steps": 2,
+            "distillation": 0.5,
+            "teacher_scale": 2,
             "rate_factors": ((".kernel$", 0.5), ("gamma$", 2.0)),
         },
     )

@@ -70,6 +70,24 @@ def architecture():
     )
 
 
+def write_weights(path: pathlib.Path) -> pathlib.Path:
+    """Writes a file of weights in Keras' own layers, as `backbone.weights` takes it; the import as above."""
+    import keras
+
+    def convolve(layer):
+        return [layer, keras.layers.BatchNormalization()]
+
+    layers = [keras.Input((SIDE, SIDE, 3)), *convolve(keras.layers.Conv2D(8, 3, use_bias=False))]
+    for expanded, filters in ((None, 8), (16, 16)):
+        if expanded:
+            layers += convolve(keras.layers.Conv2D(expanded, 1, use_bias=False))
+        layers += convolve(keras.layers.DepthwiseConv2D(3, use_bias=False))
+        layers += convolve(keras.layers.Conv2D(filters, 1, use_bias=False))
+    layers += [*convolve(keras.layers.Conv2D(32, 1, use_bias=False)), keras.layers.GlobalAveragePooling2D()]
+    keras.Sequential([*layers, keras.layers.Dense(5)]).save_weights(path)
+    return path
+
+
 def overrides(shapes: pathlib.Path) -> dict:
     """What is changed in `configs/default.py`, by dotted key."""
     return {

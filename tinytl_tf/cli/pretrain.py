@@ -4,7 +4,8 @@ The run is one of `tinytl train`, with its checkpoints and log, under a scheme t
 WORKDIR/branches.npz has the branches as float16, with a card that says how they were made; `--branch_weights` of
 train, export and plan reads it. Each row of log.jsonl has images_per_second, and waiting: the share of the time that
 was spent waiting for images. With --config.training.precision=mixed_bfloat16 (or, on a GPU, mixed_float16) the layers
-of a step compute in 16 bits; what is saved stays float32.
+of a step compute in 16 bits; what is saved stays float32. With --config.training.distillation=0.5 and teacher_scale=2
+half of the loss is the distance from the features of the frozen network at twice the resolution.
 
 With --distribute=workers the same command runs once for each worker that TF_CONFIG lists, with a folder that all of
 them see. Where one of them is lost, the others end as well; start all of them again with --resume.

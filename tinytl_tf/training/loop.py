@@ -27,6 +27,7 @@ from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.precision import require_precision
 from tinytl_tf.training.run_folder import Run, RunFolder
 from tinytl_tf.training.step import make_train_step
+from tinytl_tf.training.teacher import Teacher
 
 __all__ = ["train"]
 
@@ -97,6 +98,10 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         else:
             model, resolution = experiment.build_model(len(class_names))
             model.compile(make_optimizer(config.training.optimizer))
+        teacher = None
+        if config.training.distillation:
+            network = experiment.build_teacher()
+            teacher = Teacher(network, config.training.teacher_scale, config.training.distillation)
     if config.training.cache_features:
         frozen_until(model)  # refused before an older run in the folder is removed
     if not goes_on:
@@ -129,6 +134,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
             weight_decay=config.training.weight_decay,
             clip_norm=config.training.clip_norm,
             precision=config.training.precision,
+            teacher=teacher,
             strategy=distribution.strategy,
         )
         fraction, size = config.data.central_fraction, config.backbone.resolution
@@ -215,7 +221,7 @@ def _train_part(
     batches = data.train_batches(
         dataset,
         batch_size=training.batch_size,
-        image_size=experiment.config.backbone.resolution,
+        image_size=experiment.config.backbone.resolution * (training.teacher_scale or 1),
         seed=training.seed,
         epoch=epoch,
         augmentation=experiment.augmentation(),

@@ -11,6 +11,7 @@ from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.training.objectives import get_objective
 from tinytl_tf.training.optimizers import follow_rate_factors
 from tinytl_tf.training.precision import LOSS_SCALE, computing_in
+from tinytl_tf.training.teacher import Teacher, feature_distance, with_features
 
 __all__ = ["make_train_step"]
 
@@ -26,6 +27,7 @@ def make_train_step(
     clip_norm: float = 0.0,
     training: bool = True,
     precision: str = "float32",
+    teacher: Teacher | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     """Returns a compiled function that takes one optimizer step.
@@ -44,6 +46,8 @@ def make_train_step(
         precision: what layers compute in: `"float32"`, or `"mixed_bfloat16"` or `"mixed_float16"` for all but the
             logits; the variables and their gradients are float32. With float16 the loss is scaled before backward, and
             a step whose gradients still leave its range is taken in float32, with the same dropout.
+        teacher: whose features the model's are to follow, None for labels alone. A step then takes the teacher's
+            images, reduces them for the model, and its metrics have `feature_distance` besides.
         strategy: devices that share the work, None for one device; model and optimizer were made in its scope. A step
             then takes each device's part of the batch, all parts of one size.
 
@@ -69,17 +73,32 @@ def make_train_step(
     seeds = [layer.seed_generator.state for layer in model.layers if _drops(layer)] if draws else []
     kernels = [variable for variable in variables if len(variable.shape) > 1] if weight_decay else []
 
+    learner = with_features(model) if teacher else model
+    names = ("loss", "accuracy", "feature_distance") if teacher else ("loss", "accuracy")
+
+    def metrics_of(images, labels, precision):
+        images, target = tf.cast(images, tf.float32), None
+        if teacher:
+            images, target = teacher.reduced(images), teacher.features(images, precision)
+        with computing_in(model, precision):
+            outputs = learner(images, training=training)
+        logits = outputs[-1] if teacher else outputs
+        loss = tf.reduce_mean(objective.loss(logits, labels, label_smoothing))
+        accuracy = tf.reduce_mean(objective.correct(logits, labels))
+        if not teacher:
+            return loss, accuracy
+        distance = tf.reduce_mean(feature_distance(outputs[0], target))
+        return (1 - teacher.share) * loss + teacher.share * distance, accuracy, distance
+
     def differentiate_in(precision, scale, images, labels):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
-            with computing_in(model, precision):
-                logits = model(tf.cast(images, tf.float32), training=training)
-            loss = tf.reduce_mean(objective.loss(logits, labels, label_smoothing))
+            loss, *others = metrics_of(images, labels, precision)
             scaled = loss * scale if scale > 1 else loss
         gradients = tape.gradient(scaled, watched)
         if scale > 1:
             gradients = [gradient / scale for gradient in gradients]
-        return [*gradients, loss, tf.reduce_mean(objective.correct(logits, labels))]
+        return [*gradients, loss, *others]
 
     def differentiate(images, labels):
         if precision != "mixed_float16":
@@ -101,7 +120,8 @@ def make_train_step(
             strategy.extended.update(kernel.value, own, (rate,), group=False)
 
     def take(images, labels, learning_rate):
-        *gradients, loss, accuracy = _mean(differentiate(images, labels), devices)
+        results = _mean(differentiate(images, labels), devices)
+        gradients, metrics = results[: len(watched)], dict(zip(names, results[len(watched) :], strict=True))
         norm = tf.linalg.global_norm(gradients)
         if clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
@@ -109,7 +129,7 @@ def make_train_step(
         tf.distribute.get_replica_context().merge_call(shrink, args=(learning_rate * weight_decay,))
         # Keras adds up the devices' gradients, which are one and the same by now.
         optimizer.apply([gradient / devices for gradient in gradients] if devices > 1 else gradients)
-        return {"loss": loss, "accuracy": accuracy, "gradient_norm": norm}
+        return metrics | {"gradient_norm": norm}
 
     @tf.function(reduce_retracing=True)
     def step(images, labels, learning_rate):

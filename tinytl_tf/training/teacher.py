@@ -1,0 +1,77 @@
+"""Distillation: the frozen network, at a higher resolution, teaches a network that trains."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf.training.precision import computing_in
+
+__all__ = ["Teacher", "feature_distance", "with_features"]
+
+# The last layer before dropout and classifier, in every network of `tinytl_tf.backbones`.
+_FEATURES = "pool"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Teacher:
+    """A network that is not trained, and how much another one follows it.
+
+    What a teacher sees beyond the network that trains is detail: it is the same network at a higher resolution. No
+    labels are needed for it.
+
+    Attributes:
+        network: a network of `tinytl_tf.backbones`, whose classifier is not used.
+        scale: how many times as high and wide its images are as those of the network that trains.
+        share: of the loss that is the distance from its features, above 0; the labels have the rest, at 1 nothing.
+    """
+
+    network: keras.Model
+    scale: int
+    share: float
+
+    def features(self, images: tf.Tensor, precision: str = "float32") -> tf.Tensor:
+        """Returns the teacher's features of images, float32 `[batch, channels]`.
+
+        Args:
+            images: float32 `[batch, scale * height, scale * width, 3]` of 0 to 255.
+            precision: what its layers compute in, as `make_train_step` takes it.
+        """
+        network = keras.Model(self.network.input, self.network.get_layer(_FEATURES).output)
+        with computing_in(self.network, precision):
+            return tf.cast(network(images, training=False), tf.float32)
+
+    def reduced(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the same images for the network that trains, float32 `[batch, height, width, 3]`.
+
+        Args:
+            images: as `features` takes them.
+        """
+        return tf.nn.avg_pool2d(images, self.scale, self.scale, "VALID")
+
+
+def with_features(model: keras.Model) -> keras.Model:
+    """Returns a network with its features, `[batch, channels]`, before its logits.
+
+    Args:
+        model: a network of `tinytl_tf.backbones`; its layers are shared.
+    """
+    return keras.Model(model.input, [model.get_layer(_FEATURES).output, model.output])
+
+
+def feature_distance(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Returns how far the features of each image are from those of the teacher, float32 `[batch]`.
+
+    The squared distance as a share of the squared length of the teacher's: 0 where both are one, 1 where features are
+    zero.
+
+    Args:
+        features: `[batch, channels]`.
+        target: float32 `[batch, channels]`.
+
+    Example:
+        >>> feature_distance(tf.constant([[1.0, 0.0]]), tf.constant([[1.0, 1.0]])).numpy().tolist()
+        [0.5]
+    """
+    squares = tf.reduce_sum((tf.cast(features, tf.float32) - target) ** 2, axis=1)
+    return tf.math.divide_no_nan(squares, tf.reduce_sum(target**2, axis=1))
