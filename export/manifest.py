@@ -9,6 +9,7 @@ from typing import Any
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.operator_audit import audit, minimum_runtime
 from tinytl_tf.memory import planned_peak
+from tinytl_tf.networks.schemes import default_learning_rate
 from tinytl_tf.tflite import micro_contract
 from tinytl_tf.tflite.graph import Tensor
 from tinytl_tf.tflite.manifest import INPUTS, InputSettings, Manifest
@@ -76,6 +77,7 @@ def describe(content: bytes, **facts: Any) -> Manifest:
         sha256=hashlib.sha256(content).hexdigest(),
         tools={name: importlib.metadata.version(name) for name in (*_TOOLS, *(_MICRO if facts.get("micro") else ()))},
         tolerances=TOLERANCES[facts["frozen_weights"]],
+        learning_rate=default_learning_rate(facts["scheme"], facts["optimizer"]),
         **facts,
     )
     if 4 * manifest.state_size != manifest.sizes["state_bytes"]:

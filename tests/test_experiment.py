@@ -154,12 +154,14 @@ def test_rate_factors_of_what_another_scheme_trains_are_dropped(config):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_rate_that_is_not_given_is_that_of_the_scheme(config, scheme):
+def test_a_rate_that_is_not_given_is_that_of_scheme_and_optimizer(config, scheme):
     config.scheme = scheme
     assert config.training.learning_rate == 0
     expected = 1e-4 if scheme == "full" else 1e-3
     assert Experiment(config).config.training.learning_rate == SCHEMES[scheme].learning_rate == expected
     assert config.training.learning_rate == 0
+    config.training.optimizer = "sgd"
+    assert Experiment(config).config.training.learning_rate == 10 * expected
     config.training.learning_rate = 0.03
     assert Experiment(config).config.training.learning_rate == 0.03
 

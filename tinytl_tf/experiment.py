@@ -353,10 +353,11 @@ def _check_keys(config: ConfigDict) -> None:
 
 
 def _with_learning_rate(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
-    """A copy in which a learning rate that is not given is that of the scheme."""
+    """A copy in which a learning rate that is not given is that of scheme and optimizer."""
     values = config.to_dict()
     if values["training"]["learning_rate"] == 0:
-        values["training"]["learning_rate"] = schemes.get_scheme(config.scheme).learning_rate
+        scheme = schemes.get_scheme(config.scheme).name  # an unknown one has no rate here
+        values["training"]["learning_rate"] = schemes.default_learning_rate(scheme, config.training.optimizer)
     return FrozenConfigDict(values)
 
 

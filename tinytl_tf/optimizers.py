@@ -21,6 +21,7 @@ class Optimizer:
         beta_1: decay of the first moment, for `adam`.
         beta_2: decay of the second moment, for `adam`.
         epsilon: added to the root of the second moment, for `adam`.
+        rate_factor: by which the learning rate of a scheme, found with Adam, is multiplied where nobody gives one.
     """
 
     name: str
@@ -29,13 +30,14 @@ class Optimizer:
     beta_1: float = 0.0
     beta_2: float = 0.0
     epsilon: float = 0.0
+    rate_factor: float = 1.0
 
 
 OPTIMIZERS = {
     optimizer.name: optimizer
     for optimizer in (
-        Optimizer("sgd"),
-        Optimizer("momentum", slots=("velocity",), momentum=0.9),
+        Optimizer("sgd", rate_factor=10.0),
+        Optimizer("momentum", slots=("velocity",), momentum=0.9, rate_factor=3.0),
         Optimizer("adam", slots=("first_moment", "second_moment"), beta_1=0.9, beta_2=0.999, epsilon=1e-7),
     )
 }

@@ -36,6 +36,7 @@
 #define DIVERGED 4
 #define PATH_SIZE 4096
 #define MOST_CLASSES 4096
+#define RATE_OF_MODEL (-1)
 #define PI 3.14159265358979323846
 
 static const char kUsage[] =
@@ -47,7 +48,8 @@ static const char kUsage[] =
     "  --state_in=FILE       a state file to start from\n"
     "  --overwrite           replace --state_out if it is there\n"
     "  --epochs=5            passes over the training images\n"
-    "  --learning_rate=1e-3  of the first step\n"
+    "  --learning_rate=RATE  of the first step; default: what the model's\n"
+    "                        manifest says, or 1e-3\n"
     "  --schedule=cosine     or constant\n"
     "  --seed=0              of the order of the images, and of --flip\n"
     "  --flip                mirror half of the training images\n"
@@ -188,8 +190,8 @@ static bool parse_argument(const char *argument, settings *set) {
 }
 
 static int parse_arguments(int count, char **arguments, settings *set) {
-  *set =
-      (settings){.epochs = 5, .learning_rate = 1e-3, .central_fraction = 0.875};
+  *set = (settings){
+      .epochs = 5, .learning_rate = RATE_OF_MODEL, .central_fraction = 0.875};
   for (int i = 1; i < count; i++) {
     if (!parse_argument(arguments[i], set)) {
       (void)fputs(kUsage, stderr);
@@ -555,6 +557,8 @@ static int train(program *run) {
   const size_t batch = (size_t)info->batch_size;
   const size_t steps = run->train.count < batch ? 1 : run->train.count / batch;
   const double all_steps = (double)steps * (double)run->set.epochs;
+  printf("learning rate %g, %s\n", run->set.learning_rate,
+         run->set.constant ? "constant" : "cosine");
   size_t step = 0;
   for (long epoch = 0; epoch < run->set.epochs; epoch++) {
     uint64_t seed = (uint64_t)run->set.seed << 32 ^ (uint64_t)epoch;
@@ -608,6 +612,9 @@ static int adapt(program *run) {
     return complain(BAD_INPUT,
                     "the model is for several attributes of an image, expected "
                     "one class for each; folders cannot say more");
+  }
+  if (run->set.learning_rate < 0) {
+    run->set.learning_rate = (double)run->info->learning_rate;
   }
   /* First, since a state can have classes that were added. */
   if (run->set.state_in != NULL &&

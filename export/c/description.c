@@ -6,6 +6,7 @@
  * the end, and goes no deeper than MAX_DEPTH.
  */
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 
 #define MAX_DEPTH 32
 #define MAX_LABELS 65536
+#define MAX_POWER 1000 /* Of ten; no float has as many. */
 #define MAX_VALUES 0x7fffffffU /* Of a part of the state. */
 
 typedef struct {
@@ -277,6 +279,48 @@ static bool read_whole(reader *json, long *value) {
   return true;
 }
 
+/*
+ * Reads a number above 0. Not with strtod(), to which a program's locale may
+ * say that the point is a comma.
+ */
+static bool read_rate(reader *json, float *value) {
+  skip_space(json);
+  const char *start = json->next;
+  if (!skip_number(json)) {
+    return false;
+  }
+  double digits = 0;
+  long exponent = 0;
+  bool decimals = false;
+  for (; start < json->next && *start != 'e' && *start != 'E'; start++) {
+    if (*start == '.') {
+      decimals = true;
+    } else if (*start >= '0' && *start <= '9') {
+      digits = 10 * digits + (*start - '0');
+      exponent -= decimals;
+    } else {
+      return fail(json, "a number above 0");
+    }
+  }
+  if (start < json->next) {
+    const bool negative = *++start == '-';
+    start += *start == '-' || *start == '+';
+    long power = 0;
+    for (; start < json->next && power < MAX_POWER; start++) {
+      power = 10 * power + (*start - '0');
+    }
+    exponent += negative ? -power : power;
+  }
+  double scale = 1;
+  for (long i = labs(exponent); i > 0 && scale < DBL_MAX; i--) {
+    scale *= 10;
+  }
+  const double rate = exponent < 0 ? digits / scale : digits * scale;
+  *value = (float)rate;
+  return (rate > 0 && rate <= FLT_MAX && *value > 0) ||
+         fail(json, "a number above 0");
+}
+
 static bool read_bool(reader *json, bool *value) {
   *value = take_word(json, "true");
   return *value || take_word(json, "false") || fail(json, "true or false");
@@ -406,7 +450,8 @@ static bool read_field(reader *json, const char *name,
                        tinytl_description *description, unsigned *seen) {
   static const char *const kNames[] = {"format_version", "contract", "sha256",
                                        "task",           "labels",   "xnnpack",
-                                       "spare_classes",  "state"};
+                                       "spare_classes",  "state",
+                                       "learning_rate"};
   unsigned field = 0;
   while (field < sizeof kNames / sizeof kNames[0] &&
          strcmp(name, kNames[field]) != 0) {
@@ -435,6 +480,8 @@ static bool read_field(reader *json, const char *name,
       return read_whole(json, &description->spare_classes);
     case 7:
       return read_state(json, description);
+    case 8:
+      return read_rate(json, &description->learning_rate);
     default:
       return skip_value(json, 1);
   }
@@ -471,7 +518,8 @@ tinytl_status tinytl_parse_description(const char *text, size_t length,
                                        tinytl_description *description,
                                        tinytl_error *error) {
   reader json = {text, text + length, NULL, false};
-  *description = (tinytl_description){.xnnpack = true};
+  *description = 
+      (tinytl_description){.xnnpack = true, .learning_rate = TINYTL_LEARNING_RATE};
   if (read_fields(&json, description)) {
     return TINYTL_OK;
   }

@@ -53,7 +53,10 @@ typedef struct {
   size_t count;  /* Of elements; 0 where the variable is missing. */
 } tinytl_part;
 
-/* Fields that are absent are zero; `xnnpack` is then true. */
+#define TINYTL_LEARNING_RATE 1e-3F /* Where none is said. */
+
+/* Fields that are absent are zero; `xnnpack` is then true, and `learning_rate`
+   ::TINYTL_LEARNING_RATE. */
 typedef struct {
   long format_version;
   long contract;
@@ -65,6 +68,7 @@ typedef struct {
   tinytl_part bias;   /* Of the classifier. */
   tinytl_part kernel; /* The same. */
   bool xnnpack;
+  float learning_rate;
 } tinytl_description;
 
 /*

@@ -253,6 +253,7 @@ static tinytl_status find_manifest(tinytl_model *model, const char *path,
                                    const tinytl_options *options,
                                    tinytl_error *error) {
   model->description.xnnpack = true;
+  model->description.learning_rate = TINYTL_LEARNING_RATE;
   if (options->manifest != NULL) {
     return read_manifest(model, options->manifest, error);
   }
@@ -862,6 +863,7 @@ static tinytl_status load(tinytl_model *model, const char *path,
     status = check_contract(model, error);
   }
   if (status == TINYTL_OK) {
+    model->info.learning_rate = model->description.learning_rate;
     model->info.xnnpack = options->xnnpack == TINYTL_XNNPACK_AS_EXPORTED
                               ? model->description.xnnpack
                               : options->xnnpack == TINYTL_XNNPACK_ON;

@@ -117,6 +117,8 @@ typedef struct {
   bool multilabel;       /**< Whether an image has several attributes. */
   bool xnnpack;          /**< Whether XNNPACK is used. */
   bool has_manifest;     /**< Whether a manifest was found. It then fits. */
+  float learning_rate;   /**< That suits the first step, from the manifest;
+                              without one 1e-3. */
   /** Names of the classes in use, in UTF-8, in the order of the outputs, from
       the manifest or from the `.tflite` itself, and of those added. NULL where
       neither has them. */
@@ -143,8 +145,8 @@ typedef struct {
  * With a manifest, the file has to have the SHA-256 that the manifest says, so
  * that no changed byte goes unnoticed. Without one, LiteRT's verifier checks
  * its structure: a changed weight is a weight. From the manifest come also the
- * names of the classes and whether to use XNNPACK; all else in it is for the
- * caller.
+ * names of the classes, whether to use XNNPACK and a learning rate; all else in
+ * it is for the caller.
  *
  * libLiteRt.so stays in the process after the model is closed.
  *

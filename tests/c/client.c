@@ -115,8 +115,8 @@ static void do_info(const tinytl_model *model) {
   for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
     printf("%02x", info->fingerprint[i]);
   }
-  printf(" %d %" PRId32 " %" PRId32, info->labels != NULL, info->outputs,
-         info->spare_classes);
+  printf(" %d %" PRId32 " %" PRId32 " %.9g", info->labels != NULL,
+         info->outputs, info->spare_classes, (double)info->learning_rate);
 }
 
 static void do_infer(tinytl_model *model, const char *path) {

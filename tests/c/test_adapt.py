@@ -161,6 +161,15 @@ def test_train_and_test_folders(built, tmp_path, photos):
     assert re.search(r"accuracy before: \d+\.0 % \([01] of 1\)", output)
 
 
+def test_without_a_rate_that_of_the_manifest_is_taken_and_told(built, tmp_path, photos):
+    states = []
+    for flags in ((), ("--learning_rate=0.003",)):
+        states.append(tmp_path / f"{len(flags)}.tinytl")
+        arguments = (f"--model={MODEL}", f"--data={photos}", f"--state_out={states[-1]}", "--epochs=1")
+        assert "\nlearning rate 0.003, cosine\nepoch 1 of 1: " in adapt(built, *arguments, *flags)
+    assert states[0].read_bytes() == states[1].read_bytes()
+
+
 @pytest.mark.parametrize("flag", ["--schedule=constant", "--flip", "--xnnpack=off", "--threads=1", "--epochs=2"])
 def test_each_flag_does_something(built, tmp_path, photos, flag):
     """Threads are the exception: they change the time alone."""

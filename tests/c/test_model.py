@@ -112,6 +112,8 @@ def test_a_damaged_structure_is_refused_without_a_manifest(c, copy):
         ({"labels": 5}, "expected a list"),
         ({"task": "multilabel"}, "other classes than its manifest"),
         ({"xnnpack": 1}, "expected true or false"),
+        *(({"learning_rate": value}, "expected a number above 0") for value in (0, 0.0, -0.001, 1e39, 1e-60, 1e-400)),
+        ({"learning_rate": "1"}, "expected a value"),
         ({"spare_classes": 1}, "other classes than its manifest"),
         ({"spare_classes": -1}, "expected a whole number"),
         ({"state": 1}, "expected a list"),
@@ -168,6 +170,21 @@ def test_the_manifest_is_found_where_python_finds_it(c, tmp_path, stem):
     shutil.copy(MODEL, path)
     manifest_path(path).write_text("no JSON")
     assert refuse_open(c, path).status == "MANIFEST"
+
+
+@pytest.mark.parametrize("value", [0.003, 0.1, 12, 1e-05, 2.5e30, 1.1754944e-38, 3.4e38, 0.1234567890123456789])
+def test_the_learning_rate_of_the_manifest(c, copy, value):
+    change_manifest(copy, learning_rate=value)
+    c.open(copy)
+    assert np.float32(c.ask("info", "a")[13]) == np.float32(value)
+
+
+def test_without_a_manifest_the_learning_rate_is_that_of_most_schemes(c, copy):
+    c.open(copy)
+    assert float(c.ask("info", "a")[13]) == pytest.approx(3e-3)
+    copy.with_suffix(".manifest.json").unlink()
+    c.open(copy, "b")
+    assert float(c.ask("info", "b")[13]) == pytest.approx(1e-3)
 
 
 def test_xnnpack_as_exported(c, copy):

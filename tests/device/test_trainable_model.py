@@ -72,13 +72,12 @@ def test_sizes_are_read_from_the_file(model_path):
     assert model.class_names is None
 
 
-def test_the_default_rate_is_that_of_the_scheme_in_the_manifest(model_path, monkeypatch):
+def test_the_default_rate_is_that_of_the_manifest(model_path, monkeypatch):
     model = TrainableModel(model_path)
     assert model.default_learning_rate == 1e-3
-    for scheme, rate in (("full", 1e-4), ("tinytl-lb", 1e-3), ("custom", 1e-3)):
-        opened = dataclasses.replace(model._file, manifest=SimpleNamespace(scheme=scheme))
-        monkeypatch.setattr(model, "_file", opened)
-        assert model.default_learning_rate == rate
+    opened = dataclasses.replace(model._file, manifest=SimpleNamespace(learning_rate=0.125))
+    monkeypatch.setattr(model, "_file", opened)
+    assert model.default_learning_rate == 0.125
 
 
 @pytest.mark.parametrize("xnnpack", [True, False])

@@ -67,6 +67,7 @@ def test_says_everything_a_client_needs(content):
     assert manifest.planned_peak_bytes["train"] == planned_peak(Model.from_bytes(content), "train").peak_bytes > 0
     assert set(manifest.tools) == {"tinytl_tf", "tensorflow", "keras", "ai-edge-litert"}
     assert manifest.tolerances == TOLERANCES["int8"]
+    assert manifest.learning_rate == 10 * 1e-4  # of `full`, with SGD
 
 
 def test_is_read_as_it_was_written(content, tmp_path):

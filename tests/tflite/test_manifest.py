@@ -33,6 +33,7 @@ MANIFEST = Manifest(
     tools={"tinytl_tf": "0.1.0"},
     parity={"steps": 4},
     tolerances={"float32": 1e-5},
+    learning_rate=0.01,
 )
 
 
@@ -70,12 +71,13 @@ def test_each_field_is_required(path, field):
     assert field.replace("_", " ") in refused(path).replace("_", " ")
 
 
-def test_the_manifest_of_an_older_export_lacks_the_digest_of_frozen_weights(path):
+@pytest.mark.parametrize(("field", "value"), [("frozen_sha256", ""), ("learning_rate", 1e-3)])
+def test_the_manifest_of_an_older_export_lacks_a_field(path, field, value):
     file = manifest_path(path)
     values = json.loads(file.read_text())
-    del values["frozen_sha256"]
+    del values[field]
     file.write_text(json.dumps(values))
-    assert Manifest.read(path).frozen_sha256 == ""
+    assert getattr(Manifest.read(path), field) == value
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,8 @@ def test_the_manifest_of_an_older_export_lacks_the_digest_of_frozen_weights(path
         ({"xnnpack": 1}, "expected bool as xnnpack in {path}, got 1; "),
         ({"mood": "good"}, "{path} has the unknown field 'mood'; "),
         ({"sha256": "0" * 64}, "expected the manifest of the .tflite with sha256 "),
+        ({"learning_rate": 0}, "expected a learning_rate above 0, got 0.0 in {path}; "),
+        ({"learning_rate": float("inf")}, "expected a learning_rate above 0, got inf in {path}; "),
         ({"input": []}, "expected InputSettings as input in {path}, got []; "),
         (
             {"state": [{"name": "a", "shape": [2], "offset": 1, "slot": ""}]},

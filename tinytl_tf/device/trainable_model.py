@@ -16,7 +16,7 @@ from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_file import check_finite, read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.schemes import LEARNING_RATE, SCHEMES
+from tinytl_tf.networks.schemes import LEARNING_RATE
 from tinytl_tf.optimizers import NOT_NEGATIVE, get_optimizer
 from tinytl_tf.tasks import UNUSED, Task, get_task
 from tinytl_tf.tflite.manifest import INPUTS, Manifest, manifest_path
@@ -192,9 +192,8 @@ class TrainableModel:
 
     @property
     def default_learning_rate(self) -> float:
-        """That of the scheme in the manifest, see `tinytl_tf.networks.schemes`; 1e-3 for any other and without one."""
-        name = None if self._file.manifest is None else self._file.manifest.scheme
-        return SCHEMES[name].learning_rate if name in SCHEMES else LEARNING_RATE
+        """The manifest's: of the first step where nobody gives one. 1e-3 without a manifest."""
+        return LEARNING_RATE if self._file.manifest is None else self._file.manifest.learning_rate
 
     @property
     def augmentation(self) -> Augmentation:

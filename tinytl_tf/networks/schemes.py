@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.optimizers import get_optimizer
 
 __all__ = [
     "SCHEMES",
     "ResolvedScheme",
     "Scheme",
     "apply_scheme",
+    "default_learning_rate",
     "get_scheme",
     "place_of",
     "rate_factor",
@@ -42,7 +44,7 @@ class Scheme:
         rows: `(regular expression, rate factor)`, the first that is found in a path decides: 0.0 freezes, 1.0 trains at
             the learning rate.
         lite_residual: whether the network needs lite residual branches.
-        learning_rate: of the first step where nobody gives one; found with Adam.
+        learning_rate: of the first step with Adam where nobody gives one, see `default_learning_rate`.
         rate_factors: rows of a user, by which the factor of what `rows` train is multiplied, see `with_rate_factors`.
     """
 
@@ -127,6 +129,24 @@ class ResolvedScheme:
             counts = f"{variables:4d} variables {parameters:10,d} parameters {4 * parameters:11,d} B"
             lines.append(f"  {name:40s} {state:6s} {counts}")
         return "\n".join(lines)
+
+
+def default_learning_rate(scheme: str, optimizer: str) -> float:
+    """Returns the learning rate of the first step where nobody gives one.
+
+    Args:
+        scheme: name of a scheme; one that is not in `SCHEMES` has the rate of most of them.
+        optimizer: a key of `tinytl_tf.optimizers.OPTIMIZERS`.
+
+    Raises:
+        InputError: if there is no such optimizer.
+
+    Example:
+        >>> default_learning_rate("tinytl-lb", "adam"), default_learning_rate("full", "sgd")
+        (0.001, 0.001)
+    """
+    rate = SCHEMES[scheme].learning_rate if scheme in SCHEMES else LEARNING_RATE
+    return rate * get_optimizer(optimizer).rate_factor
 
 
 def get_scheme(name: str) -> Scheme:

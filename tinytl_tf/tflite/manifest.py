@@ -16,6 +16,7 @@ import numpy as np
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.schemes import LEARNING_RATE
 from tinytl_tf.tasks import TASKS
 
 __all__ = [
@@ -39,7 +40,7 @@ CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which cra
 # Name of what a file infers and is trained on, and its type: raw pixels, or what a prefix has made of them.
 INPUTS = {"image": "uint8", "features": "int8"}
 LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
-OPTIONAL = frozenset(["frozen_sha256", "micro"])  # fields that manifests of older exports lack
+OPTIONAL = frozenset(["frozen_sha256", "learning_rate", "micro"])  # fields that manifests of older exports lack
 _LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
 
 
@@ -129,6 +130,8 @@ class Manifest:
         tools: Name of a package -> version that made the file.
         parity: Figures of the exporter's checks.
         tolerances: How far losses may differ between runtimes.
+        learning_rate: Of the first step, where a client is given none, see
+            `tinytl_tf.networks.schemes.default_learning_rate`. The manifest of an older export lacks it.
         frozen_sha256: Of the network's weights that are not trained, see `frozen_sha256`; empty in the manifest of an
             older export.
         micro: Of a file for TensorFlow Lite Micro, else empty: `inputs` and `outputs` in their order, `commands` with
@@ -167,6 +170,7 @@ class Manifest:
     tools: dict[str, str]
     parity: dict[str, Any]
     tolerances: dict[str, Any]
+    learning_rate: float = LEARNING_RATE
     frozen_sha256: str = ""
     micro: dict[str, Any] = dataclasses.field(default_factory=dict)
     contract: int = CONTRACT
@@ -257,6 +261,8 @@ class Manifest:
             return f"spare_classes of 0 or more, of a classification, got {self.spare_classes}"
         if not 0 < self.input.central_fraction <= 1:
             return f"a central_fraction above 0 and at most 1, got {self.input.central_fraction!r}"
+        if not 0 < self.learning_rate < math.inf:
+            return f"a learning_rate above 0, got {self.learning_rate!r}"
         offset = 0
         for entry in self.state:
             if entry.offset != offset or any(size < 1 for size in entry.shape):

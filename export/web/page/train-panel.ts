@@ -7,8 +7,6 @@ import { attempt, calm, complain, say } from "./messages.js";
 import type { Session } from "./session.js";
 import type { Storage, StoredValues } from "./storage.js";
 
-/** Learning rates that suit the optimizers of a file. */
-const RATES = { sgd: 0.01, momentum: 0.003, adam: 0.001 } as const;
 const STOPPED = new Error("stopped");
 
 /** Step 3: training, with its curve and figures. */
@@ -68,7 +66,7 @@ export class TrainPanel {
     const { model } = this.session;
     if (this.#opened !== model.manifest.sha256) {
       this.#opened = model.manifest.sha256;
-      this.#rate.value = String(RATES[model.manifest.optimizer]);
+      this.#rate.value = String(model.manifest.learning_rate);
     }
     this.#unfinished =
       this.session.training || !model.savesOptimizer ? undefined : await this.#store().read();

@@ -2,6 +2,7 @@ import { InputError } from "./errors.js";
 
 const FORMAT_VERSION = 2;
 const CONTRACT = 2;
+const LEARNING_RATE = 1e-3;
 
 /** One part of the state. */
 export interface StatePart {
@@ -39,6 +40,8 @@ export interface Manifest {
   readonly state: readonly StatePart[];
   readonly planned_peak_bytes: Readonly<Record<string, number>>;
   readonly sha256: string;
+  /** Of the first step, where the client is given none; 1e-3 where an older export does not say. */
+  readonly learning_rate: number;
 }
 
 /**
@@ -65,12 +68,13 @@ export function parseManifest(text: string | object): Manifest {
       );
     }
   }
+  const complete = { learning_rate: LEARNING_RATE, ...manifest };
   for (const [key, [fits, expected]] of Object.entries(FIELDS)) {
-    if (!fits(manifest[key])) {
-      throw bad(`${key}: ${expected}`, manifest[key]);
+    if (!fits(complete[key])) {
+      throw bad(`${key}: ${expected}`, complete[key]);
     }
   }
-  return values as Manifest;
+  return complete as unknown as Manifest;
 }
 
 /** Number of values of the state that a manifest lists. */
@@ -119,6 +123,7 @@ const FIELDS: Readonly<Record<string, Check>> = {
     (value) => isObject(value) && Object.values(value).every(isCount),
     "bytes of signatures",
   ],
+  learning_rate: [(value) => isNumber(value, Number.MIN_VALUE, Number.MAX_VALUE), "a number above 0"],
   sha256: [(value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value), "64 hexadecimal digits"],
 };
 

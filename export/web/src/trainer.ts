@@ -14,7 +14,7 @@ import type { TrainableModel } from "./trainable-model.js";
 export interface TrainerOptions {
   /** Passes over the photos, 1 or more. */
   readonly epochs?: number;
-  /** Learning rate of step 0, above 0. */
+  /** Learning rate of step 0, above 0; by default what the manifest says. */
   readonly learningRate?: number;
   readonly schedule?: keyof typeof SCHEDULES;
   /** Chooses the order of the photos and their changes. */
@@ -80,7 +80,7 @@ export class Trainer {
     const { store, augmentation, ...rest } = options;
     this.#options = {
       epochs: 5,
-      learningRate: 1e-3,
+      learningRate: model.manifest.learning_rate,
       schedule: "cosine",
       seed: 0,
       heldOut: [],

@@ -68,6 +68,18 @@ test("what the client needs of a manifest is what the schema requires", () => {
   );
 });
 
+test("a manifest of an older export has the rate that most schemes have", () => {
+  const { learning_rate: given, ...older } = goldenJson<Record<string, unknown>>(
+    "model_float32.manifest.json",
+  );
+  assert.equal(typeof given, "number");
+  assert.equal(parseManifest(older).learning_rate, 1e-3);
+  assert.equal(parseManifest({ ...older, learning_rate: 0.02 }).learning_rate, 0.02);
+  for (const bad of [0, -1, "1", null]) {
+    assert.throws(() => parseManifest({ ...older, learning_rate: bad }), /learning_rate: a number above 0/);
+  }
+});
+
 for (const text of ["", "[]", "3", "null", '"text"', "{"]) {
   test(`${JSON.stringify(text)} is no manifest`, () => {
     assert.throws(() => parseManifest(text), { name: "InputError", message: /^expected .*; choose / });

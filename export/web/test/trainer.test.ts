@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { Augmentation } from "../src/augmentation.js";
+import type { Manifest } from "../src/manifest.js";
 import { holdOut } from "../src/photo-set.js";
 import type { LabeledPhoto } from "../src/photo-set.js";
 import { Photo } from "../src/pixels.js";
 import type { ProgressStore, TrainingProgress } from "../src/progress-store.js";
 import { Random } from "../src/random.js";
 import { Trainer } from "../src/trainer.js";
-import type { TrainableModel } from "../src/trainable-model.js";
+import { TrainableModel } from "../src/trainable-model.js";
 import { golden, goldenJson } from "./golden.js";
 import type { GoldenTraining } from "./golden.js";
-import { loadGolden } from "./node-engine.js";
+import { loadGolden, startNodeEngine } from "./node-engine.js";
 
 class MemoryStore implements ProgressStore {
   progress: TrainingProgress | undefined;
@@ -123,6 +124,25 @@ describe("the trainer", () => {
     for (const other of others) {
       await assert.rejects(other.run({ resume: true }), /the model, the photos or a setting have changed/);
     }
+  });
+
+  test("takes the learning rate of the manifest where none is given", async () => {
+    const manifest = goldenJson<Manifest>("model_float32.manifest.json");
+    const other = await TrainableModel.load(
+      golden("model_float32.tflite"),
+      { ...manifest, learning_rate: 0.02 },
+      { engine: await startNodeEngine() },
+    );
+    const store = new MemoryStore();
+    const signal = AbortSignal.abort(new Error("at once"));
+    for (const [options, expected] of [
+      [{ store }, 0.02],
+      [{ store, learningRate: 0.03 }, 0.03],
+    ] as const) {
+      await assert.rejects(new Trainer(other, photos, options).run({ signal }), /at once/);
+      assert.equal((JSON.parse(store.progress!.settings) as { learningRate: number }).learningRate, expected);
+    }
+    other.delete();
   });
 
   test("fewer photos than a batch are repeated", async () => {

@@ -25,6 +25,7 @@ import java.io.IOException
  * @property state the parts of the state, in order
  * @property minRuntimeVersion oldest TensorFlow Lite that knows all operators of the file
  * @property plannedPeakBytes memory of each signature without a delegate
+ * @property learningRate of the first step unless the app says otherwise; 0.001 where an older export does not say
  * @property sha256 of the `.tflite`, in hexadecimal
  */
 public class Manifest private constructor(
@@ -47,6 +48,7 @@ public class Manifest private constructor(
     public val state: List<StateEntry>,
     public val minRuntimeVersion: String,
     public val plannedPeakBytes: Map<String, Long>,
+    public val learningRate: Double,
     public val sha256: String,
 ) {
     /** Number of float32 values of the state. */
@@ -68,6 +70,7 @@ public class Manifest private constructor(
     /** Reads manifests. */
     public companion object {
         private const val VERSION = 2
+        private const val LEARNING_RATE = 1e-3
         private const val BIAS = "/bias"
         private const val REMEDY = "export the model again"
 
@@ -136,8 +139,17 @@ public class Manifest private constructor(
                 state = state,
                 minRuntimeVersion = fields.text("min_runtime_version"),
                 plannedPeakBytes = fields.fields("planned_peak_bytes").let { it.names.associateWith(it::long) },
+                learningRate = learningRate(fields),
                 sha256 = fields.text("sha256"),
             )
+        }
+
+        private fun learningRate(fields: JsonFields): Double {
+            val rate = if ("learning_rate" in fields.names) fields.double("learning_rate") else LEARNING_RATE
+            if (rate <= 0) {
+                fields.refuse("learning_rate", "a number above 0", rate)
+            }
+            return rate
         }
 
         private fun labels(fields: JsonFields): List<String> {

@@ -32,6 +32,7 @@ public class Trainer
         private val listener: TrainerListener? = null,
     ) {
         private val augmentation = settings.augmentation ?: model.manifest.augmentation
+        private val learningRate = settings.learningRate ?: model.manifest.learningRate
         private val stepsPerEpoch = maxOf(1, training.size / model.batchSize)
         private val totalSteps = Math.multiplyExact(settings.epochs, stepsPerEpoch)
         private val shortSide = Pixels.shortSide(model.width, model.height)
@@ -191,7 +192,7 @@ public class Trainer
             val first = (done - epoch * stepsPerEpoch) * model.batchSize
             val chosen = List(model.batchSize) { order[(first + it) % order.size] }
             val batch = chosen.map { augmented(it, epoch) }
-            val rate = settings.schedule.rate(done, totalSteps, settings.learningRate).toFloat()
+            val rate = settings.schedule.rate(done, totalSteps, learningRate).toFloat()
             val started = System.nanoTime()
             val result = train(batch, chosen, rate)
             val millis = (System.nanoTime() - started) / NANOS
@@ -340,7 +341,7 @@ public class Trainer
                 "training" to described(training),
                 "held_out" to described(heldOut),
                 "epochs" to settings.epochs.toString(),
-                "learning_rate" to settings.learningRate.toString(),
+                "learning_rate" to learningRate.toString(),
                 "schedule" to settings.schedule.name,
                 "seed" to settings.seed.toString(),
                 "augmentation" to augmentation.toString(),

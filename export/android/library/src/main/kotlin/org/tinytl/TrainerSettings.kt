@@ -4,7 +4,7 @@ package org.tinytl
  * Settings of a [Trainer].
  *
  * @property epochs passes over the examples
- * @property learningRate of step 0
+ * @property learningRate of step 0; null for what the manifest says
  * @property schedule of the learning rate
  * @property seed chooses the order of the examples and their changes, 0 or more
  * @property augmentation how photos are changed; null for what the manifest says
@@ -17,7 +17,7 @@ public data class TrainerSettings
     @JvmOverloads
     constructor(
         val epochs: Int = 5,
-        val learningRate: Double = 1e-3,
+        val learningRate: Double? = null,
         val schedule: LearningRateSchedule = LearningRateSchedule.COSINE,
         val seed: Long = 0,
         val augmentation: Augmentation? = null,
@@ -28,7 +28,7 @@ public data class TrainerSettings
             if (epochs < 1 || saveEvery < 1) {
                 throw InputException("expected epochs and saveEvery of 1 or more, got $epochs and $saveEvery")
             }
-            if (!(learningRate > 0 && learningRate < Float.MAX_VALUE)) {
+            if (learningRate != null && !(learningRate > 0 && learningRate < Float.MAX_VALUE)) {
                 throw InputException("expected a finite learning rate above 0, got $learningRate")
             }
             if (seed < 0) {

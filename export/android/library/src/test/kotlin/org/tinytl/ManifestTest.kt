@@ -33,10 +33,16 @@ class ManifestTest {
 
     @Test
     fun `each missing field is refused`() {
-        val unread = setOf("tools", "parity", "tolerances", "operators", "passes", "sizes", "frozen_sha256")
+        val unread = setOf("tools", "parity", "tolerances", "operators", "passes", "sizes", "frozen_sha256", "learning_rate")
         for (field in JSONObject(text).keys().asSequence().toSet() - unread) {
             refused(field, "got nothing", "export the model again") { Manifest.parse(changed { it.remove(field) }) }
         }
+    }
+
+    @Test
+    fun `the manifest of an older export has the rate that most schemes have`() {
+        assertEquals(3e-3, Manifest.parse(text).learningRate, 0.0)
+        assertEquals(1e-3, Manifest.parse(changed { it.remove("learning_rate") }).learningRate, 0.0)
     }
 
     @Test
@@ -55,6 +61,7 @@ class ManifestTest {
                 "task" to { it.put("task", "guessing") },
                 "xnnpack" to { it.put("xnnpack", 1) },
                 "batch_size" to { it.put("batch_size", "4") },
+                "learning_rate" to { it.put("learning_rate", 0) },
                 "input.size" to { it.getJSONObject("input").put("size", JSONArray(listOf(64))) },
                 "input.central_fraction" to { it.getJSONObject("input").put("central_fraction", 1.5) },
                 "data.color" to { it.getJSONObject("data").put("color", "sepia") },

@@ -235,6 +235,19 @@ class TrainerTest {
     }
 
     @Test
+    fun `without a rate that of the manifest is taken`() {
+        val states =
+            listOf(null, 3e-3, 1e-3).map { rate ->
+                Golden.open().use { model ->
+                    Trainer(model, examples, examples, settings.copy(epochs = 1, learningRate = rate)).run()
+                    model.state()
+                }
+            }
+        assertArrayEquals(states[1], states[0], 0f)
+        assertFalse(states[2].contentEquals(states[0]))
+    }
+
+    @Test
     fun `a run that diverges says so`() {
         Golden.open().use { model ->
             val wild = TrainerSettings(epochs = 50, learningRate = 1e30, schedule = LearningRateSchedule.CONSTANT)

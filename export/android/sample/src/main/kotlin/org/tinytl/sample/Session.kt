@@ -309,7 +309,7 @@ internal class Session(
         const val SPAN = 5
 
         // After a reset the model does not know the classes that were added; the run adds them again.
-        val SETTINGS = TrainerSettings(epochs = 10, learningRate = 1e-3, saveEvery = 5, newClasses = true)
+        val SETTINGS = TrainerSettings(epochs = 10, saveEvery = 5, newClasses = true)
 
         /** Whether the model has room for classes by name. */
         val TinyTlModel.learnsNames: Boolean
