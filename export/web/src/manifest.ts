@@ -68,7 +68,7 @@ export function parseManifest(text: string | object): Manifest {
       );
     }
   }
-  const complete = { learning_rate: LEARNING_RATE, ...manifest };
+  const complete: Record<string, unknown> = { learning_rate: LEARNING_RATE, ...manifest };
   for (const [key, [fits, expected]] of Object.entries(FIELDS)) {
     if (!fits(complete[key])) {
       throw bad(`${key}: ${expected}`, complete[key]);
