@@ -3,7 +3,8 @@
 For each network, size and batch a table: test accuracy on each set, mean and standard deviation over the seeds in per
 cent, how many seeds, and the growth of a fresh process that loads the exported file (int8 frozen kernels, profile
 balanced, Adam, 17 classes, random weights: memory does not depend on them) and takes a training step with XNNPACK
-and two threads. What was measured is kept in --memory and not measured again; measure when nothing else runs.
+and two threads. The picture has the rows at 128 px with batches of 8. What was measured is kept in --memory and not
+measured again; measure when nothing else runs.
 
 Commands:
     python benchmarks/accuracy_tables.py --rows=benchmarks/accuracy.jsonl --memory=benchmarks/accuracy_memory.jsonl
@@ -28,6 +29,7 @@ _ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finishe
 _MEMORY = flags.DEFINE_string("memory", "runs/accuracy/memory.jsonl", "File of measured memory.")
 _PICTURE = flags.DEFINE_string("picture", None, "Draw accuracy over memory into this PNG file.")
 CLASSES, PROFILE, MEASUREMENTS = 17, "balanced", 3
+IN_PICTURE = (128, 8)  # resolution and batch
 TABLE = ("network", "resolution", "batch_size")
 
 
@@ -48,7 +50,8 @@ def main(_) -> None:
             name = f"`{scheme}`" + (f", {branches} branches" if branches else "")
             cells = " | ".join(map(_cell, values.values()))
             print(f"| {name}, rate {rate:g} | {memory:.1f} | {cells} |", flush=True)
-            points.append((table[0], name, memory, {key: statistics.fmean(v) for key, v in values.items() if v}))
+            if table[1:] == IN_PICTURE:
+                points.append((table[0], name, memory, {key: statistics.fmean(v) for key, v in values.items() if v}))
     if _PICTURE.value:
         atomic_write_bytes(_PICTURE.value, _draw(points, sets))
 
@@ -104,13 +107,24 @@ def _draw(points: list[tuple], sets: list[str]) -> bytes:
 
     figure = Figure(figsize=(5 * len(sets), 4.5), layout="constrained")
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
+    most = 1.15 * max(point[2] for point in points)
+    middle = most / 2
     colors = {name: f"C{number}" for number, name in enumerate(dict.fromkeys(point[0] for point in points))}
     for axes, name in zip(panels, sets, strict=True):
         for network, label, memory, means in points:
             if name in means:
                 axes.scatter(memory, means[name], color=colors[network])
-                axes.annotate(label.replace("`", ""), (memory, means[name]), fontsize=7)
-        axes.set(title=name, xlabel="memory of a training step, MB", ylabel="test accuracy, %", xscale="log")
+                right = memory > middle
+                axes.annotate(
+                    label.replace("`", "").replace(" branches", ""),
+                    (memory, means[name]),
+                    xytext=(-6 if right else 6, 0),
+                    textcoords="offset points",
+                    horizontalalignment="right" if right else "left",
+                    verticalalignment="center",
+                    fontsize=7,
+                )
+        axes.set(title=name, xlabel="memory of a training step, MB", ylabel="test accuracy, %", xlim=(0, most))
     handles = [panels[0].scatter([], [], color=color, label=network) for network, color in colors.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(colors))
     content = io.BytesIO()
