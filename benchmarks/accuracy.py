@@ -17,6 +17,7 @@ Trainings in Keras are added to the file --rows, which outlives --workdir: what 
 these commands may run at once. `accuracy_tables.py` makes tables and a picture of all rows.
 """
 
+import hashlib
 import importlib
 import json
 import pathlib
@@ -72,7 +73,7 @@ def rate_of(scheme: str) -> str:
 
 def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pathlib.Path:
     """Returns where a run and what is made of it are kept."""
-    start = _BRANCHES_NAME.value if branch_weights else None
+    start = f"{_BRANCHES_NAME.value}-{_digest(branch_weights)}" if branch_weights else None
     size = f"{_RESOLUTION.value}px-{_BATCH_SIZE.value}"
     name = "-".join(filter(None, [scheme, start, rate_of(scheme), size, str(seed)]))
     return pathlib.Path(_WORKDIR.value) / _CONFIG.value / _NETWORK.value / name
@@ -107,6 +108,8 @@ def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
         "epochs": config().training.epochs,
         "seed": seed,
     }
+    if branch_weights:
+        key["branches_sha256"] = _digest(branch_weights)
     row = accuracy_rows.find(_ROWS.value, key)
     if row is None:
         folder = run_folder(scheme, seed, branch_weights)
@@ -123,6 +126,17 @@ def _branches(scheme: str, branch_weights: str | None) -> str:
     if not get_scheme(scheme).lite_residual:
         return ""
     return _BRANCHES_NAME.value if branch_weights else "fresh"
+
+
+def _digest(branch_weights: str) -> str:
+    """The first digits of the digest of a file of branches: other ones of the same name are another start."""
+    path = pathlib.Path(branch_weights)
+    if branch_weights == "pretrained":
+        from tinytl_tf.backbones.branch_weights import shipped_path  # takes the seconds of Keras
+        from tinytl_tf.networks.architectures import get_architecture
+
+        path = shipped_path(get_architecture(_NETWORK.value), 1.0)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def rows() -> list[tuple[str, str | None]]:
