@@ -8,8 +8,10 @@ import tensorflow as tf
 from tests.training import tiny
 from tests.training.test_loop import assert_same_run, killed_at
 from tinytl_tf import backbones, data
+from tinytl_tf.backbones.branch_weights import read_branch_card
+from tinytl_tf.cli import runner
 from tinytl_tf.errors import InputError
-from tinytl_tf.training import Experiment, RunFolder, make_optimizer, make_train_step, train
+from tinytl_tf.training import Experiment, RunFolder, make_optimizer, make_train_step, pretrain, train
 from tinytl_tf.training.teacher import Teacher, feature_distance, with_features
 
 SCALE, SHARE = 2, 0.25
@@ -137,6 +139,24 @@ def test_a_run_logs_the_distance_and_goes_on_after_a_kill(config, tmp_path):
         train(config, str(tmp_path / "killed"))
     train(config, str(tmp_path / "killed"), resume=True)
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_branches_that_saw_no_labels_say_so(config, tmp_path):
+    config.scheme, config.training.epochs = "tinytl-l", 1
+    for share, worth in ((SHARE, "of its 9 test images"), (1.0, "by the frozen network at a higher resolution, with")):
+        config.training.distillation = share
+        pretrain(config, str(tmp_path / str(share)))
+        card = read_branch_card(str(tmp_path / str(share) / "branches.npz"), tiny.architecture(), 1.0)
+        assert worth in str(card)
+
+
+def test_the_command_tells_the_distance_where_no_labels_are_used(shapes, weights, tmp_path, capsys):
+    settings = {"distillation": 1.0, "teacher_scale": SCALE, "epochs": 1}
+    argv = tiny.argv(shapes, backbone={"weights": weights}, training=settings)
+    assert runner.run_command("pretrain", [*argv, "--config.scheme=tinytl-l", f"--workdir={tmp_path}/run"]) == 0
+    told = capsys.readouterr().out
+    assert "\ndistance from the teacher's features 0." in told
+    assert "test accuracy on the source" not in told
 
 
 @pytest.mark.parametrize(

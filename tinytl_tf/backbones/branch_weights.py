@@ -50,7 +50,7 @@ class BranchCard:
         classes: number of its classes.
         train_images: number of its training images.
         test_images: number of its test images.
-        test_accuracy: of the network with its branches on those, 0 to 1.
+        test_accuracy: of the network with its branches on those, 0 to 1; says nothing where no labels were used.
         test_loss: mean cross-entropy there.
         resolution: height and width of the images, in pixels.
         frozen_scales: of the weights that they were trained in, see `frozen_scale.frozen_scales`.
@@ -78,10 +78,12 @@ class BranchCard:
 
     def __str__(self) -> str:
         """One line: what a command prints when it uses the branches."""
+        worth = f"{self.test_accuracy:.1%} of its {self.test_images:,} test images"
+        if self.config.get("training.distillation") == 1:  # no classifier was trained
+            worth = "by the frozen network at a higher resolution, without labels"
         return (
             f"lite residuals pre-trained on {self.train_images:,} images of {self.classes} classes of {self.source} at "
-            f"{self.resolution} px: {self.test_accuracy:.1%} of its {self.test_images:,} test images "
-            f"(license: {self.license})"
+            f"{self.resolution} px: {worth} (license: {self.license})"
         )
 
 

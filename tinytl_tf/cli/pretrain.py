@@ -54,7 +54,10 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         license=values.license,
         distribution=Distribution(values.distribute),
     )
-    print(f"test accuracy on the source {result['test_accuracy']:.2%} after the last epoch")
+    if values.config.training.distillation == 1:  # its classifier knows nothing
+        print(f"distance from the teacher's features {result['feature_distance']:.3f} in the last epoch")
+    else:
+        print(f"test accuracy on the source {result['test_accuracy']:.2%} after the last epoch")
     print(f"branches in {result['branches']}, checkpoints and log beside them")
     return {"workdir": values.workdir, **result}
 
