@@ -14,7 +14,7 @@
 
 #define MAX_DEPTH 32
 #define MAX_LABELS 65536
-#define MAX_POWER 1000 /* Of ten; no float has as many. */
+#define MAX_POWER 1000         /* Of ten; no float has as many. */
 #define MAX_VALUES 0x7fffffffU /* Of a part of the state. */
 
 typedef struct {
@@ -448,10 +448,9 @@ static bool read_state(reader *json, tinytl_description *description) {
 
 static bool read_field(reader *json, const char *name,
                        tinytl_description *description, unsigned *seen) {
-  static const char *const kNames[] = {"format_version", "contract", "sha256",
-                                       "task",           "labels",   "xnnpack",
-                                       "spare_classes",  "state",
-                                       "learning_rate"};
+  static const char *const kNames[] = {
+      "format_version", "contract",      "sha256", "task",         "labels",
+      "xnnpack",        "spare_classes", "state",  "learning_rate"};
   unsigned field = 0;
   while (field < sizeof kNames / sizeof kNames[0] &&
          strcmp(name, kNames[field]) != 0) {
@@ -518,8 +517,8 @@ tinytl_status tinytl_parse_description(const char *text, size_t length,
                                        tinytl_description *description,
                                        tinytl_error *error) {
   reader json = {text, text + length, NULL, false};
-  *description = 
-      (tinytl_description){.xnnpack = true, .learning_rate = TINYTL_LEARNING_RATE};
+  *description = (tinytl_description){.xnnpack = true,
+                                      .learning_rate = TINYTL_LEARNING_RATE};
   if (read_fields(&json, description)) {
     return TINYTL_OK;
   }

@@ -45,7 +45,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_float(
         "learning_rate",
         None,
-        "Rate of the first step; default: that of the model's scheme.",
+        "Rate of the first step; default: the manifest's.",
         flag_values=values,
     )
     flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Learning rate over the steps.", flag_values=values)
