@@ -90,7 +90,11 @@ def test_cached_features_train_like_features_that_are_computed_each_time(exporte
         )
         per_epoch = data.steps_per_epoch(splits.train, 4)
         for step, (images, labels) in enumerate(batches):
-            rate = 1e-3 / 2 * (1 + np.cos(np.pi * (epoch * per_epoch + step) / (2 * per_epoch)))
+            rate = (
+                plain.suffix.default_learning_rate
+                / 2
+                * (1 + np.cos(np.pi * (epoch * per_epoch + step) / (2 * per_epoch)))
+            )
             plain.suffix.train(np.stack([plain.featurize(image) for image in images]), labels, float(rate))
     np.testing.assert_allclose(cached.suffix.state(), plain.suffix.state(), rtol=1e-5, atol=1e-7)
 

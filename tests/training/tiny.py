@@ -77,6 +77,7 @@ def write_weights(path: pathlib.Path) -> pathlib.Path:
     def convolve(layer):
         return [layer, keras.layers.BatchNormalization()]
 
+    keras.utils.set_random_seed(7)
     layers = [keras.Input((SIDE, SIDE, 3)), *convolve(keras.layers.Conv2D(8, 3, use_bias=False))]
     for expanded, filters in ((None, 8), (16, 16)):
         if expanded:
