@@ -67,7 +67,15 @@ def test_says_everything_a_client_needs(content):
     assert manifest.planned_peak_bytes["train"] == planned_peak(Model.from_bytes(content), "train").peak_bytes > 0
     assert set(manifest.tools) == {"tinytl_tf", "tensorflow", "keras", "ai-edge-litert"}
     assert manifest.tolerances == TOLERANCES["int8"]
-    assert manifest.learning_rate == 10 * 1e-4  # of `full`, with SGD
+
+
+@pytest.mark.parametrize(
+    ("scheme", "optimizer", "rate"),
+    [("full", "adam", 1e-4), ("full", "momentum", 3e-4), ("tinytl-b", "sgd", 1e-2), ("a user's own", "adam", 1e-3)],
+)
+def test_the_learning_rate_is_that_of_scheme_and_optimizer(content, scheme, optimizer, rate):
+    facts = FACTS | {"scheme": scheme, "optimizer": optimizer}
+    assert describe(content, central_fraction=1, **facts).learning_rate == pytest.approx(rate)
 
 
 def test_is_read_as_it_was_written(content, tmp_path):
