@@ -4,6 +4,7 @@ from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.backbones.branch_weights import BranchCard, describe_branches, read_branch_card, save_branches
 from tinytl_tf.backbones.builder import build
 from tinytl_tf.backbones.centroids import round_kernels
+from tinytl_tf.backbones.features import feature_network
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, Block
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BranchCard",
     "build",
     "describe_branches",
+    "feature_network",
     "read_branch_card",
     "round_kernels",
     "save_branches",

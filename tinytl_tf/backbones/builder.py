@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tinytl_tf.backbones.branch_weights import AUTO, PRETRAINED, load_branches, shipped_card
+from tinytl_tf.backbones.features import FEATURES
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import (
@@ -103,7 +104,7 @@ def build(
 
     if layout.head_filters:
         x = convolve("head", x, layout.head_filters, kernel_size=1)
-    x = GlobalAveragePooling(name="pool")(x)
+    x = GlobalAveragePooling(name=FEATURES)(x)
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     bound = x.shape[-1] ** -0.5
     classifier = keras.layers.Dense(

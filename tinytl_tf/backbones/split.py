@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from tinytl_tf.backbones.features import FEATURES
 from tinytl_tf.backbones.nodes import network_nodes
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import place_of
@@ -126,7 +127,7 @@ def _boundaries(model: keras.Model) -> dict[str, keras.KerasTensor | None]:
     nodes = network_nodes(model)
     names = [place_of(node.operation.name) for node in nodes]
     boundaries = {}
-    for place in dict.fromkeys(name for name in names if name not in ("normalize", "pool", "dropout")):
+    for place in dict.fromkeys(name for name in names if name not in ("normalize", FEATURES, "dropout")):
         first = names.index(place)
         if place == "classifier":  # dropout belongs to the part that is trained
             first = names.index("dropout") if "dropout" in names else first

@@ -10,6 +10,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from tinytl_tf import data
+from tinytl_tf.backbones import feature_network
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets, layout_of
@@ -100,7 +101,7 @@ class Probe:
 
     def _fit_classifier(self, batches: Batches) -> None:
         classifier = self.model.get_layer("classifier")
-        pool = tf.function(keras.Model(self.model.input, self.model.get_layer("pool").output))
+        pool = tf.function(feature_network(self.model))
         features = tf.concat([pool(tf.cast(images, tf.float32)) for images, _ in batches], 0)
         labels = np.concatenate([labels for _, labels in batches])
         for variable in classifier.variables:

@@ -5,12 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from tinytl_tf.backbones import feature_network
 from tinytl_tf.training.precision import computing_in
 
 __all__ = ["Teacher", "feature_distance", "with_features"]
-
-# The last layer before dropout and classifier, in every network of `tinytl_tf.backbones`.
-_FEATURES = "pool"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,9 +35,8 @@ class Teacher:
             images: float32 `[batch, scale * height, scale * width, 3]` of 0 to 255.
             precision: what its layers compute in, as `make_train_step` takes it.
         """
-        network = keras.Model(self.network.input, self.network.get_layer(_FEATURES).output)
         with computing_in(self.network, precision):
-            return tf.cast(network(images, training=False), tf.float32)
+            return tf.cast(feature_network(self.network)(images, training=False), tf.float32)
 
     def reduced(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the same images for the network that trains, float32 `[batch, height, width, 3]`.
@@ -56,7 +53,7 @@ def with_features(model: keras.Model) -> keras.Model:
     Args:
         model: a network of `tinytl_tf.backbones`; its layers are shared.
     """
-    return keras.Model(model.input, [model.get_layer(_FEATURES).output, model.output])
+    return keras.Model(model.input, [feature_network(model).output, model.output])
 
 
 def feature_distance(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

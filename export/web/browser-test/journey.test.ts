@@ -274,6 +274,8 @@ test("without a camera the page says so and goes on", async () => {
     const page = await newPage(browser, { permissions: [] });
     await page.goto(server.address);
     await said(page, "The model small demo is ready.");
+    // Of its manifest: it was trained with momentum.
+    assert.equal(await page.getByLabel("Learning rate").inputValue(), "0.003");
     await page.getByRole("button", { name: "Start camera" }).click();
     await alerted(page, /(found none; connect one|was not allowed).*add photos from files instead/i);
     await screenshot(page, "no-camera");
