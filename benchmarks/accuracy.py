@@ -43,9 +43,14 @@ _BRANCHES = flags.DEFINE_string("branch_weights", None, "Pre-trained branches, f
 _BRANCHES_NAME = flags.DEFINE_string("branches_name", "pre-trained", "What rows and tables call these branches.")
 _RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is another one.")
 _DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
-_FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: types of the frozen kernels.")
+_FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: kinds of frozen kernels, of FROZEN.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/accuracy", "Folder of the runs.")
 _ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished trainings in Keras.")
+FROZEN = {  # flags of an export
+    "float32": ["--frozen_weights=float32"],
+    "int8": ["--frozen_weights=int8"],
+    "k-means": ["--frozen_weights=float32", "--config.backbone.kernel_centroids=256"],  # 8 bits as the paper has them
+}
 CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -149,21 +154,24 @@ def rows() -> list[tuple[str, str | None]]:
     return found
 
 
-def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
+def _label(scheme: str, branch_weights: str | None) -> str:
+    return f"{scheme}, {_BRANCHES_NAME.value}" if branch_weights else scheme
+
+
+def adapt(scheme: str, seed: int, branch_weights: str | None, frozen_weights: str) -> float:
     """Exports the start of the run and returns the test accuracy after the same training in LiteRT, in per cent."""
-    folder = run_folder(scheme, seed)
-    used = json.loads((folder / "run" / "run.json").read_text())["config"]
-    training, data, augmentation = used["training"], used["data"], used["augmentation"]
+    folder = run_folder(scheme, seed, branch_weights)
+    training, data, augmentation = (config()[name] for name in ("training", "data", "augmentation"))
     model = folder / f"start-{frozen_weights}.tflite"
     tinytl(
         "export",
         folder / f"export-{frozen_weights}.json",
         f"--output={model}",
         f"--optimizer={training['optimizer']}",
-        f"--batch_size={training['batch_size']}",
+        f"--batch_size={_BATCH_SIZE.value}",
         f"--label_smoothing={training['label_smoothing']}",
-        f"--frozen_weights={frozen_weights}",
-        *config_flags(scheme, seed),
+        *config_flags(scheme, seed, branch_weights),
+        *FROZEN[frozen_weights],
     )
     images = [f"--{key}={data[key]}" for key in ("train_images", "test_images") if data[key]]
     result = tinytl(
@@ -173,7 +181,7 @@ def adapt(scheme: str, seed: int, frozen_weights: str) -> float:
         f"--data={_DATA.value}",
         f"--state_out={folder / f'adapted-{frozen_weights}.tinytl'}",
         f"--epochs={training['epochs']}",
-        f"--learning_rate={training['learning_rate']}",
+        f"--learning_rate={rate_of(scheme)}",
         f"--seed={seed}",
         f"--crop={augmentation['crop']}",
         f"--flip={augmentation['flip']}",
@@ -189,18 +197,22 @@ def main(_) -> None:
         weights = _FROZEN_WEIGHTS.value
         print("| scheme | seed | Keras |" + "".join(f" LiteRT {name} |" for name in weights))
         print("|---|---|---|" + "---|" * len(weights))
-        for scheme in _SCHEMES.value:
+        for scheme, branch_weights in rows():
             for seed in range(_SEEDS.value):
-                figures = [train(scheme, seed), *(adapt(scheme, seed, name) for name in weights)]
-                print(f"| {scheme} | {seed} | " + "".join(f"{figure:.1f} | " for figure in figures), flush=True)
+                start = (scheme, seed, branch_weights)
+                figures = [train(*start), *(adapt(*start, name) for name in weights)]
+                cells = "".join(f"{figure:.1f} | " for figure in figures)
+                print(f"| {_label(scheme, branch_weights)} | {seed} | {cells}", flush=True)
         return
     print("| scheme | seeds | mean | standard deviation |\n|---|---|---|---|")
     for scheme, branch_weights in rows():
         values = [train(scheme, seed, branch_weights) for seed in range(_SEEDS.value)]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         seeds = ", ".join(f"{value:.1f}" for value in values)
-        name = f"{scheme}, {_BRANCHES_NAME.value}" if branch_weights else scheme
-        print(f"| {name} | {seeds} | {statistics.fmean(values):.1f} | {spread:.1f} |", flush=True)
+        print(
+            f"| {_label(scheme, branch_weights)} | {seeds} | {statistics.fmean(values):.1f} | {spread:.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ __all__ = [
     "AUTO",
     "BranchCard",
     "PRETRAINED",
-    "BranchCard",
     "describe_branches",
     "load_branches",
     "read_branch_card",
