@@ -61,7 +61,6 @@ def plain_network(resolution: int, lite_residual: bool) -> keras.Model:
         x = layers.Concatenate()(halves)
         x = layers.GroupNormalization(x.shape[-1] // 8, name=f"{name}_lite_residual_norm")(x)
         x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_lite_residual_pointwise")(layers.ReLU()(x))
-        x = layers.GroupNormalization(filters // 8, name=f"{name}_lite_residual_final_norm")(x)
         return layers.Resizing(*size, interpolation="bilinear")(x)
 
     x = convolve(layers.Rescaling(1 / 127.5, -1)(images), layout.stem_filters, "stem", 3, 2)

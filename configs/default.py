@@ -27,6 +27,7 @@ def get_config() -> ConfigDict:
     # What lite residuals start from: "auto" is "pretrained", the package's own, where network and weights are those
     # that they were trained in, else "", fresh ones; or a file of `tinytl pretrain`.
     config.backbone.branch_weights = "auto"
+    config.backbone.branch_final_norm = False  # a norm at the end of lite residuals, as in the paper
     config.backbone.kernel_centroids = 0  # values that each frozen kernel is rounded to, the paper's 256; 0 for any
     config.backbone.dropout = 0.2
 

@@ -1,4 +1,6 @@
-"""What the recipes of the paper share: 224 px, batch 8, 50 epochs, Adam on a cosine. Their base, no experiment itself.
+"""What the recipes of the paper share: 224 px, batch 8, 50 epochs, Adam on a cosine, branches that end with a norm.
+
+Their base, no experiment itself.
 
 Command:
     tinytl train --config=configs/paper.py --config.data.name=photos/ --workdir=runs/photos
@@ -21,5 +23,6 @@ def get_config() -> ConfigDict:
     """Returns the configuration."""
     config = default.get_config()
     config.backbone.resolution = 224
+    config.backbone.branch_final_norm = True
     config.training.epochs = 50
     return config

@@ -36,7 +36,7 @@ def test_branches_are_built_where_they_train(config):
 def test_adopting_adds_the_branches_that_lack_and_keeps_the_others(config):
     config.lite_residuals = ("block_1",)
     trained, _ = Experiment(config).build_model(4)
-    trained.get_layer("block_1_lite_residual").final_norm.gamma.assign(np.full(16, 0.3))
+    trained.get_layer("block_1_lite_residual").pointwise_kernel.assign(np.full((1, 1, 8, 16), 0.3))
     config.lite_residuals = ("block_3",)
     adopted, resolution = Experiment(config).adopt(trained)
     assert branches(adopted) == ["block_1", "block_3"]

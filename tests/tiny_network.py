@@ -15,6 +15,7 @@ from tinytl_tf.backbones import Architecture, Block
 from tinytl_tf.configs import default
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.parity import random_photos
+from tinytl_tf.layers import LiteResidual
 from tinytl_tf.networks.schemes import apply_scheme, get_scheme
 from tinytl_tf.training import make_optimizer, make_train_step
 
@@ -83,31 +84,32 @@ def config(path: pathlib.Path) -> ConfigDict:
     return result
 
 
-def build(scheme: str) -> keras.Model:
+def build(scheme: str, *, branch_final_norm: bool = False) -> keras.Model:
     """The network with trained weights, ready to train what the scheme says."""
-    model = _untrained(get_scheme(scheme).lite_residual)
+    model = _untrained(get_scheme(scheme).lite_residual, branch_final_norm)
     for variable in model.weights:
-        variable.assign(_trained_values()[variable.path])
+        variable.assign(_trained_values(branch_final_norm)[variable.path])
     apply_scheme(model.weights, get_scheme(scheme))
     return model
 
 
-def _untrained(lite_residual: bool) -> keras.Model:
-    return backbones.build(
-        ARCHITECTURE, classes=len(LABELS), resolution=RESOLUTION, lite_residual=lite_residual, weights=None
-    )
+def _untrained(lite_residual: bool, branch_final_norm: bool) -> keras.Model:
+    branches = {"lite_residual": lite_residual, "branch_final_norm": branch_final_norm}
+    return backbones.build(ARCHITECTURE, classes=len(LABELS), resolution=RESOLUTION, weights=None, **branches)
 
 
 @functools.cache
-def _trained_values() -> dict[str, np.ndarray]:
+def _trained_values(branch_final_norm: bool) -> dict[str, np.ndarray]:
     """Weights by path: statistics as they are, every other vector away from its start, some steps of everything."""
-    model, rng = _untrained(lite_residual=True), np.random.default_rng(0)
+    model, rng = _untrained(lite_residual=True, branch_final_norm=branch_final_norm), np.random.default_rng(0)
     images, labels = photos(30, 16)
     for layer in model.layers:
         if not hasattr(layer, "norm"):
             continue
-        if hasattr(layer, "final_norm"):
-            layer.final_norm.gamma.assign(rng.uniform(0.2, 0.5, layer.final_norm.gamma.shape))
+        if isinstance(layer, LiteResidual):
+            layer.pointwise_kernel.assign(rng.normal(0, 0.1, layer.pointwise_kernel.shape))
+            if branch_final_norm:
+                layer.final_norm.gamma.assign(rng.uniform(0.2, 0.5, layer.final_norm.gamma.shape))
             continue
         output = keras.Model(model.input, layer.output)(images[0].astype(np.float32)).numpy()
         layer.norm.moving_mean.assign(output.mean((0, 1, 2)))
@@ -190,7 +192,9 @@ class PlainTraining:
         y = tf.concat([tf.nn.conv2d(part, weights, strides, "VALID") for part, weights in halves], -1)
         y = tf.nn.relu(self._group_norm(f"{name}/norm", y))
         y = tf.nn.conv2d(y, tf.convert_to_tensor(self._weights[f"{name}/pointwise_kernel"]), 1, "SAME")
-        return tf.image.resize(self._group_norm(f"{name}/final_norm", y), size)
+        if f"{name}/final_norm/gamma" in self._weights:
+            y = self._group_norm(f"{name}/final_norm", y)
+        return tf.image.resize(y, size)
 
     def _group_norm(self, name, x):
         groups = tf.reshape(x, [x.shape[0], *x.shape[1:3], x.shape[3] // 8, 8])

@@ -334,6 +334,7 @@ class Experiment:
             weights=weights,
             branch_weights=branch_weights,
             lite_residual=branches,
+            branch_final_norm=options.branch_final_norm,
             seed=self.config.training.seed,
         )
 

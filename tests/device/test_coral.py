@@ -60,7 +60,7 @@ def test_answers_are_those_of_the_whole_file_but_for_the_integers(exported):
 
 
 def test_features_are_trained_on_and_found_again(exported, splits, tmp_path):
-    options = {"epochs": 3, "learning_rate": 0.02}
+    options = {"epochs": 3, "learning_rate": 0.005}
     results = []
     for run in range(2):
         model = CoralModel(exported)

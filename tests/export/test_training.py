@@ -44,9 +44,10 @@ def relative(actual, expected):
 
 
 @functools.cache
-def native(scheme, optimizer, batch_size):
+def native(scheme, optimizer, batch_size, branch_final_norm=False):
     """State before, losses and state after the steps of plain TensorFlow."""
-    plain = tiny_network.PlainTraining(tiny_network.build(scheme), optimizer, LABEL_SMOOTHING)
+    model = tiny_network.build(scheme, branch_final_norm=branch_final_norm)
+    plain = tiny_network.PlainTraining(model, optimizer, LABEL_SMOOTHING)
     images, labels = tiny_network.photos(STEPS, batch_size)
     rate = learning_rate(scheme, optimizer)
     start = plain.state()
@@ -58,7 +59,7 @@ def native(scheme, optimizer, batch_size):
 
 def assert_trains_alike(path, case, runtime):
     start, losses, end = native(*case)
-    scheme, optimizer, batch_size = case
+    scheme, optimizer, batch_size, *_ = case
     images, labels = tiny_network.photos(STEPS, batch_size)
     device = TrainableModel(path, **RUNTIMES[runtime])
     results = [device.train(*batch, learning_rate(scheme, optimizer)) for batch in zip(images, labels, strict=True)]
@@ -74,6 +75,16 @@ def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batc
     case = (scheme, optimizer, batch_size)
     for runtime in RUNTIMES:
         assert_trains_alike(exported(*case), case, runtime)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_papers_branches_against_native_gradients(tmp_path, runtime):
+    model = tiny_network.build("tinytl-lb", branch_final_norm=True)
+    assert any("/final_norm/" in variable.path for variable in model.trainable_variables)
+    options = {"optimizer": get_optimizer("sgd"), "batch_size": 4, "label_smoothing": LABEL_SMOOTHING}
+    path = tmp_path / "model.tflite"
+    path.write_bytes(build_file(TrainableModule(model, model.trainable_variables, **options))[0])
+    assert_trains_alike(path, ("tinytl-lb", "sgd", 4, True), runtime)
 
 
 SMALL_CASE, LARGE_CASE = ("tinytl-b", "sgd", 1), ("tinytl-lb", "sgd", 8)

@@ -14,7 +14,7 @@ def sequential():
         [
             keras.Input((8, 8, 3)),
             FrozenConv2D(8, 3, 2, train=["norm/beta"]),
-            LiteResidual(8, 3, train=["kernel", "final_norm/gamma"]),
+            LiteResidual(8, 3, train=["kernel", "final_norm/gamma"], final_norm=True),
             GlobalAveragePooling(),
             keras.layers.Dense(2),
         ]

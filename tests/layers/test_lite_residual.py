@@ -8,7 +8,8 @@ import tensorflow as tf
 from tests.layers.gradients import assert_close, random, value_and_gradients
 from tinytl_tf.layers import LiteResidual
 
-NAMES = ("kernel", "pointwise_kernel", "norm/gamma", "norm/beta", "final_norm/gamma", "final_norm/beta")
+FINAL_NORM = ("final_norm/gamma", "final_norm/beta")
+NAMES = ("kernel", "pointwise_kernel", "norm/gamma", "norm/beta", *FINAL_NORM)
 BETAS = ("norm/beta", "final_norm/beta")
 
 # The branches of ProxylessNAS-Mobile: block, input and output channels, stride, kernel size and parameters, from the
@@ -51,21 +52,25 @@ class PlainBranch:
         )
         self.norm = keras.layers.GroupNormalization(width // 8, epsilon=1e-3)
         self.pointwise = keras.layers.Conv2D(ours.filters, 1, use_bias=False)
-        self.final_norm = keras.layers.GroupNormalization(ours.filters // 8, epsilon=1e-3)
+        self.final_norm = keras.layers.GroupNormalization(ours.filters // 8, epsilon=1e-3) if ours.final_norm else None
         self.strides = ours.strides
 
     def __call__(self, x):
         y = tf.nn.relu(self.norm(self.convolution(self.pad(self.pool(x)))))
-        y = self.final_norm(self.pointwise(y))
+        y = self.pointwise(y)
+        if self.final_norm:
+            y = self.final_norm(y)
         size = [-(-length // self.strides) for length in x.shape[1:3]]  # that of the block's output
         return tf.image.resize(y, size, "bilinear", antialias=False)
 
     @property
     def variables(self):
         layers = (self.convolution, self.pointwise)
-        return [layer.kernel for layer in layers] + [*self.norm.weights, *self.final_norm.weights]
+        norms = [self.norm, self.final_norm] if self.final_norm else [self.norm]
+        return [layer.kernel for layer in layers] + [weights for norm in norms for weights in norm.weights]
 
 
+@pytest.mark.parametrize("final_norm", [False, True], ids=["", "with a final norm"])
 @pytest.mark.parametrize(
     ("size", "options", "train"),
     [
@@ -83,13 +88,15 @@ class PlainBranch:
     ],
     ids=str,
 )
-def test_equals_the_module_written_plainly(size, options, train):
+def test_equals_the_module_written_plainly(size, options, train, final_norm):
     x = random((2, *size, 16), dtype="float32")
-    ours = LiteResidual(24, train=train, **options)
+    names = NAMES if final_norm else NAMES[:-2]
+    train = [name for name in train if name in names]
+    ours = LiteResidual(24, train=train, final_norm=final_norm, **options)
     plain = PlainBranch(ours, width=int(16 * ours.expand))
     assert not np.any(ours(x)), "the branch starts as exact zero"
     plain(x)
-    variables = dict(zip(NAMES, zip(_named(ours), plain.variables, strict=True), strict=True))
+    variables = dict(zip(names, zip(_named(ours), plain.variables, strict=True), strict=True))
     for seed, (mine, his) in enumerate(variables.values()):
         mine.assign(random(mine.shape, seed, "float32"))
         his.assign(mine)
@@ -102,23 +109,40 @@ def test_equals_the_module_written_plainly(size, options, train):
 
 
 def _named(layer):
-    norms = [layer.norm.gamma, layer.norm.beta, layer.final_norm.gamma, layer.final_norm.beta]
-    return [layer.kernel, layer.pointwise_kernel, *norms]
+    norms = [layer.norm, layer.final_norm] if layer.final_norm else [layer.norm]
+    return [layer.kernel, layer.pointwise_kernel, *(vector for norm in norms for vector in (norm.gamma, norm.beta))]
 
 
 def test_starts_with_hes_deviations_over_the_outgoing_connections():
     keras.utils.set_random_seed(0)
-    layer = LiteResidual(256, kernel_size=5)
+    layer = LiteResidual(256, kernel_size=5, final_norm=True)
     layer.build((None, 8, 8, 128))
     # 200 thousand and 33 thousand draws: the estimate is good to 1 %.
     assert np.std(layer.kernel) == pytest.approx((2 / (5 * 5 * 128)) ** 0.5, rel=0.01)
     assert np.std(layer.pointwise_kernel) == pytest.approx((2 / 256) ** 0.5, rel=0.01)
 
 
+def test_the_last_kernel_starts_at_zero_and_alone_has_a_gradient():
+    layer = LiteResidual(24, train=NAMES[:-2])
+    x = random((2, 14, 14, 16), dtype="float32")
+    layer(x)
+    assert not np.any(layer.pointwise_kernel)
+    y, gradients = value_and_gradients(layer, x, _named(layer))
+    assert [bool(np.any(gradient)) for gradient in gradients[-4:]] == [False, True, False, False]
+
+
+def test_a_configuration_of_an_older_version_has_the_norm_that_all_branches_had():
+    config = LiteResidual(24).get_config()
+    assert config["final_norm"] is False
+    assert LiteResidual.from_config(config).final_norm is None
+    del config["final_norm"]
+    assert LiteResidual.from_config(config).final_norm is not None
+
+
 def test_parameters_of_proxylessnas_mobile():
     counts = []
     for _, inputs, filters, strides, kernel_size, _ in PROXYLESS_BRANCHES:
-        layer = LiteResidual(filters, kernel_size, strides)
+        layer = LiteResidual(filters, kernel_size, strides, final_norm=True)
         layer.build((None, 8, 8, inputs))
         counts.append(layer.count_params())
     assert counts == [row[5] for row in PROXYLESS_BRANCHES]

@@ -22,7 +22,7 @@ LAYERS = [
     FrozenDepthwiseConv2D(5, strides=2, padding="valid", epsilon=1e-4, train=["norm/gamma"], name="b"),
     FrozenNorm(epsilon=1e-4, train=["beta"], name="c"),
     GroupNorm(epsilon=1e-4, gamma_initializer="zeros", train=["gamma"], name="d"),
-    LiteResidual(16, 3, 2, 4, 2.0, train=["pointwise_kernel", "final_norm/beta"], name="e"),
+    LiteResidual(16, 3, 2, 4, 2.0, train=["pointwise_kernel", "final_norm/beta"], final_norm=True, name="e"),
     LiteResidual(16, 1, global_pool=True, dtype="mixed_float16", name="f"),
     Activation("hard_swish", name="g"),
     GlobalAveragePooling(name="h"),
@@ -39,7 +39,7 @@ def network():
     """A small network whose layers each train something else."""
     images = keras.Input((8, 8, 3))
     x = FrozenConv2D(8, 3, train=["kernel", "norm/beta"], name="stem")(images)
-    branch = LiteResidual(8, 3, train=["kernel", "final_norm/gamma"], name="branch_lite_residual")
+    branch = LiteResidual(8, 3, train=["kernel", "final_norm/gamma"], final_norm=True, name="branch_lite_residual")
     y = FrozenDepthwiseConv2D(3, train=["norm/gamma"], name="depthwise")(Activation("relu6")(x))
     y = keras.layers.Add()([y, branch(x)])
     y = GlobalAveragePooling(name="pool")(y)
@@ -179,7 +179,7 @@ def test_mixed_precision_computes_in_half_with_float32_variables(policy):
     for make in (
         lambda dtype: FrozenConv2D(8, 3, 2, train=["kernel", "norm/gamma", "norm/beta"], dtype=dtype),
         lambda dtype: FrozenDepthwiseConv2D(3, strides=2, train=["norm/beta"], dtype=dtype),
-        lambda dtype: LiteResidual(8, 3, train=["kernel", "final_norm/gamma"], dtype=dtype),
+        lambda dtype: LiteResidual(8, 3, train=["kernel", "final_norm/gamma"], final_norm=True, dtype=dtype),
     ):
         half, full = make(policy), make("float32")
         half(images), full(images)

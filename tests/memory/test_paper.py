@@ -12,6 +12,7 @@ from tinytl_tf.memory import paper, paper_account
 from tinytl_tf.memory.leaf_ops import list_ops
 from tinytl_tf.memory.resnet50 import list_resnet50_ops
 
+PAPERS_BRANCHES = {"lite_residual": True, "branch_final_norm": True}
 SCHEMES = ("last", "tinytl-b", "tinytl-l", "tinytl-lb", "norm+last", "full")
 
 
@@ -199,7 +200,7 @@ def test_branches_are_counted_as_the_paper_does_unless_told():
     ("name", "width"), [("mobilenet_v2", 0.35), ("efficientnet_lite0", 1), ("proxyless_mobile", 1)]
 )
 def test_parameters_are_those_of_the_network_that_is_built(name, width):
-    model = backbones.build(name, classes=5, resolution=64, width=width, lite_residual=True, weights=None)
+    model = backbones.build(name, classes=5, resolution=64, width=width, weights=None, **PAPERS_BRANCHES)
     built = {v.path: v.numpy().size for v in model.weights if not re.search("/moving_(mean|variance)$", v.path)}
     ops = list_ops(backbones.ARCHITECTURES[name], resolution=64, classes=5, width=width, lite_residual=True)
     assert {parameter.path: parameter.size for op in ops for parameter in op.parameters} == built
@@ -208,7 +209,7 @@ def test_parameters_are_those_of_the_network_that_is_built(name, width):
 @pytest.mark.parametrize("resolution", [33, 64, 75])
 def test_sizes_are_those_of_the_network_that_is_built(resolution):
     architecture = backbones.ARCHITECTURES["proxyless_mobile"]
-    model = backbones.build(architecture, classes=5, resolution=resolution, lite_residual=True, weights=None)
+    model = backbones.build(architecture, classes=5, resolution=resolution, weights=None, **PAPERS_BRANCHES)
     outputs = {layer.name: layer.output.shape for layer in model.layers}
     ops = list_ops(architecture, resolution=resolution, classes=5, lite_residual=True)
     compared = [op for op in ops if op.kind == "convolution" and "lite_residual" not in op.name]

@@ -174,7 +174,8 @@ PROXYLESS_MOBILE = {
     ],
 )
 def test_counts_of_the_real_networks(name, classes, branches):
-    model = backbones.build(name, classes=classes, resolution=64, lite_residual=branches, weights=None)
+    paper = {"lite_residual": branches, "branch_final_norm": True}
+    model = backbones.build(name, classes=classes, resolution=64, weights=None, **paper)
     expected = count(TABLES[name], classes, branches)
     if (name, classes) == ("mobilenet_v2", 1000):
         assert expected | MOBILENET_V2 == expected

@@ -236,7 +236,8 @@ def test_what_is_missing_of_each_resource_is_told(config, monkeypatch, arena, fl
 def test_pre_trained_branches_are_told_before_the_work(tiniest, tmp_path):
     model = build("tiny", classes=3, resolution=SIDE, weights=None, lite_residual=True)
     scales = frozen_scales(model)
-    card = BranchCard("tiny", 1.0, "tinytl-l", "shapes", 3, 24, 9, 0.5, 1.0, SIDE, scales, "ours", {}, "by hand")
+    config = {"backbone.branch_final_norm": False}
+    card = BranchCard("tiny", 1.0, "tinytl-l", "shapes", 3, 24, 9, 0.5, 1.0, SIDE, scales, "ours", config, "by hand")
     branches = [variable for variable in model.weights if "_lite_residual/" in variable.path]
     save_branches(tmp_path / "branches.npz", branches, card)
     config, said = tiniest.copy_and_resolve_references(), []

@@ -25,17 +25,18 @@ def write_files(folder: pathlib.Path) -> dict[tuple[str, str], pathlib.Path]:
     from tinytl_tf.backbones import build
     from tinytl_tf.export.build import build_file, with_int8_kernels
     from tinytl_tf.export.signatures import TrainableModule
+    from tinytl_tf.layers import LiteResidual
     from tinytl_tf.networks.schemes import apply_scheme, get_scheme
     from tinytl_tf.optimizers import get_optimizer
 
-    paths = {}
+    paths, rng = {}, np.random.default_rng(0)
     for name in SCHEMES:
         scheme = get_scheme(name)
         options = {"width": 0.35, "weights": None, "lite_residual": scheme.lite_residual}
         model = build("mobilenet_v2", classes=CLASSES, resolution=RESOLUTION, **options)
         for layer in model.layers:
-            if hasattr(layer, "final_norm"):  # a branch starts at zero, where its kernels have no gradient
-                layer.final_norm.gamma.assign(np.full(layer.final_norm.gamma.shape, 0.3))
+            if isinstance(layer, LiteResidual):  # a branch starts at zero, where its first kernel has no gradient
+                layer.pointwise_kernel.assign(rng.normal(0, 0.05, layer.pointwise_kernel.shape))
         apply_scheme(model.weights, scheme)
         module = TrainableModule(
             model, model.trainable_variables, optimizer=get_optimizer("sgd"), batch_size=BATCH_SIZE

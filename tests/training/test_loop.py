@@ -311,6 +311,9 @@ def test_a_run_of_an_older_version_has_the_defaults_of_newer_keys(one_epoch, con
     del run["config"]["data"]["central_fraction"], run["config"]["biases"]
     (tmp_path / "run.json").write_text(json.dumps(run))
     assert RunFolder(tmp_path).read_run() == RunFolder(one_epoch).read_run()
+    del run["config"]["backbone"]["branch_final_norm"]  # all branches had it before that was a choice
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    assert RunFolder(tmp_path).read_run().config.backbone.branch_final_norm
     run["config"]["data"]["no_such_key"] = 1
     (tmp_path / "run.json").write_text(json.dumps(run))
     with pytest.raises(InputError, match="run.json is damaged"):

@@ -28,9 +28,7 @@ def batch(shapes):
 def build(config, dropout=0.0):
     config.backbone.dropout = dropout
     model, resolution = Experiment(config).build_model(len(tiny.CLASSES))
-    for variable in model.weights:  # a branch that starts as zero has gradients of zero
-        if variable.path.endswith("final_norm/gamma"):
-            variable.assign(tf.ones_like(variable.value))
+    tiny.open_branches(model)
     return model, resolution.variables
 
 
@@ -49,7 +47,7 @@ def test_a_step_is_that_of_float32_within_rounding(config, batch, precision):
     assert half["loss"] == pytest.approx(full["loss"], rel=4 * HALVES[precision])
     assert half["loss"] != full["loss"]
     assert half["gradient_norm"] == pytest.approx(full["gradient_norm"], rel=20 * HALVES[precision])
-    assert np.linalg.norm(got - expected) <= 30 * HALVES[precision] * np.linalg.norm(expected)
+    assert np.linalg.norm(got - expected) <= 60 * HALVES[precision] * np.linalg.norm(expected)
 
 
 def test_layers_compute_in_half_inside_of_the_block_alone(config):

@@ -71,7 +71,7 @@ def test_a_network_starts_from_the_branches(source, config, branches):
         if MARK in variable.path:
             np.testing.assert_allclose(variable.numpy(), trained[variable.path], rtol=1e-3, atol=1e-6)
     assert experiment.describe_branches(model).startswith("lite residuals pre-trained on ")
-    assert np.abs(model.get_layer("block_1_lite_residual").final_norm.gamma.numpy()).max() > 0
+    assert last_kernel(model).max() > 0
 
 
 def test_a_training_says_what_its_branches_start_from(config, branches, tmp_path, capsys):
@@ -108,7 +108,7 @@ def test_biases_that_were_trained_with_the_branches_come_along(config, tmp_path)
     config.update_from_flattened_dict(SETTINGS | {"scheme": "tinytl-lb"})
     pretrain(config, str(tmp_path))
     found = set(arrays(tmp_path / "branches.npz"))
-    assert {"head/norm/beta", "block_1_lite_residual/final_norm/beta"} <= found
+    assert {"head/norm/beta", "block_1_lite_residual/norm/beta"} <= found
     config.backbone.branch_weights = str(tmp_path / "branches.npz")
     model, _ = Experiment(config).build_model(3)
     betas = {v.path: v.numpy() for v in model.weights if v.path in found}
@@ -238,8 +238,9 @@ def shipped(branches, tmp_path, monkeypatch):
     shutil.copy(branches, tmp_path / "pretrained" / "tiny_1.0.npz")
 
 
-def gammas(model):
-    return np.abs(model.get_layer("block_1_lite_residual").final_norm.gamma.numpy())
+def last_kernel(model):
+    """Zeros of a fresh branch."""
+    return np.abs(model.get_layer("block_1_lite_residual").pointwise_kernel.numpy())
 
 
 def other_weights(monkeypatch):
@@ -253,7 +254,7 @@ def other_weights(monkeypatch):
 def test_branches_that_ship_are_taken_where_they_fit(config, shipped, capsys, tmp_path):
     config.backbone.branch_weights = "auto"
     model, _ = Experiment(config).build_model(3)
-    assert gammas(model).max() > 0
+    assert last_kernel(model).max() > 0
     config.training.epochs = 1
     train(config, str(tmp_path / "run"))
     assert "lite residuals pre-trained on 24 images of 3 classes of shapes.npz at 40 px" in capsys.readouterr().out
@@ -266,7 +267,7 @@ def test_fresh_branches_are_taken_inside_other_weights(config, shipped, branches
     other_weights(monkeypatch)
     config.backbone.branch_weights = "auto"
     model, _ = Experiment(config).build_model(3)
-    assert gammas(model).max() == 0
+    assert last_kernel(model).max() == 0
     reason = "those that come with the package are for other weights than these"
     assert Experiment(config).describe_branches(model) == f"{FRESH}; {reason}\n"
     for source in ("pretrained", str(branches)):
@@ -277,9 +278,41 @@ def test_fresh_branches_are_taken_inside_other_weights(config, shipped, branches
             Experiment(config).build_model(3)
 
 
+def test_branches_without_a_norm_at_their_end_are_not_for_those_with_one(config, shipped, branches):
+    config.backbone.branch_final_norm = True
+    config.backbone.branch_weights = "auto"
+    model, _ = Experiment(config).build_model(3)
+    reason = "those that come with the package are for branches without a norm at their end"
+    assert Experiment(config).describe_branches(model) == f"{FRESH}; {reason}\n"
+    for source in ("pretrained", str(branches)):
+        config.backbone.branch_weights = source
+        with pytest.raises(InputError) as error:
+            Experiment(config).build_model(3)
+        assert str(error.value) == (
+            f"{source} has branches without a norm at their end, and tiny has some with; set "
+            "config.backbone.branch_final_norm=False"
+        )
+
+
+def test_a_file_that_does_not_say_is_of_the_time_when_all_branches_had_a_norm(branches, tmp_path):
+    card = read_branch_card(str(branches), tiny.architecture(), 1.0)
+    del card.config["backbone.branch_final_norm"]
+    options = {"classes": 3, "resolution": 40, "weights": None, "lite_residual": True}
+    old, new = (backbones.build("tiny", **options, branch_final_norm=norm) for norm in (True, False))
+    tiny.open_branches(old)
+    path = str(tmp_path / "old.npz")
+    backbones.save_branches(path, [v for v in old.weights if MARK in v.path], card)
+    with pytest.raises(
+        InputError, match="has branches with a norm at their end, and tiny has some without; set config"
+    ):
+        backbones.branch_weights.load_branches(new, tiny.architecture(), path, width=1.0)
+    again = backbones.build("tiny", **options, branch_final_norm=True, branch_weights=path)
+    np.testing.assert_allclose(last_kernel(again), last_kernel(old), rtol=1e-3)
+
+
 def test_fresh_branches_are_taken_where_none_ship(config):
     config.backbone.branch_weights = "auto"
     model, _ = Experiment(config).build_model(3)
-    assert gammas(model).max() == 0
+    assert last_kernel(model).max() == 0
     reason = "those that come with the package are for other networks"
     assert Experiment(config).describe_branches(model) == f"{FRESH}; {reason}\n"

@@ -19,9 +19,7 @@ def build(config, scheme="tinytl-lb", **backbone):
     config.scheme = scheme
     config.backbone.update(backbone)
     model, resolution = Experiment(config).build_model(len(tiny.CLASSES))
-    for variable in model.weights:  # a branch that starts as zero has gradients of zero
-        if variable.path.endswith("final_norm/gamma"):
-            variable.assign(tf.ones_like(variable.value))
+    tiny.open_branches(model)
     return model, resolution
 
 

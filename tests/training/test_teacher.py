@@ -42,9 +42,7 @@ def batch(shapes):
 def build(config):
     experiment = Experiment(config)
     model, resolution = experiment.build_model(len(tiny.CLASSES))
-    for variable in model.weights:  # a branch that starts as zero has gradients of zero
-        if variable.path.endswith("final_norm/gamma"):
-            variable.assign(tf.ones_like(variable.value))
+    tiny.open_branches(model)
     teacher = Teacher(experiment.build_teacher(), SCALE, config.training.distillation)
     return model, resolution.variables, teacher
 
@@ -157,7 +155,7 @@ def test_the_command_tells_the_distance_where_no_labels_are_used(shapes, weights
     argv = tiny.argv(shapes, backbone={"weights": weights}, training=settings)
     assert runner.run_command("pretrain", [*argv, "--config.scheme=tinytl-l", f"--workdir={tmp_path}/run"]) == 0
     told = capsys.readouterr().out
-    assert re.search(r"\ndistance from the teacher's features \d\.\d{3} in the last epoch\n", told)
+    assert re.search(r"\ndistance from the teacher's features \d+\.\d{3} in the last epoch\n", told)
     assert "test accuracy on the source" not in told
 
 

@@ -25,7 +25,8 @@ __all__ = [
     "load_branches",
     "read_branch_card",
     "save_branches",
-    "shipped_card",
+    "shipped_fit",
+    "shipped_path",
 ]
 
 PRETRAINED = "pretrained"  # names the file that ships with the package
@@ -33,6 +34,7 @@ AUTO = "auto"  # that file where it fits, else fresh branches
 FORMAT_VERSION = 2
 CARD = "card"  # the array that holds the card, as JSON
 _MARK = "_lite_residual/"  # in the path of each variable of a branch
+_FINAL_NORM = "_lite_residual/final_norm/"
 _HELP = "train such a file with `tinytl pretrain`"
 _FRESH = "lite residuals start fresh: random, with an output of zero"
 
@@ -153,6 +155,11 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
             f'{model.name} has others, to whose blocks they would add noise; give these weights, "" for fresh '
             f"branches, or {_HELP}"
         )
+    if _ends_with_norm(card) != _has_final_norm(model):
+        raise InputError(
+            f"{source} has branches {_norms(_ends_with_norm(card))} a norm at their end, and {model.name} has some "
+            f"{_norms(_has_final_norm(model))}; set config.backbone.branch_final_norm={_ends_with_norm(card)}"
+        )
     variables = {variable.path: variable for variable in model.weights}
     lacking = [path for path in variables if _MARK in path and path not in arrays]
     if lacking:
@@ -193,31 +200,52 @@ def describe_branches(model: keras.Model, architecture: Architecture, source: st
         return _FRESH
     if source != AUTO:
         return str(read_branch_card(source, architecture, width))
-    card = shipped_card(model, architecture, width)
-    if card is not None:
-        return str(card)
-    reason = "other weights than these" if shipped_path(architecture, width).is_file() else "other networks"
-    return f"{_FRESH}; those that come with the package are for {reason}"
+    misfit = _shipped_misfit(model, architecture, width)
+    if misfit:
+        return f"{_FRESH}; those that come with the package are for {misfit}"
+    return str(read_branch_card(PRETRAINED, architecture, width))
 
 
-def shipped_card(model: keras.Model, architecture: Architecture, width: float) -> BranchCard | None:
-    """Returns the card of the branches that come with the package, None where they do not fit the network.
+def shipped_fit(model: keras.Model, architecture: Architecture, width: float) -> bool:
+    """Returns whether the branches that come with the package are for a network.
 
     Args:
-        model: a network made by `build`.
+        model: a network made by `build`, with branches.
         architecture: its table.
         width: its width.
     """
-    if not shipped_path(architecture, width).is_file():
-        return None
-    card = read_branch_card(PRETRAINED, architecture, width)
-    return card if has_scales(model, card.frozen_scales) else None
+    return _shipped_misfit(model, architecture, width) is None
 
 
 def shipped_path(architecture: Architecture, width: float) -> pathlib.Path:
     """Returns where the package would have the branches of a network."""
     folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.backbones"))) / "pretrained"
     return folder / f"{architecture.name}_{width}.npz"
+
+
+def _shipped_misfit(model: keras.Model, architecture: Architecture, width: float) -> str | None:
+    """What the package's branches are for where that is not this network."""
+    if not shipped_path(architecture, width).is_file():
+        return "other networks"
+    card = read_branch_card(PRETRAINED, architecture, width)
+    if not has_scales(model, card.frozen_scales):
+        return "other weights than these"
+    if _ends_with_norm(card) != _has_final_norm(model):
+        return f"branches {_norms(_ends_with_norm(card))} a norm at their end"
+    return None
+
+
+def _ends_with_norm(card: BranchCard) -> bool:
+    """Whether the branches of a file have a norm at their end; before that was a choice, all had."""
+    return card.config.get("backbone.branch_final_norm", True)
+
+
+def _norms(present: bool) -> str:
+    return "with" if present else "without"
+
+
+def _has_final_norm(model: keras.Model) -> bool:
+    return any(_FINAL_NORM in variable.path for variable in model.weights)
 
 
 def _read(source: str, architecture: Architecture, width: float) -> tuple[BranchCard, dict[str, np.ndarray]]:

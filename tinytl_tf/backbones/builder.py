@@ -6,7 +6,7 @@ from collections.abc import Collection
 import keras
 import numpy as np
 
-from tinytl_tf.backbones.branch_weights import AUTO, PRETRAINED, load_branches, shipped_card
+from tinytl_tf.backbones.branch_weights import AUTO, PRETRAINED, load_branches, shipped_fit
 from tinytl_tf.backbones.features import FEATURES
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
@@ -36,6 +36,7 @@ def build(
     resolution: int,
     width: float = 1.0,
     lite_residual: bool | Collection[str] = False,
+    branch_final_norm: bool = False,
     dropout: float = 0.2,
     weights: str | None = "imagenet",
     branch_weights: str | None = None,
@@ -49,6 +50,7 @@ def build(
         resolution: height and width of the images, in pixels.
         width: multiplies the number of channels.
         lite_residual: whether each block but the first gets a lite residual branch, or the names of those that do.
+        branch_final_norm: whether the branches end with a norm, as in the paper, see `LiteResidual`.
         dropout: share of features dropped before the classifier while training in Keras.
         weights: `"imagenet"`, the path of a weight file, or `None` for random ones. The file's classifier is
             taken if it has as many classes.
@@ -95,6 +97,7 @@ def build(
                 kernel_size,
                 block.strides,
                 global_pool=global_pool,
+                final_norm=branch_final_norm,
                 name=f"{block.name}_lite_residual",
             )
             y = keras.layers.Add(name=f"{block.name}_add_lite_residual")([y, branch(x)])
@@ -114,7 +117,7 @@ def build(
     if weights is not None:
         load_weights(model, architecture, weights, width=width)
     if branch_weights == AUTO:
-        branch_weights = PRETRAINED if with_branch and shipped_card(model, architecture, width) else None
+        branch_weights = PRETRAINED if with_branch and shipped_fit(model, architecture, width) else None
     if branch_weights is not None:
         load_branches(model, architecture, branch_weights, width=width)
     return model

@@ -15,11 +15,15 @@ __all__ = ["LiteResidual"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class LiteResidual(SelectiveLayer):
-    """Average pooling, grouped convolution, norm, ReLU, 1x1 convolution, norm, bilinear upsampling.
+    """Average pooling, grouped convolution, norm, ReLU, 1x1 convolution, bilinear upsampling.
 
-    The last norm's gamma starts at zero, so the branch starts as exact zero. Add its output to that of the block whose
+    The 1x1 kernel starts at zero, so the branch starts as exact zero. Add its output to that of the block whose
     input it takes: `y = block(x) + lite_residual(x)`. Backward keeps tensors at half the resolution and at the
     width of the block's input, where the block itself would keep six times wider ones.
+
+    The paper's branch has a norm after the 1x1 convolution, whose gamma starts at zero in place of the kernel:
+    `final_norm=True`. That gamma moves by the learning rate at most in a step of Adam and holds back the whole branch
+    until it has grown, which costs accuracy in trainings of some hundred steps (RESULTS.md).
 
     Args:
         filters: output channels of the block.
@@ -28,8 +32,9 @@ class LiteResidual(SelectiveLayer):
         groups: groups of the first convolution; divides the input channels.
         expand: width of the branch as a multiple of its input channels, rounded to a multiple of 8.
         global_pool: pool the whole image instead of 2x2 windows; the result is spread over the block's output.
-        train: variables to train, of `"kernel"`, `"pointwise_kernel"`, `"norm/gamma"`, `"norm/beta"`,
-            `"final_norm/gamma"` and `"final_norm/beta"`.
+        final_norm: whether a norm follows the 1x1 convolution, as in the paper.
+        train: variables to train, of `"kernel"`, `"pointwise_kernel"`, `"norm/gamma"`, `"norm/beta"` and, with
+            `final_norm`, `"final_norm/gamma"` and `"final_norm/beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -39,7 +44,8 @@ class LiteResidual(SelectiveLayer):
         `(batch, ceil(height / strides), ceil(width / strides), filters)`
 
     Reference:
-        TinyTL, section 3.2 and equation 4; the details are those of the released code.
+        TinyTL, section 3.2 and equation 4; the details are those of the released code, but for the last norm. A last
+        kernel of zero is how LoRA (Hu et al., 2021, section 4.1) starts its branches.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class LiteResidual(SelectiveLayer):
         groups: int = 2,
         expand: float = 1.0,
         global_pool: bool = False,
+        final_norm: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,10 +72,12 @@ class LiteResidual(SelectiveLayer):
         self.expand = expand
         self.global_pool = global_pool
         self.norm = GroupNorm(name="norm", dtype=self.dtype_policy)
-        self.final_norm = GroupNorm(gamma_initializer="zeros", name="final_norm", dtype=self.dtype_policy)
+        self.final_norm = None
+        if final_norm:
+            self.final_norm = GroupNorm(gamma_initializer="zeros", name="final_norm", dtype=self.dtype_policy)
 
     def build_variables(self, input_shape: tuple) -> None:
-        """Creates the two kernels and builds the two norms."""
+        """Creates the two kernels and builds the norms."""
         require_known_size(self.name, input_shape, least=1 if self.global_pool else BRANCH_POOL_SIZE)
         channels = input_shape[-1]
         width = make_divisible(int(channels * self.expand))
@@ -86,10 +95,13 @@ class LiteResidual(SelectiveLayer):
         self.pointwise_kernel = self.add_weight(
             name="pointwise_kernel",
             shape=(1, 1, width, self.filters),
-            initializer=keras.initializers.RandomNormal(stddev=(2 / self.filters) ** 0.5),
+            initializer=keras.initializers.RandomNormal(stddev=(2 / self.filters) ** 0.5)
+            if self.final_norm
+            else "zeros",
         )
         self.norm.build((*input_shape[:3], width))
-        self.final_norm.build((*input_shape[:3], self.filters))
+        if self.final_norm:
+            self.final_norm.build((*input_shape[:3], self.filters))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the branch, to be added to the block's output."""
@@ -109,13 +121,19 @@ class LiteResidual(SelectiveLayer):
         branch = ops.relu(self.norm(branch))
         pointwise_kernel = tf.convert_to_tensor(self.pointwise_kernel)
         branch = ops.conv2d(branch, pointwise_kernel, train_kernel=self.pointwise_kernel.trainable)
-        branch = self.final_norm(branch)
+        if self.final_norm:
+            branch = self.final_norm(branch)
         return ops.resize_bilinear(branch, self.compute_output_shape(inputs.shape)[1:3])
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns the shape of the block's output."""
         batch, height, width, _ = input_shape
         return (batch, -(-height // self.strides), -(-width // self.strides), self.filters)
+
+    @classmethod
+    def from_config(cls, config: dict) -> "LiteResidual":
+        """Returns the layer of a configuration; one without `final_norm` is of a version whose branches all had it."""
+        return super().from_config({"final_norm": True, **config})
 
     def get_config(self) -> dict:
         """Returns the configuration."""
@@ -127,4 +145,5 @@ class LiteResidual(SelectiveLayer):
             "groups": self.groups,
             "expand": self.expand,
             "global_pool": self.global_pool,
+            "final_norm": self.final_norm is not None,
         }

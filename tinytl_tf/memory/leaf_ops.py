@@ -63,7 +63,7 @@ def list_ops(
         resolution: height and width of the image, in pixels.
         classes: number of outputs.
         width: multiplies the number of channels.
-        lite_residual: whether each block but the first has a lite residual branch.
+        lite_residual: whether each block but the first has a lite residual branch, with the paper's norm at its end.
 
     Returns:
         The operations; their parameters are those of the network without the statistics of the norms.

@@ -36,8 +36,8 @@ class Probe:
     product of its gradients on the second and on the third part, times its rate factor: how much a small step of
     gradient descent on the one lowers the loss on the other, per unit of the learning rate. It is the squared norm of
     the gradient without the noise of a small sample, so that it can be negative, where a place has only noise to learn
-    from. Everything is measured at the start of training; there, of a fresh lite residual, the scale of its final norm
-    alone has a gradient.
+    from. Everything is measured at the start of training; there, of a fresh lite residual, the last kernel alone has a
+    gradient, or the scale of its final norm.
 
     Args:
         config: the configuration; its scheme and places do not matter.

@@ -21,6 +21,8 @@ __all__ = ["Run", "RunFolder"]
 CHECKPOINTS = ("best", "last")
 BRANCHES = "branches.npz"
 ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", BRANCHES, "events.out.tfevents.*")
+# What a choice that a later version brought was before.
+BEFORE = {"backbone.branch_final_norm": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +104,7 @@ class RunFolder:
     def read_run(self) -> Run:
         """Returns what the run was started with.
 
-        A key that the configuration lacks, since a later version brought it, has its default.
+        A key that the configuration lacks, since a later version brought it, has its default, or its value in `BEFORE`.
 
         Raises:
             InputError: if the folder holds no run, or a damaged one.
@@ -113,7 +115,7 @@ class RunFolder:
         try:
             run = json.loads(path.read_text())
             config = default.get_config()
-            config.update_from_flattened_dict(flat(ConfigDict(run["config"])))
+            config.update_from_flattened_dict(BEFORE | flat(ConfigDict(run["config"])))
             task = get_task(run.get("task", "classification")).name
             return Run(config, tuple(run["class_names"]), task, run.get("data"))
         except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
