@@ -26,7 +26,7 @@ def here(coral_export, monkeypatch):
 def adapted(coral_export, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapted")
     argv = [f"--model={coral_export}", f"--data={coral_export.parents[1] / 'tints.npz'}", "--epochs=3"]
-    argv += ["--learning_rate=0.02", f"--features_cache={folder / 'features'}", f"--state_out={folder / 'a.tinytl'}"]
+    argv += ["--learning_rate=0.005", f"--features_cache={folder / 'features'}", f"--state_out={folder / 'a.tinytl'}"]
     assert runner.run_command("adapt", [*argv, f"--json={folder / 'adapt.json'}"]) == 0
     return folder
 
@@ -38,7 +38,7 @@ def result(path):
 def test_adapt_learns_and_keeps_its_features(adapted, capsys):
     first = result(adapted / "adapt.json")
     assert first["loss_after"] < first["loss_before"]
-    argv = ["--model=board/coral.json", "--data=tints.npz", "--epochs=3", "--learning_rate=0.02"]
+    argv = ["--model=board/coral.json", "--data=tints.npz", "--epochs=3", "--learning_rate=0.005"]
     argv += [f"--features_cache={adapted / 'features'}", f"--state_out={adapted / 'b.tinytl'}"]
     assert runner.run_command("adapt", [*argv, "--overwrite", f"--json={adapted / 'again.json'}"]) == 0
     assert "features: computed for 0 images, found " in capsys.readouterr().out
