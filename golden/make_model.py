@@ -8,7 +8,6 @@ import numpy as np
 from tinytl_tf import backbones
 from tinytl_tf.backbones import Architecture, Block
 from tinytl_tf.export import export
-from tinytl_tf.layers import LiteResidual
 from tinytl_tf.networks.schemes import apply_scheme, get_scheme
 from tinytl_tf.tflite.manifest import Manifest
 
@@ -45,16 +44,16 @@ def build(images: np.ndarray) -> keras.Model:
         images: uint8 `[n, SIZE, SIZE, 3]`, over which the statistics are taken.
     """
     scheme = get_scheme("tinytl-lb")
-    model = backbones.build(
-        ARCHITECTURE, classes=len(LABELS), resolution=SIZE, lite_residual=scheme.lite_residual, weights=None
-    )
+    branches = {"lite_residual": scheme.lite_residual, "branch_final_norm": True}  # every kind of layer
+    model = backbones.build(ARCHITECTURE, classes=len(LABELS), resolution=SIZE, weights=None, **branches)
     rng = np.random.default_rng(0)
     for variable in model.weights:
         if len(variable.shape) > 1:
-            share = 0.4 if variable.path.endswith("/pointwise_kernel") else 1.0  # a branch is a part of its block
-            variable.assign(share * _kernel(variable, rng))
+            variable.assign(_kernel(variable, rng))
     for layer in model.layers:
-        if hasattr(layer, "norm") and not isinstance(layer, LiteResidual):
+        if hasattr(layer, "final_norm"):  # a branch starts at zero, where its kernels would have no gradient
+            layer.final_norm.gamma.assign(rng.uniform(0.2, 0.5, layer.final_norm.gamma.shape))
+        elif hasattr(layer, "norm"):
             output = keras.Model(model.input, layer.output)(images.astype(np.float32)).numpy()
             layer.norm.moving_mean.assign(output.mean((0, 1, 2)))
             layer.norm.moving_variance.assign(output.var((0, 1, 2)))
