@@ -108,13 +108,13 @@ def _draw(points: list[tuple], sets: list[str]) -> bytes:
     figure = Figure(figsize=(5 * len(sets), 4.5), layout="constrained")
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
     most = 1.15 * max(point[2] for point in points)
-    middle = most / 2
+    flipped = 0.75 * most  # from here on the label is on the left
     colors = {name: f"C{number}" for number, name in enumerate(dict.fromkeys(point[0] for point in points))}
     for axes, name in zip(panels, sets, strict=True):
         for network, label, memory, means in points:
             if name in means:
                 axes.scatter(memory, means[name], color=colors[network])
-                right = memory > middle
+                right = memory > flipped
                 axes.annotate(
                     label.replace("`", "").replace(" branches", ""),
                     (memory, means[name]),
