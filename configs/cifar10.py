@@ -4,8 +4,8 @@ Command (the data set and the weights are not part of the package; see RESULTS.m
     tinytl train --config=configs/cifar10.py --workdir=runs/cifar10 --config.scheme=tinytl-b \
         --config.data.name=cifar10_32_15k.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
 
-Test accuracy after the last epoch, mean of 3 seeds: last 73.0 %, tinytl-b 80.3 %, tinytl-lb 83.6 %, full 84.3 %
-(RESULTS.md).
+Test accuracy after the last epoch, mean of 3 seeds: last 73.0 %, tinytl-b 80.3 %, tinytl-lb 83.6 %
+from the package's branches, full 84.3 % (RESULTS.md).
 """
 
 from ml_collections import ConfigDict

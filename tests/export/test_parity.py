@@ -30,7 +30,7 @@ def test_reports_figures_and_leaves_the_model_alone(exported, model):
         "learning_rate": 1e-4,
         "answer": 1e-3,
         "loss": 1e-4,
-        "update": 1e-1,
+        "update": 5e-2,
         "variable_update": 0.9,
     }
     for delegate in ("xnnpack", "without_xnnpack"):

@@ -41,13 +41,16 @@ def update(config, batch, precision, **options):
     return metrics, np.concatenate([variable.numpy().ravel() for variable in variables]) - before
 
 
+# Without a norm at the end of a branch 41 roundings were measured, in both types.
+@pytest.mark.parametrize(("branch_final_norm", "roundings"), [(True, 30), (False, 60)])
 @pytest.mark.parametrize("precision", HALVES)
-def test_a_step_is_that_of_float32_within_rounding(config, batch, precision):
+def test_a_step_is_that_of_float32_within_rounding(config, batch, precision, branch_final_norm, roundings):
+    config.backbone.branch_final_norm = branch_final_norm
     (full, expected), (half, got) = (update(config, batch, name) for name in ("float32", precision))
     assert half["loss"] == pytest.approx(full["loss"], rel=4 * HALVES[precision])
     assert half["loss"] != full["loss"]
     assert half["gradient_norm"] == pytest.approx(full["gradient_norm"], rel=20 * HALVES[precision])
-    assert np.linalg.norm(got - expected) <= 60 * HALVES[precision] * np.linalg.norm(expected)
+    assert np.linalg.norm(got - expected) <= roundings * HALVES[precision] * np.linalg.norm(expected)
 
 
 def test_layers_compute_in_half_inside_of_the_block_alone(config):

@@ -90,11 +90,13 @@ def write_weights(path: pathlib.Path) -> pathlib.Path:
 
 
 def open_branches(model) -> None:
-    """Draws the last kernel of each branch: from zero, where it starts, the first kernel has no gradient."""
+    """Moves what a branch starts at zero with, its last kernel or norm: the first kernel has no gradient there."""
     rng = np.random.default_rng(0)
     for variable in model.weights:
-        if variable.path.endswith("/pointwise_kernel"):
+        if variable.path.endswith("/pointwise_kernel") and not variable.numpy().any():
             variable.assign(rng.normal(0, 0.1, variable.shape))
+        if variable.path.endswith("/final_norm/gamma"):
+            variable.assign(np.ones(variable.shape))
 
 
 def overrides(shapes: pathlib.Path) -> dict:
