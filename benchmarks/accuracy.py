@@ -29,7 +29,7 @@ import accuracy_rows
 from absl import app, flags
 from ml_collections import ConfigDict
 
-from tinytl_tf.networks.schemes import get_scheme
+from tinytl_tf.networks.schemes import SCHEMES, get_scheme
 
 _CONFIG = flags.DEFINE_string("config", "flowers17", "Name of a file in configs/.")
 _DATA = flags.DEFINE_string("data", None, "The data set.", required=True)
@@ -51,6 +51,12 @@ FROZEN = {  # flags of an export
     "int8": ["--frozen_weights=int8"],
     "k-means": ["--frozen_weights=float32", "--config.backbone.kernel_centroids=256"],  # 8 bits as the paper has them
 }
+flags.register_validator(
+    "frozen_weights", lambda kinds: set(kinds) <= set(FROZEN), f"expected some of {', '.join(FROZEN)}"
+)
+flags.register_validator(
+    "schemes", lambda schemes: set(schemes) <= set(SCHEMES), f"expected some of {', '.join(SCHEMES)}"
+)
 CONFIGS = pathlib.Path(__file__).resolve().parent.parent / "configs"
 
 

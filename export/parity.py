@@ -43,9 +43,10 @@ __all__ = [
 LEARNING_RATE = 1e-4
 LOSS_TOLERANCE = 1e-4
 UPDATE_TOLERANCE = 1e-2
-# Adam's steps have one size for gradients of any size: where a mask flips, a few elements whose gradients are a
-# hundredth of the others' go elsewhere. With frozen kernels of 256 centroids ten of 38,000 (tinytl-b) were 1.4e-2 of
-# the update, and those of tinytl-lb 3.6e-2, where the losses differ by 3e-6 and 8e-6.
+# Adam's steps have one size for gradients of any size: where a mask flips, elements whose gradients are a hundredth of
+# the others' go elsewhere. With frozen kernels of 256 centroids ten of 38,000 (tinytl-b) were 1.4e-2 of the update.
+# tinytl-lb measured 3.6e-2, half of it in a hundredth of the elements: kernels in front of one that starts at zero
+# have hardly a gradient. To spare those that differ most would not do. The losses differ by 3e-6 and 8e-6.
 ADAM_UPDATE_TOLERANCE = 5e-2
 # Of each variable alone: a small one that stands still (1), or goes backward (2), hardly shows among all of them. The
 # worst of MobileNetV2 0.35 with random weights measured 0.3 (tinytl-lb, SGD): its gradient is what is left of a sum.
