@@ -59,6 +59,20 @@ def test_the_parts_have_no_image_in_common(dataset):
     assert [len(part) for part in parts] == [2, 2, 2]
 
 
+def test_a_part_has_up_to_288_images(dataset, monkeypatch):
+    class Large(type(dataset)):
+        def __init__(self):
+            self.name = "large"
+
+        def __len__(self):
+            return 2000
+
+    batch = (np.zeros((8, 4, 4, 3), np.uint8), np.zeros(8, np.int32))
+    monkeypatch.setattr(probe_module.data, "train_batches", lambda *_, batch_size, **__: 2000 // batch_size * [batch])
+    parts = read_parts(Large(), 4, 0.875)
+    assert [sum(len(images) for images, _ in part) for part in parts] == [288, 288, 288]
+
+
 def test_training_more_lowers_the_loss_more_and_is_undone(config, dataset, monkeypatch):
     """Judged on the images it trains on: what a random network learns of a dozen others is chance."""
     parts = read_parts(dataset, 64, 0.875)
