@@ -19,10 +19,10 @@ from tests.training import tiny
 from tinytl_tf.data import ImageDataset
 from tinytl_tf.errors import InputError, TrainingDiverged
 from tinytl_tf.experiment import Experiment
+from tinytl_tf.locks import output_lock
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.training import RunFolder, train
 from tinytl_tf.training import loop as module
-from tinytl_tf.training.folder_lock import LOCK_NAME, folder_lock
 
 EPOCHS = 3
 TIMES = ("step_ms", "images_per_second", "waiting")
@@ -163,16 +163,16 @@ def test_best_is_the_first_epoch_of_the_best_validation_accuracy(dry_step, confi
 
 
 def test_a_second_training_in_the_folder_is_refused(dry_step, config, tmp_path):
-    with folder_lock(tmp_path), pytest.raises(InputError) as error:
+    with output_lock(tmp_path, folder=True), pytest.raises(InputError) as error:
         train(config, str(tmp_path))
     assert str(error.value).startswith(f"{tmp_path} is in use by another training (process {os.getpid()} on ")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_of_a_process_that_was_killed_is_none(dry_step, config, tmp_path):
-    (tmp_path / LOCK_NAME).write_text('{"pid": 1, "host": "here"}')
+    (tmp_path / ".lock").write_text('{"pid": 1, "host": "here"}')
     train(config, str(tmp_path))
-    assert not (tmp_path / LOCK_NAME).exists()
+    assert not (tmp_path / ".lock").exists()
 
 
 def test_temporary_folders_of_a_killed_run_are_swept(dry_step, config, tmp_path):

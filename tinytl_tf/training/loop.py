@@ -17,11 +17,11 @@ from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError, TrainingDiverged, WorkerLost
 from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.files import refuse_existing, require_room
+from tinytl_tf.locks import output_lock
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import warmed_up
 from tinytl_tf.training.distribution import Distribution
 from tinytl_tf.training.evaluation import make_evaluate
-from tinytl_tf.training.folder_lock import folder_lock
 from tinytl_tf.training.frozen_features import frozen_features, frozen_until
 from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.precision import require_precision
@@ -67,7 +67,7 @@ def train(
             f"expected config.training.cache_features on one device, got {distribution.devices}; leave one of them out"
         )
     try:
-        lock = folder_lock(folder.path) if distribution.is_first else contextlib.nullcontext()
+        lock = output_lock(folder.path, folder=True) if distribution.is_first else contextlib.nullcontext()
         with lock:
             return _train(experiment, folder, resume, distribution)
     except tf.errors.OpError as error:
