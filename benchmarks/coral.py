@@ -140,7 +140,7 @@ def main(_) -> None:
         optimizer="adam",
         batch_size=BATCH_SIZE,
         label_smoothing=SMOOTHING,
-        data=experiment.data_settings(),
+        **experiment.client_settings("adam"),
         overwrite=True,
         verbose=True,
     )

@@ -34,9 +34,12 @@ def get_config() -> ConfigDict:
     config.data = ConfigDict()
     config.data.name = ""  # to be set: a folder, a packed .npz, tfds:NAME, digits, digits-shifted
     config.data.split_seed = 0  # of a folder without a test split; for other data 0
+    # How its test images are chosen: by their content. "" is the rule of older versions, which nothing follows now.
+    config.data.split = "content"
     config.data.train_images = 0  # only so many, spread over the classes; 0 for all
     config.data.test_images = 0
-    config.data.skip_broken = False  # go on without images that cannot be read
+    config.data.skip_broken = False  # leave out images that cannot be read
+    config.data.strict = False  # refuse test images that are training images too, instead of a warning
     config.data.central_fraction = 0.875  # part of an image's side that is evaluated; 1.0 for all
     config.data.threads = 2  # that decode training images; more where log.jsonl says that steps wait for images
     config.data.data_dir = ""  # of TensorFlow Datasets; "" for its default

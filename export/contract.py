@@ -10,6 +10,7 @@ from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.networks.schemes import SCHEMES, place_of, restrict, trained_by
+from tinytl_tf.tflite.manifest import find_twice
 
 __all__ = ["NO_INT8", "check_kernels", "check_labels", "check_model", "scheme_of"]
 
@@ -53,6 +54,12 @@ def check_model(model: keras.Model) -> None:
     ):
         raise InputError(
             f"expected images (None, height, width, 3) of a fixed size as the input, got {shape}; {_REMEDY}"
+        )
+    twice = find_twice(variable.path for variable in model.weights)
+    if twice:
+        raise InputError(
+            f"expected variables of different paths, got {twice!r} twice: states and manifests tell variables by their "
+            "path; give the layers of the model different names"
         )
     policies = sorted({layer.dtype_policy.name for layer in model.layers} - {"float32"})
     if policies:

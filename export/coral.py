@@ -15,7 +15,7 @@ from tinytl_tf.device.prefix_runner import PrefixRunner
 from tinytl_tf.errors import InputError, ParityError
 from tinytl_tf.export.build import build_file
 from tinytl_tf.export.contract import check_labels, check_model, scheme_of
-from tinytl_tf.export.exporter import PARITY_STEPS, check_arguments, check_spare, export, with_labels
+from tinytl_tf.export.exporter import PARITY_STEPS, check_arguments, check_rate, check_spare, export, with_labels
 from tinytl_tf.export.int8 import convert_int8, require_one_scale
 from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.packing import state_entries
@@ -26,6 +26,7 @@ from tinytl_tf.export.spare_classes import with_spare_classes
 from tinytl_tf.files import atomic_write_bytes, refuse_existing, require_room, temporary_folder
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.profiles import get_profile
+from tinytl_tf.schedules import DEFAULT_SCHEDULE
 from tinytl_tf.tflite.coral_manifest import PART_NAMES, CoralManifest, Quantized, coral_files
 from tinytl_tf.tflite.edge_tpu import lint
 from tinytl_tf.tflite.manifest import DataSettings, Manifest, frozen_sha256
@@ -70,6 +71,8 @@ def export_coral(
     profile: str = "balanced",
     central_fraction: float = CENTRAL_FRACTION,
     data: DataSettings | None = None,
+    learning_rate: float | None = None,
+    schedule: str = DEFAULT_SCHEDULE,
     overwrite: bool = False,
     verbose: bool = False,
 ) -> CoralExport:
@@ -99,6 +102,8 @@ def export_coral(
         profile: See `export`.
         central_fraction: See `export`.
         data: See `export`.
+        learning_rate: See `export`.
+        schedule: See `export`.
         overwrite: Whether existing files may be replaced.
         verbose: Whether to say on standard error what is being done.
 
@@ -116,6 +121,7 @@ def export_coral(
     """
     check_arguments(path, batch_size, label_smoothing, central_fraction, "float32", spare_classes)
     check_spare(spare_classes, task)
+    check_rate(learning_rate, schedule)
     paths = coral_files(path)
     if paths["model"].name in PART_NAMES.values():
         raise InputError(f"expected another name than {paths['model'].name} for the whole file: a part of it has that")
@@ -195,6 +201,8 @@ def export_coral(
         spare_classes=spare_classes,
         task=task,
         data=suffix_settings,
+        learning_rate=learning_rate,
+        schedule=schedule,
         central_fraction=central_fraction,
         backbone=model.name,
         scheme=scheme,
@@ -224,6 +232,8 @@ def export_coral(
         profile=profile,
         central_fraction=central_fraction,
         data=settings,
+        learning_rate=learning_rate,
+        schedule=schedule,
         overwrite=overwrite,
         verbose=verbose,
     )

@@ -27,6 +27,7 @@ from tinytl_tf.files import atomic_write_bytes, expand, refuse_existing, require
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
+from tinytl_tf.schedules import DEFAULT_SCHEDULE, SCHEDULES
 from tinytl_tf.tasks import Task, get_task
 from tinytl_tf.tflite.manifest import (
     LABELS_ENTRY,
@@ -38,7 +39,7 @@ from tinytl_tf.tflite.manifest import (
 )
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["check_arguments", "check_spare", "export", "with_labels", "written_files"]
+__all__ = ["check_arguments", "check_rate", "check_spare", "export", "with_labels", "written_files"]
 
 PARITY_STEPS = 4
 
@@ -61,6 +62,8 @@ def export(
     photos: tuple[np.ndarray, np.ndarray] | None = None,
     central_fraction: float = CENTRAL_FRACTION,
     data: DataSettings | None = None,
+    learning_rate: float | None = None,
+    schedule: str = DEFAULT_SCHEDULE,
     max_planned_bytes: int | None = None,
     overwrite: bool = False,
     verbose: bool = False,
@@ -95,6 +98,9 @@ def export(
         central_fraction: Part of an image's side that the model is evaluated on, for the manifest.
         data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
             otherwise.
+        learning_rate: Of the first step on the device by default, for the manifest; None for that of scheme and
+            optimizer, see `tinytl_tf.networks.schemes.default_learning_rate`.
+        schedule: How the rate changes over the steps by default, for the manifest: `"cosine"` or `"constant"`.
         max_planned_bytes: Most memory that LiteRT may plan for a training step, see `planned_peak`; None for no limit.
         overwrite: Whether existing files may be replaced.
         verbose: Whether to say on standard error what is being done.
@@ -120,6 +126,7 @@ def export(
     check_spare(spare_classes, task)
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
+    check_rate(learning_rate, schedule)
     _check_limit(max_planned_bytes)
     check_model(model)
     if frozen_weights == "int8":
@@ -164,6 +171,8 @@ def export(
         "spare_classes": spare_classes,
         "task": task,
         "data": data or DataSettings(),
+        "learning_rate": learning_rate,
+        "schedule": schedule,
         "central_fraction": central_fraction,
         "backbone": model.name,
         "scheme": scheme,
@@ -314,6 +323,18 @@ def check_spare(spare_classes: int, task: str) -> None:
             f"expected spare_classes for a classification, got {task}: an image that was labeled before an attribute "
             "came says nothing of it; give 0"
         )
+
+
+def check_rate(learning_rate: float | None, schedule: str) -> None:
+    """Checks what an export says of training on the device.
+
+    Raises:
+        InputError: If the rate is not a finite number above 0, or there is no such schedule.
+    """
+    if learning_rate is not None and (not _is_number(learning_rate) or not 0 < learning_rate < np.inf):
+        raise InputError(f"expected a finite learning_rate above 0, got {learning_rate!r:.80}")
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
+        raise InputError(f"unknown schedule {schedule!r:.80}; choose one of {', '.join(SCHEDULES)}")
 
 
 def _check_limit(max_planned_bytes: int | None) -> None:

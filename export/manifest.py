@@ -39,7 +39,8 @@ def describe(content: bytes, **facts: Any) -> Manifest:
         content: The `.tflite`.
         **facts: The fields of `Manifest` that the file itself does not show: `labels`, `spare_classes`, `task`,
             `data`, `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
-            `frozen_weights`, `state`, `frozen_sha256`, `passes` and `parity`; of a file that takes features,
+            `frozen_weights`, `state`, `frozen_sha256`, `passes`, `parity` and `schedule`; `learning_rate` where it is
+            that of a run; of a file that takes features,
             `image_size` too, height and width of the images that they are made of; for TensorFlow Lite Micro
             `batch_size` and `micro` too.
 
@@ -53,6 +54,7 @@ def describe(content: bytes, **facts: Any) -> Manifest:
         facts["batch_size"] = model.signature("train").inputs["label"].shape[0]
     if len(facts["labels"]) + facts["spare_classes"] != classes:
         raise InputError(f"expected {classes} labels, one for each output of the file, got {len(facts['labels'])}")
+    run_rate = facts.pop("learning_rate", None)
     manifest = Manifest(
         input=InputSettings(
             dtype=INPUTS["image"],
@@ -77,7 +79,8 @@ def describe(content: bytes, **facts: Any) -> Manifest:
         sha256=hashlib.sha256(content).hexdigest(),
         tools={name: importlib.metadata.version(name) for name in (*_TOOLS, *(_MICRO if facts.get("micro") else ()))},
         tolerances=TOLERANCES[facts["frozen_weights"]],
-        learning_rate=default_learning_rate(facts["scheme"], facts["optimizer"]),
+        learning_rate=default_learning_rate(facts["scheme"], facts["optimizer"]) if run_rate is None else run_rate,
+        learning_rate_from="default" if run_rate is None else "run",
         **facts,
     )
     if 4 * manifest.state_size != manifest.sizes["state_bytes"]:

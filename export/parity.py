@@ -66,8 +66,8 @@ LEAST_VARIABLE_COSINE = 0.5
 
 # How a file for LiteRT is checked: by what the report calls it, a function that opens the file.
 LITERT: dict[str, Callable[..., TrainableModel]] = {
-    "xnnpack": functools.partial(TrainableModel, xnnpack=True),
-    "without_xnnpack": functools.partial(TrainableModel, xnnpack=False),
+    "xnnpack": functools.partial(TrainableModel, xnnpack=True, trust=True),
+    "without_xnnpack": functools.partial(TrainableModel, xnnpack=False, trust=True),
 }
 
 
@@ -306,7 +306,7 @@ def check_quantized(
 
 def _first_updates(path, images, labels, xnnpack) -> tuple[np.ndarray, np.ndarray]:
     """Change of the state by each batch alone, `[steps, N]`, and the losses `[steps]`."""
-    device = TrainableModel(path, xnnpack=xnnpack)
+    device = TrainableModel(path, xnnpack=xnnpack, trust=True)
     start = device.state()
     updates, losses = [], []
     for batch in zip(images, labels, strict=True):

@@ -8,9 +8,9 @@ from make_model import SIZE
 from make_photos import PHOTOS, Photo
 from PIL import Image, ImageEnhance
 
-from tinytl_tf.data.augmentation import CENTRAL_FRACTION, central_box, resize
 from tinytl_tf.data.batches import SHORT_SIDE
 from tinytl_tf.data.decode import decode
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, central_box, resize
 
 SHRUNK_SIDE = round(SHORT_SIDE * SIZE)  # S of docs/formats.md
 

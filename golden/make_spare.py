@@ -8,7 +8,7 @@ from make_model import LABELS
 from make_training import DELEGATES, TOLERANCES, plan, short
 
 from tinytl_tf.device import TrainableModel
-from tinytl_tf.tflite.manifest import sha256
+from tinytl_tf.files import sha256
 
 MODEL, STATE = "model_spare.tflite", "state_spare.tinytl"
 SPARE = 2

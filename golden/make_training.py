@@ -10,8 +10,8 @@ from make_photos import PHOTOS
 from make_pixels import pixels_file
 
 from tinytl_tf.device import write_state
+from tinytl_tf.files import sha256
 from tinytl_tf.schedules import SCHEDULES
-from tinytl_tf.tflite.manifest import sha256
 from tinytl_tf.tflite.runtime import load_signatures
 
 STEPS = 20

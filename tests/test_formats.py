@@ -13,8 +13,9 @@ from PIL import Image, ImageEnhance
 
 from tests import tiny_tflite
 from tinytl_tf.data import ImageDataset, eval_batches
-from tinytl_tf.data.augmentation import COLORS, central_box, resize
+from tinytl_tf.data.augmentation import COLORS
 from tinytl_tf.data.decode import decode
+from tinytl_tf.data.resizing import central_box, resize
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY
@@ -129,7 +130,7 @@ def test_changes_of_color_are_what_the_document_says():
 def test_a_state_file_is_what_the_document_says(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(tiny_tflite.build())
-    model = TrainableModel(path)
+    model = TrainableModel(path, trust=True)
     model.set_state(RNG.normal(size=model.state_size).astype(np.float32))
     model.save(tmp_path / "state.tinytl")
     content = (tmp_path / "state.tinytl").read_bytes()

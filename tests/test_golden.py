@@ -17,8 +17,8 @@ import pytest
 from make_photos import PHOTOS, encode
 from PIL import Image
 
-from tinytl_tf.data.augmentation import central_box, resize
 from tinytl_tf.data.decode import decode, deep_maximum
+from tinytl_tf.data.resizing import central_box, resize
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels

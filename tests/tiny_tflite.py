@@ -4,7 +4,8 @@ import dataclasses
 import functools
 import tempfile
 
-from tinytl_tf.tflite.manifest import DataSettings, InputSettings, Manifest, StateEntry, sha256
+from tinytl_tf.files import sha256
+from tinytl_tf.tflite.manifest import DataSettings, InputSettings, Manifest, StateEntry
 
 BATCH, SIZE, CLASSES = 2, 4, 3
 STATE_SIZE = SIZE * SIZE * 3 * CLASSES + CLASSES

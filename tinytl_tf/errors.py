@@ -1,6 +1,6 @@
 """The exceptions of the package. Each message is one line: what was expected, what came, and a remedy that exists."""
 
-__all__ = ["InputError", "ParityError", "TinyTLError", "TrainingDiverged", "WorkerLost"]
+__all__ = ["InputError", "NotFiniteError", "ParityError", "TinyTLError", "TrainingDiverged", "WorkerLost"]
 
 
 class TinyTLError(Exception):
@@ -19,6 +19,10 @@ class InputError(TinyTLError, ValueError):
     """What the user gave cannot be used: a value, a file, a data set, a model."""
 
     exit_status = 2
+
+
+class NotFiniteError(InputError):
+    """A model's state makes its answers infinite or NaN."""
 
 
 class ParityError(TinyTLError, RuntimeError):

@@ -18,7 +18,7 @@ from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import check_places, get_architecture, lay_out
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
-from tinytl_tf.tflite.manifest import DataSettings
+from tinytl_tf.tflite.manifest import SPLITS, DataSettings
 
 __all__ = ["PRECISIONS", "Experiment", "drop_useless_rate_factors", "flat"]
 
@@ -81,15 +81,18 @@ class Experiment:
     Attributes:
         config: a configuration with the keys of `configs/default.py`; its learning rate, once it is checked, is never 0
             but that of the scheme.
+        has_own_rate: whether the configuration gave that rate itself, as one of a run does.
 
     Raises:
         InputError: if a value is out of range or names nothing.
     """
 
     config: ConfigDict | FrozenConfigDict
+    has_own_rate: bool = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         _check_keys(self.config)
+        object.__setattr__(self, "has_own_rate", self.config.training.learning_rate != 0)
         # A copy: what the caller does to its own later on changes no run that was checked.
         object.__setattr__(self, "config", _with_learning_rate(self.config))
         values, training = flat(self.config), self.config.training
@@ -126,6 +129,10 @@ class Experiment:
         if training.cache_features:
             data.check_cacheable(augmentation)
         data.check_central_fraction(self.config.data.central_fraction)
+        if self.config.data.split not in SPLITS:
+            raise InputError(
+                f"config.data.split must be one of {', '.join(map(repr, SPLITS))}, got {self.config.data.split!r}"
+            )
 
     def _check_centroids(self) -> None:
         count = self.config.backbone.kernel_centroids
@@ -185,7 +192,7 @@ class Experiment:
             raise InputError(
                 "config.data.name is empty; set it to a folder of images, a packed .npz, tfds:NAME or digits"
             )
-        return data.load(
+        splits = data.load(
             options.name,
             seed=(options.split_seed or None) if strict_seed else None,
             default_seed=options.split_seed,
@@ -195,23 +202,38 @@ class Experiment:
             download=options.download,
             cache_bytes=CACHE_BYTES,
             skip_broken=options.skip_broken,
+            strict=options.strict,
         )
+        splits.warn_of_other_split(options.split)
+        return splits
 
     def augmentation(self) -> data.Augmentation:
         """Returns how training images are changed."""
         return data.Augmentation(**self.config.augmentation)
 
-    def data_settings(self) -> DataSettings:
-        """Returns how the data are split and changed, for the manifest of an exported file."""
-        augmentation = self.augmentation()
-        return DataSettings(
-            split_seed=self.config.data.split_seed,
-            crop=augmentation.crop,
-            crop_area=tuple(map(float, augmentation.crop_area)),
-            crop_aspect=tuple(map(float, augmentation.crop_aspect)),
-            flip=augmentation.flip,
-            color=augmentation.color,
-        )
+    def client_settings(self, optimizer: str) -> dict[str, Any]:
+        """Returns the arguments of `tinytl_tf.export.export` that tell clients how to prepare images and to train.
+
+        Args:
+            optimizer: of the exported file. Where the configuration has another, its learning rate is multiplied by the
+                ratio of their `rate_factor`. A rate that nobody gave is left out: the file has the default then.
+        """
+        config, augmentation = self.config, self.augmentation()
+        factors = [get_optimizer(name).rate_factor for name in (optimizer, config.training.optimizer)]
+        return {
+            "central_fraction": config.data.central_fraction,
+            "data": DataSettings(
+                split_seed=config.data.split_seed,
+                crop=augmentation.crop,
+                crop_area=tuple(map(float, augmentation.crop_area)),
+                crop_aspect=tuple(map(float, augmentation.crop_aspect)),
+                flip=augmentation.flip,
+                color=augmentation.color,
+                split=config.data.split,
+            ),
+            "learning_rate": config.training.learning_rate * factors[0] / factors[1] if self.has_own_rate else None,
+            "schedule": config.training.schedule,
+        }
 
     def plain_batches(
         self, dataset: data.ImageDataset, batch_size: int, count: int = 4

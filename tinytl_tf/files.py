@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import fcntl
+import functools
+import hashlib
 import os
 import pathlib
 import re
@@ -14,7 +16,15 @@ from collections.abc import Iterator
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["atomic_write_bytes", "expand", "most_unpacked", "refuse_existing", "require_room", "temporary_folder"]
+__all__ = [
+    "atomic_write_bytes",
+    "expand",
+    "most_unpacked",
+    "refuse_existing",
+    "require_room",
+    "sha256",
+    "temporary_folder",
+]
 
 # Bytes. Linux keeps in one piece what is written at once, and brings all of it into a process that maps the file and
 # reads one page (seen with 6.18): a .tflite written at once counts whole.
@@ -165,6 +175,22 @@ def require_room(path: str | os.PathLike, size: int) -> None:
         raise InputError(
             f"expected room for {size:,} bytes in {folder}, got: {error.strerror}; free some, or choose another path"
         ) from error
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal; it is read in parts, which keeps the peak memory small.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for part in iter(functools.partial(stream.read, 1 << 20), b""):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

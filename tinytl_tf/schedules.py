@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["SCHEDULES", "constant", "cosine", "warmed_up"]
+__all__ = ["DEFAULT_SCHEDULE", "SCHEDULES", "constant", "cosine", "warmed_up"]
 
 
 def cosine(step: int, total_steps: int, base: float) -> float:
@@ -44,3 +44,4 @@ def warmed_up(schedule: str, step: int, total_steps: int, base: float, warmup_st
 
 
 SCHEDULES = {"cosine": cosine, "constant": constant}
+DEFAULT_SCHEDULE = "cosine"  # of a file that specifies none

@@ -1,19 +1,21 @@
-"""What devices have learnt comes home: state files into a Keras model, or into one state of many.
+"""Loads or averages on-device training results: state files into a Keras model, or into one state of many.
 
 A `.tinytl` is a row of numbers; the manifest of the file that it was saved from names its parts. No TensorFlow is
 imported here: averaging runs on a server that has none.
 """
 
 import math
+import numbers
 import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tinytl_tf.device.state_check import check_state
 from tinytl_tf.device.state_file import read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import Manifest, frozen_sha256
+from tinytl_tf.tflite.manifest import Manifest, find_twice, frozen_sha256
 
 __all__ = ["average_states", "load_state", "read_class_names", "read_variables"]
 
@@ -75,6 +77,11 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
     """
     manifest = Manifest.read(tflite)
     values = _used(*_read(path, manifest), manifest)
+    twice = find_twice(variable.path for variable in model.weights)
+    if twice:
+        raise InputError(
+            f"expected variables of different paths, got {twice!r} twice in the model; give its layers other names"
+        )
     variables = {variable.path: variable for variable in model.weights}
     for name, value in values.items():
         if name not in variables:
@@ -105,7 +112,7 @@ def average_states(
     """Averages the states of many devices, variable by variable, and writes the state of one file.
 
     Devices may run different files of one model: float32 on one, int8 on another, exported for other batches. Parts
-    are matched by name. Slots of the optimizer start afresh in the average, as they do after a reset.
+    are matched by name. Slots of the optimizer start again in the average, as they do after a reset.
 
     Args:
         states: State files of `tflite`; or pairs of a state file and the `.tflite` that it was saved from.
@@ -115,7 +122,8 @@ def average_states(
 
     Raises:
         InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes,
-            other frozen weights or other variables than `tflite`, or a weight is not a finite number of 0 or more.
+            other frozen weights or other variables than `tflite`, a weight is not a finite number of 0 or more, or the
+            average could not be restored.
 
     Example:
         >>> average_states(["ann.tinytl", "bob.tinytl"], "m.tflite", "all.tinytl", weights=[80, 20])  # doctest: +SKIP
@@ -125,6 +133,7 @@ def average_states(
     shares = _shares(weights, len(states))
     target = Manifest.read(tflite)
     manifests = {os.fspath(tflite): target}
+    first: dict[str, np.ndarray] = {}
     totals = {entry.name: np.zeros(entry.shape) for entry in target.state if not entry.slot}
     added = None
     for state, share in zip(states, shares, strict=True):
@@ -157,11 +166,14 @@ def average_states(
                 "average states of one model and update scheme"
             )
         for name, value in values.items():
-            totals[name] += share * value
+            # Relative to the first state, so that equal values stay as they are to the last bit.
+            totals[name] += share * (value.astype(np.float64) - first.setdefault(name, value))
     average = np.zeros(target.state_size, np.float32)
     for entry in target.state:
         if not entry.slot:
-            average[entry.offset : entry.offset + math.prod(entry.shape)] = totals[entry.name].ravel()
+            total = (first[entry.name] + totals[entry.name]).ravel()
+            average[entry.offset : entry.offset + math.prod(entry.shape)] = total
+    check_state(average, target, len(added), f"cannot write {output}")
     write_state(output, average, bytes.fromhex(target.sha256), added)
 
 
@@ -199,7 +211,8 @@ def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
     weights = [1.0] * count if weights is None else list(weights)
     if len(weights) != count:
         raise InputError(f"expected {count} weights, one for each state, got {len(weights)}")
-    bad = [w for w in weights if isinstance(w, bool | str) or not math.isfinite(w) or w < 0]
-    if bad or not sum(weights) > 0:
-        raise InputError(f"expected weights of 0 or more, not all 0, got {weights!r:.80}")
-    return [float(weight) / float(sum(weights)) for weight in weights]
+    bad = [w for w in weights if isinstance(w, bool) or not isinstance(w, numbers.Real) or not 0 <= w < math.inf]
+    if bad or not any(weights):
+        raise InputError(f"expected finite weights of 0 or more, not all 0, got {weights!r:.80}")
+    scaled = [float(weight) / float(max(weights)) for weight in weights]  # the sum of large ones would be infinite
+    return [weight / math.fsum(scaled) for weight in scaled]

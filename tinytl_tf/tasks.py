@@ -5,13 +5,15 @@
 
 import abc
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.figures import AttributeFigures, ClassFigures, EvaluateResult
 
-__all__ = ["TASKS", "UNUSED", "Task", "get_task"]
+__all__ = ["TASKS", "UNUSED", "Tally", "Task", "get_task"]
 
 # Bias of an output that has no class yet. Its probability and the gradient of its weights are exactly 0 in float32, so
 # that it stays as it is until a class is added.
@@ -57,6 +59,23 @@ class Task(abc.ABC):
         """Returns the probabilities of logits `[n, C]`, float64 of the same shape."""
 
     @abc.abstractmethod
+    def guess_loss(self, classes: int) -> float:
+        """Returns the cross-entropy of a uniform guess among `classes`."""
+
+    @abc.abstractmethod
+    def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Counts, for each of C classes, what `figures` is made of, int64 `[C, ...]`; takes what `loss` takes."""
+
+    @abc.abstractmethod
+    def figures(self, counts: np.ndarray, images: int) -> tuple[ClassFigures, ...] | tuple[AttributeFigures, ...]:
+        """Returns the figures of each class.
+
+        Args:
+            counts: Sum of what `count` gave.
+            images: Number of images in all.
+        """
+
+    @abc.abstractmethod
     def _problem(self, labels: np.ndarray, classes: int) -> str | None:
         """Says what is wrong with labels of the right shape, or None."""
 
@@ -98,6 +117,16 @@ class _Classification(Task):
         exponentials = np.exp(_shifted(logits))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
+    def guess_loss(self, classes: int) -> float:
+        return math.log(classes)
+
+    def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        right = labels[np.argmax(logits, axis=1) == labels]
+        return np.stack([np.bincount(chosen, minlength=logits.shape[1]) for chosen in (labels, right)], axis=1)
+
+    def figures(self, counts: np.ndarray, images: int) -> tuple[ClassFigures, ...]:
+        return tuple(ClassFigures(*row) for row in counts.tolist())
+
     def _problem(self, labels: np.ndarray, classes: int) -> str | None:
         outside = labels[(labels < 0) | (labels >= classes)]
         return f"expected labels from 0 to {classes - 1}, got {outside[0]}" if outside.size else None
@@ -123,9 +152,66 @@ class _Multilabel(Task):
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64)))
 
+    def guess_loss(self, classes: int) -> float:
+        return math.log(2)
+
+    def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        said, has = np.asarray(logits) > 0, np.asarray(labels) > 0.5
+        return np.stack([has.sum(axis=0), (said & has).sum(axis=0), (said & ~has).sum(axis=0)], axis=1)
+
+    def figures(self, counts: np.ndarray, images: int) -> tuple[AttributeFigures, ...]:
+        return tuple(AttributeFigures(images, *row) for row in counts.tolist())
+
     def _problem(self, labels: np.ndarray, classes: int) -> str | None:
         outside = labels[~((labels >= 0) & (labels <= 1))]
         return f"expected labels from 0 to 1 for each attribute, got {outside[0]}" if outside.size else None
+
+
+class Tally:
+    """Adds up figures over the images of a data set.
+
+    Args:
+        task: Of the labels.
+
+    Example:
+        >>> tally = Tally(TASKS["classification"])
+        >>> tally.add(np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))
+        >>> tally.result().classes[1]
+        ClassFigures(images=1, right=0)
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._examples = 0
+        self._right = self._loss = 0.0
+        self._counts = 0
+
+    def add(self, logits: np.ndarray, labels: np.ndarray) -> None:
+        """Counts images.
+
+        Args:
+            logits: Floats `[n, C]`.
+            labels: As `Task.check_labels` accepts them.
+        """
+        self._examples += len(labels)
+        self._right += float(self._task.correct(logits, labels).sum())
+        self._loss += float(self._task.loss(logits, labels).sum())
+        self._counts = self._counts + self._task.count(logits, labels)
+
+    def result(self) -> EvaluateResult:
+        """Returns the figures.
+
+        Raises:
+            InputError: If there was no image.
+        """
+        if not self._examples:
+            raise InputError("expected images to evaluate on, got none; check the data's test split")
+        return EvaluateResult(
+            accuracy=self._right / self._examples,
+            loss=self._loss / self._examples,
+            examples=self._examples,
+            classes=self._task.figures(self._counts, self._examples),
+        )
 
 
 TASKS: dict[str, Task] = {

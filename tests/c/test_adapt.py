@@ -11,7 +11,7 @@ import pytest
 from tests.c import client
 from tests.c.client import Refused
 from tests.c.conftest import GOLDEN
-from tinytl_tf.data.augmentation import central_box, resize
+from tinytl_tf.data.resizing import central_box, resize
 from tinytl_tf.device import TrainableModel
 
 MODEL = GOLDEN / "model_float32.tflite"

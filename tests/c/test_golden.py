@@ -8,7 +8,7 @@ import pytest
 from tests.c.client import Refused
 from tests.c.conftest import GOLDEN
 from tinytl_tf.device import TrainableModel
-from tinytl_tf.tflite.manifest import sha256
+from tinytl_tf.files import sha256
 
 AS_EXPORTED, ON, OFF = 0, 1, 2
 DELEGATES = {"xnnpack": ON, "without_xnnpack": OFF}

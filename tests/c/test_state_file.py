@@ -18,7 +18,7 @@ from tests.c.conftest import GOLDEN
 from tests.device.test_state_file import BAD_FILES
 from tinytl_tf.device import read_state, write_state
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import sha256
+from tinytl_tf.files import sha256
 
 STATES = json.loads((GOLDEN / "states.json").read_text())
 SMALL, DAMAGED = STATES["small"], STATES["damaged"]

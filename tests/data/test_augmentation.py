@@ -4,7 +4,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tinytl_tf.data import Augmentation
-from tinytl_tf.data.augmentation import central_box
+from tinytl_tf.data.random_stream import RandomStream
+from tinytl_tf.data.resizing import central_box
 from tinytl_tf.errors import InputError
 
 PLAIN = {"crop": False, "flip": False}
@@ -18,7 +19,7 @@ def gradient(height=64, width=64):
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32))
 def test_box_lies_in_the_image(height, width, seed):
-    left, top, right, bottom = Augmentation().random_box(height, width, np.random.default_rng(seed))
+    left, top, right, bottom = Augmentation().draw(height, width, RandomStream(seed)).box
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
 
@@ -26,7 +27,7 @@ def test_box_lies_in_the_image(height, width, seed):
 @given(st.integers(60, 300), st.integers(60, 300), st.integers(0, 2**32))
 def test_box_keeps_area_and_aspect(height, width, seed):
     assume(0.5 < height / width < 2)
-    left, top, right, bottom = Augmentation().random_box(height, width, np.random.default_rng(seed))
+    left, top, right, bottom = Augmentation().draw(height, width, RandomStream(seed)).box
     w, h = right - left, bottom - top
     rounding = 1 + 1.5 / min(w, h)
     assert 0.22 / rounding**2 <= w * h / (height * width) <= 1
@@ -34,8 +35,8 @@ def test_box_keeps_area_and_aspect(height, width, seed):
 
 
 def test_boxes_cover_the_range():
-    rng = np.random.default_rng(0)
-    boxes = np.array([Augmentation().random_box(100, 100, rng) for _ in range(3000)])
+    stream = RandomStream(0)
+    boxes = np.array([Augmentation().draw(100, 100, stream).box for _ in range(3000)])
     w, h = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     assert (w * h).min() < 2400
     assert (w * h).max() > 9500
@@ -49,9 +50,9 @@ def test_boxes_cover_the_range():
 
 def test_a_box_that_never_fits_is_central():
     """No part of 0.9 of a 10:1 image has an aspect of at most 4/3."""
-    box = Augmentation(crop_area=(0.9, 1.0)).random_box(10, 100, np.random.default_rng(0))
+    box = Augmentation(crop_area=(0.9, 1.0)).draw(10, 100, RandomStream(0)).box
     assert box == (43, 0, 56, 10)
-    box = Augmentation(crop_area=(0.9, 1.0)).random_box(100, 10, np.random.default_rng(0))
+    box = Augmentation(crop_area=(0.9, 1.0)).draw(100, 10, RandomStream(0)).box
     assert box == (0, 43, 10, 56)
 
 
@@ -60,23 +61,23 @@ def test_a_box_that_never_fits_is_central():
 @pytest.mark.parametrize("color", ["none", "tf", "torch"])
 def test_any_image_fits_any_size(shape, size, color):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    result = Augmentation(color=color)(image, size, np.random.default_rng(1))
+    result = Augmentation(color=color)(image, size, RandomStream(1))
     assert result.shape == (*size, 3)
     assert result.dtype == np.uint8
 
 
 def test_one_pixel_keeps_its_color():
     image = np.array([[[1, 2, 3]]], np.uint8)
-    assert (Augmentation()(image, (4, 4), np.random.default_rng(0)) == [1, 2, 3]).all()
+    assert (Augmentation()(image, (4, 4), RandomStream(0)) == [1, 2, 3]).all()
 
 
 def test_flip_mirrors_half_of_the_images():
     image = gradient()
     flip, plain = Augmentation(crop=False), Augmentation(**PLAIN)
-    expected = plain(image, (56, 56), np.random.default_rng(0))
+    expected = plain(image, (56, 56), RandomStream(0))
     mirrored = 0
     for seed in range(200):
-        result = flip(image, (56, 56), np.random.default_rng(seed))
+        result = flip(image, (56, 56), RandomStream(seed))
         is_mirrored = result[0, 0, 0] > result[0, -1, 0]
         np.testing.assert_array_equal(result, expected[:, ::-1] if is_mirrored else expected)
         mirrored += is_mirrored
@@ -84,13 +85,13 @@ def test_flip_mirrors_half_of_the_images():
 
 
 def test_all_off_is_the_evaluation_crop():
-    result = Augmentation(**PLAIN)(gradient(), (56, 56), np.random.default_rng(0))
+    result = Augmentation(**PLAIN)(gradient(), (56, 56), RandomStream(0))
     np.testing.assert_array_equal(result, gradient()[4:60, 4:60])
 
 
 def test_crop_alone_never_mirrors():
     for seed in range(50):
-        result = Augmentation(flip=False)(gradient(), (16, 16), np.random.default_rng(seed))
+        result = Augmentation(flip=False)(gradient(), (16, 16), RandomStream(seed))
         assert result[0, 0, 0] < result[0, -1, 0]
 
 
@@ -99,7 +100,7 @@ def test_brightness_of_grey_stays_in_range(color, limit):
     """Contrast, saturation and hue leave an even gray as it is, up to rounding."""
     gray = np.full((8, 8, 3), 100, np.uint8)
     augmentation = Augmentation(color=color, **PLAIN)
-    levels = [augmentation(gray, (8, 8), np.random.default_rng(seed)).mean() for seed in range(300)]
+    levels = [augmentation(gray, (8, 8), RandomStream(seed)).mean() for seed in range(300)]
     assert 100 * (1 - limit) - 2 <= min(levels) <= 100 * (1 - 0.9 * limit)
     assert 100 * (1 + 0.9 * limit) <= max(levels) <= 100 * (1 + limit) + 2
 
@@ -109,7 +110,7 @@ def test_tf_color_turns_no_hue_and_torch_does():
 
     def greenest(color):
         augmentation = Augmentation(color=color, **PLAIN)
-        results = [augmentation(red, (8, 8), np.random.default_rng(seed))[0, 0].astype(int) for seed in range(100)]
+        results = [augmentation(red, (8, 8), RandomStream(seed))[0, 0].astype(int) for seed in range(100)]
         return max(abs(g - b) for _, g, b in results)
 
     assert greenest("tf") <= 1

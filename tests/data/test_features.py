@@ -68,7 +68,8 @@ def test_calls_are_filled_up_with_images_of_later_batches(photos, tmp_path):
     assert (len(calls), features.computed) == (3, 11)
     for epoch in range(12):
         list(train_batches(splits.train, epoch=epoch, augmentation=FLIPS, features=features, **OPTIONS))
-    assert features.computed == 22
+    assert 18 <= features.computed <= 22  # nearly all were mirrored once
+    assert len({call.tobytes() for image in calls for call in image}) == features.computed
     assert len(calls) <= 3 + 12
 
 

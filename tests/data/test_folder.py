@@ -120,9 +120,8 @@ def test_an_image_has_the_class_of_its_folder_and_not_of_a_link(make_folder, fol
     if folder:
         (root / folder / "a/tested.png").symlink_to(root / "test/b/0.png")
     splits = load_folder(root)
-    counts = sum(np.bincount(dataset.labels, minlength=2) for dataset in (splits.train, splits.test))
+    counts = sum(np.bincount(dataset.labels, minlength=2) for dataset in splits.by_name.values())
     assert counts.tolist() == ([2, 6] if folder else [2, 4])
-    assert len(splits.test) == 2
 
 
 def test_links_into_a_folder_that_is_no_split_are_followed(make_folder):
@@ -220,30 +219,106 @@ def flat(make_folder):
     return make_folder({"cat": 20, "dog": 20})
 
 
-def test_flat_folder_is_split_by_name_not_by_place(flat, tmp_path):
-    expected = names(load_folder(flat).test, flat)
-    assert len(expected) == 10
-    shutil.copytree(flat, tmp_path / "elsewhere")
-    assert names(load_folder(tmp_path / "elsewhere").test, tmp_path / "elsewhere") == expected
+def test_a_flat_folder_is_split_by_content_alone(flat, tmp_path):
+    """Neither the place of a file, nor its name, nor its class, nor the others have an influence."""
+    expected = {(flat / name).read_bytes() for name in names(load_folder(flat).test, flat)}
+    assert 4 <= len(expected) <= 17
+    for index in range(40):
+        source = flat / ("cat", "dog")[index % 2] / f"{index // 2}.png"
+        target = tmp_path / "elsewhere" / ("b", "a", "c")[index % 3] / f"photo {99 - index}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    found = names(load_folder(tmp_path / "elsewhere").test, tmp_path / "elsewhere")
+    assert {(tmp_path / "elsewhere" / name).read_bytes() for name in found} == expected
 
 
-def test_flat_split_is_the_same_in_every_version(make_folder):
+def test_flat_split_is_the_same_in_every_version(tmp_path):
     """A change of the hash would silently move users' training images into their tests."""
-    root = make_folder({"cat": 8, "dog": 4})
-    assert names(load_folder(root).test, root) == {"cat/4.png", "cat/5.png", "dog/0.png"}
+    for label, name in enumerate(("cat", "dog")):
+        (tmp_path / name).mkdir()
+        for index in range(8):
+            header = b"P6 2 2 255\n"
+            (tmp_path / name / f"{index}.ppm").write_bytes(header + bytes([label, *range(index, index + 11)]))
+    splits = load_folder(tmp_path)
+    held = {(int(image[0, 0, 0]), int(image[0, 0, 1])) for image in map(splits.test.image, range(len(splits.test)))}
+    assert held == {(0, 1), (0, 3), (0, 6), (0, 7), (1, 1), (1, 7)}
 
 
 def test_flat_split_depends_on_the_seed(flat):
     assert names(load_folder(flat, seed=0).test, flat) != names(load_folder(flat, seed=1).test, flat)
 
 
-def test_adding_a_file_moves_at_most_one_other(flat):
+def test_whatever_is_added_or_removed_moves_no_other_image(flat):
     before = names(load_folder(flat).test, flat)
-    for index in range(20, 30):
+    for index in range(20, 60):
         picture(1000 + index).save(flat / "cat" / f"{index}.png")
         after = names(load_folder(flat).test, flat)
-        assert len((before ^ after) - {f"cat/{index}.png"}) <= 1
+        assert before <= after <= before | {f"cat/{index}.png"}
         before = after
+    for index in range(50):
+        (flat / "cat" / f"{index}.png").unlink()
+        before.discard(f"cat/{index}.png")
+        assert names(load_folder(flat).test, flat) == before
+
+
+def test_copies_in_a_flat_folder_stay_together(flat):
+    """They were in train and test: what was trained on was tested."""
+    for path in sorted((flat / "cat").iterdir()):
+        shutil.copy(path, flat / "dog" / f"copy of {path.name}")
+    splits = load_folder(flat)
+    assert len(splits.train) + len(splits.test) == 60
+    assert not {splits.train.digest(index) for index in range(len(splits.train))}.intersection(splits.test.digests())
+
+
+def test_a_class_without_held_out_images_is_said(make_folder):
+    root = make_folder({"cat": 40, "dog": 2})
+    seed = next(seed for seed in range(99) if "no photos held out to test dog" in load_lines(root, seed))
+    assert load_folder(root, seed=seed).train.labels.tolist().count(1) == 2
+
+
+def load_lines(root, seed):
+    try:
+        return load_folder(root, seed=seed).describe().splitlines()
+    except InputError:
+        return []
+
+
+def test_a_class_that_is_held_out_whole_is_refused(make_folder):
+    root = make_folder({"cat": 40, "dog": 1})
+    errors = []
+    for seed in range(20):
+        try:
+            assert (load_folder(root, seed=seed).train.labels == 1).sum() == 1
+        except InputError as error:
+            errors.append(str(error))
+    assert 1 <= len(errors) <= 10
+    assert set(errors) == {
+        f"image folder {root} has 1 images of class 'dog', all of which are held out to test; add images, sort them "
+        "into folders train/ and test/, or choose another split seed"
+    }
+
+
+def test_one_class_alone_is_a_set_and_training_images_alone_too(make_folder):
+    root = make_folder({"train/cat": 3})
+    splits = load_folder(root)
+    assert (splits.train.class_names, len(splits.train), splits.test, splits.validation) == (("cat",), 3, None, None)
+    assert splits.describe().splitlines()[1] == "test: no images, so that no accuracy is measured"
+    with pytest.raises(InputError, match="^image folder .*/train has no test images to report on; add images, "):
+        splits.require_test()
+
+
+def test_names_of_classes_need_no_table_of_unicode(make_folder):
+    """U+3000, U+200C, U+00A0 and an emoji of several parts were refused at export, after training."""
+    odd = ["赤\u3000バラ", "می\u200cخواهم", "a\u00a0b", "👩\u200d🌾", "\U0001fae8", "e\u0301"]
+    root = make_folder({f"train/{name}": 1 for name in odd})
+    assert set(load_folder(root).train.class_names) == {*odd[:-1], "\u00e9"}
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x7f", "a\u2028b", "\u200d", "a\x85"])
+def test_names_that_would_break_a_line_are_refused_when_the_folder_is_read(make_folder, name):
+    root = make_folder({f"train/{name}": 1, "train/b": 1})
+    with pytest.raises(InputError, match="expected the name of a class, got .*; give the class another name$"):
+        load_folder(root)
 
 
 def test_other_files_are_counted_and_hidden_ones_ignored(make_folder, caplog):

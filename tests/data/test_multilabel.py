@@ -54,7 +54,8 @@ def test_a_flat_folder_is_split_by_hash_and_seed(make_labeled):
         return data.load(root, seed=seed).test.labels.tolist()
 
     splits = data.load(root)
-    assert (len(splits.train), len(splits.test)) == (15, 5)
+    assert len(splits.train) + len(splits.test) == 20
+    assert 1 <= len(splits.test) <= 9
     assert tested(0) == tested(0)
     assert len({str(tested(seed)) for seed in range(4)}) > 1
 

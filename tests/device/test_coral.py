@@ -14,8 +14,8 @@ from tinytl_tf import data
 from tinytl_tf.device import TrainableModel, adapt, evaluate_dataset, prefix_runner
 from tinytl_tf.device.coral import COMPILED_NAME, CoralModel
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import sha256
 from tinytl_tf.tflite.coral_manifest import CoralManifest
-from tinytl_tf.tflite.manifest import sha256
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.snr import snr_db
 

@@ -8,7 +8,7 @@ from tinytl_tf.errors import InputError
 
 @pytest.fixture
 def model(model_path):
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     model.set_state(np.random.default_rng(0).normal(0, 1, STATE_SIZE).astype(np.float32))
     return model
 

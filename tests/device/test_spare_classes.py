@@ -201,9 +201,12 @@ def test_data_that_are_refused_add_no_class(model, tmp_path, monkeypatch):
     ("name", "message"),
     [
         ("red", "expected labels that differ, got 'red' twice; give each class a name of its own"),
-        (" ", "expected names as labels, got ' '; give each class its name as a str"),
-        ("a\nb", r"expected names as labels, got 'a\\nb'; "),
-        (7, "expected names as labels, got 7; "),
+        (" ", "expected the name of a class, got ' ', which shows nothing; give the class another name"),
+        (
+            "a\nb",
+            r"expected the name of a class, got 'a\\nb', which has the control character or line separator U\+000A; ",
+        ),
+        (7, "expected the name of a class, got 7, which is not a str; "),
     ],
 )
 def test_names_that_are_refused(model, name, message):
@@ -225,7 +228,7 @@ def test_no_more_than_the_spare_ones(folder, model, tmp_path):
         TrainableModel(folder / "plain.tflite").add_class("c")
     lost = tmp_path / "lost.tflite"
     lost.write_bytes((folder / "spare.tflite").read_bytes())
-    alone = TrainableModel(lost)
+    alone = TrainableModel(lost, trust=True)
     assert (alone.class_names, alone.spare_classes, alone.num_classes) == (LABELS, SPARE, 4)
     with pytest.raises(InputError, match="without its manifest .* does not say where the classifier lies in the state"):
         alone.add_class("c")

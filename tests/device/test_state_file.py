@@ -111,13 +111,13 @@ BAD_FILES = {
     ),
     "a name twice": (
         with_checksum(NAMED[:68] + b"lil\nlil\nli"),
-        "{path} has names of classes that cannot be used (expected labels that differ, got 'lil' twice; give each "
-        "class a name of its own); use another copy",
+        "{path} has names of classes that cannot be used (expected names of classes that differ, got one twice "
+        "among ['lil', 'lil', 'li']); use another copy",
     ),
     "an empty name": (
         with_checksum(NAMED[:68] + b"rose\n     "),
-        "{path} has names of classes that cannot be used (expected names as labels, got '     '; give each class its "
-        "name as a str); use another copy",
+        "{path} has names of classes that cannot be used (expected the name of a class, got '     ', which shows "
+        "nothing; give the class another name); use another copy",
     ),
     "data cut": (CONTENT[:-1], "{path} is damaged: expected 68 bytes for 4 values, got 67; use another copy"),
     "longer": (CONTENT + b"\0", "{path} is damaged: expected 68 bytes for 4 values, got 69; use another copy"),

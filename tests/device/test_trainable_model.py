@@ -58,13 +58,13 @@ def assert_same(before, after):
 
 @pytest.fixture
 def trained(model_path):
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     model.train(IMAGES, LABELS, 0.05)
     return model
 
 
 def test_sizes_are_read_from_the_file(model_path):
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     assert (model.batch_size, model.image_size, model.num_classes) == (BATCH, (SIZE, SIZE), CLASSES)
     assert model.state_size == STATE_SIZE
     assert len(model.fingerprint) == 32
@@ -73,7 +73,7 @@ def test_sizes_are_read_from_the_file(model_path):
 
 
 def test_the_default_rate_is_that_of_the_manifest(model_path, monkeypatch):
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     assert model.default_learning_rate == 1e-3
     opened = dataclasses.replace(model._file, manifest=SimpleNamespace(learning_rate=0.125))
     monkeypatch.setattr(model, "_file", opened)
@@ -83,7 +83,10 @@ def test_the_default_rate_is_that_of_the_manifest(model_path, monkeypatch):
 @pytest.mark.parametrize("xnnpack", [True, False])
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_steps_equal_the_arithmetic(model_path, xnnpack, num_threads, api):
-    model, reference = TrainableModel(model_path, num_threads=num_threads, xnnpack=xnnpack, api=api), Reference()
+    model, reference = (
+        TrainableModel(model_path, trust=True, num_threads=num_threads, xnnpack=xnnpack, api=api),
+        Reference(),
+    )
     rng = np.random.default_rng(1)
     for _ in range(10):
         images = rng.integers(0, 256, IMAGES.shape, np.uint8)
@@ -101,15 +104,15 @@ def test_steps_equal_the_arithmetic(model_path, xnnpack, num_threads, api):
 
 
 def test_views_are_read_as_they_look(model_path):
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     model.train(IMAGES[:, :, ::-1], LABELS[::-1], 0.05)
-    other = TrainableModel(model_path)
+    other = TrainableModel(model_path, trust=True)
     other.train(IMAGES[:, :, ::-1].copy(), LABELS[::-1].copy(), 0.05)
     assert_same(outputs(model), outputs(other))
 
 
 def test_a_step_that_is_not_finite_changes_nothing(model_path, api):
-    model = TrainableModel(model_path, api=api)
+    model = TrainableModel(model_path, trust=True, api=api)
     model.set_state(np.full(STATE_SIZE, 3e38, np.float32))
     before = model.state()
     assert model.train(np.full_like(IMAGES, 255), LABELS, 0.1).applied is False
@@ -118,7 +121,7 @@ def test_a_step_that_is_not_finite_changes_nothing(model_path, api):
 
 def test_a_saved_state_lives_on_in_another_model(trained, model_path, tmp_path, api):
     trained.save(tmp_path / "state.tinytl")
-    other = TrainableModel(model_path, api=api)
+    other = TrainableModel(model_path, trust=True, api=api)
     other.restore(tmp_path / "state.tinytl")
     assert_same(outputs(trained), outputs(other))
     assert trained.train(IMAGES, LABELS, 0.05) == other.train(IMAGES, LABELS, 0.05)
@@ -144,14 +147,14 @@ def test_a_state_of_another_model_is_refused(trained, tmp_path):
     other_path = tmp_path / "other.tflite"
     other_path.write_bytes(tiny_tflite.build((*tiny_tflite.SIGNATURES, "reset")))
     with pytest.raises(InputError, match="belongs to the model with SHA-256"):
-        TrainableModel(other_path).restore(tmp_path / "state.tinytl")
+        TrainableModel(other_path, trust=True).restore(tmp_path / "state.tinytl")
 
 
 @pytest.mark.parametrize("signatures", [tiny_tflite.SIGNATURES, (*tiny_tflite.SIGNATURES, "reset")])
 def test_reset_puts_the_exported_state_back(tmp_path, signatures, api):
     path = tmp_path / "model.tflite"
     path.write_bytes(tiny_tflite.build(signatures))
-    model = TrainableModel(path, api=api)
+    model = TrainableModel(path, api=api, trust=True)
     before = outputs(model)
     model.train(IMAGES, LABELS, 0.05)
     assert not np.array_equal(model.state(), before[0])
@@ -170,7 +173,7 @@ def test_reset_refuses_a_file_that_has_changed(trained, model_path):
 
 
 def test_threads_take_turns(model_path, api):
-    model, alone = TrainableModel(model_path, api=api), TrainableModel(model_path)
+    model, alone = TrainableModel(model_path, trust=True, api=api), TrainableModel(model_path, trust=True)
     failures = []
 
     def work():
@@ -264,7 +267,7 @@ def test_bad_input_is_named_and_changes_nothing(trained, call, message):
 
 def refused(path, api="interpreter"):
     with pytest.raises(InputError) as error:
-        TrainableModel(path, api=api)
+        TrainableModel(path, api=api, trust=True)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -277,7 +280,7 @@ def test_missing_and_unreadable_files_are_named(tmp_path):
 
 def test_threads_below_one_are_refused(model_path):
     with pytest.raises(InputError, match="expected num_threads from 1 to 256, got 0"):
-        TrainableModel(model_path, num_threads=0)
+        TrainableModel(model_path, trust=True, num_threads=0)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +336,7 @@ def test_flex_operators_are_named(tmp_path):
 
 def test_manifest_gives_the_class_names(model_path):
     manifest = tiny_tflite.write_manifest(model_path, ["red", "green", "blue"])
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     assert model.manifest == manifest
     assert model.class_names == ("red", "green", "blue")
     assert model.central_fraction == 0.875
@@ -342,7 +345,7 @@ def test_manifest_gives_the_class_names(model_path):
 def test_manifest_gives_the_part_of_a_photo_that_is_evaluated(model_path):
     settings = InputSettings("uint8", (4, 4), (0, 255), "RGB", 0.5)
     tiny_tflite.write_manifest(model_path, ["red", "green", "blue"], input=settings)
-    assert TrainableModel(model_path).central_fraction == 0.5
+    assert TrainableModel(model_path, trust=True).central_fraction == 0.5
 
 
 def test_a_manifest_that_does_not_fit_is_refused(model_path):
@@ -361,7 +364,7 @@ def test_no_tensorflow_is_imported(module):
 
 
 def test_a_state_that_the_file_refuses_is_an_error(model_path, monkeypatch):
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     monkeypatch.setattr(model, "_run", lambda signature, **inputs: {"restored": np.int32([0])})
     with pytest.raises(InputError, match="^cannot set the state: no training leads to it "):
         model.set_state(np.zeros(STATE_SIZE, np.float32))
@@ -374,7 +377,7 @@ def test_slots_that_no_training_leaves_are_refused(model_path):
     rest = STATE_SIZE - 2 * size
     entries += (StateEntry("step", (rest,), 2 * size, "step"),)
     tiny_tflite.write_manifest(model_path, ["red", "green", "blue"], state=entries)
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     state = np.ones(STATE_SIZE, np.float32)
     model.set_state(state)
     for position, name in ((0, None), (size, "second_moment of kernel"), (STATE_SIZE - 1, "step of step")):
@@ -391,7 +394,7 @@ def test_slots_that_no_training_leaves_are_refused(model_path):
 
 
 def test_one_call_at_a_time_reaches_the_runtime(model_path, monkeypatch):
-    model, inside, most = TrainableModel(model_path), [], []
+    model, inside, most = TrainableModel(model_path, trust=True), [], []
 
     def slow(**inputs):
         inside.append(None)
@@ -413,11 +416,11 @@ def test_a_changed_byte_is_found_by_the_manifest_whatever_the_flags(model_path, 
     content[len(content) // 2] ^= 1
     model_path.write_bytes(content)
     with pytest.raises(InputError, match="^expected the manifest of the .tflite with sha256 "):
-        TrainableModel(model_path, xnnpack=xnnpack)
+        TrainableModel(model_path, trust=True, xnnpack=xnnpack)
 
 
 def test_an_error_of_the_runtime_is_told_in_words(model_path, monkeypatch):
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
 
     def broken(**inputs):
         raise RuntimeError("tensor 3\nfailed to invoke")
@@ -430,20 +433,20 @@ def test_an_error_of_the_runtime_is_told_in_words(model_path, monkeypatch):
 @pytest.mark.parametrize("num_threads", [True, 1.0, 10**9, -1, "2"])
 def test_threads_that_are_no_number_of_threads_are_refused(model_path, num_threads):
     with pytest.raises(InputError, match="^expected num_threads from 1 to 256, got "):
-        TrainableModel(model_path, num_threads=num_threads)
+        TrainableModel(model_path, trust=True, num_threads=num_threads)
 
 
 def test_without_a_manifest_training_images_are_left_as_they_are(model_path):
-    model = TrainableModel(model_path)
+    model = TrainableModel(model_path, trust=True)
     assert model.augmentation == Augmentation(crop=False, flip=False)
     tiny_tflite.write_manifest(model_path, ["red", "green", "blue"], data=DataSettings(flip=False, color="tf"))
-    assert TrainableModel(model_path).augmentation == Augmentation(flip=False, color="tf")
+    assert TrainableModel(model_path, trust=True).augmentation == Augmentation(flip=False, color="tf")
 
 
 @pytest.mark.parametrize("xnnpack", ["no", 0, 1.0])
 def test_xnnpack_is_yes_or_no(model_path, xnnpack):
     with pytest.raises(InputError, match="^expected xnnpack of True, False or None, got "):
-        TrainableModel(model_path, xnnpack=xnnpack)
+        TrainableModel(model_path, trust=True, xnnpack=xnnpack)
 
 
 def test_a_file_of_contract_1_is_refused_before_it_runs(tmp_path, api):
@@ -482,7 +485,7 @@ def test_what_the_file_and_its_manifest_say_has_to_agree(model_path):
     tiny_tflite.write_manifest(model_path, ["a", "b", "c"], task="multilabel")
     assert "copy both files of one export" in refused(model_path)
     tiny_tflite.write_manifest(model_path, ["a", "b", "c"])
-    assert TrainableModel(model_path).class_names == ("a", "b", "c")
+    assert TrainableModel(model_path, trust=True).class_names == ("a", "b", "c")
     with_names(model_path, labels=["a", "b", "c"], contract=1)
     model_path.with_suffix(".manifest.json").unlink()
     assert "has signatures of contract 1, expected 2; export" in refused(model_path)
@@ -504,7 +507,7 @@ def attributes_path(tmp_path):
 
 def test_several_attributes(attributes_path, api):
     """The task is known from the file alone, by the type of its labels."""
-    model = TrainableModel(attributes_path, api=api)
+    model = TrainableModel(attributes_path, api=api, trust=True)
     labels = np.array([[1, 0, 0.5], [0, 1, 1]], np.float32)
     assert model.task.name == "multilabel"
     result = model.train(IMAGES, labels, 0.05)

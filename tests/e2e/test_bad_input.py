@@ -20,7 +20,7 @@ from tinytl_tf.configs import default
 
 DEFAULT = f"--config={default.__file__}"
 HELP = "(`tinytl {command} --help` lists the flags)"
-LAYOUT = "expected FOLDER/train/CLASS/ with FOLDER/test/CLASS/ or FOLDER/val/CLASS/, or FOLDER/CLASS/"
+LAYOUT = "expected FOLDER/train/CLASS/, with FOLDER/test/CLASS/ or FOLDER/val/CLASS/ to test, or FOLDER/CLASS/"
 
 CONFIG = "from tinytl_tf.configs import default\n\n\ndef get_config():\n    config = default.get_config().unlock()\n"
 FILES = {

@@ -152,9 +152,13 @@ def test_a_classifier_that_is_not_trained_is_refused(keep):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1], "expected names as labels, got 0; give each class its name as a str"),
-        (["a", " "], "expected names as labels, got ' '; give each class its name as a str"),
-        (["a", "b\n"], "expected names as labels, got 'b\\n'; give each class its name as a str"),
+        ([0, 1], "expected the name of a class, got 0, which is not a str; give the class another name"),
+        (["a", " "], "expected the name of a class, got ' ', which shows nothing; give the class another name"),
+        (
+            ["a", "b\n"],
+            "expected the name of a class, got 'b\\n', which has the control character or line separator U+000A; give "
+            "the class another name",
+        ),
         (["\u00e9", "e\u0301"], "expected labels that differ, got '\u00e9' twice; give each class a name of its own"),
         (["a"], "expected 2 labels, one for each output of the model, got 1"),
         ("ab", "expected 2 labels, one for each output of the model, got 'ab'"),

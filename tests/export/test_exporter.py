@@ -95,7 +95,7 @@ BAD = {
     "data": ({"data": {"flip": False}}, "expected data as DataSettings, got dict"),
     "numbers as labels": (
         {"labels": [0, 1, 2, 3]},
-        "expected names as labels, got 0; give each class its name as a str",
+        "expected the name of a class, got 0, which is not a str; give the class another name",
     ),
     "photos": (
         {"photos": (np.zeros((1, 8, 64, 64, 3), np.float32), np.zeros((1, 8), np.int32))},

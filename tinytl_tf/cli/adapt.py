@@ -19,9 +19,11 @@ from absl import flags
 
 from tinytl_tf import data, files
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.data_flags import define_data_flags, load_data
 from tinytl_tf.cli.runtime_flags import define_features_flags, define_position_flag, define_runtime_flags, open_model
 from tinytl_tf.data.augmentation import COLORS
 from tinytl_tf.device import adapt
+from tinytl_tf.device.adaptation import find_new_classes
 from tinytl_tf.device.progress_file import best_path, progress_path
 from tinytl_tf.errors import InputError
 from tinytl_tf.schedules import SCHEDULES
@@ -48,24 +50,16 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "Rate of the first step; default: the manifest's.",
         flag_values=values,
     )
-    flags.DEFINE_enum("schedule", "cosine", list(SCHEDULES), "Learning rate over the steps.", flag_values=values)
+    flags.DEFINE_enum(
+        "schedule", None, list(SCHEDULES), "Learning rate over the steps; default: the manifest's.", flag_values=values
+    )
     flags.DEFINE_integer("seed", 0, "Order of the images and augmentation.", lower_bound=0, flag_values=values)
-    flags.DEFINE_integer(
-        "split_seed", None, "Test images of a flat folder; default: the manifest's.", lower_bound=0, flag_values=values
-    )
     flags.DEFINE_integer("train_images", None, "Use only so many training images.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float(
-        "central_fraction",
-        None,
-        "Part of an image's side that is evaluated; default: the manifest's, or 0.875.",
-        flag_values=values,
-    )
+    define_data_flags(values)
     flags.DEFINE_boolean("augment", None, "Augment training images; default: as the manifest says.", flag_values=values)
     flags.DEFINE_boolean("crop", None, "Crop them; default: the manifest's.", flag_values=values)
     flags.DEFINE_boolean("flip", None, "Flip them, not for letters; default: the manifest's.", flag_values=values)
     flags.DEFINE_enum("color", None, list(COLORS), "Recolor them; default: the manifest's.", flag_values=values)
-    flags.DEFINE_boolean("skip_broken", False, "Go on without images that cannot be read.", flag_values=values)
     define_position_flag(values)
     flags.DEFINE_boolean(
         "new_classes", False, "Add classes that --model does not know, to its spare ones.", flag_values=values
@@ -100,27 +94,24 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
     model, features = open_model(values, stack)
     if values.state_in is not None:
         model.restore(values.state_in)
-    splits = data.load(
-        values.data,
-        seed=values.split_seed,
-        default_seed=model.split_seed,
-        train_images=values.train_images,
-        test_images=values.test_images,
-        skip_broken=values.skip_broken,
-    )
+    splits = load_data(values, model, values.train_images)
     if splits.validation is not None and not values.resume:
         files.refuse_existing(best_path(values.state_out), values.overwrite)
     print(splits.describe(), flush=True)
     augmentation = _augmentation(values, model.augmentation)
     rate = model.default_learning_rate if values.learning_rate is None else values.learning_rate
-    print(f"learning rate {rate:g}, {values.schedule}", flush=True)
+    schedule = values.schedule or model.schedule
+    print(f"learning rate {rate:g}, {schedule}", flush=True)
+    if values.new_classes and not values.resume:
+        added = find_new_classes(model, splits.train)
+        print(f"adding {len(added)} classes{': ' if added else ''}{', '.join(added)}", flush=True)
     try:
         result = adapt(
             model,
             splits,
             epochs=values.epochs,
             learning_rate=rate,
-            schedule=values.schedule,
+            schedule=schedule,
             seed=values.seed,
             augmentation=augmentation,
             central_fraction=values.central_fraction,
@@ -135,9 +126,13 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
         if progress_path(values.state_out).exists():
             print("saved how far the run is; go on with --resume", file=sys.stderr)
         raise
+    names = (model.class_names or [str(number) for number in range(model.num_classes)])[: model.num_classes]
+    if result.after is not None:
+        print(
+            f"accuracy on {result.after.examples} test images: {result.before.summary()} before, "
+            f"{result.after.summary()} after\n{result.after.describe(names, result.before)}"
+        )
     print(
-        f"accuracy on {len(splits.test)} test images: {result.accuracy_before:.2%} before, "
-        f"{result.accuracy_after:.2%} after\n"
         f"{result.steps} steps ({result.applied} applied), median {result.step_ms:.1f} ms\n"
         f"state saved to {values.state_out}"
     )
@@ -151,13 +146,13 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
         "batch_size": model.batch_size,
         "epochs": values.epochs,
         "learning_rate": rate,
-        "schedule": values.schedule,
+        "schedule": schedule,
         "seed": values.seed,
         "augmentation": dataclasses.asdict(augmentation),
         "threads": model.num_threads,
         "xnnpack": model.xnnpack,
         "api": model.api,
-        **dataclasses.asdict(result),
+        **result.to_json(names),
     }
 
 

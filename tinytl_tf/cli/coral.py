@@ -174,8 +174,7 @@ def write(model: Any, values: flags.FlagValues, experiment: Any, splits: Any, la
         label_smoothing=values.label_smoothing,
         save_optimizer=values.save_optimizer,
         profile=values.profile,
-        central_fraction=experiment.config.data.central_fraction,
-        data=experiment.data_settings(),
+        **experiment.client_settings(values.optimizer),
         overwrite=values.overwrite,
         verbose=True,
     )

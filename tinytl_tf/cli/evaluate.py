@@ -14,14 +14,16 @@ from absl import flags
 
 from tinytl_tf import data
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.data_flags import define_data_flags, load_data
 from tinytl_tf.cli.runtime_flags import define_features_flags, define_position_flag, define_runtime_flags, open_model
 from tinytl_tf.data.classes import match_classes
 from tinytl_tf.errors import InputError
+from tinytl_tf.figures import EvaluateResult
 
 __all__ = []
 
 _FEATURES = ("features_cache", "features_cache_mb", "prefix_command")
-_OF_FILES = ("state", "runtime", "threads", "xnnpack", "api", "classes_by_position", *_FEATURES)
+_OF_FILES = ("state", "runtime", "threads", "xnnpack", "api", "trust", "classes_by_position", *_FEATURES)
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -31,17 +33,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string("model", None, "An exported .tflite, or a coral.json.", flag_values=values)
     flags.DEFINE_string("state", None, "State file of --model.", flag_values=values)
     flags.DEFINE_string("data", None, "Data set; default: the run's. Its test split is used.", flag_values=values)
-    flags.DEFINE_integer(
-        "split_seed", None, "Test images of a flat folder; default: the run's or the manifest's.", flag_values=values
-    )
-    flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float(
-        "central_fraction",
-        None,
-        "Part of an image's side that is evaluated; default: the run's, the manifest's, or 0.875.",
-        flag_values=values,
-    )
-    flags.DEFINE_boolean("skip_broken", False, "Go on without images that cannot be read.", flag_values=values)
+    define_data_flags(values)
     define_position_flag(values)
     define_features_flags(values)
     define_runtime_flags(values)
@@ -56,12 +48,13 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         runner.refuse_unused(values, _OF_FILES, why)
     else:
         runner.refuse_unused(values, ("checkpoint",), "with --model, which has no checkpoints")
-    result = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)
-    print(f"accuracy on {result['images']} test images: {result['accuracy']:.2%}, loss {result['loss']:.4f}")
-    return result
+    result, names = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)
+    print(f"accuracy on {result.examples} test images: {result.summary()}, loss {result.loss:.4f}")
+    print(result.describe(names))
+    return {"images": result.examples, **result.to_json(names)}
 
 
-def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
+def _evaluate_run(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[str]]:
     runner.import_tensorflow()
     from tinytl_tf.training import Experiment, RunFolder, evaluate
 
@@ -71,24 +64,23 @@ def _evaluate_run(values: flags.FlagValues) -> dict[str, Any]:
     model = folder.load(values.checkpoint)
     if values.data is not None:
         config.data.name, config.data.data_dir = values.data, ""
-    for name in ("test_images", "central_fraction", "split_seed", "skip_broken"):
+    for name in ("test_images", "central_fraction", "split_seed", "skip_broken", "strict"):
         if values[name].present:
             config.data[name] = values[name].value
-    splits = Experiment(config).load_data(strict_seed=values["split_seed"].present > 0)
-    print(f"test: {splits.test.describe()}", flush=True)
-    splits.test.require_task(run.task)
+    dataset = Experiment(config).load_data(strict_seed=values["split_seed"].present > 0).require_test()
+    print(f"test: {dataset.describe()}", flush=True)
+    dataset.require_task(run.task)
     outputs = match_classes(
-        splits.test.class_names,
+        dataset.class_names,
         class_names,
         len(class_names),
-        where=splits.test.name,
+        where=dataset.name,
         complete=run.task == "multilabel",
     )
-    result = evaluate(model, splits.test, outputs, central_fraction=config.data.central_fraction)
-    return {"images": len(splits.test), **result}
+    return evaluate(model, dataset, outputs, central_fraction=config.data.central_fraction), class_names
 
 
-def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
+def _evaluate_file(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[str] | None]:
     from tinytl_tf.device import evaluate_dataset
 
     if values.data is None:
@@ -99,13 +91,7 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
         model, features = open_model(values, stack)
         if values.state is not None:
             model.restore(values.state)
-        dataset = data.load(
-            values.data,
-            seed=values.split_seed,
-            default_seed=model.split_seed,
-            test_images=values.test_images,
-            skip_broken=values.skip_broken,
-        ).test
+        dataset = load_data(values, model).require_test()
         print(f"test: {dataset.describe()}", flush=True)
         result = evaluate_dataset(
             model,
@@ -114,7 +100,7 @@ def _evaluate_file(values: flags.FlagValues) -> dict[str, Any]:
             central_fraction=values.central_fraction,
             features=features,
         )
-    return {"images": len(dataset), "accuracy": result.accuracy, "loss": result.loss}
+    return result, model.class_names
 
 
 if __name__ == "__main__":

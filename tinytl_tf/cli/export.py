@@ -22,7 +22,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import android, coral, runner
-from tinytl_tf.cli.train import define_config, set_branch_weights
+from tinytl_tf.cli.train import define_config, set_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
@@ -87,7 +87,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
     if values.config is not None:
         runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
-        set_branch_weights(values.config, values.branch_weights)
+        set_config(values)
     else:
         runner.refuse_unused(values, ("branch_weights",), "with --workdir, whose run has branches of its own")
     if (values.state is None) != (values.state_model is None):
@@ -156,8 +156,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         if changed:
             remedy = "use the same data" if is_coral else "use the same data, or --frozen_weights=float32"
             raise InputError(
-                f"cannot judge int8: the {changed} images are not those of the run: names, sizes or labels of files "
-                f"have changed; {remedy}"
+                f"cannot judge int8: the {changed} images are not those of the run: content, labels or order has "
+                f"changed; {remedy}"
             )
 
     def make_model(experiment: Experiment):
@@ -196,8 +196,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         target="micro" if is_micro else "litert",
         state_of=values.state_of,
         photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
-        central_fraction=config.data.central_fraction,
-        data=experiment.data_settings(),
+        **experiment.client_settings(values.optimizer),
         max_planned_bytes=None if max_planned_mb is None else math.ceil(1e6 * max_planned_mb),
         overwrite=values.overwrite,
         verbose=True,

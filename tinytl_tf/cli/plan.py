@@ -27,7 +27,7 @@ from tinytl_tf.cli import runner
 from tinytl_tf.cli.budget import Budget
 from tinytl_tf.cli.micro_budget import MicroBudget
 from tinytl_tf.cli.process_budget import ProcessBudget
-from tinytl_tf.cli.train import define_config, set_branch_weights
+from tinytl_tf.cli.train import define_config, set_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.profiles import FROZEN_WEIGHTS
@@ -64,7 +64,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         raise InputError(f"expected --output=FILE.py, got {values.output!r}; a config is a Python file")
     files.refuse_existing(values.output, values.overwrite)
     resolutions = _resolutions(values)
-    set_branch_weights(values.config, values.branch_weights)
+    set_config(values)
 
     runner.import_tensorflow()
     from tinytl_tf.planning import Planner

@@ -22,7 +22,7 @@ from typing import Any
 from absl import flags
 
 from tinytl_tf.cli import runner
-from tinytl_tf.cli.train import define_run, require_run, set_branch_weights
+from tinytl_tf.cli.train import define_run, require_run, set_config
 
 __all__ = []
 
@@ -43,7 +43,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     require_run(values, "configs/pretrain.py")
-    set_branch_weights(values.config, values.branch_weights)
+    set_config(values)
     runner.import_tensorflow()
     from tinytl_tf.training import Distribution, pretrain
 
@@ -56,7 +56,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     )
     if values.config.training.distillation == 1:  # its classifier knows nothing
         print(f"distance from the teacher's features {result['feature_distance']:.3f} in the last epoch")
-    else:
+    elif "test_accuracy" in result:
         print(f"test accuracy on the source {result['test_accuracy']:.2%} after the last epoch")
     print(f"branches in {result['branches']}, checkpoints and log beside them")
     return {"workdir": values.workdir, **result}

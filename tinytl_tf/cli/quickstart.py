@@ -106,8 +106,7 @@ def _run_scheme(
         label_smoothing=config.training.label_smoothing,
         frozen_weights="int8",
         photos=experiment.plain_batches(experiment.load_data().train, BATCH_SIZE),
-        central_fraction=config.data.central_fraction,
-        data=experiment.data_settings(),
+        **experiment.client_settings("adam"),
         overwrite=True,
         verbose=True,
     )

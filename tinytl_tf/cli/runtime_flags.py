@@ -26,7 +26,7 @@ __all__ = [
 
 
 def define_runtime_flags(values: flags.FlagValues) -> None:
-    """Defines --runtime, --threads, --xnnpack and --api."""
+    """Defines --runtime, --threads, --xnnpack, --api and --trust."""
     flags.DEFINE_enum(
         "runtime",
         "litert",
@@ -39,6 +39,9 @@ def define_runtime_flags(values: flags.FlagValues) -> None:
         "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
     )
     define_api_flag(values)
+    flags.DEFINE_boolean(
+        "trust", False, "Load a .tflite without its manifest, which guards against damage.", flag_values=values
+    )
 
 
 def define_api_flag(values: flags.FlagValues) -> None:
@@ -71,7 +74,9 @@ def load_model(values: flags.FlagValues) -> "TrainableModel":
         return MicroModel(values.model)
     if manifest_path(values.model).exists() and Manifest.read(values.model).micro:
         raise InputError(f"{values.model} is for TensorFlow Lite Micro; give --runtime=micro")
-    return TrainableModel(values.model, num_threads=values.threads, xnnpack=values.xnnpack, api=values.api)
+    return TrainableModel(
+        values.model, num_threads=values.threads, xnnpack=values.xnnpack, api=values.api, trust=values.trust
+    )
 
 
 def define_features_flags(values: flags.FlagValues) -> None:

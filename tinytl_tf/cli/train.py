@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import runner
 from tinytl_tf.errors import InputError
+from tinytl_tf.figures import EvaluateResult
 
 __all__ = []
 
@@ -35,7 +36,7 @@ def define_run(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of a run: its configuration and its folder."""
     define_config(values, argv)
     flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values, required=True)
-    flags.DEFINE_boolean("resume", False, "Go on with the run in --workdir, if there is one.", flag_values=values)
+    flags.DEFINE_boolean("resume", False, "Resume the run in --workdir, if there is one.", flag_values=values)
 
 
 def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -50,12 +51,20 @@ def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "config.",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "strict",
+        False,
+        "Refuse test images that are training images too; sets config.data.strict.",
+        flag_values=values,
+    )
 
 
-def set_branch_weights(config: ConfigDict, branch_weights: str | None) -> None:
-    """Puts the value of `--branch_weights`, if there is one, into a configuration."""
-    if branch_weights is not None:
-        config.backbone.branch_weights = branch_weights
+def set_config(values: flags.FlagValues) -> None:
+    """Puts the values of `--branch_weights` and `--strict`, if they are given, into the configuration."""
+    if values.branch_weights is not None:
+        values.config.backbone.branch_weights = values.branch_weights
+    if values["strict"].present:
+        values.config.data.strict = values.strict
 
 
 def require_run(values: flags.FlagValues, example: str) -> None:
@@ -81,13 +90,16 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     require_run(values, "configs/digits.py")
     if values["cache_features"].present:
         values.config.training.cache_features = values.cache_features
-    set_branch_weights(values.config, values.branch_weights)
+    set_config(values)
     runner.import_tensorflow()
     from tinytl_tf.training import train
 
     result = train(values.config, values.workdir, resume=values.resume)
-    best = f"{result['best_accuracy']:.2%} after the best"
-    print(f"test accuracy {result['test_accuracy']:.2%} after the last epoch, {best}")
+    if "test_accuracy" in result:
+        best = f"{result['best_accuracy']:.2%} after the best"
+        print(f"test accuracy {result['test_accuracy']:.2%} after the last epoch, {best}")
+        names = [row["name"] for row in result["test_classes"]]
+        print(EvaluateResult.from_json(result, "test_").describe(names))
     print(f"checkpoints and log in {values.workdir}")
     return {"workdir": values.workdir, **result}
 

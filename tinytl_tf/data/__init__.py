@@ -9,12 +9,13 @@ for images, labels in data.train_batches(
 ```
 """
 
-from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation, check_central_fraction
+from tinytl_tf.data.augmentation import Augmentation
 from tinytl_tf.data.batches import eval_batches, steps_per_epoch, train_batches
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.feature_cache import CACHE_BYTES, FeatureCache
 from tinytl_tf.data.features import CachedFeatures, FeatureRequest, check_cacheable
 from tinytl_tf.data.loading import load
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction
 from tinytl_tf.data.splits import Splits
 
 __all__ = [

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinytl_tf.data.augmentation import CENTRAL_FRACTION, Augmentation, central_box, check_central_fraction, resize
+from tinytl_tf.data.augmentation import Augmentation
+from tinytl_tf.data.change import Change
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.features import CachedFeatures, FeatureRequest, check_cacheable
+from tinytl_tf.data.random_stream import RandomStream
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction
 from tinytl_tf.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -50,10 +53,10 @@ def train_batches(
 ) -> Iterator[Batch]:
     """Returns the augmented batches of one epoch.
 
-    The order is a permutation drawn from (seed, epoch), the changes of an image are drawn from (seed, epoch, its
-    index), and those of its repetitions in a batch that is filled up from their numbers besides. Nothing else has an
-    influence: a run that is resumed at `start_step` sees what it would have seen. Only full batches are given, because
-    an exported file has a fixed batch size; see `steps_per_epoch`.
+    The order is drawn from (seed, epoch) and the changes of an image from (seed, epoch, its index), as docs/formats.md
+    has it for all clients: see `training_order` and `training_stream`. Nothing else has an influence: a run that is
+    resumed at `start_step` sees what it would have seen. Only full batches are given, because an exported file has a
+    fixed batch size; see `steps_per_epoch`.
 
     Args:
         dataset: the training images.
@@ -90,22 +93,20 @@ def train_batches(
     index, parts = part
     if not 0 <= index < parts or batch_size % parts:
         raise InputError(f"expected a part of a batch of {batch_size} in equal ones, got number {index} of {parts}")
-    order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
-    order = np.resize(order, max(len(order), batch_size))
+    order = training_order(len(dataset), batch_size, seed, epoch)
 
-    def drawn(place: int) -> tuple[int, np.random.Generator]:
-        index, copy = int(order[place]), place // len(dataset)
-        # Index + 1: a seed sequence that ends in 0 equals the one without it, which the order is drawn from.
-        return index, np.random.default_rng([seed, epoch, index + 1, *([copy] if copy else [])])
+    def stream(place: int) -> tuple[int, RandomStream]:
+        index = int(order[place])
+        return index, training_stream(seed, epoch, index, place // len(dataset))
 
     def read(place: int) -> np.ndarray:
-        index, rng = drawn(place)
-        return augmentation(dataset.image(index, _short_side(size)), size, rng, central_fraction)
+        index, random = stream(place)
+        return augmentation(dataset.image(index, _short_side(size)), size, random, central_fraction)
 
     def request(place: int) -> FeatureRequest:
-        index, rng = drawn(place)
-        flipped = augmentation.flip and rng.random() < 0.5  # the first draw of an augmentation without crop
-        return _request(dataset, index, size, central_fraction, flipped)
+        index, random = stream(place)
+        change = augmentation.draw(*size, random)  # a flip at most, which no size has an influence on
+        return _request(dataset, index, size, central_fraction, change.flip)
 
     places = np.arange(len(order))
     own = batch_size // parts
@@ -113,6 +114,37 @@ def train_batches(
     batches = [places[start : start + own] for start in starts]
     make = _reader(batches, size, read) if features is None else _finder(batches, features, request)
     return _prefetch(dataset.labels[order], batches, make, workers, ahead)
+
+
+def training_order(images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """Returns which image is at each place of an epoch.
+
+    Args:
+        images: number of training images.
+        batch_size: images in a batch; of fewer images than that there are as many places as in one batch.
+        seed: integer from 0.
+        epoch: integer from 0.
+
+    Returns:
+        int64 `[max(images, batch_size)]`, indices of images.
+
+    Example:
+        >>> training_order(3, 8, seed=0, epoch=0).tolist()
+        [0, 1, 2, 0, 1, 2, 0, 1]
+    """
+    return np.resize(RandomStream(seed, epoch, 0).permutation(images), max(images, batch_size))
+
+
+def training_stream(seed: int, epoch: int, index: int, copy: int = 0) -> RandomStream:
+    """Returns the stream from which the changes of an image are drawn.
+
+    Args:
+        seed: integer from 0.
+        epoch: integer from 0.
+        index: position of the image among the training images.
+        copy: how often the image was in this epoch before, in a batch that is filled up.
+    """
+    return RandomStream(seed, epoch, index + 1, *([copy] if copy else []))  # 0 in the place of an index is the order
 
 
 def eval_batches(
@@ -163,7 +195,7 @@ def eval_batches(
 
 def _prepare(dataset: ImageDataset, index: int, size: tuple[int, int], central_fraction: float) -> np.ndarray:
     image = dataset.image(index, _short_side(size))
-    return np.asarray(resize(image, size, central_box(*image.shape[:2], size, central_fraction)))
+    return Change().apply(image, size, central_fraction)
 
 
 def _request(

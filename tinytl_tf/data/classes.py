@@ -1,42 +1,92 @@
 """Classes of a data set are matched to a model's outputs by name."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["check_names", "match_classes", "model_labels"]
+__all__ = ["check_name", "check_names", "match_classes", "model_labels", "normalized"]
 
 _SHOWN = 20
+_MOST_BYTES = 255  # of a name in UTF-8: as many as a folder's name can have
+# Code points that no name may have: controls, and separators that would end a line.
+_FORBIDDEN = frozenset([*range(0x00, 0x20), *range(0x7F, 0xA0), 0x2028, 0x2029])
+# Code points that show nothing: a name needs another one too.
+_INVISIBLE = frozenset(
+    [0x20, 0xA0, 0xAD, 0x1680, 0x180E, *range(0x2000, 0x2010), *range(0x202A, 0x2030), *range(0x205F, 0x2070), 0x3000]
+    + [0xFEFF]
+)
 
 
-def check_names(names: Sequence[str], taken: Sequence[str] = ()) -> tuple[str, ...]:
-    """Checks names of classes.
+def normalized(name: str) -> str:
+    """Returns a name in Unicode's form NFC, in which names are compared: macOS writes letters and accents apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def check_name(name: str) -> None:
+    """Checks the name of one class or attribute by the rule of docs/formats.md, which needs no table of Unicode.
+
+    Args:
+        name: What should be a name.
+
+    Raises:
+        InputError: If it is not text, empty, invisible, too long, or has a control character or a line separator.
+
+    Example:
+        >>> check_name("éclair")
+    """
+    problem = _problem(name)
+    if problem:
+        raise InputError(f"expected the name of a class, got {name!r:.80}, {problem}; give the class another name")
+
+
+def check_names(names: Iterable[str], taken: Collection[str] = ()) -> tuple[str, ...]:
+    """Checks names of classes as they come from a person, a folder or a table.
 
     Args:
         names: What should be names.
-        taken: Names that other classes have, in Unicode's normal form NFC.
+        taken: Names that other classes have.
 
     Returns:
-        The names in the form NFC, by which clients match them.
+        The names in Unicode's form NFC, by which clients match them.
 
     Raises:
-        InputError: If one is no name, cannot be printed, or is there twice.
+        InputError: If one is refused by `check_name`, or is there twice.
 
     Example:
         >>> check_names(["daisy", "rose"])
         ('daisy', 'rose')
     """
-    bad = [name for name in names if not isinstance(name, str) or not name.strip() or not name.isprintable()]
+    seen = set(map(normalized, taken))
+    result = []
+    for name in names:
+        check_name(name)
+        normal = normalized(name)
+        if normal in seen:
+            raise InputError(f"expected labels that differ, got {normal!r} twice; give each class a name of its own")
+        seen.add(normal)
+        result.append(normal)
+    return tuple(result)
+
+
+def _problem(name: Any) -> str | None:
+    """What is wrong with a name, or None."""
+    if not isinstance(name, str):
+        return "which is not a str"
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "which cannot be written in UTF-8"
+    if size > _MOST_BYTES:
+        return f"of {size} bytes in UTF-8, more than {_MOST_BYTES}"
+    points = set(map(ord, name))
+    bad = points & _FORBIDDEN
     if bad:
-        raise InputError(f"expected names as labels, got {bad[0]!r:.80}; give each class its name as a str")
-    normal = [unicodedata.normalize("NFC", name) for name in names]
-    twice = next((name for name in normal if normal.count(name) > 1 or name in taken), None)
-    if twice is not None:
-        raise InputError(f"expected labels that differ, got {twice!r} twice; give each class a name of its own")
-    return tuple(normal)
+        return f"which has the control character or line separator U+{min(bad):04X}"
+    return None if points - _INVISIBLE else "which shows nothing"
 
 
 def match_classes(
@@ -47,6 +97,7 @@ def match_classes(
     where: str,
     by_position: bool = False,
     complete: bool = False,
+    spare: int = 0,
 ) -> np.ndarray:
     """Returns the model's output for each class of a data set.
 
@@ -58,6 +109,7 @@ def match_classes(
         by_position: Whether the first class is the first output and so on, whatever they are called.
         complete: Whether all of the model's have to be there: an attribute that the data do not have is not absent
             from their images, it is unknown.
+        spare: Number of outputs that the caller could give to classes that the model does not know.
 
     Returns:
         int32 `[len(names)]`: the output of each class.
@@ -82,15 +134,22 @@ def match_classes(
             f"the model has no names for its {num_classes} outputs, {where} has the classes {_listed(names)}; put the "
             "manifest next to the file, or match the classes by position"
         )
-    outputs = {unicodedata.normalize("NFC", label): index for index, label in enumerate(labels)}
-    wanted = [unicodedata.normalize("NFC", name) for name in names]
+    outputs = {normalized(label): index for index, label in enumerate(labels)}
+    if len(outputs) < len(labels):
+        raise InputError(
+            f"the model has two classes of one name among {_listed(labels)}, with letters and accents written apart or "
+            "not; match the classes by position"
+        )
+    wanted = [normalized(name) for name in names]
     unknown = [name for name in wanted if name not in outputs]
     if unknown:
+        remedy = "add them to its spare outputs with new_classes=True" if spare else "export a model for them"
         raise InputError(
             f"{where} has classes that the model does not know: {_listed(unknown)}; it knows {_listed(labels)}: "
-            "rename or leave out these, or export a model for them"
+            f"rename or leave out these, or {remedy}"
         )
-    missing = [label for label in outputs if label not in wanted]
+    found = set(wanted)
+    missing = [label for label in outputs if label not in found]
     if complete and missing:
         raise InputError(
             f"{where} lacks attributes of the model: {_listed(missing)}; a model of several attributes needs the label "

@@ -2,12 +2,13 @@
 
 import hashlib
 import threading
-import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
+from tinytl_tf.progress import Progress
 from tinytl_tf.tasks import get_task
 
 SHOWN = 12  # classes that are listed with their counts
@@ -27,14 +28,15 @@ class ImageDataset:
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one whose short side has `short_side` pixels, unless that is None.
         check: `check(index)` raises `InputError` for an image that cannot be read, by its header alone.
-        content: `content(index)` returns the bytes of the image's file, and what its pixels depend on besides; None
-            where there is no file.
+        digest: `digest(index)` returns the SHA-256 of the image's file, in hexadecimal; None where there is no file.
+        decoding: what the pixels of an image depend on besides its file.
         cache_bytes: decoded images are kept until they take so much memory, so that a small set is decoded once and
             not once an epoch. A device has no memory for that.
-        identity: what distinguishes this set from another with the same classes: a name and a size for each image.
+        sources: what messages call each image; its position by default.
+        sizes: bytes of each image's file, where they are known without reading it.
 
     Raises:
-        InputError: fewer than two classes, a class twice, no image, or a label outside the classes.
+        InputError: no class, a class twice or with a name that is refused, no image, or a label outside the classes.
 
     Example:
         >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
@@ -51,22 +53,24 @@ class ImageDataset:
         read: Callable[[int, int | None], np.ndarray],
         *,
         check: Callable[[int], None] | None = None,
-        content: Callable[[int], bytes] | None = None,
+        digest: Callable[[int], str] | None = None,
+        decoding: str = "",
         cache_bytes: int = 0,
-        identity: Sequence[tuple[str, int]] | None = None,
+        sources: Sequence[str] | None = None,
+        sizes: Sequence[int] | None = None,
     ):
         self.name = name
-        self.class_names = tuple(unicodedata.normalize("NFC", class_name) for class_name in class_names)
+        try:
+            self.class_names = check_names(class_names)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
         labels = np.asarray(labels)
         self._read = read
         self._cache = {}
         self._cache_bytes = 0
         self._lock = threading.Lock()
-        if len(self.class_names) < 2:
-            raise InputError(f"{name} has {len(self.class_names)} class; at least 2 are needed to tell apart")
-        twice = {name for name in self.class_names if self.class_names.count(name) > 1}
-        if twice:
-            raise InputError(f"{name} has the class {min(twice)!r} twice; give each class a name of its own")
+        if not self.class_names:
+            raise InputError(f"{name} has no classes; at least 1 is needed")
         if not len(labels):
             raise InputError(f"{name} has no images; at least 1 is needed")
         self.task = "multilabel" if labels.ndim == 2 else "classification"
@@ -82,10 +86,12 @@ class ImageDataset:
             )
         self.labels = labels.astype(get_task(self.task).label_dtype)  # only now: a larger type would wrap
         self._check = check
-        self._content = content
+        self._digest = digest
+        self.decoding = decoding
         self._digests: dict[int, str] = {}
         self._capacity = cache_bytes
-        self._identity = [("", 0)] * len(labels) if identity is None else list(identity)
+        self._sources = sources
+        self._sizes = sizes
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -133,10 +139,43 @@ class ImageDataset:
         more = f", and {len(listed) - SHOWN} {kind} more" if len(listed) > SHOWN else ""
         return f"{len(self)} images of {len(listed)} {kind}: {', '.join(listed[:SHOWN])}{more}"
 
+    def source(self, index: int) -> str:
+        """Returns what messages call an image."""
+        return f"{self.name}[{index}]" if self._sources is None else self._sources[index]
+
+    def size(self, index: int) -> int | None:
+        """Returns the bytes of an image's file, or None where only reading it tells."""
+        return None if self._sizes is None else self._sizes[index]
+
+    def require_classes(self, least: int) -> None:
+        """Raises `InputError` if images have one class each and there are fewer than `least` classes to tell apart."""
+        if self.task == "classification" and len(self.class_names) < least:
+            raise InputError(
+                f"{self.name} has {len(self.class_names)} class; at least {least} are needed to tell apart"
+            )
+
     def fingerprint(self) -> str:
-        """Returns a hash of classes, labels, and names and sizes of the images, to know the same set again."""
-        text = repr((self.class_names, self.labels.tolist(), self._identity))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Returns a hash of classes, labels and the content of all images in their order, to know the same set again.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        return hashlib.sha256(
+            repr((self.class_names, self.labels.tolist(), self.decoding, self.digests())).encode()
+        ).hexdigest()
+
+    def digests(self) -> list[str]:
+        """Returns `digest` of each image; shows how far it is, as all files are read.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        with Progress(len(self), f"reading {self.name}") as progress:
+            result = []
+            for index in range(len(self)):
+                result.append(self.digest(index))
+                progress.advance()
+        return result
 
     def digest(self, index: int) -> str:
         """Returns the SHA-256 of an image's file, in hexadecimal, or of its pixels where there is no file.
@@ -147,8 +186,11 @@ class ImageDataset:
             InputError: the file cannot be read.
         """
         if index not in self._digests:
-            content = self._read(index, None).tobytes() if self._content is None else self._content(index)
-            self._digests[index] = hashlib.sha256(content).hexdigest()
+            self._digests[index] = (
+                hashlib.sha256(self._read(index, None).tobytes()).hexdigest()
+                if self._digest is None
+                else self._digest(index)
+            )
         return self._digests[index]
 
     def broken(self, *, whole: bool = False) -> dict[int, str]:
@@ -180,7 +222,9 @@ class ImageDataset:
             self.labels[indices],
             lambda index, short_side: self._read(int(indices[index]), short_side),
             check=None if self._check is None else lambda index: self._check(int(indices[index])),
-            content=None if self._content is None else lambda index: self._content(int(indices[index])),
+            digest=lambda index: self.digest(int(indices[index])),  # what is known is not read again
+            decoding=self.decoding,
             cache_bytes=self._capacity,
-            identity=[self._identity[index] for index in indices],
+            sources=[self.source(int(index)) for index in indices],
+            sizes=None if self._sizes is None else [self._sizes[index] for index in indices],
         )

@@ -37,7 +37,8 @@ class FeatureRequest:
 
     def key(self) -> bytes:
         """What the features are known by, 32 bytes."""
-        return hashlib.sha256(f"{self.dataset.digest(self.index)}\0{self.variant}".encode()).digest()
+        text = f"{self.dataset.digest(self.index)}\0{self.dataset.decoding}\0{self.variant}"
+        return hashlib.sha256(text.encode()).digest()
 
 
 class CachedFeatures:

@@ -1,24 +1,22 @@
 """Image folders: one sub-folder for each class, with or without folders of splits above them."""
 
 import collections
-import dataclasses
-import hashlib
 import logging
 import os
 import pathlib
 import re
 import stat
-import unicodedata
 
 import numpy as np
 
+from tinytl_tf.data.classes import normalized
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import check_header, decode, deep_maximum
 from tinytl_tf.data.labels_file import LABELS_FILE, read_labels
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits, hold_out
 from tinytl_tf.errors import InputError
-from tinytl_tf.files import expand
+from tinytl_tf.files import expand, sha256
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Split -> words that name it, in any case, with or without what is usual before and after them.
@@ -42,7 +40,7 @@ SERVICE_FOLDERS = (
     "lost+found",
     "system volume information",
 )
-LAYOUT = "expected FOLDER/train/CLASS/ with FOLDER/test/CLASS/ or FOLDER/val/CLASS/, or FOLDER/CLASS/"
+LAYOUT = "expected FOLDER/train/CLASS/, with FOLDER/test/CLASS/ or FOLDER/val/CLASS/ to test, or FOLDER/CLASS/"
 
 _logger = logging.getLogger(__name__)
 
@@ -52,14 +50,13 @@ def load_folder(path: str | os.PathLike, *, seed: int = 0, cache_bytes: int = 0)
 
     Folders of splits are found by the usual words in any case: `train`, `Training`, `seg_test`, `val`. The classes are
     the sorted names of the folders in that of the training images. With both test and validation images there are three
-    splits; validation images alone are the test set. A folder without splits is flat: its own sub-folders are the
-    classes, and a quarter of each class becomes the test set. Which quarter depends on a hash of `seed` and each file's
-    path inside the folder, on nothing else: it is the same on every machine, and adding or removing one file moves at
-    most one other.
+    splits; validation images alone are the test set, and training images alone leave no test set. A folder without
+    splits is flat: its own sub-folders are the classes, and about a quarter of the images becomes the test set, by a
+    hash of `seed` and each file's content: see `tinytl_tf.data.splits.is_held_out`. Adding, removing or renaming files
+    moves no other.
 
     Where images have several attributes each, there are no class folders: the file `labels.csv` in the folder of each
-    split, or in a flat folder, says which, see `tinytl_tf.data.labels_file`. A quarter of all images of a flat folder
-    is the test set.
+    split, or in a flat folder, says which, see `tinytl_tf.data.labels_file`.
 
     A class folder is searched in its whole depth. Hidden files and folders are ignored. What else is left out is said
     in a warning: files with another suffix than an image's, what is no regular file, folders that a system made, and
@@ -67,7 +64,7 @@ def load_folder(path: str | os.PathLike, *, seed: int = 0, cache_bytes: int = 0)
 
     Args:
         path: The folder.
-        seed: Chooses the quarter that a flat folder is tested on.
+        seed: Chooses the images that a flat folder is tested on.
         cache_bytes: See `ImageDataset`.
 
     Returns:
@@ -136,10 +133,9 @@ class _Reader:
         return found
 
     def _load_splits(self, named: dict[str, pathlib.Path], folders: list[str]) -> Splits:
-        if "train" not in named or len(named) == 1:
+        if "train" not in named:
             present = ", ".join(f"{path.name}/" for path in named.values())
-            missing = "train/" if "train" not in named else "test/ or val/"
-            raise InputError(f"image folder {self._root} has {present} but no {missing}; {LAYOUT}")
+            raise InputError(f"image folder {self._root} has {present} but no train/; {LAYOUT}")
         for name in folders:
             if name not in {path.name for path in named.values()}:
                 self._ignored[f"folder {name}/ next to the splits"] += 1
@@ -188,13 +184,7 @@ class _Reader:
                 )
         self._listed = self._real_folders(self._root)
         files = self._list(self._root, classes)
-        paths = [path for _, path in files]
-        dataset = self._dataset(self._root, list(classes), files, _deep_maximum(files))
-        return dataclasses.replace(hold_out(dataset, self._rank(paths, seed)), by_seed=True)
-
-    def _rank(self, paths: list[pathlib.Path], seed: int) -> np.ndarray:
-        keys = [os.fsencode(f"{seed}/{path.relative_to(self._root).as_posix()}") for path in paths]
-        return np.array([hashlib.sha256(key).hexdigest() for key in keys])
+        return hold_out(self._dataset(self._root, list(classes), files, _deep_maximum(files)), seed)
 
     def _load_attributes(self, roots: dict[str, pathlib.Path]) -> Splits:
         self._listed = [os.path.realpath(root) for root in roots.values() if not root.is_symlink()]
@@ -215,8 +205,7 @@ class _Reader:
     def _load_flat_attributes(self, seed: int) -> Splits:
         names, paths, labels = self._attributes(self._root)
         maximum = _deep_maximum([("", path) for path in paths])
-        dataset = self._make(self._root, names, labels, paths, maximum)
-        return dataclasses.replace(hold_out(dataset, self._rank(paths, seed)), by_seed=True)
+        return hold_out(self._make(self._root, names, labels, paths, maximum), seed)
 
     def _attributes(self, root: pathlib.Path) -> tuple[list[str], list[pathlib.Path], np.ndarray]:
         """Returns the attributes, and the images of a folder with their labels, sorted by path."""
@@ -238,7 +227,7 @@ class _Reader:
         """Name of each class, in order, and of its folder."""
         classes: dict[str, str] = {}
         for folder in self._subfolders(root):
-            name = unicodedata.normalize("NFC", folder)
+            name = normalized(folder)
             if name in classes:
                 raise InputError(f"image folder {root} has the class {name!r} twice, spelled in two ways; rename one")
             classes[name] = folder
@@ -247,7 +236,8 @@ class _Reader:
     def _dataset(
         self, root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]], maximum: int
     ) -> ImageDataset:
-        labels = np.array([classes.index(name) for name, _ in files], np.int32)
+        indices = {name: index for index, name in enumerate(classes)}
+        labels = np.array([indices[name] for name, _ in files], np.int32)
         return self._make(root, classes, labels, [path for _, path in files], maximum)
 
     def _make(
@@ -259,9 +249,11 @@ class _Reader:
             labels,
             lambda index, short_side: decode(paths[index], str(paths[index]), short_side, maximum),
             check=lambda index: check_header(paths[index], str(paths[index])),
-            content=lambda index: _content(paths[index]) + str(maximum).encode(),
+            digest=lambda index: _digest(paths[index]),
+            decoding=str(maximum),
             cache_bytes=self._cache_bytes,
-            identity=[(path.relative_to(root).as_posix(), path.stat().st_size) for path in paths],
+            sources=[str(path) for path in paths],
+            sizes=[path.stat().st_size for path in paths],
         )
 
     def _list(self, root: pathlib.Path, classes: dict[str, str]) -> list[tuple[str, pathlib.Path]]:
@@ -349,7 +341,7 @@ class _Reader:
 def _as_splits(datasets: dict[str, ImageDataset]) -> Splits:
     """Validation images alone are the test set."""
     if "test" not in datasets:
-        return Splits(datasets["train"], datasets["validation"])
+        return Splits(datasets["train"], datasets.get("validation"))
     return Splits(datasets["train"], datasets["test"], datasets.get("validation"))
 
 
@@ -357,9 +349,9 @@ def _is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _content(path: pathlib.Path) -> bytes:
+def _digest(path: pathlib.Path) -> str:
     try:
-        return path.read_bytes()
+        return sha256(path)
     except OSError as error:
         raise InputError(
             f"expected an image at {path}, got: {error.strerror}; put it back or load the set again"

@@ -1,10 +1,12 @@
 """From the name of a data set to its training and test images."""
 
+import dataclasses
 import logging
 import os
 
 import numpy as np
 
+from tinytl_tf.data.copies import find_copies
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.digits import load_digits
 from tinytl_tf.data.folder import load_folder
@@ -31,6 +33,7 @@ def load(
     check_images: bool = True,
     check_whole: bool = False,
     skip_broken: bool = False,
+    strict: bool = False,
 ) -> Splits:
     """Opens a data set by name.
 
@@ -44,7 +47,7 @@ def load(
 
     Args:
         name: see the table. A folder that is called like a set is named `./digits`.
-        seed: chooses the test images of a flat folder and the look of `digits-shifted`; of the others None.
+        seed: chooses the test images of a folder without splits and the look of `digits-shifted`; of the others None.
         default_seed: the seed where `seed` is None; sets that need none ignore it.
         train_images: keep only this many training images: the first of each class, evenly spread. None keeps all.
         test_images: the same for the test set.
@@ -54,6 +57,8 @@ def load(
         check_images: whether the header of each image is read now, so that all that are broken are named at once.
         check_whole: whether each image is decoded for that, which finds files that are cut short.
         skip_broken: whether to go on without those that cannot be decoded; how many they are is logged as a warning.
+        strict: whether test or validation images that are training images too are refused; otherwise a warning counts
+            and names them.
 
     Returns:
         The sets.
@@ -75,7 +80,10 @@ def load(
             "it out"
         )
     limits = {"train": train_images, "test": test_images, "validation": None}
-    return Splits(
+    if test_images is not None:
+        splits.require_test()
+    splits = dataclasses.replace(
+        splits,
         **{
             split: first_of_each_class(
                 _without_broken(dataset, check_whole, skip_broken) if check else dataset,
@@ -84,8 +92,22 @@ def load(
             )
             for split, dataset in splits.by_name.items()
         },
-        by_seed=splits.by_seed,
     )
+    _report_copies(splits, strict)
+    return splits
+
+
+def _report_copies(splits: Splits, strict: bool) -> None:
+    for split, dataset in splits.by_name.items():
+        copies = find_copies(splits.train, dataset) if split != "train" else []
+        if not copies:
+            continue
+        listed = "; ".join(f"{copy} is {original}" for copy, original in copies[:LISTED])
+        more = "; ..." if len(copies) > LISTED else ""
+        text = f"{len(copies)} of {len(dataset)} {split} images are training images too: {listed}{more}"
+        if strict:
+            raise InputError(f"{text}; remove them from one of the two")
+        logging.getLogger(__name__).warning("%s", text)
 
 
 def _without_broken(dataset: ImageDataset, whole: bool, skip: bool) -> ImageDataset:

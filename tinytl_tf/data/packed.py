@@ -1,5 +1,6 @@
 """Packed arrays: all JPEG files of a set in one `.npz`."""
 
+import hashlib
 import os
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from tinytl_tf.data.arrays import read_arrays
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import check_header, decode, deep_maximum
-from tinytl_tf.data.splits import Splits, hold_out
+from tinytl_tf.data.splits import Splits, last_quarter
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 
@@ -28,7 +29,8 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     attributes; `classes`, str [classes]; optional `split`, str [n] of "train"
     and "test"; optional `source`, str or bytes [n], the names that errors use.
 
-    Without `split`, or when all of it is "", the last quarter of each class is the test set.
+    Without `split`, or when all of it is "", the last quarter of each class is the test set: the file has an order, and
+    who adds images to a set that was trained on names their split.
 
     Args:
         path: the `.npz` file.
@@ -61,19 +63,20 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
         return jpeg[offsets[index] : offsets[index + 1]].tobytes(), f"{path}[{sources[index]}]"
 
     maximum = deep_maximum(map(source, range(len(labels))))
-    sizes = np.diff(offsets).tolist()
     dataset = ImageDataset(
         f"packed set {path}",
         arrays["classes"].tolist(),
         labels,
         lambda index, short_side: decode(*source(index), short_side, maximum),
         check=lambda index: check_header(*source(index)),
-        content=lambda index: source(index)[0] + str(maximum).encode(),
+        digest=lambda index: hashlib.sha256(source(index)[0]).hexdigest(),
+        decoding=str(maximum),
         cache_bytes=cache_bytes,
-        identity=list(zip(sources, sizes, strict=True)),
+        sources=[f"{path}[{name}]" for name in sources],
+        sizes=np.diff(offsets).tolist(),
     )
     if len(split) == len(labels) and set(split) == {""}:
-        return hold_out(dataset)
+        return last_quarter(dataset)
     if len(split) != len(labels) or set(split) != {"train", "test"}:
         raise InputError(f"packed set {path}: expected 'split' to name each image 'train' or 'test', or all of them ''")
     is_test = np.array(split) == "test"

@@ -1,11 +1,19 @@
 """A training and a test set, and how one set is cut into the two."""
 
 import dataclasses
+import hashlib
+import logging
 
 import numpy as np
 
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.errors import InputError
+
+_HELD_OUT = 2**30  # of the 2^32 values of four bytes: a quarter
+_logger = logging.getLogger(__name__)
+
+_LISTED = 20  # classes that a message names
+_REMEDY = "add images, sort them into folders train/ and test/, or choose another split seed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,15 +22,17 @@ class Splits:
 
     Attributes:
         train: Images to train on.
-        test: Images to report on; nothing is chosen by them where there is a validation set.
+        test: Images to report on, or None; nothing is chosen by them where there is a validation set.
         validation: Images to choose the best epoch by, or None.
         by_seed: Whether another seed would give other sets.
+        held_out: Whether the test images were chosen by `hold_out`.
     """
 
     train: ImageDataset
-    test: ImageDataset
+    test: ImageDataset | None
     validation: ImageDataset | None = None
     by_seed: bool = False
+    held_out: bool = False
 
     @property
     def by_name(self) -> dict[str, ImageDataset]:
@@ -30,19 +40,97 @@ class Splits:
         sets = {"train": self.train, "test": self.test, "validation": self.validation}
         return {name: dataset for name, dataset in sets.items() if dataset is not None}
 
+    def require_test(self) -> ImageDataset:
+        """Returns the test set.
+
+        Raises:
+            InputError: there are no test images.
+        """
+        if self.test is None:
+            raise InputError(f"{self.train.name} has no test images to report on; {_REMEDY}")
+        return self.test
+
+    def warn_of_other_split(self, split: str) -> None:
+        """Logs a warning where images that a network was trained on may be among those that are held out.
+
+        Args:
+            split: how the training of the network chose its test images: `"content"` for `is_held_out`.
+        """
+        if self.held_out and split != "content":
+            _logger.warning(
+                "%s: the network was trained by a version that held out other images; some of those that are tested "
+                "now may have been trained on: sort them into folders train/ and test/ to be sure",
+                self.train.name,
+            )
+
     def describe(self) -> str:
         """Returns a line for each set: how many images, and of which class; what a command prints before it works."""
-        return "\n".join(f"{name}: {dataset.describe()}" for name, dataset in self.by_name.items())
+        lines = [f"{name}: {dataset.describe()}" for name, dataset in self.by_name.items()]
+        if self.test is None:
+            lines.append("test: no images, so that no accuracy is measured")
+        elif self.held_out and self.train.task == "classification":
+            counts = np.bincount(self.test.labels, minlength=len(self.test.class_names))
+            without = [name for name, count in zip(self.test.class_names, counts, strict=True) if not count]
+            if without:
+                more = f" and {len(without) - _LISTED} more" if len(without) > _LISTED else ""
+                lines.append(f"no photos held out to test {', '.join(without[:_LISTED])}{more}")
+        return "\n".join(lines)
 
 
-def hold_out(dataset: ImageDataset, rank: np.ndarray | None = None) -> Splits:
-    """Cuts a set that has no test split: the last quarter of each class (at least one image) becomes the test set.
+def is_held_out(digest: str, seed: int) -> bool:
+    """Whether an image is held out of training, to test.
+
+    It depends on the image alone: not on how many there are, where they lie and what they are called. So an image that
+    was trained on is never tested on later, whatever is added or removed, and copies stay together. All clients keep
+    this rule, see "Photos that are held out" in docs/formats.md.
+
+    Args:
+        digest: SHA-256 of the image's file, in lowercase hexadecimal.
+        seed: Another one holds out other images, a quarter each.
+
+    Example:
+        >>> [is_held_out(hashlib.sha256(name).hexdigest(), seed=0) for name in (b"a", b"b", b"c", b"d", b"e", b"f")]
+        [False, False, False, False, True, False]
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{digest}".encode()).digest()[:4], "big") < _HELD_OUT
+
+
+def hold_out(dataset: ImageDataset, seed: int) -> Splits:
+    """Cuts a set that has no test split, by `is_held_out`.
+
+    Args:
+        dataset: the whole set.
+        seed: chooses the images that are held out.
+
+    Returns:
+        The two sets, each in the order of `dataset`; no test set where no image is held out.
+
+    Raises:
+        InputError: a file cannot be read, or all images of a class, or all images, are held out.
+    """
+    held = np.array([is_held_out(digest, seed) for digest in dataset.digests()])
+    if dataset.task == "classification":
+        counts = np.bincount(dataset.labels[~held], minlength=len(dataset.class_names))
+        present = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+        for name, count, there in zip(dataset.class_names, counts, present, strict=True):
+            if there and not count:
+                raise InputError(
+                    f"{dataset.name} has {there} images of class {name!r}, all of which are held out to test; {_REMEDY}"
+                )
+    if held.all():
+        raise InputError(f"{dataset.name} has {len(dataset)} images, all of which are held out to test; {_REMEDY}")
+    train = dataset.subset(np.flatnonzero(~held))
+    test = dataset.subset(np.flatnonzero(held)) if held.any() else None
+    return Splits(train, test, by_seed=True, held_out=True)
+
+
+def last_quarter(dataset: ImageDataset) -> Splits:
+    """Cuts a set that is always the same, with no test split: the last quarter of each class becomes the test set.
 
     Of images with several attributes it is the last quarter of all.
 
     Args:
         dataset: the whole set.
-        rank: array [n] by which the images of a class are ordered before the cut; None keeps their order.
 
     Returns:
         The two sets, each in the order of `dataset`.
@@ -50,21 +138,18 @@ def hold_out(dataset: ImageDataset, rank: np.ndarray | None = None) -> Splits:
     Raises:
         InputError: a class has fewer than two images.
     """
-    rank = np.arange(len(dataset)) if rank is None else rank
     if dataset.task == "multilabel":
-        if len(dataset) < 2:
-            raise InputError(f"{dataset.name} has 1 of the at least 2 images that it needs, to train and to test")
-        order, held = np.argsort(rank, kind="stable"), max(1, (len(dataset) + 2) // 4)
-        return Splits(dataset.subset(np.sort(order[:-held])), dataset.subset(np.sort(order[-held:])))
+        groups = {f"{len(dataset)} images": np.arange(len(dataset))}
+    else:
+        groups = {
+            f"class {name!r}": np.flatnonzero(dataset.labels == label) for label, name in enumerate(dataset.class_names)
+        }
     is_test = np.zeros(len(dataset), bool)
-    for label, class_name in enumerate(dataset.class_names):
-        members = np.flatnonzero(dataset.labels == label)
+    for what, members in groups.items():
         if len(members) < 2:
             raise InputError(
-                f"{dataset.name} has {len(members)} of the at least 2 images that class '{class_name}' needs, "
-                "one to train and one to test"
+                f"{dataset.name} has too few images of {what}; at least 2 are needed, to train and to test"
             )
-        members = members[np.argsort(rank[members], kind="stable")]
         is_test[members[-max(1, (len(members) + 2) // 4) :]] = True
     return Splits(dataset.subset(np.flatnonzero(~is_test)), dataset.subset(np.flatnonzero(is_test)))
 

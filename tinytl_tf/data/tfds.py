@@ -1,5 +1,6 @@
 """TensorFlow Datasets: any builder of images with one class, or with the same attributes, each."""
 
+import hashlib
 import os
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ import numpy as np
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import decode, deep_maximum
 from tinytl_tf.data.reason import reason
-from tinytl_tf.data.splits import Splits, hold_out
+from tinytl_tf.data.splits import Splits, last_quarter
 from tinytl_tf.errors import InputError
 
 CONNECT_SECONDS = 10
@@ -91,11 +92,15 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
             class_names,
             np.array(found[split][1]),
             lambda index, short_side: decode(*source(split, index), short_side, maximum),
+            digest=lambda index: hashlib.sha256(source(split, index)[0]).hexdigest(),
+            decoding=str(maximum),
+            sources=[source(split, index)[1] for index in range(len(found[split][0]))],
+            sizes=[len(content) for content in found[split][0]],
         )
 
     train = dataset(train_split)
     if not test_split:
-        return hold_out(train)
+        return last_quarter(train)
     return Splits(train, dataset(test_split), dataset(validation_split) if validation_split else None)
 
 

@@ -2,19 +2,19 @@
 
 import contextlib
 import dataclasses
-import numbers
+import math
 import os
 import signal
 import statistics
 import threading
 import time
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tinytl_tf import data, files
-from tinytl_tf.data.classes import match_classes, model_labels
-from tinytl_tf.device.evaluation import evaluate
+from tinytl_tf.data.classes import model_labels, normalized
+from tinytl_tf.device.adapt_settings import AdaptSettings
+from tinytl_tf.device.evaluation import check_features, evaluate_dataset, match_outputs
 from tinytl_tf.device.progress_file import (
     AdaptProgress,
     best_path,
@@ -23,21 +23,21 @@ from tinytl_tf.device.progress_file import (
     remove_progress,
     write_progress,
 )
-from tinytl_tf.device.results import EvaluateResult
 from tinytl_tf.device.trainable_model import TrainableModel
-from tinytl_tf.errors import InputError, TrainingDiverged
+from tinytl_tf.divergence import has_diverged, too_few_applied
+from tinytl_tf.errors import InputError, NotFiniteError, TrainingDiverged
+from tinytl_tf.figures import EvaluateResult
+from tinytl_tf.locks import output_lock
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import SCHEDULES
 
-__all__ = ["AdaptResult", "adapt", "evaluate_dataset"]
+__all__ = ["AdaptResult", "adapt", "find_new_classes"]
 
 _OVERHEAD = 65536  # bytes that come with a state: its header, the losses of the steps
 
-_MOST = float(np.finfo(np.float32).max)  # what the file can take as a learning rate
-
 # One batch is decoded while the model works on another; more would only lie in memory.
 _READING = {"workers": 1, "ahead": 1}
-_EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
+_REMEDY = "lower the learning rate, and reset the model or restore another state"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,48 +45,67 @@ class AdaptResult:
     """What a run of `adapt` measured.
 
     Attributes:
-        accuracy_before: On the test split, 0 to 1.
-        accuracy_after: The same after the last step.
-        loss_before: Mean cross-entropy on the test split.
-        loss_after: The same after the last step.
-        losses: Mean training loss of each epoch, over the applied steps.
-        train_accuracies: Mean training accuracy of each epoch, 0 to 1, over the applied steps.
+        before: On the test split before the first step; None without test images.
+        after: The same after the last step.
+        losses: Mean training loss of each epoch, over all steps whose loss is finite.
+        train_accuracies: Mean training accuracy of each epoch, 0 to 1, over the same steps.
         steps: Steps taken.
         applied: Steps that changed the model; the others met a loss or a gradient that was not finite.
         step_ms: Median time of a step in milliseconds, without decoding of images.
         best_accuracy: On the validation split after the best epoch, or None without one.
+        added_classes: Names of all classes that were added to the model, now or before.
     """
 
-    accuracy_before: float
-    accuracy_after: float
-    loss_before: float
-    loss_after: float
+    before: EvaluateResult | None
+    after: EvaluateResult | None
     losses: list[float]
     train_accuracies: list[float]
     steps: int
     applied: int
     step_ms: float
     best_accuracy: float | None
+    added_classes: tuple[str, ...] = ()
+
+    @property
+    def accuracy_before(self) -> float | None:
+        """On the test split, 0 to 1."""
+        return self.before and self.before.accuracy
+
+    @property
+    def accuracy_after(self) -> float | None:
+        """The same after the last step."""
+        return self.after and self.after.accuracy
+
+    @property
+    def loss_before(self) -> float | None:
+        """Mean cross-entropy on the test split."""
+        return self.before and self.before.loss
+
+    @property
+    def loss_after(self) -> float | None:
+        """The same after the last step."""
+        return self.after and self.after.loss
+
+    def to_json(self, names: Sequence[str]) -> dict[str, Any]:
+        """Returns what `--json` has: the figures by class of `names` too."""
+        return {
+            **dataclasses.asdict(self),
+            **{key: getattr(self, key) for key in ("accuracy_before", "accuracy_after", "loss_before", "loss_after")},
+            "before": self.before and self.before.to_json(names),
+            "after": self.after and self.after.to_json(names),
+        }
 
 
 def adapt(
     model: TrainableModel,
     splits: data.Splits,
     *,
-    epochs: int = 5,
-    learning_rate: float | None = None,
-    schedule: str = "cosine",
-    seed: int = 0,
-    augmentation: data.Augmentation | None = None,
-    central_fraction: float | None = None,
-    by_position: bool = False,
-    new_classes: bool = False,
     state_path: str | os.PathLike | None = None,
-    save_every: int = 50,
     resume: bool = False,
     features: data.CachedFeatures | None = None,
+    **settings: Any,
 ) -> AdaptResult:
-    """Trains `model` on the training split and evaluates it on the test split before and after.
+    """Trains `model` on the training split and evaluates it on the test split, if there is one, before and after.
 
     With `state_path` the run is saved there at its end, every `save_every` steps to files next to it, and when it is
     interrupted; with `resume` it goes on and ends with the same numbers and the same state, bit for bit, with the
@@ -97,26 +116,21 @@ def adapt(
     Args:
         model: The model; it is changed.
         splits: The images; their classes are matched to the model's by name.
-        epochs: Passes over the training images.
-        learning_rate: Learning rate of step 0; None for `model.default_learning_rate`.
-        schedule: A key of `tinytl_tf.schedules.SCHEDULES`.
-        seed: Chooses the order of the images and their augmentation.
-        augmentation: How training images are changed; None for what the manifest says.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest says.
-        by_position: Whether classes are matched by their position instead.
-        new_classes: Whether classes of the data that the model does not know are added to it, in the order of the data.
-        state_path: State file to write, `.tinytl`.
-        save_every: Steps between two saves of how far the run is.
+        state_path: State file to write, `.tinytl`. One run at a time may write it.
         resume: Whether to go on with the run that was to write `state_path`.
         features: Gives the features of the images to a model whose `input_name` is `"features"`, see
             `tinytl_tf.device.coral`; None for a model of images.
+        **settings: Those of `tinytl_tf.device.AdaptSettings`: `epochs`, `learning_rate` and others.
 
     Returns:
-        Accuracies, losses and times.
+        Figures, losses and times.
 
     Raises:
-        InputError: If an argument is out of range, the classes do not fit, or the run cannot be gone on with.
-        TrainingDiverged: If no step of an epoch could be applied.
+        InputError: If an argument is out of range, the classes do not fit, another run writes `state_path`, or the run
+            cannot be resumed.
+        TrainingDiverged: If most steps of an epoch could not be applied, or the loss is far above that before: see
+            `tinytl_tf.divergence`. No state is written then, an old one stays, and the model is as the training left
+            it.
         KeyboardInterrupt: After the step that was interrupted was saved.
 
     Example:
@@ -124,121 +138,47 @@ def adapt(
         >>> result = adapt(model, data.load("new_photos/"), epochs=5)  # doctest: +SKIP
         >>> model.save("mine.tinytl")  # doctest: +SKIP
     """
-    if type(epochs) is not int or epochs < 1 or type(save_every) is not int or save_every < 1:
-        raise InputError(f"expected epochs and save_every of 1 or more, got {epochs!r} and {save_every!r}")
-    if type(seed) is not int or seed < 0:
-        raise InputError(f"expected a seed that is an integer of 0 or more, got {seed!r}")
-    learning_rate = model.default_learning_rate if learning_rate is None else learning_rate
-    if isinstance(learning_rate, bool) or not isinstance(learning_rate, numbers.Real) or not 0 < learning_rate < _MOST:
-        raise InputError(f"expected a finite learning rate above 0, got {learning_rate!r}")
-    if not isinstance(schedule, str) or schedule not in SCHEDULES:
-        raise InputError(f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}")
+    unknown = sorted(settings.keys() - {field.name for field in dataclasses.fields(AdaptSettings)})
+    if unknown:
+        raise InputError(f"unknown setting {unknown[0]!r}; see tinytl_tf.device.AdaptSettings for those that there are")
+    settings = AdaptSettings(**settings).of(model)
     if resume and state_path is None:
-        raise InputError("expected the path of the state file whose run is to be gone on with, got None")
-    augmentation = model.augmentation if augmentation is None else augmentation
-    central_fraction = model.central_fraction if central_fraction is None else central_fraction
-    data.check_central_fraction(central_fraction)
-    _check_features(model, features)
+        raise InputError("expected the path of the state file whose run is to be resumed, got None")
+    check_features(model, features)
     if features is not None:
-        data.check_cacheable(augmentation)
-    run = _Run(
-        model,
-        splits,
-        epochs,
-        learning_rate,
-        schedule,
-        seed,
-        augmentation,
-        central_fraction,
-        by_position,
-        new_classes,
-        state_path,
-        save_every,
-        features,
-    )
-    return run.go(resume)
+        data.check_cacheable(settings.augmentation)
+    return _Run(model, splits, settings, None if state_path is None else files.expand(state_path), features).go(resume)
 
 
-def evaluate_dataset(
-    model: TrainableModel,
-    dataset: data.ImageDataset,
-    label: str = "test",
-    *,
-    by_position: bool = False,
-    central_fraction: float | None = None,
-    features: data.CachedFeatures | None = None,
-) -> EvaluateResult:
-    """Evaluates a model on a data set whose classes are matched by name; shows progress.
+def find_new_classes(model: TrainableModel, dataset: data.ImageDataset) -> tuple[str, ...]:
+    """Returns the classes of a data set that a model does not know and could add, in the order of the data.
 
     Args:
         model: The model.
         dataset: The images.
-        label: What the progress calls them.
-        by_position: Whether classes are matched by their position instead.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest says.
-        features: As `adapt` takes it.
 
     Raises:
-        InputError: If the classes do not fit, an image cannot be decoded, or the fraction is out of range.
+        InputError: If the model has no names of classes, too few spare outputs, or a new name differs from one that it
+            knows by upper and lower case only.
     """
-    fraction = model.central_fraction if central_fraction is None else central_fraction
-    _check_features(model, features)
-    outputs = _match(model, dataset, by_position)
-    with Progress(len(dataset), label) as progress:
-
-        def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            for images, labels in data.eval_batches(
-                dataset,
-                batch_size=_EVAL_BATCH,
-                image_size=model.image_size,
-                central_fraction=fraction,
-                features=features,
-                **_READING,
-            ):
-                yield images, model_labels(labels, outputs)
-                progress.advance(steps=len(labels))
-
-        result = evaluate(model, batches())
-        progress.message(f"{label}: accuracy {result.accuracy:.2%}, loss {result.loss:.4f}")
-    return result
-
-
-def _check_features(model: TrainableModel, features: data.CachedFeatures | None) -> None:
-    if model.input_name == "image" and features is not None:
-        raise InputError("expected a model that takes features, got one that takes images; leave the features out")
-    if model.input_name != "image" and (features is None or features.shape != model.input_shape):
-        got = "none" if features is None else f"those of shape {list(features.shape)}"
-        raise InputError(
-            f"expected features of shape {list(model.input_shape)} for this model, got {got}; open the coral.json of "
-            "the export, which knows the prefix that makes them"
-        )
-
-
-def _match(model: TrainableModel, dataset: data.ImageDataset, by_position: bool) -> np.ndarray:
-    dataset.require_task(model.task.name)
-    return match_classes(
-        dataset.class_names,
-        model.class_names,
-        model.num_classes,
-        where=dataset.name,
-        by_position=by_position,
-        complete=model.task.name == "multilabel",
-    )
-
-
-def _add_classes(model: TrainableModel, dataset: data.ImageDataset) -> None:
-    """Adds what the model does not know, all or nothing."""
     dataset.require_task(model.task.name)
     if model.class_names is None:
         raise InputError("without names of its classes a model cannot tell new ones; put the manifest next to the file")
-    new = [name for name in dataset.class_names if name not in model.class_names]
+    known = set(map(normalized, model.class_names))
+    new = tuple(name for name in dataset.class_names if name not in known)
+    alike = {name.casefold(): name for name in model.class_names}
+    for name in new:
+        if name.casefold() in alike:
+            raise InputError(
+                f"{dataset.name} has the new class {name!r}, which differs from the model's {alike[name.casefold()]!r} "
+                "by upper and lower case only; rename it to that, or give another class a name of its own"
+            )
     if len(new) > model.spare_classes:
         raise InputError(
             f"{dataset.name} has {len(new)} new classes ({', '.join(new)}), expected at most {model.spare_classes}, "
             "the spare ones of the model; leave some out, or export the model with more spare_classes"
         )
-    for name in new:
-        model.add_class(name)
+    return new
 
 
 class _Run:
@@ -246,66 +186,59 @@ class _Run:
 
     def __init__(
         self,
-        model,
-        splits,
-        epochs,
-        learning_rate,
-        schedule,
-        seed,
-        augmentation,
-        central_fraction,
-        by_position,
-        new_classes,
-        state_path,
-        save_every,
-        features,
+        model: TrainableModel,
+        splits: data.Splits,
+        settings: AdaptSettings,
+        path: os.PathLike | None,
+        features: data.CachedFeatures | None,
     ) -> None:
-        self._model, self._splits, self._by_position, self._new_classes = model, splits, by_position, new_classes
-        self._augmentation, self._fraction = augmentation, central_fraction
-        self._features = features
-        self._evaluation = {"by_position": by_position, "central_fraction": central_fraction, "features": features}
+        self._model, self._splits, self._settings, self._path, self._features = model, splits, settings, path, features
         self._per_epoch = data.steps_per_epoch(splits.train, model.batch_size)
-        self._epochs, self._rate, self._schedule, self._seed = epochs, learning_rate, SCHEDULES[schedule], seed
-        self._path = None if state_path is None else files.expand(state_path)
-        self._save_every = save_every
-        self._settings = {
+        self._depends_on = {
             "model": model.fingerprint.hex(),
-            "data": {name: dataset.fingerprint() for name, dataset in splits.by_name.items()},
-            "central_fraction": central_fraction,
-            "epochs": epochs,
-            "learning_rate": learning_rate,
-            "schedule": schedule,
-            "seed": seed,
-            "augmentation": repr(self._augmentation),
-            "by_position": by_position,
+            **_described(settings),
             "num_threads": model.num_threads,
             "xnnpack": model.xnnpack,
             "api": model.api,
             "features": None if features is None else features.identity,
         }
+        if path is not None:  # reads all images
+            self._depends_on["data"] = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
         self._interrupted: int | None = None  # the signal
         self._in_step = False
 
     def go(self, resume: bool) -> AdaptResult:
+        with contextlib.nullcontext() if self._path is None else output_lock(self._path):
+            return self._go(resume)
+
+    def _go(self, resume: bool) -> AdaptResult:
         if self._path is not None:  # the result, the last and the next state on the way, and the best one
             files.require_room(self._path, 4 * (4 * self._model.state_size + _OVERHEAD))
         if resume:
             self._progress = self._read_back()  # with the classes that the run has added
-        elif self._new_classes:
-            _add_classes(self._model, self._splits.train)
-        self._outputs = _match(self._model, self._splits.train, self._by_position)
+        elif self._settings.new_classes:
+            for name in find_new_classes(self._model, self._splits.train):
+                self._model.add_class(name)
+        self._outputs = match_outputs(
+            self._model, self._splits.train, self._settings.by_position, self._model.spare_classes
+        )
         if not resume:
-            before = evaluate_dataset(self._model, self._splits.test, "test before", **self._evaluation)
-            self._progress = AdaptProgress(self._settings, (before.accuracy, before.loss), [])
-            if self._path is not None:
-                remove_progress(progress_path(self._path))
+            self._progress = AdaptProgress(self._depends_on, self._evaluate_test("test before"), [])
+            self._drop_progress()
         with self._interrupts():
             try:
                 self._train()
-                after = evaluate_dataset(self._model, self._splits.test, "test after", **self._evaluation)
+                after = self._evaluate_test("test after")
+                self._check_loss(after)
             except KeyboardInterrupt:
                 if not self._in_step:
                     self._save_progress()
+                raise
+            except NotFiniteError as error:
+                self._drop_progress()
+                raise TrainingDiverged(f"the training has diverged: {error}; nothing is saved") from error
+            except TrainingDiverged:
+                self._drop_progress()
                 raise
             result = self._result(after)
             if self._path is not None:
@@ -313,6 +246,33 @@ class _Run:
                     self._model.save(self._path)
                     remove_progress(progress_path(self._path))
         return result
+
+    def _drop_progress(self) -> None:
+        if self._path is not None:
+            remove_progress(progress_path(self._path))
+
+    def _evaluate_test(self, label: str) -> EvaluateResult | None:
+        return None if self._splits.test is None else self._evaluate(self._splits.test, label)
+
+    def _evaluate(self, dataset: data.ImageDataset, label: str) -> EvaluateResult:
+        return evaluate_dataset(
+            self._model,
+            dataset,
+            label,
+            by_position=self._settings.by_position,
+            central_fraction=self._settings.central_fraction,
+            features=self._features,
+        )
+
+    def _check_loss(self, after: EvaluateResult | None) -> None:
+        """Refuses a result whose loss is far above that before: of the test images, or else of the training images."""
+        rows, before = self._progress.steps, self._progress.before
+        losses = (rows[0][0], self._means(self._settings.epochs - 1)[0]) if after is None else (before.loss, after.loss)
+        if has_diverged(*losses, self._model.task.guess_loss(self._model.num_classes)):
+            raise TrainingDiverged(
+                f"the training has diverged: the loss was {losses[0]:.4g} before and is {losses[1]:.4g} now; nothing "
+                f"is saved; {_REMEDY}"
+            )
 
     def _read_back(self) -> AdaptProgress:
         if self._model.manifest is None:
@@ -322,63 +282,72 @@ class _Run:
             )
         if not self._model.saves_optimizer:
             raise InputError(
-                "the state of this file does not hold its optimizer's slots, so that a run that goes on would not end "
-                "as one that was not stopped; start it again, or export the model with save_optimizer"
+                "the state of this file does not hold its optimizer's slots, so that a resumed run would not end as "
+                "one that was not stopped; start it again, or export the model with save_optimizer"
             )
         path = progress_path(self._path)
-        progress = read_progress(path, self._settings)
+        progress = read_progress(path, self._depends_on)
         if progress.best is not None and not best_path(self._path).exists():
             raise InputError(f"cannot go on: {best_path(self._path)} of the run is missing; start the run again")
         self._model.restore(path.with_name(progress.state))
         return progress
 
     def _train(self) -> None:
-        total = self._epochs * self._per_epoch
-        with Progress(total - len(self._progress.steps), "train") as shown:
-            for epoch in range(self._epochs):
+        epochs = self._settings.epochs
+        with Progress(epochs * self._per_epoch - len(self._progress.steps), "train") as shown:
+            for epoch in range(epochs):
                 if len(self._progress.steps) < (epoch + 1) * self._per_epoch:
                     self._train_epoch(epoch, shown)
                 if self._splits.validation is not None and self._progress.validated == epoch:
                     self._keep_best()
 
     def _train_epoch(self, epoch: int, shown: Progress) -> None:
-        steps, start = self._progress.steps, epoch * self._per_epoch
+        settings, steps, start = self._settings, self._progress.steps, epoch * self._per_epoch
+        schedule, total = SCHEDULES[settings.schedule], settings.epochs * self._per_epoch
         batches = data.train_batches(
             self._splits.train,
             batch_size=self._model.batch_size,
             image_size=self._model.image_size,
-            seed=self._seed,
+            seed=settings.seed,
             epoch=epoch,
-            augmentation=self._augmentation,
-            central_fraction=self._fraction,
+            augmentation=settings.augmentation,
+            central_fraction=settings.central_fraction,
             start_step=len(steps) - start,
             **_READING,
             features=self._features,
         )
         for images, labels in batches:
             with self._whole():
-                rate = self._schedule(len(steps), self._epochs * self._per_epoch, self._rate)
+                rate = schedule(len(steps), total, settings.learning_rate)
                 started = time.perf_counter()
                 result = self._model.train(images, model_labels(labels, self._outputs), rate)
                 steps.append((result.loss, result.accuracy, result.applied, 1000.0 * (time.perf_counter() - started)))
-                if len(steps) % self._save_every == 0:
+                if len(steps) % settings.save_every == 0:
                     self._save_progress()
-            shown.advance(f"epoch {epoch + 1}/{self._epochs} loss {result.loss:.4f}")
+            shown.advance(f"epoch {epoch + 1}/{settings.epochs} loss {result.loss:.4f}")
+        applied = self._applied(epoch)
+        if too_few_applied(applied, self._per_epoch):
+            raise TrainingDiverged(
+                f"the training has diverged: {applied} of {self._per_epoch} steps of epoch {epoch + 1} were applied, "
+                f"as the others had a loss or gradients that are not finite; nothing is saved; {_REMEDY}"
+            )
         loss, accuracy = self._means(epoch)
-        shown.message(f"epoch {epoch + 1}/{self._epochs}: loss {loss:.4f}, accuracy {accuracy:.2%}")
+        refused = f", {applied} of {self._per_epoch} steps applied" if applied < self._per_epoch else ""
+        shown.message(f"epoch {epoch + 1}/{settings.epochs}: loss {loss:.4f}, accuracy {accuracy:.2%}{refused}")
+
+    def _rows(self, epoch: int) -> Sequence[tuple[float, float, bool, float]]:
+        return self._progress.steps[epoch * self._per_epoch : (epoch + 1) * self._per_epoch]
+
+    def _applied(self, epoch: int) -> int:
+        return sum(bool(row[2]) for row in self._rows(epoch))
 
     def _means(self, epoch: int) -> tuple[float, float]:
-        rows = self._progress.steps[epoch * self._per_epoch : (epoch + 1) * self._per_epoch]
-        good = [row for row in rows if row[2]]
-        if not good:
-            raise TrainingDiverged(
-                f"no step of epoch {epoch + 1} could be applied: its loss or gradients are not finite; "
-                "lower the learning rate or start from another state"
-            )
-        return statistics.fmean(row[0] for row in good), statistics.fmean(row[1] for row in good)
+        """Mean loss and accuracy over the steps whose loss is finite, applied or not; of an epoch that went well."""
+        known = [row for row in self._rows(epoch) if math.isfinite(row[0])]
+        return statistics.fmean(row[0] for row in known), statistics.fmean(row[1] for row in known)
 
     def _keep_best(self) -> None:
-        result = evaluate_dataset(self._model, self._splits.validation, "validation", **self._evaluation)
+        result = self._evaluate(self._splits.validation, "validation")
         with self._whole():
             if self._progress.best is None or result.accuracy > self._progress.best:
                 self._progress.best = result.accuracy
@@ -428,18 +397,27 @@ class _Run:
         if self._interrupted:
             raise KeyboardInterrupt
 
-    def _result(self, after: EvaluateResult) -> AdaptResult:
-        means = [self._means(epoch) for epoch in range(self._epochs)]
+    def _result(self, after: EvaluateResult | None) -> AdaptResult:
+        means = [self._means(epoch) for epoch in range(self._settings.epochs)]
         rows = self._progress.steps
         return AdaptResult(
-            accuracy_before=self._progress.before[0],
-            accuracy_after=after.accuracy,
-            loss_before=self._progress.before[1],
-            loss_after=after.loss,
+            before=self._progress.before,
+            after=after,
             losses=[loss for loss, _ in means],
             train_accuracies=[accuracy for _, accuracy in means],
             steps=len(rows),
             applied=sum(bool(row[2]) for row in rows),
             step_ms=statistics.median(row[3] for row in rows),
             best_accuracy=self._progress.best,
+            added_classes=self._model.added_classes,
         )
+
+
+def _described(settings: AdaptSettings) -> dict[str, Any]:
+    """The settings that the numbers depend on; added classes come with the state."""
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    return {
+        name: repr(value) if name == "augmentation" else value
+        for name, value in values.items()
+        if name not in ("new_classes", "save_every")
+    }

@@ -16,8 +16,8 @@ from tinytl_tf.device.prefix_runner import PrefixRunner
 from tinytl_tf.device.results import InferResult
 from tinytl_tf.device.trainable_model import TrainableModel
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import sha256
 from tinytl_tf.tflite.coral_manifest import CORAL_NAME, CoralManifest, Quantized
-from tinytl_tf.tflite.manifest import sha256
 from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = ["COMPILED_NAME", "CoralModel", "is_coral"]

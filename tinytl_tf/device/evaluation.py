@@ -1,14 +1,21 @@
 """Accuracy and loss of a model on the device."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from tinytl_tf.device.results import EvaluateResult
+from tinytl_tf import data
+from tinytl_tf.data.classes import match_classes, model_labels
 from tinytl_tf.device.trainable_model import TrainableModel
-from tinytl_tf.errors import InputError
+from tinytl_tf.errors import InputError, NotFiniteError
+from tinytl_tf.figures import EvaluateResult
+from tinytl_tf.progress import Progress
+from tinytl_tf.tasks import Tally
 
-__all__ = ["evaluate"]
+__all__ = ["check_features", "evaluate", "evaluate_dataset", "match_outputs"]
+
+_EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
+_READING = {"workers": 1, "ahead": 1}  # one image is decoded while the model works on another
 
 
 def evaluate(model: TrainableModel, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> EvaluateResult:
@@ -19,25 +26,91 @@ def evaluate(model: TrainableModel, batches: Iterable[tuple[np.ndarray, np.ndarr
         batches: Pairs of images, uint8 `[n, H, W, 3]`, and labels as `TrainableModel.train` takes them; any `n`.
 
     Returns:
-        Accuracy and mean cross-entropy over all images, as the model's task counts them.
+        Accuracy and mean cross-entropy over all images, as the model's task counts them, and figures of each class.
 
     Raises:
-        InputError: If there is no image, an image or a label does not fit the model, or a logit is not finite.
+        InputError: If there is no image, or an image or a label does not fit the model.
+        NotFiniteError: If a logit is not finite.
     """
-    right, loss, examples = 0.0, 0.0, 0
+    tally = Tally(model.task)
     for images, labels in batches:
         model.check_labels(labels, len(images))
         for index, image in enumerate(images):
             logits = model.infer(image).logits.astype(np.float64)
             if not np.isfinite(logits).all():
-                raise InputError(
+                raise NotFiniteError(
                     f"expected finite logits, got {logits.tolist()!r:.80}; "
                     "reset the model or restore another state, and train with a lower learning rate"
                 )
-            label = labels[index : index + 1]
-            loss += float(model.task.loss(logits[np.newaxis], label)[0])
-            right += float(model.task.correct(logits[np.newaxis], label)[0])
-            examples += 1
-    if not examples:
-        raise InputError("expected images to evaluate on, got none; check the data's test split")
-    return EvaluateResult(accuracy=right / examples, loss=loss / examples, examples=examples)
+            tally.add(logits[np.newaxis], labels[index : index + 1])
+    return tally.result()
+
+
+def evaluate_dataset(
+    model: TrainableModel,
+    dataset: data.ImageDataset,
+    label: str = "test",
+    *,
+    by_position: bool = False,
+    central_fraction: float | None = None,
+    features: data.CachedFeatures | None = None,
+) -> EvaluateResult:
+    """Evaluates a model on a data set whose classes are matched by name; shows progress.
+
+    Args:
+        model: The model.
+        dataset: The images; of any of the model's classes, one alone too.
+        label: What the progress calls them.
+        by_position: Whether classes are matched by their position instead.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest specifies.
+        features: As `adapt` takes it.
+
+    Raises:
+        InputError: If the classes do not fit, an image cannot be decoded, or the fraction is out of range.
+    """
+    fraction = model.central_fraction if central_fraction is None else central_fraction
+    check_features(model, features)
+    outputs = match_outputs(model, dataset, by_position)
+    with Progress(len(dataset), label) as progress:
+
+        def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for images, labels in data.eval_batches(
+                dataset,
+                batch_size=_EVAL_BATCH,
+                image_size=model.image_size,
+                central_fraction=fraction,
+                features=features,
+                **_READING,
+            ):
+                yield images, model_labels(labels, outputs)
+                progress.advance(steps=len(labels))
+
+        result = evaluate(model, batches())
+        progress.message(f"{label}: accuracy {result.summary()}, loss {result.loss:.4f}")
+    return result
+
+
+def check_features(model: TrainableModel, features: data.CachedFeatures | None) -> None:
+    """Raises `InputError` unless a model of images gets no features, and a model of features those of its shape."""
+    if model.input_name == "image" and features is not None:
+        raise InputError("expected a model that takes features, got one that takes images; leave the features out")
+    if model.input_name != "image" and (features is None or features.shape != model.input_shape):
+        got = "none" if features is None else f"those of shape {list(features.shape)}"
+        raise InputError(
+            f"expected features of shape {list(model.input_shape)} for this model, got {got}; open the coral.json of "
+            "the export, which knows the prefix that makes them"
+        )
+
+
+def match_outputs(model: TrainableModel, dataset: data.ImageDataset, by_position: bool, spare: int = 0) -> np.ndarray:
+    """Returns the model's output for each class of a data set, int32; see `tinytl_tf.data.classes.match_classes`."""
+    dataset.require_task(model.task.name)
+    return match_classes(
+        dataset.class_names,
+        model.class_names,
+        model.num_classes,
+        where=dataset.name,
+        by_position=by_position,
+        complete=model.task.name == "multilabel",
+        spare=spare,
+    )

@@ -11,8 +11,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
+from tinytl_tf.files import sha256
 from tinytl_tf.tasks import TASKS
-from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY, Manifest, manifest_path, sha256
+from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY, Manifest, manifest_path
 
 __all__ = ["OpenedFile", "open_file"]
 
@@ -46,19 +47,20 @@ class OpenedFile:
         return self.manifest is None or self.manifest.xnnpack
 
 
-def open_file(path: str | os.PathLike) -> OpenedFile:
+def open_file(path: str | os.PathLike, *, trust: bool = False) -> OpenedFile:
     """Reads what a `.tflite` says of itself, without the runtime.
 
-    The file is hashed once. With a manifest the hash has to be the one that the exporter wrote, so that no changed
-    byte goes unnoticed. Without one, only the structure can be checked, here and by the runtime's own verifier: a
-    changed weight is a weight.
+    The file is hashed once, and the hash has to be the one that the exporter wrote into the manifest, so that no
+    changed byte goes unnoticed. Without a manifest only the structure can be checked, here and by the runtime's own
+    verifier: a changed weight is a weight, and a changed shape can end the process.
 
     Args:
-        path: The file; its manifest is read when it is in the same folder.
+        path: The file, with its manifest in the same folder.
+        trust: Whether a file without a manifest is opened.
 
     Raises:
-        InputError: If the file cannot be read, is no `.tflite`, is damaged, has operators that are no builtins, or
-            does not fit its manifest.
+        InputError: If the file cannot be read, is not a `.tflite`, is damaged, has operators that are not builtin, does
+            not fit its manifest, or has none and is not trusted.
     """
     path = files.expand(path)
     try:
@@ -67,8 +69,14 @@ def open_file(path: str | os.PathLike) -> OpenedFile:
         digest = sha256(path)
     except OSError as error:
         raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
-    manifest = Manifest.read(path, digest=digest) if manifest_path(path).exists() else None
     inside = _read_labels(path)
+    has_manifest = manifest_path(path).exists()
+    if not has_manifest and not trust:
+        raise InputError(
+            f"expected {manifest_path(path).name} next to {path}, got none: without its checksum a damaged file could "
+            "end the process; copy both files that the export wrote, or give trust=True"
+        )
+    manifest = Manifest.read(path, digest=digest) if has_manifest else None
     if manifest is None:
         task, labels, spare = inside or (None, None, 0)
         return OpenedFile(path, bytes.fromhex(digest), None, labels, spare, task)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-__all__ = ["EvaluateResult", "InferResult", "TrainResult"]
+__all__ = ["InferResult", "TrainResult"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,18 +33,3 @@ class InferResult:
 
     logits: np.ndarray
     probabilities: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluateResult:
-    """Figures over a data set.
-
-    Attributes:
-        accuracy: Share of the images (of their attributes, with several) that were answered rightly, 0 to 1.
-        loss: Mean cross-entropy, without label smoothing.
-        examples: Number of images.
-    """
-
-    accuracy: float
-    loss: float
-    examples: int

@@ -13,10 +13,11 @@ All numbers are little-endian; offsets and sizes are in bytes; N is the number o
 | 52 + 4N | L    | UTF-8          | version 2 only: names of the added classes, one on each line        |
 | the end | 4    | uint32         | CRC-32 of all bytes before it (zlib's, `java.util.zip.CRC32`)       |
 
-The file ends there: its length is 52 + 4 N, or 56 + 4 N + L. The names are in Unicode's form NFC, in the order of their
-outputs, which follow those of the exported classes; 0A is between two of them. A reader checks, in this order, magic,
-version, length, checksum, fingerprint, N against the model, the names, and that each value is finite; it uses nothing
-of a file that fails.
+The file ends there: its length is 52 + 4 N, or 56 + 4 N + L, with L from 1 to 2^20. The names follow the rule of
+docs/formats.md, and no two have the same bytes; they are in the order of their outputs, which follow those of the
+exported classes; 0A is between two of them. A reader checks, in this order, magic, version, length, checksum,
+fingerprint, N against the model, the names, and that each value is finite; it uses nothing of a file that fails. It
+keeps the names as they are: they need not be in Unicode's form NFC, which not every client can compute.
 """
 
 import dataclasses
@@ -28,10 +29,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinytl_tf import files
-from tinytl_tf.data.classes import check_names
+from tinytl_tf.data.classes import check_name
+from tinytl_tf.device.state_check import check_finite
 from tinytl_tf.errors import InputError
 
-__all__ = ["SavedState", "check_finite", "read_state", "write_state"]
+__all__ = ["SavedState", "check_added", "read_state", "write_state"]
 
 _MAGIC = b"TINYTL\r\n"
 _VERSION, _WITH_NAMES = 1, 2
@@ -65,15 +67,32 @@ def write_state(
         added_classes: Names of the classes that were added on the device.
 
     Raises:
-        InputError: If the state is not finite or the file cannot be written; an old file is untouched.
+        InputError: If the state is not finite, a name is refused, or the file cannot be written; an old file is
+            untouched.
     """
     check_finite(state, f"cannot save {path}")
+    check_added(added_classes)
     version = _WITH_NAMES if added_classes else _VERSION
     content = _HEADER.pack(_MAGIC, version, fingerprint, state.size) + state.astype("<f4").tobytes()
     if added_classes:
         names = "\n".join(added_classes).encode()
         content += _NUMBER.pack(len(names)) + names
     files.atomic_write_bytes(path, content + _NUMBER.pack(zlib.crc32(content)))
+
+
+def check_added(names: Sequence[str]) -> None:
+    """Checks the names of added classes as a state file has them.
+
+    Raises:
+        InputError: If one is refused by `check_name`, two have the same bytes, or together they take over 2^20 bytes.
+    """
+    for name in names:
+        check_name(name)
+    if len(set(names)) < len(names):
+        raise InputError(f"expected names of classes that differ, got one twice among {list(names)!r:.200}")
+    size = len("\n".join(names).encode())
+    if size > _MOST_NAMES:
+        raise InputError(f"expected names of classes of {_MOST_NAMES} bytes in all, got {size}; give shorter names")
 
 
 def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> SavedState:
@@ -160,24 +179,8 @@ def _parse_names(path: str | os.PathLike, names: bytes) -> tuple[str, ...]:
     if not names:
         return ()
     try:
-        return check_names(names.decode().split("\n"))
+        added = tuple(names.decode().split("\n"))
+        check_added(added)
+        return added
     except (UnicodeDecodeError, InputError) as error:
         raise InputError(f"{path} has names of classes that cannot be used ({error}); use another copy") from error
-
-
-def check_finite(state: np.ndarray, what: str) -> None:
-    """Refuses a state that would ruin a model.
-
-    Args:
-        state: float32 `[N]`.
-        what: How the error begins, for example "cannot set the state".
-
-    Raises:
-        InputError: If a value is not finite.
-    """
-    bad = np.flatnonzero(~np.isfinite(state))
-    if bad.size:
-        raise InputError(
-            f"{what}: expected finite values, got {state[bad[0]]} at index {bad[0]} ({bad.size} in all); "
-            "reset the model and train with a lower learning rate"
-        )

@@ -1,7 +1,6 @@
 """An exported model that infers and goes on training with LiteRT."""
 
 import dataclasses
-import math
 import numbers
 import os
 import threading
@@ -14,11 +13,13 @@ from tinytl_tf.data.classes import check_names
 from tinytl_tf.device.contract import Contract, check_contract
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
-from tinytl_tf.device.state_file import check_finite, read_state, write_state
+from tinytl_tf.device.state_check import check_finite, check_state, classifier_parts
+from tinytl_tf.device.state_file import check_added, read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import LEARNING_RATE
-from tinytl_tf.optimizers import NOT_NEGATIVE, get_optimizer
-from tinytl_tf.tasks import UNUSED, Task, get_task
+from tinytl_tf.optimizers import get_optimizer
+from tinytl_tf.schedules import DEFAULT_SCHEDULE
+from tinytl_tf.tasks import Task, get_task
 from tinytl_tf.tflite.manifest import INPUTS, Manifest, manifest_path
 from tinytl_tf.tflite.mapped_file import give_back_pages
 from tinytl_tf.tflite.runtime import THREADS, check_threads, load_signatures
@@ -40,12 +41,14 @@ class TrainableModel:
     Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.tflite.runtime.load_signatures`.
 
     Args:
-        path: The `.tflite` file. `<stem>.manifest.json` in its folder is read when it is there.
+        path: The `.tflite` file, with its manifest `<stem>.manifest.json` in the same folder.
         num_threads: Threads of the runtime's kernels, 1 or more.
         xnnpack: Whether to use XNNPACK: faster, and more memory. `None` for what the manifest says, and yes without
             a manifest.
         api: `"interpreter"`; or `"compiled_model"`, with which XNNPACK takes less memory: see
             `tinytl_tf.tflite.runtime.load_signatures`. What is computed is the same.
+        trust: Whether a file without its manifest is loaded. Nothing tells then whether it is damaged, and a damaged
+            one can end the process.
 
     Raises:
         InputError: If the file cannot be read, is no `.tflite`, needs operators that LiteRT lacks, or has not
@@ -68,11 +71,12 @@ class TrainableModel:
         num_threads: int = THREADS,
         xnnpack: bool | None = None,
         api: str = "interpreter",
+        trust: bool = False,
     ):
         check_threads(num_threads)
         if xnnpack is not None and type(xnnpack) is not bool:
             raise InputError(f"expected xnnpack of True, False or None, got {xnnpack!r:.80}")
-        self._file = open_file(path)
+        self._file = open_file(path, trust=trust)
         self._num_threads = num_threads
         manifest = self._file.manifest
         self._xnnpack = self._file.xnnpack if xnnpack is None else xnnpack
@@ -191,9 +195,24 @@ class TrainableModel:
         return 0 if self._file.manifest is None else self._file.manifest.data.split_seed
 
     @property
+    def split(self) -> str:
+        """The manifest's: how the training of the file chose the test images of a folder without splits, or empty."""
+        return "" if self._file.manifest is None else self._file.manifest.data.split
+
+    @property
     def default_learning_rate(self) -> float:
         """The manifest's: of the first step where nobody gives one. 1e-3 without a manifest."""
         return LEARNING_RATE if self._file.manifest is None else self._file.manifest.learning_rate
+
+    @property
+    def added_classes(self) -> tuple[str, ...]:
+        """Names of the classes that were added to those of the export."""
+        return self._added
+
+    @property
+    def schedule(self) -> str:
+        """The manifest's: how the learning rate changes over the steps, by default. `"cosine"` without a manifest."""
+        return DEFAULT_SCHEDULE if self._file.manifest is None else self._file.manifest.schedule
 
     @property
     def augmentation(self) -> Augmentation:
@@ -201,7 +220,7 @@ class TrainableModel:
         if self._file.manifest is None:
             return Augmentation(crop=False, flip=False)
         settings = dataclasses.asdict(self._file.manifest.data)
-        del settings["split_seed"]
+        del settings["split_seed"], settings["split"]
         return Augmentation(**settings)
 
     @property
@@ -286,14 +305,15 @@ class TrainableModel:
                     f"expected a spare output for another class, got none: {self._file.path} was exported with "
                     f"{self._file.spare_classes}; export it with more spare_classes"
                 )
-            added = check_names([*self._added, name], taken=self._file.labels)
+            added = (*self._added, *check_names([name], taken=(*self._file.labels, *self._added)))
+            check_added(added)
             if self._file.manifest is None:
                 raise InputError(
                     f"without its manifest {self._file.path} does not say where the classifier lies in the state; put "
                     "the manifest next to the file"
                 )
             state, label = self.state(), self.num_classes
-            for _, weights in _classifier(state, self._file.manifest):
+            for _, weights in classifier_parts(state, self._file.manifest):
                 weights[..., label] = weights[..., :label].mean(axis=-1, dtype=np.float64)
             self._set(state, added)
             return label
@@ -318,10 +338,10 @@ class TrainableModel:
     def _set(self, state: np.ndarray, added: tuple[str, ...]) -> None:
         """Replaces the state, and what classes it was trained for."""
         _check_array("state", state, "float32", (self.state_size,))
-        check_finite(state, "cannot set the state")
-        if self._file.manifest is not None:
-            _check_slots(state, self._file.manifest)
-            _check_classes(state, self._file.manifest, len(added))
+        if self._file.manifest is None:
+            check_finite(state, "cannot set the state")
+        else:
+            check_state(state, self._file.manifest, len(added), "cannot set the state")
         if not self._run("restore", state=state)["restored"].item():
             raise InputError(
                 "cannot set the state: no training leads to it (its values add up to over 1e15, or a second moment or "
@@ -358,12 +378,11 @@ class TrainableModel:
                 f"{path} has {len(saved.added_classes)} added classes, expected at most {self._file.spare_classes}, "
                 "the spare ones of the model; use another copy"
             )
-        try:
-            added = check_names(saved.added_classes, taken=self._file.labels or ())
-        except InputError as error:
-            raise InputError(f"{path} has names of classes that cannot be used ({error}); use another copy") from error
+        taken = set(self._file.labels or ()).intersection(saved.added_classes)
+        if taken:
+            raise InputError(f"{path} adds the class {min(taken)!r}, which the model has already; use another copy")
         with self._lock:
-            self._set(saved.values, added)
+            self._set(saved.values, saved.added_classes)
 
     def reset(self) -> None:
         """Puts the exported state and classes back, through the signature `reset` or by loading the file again.
@@ -375,7 +394,7 @@ class TrainableModel:
             if "reset" in self._runners:
                 self._runners["reset"]()
                 give_back_pages(self._file.path)
-            elif open_file(self._file.path).fingerprint == self._file.fingerprint:
+            elif open_file(self._file.path, trust=True).fingerprint == self._file.fingerprint:
                 self._load()
             else:
                 raise InputError(f"{self._file.path} has changed since it was loaded; load it as a new model")
@@ -421,39 +440,6 @@ class TrainableModel:
 
     def _check_contract(self, runners: dict[str, Any]) -> None:
         self._contract = check_contract(self._file.path, runners, self._file.task)
-
-
-def _check_slots(state: np.ndarray, manifest: Manifest) -> None:
-    """Refuses slots that no training can have left: they would turn into NaN in the next step."""
-    for entry in manifest.state:
-        values = state[entry.offset : entry.offset + math.prod(entry.shape)]
-        if entry.slot in NOT_NEGATIVE and values.size and values.min() < 0:
-            raise InputError(
-                f"cannot set the state: expected {entry.slot} of {entry.name} of 0 or more, got {values.min()}; "
-                "use another copy"
-            )
-
-
-def _classifier(state: np.ndarray, manifest: Manifest) -> list[tuple[str, np.ndarray]]:
-    """Views of kernel and bias of the classifier inside a state; the last axis is the output."""
-    return [
-        (entry.name, state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape))
-        for entry in manifest.state
-        if entry.name.startswith("classifier/") and not entry.slot
-    ]
-
-
-def _check_classes(state: np.ndarray, manifest: Manifest, added: int) -> None:
-    """Refuses a state in which an output is used that has no name, or the other way round."""
-    if not manifest.spare_classes:
-        return
-    bias = next(weights for name, weights in _classifier(state, manifest) if name.endswith("/bias"))
-    used, expected = int(np.sum(bias > UNUSED / 2)), len(manifest.labels) + added
-    if used != expected or (bias[expected:] != UNUSED).any():
-        raise InputError(
-            f"cannot set the state: expected {expected} outputs in use, got {used}; restore it from its file, which "
-            "has the names of the added classes"
-        )
 
 
 def _check_array(what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> None:

@@ -7,7 +7,8 @@ import pathlib
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import manifest_path, parse_fields, sha256
+from tinytl_tf.files import sha256
+from tinytl_tf.tflite.manifest import manifest_path, parse_fields
 
 __all__ = ["CORAL_NAME", "PART_NAMES", "CoralManifest", "Quantized", "coral_files"]
 

@@ -1,7 +1,6 @@
 """The manifest that travels with an exported file: `model.manifest.json` next to `model.tflite`."""
 
 import dataclasses
-import functools
 import hashlib
 import json
 import math
@@ -9,7 +8,7 @@ import os
 import pathlib
 import typing
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import LEARNING_RATE
+from tinytl_tf.schedules import DEFAULT_SCHEDULE, SCHEDULES
 from tinytl_tf.tasks import TASKS
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "frozen_sha256",
     "manifest_path",
     "parse_fields",
-    "sha256",
 ]
 
 FORMAT_VERSION = 2  # of the layout of the JSON
@@ -40,7 +39,10 @@ CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which cra
 # Name of what a file infers and is trained on, and its type: raw pixels, or what a prefix has made of them.
 INPUTS = {"image": "uint8", "features": "int8"}
 LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
-OPTIONAL = frozenset(["frozen_sha256", "learning_rate", "micro"])  # fields that manifests of older exports lack
+# Fields that manifests of older exports lack.
+OPTIONAL = frozenset(["frozen_sha256", "learning_rate", "learning_rate_from", "micro", "schedule", "split"])
+RATES_FROM = ("default", "run")
+SPLITS = ("", "content")
 _LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
 
 
@@ -74,6 +76,9 @@ class DataSettings:
         crop_aspect: Smallest and largest width divided by height.
         flip: Whether training images are mirrored at random.
         color: Name of the color changes.
+        split: How the test images of a folder without splits were chosen: `"content"`, see
+            `tinytl_tf.data.splits.is_held_out`; empty where that is not known, as for older exports, whose training
+            images may be among those that are held out now.
     """
 
     split_seed: int = 0
@@ -82,6 +87,7 @@ class DataSettings:
     crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: bool = True
     color: str = "none"
+    split: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +136,12 @@ class Manifest:
         tools: Name of a package -> version that made the file.
         parity: Figures of the exporter's checks.
         tolerances: How far losses may differ between runtimes.
-        learning_rate: Of the first step, where a client is given none, see
-            `tinytl_tf.networks.schemes.default_learning_rate`. The manifest of an older export lacks it.
+        learning_rate: Of the first step, where a client is given none. The manifest of an older export lacks it.
+        learning_rate_from: `"run"` if it is the rate of the run that was exported, times the factor between the two
+            optimizers; `"default"` if it is that of scheme and optimizer, see
+            `tinytl_tf.networks.schemes.default_learning_rate`.
+        schedule: How the rate changes over the steps, where a client is given nothing else: a key of
+            `tinytl_tf.schedules.SCHEDULES`.
         frozen_sha256: Of the network's weights that are not trained, see `frozen_sha256`; empty in the manifest of an
             older export.
         micro: Of a file for TensorFlow Lite Micro, else empty: `inputs` and `outputs` in their order, `commands` with
@@ -171,6 +181,8 @@ class Manifest:
     parity: dict[str, Any]
     tolerances: dict[str, Any]
     learning_rate: float = LEARNING_RATE
+    learning_rate_from: str = "default"
+    schedule: str = DEFAULT_SCHEDULE
     frozen_sha256: str = ""
     micro: dict[str, Any] = dataclasses.field(default_factory=dict)
     contract: int = CONTRACT
@@ -192,7 +204,7 @@ class Manifest:
             if path.stat().st_size > _LARGEST:
                 raise ValueError(f"{path.stat().st_size} bytes")
             values = json.loads(path.read_text(encoding="utf-8"))
-            digest = digest or sha256(tflite_path)
+            digest = digest or files.sha256(tflite_path)
         except OSError as error:
             raise InputError(
                 f"expected {tflite_path} with its manifest {path.name} in the same folder, got: {error.strerror}: "
@@ -263,6 +275,15 @@ class Manifest:
             return f"a central_fraction above 0 and at most 1, got {self.input.central_fraction!r}"
         if not 0 < self.learning_rate < math.inf:
             return f"a learning_rate above 0, got {self.learning_rate!r}"
+        if self.learning_rate_from not in RATES_FROM:
+            return f"learning_rate_from of {', '.join(RATES_FROM)}, got {self.learning_rate_from!r:.80}"
+        if self.schedule not in SCHEDULES:
+            return f"a schedule of {', '.join(SCHEDULES)}, got {self.schedule!r:.80}"
+        if self.data.split not in SPLITS:
+            return f"a data.split of {', '.join(map(repr, SPLITS))}, got {self.data.split!r:.80}"
+        twice = find_twice((entry.name, entry.slot) for entry in self.state)
+        if twice:
+            return f"state entries of different names, got {twice[0]!r:.80} twice"
         offset = 0
         for entry in self.state:
             if entry.offset != offset or any(size < 1 for size in entry.shape):
@@ -311,6 +332,17 @@ def parse_fields(kind: Any, value: Any, where: str, path: str | os.PathLike) -> 
     raise InputError(f"expected {name} as {where.rstrip('.')} in {path}, got {value!r:.80}; export the model again")
 
 
+def find_twice(values: Iterable[Hashable]) -> Any:
+    """Returns the first value that is there a second time, or None.
+
+    Example:
+        >>> find_twice(["a/kernel", "b/kernel", "a/kernel"])
+        'a/kernel'
+    """
+    seen = set()
+    return next((value for value in values if value in seen or seen.add(value)), None)
+
+
 def embedded_labels(task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
     """Returns the content of the metadata `TINYTL` of a `.tflite`: what a file without its manifest still says."""
     content = {"contract": CONTRACT, "task": task, "labels": list(labels), "spare_classes": spare_classes}
@@ -340,13 +372,4 @@ def frozen_sha256(values: Mapping[str, np.ndarray]) -> str:
         shape = ",".join(map(str, np.shape(value)))
         digest.update(f"{name}\0{shape}\0".encode())
         digest.update(np.ascontiguousarray(value, "<f4").data)
-    return digest.hexdigest()
-
-
-def sha256(path: str | os.PathLike) -> str:
-    """SHA-256 of a file, in hexadecimal; read in parts, so that the file never counts towards the peak memory."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for part in iter(functools.partial(stream.read, 1 << 20), b""):
-            digest.update(part)
     return digest.hexdigest()

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tinytl_tf import data
 from tinytl_tf.data.classes import model_labels
 from tinytl_tf.errors import InputError
-from tinytl_tf.tasks import get_task
-from tinytl_tf.training.objectives import get_objective
+from tinytl_tf.figures import EvaluateResult
+from tinytl_tf.tasks import Tally, get_task
 
 __all__ = ["evaluate", "make_evaluate"]
 
@@ -23,8 +23,8 @@ def evaluate(
     outputs: np.ndarray | None = None,
     *,
     central_fraction: float = data.CENTRAL_FRACTION,
-) -> dict[str, float]:
-    """Returns accuracy (0 to 1) and mean cross-entropy, without label smoothing, as the data's task counts them.
+) -> EvaluateResult:
+    """Returns accuracy and mean cross-entropy, without label smoothing, as the data's task counts them, and by class.
 
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits.
@@ -42,7 +42,7 @@ def make_evaluate(
     central_fraction: float = data.CENTRAL_FRACTION,
     features: data.CachedFeatures | None = None,
     image_size: int | None = None,
-) -> Callable[..., dict[str, float]]:
+) -> Callable[..., EvaluateResult]:
     """Returns `evaluate` for one model, which is traced once however often it is called.
 
     Args:
@@ -56,17 +56,13 @@ def make_evaluate(
         InputError: if the model does not map images of a known size and 3 channels to logits, or for another task.
     """
     image_size = _image_size(model) if features is None else (image_size, image_size)
-    objective, kind = get_objective(task), get_task(task)
     images_spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8 if features is None else features.dtype)
-    labels_spec = tf.TensorSpec(kind.label_shape(None, model.output_shape[-1]), kind.label_dtype)
 
-    @tf.function(input_signature=[images_spec, labels_spec])
-    def step(images, labels):
-        logits = model(tf.cast(images, tf.float32), training=False)
-        loss = objective.loss(logits, labels, 0.0)
-        return tf.reduce_sum(objective.correct(logits, labels)), tf.reduce_sum(loss)
+    @tf.function(input_signature=[images_spec])
+    def infer(images):
+        return model(tf.cast(images, tf.float32), training=False)
 
-    def evaluate_dataset(dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> dict[str, float]:
+    def evaluate_dataset(dataset: data.ImageDataset, outputs: np.ndarray | None = None) -> EvaluateResult:
         dataset.require_task(task)
         batches = data.eval_batches(
             dataset,
@@ -75,10 +71,10 @@ def make_evaluate(
             central_fraction=central_fraction,
             features=features,
         )
-        if outputs is not None:
-            batches = ((images, model_labels(labels, outputs)) for images, labels in batches)
-        right, loss = np.sum([[float(value) for value in step(*batch)] for batch in batches], axis=0)
-        return {"accuracy": right / len(dataset), "loss": loss / len(dataset)}
+        tally = Tally(get_task(task))
+        for images, labels in batches:
+            tally.add(infer(images).numpy(), labels if outputs is None else model_labels(labels, outputs))
+        return tally.result()
 
     return evaluate_dataset
 

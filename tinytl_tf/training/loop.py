@@ -14,12 +14,15 @@ from ml_collections import ConfigDict
 
 from tinytl_tf import data
 from tinytl_tf.data.reason import reason
+from tinytl_tf.divergence import has_diverged
 from tinytl_tf.errors import InputError, TrainingDiverged, WorkerLost
 from tinytl_tf.experiment import Experiment, flat
+from tinytl_tf.figures import EvaluateResult
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.locks import output_lock
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import warmed_up
+from tinytl_tf.tasks import get_task
 from tinytl_tf.training.distribution import Distribution
 from tinytl_tf.training.evaluation import make_evaluate
 from tinytl_tf.training.frozen_features import frozen_features, frozen_until
@@ -49,12 +52,12 @@ def train(
             first one writes the folder.
 
     Returns:
-        The last row of the log, with the number and test accuracy of the best epoch, see `RunFolder`, and the
-        trained parameters.
+        The last row of the log, with the number and test accuracy (None without test images) of the best epoch, see
+        `RunFolder`, and the trained parameters.
 
     Raises:
         InputError: for a configuration, data or weights that cannot be used, or a folder that another training uses.
-        TrainingDiverged: for a loss that is not finite.
+        TrainingDiverged: for a loss that is not finite, or far above that of a guess: see `tinytl_tf.divergence`.
         WorkerLost: when another worker has ended; start all again, with `resume`.
     """
     folder = RunFolder(workdir)
@@ -82,6 +85,7 @@ def train(
 def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution: Distribution) -> dict[str, Any]:
     config, is_first = experiment.config, distribution.is_first
     splits = experiment.load_data()
+    splits.train.require_classes(2)
     class_names, task = splits.train.class_names, splits.train.task
     steps = data.steps_per_epoch(splits.train, config.training.batch_size)
     print(splits.describe(), flush=True)
@@ -146,7 +150,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
     return {
         **rows[-1],
         "best_epoch": best["epoch"],
-        "best_accuracy": best["test_accuracy"],
+        "best_accuracy": best.get("test_accuracy"),
         "trained_parameters": resolution.parameters,
     }
 
@@ -176,20 +180,48 @@ def _train_parts(
             if not distribution.is_first:
                 continue
             row["update_norm"] = _distance(model.trainable_variables, before)
-            is_end = place == len(ends) - 1
-            for name in ("validation", "test") if is_end else ():
-                if name in splits.by_name:
-                    row |= {f"{name}_{key}": value for key, value in evaluate(splits.by_name[name]).items()}
-            _require_finite(row, row["step"] - 1, config.training.learning_rate)
+            row["ends_epoch"] = place == len(ends) - 1
+            if row["ends_epoch"]:
+                row |= _evaluate(splits, evaluate)
+            _require_sound(row, splits.train, config.training)
             best = max(map(_merit, folder.read_log()), default=-math.inf)
             folder.append_log(row)
             write_summary(row)
-            if is_end and _merit(row) > best:
+            if _merit(row) > best:
                 folder.save("best", model)
             folder.save("last", model)
-            at = f"test accuracy {row['test_accuracy']:.2%}" if is_end else f"step {row['step']} of {epochs * steps}"
-            progress.message(
-                f"epoch {epoch + 1}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}, {at}"
+            at = f", step {row['step']} of {epochs * steps}" if not row["ends_epoch"] else ""
+            if "test_accuracy" in row:
+                at = f", test accuracy {row['test_accuracy']:.2%}"
+            progress.message(f"epoch {epoch + 1}/{epochs}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}{at}")
+
+
+def _evaluate(splits: data.Splits, evaluate: Callable[..., EvaluateResult]) -> dict[str, Any]:
+    """Returns the figures of the validation and test images, as far as there are any, for a row of the log."""
+    row = {}
+    for name in ("validation", "test"):
+        if name in splits.by_name:
+            dataset = splits.by_name[name]
+            figures = evaluate(dataset).to_json(dataset.class_names)
+            row |= {f"{name}_{key}": value for key, value in figures.items()}
+    return row
+
+
+def _require_sound(row: dict[str, Any], dataset: data.ImageDataset, training: ConfigDict) -> None:
+    """Refuses a row of the log whose numbers say that the training has diverged."""
+    numbers = {key: value for key, value in row.items() if isinstance(value, float)}
+    _require_finite(numbers, row["step"] - 1, training.learning_rate)
+    if not row["ends_epoch"]:
+        return
+    names = [name for name in ("validation_loss", "test_loss") if name in row]
+    guess = get_task(dataset.task).guess_loss(len(dataset.class_names))
+    # A loss that is in part a distance of features has a scale of its own.
+    for name in names or ([] if training.distillation else ["loss"]):
+        if has_diverged(None, row[name], guess):
+            raise TrainingDiverged(
+                f"the training has diverged: the {name.replace('_', ' ')} of epoch {row['epoch'] + 1} is "
+                f"{row[name]:.4g}, that of a guess {guess:.4g}; lower config.training.learning_rate (now "
+                f"{training.learning_rate}); checkpoints of earlier epochs are whole"
             )
 
 
@@ -200,7 +232,7 @@ def _ends(steps: int, saves: int) -> list[int]:
 
 def _merit(row: dict[str, Any]) -> float:
     """What the best epoch is chosen by; never by the test images, whose accuracy would be too good."""
-    if "test_accuracy" not in row:  # in the middle of an epoch
+    if not row["ends_epoch"]:
         return -math.inf
     return row.get("validation_accuracy", -row["loss"])
 
@@ -286,8 +318,8 @@ def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
     changed = before.changed_data(splits)
     if changed:
         raise InputError(
-            f"cannot resume: the {changed} images are not those of the run: names, sizes or labels of files have "
-            "changed; use the same data, or another folder"
+            f"cannot resume: the {changed} images are not those of the run: content, labels or order has changed; "
+            "use the same data, or another folder"
         )
 
 
@@ -321,7 +353,8 @@ def _tensorboard(workdir: str) -> Callable[[dict[str, Any]], None]:
     def write(row):
         with writer.as_default(step=row["step"]):
             for key, value in row.items():
-                tf.summary.scalar(key, value)
+                if isinstance(value, int | float):
+                    tf.summary.scalar(key, value)
         writer.flush()
 
     return write

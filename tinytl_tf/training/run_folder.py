@@ -22,7 +22,7 @@ CHECKPOINTS = ("best", "last")
 BRANCHES = "branches.npz"
 ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", BRANCHES, "events.out.tfevents.*")
 # What a choice that a later version brought was before.
-BEFORE = {"backbone.branch_final_norm": True}
+BEFORE = {"backbone.branch_final_norm": True, "data.split": ""}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""Flags of the commands that give images to an exported file."""
+
+from absl import flags
+
+from tinytl_tf import data
+from tinytl_tf.device import TrainableModel
+
+__all__ = ["define_data_flags", "load_data"]
+
+
+def define_data_flags(values: flags.FlagValues) -> None:
+    """Defines --split_seed, --test_images, --central_fraction, --skip_broken and --strict."""
+    flags.DEFINE_integer(
+        "split_seed",
+        None,
+        "Test images of a folder without splits; default: the manifest's or the run's.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "central_fraction",
+        None,
+        "Part of an image's side that is evaluated; default: the manifest's or the run's.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean("skip_broken", False, "Leave out images that cannot be read.", flag_values=values)
+    flags.DEFINE_boolean(
+        "strict",
+        False,
+        "Refuse test images that are training images too; otherwise a warning names them.",
+        flag_values=values,
+    )
+
+
+def load_data(values: flags.FlagValues, model: TrainableModel, train_images: int | None = None) -> data.Splits:
+    """Opens the images of --data as the flags say, or else the model's manifest.
+
+    Args:
+        values: The flags of the command, with those of `define_data_flags`.
+        model: The model that the images are for.
+        train_images: Number of training images to use; None for all.
+
+    Raises:
+        InputError: As `tinytl_tf.data.load`.
+    """
+    splits = data.load(
+        values.data,
+        seed=values.split_seed,
+        default_seed=model.split_seed,
+        train_images=train_images,
+        test_images=values.test_images,
+        skip_broken=values.skip_broken,
+        strict=values.strict,
+    )
+    splits.warn_of_other_split(model.split)
+    return splits

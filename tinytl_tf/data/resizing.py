@@ -1,0 +1,48 @@
+"""The part of a photo that is evaluated, and how it becomes the model's input."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from tinytl_tf.errors import InputError
+
+__all__ = ["CENTRAL_FRACTION", "Box", "central_box", "check_central_fraction", "resize"]
+
+Box = tuple[float, float, float, float]  # left, upper, right and lower edge in pixels
+
+# Part of an image's side that is evaluated: ImageNet's habit of 224 pixels out of 256, which TinyTL keeps.
+CENTRAL_FRACTION = 0.875
+
+
+def check_central_fraction(fraction: float) -> None:
+    """Raises `InputError` unless `fraction` is a part of an image's side, in (0, 1]."""
+    if not 0 < fraction <= 1:
+        raise InputError(f"expected central_fraction above 0 and at most 1, got {fraction}")
+
+
+def central_box(height: int, width: int, size: tuple[int, int], fraction: float = CENTRAL_FRACTION) -> Box:
+    """Returns the part of an image that is evaluated.
+
+    It is what the central crop leaves after the image was scaled to cover ceil(size / fraction); for a square size
+    that brings the short side to ceil(size / fraction).
+
+    Args:
+        height: Of the image in pixels.
+        width: Of the image in pixels.
+        size: Height and width of the model's input in pixels.
+        fraction: Part of the side that is kept, in (0, 1].
+
+    Example:
+        >>> central_box(256, 300, (224, 224))
+        (38.0, 16.0, 262.0, 240.0)
+    """
+    scale = max(math.ceil(size[0] / fraction) / height, math.ceil(size[1] / fraction) / width)
+    h, w = size[0] / scale, size[1] / scale
+    left, top = (width - w) / 2, (height - h) / 2
+    return left, top, left + w, top + h
+
+
+def resize(image: np.ndarray, size: tuple[int, int], box: Box) -> Image.Image:
+    """Scales the part `box` of a uint8 `[h, w, 3]` image to `size` (height, width), bilinear and antialiased."""
+    return Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box)

@@ -1,0 +1,73 @@
+"""How an exported file is adapted."""
+
+import dataclasses
+import numbers
+from typing import Any
+
+import numpy as np
+
+from tinytl_tf import data
+from tinytl_tf.device.trainable_model import TrainableModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.schedules import SCHEDULES
+
+__all__ = ["AdaptSettings"]
+
+_MOST = float(np.finfo(np.float32).max)  # what the file can take as a learning rate
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptSettings:
+    """Settings of `tinytl_tf.device.adapt`, checked.
+
+    Attributes:
+        epochs: Passes over the training images.
+        learning_rate: Learning rate of step 0; None for what the manifest specifies.
+        schedule: A key of `tinytl_tf.schedules.SCHEDULES`; None for what the manifest specifies.
+        seed: Chooses the order of the images and their augmentation.
+        augmentation: How training images are changed; None for what the manifest specifies.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest specifies.
+        by_position: Whether classes are matched by their position, not by name.
+        new_classes: Whether classes of the data that the model does not know are added to it, in the order of the data.
+        save_every: Steps between two saves of how far the run is.
+
+    Raises:
+        InputError: If a value is out of range or of another type.
+    """
+
+    epochs: int = 5
+    learning_rate: float | None = None
+    schedule: str | None = None
+    seed: int = 0
+    augmentation: data.Augmentation | None = None
+    central_fraction: float | None = None
+    by_position: bool = False
+    new_classes: bool = False
+    save_every: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "save_every"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InputError(f"expected {name} of 1 or more, got {value!r}")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**53:
+            raise InputError(f"expected a seed that is an integer of 0 to 2^53 - 1, got {self.seed!r}")
+        rate = self.learning_rate
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not 0 < rate < _MOST):
+            raise InputError(f"expected a finite learning rate above 0, got {rate!r}")
+        if self.schedule is not None and (not isinstance(self.schedule, str) or self.schedule not in SCHEDULES):
+            raise InputError(f"unknown schedule {self.schedule!r}; choose one of {', '.join(SCHEDULES)}")
+        if self.central_fraction is not None:
+            data.check_central_fraction(self.central_fraction)
+
+    def of(self, model: TrainableModel) -> "AdaptSettings":
+        """Returns the settings with what a model's manifest specifies in the places of None."""
+        defaults: dict[str, Any] = {
+            "learning_rate": model.default_learning_rate,
+            "schedule": model.schedule,
+            "augmentation": model.augmentation,
+            "central_fraction": model.central_fraction,
+        }
+        return dataclasses.replace(
+            self, **{name: value for name, value in defaults.items() if getattr(self, name) is None}
+        )

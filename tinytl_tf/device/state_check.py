@@ -1,0 +1,82 @@
+"""Whether a state can be restored: one rule for models, files and averages."""
+
+import math
+
+import numpy as np
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.optimizers import NOT_NEGATIVE
+from tinytl_tf.tasks import UNUSED
+from tinytl_tf.tflite.manifest import Manifest
+
+__all__ = ["check_finite", "check_state", "classifier_parts"]
+
+_LARGEST = 1e15  # of the sum of all magnitudes; the signature `restore` refuses more
+
+
+def check_finite(state: np.ndarray, what: str) -> None:
+    """Refuses a state that would ruin a model.
+
+    Args:
+        state: float32 `[N]`.
+        what: How the error begins, for example "cannot set the state".
+
+    Raises:
+        InputError: If a value is not finite.
+    """
+    bad = np.flatnonzero(~np.isfinite(state))
+    if bad.size:
+        raise InputError(
+            f"{what}: expected finite values, got {state[bad[0]]} at index {bad[0]} ({bad.size} in all); "
+            "reset the model and train with a lower learning rate"
+        )
+
+
+def check_state(state: np.ndarray, manifest: Manifest, added: int, what: str) -> None:
+    """Refuses a state that the signature `restore` would refuse, or that no training of the file can have left.
+
+    Args:
+        state: float32 `[N]`.
+        manifest: Of the file.
+        added: Number of classes that were added on the device.
+        what: How the error begins, for example "cannot set the state".
+
+    Raises:
+        InputError: If a value is not finite or negative where it cannot be, the values add up to over 1e15, or other
+            outputs are in use than those that have names.
+    """
+    check_finite(state, what)
+    total = float(np.abs(state.astype(np.float64)).sum())
+    if total >= _LARGEST:
+        raise InputError(
+            f"{what}: expected magnitudes that add up to less than {_LARGEST:g}, got {total:g}; use another copy, or "
+            "reset the model and train with a lower learning rate"
+        )
+    for entry in manifest.state:
+        values = state[entry.offset : entry.offset + math.prod(entry.shape)]
+        if entry.slot in NOT_NEGATIVE and values.size and values.min() < 0:
+            raise InputError(
+                f"{what}: expected {entry.slot} of {entry.name} of 0 or more, got {values.min()}; use another copy"
+            )
+    if manifest.spare_classes:
+        _check_outputs(state, manifest, added, what)
+
+
+def classifier_parts(state: np.ndarray, manifest: Manifest) -> list[tuple[str, np.ndarray]]:
+    """Returns views of kernel and bias of the classifier inside a state, by name; the last axis is the output."""
+    return [
+        (entry.name, state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape))
+        for entry in manifest.state
+        if entry.name.startswith("classifier/") and not entry.slot
+    ]
+
+
+def _check_outputs(state: np.ndarray, manifest: Manifest, added: int, what: str) -> None:
+    """Refuses a state in which an output is in use that has no name, or the other way round."""
+    bias = next(weights for name, weights in classifier_parts(state, manifest) if name.endswith("/bias"))
+    used, expected = int(np.sum(bias > UNUSED / 2)), len(manifest.labels) + added
+    if used != expected or (bias[expected:] != UNUSED).any():
+        raise InputError(
+            f"{what}: expected {expected} outputs in use, got {used}; restore it from its file, which has the names of "
+            "the added classes"
+        )

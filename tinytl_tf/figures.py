@@ -1,0 +1,200 @@
+"""Figures over a set of images, as a whole and by class."""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["AttributeFigures", "ClassFigures", "EvaluateResult"]
+
+_WORTH_A_LINE = 0.05  # by which accuracy and balanced accuracy differ
+_SHOWN = 20  # classes that a summary lists
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassFigures:
+    """How the images of one class were answered.
+
+    Attributes:
+        images: Number of images of the class.
+        right: How many of them were answered rightly.
+    """
+
+    images: int
+    right: int
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the images that were answered rightly, 0 to 1; None without images."""
+        return self.right / self.images if self.images else None
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """The recall: each class counts the same, however many images it has."""
+        return self.recall
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the numbers as `--json` and logs have them."""
+        return {"images": self.images, "right": self.right, "recall": self.recall}
+
+    def describe(self, before: "ClassFigures | None" = None) -> str:
+        """Returns the figures in words, with those before a training if they are given."""
+        return f"recall {_change(before and before.recall, self.recall)} of {self.images}"
+
+
+@dataclasses.dataclass(frozen=True)
+class AttributeFigures:
+    """How one attribute was answered.
+
+    Attributes:
+        images: Number of images.
+        positives: How many of them have the attribute.
+        true_positives: How many of these were said to have it.
+        false_positives: How many of the others were said to have it.
+    """
+
+    images: int
+    positives: int
+    true_positives: int
+    false_positives: int
+
+    @property
+    def precision(self) -> float | None:
+        """Share of right ones among the images that were said to have the attribute; None if there were none."""
+        found = self.true_positives + self.false_positives
+        return self.true_positives / found if found else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the images with the attribute that were found; None if there are none."""
+        return self.true_positives / self.positives if self.positives else None
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """Mean of the shares that are right with and without the attribute; None if one kind of image is missing."""
+        negatives = self.images - self.positives
+        if not self.positives or not negatives:
+            return None
+        return (self.true_positives / self.positives + 1 - self.false_positives / negatives) / 2
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the numbers as `--json` and logs have them."""
+        return {**dataclasses.asdict(self), "precision": self.precision, "recall": self.recall}
+
+    def describe(self, before: "AttributeFigures | None" = None) -> str:
+        """Returns the figures in words, with those before a training if they are given."""
+        precision = _change(before and before.precision, self.precision)
+        return f"precision {precision}, recall {_change(before and before.recall, self.recall)} of {self.positives}"
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateResult:
+    """Figures over a data set.
+
+    Attributes:
+        accuracy: Share of the images (of their attributes, with several) that were answered rightly, 0 to 1.
+        loss: Mean cross-entropy, without label smoothing.
+        examples: Number of images.
+        classes: Figures of each class or attribute, in the order of the model's outputs.
+    """
+
+    accuracy: float
+    loss: float
+    examples: int
+    classes: tuple[ClassFigures, ...] | tuple[AttributeFigures, ...] = ()
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """Mean over the classes that have images, so that rare ones count as much; None if there is no such class."""
+        known = [figures.balanced_accuracy for figures in self.classes if figures.balanced_accuracy is not None]
+        return statistics.fmean(known) if known else None
+
+    def to_json(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Returns the figures as `--json` and logs have them.
+
+        Args:
+            names: Names of the classes; their numbers by default.
+
+        Example:
+            >>> result = EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0)))
+            >>> result.to_json(["daisy", "rose"])["classes"][1]
+            {'name': 'rose', 'images': 1, 'right': 0, 'recall': 0.0}
+        """
+        return {
+            "images": self.examples,
+            "accuracy": self.accuracy,
+            "balanced_accuracy": self.balanced_accuracy,
+            "loss": self.loss,
+            "classes": [
+                {"name": name, **figures.to_json()}
+                for name, figures in zip(self._names(names), self.classes, strict=True)
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], prefix: str = "") -> "EvaluateResult":
+        """Returns the result whose `to_json` is part of `values`.
+
+        Args:
+            values: What `to_json` returned.
+            prefix: What was put before its keys.
+
+        Example:
+            >>> result = EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0)))
+            >>> EvaluateResult.from_json(result.to_json()) == result
+            True
+        """
+        accuracy, loss, images, rows = (values[f"{prefix}{key}"] for key in ("accuracy", "loss", "images", "classes"))
+        classes = []
+        for row in rows:
+            kind = AttributeFigures if "positives" in row else ClassFigures
+            classes.append(kind(**{field.name: row[field.name] for field in dataclasses.fields(kind)}))
+        return cls(accuracy, loss, images, tuple(classes))
+
+    def describe(self, names: Sequence[str] | None = None, before: "EvaluateResult | None" = None) -> str:
+        """Returns a line for each class or attribute that has images, or for the 20 worst.
+
+        Args:
+            names: Names of the classes; their numbers by default.
+            before: Figures of the same images before a training, to be shown too.
+
+        Example:
+            >>> result = EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0)))
+            >>> print(result.describe(["daisy", "rose"]))
+              daisy: recall 100.00% of 3
+              rose: recall 0.00% of 1
+        """
+        lines = [
+            (figures.recall, f"  {name}: {figures.describe(old)}")
+            for name, figures, old in zip(
+                self._names(names), self.classes, before.classes if before else [None] * len(self.classes), strict=True
+            )
+            if figures.recall is not None
+        ]
+        worst = sorted(recall for recall, _ in lines)[:_SHOWN]
+        shown = [line for recall, line in lines if recall <= worst[-1]][:_SHOWN] if worst else []
+        more = len(lines) - len(shown)
+        return "\n".join([*shown, *([f"  and {more} more, none of which is worse"] if more else [])])
+
+    def summary(self) -> str:
+        """Returns the accuracy, with the balanced one where the two differ by more than 5 points.
+
+        Example:
+            >>> EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0))).summary()
+            '75.00% (balanced 50.00%)'
+        """
+        balanced = self.balanced_accuracy
+        if balanced is None or abs(balanced - self.accuracy) <= _WORTH_A_LINE:
+            return _percent(self.accuracy)
+        return f"{_percent(self.accuracy)} (balanced {_percent(balanced)})"
+
+    def _names(self, names: Sequence[str] | None) -> Sequence[str]:
+        return [str(number) for number in range(len(self.classes))] if names is None else names
+
+
+def _change(before: float | None, after: float | None) -> str:
+    return _percent(after) if before is None else f"{_percent(before)} -> {_percent(after)}"
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2%}"
