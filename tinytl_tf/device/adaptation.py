@@ -18,9 +18,11 @@ from tinytl_tf.device.evaluation import evaluate
 from tinytl_tf.device.progress_file import (
     AdaptProgress,
     best_path,
+    check_paths,
     progress_path,
     read_progress,
     remove_progress,
+    step_path,
     write_progress,
 )
 from tinytl_tf.device.results import EvaluateResult
@@ -287,7 +289,9 @@ class _Run:
         self._in_step = False
 
     def go(self, resume: bool) -> AdaptResult:
-        if self._path is not None:  # the result, the last and the next state on the way, and the best one
+        if self._path is not None:
+            check_paths(self._path)
+            # The result, the last and the next state on the way, and the best one.
             files.require_room(self._path, 4 * (4 * self._model.state_size + _OVERHEAD))
         if resume:
             self._progress = self._read_back()  # with the classes that the run has added
@@ -391,7 +395,7 @@ class _Run:
         if self._path is None:
             return
         path, old = progress_path(self._path), self._progress.state
-        self._progress.state = f"{self._path.name}.step-{len(self._progress.steps)}"
+        self._progress.state = step_path(self._path, len(self._progress.steps)).name
         self._model.save(path.with_name(self._progress.state))
         write_progress(path, self._progress)
         if old and old != self._progress.state:

@@ -17,6 +17,7 @@ import numpy as np
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import LEARNING_RATE
+from tinytl_tf.regular_file import open_regular
 from tinytl_tf.tasks import TASKS
 
 __all__ = [
@@ -346,7 +347,7 @@ def frozen_sha256(values: Mapping[str, np.ndarray]) -> str:
 def sha256(path: str | os.PathLike) -> str:
     """SHA-256 of a file, in hexadecimal; read in parts, so that the file never counts towards the peak memory."""
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         for part in iter(functools.partial(stream.read, 1 << 20), b""):
             digest.update(part)
     return digest.hexdigest()
