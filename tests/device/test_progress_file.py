@@ -14,7 +14,6 @@ from tinytl_tf.device.progress_file import (
     AdaptProgress,
     best_path,
     check_paths,
-    lock_path,
     progress_path,
     read_progress,
     remove_progress,
@@ -173,7 +172,7 @@ def test_what_a_run_has_left_is_removed_and_nothing_else(path):
 
 def longest_name(folder):
     """The length of the longest name that is accepted."""
-    for length in range(150, 260):
+    for length in range(100, 260):
         try:
             check_paths(folder / ("n" * length))
         except InputError:
@@ -184,9 +183,9 @@ def longest_name(folder):
 @pytest.mark.parametrize("letter", ["n", "\u00f6"])
 def test_a_name_is_refused_exactly_when_a_file_of_the_run_could_not_be_written(tmp_path, letter):
     length = longest_name(tmp_path) // len(letter.encode())
-    assert length * len(letter.encode()) > 200
+    assert length * len(letter.encode()) > 100
     path = tmp_path / (letter * length)
-    for name in (path, progress_path(path), step_path(path, 10**7), best_path(path), lock_path(path)):
+    for name in (path, progress_path(path), step_path(path, 10**7), best_path(path)):
         files.atomic_write_bytes(name, b"")
     path = tmp_path / (letter * (length + 1))
     with pytest.raises(
@@ -207,7 +206,7 @@ def test_a_folder_that_could_not_be_made_is_refused(tmp_path):
         check_paths("/")
 
 
-@pytest.mark.parametrize("beside", [progress_path, best_path, lock_path], ids=lambda function: function.__name__)
+@pytest.mark.parametrize("beside", [progress_path, best_path], ids=lambda function: function.__name__)
 def test_what_cannot_be_replaced_by_a_file_of_the_run_is_refused(tmp_path, beside):
     path = tmp_path / "mine.tinytl"
     beside(path).mkdir()

@@ -24,7 +24,6 @@ __all__ = [
     "AdaptProgress",
     "best_path",
     "check_paths",
-    "lock_path",
     "progress_path",
     "read_progress",
     "remove_progress",
@@ -78,14 +77,8 @@ def best_path(state_path: str | os.PathLike) -> pathlib.Path:
     return path.with_name(f"{path.stem}.best{path.suffix}")
 
 
-def lock_path(state_path: str | os.PathLike) -> pathlib.Path:
-    """Returns the path of the file that a run locks while it may write a state file."""
-    path = files.expand(state_path)
-    return path.with_name(f"{path.name}.lock")
-
-
 def check_paths(state_path: str | os.PathLike) -> None:
-    """Checks, before any work, that a run can write all of its files: result, progress, steps, best state and lock.
+    """Checks, before any work, that a run can write all of its files: result, progress, steps and best state.
 
     Args:
         state_path: The state file to write.
@@ -96,7 +89,7 @@ def check_paths(state_path: str | os.PathLike) -> None:
     path = files.expand(state_path)
     if not path.name:
         raise InputError(f"expected the path of a state file, got {os.fspath(state_path)!r}; give it a name")
-    paths = [path, progress_path(path), step_path(path, _MOST_STEPS), best_path(path), lock_path(path)]
+    paths = [path, progress_path(path), step_path(path, _MOST_STEPS), best_path(path)]
     for name in paths:
         files.refuse_existing(name, overwrite=True)
     longest = max(paths, key=lambda path: len(os.fsencode(path.name)))
@@ -109,8 +102,8 @@ def check_paths(state_path: str | os.PathLike) -> None:
             raise
         raise InputError(
             f"expected a path short enough for {longest.name.removeprefix(path.stem):.40} and a temporary file beside "
-            f"it, got a name of {len(os.fsencode(path.name))} bytes, {path.name:.40}, in {str(path.parent):.80}; choose "
-            "a shorter one"
+            f"it, got a name of {len(os.fsencode(path.name))} bytes, {path.name:.40}, in {str(path.parent):.80}; "
+            "choose a shorter one"
         ) from error
 
 
