@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.regular_file import open_regular
 
 __all__ = [
     "atomic_write_bytes",
@@ -184,10 +185,10 @@ def sha256(path: str | os.PathLike) -> str:
         path: The file.
 
     Raises:
-        OSError: If it cannot be read.
+        OSError: If it cannot be read, or is not a regular file.
     """
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         for part in iter(functools.partial(stream.read, 1 << 20), b""):
             digest.update(part)
     return digest.hexdigest()

@@ -298,9 +298,9 @@ def test_the_best_epoch_of_a_run_that_was_stopped_at_its_end(place, monkeypatch)
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--noxnnpack", "cannot go on: xnnpack was True and is now False; use the same, or start the run again"),
-        ("--threads=1", "cannot go on: num_threads was 2 and is now 1; use the same, or start the run again"),
-        ("--api=compiled_model", "cannot go on: api was 'interpreter' and is now 'compiled_model'; use the same"),
+        ("--noxnnpack", "cannot resume: xnnpack was True and is now False; use the same, or start the run again"),
+        ("--threads=1", "cannot resume: num_threads was 2 and is now 1; use the same, or start the run again"),
+        ("--api=compiled_model", "cannot resume: api was 'interpreter' and is now 'compiled_model'; use the same"),
     ],
 )
 def test_a_run_goes_on_in_the_same_runtime_only(place, monkeypatch, capsys, flag, message):
@@ -323,6 +323,37 @@ def test_a_run_that_was_stopped_is_not_lost_by_starting_it_again(place, monkeypa
     assert "was stopped on its way; go on with --resume, or give --overwrite" in capsys.readouterr().err
     assert (place / "out.tinytl.progress.json").read_bytes() == progress
     assert runner.run_command("adapt", [*ARGV, "--overwrite"]) == 0
+
+
+def test_damaged_progress_is_refused_before_any_work(place, monkeypatch, capsys):
+    stop_in(monkeypatch, TrainableModel, "train", signal.SIGINT, 5)
+    assert runner.run_command("adapt", ARGV) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(TrainableModel, "infer", None)
+    monkeypatch.setattr(TrainableModel, "train", None)
+    progress, state = place / "out.tinytl.progress.json", place / "out.tinytl.step-5"
+    TrainableModel("model.tflite").save("other.tinytl")
+    for path, content in (
+        (progress, progress.read_bytes().replace(b"true", b"null", 1)),
+        (progress, progress.read_bytes().replace(b"step-5", b"step-6", 1)),
+        (progress, progress.read_bytes()[:-1]),
+        (state, (place / "other.tinytl").read_bytes()),
+    ):
+        before = path.read_bytes()
+        path.write_bytes(content)
+        capsys.readouterr()
+        assert runner.run_command("adapt", [*ARGV, "--resume"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith("; start the run again")
+        path.write_bytes(before)
+
+
+def test_a_name_that_leaves_no_room_for_the_files_of_the_run_is_refused(place, capsys):
+    before = sorted(place.iterdir())
+    assert runner.run_command("adapt", [*ARGV, f"--state_out={'x' * 226}"]) == 2
+    assert "tinytl adapt: error: expected a path short enough for .progress.json" in capsys.readouterr().err
+    assert sorted(place.iterdir()) == before
 
 
 def test_the_best_state_of_another_run_is_not_replaced(place, capsys):
@@ -659,7 +690,7 @@ BAD_INPUT = {
     "nothing to go on with": (
         nothing,
         ["--resume"],
-        "there is no run to go on with: out.tinytl.progress.json does not exist; start it without resuming",
+        "there is no run to resume: out.tinytl.progress.json does not exist; start it without resuming",
     ),
     "two starts": (
         nothing,

@@ -1,11 +1,15 @@
+import concurrent.futures
+import contextlib
 import os
+import resource
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from tinytl_tf.data import FeatureCache
+from tinytl_tf.data import FeatureCache, feature_cache
 from tinytl_tf.errors import InputError
 
 SHAPE = (4, 4, 8)
@@ -74,14 +78,197 @@ def test_a_changed_byte_costs_its_record_alone(full, place):
     assert known(cache, range(10)) == list(range(10))
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"x" * 1000])
-def test_a_file_that_is_none_starts_afresh(full, content):
+@pytest.mark.parametrize("length", [0, 1, 8, HEADER - 1])
+def test_a_file_whose_start_a_kill_cut_short_starts_afresh(full, length):
     path = next(full.iterdir())
-    path.write_bytes(content)
+    os.truncate(path, length)
     cache = opened(full)
     assert len(cache) == 0
     cache.put(key(0), features(0))
+    cache.close()
+    assert known(opened(full), [0]) == [0]
+
+
+OTHERS = [b"x", b"x" * 1000, b"TINYTLF\r" * 10, b"\0" * 100, b"PK\x03\x04" + b"TINYTLF\n" * 20]
+
+
+@pytest.mark.parametrize("content", OTHERS, ids=range(len(OTHERS)))
+def test_a_file_of_the_user_is_neither_replaced_nor_removed(full, content):
+    path = next(full.iterdir())
+    other = full / f"features-{'0' * 32}.bin"
+    for name in (path, other):
+        name.write_bytes(content)
+        os.utime(name, (0, 0))
+    with pytest.raises(InputError) as error:
+        opened(full)
+    assert str(error.value) == (
+        f"expected a file of features at {path}, got another file; move that away, or choose another folder"
+    )
+    path.unlink()
+    cache = opened(full, records=1)
+    for number in range(3):
+        cache.put(key(number), features(number))
+    assert other.read_bytes() == content
+
+
+NAMES = ["features-1.bin", "features-.bin", f"features-{'A' * 32}.bin", f"features-{'a' * 33}.bin", "x.bin"]
+
+
+def test_files_of_other_names_are_left_alone_whatever_they_hold(full):
+    """Copies of our own among them, in folders and behind links too."""
+    own = next(full.iterdir())
+    content = own.read_bytes()
+    for name in NAMES:
+        (full / name).write_bytes(content)
+    (full / f"features-{'1' * 32}.bin").mkdir()
+    (full / f"features-{'2' * 32}.bin").symlink_to("x.bin")
+    (full / f"features-{'3' * 32}.bin").symlink_to("nowhere")
+    os.mkfifo(full / f"features-{'4' * 32}.bin")
+    before = sorted(path.name for path in full.iterdir() if path != own)
+    cache = opened(full, records=3, depends_on="another network")
+    assert [cache.put(key(number), features(number)) for number in range(4)] == [True, True, True, False]
+    assert sorted(path.name for path in full.iterdir() if path != cache.path) == before
+    assert not own.exists()
+    assert all((full / name).read_bytes() == content for name in NAMES)
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def folder(path):
+    path.mkdir()
+
+
+def dangling(path):
+    path.symlink_to("nowhere")
+
+
+def link_in_a_circle(path):
+    path.symlink_to(path.name)
+
+
+def link_to_a_file(path):
+    path.with_name("mine").write_bytes(b"mine")
+    path.symlink_to("mine")
+
+
+def device(path):
+    path.symlink_to("/dev/full")
+
+
+@pytest.mark.parametrize("make", [fifo, folder, dangling, link_in_a_circle, link_to_a_file, device])
+def test_what_is_no_file_in_its_place_is_refused_and_not_waited_for(full, make):
+    path = next(full.iterdir())
+    path.unlink()
+    make(path)
+    with pytest.raises(InputError) as error:
+        opened(full)
+    assert str(error.value) == (
+        f"expected a file of features at {path}, got a link, folder or device; move that away, or choose another folder"
+    )
+    assert not (full / "nowhere").exists()
+    assert make is not link_to_a_file or (full / "mine").read_bytes() == b"mine"
+
+
+@contextlib.contextmanager
+def most_bytes(size):
+    """No file may become larger, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 1, HEADER - 1])
+def test_a_disk_without_room_for_the_start_is_refused(tmp_path, room):
+    with most_bytes(room), pytest.raises(InputError) as error:
+        opened(tmp_path)
+    assert str(error.value) == (
+        f"expected a folder for features at {tmp_path}, got: File too large; choose one that can be written"
+    )
+    assert known(opened(tmp_path), [0]) == []
+
+
+@pytest.mark.parametrize("room", [0, 1, RECORD - 1])
+def test_a_disk_that_becomes_full_is_told_and_what_was_kept_stays(full, room):
+    cache = opened(full)
+    with most_bytes(HEADER + 10 * RECORD + room), pytest.raises(InputError) as error:
+        cache.put(key(10), features(10))
+    assert str(error.value) == (
+        f"expected to write features to {cache.path}, got: File too large; make room, or choose another folder"
+    )
+    assert known(cache, range(11)) == list(range(10))
+    cache.put(key(10), features(10))
+    cache.close()
+    assert known(opened(full), range(11)) == list(range(11))
+
+
+@pytest.mark.parametrize("length", [0, 1, HEADER, HEADER + 5 * RECORD, HEADER + 5 * RECORD + 7])
+def test_a_file_that_is_cut_off_while_it_is_used_loses_what_was_cut_off(full, length):
+    cache = opened(full)
+    os.truncate(cache.path, length)
+    assert known(cache, range(10)) == list(range(max(0, length - HEADER) // RECORD))
+    for number in (3, 9):
+        assert cache.put(key(number), features(number))
+    assert {3, 9} <= set(known(cache, range(10)))
+    cache.close()
+    assert {3, 9} <= set(known(opened(full), range(10)))
+
+
+def test_a_folder_that_vanishes_while_it_is_used_is_made_again_by_the_next_run(tmp_path):
+    cache = opened(tmp_path / "features")
+    shutil.rmtree(tmp_path / "features")
+    assert cache.put(key(0), features(0))
     assert known(cache, [0]) == [0]
+    cache.close()
+    assert known(opened(tmp_path / "features"), [0]) == []
+
+
+def test_what_cannot_be_read_counts_as_missing(full, monkeypatch):
+    cache = opened(full)
+
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", broken)
+    assert known(cache, [0, 1]) == []
+
+
+def test_a_file_that_was_removed_before_it_was_locked_is_made_anew(full, monkeypatch):
+    """As by another process that makes room."""
+    lock, path = feature_cache.try_lock, next(full.iterdir())
+
+    def removed_before(stream):
+        if path.exists() and os.stat(path).st_size > HEADER:
+            path.unlink()
+        return lock(stream)
+
+    monkeypatch.setattr(feature_cache, "try_lock", removed_before)
+    cache = opened(full)
+    monkeypatch.undo()
+    cache.put(key(0), features(0))
+    cache.close()
+    assert known(opened(full), range(10)) == [0]
+
+
+def test_a_file_of_a_larger_limit_is_cut_to_the_new_one(full):
+    path = next(full.iterdir())
+    for size in (path.stat().st_size, 2**40):
+        os.truncate(path, size)
+        cache = opened(full, records=4)
+        assert known(cache, range(10)) == [0, 1, 2, 3]
+        assert cache.bytes == HEADER + 4 * RECORD
+        cache.close()
+
+
+def test_threads_may_share_an_object(tmp_path):
+    cache = opened(tmp_path)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda number: cache.put(key(number), features(number)), range(100)))
+    assert known(cache, range(100)) == list(range(100))
 
 
 def test_a_file_of_another_network_under_this_name_starts_afresh(full):

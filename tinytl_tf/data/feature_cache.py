@@ -9,21 +9,26 @@ r"""A file of features on disk: bounded, checked, and whole after a kill.
 | 48 | | records of equal size: key (32), features, CRC-32 of both (4) |
 
 All numbers are little-endian. A record that a kill has cut short is cut off when the file is opened; one that is
-damaged counts as missing and is written again.
+damaged counts as missing and is written again. A file without the magic is another
+program's: it is neither replaced nor removed.
 """
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import os
 import pathlib
+import re
+import stat
 import struct
+import threading
 import zlib
 
 import numpy as np
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
+from tinytl_tf.locks import is_at, try_lock
 
 __all__ = ["CACHE_BYTES", "FeatureCache"]
 
@@ -33,7 +38,9 @@ _HEADER = struct.Struct("<8s32sI")
 _CHECKSUM = struct.Struct("<I")
 _START = _HEADER.size + _CHECKSUM.size
 _KEY = 32
-_PREFIX, _SUFFIX = "features-", ".bin"
+_NAME = re.compile(r"features-[0-9a-f]{32}\.bin")
+# A FIFO is not waited for, and a link not followed.
+_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class FeatureCache:
@@ -54,7 +61,8 @@ class FeatureCache:
         limit_bytes: Of the folder.
 
     Raises:
-        InputError: If the folder cannot be written, another process uses the file, or not even one image fits.
+        InputError: If the folder cannot be written, another process uses the file, something else has its name, or not
+            even one image fits.
 
     Example:
         >>> cache = FeatureCache("features", "a network", (4, 4, 8), "int8")
@@ -79,30 +87,30 @@ class FeatureCache:
         self._record = _KEY + self._payload + _CHECKSUM.size
         digest = hashlib.sha256(f"{depends_on}\0{self.shape}\0{self.dtype}".encode()).digest()
         self._folder = files.expand(folder)
-        self.path = self._folder / f"{_PREFIX}{digest.hex()[:32]}{_SUFFIX}"
+        self.path = self._folder / f"features-{digest.hex()[:32]}.bin"
         if limit_bytes < _START + self._record:
             raise InputError(
                 f"expected room for the features of an image, {_START + self._record:,} bytes, got a limit of "
                 f"{limit_bytes:,} bytes; raise it"
             )
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise InputError(
-                f"expected a folder for features at {self._folder}, got: {error.strerror}; choose one that can be "
-                "written"
-            ) from error
-        try:
-            if not _lock(self._file):
-                raise InputError(f"another process uses the features in {self._folder}; wait for it, or choose another")
-            self._keys: list[bytes | None] = self._open(digest)
-            room = limit_bytes - self._make_room(limit_bytes)
-        except BaseException:
-            os.close(self._file)
-            raise
+        header = _HEADER.pack(_MAGIC, digest, self._payload)
+        self._header = header + _CHECKSUM.pack(zlib.crc32(header))
+        with contextlib.ExitStack() as stack:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._file = self._hold()
+                stack.callback(self.close)
+                self._keys: list[bytes | None] = self._open((limit_bytes - _START) // self._record)
+                room = limit_bytes - self._make_room(limit_bytes)
+            except OSError as error:
+                raise InputError(
+                    f"expected a folder for features at {self._folder}, got: {error.strerror}; choose one that can be "
+                    "written"
+                ) from error
+            stack.pop_all()
         self._most = max(1, (room - _START) // self._record)
         self._slots = {key: slot for slot, key in enumerate(self._keys)}
+        self._lock = threading.Lock()
         self._used: set[int] = set()
         self._next = 0  # all slots before it are in use
 
@@ -127,7 +135,10 @@ class FeatureCache:
         slot = self._slots.get(key)
         if slot is None:
             return None
-        content = os.pread(self._file, self._record, self._offset(slot))
+        try:
+            content = os.pread(self._file, self._record, self._offset(slot))
+        except OSError:  # of the disk, or of a server
+            content = b""
         if not _is_whole(content, self._record) or content[:_KEY] != key:
             self._forget(slot)
             return None
@@ -152,19 +163,23 @@ class FeatureCache:
         if len(key) != _KEY or features.shape != self.shape or features.dtype != self.dtype:
             wanted = f"a key of {_KEY} bytes and {self.dtype} {list(self.shape)}"
             raise InputError(f"expected {wanted}, got {len(key)} and {features.dtype} {list(features.shape)}")
-        slot = self._free_slot(key)
-        if slot is None:
-            return False
-        content = key + np.ascontiguousarray(features).tobytes()
-        try:
-            os.pwrite(self._file, content + _CHECKSUM.pack(zlib.crc32(content)), self._offset(slot))
-        except OSError as error:
-            raise InputError(
-                f"expected to write features to {self.path}, got: {error.strerror}; make room, or choose another folder"
-            ) from error
-        self._slots[key] = slot
-        self._keys[slot] = key
-        self._used.add(slot)
+        with self._lock:
+            slot = self._free_slot(key)
+            if slot is None:
+                return False
+            content = key + np.ascontiguousarray(features).tobytes()
+            try:
+                if self.bytes < _START:  # somebody has cut it off
+                    self._write(self._header, 0)
+                self._write(content + _CHECKSUM.pack(zlib.crc32(content)), self._offset(slot))
+            except OSError as error:
+                raise InputError(
+                    f"expected to write features to {self.path}, got: {error.strerror}; make room, or choose another "
+                    "folder"
+                ) from error
+            self._slots[key] = slot
+            self._keys[slot : slot + 1] = [key]
+            self._used.add(slot)
         return True
 
     def close(self) -> None:
@@ -180,8 +195,7 @@ class FeatureCache:
         if key in self._slots:
             return self._slots[key]
         if len(self._keys) < self._most:
-            self._keys.append(None)
-            return len(self._keys) - 1
+            return len(self._keys)
         while self._next in self._used:
             self._next += 1
         if self._next >= len(self._keys):
@@ -195,30 +209,68 @@ class FeatureCache:
             del self._slots[self._keys[slot]]
         self._keys[slot] = None
 
-    def _open(self, digest: bytes) -> list[bytes]:
-        """Reads the keys; a file that is not as it should be starts afresh."""
-        header = _HEADER.pack(_MAGIC, digest, self._payload)
-        header += _CHECKSUM.pack(zlib.crc32(header))
-        if os.pread(self._file, _START, 0) != header:
+    def _write(self, content: bytes, offset: int) -> None:
+        while content:
+            written = os.pwrite(self._file, content, offset)
+            if not written:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            content, offset = content[written:], offset + written
+
+    def _hold(self) -> int:
+        """Returns the descriptor of the file, locked; it is made if it is missing."""
+        flags = _FLAGS | os.O_CREAT
+        while True:
+            with contextlib.ExitStack() as stack:
+                try:
+                    stream = stack.enter_context(
+                        open(self.path, "r+b", 0, opener=lambda name, _: os.open(name, flags, 0o644))
+                    )
+                except OSError as error:  # of a link, for one
+                    if os.path.lexists(self.path) and not _is_file(os.lstat(self.path)):
+                        raise self._other("a link, folder or device") from error
+                    raise
+                if not _is_file(os.fstat(stream.fileno())):
+                    raise self._other("a link, folder or device")
+                if try_lock(stream) is False:
+                    raise InputError(
+                        f"another process uses the features in {self._folder}; wait for it, or choose another"
+                    )
+                if is_at(stream, self.path):
+                    return os.dup(stream.fileno())  # of the same opening, to which the lock belongs
+
+    def _other(self, problem: str) -> InputError:
+        return InputError(
+            f"expected a file of features at {self.path}, got {problem}; move that away, or choose another folder"
+        )
+
+    def _open(self, most: int) -> list:
+        """Reads the keys; a file of other features, or one that was begun and not finished, starts empty."""
+        header = os.pread(self._file, _START, 0)
+        if not header.startswith(_MAGIC) and not self._header.startswith(header):
+            raise self._other("another file")
+        if header != self._header:
             os.ftruncate(self._file, 0)
-            os.pwrite(self._file, header, 0)
+            self._write(self._header, 0)
             return []
-        count = (os.fstat(self._file).st_size - _START) // self._record
+        count = min(most, (self.bytes - _START) // self._record)
         os.ftruncate(self._file, self._offset(count))
         os.utime(self._file)
         return [os.pread(self._file, _KEY, self._offset(slot)) for slot in range(count)]
 
     def _make_room(self, limit_bytes: int) -> int:
-        """Removes files of other networks until what is there fits; returns the bytes of those that stay."""
-        others = [path for path in self._folder.glob(f"{_PREFIX}*{_SUFFIX}") if path != self.path]
-        sizes = {path: path.stat() for path in others}
-        kept = sum(status.st_size for status in sizes.values())
-        for path in sorted(others, key=lambda path: sizes[path].st_mtime):
+        """Removes files of other networks until the rest fits; returns the bytes of those that stay."""
+        others = {}
+        for path in self._folder.iterdir():
+            if path != self.path and _NAME.fullmatch(path.name):
+                with contextlib.suppress(OSError), _opened(path) as stream:
+                    others[path] = os.fstat(stream.fileno())
+        kept = sum(status.st_size for status in others.values())
+        for path in sorted(others, key=lambda path: others[path].st_mtime):
             # Half of the folder is left to the file that is in use.
             if kept <= limit_bytes // 2 and kept + self.bytes + self._record <= limit_bytes:
                 break
             if _remove_unused(path):
-                kept -= sizes[path].st_size
+                kept -= others[path].st_size
         return kept
 
 
@@ -228,21 +280,22 @@ def _is_whole(content: bytes, size: int) -> bool:
     )
 
 
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _is_file(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode)
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path):
+    """A file of features, open for the block; raises OSError for another file."""
+    with open(path, "r+b", 0, opener=lambda name, _: os.open(name, _FLAGS)) as stream:
+        if not _is_file(os.fstat(stream.fileno())) or os.pread(stream.fileno(), len(_MAGIC), 0) != _MAGIC:
+            raise OSError(errno.EINVAL, "another file")
+        yield stream
 
 
 def _remove_unused(path: pathlib.Path) -> bool:
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            if _lock(descriptor):
-                path.unlink()
-                return True
-        finally:
-            os.close(descriptor)
+    with contextlib.suppress(OSError), _opened(path) as stream:
+        if try_lock(stream) and is_at(stream, path):
+            path.unlink()
+            return True
     return False

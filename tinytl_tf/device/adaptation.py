@@ -18,9 +18,11 @@ from tinytl_tf.device.evaluation import check_features, evaluate_dataset, match_
 from tinytl_tf.device.progress_file import (
     AdaptProgress,
     best_path,
+    check_paths,
     progress_path,
     read_progress,
     remove_progress,
+    step_path,
     write_progress,
 )
 from tinytl_tf.device.trainable_model import TrainableModel
@@ -208,7 +210,10 @@ class _Run:
         self._in_step = False
 
     def go(self, resume: bool) -> AdaptResult:
-        with contextlib.nullcontext() if self._path is None else output_lock(self._path):
+        if self._path is None:
+            return self._go(resume)
+        check_paths(self._path)
+        with output_lock(self._path):
             return self._go(resume)
 
     def _go(self, resume: bool) -> AdaptResult:
@@ -266,12 +271,16 @@ class _Run:
 
     def _check_loss(self, after: EvaluateResult | None) -> None:
         """Refuses a result whose loss is far above that before: of the test images, or else of the training images."""
-        rows, before = self._progress.steps, self._progress.before
-        losses = (rows[0][0], self._means(self._settings.epochs - 1)[0]) if after is None else (before.loss, after.loss)
-        if has_diverged(*losses, self._model.task.guess_loss(self._model.num_classes)):
+        if after is None:
+            self._refuse_loss(self._progress.steps[0][0], self._means(self._settings.epochs - 1)[0])
+        else:
+            self._refuse_loss(self._progress.before.loss, after.loss)
+
+    def _refuse_loss(self, before: float | None, after: float) -> None:
+        if has_diverged(before, after, self._model.task.guess_loss(self._model.num_classes)):
+            was = "" if before is None else f"was {before:.4g} before and "
             raise TrainingDiverged(
-                f"the training has diverged: the loss was {losses[0]:.4g} before and is {losses[1]:.4g} now; nothing "
-                f"is saved; {_REMEDY}"
+                f"the training has diverged: the loss {was}is {after:.4g} now; nothing is saved; {_REMEDY}"
             )
 
     def _read_back(self) -> AdaptProgress:
@@ -348,6 +357,8 @@ class _Run:
 
     def _keep_best(self) -> None:
         result = self._evaluate(self._splits.validation, "validation")
+        before = self._progress.before and self._progress.before.loss
+        self._refuse_loss(before, result.loss)
         with self._whole():
             if self._progress.best is None or result.accuracy > self._progress.best:
                 self._progress.best = result.accuracy
@@ -360,7 +371,7 @@ class _Run:
         if self._path is None:
             return
         path, old = progress_path(self._path), self._progress.state
-        self._progress.state = f"{self._path.name}.step-{len(self._progress.steps)}"
+        self._progress.state = step_path(self._path, len(self._progress.steps)).name
         self._model.save(path.with_name(self._progress.state))
         write_progress(path, self._progress)
         if old and old != self._progress.state:

@@ -1,35 +1,59 @@
-"""How far an adaptation is, in a file of its own, so that a run that was stopped goes on where it was."""
+"""How far an adaptation is, in a file of its own, so that a stopped run can resume.
+
+The file is a line of JSON: the format version, the fields of `AdaptProgress`, the SHA-256 of the state file that they
+name, and the SHA-256 of all text before it. Only the bytes that a run has written are accepted.
+"""
 
 import dataclasses
+import errno
 import glob
+import hashlib
 import json
+import math
 import os
 import pathlib
 from typing import Any
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
+from tinytl_tf.figures import EvaluateResult
+from tinytl_tf.files import sha256
+from tinytl_tf.regular_file import open_regular
+from tinytl_tf.strict_json import parse_json
 
-__all__ = ["AdaptProgress", "best_path", "progress_path", "read_progress", "remove_progress", "write_progress"]
+__all__ = [
+    "AdaptProgress",
+    "best_path",
+    "check_paths",
+    "progress_path",
+    "read_progress",
+    "remove_progress",
+    "step_path",
+    "write_progress",
+]
 
-_VERSION = 2  # 1 did not count the epochs that were validated
+_VERSION = 3  # 1 did not count validated epochs; 2 had no checksums
+_LARGEST = 2**28  # bytes; a step takes about 60
+_MOST_STEPS = 10**7  # in the name that is checked
+_CHECKSUM = ', "sha256": "{}"}}\n'  # the end of the file
 
 
 @dataclasses.dataclass
 class AdaptProgress:
-    """What an adaptation has done.
+    """The steps that an adaptation has taken.
 
     Attributes:
-        settings: What the numbers depend on; a run goes on with the same ones only.
-        before: Accuracy and loss on the test images before the first step.
-        steps: One row for each step: loss, accuracy, whether it was applied, milliseconds.
+        settings: Everything that the numbers depend on; a run resumes only with the same settings.
+        before: Figures of the test images before the first step, or None without any.
+        steps: One row for each step: loss, accuracy, whether it was applied, milliseconds. A loss that is not finite
+            is read back as NaN.
         best: Accuracy on the validation images after the best epoch, or None.
-        validated: Epochs whose end was judged by the validation images.
+        validated: Epochs that were evaluated on the validation images.
         state: Name of the state file of this step, in the same folder.
     """
 
     settings: dict[str, Any]
-    before: tuple[float, float]
+    before: EvaluateResult | None
     steps: list[tuple[float, float, bool, float]]
     best: float | None = None
     validated: int = 0
@@ -37,59 +61,156 @@ class AdaptProgress:
 
 
 def progress_path(state_path: str | os.PathLike) -> pathlib.Path:
-    """Where the progress of the run is kept that is going to write a state file."""
+    """Returns the path of the progress file of the run that writes a state file."""
     path = files.expand(state_path)
     return path.with_name(f"{path.name}.progress.json")
 
 
+def step_path(state_path: str | os.PathLike, steps: int) -> pathlib.Path:
+    """Returns the path of the state that a run saves after so many steps."""
+    path = files.expand(state_path)
+    return path.with_name(f"{path.name}.step-{steps}")
+
+
 def best_path(state_path: str | os.PathLike) -> pathlib.Path:
-    """Where the state of the epoch is kept that is best on the validation images."""
+    """Returns the path of the state of the epoch that is best on the validation images."""
     path = files.expand(state_path)
     return path.with_name(f"{path.stem}.best{path.suffix}")
 
 
+def check_paths(state_path: str | os.PathLike) -> None:
+    """Checks, before any work, that a run can write all of its files: result, progress, steps and best state.
+
+    Args:
+        state_path: The state file to write.
+
+    Raises:
+        InputError: If a name is too long for the file system, or a folder, FIFO or device has one of the names.
+    """
+    path = files.expand(state_path)
+    if not path.name:
+        raise InputError(f"expected the path of a state file, got {os.fspath(state_path)!r}; give it a name")
+    paths = [path, progress_path(path), step_path(path, _MOST_STEPS), best_path(path)]
+    for name in paths:
+        files.refuse_existing(name, overwrite=True)
+    longest = max(paths, key=lambda path: len(os.fsencode(path.name)))
+    try:
+        _require_short(longest)
+        files.require_room(longest, 0)  # also makes a temporary file, whose name is even longer
+    except (InputError, OSError) as error:
+        cause = error.__cause__ or error
+        if getattr(cause, "errno", None) != errno.ENAMETOOLONG:
+            raise
+        raise InputError(
+            f"expected a path short enough for {longest.name.removeprefix(path.stem):.40} and a temporary file beside "
+            f"it, got a name of {len(os.fsencode(path.name))} bytes, {path.name:.40}, in {str(path.parent):.80}; "
+            "choose a shorter one"
+        ) from error
+
+
 def write_progress(path: pathlib.Path, progress: AdaptProgress) -> None:
-    """Replaces the file; the state that it names has to be written before."""
-    text = json.dumps({"version": _VERSION, **dataclasses.asdict(progress)}) + "\n"
-    files.atomic_write_bytes(path, text.encode())
-
-
-def read_progress(path: pathlib.Path, settings: dict[str, Any]) -> AdaptProgress:
-    """Reads how far a run was.
+    """Replaces the progress file.
 
     Args:
         path: See `progress_path`.
-        settings: Those of the run that wants to go on.
+        progress: The steps; the state file that it names has to be written before.
 
     Raises:
-        InputError: If there is no such file, it is damaged, or of a run with other settings.
+        InputError: If a file cannot be read or written.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("version") != _VERSION:
-            raise ValueError("another version")
-        values["before"] = tuple(values["before"])
-        values["steps"] = [tuple(row) for row in values["steps"]]
+        digest = sha256(path.with_name(progress.state))
+    except OSError as error:
+        raise InputError(f"expected the state {progress.state} of the run, got: {error.strerror}") from error
+    before = None if progress.before is None else progress.before.to_json()
+    files.atomic_write_bytes(path, _encode({**dataclasses.asdict(progress), "before": before, "state_sha256": digest}))
+
+
+def read_progress(path: pathlib.Path, settings: dict[str, Any]) -> AdaptProgress:
+    """Reads the steps that a run has taken.
+
+    Args:
+        path: See `progress_path`.
+        settings: Those of the run that should resume.
+
+    Raises:
+        InputError: If there is no such file; it, or the state file that it names, is damaged; or its settings differ.
+    """
+    try:
+        with open_regular(path) as stream:
+            content = stream.read(_LARGEST)
+        values = parse_json(content)
+        version = values.pop("version") if isinstance(values, dict) else None
+        if version != _VERSION:
+            raise InputError(
+                f"expected progress of format version {_VERSION} in {path}, got {version!r:.80}; start the run again"
+            )
+        del values["sha256"]
+        if _encode(values) != content:
+            raise ValueError("the checksum differs")
+        digest = values.pop("state_sha256")
+        values["steps"] = [tuple(math.nan if value is None else value for value in row) for row in values["steps"]]
+        values["before"] = None if values["before"] is None else EvaluateResult.from_json(values["before"])
         progress = AdaptProgress(**values)
-        named = pathlib.Path(progress.state).name
-        if named != progress.state:
-            raise ValueError("a state in another folder")
     except FileNotFoundError as error:
-        raise InputError(f"there is no run to go on with: {path} does not exist; start it without resuming") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__}); start the run again") from error
+        raise InputError(f"there is no run to resume: {path} does not exist; start it without resuming") from error
+    except OSError as error:
+        raise InputError(f"expected the progress of a run at {path}, got: {error.strerror}; check the path") from error
+    except InputError:
+        raise
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged ({error!s:.80}); start the run again") from error
     for key in sorted(settings.keys() | progress.settings.keys()):
         now, then = json.loads(json.dumps(settings.get(key))), progress.settings.get(key)
         if now != then:
             raise InputError(
-                f"cannot go on: {key} was {then!r:.80} and is now {now!r:.80}; use the same, or start the run again"
+                f"cannot resume: {key} was {then!r:.80} and is now {now!r:.80}; use the same, or start the run again"
             )
+    _check_state(path.with_name(progress.state), digest)
     return progress
 
 
 def remove_progress(path: pathlib.Path) -> None:
-    """Removes the progress and the states of a run that is done, or is not to be gone on with."""
+    """Removes the progress and the step states of a run that has ended, or starts again."""
     path.unlink(missing_ok=True)
     stem = path.name.removesuffix(".progress.json")
     for state in path.parent.glob(f"{glob.escape(stem)}.step-*"):
-        state.unlink(missing_ok=True)
+        if state.suffix.removeprefix(".step-").isdigit():  # another name is a file of the user's
+            state.unlink(missing_ok=True)
+
+
+def _encode(values: dict[str, Any]) -> bytes:
+    """The bytes of the file, but for its version and checksum given by `values`."""
+    text = json.dumps(_finite({"version": _VERSION, **values}))[:-1]
+    return (text + _CHECKSUM.format(hashlib.sha256(text.encode()).hexdigest())).encode()
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _check_state(path: pathlib.Path, digest: str) -> None:
+    try:
+        actual = sha256(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot resume: expected the state {path} of the run, got: {error.strerror}; start the run again"
+        ) from error
+    if actual != digest:
+        raise InputError(
+            f"cannot resume: {path} is not the state that the run has saved: its checksum differs; start the run again"
+        )
+
+
+def _require_short(path: pathlib.Path) -> None:
+    """Raises OSError for a path with a part, or of a length, that the file system does not have."""
+    path = pathlib.Path(os.path.realpath(path))
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    most_part, most = (os.pathconf(folder, name) for name in ("PC_NAME_MAX", "PC_PATH_MAX"))
+    if max(len(os.fsencode(part)) for part in path.parts) > most_part or len(os.fsencode(path)) >= most:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), os.fspath(path))

@@ -1,0 +1,91 @@
+"""Reads JSON that may be damaged: only what every client reads the same way."""
+
+import json
+import math
+import os
+from typing import Any
+
+from tinytl_tf.regular_file import open_regular
+
+__all__ = ["parse_json", "read_json"]
+
+_LEAST, _MOST = -(2**63), 2**64 - 1  # of a whole number
+_SHOWN = 200  # characters of an error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Returns the content of a JSON text.
+
+    Unlike `json.loads` it refuses NaN and Infinity, numbers that no float64 or 64-bit integer holds, a key that an
+    object has twice, strings with lone surrogates, and nesting that exceeds Python's recursion limit.
+
+    Args:
+        text: The text; bytes are UTF-8.
+
+    Raises:
+        ValueError: If it is not such a text; the message is one line.
+
+    Example:
+        >>> parse_json('{"scale": 0.5}')
+        {'scale': 0.5}
+    """
+    try:
+        if isinstance(text, bytes):
+            text = text.decode()
+        values = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_integer,
+            object_pairs_hook=_object,
+        )
+        json.dumps(values, ensure_ascii=False).encode()  # fails for a lone surrogate, which no other check finds
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{' '.join(str(error).split()):.{_SHOWN}}") from error
+    return values
+
+
+def read_json(path: str | os.PathLike, most_bytes: int) -> Any:
+    """Returns the content of a JSON file, see `parse_json`.
+
+    Args:
+        path: The file.
+        most_bytes: Size in bytes above which it is refused without being read.
+
+    Raises:
+        OSError: If it cannot be read, or is not a regular file.
+        ValueError: If it is too large or not such a text; the message is one line.
+    """
+    with open_regular(path) as stream:
+        content = stream.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"more than {most_bytes} bytes")
+    return parse_json(content)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"the number {name}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text:.40}, which is too large")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > len(str(_LEAST)) or not _LEAST <= int(text) <= _MOST:
+        raise ValueError(f"the number {text:.40}, which is too large")
+    return int(text)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f"the key {name!r:.80} twice")
+        values[name] = value
+    return values
