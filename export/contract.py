@@ -9,6 +9,7 @@ import keras
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.passes import quantize_kernels
+from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks.schemes import SCHEMES, place_of, restrict, trained_by
 from tinytl_tf.tflite.manifest import find_twice
 
@@ -33,8 +34,9 @@ def check_model(model: keras.Model) -> None:
     Raises:
         InputError: If it is no functional model of one input and one output in float32, its input is not
             `(None, height, width, 3)`, it does not begin with a `Rescaling`, or does not end with a `Dense` layer
-            called `classifier` of 2 classes or more without an activation.
+            called `classifier` of 2 classes or more without an activation; or if Keras' own settings are not ours.
     """
+    require_keras_settings()
     if (
         isinstance(model, keras.Sequential)
         or not isinstance(model, keras.Model)

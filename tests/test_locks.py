@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tinytl_tf import locks
 from tinytl_tf.errors import InputError
 from tinytl_tf.locks import output_lock
 from tinytl_tf.owner import Owner
@@ -171,3 +172,9 @@ def test_an_error_of_the_block_is_not_taken_for_one_of_the_lock(tmp_path):
     with pytest.raises(FileNotFoundError, match="of the block"), output_lock(tmp_path / "file"):
         raise FileNotFoundError("of the block")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_stable_files_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "is_at", lambda stream, path: False)
+    with pytest.raises(InputError, match="file.lock, got: it changes each time"), output_lock(tmp_path / "file"):
+        pass

@@ -13,6 +13,7 @@ from tinytl_tf import backbones, data
 from tinytl_tf.backbones.branch_weights import AUTO
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
+from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.memory.leaf_ops import list_ops
 from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import check_places, get_architecture, lay_out
@@ -84,13 +85,14 @@ class Experiment:
         has_own_rate: whether the configuration gave that rate itself, as one of a run does.
 
     Raises:
-        InputError: if a value is out of range or names nothing.
+        InputError: if a value is out of range or names nothing, or Keras' own settings are not ours.
     """
 
     config: ConfigDict | FrozenConfigDict
     has_own_rate: bool = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
+        require_keras_settings()
         _check_keys(self.config)
         object.__setattr__(self, "has_own_rate", self.config.training.learning_rate != 0)
         # A copy: what the caller does to its own later on changes no run that was checked.

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import functools
 import hashlib
 import os
@@ -12,9 +11,13 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.locks import try_lock
+from tinytl_tf.owner import Owner
 from tinytl_tf.regular_file import open_regular
 
 __all__ = [
@@ -32,7 +35,9 @@ __all__ = [
 _WRITTEN_AT_ONCE = 65536
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_WORDS = re.compile(r"No space left on device|errno = 28\b|Disk quota exceeded|File too large")
-_TEMPORARY = "tinytl-"
+_TEMPORARY = re.compile(r"\.tinytl-(.+)-[0-9a-f]{8}\.tmp", re.ASCII)
+_LOCK = "lock"  # in a temporary folder
+_OLD = 86400.0  # seconds after which nothing writes any more to what a host left before it was restarted
 _KINDS = {
     stat.S_ISDIR: "folder",
     stat.S_ISFIFO: "FIFO",
@@ -52,7 +57,7 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
         The path to open.
 
     Raises:
-        InputError: If the variable is not set or the user has no home folder.
+        InputError: If the variable is not set, the user has no home folder, or the path has a NUL character.
 
     Example:
         >>> import os
@@ -61,6 +66,8 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
         '/data/runs/digits'
     """
     text = os.fsdecode(path)
+    if "\0" in text:
+        raise InputError(f"expected a path without NUL characters, got {text!r}; choose another path")
     if "$" in text and not os.path.lexists(text):
         text = os.path.expandvars(text)
         missing = re.search(r"\$\{?([A-Za-z_]\w*)", text)
@@ -83,7 +90,8 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Writes `data` to `path` so that a reader, or a power cut, sees the old file or the new one and nothing between.
 
     The data go to a temporary file in the same folder, are flushed to the disk, and take the name in one step.
-    Temporary files that a killed writer of the same path left behind are removed. Missing folders are made.
+    Temporary files that killed writers left in this folder are removed, those of living ones never, also if they run in
+    another container or on another host. Missing folders are made.
 
     Args:
         path: The file to write; an existing one is replaced, and of a symbolic link the file that it leads to.
@@ -98,8 +106,7 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
     path = pathlib.Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path)
-        with _temporary_file(path) as (stream, temporary):
+        with _temporary_file(path.parent) as (stream, temporary):
             for start in range(0, len(data), _WRITTEN_AT_ONCE):
                 stream.write(data[start : start + _WRITTEN_AT_ONCE])
             stream.flush()
@@ -133,16 +140,17 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool, folder: bool = Fal
 
     Raises:
         InputError: If it exists and `overwrite` is false, if it is of another kind (a device, say), or if its folder
-            cannot be written.
+            cannot be written, or a name in it is too long.
     """
     path = expand(path)
+    parent = _existing_folder(path)
+    _require_short(path, parent)
     if os.path.lexists(path) and not overwrite:
         raise InputError(f"{path} exists already; choose another path, or give overwrite=True to replace it")
     if not folder:
         _require_regular(path)
     elif os.path.lexists(path) and not path.is_dir():
         raise InputError(f"expected a folder at {path}, got a file; choose another path")
-    parent = _existing_folder(path)
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(f"cannot write {path}: {parent} is not a writable folder; choose another path")
 
@@ -167,7 +175,7 @@ def require_room(path: str | os.PathLike, size: int) -> None:
         free = room.f_bavail * room.f_frsize
         if free < size:
             raise OSError(errno.ENOSPC, f"{free:,} bytes free")
-        with _temporary_file(folder / path.name) as (stream, _):
+        with _temporary_file(folder) as (stream, _):
             if size:
                 os.posix_fallocate(stream.fileno(), 0, size)
     except OSError as error:
@@ -210,11 +218,10 @@ def temporary_folder(place: pathlib.Path | None = None) -> Iterator[pathlib.Path
     remedy = "set TMPDIR to a folder with room" if place is None else "make room there"
     try:
         place = place or pathlib.Path(tempfile.gettempdir())
-        _remove_temporary_leftovers(place)
-        outer = pathlib.Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{os.getpid()}-", dir=place))
+        _remove_leftovers(place)
+        stream, outer = _locked_folder(place)
         try:
-            with open(outer / "lock", "wb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with stream:
                 inner = outer / "files"
                 inner.mkdir()
                 yield inner
@@ -238,54 +245,92 @@ def _require_regular(path: pathlib.Path) -> None:
         raise InputError(f"expected a path for a file, got {path}, a {kind}; choose another path")
 
 
+def _require_short(path: pathlib.Path, parent: pathlib.Path) -> None:
+    """Refuses a path that the file system finds too long; `parent` is the folder of it that exists."""
+    try:
+        for name in (path, *(parent / part for part in path.absolute().relative_to(parent).parts)):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                os.lstat(name)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another path") from error
+
+
 def _existing_folder(path: pathlib.Path) -> pathlib.Path:
     return next(p for p in path.absolute().parents if os.path.lexists(p))
 
 
 @contextlib.contextmanager
-def _temporary_file(path: pathlib.Path) -> Iterator[tuple]:
-    """An open file in the folder of `path`, and its path; removed at the end unless it was renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+def _temporary_file(folder: pathlib.Path) -> Iterator[tuple[BinaryIO, pathlib.Path]]:
+    """An open file in a folder, and its path; removed at the end unless it was renamed."""
+    _remove_leftovers(folder)
+    stream, temporary = _locked_file(folder)
     try:
-        with open(temporary, "xb") as stream:
+        with stream:
             yield stream, temporary
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _remove_leftovers(path: pathlib.Path) -> None:
-    """Removes temporary files for `path` whose writer, named by its process id, runs no more."""
-    for name in os.listdir(path.parent):
-        if not (name.startswith(f".{path.name}.") and name.endswith(".tmp")):
-            continue
-        pid = name.removeprefix(f".{path.name}.").partition("-")[0]
-        if pid.isdigit() and not _is_running(int(pid)):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path.parent / name)
+def _locked_file(folder: pathlib.Path) -> tuple[BinaryIO, pathlib.Path]:
+    """A new file that no other process takes for a leftover."""
+    while True:
+        path = _temporary_path(folder)
+        stream = open(path, "xb")  # noqa: SIM115
+        try_lock(stream)
+        if path.exists():  # otherwise it was taken for a leftover before it was locked
+            return stream, path
+        stream.close()
 
 
-def _remove_temporary_leftovers(place: pathlib.Path) -> None:
-    """Removes our temporary folders whose process has ended.
+def _locked_folder(place: pathlib.Path) -> tuple[BinaryIO, pathlib.Path]:
+    """The open lock of a new folder that no other process takes for a leftover, and the folder."""
+    while True:
+        path = _temporary_path(place)
+        path.mkdir(mode=0o700)
+        with contextlib.suppress(FileNotFoundError):  # it was taken for a leftover before it had a lock
+            stream = open(path / _LOCK, "xb")  # noqa: SIM115
+            try_lock(stream)
+            if (path / _LOCK).exists():
+                return stream, path
+            stream.close()
 
-    The lock counts as well as the process id, since a process of another container has an id that means nothing here.
-    """
-    for name in os.listdir(place):
-        pid = name.removeprefix(_TEMPORARY).partition("-")[0]
-        if not name.startswith(_TEMPORARY) or not pid.isdigit() or _is_running(int(pid)):
-            continue
-        with contextlib.suppress(OSError), open(place / name / "lock", "r+b") as lock:  # another user's, or gone
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(place / name, ignore_errors=True)
+
+def _temporary_path(folder: pathlib.Path) -> pathlib.Path:
+    return folder / f".tinytl-{Owner.here()}-{secrets.token_hex(4)}.tmp"
 
 
-def _is_running(pid: int) -> bool:
+def _remove_leftovers(folder: pathlib.Path) -> None:
+    """Removes the temporary files and folders whose process has ended; never decides over the work that comes next."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            match = _TEMPORARY.fullmatch(name)
+            owner = match and Owner.parse(match[1])
+            if owner:
+                with contextlib.suppress(OSError):  # another user's, or gone
+                    _remove_leftover(folder / name, owner)
+
+
+def _remove_leftover(path: pathlib.Path, owner: Owner) -> None:
+    is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        descriptor = os.open(path / _LOCK if is_folder else path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        os.rmdir(path)  # whoever is just about to put a lock into it makes another
+        return
+    with open(descriptor, "r+b", buffering=0) as stream:
+        locked = try_lock(stream)
+        if owner.is_on_this_kernel:
+            ended = owner.has_ended if locked is None else locked
+        else:  # where another host does not see our locks, ours says nothing of its own
+            ended = locked is True and owner.host == Owner.here().host and _age(stream) > _OLD
+        if ended and is_folder:
+            shutil.rmtree(path, ignore_errors=True)
+        elif ended:
+            path.unlink()
+
+
+def _age(stream: BinaryIO) -> float:
+    return time.time() - os.fstat(stream.fileno()).st_mtime
 
 
 def _fsync_folder(folder: pathlib.Path) -> None:

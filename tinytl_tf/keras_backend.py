@@ -1,40 +1,95 @@
-"""Refuses a Keras that runs on another backend than TensorFlow, before Keras is imported.
+"""Refuses a Keras with other settings than ours: another backend, float type or order of an image's axes.
 
-Importing this module makes the check: Keras chooses its backend once, when it is imported, and a backend that is not
-installed ends that import with an error of its own.
+Importing this module makes the check, before Keras is imported: Keras chooses its backend once, when it is imported,
+and a backend that is not installed ends that import with an error of its own. Settings may change afterwards, so that
+whatever makes layers checks them again.
 """
 
 import json
 import os
 import pathlib
 import sys
+from typing import Any
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["require_tensorflow_backend"]
+__all__ = ["require_keras_settings"]
+
+_WANTED = {
+    "backend": "tensorflow",
+    "floatx": "float32",
+    "dtype_policy": "float32",
+    "image_data_format": "channels_last",
+}
+_NEEDS = {
+    "backend": "Keras on TensorFlow",
+    "floatx": "float32",
+    "dtype_policy": "float32",
+    "image_data_format": "images of channels_last",
+}
+_IMPORTED = "the Keras that is imported already"
+_IN_FILE = ("backend", "floatx", "image_data_format")
 
 
-def require_tensorflow_backend() -> None:
-    """Raises `InputError` unless Keras runs, or would run, on TensorFlow."""
-    backend, source = _chosen_backend()
-    if backend != "tensorflow":
-        raise InputError(
-            f"tinytl_tf needs Keras on TensorFlow, but {source} says {backend!r}; "
-            "set KERAS_BACKEND=tensorflow before Python starts"
-        )
+def require_keras_settings() -> None:
+    """Raises `InputError` unless Keras makes layers on TensorFlow, in float32 and with channels last."""
+    import keras
+
+    # Asked here and not at the import: Keras settles the policy when it is asked for it.
+    _require(_of_module(keras) | {"dtype_policy": _changeable("dtype_policy", keras.config.dtype_policy().name)})
 
 
-def _chosen_backend() -> tuple[str, str]:
-    """The backend and what chose it, by Keras' own rules."""
-    if "keras" in sys.modules:
-        return sys.modules["keras"].config.backend(), "the Keras that is imported already"
-    if os.environ.get("KERAS_BACKEND"):
-        return os.environ["KERAS_BACKEND"], "KERAS_BACKEND"
-    path = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json").expanduser()
+def _require_at_import() -> None:
+    keras = sys.modules.get("keras")
+    # Of a Keras that is being imported right now, the functions are not there yet.
+    _require(_of_module(keras) if hasattr(keras, "config") else _of_environment())
+
+
+def _require(settings: dict[str, tuple[Any, str, str]]) -> None:
+    """Takes the value of each setting, what chose it, and how to change it."""
+    for name, (value, source, remedy) in settings.items():
+        if value != _WANTED[name]:
+            raise InputError(f"tinytl_tf needs {_NEEDS[name]}, but {source} says {value!r}; {remedy}")
+
+
+def _of_module(keras: Any) -> dict[str, tuple[Any, str, str]]:
+    config, remedy = keras.config, "set KERAS_BACKEND=tensorflow before Python starts"
+    return {
+        "backend": (config.backend(), _IMPORTED, remedy),
+        "floatx": _changeable("floatx", config.floatx()),
+        "image_data_format": _changeable("image_data_format", config.image_data_format()),
+    }
+
+
+def _changeable(name: str, value: str) -> tuple[str, str, str]:
+    return value, _IMPORTED, f"call keras.config.set_{name}({_WANTED[name]!r}) first"
+
+
+def _of_environment() -> dict[str, tuple[Any, str, str]]:
+    """By Keras' own rules, for a Keras that is not imported yet."""
+    path = _settings_path()
     try:
-        return json.loads(path.read_text()).get("backend", "tensorflow"), str(path)
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
-        return "tensorflow", "Keras' default"
+        content = {}
+    if not isinstance(content, dict):
+        raise InputError(f"expected a JSON object in {path}, got {type(content).__name__}; remove the file")
+    settings = {
+        name: (content.get(name, _WANTED[name]), str(path), f'write "{name}": "{_WANTED[name]}" there')
+        for name in _IN_FILE
+    }
+    backend, source = content.get("backend", "tensorflow"), str(path)
+    if os.environ.get("KERAS_BACKEND"):
+        backend, source = os.environ["KERAS_BACKEND"], "KERAS_BACKEND"
+    return {**settings, "backend": (backend, source, "set KERAS_BACKEND=tensorflow before Python starts")}
 
 
-require_tensorflow_backend()
+def _settings_path() -> pathlib.Path:
+    home = os.environ.get("KERAS_HOME")
+    if home is None:
+        place = os.path.expanduser("~")
+        home = os.path.join(place if os.access(place, os.W_OK) else "/tmp", ".keras")
+    return pathlib.Path(home, "keras.json").expanduser()
+
+
+_require_at_import()

@@ -1,6 +1,7 @@
 """Locks of files. The system drops them with their process, so that a kill leaves no stale one. POSIX only."""
 
 import contextlib
+import errno
 import fcntl
 import io
 import json
@@ -14,6 +15,8 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.owner import Owner
 
 __all__ = ["is_at", "output_lock", "try_lock"]
+
+_TRIES = 100  # of opening a lock file that its last owner has just removed
 
 
 @contextlib.contextmanager
@@ -80,7 +83,7 @@ def is_at(stream: io.IOBase, path: str | os.PathLike) -> bool:
 def _hold(path: pathlib.Path, output: str | os.PathLike) -> io.FileIO:
     """Returns the open lock file, locked and empty."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    while True:
+    for _ in range(_TRIES):
         with contextlib.ExitStack() as stack:
             stream = stack.enter_context(open(path, "r+b", 0, opener=lambda name, _: os.open(name, flags, 0o666)))
             locked, text = try_lock(stream), stream.read(1000)
@@ -94,6 +97,7 @@ def _hold(path: pathlib.Path, output: str | os.PathLike) -> io.FileIO:
                 stream.truncate()
                 stack.pop_all()
                 return stream
+    raise OSError(errno.EAGAIN, "it changes each time that it is opened")
 
 
 def _record_of_this_process() -> dict[str, Any]:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from tinytl_tf.guarded_stream import GuardedStream
+
 __all__ = ["Progress"]
 
 _SECONDS_BETWEEN_UPDATES = {True: 0.2, False: 10.0}  # by whether the stream is a terminal
@@ -16,7 +18,8 @@ class Progress:
     Args:
         total: Number of steps of the whole work.
         label: Words before the count.
-        stream: Where to write; standard error by default, so that results can be piped.
+        stream: Where to write; standard error by default, so that results can be piped. Text that cannot be written is
+            left out.
         clock: Seconds from any origin; a test gives its own.
 
     Example:
@@ -36,7 +39,7 @@ class Progress:
     ):
         self._total = total
         self._label = label
-        self._stream = sys.stderr if stream is None else stream
+        self._stream = GuardedStream(sys.stderr if stream is None else stream)
         self._clock = clock
         self._is_terminal = self._stream.isatty()
         self._start = self._shown = clock()

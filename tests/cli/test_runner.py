@@ -11,7 +11,7 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from tinytl_tf.cli import main, runner
+from tinytl_tf.cli import main, noise, runner
 from tinytl_tf.errors import InputError
 
 CONFIG = """
@@ -255,3 +255,18 @@ def test_main_passes_the_flags_on(command, monkeypatch, tmp_path):
         os.dup2(stderr, 2)
         os.close(stderr)
     assert json.loads(pathlib.Path(tmp_path, "r.json").read_text()) == {"epochs": 5}
+
+
+def test_numbers_that_are_not_finite_are_null(command, tmp_path):
+    command.main = lambda values: {"a": float("nan"), "b": [np.float32("inf"), (np.array([1.0, np.nan]),)]}
+    assert runner.run_command("fake", ["--model=m", f"--json={tmp_path}/r.json"]) == 0
+    assert json.loads((tmp_path / "r.json").read_text()) == {"a": None, "b": [None, [[1.0, None]]]}
+
+
+def test_without_room_for_remarks_the_work_is_done(command, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(noise.tempfile, "TemporaryFile", fail)
+    assert runner.run_command("fake", ["--model=m", f"--json={tmp_path}/r.json"]) == 0
+    assert (tmp_path / "r.json").is_file()

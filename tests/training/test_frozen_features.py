@@ -65,7 +65,7 @@ def test_the_numbers_are_those_of_training_on_images(shapes, plain, tmp_path, mo
     images = len(splits.train) + len(splits.test)
     assert images <= computed[0].computed <= 2 * images
     assert computed[0].found > 0
-    assert not list((tmp_path / "run").glob("tinytl-*"))
+    assert not list((tmp_path / "run").glob("*.tmp"))
 
 
 def weights(folder):

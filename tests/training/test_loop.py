@@ -176,8 +176,9 @@ def test_the_lock_of_a_process_that_was_killed_is_none(dry_step, config, tmp_pat
 
 
 def test_temporary_folders_of_a_killed_run_are_swept(dry_step, config, tmp_path):
-    (tmp_path / "tinytl-4194303-old").mkdir()
-    (tmp_path / "tinytl-4194303-old/lock").write_text("")
+    code = "import os, sys\nfrom tinytl_tf import files\nwith files.temporary_folder(files.expand(sys.argv[1])):\n"
+    subprocess.run([sys.executable, "-c", f"{code}    os.kill(os.getpid(), 9)", str(tmp_path)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
     train(config, str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.keras", "last.keras", "log.jsonl", "run.json"]
 

@@ -10,6 +10,7 @@ from tinytl_tf.backbones.branch_weights import AUTO, PRETRAINED, load_branches, 
 from tinytl_tf.backbones.features import FEATURES
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
+from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.layers import (
     Activation,
     FrozenConv2D,
@@ -64,13 +65,15 @@ def build(
         `(batch, classes)`. Normalisation is inside.
 
     Raises:
-        InputError: for an unknown name, an impossible size, or weights that are missing or do not fit.
+        InputError: for an unknown name, an impossible size, weights that are missing or do not fit, or settings of
+            Keras that are not ours.
 
     Example:
     >>> model = build("mobilenet_v2", classes=17, resolution=128, weights=None)
     >>> model.output_shape
     (None, 17)
     """
+    require_keras_settings()
     if isinstance(architecture, str):
         architecture = get_architecture(architecture)
     name = architecture.name

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tinytl_tf.cli.signals import Signals
+from tinytl_tf.cli.streams import end_of_printed, guarded_streams
 
 __all__ = ["main"]
 
@@ -35,13 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     signals = Signals()
-    try:
-        with signals.handled():
-            status = _main(sys.argv[1:] if argv is None else argv)
-    except KeyboardInterrupt:
-        status = signals.exit_status or 130
-    if argv is None:
-        _leave_quietly()
+    with guarded_streams():
+        try:
+            with signals.handled():
+                status = _main(sys.argv[1:] if argv is None else argv)
+        except KeyboardInterrupt:
+            status = signals.exit_status or 130
+        if argv is None:
+            _leave_quietly()
     return status
 
 
@@ -57,7 +59,7 @@ def _leave_quietly() -> None:
 def _main(argv: Sequence[str]) -> int:
     if not argv or argv[0] in ("help", "--help", "-h"):
         print(_usage())
-        return 0
+        return end_of_printed("tinytl")
     if argv[0] not in COMMANDS:
         print(f"tinytl: error: expected a command of {', '.join(COMMANDS)}; got {argv[0]!r}", file=sys.stderr)
         return 2

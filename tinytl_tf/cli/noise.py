@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 from absl import logging
 
-from tinytl_tf.errors import InputError, TinyTLError
+from tinytl_tf.errors import TinyTLError
+from tinytl_tf.guarded_stream import GuardedStream
 
 __all__ = ["held_back", "quiet_imports"]
 
@@ -28,9 +29,6 @@ def held_back(verbose: bool = False) -> Iterator[None]:
 
     Args:
         verbose: Hold nothing back.
-
-    Raises:
-        InputError: If there is no room for temporary files.
     """
     if verbose:
         yield
@@ -40,13 +38,10 @@ def held_back(verbose: bool = False) -> Iterator[None]:
     logging.set_verbosity(logging.ERROR)
     try:
         held = tempfile.TemporaryFile()  # noqa: SIM115  closed by the block below
-    except OSError as error:
-        raise InputError(
-            "expected room for temporary files, but none can be written; set TMPDIR to a folder with room"
-        ) from error
+    except OSError:  # without room for it, it is lost; what needs room for its work says so itself
+        held = open(os.devnull, "r+b")  # noqa: SIM115
     sys.stderr.flush()
-    terminal = os.dup(2)
-    with held, _python_writes_to(terminal), _crashes_are_traced(terminal):
+    with held, _duplicate(2) as terminal, _python_writes_to(terminal), _crashes_are_traced(terminal):
         os.dup2(held.fileno(), 2)
         try:
             yield
@@ -59,7 +54,6 @@ def held_back(verbose: bool = False) -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(terminal, 2)
             logging.set_verbosity(before)
-    os.close(terminal)
 
 
 @contextlib.contextmanager
@@ -69,6 +63,15 @@ def quiet_imports(verbose: bool = False) -> Iterator[None]:
         if not verbose:
             warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def _duplicate(descriptor: int) -> Iterator[int]:
+    copy = os.dup(descriptor)
+    try:
+        yield copy
+    finally:
+        os.close(copy)
 
 
 @contextlib.contextmanager
@@ -82,11 +85,11 @@ def _python_writes_to(terminal: int) -> Iterator[None]:
         yield
         return
     encoding = sys.stderr.encoding
-    with (
-        open(terminal, "w", buffering=1, encoding=encoding, errors="backslashreplace", closefd=False) as stream,
-        contextlib.redirect_stderr(stream),
-    ):
-        yield
+    with open(terminal, "w", buffering=1, encoding=encoding, errors="backslashreplace", closefd=False) as stream:
+        guarded = GuardedStream(stream, is_own=True)
+        with contextlib.redirect_stderr(guarded):
+            yield
+        guarded.flush()
 
 
 @contextlib.contextmanager
@@ -104,5 +107,6 @@ def _crashes_are_traced(terminal: int) -> Iterator[None]:
 
 def _show(held: BinaryIO, terminal: int) -> None:
     held.seek(0)
-    while chunk := held.read(65536):
-        os.write(terminal, chunk)
+    with contextlib.suppress(OSError):
+        while chunk := held.read(65536):
+            os.write(terminal, chunk)

@@ -15,6 +15,7 @@ Each run has `values` of its own, so that commands share no flags. `argv` is for
 import contextlib
 import importlib
 import json
+import math
 import os
 import pathlib
 import re
@@ -29,6 +30,7 @@ from absl import flags
 from tinytl_tf import files
 from tinytl_tf.cli import noise
 from tinytl_tf.cli.signals import Signals
+from tinytl_tf.cli.streams import end_of_printed, guarded_streams
 from tinytl_tf.errors import InputError, TinyTLError
 
 __all__ = ["import_tensorflow", "refuse_unused", "run_command"]
@@ -52,6 +54,8 @@ _PATHS = frozenset(
         "workdir",
     )
 )
+# Commands whose result is what they print, unless --json takes it: without it they have done nothing.
+_PRINTED = frozenset(("evaluate", "memory"))
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -65,12 +69,19 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     Returns:
         The exit status: 0; that of a `TinyTLError`, whose message is one line on standard error; 130 when
         interrupted, 143 when asked to end (SIGTERM). Any other exception is a fault of ours and keeps its traceback.
+        Printing never decides over it, but for a command whose result is only printed: 1 if standard output cannot be
+        written, without a word if its reader has gone.
     """
+    with guarded_streams():
+        return _guarded(name, argv)
+
+
+def _guarded(name: str, argv: Sequence[str]) -> int:
     signals, values = Signals(), flags.FlagValues()
     with signals.handled():
         try:
             with noise.held_back(verbose=_is_verbose(argv)):
-                _run(name, argv, values)
+                is_only_printed = _run(name, argv, values)
         except TinyTLError as error:
             if signals.exit_status is None:
                 return _end(f"tinytl {name}: error: {_in_flags(str(error), values)}", error.exit_status)
@@ -81,7 +92,7 @@ def run_command(name: str, argv: Sequence[str]) -> int:
                 raise
         else:
             if signals.exit_status is None:
-                return 0
+                return end_of_printed(f"tinytl {name}") if is_only_printed else 0
         return _end(f"tinytl {name}: interrupted", signals.exit_status or 130)
 
 
@@ -102,7 +113,8 @@ def _is_verbose(argv: Sequence[str]) -> bool:
     return bool(given) and given[-1].lstrip("-").lower() in ("verbose", "verbose=true", "verbose=1")
 
 
-def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> None:
+def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
+    """Runs the command; returns whether its result is nowhere but on standard output."""
     command = importlib.import_module(f"tinytl_tf.cli.{name}")
     argv = [_expand_config(word) for word in argv]
     command.define_flags(values, [name, *argv])
@@ -111,7 +123,7 @@ def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> None:
     flags.DEFINE_boolean("verbose", False, "Show what TensorFlow and LiteRT write as well.", flag_values=values)
     if _HELP.intersection(argv):
         print(f"{command.__doc__.strip()}\n\nflags:\n{values.get_help(include_special_flags=False)}")
-        return
+        return True
     _parse(values, [name, *argv])
     for flag in _PATHS.intersection(values):
         if values[flag].value:
@@ -119,9 +131,11 @@ def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> None:
     if values.json is not None:
         files.refuse_existing(values.json, values.overwrite)
     result = command.main(values)
-    if values.json is not None:
-        text = json.dumps(result, indent=2, default=_to_json, allow_nan=False) + "\n"
-        files.atomic_write_bytes(values.json, text.encode())
+    if values.json is None:
+        return name in _PRINTED
+    text = json.dumps(_to_json(result), indent=2, allow_nan=False) + "\n"
+    files.atomic_write_bytes(values.json, text.encode())
+    return False
 
 
 def _expand_config(word: str) -> str:
@@ -187,9 +201,13 @@ def _words(error: Exception) -> str:
 
 
 def _to_json(value: Any) -> Any:
-    """Turns what numpy and pathlib give into what JSON knows."""
+    """Turns what numpy and pathlib give into what JSON knows; a number that is not finite is null."""
     if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, pathlib.PurePath):
-        return str(value)
-    raise TypeError(f"expected a result made of JSON's types, got {type(value).__name__}")
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, pathlib.PurePath) else value

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.keras_backend import require_keras_settings
 
 __all__ = ["Activation"]
 
@@ -18,6 +19,7 @@ class Activation(keras.layers.Layer):
     """
 
     def __init__(self, activation: str, **kwargs) -> None:
+        require_keras_settings()
         super().__init__(**kwargs)
         if activation not in ops.ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ops.ACTIVATIONS)}, got {activation!r}")

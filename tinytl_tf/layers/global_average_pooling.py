@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
+from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.layers.arguments import require_known_size
 
 __all__ = ["GlobalAveragePooling"]
@@ -19,6 +20,10 @@ class GlobalAveragePooling(keras.layers.Layer):
     Output shape:
         `(batch, channels)`
     """
+
+    def __init__(self, **kwargs) -> None:
+        require_keras_settings()
+        super().__init__(**kwargs)
 
     def build(self, input_shape: tuple) -> None:
         """Refuses images of unknown size, which have no gradient here."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import keras
 
+from tinytl_tf.keras_backend import require_keras_settings
+
 __all__ = ["SelectiveLayer"]
 
 
@@ -22,6 +24,7 @@ class SelectiveLayer(keras.layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
+        InputError: if Keras' own settings are not ours.
         ValueError: if `train` is a string, or, once the layer is built, names no variable of it.
 
     Input shape:
@@ -29,6 +32,7 @@ class SelectiveLayer(keras.layers.Layer):
     """
 
     def __init__(self, *, train: Iterable[str] = (), **kwargs) -> None:
+        require_keras_settings()
         super().__init__(**kwargs)
         self.input_spec = keras.InputSpec(ndim=4)
         self._train = ()
