@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import json
 import math
+from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -197,7 +199,7 @@ def test_the_average_of_two_files_is_by_name(tmp_path):
     np.testing.assert_allclose(variables["head/beta"], [3.25, 6.5])
     np.testing.assert_allclose(variables["classifier/kernel"], [[9.75, 13], [16.25, 19.5]])
     whole = read_state(tmp_path / "all.tinytl", hashlib.sha256(one.read_bytes()).digest(), 9).values
-    np.testing.assert_array_equal(whole[6:], 0)  # with a count of 0 the slots start afresh
+    np.testing.assert_array_equal(whole[6:], 0)  # with a count of 0 the slots start again
     average_states([(first, one), second], two, tmp_path / "all.tinytl")
     np.testing.assert_allclose(read_variables(tmp_path / "all.tinytl", two)["head/beta"], [5.5, 11])
 
@@ -223,9 +225,9 @@ def test_an_average_of_different_things_is_refused(tmp_path, changes, message):
     ("weights", "message"),
     [
         ([1], "expected 2 weights, one for each state, got 1"),
-        ([1, -1], "expected weights of 0 or more, not all 0, got [1, -1]"),
-        ([0, 0], "expected weights of 0 or more, not all 0, got [0, 0]"),
-        ([1, float("nan")], "expected weights of 0 or more, not all 0, got [1, nan]"),
+        ([1, -1], "expected finite weights of 0 or more, not all 0, got [1, -1]"),
+        ([0, 0], "expected finite weights of 0 or more, not all 0, got [0, 0]"),
+        ([1, float("nan")], "expected finite weights of 0 or more, not all 0, got [1, nan]"),
     ],
 )
 def test_weights_that_make_no_average(tmp_path, weights, message):
@@ -234,6 +236,50 @@ def test_weights_that_make_no_average(tmp_path, weights, message):
     with pytest.raises(InputError) as error:
         average_states([state, state], one, tmp_path / "all.tinytl", weights=weights)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("weights", [[1e308, 1e308], [1e308, 5e307], [5e-324, 5e-324], [1e-300, 1e-300]])
+def test_weights_of_any_size_average(tmp_path, weights):
+    """The sum of two of 1e308 is infinite: the average was all zeros."""
+    one = made_up(tmp_path, "one")
+    states = [saved(one, "a.tinytl", [1, 2, 3, 4, 5, 6]), saved(one, "b.tinytl", [1, 2, 3, 4, 5, 12])]
+    average_states(states, one, tmp_path / "all.tinytl", weights=weights)
+    shares = [Fraction(weight) / sum(map(Fraction, weights)) for weight in weights]
+    last = float(6 * shares[0] + 12 * shares[1])
+    values = read_variables(tmp_path / "all.tinytl", one)
+    np.testing.assert_allclose(values["classifier/kernel"], [[3, 4], [5, last]])
+
+
+def test_equal_states_average_to_themselves_to_the_last_bit(tmp_path):
+    """The bias of a spare output has to stay exactly -10000: three thirds of it were a little less."""
+    one = made_up(tmp_path, "one")
+    values = np.float32([-1e4, 0.1, 1 / 3, 1e-20, -7.7, 1e14])
+    state = saved(one, "a.tinytl", values)
+    average_states([state] * 3, one, tmp_path / "all.tinytl")
+    assert (tmp_path / "all.tinytl").read_bytes() == state.read_bytes()
+
+
+def test_an_average_that_no_model_would_restore_is_not_written(tmp_path):
+    one = made_up(tmp_path, "one")
+    states = [saved(one, "a.tinytl", [1e15, *range(5)]), saved(one, "b.tinytl", [2e15, *range(5)])]
+    with pytest.raises(InputError, match=r"^cannot write .*all\.tinytl: expected magnitudes that add up to less"):
+        average_states(states, one, tmp_path / "all.tinytl")
+    assert not (tmp_path / "all.tinytl").exists()
+
+
+def test_a_model_with_two_variables_of_one_path_is_refused(tmp_path):
+    """Two towers with equal inner names: what the device had learned went into one of the two, without a word."""
+    one = made_up(tmp_path, "one")
+    state = saved(one, "a.tinytl", range(6))
+    variables = [SimpleNamespace(path=path, shape=shape) for path, shape in [("head/beta", (2,))] * 2]
+    with pytest.raises(InputError, match="^expected variables of different paths, got 'head/beta' twice in the "):
+        load_state(SimpleNamespace(weights=variables), state, one)
+
+
+def test_a_manifest_with_two_parts_of_one_name_is_refused(tmp_path):
+    twice = (StateEntry("a/kernel", (2, 2), 0), StateEntry("a/kernel", (2,), 4))
+    with pytest.raises(InputError, match="^expected state entries of different names, got 'a/kernel' twice in "):
+        read_variables(tmp_path / "a.tinytl", made_up(tmp_path, "one", twice))
 
 
 @pytest.mark.parametrize("states", [[], "a.tinytl"])

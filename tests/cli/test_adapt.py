@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import math
 import os
 import re
 import shutil
@@ -11,9 +13,9 @@ import pytest
 from PIL import Image
 
 from tests import tiny_tflite
-from tinytl_tf import data
+from tinytl_tf import data, locks
 from tinytl_tf.cli import runner
-from tinytl_tf.device import TrainableModel
+from tinytl_tf.device import TrainableModel, write_state
 from tinytl_tf.device import adaptation as adapting
 from tinytl_tf.errors import InputError
 from tinytl_tf.progress import Progress
@@ -159,9 +161,9 @@ def test_names_inside_the_file_do_for_the_manifest(place):
     model.set_metadata(LABELS_ENTRY, embedded_labels("classification", ["red", "blue", "green"]))
     (place / "model.tflite").write_bytes(model.to_bytes())
     (place / "model.manifest.json").unlink()
-    assert runner.run_command("adapt", [*ARGV, "--json=out.json"]) == 0
+    assert runner.run_command("adapt", [*ARGV, "--json=out.json", "--trust"]) == 0
     assert json.loads((place / "out.json").read_text())["accuracy_after"] == 1.0
-    assert TrainableModel("model.tflite").class_names == ("red", "blue", "green")
+    assert TrainableModel("model.tflite", trust=True).class_names == ("red", "blue", "green")
 
 
 def test_without_a_rate_that_of_the_manifest_is_taken_and_told(place, capsys):
@@ -273,7 +275,8 @@ def test_an_interrupt_while_the_model_is_judged_loses_no_step(place, monkeypatch
 
 def test_an_interrupt_between_two_steps_loses_no_step(place, monkeypatch):
     """There most of the time is spent where photos are large."""
-    stop_in(monkeypatch, Progress, "advance", signal.SIGINT, 9 + 5)  # the test images, then five steps
+    # All images are read, the test images evaluated, then come five steps.
+    stop_in(monkeypatch, Progress, "advance", signal.SIGINT, 24 + 9 + 9 + 5)
     assert runner.run_command("adapt", ARGV) == 130
     assert len(json.loads((place / "out.tinytl.progress.json").read_text())["steps"]) == 5
 
@@ -351,8 +354,8 @@ def test_damaged_progress_is_refused_before_any_work(place, monkeypatch, capsys)
 
 def test_a_name_that_leaves_no_room_for_the_files_of_the_run_is_refused(place, capsys):
     before = sorted(place.iterdir())
-    assert runner.run_command("adapt", [*ARGV, f"--state_out={'x' * 226}"]) == 2
-    assert "tinytl adapt: error: expected a path short enough for .progress.json" in capsys.readouterr().err
+    assert runner.run_command("adapt", [*ARGV, f"--state_out={'x' * 246}"]) == 2
+    assert "File name too long" in capsys.readouterr().err
     assert sorted(place.iterdir()) == before
 
 
@@ -414,7 +417,7 @@ def test_arguments_of_the_function_are_refused_in_words(place, options):
 
 def test_without_a_manifest_no_run_goes_on(place, capsys):
     (place / "model.manifest.json").unlink()
-    assert runner.run_command("adapt", [*ARGV, "--resume", "--classes_by_position"]) == 2
+    assert runner.run_command("adapt", [*ARGV, "--resume", "--classes_by_position", "--trust"]) == 2
     assert "without its manifest a file does not say whether its state holds all" in capsys.readouterr().err
 
 
@@ -623,8 +626,7 @@ def ruin_state(place):
 
 def blow_up(place):
     model = TrainableModel("model.tflite")
-    model.set_state(np.full(model.state_size, 3e38, np.float32))
-    model.save("in.tinytl")
+    write_state("in.tinytl", np.full(model.state_size, 3e38, np.float32), model.fingerprint)
 
 
 def nothing(place):
@@ -677,13 +679,13 @@ BAD_INPUT = {
     ),
     "no names": (
         remove_manifest_and_add_class,
-        [],
+        ["--trust"],
         "the model has no names for its 3 outputs, image folder photos/train has the classes blue, green, red, yellow; "
         "put the manifest next to the file, or match the classes by position",
     ),
     "more classes by position": (
         remove_manifest_and_add_class,
-        ["--classes_by_position"],
+        ["--classes_by_position", "--trust"],
         "expected 3 classes to match by position, got 4 in image folder photos/train (blue, green, red, yellow); "
         "give data of as many classes as the model has",
     ),
@@ -705,19 +707,19 @@ BAD_INPUT = {
     "state too large": (
         blow_up,
         ["--state_in=in.tinytl"],
-        "expected finite logits, got [-inf, -inf, -inf]; "
-        "reset the model or restore another state, and train with a lower learning rate",
+        "cannot set the state: expected magnitudes that add up to less than 1e+15, got 4.41e+40; use another copy, or "
+        "reset the model and train with a lower learning rate",
     ),
     "learning rate too large": (
         nothing,
         ["--learning_rate=3e38"],
-        "no step of epoch 1 could be applied: its loss or gradients are not finite; "
-        "lower the learning rate or start from another state",
+        "the training has diverged: 0 of 12 steps of epoch 1 were applied, as the others had a loss or gradients that "
+        "are not finite; nothing is saved; lower the learning rate, and reset the model or restore another state",
     ),
 }
 
 
-DIVERGED = "could be applied: its loss or gradients are not finite"
+DIVERGED = "the training has diverged: "
 
 
 @pytest.mark.parametrize(("change", "argv", "message"), BAD_INPUT.values(), ids=BAD_INPUT)
@@ -742,3 +744,196 @@ def test_a_full_disk_is_noticed_before_the_work(place, capsys, monkeypatch):
         r"tinytl adapt: error: expected room for [\d,]+ bytes in .*, got: No space left on device; .*", error
     )
     assert set(place.iterdir()) == before
+
+
+@pytest.mark.parametrize("rate", ["30", "300", "3e5"])
+@pytest.mark.parametrize("has_test", [True, False])
+def test_a_diverged_training_saves_nothing_and_ends_with_4(place, capsys, rate, has_test):
+    """It printed the mean of the one step that was applied, saved a state of loss 5443, and ended with 0."""
+    rng = np.random.default_rng(0)
+    for path in (place / "photos").rglob("*.png"):  # with nothing to learn
+        Image.fromarray(rng.integers(0, 256, [6, 6, 3], np.uint8)).save(path)
+    if not has_test:
+        shutil.rmtree(place / "photos/test")
+    assert runner.run_command("adapt", [*ARGV, "--epochs=1"]) == 0
+    good = (place / "out.tinytl").read_bytes()
+    capsys.readouterr()
+    argv = [*ARGV, f"--learning_rate={rate}", "--schedule=constant", "--epochs=2", "--save_every=1", "--overwrite"]
+    assert runner.run_command("adapt", argv) == 4
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("tinytl adapt: error: the training has diverged: ")
+    assert error.endswith("; lower the learning rate, and reset the model or restore another state")
+    assert (place / "out.tinytl").read_bytes() == good
+    assert list(place.glob("out.tinytl.*")) == []
+
+
+def refuse_some(monkeypatch, every):
+    """One step in `every` is refused, its loss not finite; the others learn."""
+    train, calls = TrainableModel.train, []
+
+    def refusing(self, *arguments):
+        calls.append(None)
+        result = train(self, *arguments)
+        return dataclasses.replace(result, applied=False, loss=math.inf) if len(calls) % every == 0 else result
+
+    monkeypatch.setattr(TrainableModel, "train", refusing)
+
+
+def test_steps_that_were_refused_are_counted_in_each_epoch(place, capsys, monkeypatch):
+    refuse_some(monkeypatch, 4)
+    assert runner.run_command("adapt", [*ARGV, "--epochs=2", "--json=out.json"]) == 0
+    output = capsys.readouterr()
+    lines = re.findall(r"epoch \d/2: loss \d\.\d{4}, accuracy \d+\.\d\d%(.*) \[", output.err)
+    assert lines == [f", {STEPS - STEPS // 4} of {STEPS} steps applied"] * 2
+    assert "24 steps (18 applied)" in output.out
+    losses = json.loads((place / "out.json").read_text())["losses"]
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+def test_half_of_the_steps_may_be_refused_and_no_more(place, monkeypatch):
+    refuse_some(monkeypatch, 2)
+    assert runner.run_command("adapt", [*ARGV, "--epochs=1"]) == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    train, calls = TrainableModel.train, []
+
+    def refusing(self, *arguments):
+        calls.append(None)
+        result = train(self, *arguments)
+        return dataclasses.replace(result, applied=False) if len(calls) <= STEPS // 2 + 1 else result
+
+    monkeypatch.setattr(TrainableModel, "train", refusing)
+    assert runner.run_command("adapt", [*ARGV, "--epochs=1", "--overwrite"]) == 4
+
+
+def test_means_are_over_all_steps_with_a_finite_loss(place, monkeypatch):
+    """The mean over the applied steps alone was "accuracy 100.00%" of one step in thirty."""
+    train, losses = TrainableModel.train, []
+
+    def some(self, *arguments):
+        result = train(self, *arguments)
+        losses.append(result.loss)
+        return dataclasses.replace(result, applied=len(losses) % 2 == 0)
+
+    monkeypatch.setattr(TrainableModel, "train", some)
+    assert runner.run_command("adapt", [*ARGV, "--epochs=1", "--json=out.json"]) == 0
+    assert json.loads((place / "out.json").read_text())["losses"] == [pytest.approx(np.mean(losses))]
+
+
+def test_figures_of_each_class_are_printed_and_in_the_json(place, capsys):
+    """Of 60, 3 and 3 photos 90.91 % were right, and none of two classes."""
+    write_images(place / "more", ["blue"], 40)
+    for path in (place / "more/blue").iterdir():
+        shutil.copy(path, place / "photos/test/blue" / f"more {path.name}")
+    for name in ("green", "red"):  # as blue as they can be
+        for index, path in enumerate(sorted((place / f"photos/test/{name}").iterdir())):
+            Image.new("RGB", (6, 6), (40 + index, 60, 200)).save(path)
+    assert runner.run_command("adapt", [*ARGV, "--json=out.json"]) == 0
+    result = json.loads((place / "out.json").read_text())
+    assert result["after"]["accuracy"] == pytest.approx(43 / 49)
+    assert result["after"]["balanced_accuracy"] == pytest.approx(1 / 3)
+    rows = {row.pop("name"): row for row in result["after"]["classes"]}
+    assert rows["blue"] == {"images": 43, "right": 43, "recall": 1.0}
+    assert rows["green"] == {"images": 3, "right": 0, "recall": 0.0}
+    assert sum(row["images"] for row in result["before"]["classes"]) == 49
+    output = capsys.readouterr().out
+    assert "87.76% (balanced 33.33%) after\n" in output
+    assert re.search(r"\n  red: recall \d+\.\d\d% -> 0\.00% of 3\n", output)
+    assert runner.run_command("evaluate", ["--model=model.tflite", "--data=photos", "--state=out.tinytl"]) == 0
+    assert "accuracy on 49 test images: 87.76% (balanced 33.33%)" in capsys.readouterr().out
+
+
+def test_without_test_images_it_trains_and_measures_nothing(place, capsys):
+    shutil.rmtree(place / "photos/test")
+    assert runner.run_command("adapt", [*ARGV, "--json=out.json"]) == 0
+    result = json.loads((place / "out.json").read_text())
+    assert (result["accuracy_before"], result["accuracy_after"], result["after"]) == (None, None, None)
+    assert result["losses"][-1] < 0.5
+    output = capsys.readouterr().out
+    assert "test: no images, so that no accuracy is measured\n" in output
+    assert "accuracy on" not in output
+    assert runner.run_command("evaluate", ["--model=model.tflite", "--data=photos"]) == 2
+    assert "has no test images to report on; " in capsys.readouterr().err
+
+
+def test_photos_of_one_class_alone_are_data(place):
+    for split in ("train", "test"):
+        for name in ("green", "red"):
+            shutil.rmtree(place / "photos" / split / name)
+    assert runner.run_command("evaluate", ["--model=model.tflite", "--data=photos", "--json=e.json"]) == 0
+    assert json.loads((place / "e.json").read_text())["images"] == 3
+    assert runner.run_command("adapt", [*ARGV, "--epochs=1"]) == 0
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".png"])
+def test_photos_that_have_changed_places_are_other_photos(place, capsys, monkeypatch, suffix):
+    """All BMP files of one size have equal byte counts: a run went on with the pictures of two classes exchanged."""
+    for path in sorted((place / "photos").rglob("*.png")):
+        picture = Image.open(path).copy()
+        path.unlink()
+        picture.save(path.with_suffix(suffix))
+        content = path.with_suffix(suffix).read_bytes()
+        path.with_suffix(suffix).write_bytes(content + b"\0" * (1000 - len(content)))
+    stop_in(monkeypatch, TrainableModel, "train", signal.SIGINT, 5)
+    assert runner.run_command("adapt", ARGV) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    photos = place / "photos/train"
+    (photos / "blue").rename(place / "aside")
+    (photos / "red").rename(photos / "blue")
+    (place / "aside").rename(photos / "red")
+    assert runner.run_command("adapt", [*ARGV, "--resume"]) == 2
+    assert "error: cannot resume: data was " in capsys.readouterr().err
+    (photos / "blue").rename(place / "aside")
+    (photos / "red").rename(photos / "blue")
+    (place / "aside").rename(photos / "red")
+    assert runner.run_command("adapt", [*ARGV, "--resume"]) == 0
+
+
+def test_a_second_run_of_one_output_is_refused(place, capsys):
+    """Both ended with 0, and one state was gone."""
+    with locks.output_lock("out.tinytl"):
+        assert runner.run_command("adapt", ARGV) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("tinytl adapt: error: out.tinytl is in use by another training (process ")
+    assert runner.run_command("adapt", [*ARGV, "--epochs=1"]) == 0
+
+
+def test_the_schedule_of_the_manifest_is_followed(place, capsys):
+    losses = {}
+    for schedule in ("cosine", "constant"):
+        tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), schedule=schedule)
+        assert runner.run_command("adapt", [*ARGV, "--json=out.json", "--overwrite"]) == 0
+        assert f"learning rate 0.01, {schedule}\n" in capsys.readouterr().out
+        losses[schedule] = json.loads((place / "out.json").read_text())["losses"]
+        assert runner.run_command("adapt", [*ARGV, f"--schedule={schedule}", "--json=out.json", "--overwrite"]) == 0
+        assert json.loads((place / "out.json").read_text())["losses"] == losses[schedule]
+    assert losses["cosine"] != losses["constant"]
+
+
+@pytest.mark.parametrize("command", ["adapt", "evaluate"])
+def test_a_file_of_a_version_that_held_out_other_photos_warns(place, caplog, command):
+    flat = place / "flat"
+    for name in COLORS:
+        (flat / name).mkdir(parents=True)
+        for split in ("train", "test"):
+            for path in (place / "photos" / split / name).iterdir():
+                shutil.copy(path, flat / name / f"{split} {path.name}")
+    argv = {"adapt": [*ARGV, "--epochs=1", "--overwrite"], "evaluate": ["--model=model.tflite"]}[command]
+    for split, warns in (("", True), ("content", False)):
+        caplog.clear()
+        tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), data=DataSettings(split=split))
+        assert runner.run_command(command, [*argv, "--data=flat", "--split_seed=1"]) == 0
+        assert ("some of those that are tested now may have been trained on" in caplog.text) is warns
+
+
+@pytest.mark.parametrize("command", ["adapt", "evaluate"])
+def test_test_images_that_are_training_images_are_refused_strictly(place, caplog, capsys, command):
+    shutil.copy(place / "photos/train/red/0.png", place / "photos/test/red/same.png")
+    argv = {"adapt": [*ARGV, "--epochs=1"], "evaluate": ["--model=model.tflite", "--data=photos"]}[command]
+    assert runner.run_command(command, argv) == 0
+    assert "1 of 10 test images are training images too: photos/test/red/same.png is photos/train/red/0.png" in (
+        caplog.text
+    )
+    assert runner.run_command(command, [*argv, "--strict", "--overwrite"]) == 2
+    assert "1 of 10 test images are training images too: " in capsys.readouterr().err

@@ -189,9 +189,7 @@ def test_a_name_is_refused_exactly_when_a_file_of_the_run_could_not_be_written(t
     for name in (path, progress_path(path), step_path(path, 10**7), best_path(path)):
         files.atomic_write_bytes(name, b"")
     path = tmp_path / (letter * (length + 1))
-    with pytest.raises(
-        InputError, match=r"^expected a path short enough for \.\S+ and a temporary file beside it, got"
-    ):
+    with pytest.raises(InputError, match="^cannot write .*: File name too long"):
         check_paths(path)
     with pytest.raises(InputError, match="File name too long"):
         files.atomic_write_bytes(progress_path(path), b"")
@@ -201,7 +199,7 @@ def test_a_folder_that_could_not_be_made_is_refused(tmp_path):
     check_paths(tmp_path / "new" / "folder" / "mine.tinytl")
     assert not list(tmp_path.iterdir())
     for folder in ("x" * 256, "/".join(["y" * 200] * 25)):
-        with pytest.raises(InputError, match="expected a path short enough for"):
+        with pytest.raises(InputError, match="^cannot write .*: File name too long"):
             check_paths(tmp_path / folder / "mine.tinytl")
     with pytest.raises(InputError, match="expected the path of a state file"):
         check_paths("/")

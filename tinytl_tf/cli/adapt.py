@@ -24,7 +24,7 @@ from tinytl_tf.cli.runtime_flags import define_features_flags, define_position_f
 from tinytl_tf.data.augmentation import COLORS
 from tinytl_tf.device import adapt
 from tinytl_tf.device.adaptation import find_new_classes
-from tinytl_tf.device.progress_file import best_path, progress_path
+from tinytl_tf.device.progress_file import best_path, check_paths, progress_path
 from tinytl_tf.errors import InputError
 from tinytl_tf.schedules import SCHEDULES
 
@@ -83,6 +83,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
         raise InputError("expected --resume or --state_in, got both: a run goes on from its own state")
     if values.central_fraction is not None:
         data.check_central_fraction(values.central_fraction)
+    check_paths(values.state_out)
     files.refuse_existing(values.state_out, values.overwrite)
     if progress_path(values.state_out).exists() and not (values.resume or values.overwrite):
         raise InputError(

@@ -5,7 +5,6 @@ name, and the SHA-256 of all text before it. Only the bytes that a run has writt
 """
 
 import dataclasses
-import errno
 import glob
 import hashlib
 import json
@@ -90,22 +89,8 @@ def check_paths(state_path: str | os.PathLike) -> None:
     path = files.expand(state_path)
     if not path.name:
         raise InputError(f"expected the path of a state file, got {os.fspath(state_path)!r}; give it a name")
-    paths = [path, progress_path(path), step_path(path, _MOST_STEPS), best_path(path)]
-    for name in paths:
+    for name in (path, progress_path(path), step_path(path, _MOST_STEPS), best_path(path)):
         files.refuse_existing(name, overwrite=True)
-    longest = max(paths, key=lambda path: len(os.fsencode(path.name)))
-    try:
-        _require_short(longest)
-        files.require_room(longest, 0)  # also makes a temporary file, whose name is even longer
-    except (InputError, OSError) as error:
-        cause = error.__cause__ or error
-        if getattr(cause, "errno", None) != errno.ENAMETOOLONG:
-            raise
-        raise InputError(
-            f"expected a path short enough for {longest.name.removeprefix(path.stem):.40} and a temporary file beside "
-            f"it, got a name of {len(os.fsencode(path.name))} bytes, {path.name:.40}, in {str(path.parent):.80}; "
-            "choose a shorter one"
-        ) from error
 
 
 def write_progress(path: pathlib.Path, progress: AdaptProgress) -> None:
@@ -205,12 +190,3 @@ def _check_state(path: pathlib.Path, digest: str) -> None:
         raise InputError(
             f"cannot resume: {path} is not the state that the run has saved: its checksum differs; start the run again"
         )
-
-
-def _require_short(path: pathlib.Path) -> None:
-    """Raises OSError for a path with a part, or of a length, that the file system does not have."""
-    path = pathlib.Path(os.path.realpath(path))
-    folder = next(parent for parent in path.parents if parent.is_dir())
-    most_part, most = (os.pathconf(folder, name) for name in ("PC_NAME_MAX", "PC_PATH_MAX"))
-    if max(len(os.fsencode(part)) for part in path.parts) > most_part or len(os.fsencode(path)) >= most:
-        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), os.fspath(path))
