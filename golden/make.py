@@ -12,8 +12,11 @@ from typing import Any
 
 import make_eager
 import make_model
+import make_names
 import make_photos
 import make_pixels
+import make_plan
+import make_settings
 import make_spare
 import make_states
 import make_training
@@ -45,6 +48,10 @@ def make(folder: pathlib.Path) -> None:
     make_model.write(folder / make_spare.MODEL, model, batches, spare_classes=make_spare.SPARE)
     write_json(folder / "spare.json", make_spare.write(folder, pixels))
     write_json(folder / "states.json", make_states.write(folder))
+    make_settings.write_model(folder, model)
+    write_json(folder / "settings.json", make_settings.describe(folder))
+    write_json(folder / "plan.json", make_plan.describe())
+    write_json(folder / "names.json", make_names.describe())
 
 
 def read_pixels(folder: pathlib.Path) -> np.ndarray:
@@ -57,7 +64,7 @@ def read_pixels(folder: pathlib.Path) -> np.ndarray:
 def write_json(path: pathlib.Path, values: dict[str, Any]) -> None:
     """Writes JSON with each list of numbers on one line."""
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
-    text = re.sub(r"\[([^\[\]{}]*)\]", lambda match: f"[{' '.join(match[1].split())}]", text)
+    text = re.sub(r"\[([^\[\]{}\"]*)\]", lambda match: f"[{' '.join(match[1].split())}]", text)
     path.write_text(text + "\n", encoding="utf-8")
 
 

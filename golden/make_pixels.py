@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from make_model import SIZE
 from make_photos import PHOTOS, Photo
-from PIL import Image, ImageEnhance
 
 from tinytl_tf.data.batches import SHORT_SIDE
+from tinytl_tf.data.change import Change
 from tinytl_tf.data.decode import decode
-from tinytl_tf.data.resizing import CENTRAL_FRACTION, central_box, resize
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, central_box
 
 SHRUNK_SIDE = round(SHORT_SIDE * SIZE)  # S of docs/formats.md
 
@@ -41,37 +41,19 @@ CHANGES: tuple[tuple[str, tuple[int, int, int, int], bool, str | None, float], .
     ("leaf/turned_7.png", (20, 5, 95, 80), False, "saturation", 1.4),
     ("leaf/turned_7.png", (20, 5, 95, 80), True, "hue", -0.1),
 )
-_ENHANCE = {
-    "brightness": ImageEnhance.Brightness,
-    "contrast": ImageEnhance.Contrast,
-    "saturation": ImageEnhance.Color,
-}
 
 
 def model_input(content: bytes, photo: Photo) -> np.ndarray:
     """Returns what the model sees of a photo's file, uint8 `[SIZE, SIZE, 3]`: steps 1 to 3 and 5 of docs/formats.md."""
-    image = decode(content, photo.path, SHRUNK_SIDE)
-    return np.asarray(resize(image, (SIZE, SIZE), central_box(*image.shape[:2], (SIZE, SIZE))))
+    return Change().apply(decode(content, photo.path, SHRUNK_SIDE), (SIZE, SIZE), CENTRAL_FRACTION)
 
 
 def changed(content: bytes, change: tuple) -> np.ndarray:
     """Returns the model's input after one of `CHANGES`, uint8 `[SIZE, SIZE, 3]`."""
     path, box, flip, color, amount = change
-    image = resize(decode(content, path, SHRUNK_SIDE), (SIZE, SIZE), box)
-    if flip:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if color == "hue":
-        image = turn_hue(image, amount)
-    elif color is not None:
-        image = _ENHANCE[color](image).enhance(amount)
-    return np.asarray(image)
-
-
-def turn_hue(image: Image.Image, turn: float) -> Image.Image:
-    """Turns the hue by a part of the circle, -1 to 1, in HSV of 8 bits."""
-    hue, saturation, value = image.convert("HSV").split()
-    hue = hue.point([(level + round(turn * 255)) % 256 for level in range(256)])
-    return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
+    # Brightness, contrast and saturation are given as factors here.
+    colors = () if color is None else ((color, amount if color == "hue" else amount - 1),)
+    return Change(box, flip, colors).apply(decode(content, path, SHRUNK_SIDE), (SIZE, SIZE), CENTRAL_FRACTION)
 
 
 def tolerance(photo: Photo) -> str:

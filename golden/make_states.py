@@ -119,7 +119,10 @@ def damages_of_names(content: bytes) -> Iterator[tuple[str, str, str, bytes]]:
     yield "blank name", "names", "a name of a space", named(b" ")
     yield "control character", "names", "a name with a tab", named(b"a\tb")
     yield "same name", "names", "a name that an exported class has", named("éclair".encode())
-    yield "same name decomposed", "names", "the same in Unicode's form NFD", named("e\u0301clair".encode())
+    yield "separator", "names", "a name with U+2028, a separator of lines", named("a\u2028b".encode())
+    yield "invisible name", "names", "a name of U+200D alone", named("\u200d".encode())
+    yield "long name", "names", "a name of 256 bytes", named(b"x" * 256)
+    yield "twice", "names", "one name for two classes", named(b"a\na")
     yield "too many", "names", "three classes for two spare outputs", named(b"a\nb\nc")
     yield "one more", "outputs", "two names, but one output in use", named(names + b"\nzebra")
 

@@ -4,11 +4,16 @@ import hashlib
 import json
 import math
 import pathlib
+import struct
+import zlib
 
 import make
 import make_eager
 import make_model
+import make_names
 import make_pixels
+import make_plan
+import make_settings
 import make_spare
 import make_states
 import make_training
@@ -17,9 +22,12 @@ import pytest
 from make_photos import PHOTOS, encode
 from PIL import Image
 
+from tinytl_tf import data
+from tinytl_tf.data.augmentation import COLORS
+from tinytl_tf.data.classes import check_name
 from tinytl_tf.data.decode import decode, deep_maximum
 from tinytl_tf.data.resizing import central_box, resize
-from tinytl_tf.device import TrainableModel
+from tinytl_tf.device import TrainableModel, adapt, read_state, write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.operator_audit import audit
@@ -39,6 +47,7 @@ STATES = json.loads((FOLDER / "states.json").read_text(encoding="utf-8"))
 TRAINING = {
     kernels: json.loads((FOLDER / f"training_{kernels}.json").read_text(encoding="utf-8")) for kernels in make.KERNELS
 }
+SETTINGS = json.loads((FOLDER / "settings.json").read_text(encoding="utf-8"))
 SPARE = json.loads((FOLDER / "spare.json").read_text(encoding="utf-8"))
 INPUTS = make.read_pixels(FOLDER)
 OF_FLOAT32 = FOLDER / "model_float32.tflite"
@@ -503,3 +512,213 @@ def test_every_check_has_a_damage(trained):
     assert {damage["check"] for _, damage in DAMAGES} == REFUSALS.keys()
     for key, (model, _) in trained.items():
         model.restore(FOLDER / STATES[key]["file"])  # undamaged it is taken
+
+
+def test_names_that_every_client_takes_are_taken_and_no_others(tmp_path):
+    names = json.loads((FOLDER / "names.json").read_text(encoding="utf-8"))
+    assert names == json.loads(json.dumps(make_names.describe()))
+    fingerprint, state = bytes(32), np.float32([0.5])
+    for name in names["accepted"]:
+        check_name(name)
+        write_state(tmp_path / "state.tinytl", state, fingerprint, ["first", name])
+        assert read_state(tmp_path / "state.tinytl", fingerprint, 1).added_classes == ("first", name)
+    for entry in names["refused"]:
+        content = bytes.fromhex(entry["bytes"])
+        head = b"TINYTL\r\n" + struct.pack("<I32sIfI", 2, fingerprint, 1, 0.5, len(content)) + content
+        (tmp_path / "state.tinytl").write_bytes(head + struct.pack("<I", zlib.crc32(head)))
+        if b"\n" not in content:  # which is between two names there
+            with pytest.raises(InputError):
+                read_state(tmp_path / "state.tinytl", fingerprint, 1)
+        try:
+            name = content.decode()
+        except UnicodeDecodeError:
+            continue
+        with pytest.raises(InputError):
+            check_name(name)
+
+
+class Draws:
+    """The random numbers of docs/formats.md, without numpy."""
+
+    GAMMA, BITS = 0x9E3779B97F4A7C15, 2**64
+
+    def __init__(self, *names):
+        self.state = 0
+        for name in names:
+            self.state = self.mix(self.state ^ name)
+
+    def mix(self, value):
+        z = (value + self.GAMMA) % self.BITS
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % self.BITS
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % self.BITS
+        return z ^ (z >> 31)
+
+    def unit(self):
+        drawn = (self.mix(self.state) >> 11) / 2**53
+        self.state = (self.state + self.GAMMA) % self.BITS
+        return drawn
+
+    def uniform(self, low, high):
+        return low + (high - low) * self.unit()
+
+    def permutation(self, count):
+        order = list(range(count))
+        for last in range(count - 1, 0, -1):
+            other = math.floor((last + 1) * self.unit())
+            order[last], order[other] = order[other], order[last]
+        return order
+
+
+def change_of(plan, photo, epoch, copy):
+    """Box, flip and colors of a photo as docs/formats.md has them, by other code than the package's."""
+    (height, width), settings = plan["sizes"][photo], plan["augmentation"]
+    draws = Draws(plan["seed"], epoch, photo + 1, *([copy] if copy else []))
+    box = None
+    if settings["crop"]:
+        logs = [math.log(aspect) for aspect in settings["crop_aspect"]]
+        for _ in range(10):
+            area = height * width * draws.uniform(*settings["crop_area"])
+            aspect = math.exp(draws.uniform(*logs))
+            w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if 0 < w <= width and 0 < h <= height:
+                left = math.floor((width - w + 1) * draws.unit())
+                top = math.floor((height - h + 1) * draws.unit())
+                box = [left, top, left + w, top + h]
+                break
+        else:
+            aspect = min(max(width / height, settings["crop_aspect"][0]), settings["crop_aspect"][1])
+            w, h = min(width, max(1, round(height * aspect))), min(height, max(1, round(width / aspect)))
+            left, top = (width - w) // 2, (height - h) // 2
+            box = [left, top, left + w, top + h]
+    flip = settings["flip"] and draws.unit() < 0.5
+    colors = []
+    if settings["color"] != "none":
+        for index in draws.permutation(4):
+            strength = COLORS[settings["color"]][index]
+            if strength:
+                name = ("brightness", "contrast", "saturation", "hue")[index]
+                colors.append([name, pytest.approx(draws.uniform(-strength, strength), rel=1e-12)])
+    return {"photo": photo, "box": box, "flip": flip, "colors": colors}
+
+
+def test_the_golden_plans_are_those_of_the_document():
+    golden = json.loads((FOLDER / "plan.json").read_text(encoding="utf-8"))
+    assert golden == json.loads(json.dumps(make_plan.describe()))
+    for entry in golden["held_out"]:
+        digest = hashlib.sha256(f"{entry['seed']}/{entry['id']}".encode()).hexdigest()
+        assert entry["held_out"] is (int(digest[:8], 16) < 2**30)
+    for plan in golden["plans"]:
+        count, batch = len(plan["sizes"]), plan["batch_size"]
+        per_epoch = max(1, count // batch)
+        assert len(plan["steps"]) == plan["epochs"] * per_epoch
+        for number, step in enumerate(plan["steps"]):
+            epoch, part = divmod(number, per_epoch)
+            order = Draws(plan["seed"], epoch, 0).permutation(count)
+            places = range(part * batch, (part + 1) * batch)
+            assert step["photos"] == [change_of(plan, order[place % count], epoch, place // count) for place in places]
+            cosine = plan["learning_rate"] / 2 * (1 + math.cos(math.pi * number / len(plan["steps"])))
+            expected = cosine if plan["schedule"] == "cosine" else plan["learning_rate"]
+            assert step["rate"] == pytest.approx(expected, rel=1e-12)
+    shown = [photo for plan in golden["plans"] for step in plan["steps"] for photo in step["photos"]]
+    assert {photo["flip"] for photo in shown} == {True, False}
+    assert {len(photo["colors"]) for photo in shown} == {0, 2, 4}
+
+
+def write_photos(folder, sets):
+    """Folders of photos as `tinytl adapt` takes them: name of a set -> photos."""
+    for name, photos in sets.items():
+        for photo in photos:
+            (folder / name / photo).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name / photo).write_bytes(content(photo))
+    return folder
+
+
+def test_every_setting_of_the_golden_manifest_differs_from_the_default():
+    manifest, plain = Manifest.read(FOLDER / SETTINGS["model"]), Manifest.read(OF_FLOAT32)
+    defaults = data.Augmentation()
+    for name in ("crop_area", "crop_aspect", "flip", "color"):
+        assert getattr(manifest.data, name) != getattr(defaults, name)
+    for name in ("learning_rate", "learning_rate_from", "schedule", "label_smoothing", "xnnpack", "batch_size"):
+        assert getattr(manifest, name) != getattr(plain, name), name
+    assert (manifest.data.split, plain.data.split, manifest.data.split_seed) == ("content", "", 36)
+    assert manifest.input.central_fraction == 0.6
+
+
+@pytest.mark.parametrize("run", SETTINGS["runs"], ids=lambda run: run["shows"])
+@pytest.mark.parametrize("xnnpack", [True, False])
+def test_adapt_follows_the_golden_settings_unasked(run, xnnpack, tmp_path, monkeypatch):
+    delegate = "xnnpack" if xnnpack else "without_xnnpack"
+    splits = data.load(write_photos(tmp_path, {"train": run["photos"], "test": SETTINGS["held_out"]}))
+    train, taken = TrainableModel.train, []
+
+    def noting(self, images, labels, rate):
+        result = train(self, images, labels, rate)
+        taken.append((rate, result.loss, result.accuracy))
+        return result
+
+    monkeypatch.setattr(TrainableModel, "train", noting)
+    model = TrainableModel(FOLDER / SETTINGS["model"], xnnpack=xnnpack)
+    result = adapt(model, splits, epochs=SETTINGS["epochs"], seed=SETTINGS["seed"])
+    rates, losses, accuracies = zip(*taken, strict=True)
+    assert list(rates) == pytest.approx([step["rate"] for step in run["steps"]], rel=SETTINGS["tolerances"]["rate"])
+    expected = [step[delegate] for step in run["steps"]]
+    tolerance = SETTINGS["tolerances"]["loss"]
+    assert list(losses) == pytest.approx([step["loss"] for step in expected], rel=tolerance)
+    assert list(accuracies) == pytest.approx([step["accuracy"] for step in expected])
+    for when in ("before", "after"):
+        figures = getattr(result, when).to_json(model.class_names)
+        assert figures.pop("loss") == pytest.approx(run[when][delegate]["loss"], rel=tolerance)
+        assert figures == {key: value for key, value in run[when][delegate].items() if key != "loss"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"central_fraction": 0.875},
+        {"schedule": "cosine"},
+        {"learning_rate": 1e-2},
+        {"augmentation": data.Augmentation(crop=False, flip=False, color="torch")},
+        {"augmentation": data.Augmentation(flip=False, color="torch")},
+        {"augmentation": data.Augmentation(True, (0.5, 0.9), (0.8, 1.6), True, "torch")},
+        {"augmentation": data.Augmentation(True, (0.5, 0.9), (0.8, 1.6), False, "none")},
+    ],
+)
+def test_a_client_that_ignored_a_setting_would_be_far_outside(wrong, tmp_path):
+    run = SETTINGS["runs"][0]
+    splits = data.load(write_photos(tmp_path, {"train": run["photos"], "test": SETTINGS["held_out"]}))
+    model = TrainableModel(FOLDER / SETTINGS["model"])
+    result = adapt(model, splits, epochs=SETTINGS["epochs"], seed=SETTINGS["seed"], **wrong)
+    losses = [step["without_xnnpack"]["loss"] for step in run["steps"]]
+    after = run["after"]["without_xnnpack"]["loss"]
+    pairs = zip([*result.losses, result.after.loss], [*losses, after], strict=True)
+    away = [abs(ours / theirs - 1) for ours, theirs in pairs]
+    assert max(away) > SETTINGS["tolerances"]["loss"]
+
+
+def test_the_golden_photos_are_held_out_by_their_content(tmp_path):
+    photos = [photo["photo"] for photo in SETTINGS["photos"]]
+    for entry in SETTINGS["photos"]:
+        assert entry["sha256"] == hashlib.sha256(content(entry["photo"])).hexdigest()
+        assert entry["held_out_by_content"] is (entry["photo"] in SETTINGS["held_out"])
+    model = TrainableModel(FOLDER / SETTINGS["model"])
+    splits = data.load(write_photos(tmp_path, {"": photos}), default_seed=model.split_seed)
+    sets = [[part.source(index) for index in range(len(part))] for part in (splits.train, splits.test)]
+    expected = [[photo for photo in photos if photo not in SETTINGS["held_out"]], SETTINGS["held_out"]]
+    assert sets == [[str(tmp_path / photo) for photo in part] for part in expected]
+
+
+def test_the_golden_settings_are_current(tmp_path):
+    for photo in SETTINGS["photos"]:
+        target = tmp_path / "photos" / photo["photo"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content(photo["photo"]))
+    for suffix in (".tflite", ".manifest.json"):
+        name = SETTINGS["model"].replace(".tflite", suffix)
+        (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
+    new = json.loads(json.dumps(make_settings.describe(tmp_path)))
+    for old, run in zip(SETTINGS["runs"], new.pop("runs"), strict=True):
+        for step, other in zip(old["steps"], run["steps"], strict=True):
+            assert {key: step[key] for key in ("epoch", "rate", "photos")} == {
+                key: other[key] for key in ("epoch", "rate", "photos")
+            }
+    assert new == {key: value for key, value in SETTINGS.items() if key != "runs"}

@@ -380,7 +380,10 @@ class TrainableModel:
             )
         taken = set(self._file.labels or ()).intersection(saved.added_classes)
         if taken:
-            raise InputError(f"{path} adds the class {min(taken)!r}, which the model has already; use another copy")
+            raise InputError(
+                f"{path} has names of classes that cannot be used ({min(taken)!r} is one of the model's own); use "
+                "another copy"
+            )
         with self._lock:
             self._set(saved.values, saved.added_classes)
 
