@@ -7,12 +7,11 @@ import numpy as np
 from make_model import SIZE
 from make_photos import PHOTOS, Photo
 
-from tinytl_tf.data.batches import SHORT_SIDE
 from tinytl_tf.data.change import Change
 from tinytl_tf.data.decode import decode
-from tinytl_tf.data.resizing import CENTRAL_FRACTION, central_box
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, central_box, short_side
 
-SHRUNK_SIDE = round(SHORT_SIDE * SIZE)  # S of docs/formats.md
+SHRUNK_SIDE = short_side((SIZE, SIZE))  # S of docs/formats.md
 
 # Largest and mean difference of a level, 0 to 255, and why there is one. Those of JPEGs were measured with libjpeg's
 # fast and exact transform, with smooth and plain enlarging of color, and with decoding at half of the size and at all

@@ -173,3 +173,32 @@ def test_a_rate_that_is_none_is_refused(config, rate):
         InputError, match="^config.training.learning_rate must be above 0, or 0 for that of the scheme, "
     ):
         Experiment(config)
+
+
+@pytest.mark.parametrize(
+    ("trained", "rate", "exported", "expected"),
+    [
+        ("adam", 1e-2, "adam", 1e-2),
+        ("adam", 1e-2, "sgd", 0.1),
+        ("sgd", 0.5, "adam", 0.05),
+        ("momentum", 0.3, "sgd", 1.0),
+        ("adam", 0.0, "sgd", None),
+    ],
+)
+def test_the_rate_that_was_trained_at_travels_with_the_file(config, trained, rate, exported, expected):
+    """A run at 1e-2 exported a manifest with the scheme's 1e-3, which all clients followed."""
+    config.training.optimizer, config.training.learning_rate = trained, rate
+    settings = Experiment(config).client_settings(exported)
+    assert settings["learning_rate"] == (expected and pytest.approx(expected))
+
+
+def test_a_file_is_told_how_the_data_were_split_and_the_schedule(config):
+    config.training.schedule, config.data.split_seed, config.data.central_fraction = "constant", 3, 0.5
+    settings = Experiment(config).client_settings("sgd")
+    assert (settings["schedule"], settings["central_fraction"]) == ("constant", 0.5)
+    assert (settings["data"].split, settings["data"].split_seed) == ("content", 3)
+    config.data.split = ""  # of a run of an older version
+    assert Experiment(config).client_settings("sgd")["data"].split == ""
+    config.data.split = "path"
+    with pytest.raises(InputError, match="^config.data.split must be one of '', 'content', got 'path'$"):
+        Experiment(config)

@@ -52,6 +52,17 @@ def per_pixel():
     return keras.Model(images, keras.layers.Dense(3, name="classifier")(x))
 
 
+def two_towers():
+    """Layers of two nested models with the same names: their variables have the same paths."""
+    images, x = scaled()
+
+    def tower(name):
+        inner = keras.Input(SIZE)
+        return keras.Model(inner, keras.layers.Conv2D(4, 3, name="conv")(inner), name=name)
+
+    return keras.Model(images, head(keras.layers.Concatenate()([tower("a")(x), tower("b")(x)])))
+
+
 def half():
     images, x = scaled()
     return keras.Model(images, head(keras.layers.Conv2D(4, 3, dtype="mixed_float16")(x)))
@@ -95,6 +106,10 @@ MODELS = {
     "an answer for each pixel": (
         per_pixel,
         "expected logits (None, classes) of 2 classes or more as the output, got (None, 8, 8, 3); ",
+    ),
+    "two towers of equal names": (
+        two_towers,
+        "expected variables of different paths, got 'conv/kernel' twice: states and manifests tell variables by ",
     ),
     "half precision": (half, "expected layers in float32, got mixed_float16; "),
 }

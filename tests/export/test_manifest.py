@@ -75,7 +75,11 @@ def test_says_everything_a_client_needs(content):
 )
 def test_the_learning_rate_is_that_of_scheme_and_optimizer(content, scheme, optimizer, rate):
     facts = FACTS | {"scheme": scheme, "optimizer": optimizer}
-    assert describe(content, central_fraction=1, **facts).learning_rate == pytest.approx(rate)
+    manifest = describe(content, central_fraction=1, **facts)
+    assert manifest.learning_rate == pytest.approx(rate)
+    assert (manifest.learning_rate_from, manifest.schedule) == ("default", "cosine")
+    manifest = describe(content, central_fraction=1, **facts, learning_rate=0.03, schedule="constant")
+    assert (manifest.learning_rate, manifest.learning_rate_from, manifest.schedule) == (0.03, "run", "constant")
 
 
 def test_is_read_as_it_was_written(content, tmp_path):

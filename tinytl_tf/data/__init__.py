@@ -15,6 +15,7 @@ from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.feature_cache import CACHE_BYTES, FeatureCache
 from tinytl_tf.data.features import CachedFeatures, FeatureRequest, check_cacheable
 from tinytl_tf.data.loading import load
+from tinytl_tf.data.photo import photo
 from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction
 from tinytl_tf.data.splits import Splits
 
@@ -31,6 +32,7 @@ __all__ = [
     "check_central_fraction",
     "eval_batches",
     "load",
+    "photo",
     "steps_per_epoch",
     "train_batches",
 ]

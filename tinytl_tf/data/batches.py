@@ -11,7 +11,7 @@ from tinytl_tf.data.change import Change
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.features import CachedFeatures, FeatureRequest, check_cacheable
 from tinytl_tf.data.random_stream import RandomStream
-from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction, height_width, short_side
 from tinytl_tf.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -19,8 +19,6 @@ Batch = tuple[np.ndarray, np.ndarray]
 _PREPARATION = 1  # counts up when the pixels of an image change: its cached features are those of other pixels then
 WORKERS = 2
 AHEAD = 2  # batches that wait, ready or in work, beyond one for each worker
-# A crop of 0.22 of the area has a short side of at least 0.4 of the image's: 2.5 times the size loses nothing.
-SHORT_SIDE = 2.5
 
 
 def steps_per_epoch(dataset: ImageDataset, batch_size: int) -> int:
@@ -82,7 +80,7 @@ def train_batches(
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
     """
-    size = _height_width(image_size)
+    size = height_width(image_size)
     steps = steps_per_epoch(dataset, batch_size)
     check_central_fraction(central_fraction)
     for option, value in (("seed", seed), ("epoch", epoch), ("start_step", start_step)):
@@ -101,7 +99,7 @@ def train_batches(
 
     def read(place: int) -> np.ndarray:
         index, random = stream(place)
-        return augmentation(dataset.image(index, _short_side(size)), size, random, central_fraction)
+        return augmentation(dataset.image(index, short_side(size)), size, random, central_fraction)
 
     def request(place: int) -> FeatureRequest:
         index, random = stream(place)
@@ -177,7 +175,7 @@ def eval_batches(
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
     """
-    size = _height_width(image_size)
+    size = height_width(image_size)
     _check_positive("batch_size", batch_size)
     check_central_fraction(central_fraction)
 
@@ -194,7 +192,7 @@ def eval_batches(
 
 
 def _prepare(dataset: ImageDataset, index: int, size: tuple[int, int], central_fraction: float) -> np.ndarray:
-    image = dataset.image(index, _short_side(size))
+    image = dataset.image(index, short_side(size))
     return Change().apply(image, size, central_fraction)
 
 
@@ -266,19 +264,6 @@ def _prefetch(
             pool.shutdown(wait=True, cancel_futures=True)
 
     return iterate()
-
-
-def _short_side(size: tuple[int, int]) -> int:
-    return round(SHORT_SIDE * max(size))
-
-
-def _height_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
-    size = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
-    if len(size) != 2 or min(size) < 1:
-        raise InputError(
-            f"expected image_size to be a number of pixels or (height, width), each above 0, got {image_size}"
-        )
-    return size
 
 
 def _check_positive(option: str, value: int) -> None:

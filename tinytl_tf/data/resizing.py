@@ -1,18 +1,54 @@
 """The part of a photo that is evaluated, and how it becomes the model's input."""
 
 import math
+import numbers
 
 import numpy as np
 from PIL import Image
 
 from tinytl_tf.errors import InputError
 
-__all__ = ["CENTRAL_FRACTION", "Box", "central_box", "check_central_fraction", "resize"]
+__all__ = [
+    "CENTRAL_FRACTION",
+    "Box",
+    "central_box",
+    "check_central_fraction",
+    "height_width",
+    "resize",
+    "short_side",
+]
 
 Box = tuple[float, float, float, float]  # left, upper, right and lower edge in pixels
 
 # Part of an image's side that is evaluated: ImageNet's habit of 224 pixels out of 256, which TinyTL keeps.
 CENTRAL_FRACTION = 0.875
+# A crop of 0.22 of the area has a short side of at least 0.4 of the image's: 2.5 times the size loses nothing.
+_SHORT_SIDE = 2.5
+
+
+def short_side(size: tuple[int, int]) -> int:
+    """Returns to how many pixels the short side of a larger photo is shrunk before anything else, for a model's input.
+
+    Args:
+        size: Height and width of the model's input in pixels.
+    """
+    return round(_SHORT_SIDE * max(size))
+
+
+def height_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    """Returns (height, width) of a size that may be one number for both.
+
+    Raises:
+        InputError: If it is not one or two numbers of pixels above 0.
+    """
+    size = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
+    if len(size) != 2 or any(isinstance(side, bool) or not isinstance(side, numbers.Integral) for side in size):
+        size = (0, 0)
+    if min(size) < 1:
+        raise InputError(
+            f"expected image_size to be a number of pixels or (height, width), each above 0, got {image_size}"
+        )
+    return size
 
 
 def check_central_fraction(fraction: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinytl_tf.data import CENTRAL_FRACTION, Augmentation
+from tinytl_tf.data import CENTRAL_FRACTION, Augmentation, photo
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.device.contract import Contract, check_contract
 from tinytl_tf.device.opening import open_file
@@ -261,19 +261,21 @@ class TrainableModel:
             loss=outputs["loss"].item(), accuracy=outputs["accuracy"].item(), applied=bool(outputs["applied"].item())
         )
 
-    def infer(self, image: np.ndarray) -> InferResult:
+    def infer(self, image: np.ndarray | str | os.PathLike) -> InferResult:
         """Classifies one image.
 
         Args:
-            image: uint8 `[H, W, 3]`, raw RGB pixels from 0 to 255; where `input_name` is `"features"`, these: int8
-                `input_shape`.
+            image: The path of a photo, which is read by `tinytl_tf.data.photo`; or uint8 `[H, W, 3]`, raw RGB pixels
+                from 0 to 255; where `input_name` is `"features"`, these: int8 `input_shape`.
 
         Returns:
             Logits and probabilities, float32 `[num_classes]`.
 
         Raises:
-            InputError: If the image has another type or shape.
+            InputError: If the image has another type or shape, or the photo cannot be read.
         """
+        if self.input_name == "image" and isinstance(image, str | os.PathLike):
+            image = photo(image, self)
         _check_array(self.input_name, image, INPUTS[self.input_name], self.input_shape)
         with self._lock:
             outputs, used = self._run("infer", **{self.input_name: image[np.newaxis]}), self.num_classes

@@ -1,0 +1,55 @@
+"""From one photo to the pixels that a model takes."""
+
+import os
+from typing import Protocol
+
+import numpy as np
+
+from tinytl_tf.data.change import Change
+from tinytl_tf.data.decode import decode, deep_maximum
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction, height_width, short_side
+from tinytl_tf.errors import InputError
+from tinytl_tf.files import expand
+
+__all__ = ["photo"]
+
+
+class _Model(Protocol):
+    """What `photo` asks a model for."""
+
+    image_size: tuple[int, int]
+    central_fraction: float
+
+
+def photo(
+    path: str | os.PathLike, model: _Model | int | tuple[int, int], *, central_fraction: float | None = None
+) -> np.ndarray:
+    """Reads a photo as an exported model takes it: upright, its center cut out and scaled; see docs/formats.md.
+
+    A photo that is squashed to the model's size, or cut at its edges, is another picture: the model answers worse.
+
+    Args:
+        path: The file.
+        model: A `tinytl_tf.device.TrainableModel`; or the size alone, pixels of a side or (height, width).
+        central_fraction: Part of the photo's side that is kept, in (0, 1]; by default the model's, or 0.875.
+
+    Returns:
+        uint8 `[height, width, 3]`, RGB of 0 to 255.
+
+    Raises:
+        InputError: If the file cannot be read, or size or fraction are out of range.
+
+    Example:
+        >>> model.infer(photo("rose.jpg", model)).probabilities  # doctest: +SKIP
+        >>> from PIL import Image
+        >>> Image.new("RGB", (60, 40), "red").save("red.png")
+        >>> photo("red.png", (24, 32)).shape
+        (24, 32, 3)
+    """
+    size = height_width(getattr(model, "image_size", model))
+    fraction = getattr(model, "central_fraction", CENTRAL_FRACTION) if central_fraction is None else central_fraction
+    check_central_fraction(fraction)
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected the path of a photo, got {type(path).__name__}")
+    source = (expand(path), os.fspath(path))
+    return Change().apply(decode(*source, short_side(size), deep_maximum([source])), size, fraction)
