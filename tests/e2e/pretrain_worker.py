@@ -22,4 +22,4 @@ if __name__ == "__main__":
     from tinytl_tf.backbones import ARCHITECTURES
 
     ARCHITECTURES[tiny.BACKBONE] = tiny.architecture()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -3,10 +3,11 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tinytl_tf.cli.signals import Signals
-from tinytl_tf.cli.streams import end_of_printed, guarded_streams
+from tinytl_tf.cli.streams import end_of_printed, guarded_streams, open_missing_descriptors
+from tinytl_tf.cli.supervisor import supervised
 
 __all__ = ["main"]
 
@@ -35,15 +36,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    if argv is None:
+        open_missing_descriptors()
+        return supervised(sys.argv[1:], lambda: _guarded(sys.argv[1:], _leave_quietly))
+    return _guarded(argv)
+
+
+def _guarded(argv: Sequence[str], at_end: Callable[[], None] = lambda: None) -> int:
     signals = Signals()
     with guarded_streams():
         try:
             with signals.handled():
-                status = _main(sys.argv[1:] if argv is None else argv)
+                status = _main(argv)
         except KeyboardInterrupt:
             status = signals.exit_status or 130
-        if argv is None:
-            _leave_quietly()
+        at_end()
     return status
 
 

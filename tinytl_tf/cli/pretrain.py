@@ -8,7 +8,8 @@ of a step compute in 16 bits; what is saved stays float32. With --config.trainin
 half of the loss is the distance from the features of the frozen network at twice the resolution.
 
 With --distribute=workers the same command runs once for each worker that TF_CONFIG lists, with a folder that all of
-them see. Where one of them is lost, the others end as well; start all of them again with --resume.
+them see. They wait for each other for up to --worker_timeout seconds. Where one of them is lost, the others end as
+well; start all of them again with --resume.
 
 Example:
   tinytl pretrain --config=configs/pretrain.py --config.data.name=photos/ --workdir=runs/source --resume
@@ -22,6 +23,7 @@ from typing import Any
 from absl import flags
 
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.supervisor import supervised
 from tinytl_tf.cli.train import define_run, require_run, set_config
 
 __all__ = []
@@ -37,22 +39,33 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "mirrored: all GPUs of this machine; workers: this process is one of those that TF_CONFIG lists.",
         flag_values=values,
     )
+    flags.DEFINE_float(
+        "worker_timeout",
+        600.0,
+        "workers: seconds that each waits for the others to begin.",
+        lower_bound=0.001,
+        upper_bound=1e6,
+        flag_values=values,
+    )
     flags.DEFINE_string("license", "not stated", "Terms of the branches, for their card.", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     require_run(values, "configs/pretrain.py")
+    if values.distribute != "workers":
+        runner.refuse_unused(values, ("worker_timeout",), "without --distribute=workers")
     set_config(values)
     runner.import_tensorflow()
-    from tinytl_tf.training import Distribution, pretrain
+    from tinytl_tf.training import Distribution, Experiment, pretrain
 
+    Experiment(values.config)  # a worker that cannot begin does not keep the others waiting
     result = pretrain(
         values.config,
         values.workdir,
         resume=values.resume,
         license=values.license,
-        distribution=Distribution(values.distribute),
+        distribution=Distribution(values.distribute, timeout=values.worker_timeout),
     )
     if values.config.training.distillation == 1:  # its classifier knows nothing
         print(f"distance from the teacher's features {result['feature_distance']:.3f} in the last epoch")
@@ -63,4 +76,4 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(runner.run_command("pretrain", sys.argv[1:]))
+    sys.exit(supervised(["pretrain", *sys.argv[1:]], lambda: runner.run_command("pretrain", sys.argv[1:])))

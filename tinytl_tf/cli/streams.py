@@ -9,20 +9,19 @@ from typing import TextIO
 
 from tinytl_tf.guarded_stream import GuardedStream
 
-__all__ = ["end_of_printed", "guarded_streams"]
+__all__ = ["end_of_printed", "guarded_streams", "open_missing_descriptors"]
 
 
 @contextlib.contextmanager
 def guarded_streams() -> Iterator[None]:
     """Lets nothing that is printed in the block fail, and flushes it at the end.
 
-    `sys.stdout` and `sys.stderr` are a `GuardedStream` in the block. A standard descriptor that is closed is opened on
-    the null device, for good: the next file that is opened would take its number, and get what libraries write there.
+    `sys.stdout` and `sys.stderr` are a `GuardedStream` in the block.
     """
     if isinstance(sys.stdout, GuardedStream):
         yield
         return
-    _open_missing_descriptors()
+    open_missing_descriptors()
     before, logging.raiseExceptions = logging.raiseExceptions, False
     streams = [_guarded(sys.stdout, 1), _guarded(sys.stderr, 2)]
     try:
@@ -57,7 +56,11 @@ def end_of_printed(program: str) -> int:
     return 1
 
 
-def _open_missing_descriptors() -> None:
+def open_missing_descriptors() -> None:
+    """Opens standard descriptors that are closed on the null device, for good.
+
+    The next file that is opened would take such a number, and get what libraries write there.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

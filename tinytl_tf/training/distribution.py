@@ -1,18 +1,22 @@
 """Training on several devices, of one machine or of several."""
 
-import json
-import os
+import signal
+import threading
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tinytl_tf.errors import InputError
+from tinytl_tf.data.reason import reason
+from tinytl_tf.errors import InputError, WorkerLost
+from tinytl_tf.training.cluster import Cluster
+from tinytl_tf.training.meeting import meet
 
-__all__ = ["DISTRIBUTIONS", "Distribution"]
+__all__ = ["DISTRIBUTIONS", "WORKER_TIMEOUT", "Distribution"]
 
 DISTRIBUTIONS = ("none", "mirrored", "workers")
-_CONFIG = "TF_CONFIG"
+WORKER_TIMEOUT = 600.0  # seconds: other machines may still have to copy photos or start a container
+LONGEST_TIMEOUT = 10**6
 
 
 class Distribution:
@@ -26,6 +30,7 @@ class Distribution:
             the environment variable `TF_CONFIG` tells, see TensorFlow's MultiWorkerMirroredStrategy. All workers see
             the folder of the run; the first one writes it. With `"workers"` it is made before TensorFlow computes
             anything.
+        timeout: Seconds that `"workers"` waits for the other ones.
 
     Attributes:
         strategy: the strategy.
@@ -33,16 +38,22 @@ class Distribution:
         workers: number of processes.
 
     Raises:
-        InputError: for another name, or `"workers"` without the addresses of workers.
+        InputError: for another name, or `"workers"` without the addresses of workers or with one that cannot be used.
+        WorkerLost: if another worker is missing after that time.
     """
 
-    def __init__(self, name: str = "none") -> None:
+    def __init__(self, name: str = "none", *, timeout: float = WORKER_TIMEOUT) -> None:
         if name not in DISTRIBUTIONS:
             raise InputError(f"unknown distribution {name!r}; choose one of {', '.join(DISTRIBUTIONS)}")
+        if not 0 < timeout <= LONGEST_TIMEOUT:
+            raise InputError(
+                f"expected a worker_timeout above 0 and at most {LONGEST_TIMEOUT:,} seconds, got {timeout:g}"
+            )
         self.worker, self.workers = 0, 1
         if name == "workers":
-            self.worker, self.workers = _place(os.environ.get(_CONFIG, ""))
-            self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            cluster = Cluster.from_environment()
+            self.worker, self.workers = cluster.index, len(cluster.addresses)
+            self.strategy = _connect(cluster, timeout)
         elif name == "mirrored":
             self.strategy = tf.distribute.MirroredStrategy()
         else:
@@ -95,16 +106,18 @@ class Distribution:
             float(meet())
 
 
-def _place(text: str) -> tuple[int, int]:
-    """Number of this worker and of all, from the environment variable."""
-    expected = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+def _connect(cluster: Cluster, timeout: float) -> tf.distribute.Strategy:
+    """Makes the strategy of all workers."""
+    meet(cluster, timeout)
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        config = json.loads(text)
-        addresses, task = config["cluster"]["worker"], config["task"]
-        place = (int(task["index"]), len(addresses))
-        fits = set(config["cluster"]) == {"worker"} and task["type"] == "worker" and 0 <= place[0] < place[1]
-    except (ValueError, KeyError, TypeError):
-        fits = False
-    if not fits:
-        raise InputError(f"expected {_CONFIG}={expected} in the environment, got {text or 'nothing'!r}; set it")
-    return place
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise WorkerLost(
+            f"expected {len(cluster.addresses)} workers, they cannot be connected ({reason(error)}); start all of them "
+            "again with resume=True"
+        ) from error
+    finally:
+        if is_main and before is not None:  # TensorFlow takes the signal for itself, and then ignores it
+            signal.signal(signal.SIGTERM, before)
