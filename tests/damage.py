@@ -54,6 +54,12 @@ def damaged(
                 yield f"{where} {name}", change(copy.deepcopy(values), place)
 
 
+def require_line(error: Exception) -> None:
+    """Checks that the message of an error is one line that a person can read."""
+    assert str(error).isprintable()
+    assert len(str(error)) < 1000
+
+
 def places(values: Any, place: tuple = ()) -> Iterator[tuple]:
     """Yields the keys that lead to each value inside of `values`; of a long list, to its first and last elements."""
     yield place

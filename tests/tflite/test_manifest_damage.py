@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.damage import LARGE, NUMBERS, OTHERS, damaged
+from tests.damage import LARGE, NUMBERS, OTHERS, damaged, require_line
 from tests.tflite.test_manifest import MANIFEST
 from tests.tflite.test_manifest_schema import SCHEMA, problems
 from tinytl_tf.device import TrainableModel
@@ -53,11 +53,6 @@ MICRO = LITERT | {
     },
 }
 KINDS = {"litert": LITERT, "micro": MICRO}
-
-
-def require_line(error):
-    assert str(error).isprintable()
-    assert len(str(error)) < 1000
 
 
 def read(text, values):
