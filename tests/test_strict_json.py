@@ -14,6 +14,13 @@ def test_json_comes_back_as_it_was_written(tmp_path):
     assert parse_json(text) == parse_json(text.encode()) == read_json(tmp_path / "a.json", len(text)) == VALUES
 
 
+def test_values_may_be_nested_in_64_levels():
+    values = [1, [{}]]
+    for _ in range(62):
+        values = {"a": values}
+    assert parse_json(json.dumps(values)) == values
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -30,6 +37,8 @@ def test_json_comes_back_as_it_was_written(tmp_path):
         ('{"a": {"b": 1, "b": 1}}', "the key 'b' twice"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
+        ("[" * 66 + "]" * 66, "nested too deeply"),
+        ("[" * 900 + "]" * 900, "nested too deeply"),
         ('"\\ud800"', "'utf-8' codec can't encode character '\\ud800' in position 1: surrogates not allowed"),
         (b'"\xff"', "'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"),
     ],

@@ -10,6 +10,7 @@ from tinytl_tf.regular_file import open_regular
 __all__ = ["parse_json", "read_json"]
 
 _LEAST, _MOST = -(2**63), 2**64 - 1  # of a whole number
+_MOST_LEVELS = 64  # far below Python's own limit, so that code that walks through the values stays below it, too
 _SHOWN = 200  # characters of an error
 
 
@@ -17,7 +18,7 @@ def parse_json(text: str | bytes) -> Any:
     """Returns the content of a JSON text.
 
     Unlike `json.loads` it refuses NaN and Infinity, numbers that no float64 or 64-bit integer holds, a key that an
-    object has twice, strings with lone surrogates, and nesting that exceeds Python's recursion limit.
+    object has twice, strings with lone surrogates, and more than 64 levels of nesting.
 
     Args:
         text: The text; bytes are UTF-8.
@@ -39,6 +40,7 @@ def parse_json(text: str | bytes) -> Any:
             parse_int=_integer,
             object_pairs_hook=_object,
         )
+        _require_flat(values)
         json.dumps(values, ensure_ascii=False).encode()  # fails for a lone surrogate, which no other check finds
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -80,6 +82,18 @@ def _integer(text: str) -> int:
     if len(text) > len(str(_LEAST)) or not _LEAST <= int(text) <= _MOST:
         raise ValueError(f"the number {text:.40}, which is too large")
     return int(text)
+
+
+def _require_flat(values: Any) -> None:
+    level = [values]
+    for _ in range(_MOST_LEVELS + 1):
+        items = (
+            value.values() if isinstance(value, dict) else value for value in level if isinstance(value, dict | list)
+        )
+        level = [item for group in items for item in group]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

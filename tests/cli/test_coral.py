@@ -113,6 +113,26 @@ def test_adapt_on_a_board_imports_no_tensorflow(adapted):
         ("export", ["--target=coral", "--split=head", "--budget_mb=3"], "expected --split=auto and --budget_mb=MB"),
         (
             "export",
+            ["--target=coral", "--split=auto", "--budget_mb=nan"],
+            "expected a finite --budget_mb above 0, got nan",
+        ),
+        (
+            "export",
+            ["--target=coral", "--split=auto", "--budget_mb=1e999"],
+            "expected a finite --budget_mb above 0, got",
+        ),
+        (
+            "export",
+            ["--target=coral", "--split=auto", "--budget_mb=-1"],
+            "expected a finite --budget_mb above 0, got -1",
+        ),
+        (
+            "evaluate",
+            ["--model=board/coral.json", "--data=tints.npz", "--prefix_command='a"],
+            "expected --prefix_command in words as a shell has them, got",
+        ),
+        (
+            "export",
             ["--target=coral", "--split=auto", "--budget_mb=3"],
             "expected --scheme with --split=auto: it is applied from each split on",
         ),

@@ -1,6 +1,7 @@
 """The client of an export for a Coral board: prefix on the CPU here, suffix trained on its features."""
 
 import ast
+import itertools
 import json
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests import tiny_coral
+from tests.damage import damaged, require_line
 from tinytl_tf import data
 from tinytl_tf.device import TrainableModel, adapt, evaluate_dataset, prefix_runner
 from tinytl_tf.device.coral import COMPILED_NAME, CoralModel
@@ -215,8 +217,8 @@ def test_a_part_of_another_export_is_refused(own, part):
     [
         ({"format_version": 2}, "expected format version 1"),
         ({"split": 3}, "expected str as split"),
-        ({"files": {"prefix": "prefix_int8.tflite"}}, "expected the files prefix, suffix and model"),
-        ({"features": {"shape": [16, 16, 16], "scale": 0.0, "zero_point": 0}}, "expected sizes and scales above 0"),
+        ({"files": {"prefix": "prefix_int8.tflite"}}, "expected files of prefix, suffix, model and"),
+        ({"features": {"shape": [16, 16, 16], "scale": 0.0, "zero_point": 0}}, "expected a scale above 0"),
         ({"features": {"shape": [16, 16, 16], "scale": 7.0, "zero_point": 4}}, "expected a prefix with Quantized"),
         ({"features": {"shape": [8, 8, 16]}}, "expected a prefix with Quantized"),
         ({"features": {"zero_point": 1}}, "expected a prefix with Quantized"),
@@ -232,7 +234,46 @@ def test_a_list_of_files_that_cannot_be_is_refused(own, changes, words):
 def test_names_of_files_lead_nowhere_else(own):
     values = json.loads(own.read_text())
     change(own, files={**values["files"], "prefix": "../prefix_int8.tflite"})
-    with pytest.raises(InputError, match=r"expected names of files in the folder of .*, got '\.\./prefix"):
+    with pytest.raises(InputError, match=r"expected names of files in its own folder in .*, got \['\.\./prefix"):
+        CoralModel(own)
+
+
+def test_a_damaged_list_of_files_is_refused_or_the_answers_are_the_same(own):
+    values, opened = json.loads(own.read_text()), 0
+    photo = tiny_coral.photos(1)[0]
+    expected = CoralModel(own).infer(photo).logits
+    texts = ["0", "-1", "1", "2", "0.083", "64", str(2**63), "1e400", "null", '"x"', '"model.tflite"', "[]", "{}"]
+    for _, text in damaged(values, ["files", "sha256", "image", "features", "split"], texts):
+        own.write_text(text)
+        try:
+            model = CoralModel(own)
+        except InputError as error:
+            require_line(error)
+            continue
+        opened += 1
+        np.testing.assert_array_equal(model.infer(photo).logits, expected)
+    assert 0 < opened < 60, opened
+
+
+@pytest.mark.parametrize("swapped", list(itertools.permutations(["prefix", "suffix", "model", "int8"], 2)))
+def test_parts_in_each_other_s_place_are_refused(own, swapped):
+    values = json.loads(own.read_text())
+    for field in ("files", "sha256"):
+        one, other = (values[field][name] for name in swapped)
+        change(own, **{field: {**values[field], swapped[0]: other, swapped[1]: one}})
+    if {"prefix", "suffix"} & set(swapped):
+        with pytest.raises(InputError) as error:
+            CoralModel(own)
+        require_line(error.value)
+    else:
+        CoralModel(own)  # which has no use for the others
+
+
+def test_a_suffix_of_photos_of_another_size_is_refused(own):
+    path = own.with_name("suffix_train.manifest.json")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"input": content["input"] | {"size": [64, 32]}}))
+    with pytest.raises(InputError, match=r"expected a suffix for .* of images \(64, 64, 3\) in .*; export the model"):
         CoralModel(own)
 
 
@@ -278,6 +319,38 @@ def test_a_program_that_does_not_do_it_is_refused(exported, command, words):
         command = [*command, json.dumps({"input": parts["image"], "output": parts["features"]})]
     with pytest.raises(InputError, match=words):
         CoralModel(exported, prefix_command=command).featurize(tiny_coral.photos(1)[0])
+
+
+@pytest.mark.parametrize("name", ["input", "output"])
+def test_what_a_program_says_of_itself_is_checked(exported, tmp_path, name):
+    """The program prints the text of a file; no image reaches it."""
+    parts = json.loads(exported.read_text())
+    right = {"input": parts["image"], "output": parts["features"]}
+    program = tmp_path / "program.py"
+    program.write_text("import sys; print(open(sys.argv[1]).read(), flush=True); sys.stdin.read()")
+    texts = ["0", "-1", "1e400", "NaN", str(2**63), "null", "[]", '"x"', "[" * 100_000]
+    damages = list(damaged(right, [name], texts))
+    for _, text in damages[::7]:
+        (tmp_path / "text").write_text(text)
+        with pytest.raises(InputError) as error:
+            CoralModel(exported, prefix_command=[sys.executable, "-S", program, tmp_path / "text"])
+        require_line(error.value)
+    assert len(damages) > 50
+
+
+@pytest.mark.parametrize("command", [[], [""], ["a\0b"], ["\n"]], ids=repr)
+def test_commands_that_are_none_are_refused(exported, command):
+    with pytest.raises(InputError, match="expected a program that runs the prefix, got") as error:
+        CoralModel(exported, prefix_command=command)
+    require_line(error.value)
+
+
+def test_a_closed_program_is_told(exported):
+    model = CoralModel(exported, prefix_command=[sys.executable, RUNNER, exported.with_name("prefix_int8.tflite")])
+    model.close()
+    for _ in range(2):
+        with pytest.raises(InputError, match="but it ended: no message"):
+            model.featurize(tiny_coral.photos(1)[0])
 
 
 def test_the_runner_of_the_prefix_is_written_for_python_3_7():

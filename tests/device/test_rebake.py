@@ -1,17 +1,21 @@
 """What was learnt goes into the int8 file, as well as a fresh quantization puts it there."""
 
+import copy
 import dataclasses
+import itertools
 import shutil
 
 import numpy as np
 import pytest
 
 from tests import tiny_coral
+from tests.damage import require_line
 from tinytl_tf import data
 from tinytl_tf.device import TrainableModel, adapt
 from tinytl_tf.device import rebake as module
 from tinytl_tf.device.coral import CoralModel
 from tinytl_tf.device.prefix_runner import PrefixRunner
+from tinytl_tf.device.rebakable import require_rebakable
 from tinytl_tf.device.rebake import rebake
 from tinytl_tf.errors import InputError, ParityError
 from tinytl_tf.state import load_state
@@ -107,6 +111,98 @@ def test_a_float_twin_computes_what_the_integers_stand_for(coral_export, tmp_pat
     assert low > 4
 
 
+@pytest.fixture(scope="module")
+def parts(coral_export):
+    """The int8 file, its manifest, and the trained variables."""
+    manifest = CoralManifest.read(coral_export)
+    variables = module._values(TrainableModel(manifest.part(coral_export, "suffix")))
+    return Model.read(manifest.part(coral_export, "int8")), manifest, variables
+
+
+def refused(model, manifest, variables):
+    with pytest.raises(InputError) as error:
+        require_rebakable(model, manifest, variables, "the file")
+    require_line(error.value)
+    return str(error.value)
+
+
+def test_numbers_of_tensors_have_to_be_those_of_the_variables(coral_export, parts, state, tmp_path):
+    model, manifest, variables = parts
+    require_rebakable(model, manifest, variables, "the file")
+    # Biases of as many values before the first that is trained: nothing in the file tells them from the right one.
+    alike = [number for number, tensor in enumerate(model.graphs[0].tensors) if tensor.dtype == "int32"]
+    alike = [number for number in alike if model.graphs[0].tensors[number].shape == (32,) and number > 10]
+    first = "block_3_expand/norm/beta"
+    for path in manifest.rebake:
+        for number in (*range(len(model.graphs[0].tensors) + 2), -1, 2**31 - 1, 2**63):
+            if number != manifest.rebake[path] and not (path == first and number in alike):
+                refused(model, dataclasses.replace(manifest, rebake=manifest.rebake | {path: number}), variables)
+        others = {name: number for name, number in manifest.rebake.items() if name != path}
+        assert "expected numbers of tensors for " in refused(
+            model, dataclasses.replace(manifest, rebake=others), variables
+        )
+        refused(model, dataclasses.replace(manifest, rebake=others | {f"{path}x": manifest.rebake[path]}), variables)
+    for one, other in itertools.combinations(manifest.rebake, 2):  # biases of two convolutions of one size, say
+        swapped = {one: manifest.rebake[other], other: manifest.rebake[one]}
+        refused(model, dataclasses.replace(manifest, rebake=manifest.rebake | swapped), variables)
+    shutil.copytree(coral_export.parent, tmp_path / "own")
+    own = tmp_path / "own" / "coral.json"
+    assert len(alike) == 2
+    for number in alike:  # the answers do
+        dataclasses.replace(manifest, rebake=manifest.rebake | {first: number}).write(own)
+        with pytest.raises(ParityError):
+            rebake(own, state, tmp_path / "new.tflite", photos())
+
+
+def test_a_file_of_another_structure_is_refused(coral_export, parts):
+    _, manifest, variables = parts
+    for name in ("prefix_int8", "suffix_train", "model"):
+        refused(Model.read(coral_export.with_name(f"{name}.tflite")), manifest, variables)
+    image = dataclasses.replace(manifest.image, zero_point=0)
+    assert "expected the input" in refused(parts[0], dataclasses.replace(manifest, image=image), variables)
+
+
+def spoil(tensor, **changes):
+    tensor.quantization = copy.copy(tensor.quantization)
+    for name, value in changes.items():
+        setattr(tensor.quantization, name, value)
+
+
+SPOILED = {
+    "no quantization": lambda tensor, _: setattr(tensor, "quantization", None),
+    "no scales": lambda tensor, _: spoil(tensor, scale=None),
+    "no zero points": lambda tensor, _: spoil(tensor, zeroPoint=None),
+    "a scale of 0": lambda tensor, _: spoil(tensor, scale=np.zeros_like(tensor.quantization.scale)),
+    "an infinite scale": lambda tensor, _: spoil(tensor, scale=np.full_like(tensor.quantization.scale, np.inf)),
+    "fewer zero points": lambda tensor, _: spoil(tensor, zeroPoint=tensor.quantization.zeroPoint[:-1]),
+    "no content": lambda tensor, buffer: setattr(buffer, "data", None),
+    "less content": lambda tensor, buffer: setattr(buffer, "data", buffer.data[:-1]),
+}
+
+
+@pytest.mark.parametrize("role", [0, 1, 2], ids=["image", "kernel", "bias"])
+@pytest.mark.parametrize("case", SPOILED)
+def test_a_tensor_without_its_scales_or_content_is_refused(coral_export, parts, case, role):
+    if role == 0 and "content" in case:
+        return  # an image has none
+    model = Model.read(coral_export.with_name("model_int8.tflite"))
+    op = [op for op in model.graphs[0].operators if op.name == "DEPTHWISE_CONV_2D"][1]
+    tensor = model.schema.subgraphs[0].tensors[op.inputs[role]]
+    SPOILED[case](tensor, model.schema.buffers[tensor.buffer])
+    refused(model, *parts[1:])
+
+
+def test_a_state_that_does_not_fit_is_refused_before_photos_are_read(coral_export, tmp_path):
+    (tmp_path / "damaged.tinytl").write_bytes(b"TINYTL")
+
+    def read():
+        raise AssertionError
+        yield
+
+    with pytest.raises(InputError, match="is not a state file|is cut short"):
+        rebake(coral_export, tmp_path / "damaged.tinytl", tmp_path / "new.tflite", read())
+
+
 def test_what_cannot_be_rebaked_is_refused_and_nothing_is_written(coral_export, state, tmp_path, monkeypatch):
     output = tmp_path / "new.tflite"
     with pytest.raises(InputError, match=r"expected photos, uint8 \[64, 64, 3\], got 0"):
@@ -123,8 +219,9 @@ def test_what_cannot_be_rebaked_is_refused_and_nothing_is_written(coral_export, 
     shutil.copytree(coral_export.parent, tmp_path / "own")
     own = tmp_path / "own" / "coral.json"
     manifest = CoralManifest.read(own)
-    parts = {name: {k: v for k, v in getattr(manifest, name).items() if k != "int8"} for name in ("files", "sha256")}
-    dataclasses.replace(manifest, **parts).write(own)
+    names = ("files", "sha256", "snr_db")
+    parts = {name: {k: v for k, v in getattr(manifest, name).items() if k != "int8"} for name in names}
+    dataclasses.replace(manifest, **parts, rebake={}).write(own)
     with pytest.raises(
         InputError, match="has no part 'int8': what this export trains cannot be put into one int8 file"
     ):

@@ -1,6 +1,8 @@
 """Files for TensorFlow Lite Micro train as TensorFlow and LiteRT do, and do what each command says."""
 
+import dataclasses
 import hashlib
+import json
 import math
 import shutil
 
@@ -8,13 +10,14 @@ import numpy as np
 import pytest
 
 from tests import tiny_network
+from tests.damage import damaged, require_line
 from tests.export.conftest import CASES, OTHER_CASES
 from tests.export.test_training import STEPS, learning_rate, native, relative
 from tests.micro_files import BATCH, micro_file
 from tinytl_tf.device import MicroModel, TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.micro_lint import resolver_calls
-from tinytl_tf.tflite.manifest import Manifest
+from tinytl_tf.tflite.manifest import Manifest, manifest_path, sha256
 from tinytl_tf.tflite.micro_contract import COMMANDS, INPUTS, OUTPUTS
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime.micro_signature import MicroInterpreter
@@ -299,6 +302,67 @@ def test_each_client_refuses_the_other_ones_file(exported, tmp_path):
         MicroModel(copy)
     with pytest.raises(InputError, match="expected a batch_size of 1 or more, got 0"):
         MicroModel(path, batch_size=0)
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of a file with its manifest, to damage."""
+    path = micro_file("tinytl-b", "sgd")
+    for name in (path.name, manifest_path(path).name):
+        shutil.copy(path.with_name(name), tmp_path / name)
+    return tmp_path / path.name
+
+
+def test_an_arena_that_would_end_the_process_is_refused(copied):
+    """The runtime ends the process at some arenas that are too small."""
+    values = json.loads(manifest_path(copied).read_text())
+    arena = values["micro"]["arena"]
+    parts = {"head_bytes": 0, "tail_bytes": 0}
+    for changed in (
+        *({**arena, "bytes": number} for number in (0, 1, 16, 256, 4096, 82054, arena["bytes"] - 1, 2**31, 2**63, -1)),
+        *({**parts, "bytes": number} for number in (0, 1, 16, 256, 4096)),
+        *({**arena, name: 0} for name in parts),
+    ):
+        manifest_path(copied).write_text(json.dumps(values | {"micro": values["micro"] | {"arena": changed}}))
+        with pytest.raises(InputError, match=r"expected a micro.arena with room for head and tail|planned_peak_bytes"):
+            MicroModel(copied)
+
+
+USED = ["labels", "task", "input", "batch_size", "signatures", "state", "micro"]
+
+
+def test_a_damaged_manifest_is_refused_or_the_file_runs(copied):
+    values, opened = json.loads(manifest_path(copied).read_text()), 0
+    state = MicroModel(copied).state()
+    for _, text in damaged(values, USED, ["0", "-1", "1", "2", "96", str(2**63), "null", '"x"', "[]", "{}"]):
+        manifest_path(copied).write_text(text)
+        try:
+            model = MicroModel(copied)
+        except InputError as error:
+            require_line(error)
+            continue
+        opened += 1
+        np.testing.assert_array_equal(model.state(), state)
+        assert model.image_size == (64, 64)
+    assert 10 < opened < 100, opened
+
+
+def test_a_file_for_litert_is_not_run_for_its_manifest(exported, copied):
+    """It ends the process."""
+    shutil.copy(exported("tinytl-b", "sgd", BATCH), copied)
+    manifest = dataclasses.replace(Manifest.read(micro_file("tinytl-b", "sgd")), sha256=sha256(copied))
+    manifest.write(copied)
+    with pytest.raises(
+        InputError, match="expected a file for TensorFlow Lite Micro, got .* with signatures for LiteRT"
+    ):
+        MicroModel(copied)
+
+
+def test_a_manifest_of_other_tensors_is_refused(copied):
+    other = Manifest.read(micro_file("full", "adam", save_optimizer=True))
+    dataclasses.replace(other, sha256=sha256(copied)).write(copied)
+    with pytest.raises(InputError, match="inputs.state: expected .* of its manifest, got .*; copy both files of one"):
+        MicroModel(copied)
 
 
 def test_a_damaged_file_is_refused_before_the_runtime_sees_it(tmp_path):

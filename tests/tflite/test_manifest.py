@@ -97,7 +97,7 @@ def test_the_manifest_of_an_older_export_lacks_a_field(path, field, value):
         ({"mood": "good"}, "{path} has the unknown field 'mood'; "),
         ({"sha256": "0" * 64}, "expected the manifest of the .tflite with sha256 "),
         ({"learning_rate": 0}, "expected a learning_rate above 0, got 0.0 in {path}; "),
-        ({"learning_rate": float("inf")}, "expected a learning_rate above 0, got inf in {path}; "),
+        ({"learning_rate": float("inf")}, "expected JSON in {path}, got: the number Infinity; "),
         ({"input": []}, "expected InputSettings as input in {path}, got []; "),
         (
             {"state": [{"name": "a", "shape": [2], "offset": 1, "slot": ""}]},

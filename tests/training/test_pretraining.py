@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.damage import damaged, require_line
 from tests.training import tiny
 from tinytl_tf import backbones
 from tinytl_tf.backbones.branch_weights import read_branch_card
@@ -159,11 +160,59 @@ BAD = {
         "does not fit tiny: block_1_lite_residual/kernel has shape (5, 5, 4, 8), the file has float16 (3, 3, 4, 8); it",
     ),
     "numbers of another kind": ({KERNEL: np.ones([5, 5, 4, 8], np.int16)}, "does not fit tiny: block_1_lite_residual/"),
+    "values that are none as float32": (
+        {KERNEL: np.full([5, 5, 4, 8], 1e39)},
+        "holds values that are not finite for block_1_lite_residual/kernel; train",
+    ),
+    "a frozen kernel": (
+        {"stem__kernel": np.zeros([3, 3, 3, 4], np.float16)},
+        "has the array stem/kernel, which is neither of a branch nor trained by its scheme tinytl-l: it would replace",
+    ),
+    "a frozen bias": (
+        {"stem__norm__beta": np.zeros([4], np.float16)},
+        "has the array stem/norm/beta, which is neither of a branch nor trained by its scheme tinytl-l: it would",
+    ),
+    "a frozen kernel beside biases": (
+        {"card": {"scheme": "tinytl-lb"}, "stem__kernel": np.zeros([3, 3, 3, 4], np.float16)},
+        "has the array stem/kernel, which is neither of a branch nor trained by its scheme tinytl-lb",
+    ),
+    "statistics beside biases": (
+        {"card": {"scheme": "tinytl-lb"}, "stem__norm__moving_mean": np.zeros([4], np.float16)},
+        "has the array stem/norm/moving_mean, which is neither of a branch nor trained by its scheme tinytl-lb",
+    ),
+    "a classifier": (
+        {"card": {"scheme": "tinytl-lb"}, "classifier__bias": np.zeros([3], np.float16)},
+        "has the array classifier/bias, which is neither of a branch nor trained by its scheme tinytl-lb",
+    ),
+    "a scheme that trains everything": (
+        {"card": {"scheme": "full"}, "stem__kernel": np.zeros([3, 3, 3, 4], np.float16)},
+        "has weights of scheme full, which trains no branches; train",
+    ),
+    "an unknown scheme": ({"card": {"scheme": "mine"}}, "has no card of branches that can be read; train"),
     "values that are none": (
         {KERNEL: np.full([5, 5, 4, 8], np.nan, np.float16)},
         "holds values that are not finite for",
     ),
 }
+
+
+def test_a_damaged_card_is_refused_in_one_line_or_can_be_printed(branches, tmp_path):
+    card = json.loads(np.load(branches)["card"].tobytes())
+    card["config"] = {"training.distillation": 0.0, "backbone.branch_final_norm": False}
+    kernel, accepted = np.ones([1], np.float16), 0
+    for name, text in damaged(card):
+        np.savez(tmp_path / "bad.npz", card=np.frombuffer(text.encode(), np.uint8), kernel=kernel)
+        try:
+            read = read_branch_card(str(tmp_path / "bad.npz"), tiny.architecture(), 1.0)
+        except InputError as error:
+            require_line(error)
+            continue
+        accepted += 1
+        assert str(read).isprintable(), name
+        assert (read.backbone, read.width, read.format_version, read.scheme[:8]) == ("tiny", 1.0, 2, "tinytl-l"), name
+        assert 0 <= read.test_accuracy <= 1, name
+        assert min(read.classes, read.train_images, read.resolution) >= 1, name
+    assert accepted > 20
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -16,6 +16,9 @@ from tinytl_tf.data.arrays import read_arrays
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import atomic_write_bytes, expand
 from tinytl_tf.networks.architectures import Architecture
+from tinytl_tf.networks.schemes import get_scheme, trained_by
+from tinytl_tf.strict_json import parse_json
+from tinytl_tf.tflite.fields import parse_fields
 
 __all__ = [
     "AUTO",
@@ -83,9 +86,13 @@ class BranchCard:
         if self.config.get("training.distillation") == 1:  # no classifier was trained
             worth = "by the frozen network at a higher resolution, without labels"
         return (
-            f"lite residuals pre-trained on {self.train_images:,} images of {self.classes} classes of {self.source} at "
-            f"{self.resolution} px: {worth} (license: {self.license})"
+            f"lite residuals pre-trained on {self.train_images:,} images of {self.classes} classes of "
+            f"{_line(self.source)} at {self.resolution} px: {worth} (license: {_line(self.license)})"
         )
+
+
+def _line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text[:200])
 
 
 def save_branches(path: str | os.PathLike, variables: Iterable[keras.Variable], card: BranchCard) -> None:
@@ -145,8 +152,8 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
         The card of the file.
 
     Raises:
-        InputError: as `read_branch_card`, or if frozen weights, names or shapes are not those of the network, or values
-            not finite.
+        InputError: as `read_branch_card`, or if frozen weights, names or shapes are not those of the network, an array
+            is neither of a branch nor trained by the file's scheme, or a value is not finite as float32.
     """
     card, arrays = _read(source, architecture, width)
     if not has_scales(model, card.frozen_scales):
@@ -161,6 +168,7 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
             f"{_norms(_has_final_norm(model))}; set config.backbone.branch_final_norm={_ends_with_norm(card)}"
         )
     variables = {variable.path: variable for variable in model.weights}
+    own = _trained(card, variables)
     lacking = [path for path in variables if _MARK in path and path not in arrays]
     if lacking:
         raise InputError(f"{source} lacks {lacking[0]} ({len(lacking)} arrays of {model.name} are missing); {_HELP}")
@@ -171,16 +179,23 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
             continue  # of a block that has no branch here
         if variable is None:
             raise InputError(f"{source} has the array {path}, which {model.name} has not; it is of another network")
+        if path not in own:
+            raise InputError(
+                f"{source} has the array {path:.80}, which is neither of a branch nor trained by its scheme "
+                f"{card.scheme}: it would replace frozen weights; {_HELP}"
+            )
         if tuple(variable.shape) != array.shape or array.dtype.kind != "f":
             raise InputError(
                 f"{source} does not fit {model.name}: {path} has shape {tuple(variable.shape)}, "
                 f"the file has {array.dtype} {array.shape}; it is of another network"
             )
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore"):
+            stored = array.astype(np.float32)
+        if not np.isfinite(stored).all():
             raise InputError(f"{source} holds values that are not finite for {path}; {_HELP}")
-        pairs.append((variable, array))
-    for variable, array in pairs:
-        variable.assign(array.astype(np.float32))
+        pairs.append((variable, stored))
+    for variable, stored in pairs:
+        variable.assign(stored)
     return card
 
 
@@ -240,6 +255,13 @@ def _ends_with_norm(card: BranchCard) -> bool:
     return card.config.get("backbone.branch_final_norm", True)
 
 
+def _trained(card: BranchCard, paths: Iterable[str]) -> set[str]:
+    """Those of the paths that a file may have: of branches, and of biases that its scheme trains with them."""
+    paths = set(paths)
+    trained = {path for path in trained_by(get_scheme(card.scheme), paths) if not path.startswith("classifier/")}
+    return trained | {path for path in paths if _MARK in path}
+
+
 def _norms(present: bool) -> str:
     return "with" if present else "without"
 
@@ -253,22 +275,28 @@ def _read(source: str, architecture: Architecture, width: float) -> tuple[Branch
     if not path.is_file():
         raise InputError(f"there is no file of branches {path}; give its path, or {_HELP}")
     arrays = read_arrays(path, f"file of branches {path}", _HELP)
+    unreadable = f"{path} has no card of branches that can be read; {_HELP}"
     try:
-        values = json.loads(arrays.pop(CARD).tobytes())
-        if values["format_version"] != FORMAT_VERSION:
-            raise InputError(
-                f"{path} has format {values['format_version']} of branches, expected {FORMAT_VERSION}; {_HELP}"
-            )
-        card = BranchCard(**values)
-        line = str(card)  # formats each number
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} has no card of branches that can be read; {_HELP}") from error
+        values = parse_json(arrays.pop(CARD).tobytes())
+        version = values["format_version"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(unreadable) from error
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path} has format {version!r:.40} of branches, expected {FORMAT_VERSION}; {_HELP}")
+    try:
+        card = parse_fields(BranchCard, values, "", path, remedy=_HELP)
+        trains_branches = get_scheme(card.scheme).lite_residual
+    except InputError as error:
+        raise InputError(unreadable) from error
+    if min(card.classes, card.train_images, card.resolution) < 1 or not 0 <= card.test_accuracy <= 1:
+        raise InputError(unreadable)
+    if not trains_branches:
+        raise InputError(f"{path} has weights of scheme {card.scheme}, which trains no branches; {_HELP}")
+    line = str(card)
     if (card.backbone, card.width) != (architecture.name, width):
         raise InputError(
-            f"{path} has branches of {card.backbone} at width {card.width}, expected {architecture.name} at width "
-            f"{width}: {line}"
+            f"{path} has branches of {_line(card.backbone)} at width {card.width}, expected {architecture.name} at "
+            f"width {width}: {line}"
         )
     return card, arrays
 

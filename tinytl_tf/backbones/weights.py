@@ -112,6 +112,7 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
     classifier = model.get_layer("classifier")
     if weights.classifier and weights.classifier[0].shape == tuple(classifier.kernel.shape):
         pairs += zip((classifier.kernel, classifier.bias), weights.classifier, strict=True)
+    stored = []
     for variable, array in pairs:
         if tuple(variable.shape) != array.shape:
             raise InputError(
@@ -119,14 +120,15 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
                 f"the file has {array.shape}; check backbone and width"
             )
         with np.errstate(over="ignore"):
-            finite = np.isfinite(array.astype(np.float32)).all()
-        if not finite:
+            value = array.astype(np.float32)
+        if not np.isfinite(value).all():
             raise InputError(
                 f"{source} holds values that are not finite for {variable.path}; download or save the file again"
             )
-        if variable.path.endswith("moving_variance") and array.min() < 0:
+        if variable.path.endswith("moving_variance") and value.min() < 0:
             raise InputError(f"{source} holds a negative variance for {variable.path}; download or save the file again")
-    return pairs
+        stored.append((variable, value))
+    return stored
 
 
 def _unfolded(bias: np.ndarray, epsilon: float) -> tuple[np.ndarray, ...]:

@@ -1,6 +1,7 @@
 """What `tinytl export --target=coral` asks of an export, and how it writes the three files."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,6 +55,8 @@ def check(values: flags.FlagValues) -> bool:
         )
     if (values.split == AUTO) != (values.budget_mb is not None):
         raise InputError(f"expected --split={AUTO} and --budget_mb=MB together, got one of them")
+    if values.budget_mb is not None and not 0 < values.budget_mb < math.inf:
+        raise InputError(f"expected a finite --budget_mb above 0, got {values.budget_mb}")
     if values.split == AUTO and values.scheme is None:
         raise InputError(
             f"expected --scheme with --split={AUTO}: it is applied from each split on that is tried; got none"

@@ -48,6 +48,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     files.refuse_existing(values.output, values.overwrite)
     manifest = CoralManifest.read(values.model)
     suffix = TrainableModel(manifest.part(values.model, "suffix"))
+    suffix.restore(values.state)
     splits = data.load(
         values.data, seed=values.split_seed, default_seed=suffix.split_seed, skip_broken=values.skip_broken
     )
@@ -62,7 +63,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         augmentation=data.Augmentation(crop=False, flip=False),
         central_fraction=suffix.central_fraction,
     )
-    photos = [images[0] for images, _ in (next(batches) for _ in range(count))]
+    photos = (images[0] for images, _ in (next(batches) for _ in range(count)))
     result = rebake(values.model, values.state, values.output, photos, overwrite=values.overwrite)
     print(
         f"wrote {values.output}: signal to noise of its logits {result.snr_db:.1f} dB against float over {count} "

@@ -113,7 +113,7 @@ def open_model(
         return load_model(values), None
     model = CoralModel(
         values.model,
-        prefix_command=None if values.prefix_command is None else shlex.split(values.prefix_command),
+        prefix_command=None if values.prefix_command is None else _words(values.prefix_command),
         num_threads=values.threads,
         xnnpack=values.xnnpack,
         api=values.api,
@@ -123,3 +123,12 @@ def open_model(
     print(f"prefix up to {model.manifest.split}: {where}", flush=True)
     limit_bytes = values.features_cache_mb * 2**20
     return model.suffix, stack.enter_context(model.features(values.features_cache, limit_bytes=limit_bytes))
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise InputError(
+            f"expected --prefix_command in words as a shell has them, got {command!r:.80}: {error}"
+        ) from error

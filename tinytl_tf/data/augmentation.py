@@ -59,7 +59,7 @@ class Augmentation:
         if not 0 < self.crop_aspect[0] <= self.crop_aspect[1] < math.inf:
             raise InputError(f"expected crop_aspect to be two rising numbers above 0, got {self.crop_aspect}")
         if self.color not in COLORS:
-            raise InputError(f"expected color to be one of {', '.join(COLORS)}, got '{self.color}'")
+            raise InputError(f"expected color to be one of {', '.join(COLORS)}, got {self.color!r:.80}")
 
     def __call__(
         self,

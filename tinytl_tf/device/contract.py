@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tinytl_tf.data.augmentation import Augmentation
 from tinytl_tf.errors import InputError
 from tinytl_tf.tasks import TASKS
-from tinytl_tf.tflite.manifest import INPUTS
+from tinytl_tf.tflite.manifest import INPUTS, Manifest, manifest_path
 
-__all__ = ["Contract", "check_contract"]
+__all__ = ["Contract", "augmentation_of", "check_contract", "check_manifest"]
 
 # Shape of what a file is trained on; that of features is any of rank 2 to 4.
 _SHAPES = {"image": ("H", "W", 3), "features": ("F0", "F1", "F2")}
@@ -95,6 +96,41 @@ def check_contract(path: str | os.PathLike, runners: Mapping[str, Callable], tas
                 _check_tensor(f"{path}: {signature}.{name}", expected.get(name), actual.get(name), sizes)
     shape = tuple(sizes[letter] if isinstance(letter, str) else letter for letter in letters)
     return Contract(task, taken, shape, sizes["B"], sizes["C"], sizes["N"])
+
+
+def augmentation_of(manifest: Manifest) -> Augmentation:
+    """Returns how a manifest says that training images are changed.
+
+    Raises:
+        InputError: If its values are out of range.
+    """
+    settings, fields = dataclasses.asdict(manifest.data), {field.name for field in dataclasses.fields(Augmentation)}
+    return Augmentation(**{name: value for name, value in settings.items() if name in fields})
+
+
+def check_manifest(path: str | os.PathLike, manifest: Manifest, contract: Contract) -> None:
+    """Checks that a manifest says the same of a file as the signatures of the file do.
+
+    Args:
+        path: The `.tflite`.
+        manifest: Its own.
+        contract: Of its signatures.
+
+    Raises:
+        InputError: If a number differs, or the settings of the data are out of range.
+    """
+    rows = [("values of the state", manifest.state_size, contract.state_size)]
+    if not manifest.micro:  # whose batches may have any size
+        rows.append(("images in a batch", manifest.batch_size, contract.batch_size))
+    if contract.input == "image":
+        rows.append(("pixels of height and width", list(manifest.input.size), list(contract.shape[:2])))
+    for what, got, expected in rows:
+        if got != expected:
+            raise InputError(f"expected {expected} {what} in {manifest_path(path)}, got {got}; export the model again")
+    try:
+        augmentation_of(manifest)
+    except InputError as error:
+        raise InputError(f"{manifest_path(path)}: {error}; export the model again") from error
 
 
 def _task_of(train: dict[str, dict]) -> str:

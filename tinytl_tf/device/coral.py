@@ -161,5 +161,10 @@ class CoralModel:
             if got.shape != wanted.shape or got.zero_point != wanted.zero_point or not close:
                 self.close()
                 raise InputError(f"expected a prefix with {wanted}, got {got}; compile the prefix of this export again")
-        if self.suffix.input_name != "features" or self.suffix.input_shape != self.manifest.features.shape:
-            raise InputError(f"expected a suffix for {self.manifest.features} in {self.path}; export the model again")
+        features = self.suffix.input_name == "features" and self.suffix.input_shape == self.manifest.features.shape
+        if not features or self.suffix.image_size != self.manifest.image.shape[:2]:
+            self.close()
+            raise InputError(
+                f"expected a suffix for {self.manifest.features} of images {self.manifest.image.shape} in {self.path}, "
+                f"got one for {self.suffix.input_name} {self.suffix.input_shape}; export the model again"
+            )

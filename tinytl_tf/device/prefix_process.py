@@ -1,7 +1,7 @@
 """The prefix in a process of its own, under another Python with another runtime."""
 
 import contextlib
-import json
+import dataclasses
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -9,6 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.strict_json import parse_json
+from tinytl_tf.tflite.coral_manifest import Quantized
+from tinytl_tf.tflite.fields import parse_fields
 
 __all__ = ["PrefixProcess"]
 
@@ -37,6 +40,8 @@ class PrefixProcess:
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = [str(word) for word in command]
+        if not self._command or any("\0" in word for word in self._command):
+            raise InputError(f"expected a program that runs the prefix, got {self._command!r:.80}; check the command")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, not a pipe: a full one would stop the program
         try:
             self._process = subprocess.Popen(
@@ -45,13 +50,14 @@ class PrefixProcess:
         except OSError as error:
             self._errors.close()
             raise InputError(
-                f"expected a program that runs the prefix, got: {error.strerror}: {self._command[0]}; check the command"
+                f"expected a program that runs the prefix, got: {error.strerror}: {_line(self._command[0])}; check the "
+                "command"
             ) from error
         line = self._process.stdout.readline(_LONGEST_LINE)
         try:
-            values = json.loads(line)
+            values = parse_json(line)
             self.input, self.output = _described(values["input"]), _described(values["output"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:  # InputError is a ValueError
             raise self._failed("said nothing of its input and output") from error
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -66,7 +72,7 @@ class PrefixProcess:
             self._process.stdin.write(np.ascontiguousarray(image).tobytes())
             self._process.stdin.flush()
             content = self._process.stdout.read(size)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: it has been closed
             raise self._failed("ended") from error
         if len(content) < size:
             raise self._failed("ended")
@@ -83,17 +89,22 @@ class PrefixProcess:
     def _failed(self, what: str) -> InputError:
         self._process.kill()
         self._process.wait()
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        lines = []
+        if not self._errors.closed:
+            self._errors.seek(0)
+            lines = self._errors.read().decode(errors="replace").strip().splitlines()
         self.close()
-        return InputError(
-            f"expected features from {' '.join(self._command):.200}, but it {what}: "
-            f"{lines[-1] if lines else 'no message'}; run it by itself to see why"
-        )
+        command, message = _line(" ".join(self._command)), _line(lines[-1] if lines else "no message")
+        return InputError(f"expected features from {command}, but it {what}: {message}; run it by itself to see why")
+
+
+def _line(text: str) -> str:
+    return "".join(letter for letter in text[:200] if letter.isprintable())
 
 
 def _described(values: dict) -> dict:
-    shape = [int(size) for size in values["shape"]]
-    if not shape or min(shape) < 1:
+    fields = {field.name: values[field.name] for field in dataclasses.fields(Quantized)}
+    described = parse_fields(Quantized, fields, "", "its description")
+    if min(described.shape, default=0) < 1:
         raise ValueError("no shape")
-    return {"shape": shape, "scale": float(values["scale"]), "zero_point": int(values["zero_point"])}
+    return dataclasses.asdict(described) | {"shape": list(described.shape)}

@@ -62,7 +62,8 @@ class PrefixRunner:
             raise ValueError(f"cannot load {path} {delegate}: {text}") from error
         self._in, self._out = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         for tensors in (self._in, self._out):
-            if len(tensors) != 1 or tensors[0]["dtype"] != np.int8 or tensors[0]["shape"][0] != 1:
+            shape = [int(size) for size in tensors[0]["shape"]] if len(tensors) == 1 else []
+            if len(shape) < 2 or shape[0] != 1 or tensors[0]["dtype"] != np.int8:
                 raise ValueError(f"expected one int8 tensor in and one out in {path}; export it again")
         self.input, self.output = _described(self._in[0]), _described(self._out[0])
 

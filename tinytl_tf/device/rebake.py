@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytl_tf import files
 from tinytl_tf.device.prefix_runner import TURN, PrefixRunner
+from tinytl_tf.device.rebakable import KERNELS, require_rebakable
 from tinytl_tf.device.trainable_model import TrainableModel
 from tinytl_tf.errors import InputError, ParityError
 from tinytl_tf.tflite.coral_manifest import CoralManifest
@@ -24,7 +25,6 @@ __all__ = ["MOST_LOSS_DB", "RebakeResult", "rebake"]
 MOST_LOSS_DB = 3.0  # how much more noise than at the export is let through
 _LOWEST, _HIGHEST = -128, 127
 _LARGEST_BIAS = 2**30  # of 32 bits, with room for the products that are added to it
-_KERNELS = frozenset(["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
 _KEEP_SCALE = frozenset(["AVERAGE_POOL_2D", "PAD"])  # their results have the scale of what they take
 
 
@@ -81,19 +81,20 @@ def rebake(
     manifest = CoralManifest.read(coral)
     files.refuse_existing(output, overwrite)
     source, suffix = manifest.part(coral, "int8"), manifest.part(coral, "suffix")
+    learned, whole = TrainableModel(suffix), TrainableModel(manifest.part(coral, "model"))
+    if whole.manifest is None or whole.manifest.state != learned.manifest.state:
+        raise InputError(f"expected one state for {suffix.name} and the whole network in {coral}; export both again")
+    start, model = _values(learned), Model.read(source)
+    require_rebakable(model, manifest, start, f"{source} of {coral}")
+    learned.restore(state)
+    whole.set_state(learned.state())
     images = [np.asarray(photo) for photo in photos]
     if not images or any(image.dtype != np.uint8 or image.shape != manifest.image.shape for image in images):
         wanted = f"photos, uint8 {list(manifest.image.shape)}"
         raise InputError(f"expected {wanted}, got {len(images)}; give images of the data that the network is for")
-    learnt = TrainableModel(suffix)
-    start = _values(learnt)
-    learnt.restore(state)
-    whole = TrainableModel(manifest.part(coral, "model"))
-    whole.set_state(learnt.state())
-    model = Model.read(source)
     floats = [_pixels(image).astype(np.float32) - manifest.image.zero_point for image in images]
     floats = [image * np.float32(manifest.image.scale) for image in floats]
-    content = _rebaked(model, manifest.rebake, start, _values(learnt), floats)
+    content = _rebaked(model, manifest.rebake, start, _values(learned), floats)
     result = _judge(content, images, whole, manifest)
     files.atomic_write_bytes(output, content)
     return result
@@ -118,7 +119,7 @@ def _rebaked(
 ) -> bytes:
     """Changes the integers of a file; `start` is what they hold of the trained variables, `values` what they shall."""
     graph, subgraph = model.graphs[0], model.schema.subgraphs[0]
-    convolutions = [op for op in graph.operators if op.name in _KERNELS]
+    convolutions = [op for op in graph.operators if op.name in KERNELS]
     floats = {op.inputs[2]: constant(model.schema, subgraph.tensors[op.inputs[2]]) for op in convolutions}
     for path, index in tensors.items():
         if path == "classifier/kernel":

@@ -1,6 +1,5 @@
 """An exported model that infers and goes on training with LiteRT."""
 
-import dataclasses
 import numbers
 import os
 import threading
@@ -10,7 +9,7 @@ import numpy as np
 
 from tinytl_tf.data import CENTRAL_FRACTION, Augmentation, photo
 from tinytl_tf.data.classes import check_names
-from tinytl_tf.device.contract import Contract, check_contract
+from tinytl_tf.device.contract import Contract, augmentation_of, check_contract, check_manifest
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_check import check_finite, check_state, classifier_parts
@@ -20,7 +19,7 @@ from tinytl_tf.networks.schemes import LEARNING_RATE
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import DEFAULT_SCHEDULE
 from tinytl_tf.tasks import Task, get_task
-from tinytl_tf.tflite.manifest import INPUTS, Manifest, manifest_path
+from tinytl_tf.tflite.manifest import INPUTS, Manifest
 from tinytl_tf.tflite.mapped_file import give_back_pages
 from tinytl_tf.tflite.runtime import THREADS, check_threads, load_signatures
 
@@ -92,11 +91,8 @@ class TrainableModel:
                 f"expected {self.num_outputs} labels of {self._file.path}, got {labels!r:.80}{spare}; export the model "
                 "again"
             )
-        if manifest is not None and manifest.state_size != self.state_size:
-            raise InputError(
-                f"expected a state of {self.state_size} values in {manifest_path(self._file.path)}, got "
-                f"{manifest.state_size}; export the model again"
-            )
+        if manifest is not None:
+            check_manifest(self._file.path, manifest, self._contract)
 
     @property
     def batch_size(self) -> int:
@@ -219,9 +215,7 @@ class TrainableModel:
         """How the manifest says that training images are changed; not at all without a manifest."""
         if self._file.manifest is None:
             return Augmentation(crop=False, flip=False)
-        settings = dataclasses.asdict(self._file.manifest.data)
-        del settings["split_seed"], settings["split"]
-        return Augmentation(**settings)
+        return augmentation_of(self._file.manifest)
 
     @property
     def saves_optimizer(self) -> bool:

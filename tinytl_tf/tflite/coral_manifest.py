@@ -2,13 +2,21 @@
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import sha256
-from tinytl_tf.tflite.manifest import manifest_path, parse_fields
+from tinytl_tf.strict_json import read_json
+from tinytl_tf.tflite.fields import parse_fields
+from tinytl_tf.tflite.manifest import manifest_path
 
 __all__ = ["CORAL_NAME", "PART_NAMES", "CoralManifest", "Quantized", "coral_files"]
 
@@ -16,6 +24,11 @@ CORAL_NAME = "coral.json"
 PART_NAMES = {"prefix": "prefix_int8.tflite", "suffix": "suffix_train.tflite", "int8": "model_int8.tflite"}
 _FORMAT_VERSION = 1
 _LARGEST = 2**20  # bytes
+_PARTS = {"prefix", "suffix", "model"}
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_MOST_ELEMENTS = 2**31 - 1
+_LEAST_SCALE, _MOST_SCALE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+_MOST_NAME = 255  # characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,30 +88,50 @@ class CoralManifest:
         """
         path = files.expand(path)
         try:
-            if path.stat().st_size > _LARGEST:
-                raise ValueError(f"{path.stat().st_size} bytes")
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path, _LARGEST)
         except OSError as error:
             raise InputError(f"expected {path}, got: {error.strerror}; check the path") from error
-        except (ValueError, RecursionError) as error:
-            problem = " ".join(str(error).split())
-            raise InputError(f"expected JSON in {path}, got: {problem:.200}; export the model again") from error
+        except ValueError as error:
+            raise InputError(f"expected JSON in {path}, got: {error}; export the model again") from error
         version = values.get("format_version") if isinstance(values, dict) else None
         if type(version) is not int or version != _FORMAT_VERSION:
             raise InputError(
                 f"expected format version {_FORMAT_VERSION} in {path}, got {version!r:.80}; export the model again"
             )
         manifest = parse_fields(cls, values, "", path)
-        missing = {"prefix", "suffix", "model"} - manifest.files.keys()
-        if missing or manifest.files.keys() != manifest.sha256.keys():
-            raise InputError(f"expected the files prefix, suffix and model in {path}; export the model again")
-        for name in manifest.files.values():
-            if pathlib.Path(name).name != name:
-                raise InputError(f"expected names of files in the folder of {path}, got {name!r:.80}; export it again")
-        sizes = (*manifest.image.shape, *manifest.features.shape)
-        if min(sizes, default=0) < 1 or not manifest.image.scale > 0 or not manifest.features.scale > 0:
-            raise InputError(f"expected sizes and scales above 0 in {path}; export the model again")
+        for expected, is_kept, value in manifest._rules():
+            if not is_kept:
+                raise InputError(f"expected {expected} in {path}, got {value!r:.80}; export the model again")
         return manifest
+
+    def _rules(self) -> Iterator[tuple[str, bool, Any]]:
+        """What no type expresses: a rule, whether it is kept, and the value."""
+        names, parts = list(self.files.values()), self.files.keys()
+        yield "files of prefix, suffix, model and perhaps int8", _PARTS <= parts <= {*_PARTS, "int8"}, self.files
+        fits = all(_is_line(name) and name == pathlib.Path(name).name and name != ".." for name in names)
+        yield "names of files in its own folder", fits and len(set(names)) == len(names), names
+        fits = self.sha256.keys() == parts and all(_DIGEST.fullmatch(digest) for digest in self.sha256.values())
+        yield "a sha256 of 64 hexadecimal digits for each file", fits, self.sha256
+        image, features = self.image.shape, self.features.shape
+        yield "an image of height, width and 3 channels", len(image) == 3 == image[-1], image
+        yield "features of 1 to 3 sizes", 1 <= len(features) <= 3, features
+        for tensor in (self.image, self.features):
+            fits = min(tensor.shape) >= 1 and math.prod(tensor.shape) <= _MOST_ELEMENTS
+            yield f"sizes of 1 or more and at most {_MOST_ELEMENTS} values", fits, tensor.shape
+            yield "a scale above 0 that float32 holds", _LEAST_SCALE <= tensor.scale <= _MOST_SCALE, tensor.scale
+            yield "a zero_point from -128 to 127", -128 <= tensor.zero_point <= 127, tensor.zero_point
+        yield "calibration_images of 1 or more", self.calibration_images >= 1, self.calibration_images
+        yield "lines as split and lint", all(_is_line(text) for text in (self.split, *self.lint)), self.lint
+        measured = {"prefix", "int8"} & parts
+        yield f"snr_db of {' and '.join(sorted(measured))}", self.snr_db.keys() == measured, self.snr_db
+        numbers = list(self.rebake.values())
+        yield "rebake with an int8 file, and not without", bool(numbers) == ("int8" in parts), self.rebake
+        fits = all(0 <= number <= _MOST_ELEMENTS for number in numbers) and len(set(numbers)) == len(numbers)
+        yield (
+            "names of variables and numbers of tensors in rebake",
+            fits and all(map(_is_line, self.rebake)),
+            self.rebake,
+        )
 
     def part(self, path: str | os.PathLike, name: str) -> pathlib.Path:
         """Returns where a part is, once its checksum is right.
@@ -127,6 +160,10 @@ class CoralManifest:
         """Writes the file, whole or not at all."""
         text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         files.atomic_write_bytes(path, text.encode())
+
+
+def _is_line(text: str) -> bool:
+    return 1 <= len(text) <= _MOST_NAME and text.isprintable()
 
 
 def coral_files(path: str | os.PathLike) -> dict[str, pathlib.Path]:

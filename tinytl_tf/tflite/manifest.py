@@ -6,7 +6,6 @@ import json
 import math
 import os
 import pathlib
-import typing
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +16,11 @@ from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import LEARNING_RATE
 from tinytl_tf.schedules import DEFAULT_SCHEDULE, SCHEDULES
+from tinytl_tf.strict_json import read_json
 from tinytl_tf.tasks import TASKS
+from tinytl_tf.tflite.fields import parse_fields
+from tinytl_tf.tflite.manifest_rules import OperatorFacts, SignatureFacts, broken_rule
+from tinytl_tf.tflite.micro_contract import MicroFacts
 
 __all__ = [
     "CONTRACT",
@@ -31,7 +34,6 @@ __all__ = [
     "embedded_labels",
     "frozen_sha256",
     "manifest_path",
-    "parse_fields",
 ]
 
 FORMAT_VERSION = 2  # of the layout of the JSON
@@ -44,6 +46,7 @@ OPTIONAL = frozenset(["frozen_sha256", "learning_rate", "learning_rate_from", "m
 RATES_FROM = ("default", "run")
 SPLITS = ("", "content")
 _LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
+_MOST_RANK = 8  # of a variable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,18 +204,15 @@ class Manifest:
         """
         path = manifest_path(tflite_path)
         try:
-            if path.stat().st_size > _LARGEST:
-                raise ValueError(f"{path.stat().st_size} bytes")
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path, _LARGEST)
             digest = digest or files.sha256(tflite_path)
         except OSError as error:
             raise InputError(
                 f"expected {tflite_path} with its manifest {path.name} in the same folder, got: {error.strerror}: "
                 f"{error.filename}; copy both files that the export wrote"
             ) from error
-        except (ValueError, RecursionError) as error:
-            problem = " ".join(str(error).split())
-            raise InputError(f"expected JSON in {path}, got: {problem:.200}; export the model again") from error
+        except ValueError as error:
+            raise InputError(f"expected JSON in {path}, got: {error}; export the model again") from error
         return cls.from_json(values, path, digest)
 
     @classmethod
@@ -233,8 +233,12 @@ class Manifest:
                 f"expected a manifest of format version {FORMAT_VERSION} in {path}, got {version!r:.80}; "
                 "export the model again with this version of tinytl_tf"
             )
-        manifest = parse_fields(cls, values, "", path)
-        problem = manifest._problem()
+        manifest = parse_fields(cls, values, "", path, OPTIONAL)
+        for kind, field in ((dict[str, SignatureFacts], "signatures"), (tuple[OperatorFacts, ...], "operators")):
+            parse_fields(kind, values[field], f"{field}.", path)
+        if manifest.micro:
+            parse_fields(MicroFacts, manifest.micro, "micro.", path)
+        problem = manifest._problem() or broken_rule(manifest)
         if problem:
             raise InputError(f"expected {problem} in {path}; export the model again")
         if digest is not None and manifest.sha256 != digest:
@@ -286,50 +290,10 @@ class Manifest:
             return f"state entries of different names, got {twice[0]!r:.80} twice"
         offset = 0
         for entry in self.state:
-            if entry.offset != offset or any(size < 1 for size in entry.shape):
+            if entry.offset != offset or len(entry.shape) > _MOST_RANK or any(size < 1 for size in entry.shape):
                 return f"state entries without gaps, got {entry.name!r:.80} at {entry.offset} for {offset}"
             offset += math.prod(entry.shape)
         return None
-
-
-def parse_fields(kind: Any, value: Any, where: str, path: str | os.PathLike) -> Any:
-    """Turns JSON into a type of a dataclass' field.
-
-    Args:
-        kind: The type; a dataclass, a tuple, a dictionary or a plain one.
-        value: What `json.loads` gave.
-        where: Dotted name of the field, with a dot at its end, or empty, for the errors.
-        path: Where it comes from, for the errors.
-
-    Raises:
-        InputError: If a field is missing, unknown, or of another kind.
-    """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        fields = typing.get_type_hints(kind)
-        odd = sorted((fields.keys() ^ value.keys()) - (OPTIONAL - value.keys()))
-        if odd:
-            what = "the unknown" if odd[0] in value else "no"
-            raise InputError(f"{path} has {what} field {where + odd[0]!r:.80}; export the model again")
-        return kind(
-            **{
-                name: parse_fields(fields[name], value[name], f"{where}{name}.", path)
-                for name in fields
-                if name in value
-            }
-        )
-    if origin is tuple and isinstance(value, list):
-        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-        if len(kinds) == len(value):
-            return tuple(parse_fields(k, v, where, path) for k, v in zip(kinds, value, strict=True))
-    elif origin is dict and isinstance(value, dict):
-        return {name: parse_fields(arguments[1], item, f"{where}{name}.", path) for name, item in value.items()}
-    elif kind is Any or type(value) is kind:
-        return value
-    elif kind is float and type(value) is int:
-        return float(value)
-    name = getattr(kind, "__name__", str(kind))
-    raise InputError(f"expected {name} as {where.rstrip('.')} in {path}, got {value!r:.80}; export the model again")
 
 
 def find_twice(values: Iterable[Hashable]) -> Any:

@@ -1,6 +1,8 @@
 """Inputs, outputs and commands of a file for TensorFlow Lite Micro, which runs one graph and knows no names."""
 
-__all__ = ["COMMANDS", "GRAPH", "INPUTS", "OUTPUTS"]
+import dataclasses
+
+__all__ = ["COMMANDS", "GRAPH", "INPUTS", "OUTPUTS", "MicroFacts"]
 
 GRAPH = "micro"  # name of the signature while the file is made; the finished file has none
 # In the order in which the graph has them.
@@ -9,3 +11,16 @@ OUTPUTS = ("loss", "accuracy", "applied", "logits", "state")
 COMMANDS = {
     name: number for number, name in enumerate(("infer", "accumulate", "apply", "forget", "save", "restore", "reset"))
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class MicroFacts:
+    """The field `micro` of a manifest, by which its content is checked; `Manifest` explains the fields."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    commands: dict[str, int]
+    arena: dict[str, int]
+    operators: tuple[str, ...]
+    resource_variables: int
+    state_of: str
