@@ -15,7 +15,7 @@ from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.feature_cache import CACHE_BYTES, FeatureCache
 from tinytl_tf.data.features import CachedFeatures, FeatureRequest, check_cacheable
 from tinytl_tf.data.loading import load
-from tinytl_tf.data.photo import photo
+from tinytl_tf.data.model_photo import photo
 from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction
 from tinytl_tf.data.splits import Splits
 

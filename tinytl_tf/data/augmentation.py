@@ -41,7 +41,7 @@ class Augmentation:
 
     Example:
         >>> Augmentation(color="tf").draw(100, 150, RandomStream(0, 0, 1)).box
-        (35, 12, 125, 99)
+        (20, 6, 127, 86)
 
     Reference:
         Cai et al., TinyTL, NeurIPS 2020, and its released training scripts.

@@ -128,7 +128,7 @@ def training_order(images: int, batch_size: int, seed: int, epoch: int) -> np.nd
 
     Example:
         >>> training_order(3, 8, seed=0, epoch=0).tolist()
-        [0, 1, 2, 0, 1, 2, 0, 1]
+        [1, 2, 0, 1, 2, 0, 1, 2]
     """
     return np.resize(RandomStream(seed, epoch, 0).permutation(images), max(images, batch_size))
 

@@ -90,7 +90,7 @@ def is_held_out(digest: str, seed: int) -> bool:
 
     Example:
         >>> [is_held_out(hashlib.sha256(name).hexdigest(), seed=0) for name in (b"a", b"b", b"c", b"d", b"e", b"f")]
-        [False, False, False, False, True, False]
+        [False, False, False, True, False, False]
     """
     return int.from_bytes(hashlib.sha256(f"{seed}/{digest}".encode()).digest()[:4], "big") < _HELD_OUT
 
