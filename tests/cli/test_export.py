@@ -217,12 +217,15 @@ def test_evaluate_a_file_equals_evaluation_in_process(place, from_run, capsys):
     device = evaluate_device(
         TrainableModel(from_run, num_threads=2), data.eval_batches(dataset, batch_size=32, image_size=(64, 64))
     )
-    assert result == {"images": len(dataset), "accuracy": device.accuracy, "loss": device.loss}
+    assert result == device.to_json(tiny_network.LABELS)
     keras_result = evaluate(RunFolder("run").load("last"), dataset)
-    assert result["accuracy"] == keras_result["accuracy"] > 0.5
-    assert result["loss"] == pytest.approx(keras_result["loss"], rel=1e-4)
-    words = f"accuracy on {len(dataset)} test images: {result['accuracy']:.2%}, loss {result['loss']:.4f}\n"
-    assert capsys.readouterr().out == f"test: {dataset.describe()}\n{words}"
+    assert (result["images"], result["accuracy"]) == (len(dataset), keras_result.accuracy)
+    assert device.classes == keras_result.classes
+    assert result["accuracy"] > 0.5
+    assert result["loss"] == pytest.approx(keras_result.loss, rel=1e-4)
+    words = f"accuracy on {len(dataset)} test images: {device.summary()}, loss {result['loss']:.4f}\n"
+    rows = f"{device.describe(tiny_network.LABELS)}\n"
+    assert capsys.readouterr().out == f"test: {dataset.describe()}\n{words}{rows}"
 
 
 def test_evaluate_a_file_with_a_state(place, from_run):
@@ -242,7 +245,7 @@ def test_evaluate_a_run(place):
     assert runner.run_command("evaluate", ["--workdir=run", "--json=all.json"]) == 0
     result = json.loads(pathlib.Path("all.json").read_text())
     dataset = data.load("tints.npz").test
-    assert result == {"images": len(dataset), **evaluate(RunFolder("run").load("last"), dataset)}
+    assert result == evaluate(RunFolder("run").load("last"), dataset).to_json(tiny_network.LABELS)
     for name in ([], ["--data=tints.npz"]):
         argv = ["--workdir=run", "--test_images=4", *name, "--json=four.json", "--overwrite"]
         assert runner.run_command("evaluate", argv) == 0
@@ -261,7 +264,7 @@ def test_the_part_of_an_image_that_is_evaluated(from_run, place, source):
     assert losses[None] == losses[0.5 if "half" in source else 0.875]
     dataset = data.load("tints.npz").test
     keras_result = evaluate(RunFolder("run").load("last"), dataset, central_fraction=0.5)
-    assert losses[0.5] == pytest.approx(keras_result["loss"], rel=1e-4)
+    assert losses[0.5] == pytest.approx(keras_result.loss, rel=1e-4)
 
 
 HELP = "(`tinytl export --help` lists the flags)"
@@ -288,7 +291,7 @@ BAD_EXPORTS = {
     ),
     "other data for int8": (
         ["--workdir=changed", "--frozen_weights=int8", "--output=m.tflite"],
-        "cannot judge int8: the train images are not those of the run: names, sizes or labels of files have changed; ",
+        "cannot judge int8: the train images are not those of the run: content, labels or order has changed; ",
     ),
     "exists": (
         ["--workdir=run", "--output=old.tflite"],

@@ -7,7 +7,7 @@ import re
 import pytest
 from absl import flags
 
-from tinytl_tf.cli import coral, main, micro_budget, process_budget, runtime_flags
+from tinytl_tf.cli import coral, data_flags, main, micro_budget, process_budget, runtime_flags, train
 
 
 @pytest.mark.parametrize("name", main.COMMANDS)
@@ -15,7 +15,9 @@ def test_each_flag_is_read(name):
     command = importlib.import_module(f"tinytl_tf.cli.{name}")
     values = flags.FlagValues()
     command.define_flags(values, [name])
-    source = "".join(map(inspect.getsource, (command, runtime_flags, coral, micro_budget, process_budget)))
+    source = "".join(
+        map(inspect.getsource, (command, runtime_flags, data_flags, train, coral, micro_budget, process_budget))
+    )
     unread = [
         flag
         for flag in values

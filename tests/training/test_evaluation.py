@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from tinytl_tf import data, ops
+from tinytl_tf import data
 from tinytl_tf.errors import InputError
+from tinytl_tf.figures import ClassFigures
 from tinytl_tf.training import Experiment, evaluate, make_evaluate
 from tinytl_tf.training import evaluation as module
 
@@ -20,21 +21,25 @@ def test_accuracy_and_loss_without_smoothing_or_dropout(model, shapes, monkeypat
     images, labels = next(data.eval_batches(dataset, batch_size=len(dataset), image_size=tiny.SIDE))
     logits = np.array(model(images.astype(np.float32), training=False), np.float64)
     losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
-    expected = {"accuracy": np.mean(logits.argmax(1) == labels), "loss": losses.mean()}
-    assert evaluate(model, dataset) == pytest.approx(expected, rel=1e-5)
-    monkeypatch.setattr(module, "BATCH_SIZE", 4)  # the last batch has 1 image of the 9
-    assert evaluate(model, dataset) == pytest.approx(expected, rel=1e-5)
+    for batch_size in (32, 4):  # the last batch of 4 has 1 image of the 9
+        monkeypatch.setattr(module, "BATCH_SIZE", batch_size)
+        result = evaluate(model, dataset)
+        assert result.loss == pytest.approx(losses.mean(), rel=1e-5)
+        assert (result.accuracy, result.examples) == (np.mean(logits.argmax(1) == labels), len(dataset))
+        assert result.classes == tuple(
+            ClassFigures(int((labels == label).sum()), int(((logits.argmax(1) == label) & (labels == label)).sum()))
+            for label in range(len(tiny.CLASSES))
+        )
 
 
 def test_many_evaluations_trace_the_model_once(model, shapes, monkeypatch):
-    traces = []
-    cross_entropy = ops.softmax_cross_entropy
+    traces, call = [], type(model).call
 
     def counted(*args, **kwargs):
         traces.append(1)
-        return cross_entropy(*args, **kwargs)
+        return call(*args, **kwargs)
 
-    monkeypatch.setattr(ops, "softmax_cross_entropy", counted)
+    monkeypatch.setattr(type(model), "call", counted)
     monkeypatch.setattr(module, "BATCH_SIZE", 4)
     splits, test = data.load(shapes), make_evaluate(model)
     assert test(splits.test) == test(splits.test) != test(splits.train)

@@ -98,6 +98,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if "test_accuracy" in result:
         best = f"{result['best_accuracy']:.2%} after the best"
         print(f"test accuracy {result['test_accuracy']:.2%} after the last epoch, {best}")
+    if "test_classes" in result:
         names = [row["name"] for row in result["test_classes"]]
         print(EvaluateResult.from_json(result, "test_").describe(names))
     print(f"checkpoints and log in {values.workdir}")
