@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.training import tiny
 from tinytl_tf.data import ImageDataset
@@ -135,6 +136,15 @@ def test_the_schedule_is_taken_step_by_step(dry_step, config, tmp_path, schedule
     half = {"cosine": lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)), "constant": lambda step: 1.0}[schedule]
     assert dry_step == [np.float32(base * half(step)) for step in range(steps)]
     assert {type(rate) for rate in dry_step} == {np.float32}
+
+
+def evaluate_as(monkeypatch, accuracies):
+    """Each evaluation has the next of the accuracies."""
+
+    def evaluate(images):
+        return EvaluateResult(next(accuracies), 1.0, 9, (ClassFigures(3, 1),) * 3)
+
+    monkeypatch.setattr(module, "make_evaluate", lambda *_, **__: evaluate)
 
 
 def test_best_is_never_chosen_by_the_test_images(dry_step, config, tmp_path, monkeypatch):
@@ -474,3 +484,66 @@ def test_a_run_says_which_rate_it_takes_where_none_is_given(dry_step, config, tm
     config.training.learning_rate = 1e-3
     with pytest.raises(InputError, match="^cannot resume: config.training.learning_rate was 0.0001 and is now 0.001;"):
         train(config, str(tmp_path), resume=True)
+
+
+@pytest.mark.parametrize("has_test", [True, False])
+def test_a_diverged_training_is_no_success(dry_step, config, tmp_path, monkeypatch, has_test):
+    """Its loss was finite, so that the run ended with 0 and a test accuracy of a guess."""
+    losses = iter([1.0, 11.5])
+    step = {"loss": 1.0, "accuracy": 0.5, "gradient_norm": 1.0}
+
+    def make(*_, **__):
+        return lambda *_: step
+
+    def evaluate(images):
+        return EvaluateResult(0.5, next(losses), 9, (ClassFigures(3, 1),) * 3)
+
+    monkeypatch.setattr(module, "make_evaluate", lambda *_, **__: evaluate)
+    if not has_test:
+        load = Experiment.load_data
+        monkeypatch.setattr(Experiment, "load_data", lambda self: dataclasses.replace(load(self), test=None))
+        monkeypatch.setattr(module, "make_train_step", make)
+        step["loss"] = 11.5
+    with pytest.raises(TrainingDiverged, match=r"loss of epoch [12] is 11\.5, that of a guess 1\.099; lower "):
+        train(config, str(tmp_path))
+    assert len(log(tmp_path)) == has_test  # of the epoch before
+
+
+def test_a_run_without_test_images_trains_and_reports_none(dry_step, config, tmp_path, monkeypatch):
+    load = Experiment.load_data
+    monkeypatch.setattr(Experiment, "load_data", lambda self: dataclasses.replace(load(self), test=None))
+    result = train(config, str(tmp_path))
+    assert result["best_accuracy"] is None
+    assert not any(key.startswith("test_") for row in log(tmp_path) for key in row)
+    assert (tmp_path / "best.keras").exists()
+
+
+def test_one_class_alone_is_no_training(config, tmp_path, monkeypatch):
+    load = Experiment.load_data
+
+    def alone(self):
+        splits = load(self)
+        one = ImageDataset("one", ["a"], [0, 0], splits.train.image)
+        return dataclasses.replace(splits, train=one, test=one)
+
+    monkeypatch.setattr(Experiment, "load_data", alone)
+    with pytest.raises(InputError, match="^one has 1 class; at least 2 are needed to tell apart$"):
+        train(config, str(tmp_path))
+
+
+def test_resume_knows_photos_that_have_changed_places(config, tmp_path, dry_step):
+    """Files of one size and name with other content: the run went on."""
+    folder = tmp_path / "photos"
+    for split, name in itertools.product(("train", "test"), ("a", "b")):
+        (folder / split / name).mkdir(parents=True)
+        for index in range(4):
+            Image.fromarray(np.full((16, 16, 3), index + 50 * (name == "b"), np.uint8)).save(
+                folder / split / name / f"{index}.bmp"
+            )
+    config.data.name = str(folder)
+    train(config, str(tmp_path / "run"))
+    (folder / "train/a").rename(folder / "aside")
+    (folder / "train/b").rename(folder / "train/a")
+    (folder / "aside").rename(folder / "train/b")
+    with pytest.raises(InputError, match="^cannot resume: the train images are not those of the run: content, labels"):
+        train(config, str(tmp_path / "run"), resume=True)
