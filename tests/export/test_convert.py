@@ -12,6 +12,8 @@ from tests.export.conftest import CASES
 from tinytl_tf import layers
 from tinytl_tf.errors import InputError
 from tinytl_tf.export import audit, export
+from tinytl_tf.export.convert import convert
+from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.tflite.model import Model
 
@@ -146,3 +148,27 @@ def test_an_operator_that_is_not_builtin_is_refused_with_its_layer(tmp_path, lay
     assert f"/{layer.name}" in message.split(" (node ")[0]
     assert message.endswith("write the layer with the operations of tinytl_tf.ops")
     assert list(tmp_path.iterdir()) == []
+
+
+def contents(content):
+    """Operators of the graphs, tensors and constants, without the names and places that differ from run to run."""
+    model = Model.from_bytes(content)
+    graphs = sorted(
+        (
+            sorted((op.name, op.version) for op in graph.operators),
+            sorted((tensor.dtype, tensor.shape) for tensor in graph.tensors),
+        )
+        for graph in model.graphs
+    )
+    constants = sorted(b"" if buffer.data is None else bytes(buffer.data) for buffer in model.schema.buffers)
+    return sorted(model.signatures), graphs, constants
+
+
+def test_the_way_of_the_public_converter_leads_to_the_same_file(tmp_path):
+    model = user_model(keras.layers.Identity())
+    module = TrainableModule(model, model.trainable_variables, optimizer=get_optimizer("adam"), batch_size=2)
+    tf.saved_model.save(module, tmp_path, signatures=module.functions)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path), signature_keys=list(module.functions))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    converter.exclude_conversion_metadata = True
+    assert contents(convert(module)) == contents(converter.convert())
