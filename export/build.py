@@ -13,7 +13,7 @@ from tinytl_tf.export.passes.place_tensors import arena_plan
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.tflite.model import Model
 
-__all__ = ["build_file", "build_micro_file", "with_int8_kernels"]
+__all__ = ["build_file", "build_micro_file", "finish_micro_file", "with_int8_kernels"]
 
 
 def build_file(module: TrainableModule) -> tuple[bytes, dict[str, dict[str, Any]]]:
@@ -41,13 +41,27 @@ def build_micro_file(module: MicroModule) -> tuple[bytes, dict[str, dict[str, An
         module: The network with its one graph.
 
     Returns:
+        As `finish_micro_file`.
+
+    Raises:
+        InputError: For an operator that TensorFlow Lite Micro lacks; it names the layer.
+    """
+    return finish_micro_file(convert(module))
+
+
+def finish_micro_file(content: bytes) -> tuple[bytes, dict[str, dict[str, Any]]]:
+    """Makes a converted `MicroModule` ready for TensorFlow Lite Micro.
+
+    Args:
+        content: What `convert` gives.
+
+    Returns:
         The content of the `.tflite`, and by `"converted"` and the name of each pass a dictionary with
         `planned_peak_bytes`, of the tensors in the arena after it, and for a pass with `changed`.
 
     Raises:
         InputError: For an operator that TensorFlow Lite Micro lacks; it names the layer.
     """
-    content = convert(module)
     model = Model.from_bytes(content)
     audit(model)
     report: dict[str, dict[str, Any]] = {"converted": {"planned_peak_bytes": arena_plan(model)}}

@@ -6,7 +6,6 @@ which tries a module of that name when it is imported.
 
 import collections
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -14,6 +13,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ai_edge_litert.tools import flatbuffer_utils
+
+from tinytl_tf.export.convert import convert as convert_module
 
 __all__ = ["Description", "convert", "describe", "run"]
 
@@ -49,11 +50,8 @@ def convert(fn: Callable[..., Mapping[str, tf.Tensor]], specs: Sequence[tf.Tenso
     module = tf.Module()
     concrete = tf.function(fn, input_signature=specs).get_concrete_function()
     module.captured = list(concrete.graph.variables)  # SavedModel stores only what the module tracks.
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures={SIGNATURE: concrete})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        return converter.convert()
+    module.functions = {SIGNATURE: concrete}
+    return convert_module(module)
 
 
 def run(

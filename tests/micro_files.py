@@ -1,13 +1,11 @@
 """Exported files of the tiny network for TensorFlow Lite Micro, each converted once for all tests."""
 
 import dataclasses
-import functools
 import pathlib
-import tempfile
 
-from tests import tiny_network
+from tests import made, tiny_network
 from tests.export.conftest import LABEL_SMOOTHING, TILE_BYTES
-from tinytl_tf.export.build import build_micro_file
+from tinytl_tf.export.build import finish_micro_file
 from tinytl_tf.export.convert import convert
 from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.micro import micro_facts
@@ -23,11 +21,6 @@ BATCH = 8
 PROFILE = dataclasses.replace(PROFILES["micro"], tile_bytes=TILE_BYTES, infer_tile_bytes=TILE_BYTES, vector_bytes=256)
 
 
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="tinytl_micro_")
-
-
 def _module(model, optimizer: str, save_optimizer: bool) -> MicroModule:
     return MicroModule(
         model,
@@ -39,18 +32,22 @@ def _module(model, optimizer: str, save_optimizer: bool) -> MicroModule:
     )
 
 
-@functools.cache
+@made.once
 def converted(scheme: str, optimizer: str, save_optimizer: bool = False) -> bytes:
     """A file before passes."""
     return convert(_module(tiny_network.build(scheme), optimizer, save_optimizer))
 
 
-@functools.cache
 def micro_file(scheme: str, optimizer: str, save_optimizer: bool = False, state_of: str = "") -> pathlib.Path:
     """A file with its manifest, without the parity check of an export."""
+    case = (scheme, optimizer, save_optimizer, state_of)
+    return made.folder("micro_" + "_".join(map(str, case)), lambda folder: _write(folder, *case)) / "model.tflite"
+
+
+def _write(folder: pathlib.Path, scheme: str, optimizer: str, save_optimizer: bool, state_of: str) -> None:
     model, rule = tiny_network.build(scheme), get_optimizer(optimizer)
-    content, passes = build_micro_file(_module(model, optimizer, save_optimizer))
-    path = pathlib.Path(_folder().name) / f"{scheme}_{optimizer}_{save_optimizer}_{bool(state_of)}.tflite"
+    content, passes = finish_micro_file(converted(scheme, optimizer, save_optimizer))
+    path = folder / "model.tflite"
     path.write_bytes(content)
     manifest = describe(
         content,
@@ -74,4 +71,3 @@ def micro_file(scheme: str, optimizer: str, save_optimizer: bool = False, state_
         micro=micro_facts(content, state_of),
     )
     atomic_write_bytes(manifest_path(path), manifest.to_json().encode())
-    return path

@@ -48,4 +48,9 @@ def export(folder: pathlib.Path) -> pathlib.Path:
         argv += ["--optimizer=momentum", "--save_optimizer", f"--output={output}", f"--json={folder / 'export.json'}"]
         assert runner.run_command("export", argv) == 0
     assert json.loads((folder / "export.json").read_text())["coral"]["split"] == SPLIT
-    return output.with_name("coral.json")
+    return coral_json(folder)
+
+
+def coral_json(folder: pathlib.Path) -> pathlib.Path:
+    """Where `export` writes it."""
+    return folder / "board" / "coral.json"

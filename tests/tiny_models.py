@@ -1,7 +1,8 @@
 """Files with a bit of everything that the accounts of memory look at: convolutions, a loop, variables, views."""
 
-import functools
 import tempfile
+
+from tests import made
 
 BATCH, SIZE, CHANNELS, FILTERS = 4, 96, 8, 16
 BIG = 3_000_000  # numbers
@@ -65,13 +66,13 @@ def _module():
     return Module()
 
 
-@functools.cache
+@made.once
 def build():
     """Bytes of a .tflite with the signatures `infer`, `train`, `train_sliced` and `nothing`."""
     return _convert(_module(), ["infer", "train", "train_sliced", "nothing"])
 
 
-@functools.cache
+@made.once
 def build_dynamic_range():
     """Bytes of a .tflite with the signatures `infer` and `nothing`: float32 activations, all kernels int8."""
     import numpy as np
@@ -104,7 +105,7 @@ def build_dynamic_range():
     return _convert(Module(), ["infer", "nothing"], [tf.lite.Optimize.DEFAULT])
 
 
-@functools.cache
+@made.once
 def build_half():
     """Bytes of a .tflite with the signature `infer` whose kernel is stored as float16 and made float32 once."""
     import tensorflow as tf
@@ -112,7 +113,7 @@ def build_half():
     return _convert(_module(), ["infer"], [tf.lite.Optimize.DEFAULT], [tf.float16])
 
 
-@functools.cache
+@made.once
 def build_counter():
     """Bytes of a .tflite with the signature `train`, which reads a scalar variable in its middle, as Adam does."""
     import tensorflow as tf
@@ -131,7 +132,7 @@ def build_counter():
     return _convert(Module(), ["train"])
 
 
-@functools.cache
+@made.once
 def build_loop():
     """Bytes of a .tflite with `nothing` and a `train` that adds up the gradient of two layers over single images."""
     import numpy as np
@@ -173,7 +174,7 @@ def build_loop():
     return _convert(Module(), ["train", "nothing"])
 
 
-@functools.cache
+@made.once
 def build_big_variable():
     """Bytes of a .tflite whose variable of `BIG` numbers starts from a constant.
 
@@ -209,7 +210,7 @@ def build_big_variable():
     return _convert(Module(), ["step", "value", "reset", "nothing"])
 
 
-@functools.cache
+@made.once
 def build_shared_kernel():
     """Bytes of a .tflite with a 1x1 kernel of `WIDE` by `WIDE` numbers that its signatures `plain` and `relu` use."""
     import numpy as np

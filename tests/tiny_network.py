@@ -10,6 +10,7 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 from PIL import Image
 
+from tests import made
 from tinytl_tf import backbones
 from tinytl_tf.backbones import Architecture, Block
 from tinytl_tf.configs import default
@@ -100,7 +101,14 @@ def _untrained(lite_residual: bool, branch_final_norm: bool) -> keras.Model:
 
 @functools.cache
 def _trained_values(branch_final_norm: bool) -> dict[str, np.ndarray]:
-    """Weights by path: statistics as they are, every other vector away from its start, some steps of everything."""
+    """Weights by path."""
+    with np.load(io.BytesIO(_trained_content(branch_final_norm))) as values:
+        return dict(values)
+
+
+@made.once
+def _trained_content(branch_final_norm: bool) -> bytes:
+    """An `.npz` of the weights by path: true statistics, other vectors away from their start, some steps of all."""
     model, rng = _untrained(lite_residual=True, branch_final_norm=branch_final_norm), np.random.default_rng(0)
     images, labels = photos(30, 16)
     for layer in model.layers:
@@ -120,7 +128,9 @@ def _trained_values(branch_final_norm: bool) -> dict[str, np.ndarray]:
     step = make_train_step(model, variables, make_optimizer("adam"), training=False)
     for batch in zip(images, labels, strict=True):
         step(*batch, np.float32(3e-3))
-    return {variable.path: variable.numpy() for variable in model.weights}
+    stream = io.BytesIO()
+    np.savez(stream, **{variable.path: variable.numpy() for variable in model.weights})
+    return stream.getvalue()
 
 
 class PlainTraining:

@@ -1,9 +1,9 @@
 """A trainable .tflite small enough to build in a second: softmax regression on 4x4 images, without the exporter."""
 
 import dataclasses
-import functools
 import tempfile
 
+from tests import made
 from tinytl_tf.files import sha256
 from tinytl_tf.tflite.manifest import DataSettings, InputSettings, Manifest, StateEntry
 
@@ -117,7 +117,7 @@ SIGNATURES = ("infer", "train", "save", "restore")
 ATTRIBUTES = ("infer_attributes", "train_attributes", "save", "restore")  # in place of these, with several attributes
 
 
-@functools.cache
+@made.once
 def build(methods=SIGNATURES, names=None, operators=("TFLITE_BUILTINS",)):
     """Bytes of a .tflite whose signatures are `methods` of the tiny model, called `names`."""
     import tensorflow as tf

@@ -2,19 +2,18 @@ import pathlib
 
 import pytest
 
+from tests import made
 from tests.c import client
 
 GOLDEN = client.ROOT / "golden"
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory) -> pathlib.Path:
+def built() -> pathlib.Path:
     """The folder of the programs, built with sanitizers."""
     if reason := client.missing():
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("c")
-    client.build(folder)
-    return folder
+    return made.folder("c", client.build)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests import tiny_network
+from tests import made, tiny_network
 from tinytl_tf.export.convert import convert
 from tinytl_tf.export.passes import pass_names, run_passes
 from tinytl_tf.export.signatures import TrainableModule
@@ -40,29 +40,36 @@ SMALL_PROFILES = {
 }
 
 
+@made.once
+def converted_file(scheme, optimizer, batch_size, profile="balanced", save_optimizer=False):
+    """A file before passes."""
+    model = tiny_network.build(scheme)
+    module = TrainableModule(
+        model,
+        model.trainable_variables,
+        optimizer=get_optimizer(optimizer),
+        batch_size=batch_size,
+        label_smoothing=LABEL_SMOOTHING,
+        save_optimizer=save_optimizer,
+        profile=SMALL_PROFILES[profile],
+    )
+    return convert(module)
+
+
+@made.once
+def exported_file(*case, passes, **options):
+    """The same after passes."""
+    return run_passes(converted_file(*case, **options), passes)[0]
+
+
 @pytest.fixture(scope="session")
 def converted():
     """A function `(scheme, optimizer, batch_size, profile="balanced", save_optimizer=False)`: a file before passes."""
-
-    @functools.cache
-    def content(scheme, optimizer, batch_size, profile="balanced", save_optimizer=False):
-        model = tiny_network.build(scheme)
-        module = TrainableModule(
-            model,
-            model.trainable_variables,
-            optimizer=get_optimizer(optimizer),
-            batch_size=batch_size,
-            label_smoothing=LABEL_SMOOTHING,
-            save_optimizer=save_optimizer,
-            profile=SMALL_PROFILES[profile],
-        )
-        return convert(module)
-
-    return content
+    return converted_file
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory, converted):
+def exported(tmp_path_factory):
     """A function of the same arguments, and names of passes, that gives the path of a file.
 
     Without names they are those of the profile.
@@ -74,7 +81,7 @@ def exported(tmp_path_factory, converted):
         delegate = PROFILES[options.get("profile", "balanced")].xnnpack
         passes = pass_names(delegate=delegate) if passes is None else passes
         path = folder / f"{len(list(folder.iterdir()))}.tflite"
-        path.write_bytes(run_passes(converted(*case, **options), passes)[0])
+        path.write_bytes(exported_file(*case, passes=tuple(passes), **options))
         return path
 
     return path
