@@ -17,7 +17,8 @@ from tests.micro_files import BATCH, micro_file
 from tinytl_tf.device import MicroModel, TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.micro_lint import resolver_calls
-from tinytl_tf.tflite.manifest import Manifest, manifest_path, sha256
+from tinytl_tf.files import sha256
+from tinytl_tf.tflite.manifest import Manifest, manifest_path
 from tinytl_tf.tflite.micro_contract import COMMANDS, INPUTS, OUTPUTS
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime.micro_signature import MicroInterpreter
