@@ -77,6 +77,12 @@ BAD_FLAGS = {
     "unknown": (["--model=m", "--bad=1"], f"Unknown command line flag 'bad' {HELP}"),
     "no number": (["--model=m", "--epochs=x"], f"flag --epochs=x: invalid literal for int() with base 10: 'x' {HELP}"),
     "bound": (["--model=m", "--epochs=0"], f"flag --epochs=0: 0 is not a positive integer {HELP}"),
+    "huge": (["--model=m", f"--epochs=1{'0' * 400}"], f"expected --epochs of at most {2**53 - 1}, got 1{'0' * 400}"),
+    "more digits than Python takes": (
+        ["--model=m", f"--epochs={'9' * 5000}"],
+        f"flag --epochs={'9' * 31}...(5010 characters) Exceeds the limit (4300 digits) for integer string conversion: "
+        f"value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit {HELP}",
+    ),
     "no value": (["--model=m", "--epochs"], f"Missing value for flag --epochs {HELP}"),
     "positional": (["--model=m", "photos"], "expected flags of the form --name=value, got 'photos'"),
 }

@@ -435,11 +435,13 @@ def test_more_saves_than_steps_are_one_for_each_step(dry_step, config, tmp_path)
     assert [row["step"] for row in RunFolder(tmp_path).read_log()] == list(range(1, EPOCHS * tiny.STEPS + 1))
 
 
-def test_the_rate_rises_before_the_schedule(dry_step, config, tmp_path):
-    config.training.warmup_steps, config.training.schedule = 4, "constant"
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_rate_rises_before_the_schedule(dry_step, config, tmp_path, schedule):
+    config.training.warmup_steps, config.training.schedule = 4, schedule
     train(config, str(tmp_path))
-    base = config.training.learning_rate
-    assert dry_step == [np.float32(base * min(1, (step + 1) / 4)) for step in range(EPOCHS * tiny.STEPS)]
+    base, rest = config.training.learning_rate, EPOCHS * tiny.STEPS - 4
+    rising = [base * (step + 1) / 4 for step in range(4)]
+    assert dry_step == [*map(np.float32, rising + [SCHEDULES[schedule](step, rest, base) for step in range(rest)])]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ _PATHS = frozenset(
 )
 # Commands whose result is what they print, unless --json takes it: without it they have done nothing.
 _PRINTED = frozenset(("evaluate", "memory"))
+_LONGEST_WORD = 1000
+_MOST = 2**53 - 1  # of a whole number: up to here it is one in every client, and as a float
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -175,9 +177,19 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
             for name in values:
                 getattr(values[name].value, "lock", None)  # config_flags reports a missing config file at first use
     except Exception as error:  # a config file is the user's code, so that it may raise anything
-        raise InputError(f"{' '.join(_words(error).split())} (`tinytl {argv[0]} --help` lists the flags)") from error
+        words = " ".join(map(_shortened, _words(error).split()))
+        raise InputError(f"{words} (`tinytl {argv[0]} --help` lists the flags)") from error
     if rest:
         raise InputError(f"expected flags of the form --name=value, got {rest[0]!r}")
+    for name in values:
+        value = values[name].value
+        if type(value) is int and abs(value) > _MOST:
+            raise InputError(f"expected --{name} of at most {_MOST}, got {_shortened(str(value))}")
+
+
+def _shortened(word: str) -> str:
+    """A word that fits into a line; paths are far shorter."""
+    return word if len(word) <= _LONGEST_WORD else f"{word[:40]}...({len(word)} characters)"
 
 
 @contextlib.contextmanager
