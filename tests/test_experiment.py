@@ -1,6 +1,7 @@
 """Where a configuration trains, and networks that were trained elsewhere."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import drop_useless_rate_factors, flat
 from tinytl_tf.networks.schemes import SCHEMES, rate_factor
 from tinytl_tf.training import Experiment
+
+BAD_FLOATS = (math.inf, -math.inf, math.nan, 1e308, -1e308)
+BAD_WHOLE = (2**31, 2**63, 10**30, 10**400, -(10**30))
+RATES = ("training.learning_rate", "training.weight_decay", "training.clip_norm")
 
 
 @pytest.fixture(autouse=True)
@@ -202,3 +207,25 @@ def test_a_file_is_told_how_the_data_were_split_and_the_schedule(config):
     config.data.split = "path"
     with pytest.raises(InputError, match="^config.data.split must be one of '', 'content', got 'path'$"):
         Experiment(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        *(("backbone.width", value, "width must be above 0 and at most 4, got ") for value in BAD_FLOATS),
+        *(("backbone.resolution", value, "config.backbone.resolution must be from 1 to 8192") for value in BAD_WHOLE),
+        *(
+            (key, 1e39, f"config.{key} must be from 1.2e-38 to 3.4e+38, as the float32 of a step, got ")
+            for key in RATES
+        ),
+        *((key, 1e-300, f"config.{key} must be from 1.2e-38 to 3.4e+38, as the float32 of a step,") for key in RATES),
+        *((key, value, f"config.{key} must be ") for key in RATES for value in BAD_FLOATS),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["last", "tinytl-lb"])
+def test_huge_numbers_are_refused_by_name(config, key, value, words, scheme):
+    config.scheme = scheme
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(InputError) as error:
+        Experiment(config)
+    assert str(error.value).startswith(words)

@@ -16,7 +16,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.memory.leaf_ops import list_ops
 from tinytl_tf.networks import schemes
-from tinytl_tf.networks.architectures import check_places, get_architecture, lay_out
+from tinytl_tf.networks.architectures import check_places, check_sizes, get_architecture, lay_out
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import SPLITS, DataSettings
@@ -26,6 +26,7 @@ __all__ = ["PRECISIONS", "Experiment", "drop_useless_rate_factors", "flat"]
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
 MOST_CENTROIDS = 2**16
+FLOAT32 = (1.2e-38, 3.4e38)  # what is smaller becomes 0 in a step, what is larger infinite
 # Smallest and largest value of the whole numbers that no part of the package checks by itself.
 RANGES = {
     "training.epochs": (1, 10**6),
@@ -34,6 +35,7 @@ RANGES = {
     "training.warmup_steps": (0, 10**9),
     "training.saves_per_epoch": (1, 10**6),
     "training.teacher_scale": (0, 64),
+    "backbone.resolution": (1, 8192),
     "data.split_seed": (0, 2**32 - 1),
     "data.threads": (1, 1024),
 }
@@ -111,6 +113,13 @@ class Experiment:
         for key in ("weight_decay", "clip_norm"):
             if not 0 <= training[key] < float("inf"):
                 raise InputError(f"config.training.{key} must be 0 or more, got {training[key]}")
+        least, most = FLOAT32
+        for key in ("learning_rate", "weight_decay", "clip_norm"):
+            if training[key] != 0 and not least <= training[key] <= most:
+                raise InputError(
+                    f"config.training.{key} must be from {least:g} to {most:g}, as the float32 of a step, got "
+                    f"{training[key]:g}"
+                )
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         if training.precision not in PRECISIONS:
@@ -118,14 +127,18 @@ class Experiment:
         get_optimizer(training.optimizer)
         self._check_centroids()
         self._check_teacher()
-        scheme = self.scheme()
+        scheme, options = self.scheme(), self.config.backbone
+        name = get_architecture(options.name).name
+        # 2 as the number of classes, which only the data tell.
+        check_sizes(
+            name, classes=2, resolution=options.resolution, width=options.width, lite_residual=scheme.lite_residual
+        )
         if self.config.backbone.branch_weights not in ("", AUTO) and not scheme.lite_residual:
             raise InputError(
                 f"config.backbone.branch_weights does nothing for scheme {self.config.scheme!r}, which has no lite "
                 'residuals; choose another scheme, or set it to ""'
             )
         if self.config.biases:
-            options = self.config.backbone
             check_places("biases", self.config.biases, lay_out(get_architecture(options.name), options.width).places)
         augmentation = self.augmentation()
         if training.cache_features:

@@ -276,3 +276,18 @@ def test_without_room_for_remarks_the_work_is_done(command, tmp_path, monkeypatc
     monkeypatch.setattr(noise.tempfile, "TemporaryFile", fail)
     assert runner.run_command("fake", ["--model=m", f"--json={tmp_path}/r.json"]) == 0
     assert (tmp_path / "r.json").is_file()
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow calls its own."""
+
+
+@pytest.mark.parametrize("error", [MemoryError("Unable to allocate 2 GiB"), ResourceExhaustedError("OOM when\n\nthat")])
+def test_a_lack_of_memory_is_one_line(command, capsys, error):
+    command.main = raising(error)
+    assert runner.run_command("fake", ["--model=m"]) == 2
+    words = str(error).partition("\n")[0]
+    assert capsys.readouterr().err == (
+        f"tinytl fake: error: not enough memory ({words}); choose a lower resolution or batch size, or a smaller "
+        "network, or end other programs\n"
+    )

@@ -5,6 +5,7 @@ import sys
 
 from tests.training import tiny
 from tinytl_tf.cli.main import main
+from tinytl_tf.cli.supervisor import supervised
 
 
 def two_devices() -> None:
@@ -16,10 +17,15 @@ def two_devices() -> None:
     tf.distribute.MirroredStrategy = functools.partial(tf.distribute.MirroredStrategy, ["CPU:0", "CPU:1"])
 
 
-if __name__ == "__main__":
+def run() -> int:
+    """Runs the command of this process with the tiny network."""
     if "--distribute=mirrored" in sys.argv:
         two_devices()
     from tinytl_tf.backbones import ARCHITECTURES
 
     ARCHITECTURES[tiny.BACKBONE] = tiny.architecture()
-    sys.exit(main())
+    return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(supervised(sys.argv[1:], run))  # as main does, before TensorFlow is imported

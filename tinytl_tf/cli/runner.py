@@ -31,6 +31,7 @@ from tinytl_tf import files
 from tinytl_tf.cli import noise
 from tinytl_tf.cli.signals import Signals
 from tinytl_tf.cli.streams import end_of_printed, guarded_streams
+from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError, TinyTLError
 
 __all__ = ["import_tensorflow", "refuse_unused", "run_command"]
@@ -89,9 +90,11 @@ def _guarded(name: str, argv: Sequence[str]) -> int:
                 return _end(f"tinytl {name}: error: {_in_flags(str(error), values)}", error.exit_status)
         except KeyboardInterrupt:
             pass
-        except BaseException:
+        except BaseException as error:
             if signals.exit_status is None:  # otherwise a library has wrapped the interrupt
-                raise
+                if not _is_lack_of_memory(error):
+                    raise
+                return _end(f"tinytl {name}: error: {_lack_of_memory(error)}", InputError.exit_status)
         else:
             if signals.exit_status is None:
                 return end_of_printed(f"tinytl {name}") if is_only_printed else 0
@@ -102,6 +105,18 @@ def _end(text: str, status: int) -> int:
     with contextlib.suppress(KeyboardInterrupt):  # a second one, in the middle of the last line
         print(text, file=sys.stderr)
     return status
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    """Whether memory was lacking for numpy or, by its name since it may not be imported here, for TensorFlow."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def _lack_of_memory(error: BaseException) -> str:
+    return (
+        f"not enough memory ({reason(error)}); choose a lower resolution or batch size, or a smaller network, or end "
+        "other programs"
+    )
 
 
 def _in_flags(text: str, values: flags.FlagValues) -> str:
