@@ -16,7 +16,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.memory.leaf_ops import list_ops
 from tinytl_tf.networks import schemes
-from tinytl_tf.networks.architectures import check_places, check_sizes, get_architecture, lay_out
+from tinytl_tf.networks.architectures import MAX_RESOLUTION, check_places, check_sizes, get_architecture, lay_out
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import SPLITS, DataSettings
@@ -35,7 +35,7 @@ RANGES = {
     "training.warmup_steps": (0, 10**9),
     "training.saves_per_epoch": (1, 10**6),
     "training.teacher_scale": (0, 64),
-    "backbone.resolution": (1, 8192),
+    "backbone.resolution": (1, MAX_RESOLUTION),
     "data.split_seed": (0, 2**32 - 1),
     "data.threads": (1, 1024),
 }

@@ -96,6 +96,14 @@ BAD = {
         ["--budget_mb=16", "--output=new.py", "--resolutions=8", "CONFIG"],
         "tiny needs images of 33 pixels or more to run with lite residual branches, got resolution 8\n",
     ),
+    "huge resolution": (
+        ["--budget_mb=16", "--output=new.py", "--resolutions=96,2147483648", "CONFIG"],
+        "expected --resolutions of at most 8192 pixels, got one of more\n",
+    ),
+    "resolution of more digits than Python takes": (
+        ["--budget_mb=16", "--output=new.py", f"--resolutions={'9' * 5000}", "CONFIG"],
+        "expected --resolutions of at most 8192 pixels, got one of more\n",
+    ),
     "another target's": (
         ["--budget_mb=16", "--arena_kb=320", "--output=new.py", "CONFIG"],
         "--arena_kb does nothing without --target=micro; leave it out\n",

@@ -11,7 +11,8 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from tinytl_tf.cli import main, noise, runner
+from tinytl_tf.cli import main, noise, plan, runner
+from tinytl_tf.cli.process_budget import ProcessBudget
 from tinytl_tf.errors import InputError
 
 CONFIG = """
@@ -291,3 +292,17 @@ def test_a_lack_of_memory_is_one_line(command, capsys, error):
         f"tinytl fake: error: not enough memory ({words}); choose a lower resolution or batch size, or a smaller "
         "network, or end other programs\n"
     )
+
+
+@pytest.mark.parametrize("budget", [1e308, 1e16])
+def test_a_huge_budget_is_no_limit(budget):
+    values = flags.FlagValues()
+    plan.define_flags(values, ["plan"])
+    values(["plan", "--output=x.py", f"--budget_mb={budget}"])
+    assert ProcessBudget(values).bytes == {"growth": runner.MOST}
+
+
+@pytest.mark.parametrize("flag", ["resolution", "batch_size", "classes"])
+def test_the_account_of_the_paper_takes_no_numbers_beyond_floats(capsys, flag):
+    assert runner.run_command("memory", ["--account=paper", f"--{flag}=1{'0' * 400}"]) == 2
+    assert capsys.readouterr().err.startswith(f"tinytl memory: error: expected --{flag} of at most {runner.MOST}, got")

@@ -118,7 +118,7 @@ def choose(values: flags.FlagValues, config: ConfigDict, splits: Any, make_model
     outcome = choose_split(
         config,
         splits,
-        budget_bytes=round(values.budget_mb * 1e6),
+        budget_bytes=round(min(values.budget_mb * 1e6, runner.MOST)),
         restrict=restrict,
         make_model=make_model,
         optimizer=values.optimizer,

@@ -197,7 +197,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         state_of=values.state_of,
         photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
         **experiment.client_settings(values.optimizer),
-        max_planned_bytes=None if max_planned_mb is None else math.ceil(1e6 * max_planned_mb),
+        max_planned_bytes=None if max_planned_mb is None else math.ceil(min(1e6 * max_planned_mb, runner.MOST)),
         overwrite=values.overwrite,
         verbose=True,
     )

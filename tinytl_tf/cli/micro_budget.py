@@ -45,7 +45,7 @@ class MicroBudget(Budget):
                 raise InputError(f"expected {article} --{name} above 0, got {values[name].value:g}; KB are 1024 bytes")
             self.numbers[name] = values[name].value
         import_runtime()
-        self.bytes = {name: int(1024 * self.numbers[f"{name}_kb"]) for name in _RESOURCES}
+        self.bytes = {name: int(min(1024 * self.numbers[f"{name}_kb"], runner.MOST)) for name in _RESOURCES}
         self.numbers["optimizer"] = values.optimizer
         self.export_flags = ["--target=micro", f"--optimizer={values.optimizer}"]
 

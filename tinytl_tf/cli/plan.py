@@ -29,6 +29,7 @@ from tinytl_tf.cli.micro_budget import MicroBudget
 from tinytl_tf.cli.process_budget import ProcessBudget
 from tinytl_tf.cli.train import define_config, set_config
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.architectures import MAX_RESOLUTION
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.profiles import FROZEN_WEIGHTS
 
@@ -89,6 +90,8 @@ def _resolutions(values: flags.FlagValues) -> list[int]:
         return [values.config.backbone.resolution]
     if not values.resolutions or not all(text.strip().isdecimal() for text in values.resolutions):
         raise InputError(f"expected --resolutions=96,128,... in pixels, got {','.join(values.resolutions)!r}")
+    if any(len(text.strip()) > 9 or int(text) > MAX_RESOLUTION for text in values.resolutions):
+        raise InputError(f"expected --resolutions of at most {MAX_RESOLUTION} pixels, got one of more")
     return [int(text) for text in values.resolutions]
 
 

@@ -32,7 +32,7 @@ class ProcessBudget(Budget):
             raise InputError("expected --budget_mb=MB, what the process may grow by; 16 is a usual one")
         if not 0 < values.budget_mb < float("inf"):
             raise InputError(f"expected a --budget_mb above 0, got {values.budget_mb:g}; 16 is a usual one")
-        self.bytes = {"growth": int(1e6 * values.budget_mb)}
+        self.bytes = {"growth": int(min(1e6 * values.budget_mb, runner.MOST))}
         settings = {name: values[name].value for name in ("optimizer", "batch_size", "frozen_weights")}
         self.numbers = {"budget_mb": values.budget_mb, **settings}
         self.export_flags = ["--profile=min-memory", *(f"--{name}={value}" for name, value in settings.items())]

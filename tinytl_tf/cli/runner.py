@@ -34,7 +34,7 @@ from tinytl_tf.cli.streams import end_of_printed, guarded_streams
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError, TinyTLError
 
-__all__ = ["import_tensorflow", "refuse_unused", "run_command"]
+__all__ = ["MOST", "import_tensorflow", "refuse_unused", "run_command"]
 
 # Flags whose value is a path, in any command; `data` may be a name as well, which stays as it is.
 _PATHS = frozenset(
@@ -58,7 +58,7 @@ _PATHS = frozenset(
 # Commands whose result is what they print, unless --json takes it: without it they have done nothing.
 _PRINTED = frozenset(("evaluate", "memory"))
 _LONGEST_WORD = 1000
-_MOST = 2**53 - 1  # of a whole number: up to here it is one in every client, and as a float
+MOST = 2**53 - 1  # of a whole number: up to here it is one in every client, and as a float
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -90,11 +90,9 @@ def _guarded(name: str, argv: Sequence[str]) -> int:
                 return _end(f"tinytl {name}: error: {_in_flags(str(error), values)}", error.exit_status)
         except KeyboardInterrupt:
             pass
-        except BaseException as error:
+        except BaseException:
             if signals.exit_status is None:  # otherwise a library has wrapped the interrupt
-                if not _is_lack_of_memory(error):
-                    raise
-                return _end(f"tinytl {name}: error: {_lack_of_memory(error)}", InputError.exit_status)
+                raise
         else:
             if signals.exit_status is None:
                 return end_of_printed(f"tinytl {name}") if is_only_printed else 0
@@ -107,16 +105,9 @@ def _end(text: str, status: int) -> int:
     return status
 
 
-def _is_lack_of_memory(error: BaseException) -> bool:
+def _is_lack_of_memory(error: Exception) -> bool:
     """Whether memory was lacking for numpy or, by its name since it may not be imported here, for TensorFlow."""
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
-
-
-def _lack_of_memory(error: BaseException) -> str:
-    return (
-        f"not enough memory ({reason(error)}); choose a lower resolution or batch size, or a smaller network, or end "
-        "other programs"
-    )
 
 
 def _in_flags(text: str, values: flags.FlagValues) -> str:
@@ -147,7 +138,15 @@ def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
             values[flag].value = os.fspath(files.expand(values[flag].value))
     if values.json is not None:
         files.refuse_existing(values.json, values.overwrite)
-    result = command.main(values)
+    try:
+        result = command.main(values)
+    except Exception as error:
+        if not _is_lack_of_memory(error):
+            raise
+        raise InputError(
+            f"not enough memory ({reason(error)}); choose a lower resolution or batch size, or a smaller network, or "
+            "end other programs"
+        ) from error
     if values.json is None:
         return name in _PRINTED
     text = json.dumps(_to_json(result), indent=2, allow_nan=False) + "\n"
@@ -198,8 +197,8 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
         raise InputError(f"expected flags of the form --name=value, got {rest[0]!r}")
     for name in values:
         value = values[name].value
-        if type(value) is int and abs(value) > _MOST:
-            raise InputError(f"expected --{name} of at most {_MOST}, got {_shortened(str(value))}")
+        if type(value) is int and abs(value) > MOST:
+            raise InputError(f"expected --{name} of at most {MOST}, got {_shortened(str(value))}")
 
 
 def _shortened(word: str) -> str:

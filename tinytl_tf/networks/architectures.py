@@ -22,6 +22,7 @@ __all__ = [
 DOWNSAMPLING = 32
 NOMINAL_RESOLUTION = 128
 MAX_BRANCH_KERNEL_SIZE = 5
+MAX_RESOLUTION = 8192  # pixels: of a side, more than any device trains on
 BRANCH_POOL_SIZE = 2
 
 
