@@ -118,7 +118,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
     if is_first:
         require_room(folder.path / "last.keras", 3 * 4 * model.count_params())  # best, last and the next one
     ends = _ends(steps, config.training.saves_per_epoch)
-    iterations = int(model.optimizer.iterations.numpy())
+    iterations = _iterations(model, config, steps)
     start = len([end for epoch in range(iterations // steps + 1) for end in ends if epoch * steps + end <= iterations])
     if is_first:
         _go_back(folder, iterations, steps, ends)
@@ -321,6 +321,19 @@ def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
             f"cannot resume: the {changed} images are not those of the run: content, labels or order has changed; "
             "use the same data, or another folder"
         )
+
+
+def _iterations(model: keras.Model, config: ConfigDict, steps: int) -> int:
+    """Steps that the optimizer of a checkpoint has taken."""
+    expected, own = type(make_optimizer(config.training.optimizer)), getattr(model, "optimizer", None)
+    taken = int(own.iterations.numpy()) if type(own) is expected else -1
+    if not 0 <= taken <= config.training.epochs * steps:
+        got = type(own).__name__ if taken < 0 else f"{taken} steps"
+        raise InputError(
+            f"cannot resume: expected a checkpoint with {expected.__name__} after at most "
+            f"{config.training.epochs * steps} steps, got {got}; train again without resuming"
+        )
+    return taken
 
 
 def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]) -> None:

@@ -2,22 +2,31 @@
 
 import dataclasses
 import json
+import math
 import pathlib
+import zipfile
 from typing import Any
 
 import keras
+import numpy as np
 from ml_collections import ConfigDict
 
 import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint names
 from tinytl_tf.configs import default
 from tinytl_tf.data import Splits
+from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
-from tinytl_tf.experiment import flat
-from tinytl_tf.files import atomic_write_bytes, expand, temporary_folder
+from tinytl_tf.experiment import Experiment, flat
+from tinytl_tf.files import atomic_write_bytes, expand, most_unpacked, temporary_folder
+from tinytl_tf.memory.leaf_ops import list_ops
+from tinytl_tf.networks.architectures import get_architecture
+from tinytl_tf.regular_file import open_regular
+from tinytl_tf.strict_json import parse_json, read_json
 from tinytl_tf.tasks import get_task
 
 __all__ = ["Run", "RunFolder"]
 
+_LARGEST = 2**28  # bytes of run.json and of the log
 CHECKPOINTS = ("best", "last")
 BRANCHES = "branches.npz"
 ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", BRANCHES, "events.out.tfevents.*")
@@ -112,14 +121,23 @@ class RunFolder:
         path = self.path / "run.json"
         if not path.is_file():
             raise InputError(f"{self.path} holds no run (no run.json); give the folder that `tinytl train` wrote")
+        damage = f"{path} is damaged; train again without resuming"
         try:
-            run = json.loads(path.read_text())
+            run = read_json(path, _LARGEST)
             config = default.get_config()
             config.update_from_flattened_dict(BEFORE | flat(ConfigDict(run["config"])))
             task = get_task(run.get("task", "classification")).name
-            return Run(config, tuple(run["class_names"]), task, run.get("data"))
-        except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} is damaged; train again without resuming") from error
+            names, fingerprints = run["class_names"], run.get("data")
+            if not isinstance(names, list) or check_names(names) != tuple(names) or not names:
+                raise ValueError("class_names")
+            if fingerprints is not None and not all(isinstance(text, str) for text in fingerprints.values()):
+                raise ValueError("data")
+        except OSError as error:
+            raise InputError(f"expected to read {path}, got: {error.strerror}; check its permissions") from error
+        except Exception as error:  # ml_collections raises its own
+            raise InputError(damage) from error
+        Experiment(config)
+        return Run(config, tuple(names), task, fingerprints)
 
     def save(self, name: str, model: keras.Model) -> None:
         """Writes the checkpoint `name`, with the optimizer that the model was compiled with."""
@@ -132,17 +150,23 @@ class RunFolder:
         """Returns the model of a checkpoint.
 
         Raises:
-            InputError: if there is no such checkpoint or it cannot be read.
+            InputError: if there is no such checkpoint, it cannot be read, or it is not the network of the run.
         """
         if name not in CHECKPOINTS:
             raise InputError(f"unknown checkpoint {name!r}; choose one of {', '.join(CHECKPOINTS)}")
         path = self.path / f"{name}.keras"
         if not path.is_file():
             raise InputError(f"{path} does not exist; the run has not finished an epoch yet")
+        run = self.read_run()
         try:
-            return keras.models.load_model(path)
+            _require_bounded(path)
+            model = keras.models.load_model(path)
         except Exception as error:  # Keras, zipfile and h5py each raise their own
             raise InputError(f"{path} cannot be read ({type(error).__name__}); train again without resuming") from error
+        problem = _misfit(model, run)
+        if problem:
+            raise InputError(f"{path} is not the network of the run: {problem}; train again without resuming")
+        return model
 
     def append_log(self, row: dict[str, Any]) -> None:
         """Adds a line to the log; the whole file is replaced, so that no line is ever cut."""
@@ -155,11 +179,62 @@ class RunFolder:
             InputError: if it is damaged.
         """
         path = self.path / "log.jsonl"
+        if not path.exists():
+            return []
         try:
-            return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        except ValueError as error:
+            with open_regular(path) as stream:
+                *lines, rest = stream.read(_LARGEST).decode().split("\n")
+            rows = [parse_json(line) for line in lines]
+            if rest:
+                raise ValueError("a line that was cut short")
+            for row in rows:
+                row.setdefault("ends_epoch", "test_accuracy" in row)  # rows of older runs lack it
+                _require_row(row)
+            return rows
+        except OSError as error:
+            raise InputError(f"expected to read {path}, got: {error.strerror}; check its permissions") from error
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged; train again without resuming") from error
 
     def write_log(self, rows: list[dict[str, Any]]) -> None:
         """Replaces the log."""
         atomic_write_bytes(self.path / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def _require_row(row: dict[str, Any]) -> None:
+    """Raises ValueError, KeyError or TypeError for a row without the figures that a run resumes from."""
+    counts = [row["epoch"], row["step"]]
+    if any(type(count) is not int or count < 0 for count in counts) or type(row["ends_epoch"]) is not bool:
+        raise ValueError("counts")
+    figures = [row["loss"], *(row[name] for name in ("validation_accuracy", "test_accuracy") if name in row)]
+    if any(type(figure) not in (int, float) for figure in figures):
+        raise TypeError("figures")
+
+
+def _require_bounded(path: pathlib.Path) -> None:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > most_unpacked(path):
+                raise ValueError("it unpacks to far more than it is")
+
+
+def _misfit(model: Any, run: Run) -> str | None:
+    """How a model differs from the network of a run, or None."""
+    options, classes = run.config.backbone, len(run.class_names)
+    inputs, outputs = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    expected = (None, options.resolution, options.resolution, 3), (None, classes)
+    if (inputs, outputs) != expected:
+        return f"expected inputs and outputs of shapes {expected}, got {(inputs, outputs)}"
+    ops = list_ops(
+        get_architecture(options.name),
+        resolution=options.resolution,
+        classes=classes,
+        width=options.width,
+        lite_residual=False,
+    )
+    sizes = {variable.path: math.prod(variable.shape) for variable in model.weights}
+    for parameter in (parameter for op in ops for parameter in op.parameters):
+        if sizes.get(parameter.path) != parameter.size:
+            return f"expected {parameter.path} of {parameter.size} values, got {sizes.get(parameter.path, 'none')}"
+    bad = (variable.path for variable in model.weights if not np.isfinite(variable.numpy()).all())
+    return next((f"{path} has values that are not finite" for path in bad), None)
