@@ -8,7 +8,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from tests import tiny_network
+from tests.damage import require_line
 from tinytl_tf.backbones import ARCHITECTURES
+from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import drop_useless_rate_factors, flat
 from tinytl_tf.networks.schemes import SCHEMES, rate_factor
@@ -171,7 +173,41 @@ def test_a_rate_that_is_not_given_is_that_of_scheme_and_optimizer(config, scheme
     assert Experiment(config).config.training.learning_rate == 0.03
 
 
-@pytest.mark.parametrize("rate", [-1e-3, float("nan"), float("inf")])
+HUGE = [10**400, -(10**400), 10**30, 2**63, float("nan"), float("inf"), 1e308, -1]
+UNBOUNDED = ["backbone.width", "backbone.dropout"]  # which `build` checks
+
+
+@pytest.mark.parametrize(
+    "key", [key for key, value in flat(default.get_config()).items() if type(value) in (int, float)]
+)
+def test_numbers_that_are_too_large_or_none_are_refused(config, key):
+    section, _, name = key.rpartition(".")
+    for value in HUGE:
+        values = config.to_dict()
+        values[section][name] = value
+        changed = ConfigDict(values)
+        try:
+            checked = flat(Experiment(changed).config)[key]
+        except InputError as error:
+            require_line(error)
+            continue
+        assert key in UNBOUNDED or 0 < checked <= 3.4e38, value
+        if key in UNBOUNDED:
+            with pytest.raises(InputError, match=f"{key.removeprefix('backbone.')} must be "):
+                Experiment(changed).build_model(4)
+
+
+@pytest.mark.parametrize(
+    "factor", [10**400, float("nan"), float("inf"), -1, -(10**400)], ids=lambda value: str(value)[:5]
+)
+def test_rate_factors_that_are_too_large_or_none_are_refused(config, factor):
+    config.training.rate_factors = (("classifier", factor),)
+    with pytest.raises(InputError, match="expected a finite factor of 0 or more in rate_factors, got") as error:
+        Experiment(config)
+    require_line(error.value)
+
+
+@pytest.mark.parametrize("rate", [-1e-3, float("nan"), float("inf"), 1e39, 10**30 * 10**30])
 def test_a_rate_that_is_none_is_refused(config, rate):
     config.training.learning_rate = rate
     with pytest.raises(

@@ -1,6 +1,7 @@
 """Images that have each of several attributes or not."""
 
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -124,6 +125,10 @@ def test_a_split_without_labels_is_refused(make_labeled):
         ("file,a,a\n", "{path} has the attribute 'a' 2 times; keep one of them"),
         ("file,e\u0301,\u00e9\n", "{path} has the attribute '\u00e9' 2 times; keep one of them"),
         ("file,a,b\nx.png,0,2\n", f"row 2 of {{path}} is 'x.png,0,2'; {FORMAT}"),
+        *(
+            (f"file,a,b\nx.png,0,{value}\n", f"row 2 of {{path}} is {f'x.png,0,{value}'!r:.80}; {FORMAT}")
+            for value in ("1e400", "1" * 5000, "nan", "inf", "-1", "0.5", "1.0", "\u0661", "", "0x1", "True", "1\0")
+        ),
         ("file,a,b\nx.png,0\n", f"row 2 of {{path}} is 'x.png,0'; {FORMAT}"),
         ("file,a,b\nx.png,0,1\n./x.png,0,1\n", "{path} has the file 'x.png' 2 times; keep one of them"),
     ],
@@ -134,6 +139,18 @@ def test_bad_labels(tmp_path, text, message):
     with pytest.raises(InputError) as error:
         read_labels(path)
     assert str(error.value) == message.format(path=path)
+
+
+def test_labels_that_are_no_file_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(InputError, match=r"labels.csv cannot be read \(\[Errno 22\] Not a regular file"):
+        read_labels(tmp_path / "labels.csv")
+
+
+def test_a_field_of_a_megabyte_is_refused(tmp_path):
+    (tmp_path / "labels.csv").write_text(f"file,a,b\n{'x' * 2**20},0,1\n")
+    with pytest.raises(InputError, match=r"labels.csv cannot be read \(field larger than field limit \(131072\)\)"):
+        read_labels(tmp_path / "labels.csv")
 
 
 def test_labels_of_another_encoding_are_refused(tmp_path):

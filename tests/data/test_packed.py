@@ -1,9 +1,13 @@
+import contextlib
 import io
+import itertools
+import os
 import zipfile
 
 import numpy as np
 import pytest
 
+from tests.damage import require_line
 from tests.data.conftest import file_bytes, picture
 from tinytl_tf import data
 from tinytl_tf.data.decode import decode
@@ -68,6 +72,62 @@ def test_a_set_that_unpacks_to_far_more_than_it_is_is_refused(make_packed, tmp_p
     message = str(info.value)
     assert message.startswith(f"packed set {tmp_path}/set.npz unpacks to 3,0")
     assert message.endswith(" are read of a file of its size; pack it again with numpy.savez")
+
+
+VALUES = [0, -1, 1, 2, 255, 2**31, 2**63 - 1, -(2**63), 2**64 - 1, np.nan, np.inf, 1e39, 1e308, 0.5, "", "a\nb", b"x"]
+TYPES = [np.int8, np.int64, np.uint64, np.float16, np.float64, "U300", "S300", bool, complex, "M8[s]"]
+
+
+@pytest.mark.parametrize("key", ["offsets", "label", "classes", "split", "source"])
+def test_each_damaged_array_is_refused_or_within_its_bounds(make_packed, key):
+    right = {"offsets": None, "label": [0, 1] * 4, "classes": ["cat", "dog"], "split": ["train", "test"] * 4}
+    right["source"] = [f"{index}.jpg" for index in range(8)]
+    right["offsets"] = np.load(make_packed())["offsets"]
+    accepted = 0
+    for dtype, value, place in itertools.product(TYPES, VALUES, (0, 1, -1, slice(None))):
+        try:
+            array = np.asarray(right[key]).astype(dtype)
+            with np.errstate(all="ignore"):
+                array[place] = value
+        except (ValueError, TypeError, OverflowError):
+            continue
+        try:
+            splits = data.load(make_packed(**{"split": right["split"], key: array}), check_images=False)
+        except InputError as error:
+            require_line(error)
+            continue
+        accepted += 1
+        for dataset in (splits.train, splits.test):
+            assert 0 <= dataset.labels.min() <= dataset.labels.max() < 2
+            for index in range(len(dataset)):
+                with contextlib.suppress(InputError):
+                    dataset.image(index)
+    assert accepted > 0
+
+
+@pytest.mark.parametrize("value", [-1, 2, 0.5, np.nan, np.inf, -np.inf, 1e39, 1e308])
+def test_attributes_out_of_range_are_refused(make_packed, value):
+    labels = np.eye(2)[np.arange(8) % 2]
+    labels[3, 1] = value
+    if value == 0.5:  # a soft label
+        assert data.load(make_packed(label=labels)).train.labels.max() == 1
+        return
+    with pytest.raises(InputError, match="labels from 0 to 1") as error:
+        data.load(make_packed(label=labels))
+    require_line(error.value)
+
+
+def test_a_source_of_several_lines_is_named_in_one(make_packed):
+    path = make_packed(jpeg=np.zeros(100_000, np.uint8), source=[f"a\n{index}\x1b" for index in range(8)])
+    with pytest.raises(InputError, match=r"\[a\\n3\\x1b\] cannot be decoded") as error:
+        data.load(path, check_images=False).train.image(3)
+    require_line(error.value)
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "set.npz")
+    with pytest.raises(InputError, match="cannot be read as .npz .*Not a regular file"):
+        data.load(tmp_path / "set.npz")
 
 
 @pytest.mark.parametrize(("dtype", "itemsize"), [("|u1", 1), ("<i8", 8), ("<U0", 1)])

@@ -469,7 +469,16 @@ def test_names_inside_the_file_are_names(model_path, labels):
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 10**5, "{}", '"x"', "\0", '{"contract": 2, "task": "classification", "labels": 3}']
+    "text",
+    ["[" * 10**5, "{}", '"x"', "\0", '{"contract": 2, "task": "classification", "labels": 3}']
+    + [
+        f'{{"contract": 2, "task": "classification", "labels": {labels}, "spare_classes": {spare}}}'
+        for labels, spare in (
+            ("[1]", "0"),
+            ('["\\ud800"]', "0"),
+            *(('["a"]', number) for number in ("-1", "0.5", "1e400", "NaN", str(10**30), "9" * 5000, "true", "null")),
+        )
+    ],
 )
 def test_damaged_names_inside_the_file_are_refused(model_path, text):
     model = Model.read(model_path)

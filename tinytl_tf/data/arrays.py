@@ -10,6 +10,7 @@ import numpy as np
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import most_unpacked
+from tinytl_tf.regular_file import open_regular
 
 __all__ = ["read_arrays"]
 
@@ -29,7 +30,7 @@ def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> dict[str, np
         InputError: the file is missing, is no such archive, or would unpack to far more than it is.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             _require_bounded(path, file, what, remedy)
             return dict(np.load(file, allow_pickle=False))
     except InputError:

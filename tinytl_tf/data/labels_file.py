@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import io
 import pathlib
 import unicodedata
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError
+from tinytl_tf.regular_file import open_regular
 
 LABELS_FILE = "labels.csv"
 _FORMAT = "expected a header file,ATTRIBUTE,... and rows of a path inside the folder and 0 or 1 for each attribute"
@@ -34,7 +36,7 @@ def read_labels(path: pathlib.Path) -> tuple[list[str], dict[str, np.ndarray]]:
         InputError: If the file cannot be read or has another format, or an attribute or image is named twice.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream:
             rows = [row for row in csv.reader(stream, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read ({reason(error)}); {_FORMAT}") from error
@@ -56,4 +58,4 @@ def read_labels(path: pathlib.Path) -> tuple[list[str], dict[str, np.ndarray]]:
 def _refuse_twice(path: pathlib.Path, kind: str, names: list[str]) -> None:
     for name, count in collections.Counter(names).items():
         if count > 1:
-            raise InputError(f"{path} has the {kind} {name!r} {count} times; keep one of them")
+            raise InputError(f"{path} has the {kind} {name!r:.80} {count} times; keep one of them")

@@ -106,4 +106,5 @@ def _check_types(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None
 
 
 def _texts(array: np.ndarray) -> list[str]:
-    return [text.decode(errors="replace") if isinstance(text, bytes) else str(text) for text in array.ravel().tolist()]
+    texts = [text.decode(errors="replace") if isinstance(text, bytes) else str(text) for text in array.ravel().tolist()]
+    return [text if text.isprintable() else repr(text)[1:-1] for text in texts]  # errors are one line

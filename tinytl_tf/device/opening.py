@@ -1,7 +1,6 @@
 """The one way in which a `.tflite` is opened: what it is has to be known before anything of it runs."""
 
 import dataclasses
-import json
 import mmap
 import os
 import pathlib
@@ -12,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import sha256
+from tinytl_tf.strict_json import parse_json
 from tinytl_tf.tasks import TASKS
 from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY, Manifest, manifest_path
 
@@ -133,7 +133,7 @@ def _metadata(model: schema.Model) -> bytes | None:
 
 def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, tuple[str, ...], int]:
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         contract, task, labels = values["contract"], values["task"], values["labels"]
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise TypeError("labels")
@@ -141,7 +141,7 @@ def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, tuple[str, ...]
         if type(spare) is not int or spare < 0:
             raise TypeError("spare_classes")
         normal = {unicodedata.normalize("NFC", label) for label in labels}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} has names of its outputs that cannot be read ({type(error).__name__}); export it again"
         ) from error

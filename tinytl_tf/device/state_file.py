@@ -32,6 +32,7 @@ from tinytl_tf import files
 from tinytl_tf.data.classes import check_name
 from tinytl_tf.device.state_check import check_finite
 from tinytl_tf.errors import InputError
+from tinytl_tf.regular_file import open_regular
 
 __all__ = ["SavedState", "check_added", "read_state", "write_state"]
 
@@ -110,7 +111,7 @@ def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> SavedS
         InputError: If the file cannot be read, is no state file, is damaged, or belongs to another model.
     """
     try:
-        with open(files.expand(path), "rb") as stream:
+        with open_regular(files.expand(path)) as stream:
             header = stream.read(_HEADER.size)
             count = _parse_header(path, header, os.fstat(stream.fileno()).st_size)
             content = header + stream.read()

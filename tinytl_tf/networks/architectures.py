@@ -313,14 +313,18 @@ def check_sizes(name: str, *, classes: int, resolution: int, width: float, lite_
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
     if resolution < 1:
         raise InputError(f"resolution must be a positive number of pixels, got {resolution}")
-    if not 0 < width <= 4:
-        raise InputError(f"width must be above 0 and at most 4, got {width}")
+    _check_width(width)
     smallest = DOWNSAMPLING + 1 if lite_residual else DOWNSAMPLING  # A branch pools 2x2 windows of the last blocks.
     if resolution < smallest:
         needs = "with lite residual branches" if lite_residual else "at all"
         raise InputError(
             f"{name} needs images of {smallest} pixels or more to run {needs}, got resolution {resolution}"
         )
+
+
+def _check_width(width: float) -> None:
+    if not 0 < width <= 4:
+        raise InputError(f"width must be above 0 and at most 4, got {width}")
 
 
 def check_places(what: str, names: Collection[str], places: Collection[str]) -> None:
@@ -339,10 +343,14 @@ def check_places(what: str, names: Collection[str], places: Collection[str]) -> 
 def lay_out(architecture: Architecture, width: float = 1.0) -> Layout:
     """Writes out the rows of a table block by block, with their channels at a width.
 
+    Raises:
+        InputError: if the width is out of range.
+
     Example:
     >>> lay_out(ARCHITECTURES["mobilenet_v2"]).blocks[1]
     PlacedBlock(name='block_1', inputs=16, expanded=96, filters=24, kernel_size=3, strides=2, branch=(5, False))
     """
+    _check_width(width)
     rows = [
         (block, block.strides if repetition == 0 else 1)
         for block in architecture.blocks

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import numbers
 import re
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 LEARNING_RATE = 1e-3  # of what no scheme names
+_MOST_FACTOR = sys.float_info.max
 
 _EXAMPLE = '(("_lite_residual/", 0.1),)'
 
@@ -226,9 +228,9 @@ def with_rate_factors(scheme: Scheme, rate_factors: Iterable[tuple[str, float]])
                 f"expected a regular expression in rate_factors, got {pattern!r} ({error}); give a part of the path of "
                 f"a variable, as in {_EXAMPLE}"
             ) from error
-        if isinstance(factor, bool) or not isinstance(factor, numbers.Real) or not 0 <= factor < math.inf:
+        if isinstance(factor, bool) or not isinstance(factor, numbers.Real) or not 0 <= factor <= _MOST_FACTOR:
             raise InputError(
-                f"expected a finite factor of 0 or more in rate_factors, got {factor!r} for {pattern!r}; 0.1 is a "
+                f"expected a finite factor of 0 or more in rate_factors, got {factor!r:.80} for {pattern!r}; 0.1 is a "
                 "tenth of the rate"
             )
     return dataclasses.replace(scheme, rate_factors=tuple((pattern, float(factor)) for pattern, factor in given))

@@ -12,6 +12,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from tinytl_tf import files
 from tinytl_tf.errors import InputError
+from tinytl_tf.regular_file import open_regular
 from tinytl_tf.tflite.edit import NESTED, add_buffer, drop_unused_codes
 from tinytl_tf.tflite.graph import Graph, Operator, Tensor
 from tinytl_tf.tflite.liveness import dropped_tensors, dynamic_tensors
@@ -82,7 +83,8 @@ class Model:
             InputError: If there is no such file or it is not a `.tflite`.
         """
         try:
-            content = files.expand(path).read_bytes()
+            with open_regular(files.expand(path)) as stream:
+                content = stream.read()
         except OSError as error:
             raise InputError(f"expected a .tflite file at {path}, got: {error.strerror}; check the path") from error
         return cls.from_bytes(content, path)
