@@ -302,6 +302,39 @@ def test_files_of_other_networks_go_first_and_the_folder_stays_below_its_limit(t
     assert known(opened(tmp_path, 12, "network 0"), range(5)) == []
 
 
+@pytest.mark.parametrize(("records", "stays"), [(5, True), (8, False)])
+def test_half_of_the_folder_is_left_to_the_file_in_use(tmp_path, records, stays):
+    other = opened(tmp_path, 12, "another network")
+    for entry in range(records):
+        other.put(key(entry), features(entry))
+    other.close()
+    opened(tmp_path, 12).close()
+    assert other.path.exists() == stays
+
+
+def test_of_files_of_other_networks_the_one_used_last_stays(tmp_path):
+    paths = []
+    for number in (1, 2):
+        cache = opened(tmp_path, 100, f"network {number}")
+        for entry in range(5):
+            cache.put(key(entry), features(entry))
+        cache.close()
+        os.utime(cache.path, (number, number))
+        paths.append(cache.path)
+    opened(tmp_path, 100, "network 1").close()  # reads it
+    opened(tmp_path, 11, "network 3").close()
+    assert [path.exists() for path in paths] == [True, False]
+
+
+def test_a_record_that_has_become_that_of_another_image_counts_as_missing(full):
+    cache = opened(full)
+    content = bytearray(cache.path.read_bytes())
+    one, other = (slice(HEADER + place * RECORD, HEADER + (place + 1) * RECORD) for place in (3, 4))
+    content[one], content[other] = content[other], content[one]
+    cache.path.write_bytes(content)
+    assert known(cache, range(10)) == [0, 1, 2, 5, 6, 7, 8, 9]
+
+
 def test_a_file_of_another_network_that_is_in_use_stays(tmp_path):
     used = opened(tmp_path, 10, "network 1")
     for entry in range(9):

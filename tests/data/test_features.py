@@ -91,6 +91,7 @@ def test_what_was_computed_ahead_and_nobody_takes_does_not_pile_up(photos, tmp_p
         options = OPTIONS | {"batch_size": 1, "ahead": 0, "central_fraction": 1 - epoch / 100}
         next(train_batches(train, epoch=0, augmentation=NOTHING, features=features, **options))
     assert 0 < len(features._ahead) <= 8
+    assert all(waiting.base is None for waiting in features._ahead.values())  # none holds the features of its call
 
 
 def test_the_same_photo_twice_in_a_batch_is_computed_once(photos, tmp_path):
