@@ -1,5 +1,12 @@
+import collections
+import math
+import re
+
 import pytest
 
+from tinytl_tf.backbones import ARCHITECTURES, build
+from tinytl_tf.layers import LiteResidual
+from tinytl_tf.networks.architectures import lay_out
 from tinytl_tf.planning import Costs, Target
 from tinytl_tf.planning.account import total
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, all_targets, layout_of
@@ -68,3 +75,39 @@ def test_records_of_operators_go_by_their_number(config):
     # One convolution of the head against three of a block; the whole network has stem, 2 + 3 * 3, head.
     assert costs.needs(64, {head})["arena"] == pytest.approx(100 + 600 / 13)
     assert costs.needs(64, {block})["arena"] == pytest.approx(100 + 4 * 600 / 13)
+
+
+@pytest.mark.parametrize("name", ["tiny_network", "proxyless_w0.3"])
+def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
+    """By what the built network has: elements of kernels, of biases, convolutions, outputs of activations."""
+    architecture = ARCHITECTURES[name]
+    layout = lay_out(architecture)
+    model = build(architecture, classes=2, resolution=64, weights=None, lite_residual=True)
+    sizes = {target: collections.Counter() for target in all_targets(layout)}
+    for layer in model.layers:
+        place = re.match(r"stem|head|block_\d+", layer.name)
+        if not place or not layer.weights:
+            continue
+        if isinstance(layer, LiteResidual):
+            kernels = math.prod(layer.kernel.shape) + math.prod(layer.pointwise_kernel.shape)
+            sizes[LITE_RESIDUALS, place[0]] += collections.Counter(
+                file=kernels, variables=kernels, records=1, tensors=math.prod(layer.input.shape[1:])
+            )
+            continue
+        projects = layer.name.endswith("_project")
+        sizes[BIASES, place[0]] += collections.Counter(
+            file=math.prod(layer.kernel.shape),
+            variables=math.prod(layer.norm.beta.shape),
+            records=1,
+            tensors=0 if projects else math.prod(layer.output.shape[1:]),
+        )
+    for kind, sums in ((BIASES, (0, 1, 1)), (LITE_RESIDUALS, (0, 0, 1))):
+        own = [target for target in sizes if target.kind == kind]
+        for part in ("file", "variables", "records", "tensors"):
+            costs = Costs(layout, {64: tuple({"arena": {part: size}} for size in sums)})
+            total = sum(sizes[target][part] for target in own)
+            # From the output on: each place adds its share to those behind it, each branch is alone.
+            for number, target in enumerate(own, 1):
+                chosen = own[:number] if kind == BIASES else [target]
+                expected = sum(sizes[target][part] for target in chosen) / total
+                assert costs.needs(64, {target})["arena"] == pytest.approx(expected, rel=1e-9), (part, target)
