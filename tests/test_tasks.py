@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tinytl_tf.data import ImageDataset
 from tinytl_tf.errors import InputError
 from tinytl_tf.tasks import TASKS, get_task
 from tinytl_tf.training.objectives import get_objective
@@ -42,6 +43,26 @@ def test_gradient_of_attributes_equals_autodiff(smoothing):
         theirs = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(target, logits), axis=1)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(tape.gradient(ours, logits), tape.gradient(theirs, logits), rtol=1e-5, atol=1e-7)
+
+
+def test_an_attribute_counts_above_half_and_exactly_half_does_not():
+    """In numpy, in the graph, and where a set is described; a logit of 0 is a probability of a half."""
+    above = np.float32([1e-30, np.nextafter(np.float32(0.5), np.float32(1))])
+    logits = np.float32([[0, 0, 0, -above[0], above[0], above[0], above[0], 0]])
+    labels = np.float32([[0, 0.5, 1, 0.5, 0.5, above[1], 1, above[1]]])
+    right = [1, 1, 0, 1, 0, 1, 1, 0]
+    for kind in (get_task("multilabel"), get_objective("multilabel")):
+        assert float(kind.correct(logits, labels)[0]) == np.mean(right)
+        each = [float(kind.correct(logits[:, [place]], labels[:, [place]])[0]) for place in range(8)]
+        assert each == right
+    dataset = ImageDataset("halves", "abcdefgh", labels, lambda index, short_side: np.zeros([1, 1, 3], np.uint8))
+    assert dataset.describe() == "1 images of 8 attributes: a 0, b 0, c 1, d 0, e 0, f 1, g 1, h 1"
+
+
+def test_of_equal_logits_the_first_is_the_answer():
+    logits, labels = np.float32([[1, 3, 3, 0]] * 3), np.int32([1, 2, 0])
+    for kind in (get_task("classification"), get_objective("classification")):
+        assert np.asarray(kind.correct(logits, labels)).tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests import tiny_network
 from tinytl_tf import data, files
 from tinytl_tf.device import TrainableModel, adapt
+from tinytl_tf.device.state_file import write_state
 from tinytl_tf.errors import InputError
 from tinytl_tf.export import export
 from tinytl_tf.export.packing import state_order
@@ -127,6 +128,35 @@ def test_names_travel_with_the_state(folder, model, tmp_path):
     other.reset()
     assert other.class_names == LABELS
     np.testing.assert_array_equal(other.state(), TrainableModel(folder / "spare.tflite").state())
+
+
+@pytest.mark.parametrize(
+    ("added", "biases", "used"),
+    [
+        ([], {4: 0.0}, 5),  # an output in use that has no name
+        ([], {3: UNUSED}, 3),  # a name whose output is spare
+        ([], {3: UNUSED, 4: 0.0}, 4),  # as many, at other places
+        ([], {4: UNUSED + 1}, 4),  # neither: training would move it
+        (["violet"], {4: UNUSED}, 4),
+        (["violet"], {5: 0.0}, 6),
+        (["violet"], {4: UNUSED, 5: 0.0}, 5),
+    ],
+)
+def test_outputs_in_use_are_those_that_have_names(model, tmp_path, added, biases, used):
+    """A state of valid numbers whose spare outputs are not those of the names."""
+    for name in added:
+        model.add_class(name)
+    before, state = model.state(), model.state()
+    bias = next(entry for entry in model.manifest.state if entry.name == "classifier/bias" and not entry.slot)
+    for output, value in biases.items():
+        state[bias.offset + output] = value
+    message = f"cannot set the state: expected {4 + len(added)} outputs in use, got {used}; restore it from its file"
+    with pytest.raises(InputError, match=message):
+        model.set_state(state)
+    write_state(tmp_path / "bad.tinytl", state, model.fingerprint, added)
+    with pytest.raises(InputError, match=message):
+        model.restore(tmp_path / "bad.tinytl")
+    np.testing.assert_array_equal(model.state(), before)
 
 
 def test_a_state_with_added_classes_comes_home(folder, model, tmp_path):
