@@ -103,7 +103,7 @@ class _Reader:
         self._root = root
         self._cache_bytes = cache_bytes
         self._seen: set[str] = set()
-        self._listed: list[str] = []  # class folders, whose images are found without a link
+        self._listed: set[str] = set()  # class folders, whose images are found without a link
         self._ignored: collections.Counter[str] = collections.Counter()
 
     def load(self, seed: int) -> Splits:
@@ -142,7 +142,7 @@ class _Reader:
         roots = {split: self._without_wrapper(path, split) for split, path in named.items()}
         if (roots["train"] / LABELS_FILE).is_file():
             return self._load_attributes(roots)
-        self._listed = [child for root in roots.values() for child in self._real_folders(root)]
+        self._listed = {child for root in roots.values() for child in self._real_folders(root)}
         classes = self._classes(roots["train"])
         if len(classes) > 1 and all(map(split_of, classes)):
             raise InputError(
@@ -182,12 +182,12 @@ class _Reader:
                 raise InputError(
                     f"class folder {self._root / name} holds {inside[0]}/, which is named like a split; {LAYOUT}"
                 )
-        self._listed = self._real_folders(self._root)
+        self._listed = set(self._real_folders(self._root))
         files = self._list(self._root, classes)
         return hold_out(self._dataset(self._root, list(classes), files, _deep_maximum(files)), seed)
 
     def _load_attributes(self, roots: dict[str, pathlib.Path]) -> Splits:
-        self._listed = [os.path.realpath(root) for root in roots.values() if not root.is_symlink()]
+        self._listed = {os.path.realpath(root) for root in roots.values() if not root.is_symlink()}
         names, files, labels = [], {}, {}
         for split in (split for split in ("train", "test", "validation") if split in roots):
             own, files[split], labels[split] = self._attributes(roots[split])
@@ -298,7 +298,7 @@ class _Reader:
         root = os.path.realpath(self._root)
         ancestor = path.is_dir() and _is_within(root, real)
         # An image has the class and the split of the folder where it lies, not of a link to it.
-        elsewhere = path.is_symlink() and any(_is_within(real, folder) for folder in self._listed)
+        elsewhere = path.is_symlink() and not self._listed.isdisjoint([real, *map(str, pathlib.PurePath(real).parents)])
         if real in self._seen or ancestor or elsewhere:
             self._ignored["links to what is in the set already"] += 1
             return False

@@ -141,9 +141,7 @@ def last_quarter(dataset: ImageDataset) -> Splits:
     if dataset.task == "multilabel":
         groups = {f"{len(dataset)} images": np.arange(len(dataset))}
     else:
-        groups = {
-            f"class {name!r}": np.flatnonzero(dataset.labels == label) for label, name in enumerate(dataset.class_names)
-        }
+        groups = {f"class {name!r}": own for name, own in zip(dataset.class_names, _by_class(dataset), strict=True)}
     is_test = np.zeros(len(dataset), bool)
     for what, members in groups.items():
         if len(members) < 2:
@@ -178,9 +176,8 @@ def first_of_each_class(dataset: ImageDataset, count: int | None, option: str) -
     if count < classes:
         raise InputError(f"{option} is {count}; expected at least one image for each of the {classes} classes")
     chosen = []
-    for label, class_name in enumerate(dataset.class_names):
+    for label, (class_name, members) in enumerate(zip(dataset.class_names, _by_class(dataset), strict=True)):
         wanted = count // classes + (label < count % classes)
-        members = np.flatnonzero(dataset.labels == label)
         if len(members) < wanted:
             raise InputError(
                 f"{option} is {count}, which takes {wanted} images of class '{class_name}', but {dataset.name} "
@@ -188,3 +185,9 @@ def first_of_each_class(dataset: ImageDataset, count: int | None, option: str) -
             )
         chosen.append(members[:wanted])
     return dataset.subset(np.sort(np.concatenate(chosen)))
+
+
+def _by_class(dataset: ImageDataset) -> list[np.ndarray]:
+    """Positions of the images of each class, in their order; all classes at once, as there may be 10,000."""
+    counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    return np.split(np.argsort(dataset.labels, kind="stable"), np.cumsum(counts)[:-1])
