@@ -11,7 +11,11 @@ from tinytl_tf import data
 from tinytl_tf.data.labels_file import read_labels
 from tinytl_tf.errors import InputError
 
-FORMAT = "expected a header file,ATTRIBUTE,... and rows of a path inside the folder and 0 or 1 for each attribute"
+FORMAT = (
+    "expected UTF-8 with a header file,ATTRIBUTE,... and rows of a path inside the folder and 0 or 1 for each attribute"
+)
+
+NAME, REMEDY = "expected the name of a class, got", "give the class another name"
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def test_a_row_of_no_image_of_the_folder_is_refused(make_labeled, name):
     with pytest.raises(InputError) as error:
         data.load(root)
     assert str(error.value) == (
-        f"{root}/train/labels.csv names 1 files that are no images of this folder alone, the first is '{name}'; "
+        f"{root}/train/labels.csv names 1 files that are not images of this folder alone, the first is '{name}'; "
         "correct or remove these rows"
     )
 
@@ -124,12 +128,23 @@ def test_a_split_without_labels_is_refused(make_labeled):
         ("file\na.png\n", f"{{path}} begins with 'file'; {FORMAT}"),
         ("file,a,a\n", "{path} has the attribute 'a' 2 times; keep one of them"),
         ("file,e\u0301,\u00e9\n", "{path} has the attribute '\u00e9' 2 times; keep one of them"),
-        ("file,a,b\nx.png,0,2\n", f"row 2 of {{path}} is 'x.png,0,2'; {FORMAT}"),
+        ("file,a,b\nx.png,0,2\n", f"line 2 of {{path}} is 'x.png,0,2'; {FORMAT}"),
         *(
-            (f"file,a,b\nx.png,0,{value}\n", f"row 2 of {{path}} is {f'x.png,0,{value}'!r:.80}; {FORMAT}")
+            (f"file,a,b\nx.png,0,{value}\n", f"line 2 of {{path}} is {f'x.png,0,{value}'!r:.80}; {FORMAT}")
             for value in ("1e400", "1" * 5000, "nan", "inf", "-1", "0.5", "1.0", "\u0661", "", "0x1", "True", "1\0")
         ),
-        ("file,a,b\nx.png,0\n", f"row 2 of {{path}} is 'x.png,0'; {FORMAT}"),
+        ("file,a,b\nx.png,0\n", f"line 2 of {{path}} is 'x.png,0'; {FORMAT}"),
+        ("file,a,b\n\n\nx.png,0\n", f"line 4 of {{path}} is 'x.png,0'; {FORMAT}"),
+        ("file,a,b\nx.png,0,\n", f"line 2 of {{path}} is 'x.png,0,'; {FORMAT}"),
+        ("file;a;b\nx.png;0;1\n", f"{{path}} begins with 'file;a;b'; {FORMAT}"),
+        ('file,a,b\n"x.png,0,1\n', f"{{path}} cannot be read (unexpected end of data); {FORMAT}"),
+        ("file,smiling,\nx.png,0,1\n", f"column 3 of {{path}}: {NAME} '', which shows nothing; {REMEDY}"),
+        ("file,smiling, \nx.png,0,1\n", f"column 3 of {{path}}: {NAME} '', which shows nothing; {REMEDY}"),
+        ("file,\u200d,b\nx.png,0,1\n", f"column 2 of {{path}}: {NAME} '\\u200d', which shows nothing; {REMEDY}"),
+        (
+            'file,"a\nb",b\nx.png,0,1\n',
+            f"column 2 of {{path}}: {NAME} 'a\\nb', which has the control character or line separator U+000A; {REMEDY}",
+        ),
         ("file,a,b\nx.png,0,1\n./x.png,0,1\n", "{path} has the file 'x.png' 2 times; keep one of them"),
     ],
 )
@@ -151,6 +166,50 @@ def test_a_field_of_a_megabyte_is_refused(tmp_path):
     (tmp_path / "labels.csv").write_text(f"file,a,b\n{'x' * 2**20},0,1\n")
     with pytest.raises(InputError, match=r"labels.csv cannot be read \(field larger than field limit \(131072\)\)"):
         read_labels(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_what_tables_are_written_with(tmp_path, mark, end):
+    """Ends of lines, a byte order mark, quotes and blanks; other spaces belong to a name."""
+    lines = [
+        '"file", smiling ,"big, ""red"" nose",\u8d64\u3000\u30d0\u30e9,\u00a0x',
+        '"a,b.png",0,1,0,1',
+        "",
+        "d.png\t, 1,0 ,1,0",
+    ]
+    path = tmp_path / "labels.csv"
+    path.write_bytes((mark + end.join(lines) + end).encode())
+    names, rows = read_labels(path)
+    assert names == ["smiling", 'big, "red" nose', "\u8d64\u3000\u30d0\u30e9", "\u00a0x"]
+    assert {name: row.tolist() for name, row in rows.items()} == {"a,b.png": [0, 1, 0, 1], "d.png": [1, 0, 1, 0]}
+
+
+COMPOSED, APART = "caf\u00e9.png", "cafe\u0301.png"
+
+
+@pytest.mark.parametrize(("in_folder", "in_table"), [(COMPOSED, APART), (APART, COMPOSED), (APART, APART)])
+def test_letters_and_accents_may_be_apart_in_the_folder_or_in_the_table(make_labeled, in_folder, in_table):
+    root = make_labeled({"train": {"a.png": "0,1", in_folder: "1,0"}, "test": {"b.png": "0,1"}})
+    table = root / "train/labels.csv"
+    table.write_text(table.read_text().replace(in_folder, in_table))
+    splits = data.load(root)
+    assert splits.train.labels.tolist() == [[0, 1], [1, 0]]
+    np.testing.assert_array_equal(splits.train.image(1), np.asarray(picture(1)))
+
+
+def test_two_files_of_one_name_are_told_apart_by_their_spelling_alone(make_labeled):
+    root = make_labeled({"train": {COMPOSED: "0,1", APART: "1,0"}, "test": {"b.png": "0,1"}})
+    assert sorted(data.load(root).train.labels.tolist()) == [[0, 1], [1, 0]]
+    message = "of which there are two spellings, with letters and accents apart and together; rename one of the files"
+    (root / "train" / APART).unlink()  # two rows of one file
+    with pytest.raises(InputError, match=message):
+        data.load(root)
+    picture(1).save(root / "train" / "e\u0323\u0302.png")  # one row, spelled in a third way, of two files
+    picture(2).save(root / "train" / "\u1ec7.png")
+    (root / "train/labels.csv").write_text("file,smiling,glasses\n\u1eb9\u0302.png,0,1\n")
+    with pytest.raises(InputError, match=message):
+        data.load(root)
 
 
 def test_labels_of_another_encoding_are_refused(tmp_path):

@@ -211,17 +211,33 @@ class _Reader:
         """Returns the attributes, and the images of a folder with their labels, sorted by path."""
         attributes, rows = read_labels(root / LABELS_FILE)
         images = {path.relative_to(root).as_posix(): path for path in self._images(root)}
-        missing = sorted(set(rows) - set(images))
+        spellings: dict[str, list[str]] = {}
+        for name in images:
+            spellings.setdefault(normalized(name), []).append(name)
+        labels: dict[str, np.ndarray] = {}
+        missing = []
+        for row, values in rows.items():
+            # As it is spelled, or with letters and accents apart or together, as another system spells it.
+            found = [row] if row in images else spellings.get(normalized(row), [])
+            if len(found) > 1 or found and found[0] in labels:
+                raise InputError(
+                    f"{root / LABELS_FILE} names {row!r}, of which there are two spellings, with letters and accents "
+                    "apart and together; rename one of the files, or remove one of the rows"
+                )
+            if found:
+                labels[found[0]] = values
+            else:
+                missing.append(row)
         if missing:
             raise InputError(
-                f"{root / LABELS_FILE} names {len(missing)} files that are no images of this folder alone, the first "
-                f"is {missing[0]!r}; correct or remove these rows"
+                f"{root / LABELS_FILE} names {len(missing)} files that are not images of this folder alone, the first "
+                f"is {min(missing)!r}; correct or remove these rows"
             )
-        if len(rows) < len(images):
-            self._ignored[f"images that {root.name}/{LABELS_FILE} does not name"] = len(images) - len(rows)
-        names = sorted(rows)
-        labels = np.stack([rows[name] for name in names]) if names else np.zeros([0, len(attributes)])
-        return attributes, [images[name] for name in names], labels
+        if len(labels) < len(images):
+            self._ignored[f"images that {root.name}/{LABELS_FILE} does not name"] = len(images) - len(labels)
+        names = sorted(labels)
+        table = np.stack([labels[name] for name in names]) if names else np.zeros([0, len(attributes)])
+        return attributes, [images[name] for name in names], table
 
     def _classes(self, root: pathlib.Path) -> dict[str, str]:
         """Name of each class, in order, and of its folder."""

@@ -4,16 +4,19 @@ import collections
 import csv
 import io
 import pathlib
-import unicodedata
 
 import numpy as np
 
+from tinytl_tf.data.classes import check_name, normalized
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError
 from tinytl_tf.regular_file import open_regular
 
 LABELS_FILE = "labels.csv"
-_FORMAT = "expected a header file,ATTRIBUTE,... and rows of a path inside the folder and 0 or 1 for each attribute"
+_FORMAT = (
+    "expected UTF-8 with a header file,ATTRIBUTE,... and rows of a path inside the folder and 0 or 1 for each attribute"
+)
+_BLANKS = " \t"  # around a field; other spaces may be part of a name
 
 
 def read_labels(path: pathlib.Path) -> tuple[list[str], dict[str, np.ndarray]]:
@@ -25,34 +28,44 @@ def read_labels(path: pathlib.Path) -> tuple[list[str], dict[str, np.ndarray]]:
     more/2.jpg,1,1
     ```
 
+    Any ends of lines, a byte order mark, quoted fields, and blanks around fields are allowed.
+
     Args:
         path: The file, UTF-8.
 
     Returns:
-        The attributes in order, in Unicode's normal form NFC, and of each image, by its path inside the folder, float32
-        `[attributes]` of 0 and 1.
+        The attributes in order, in Unicode's normal form NFC, and of each image, by its path inside the folder as the
+        file spells it, float32 `[attributes]` of 0 and 1.
 
     Raises:
-        InputError: If the file cannot be read or has another format, or an attribute or image is named twice.
+        InputError: If the file cannot be read or has another format, an attribute has no name or one that is refused,
+            or an attribute or image is named twice.
     """
     try:
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream, strict=True) if row]
+            reader = csv.reader(stream, strict=True)
+            rows = [(reader.line_num, [field.strip(_BLANKS) for field in row]) for row in reader if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read ({reason(error)}); {_FORMAT}") from error
-    if not rows or rows[0][0].strip() != "file" or len(rows[0]) < 2:
-        raise InputError(f"{path} begins with {','.join(rows[0]) if rows else 'nothing'!r:.80}; {_FORMAT}")
-    attributes = [unicodedata.normalize("NFC", name.strip()) for name in rows[0][1:]]
+    _, header = rows.pop(0) if rows else (0, [])
+    if len(header) < 2 or header[0] != "file":
+        raise InputError(f"{path} begins with {','.join(header) or 'nothing'!r:.80}; {_FORMAT}")
+    attributes = [_attribute(path, column, name) for column, name in enumerate(header[1:], 2)]
     _refuse_twice(path, "attribute", attributes)
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(rows[0]) or not {value.strip() for value in row[1:]} <= {"0", "1"}:
-            raise InputError(f"row {number} of {path} is {','.join(row)!r:.80}; {_FORMAT}")
-    names = [pathlib.PurePosixPath(row[0].strip()).as_posix() for row in rows[1:]]
+    for line, row in rows:
+        if len(row) != len(header) or not {*row[1:]} <= {"0", "1"}:
+            raise InputError(f"line {line} of {path} is {','.join(row)!r:.80}; {_FORMAT}")
+    names = [pathlib.PurePosixPath(name).as_posix() for _, (name, *_) in rows]
     _refuse_twice(path, "file", names)
-    return attributes, {
-        name: np.array([float(value) for value in row[1:]], np.float32)
-        for name, row in zip(names, rows[1:], strict=True)
-    }
+    return attributes, {name: np.array(row[1:], np.float32) for name, (_, row) in zip(names, rows, strict=True)}
+
+
+def _attribute(path: pathlib.Path, column: int, name: str) -> str:
+    try:
+        check_name(name)
+    except InputError as error:
+        raise InputError(f"column {column} of {path}: {error}") from error
+    return normalized(name)
 
 
 def _refuse_twice(path: pathlib.Path, kind: str, names: list[str]) -> None:
