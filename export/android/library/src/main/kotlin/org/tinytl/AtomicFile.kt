@@ -1,19 +1,27 @@
 package org.tinytl
 
 import java.io.File
-import java.io.FileOutputStream
 import java.io.IOException
+import java.io.RandomAccessFile
+import java.security.SecureRandom
 
 /** Writes files that are either whole or as they were. */
 internal object AtomicFile {
     private const val SUFFIX = ".tinytl.tmp"
     private const val LEFT_OVER_MILLIS = 3_600_000L
+    private const val PREFIX_BYTES = 8
+    private const val TRIES = 10
+    private val random = SecureRandom()
+
+    /** Temporary files of this process: closing a second stream of one would give up the lock of the first. */
+    private val inUse = HashSet<File>()
 
     /**
      * Replaces [file]: whatever happens meanwhile, a reader sees the old content or the new one.
      *
      * The content goes to a temporary file in the same folder, is flushed to the disk, and takes the name in one step.
-     * Temporary files that a killed process left an hour ago or earlier are removed. Missing folders are made.
+     * Temporary files that a killed process left an hour ago or earlier are removed; those of a writer that lives are
+     * locked, also seen from another container. Missing folders are made.
      *
      * @throws InputException if the file cannot be written; an old one is untouched
      */
@@ -29,28 +37,63 @@ internal object AtomicFile {
             val folder = target.parentFile ?: throw IOException("it has no folder")
             folder.mkdirs()
             removeLeftovers(folder, target.name)
-            val temporary = File.createTempFile(prefix(target.name), SUFFIX, folder)
-            try {
-                FileOutputStream(temporary).use {
-                    it.write(content)
-                    it.flush()
-                    it.fd.sync()
-                }
-                if (!temporary.renameTo(target)) {
-                    throw IOException("the new file cannot take the name")
-                }
-            } finally {
-                temporary.delete()
-            }
+            replace(target, folder, content)
         } catch (error: IOException) {
-            throw InputException(
-                "expected to write $file, got: ${error.message}; choose a path that can be written and make room",
-                error,
-            )
+            throw unwritable(file, error)
         }
     }
 
-    private fun prefix(name: String) = ".$name."
+    /** The refusal of a path that cannot be written. */
+    fun unwritable(
+        file: File,
+        error: IOException,
+    ) = InputException(
+        "expected to write $file, got: ${error.message}; choose a path that can be written and make room",
+        error,
+    )
+
+    private fun replace(
+        target: File,
+        folder: File,
+        content: ByteArray,
+    ) {
+        repeat(TRIES) {
+            val temporary = File(folder, "${prefix(target.name)}${random.nextLong().toULong().toString(16)}$SUFFIX")
+            synchronized(inUse) { inUse += temporary }
+            try {
+                if (!temporary.createNewFile()) {
+                    return@repeat
+                }
+                RandomAccessFile(temporary, "rw").use { stream ->
+                    // Another process may take it for a left-over before it is locked.
+                    if (!isLocked(stream) || !temporary.exists()) {
+                        return@repeat
+                    }
+                    stream.write(content)
+                    stream.fd.sync()
+                    if (!temporary.renameTo(target)) {
+                        throw IOException("the new file cannot take the name")
+                    }
+                }
+                return
+            } finally {
+                temporary.delete()
+                synchronized(inUse) { inUse -= temporary }
+            }
+        }
+        throw IOException("temporary files are taken away")
+    }
+
+    /** Whether the lock was free; where files cannot be locked, nobody takes one that is in use for a left-over. */
+    private fun isLocked(stream: RandomAccessFile): Boolean =
+        try {
+            stream.channel.tryLock() != null
+        } catch (_: IOException) {
+            true
+        }
+
+    /** It is short whatever the name, which may be as long as the file system allows. */
+    private fun prefix(name: String) = ".${Fingerprint.hex(Fingerprint.of(name.toByteArray()).copyOf(PREFIX_BYTES))}."
 
     private fun removeLeftovers(
         folder: File,
@@ -60,6 +103,23 @@ internal object AtomicFile {
         folder
             .listFiles { _, other -> other.startsWith(prefix(name)) && other.endsWith(SUFFIX) }
             ?.filter { it.lastModified() < before }
-            ?.forEach { it.delete() }
+            ?.forEach { removeUnlessInUse(it) }
+    }
+
+    private fun removeUnlessInUse(temporary: File) {
+        synchronized(inUse) {
+            if (temporary in inUse) {
+                return
+            }
+            try {
+                RandomAccessFile(temporary, "rw").use { stream ->
+                    if (stream.channel.tryLock() != null) {
+                        temporary.delete()
+                    }
+                }
+            } catch (_: IOException) {
+                // It is gone, or not ours to remove.
+            }
+        }
     }
 }

@@ -1,6 +1,5 @@
 package org.tinytl
 
-import java.util.Random
 import kotlin.math.exp
 import kotlin.math.ln
 import kotlin.math.max
@@ -27,69 +26,56 @@ public data class Augmentation(
 ) {
     init {
         if (!isRising(cropArea) || cropArea.endInclusive > 1) {
-            throw InputException("expected a crop area of two rising numbers above 0 and up to 1, got $cropArea")
+            throw InputException(
+                "expected a crop area of two rising numbers above 0 and up to 1, got $cropArea; give 0.22..1.0, say",
+            )
         }
         if (!isRising(cropAspect) || cropAspect.endInclusive.isInfinite()) {
-            throw InputException("expected a crop aspect of two rising numbers above 0, got $cropAspect")
+            throw InputException(
+                "expected a crop aspect of two rising numbers above 0, got $cropAspect; give 0.75..1.33, say",
+            )
         }
     }
 
     /**
-     * Returns one random variant of a photo.
+     * Draws a change of a photo, as all clients do.
      *
-     * @param image the photo, upright and shrunk, see [Pixels.shrink]
-     * @param width of the model's input
-     * @param height of the model's input
-     * @param centralFraction without [crop], the part of the side that is kept
-     * @param random the only source of randomness
+     * @param imageWidth of the photo after [Pixels.shrink]
+     * @param imageHeight of the photo after [Pixels.shrink]
+     * @param central the part that is taken without [crop], see [CropBox.central]
+     * @param stream the only source of randomness
      */
-    public fun apply(
-        image: RgbImage,
-        width: Int,
-        height: Int,
-        centralFraction: Double,
-        random: Random,
-    ): RgbImage {
-        val box =
-            if (crop) {
-                randomBox(image.width, image.height, random)
-            } else {
-                CropBox.central(image.width, image.height, width, height, centralFraction)
-            }
-        var result = Pixels.resize(image, width, height, box)
-        if (flip && random.nextBoolean()) {
-            result = Pixels.flip(result)
-        }
-        return if (color == ColorChange.NONE) result else changeColors(result, random)
-    }
+    public fun draw(
+        imageWidth: Int,
+        imageHeight: Int,
+        central: CropBox,
+        stream: RandomStream,
+    ): PhotoChange =
+        PhotoChange(
+            box = if (crop) randomBox(imageWidth, imageHeight, stream) else central,
+            isMirrored = flip && stream.unit() < FLIPPED,
+            colors = if (color == ColorChange.NONE) emptyList() else colors(stream),
+        )
 
     /**
-     * Returns a random part of an image.
+     * Draws a part of an image.
      *
      * Area and the logarithm of the aspect are uniform. When ten tries do not fit into the image, the largest central
      * part of an allowed aspect is taken.
-     *
-     * @param imageWidth of the image
-     * @param imageHeight of the image
-     * @param random the only source of randomness
      */
-    public fun randomBox(
+    private fun randomBox(
         imageWidth: Int,
         imageHeight: Int,
-        random: Random,
+        stream: RandomStream,
     ): CropBox {
         repeat(TRIES) {
-            val area = imageWidth.toDouble() * imageHeight * uniform(cropArea.start, cropArea.endInclusive, random)
-            val aspect = exp(uniform(ln(cropAspect.start), ln(cropAspect.endInclusive), random))
+            val area = imageWidth.toDouble() * imageHeight * stream.uniform(cropArea.start, cropArea.endInclusive)
+            val aspect = exp(stream.uniform(ln(cropAspect.start), ln(cropAspect.endInclusive)))
             val width = round(sqrt(area * aspect)).toInt()
             val height = round(sqrt(area / aspect)).toInt()
             if (width in 1..imageWidth && height in 1..imageHeight) {
-                return box(
-                    random.nextInt(imageWidth - width + 1),
-                    random.nextInt(imageHeight - height + 1),
-                    width,
-                    height,
-                )
+                val left = stream.integer(imageWidth - width + 1)
+                return box(left, stream.integer(imageHeight - height + 1), width, height)
             }
         }
         val aspect = (imageWidth.toDouble() / imageHeight).coerceIn(cropAspect)
@@ -105,32 +91,17 @@ public data class Augmentation(
         height: Int,
     ) = CropBox(left.toDouble(), top.toDouble(), (left + width).toDouble(), (top + height).toDouble())
 
-    private fun changeColors(
-        image: RgbImage,
-        random: Random,
-    ): RgbImage {
-        val changes: List<Pair<Double, (RgbImage, Double) -> RgbImage>> =
-            listOf(
-                color.brightness to { photo, change -> Colors.brightness(photo, 1 + change) },
-                color.contrast to { photo, change -> Colors.contrast(photo, 1 + change) },
-                color.saturation to { photo, change -> Colors.saturation(photo, 1 + change) },
-                color.hue to { photo, change -> Colors.hue(photo, change) },
-            )
-        return changes
-            .filter { (strength, _) -> strength > 0 }
-            .shuffled(random)
-            .fold(image) { photo, (strength, change) -> change(photo, uniform(-strength, strength, random)) }
-    }
+    private fun colors(stream: RandomStream): List<Pair<ColorKind, Double>> =
+        stream
+            .permutation(ColorKind.entries.size)
+            .map { ColorKind.entries[it] }
+            .filter { color.strength(it) > 0 }
+            .map { it to stream.uniform(-color.strength(it), color.strength(it)) }
 
     private fun isRising(range: ClosedFloatingPointRange<Double>) = range.start > 0 && range.start <= range.endInclusive
 
-    private fun uniform(
-        from: Double,
-        to: Double,
-        random: Random,
-    ) = from + (to - from) * random.nextDouble()
-
     private companion object {
         const val TRIES = 10
+        const val FLIPPED = 0.5
     }
 }

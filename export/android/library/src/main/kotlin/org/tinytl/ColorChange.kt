@@ -27,4 +27,14 @@ public enum class ColorChange(
 
     /** All of them. */
     TORCH("torch", 0.4, 0.4, 0.4, 0.1),
+    ;
+
+    /** x of a property. */
+    internal fun strength(kind: ColorKind): Double =
+        when (kind) {
+            ColorKind.BRIGHTNESS -> brightness
+            ColorKind.CONTRAST -> contrast
+            ColorKind.SATURATION -> saturation
+            ColorKind.HUE -> hue
+        }
 }

@@ -1,21 +1,36 @@
 package org.tinytl
 
+import java.io.InputStream
 import java.nio.ByteBuffer
 import java.security.MessageDigest
 
-/** SHA-256: of a `.tflite`, to which manifests and state files belong, and of what a run depends on. */
+/** SHA-256: of a `.tflite`, to which manifests and state files belong, of photos, and of a run's own files. */
 internal object Fingerprint {
     private const val SHOWN_BYTES = 6
 
     fun of(model: ByteBuffer): ByteArray {
         val bytes = model.duplicate()
         bytes.clear()
-        return MessageDigest.getInstance("SHA-256").apply { update(bytes) }.digest()
+        return sha256().apply { update(bytes) }.digest()
     }
 
-    fun of(text: String): ByteArray = MessageDigest.getInstance("SHA-256").digest(text.toByteArray())
+    fun of(content: ByteArray): ByteArray = sha256().digest(content)
+
+    fun of(stream: InputStream): ByteArray {
+        val sha256 = sha256()
+        val buffer = ByteArray(DEFAULT_BUFFER_SIZE)
+        while (true) {
+            val count = stream.read(buffer)
+            if (count < 0) {
+                return sha256.digest()
+            }
+            sha256.update(buffer, 0, count)
+        }
+    }
 
     fun hex(fingerprint: ByteArray): String = fingerprint.joinToString("") { "%02x".format(it) }
+
+    private fun sha256() = MessageDigest.getInstance("SHA-256")
 
     fun short(fingerprint: ByteArray): String = hex(fingerprint.copyOf(SHOWN_BYTES)) + "..."
 }

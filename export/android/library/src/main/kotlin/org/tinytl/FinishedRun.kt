@@ -1,9 +1,6 @@
 package org.tinytl
 
-import org.json.JSONArray
 import org.json.JSONObject
-import java.io.File
-import java.io.IOException
 
 /**
  * Says that a run has ended, in a file next to its state: a job whose process died after the last save does not train
@@ -11,50 +8,46 @@ import java.io.IOException
  *
  * @property job names the job that asked for the run
  * @property progress all that was done
- * @property after accuracy and loss on the examples that were held out, after the last step
+ * @property after the model on the examples that were held out, after the last step; null without any
  */
 internal class FinishedRun(
     val job: String,
     val progress: TrainerProgress,
-    val after: EvaluateResult,
+    val after: EvaluateResult?,
 ) {
     /** Replaces the file; the state has to be written before. */
-    fun write(file: File) {
+    fun write(files: RunFiles) {
         val values = JSONObject()
         values.put("job", job)
-        values.put("after", JSONArray(listOf(after.accuracy, after.loss)))
+        after?.let { values.put("after", EvaluateResultJson.write(it)) }
         values.put("progress", progress.json())
-        AtomicFile.write(file, values.toString().toByteArray())
+        CheckedJson.write(files.finished, values)
     }
 
     companion object {
-        private const val REMEDY = "train again"
-
-        /** Where it is written that the run has ended whose result is this state file. */
-        fun file(state: File): File = File(state.absoluteFile.parentFile, "${state.name}.done.json")
+        private const val REMEDY = "the run starts again"
 
         /**
-         * Returns the run that this job has ended, or null: there is none, it is of another job, of other photos or
-         * settings, or the file is damaged.
+         * Returns the run that this job has ended, or null if there is none.
+         *
+         * @throws InputException if the file is damaged, or of another job, other photos or settings
          */
         fun find(
-            file: File,
+            files: RunFiles,
             job: String,
-            settings: Map<String, String>,
+            settings: RunSettings,
             totalSteps: Int,
-        ): FinishedRun? =
-            try {
-                val fields = JsonFields.parse(file.readText(), file.toString(), REMEDY)
-                val (accuracy, loss) = fields.doubles("after")
-                val progress = TrainerProgress.parse(fields.fields("progress"), file, settings, totalSteps)
-                val isWhole = progress.steps.size == totalSteps && fields.text("job") == job
-                FinishedRun(job, progress, EvaluateResult(accuracy, loss)).takeIf { isWhole }
-            } catch (_: IOException) {
-                null
-            } catch (_: InputException) {
-                null
-            } catch (_: IndexOutOfBoundsException) {
-                null
+        ): FinishedRun? {
+            if (!files.finished.exists() || !files.state.exists()) {
+                return null
             }
+            val fields = CheckedJson.read(files.finished, REMEDY)
+            if (fields.text("job") != job) {
+                return null
+            }
+            val progress = TrainerProgress.parse(fields.fields("progress"), files.finished, settings, totalSteps)
+            val after = if ("after" in fields.names) EvaluateResultJson.read(fields.fields("after")) else null
+            return FinishedRun(job, progress, after).takeIf { progress.steps.size == totalSteps }
+        }
     }
 }

@@ -2,7 +2,7 @@ package org.tinytl
 
 /** A photo that can be read whenever a step needs it. */
 public interface ImageSource {
-    /** What errors call it; with the same name it has to be the same photo when a run goes on. */
+    /** What messages call it. */
     public val name: String
 
     /**
@@ -12,4 +12,14 @@ public interface ImageSource {
      * @throws InputException if it cannot be read
      */
     public fun read(shortSide: Int): RgbImage
+
+    /**
+     * Returns the SHA-256 of the photo's content, 32 bytes: of its file, or, where there is no file, of its pixels.
+     *
+     * It decides whether the photo is held out, see [Example.holdOut], and whether a stopped run may be resumed with
+     * it. The default reads the photo in its own size.
+     *
+     * @throws InputException if it cannot be read
+     */
+    public fun digest(): ByteArray = Fingerprint.of(read(Int.MAX_VALUE).pixels)
 }

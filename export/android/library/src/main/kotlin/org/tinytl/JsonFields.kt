@@ -23,6 +23,12 @@ internal class JsonFields(
 
     fun text(name: String): String = field(name, "text") { it as? String }
 
+    /** The text of a field that older files lack. */
+    fun optionalText(
+        name: String,
+        otherwise: String = "",
+    ): String = if (values.has(name)) text(name) else otherwise
+
     fun flag(name: String): Boolean = field(name, "true or false") { it as? Boolean }
 
     fun int(name: String): Int = field(name, "an integer", ::toInt)
@@ -39,9 +45,12 @@ internal class JsonFields(
 
     fun doubles(name: String): List<Double> = list(name, "finite numbers", ::toDouble)
 
-    fun rows(name: String): List<List<Double>> =
+    /** Lists of numbers; null is one that is not known. */
+    fun rows(name: String): List<List<Double?>> =
         list(name, "rows of finite numbers") { row ->
-            (row as? JSONArray)?.let { items(it) }?.map { toDouble(it) ?: return@list null }
+            (row as? JSONArray)?.let { items(it) }?.map {
+                if (it == JSONObject.NULL) null else toDouble(it) ?: return@list null
+            }
         }
 
     fun objects(name: String): List<JsonFields> = list(name, "objects") { it as? JSONObject }.map { wrap(name, it) }

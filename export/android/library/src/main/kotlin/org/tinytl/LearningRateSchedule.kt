@@ -3,10 +3,16 @@ package org.tinytl
 import kotlin.math.PI
 import kotlin.math.cos
 
-/** Learning rate of each step. */
-public enum class LearningRateSchedule {
+/**
+ * Learning rate of each step.
+ *
+ * @property manifestName its name in the manifest
+ */
+public enum class LearningRateSchedule(
+    public val manifestName: String,
+) {
     /** Half a cosine from the base rate at step 0 towards 0 after the last step. */
-    COSINE {
+    COSINE("cosine") {
         override fun rate(
             step: Int,
             totalSteps: Int,
@@ -15,7 +21,7 @@ public enum class LearningRateSchedule {
     },
 
     /** The base rate at every step. */
-    CONSTANT {
+    CONSTANT("constant") {
         override fun rate(
             step: Int,
             totalSteps: Int,

@@ -13,6 +13,9 @@ import java.io.IOException
  * @property width of an image in pixels
  * @property centralFraction part of a photo's side, about its center, that the model was evaluated on
  * @property augmentation how training images are changed unless the app says otherwise
+ * @property splitSeed chooses the photos that are held out unless the app says otherwise, see [Example.holdOut]
+ * @property split how the photos of the export's own training were held out: `content`, or empty for a rule of older
+ *   exports, by which they may be others
  * @property backbone name of the network
  * @property scheme name of the update scheme
  * @property optimizer name of the optimizer
@@ -26,6 +29,9 @@ import java.io.IOException
  * @property minRuntimeVersion oldest TensorFlow Lite that knows all operators of the file
  * @property plannedPeakBytes memory of each signature without a delegate
  * @property learningRate of the first step unless the app says otherwise; 0.001 where an older export does not say
+ * @property learningRateFrom `run` if [learningRate] is that of the export's own training, `default` if it is that of
+ *   the scheme; empty where an older export does not say
+ * @property schedule of the learning rate unless the app says otherwise
  * @property sha256 of the `.tflite`, in hexadecimal
  */
 public class Manifest private constructor(
@@ -36,6 +42,8 @@ public class Manifest private constructor(
     public val width: Int,
     public val centralFraction: Double,
     public val augmentation: Augmentation,
+    public val splitSeed: Long,
+    public val split: String,
     public val backbone: String,
     public val scheme: String,
     public val optimizer: String,
@@ -49,6 +57,8 @@ public class Manifest private constructor(
     public val minRuntimeVersion: String,
     public val plannedPeakBytes: Map<String, Long>,
     public val learningRate: Double,
+    public val learningRateFrom: String,
+    public val schedule: LearningRateSchedule,
     public val sha256: String,
 ) {
     /** Number of float32 values of the state. */
@@ -58,6 +68,10 @@ public class Manifest private constructor(
     /** Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it. */
     public val savesOptimizer: Boolean
         get() = optimizer == "sgd" || state.any { it.slot.isNotEmpty() }
+
+    /** Whether the photos of the export's own training were held out by the rule of [Example.holdOut]. */
+    public val splitsByContent: Boolean
+        get() = split == SPLIT
 
     /** The parts of the state whose last axis is the output: kernel and bias of the classifier. */
     internal val classifier: List<StateEntry>
@@ -72,6 +86,7 @@ public class Manifest private constructor(
         private const val VERSION = 2
         private const val LEARNING_RATE = 1e-3
         private const val BIAS = "/bias"
+        private const val SPLIT = "content"
         private const val REMEDY = "export the model again"
 
         /**
@@ -119,6 +134,7 @@ public class Manifest private constructor(
             val task = task(fields)
             val labels = labels(fields)
             val state = state(fields)
+            val data = fields.fields("data")
             return Manifest(
                 labels = labels,
                 spareClasses = spareClasses(fields, task, labels.size, state),
@@ -126,7 +142,9 @@ public class Manifest private constructor(
                 height = height,
                 width = width,
                 centralFraction = centralFraction(input),
-                augmentation = augmentation(fields.fields("data")),
+                augmentation = augmentation(data),
+                splitSeed = splitSeed(data),
+                split = data.optionalText("split"),
                 backbone = fields.text("backbone"),
                 scheme = fields.text("scheme"),
                 optimizer = fields.text("optimizer"),
@@ -140,6 +158,8 @@ public class Manifest private constructor(
                 minRuntimeVersion = fields.text("min_runtime_version"),
                 plannedPeakBytes = fields.fields("planned_peak_bytes").let { it.names.associateWith(it::long) },
                 learningRate = learningRate(fields),
+                learningRateFrom = fields.optionalText("learning_rate_from"),
+                schedule = schedule(fields),
                 sha256 = fields.text("sha256"),
             )
         }
@@ -150,6 +170,24 @@ public class Manifest private constructor(
                 fields.refuse("learning_rate", "a number above 0", rate)
             }
             return rate
+        }
+
+        private fun schedule(fields: JsonFields): LearningRateSchedule {
+            val name = fields.optionalText("schedule", LearningRateSchedule.COSINE.manifestName)
+            return LearningRateSchedule.entries.find { it.manifestName == name }
+                ?: fields.refuse(
+                    "schedule",
+                    LearningRateSchedule.entries.joinToString(" or ") { it.manifestName },
+                    name,
+                )
+        }
+
+        private fun splitSeed(data: JsonFields): Long {
+            val seed = if ("split_seed" in data.names) data.long("split_seed") else 0
+            if (seed < 0) {
+                data.refuse("split_seed", "an integer of 0 or more", seed)
+            }
+            return seed
         }
 
         private fun labels(fields: JsonFields): List<String> {

@@ -7,7 +7,7 @@ import java.io.IOException
 import java.io.InputStream
 
 /**
- * A photo in a file, or wherever its bytes come from; it is decoded anew for each step that needs it.
+ * A photo in a file, or wherever its bytes come from; it is decoded each time a step needs it.
  *
  * @property name what errors call it
  * @param open opens its bytes
@@ -16,17 +16,18 @@ public class Photo(
     override val name: String,
     private val open: () -> InputStream,
 ) : ImageSource {
-    override fun read(shortSide: Int): RgbImage {
-        val content =
-            try {
-                open().use { it.readBytes() }
-            } catch (error: IOException) {
-                throw unreadable(error)
-            } catch (error: SecurityException) {
-                throw unreadable(error)
-            }
-        return PhotoDecoder.decode(content, shortSide, name)
-    }
+    override fun read(shortSide: Int): RgbImage = PhotoDecoder.decode(opened { it.readBytes() }, shortSide, name)
+
+    override fun digest(): ByteArray = opened { Fingerprint.of(it) }
+
+    private inline fun <T> opened(block: (InputStream) -> T): T =
+        try {
+            open().use(block)
+        } catch (error: IOException) {
+            throw unreadable(error)
+        } catch (error: SecurityException) {
+            throw unreadable(error)
+        }
 
     private fun unreadable(error: Exception) =
         InputException("expected to read $name, got: ${error.message}; take it again or leave it out", error)

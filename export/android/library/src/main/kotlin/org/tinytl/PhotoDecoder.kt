@@ -18,6 +18,7 @@ public object PhotoDecoder {
     private const val BITMAP_CHANNELS = 4
     private const val BYTE = 0xFF
     private const val BLEND_BITS = 7
+    private val TURNED = 5..8 // EXIF's orientations that exchange width and height
     private const val BLEND_HALF = 0x80 shl BLEND_BITS
 
     /**
@@ -41,9 +42,10 @@ public object PhotoDecoder {
         if (options.outWidth < 1 || options.outHeight < 1) {
             throw undecodable(name)
         }
+        val stored = Pair(options.outWidth, options.outHeight) // decoding replaces them by what it gives
         val isJpeg = options.outMimeType == JPEG
-        val reduction = if (isJpeg) reduction(options.outWidth, options.outHeight, shortSide) else 1
-        val pixels = options.outWidth.toLong() * options.outHeight / (reduction * reduction)
+        val reduction = if (isJpeg) reduction(stored.first, stored.second, shortSide) else 1
+        val pixels = stored.first.toLong() * stored.second / (reduction * reduction)
         if (pixels > MOST_WHOLE_PIXELS) {
             throw InputException(
                 "expected $name to have $MOST_WHOLE_PIXELS pixels or fewer when decoded, got $pixels; shrink it or " +
@@ -57,9 +59,12 @@ public object PhotoDecoder {
         options.inScaled = false
         try {
             val bitmap = BitmapFactory.decodeByteArray(file, 0, file.size, options) ?: throw undecodable(name)
-            val image = toRgb(bitmap)
+            val orientation = ExifOrientation.read(file)
+            val image = Pixels.upright(toRgb(bitmap), orientation)
             bitmap.recycle()
-            return Pixels.shrink(Pixels.upright(image, ExifOrientation.read(file)), shortSide)
+            // That of the photo itself: rounded twice, a side might have a pixel more or less than elsewhere.
+            val (width, height) = Pixels.shrunkSize(stored.first, stored.second, shortSide)
+            return if (orientation in TURNED) scaled(image, height, width) else scaled(image, width, height)
         } catch (error: OutOfMemoryError) {
             throw InputException("expected memory for $pixels pixels of $name, got none; shrink it", error)
         }
@@ -103,6 +108,12 @@ public object PhotoDecoder {
         }
         return RgbImage(bitmap.width, bitmap.height, to)
     }
+
+    private fun scaled(
+        image: RgbImage,
+        width: Int,
+        height: Int,
+    ) = Pixels.resize(image, width, height, CropBox(0.0, 0.0, image.width.toDouble(), image.height.toDouble()))
 
     /**
      * Where red, green and blue are in the four bytes of a pixel: 0, 1, 2 on devices, 2, 1, 0 in tests on a computer.

@@ -15,7 +15,6 @@ import java.util.zip.CRC32
 public object StateFile {
     private const val VERSION = 1
     private const val WITH_NAMES = 2
-    private const val MOST_NAMES = 1 shl 20 // bytes
     private const val FINGERPRINT_BYTES = 32
     private const val HEADER_BYTES = 48
     private const val CHECKSUM_BYTES = 4
@@ -29,8 +28,8 @@ public object StateFile {
      * @param file the file to write; an existing one is replaced
      * @param state the values, each finite
      * @param fingerprint SHA-256 of the model's file, 32 bytes
-     * @param addedClasses names of the classes that were added on the device, in the order of their outputs; without
-     *   any, the file is of version 1
+     * @param addedClasses names of the classes that were added on the device, in the order of their outputs, which are
+     *   written as they are; without any, the file is of version 1
      * @throws InputException if the state is not finite, a name cannot be used, or the file cannot be written; an old
      *   file is untouched
      */
@@ -44,10 +43,7 @@ public object StateFile {
     ) {
         checkFingerprint(fingerprint)
         checkFinite(state, "cannot save $file")
-        val names = ClassNames.check(addedClasses).joinToString("\n").toByteArray()
-        if (names.size > MOST_NAMES) {
-            refuse("expected names of $MOST_NAMES bytes in all, got ${names.size}; use shorter names")
-        }
+        val names = ClassNames.encoded(addedClasses)
         val namesBytes = if (names.isEmpty()) 0 else Int.SIZE_BYTES + names.size
         val content = ByteArray(HEADER_BYTES + Float.SIZE_BYTES * state.size + namesBytes + CHECKSUM_BYTES)
         val buffer = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN)
@@ -166,7 +162,14 @@ public object StateFile {
         }
         val count = buffer.getInt(HEADER_BYTES - Int.SIZE_BYTES).toLong() and UNSIGNED
         val values = HEADER_BYTES + Float.SIZE_BYTES * count + CHECKSUM_BYTES
-        val names = if (version == WITH_NAMES.toLong()) 1L + Int.SIZE_BYTES..MOST_NAMES + Int.SIZE_BYTES else 0L..0L
+        val names =
+            if (version ==
+                WITH_NAMES.toLong()
+            ) {
+                1L + Int.SIZE_BYTES..ClassNames.MOST_BYTES_IN_ALL + Int.SIZE_BYTES
+            } else {
+                0L..0L
+            }
         if (length - values !in names) {
             val expected = setOf(values + names.first, values + names.last).joinToString(" to ")
             refuse("$file is damaged: expected $expected bytes for $count values, got $length; $REMEDY")
@@ -207,7 +210,7 @@ public object StateFile {
             return emptyList()
         }
         return try {
-            ClassNames.check(names.decodeToString(throwOnInvalidSequence = true).split('\n'))
+            names.decodeToString(throwOnInvalidSequence = true).split('\n').also { ClassNames.check(it) }
         } catch (error: CharacterCodingException) {
             throw unusable(file, "they are not UTF-8", error)
         } catch (error: InputException) {

@@ -32,10 +32,22 @@ public enum class Task(
             return ln(sum) - (logits[target.indexOfFirst { it == 1f }] - largest)
         }
 
-        override fun correct(
-            logits: FloatArray,
-            target: FloatArray,
-        ): Double = if (target[logits.indices.maxBy { logits[it] }] == 1f) 1.0 else 0.0
+        override fun answers(logits: FloatArray): BooleanArray {
+            var best = 0
+            for (index in logits.indices) {
+                if (logits[index] > logits[best]) {
+                    best = index
+                }
+            }
+            return BooleanArray(logits.size) { it == best }
+        }
+
+        override fun guessLoss(classes: Int): Double = ln(classes.toDouble())
+
+        override fun accuracy(classes: List<ClassResult>): Double =
+            classes.sumOf { it.truePositives }.toDouble() / classes.sumOf { it.positives }
+
+        override fun balancedAccuracy(classes: List<ClassResult>): Double? = mean(classes.mapNotNull { it.recall })
     },
 
     /** Each image has each attribute or not; a label is a number from 0 to 1 for each of them. */
@@ -56,10 +68,15 @@ public enum class Task(
                 max(logit, 0.0) - logit * target[it] + ln1p(exp(-abs(logit)))
             } / logits.size
 
-        override fun correct(
-            logits: FloatArray,
-            target: FloatArray,
-        ): Double = logits.indices.count { (logits[it] > 0) == (target[it] > 0.5f) }.toDouble() / logits.size
+        override fun answers(logits: FloatArray): BooleanArray = BooleanArray(logits.size) { logits[it] > 0 }
+
+        override fun guessLoss(classes: Int): Double = ln(2.0)
+
+        override fun accuracy(classes: List<ClassResult>): Double =
+            classes.sumOf { it.truePositives + it.negatives - it.falsePositives }.toDouble() /
+                classes.sumOf { it.positives + it.negatives }
+
+        override fun balancedAccuracy(classes: List<ClassResult>): Double? = mean(classes.mapNotNull { it.balanced })
     }, ;
 
     internal abstract val labelType: TensorType
@@ -75,9 +92,19 @@ public enum class Task(
         target: FloatArray,
     ): Double
 
-    /** How much of the answer for one image is right, 0 to 1. */
-    internal abstract fun correct(
-        logits: FloatArray,
-        target: FloatArray,
-    ): Double
+    /** Whether an image is answered to have each class: the likeliest one, or each attribute above 1/2. */
+    internal abstract fun answers(logits: FloatArray): BooleanArray
+
+    /** Cross-entropy of a guess that gives each class, or both sides of each attribute, the same probability. */
+    internal abstract fun guessLoss(classes: Int): Double
+
+    /** See [EvaluateResult.accuracy]. */
+    internal abstract fun accuracy(classes: List<ClassResult>): Double
+
+    /** See [EvaluateResult.balancedAccuracy]. */
+    internal abstract fun balancedAccuracy(classes: List<ClassResult>): Double?
+
+    internal companion object {
+        private fun mean(values: List<Double>): Double? = if (values.isEmpty()) null else values.average()
+    }
 }

@@ -3,9 +3,13 @@ package org.tinytl
 /**
  * Base of all errors that the library raises on purpose.
  *
- * Each message is one line: what was expected, what came, and a remedy that exists.
+ * Each message is one line, whatever names it quotes: what was expected, what came, and a remedy that exists.
  */
 public abstract class TinyTlException internal constructor(
     message: String,
     cause: Throwable?,
-) : RuntimeException(message, cause)
+) : RuntimeException(message.replace(LINE_BREAKS, " "), cause) {
+    private companion object {
+        val LINE_BREAKS = Regex("[\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+")
+    }
+}

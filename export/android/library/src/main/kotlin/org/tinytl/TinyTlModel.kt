@@ -176,10 +176,10 @@ public class TinyTlModel private constructor(
      * val tulip = model.addClass("tulip")
      * ```
      *
-     * @param name none of [labels]; it is kept in Unicode's form NFC
+     * @param name a name that is not in [labels]; it is kept in Unicode's form NFC
      * @return the label of the class
      * @throws InputException if the file was exported without spare classes or all are used, or the name is taken or
-     *   cannot be printed; the model goes on unchanged
+     *   cannot be used, see [ClassNames.entered]; the model stays as it was
      */
     public fun addClass(name: String): Int =
         synchronized(lock) {
@@ -189,7 +189,12 @@ public class TinyTlModel private constructor(
                         "${manifest.spareClasses}; export it with more --spare_classes",
                 )
             }
-            val names = ClassNames.check(added + name, manifest.labels)
+            val chosen = ClassNames.entered(name)
+            if (chosen in labels.map { ClassNames.normalized(it) }) {
+                throw ClassNames.twice(chosen)
+            }
+            val names = added + chosen
+            ClassNames.encoded(names)
             val state = state()
             val label = manifest.labels.size + added.size
             for (entry in manifest.classifier) {
@@ -270,13 +275,12 @@ public class TinyTlModel private constructor(
                     "${manifest.spareClasses}, the spare ones of the model; use another copy",
             )
         }
-        val names =
-            try {
-                ClassNames.check(saved.addedClasses, manifest.labels)
-            } catch (error: InputException) {
-                throw StateFile.unusable(file, error.message, error)
-            }
-        synchronized(lock) { setState(saved.values, names) }
+        try {
+            ClassNames.check(saved.addedClasses, manifest.labels)
+        } catch (error: InputException) {
+            throw StateFile.unusable(file, error.message, error)
+        }
+        synchronized(lock) { setState(saved.values, saved.addedClasses) }
     }
 
     /** Puts the exported state and classes back. */

@@ -1,25 +1,26 @@
 package org.tinytl
 
 import java.io.File
-import java.util.Random
 import java.util.concurrent.CancellationException
 
 /**
  * Trains a model on photos, as `tinytl adapt` does.
  *
  * With a state file the run is saved there at its end, and every [TrainerSettings.saveEvery] steps, and when it is
- * canceled, to files next to it; [resume] goes on from them after the process died. A run that goes on ends with the
- * same state as one that was not stopped, with the same photos, settings, threads, XNNPACK and runtime.
+ * canceled, to files next to it; [resume] continues from them after the process died. A run that is resumed ends with
+ * the same state as one that was not stopped, with the same photos, settings, threads, XNNPACK and runtime. One run at
+ * a time writes a state file, of all processes.
  *
  * [run] blocks: call it on a thread of its own, for example of an executor.
  *
  * @param model the model; it is changed
  * @param training the examples to train on
- * @param heldOut the examples to measure by, see [Example.holdOut]
+ * @param heldOut the examples to measure by, see [Example.holdOut]; without any, nothing is measured
  * @param settings of the run
- * @param stateFile the `.tinytl` to write, or null to keep what is learnt in memory only
+ * @param stateFile the `.tinytl` to write, or null to keep what is learned in memory only
  * @param listener hears how far the run is
- * @throws InputException if there are no examples, or one has a label that the model does not know, or could not learn
+ * @throws InputException if there are no examples to train on, or one has a label that the model does not know, or
+ *   could not learn
  */
 public class Trainer
     @JvmOverloads
@@ -31,103 +32,66 @@ public class Trainer
         private val stateFile: File? = null,
         private val listener: TrainerListener? = null,
     ) {
-        private val augmentation = settings.augmentation ?: model.manifest.augmentation
-        private val learningRate = settings.learningRate ?: model.manifest.learningRate
-        private val stepsPerEpoch = maxOf(1, training.size / model.batchSize)
-        private val totalSteps = Math.multiplyExact(settings.epochs, stepsPerEpoch)
+        private val plan: TrainingPlan
+        private val files = stateFile?.let { RunFiles(it) }
         private val shortSide = Pixels.shortSide(model.width, model.height)
 
         @Volatile
         private var isCanceled = false
 
-        /** The job that trains, if there is one that can be told from others. */
-        private var job: String? = null
-
         init {
-            if (training.isEmpty() || heldOut.isEmpty()) {
-                throw InputException(
-                    "expected photos to train on and photos to measure by, got ${training.size} and " +
-                        "${heldOut.size}; take some of each class",
-                )
+            if (training.isEmpty()) {
+                throw InputException("expected photos to train on, got none; take some of each class")
             }
+            plan = TrainingPlan(training.size, model.manifest, settings)
             val new = newClasses()
+            val added = model.labels.drop(model.manifest.labels.size)
             if (new.size > model.spareClasses) {
                 throw InputException(
                     "expected at most ${model.spareClasses} new classes, the spare ones of the model, got " +
-                        "${new.size} (${new.joinToString()}); leave some out, or export the model with more --spare_classes",
+                        "${new.size} (${listed(new)}); leave some out, or export the model with more --spare_classes",
                 )
             }
-            ClassNames.check(new, model.labels)
-            (training + heldOut).forEach { target(it, model.labels + new) }
+            ClassNames.encoded(added + new)
+            val targets = Targets(model.task, model.labels + new)
+            (training + heldOut).forEach { targets.of(it) }
         }
 
-        /** Whether a run was stopped that [resume] can go on with. */
+        /** Whether a run was stopped that [resume] can continue. */
         public val canResume: Boolean
-            get() = stateFile != null && TrainerProgress.file(stateFile).exists()
+            get() = files != null && files.progress.exists()
 
         /**
          * Trains from the model's present state; what a stopped run left is removed.
          *
-         * @throws InputException if a photo cannot be read or a file cannot be written
-         * @throws TrainingDivergedException if no step of an epoch could be applied
+         * @throws InputException if another run writes the state file, a photo cannot be read, or a file cannot be
+         *   written
+         * @throws TrainingDivergedException if the training has diverged; nothing is saved
          * @throws CancellationException after [cancel], or when the thread is interrupted; how far the run was is saved
          */
-        public fun run(): TrainerResult {
-            newClasses().forEach { model.addClass(it) }
-            stateFile?.let {
-                TrainerProgress.remove(it)
-                FinishedRun.file(it).delete()
-            }
-            val before = measure { stopIfCanceled(null) }
-            listener?.onEvaluated(false, before)
-            return train(TrainerProgress(described(), before))
-        }
+        public fun run(): TrainerResult = locked { run(described(), null) }
 
         /**
-         * Goes on with the run that was stopped: by [cancel], or because its process died.
+         * Continues the run that was stopped: by [cancel], or because its process died.
          *
          * @throws InputException if there is no such run, or it had other photos or settings; and as [run]
          * @throws TrainingDivergedException as [run]
          * @throws CancellationException as [run]
          */
-        public fun resume(): TrainerResult {
-            val file =
-                stateFile
-                    ?: throw InputException(
-                        "expected the state file whose run is to be gone on with, got null; give it",
-                    )
-            if (!model.manifest.savesOptimizer) {
-                throw InputException(
-                    "expected a model whose state holds its optimizer's slots, got one without, whose run would not " +
-                        "end as one that was not stopped; start it again, or export the model with --save_optimizer",
-                )
-            }
-            val progress = TrainerProgress.read(TrainerProgress.file(file), described(), totalSteps)
-            model.restore(File(file.absoluteFile.parentFile, progress.state)) // and the classes that were added
-            training.forEach { target(it) }
-            return train(progress)
-        }
+        public fun resume(): TrainerResult = locked { resume(described(), null) }
 
         /**
-         * Goes on with the run that was stopped, or starts one, unless this job has ended it already: then it brings
-         * the state back and returns what the run measured.
+         * Continues the run that was stopped, or starts one, unless this job has ended it already: then it brings the
+         * state back and returns what the run measured.
          *
          * @param job names the job, the same each time it starts; null for one that cannot be told from others
          */
-        internal fun runFor(job: String?): TrainerResult {
-            this.job = job
-            finished()?.let { return it }
-            return if (canResume) resume() else run()
-        }
-
-        private fun finished(): TrainerResult? {
-            val file = stateFile?.takeIf { it.exists() } ?: return null
-            val name = job ?: return null
-            val run = FinishedRun.find(FinishedRun.file(file), name, described(), totalSteps) ?: return null
-            model.restore(file)
-            TrainerProgress.remove(file)
-            return result(run.progress, run.after)
-        }
+        internal fun runFor(job: String?): TrainerResult =
+            locked {
+                val described = described()
+                finished(described, job)
+                    ?: if (canResume) resume(described, job) else run(described, job)
+            }
 
         /** Stops the run after the present step, or the next run before its first step; any thread may call it. */
         public fun cancel() {
@@ -137,81 +101,160 @@ public class Trainer
         /**
          * Measures the model on the examples that were held out; [cancel] does not stop it.
          *
-         * @throws InputException if a photo cannot be read, or has a class that the model does not know before [run]
+         * @return the figures, or null if nothing is held out
+         * @throws InputException if a photo cannot be read, or has a class that the model does not know before [run],
+         *   or an answer is not finite
          */
-        public fun evaluate(): EvaluateResult = measure { }
+        public fun evaluate(): EvaluateResult? = measure({ }, ::broken)
 
-        private inline fun measure(beforeEach: () -> Unit): EvaluateResult {
-            val targets = heldOut.map { target(it) }
-            var right = 0.0
-            var loss = 0.0
+        private fun run(
+            described: RunSettings,
+            job: String?,
+        ): TrainerResult {
+            newClasses().forEach { model.addClass(it) }
+            files?.removeProgress()
+            files?.finished?.delete()
+            val before = measure({ stopIfCanceled(null) }, ::broken)
+            before?.let { listener?.onEvaluated(false, it) }
+            return train(TrainerProgress(described, before), job)
+        }
+
+        private fun resume(
+            described: RunSettings,
+            job: String?,
+        ): TrainerResult {
+            if (files == null) {
+                throw InputException("expected the state file whose run is to be resumed, got null; give it")
+            }
+            if (!model.manifest.savesOptimizer) {
+                throw InputException(
+                    "expected a model whose state holds its optimizer's slots, got one without, whose run would not " +
+                        "end as one that was not stopped; start it again, or export the model with --save_optimizer",
+                )
+            }
+            val progress = TrainerProgress.resume(files, model, described, plan.totalSteps)
+            return train(progress, job)
+        }
+
+        private fun finished(
+            described: RunSettings,
+            job: String?,
+        ): TrainerResult? {
+            if (files == null || job == null) {
+                return null
+            }
+            val run =
+                try {
+                    FinishedRun.find(files, job, described, plan.totalSteps)?.also { model.restore(files.state) }
+                } catch (error: InputException) {
+                    listener?.onWarning(error.message.orEmpty())
+                    null
+                } ?: return null
+            files.removeProgress()
+            return result(run.progress, run.after)
+        }
+
+        /** Lets one run at a time write the state file; what would end the run late is checked first. */
+        private inline fun locked(block: () -> TrainerResult): TrainerResult {
+            if (files == null) {
+                return block()
+            }
+            files.check(plan.totalSteps)
+            return RunLock.take(files).use { block() }
+        }
+
+        private inline fun measure(
+            beforeEach: () -> Unit,
+            notFinite: (Float) -> TinyTlException,
+        ): EvaluateResult? {
+            if (heldOut.isEmpty()) {
+                return null
+            }
+            val targets = Targets(model.task, model.labels).let { heldOut.map(it::of) }
+            val evaluation = Evaluation(model.task, model.labels)
             for ((index, example) in heldOut.withIndex()) {
                 beforeEach()
                 val image = example.image.read(shortSide)
                 val pixels = Pixels.forInference(image, model.width, model.height, model.manifest.centralFraction)
                 val logits = model.infer(pixels).logits
-                logits.find { it.isNaN() || it.isInfinite() }?.let {
-                    throw InputException(
-                        "expected finite logits, got $it; reset the model or restore another state, and train with " +
-                            "a lower learning rate",
-                    )
-                }
-                loss += model.task.loss(logits, targets[index])
-                right += model.task.correct(logits, targets[index])
+                logits.find { it.isNaN() || it.isInfinite() }?.let { throw notFinite(it) }
+                evaluation.add(logits, targets[index])
             }
-            return EvaluateResult(right / heldOut.size, loss / heldOut.size)
+            return evaluation.result()
         }
 
-        private fun train(progress: TrainerProgress): TrainerResult {
-            while (progress.steps.size < totalSteps) {
-                val epoch = progress.steps.size / stepsPerEpoch
-                val order = order(epoch)
-                while (progress.steps.size < (epoch + 1) * stepsPerEpoch) {
-                    stopIfCanceled(progress)
-                    step(progress, order, epoch)
+        private fun broken(logit: Float) =
+            InputException(
+                "expected finite logits, got $logit; reset the model or restore another state, and train with a " +
+                    "lower learning rate",
+            )
+
+        private fun train(
+            progress: TrainerProgress,
+            job: String?,
+        ): TrainerResult {
+            val after =
+                try {
+                    trainSteps(progress)
+                    val after = measure({ stopIfCanceled(progress) }) { Divergence.notFinite(it) }
+                    checkLoss(progress, after)
+                    Divergence.checkState(model.state())
+                    after
+                } catch (error: TrainingDivergedException) {
+                    files?.removeProgress()
+                    throw error
                 }
-                val (loss, accuracy) = means(progress, epoch)
-                listener?.onEpoch(epoch + 1, loss, accuracy)
-            }
-            val after = measure { stopIfCanceled(progress) }
-            listener?.onEvaluated(true, after)
-            if (stateFile != null) {
-                model.save(stateFile)
-                job?.let { FinishedRun(it, progress, after).write(FinishedRun.file(stateFile)) }
-                TrainerProgress.remove(stateFile)
+            after?.let { listener?.onEvaluated(true, it) }
+            if (files != null) {
+                model.save(files.state)
+                job?.let { FinishedRun(it, progress, after).write(files) }
+                files.removeProgress()
             }
             return result(progress, after)
         }
 
+        private fun trainSteps(progress: TrainerProgress) {
+            val targets = Targets(model.task, model.labels).let { training.map(it::of) }
+            for (epoch in 0 until settings.epochs) {
+                val end = (epoch + 1) * plan.stepsPerEpoch
+                val isOpen = progress.steps.size < end
+                val order = if (isOpen) plan.order(epoch) else IntArray(0)
+                while (progress.steps.size < end) {
+                    stopIfCanceled(progress)
+                    step(progress, order, targets)
+                }
+                val means = means(progress, epoch)
+                Divergence.checkSteps(epoch + 1, means)
+                if (isOpen) {
+                    listener?.onEpoch(epoch + 1, means)
+                }
+            }
+        }
+
         private fun step(
             progress: TrainerProgress,
-            order: List<Int>,
-            epoch: Int,
+            order: IntArray,
+            targets: List<FloatArray>,
         ) {
             val done = progress.steps.size
-            val first = (done - epoch * stepsPerEpoch) * model.batchSize
-            val chosen = List(model.batchSize) { order[(first + it) % order.size] }
-            val batch = chosen.map { augmented(it, epoch) }
-            val rate = settings.schedule.rate(done, totalSteps, learningRate).toFloat()
+            val places = plan.places(done, order)
+            val batch = places.map { changed(it, done / plan.stepsPerEpoch) }
+            val rate = plan.rate(done).toFloat()
             val started = System.nanoTime()
-            val result = train(batch, chosen, rate)
-            val millis = (System.nanoTime() - started) / NANOS
-            val applied = if (result.applied) 1.0 else 0.0
-            val numbers = doubleArrayOf(result.loss.toDouble(), result.accuracy.toDouble(), applied, millis)
-            progress.steps += DoubleArray(numbers.size) { finite(numbers[it]) }
+            val result = train(batch, places.map { targets[it.photo] }, rate)
+            progress.steps += StepRecord(result, (System.nanoTime() - started) / NANOS)
             if (progress.steps.size % settings.saveEvery == 0) {
                 save(progress)
             }
-            listener?.onStep(progress.steps.size, totalSteps, result)
+            listener?.onStep(progress.steps.size, plan.totalSteps, result)
         }
 
         private fun train(
             batch: List<ByteArray>,
-            chosen: List<Int>,
+            targets: List<FloatArray>,
             rate: Float,
-        ): TrainResult {
-            val targets = chosen.map { target(training[it]) }
-            return when (model.task) {
+        ): TrainResult =
+            when (model.task) {
                 Task.CLASSIFICATION -> {
                     model.train(batch, targets.map { target -> target.indexOfFirst { it == 1f } }.toIntArray(), rate)
                 }
@@ -221,31 +264,23 @@ public class Trainer
                     model.train(batch, FloatArray(targets.size * classes) { targets[it / classes][it % classes] }, rate)
                 }
             }
-        }
 
-        private fun augmented(
-            index: Int,
+        private fun changed(
+            place: TrainingPlan.Place,
             epoch: Int,
         ): ByteArray {
-            val image = Pixels.shrink(training[index].image.read(shortSide), shortSide)
-            val random = random(epoch, index + 1)
-            return augmentation.apply(image, model.width, model.height, model.manifest.centralFraction, random).pixels
-        }
-
-        private fun order(epoch: Int): List<Int> = training.indices.shuffled(random(epoch, 0))
-
-        /** A source of randomness that depends on the seed, the epoch and the index of a photo alone. */
-        private fun random(
-            epoch: Int,
-            index: Int,
-        ): Random = Random(mixed(mixed(mixed(settings.seed) + epoch) + index))
-
-        /** Spreads what differs in a few bits over all of them (the finalizer of SplitMix64). */
-        private fun mixed(value: Long): Long {
-            var bits = value + 0x9E3779B97F4A7C15uL.toLong()
-            bits = (bits xor (bits ushr 30)) * 0xBF58476D1CE4E5B9uL.toLong()
-            bits = (bits xor (bits ushr 27)) * 0x94D049BB133111EBuL.toLong()
-            return bits xor (bits ushr 31)
+            val image = Pixels.shrink(training[place.photo].image.read(shortSide), shortSide)
+            val central =
+                CropBox.central(image.width, image.height, model.width, model.height, model.manifest.centralFraction)
+            return plan
+                .change(
+                    epoch,
+                    place,
+                    image.width,
+                    image.height,
+                    central,
+                ).apply(image, model.width, model.height)
+                .pixels
         }
 
         private fun stopIfCanceled(progress: TrainerProgress?) {
@@ -253,111 +288,90 @@ public class Trainer
                 isCanceled = false
                 progress?.let { save(it) }
                 val steps = progress?.steps?.size ?: 0
-                throw CancellationException("the training was canceled after $steps of $totalSteps steps")
+                throw CancellationException("the training was canceled after $steps of ${plan.totalSteps} steps")
             }
         }
 
-        /** The state goes first, under a name of its own: the progress names one that is whole. */
         private fun save(progress: TrainerProgress) {
-            val file = stateFile ?: return
-            val old = progress.state
-            val state = TrainerProgress.stateFile(file, progress.steps.size)
-            model.save(state)
-            progress.state = state.name
-            progress.write(TrainerProgress.file(file))
-            if (old.isNotEmpty() && old != state.name) {
-                File(state.parentFile, old).delete()
+            if (files != null) {
+                Divergence.checkState(model.state())
+                progress.save(files, model)
             }
         }
 
         private fun means(
             progress: TrainerProgress,
             epoch: Int,
-        ): Pair<Double, Double> {
-            val rows = progress.steps.subList(epoch * stepsPerEpoch, (epoch + 1) * stepsPerEpoch)
-            val good = rows.filter { it[2] != 0.0 }
-            if (good.isEmpty()) {
-                throw TrainingDivergedException(
-                    "no step of epoch ${epoch + 1} could be applied: its loss or gradients are not finite; lower " +
-                        "the learning rate or start from another state",
-                )
+        ): EpochResult =
+            StepRecord.means(progress.steps.subList(epoch * plan.stepsPerEpoch, (epoch + 1) * plan.stepsPerEpoch))
+
+        /** Without held-out examples the losses of the steps stand in for theirs. */
+        private fun checkLoss(
+            progress: TrainerProgress,
+            after: EvaluateResult?,
+        ) {
+            val guess = model.task.guessLoss(model.labels.size)
+            if (after != null) {
+                Divergence.checkLoss(progress.before?.loss, after.loss, guess)
+            } else {
+                val last = progress.steps.takeLast(plan.stepsPerEpoch).filter { it.applied }
+                Divergence.checkLoss(progress.steps.first().loss, StepRecord.mean(last.mapNotNull { it.loss }), guess)
             }
-            return Pair(good.sumOf { it[0] } / good.size, good.sumOf { it[1] } / good.size)
         }
 
         private fun result(
             progress: TrainerProgress,
-            after: EvaluateResult,
+            after: EvaluateResult?,
         ): TrainerResult {
-            val means = List(settings.epochs) { means(progress, it) }
-            val millis = progress.steps.map { it[3] }.sorted()
+            val millis = progress.steps.map { it.millis }.sorted()
             return TrainerResult(
                 before = progress.before,
                 after = after,
-                losses = means.map { it.first },
-                accuracies = means.map { it.second },
-                steps = progress.steps.size,
-                applied = progress.steps.count { it[2] != 0.0 },
+                epochs = List(settings.epochs) { means(progress, it) },
                 stepMillis = (millis[(millis.size - 1) / 2] + millis[millis.size / 2]) / 2,
             )
         }
 
         /** Classes to train on that the model does not know yet, in the order of the examples. */
-        private fun newClasses(): List<String> {
-            if (!settings.newClasses) {
-                return emptyList()
-            }
-            val names = training.flatMap { it.labels }.mapTo(LinkedHashSet()) { ClassNames.normalized(it) }
-            return (names - model.labels.toSet()).toList()
+        private fun newClasses(): List<String> =
+            if (settings.newClasses) Targets(model.task, model.labels).unknown(training) else emptyList()
+
+        /** What the numbers of the run depend on. */
+        private fun described(): RunSettings {
+            val data = RunData(training, heldOut) { stopIfCanceled(null) }
+            data.sharedWarning?.let { listener?.onWarning(it) }
+            val values =
+                mapOf(
+                    "model" to Fingerprint.hex(model.fingerprint),
+                    "central_fraction" to model.manifest.centralFraction.toString(),
+                    "epochs" to settings.epochs.toString(),
+                    "learning_rate" to plan.learningRate.toString(),
+                    "schedule" to plan.schedule.manifestName,
+                    "seed" to settings.seed.toString(),
+                    "augmentation" to plan.augmentation.toString(),
+                    "threads" to model.threads.toString(),
+                    "xnnpack" to model.xnnpack.toString(),
+                )
+            return RunSettings(values, data)
         }
 
-        /** A number for each class: 1 for those of the example. */
-        private fun target(
-            example: Example,
-            classes: List<String> = model.labels,
-        ): FloatArray {
-            val names = example.labels.mapTo(HashSet()) { ClassNames.normalized(it) }
-            val unknown = names - classes.toSet()
-            if (unknown.isNotEmpty()) {
-                throw InputException(
-                    "expected labels that the model knows (${classes.joinToString()}), got " +
-                        "${unknown.joinToString()} for ${example.image.name}; rename or leave out these, set " +
-                        "newClasses, or export a model for them",
-                )
+        /** Removes what a stopped run has left. */
+        public companion object {
+            private const val NANOS = 1e6
+
+            /**
+             * Removes what a stopped run has left beside its state file, which stays.
+             *
+             * @param stateFile the file that the run was to write
+             * @throws InputException if a run writes it at the moment
+             */
+            @JvmStatic
+            public fun discard(stateFile: File) {
+                val files = RunFiles(stateFile)
+                RunLock.take(files).use {
+                    files.removeProgress()
+                    files.finished.delete()
+                }
             }
-            if (model.task == Task.CLASSIFICATION && names.size != 1) {
-                throw InputException(
-                    "expected one class for ${example.image.name}, got ${names.size}; give the one that the photo " +
-                        "shows most",
-                )
-            }
-            return FloatArray(classes.size) { if (classes[it] in names) 1f else 0f }
-        }
-
-        /** What the numbers of a run depend on. */
-        private fun described(): Map<String, String> =
-            mapOf(
-                "model" to Fingerprint.hex(model.fingerprint),
-                "training" to described(training),
-                "held_out" to described(heldOut),
-                "epochs" to settings.epochs.toString(),
-                "learning_rate" to learningRate.toString(),
-                "schedule" to settings.schedule.name,
-                "seed" to settings.seed.toString(),
-                "augmentation" to augmentation.toString(),
-                "threads" to model.threads.toString(),
-                "xnnpack" to model.xnnpack.toString(),
-            )
-
-        private fun described(examples: List<Example>): String =
-            Fingerprint.hex(
-                Fingerprint.of(examples.joinToString("\u0000") { "${it.image.name}\u0000${it.labels.sorted()}" }),
-            )
-
-        private fun finite(value: Double) = if (value.isNaN() || value.isInfinite()) NOT_FINITE else value
-
-        private companion object {
-            const val NANOS = 1e6
-            const val NOT_FINITE = -1.0 // JSON has no other number for the loss of a step that was not applied
         }
     }

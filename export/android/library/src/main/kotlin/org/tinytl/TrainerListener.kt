@@ -20,25 +20,31 @@ public interface TrainerListener {
      * A pass over the examples was made.
      *
      * @param epoch which one, from 1
-     * @param loss mean over the applied steps
-     * @param accuracy mean over the applied steps, 0 to 1
+     * @param result means over its steps
      */
     public fun onEpoch(
         epoch: Int,
-        loss: Double,
-        accuracy: Double,
+        result: EpochResult,
     ) {
     }
 
     /**
-     * The examples that were held out were measured.
+     * The examples that were held out were measured; never called without any.
      *
      * @param isTrained whether the model was trained: false before the first step, true after the last
-     * @param result accuracy and loss
+     * @param result accuracy and loss, also of each class
      */
     public fun onEvaluated(
         isTrained: Boolean,
         result: EvaluateResult,
     ) {
+    }
+
+    /**
+     * Something limits what the figures of the run mean; the run goes on.
+     *
+     * @param message one line, to show to the user
+     */
+    public fun onWarning(message: String) {
     }
 }

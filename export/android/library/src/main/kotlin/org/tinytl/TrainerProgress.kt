@@ -6,114 +6,120 @@ import java.io.File
 import java.io.IOException
 
 /**
- * What a run has done, in a file of its own, so that a run whose process died goes on where it was.
+ * What a run has done, in a file of its own, so that it can be resumed after its process died.
  *
- * @property settings what the numbers depend on; a run goes on with the same ones only
- * @property before accuracy and loss on the examples that were held out, before the first step
- * @property steps a row for each step: loss, accuracy, whether it was applied, milliseconds
- * @property state name of the state file of the last step, in the same folder
+ * @property settings what the numbers depend on; a run is resumed with the same ones only
+ * @property before the model on the examples that were held out, before the first step; null without any
+ * @property steps all steps taken
  */
 internal class TrainerProgress(
-    val settings: Map<String, String>,
-    val before: EvaluateResult,
-    val steps: MutableList<DoubleArray> = ArrayList(),
-    var state: String = "",
+    val settings: RunSettings,
+    val before: EvaluateResult?,
+    val steps: MutableList<StepRecord> = ArrayList(),
 ) {
-    /** Replaces the file; the state that it names has to be written before. */
-    fun write(file: File) = AtomicFile.write(file, json().toString().toByteArray())
+    private var state = ""
+
+    /**
+     * Saves how far the run is: the state first, under a name of its own, so that the progress names one that is whole.
+     *
+     * @param files of the run
+     * @param model that is trained
+     */
+    fun save(
+        files: RunFiles,
+        model: TinyTlModel,
+    ) {
+        val old = state
+        val file = files.step(steps.size)
+        model.save(file)
+        state = file.name
+        CheckedJson.write(files.progress, json().put("state", state).put("state_sha256", sha256(file)))
+        if (old.isNotEmpty() && old != state) {
+            files.named(old).delete()
+        }
+    }
 
     /** What [parse] reads. */
     fun json(): JSONObject {
         val rows = JSONArray()
-        for (row in steps) {
-            rows.put(JSONArray(row.toList()))
+        for (step in steps) {
+            val row = JSONArray()
+            listOf(step.loss, step.accuracy).forEach { row.put(it ?: JSONObject.NULL) }
+            rows.put(row.put(if (step.applied) 1 else 0).put(step.millis))
         }
         val values = JSONObject()
         values.put("version", VERSION)
-        values.put("settings", JSONObject(settings))
-        values.put("before", JSONArray(listOf(before.accuracy, before.loss)))
+        values.put("settings", settings.json())
+        before?.let { values.put("before", EvaluateResultJson.write(it)) }
         values.put("steps", rows)
-        values.put("state", state)
         return values
     }
 
     companion object {
-        private const val VERSION = 1
+        private const val VERSION = 2
         private const val REMEDY = "start the run again"
         private const val COLUMNS = 4
 
-        /** Where the progress of the run is kept that is going to write a state file. */
-        fun file(state: File): File = File(state.absoluteFile.parentFile, "${state.name}.progress.json")
-
-        /** The state file of a step of that run. */
-        fun stateFile(
-            state: File,
-            step: Int,
-        ): File = File(state.absoluteFile.parentFile, "${state.name}.step-$step")
-
         /**
-         * Reads how far a run was.
+         * Resumes a run: reads how far it was, and brings the model to the state of its last step.
          *
-         * @throws InputException if there is no such file, it is damaged, or of a run with other settings
+         * @throws InputException if there is no such run, its files are damaged, or it had other photos or settings;
+         *   the model stays as it was
          */
-        fun read(
-            file: File,
-            settings: Map<String, String>,
+        fun resume(
+            files: RunFiles,
+            model: TinyTlModel,
+            settings: RunSettings,
             totalSteps: Int,
         ): TrainerProgress {
-            val text =
-                try {
-                    file.readText()
-                } catch (error: IOException) {
-                    throw InputException("expected a run to go on with at $file, got: ${error.message}; $REMEDY", error)
-                }
-            return parse(JsonFields.parse(text, file.toString(), REMEDY), file, settings, totalSteps)
+            val fields = CheckedJson.read(files.progress, REMEDY)
+            val progress = parse(fields, files.progress, settings, totalSteps)
+            progress.state = fields.text("state")
+            val file = files.named(progress.state)
+            if (sha256(file) != fields.text("state_sha256")) {
+                throw InputException("$file is damaged: expected it as the run wrote it, got another; $REMEDY")
+            }
+            model.restore(file) // with the classes that were added
+            return progress
         }
+
+        private fun sha256(file: File): String =
+            try {
+                Fingerprint.hex(Fingerprint.of(file.readBytes()))
+            } catch (error: IOException) {
+                throw InputException(
+                    "expected the state of a stopped run at $file, got: ${error.message}; $REMEDY",
+                    error,
+                )
+            }
 
         /**
          * Takes what [json] wrote.
          *
-         * @throws InputException if it is damaged, or of a run with other settings
+         * @throws InputException if it is of a run with other photos or settings
          */
         fun parse(
             fields: JsonFields,
             file: File,
-            settings: Map<String, String>,
+            settings: RunSettings,
             totalSteps: Int,
         ): TrainerProgress {
             val version = fields.int("version")
             if (version != VERSION) {
                 fields.refuse("version", VERSION.toString(), version)
             }
-            val then = fields.fields("settings").let { it.names.associateWith(it::text) }
-            for (name in (settings.keys + then.keys).sorted()) {
-                if (settings[name] != then[name]) {
-                    throw InputException(
-                        "cannot go on: $name was ${then[name]} and is now ${settings[name]}; use the same, or $REMEDY",
-                    )
-                }
-            }
-            val before = fields.doubles("before")
-            val steps = fields.rows("steps")
-            val state = fields.text("state")
-            val isWhole = before.size == 2 && steps.size <= totalSteps && steps.all { it.size == COLUMNS }
-            if (!isWhole || File(state).name != state) {
-                throw InputException("$file is damaged: expected the progress of a run; $REMEDY")
+            settings.requireSame(fields.fields("settings"), REMEDY)
+            val rows = fields.rows("steps")
+            if (rows.size > totalSteps || rows.any { it.size != COLUMNS }) {
+                throw InputException("$file is damaged: expected up to $totalSteps steps, got ${rows.size}; $REMEDY")
             }
             return TrainerProgress(
                 settings,
-                EvaluateResult(before[0], before[1]),
-                steps.mapTo(ArrayList()) { it.toDoubleArray() },
-                state,
+                if ("before" in fields.names) EvaluateResultJson.read(fields.fields("before")) else null,
+                rows.mapTo(ArrayList()) { (loss, accuracy, applied, millis) ->
+                    StepRecord(loss, accuracy, applied == 1.0, millis ?: 0.0)
+                },
             )
-        }
-
-        /** Removes the progress and the states of a run that is done, or is not to be gone on with. */
-        fun remove(state: File) {
-            file(state).delete()
-            state.absoluteFile.parentFile
-                ?.listFiles { _, name -> name.startsWith("${state.name}.step-") }
-                ?.forEach { it.delete() }
         }
     }
 }

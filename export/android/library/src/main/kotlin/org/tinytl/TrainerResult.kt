@@ -3,20 +3,30 @@ package org.tinytl
 /**
  * What a run of a [Trainer] measured.
  *
- * @property before the model before the first step, on the examples that were held out
+ * @property before the model before the first step, on the examples that were held out; null if there are none
  * @property after the same after the last step
- * @property losses mean training loss of each epoch, over the applied steps
- * @property accuracies mean training accuracy of each epoch, 0 to 1, over the applied steps
- * @property steps steps taken
- * @property applied steps that changed the model; the others met a loss or a gradient that was not finite
+ * @property epochs figures of each pass over the examples to train on
  * @property stepMillis median time of a step in milliseconds, without decoding of photos
  */
 public data class TrainerResult(
-    val before: EvaluateResult,
-    val after: EvaluateResult,
-    val losses: List<Double>,
-    val accuracies: List<Double>,
-    val steps: Int,
-    val applied: Int,
+    val before: EvaluateResult?,
+    val after: EvaluateResult?,
+    val epochs: List<EpochResult>,
     val stepMillis: Double,
-)
+) {
+    /** Mean training loss of each epoch, see [EpochResult.loss]. */
+    public val losses: List<Double?>
+        get() = epochs.map { it.loss }
+
+    /** Mean training accuracy of each epoch, 0 to 1, see [EpochResult.accuracy]. */
+    public val accuracies: List<Double?>
+        get() = epochs.map { it.accuracy }
+
+    /** Steps taken. */
+    public val steps: Int
+        get() = epochs.sumOf { it.steps }
+
+    /** Steps that changed the model, see [EpochResult.applied]. */
+    public val applied: Int
+        get() = epochs.sumOf { it.applied }
+}

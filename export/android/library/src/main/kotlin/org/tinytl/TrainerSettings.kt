@@ -5,8 +5,8 @@ package org.tinytl
  *
  * @property epochs passes over the examples
  * @property learningRate of step 0; null for what the manifest says
- * @property schedule of the learning rate
- * @property seed chooses the order of the examples and their changes, 0 or more
+ * @property schedule of the learning rate; null for what the manifest says
+ * @property seed chooses the order of the examples and their changes, 0 to 2^53 - 1
  * @property augmentation how photos are changed; null for what the manifest says
  * @property saveEvery steps between two saves of how far the run is
  * @property newClasses whether classes of the examples to train on that the model does not know are added to it, see
@@ -18,7 +18,7 @@ public data class TrainerSettings
     constructor(
         val epochs: Int = 5,
         val learningRate: Double? = null,
-        val schedule: LearningRateSchedule = LearningRateSchedule.COSINE,
+        val schedule: LearningRateSchedule? = null,
         val seed: Long = 0,
         val augmentation: Augmentation? = null,
         val saveEvery: Int = 50,
@@ -26,13 +26,18 @@ public data class TrainerSettings
     ) {
         init {
             if (epochs < 1 || saveEvery < 1) {
-                throw InputException("expected epochs and saveEvery of 1 or more, got $epochs and $saveEvery")
+                throw InputException(
+                    "expected epochs and saveEvery of 1 or more, got $epochs and $saveEvery; give more, or leave " +
+                        "them out",
+                )
             }
             if (learningRate != null && !(learningRate > 0 && learningRate < Float.MAX_VALUE)) {
-                throw InputException("expected a finite learning rate above 0, got $learningRate")
+                throw InputException(
+                    "expected a finite learning rate above 0, got $learningRate; leave it out for that of the manifest",
+                )
             }
-            if (seed < 0) {
-                throw InputException("expected a seed of 0 or more, got $seed")
+            if (seed !in 0..RandomStream.MOST) {
+                throw InputException("expected a seed of 0 to ${RandomStream.MOST}, got $seed; give 0, say")
             }
         }
     }

@@ -34,7 +34,7 @@ class ManifestTest {
     @Test
     fun `each missing field is refused`() {
         val unread = setOf("tools", "parity", "tolerances", "operators", "passes", "sizes")
-        val ofNewerExports = setOf("frozen_sha256", "learning_rate")
+        val ofNewerExports = setOf("frozen_sha256", "learning_rate", "learning_rate_from", "schedule")
         for (field in JSONObject(text).keys().asSequence().toSet() - unread - ofNewerExports) {
             refused(field, "got nothing", "export the model again") { Manifest.parse(changed { it.remove(field) }) }
         }
@@ -44,6 +44,33 @@ class ManifestTest {
     fun `the manifest of an older export has the rate that most schemes have`() {
         assertEquals(3e-3, Manifest.parse(text).learningRate, 0.0)
         assertEquals(1e-3, Manifest.parse(changed { it.remove("learning_rate") }).learningRate, 0.0)
+    }
+
+    @Test
+    fun `settings of newer exports are read, and older ones have the documented ones`() {
+        val newer =
+            Manifest.parse(
+                changed {
+                    it.put("schedule", "constant").put("learning_rate_from", "run")
+                    it.getJSONObject("data").put("split", "content").put("split_seed", 1L shl 40)
+                },
+            )
+        assertEquals(LearningRateSchedule.CONSTANT, newer.schedule)
+        assertEquals("run", newer.learningRateFrom)
+        assertEquals(listOf("content", true), listOf(newer.split, newer.splitsByContent))
+        assertEquals(1L shl 40, newer.splitSeed)
+        val older =
+            Manifest.parse(
+                changed {
+                    it.remove("schedule")
+                    it.remove("learning_rate_from")
+                    it.getJSONObject("data").remove("split")
+                    it.getJSONObject("data").remove("split_seed")
+                },
+            )
+        assertEquals(LearningRateSchedule.COSINE, older.schedule)
+        assertEquals(listOf("", "", false), listOf(older.learningRateFrom, older.split, older.splitsByContent))
+        assertEquals(0L, older.splitSeed)
     }
 
     @Test
@@ -59,6 +86,12 @@ class ManifestTest {
                 "spare_classes" to { it.put("spare_classes", -1) },
                 "spare_classes" to { it.put("spare_classes", 1).put("task", "multilabel") },
                 "state" to { it.put("spare_classes", 1) },
+                "schedule" to { it.put("schedule", "step") },
+                "schedule" to { it.put("schedule", 1) },
+                "learning_rate_from" to { it.put("learning_rate_from", 1) },
+                "data.split" to { it.getJSONObject("data").put("split", 3) },
+                "data.split_seed" to { it.getJSONObject("data").put("split_seed", -1) },
+                "data.split_seed" to { it.getJSONObject("data").put("split_seed", 0.5) },
                 "task" to { it.put("task", "guessing") },
                 "xnnpack" to { it.put("xnnpack", 1) },
                 "batch_size" to { it.put("batch_size", "4") },

@@ -42,7 +42,7 @@ class ModelAssetsTest {
             val settings = TrainerSettings(epochs = 6, learningRate = 5e-3, augmentation = Augmentation(crop = false))
             val result = Trainer(model, examples, examples, settings, state).run()
             assertEquals(18, result.applied)
-            assertTrue("$result", result.after.loss < result.before.loss)
+            assertTrue("$result", checkNotNull(result.after).loss < checkNotNull(result.before).loss)
             Golden.open().use { other ->
                 other.restore(state)
                 assertArrayEquals(model.state(), other.state(), 0f)

@@ -16,6 +16,7 @@ import org.robolectric.annotation.GraphicsMode
 import java.io.ByteArrayOutputStream
 import java.io.File
 import java.io.FileNotFoundException
+import java.security.MessageDigest
 import kotlin.math.abs
 
 /** Decodes the golden photos with Android's own decoders. */
@@ -53,6 +54,33 @@ class PhotoDecoderTest {
         assertEquals(2, PhotoDecoder.reduction(1120, 1120, 560))
         assertEquals(1, PhotoDecoder.reduction(1119, 1119, 560))
         assertEquals(1, PhotoDecoder.reduction(100, 4000, 560))
+    }
+
+    @Test
+    fun `a JPEG that is decoded at a part of its size is as large afterwards as another file`() {
+        for ((width, height) in listOf(401 to 323, 323 to 401, 643 to 999, 645 to 1001, 1283 to 1999, 1285 to 2000)) {
+            val bitmap = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888)
+            val jpeg =
+                ByteArrayOutputStream()
+                    .also {
+                        bitmap.compress(
+                            Bitmap.CompressFormat.JPEG,
+                            50,
+                            it,
+                        )
+                    }.toByteArray()
+            bitmap.recycle()
+            val image = PhotoDecoder.decode(jpeg, 160)
+            assertEquals(Pixels.shrunkSize(width, height, 160), image.width to image.height)
+        }
+    }
+
+    @Test
+    fun `the digest is that of the file`() {
+        val file = file(photos.first())
+        assertArrayEquals(MessageDigest.getInstance("SHA-256").digest(file.readBytes()), Photo.of(file).digest())
+        refused("none.jpg", "take it again") { Photo.of(File("none.jpg")).digest() }
+        refused("gone") { Photo("it") { throw FileNotFoundException("gone") }.digest() }
     }
 
     @Test

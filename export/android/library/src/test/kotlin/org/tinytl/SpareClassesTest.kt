@@ -1,5 +1,6 @@
 package org.tinytl
 
+import org.json.JSONArray
 import org.json.JSONObject
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
@@ -77,8 +78,8 @@ class SpareClassesTest {
     fun `names that cannot be used are refused and leave the model as it was`() {
         Golden.open("spare").use { model ->
             val before = model.state()
-            for (bad in listOf("", "  ", "a\tb", "a\u2028b")) {
-                refused("can be printed") { model.addClass(bad) }
+            for (bad in listOf("", "  ", "a\tb", "a\u2028b", "x".repeat(256))) {
+                refused("1 to 255 bytes") { model.addClass(bad) }
             }
             for (taken in listOf("disk", "\u00e9clair", "e\u0301clair")) {
                 refused("differ", "twice") { model.addClass(taken) }
@@ -89,6 +90,63 @@ class SpareClassesTest {
             assertEquals("\u00e9toile", model.labels.last())
             refused("twice") { model.addClass("\u00e9toile") }
         }
+    }
+
+    @Test
+    fun `names of a state are kept byte for byte`() {
+        val (file, again) = listOf("state.tinytl", "again.tinytl").map { File(folder.root, it) }
+        val names = listOf("e\u0301toile", "\u00e9toile") // as a client without Unicode tables may write them
+        Golden.open("spare").use { model ->
+            repeat(2) { model.addClass("$it") }
+            StateFile.write(file, model.state(), model.fingerprint, names)
+            model.restore(file)
+            assertEquals(model.manifest.labels + names, model.labels)
+            model.save(again)
+            assertArrayEquals(file.readBytes(), again.readBytes())
+            val examples = listOf(Example(Flat(1), "disk"))
+            refused("tell them apart") { Trainer(model, examples, examples) }
+            StateFile.write(file, model.state(), model.fingerprint, listOf("disk", "a"))
+            refused("twice") { model.restore(file) }
+            assertEquals(model.manifest.labels + names, model.labels)
+        }
+        Golden.open("spare").use { model ->
+            model.addClass("a")
+            StateFile.write(file, model.state(), model.fingerprint, names.take(1))
+            model.restore(file)
+            refused("\u00e9toile", "twice") { model.addClass("\u00e9toile") }
+            // Names of data match in any form.
+            val example = Example(Flat(1), "\u00e9toile")
+            Trainer(model, listOf(example), listOf(example), TrainerSettings(newClasses = true))
+            assertEquals(1, model.spareClasses)
+        }
+    }
+
+    @Test
+    fun `names that do not fit into a state file together are refused before anything changes`() {
+        val spare = 4200
+        val manifest =
+            ScriptedRuntime.manifest {
+                it.put("spare_classes", spare)
+                it.put("state", JSONArray(listOf(ScriptedRuntime.entry("classifier/bias", listOf(5 + spare), 0))))
+            }
+        val runtime = ScriptedRuntime(manifest)
+        repeat(spare) { runtime.state[5 + it] = -10_000f }
+        val model = ScriptedRuntime.open(runtime)
+        val names = List(4096) { "%0255d".format(it) }
+        val file = File(folder.root, "many.tinytl")
+        runtime.state.fill(0f, 0, 5 + names.size)
+        StateFile.write(file, runtime.state, model.fingerprint, names)
+        model.restore(file)
+        val calls = runtime.calls
+        refused("1048576 bytes in all") { model.addClass("x") }
+        val example = Example(Flat(1), "x")
+        refused("1048576 bytes in all") {
+            Trainer(model, listOf(example), listOf(example), TrainerSettings(newClasses = true))
+        }
+        assertEquals(calls, runtime.calls)
+        assertEquals(5 + names.size, model.labels.size)
+        model.save(file)
+        model.restore(file)
     }
 
     @Test

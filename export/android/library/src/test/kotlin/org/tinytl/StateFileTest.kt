@@ -9,6 +9,10 @@ import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
 import java.io.File
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.util.concurrent.ConcurrentLinkedQueue
+import java.util.zip.CRC32
 import kotlin.concurrent.thread
 
 /** Reads and writes `.tinytl` files and compares them with the golden ones, byte for byte. */
@@ -51,15 +55,16 @@ class StateFileTest {
     fun `each damage is refused and leaves the model as it was`() = checkDamages("damaged", 20)
 
     @Test
-    fun `each damage of the names is refused and leaves the model as it was`() = checkDamages("damaged_names", 13)
+    fun `each damage of the names is refused and leaves the model as it was`() = checkDamages("damaged_names", 12)
 
     @Test
-    fun `names of any form come back in NFC`() {
+    fun `names of any form come back as they were written`() {
         val file = folder.newFile()
-        val names = listOf("tulip", "e\u0301toile", "\uD83C\uDF37")
+        val names =
+            listOf("tulip", "e\u0301toile", "\u00e9toile", "\uD83C\uDF37", "赤\u3000バラ", "می\u200cخواهم", "\ue000")
         StateFile.write(file, values, fingerprint, names)
         val saved = StateFile.readState(file, fingerprint, values.size)
-        assertEquals(listOf("tulip", "\u00e9toile", "\uD83C\uDF37"), saved.addedClasses)
+        assertEquals(names, saved.addedClasses)
         assertArrayEquals(values, saved.values, 0f)
         assertArrayEquals(values, StateFile.read(file, fingerprint, values.size), 0f)
         assertEquals(2, file.readBytes()[8].toInt())
@@ -69,13 +74,42 @@ class StateFileTest {
     fun `names that cannot be used are not written`() {
         val file = folder.newFile()
         file.writeText("old")
-        val bad = listOf("", " ", "a\nb", "a\u0000", "\u200b", "\u00a0", "\uD83C", "\uE000")
+        val bad = listOf("", " ", "a\nb", "a\u0000", "\u200b", "\u00a0", "\uD83C", "x".repeat(256))
         for (name in bad) {
-            refused("can be printed") { StateFile.write(file, values, fingerprint, listOf(name)) }
+            refused("1 to 255 bytes") { StateFile.write(file, values, fingerprint, listOf(name)) }
         }
-        refused("twice") { StateFile.write(file, values, fingerprint, listOf("\u00e9", "e\u0301")) }
-        refused("1048576 bytes") { StateFile.write(file, values, fingerprint, listOf("a".repeat((1 shl 20) + 1))) }
+        refused("twice") { StateFile.write(file, values, fingerprint, listOf("e\u0301", "e\u0301")) }
+        val many = List(4097) { "%0255d".format(it) }
+        refused("1048576 bytes in all") { StateFile.write(file, values, fingerprint, many) }
         assertEquals("old", file.readText())
+    }
+
+    @Test
+    fun `names that no client writes are not read`() {
+        val bad =
+            listOf(
+                byteArrayOf(0x61, 0x0D),
+                byteArrayOf(0xED.toByte(), 0xA0.toByte(), 0xBC.toByte()), // half a character
+                byteArrayOf(0xC0.toByte(), 0x80.toByte()),
+                byteArrayOf(0x61, 0x0A),
+                byteArrayOf(0xE2.toByte(), 0x80.toByte(), 0x8B.toByte()),
+                byteArrayOf(0x61, 0x0A, 0x61),
+                ByteArray(256) { 0x61 },
+            )
+        val content =
+            folder.newFile().let {
+                StateFile.write(it, values, fingerprint, listOf("name"))
+                it.readBytes()
+            }
+        for (names in bad) {
+            val buffer = ByteBuffer.allocate(content.size - 4 + names.size).order(ByteOrder.LITTLE_ENDIAN)
+            buffer.put(content, 0, 48 + 4 * values.size).putInt(names.size).put(names)
+            buffer.putInt(CRC32().apply { update(buffer.array(), 0, buffer.position()) }.value.toInt())
+            val file = folder.newFile().also { it.writeBytes(buffer.array()) }
+            refused("names of added classes that cannot be used") {
+                StateFile.readState(file, fingerprint, values.size)
+            }
+        }
     }
 
     private fun checkDamages(
@@ -84,7 +118,13 @@ class StateFileTest {
     ) {
         val damaged = Golden.json("states.json").getJSONObject(key)
         val content = Golden.file(damaged.getString("file")).readBytes()
-        val damages = damaged.getJSONArray("damages").objects()
+        // Names whose bytes differ are two names.
+        val damages =
+            damaged
+                .getJSONArray(
+                    "damages",
+                ).objects()
+                .filter { it.getString("name") != "same name decomposed" }
         assertTrue(damages.size > least)
         Golden.open(damaged.getString("model").removePrefix("model_").removeSuffix(".tflite")).use { model ->
             val before = model.state()
@@ -142,16 +182,61 @@ class StateFileTest {
     }
 
     @Test
+    fun `a name may be as long as the file system allows`() {
+        for (name in listOf("x".repeat(248) + ".tinytl", "é".repeat(124) + ".tinytl")) {
+            val file = File(folder.root, name)
+            repeat(2) { StateFile.write(file, values, fingerprint) }
+            assertArrayEquals(values, StateFile.read(file, fingerprint, values.size), 0f)
+        }
+        refused("choose a path") { StateFile.write(File(folder.root, "x".repeat(256)), values, fingerprint) }
+        assertEquals(2, folder.root.list()?.size)
+    }
+
+    @Test
     fun `what a killed process left is removed when it is old`() {
         val file = File(folder.root, "a.tinytl")
-        val old = File(folder.root, ".a.tinytl.1.tinytl.tmp").apply { writeText("torn") }
-        val new = File(folder.root, ".a.tinytl.2.tinytl.tmp").apply { writeText("in work") }
-        val other = File(folder.root, ".b.tinytl.1.tinytl.tmp").apply { writeText("another's") }
+        val old = File(folder.root, ".${prefix("a.tinytl")}.1.tinytl.tmp").apply { writeText("torn") }
+        val new = File(folder.root, ".${prefix("a.tinytl")}.2.tinytl.tmp").apply { writeText("in work") }
+        val other = File(folder.root, ".${prefix("b.tinytl")}.1.tinytl.tmp").apply { writeText("another's") }
         val yesterday = System.currentTimeMillis() - 86_400_000
         assertTrue(old.setLastModified(yesterday) && other.setLastModified(yesterday))
         StateFile.write(file, values, fingerprint)
         assertFalse(old.exists())
         assertTrue(new.exists() && other.exists())
+    }
+
+    @Test
+    fun `a writer of another process that lives keeps its temporary file, however old it seems`() {
+        val file = File(folder.root, "shared.tinytl")
+        val writer = OtherProcess.start("write", file)
+        var aged = 0
+        val until = System.nanoTime() + 2_000_000_000
+        while (System.nanoTime() < until) {
+            folder.root.listFiles { _, name -> name.endsWith(".tinytl.tmp") }.orEmpty().forEach {
+                if (it.setLastModified(System.currentTimeMillis() - 86_400_000)) aged++
+            }
+            StateFile.write(file, values, fingerprint)
+        }
+        val answer = writer.end()
+        assertTrue(answer, answer.startsWith("written "))
+        assertTrue("$aged temporary files seen", aged > 10)
+        assertEquals(listOf(file), folder.root.listFiles()?.toList())
+    }
+
+    @Test
+    fun `a writer of this process keeps its temporary file, however old it seems`() {
+        val file = File(folder.root, "shared.tinytl")
+        val problems = ConcurrentLinkedQueue<Throwable>()
+        val large = FloatArray(500_000)
+        val writer =
+            thread { runCatching { repeat(30) { StateFile.write(file, large, fingerprint) } }.onFailure(problems::add) }
+        while (writer.isAlive) {
+            folder.root.listFiles { _, name -> name.endsWith(".tinytl.tmp") }.orEmpty().forEach {
+                it.setLastModified(System.currentTimeMillis() - 86_400_000)
+            }
+            StateFile.write(file, values, fingerprint)
+        }
+        assertEquals(emptyList<Throwable>(), problems.toList())
     }
 
     @Test
@@ -177,6 +262,9 @@ class StateFileTest {
         }
         return result
     }
+
+    /** How the names of temporary files begin. */
+    private fun prefix(name: String) = Fingerprint.hex(Fingerprint.of(name.toByteArray())).take(16)
 
     private fun bytes(hex: String) = ByteArray(hex.length / 2) { hex.substring(2 * it, 2 * it + 2).toInt(16).toByte() }
 

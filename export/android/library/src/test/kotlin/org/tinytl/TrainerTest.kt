@@ -1,5 +1,6 @@
 package org.tinytl
 
+import org.json.JSONObject
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -28,9 +29,9 @@ class TrainerTest {
     fun `the loss falls and the state is written`() {
         Golden.open().use { model ->
             val file = File(folder.root, NAME)
-            val (training, heldOut) = Example.holdOut(examples, model.task)
+            val (training, heldOut) = Example.holdOut(examples, model.manifest)
             val seen = ArrayList<Int>()
-            val epochs = ArrayList<Double>()
+            val epochs = ArrayList<EpochResult>()
             val listener =
                 object : TrainerListener {
                     override fun onStep(
@@ -44,20 +45,20 @@ class TrainerTest {
 
                     override fun onEpoch(
                         epoch: Int,
-                        loss: Double,
-                        accuracy: Double,
+                        result: EpochResult,
                     ) {
-                        epochs += loss
+                        epochs += result
                     }
                 }
             val settings = TrainerSettings(epochs = 4, learningRate = 5e-3, augmentation = Augmentation(crop = false))
             val result = Trainer(model, training, heldOut, settings, file, listener).run()
             assertEquals((1..result.steps).toList(), seen)
-            assertEquals(result.losses, epochs)
+            assertEquals(result.epochs, epochs)
             assertEquals(result.steps, result.applied)
-            assertTrue("${result.losses}", result.losses.last() < result.losses.first())
-            assertTrue("$result", result.after.loss < result.before.loss)
-            assertEquals(listOf(file), folder.root.listFiles()?.toList())
+            val losses = result.losses.map { checkNotNull(it) }
+            assertTrue("$losses", losses.last() < losses.first())
+            assertTrue("$result", checkNotNull(result.after).loss < checkNotNull(result.before).loss)
+            assertEquals(setOf(file, lock(file)), folder.root.listFiles()?.toSet())
             assertArrayEquals(model.state(), StateFile.read(file, model.fingerprint, model.stateSize), 0f)
         }
     }
@@ -85,7 +86,7 @@ class TrainerTest {
             assertEquals(expected.losses, result.losses)
             assertEquals(expected.before, result.before)
             assertEquals(expected.after, result.after)
-            assertEquals(listOf(file), file.parentFile.listFiles()?.toList())
+            assertEquals(setOf(file, lock(file)), file.parentFile.listFiles()?.toSet())
         }
     }
 
@@ -97,7 +98,8 @@ class TrainerTest {
             val dying = stopping(5) { throw OutOfMemoryError("the process dies") }
             assertThrows(OutOfMemoryError::class.java) { trainer(model, file, dying).run() }
         }
-        assertEquals(setOf("mine.tinytl.progress.json", "mine.tinytl.step-4"), file.parentFile.list()?.toSet())
+        val left = setOf("mine.tinytl.progress.json", "mine.tinytl.step-4", "mine.tinytl.lock")
+        assertEquals(left, file.parentFile.list()?.toSet())
         Golden.open().use { model ->
             trainer(model, file).resume()
             assertArrayEquals(state, model.state(), 0f)
@@ -143,22 +145,245 @@ class TrainerTest {
             val other = settings.copy(epochs = 3)
             val heldOut = examples.take(3)
             refused("epochs was 2 and is now 3") { Trainer(model, examples, heldOut, other, file).resume() }
-            refused("training was") { Trainer(model, examples.reversed(), heldOut, settings, file).resume() }
             refused("state file whose run") { trainer(model, null).resume() }
             val before = model.state()
             val progress = File(folder.root, "mine.tinytl.progress.json")
             val content = progress.readText()
             val elsewhere = content.replace("mine.tinytl.step-3", "../x")
             val longer = content.replace("\"steps\":[", "\"steps\":[${"[0,0,1,0],".repeat(100)}")
-            for (bad in listOf("", "{}", content.take(content.length / 2), elsewhere, longer)) {
+            for (bad in listOf("", "{}", content.take(content.length / 2), elsewhere, longer, "$content\n")) {
+                assertTrue(bad != content)
                 progress.writeText(bad)
-                refused("start the run again") { trainer(model, file).resume() }
+                refused("is damaged", "start the run again") { trainer(model, file).resume() }
             }
             progress.writeText(content)
-            File(folder.root, "mine.tinytl.step-3").appendText("x")
+            val state = File(folder.root, "mine.tinytl.step-3")
+            val saved = state.readBytes()
+            state.appendText("x")
             refused("damaged") { trainer(model, file).resume() }
+            // A whole one, but not of this run.
+            StateFile.write(state, before.map { it / 2 }.toFloatArray(), model.fingerprint)
+            refused("damaged") { trainer(model, file).resume() }
+            state.delete()
+            refused("mine.tinytl.step-3", "start the run again") { trainer(model, file).resume() }
+            progress.delete()
+            refused("run to resume", "start the run again") { trainer(model, file).resume() }
             assertArrayEquals(before, model.state(), 0f)
+            progress.writeText(content)
+            state.writeBytes(saved)
+            trainer(model, file).resume()
         }
+    }
+
+    @Test
+    fun `a run is resumed with the same content only, whatever the photos are called`() {
+        val file = File(folder.root, NAME)
+        val runtime = ScriptedRuntime(ScriptedRuntime.manifest())
+        val model = ScriptedRuntime.open(runtime)
+        val photos = List(6) { Example(Flat(it, "photo"), "disk") }
+        val heldOut = listOf(Example(Flat(50, "other"), "leaf"), Example(Flat(51, "last"), "leaf"))
+        lateinit var trainer: Trainer
+        trainer = Trainer(model, photos, heldOut, settings, file, stopping(2) { trainer.cancel() })
+        assertThrows(CancellationException::class.java) { trainer.run() }
+
+        fun changed(
+            index: Int,
+            example: Example,
+        ) = photos.mapIndexed { other, photo -> if (other == index) example else photo }
+        val calls = runtime.rates.size
+        for ((others, words) in listOf(
+            changed(1, Example(Flat(99, "photo"), "disk")) to
+                "1 photos to train on have other content, labels or places (photo)",
+            changed(1, Example(Flat(1, "photo"), "leaf")) to "1 photos to train on have other",
+            photos.reversed() to
+                "6 photos to train on have other content, labels or places (photo, photo, photo, photo, photo and 1 " +
+                "more)",
+            photos.drop(1) to "there were 6 photos to train on and there are now 5",
+            photos + photos.take(1) to "there were 6 photos to train on and there are now 7",
+        )) {
+            refused(
+                "stopped run",
+                words,
+                "start the run again",
+            ) { Trainer(model, others, heldOut, settings, file).resume() }
+        }
+        refused("2 photos to measure by have other content, labels or places (last, other)") {
+            Trainer(model, photos, heldOut.reversed(), settings, file).resume()
+        }
+        assertEquals(calls, runtime.rates.size)
+        val renamed = List(6) { Example(Flat(it, "renamed $it"), "disk") }
+        assertEquals(6, Trainer(model, renamed, heldOut, settings, file).resume().steps)
+    }
+
+    @Test
+    fun `any edit of the progress is found before any work`() {
+        val file = File(folder.root, NAME)
+        val runtime = ScriptedRuntime(ScriptedRuntime.manifest())
+        val model = ScriptedRuntime.open(runtime)
+        val photos = List(4) { Example(Flat(it), "disk") }
+        lateinit var trainer: Trainer
+        trainer = Trainer(model, photos, photos.take(1), settings, file, stopping(1) { trainer.cancel() })
+        assertThrows(CancellationException::class.java) { trainer.run() }
+        val progress = File(folder.root, "mine.tinytl.progress.json")
+        val content = progress.readBytes()
+        JSONObject(content.decodeToString()) // it is JSON, to look at
+        val state = runtime.state.copyOf()
+        val calls = runtime.calls
+        val again = Trainer(model, photos, photos.take(1), settings, file)
+        for (index in content.indices) {
+            for (value in listOf(content[index] + 1, '0'.code, ' '.code).map { it.toByte() }.filter {
+                it !=
+                    content[index]
+            }) {
+                progress.writeBytes(content.copyOf().also { it[index] = value })
+                refused("is damaged", "start the run again") { again.resume() }
+            }
+            progress.writeBytes(content.copyOf(index))
+            refused("is damaged", "start the run again") { again.resume() }
+            progress.writeBytes(content.copyOf(index) + content.copyOfRange(index + 1, content.size))
+            refused("is damaged", "start the run again") { again.resume() }
+        }
+        assertEquals(calls, runtime.calls)
+        assertArrayEquals(state, runtime.state, 0f)
+        progress.writeBytes(content)
+        assertEquals(4, again.resume().steps)
+    }
+
+    @Test
+    fun `a run of a central fraction that has changed is not resumed`() {
+        val file = File(folder.root, NAME)
+        val model = { fraction: Double ->
+            val manifest = ScriptedRuntime.manifest { it.getJSONObject("input").put("central_fraction", fraction) }
+            ScriptedRuntime.open(ScriptedRuntime(manifest))
+        }
+        val photos = List(4) { Example(Flat(it), "disk") }
+        lateinit var trainer: Trainer
+        trainer = Trainer(model(0.5), photos, photos, settings, file, stopping(1) { trainer.cancel() })
+        assertThrows(CancellationException::class.java) { trainer.run() }
+        refused(
+            "central_fraction was 0.5 and is now 0.6",
+        ) { Trainer(model(0.6), photos, photos, settings, file).resume() }
+        Trainer(model(0.5), photos, photos, settings, file).resume()
+    }
+
+    @Test
+    fun `steps get the plan's photos, changes and rates`() {
+        val manifest =
+            ScriptedRuntime.manifest {
+                it.put("schedule", "constant").put("learning_rate", 0.25)
+                it
+                    .getJSONObject("data")
+                    .put("color", "torch")
+                    .put("flip", false)
+                    .put("crop", false)
+            }
+        val runtime = ScriptedRuntime(manifest)
+        val photos = List(5) { Example(Flat(40 * it + 10), if (it == 3) "leaf" else "disk") }
+        Trainer(ScriptedRuntime.open(runtime), photos, emptyList(), TrainerSettings(epochs = 2, seed = 4)).run()
+        val plan = TrainingPlan(5, manifest, TrainerSettings(epochs = 2, seed = 4))
+        assertEquals(List(4) { 0.25f }, runtime.rates)
+        val central = CropBox.central(2, 2, 2, 2, 0.875)
+        for (step in 0 until 4) {
+            val places = plan.places(step, plan.order(step / 2))
+            assertEquals(places.map { if (it.photo == 3) 3 else 1 }, runtime.labels[step])
+            val expected =
+                places.map { place ->
+                    val image = photos[place.photo].image.read(5)
+                    plan
+                        .change(step / 2, place, 2, 2, central)
+                        .apply(image, 2, 2)
+                        .pixels
+                        .toList()
+                }
+            assertEquals(expected, runtime.images[step])
+        }
+    }
+
+    @Test
+    fun `photos are evaluated by the manifest's central fraction`() {
+        val image = RgbImage(4, 4, ByteArray(48) { if (it / 3 % 4 in 1..2 && it / 12 in 1..2) 9 else 90 })
+        val source =
+            object : ImageSource {
+                override val name = "framed"
+
+                override fun read(shortSide: Int) = image
+            }
+        for ((fraction, level) in listOf(0.5 to 9, 1.0 to 64)) {
+            val manifest = ScriptedRuntime.manifest { it.getJSONObject("input").put("central_fraction", fraction) }
+            val runtime = ScriptedRuntime(manifest)
+            val seen = ArrayList<Int>()
+            runtime.logits = { _, first -> FloatArray(5).also { seen += first } }
+            val example = Example(source, "disk")
+            Trainer(ScriptedRuntime.open(runtime), listOf(example), listOf(example)).evaluate()
+            assertEquals(listOf(level), seen)
+        }
+    }
+
+    @Test
+    fun `a run without held-out photos has no figures of them`() {
+        val runtime = ScriptedRuntime(ScriptedRuntime.manifest())
+        val model = ScriptedRuntime.open(runtime)
+        val file = File(folder.root, NAME)
+        val photos = List(4) { Example(Flat(it), "disk") }
+        val heard = ArrayList<EvaluateResult>()
+        val listener =
+            object : TrainerListener {
+                override fun onEvaluated(
+                    isTrained: Boolean,
+                    result: EvaluateResult,
+                ) {
+                    heard += result
+                }
+            }
+        lateinit var trainer: Trainer
+        trainer = Trainer(model, photos, emptyList(), settings, file, stopping(2) { trainer.cancel() })
+        assertThrows(CancellationException::class.java) { trainer.run() }
+        val result = Trainer(model, photos, emptyList(), settings, file, listener).resume()
+        assertEquals(listOf(null, null), listOf(result.before, result.after))
+        assertEquals(4, result.steps)
+        assertEquals(emptyList<EvaluateResult>(), heard)
+        assertEquals(null, trainer.evaluate())
+        assertTrue(file.exists())
+    }
+
+    @Test
+    fun `photos to measure by that are trained on are counted and named`() {
+        val model = ScriptedRuntime.open(ScriptedRuntime(ScriptedRuntime.manifest()))
+        val photos = List(4) { Example(Flat(it), "disk") }
+        val heldOut = listOf(Example(Flat(9, "new"), "disk")) + List(7) { Example(Flat(it % 3, "copy $it"), "disk") }
+        val warnings = ArrayList<String>()
+        val listener =
+            object : TrainerListener {
+                override fun onWarning(message: String) {
+                    warnings += message
+                }
+            }
+        Trainer(model, photos, heldOut, settings, null, listener).run()
+        val warning = warnings.single()
+        assertTrue(
+            warning,
+            "7 of 8 photos" in warning && "(copy 0, copy 1, copy 2, copy 3, copy 4 and 2 more)" in warning,
+        )
+        warnings.clear()
+        Trainer(model, photos, heldOut.take(1), settings, null, listener).run()
+        assertEquals(emptyList<String>(), warnings)
+    }
+
+    @Test
+    fun `a photo that cannot be read is refused before any work`() {
+        val runtime = ScriptedRuntime(ScriptedRuntime.manifest())
+        val model = ScriptedRuntime.open(runtime)
+        val gone =
+            object : ImageSource {
+                override val name = "gone"
+
+                override fun read(shortSide: Int): RgbImage = throw InputException("it is gone")
+            }
+        val photos = List(4) { Example(Flat(it), "disk") } + Example(gone, "disk")
+        val file = File(folder.root, NAME).apply { writeText("old") }
+        refused("it is gone") { Trainer(model, photos, photos.take(1), settings, file).run() }
+        assertEquals(0, runtime.calls)
+        assertEquals("old", file.readText())
     }
 
     @Test
@@ -166,16 +391,15 @@ class TrainerTest {
         Golden.open().use { model ->
             val photo = examples[0].image
             refused("photos to train on") { Trainer(model, emptyList(), examples) }
-            refused("photos to measure by", "0") { Trainer(model, examples, emptyList()) }
             refused("got dog") { Trainer(model, listOf(Example(photo, "dog")), examples) }
             refused("one class", "got 2") { Trainer(model, listOf(Example(photo, setOf("leaf", "disk"))), examples) }
             refused("one class", "got 0") { Trainer(model, examples, listOf(Example(photo, emptySet()))) }
-            refused("2 photos or more of leaf") { Example.holdOut(listOf(Example(photo, "leaf")), model.task) }
         }
         refused("epochs") { TrainerSettings(epochs = 0) }
         refused("saveEvery") { TrainerSettings(saveEvery = 0) }
         refused("learning rate") { TrainerSettings(learningRate = Double.NaN) }
         refused("seed") { TrainerSettings(seed = -1) }
+        refused("seed of 0 to 9007199254740991") { TrainerSettings(seed = 1L shl 53) }
     }
 
     @Test
@@ -196,7 +420,7 @@ class TrainerTest {
                 Trainer(model, withStar + both, withStar, withNewClasses)
             }
             refused("got moon") { Trainer(model, withStar, both.take(1), withNewClasses) }
-            refused("can be printed") {
+            refused("1 to 255 bytes") {
                 Trainer(model, withStar + Example(examples[0].image, "a\tb"), withStar, withNewClasses)
             }
             assertEquals(2, model.spareClasses)
@@ -254,6 +478,8 @@ class TrainerTest {
             assertThrows(TinyTlException::class.java) { Trainer(model, examples, examples, wild).run() }
         }
     }
+
+    private fun lock(file: File) = File(file.parentFile, "${file.name}.lock")
 
     private val settings =
         TrainerSettings(epochs = 2, learningRate = 2e-3, seed = 7, augmentation = Augmentation(), saveEvery = 4)

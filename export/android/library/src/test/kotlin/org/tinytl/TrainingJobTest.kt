@@ -22,6 +22,7 @@ import org.robolectric.shadow.api.Shadow
 import org.robolectric.util.ReflectionHelpers
 import org.tinytl.natives.NativeBridge
 import java.io.File
+import java.util.Collections
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 
@@ -152,11 +153,13 @@ class TrainingJobTest {
         TrainingJob.schedule(application, GoldenJob::class.java, ID)
         val asked = startedBy(job().extras)
         started(asked).await()
-        val mark = FinishedRun.file(GoldenJob.state)
+        val mark = RunFiles(GoldenJob.state).finished
         val content = mark.readText()
-        val unnumbered = content.replace("\"after\":[", "\"after\":[\"\",")
-        for (damaged in listOf("", "{}", content.take(content.length / 2), unnumbered)) {
-            assertTrains(asked) { mark.writeText(damaged) }
+        val edited = content.replaceFirst("\"accuracy\":0", "\"accuracy\":1")
+        assertTrue(edited != content)
+        for (damaged in listOf("", "{}", content.take(content.length / 2), edited)) {
+            val warnings = assertTrains(asked) { mark.writeText(damaged) }
+            assertTrue("$warnings", warnings.any { "is damaged" in it && "the run starts again" in it && '\n' !in it })
         }
         assertTrains(asked) { GoldenJob.state.delete() }
         assertTrains(asked) { GoldenJob.epochs = EPOCHS + 1 }
@@ -165,13 +168,15 @@ class TrainingJobTest {
     private fun assertTrains(
         asked: JobParameters,
         change: () -> Unit,
-    ) {
+    ): List<String> {
         change()
+        GoldenJob.warnings.clear()
         val seen = ArrayList<Int>()
         GoldenJob.onStep = { seen += it }
         started(asked).await()
         assertEquals((1..GoldenJob.steps).toList(), seen)
         GoldenJob.onStep = { }
+        return GoldenJob.warnings.toList()
     }
 
     @Test
@@ -253,6 +258,10 @@ class TrainingJobTest {
                         steps = totalSteps
                         onStep(step)
                     }
+
+                    override fun onWarning(message: String) {
+                        warnings += message
+                    }
                 }
             val settings = TrainerSettings(epochs, 2e-3, seed = 3, augmentation = Augmentation(), saveEvery = 2)
             return Trainer(opened, examples, examples.take(2), settings, state, listener)
@@ -289,6 +298,7 @@ class TrainingJobTest {
             lateinit var state: File
             var onStep: (Int) -> Unit = { }
             var epochs = EPOCHS
+            val warnings: MutableList<String> = Collections.synchronizedList(ArrayList())
 
             @Volatile
             var steps = 0

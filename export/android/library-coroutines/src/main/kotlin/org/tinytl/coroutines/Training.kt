@@ -9,6 +9,7 @@ import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.buffer
 import kotlinx.coroutines.flow.channelFlow
+import org.tinytl.EpochResult
 import org.tinytl.EvaluateResult
 import org.tinytl.InputException
 import org.tinytl.TrainResult
@@ -18,7 +19,7 @@ import org.tinytl.TrainerResult
 import org.tinytl.TrainingDivergedException
 
 /**
- * Trains, or goes on with the run that was stopped.
+ * Trains, or resumes the run that was stopped.
  *
  * When the coroutine is canceled, the trainer stops after its present step, saves how far it was, and only then this
  * function ends.
@@ -42,7 +43,7 @@ public suspend fun Trainer.fitSuspending(dispatcher: CoroutineDispatcher = Dispa
     }
 
 /**
- * Returns what happens in a run, which starts, or goes on, with each collection; the last event is [Trained].
+ * Returns what happens in a run, which starts, or is resumed, with each collection; the last event is [Trained].
  *
  * A collector that is canceled stops the trainer after its present step; a slow one does not make it wait.
  *
@@ -66,10 +67,9 @@ public fun trainingFlow(
 
                 override fun onEpoch(
                     epoch: Int,
-                    loss: Double,
-                    accuracy: Double,
+                    result: EpochResult,
                 ) {
-                    trySend(EpochEnded(epoch, loss, accuracy))
+                    trySend(EpochEnded(epoch, result))
                 }
 
                 override fun onEvaluated(
@@ -77,6 +77,10 @@ public fun trainingFlow(
                     result: EvaluateResult,
                 ) {
                     trySend(Evaluated(isTrained, result))
+                }
+
+                override fun onWarning(message: String) {
+                    trySend(Warned(message))
                 }
             }
         send(Trained(create(listener).fitSuspending(dispatcher)))

@@ -1,5 +1,6 @@
 package org.tinytl.coroutines
 
+import org.tinytl.EpochResult
 import org.tinytl.EvaluateResult
 import org.tinytl.TrainResult
 import org.tinytl.TrainerResult
@@ -24,13 +25,20 @@ public data class StepTaken(
  * A pass over the examples was made.
  *
  * @property epoch which one, from 1
- * @property loss mean over the applied steps
- * @property accuracy mean over the applied steps, 0 to 1
+ * @property result means over its steps
  */
 public data class EpochEnded(
     val epoch: Int,
-    val loss: Double,
-    val accuracy: Double,
+    val result: EpochResult,
+) : TrainingEvent
+
+/**
+ * Something limits what the figures of the run mean; the run goes on.
+ *
+ * @property message one line, to show to the user
+ */
+public data class Warned(
+    val message: String,
 ) : TrainingEvent
 
 /**

@@ -132,7 +132,8 @@ class SuspendingTest {
                 runBlocking { trainingFlow { Trainer(model, examples, examples, settings, null, it) }.toList() }
             val result = (events.last() as Trained).result
             assertEquals((1..result.steps).toList(), events.filterIsInstance<StepTaken>().map { it.step })
-            assertEquals(result.losses, events.filterIsInstance<EpochEnded>().map { it.loss })
+            assertEquals(result.losses, events.filterIsInstance<EpochEnded>().map { it.result.loss })
+            assertEquals(1, events.filterIsInstance<Warned>().size) // photos to measure by are trained on
             val measured = events.filterIsInstance<Evaluated>()
             assertEquals(listOf(false, true), measured.map { it.isTrained })
             assertEquals(listOf(result.before, result.after), measured.map { it.result })

@@ -79,7 +79,7 @@ class MainActivity : Activity() {
         if (target == CLASSIFY) {
             session.classify(opener(photos.first()))
         } else {
-            session.addPhotos(target, photos.map(::opener))
+            session.addPhotos(target, photos.map { Pair(it.lastPathSegment ?: Strings.THE_PHOTO, opener(it)) })
         }
     }
 

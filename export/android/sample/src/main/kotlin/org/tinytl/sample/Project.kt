@@ -2,6 +2,7 @@ package org.tinytl.sample
 
 import android.util.AtomicFile
 import org.json.JSONArray
+import org.json.JSONException
 import org.json.JSONObject
 import org.tinytl.Example
 import org.tinytl.Photo
@@ -16,20 +17,26 @@ import java.io.File
  * @param folder where the file and the photos are
  */
 internal class Project(
-    private val folder: File,
+    folder: File,
 ) {
     private val file = AtomicFile(File(folder, "project.json"))
     private val photos = File(folder, "photos")
     private val classes = ArrayList<PhotoClass>()
 
+    /** Why the classes of before are not there; null if they are. */
+    val problem: String?
+
     init {
-        if (file.baseFile.exists()) {
-            val rows = JSONArray(file.readFully().toString(Charsets.UTF_8))
-            for (row in List(rows.length(), rows::getJSONObject)) {
-                val names = row.getJSONArray("photos")
-                classes += PhotoClass(row.getString("name"), List(names.length(), names::getString))
+        problem =
+            try {
+                if (file.baseFile.exists()) {
+                    classes += read()
+                }
+                null
+            } catch (_: JSONException) {
+                file.baseFile.renameTo(File(folder, "project.json.damaged"))
+                Strings.PROJECT_DAMAGED
             }
-        }
     }
 
     /** The classes, in the order in which they were added. */
@@ -69,8 +76,20 @@ internal class Project(
     fun examples(labels: List<String>?): List<Example> =
         classes.flatMapIndexed { index, photoClass ->
             val label = labels?.get(index) ?: photoClass.name
-            photoClass.photos.map { Example(Photo.of(File(photos, it)), label) }
+            photoClass.photos.map { photo -> Example(Photo(photo) { File(photos, photo).inputStream() }, label) }
         }
+
+    /** A photo whose file is gone is dropped: nobody could train on it, or take it out. */
+    private fun read(): List<PhotoClass> {
+        val rows = JSONArray(file.readFully().toString(Charsets.UTF_8))
+        return List(rows.length(), rows::getJSONObject).map { row ->
+            val names = row.getJSONArray("photos")
+            PhotoClass(
+                row.getString("name"),
+                List(names.length(), names::getString).filter { File(photos, it).exists() },
+            )
+        }
+    }
 
     private fun write() {
         val rows = JSONArray()

@@ -19,7 +19,7 @@ class SampleTrainingJob : TrainingJob() {
     }
 
     override fun onFailed(error: TinyTlException) {
-        message = error.message
+        message = session.failed(error)
     }
 
     override fun release() {

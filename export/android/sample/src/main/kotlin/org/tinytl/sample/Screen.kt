@@ -24,6 +24,7 @@ internal class Screen(
     private val name = EditText(activity)
     private val memory = TextView(activity)
     private val live = TextView(activity)
+    private val figures = TextView(activity)
     private val message = TextView(activity)
     private val bar = ProgressBar(activity, null, android.R.attr.progressBarStyleHorizontal)
     private val whenIdle = ArrayList<View>()
@@ -55,6 +56,7 @@ internal class Screen(
         )
         column.addView(bar)
         column.addView(live)
+        column.addView(figures)
         column.addView(button(Strings.CLASSIFY_PICK, whenIdle) { actions.pick(MainActivity.CLASSIFY) })
         column.addView(button(Strings.CLASSIFY_TAKE, whenIdle) { actions.take(MainActivity.CLASSIFY) })
         column.addView(button(Strings.CLASSIFY_LIVE, whenIdle, action = actions.live))
@@ -82,6 +84,7 @@ internal class Screen(
         bar.max = status.totalSteps
         bar.progress = status.step
         live.text = if (status.totalSteps > 0) Strings.live(status.step, status.totalSteps, status.accuracy) else ""
+        figures.text = status.figures
         setEnabled(whenIdle, !status.isBusy && model != null)
         setEnabled(whenTraining, status.isTraining)
     }

@@ -2,6 +2,7 @@ package org.tinytl.sample
 
 import android.os.Handler
 import android.os.Looper
+import org.tinytl.ClassNames
 import org.tinytl.Example
 import org.tinytl.InputException
 import org.tinytl.Photo
@@ -14,10 +15,10 @@ import org.tinytl.Trainer
 import org.tinytl.TrainerListener
 import org.tinytl.TrainerResult
 import org.tinytl.TrainerSettings
+import org.tinytl.TrainingDivergedException
 import java.io.File
 import java.io.IOException
 import java.io.InputStream
-import java.text.Normalizer
 import java.util.concurrent.CancellationException
 import java.util.concurrent.Executors
 
@@ -30,15 +31,16 @@ import java.util.concurrent.Executors
  * @param openModel opens the model
  */
 internal class Session(
-    private val folder: File,
+    folder: File,
     private val openModel: () -> TinyTlModel,
 ) {
     private val executor = Executors.newSingleThreadExecutor { Thread(it, "tinytl-session") }
     private val main = Handler(Looper.getMainLooper())
-    private val learnt = File(folder, "mine.tinytl")
+    private val learned = File(folder, "mine.tinytl")
     private val saved = File(folder, "saved.tinytl")
-    private val opening = lazy { openModel().also { if (learnt.exists()) it.restore(learnt) } }
+    private val opening = lazy { openModel().also { if (learned.exists()) it.restore(learned) } }
     private var trainer: Trainer? = null
+    private val warnings = LinkedHashSet<String>()
 
     /** The classes and their photos. */
     val project = Project(folder)
@@ -60,7 +62,7 @@ internal class Session(
         if (model == null) {
             work {
                 opening.value
-                Strings.READY
+                project.problem ?: Strings.READY
             }
         }
     }
@@ -71,10 +73,18 @@ internal class Session(
      */
     fun addClass(name: String) {
         val model = model ?: return
-        val chosen = Normalizer.normalize(name.trim(), Normalizer.Form.NFC)
+        val typed = name.trim()
+        if (typed.isEmpty()) {
+            return show(Strings.NAME_EMPTY)
+        }
+        val chosen =
+            try {
+                ClassNames.entered(typed)
+            } catch (error: InputException) {
+                return show(error.message.orEmpty())
+            }
         val names = project.classes().map { it.name }
         when {
-            chosen.isEmpty() -> show(Strings.NAME_EMPTY)
             chosen in names -> show(Strings.nameTaken(chosen))
             model.learnsNames -> work { named(model, chosen) }
             names.size == model.labels.size -> show(Strings.classesFull(names.size))
@@ -98,27 +108,45 @@ internal class Session(
         return Strings.classAdded(name)
     }
 
-    /** Copies photos into a class; those that cannot be decoded are left out and named. */
+    /**
+     * Copies photos into a class; those that cannot be decoded are left out and named.
+     *
+     * @param photos their names, and what opens them
+     */
     fun addPhotos(
         index: Int,
-        photos: List<() -> InputStream>,
+        photos: List<Pair<String, () -> InputStream>>,
     ) = work {
-        for (open in photos) {
+        val leftOut = LinkedHashMap<String, String>()
+        for ((name, open) in photos) {
             val file = project.newPhoto()
-            try {
-                open().use { from -> file.outputStream().use { from.copyTo(it) } }
-                Photo.of(file).read(shortSide())
-            } catch (error: TinyTlException) {
+            val problem = copied(open, file)
+            if (problem == null) {
+                project.addPhoto(index, file)
+            } else {
                 file.delete()
-                throw error
-            } catch (error: IOException) {
-                file.delete()
-                throw error
+                leftOut[name] = problem
             }
-            project.addPhoto(index, file)
         }
-        Strings.photosAdded(photos.size, project.classes()[index].name)
+        Strings.photosAdded(photos.size - leftOut.size, project.classes()[index].name, leftOut)
     }
+
+    /** Returns why a photo cannot be used, or null if it is in [file] now. */
+    private fun copied(
+        open: () -> InputStream,
+        file: File,
+    ): String? =
+        try {
+            open().use { from -> file.outputStream().use { from.copyTo(it) } }
+            Photo(Strings.THE_PHOTO) { file.inputStream() }.read(shortSide())
+            null
+        } catch (error: TinyTlException) {
+            error.message.orEmpty()
+        } catch (error: IOException) {
+            Strings.unreadable(error.message)
+        } catch (error: SecurityException) {
+            Strings.unreadable(error.message)
+        }
 
     /** Says what is on a photo. */
     fun classify(photo: () -> InputStream) =
@@ -138,13 +166,15 @@ internal class Session(
         return Strings.answer(names[best], probabilities[best])
     }
 
-    /** Trains, or goes on with the run that was stopped. */
+    /** Trains, or resumes the run that was stopped. */
     fun train() =
         work(isTraining = true) {
             try {
                 trained(fit(createTrainer()))
             } catch (_: CancellationException) {
                 Strings.STOPPED
+            } catch (error: TrainingDivergedException) {
+                failed(error)
             }
         }
 
@@ -153,7 +183,7 @@ internal class Session(
         synchronized(this) { trainer }?.cancel()
     }
 
-    /** Keeps a copy of what was learnt. */
+    /** Keeps a copy of what was learned. */
     fun save() =
         work {
             opening.value.save(saved)
@@ -168,7 +198,7 @@ internal class Session(
             Strings.RESTORED
         }
 
-    /** Forgets what was learnt; photos and classes stay. */
+    /** Forgets what was learned; photos and classes stay. */
     fun reset() =
         work {
             opening.value.reset()
@@ -176,7 +206,7 @@ internal class Session(
             Strings.RESET
         }
 
-    /** Writes what was learnt to a file to share, and then calls [then] on the main thread. */
+    /** Writes what was learned to a file to share, and then calls [then] on the main thread. */
     fun share(
         file: File,
         then: () -> Unit,
@@ -202,8 +232,29 @@ internal class Session(
     /** The job of [beginJob] has ended. */
     fun endJob(message: String?) = end(message ?: Strings.STOPPED)
 
-    /** What a run says at its end. */
-    fun trained(result: TrainerResult): String = Strings.trained(result.before.accuracy, result.after.accuracy)
+    /** What a run says at its end; its figures by class are shown apart. */
+    fun trained(result: TrainerResult): String {
+        val classes = result.after?.classes.orEmpty()
+        val names = opening.value.let { model -> project.classes().associateBy({ outputOf(it, model) }, { it.name }) }
+        val lines =
+            names.entries.mapNotNull { (output, name) -> classes.getOrNull(output)?.let { Strings.figures(name, it) } }
+        synchronized(this) { status = status.copy(figures = (lines + warnings).joinToString("\n")) }
+        return Strings.trained(result)
+    }
+
+    /** What a run says that cannot go on; one that has diverged leaves the model as it was before. */
+    fun failed(error: TinyTlException): String {
+        if (error !is TrainingDivergedException) {
+            return error.message.orEmpty()
+        }
+        if (learned.exists()) opening.value.restore(learned) else opening.value.reset()
+        return Strings.diverged(error.message)
+    }
+
+    private fun outputOf(
+        photoClass: PhotoClass,
+        model: TinyTlModel,
+    ): Int = (if (model.learnsNames) model.labels else project.classes().map { it.name }).indexOf(photoClass.name)
 
     private fun createTrainer(): Trainer {
         val model = opening.value
@@ -211,13 +262,17 @@ internal class Session(
         if (examples.isEmpty()) {
             throw InputException(Strings.NO_PHOTOS)
         }
-        val (training, heldOut) = Example.holdOut(examples, model.task)
-        val created = Trainer(model, training, heldOut, SETTINGS, learnt, Listener())
+        val (training, heldOut, limits) = Example.holdOut(examples, model.manifest)
+        synchronized(this) {
+            warnings.clear()
+            warnings += limits
+        }
+        val created = Trainer(model, training, heldOut, SETTINGS, learned, Listener())
         synchronized(this) { trainer = created }
         return created
     }
 
-    /** A run that was stopped goes on, unless photos have changed since. */
+    /** A run that was stopped is resumed, unless photos have changed since. */
     private fun fit(trainer: Trainer): TrainerResult {
         if (trainer.canResume) {
             try {
@@ -229,10 +284,10 @@ internal class Session(
         return trainer.run()
     }
 
-    /** Keeps what the model is now; a run that was stopped does not go on from before. */
+    /** Keeps what the model is now; a run that was stopped is not resumed. */
     private fun keep() {
-        opening.value.save(learnt)
-        folder.listFiles { _, name -> name.startsWith("${learnt.name}.") }?.forEach { it.delete() }
+        Trainer.discard(learned)
+        opening.value.save(learned)
     }
 
     private fun shortSide() = opening.value.let { Pixels.shortSide(it.width, it.height) }
@@ -264,7 +319,13 @@ internal class Session(
             if (status.isBusy) {
                 return false
             }
-            status = Status(isBusy = true, isTraining = isTraining, message = if (isTraining) Strings.TRAINING else "")
+            status =
+                Status(
+                    isBusy = true,
+                    isTraining = isTraining,
+                    message = if (isTraining) Strings.TRAINING else "",
+                    figures = if (isTraining) "" else status.figures,
+                )
         }
         changed()
         return true
@@ -296,12 +357,18 @@ internal class Session(
             totalSteps: Int,
             result: TrainResult,
         ) {
-            accuracy =
-                if (accuracy.isNaN()) result.accuracy.toDouble() else accuracy + (result.accuracy - accuracy) / SPAN
+            val last = result.accuracy.toDouble()
+            if (!last.isNaN()) { // that of a step that was not applied may not be a number
+                accuracy = if (accuracy.isNaN()) last else accuracy + (last - accuracy) / SPAN
+            }
             synchronized(this@Session) {
                 status = status.copy(step = step, totalSteps = totalSteps, accuracy = accuracy)
             }
             changed()
+        }
+
+        override fun onWarning(message: String) {
+            synchronized(this@Session) { warnings += message }
         }
     }
 

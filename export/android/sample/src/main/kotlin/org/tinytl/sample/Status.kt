@@ -7,8 +7,9 @@ package org.tinytl.sample
  * @property isTraining whether that is a training run
  * @property step steps taken in it
  * @property totalSteps steps of it
- * @property accuracy of the photos of the last steps, 0 to 1
+ * @property accuracy of the photos of the last steps, 0 to 1; not a number if it is not known
  * @property message what happened last
+ * @property figures of the last run, a line for each class, and what limits them
  */
 internal data class Status(
     val isBusy: Boolean = false,
@@ -17,4 +18,5 @@ internal data class Status(
     val totalSteps: Int = 0,
     val accuracy: Double = 0.0,
     val message: String = "",
+    val figures: String = "",
 )

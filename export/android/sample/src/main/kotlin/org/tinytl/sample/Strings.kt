@@ -1,6 +1,10 @@
 package org.tinytl.sample
 
+import org.tinytl.ClassResult
+import org.tinytl.EvaluateResult
+import org.tinytl.TrainerResult
 import java.util.Locale
+import kotlin.math.abs
 
 /** All that the app says, in one place to translate; there are no resources, so that Maven builds it without aapt2. */
 internal object Strings {
@@ -21,7 +25,7 @@ internal object Strings {
     const val SHARE = "Share"
     const val PROGRESS = "Progress of the training"
     const val TRAINING = "Training"
-    const val STOPPED = "Stopped. Train goes on where it was."
+    const val STOPPED = "Stopped. Train continues where it was."
     const val SAVED = "Saved."
     const val RESTORED = "Restored what was saved."
     const val RESET = "The model has forgotten what it learned."
@@ -36,6 +40,10 @@ internal object Strings {
     const val NAME_EMPTY = "Expected a name, got none. Write what the photos show."
     const val NO_PHOTOS = "Expected photos to train on, got none. Add a class and give it photos."
     const val THE_PHOTO = "the photo"
+    const val PROJECT_DAMAGED =
+        "Expected the classes and photos as the app wrote them, got a damaged file. Name the classes again; the file " +
+            "is kept as project.json.damaged."
+    private const val SHOWN_DIFFERENCE = 0.05
 
     fun pick(name: String) = "Pick photos of $name"
 
@@ -58,7 +66,11 @@ internal object Strings {
     fun photosAdded(
         photos: Int,
         name: String,
-    ) = "Added $photos to $name."
+        leftOut: Map<String, String> = emptyMap(),
+    ): String {
+        val others = leftOut.entries.joinToString("") { (photo, reason) -> "\nLeft out $photo: $reason" }
+        return "Added $photos to $name.$others"
+    }
 
     fun memory(bytes: Long) = String.format(Locale.getDefault(), "Training needs about %.1f MB of memory.", bytes / 1e6)
 
@@ -66,12 +78,43 @@ internal object Strings {
         step: Int,
         totalSteps: Int,
         accuracy: Double,
-    ) = "Step $step of $totalSteps, ${percent(accuracy)} right"
+    ) = "Step $step of $totalSteps" + if (accuracy.isNaN()) "" else ", ${percent(accuracy)} right"
 
-    fun trained(
-        before: Double,
-        after: Double,
-    ) = "Trained: ${percent(after)} of the photos that were held out are right, ${percent(before)} before."
+    fun trained(result: TrainerResult): String {
+        val (before, after) = Pair(result.before, result.after)
+        val accuracy =
+            if (before == null || after == null) {
+                "Trained: no photo is held out, and how well the model does is not known."
+            } else {
+                "Trained: ${percent(after.accuracy)} of the photos that were held out are right, " +
+                    "${percent(before.accuracy)} before."
+            }
+        return accuracy + balanced(after) + applied(result)
+    }
+
+    /** Accuracy hides a class with few photos; the mean of the classes does not. */
+    private fun balanced(result: EvaluateResult?): String {
+        val balanced = result?.balancedAccuracy ?: return ""
+        return if (abs(balanced - result.accuracy) >
+            SHOWN_DIFFERENCE
+        ) {
+            " Mean of the classes: ${percent(balanced)}."
+        } else {
+            ""
+        }
+    }
+
+    private fun applied(result: TrainerResult) =
+        if (result.applied < result.steps) " ${result.applied} of ${result.steps} steps applied." else ""
+
+    fun figures(
+        name: String,
+        result: ClassResult,
+    ): String {
+        val found =
+            if (result.positives > 0) "${result.truePositives} of ${result.positives} found" else "no photo is held out"
+        return "$name: $found, ${result.falsePositives} others taken for it"
+    }
 
     fun answer(
         name: String,
@@ -81,6 +124,8 @@ internal object Strings {
     fun unreadable(came: String?) = "Expected a photo that can be read, got: $came. Choose another one."
 
     fun cameraFailed(reason: String?) = "Expected the camera to start, got: $reason. Pick photos instead."
+
+    fun diverged(reason: String?) = "The model is as it was before: $reason"
 
     fun startsAgain(reason: String?) = "The run starts again: $reason"
 

@@ -133,7 +133,7 @@ abstract class Journey {
 
     private fun settleLooper() = shadowOf(Looper.getMainLooper()).idle()
 
-    protected companion object {
+    internal companion object {
         const val PATIENCE = 120_000_000_000L
         val GOLDEN = File(checkNotNull(System.getProperty("tinytl.golden")))
     }

@@ -23,7 +23,11 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 import org.robolectric.shadow.api.Shadow
+import org.tinytl.ClassResult
+import org.tinytl.EpochResult
+import org.tinytl.EvaluateResult
 import org.tinytl.ModelTestRunner
+import org.tinytl.TrainerResult
 import java.io.File
 import java.io.FileNotFoundException
 
@@ -49,6 +53,9 @@ class JourneyTest : Journey() {
         assertTrue(texts().any { it.startsWith("Step ${bar.max} of ${bar.max}, ") && it.endsWith("right") })
         val trained = state()
         assertFalse(exported.contentEquals(trained))
+        val figures = texts().single { it.startsWith("my leaves: ") && "found" in it }.lines()
+        assertTrue("$figures", Regex("my leaves: [0-2] of 2 found, [0-9]+ others taken for it") matches figures[0])
+        assertTrue("$figures", Regex("my disks: [01] of 1 found, [0-9]+ others taken for it") matches figures[1])
 
         take(Strings.CLASSIFY_TAKE, golden("leaf").first())
         val answer = message()
@@ -58,7 +65,7 @@ class JourneyTest : Journey() {
         controller.recreate()
         assertNotSame(before, activity)
         assertEquals(answer, message())
-        assertTrue(texts().any { it.startsWith("my leaves: ") })
+        assertTrue("${figures.joinToString("\n")}" in texts())
         assertArrayEquals(trained, state(), 0f)
 
         val reborn = Session(application.filesDir) { application.golden() }
@@ -177,6 +184,10 @@ class JourneyTest : Journey() {
         click(Strings.TRAIN)
         settle()
         assertEquals(Strings.NO_PHOTOS, message())
+        for (bad in listOf("\u200b", "b\u2028c", "x".repeat(256))) {
+            addClass(bad)
+            assertTrue(message(), "1 to 255 bytes" in message())
+        }
         pick(Strings.pick("a"), listOf(File(application.filesDir, "none").apply { writeText("no photo") }))
         assertTrue(message(), "leave it out" in message())
         assertEquals(listOf(PhotoClass("a", emptyList())), session.project.classes())
@@ -184,6 +195,98 @@ class JourneyTest : Journey() {
         listOf("b", "c", "d", "e", "f").forEach(::addClass)
         assertEquals(Strings.classesFull(5), message())
         assertEquals(5, session.project.classes().size)
+    }
+
+    @Test
+    fun `a photo that cannot be decoded is named, and the others are added`() {
+        addClass("a")
+        val (first, last) = golden("leaf")
+        val bad = File(application.filesDir, "bad.jpg").apply { writeText("no photo") }
+        pick(Strings.pick("a"), listOf(first, bad, last))
+        val lines = message().lines()
+        assertEquals(2, lines.size)
+        assertEquals("Added 2 to a.", lines[0])
+        assertTrue(lines[1], lines[1].startsWith("Left out bad.jpg: "))
+        assertEquals(
+            2,
+            session.project
+                .classes()[0]
+                .photos.size,
+        )
+        assertEquals(2, File(application.filesDir, "photos").list().orEmpty().size)
+    }
+
+    @Test
+    fun `a class whose photos are all held out is named, and nothing is trained`() {
+        addClass("a")
+        pick(Strings.pick("a"), golden("leaf").filter { "cmyk" !in it.name })
+        addClassWithPhotos("b", "disk")
+        val before = state()
+        click(Strings.TRAIN)
+        settle()
+        // The classes of the user stand for the first outputs of the model.
+        assertTrue(message(), "\"stripes\", got none: all 2 are held out" in message())
+        assertArrayEquals(before, state(), 0f)
+    }
+
+    @Test
+    fun `without held-out photos there are no figures, and it is said`() {
+        addClass("a")
+        pick(Strings.pick("a"), golden("leaf").filter { "cmyk" in it.name })
+        addClass("b")
+        pick(Strings.pick("b"), golden("disk").filter { "transparent" !in it.name })
+        click(Strings.TRAIN)
+        settle()
+        assertTrue(message(), message().startsWith("Trained: no photo is held out"))
+        assertTrue("${texts()}", texts().any { it.startsWith("nothing is held out") })
+        assertFalse(texts().any { "found" in it })
+    }
+
+    @Test
+    fun `classes and photos of a damaged file are told, and the app opens`() {
+        addClassWithPhotos("a", "leaf")
+        File(application.filesDir, "photos")
+            .listFiles()
+            .orEmpty()
+            .first()
+            .delete()
+        val reborn = Session(application.filesDir) { application.golden() }
+        assertEquals(
+            golden("leaf").size - 1,
+            reborn.project
+                .classes()
+                .single()
+                .photos.size,
+        )
+        for (content in listOf("", "[", "{}", "[1]", "[{\"name\":\"a\"}]")) {
+            File(application.filesDir, "project.json").writeText(content)
+            val damaged = Session(application.filesDir) { application.golden() }
+            damaged.open()
+            settle(damaged)
+            assertEquals(Strings.PROJECT_DAMAGED, damaged.status.message)
+            assertEquals(emptyList<PhotoClass>(), damaged.project.classes())
+            assertEquals(content, File(application.filesDir, "project.json.damaged").readText())
+            damaged.model?.close()
+        }
+    }
+
+    @Test
+    fun `the screen tells balanced accuracy and refused steps where they matter`() {
+        fun result(
+            balanced: Double?,
+            applied: Int,
+        ): TrainerResult {
+            val figures = EvaluateResult(0.9, 1.0, balanced, emptyList())
+            return TrainerResult(figures, figures, listOf(EpochResult(1.0, 1.0, 30, applied)), 1.0)
+        }
+        val plain = "Trained: 90 % of the photos that were held out are right, 90 % before."
+        assertEquals(plain, Strings.trained(result(0.86, 30)))
+        assertEquals("$plain Mean of the classes: 84 %.", Strings.trained(result(0.84, 30)))
+        assertEquals("$plain 29 of 30 steps applied.", Strings.trained(result(null, 29)))
+        assertEquals("a: 1 of 2 found, 3 others taken for it", Strings.figures("a", ClassResult("x", 2, 9, 1, 3)))
+        val none = Strings.figures("a", ClassResult("x", 0, 9, 0, 3))
+        assertEquals("a: no photo is held out, 3 others taken for it", none)
+        assertEquals("Step 1 of 2", Strings.live(1, 2, Double.NaN))
     }
 
     @Test

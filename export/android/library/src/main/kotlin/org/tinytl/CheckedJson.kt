@@ -1,0 +1,51 @@
+package org.tinytl
+
+import org.json.JSONObject
+import java.io.File
+import java.io.IOException
+
+/** Files of JSON that a run leaves for itself, with a checksum, so that no edit of one goes unseen. */
+internal object CheckedJson {
+    private const val BEGIN = "{\"sha256\":\""
+    private const val MIDDLE = "\",\"content\":"
+    private const val END = "}"
+    private const val DIGITS = 64
+
+    /** Replaces a file, whole or not at all. */
+    fun write(
+        file: File,
+        content: JSONObject,
+    ) {
+        val text = content.toString()
+        AtomicFile.write(file, "$BEGIN${sha256(text)}$MIDDLE$text$END".toByteArray())
+    }
+
+    /**
+     * Reads what [write] wrote.
+     *
+     * @param remedy how an error ends
+     * @throws InputException if the file cannot be read, or is not as it was written
+     */
+    fun read(
+        file: File,
+        remedy: String,
+    ): JsonFields {
+        val bytes =
+            try {
+                file.readBytes()
+            } catch (error: IOException) {
+                throw InputException("expected a run to resume at $file, got: ${error.message}; $remedy", error)
+            }
+        val text = bytes.decodeToString()
+        val content = text.drop(BEGIN.length + DIGITS + MIDDLE.length).dropLast(END.length)
+        val expected = "$BEGIN${sha256(content)}$MIDDLE$content$END"
+        if (!expected.toByteArray().contentEquals(bytes)) {
+            throw InputException(
+                "$file is damaged: expected it as the run wrote it, got an edited or cut file; $remedy",
+            )
+        }
+        return JsonFields.parse(content, file.toString(), remedy)
+    }
+
+    private fun sha256(text: String) = Fingerprint.hex(Fingerprint.of(text.toByteArray()))
+}

@@ -1,0 +1,65 @@
+package org.tinytl
+
+/**
+ * The examples of a run, by their content: each photo is read once.
+ *
+ * @param training the examples to train on
+ * @param heldOut the examples to measure by
+ * @param beforeEach is called before each photo
+ * @throws InputException if one cannot be read
+ */
+internal class RunData(
+    training: List<Example>,
+    heldOut: List<Example>,
+    beforeEach: () -> Unit,
+) {
+    private val lists =
+        mapOf("to train on" to training, "to measure by" to heldOut).mapValues { (_, examples) ->
+            examples.map {
+                beforeEach()
+                Content(it, it.image.digest())
+            }
+        }
+
+    /** What identifies each example, by the list that it is in: content and labels, not its name. */
+    val identities: Map<String, List<String>> = lists.mapValues { (_, contents) -> contents.map { it.identity } }
+
+    /** What messages call the photos. */
+    val names: Map<String, List<String>> = lists.mapValues { (_, contents) -> contents.map { it.name } }
+
+    /** A line about the photos to measure by that are trained on, too; null without any. */
+    val sharedWarning: String?
+        get() {
+            val (trained, measured) = lists.values.toList()
+            val known = trained.mapTo(HashSet()) { it.digest }
+            val shared = measured.filter { it.digest in known }
+            return if (shared.isEmpty()) {
+                null
+            } else {
+                "${shared.size} of ${measured.size} photos to measure by are trained on, too " +
+                    "(${listed(shared.map { it.name })}), and the figures say too much; leave them out of one of both"
+            }
+        }
+
+    private class Content(
+        example: Example,
+        content: ByteArray,
+    ) {
+        val name = example.image.name
+        val digest = Fingerprint.hex(content)
+        val identity: String
+
+        init {
+            val labels =
+                example.labels
+                    .map { ClassNames.normalized(it) }
+                    .sorted()
+                    .joinToString("\u0000")
+            identity = Fingerprint.hex(Fingerprint.of("$digest\u0000$labels".toByteArray()).copyOf(BYTES))
+        }
+    }
+
+    private companion object {
+        const val BYTES = 8
+    }
+}

@@ -1,0 +1,59 @@
+package org.tinytl
+
+import org.json.JSONArray
+import org.json.JSONObject
+
+/**
+ * What the numbers of a run depend on; a run is resumed with the same only.
+ *
+ * @param values by name
+ * @param data the examples
+ */
+internal class RunSettings(
+    private val values: Map<String, String>,
+    private val data: RunData,
+) {
+    /** What [requireSame] compares with. */
+    fun json(): JSONObject {
+        val lists = JSONObject()
+        data.identities.forEach { (name, identities) -> lists.put(name, JSONArray(identities)) }
+        return JSONObject().put("values", JSONObject(values)).put("photos", lists)
+    }
+
+    /**
+     * Compares with what a stopped run had.
+     *
+     * @param then what [json] wrote
+     * @param remedy how an error ends
+     * @throws InputException if something has changed; it is named
+     */
+    fun requireSame(
+        then: JsonFields,
+        remedy: String,
+    ) {
+        val old = then.fields("values").let { it.names.associateWith(it::text) }
+        for (name in (values.keys + old.keys).sorted()) {
+            if (values[name] != old[name]) {
+                throw changed("$name was ${old[name]} and is now ${values[name]}", remedy)
+            }
+        }
+        for ((list, identities) in data.identities) {
+            val before = then.fields("photos").texts(list)
+            if (before.size != identities.size) {
+                throw changed("there were ${before.size} photos $list and there are now ${identities.size}", remedy)
+            }
+            val others = identities.indices.filter { identities[it] != before[it] }
+            if (others.isNotEmpty()) {
+                val named = listed(others.map { data.names.getValue(list)[it] })
+                throw changed("${others.size} photos $list have other content, labels or places ($named)", remedy)
+            }
+        }
+    }
+
+    private fun changed(
+        what: String,
+        remedy: String,
+    ) = InputException(
+        "expected the photos and settings of the stopped run, got others: $what; use the same, or $remedy",
+    )
+}
