@@ -36,6 +36,29 @@ class DivergenceTest {
     }
 
     @Test
+    fun `an epoch that diverged just before its process died is found out when it is resumed`() {
+        val file = old()
+        runtime.steps = { TrainResult(1f, 1f, it > 2) }
+        val dying =
+            object : TrainerListener {
+                override fun onStep(
+                    step: Int,
+                    totalSteps: Int,
+                    result: TrainResult,
+                ) {
+                    if (step == 4) throw OutOfMemoryError("the process dies")
+                }
+            }
+        assertThrows(OutOfMemoryError::class.java) { Trainer(model, training, heldOut, settings, file, dying).run() }
+        val again = Trainer(model, training, heldOut, settings, file)
+        assertTrue(again.canResume)
+        val error = assertThrows(TrainingDivergedException::class.java) { again.resume() }
+        assertTrue("$error", "epoch 1" in error.message.orEmpty() && "1 of 4" in error.message.orEmpty())
+        assertEquals(4, runtime.rates.size)
+        assertFalse(again.canResume)
+    }
+
+    @Test
     fun `an epoch with half of its steps refused does not`() {
         runtime.steps = { TrainResult(if (it % 2 == 0) 1f else Float.NaN, it % 2f, it % 2 == 0) }
         val heard = ArrayList<EpochResult>()

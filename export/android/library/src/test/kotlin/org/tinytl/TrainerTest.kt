@@ -11,6 +11,8 @@ import org.junit.Test
 import org.junit.rules.TemporaryFolder
 import java.io.File
 import java.util.concurrent.CancellationException
+import kotlin.math.PI
+import kotlin.math.cos
 
 /** Adapts the golden model to its photos. */
 class TrainerTest {
@@ -297,6 +299,71 @@ class TrainerTest {
                 }
             assertEquals(expected, runtime.images[step])
         }
+    }
+
+    @Test
+    fun `the schedule runs over all epochs`() {
+        val runtime = ScriptedRuntime(ScriptedRuntime.manifest { it.put("learning_rate", 0.5) })
+        val photos = List(5) { Example(Flat(it), "disk") }
+        Trainer(ScriptedRuntime.open(runtime), photos, emptyList(), TrainerSettings(epochs = 3)).run()
+        val expected = List(6) { 0.25 * (1 + cos(PI * it / 6)) }
+        assertArrayEquals(expected.toDoubleArray(), runtime.rates.map { it.toDouble() }.toDoubleArray(), 1e-8)
+    }
+
+    @Test
+    fun `changes are drawn for the photo after it was shrunk, whatever its source gives`() {
+        val runtime = ScriptedRuntime(ScriptedRuntime.manifest { it.put("batch_size", 1) })
+        val image = RgbImage(40, 30, ByteArray(3600) { (it * 7).toByte() })
+        val source =
+            object : ImageSource {
+                override val name = "large"
+
+                override fun read(shortSide: Int) = image
+            }
+        val settings = TrainerSettings(epochs = 3)
+        Trainer(ScriptedRuntime.open(runtime), listOf(Example(source, "disk")), emptyList(), settings).run()
+        val plan = TrainingPlan(1, ScriptedRuntime.manifest(), settings, batchSize = 1)
+        val shrunk = Pixels.shrink(image, 5)
+        assertEquals(listOf(7, 5), listOf(shrunk.width, shrunk.height))
+        val expected =
+            (0 until 3).map { epoch ->
+                val central = CropBox.central(7, 5, 2, 2, 0.875)
+                plan.change(epoch, TrainingPlan.Place(0, 0), 7, 5, central).apply(shrunk, 2, 2).pixels.toList()
+            }
+        assertEquals(expected, runtime.images.map { it.single() })
+    }
+
+    @Test
+    fun `the time of a step is the median`() {
+        val photos = List(14) { Example(Flat(it), "disk") }
+        for ((slow, isSlow) in listOf(3 to false, 5 to true)) {
+            val runtime = ScriptedRuntime(ScriptedRuntime.manifest())
+            runtime.steps = { step ->
+                if (step < slow) Thread.sleep(40)
+                TrainResult(1f, 1f, true)
+            }
+            val settings = TrainerSettings(epochs = 1)
+            val result = Trainer(ScriptedRuntime.open(runtime), photos, emptyList(), settings).run()
+            assertEquals(7, result.steps)
+            assertEquals("${result.stepMillis}", isSlow, result.stepMillis >= 40)
+        }
+    }
+
+    @Test
+    fun `a run takes away that an older one of a job has ended`() {
+        val file = File(folder.root, NAME)
+        val runtime = ScriptedRuntime(ScriptedRuntime.manifest())
+        val photos = List(4) { Example(Flat(it), "disk") }
+        val trainer = Trainer(ScriptedRuntime.open(runtime), photos, photos, settings, file)
+        val first = trainer.runFor("a")
+        assertEquals(first, trainer.runFor("a"))
+        assertEquals(4, runtime.rates.size)
+        assertEquals(4, trainer.runFor("b").steps)
+        assertEquals(8, runtime.rates.size)
+        trainer.run()
+        assertEquals(12, runtime.rates.size)
+        trainer.runFor("b")
+        assertEquals(16, runtime.rates.size)
     }
 
     @Test
