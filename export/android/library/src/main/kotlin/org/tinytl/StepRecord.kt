@@ -33,8 +33,7 @@ internal data class StepRecord(
             )
         }
 
-        /** The mean, or null of no values. */
-        fun mean(values: List<Double>): Double? = if (values.isEmpty()) null else values.average()
+        private fun mean(values: List<Double>): Double? = if (values.isEmpty()) null else values.average()
 
         private fun finite(value: Float): Double? = value.toDouble().takeUnless { it.isNaN() || it.isInfinite() }
     }

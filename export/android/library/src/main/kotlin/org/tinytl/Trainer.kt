@@ -314,8 +314,7 @@ public class Trainer
             if (after != null) {
                 Divergence.checkLoss(progress.before?.loss, after.loss, guess)
             } else {
-                val last = progress.steps.takeLast(plan.stepsPerEpoch).filter { it.applied }
-                Divergence.checkLoss(progress.steps.first().loss, StepRecord.mean(last.mapNotNull { it.loss }), guess)
+                Divergence.checkLoss(progress.steps.first().loss, means(progress, settings.epochs - 1).loss, guess)
             }
         }
 

@@ -1,11 +1,20 @@
 package org.tinytl
 
+import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
+import org.junit.Rule
 import org.junit.Test
+import org.junit.rules.TemporaryFolder
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.util.zip.CRC32
 
 /** The rule of names, which needs no Unicode table. */
 class ClassNamesTest {
+    @get:Rule
+    val folder = TemporaryFolder()
+
     private val accepted =
         listOf(
             "a",
@@ -54,6 +63,48 @@ class ClassNamesTest {
         accepted.forEach { ClassNames.check(listOf(it)) }
         assertEquals("\u00e9clair", ClassNames.entered("e\u0301clair"))
         assertEquals(" a ", ClassNames.entered(" a "))
+    }
+
+    @Test
+    fun `the golden names are read and written again, or refused`() {
+        val golden = Golden.json("names.json")
+        val names = golden.getJSONArray("accepted").let { list -> List(list.length()) { list.getString(it) } }
+        val bad = golden.getJSONArray("refused").objects()
+        assertTrue("${names.size} ${bad.size}", names.size > 10 && bad.size > 10)
+        val fingerprint = ByteArray(32)
+        val file = folder.newFile()
+        val again = folder.newFile()
+        for (name in names) {
+            file.writeBytes(stateFile(name.toByteArray()))
+            val read = StateFile.readState(file, fingerprint, 1)
+            assertEquals(listOf(name), read.addedClasses)
+            StateFile.write(again, read.values, fingerprint, read.addedClasses)
+            assertArrayEquals(file.readBytes(), again.readBytes())
+        }
+        for (each in bad) {
+            val hex = each.getString("bytes")
+            val bytes = ByteArray(hex.length / 2) { hex.substring(2 * it, 2 * it + 2).toInt(16).toByte() }
+            if ('\n'.code.toByte() !in bytes) { // which ends a name there
+                file.writeBytes(stateFile(bytes))
+                refused("$file") { StateFile.readState(file, fingerprint, 1) }
+            }
+            val name = bytes.decodeToString()
+            if (name.toByteArray().contentEquals(bytes)) {
+                refused("1 to 255 bytes") { ClassNames.entered(name) }
+            }
+        }
+    }
+
+    private fun stateFile(names: ByteArray): ByteArray {
+        val buffer = ByteBuffer.allocate(48 + 4 + 4 + names.size + 4).order(ByteOrder.LITTLE_ENDIAN)
+        buffer
+            .put("TINYTL\r\n".toByteArray())
+            .putInt(2)
+            .put(ByteArray(32))
+            .putInt(1)
+            .putFloat(0.5f)
+        buffer.putInt(names.size).put(names)
+        return buffer.putInt(CRC32().apply { update(buffer.array(), 0, buffer.position()) }.value.toInt()).array()
     }
 
     @Test

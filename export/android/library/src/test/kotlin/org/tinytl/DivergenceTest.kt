@@ -161,12 +161,12 @@ class DivergenceTest {
                 Triple(Double.NaN, limit - 0.1, false),
             )
         for ((before, after, isDiverged) in cases) {
-            // The loss of a step that was not applied is no measure.
+            // The mean of the last epoch counts, with its step that was not applied, and not that of the others.
             runtime.steps = {
                 when {
                     it == 0 -> TrainResult(before.toFloat(), 0f, !before.isNaN())
-                    it % 4 == 3 -> TrainResult(1e9f, 0f, false)
-                    else -> TrainResult(after.toFloat(), 0f, true)
+                    it < 4 -> TrainResult(1e9f, 0f, true)
+                    else -> TrainResult(after.toFloat() + if (it % 2 == 0) 8f else -8f, 0f, it != 4)
                 }
             }
             runtime.rates.clear()

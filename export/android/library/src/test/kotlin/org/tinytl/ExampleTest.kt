@@ -43,11 +43,13 @@ class ExampleTest {
 
     @Test
     fun `the rule is that of other clients`() {
-        // Values of a second implementation: SHA-256 of "SEED/hex digest", first four bytes below 2^30.
-        val digests = listOf("", "a", "abc", "d", "e", "f").map { sha256(it) }
-        val expected = mapOf(0L to HELD_OUT_0, 7L to HELD_OUT_7)
-        for ((seed, flags) in expected) {
-            assertEquals(flags, digests.map { Example.isHeldOut(it, seed) })
+        val golden = Golden.json("plan.json").getJSONArray("held_out").objects()
+        assertTrue("${golden.size}", golden.size > 50)
+        for (each in golden) {
+            val id = each.getString("id")
+            val digest = ByteArray(32) { id.substring(2 * it, 2 * it + 2).toInt(16).toByte() }
+            val isHeldOut = Example.isHeldOut(digest, each.getLong("seed"))
+            assertEquals("$each", each.getBoolean("held_out"), isHeldOut)
         }
     }
 
@@ -145,11 +147,4 @@ class ExampleTest {
         ScriptedRuntime.manifest { values: JSONObject ->
             values.put("task", "multilabel").getJSONObject("data").put("split", "content")
         }
-
-    private fun sha256(text: String) = MessageDigest.getInstance("SHA-256").digest(text.toByteArray())
-
-    private companion object {
-        val HELD_OUT_0 = listOf(true, false, true, true, false, false)
-        val HELD_OUT_7 = listOf(true, false, true, false, false, false)
-    }
 }

@@ -98,6 +98,7 @@ class ManifestTest {
                 "learning_rate" to { it.put("learning_rate", 0) },
                 "input.size" to { it.getJSONObject("input").put("size", JSONArray(listOf(64))) },
                 "input.central_fraction" to { it.getJSONObject("input").put("central_fraction", 1.5) },
+                "input.central_fraction" to { it.getJSONObject("input").put("central_fraction", 0) },
                 "data.color" to { it.getJSONObject("data").put("color", "sepia") },
                 "data.crop_area" to { it.getJSONObject("data").put("crop_area", JSONArray(listOf(0.1))) },
                 "crop area" to { it.getJSONObject("data").put("crop_area", JSONArray(listOf(1, 0.1))) },

@@ -307,7 +307,7 @@ class TrainerTest {
         val photos = List(5) { Example(Flat(it), "disk") }
         Trainer(ScriptedRuntime.open(runtime), photos, emptyList(), TrainerSettings(epochs = 3)).run()
         val expected = List(6) { 0.25 * (1 + cos(PI * it / 6)) }
-        assertArrayEquals(expected.toDoubleArray(), runtime.rates.map { it.toDouble() }.toDoubleArray(), 1e-8)
+        assertArrayEquals(expected.toDoubleArray(), runtime.rates.map { it.toDouble() }.toDoubleArray(), 1e-7)
     }
 
     @Test
@@ -328,7 +328,11 @@ class TrainerTest {
         val expected =
             (0 until 3).map { epoch ->
                 val central = CropBox.central(7, 5, 2, 2, 0.875)
-                plan.change(epoch, TrainingPlan.Place(0, 0), 7, 5, central).apply(shrunk, 2, 2).pixels.toList()
+                plan
+                    .change(epoch, TrainingPlan.Place(0, 0), 7, 5, central)
+                    .apply(shrunk, 2, 2)
+                    .pixels
+                    .toList()
             }
         assertEquals(expected, runtime.images.map { it.single() })
     }

@@ -1,10 +1,12 @@
 package org.tinytl
 
+import org.json.JSONObject
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
+import kotlin.math.abs
 
 /** What a run draws at random, against values of a second implementation of `docs/formats.md`. */
 class TrainingPlanTest {
@@ -18,6 +20,68 @@ class TrainingPlanTest {
             seed = 7,
             augmentation = Augmentation(color = ColorChange.TORCH),
         )
+
+    @Test
+    fun `the golden plans are those of this client`() {
+        val plans = Golden.json("plan.json").getJSONArray("plans").objects()
+        assertTrue("${plans.size}", plans.size >= 8)
+        for (golden in plans) {
+            val what = golden.getString("shows")
+            val sizes =
+                golden.getJSONArray("sizes").let { list ->
+                    List(list.length()) { list.getJSONArray(it).ints() }
+                }
+            val settings =
+                TrainerSettings(
+                    epochs = golden.getInt("epochs"),
+                    learningRate = golden.getDouble("learning_rate"),
+                    schedule = LearningRateSchedule.entries.single { it.manifestName == golden.getString("schedule") },
+                    seed = golden.getLong("seed"),
+                    augmentation = augmentation(golden.getJSONObject("augmentation")),
+                )
+            val plan = TrainingPlan(sizes.size, manifest, settings, golden.getInt("batch_size"))
+            val steps = golden.getJSONArray("steps").objects()
+            assertEquals(what, steps.size, plan.totalSteps)
+            steps.forEachIndexed { number, step ->
+                val rate = step.getDouble("rate")
+                assertEquals(what, rate, plan.rate(number), 1e-12 * rate)
+                val epoch = step.getInt("epoch")
+                val photos = step.getJSONArray("photos").objects()
+                val places = plan.places(number, plan.order(epoch))
+                assertEquals(what, photos.map { it.getInt("photo") }, places.map { it.photo })
+                for ((place, photo) in places.zip(photos)) {
+                    val (height, width) = sizes[place.photo]
+                    assertChange(photo, plan.change(epoch, place, width, height, CENTRAL))
+                }
+            }
+        }
+    }
+
+    private fun augmentation(golden: JSONObject): Augmentation {
+        val range = { name: String -> golden.getJSONArray(name).let { it.getDouble(0)..it.getDouble(1) } }
+        return Augmentation(
+            golden.getBoolean("crop"),
+            range("crop_area"),
+            range("crop_aspect"),
+            golden.getBoolean("flip"),
+            ColorChange.entries.single { it.manifestName == golden.getString("color") },
+        )
+    }
+
+    private fun assertChange(
+        golden: JSONObject,
+        change: PhotoChange,
+    ) {
+        val edges = golden.optJSONArray("box")?.let { box -> List(4) { box.getDouble(it) } }
+        val box = edges?.let { (left, top, right, bottom) -> CropBox(left, top, right, bottom) } ?: CENTRAL
+        assertEquals("$golden", box, change.box)
+        assertEquals("$golden", golden.getBoolean("flip"), change.isMirrored)
+        val colors = golden.getJSONArray("colors").let { list -> List(list.length()) { list.getJSONArray(it) } }
+        assertEquals("$golden", colors.map { it.getString(0) }, change.colors.map { it.first.name.lowercase() })
+        for ((color, expected) in change.colors.zip(colors)) {
+            assertEquals("$golden", expected.getDouble(1), color.second, 1e-12 * abs(expected.getDouble(1)))
+        }
+    }
 
     @Test
     fun `order, boxes, mirrors, colors and rates are those of other clients`() {
