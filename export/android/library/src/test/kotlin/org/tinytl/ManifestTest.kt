@@ -103,12 +103,26 @@ class ManifestTest {
                 "data.crop_area" to { it.getJSONObject("data").put("crop_area", JSONArray(listOf(0.1))) },
                 "crop area" to { it.getJSONObject("data").put("crop_area", JSONArray(listOf(1, 0.1))) },
                 "state.offset" to { it.getJSONArray("state").getJSONObject(1).put("offset", 0) },
+                "state.offset" to { emptyLast(it, 0) },
+                "state.offset" to { emptyLast(it, -1) },
                 "state.shape" to { it.getJSONArray("state").getJSONObject(0).put("shape", huge) },
             )
         for ((where, change) in changes) {
             refused(where) { Manifest.parse(changed(change)) }
         }
     }
+
+    @Test
+    fun `a state without the slots of its optimizer does not hold all that training needs`() {
+        for ((optimizer, saves) in listOf("sgd" to true, "momentum" to false, "adam" to false)) {
+            assertEquals(saves, ScriptedRuntime.manifest { it.put("optimizer", optimizer) }.savesOptimizer)
+        }
+    }
+
+    private fun emptyLast(
+        values: JSONObject,
+        size: Int,
+    ) = values.getJSONArray("state").let { it.getJSONObject(it.length() - 1).put("shape", JSONArray(listOf(size))) }
 
     @Test
     fun `what is no JSON is refused`() {

@@ -218,6 +218,17 @@ class TrainerTest {
     }
 
     @Test
+    fun `a run of a model whose state lacks the optimizer's slots is not resumed`() {
+        val file = File(folder.root, NAME)
+        val model = ScriptedRuntime.open(ScriptedRuntime(ScriptedRuntime.manifest { it.put("optimizer", "momentum") }))
+        val photos = List(4) { Example(Flat(it), "disk") }
+        lateinit var trainer: Trainer
+        trainer = Trainer(model, photos, photos, settings, file, stopping(1) { trainer.cancel() })
+        assertThrows(CancellationException::class.java) { trainer.run() }
+        refused("optimizer's slots", "--save_optimizer") { trainer.resume() }
+    }
+
+    @Test
     fun `any edit of the progress is found before any work`() {
         val file = File(folder.root, NAME)
         val runtime = ScriptedRuntime(ScriptedRuntime.manifest())

@@ -194,6 +194,19 @@ class TrainingJobTest {
     }
 
     @Test
+    fun `a job that is stopped while its trainer is made trains nothing`() {
+        val seen = ArrayList<Int>()
+        GoldenJob.onStep = { seen += it }
+        GoldenJob.onCreate = { it.onStopJob(parameters) }
+        val job = started()
+        job.await()
+        GoldenJob.onCreate = { }
+        assertEquals(null, job.result)
+        assertEquals(emptyList<Int>(), seen)
+        assertFalse(shadowOf(job).isJobFinished)
+    }
+
+    @Test
     fun `a run that cannot go on ends the job and says why`() {
         lateinit var job: GoldenJob
         GoldenJob.onStep = { if (it == 2) job.onStopJob(parameters) }
@@ -248,6 +261,7 @@ class TrainingJobTest {
 
         override fun createTrainer(parameters: JobParameters): Trainer {
             val opened = Golden.open().also { model = it }
+            onCreate(this)
             val listener =
                 object : TrainerListener {
                     override fun onStep(
@@ -297,6 +311,7 @@ class TrainingJobTest {
         companion object {
             lateinit var state: File
             var onStep: (Int) -> Unit = { }
+            var onCreate: (GoldenJob) -> Unit = { }
             var epochs = EPOCHS
             val warnings: MutableList<String> = Collections.synchronizedList(ArrayList())
 
