@@ -68,6 +68,13 @@ class EvaluationTest {
     }
 
     @Test
+    fun `a label of exactly one half is no, as a probability of one half is`() {
+        val evaluation = Evaluation(Task.MULTILABEL, listOf("a", "b"))
+        evaluation.add(floatArrayOf(0f, 1f), floatArrayOf(0.5f, 0.51f))
+        assertEquals(listOf(ClassResult("a", 0, 1, 0, 0), ClassResult("b", 1, 0, 1, 0)), evaluation.result().classes)
+    }
+
+    @Test
     fun `without attributes of both kinds there is no balanced accuracy`() {
         val evaluation = Evaluation(Task.MULTILABEL, listOf("a"))
         evaluation.add(floatArrayOf(1f), floatArrayOf(1f))
