@@ -9,6 +9,8 @@ import android.hardware.camera2.CameraCharacteristics
 import android.hardware.camera2.CameraManager
 import android.os.Looper
 import android.provider.MediaStore
+import android.text.Editable
+import android.text.TextWatcher
 import android.util.Size
 import android.view.TextureView
 import android.view.View
@@ -59,6 +61,28 @@ class CameraTest : Journey() {
         addClass("one")
         addClass("two")
         val live = opened()
+        val shown = ArrayList<String>() // the first answer may be gone before it is looked for
+        text(live).addTextChangedListener(
+            object : TextWatcher {
+                override fun afterTextChanged(text: Editable) {
+                    shown += text.toString()
+                }
+
+                override fun beforeTextChanged(
+                    text: CharSequence,
+                    start: Int,
+                    count: Int,
+                    after: Int,
+                ) = Unit
+
+                override fun onTextChanged(
+                    text: CharSequence,
+                    start: Int,
+                    before: Int,
+                    count: Int,
+                ) = Unit
+            },
+        )
         var asked = 0
         live.get().picture = {
             asked++
@@ -70,8 +94,11 @@ class CameraTest : Journey() {
                 session.answer(checkNotNull(session.model), PhotoDecoder.toRgb(bitmap))
             }
         assertTrue("$expected", expected.first() != expected.last())
-        settle { answer(live).also { tick() } == expected.first() }
-        settle { answer(live).also { tick() } == expected.last() }
+        settle {
+            tick()
+            answer(live) == expected.last()
+        }
+        assertEquals(expected, shown.filter { it in expected }.distinct())
         assertTrue(answer(live).startsWith("one (") || answer(live).startsWith("two ("))
         live.pause()
         val before = asked
@@ -186,12 +213,10 @@ class CameraTest : Journey() {
     private fun preview(live: ActivityController<CameraActivity>): TextureView =
         children(live).filterIsInstance<TextureView>().single()
 
-    private fun answer(live: ActivityController<CameraActivity>): String =
-        children(live)
-            .filterIsInstance<TextView>()
-            .single()
-            .text
-            .toString()
+    private fun answer(live: ActivityController<CameraActivity>): String = text(live).text.toString()
+
+    private fun text(live: ActivityController<CameraActivity>): TextView =
+        children(live).filterIsInstance<TextView>().single()
 
     private fun children(live: ActivityController<CameraActivity>): List<View> {
         val content = live.get().findViewById(android.R.id.content) as ViewGroup
