@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Collection
 from typing import Any
 
@@ -40,9 +41,7 @@ RANGES = {
     "data.threads": (1, 1024),
     "data.train_images": (0, 2**31 - 1),
     "data.test_images": (0, 2**31 - 1),
-    "backbone.resolution": (1, 2**15),
 }
-_LARGEST = float(np.finfo(np.float32).max)  # of rates and norms, which are float32 in the steps
 
 
 def flat(config: ConfigDict) -> dict[str, Any]:
@@ -107,7 +106,7 @@ class Experiment:
         for key, (low, high) in RANGES.items():
             if not low <= values[key] <= high:
                 raise InputError(f"config.{key} must be from {low} to {high}, got {values[key]}")
-        if not 0 < training.learning_rate <= _LARGEST:
+        if not 0 < training.learning_rate < math.inf:
             raise InputError(
                 f"config.training.learning_rate must be above 0, or 0 for that of the scheme, got "
                 f"{training.learning_rate}"
@@ -115,7 +114,7 @@ class Experiment:
         if not 0 <= training.label_smoothing < 1:
             raise InputError(f"config.training.label_smoothing must be in [0, 1), got {training.label_smoothing}")
         for key in ("weight_decay", "clip_norm"):
-            if not 0 <= training[key] <= _LARGEST:
+            if not 0 <= training[key] < math.inf:
                 raise InputError(f"config.training.{key} must be 0 or more, got {training[key]}")
         least, most = FLOAT32
         for key in ("learning_rate", "weight_decay", "clip_norm"):
