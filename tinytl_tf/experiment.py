@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Collection
 from typing import Any
 
@@ -106,22 +105,14 @@ class Experiment:
         for key, (low, high) in RANGES.items():
             if not low <= values[key] <= high:
                 raise InputError(f"config.{key} must be from {low} to {high}, got {values[key]}")
-        if not 0 < training.learning_rate < math.inf:
-            raise InputError(
-                f"config.training.learning_rate must be above 0, or 0 for that of the scheme, got "
-                f"{training.learning_rate}"
-            )
         if not 0 <= training.label_smoothing < 1:
             raise InputError(f"config.training.label_smoothing must be in [0, 1), got {training.label_smoothing}")
-        for key in ("weight_decay", "clip_norm"):
-            if not 0 <= training[key] < math.inf:
-                raise InputError(f"config.training.{key} must be 0 or more, got {training[key]}")
         least, most = FLOAT32
         for key in ("learning_rate", "weight_decay", "clip_norm"):
-            if training[key] != 0 and not least <= training[key] <= most:
+            if not least <= training[key] <= most and (key == "learning_rate" or training[key] != 0):
                 raise InputError(
-                    f"config.training.{key} must be from {least:g} to {most:g}, as the float32 of a step, got "
-                    f"{training[key]:g}"
+                    f"config.training.{key} must be 0 or from {least:g} to {most:g}, as the float32 of a step, got "
+                    f"{training[key]!r:.40}"
                 )
         if training.schedule not in SCHEDULES:
             raise InputError(f"unknown schedule {training.schedule!r}; choose one of {', '.join(SCHEDULES)}")

@@ -166,6 +166,13 @@ def test_features_of_another_program_are_not_mixed_with_our_own(exported, tmp_pa
     model.close()
 
 
+def test_a_folder_of_features_has_the_limit_that_it_is_given(exported, splits, tmp_path):
+    model, record = CoralModel(exported), 32 + 16**3 + 4
+    with model.features(tmp_path, limit_bytes=48 + 2 * record) as features:
+        evaluate_dataset(model.suffix, splits.test, features=features)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 48 + 2 * record
+
+
 def test_without_a_folder_features_leave_nothing_behind(exported, splits, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -223,6 +230,8 @@ def test_a_part_of_another_export_is_refused(own, part):
         ({"features": {"shape": [8, 8, 16]}}, "expected a prefix with Quantized"),
         ({"features": {"zero_point": 1}}, "expected a prefix with Quantized"),
         ({"image": {"zero_point": 1}}, "expected a prefix with Quantized"),
+        ({"image": {"scale": 0.5}}, "expected a prefix with Quantized"),
+        ({"features": {"scale": 0.5}}, "expected a prefix with Quantized"),
     ],
 )
 def test_a_list_of_files_that_cannot_be_is_refused(own, changes, words):

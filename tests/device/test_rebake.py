@@ -67,6 +67,40 @@ def test_a_rebaked_file_is_as_good_as_one_that_is_quantized_afresh(coral_export,
     assert result.snr_db == pytest.approx(snr_db(expected, logits(tmp_path / "new.tflite", own)), abs=0.1)
 
 
+def scales(model):
+    """Scale and zero point of what each operator takes and makes."""
+    tensors = model.schema.subgraphs[0].tensors
+    numbers = [(op.inputs[0], op.outputs[0]) for op in model.graphs[0].operators]
+    return [tuple(tuple(np.ravel(quantization_of(tensors[index]))) for index in pair) for pair in numbers]
+
+
+def test_ranges_change_from_the_first_bias_on_and_not_before(coral_export, state, tmp_path):
+    rebake(coral_export, state, tmp_path / "new.tflite", photos())
+    source = Model.read(coral_export.with_name("model_int8.tflite"))
+    changed = set(CoralManifest.read(coral_export).rebake.values())
+    first = next(place for place, op in enumerate(source.graphs[0].operators) if changed & set(op.inputs))
+    old, new = scales(source), scales(Model.read(tmp_path / "new.tflite"))
+    assert 5 < first < len(old) - 3
+    assert old[:first] == new[:first]
+    assert all(before[1] != after[1] for before, after in zip(old[first:], new[first:], strict=True))
+
+
+def test_operators_that_keep_the_scale_of_their_image_have_it_afterwards(coral_export):
+    model = Model.read(coral_export.with_name("model_int8.tflite"))
+    op = next(op for op in model.graphs[0].operators if op.name == "CONV_2D")
+    zeros = {"stem/norm/beta": np.zeros(model.graphs[0].tensors[op.inputs[2]].shape)}
+    images = [np.float32(photo) / 128 - 1 for photo in tiny_coral.photos(4)]
+    content = module._rebaked(model, {"stem/norm/beta": op.inputs[2]}, zeros, zeros, images)
+    rebaked = Model.from_bytes(content)
+    kept = [
+        pair
+        for plain, pair in zip(rebaked.graphs[0].operators, scales(rebaked), strict=True)
+        if plain.name in ("PAD", "AVERAGE_POOL_2D")
+    ]
+    assert kept
+    assert all(before == after for before, after in kept)
+
+
 def test_biases_alone_would_not_do(coral_export, state, tmp_path, monkeypatch):
     """The ranges have to be measured again: with those of the export the same test fails."""
     good = rebake(coral_export, state, tmp_path / "good.tflite", photos())

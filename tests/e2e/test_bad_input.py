@@ -224,7 +224,7 @@ ROWS = {
     ),
     "learning rate": (
         train("--config.training.learning_rate=nan"),
-        "config.training.learning_rate must be above 0, or 0 for that of the scheme, got nan",
+        "config.training.learning_rate must be 0 or from 1.2e-38 to 3.4e+38, as the float32 of a step, got nan",
     ),
     "label smoothing": (
         train("--config.training.label_smoothing=1"),
