@@ -32,6 +32,29 @@ tinytl_status tinytl_fail_memory(tinytl_error *error, size_t bytes) {
                      bytes);
 }
 
+tinytl_status tinytl_fail_runtime(const char *what, int status,
+                                  tinytl_error *error) {
+  return tinytl_fail(error, TINYTL_ERROR_RUNTIME,
+                     "LiteRT cannot %s: status %d; open the model again, or "
+                     "export it again for this version",
+                     what, status);
+}
+
+tinytl_status tinytl_fail_null(tinytl_error *error) {
+  return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                     "expected a model and all arrays, got NULL; pass them");
+}
+
+tinytl_status tinytl_check_size(const char *what, size_t got, size_t expected,
+                                tinytl_error *error) {
+  if (got != expected) {
+    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
+                       "expected %s of %zu, got %zu; see tinytl_get_info()",
+                       what, expected, got);
+  }
+  return TINYTL_OK;
+}
+
 const char *tinytl_status_name(tinytl_status status) {
   switch (status) {
     case TINYTL_OK:

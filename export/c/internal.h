@@ -22,6 +22,27 @@ tinytl_status tinytl_succeed(tinytl_error *error);
 /* Fills `error` for memory that malloc() did not give. */
 tinytl_status tinytl_fail_memory(tinytl_error *error, size_t bytes);
 
+/* Fills `error` for a call of LiteRT; LiteRT itself prints the reason. */
+tinytl_status tinytl_fail_runtime(const char *what, int status,
+                                  tinytl_error *error);
+
+/* Fills `error` for a pointer that is NULL. */
+tinytl_status tinytl_fail_null(tinytl_error *error);
+
+/* Checks how big an array of the caller is. */
+tinytl_status tinytl_check_size(const char *what, size_t got, size_t expected,
+                                tinytl_error *error);
+
+/* ---- Files: mapped_file.c ---- */
+
+/*
+ * Maps a file of 1 to `largest` bytes for reading, to be freed with munmap().
+ * `kind` names it in errors: "a manifest".
+ */
+tinytl_status tinytl_map_file(const char *path, const char *kind,
+                              uint64_t largest, void **content, size_t *size,
+                              tinytl_error *error);
+
 /* ---- Digests: digest.c ---- */
 
 /* The SHA-256 of FIPS 180-4. */

@@ -1,0 +1,343 @@
+/*
+ * Which classes the outputs stand for: those of the file, and added ones.
+ */
+
+#define _DEFAULT_SOURCE /* strdup() in C11. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+#define LABELS_ENTRY "TINYTL"
+#define LARGEST_ENTRY (1024 * 1024)
+
+/* ---- Names of the file ---- */
+
+static bool same_names(const tinytl_description *one,
+                       const tinytl_description *other) {
+  if (one->label_count != other->label_count ||
+      one->spare_classes != other->spare_classes ||
+      strcmp(one->task, other->task) != 0) {
+    return false;
+  }
+  for (size_t i = 0; i < one->label_count; i++) {
+    if (strcmp(one->labels[i], other->labels[i]) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Reads task and names from the `.tflite`, and compares them with a manifest's.
+ */
+tinytl_status tinytl_read_names(tinytl_model *model, tinytl_error *error) {
+  const void *text = NULL;
+  size_t size = 0;
+  if (model->litert.GetModelMetadata(model->model, LABELS_ENTRY, &text,
+                                     &size) != LITERT_OK ||
+      text == NULL) {
+    return TINYTL_OK;
+  }
+  tinytl_description names = {0};
+  if (size > LARGEST_ENTRY) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "expected names of at most %d bytes in the .tflite, got "
+                       "%zu; export it again",
+                       LARGEST_ENTRY, size);
+  }
+  tinytl_status status = tinytl_parse_description(
+      text, size, "the names in the .tflite", &names, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  if (names.contract != CONTRACT || names.task == NULL ||
+      names.labels == NULL) {
+    status = tinytl_fail(error, TINYTL_ERROR_MODEL,
+                         "expected task and labels of contract %d in the "
+                         ".tflite, got those of contract %ld; export it again",
+                         CONTRACT, names.contract);
+  } else if (!model->info.has_manifest) {
+    model->description = names; /* With XNNPACK. */
+    return TINYTL_OK;
+  } else if (!same_names(&names, &model->description)) {
+    status = tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                         "the .tflite is for other classes than its manifest; "
+                         "copy both files of one export");
+  }
+  tinytl_free_description(&names);
+  return status;
+}
+
+static int compare_names(const void *one, const void *other) {
+  return strcmp(*(char *const *)one, *(char *const *)other);
+}
+
+/* Returns whether a name is there twice; `sorted` has room for the names. */
+static bool has_twins(char *const *names, size_t count, char **sorted) {
+  memcpy(sorted, names, count * sizeof *sorted);
+  qsort(sorted, count, sizeof *sorted, compare_names);
+  for (size_t i = 1; i < count; i++) {
+    if (strcmp(sorted[i - 1], sorted[i]) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Checks names and spare classes against the outputs. */
+static tinytl_status check_labels(tinytl_model *model, tinytl_error *error) {
+  const tinytl_description *names = &model->description;
+  const size_t outputs = (size_t)model->info.outputs;
+  const size_t spare = (size_t)names->spare_classes;
+  model->info.classes = model->info.outputs;
+  if (names->labels == NULL && spare == 0) {
+    return TINYTL_OK;
+  }
+  if (names->label_count + spare != outputs ||
+      (spare > 0 && model->info.multilabel)) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "expected names and spare classes for %zu outputs, got "
+                       "%zu and %zu; export the model again",
+                       outputs, names->label_count, spare);
+  }
+  char **sorted = malloc(outputs * sizeof *sorted);
+  model->labels = calloc(outputs, sizeof *model->labels);
+  if (sorted == NULL || model->labels == NULL) {
+    free(sorted);
+    return tinytl_fail_memory(error, outputs * sizeof *sorted);
+  }
+  const bool twins = has_twins(names->labels, names->label_count, sorted);
+  free(sorted);
+  if (twins) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "expected names of classes that differ, got one twice; "
+                       "export the model again");
+  }
+  for (size_t i = 0; i < names->label_count; i++) {
+    model->labels[i] = names->labels[i];
+  }
+  model->info.labels = model->labels;
+  model->info.classes = (int32_t)names->label_count;
+  model->info.spare_classes = (int32_t)spare;
+  return TINYTL_OK;
+}
+
+/* Checks where a manifest says that the classifier lies. */
+static tinytl_status check_parts(const tinytl_model *model,
+                                 tinytl_error *error) {
+  const tinytl_description *file = &model->description;
+  const size_t outputs = (size_t)model->info.outputs;
+  const size_t size = model->info.state_size;
+  if (file->spare_classes == 0 || !model->info.has_manifest) {
+    return TINYTL_OK;
+  }
+  if (file->bias.count != outputs || file->kernel.count == 0 ||
+      file->kernel.count % outputs != 0 || file->bias.offset > size ||
+      file->bias.count > size - file->bias.offset ||
+      file->kernel.offset > size ||
+      file->kernel.count > size - file->kernel.offset) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "expected bias and kernel of a classifier of %zu "
+                       "outputs in the state, got others in the manifest; "
+                       "export the model again",
+                       outputs);
+  }
+  return TINYTL_OK;
+}
+
+tinytl_status tinytl_check_outputs(tinytl_model *model, tinytl_error *error) {
+  const tinytl_status status = check_labels(model, error);
+  return status == TINYTL_OK ? check_parts(model, error) : status;
+}
+
+/* ---- Added classes ---- */
+
+void tinytl_free_added(tinytl_added *added) {
+  free(added->lines);
+  free(added->names);
+  *added = (tinytl_added){0};
+}
+
+/* Returns what follows a name of `added->names`. */
+static const char *next_name(const char *name) {
+  return name + strlen(name) + 1;
+}
+
+/*
+ * Makes the classes that lines of a state file name, which may be NULL and are
+ * owned from here on. Refuses more than are spare, and names of the file.
+ */
+tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
+                                tinytl_added *added, tinytl_error *error) {
+  const tinytl_description *file = &model->description;
+  *added = (tinytl_added){.lines = lines};
+  if (lines == NULL) {
+    return TINYTL_OK;
+  }
+  added->names = strdup(lines);
+  if (added->names == NULL) {
+    const size_t size = strlen(lines) + 1;
+    tinytl_free_added(added);
+    return tinytl_fail_memory(error, size);
+  }
+  added->count = 1;
+  for (char *c = added->names; *c != '\0'; c++) {
+    if (*c == '\n') {
+      *c = '\0';
+      added->count++;
+      c++; /* No name is empty. */
+    }
+  }
+  if (added->count > (size_t)file->spare_classes) {
+    const size_t count = added->count;
+    tinytl_free_added(added);
+    return tinytl_fail(error, TINYTL_ERROR_NAMES,
+                       "expected names of at most %ld added classes, the spare "
+                       "ones of the model, got %zu; use another copy",
+                       file->spare_classes, count);
+  }
+  const char *name = added->names;
+  for (size_t i = 0; i < added->count; i++, name = next_name(name)) {
+    for (size_t j = 0; j < file->label_count; j++) {
+      if (strcmp(name, file->labels[j]) == 0) {
+        tinytl_free_added(added);
+        return tinytl_fail(error, TINYTL_ERROR_NAMES,
+                           "expected names of added classes that differ from "
+                           "the model's, got %.100s; use another",
+                           file->labels[j]);
+      }
+    }
+  }
+  return TINYTL_OK;
+}
+
+/* Puts other added classes in place of those that are there, and owns them. */
+void tinytl_put_added(tinytl_model *model, const tinytl_added *added) {
+  tinytl_free_added(&model->added);
+  model->added = *added;
+  if (model->labels == NULL) {
+    return;
+  }
+  const size_t first = model->description.label_count;
+  const char *name = added->names;
+  for (size_t i = 0; i < added->count; i++, name = next_name(name)) {
+    model->labels[first + i] = name;
+  }
+  model->info.classes = (int32_t)(first + added->count);
+  model->info.spare_classes = model->info.outputs - model->info.classes;
+}
+
+/* Refuses a state in which outputs are in use that have no name, or the other
+   way round. Only a manifest says where they lie. */
+tinytl_status tinytl_check_used(const tinytl_model *model, const float *state,
+                                size_t added, tinytl_error *error) {
+  const tinytl_description *file = &model->description;
+  if (file->spare_classes == 0 || !model->info.has_manifest) {
+    return TINYTL_OK;
+  }
+  const float *bias = state + file->bias.offset;
+  const size_t expected = file->label_count + added;
+  size_t used = 0;
+  bool exact = true;
+  for (size_t i = 0; i < file->bias.count; i++) {
+    used += bias[i] > UNUSED_BIAS / 2;
+    exact = exact && (i < expected || bias[i] == UNUSED_BIAS);
+  }
+  if (used != expected || !exact) {
+    return tinytl_fail(error, TINYTL_ERROR_OUTPUTS,
+                       "cannot set the state: expected %zu outputs in use, got "
+                       "%zu; restore it from its file, which has the names of "
+                       "the added classes",
+                       expected, used);
+  }
+  return TINYTL_OK;
+}
+
+/* ---- Adding a class ---- */
+
+/* Returns the lines of the added classes with one more, or NULL. */
+static char *append_name(const char *lines, const char *name) {
+  const size_t old = lines == NULL ? 0 : strlen(lines) + 1;
+  const size_t size = old + strlen(name) + 1;
+  char *result = malloc(size);
+  if (result != NULL) {
+    (void)snprintf(result, size, "%s%s%s", lines == NULL ? "" : lines,
+                   lines == NULL ? "" : "\n", name);
+  }
+  return result;
+}
+
+/* Sets one column of a matrix to the mean of those before it. */
+static void set_mean(float *matrix, size_t rows, size_t columns,
+                     size_t column) {
+  for (size_t row = 0; row < rows; row++) {
+    float *values = matrix + row * columns;
+    double sum = 0;
+    for (size_t i = 0; i < column; i++) {
+      sum += (double)values[i];
+    }
+    values[column] = (float)(sum / (double)column);
+  }
+}
+
+/* Gives the next output to a class; `state` has room for one. */
+static tinytl_status add_class(tinytl_model *model, const char *name,
+                               float *state, tinytl_error *error) {
+  const tinytl_description *file = &model->description;
+  const size_t outputs = (size_t)model->info.outputs;
+  const size_t label = (size_t)model->info.classes;
+  tinytl_status status =
+      tinytl_get_state(model, state, model->info.state_size, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  char *lines = append_name(model->added.lines, name);
+  if (lines == NULL) {
+    return tinytl_fail_memory(error, strlen(name));
+  }
+  const char *problem = strchr(name, '\n') != NULL
+                            ? "names without the end of a line"
+                            : tinytl_check_names(lines, strlen(lines));
+  if (problem != NULL) {
+    free(lines);
+    return tinytl_fail(error, TINYTL_ERROR_NAMES,
+                       "cannot add the class: expected %s; give another name",
+                       problem);
+  }
+  set_mean(state + file->bias.offset, 1, outputs, label);
+  set_mean(state + file->kernel.offset, file->kernel.count / outputs, outputs,
+           label);
+  return tinytl_set_classes(model, state, lines, error);
+}
+
+tinytl_status tinytl_add_class(tinytl_model *model, const char *name,
+                               int32_t *label, tinytl_error *error) {
+  if (model == NULL || name == NULL) {
+    return tinytl_fail_null(error);
+  }
+  if (model->info.spare_classes < 1) {
+    return tinytl_fail(error, TINYTL_ERROR_OUTPUTS,
+                       "expected a spare output for another class, got none: "
+                       "the model was exported with %ld; export it with more",
+                       model->description.spare_classes);
+  }
+  if (!model->info.has_manifest) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "expected a manifest, which says where the classifier "
+                       "lies in the state, got none; put it next to the file");
+  }
+  const int32_t added = model->info.classes;
+  const size_t bytes = model->info.state_size * sizeof(float);
+  float *state = malloc(bytes);
+  if (state == NULL) {
+    return tinytl_fail_memory(error, bytes);
+  }
+  const tinytl_status status = add_class(model, name, state, error);
+  free(state);
+  if (status == TINYTL_OK && label != NULL) {
+    *label = added;
+  }
+  return status;
+}

@@ -1,0 +1,106 @@
+/*
+ * The manifest of a `.tflite`: where it is, and whether it belongs to it.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "model.h"
+
+#define FORMAT_VERSION 2
+#define LARGEST_MANIFEST (16 * 1024 * 1024)
+
+/* Returns the path with `.manifest.json` in place of `.tflite`, or NULL. */
+static char *manifest_path(const char *path) {
+  static const char kSuffix[] = ".manifest.json";
+  const char *slash = strrchr(path, '/');
+  const char *name = slash == NULL ? path : slash + 1;
+  const char *dot = strrchr(name, '.');
+  /* As in Python, a dot that begins a name begins no suffix. */
+  const size_t stem =
+      dot == NULL || dot == name ? strlen(path) : (size_t)(dot - path);
+  char *result = malloc(stem + sizeof kSuffix);
+  if (result != NULL) {
+    memcpy(result, path, stem);
+    memcpy(result + stem, kSuffix, sizeof kSuffix);
+  }
+  return result;
+}
+
+/* Refuses what is not of this version, or not of this file. */
+static tinytl_status check_manifest(const tinytl_model *model,
+                                    const tinytl_description *manifest,
+                                    const char *path, tinytl_error *error) {
+  if (manifest->format_version != FORMAT_VERSION ||
+      manifest->contract != CONTRACT) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "%s has format version %ld and contract %ld, expected "
+                       "%d and %d; export the model again",
+                       path, manifest->format_version, manifest->contract,
+                       FORMAT_VERSION, CONTRACT);
+  }
+  char digest[2 * TINYTL_FINGERPRINT_SIZE + 1];
+  for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
+    (void)snprintf(digest + 2 * i, 3, "%02x", model->info.fingerprint[i]);
+  }
+  if (manifest->sha256 == NULL || manifest->task == NULL ||
+      manifest->labels == NULL) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "expected the fields sha256, task and labels in %s, got "
+                       "fewer; copy or export the model again",
+                       path);
+  }
+  if (strcmp(manifest->sha256, digest) != 0) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "%s is for a .tflite with SHA-256 %.16s..., got %.16s..."
+                       "; one of both is damaged: copy both files of one "
+                       "export",
+                       path, manifest->sha256, digest);
+  }
+  return TINYTL_OK;
+}
+
+static tinytl_status read_manifest(tinytl_model *model, const char *path,
+                                   tinytl_error *error) {
+  void *text = NULL;
+  size_t size = 0;
+  tinytl_status status = tinytl_map_file(path, "a manifest", LARGEST_MANIFEST,
+                                         &text, &size, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  status =
+      tinytl_parse_description(text, size, path, &model->description, error);
+  (void)munmap(text, size);
+  if (status == TINYTL_OK) {
+    status = check_manifest(model, &model->description, path, error);
+  }
+  model->info.has_manifest = status == TINYTL_OK;
+  return status;
+}
+
+tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
+                                   const tinytl_options *options,
+                                   tinytl_error *error) {
+  model->description.xnnpack = true;
+  model->description.learning_rate = TINYTL_LEARNING_RATE;
+  if (options->manifest != NULL) {
+    return read_manifest(model, options->manifest, error);
+  }
+  char *beside = manifest_path(path);
+  if (beside == NULL) {
+    return tinytl_fail_memory(error, strlen(path));
+  }
+  struct stat about;
+  tinytl_status status = TINYTL_OK;
+  /* One that is there and cannot be read is an error, not a missing one. */
+  if (stat(beside, &about) == 0 || errno != ENOENT) {
+    status = read_manifest(model, beside, error);
+  }
+  free(beside);
+  return status;
+}

@@ -1,0 +1,115 @@
+/*
+ * An open model, as the files that implement it share it.
+ */
+
+#ifndef TINYTL_MODEL_H
+#define TINYTL_MODEL_H
+
+#include "internal.h"
+#include "litert.h"
+
+#define CONTRACT 2
+#define UNUSED_BIAS (-10000.0F) /* Of an output that has no class yet. */
+#define MOST_TENSORS 3          /* Inputs of a signature, and outputs. */
+
+enum { INFER, TRAIN, SAVE, RESTORE, RESET, SIGNATURES };
+
+typedef struct {
+  size_t place; /* Among the signature's inputs, or its outputs, in the file. */
+  LiteRtRankedTensorType type;
+  size_t bytes;
+} tinytl_tensor;
+
+typedef struct {
+  bool exists;
+  size_t index;
+  size_t input_count;
+  size_t output_count;
+  tinytl_tensor inputs[MOST_TENSORS]; /* In the order of the rule. */
+  tinytl_tensor outputs[MOST_TENSORS];
+} tinytl_signature;
+
+/* Classes that were added on the device; all zero where there are none. */
+typedef struct {
+  char *lines; /* Their names, one on each line, as in a state file. */
+  char *names; /* The same, with a zero behind each. */
+  size_t count;
+} tinytl_added;
+
+struct tinytl_model {
+  tinytl_info info;
+  tinytl_description description; /* Owns the labels of the file. */
+  tinytl_added added;
+  const char **labels; /* Of all classes in use, or NULL; room for C. */
+  void *file;          /* The mapped `.tflite`, or NULL. */
+  size_t file_size;
+  tinytl_litert litert;
+  LiteRtEnvironment environment;
+  LiteRtModel model;
+  LiteRtCompiledModel compiled;
+  tinytl_signature signatures[SIGNATURES];
+  float *exported; /* The state to go back to, where `reset` is missing. */
+};
+
+/* ---- The manifest: manifest.c ---- */
+
+/* Reads the manifest that the options name, or that is next to the file. */
+tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
+                                   const tinytl_options *options,
+                                   tinytl_error *error);
+
+/* ---- Signatures: contract.c ---- */
+
+/* Checks all signatures before anything of the file runs. */
+tinytl_status tinytl_check_contract(tinytl_model *model, tinytl_error *error);
+
+/* Returns the name of a signature. */
+const char *tinytl_signature_name(int which);
+
+/* ---- Calls: call.c ---- */
+
+/*
+ * Calls a signature. `values` and `results` are in the order of its rule, each
+ * as big as its tensor; a result that is NULL is left out. Buffers live for one
+ * call, since those of a state can be megabytes.
+ */
+tinytl_status tinytl_call(tinytl_model *model, int which,
+                          const void *const *values, void *const *results,
+                          tinytl_error *error);
+
+/* ---- Classes of the outputs: classes.c ---- */
+
+/* Reads task and names from the `.tflite`, and compares them with a manifest's.
+ */
+tinytl_status tinytl_read_names(tinytl_model *model, tinytl_error *error);
+
+/* Checks names, spare classes and the classifier's parts of the state against
+   the outputs. */
+tinytl_status tinytl_check_outputs(tinytl_model *model, tinytl_error *error);
+
+/*
+ * Makes the classes that lines of a state file name, which may be NULL and are
+ * owned from here on. Refuses more than are spare, and names of the file.
+ */
+tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
+                                tinytl_added *added, tinytl_error *error);
+
+/* Puts other added classes in place of the model's, and owns them. */
+void tinytl_put_added(tinytl_model *model, const tinytl_added *added);
+
+void tinytl_free_added(tinytl_added *added);
+
+/*
+ * Refuses a state with outputs in use that have no name, or the other way
+ * round. Only a manifest says where they lie.
+ */
+tinytl_status tinytl_check_used(const tinytl_model *model, const float *state,
+                                size_t added, tinytl_error *error);
+
+/* ---- State: state.c ---- */
+
+/* Sets a state and its classes, whose lines it owns, or neither. */
+tinytl_status tinytl_set_classes(tinytl_model *model, const float *state,
+                                 char *lines, tinytl_error *error);
+
+#endif /* TINYTL_MODEL_H */
