@@ -59,6 +59,7 @@ static const char kUsage[] =
     "                        default: those in the model, else the sorted "
     "names\n"
     "                        of the folders\n"
+    "  --trust               take a model that has no manifest\n"
     "  --library=FILE        libLiteRt.so\n"
     "  --threads=2           threads of LiteRT's kernels\n"
     "  --xnnpack=MODE        on, off or as_exported (the default)\n";
@@ -149,6 +150,8 @@ static bool parse_argument(const char *argument, settings *set) {
     set->overwrite = true;
   } else if (strcmp(argument, "--flip") == 0) {
     set->flip = true;
+  } else if (strcmp(argument, "--trust") == 0) {
+    set->open.trust = true;
   } else if ((value = value_of(argument, "model")) != NULL) {
     set->model = value;
   } else if ((value = value_of(argument, "data")) != NULL) {

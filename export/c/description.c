@@ -1,9 +1,6 @@
 /*
- * The few fields that the library needs of a manifest, or of the metadata entry
- * TINYTL of a `.tflite`. Both are JSON: RFC 8259, in UTF-8.
- *
- * The reader goes once through the text. It keeps no tree, reads no byte beyond
- * the end, and goes no deeper than MAX_DEPTH.
+ * The fields that the library needs of a manifest, or of the metadata entry
+ * TINYTL of a `.tflite`: which they are, and their ranges.
  */
 
 #include <float.h>
@@ -11,372 +8,116 @@
 #include <string.h>
 
 #include "internal.h"
+#include "json.h"
 
-#define MAX_DEPTH 32
+#define LARGEST_WHOLE 999999999 /* Of versions, counts and sizes. */
 #define MAX_LABELS 65536
-#define MAX_POWER 1000         /* Of ten; no float has as many. */
 #define MAX_VALUES 0x7fffffffU /* Of a part of the state. */
 
+/* ---- Objects by tables of fields ---- */
+
 typedef struct {
-  const char *next;
-  const char *end;
-  const char *problem; /* What was expected at `next`, or NULL. */
-  bool no_memory;
-} reader;
+  const char *name;
+  bool (*read)(tinytl_json *json, void *target);
+  size_t offset; /* Of the target in what the object is read into. */
+} field;
 
-static bool fail(reader *json, const char *expected) {
-  if (json->problem == NULL) {
-    json->problem = expected;
-  }
-  return false;
-}
+typedef struct {
+  const field *fields;
+  size_t count;
+  char *target;
+  unsigned seen; /* A bit for each field. */
+} object;
 
-static void skip_space(reader *json) {
-  while (json->next < json->end &&
-         (*json->next == ' ' || *json->next == '\t' || *json->next == '\n' ||
-          *json->next == '\r')) {
-    json->next++;
-  }
-}
-
-/* Takes the character after any white space if it is `wanted`. */
-static bool take(reader *json, char wanted) {
-  skip_space(json);
-  if (json->next < json->end && *json->next == wanted) {
-    json->next++;
-    return true;
-  }
-  return false;
-}
-
-static bool take_word(reader *json, const char *word) {
-  const size_t length = strlen(word);
-  skip_space(json);
-  if ((size_t)(json->end - json->next) >= length &&
-      memcmp(json->next, word, length) == 0) {
-    json->next += length;
-    return true;
-  }
-  return false;
-}
-
-static bool read_hex(reader *json, uint32_t *value) {
-  *value = 0;
-  for (int i = 0; i < 4; i++) {
-    if (json->next == json->end) {
-      return fail(json, "four hexadecimal digits");
+static bool read_field(tinytl_json *json, const char *name, void *context) {
+  object *into = context;
+  for (size_t i = 0; i < into->count; i++) {
+    if (strcmp(name, into->fields[i].name) == 0) {
+      if ((into->seen & 1U << i) != 0) {
+        return tinytl_json_fail(json, "each field once");
+      }
+      into->seen |= 1U << i;
+      return into->fields[i].read(json, into->target + into->fields[i].offset);
     }
-    const char digit = *json->next;
-    uint32_t number;
-    if (digit >= '0' && digit <= '9') {
-      number = (uint32_t)(digit - '0');
-    } else if (digit >= 'a' && digit <= 'f') {
-      number = (uint32_t)(digit - 'a') + 10;
-    } else if (digit >= 'A' && digit <= 'F') {
-      number = (uint32_t)(digit - 'A') + 10;
-    } else {
-      return fail(json, "four hexadecimal digits");
-    }
-    *value = *value << 4 | number;
-    json->next++;
   }
-  return true;
+  return tinytl_json_skip(json);
 }
 
-/* Reads what follows `\u`, with a second half if it is the first of a pair. */
-static bool read_code_point(reader *json, uint32_t *code) {
-  if (!read_hex(json, code)) {
+/* Reads an object into `target`; fields that the table lacks are skipped. */
+static bool read_object(tinytl_json *json, const field *fields, size_t count,
+                        void *target) {
+  object into = {fields, count, target, 0};
+  return tinytl_json_object(json, read_field, &into);
+}
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* ---- Plain values ---- */
+
+static bool read_long(tinytl_json *json, void *target) {
+  uint64_t value = 0;
+  if (!tinytl_json_whole(json, LARGEST_WHOLE, &value)) {
     return false;
   }
-  if (*code >= 0xd800 && *code < 0xdc00) {
-    uint32_t low = 0;
-    if (json->end - json->next < 2 || json->next[0] != '\\' ||
-        json->next[1] != 'u') {
-      return fail(json, "the second half of a pair");
-    }
-    json->next += 2;
-    if (!read_hex(json, &low)) {
-      return false;
-    }
-    if (low < 0xdc00 || low > 0xdfff) {
-      return fail(json, "the second half of a pair");
-    }
-    *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
-  } else if (*code >= 0xdc00 && *code <= 0xdfff) {
-    return fail(json, "the first half of a pair");
-  }
+  *(long *)target = (long)value;
   return true;
 }
 
-/* Writes a code point as 1 to 4 bytes of UTF-8; returns how many. */
-static size_t put_utf8(char *out, uint32_t code) {
-  if (code < 0x80) {
-    out[0] = (char)code;
-    return 1;
-  }
-  const size_t size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  static const uint32_t kMarks[] = {0, 0, 0xc0, 0xe0, 0xf0};
-  for (size_t i = size - 1; i > 0; i--) {
-    out[i] = (char)(unsigned char)(0x80 | (code & 0x3f));
-    code >>= 6;
-  }
-  out[0] = (char)(unsigned char)(kMarks[size] | code);
-  return size;
+static bool read_seed(tinytl_json *json, void *target) {
+  return tinytl_json_whole(json, UINT64_MAX, target);
 }
 
-/*
- * Reads a string. `value`, if it is not NULL, gets a copy to be freed, with a
- * zero at its end; a zero inside is refused.
- */
-static bool read_string(reader *json, char **value) {
-  if (!take(json, '"')) {
-    return fail(json, "a string");
-  }
-  /* No escape is shorter than what it stands for. */
-  const char *close = json->next;
-  while (close < json->end && *close != '"') {
-    close += *close == '\\' && json->end - close > 1 ? 2 : 1;
-  }
-  if (close >= json->end) {
-    return fail(json, "the end of a string");
-  }
-  char *text = malloc((size_t)(close - json->next) + 1);
-  if (text == NULL) {
-    json->no_memory = true;
-    return fail(json, "memory");
-  }
-  size_t used = 0;
-  bool good = true;
-  while (good && json->next < close) {
-    const char c = *json->next++;
-    if ((unsigned char)c < 0x20) {
-      good = fail(json, "no control character in a string");
-    } else if (c != '\\') {
-      text[used++] = c;
-    } else {
-      static const char kEscapes[] = "\"\\/bfnrt";
-      static const char kMeanings[] = "\"\\/\b\f\n\r\t";
-      const char escape = *json->next++;
-      const char *place = escape == '\0' ? NULL : strchr(kEscapes, escape);
-      uint32_t code = 0;
-      if (place != NULL) {
-        text[used++] = kMeanings[place - kEscapes];
-      } else if (escape != 'u') {
-        good = fail(json, "a known escape in a string");
-      } else if (!read_code_point(json, &code)) {
-        good = false;
-      } else if (code == 0) {
-        good = fail(json, "no zero in a string");
-      } else {
-        used += put_utf8(text + used, code);
-      }
-    }
-  }
-  text[used] = '\0';
-  if (good) {
-    json->next = close + 1;
-  }
-  if (good && value != NULL) {
-    *value = text;
-  } else {
-    free(text);
-  }
-  return good;
+static bool read_bool(tinytl_json *json, void *target) {
+  return tinytl_json_bool(json, target);
 }
 
-static void skip_digits(reader *json) {
-  while (json->next < json->end && *json->next >= '0' && *json->next <= '9') {
-    json->next++;
-  }
+static bool read_text(tinytl_json *json, void *target) {
+  return tinytl_json_string(json, target);
 }
 
-static bool skip_number(reader *json) {
-  (void)take(json, '-');
-  const char *start = json->next;
-  skip_digits(json);
-  if (json->next == start || (*start == '0' && json->next - start > 1)) {
-    return fail(json, "a value");
-  }
-  if (json->next < json->end && *json->next == '.') {
-    start = ++json->next;
-    skip_digits(json);
-    if (json->next == start) {
-      return fail(json, "digits");
-    }
-  }
-  if (json->next < json->end && (*json->next == 'e' || *json->next == 'E')) {
-    json->next++;
-    if (json->next < json->end && (*json->next == '+' || *json->next == '-')) {
-      json->next++;
-    }
-    start = json->next;
-    skip_digits(json);
-    if (json->next == start) {
-      return fail(json, "digits");
-    }
-  }
-  return true;
-}
-
-static bool skip_value(reader *json, int depth) {
-  if (depth > MAX_DEPTH) {
-    return fail(json, "fewer levels");
-  }
-  skip_space(json);
-  if (json->next == json->end) {
-    return fail(json, "a value");
-  }
-  switch (*json->next) {
-    case '"':
-      return read_string(json, NULL);
-    case '{':
-      json->next++;
-      if (take(json, '}')) {
-        return true;
-      }
-      do {
-        if (!read_string(json, NULL)) {
-          return false;
-        }
-        if (!take(json, ':')) {
-          return fail(json, "a colon");
-        }
-        if (!skip_value(json, depth + 1)) {
-          return false;
-        }
-      } while (take(json, ','));
-      return take(json, '}') || fail(json, "a comma or the end of an object");
-    case '[':
-      json->next++;
-      if (take(json, ']')) {
-        return true;
-      }
-      do {
-        if (!skip_value(json, depth + 1)) {
-          return false;
-        }
-      } while (take(json, ','));
-      return take(json, ']') || fail(json, "a comma or the end of a list");
-    default:
-      return take_word(json, "true") || take_word(json, "false") ||
-             take_word(json, "null") || skip_number(json);
-  }
-}
-
-/* Reads a whole number of at most 9 digits. */
-static bool read_whole(reader *json, long *value) {
-  skip_space(json);
-  const char *start = json->next;
-  skip_digits(json);
-  const ptrdiff_t digits = json->next - start;
-  if (digits < 1 || digits > 9 || (*start == '0' && digits > 1)) {
-    return fail(json, "a whole number");
-  }
-  *value = 0;
-  for (; start < json->next; start++) {
-    *value = 10 * *value + (*start - '0');
-  }
-  return true;
-}
-
-/*
- * Reads a number above 0. Not with strtod(), to which a program's locale may
- * say that the point is a comma.
- */
-static bool read_rate(reader *json, float *value) {
-  skip_space(json);
-  const char *start = json->next;
-  if (!skip_number(json)) {
+static bool read_rate(tinytl_json *json, void *target) {
+  double rate = 0;
+  if (!tinytl_json_number(json, &rate)) {
     return false;
   }
-  double digits = 0;
-  long exponent = 0;
-  bool decimals = false;
-  for (; start < json->next && *start != 'e' && *start != 'E'; start++) {
-    if (*start == '.') {
-      decimals = true;
-    } else if (*start >= '0' && *start <= '9') {
-      digits = 10 * digits + (*start - '0');
-      exponent -= decimals;
-    } else {
-      return fail(json, "a number above 0");
-    }
-  }
-  if (start < json->next) {
-    const bool negative = *++start == '-';
-    start += *start == '-' || *start == '+';
-    long power = 0;
-    for (; start < json->next && power < MAX_POWER; start++) {
-      power = 10 * power + (*start - '0');
-    }
-    exponent += negative ? -power : power;
-  }
-  double scale = 1;
-  for (long i = labs(exponent); i > 0 && scale < DBL_MAX; i--) {
-    scale *= 10;
-  }
-  const double rate = exponent < 0 ? digits / scale : digits * scale;
-  *value = (float)rate;
-  return (rate > 0 && rate <= FLT_MAX && *value > 0) ||
-         fail(json, "a number above 0");
+  *(double *)target = rate;
+  return (rate > 0 && rate <= (double)FLT_MAX && (float)rate > 0) ||
+         tinytl_json_fail(json, "a number above 0");
 }
 
-static bool read_bool(reader *json, bool *value) {
-  *value = take_word(json, "true");
-  return *value || take_word(json, "false") || fail(json, "true or false");
+/* ---- Names ---- */
+
+static bool read_label(tinytl_json *json, void *target) {
+  tinytl_description *description = target;
+  const size_t count = description->label_count;
+  if (count == MAX_LABELS) {
+    return tinytl_json_fail(json, "fewer names");
+  }
+  /* Room for 16, 32, 64, ... names: a new one when a power of two is full. */
+  if (count == 0 || (count >= 16 && (count & (count - 1)) == 0)) {
+    const size_t room = count == 0 ? 16 : 2 * count;
+    char **labels = realloc(description->labels, room * sizeof *labels);
+    if (labels == NULL) {
+      json->no_memory = true;
+      return tinytl_json_fail(json, "memory");
+    }
+    description->labels = labels;
+  }
+  char *label = NULL;
+  if (!tinytl_json_string(json, &label)) {
+    return false;
+  }
+  description->labels[description->label_count++] = label;
+  return label[0] != '\0' || tinytl_json_fail(json, "a name that is not empty");
 }
 
-static bool read_labels(reader *json, tinytl_description *description) {
-  if (!take(json, '[')) {
-    return fail(json, "a list");
-  }
-  size_t room = 0;
-  do {
-    if (description->label_count == MAX_LABELS) {
-      return fail(json, "fewer names");
-    }
-    if (description->label_count == room) {
-      room = room == 0 ? 16 : 2 * room;
-      char **labels = realloc(description->labels, room * sizeof *labels);
-      if (labels == NULL) {
-        json->no_memory = true;
-        return fail(json, "memory");
-      }
-      description->labels = labels;
-    }
-    char *label = NULL;
-    if (!read_string(json, &label)) {
-      return false;
-    }
-    description->labels[description->label_count++] = label;
-    if (label[0] == '\0') {
-      return fail(json, "a name that is not empty");
-    }
-  } while (take(json, ','));
-  return take(json, ']') || fail(json, "a comma or the end of a list");
+static bool read_labels(tinytl_json *json, void *target) {
+  const tinytl_description *description = target;
+  return tinytl_json_list(json, read_label, target) &&
+         (description->label_count > 0 || tinytl_json_fail(json, "a string"));
 }
 
-/* Reads a list of sizes; returns their product. */
-static bool read_shape(reader *json, size_t *count) {
-  *count = 1;
-  if (!take(json, '[')) {
-    return fail(json, "a list");
-  }
-  if (take(json, ']')) {
-    return true;
-  }
-  do {
-    long size = 0;
-    if (!read_whole(json, &size)) {
-      return false;
-    }
-    if (size < 1 || *count > MAX_VALUES / (size_t)size) {
-      return fail(json, "a smaller shape");
-    }
-    *count *= (size_t)size;
-  } while (take(json, ','));
-  return take(json, ']') || fail(json, "a comma or the end of a list");
-}
+/* ---- Where the classifier lies in the state ---- */
 
 /* What is read of one entry of `state`. */
 typedef struct {
@@ -386,140 +127,187 @@ typedef struct {
   size_t count;
 } state_entry;
 
-static bool read_entry_fields(reader *json, state_entry *entry) {
-  if (!take(json, '{')) {
-    return fail(json, "an object");
+static bool read_size(tinytl_json *json, void *target) {
+  size_t *count = target;
+  long size = 0;
+  if (!read_long(json, &size)) {
+    return false;
   }
-  do {
-    char *name = NULL;
-    if (!read_string(json, &name)) {
-      return false;
-    }
-    bool good = take(json, ':') || fail(json, "a colon");
-    if (!good) {
-      /* Nothing of the field is read. */
-    } else if (strcmp(name, "name") == 0 && entry->name == NULL) {
-      good = read_string(json, &entry->name);
-    } else if (strcmp(name, "slot") == 0 && entry->slot == NULL) {
-      good = read_string(json, &entry->slot);
-    } else if (strcmp(name, "offset") == 0) {
-      good = read_whole(json, &entry->offset);
-    } else if (strcmp(name, "shape") == 0) {
-      good = read_shape(json, &entry->count);
-    } else {
-      good = skip_value(json, 2);
-    }
-    free(name);
-    if (!good) {
-      return false;
-    }
-  } while (take(json, ','));
-  return take(json, '}') || fail(json, "a comma or the end of an object");
+  if (size < 1 || *count > MAX_VALUES / (size_t)size) {
+    return tinytl_json_fail(json, "a smaller shape");
+  }
+  *count *= (size_t)size;
+  return true;
 }
 
-/* Reads where the classifier lies in the state. */
-static bool read_state(reader *json, tinytl_description *description) {
-  if (!take(json, '[')) {
-    return fail(json, "a list");
-  }
-  if (take(json, ']')) {
-    return true;
-  }
-  do {
-    state_entry entry = {NULL, NULL, 0, 0};
-    const bool good = read_entry_fields(json, &entry);
-    if (good && entry.name != NULL && entry.slot != NULL &&
-        entry.slot[0] == '\0') {
-      const tinytl_part part = {(size_t)entry.offset, entry.count};
-      if (strcmp(entry.name, "classifier/bias") == 0) {
-        description->bias = part;
-      } else if (strcmp(entry.name, "classifier/kernel") == 0) {
-        description->kernel = part;
-      }
-    }
-    free(entry.name);
-    free(entry.slot);
-    if (!good) {
-      return false;
-    }
-  } while (take(json, ','));
-  return take(json, ']') || fail(json, "a comma or the end of a list");
+/* Reads a list of sizes; the target gets their product. */
+static bool read_shape(tinytl_json *json, void *target) {
+  *(size_t *)target = 1;
+  return tinytl_json_list(json, read_size, target);
 }
 
-static bool read_field(reader *json, const char *name,
-                       tinytl_description *description, unsigned *seen) {
-  static const char *const kNames[] = {
-      "format_version", "contract",      "sha256", "task",         "labels",
-      "xnnpack",        "spare_classes", "state",  "learning_rate"};
-  unsigned field = 0;
-  while (field < sizeof kNames / sizeof kNames[0] &&
-         strcmp(name, kNames[field]) != 0) {
-    field++;
-  }
-  if (field < sizeof kNames / sizeof kNames[0]) {
-    if ((*seen & 1U << field) != 0) {
-      return fail(json, "each field once");
+static bool read_entry(tinytl_json *json, void *target) {
+  static const field kFields[] = {
+      {"name", read_text, offsetof(state_entry, name)},
+      {"slot", read_text, offsetof(state_entry, slot)},
+      {"offset", read_long, offsetof(state_entry, offset)},
+      {"shape", read_shape, offsetof(state_entry, count)}};
+  tinytl_description *description = target;
+  state_entry entry = {NULL, NULL, 0, 0};
+  const bool good = read_object(json, kFields, COUNT(kFields), &entry);
+  if (good && entry.name != NULL && entry.slot != NULL &&
+      entry.slot[0] == '\0') {
+    const tinytl_part part = {(size_t)entry.offset, entry.count};
+    if (strcmp(entry.name, "classifier/bias") == 0) {
+      description->bias = part;
+    } else if (strcmp(entry.name, "classifier/kernel") == 0) {
+      description->kernel = part;
     }
-    *seen |= 1U << field;
   }
-  switch (field) {
-    case 0:
-      return read_whole(json, &description->format_version);
-    case 1:
-      return read_whole(json, &description->contract);
-    case 2:
-      return read_string(json, &description->sha256);
-    case 3:
-      return read_string(json, &description->task);
-    case 4:
-      return read_labels(json, description);
-    case 5:
-      return read_bool(json, &description->xnnpack);
-    case 6:
-      return read_whole(json, &description->spare_classes);
-    case 7:
-      return read_state(json, description);
-    case 8:
-      return read_rate(json, &description->learning_rate);
-    default:
-      return skip_value(json, 1);
-  }
+  free(entry.name);
+  free(entry.slot);
+  return good;
 }
 
-static bool read_fields(reader *json, tinytl_description *description) {
-  if (!take(json, '{')) {
-    return fail(json, "an object");
-  }
-  unsigned seen = 0;
-  if (!take(json, '}')) {
-    do {
-      char *name = NULL;
-      if (!read_string(json, &name)) {
-        return false;
-      }
-      const bool good = (take(json, ':') || fail(json, "a colon")) &&
-                        read_field(json, name, description, &seen);
-      free(name);
-      if (!good) {
-        return false;
-      }
-    } while (take(json, ','));
-    if (!take(json, '}')) {
-      return fail(json, "a comma or the end of an object");
+static bool read_state(tinytl_json *json, void *target) {
+  return tinytl_json_list(json, read_entry, target);
+}
+
+/* ---- Settings ---- */
+
+bool tinytl_find_color(const char *name, tinytl_color *color) {
+  static const char *const kNames[] = {"none", "tf", "torch"};
+  for (size_t i = 0; i < COUNT(kNames); i++) {
+    if (strcmp(name, kNames[i]) == 0) {
+      *color = (tinytl_color)i;
+      return true;
     }
   }
-  skip_space(json);
-  return json->next == json->end || fail(json, "the end of the text");
+  return false;
+}
+
+bool tinytl_find_schedule(const char *name, tinytl_schedule *schedule) {
+  const bool constant = strcmp(name, "constant") == 0;
+  *schedule = constant ? TINYTL_SCHEDULE_CONSTANT : TINYTL_SCHEDULE_COSINE;
+  return constant || strcmp(name, "cosine") == 0;
+}
+
+static bool read_color(tinytl_json *json, void *target) {
+  char *name = NULL;
+  const bool good =
+      tinytl_json_string(json, &name) &&
+      (tinytl_find_color(name, target) ||
+       tinytl_json_fail(json, "the color none, tf or torch before this"));
+  free(name);
+  return good;
+}
+
+static bool read_schedule(tinytl_json *json, void *target) {
+  char *name = NULL;
+  const bool good =
+      tinytl_json_string(json, &name) &&
+      (tinytl_find_schedule(name, target) ||
+       tinytl_json_fail(json, "the schedule cosine or constant before this"));
+  free(name);
+  return good;
+}
+
+static bool read_split(tinytl_json *json, void *target) {
+  char *name = NULL;
+  const bool good = tinytl_json_string(json, &name);
+  *(bool *)target = good && strcmp(name, "content") == 0;
+  free(name);
+  return good;
+}
+
+static bool read_fraction(tinytl_json *json, void *target) {
+  double fraction = 0;
+  if (!tinytl_json_number(json, &fraction)) {
+    return false;
+  }
+  *(double *)target = fraction;
+  return (fraction > 0 && fraction <= 1) ||
+         tinytl_json_fail(json, "a fraction above 0 and at most 1");
+}
+
+/* Reads two numbers, of which 0 < first <= second <= most. */
+static bool read_range(tinytl_json *json, double most, double range[2]) {
+  const bool good =
+      (tinytl_json_take(json, '[') || tinytl_json_fail(json, "a list")) &&
+      tinytl_json_number(json, &range[0]) &&
+      (tinytl_json_take(json, ',') || tinytl_json_fail(json, "two numbers")) &&
+      tinytl_json_number(json, &range[1]) &&
+      (tinytl_json_take(json, ']') || tinytl_json_fail(json, "two numbers"));
+  return good && ((range[0] > 0 && range[0] <= range[1] && range[1] <= most) ||
+                  tinytl_json_fail(json, "two rising numbers in their range"));
+}
+
+static bool read_area(tinytl_json *json, void *target) {
+  return read_range(json, 1, target);
+}
+
+static bool read_aspect(tinytl_json *json, void *target) {
+  return read_range(json, DBL_MAX, target);
+}
+
+static bool read_input(tinytl_json *json, void *target) {
+  static const field kFields[] = {
+      {"central_fraction", read_fraction,
+       offsetof(tinytl_settings, central_fraction)}};
+  return read_object(json, kFields, COUNT(kFields), target);
+}
+
+static bool read_data(tinytl_json *json, void *target) {
+  static const field kFields[] = {
+      {"split", read_split, offsetof(tinytl_settings, split_by_content)},
+      {"split_seed", read_seed, offsetof(tinytl_settings, split_seed)},
+      {"crop", read_bool, offsetof(tinytl_settings, crop)},
+      {"crop_area", read_area, offsetof(tinytl_settings, crop_area)},
+      {"crop_aspect", read_aspect, offsetof(tinytl_settings, crop_aspect)},
+      {"flip", read_bool, offsetof(tinytl_settings, flip)},
+      {"color", read_color, offsetof(tinytl_settings, color)}};
+  return read_object(json, kFields, COUNT(kFields), target);
+}
+
+/* ---- The description ---- */
+
+static bool read_description(tinytl_json *json,
+                             tinytl_description *description) {
+#define AT(member) offsetof(tinytl_description, member)
+  static const field kFields[] = {
+      {"format_version", read_long, AT(format_version)},
+      {"contract", read_long, AT(contract)},
+      {"sha256", read_text, AT(sha256)},
+      {"task", read_text, AT(task)},
+      {"labels", read_labels, 0},
+      {"spare_classes", read_long, AT(spare_classes)},
+      {"state", read_state, 0},
+      {"xnnpack", read_bool, AT(xnnpack)},
+      {"learning_rate", read_rate, AT(settings.learning_rate)},
+      {"schedule", read_schedule, AT(settings.schedule)},
+      {"input", read_input, AT(settings)},
+      {"data", read_data, AT(settings)}};
+#undef AT
+  return read_object(json, kFields, COUNT(kFields), description) &&
+         tinytl_json_end(json);
+}
+
+tinytl_description tinytl_default_description(void) {
+  return (tinytl_description){
+      .xnnpack = true,
+      .settings = {.learning_rate = 1e-3,
+                   .central_fraction = 0.875,
+                   .crop_area = {0.22, 1},
+                   .crop_aspect = {3.0 / 4.0, 4.0 / 3.0}}};
 }
 
 tinytl_status tinytl_parse_description(const char *text, size_t length,
                                        const char *what,
                                        tinytl_description *description,
                                        tinytl_error *error) {
-  reader json = {text, text + length, NULL, false};
-  *description = (tinytl_description){.xnnpack = true,
-                                      .learning_rate = TINYTL_LEARNING_RATE};
-  if (read_fields(&json, description)) {
+  tinytl_json json = {text, text + length, NULL, false};
+  *description = tinytl_default_description();
+  if (read_description(&json, description)) {
     return TINYTL_OK;
   }
   tinytl_free_description(description);

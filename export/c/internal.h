@@ -74,10 +74,7 @@ typedef struct {
   size_t count;  /* Of elements; 0 where the variable is missing. */
 } tinytl_part;
 
-#define TINYTL_LEARNING_RATE 1e-3F /* Where none is said. */
-
-/* Fields that are absent are zero; `xnnpack` is then true, and `learning_rate`
-   ::TINYTL_LEARNING_RATE. */
+/* What is read. Fields that are absent have their defaults. */
 typedef struct {
   long format_version;
   long contract;
@@ -88,9 +85,12 @@ typedef struct {
   long spare_classes;
   tinytl_part bias;   /* Of the classifier. */
   tinytl_part kernel; /* The same. */
-  bool xnnpack;
-  float learning_rate;
+  bool xnnpack;       /* True by default. */
+  tinytl_settings settings;
 } tinytl_description;
+
+/* What is true of a file without a description. */
+tinytl_description tinytl_default_description(void);
 
 /*
  * Reads the fields above from the JSON text of a manifest, or of the metadata
@@ -104,5 +104,12 @@ tinytl_status tinytl_parse_description(const char *text, size_t length,
 
 /* Frees what a description holds; it may be all zero. */
 void tinytl_free_description(tinytl_description *description);
+
+/* Finds changes of color by their name in a manifest, "none", "tf" or "torch".
+   Returns whether there are such. */
+bool tinytl_find_color(const char *name, tinytl_color *color);
+
+/* The same for schedules, "cosine" and "constant". */
+bool tinytl_find_schedule(const char *name, tinytl_schedule *schedule);
 
 #endif /* TINYTL_INTERNAL_H */

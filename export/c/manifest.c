@@ -2,6 +2,8 @@
  * The manifest of a `.tflite`: where it is, and whether it belongs to it.
  */
 
+#define _DEFAULT_SOURCE /* lstat() in C11. */
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,8 +88,7 @@ static tinytl_status read_manifest(tinytl_model *model, const char *path,
 tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
                                    const tinytl_options *options,
                                    tinytl_error *error) {
-  model->description.xnnpack = true;
-  model->description.learning_rate = TINYTL_LEARNING_RATE;
+  model->description = tinytl_default_description();
   if (options->manifest != NULL) {
     return read_manifest(model, options->manifest, error);
   }
@@ -98,8 +99,15 @@ tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
   struct stat about;
   tinytl_status status = TINYTL_OK;
   /* One that is there and cannot be read is an error, not a missing one. */
-  if (stat(beside, &about) == 0 || errno != ENOENT) {
+  if (lstat(beside, &about) == 0 || errno != ENOENT) {
     status = read_manifest(model, beside, error);
+  } else if (!options->trust) {
+    status = tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                         "expected the manifest %s, whose checksum says that "
+                         "the .tflite is not damaged, got none; copy both "
+                         "files of the export, or set `trust` (adapt: "
+                         "--trust)",
+                         beside);
   }
   free(beside);
   return status;

@@ -141,7 +141,8 @@ static tinytl_status load(tinytl_model *model, const char *path,
     status = tinytl_check_contract(model, error);
   }
   if (status == TINYTL_OK) {
-    model->info.learning_rate = model->description.learning_rate;
+    model->info.settings = model->description.settings;
+    model->info.learning_rate = (float)model->info.settings.learning_rate;
     model->info.xnnpack = options->xnnpack == TINYTL_XNNPACK_AS_EXPORTED
                               ? model->description.xnnpack
                               : options->xnnpack == TINYTL_XNNPACK_ON;

@@ -89,14 +89,51 @@ typedef enum {
 typedef struct {
   /** Path of libLiteRt.so. NULL: `libLiteRt.so`, where the loader looks. */
   const char *library;
-  /** Path of the manifest, which has to be there. NULL: that of the same name
-      beside the `.tflite` (`model.manifest.json`), if it is there. */
+  /** Path of the manifest. NULL: that of the same name next to the `.tflite`
+      (`model.manifest.json`). */
   const char *manifest;
   /** Threads of LiteRT's kernels, 1 to 64. 0: two, as in Python. */
   int threads;
   /** Whether to use XNNPACK. */
   tinytl_xnnpack xnnpack;
+  /** Whether to open a file that has no manifest. Its checksum is in the
+      manifest: without it, LiteRT may crash on a file that is damaged, or
+      compute something else. A manifest that is there is always checked. */
+  bool trust;
 } tinytl_options;
+
+/** How the learning rate changes over the steps of a training. */
+typedef enum {
+  TINYTL_SCHEDULE_COSINE = 0, /**< Step k of n: (1 + cos(pi k / n)) / 2. */
+  TINYTL_SCHEDULE_CONSTANT
+} tinytl_schedule;
+
+/** How the colors of training images are changed; see docs/formats.md. */
+typedef enum {
+  TINYTL_COLOR_NONE = 0,
+  TINYTL_COLOR_TF,   /**< Brightness and saturation. */
+  TINYTL_COLOR_TORCH /**< These, contrast and hue. */
+} tinytl_color;
+
+/**
+ * How the model was trained, from its manifest. A program that trains follows
+ * it unless its user says otherwise; the library itself acts on none of it.
+ */
+typedef struct {
+  double learning_rate;     /**< Of the first step. 1e-3 without a manifest. */
+  tinytl_schedule schedule; /**< Cosine where the manifest lacks it. */
+  double central_fraction;  /**< Part of a photo's side that is evaluated, in
+                                 (0, 1]. 0.875 without a manifest. */
+  uint64_t split_seed;      /**< Chooses the photos that are held out. */
+  bool split_by_content;    /**< Whether its photos were held out by content.
+                                 Otherwise photos held out now may be among
+                                 those that the model was trained on. */
+  bool crop;                /**< Whether to crop training images at random. */
+  double crop_area[2];      /**< Least and largest part of the area. */
+  double crop_aspect[2];    /**< Least and largest width / height. */
+  bool flip;                /**< Whether to mirror half of the images. */
+  tinytl_color color;       /**< How to change their colors. */
+} tinytl_settings;
 
 /** An open model. */
 typedef struct tinytl_model tinytl_model;
@@ -116,9 +153,10 @@ typedef struct {
   size_t state_size;     /**< N: float32 values of the state. */
   bool multilabel;       /**< Whether an image has several attributes. */
   bool xnnpack;          /**< Whether XNNPACK is used. */
-  bool has_manifest;     /**< Whether a manifest was found. It then fits. */
+  bool has_manifest;     /**< Whether there is a manifest, which then fits. */
   float learning_rate;   /**< That suits the first step, from the manifest;
                               without one 1e-3. */
+  tinytl_settings settings; /**< How the model was trained. */
   /** Names of the classes in use, in UTF-8, in the order of the outputs, from
       the manifest or from the `.tflite` itself, and of those added. NULL where
       neither has them. */
@@ -142,11 +180,11 @@ typedef struct {
  * over it, and do not write into it. Names, types and shapes of all signatures
  * are checked, and every size in ::tinytl_info comes from them.
  *
- * With a manifest, the file has to have the SHA-256 that the manifest says, so
- * that no changed byte goes unnoticed. Without one, LiteRT's verifier checks
- * its structure: a changed weight is a weight. From the manifest come also the
- * names of the classes, whether to use XNNPACK and a learning rate; all else in
- * it is for the caller.
+ * The file has to have the SHA-256 of its manifest, so that no changed byte
+ * goes unnoticed. Without a manifest it is refused unless the options say
+ * `trust`: LiteRT's verifier then checks its structure alone. The names of the
+ * classes, whether to use XNNPACK, and ::tinytl_settings come from the manifest
+ * too.
  *
  * libLiteRt.so stays in the process after the model is closed.
  *

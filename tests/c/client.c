@@ -3,8 +3,8 @@
  * answer on stdout, `ok` with results or `error STATUS TEXT`. Numbers are
  * printed so that no bit is lost. Two models, `a` and `b`, can be open.
  *
- *   open M PATH LIBRARY|- MANIFEST|- THREADS XNNPACK
- *   info M | label M INDEX | close M | reset M | state M PATH
+ *   open M PATH LIBRARY|- MANIFEST|- THREADS XNNPACK TRUST
+ *   info M | settings M | label M INDEX | close M | reset M | state M PATH
  *   infer M PATH                     pixels of one image
  *   train M PATH RATE LABEL...       pixels of a batch
  *   attributes M PATH RATE LABEL...  the same for several attributes
@@ -103,6 +103,7 @@ static void do_open(char **words, size_t which) {
   options.manifest = strcmp(words[4], "-") == 0 ? NULL : words[4];
   options.threads = atoi(words[5]);
   options.xnnpack = (tinytl_xnnpack)atoi(words[6]);
+  options.trust = atoi(words[7]) != 0;
   answer(tinytl_open(words[2], &options, &models[which], &error));
 }
 
@@ -117,6 +118,14 @@ static void do_info(const tinytl_model *model) {
   }
   printf(" %d %" PRId32 " %" PRId32 " %.9g", info->labels != NULL,
          info->outputs, info->spare_classes, (double)info->learning_rate);
+}
+
+static void do_settings(const tinytl_model *model) {
+  const tinytl_settings *set = &tinytl_get_info(model)->settings;
+  printf("ok %a %d %a %" PRIu64 " %d %d %a %a %a %a %d %d", set->learning_rate,
+         set->schedule, set->central_fraction, set->split_seed,
+         set->split_by_content, set->crop, set->crop_area[0], set->crop_area[1],
+         set->crop_aspect[0], set->crop_aspect[1], set->flip, set->color);
 }
 
 static void do_infer(tinytl_model *model, const char *path) {
@@ -322,6 +331,8 @@ static void do_command(char **words, size_t count) {
     printf("ok");
   } else if (strcmp(command, "info") == 0) {
     do_info(model);
+  } else if (strcmp(command, "settings") == 0) {
+    do_settings(model);
   } else if (strcmp(command, "label") == 0) {
     printf("ok %s", tinytl_get_info(model)->labels[atoi(words[2])]);
   } else if (strcmp(command, "infer") == 0) {

@@ -120,6 +120,6 @@ class Client:
             raise Refused(*rest.split(" ", 1))
         return rest.split(" ") if rest else []
 
-    def open(self, path, name="a", manifest="-", threads=0, xnnpack=0, library=None) -> None:
+    def open(self, path, name="a", manifest="-", threads=0, xnnpack=0, library=None, trust=False) -> None:
         """Opens a model; `xnnpack` is a value of `tinytl_xnnpack`."""
-        self.ask("open", name, path, library or self.library, manifest, threads, xnnpack)
+        self.ask("open", name, path, library or self.library, manifest, threads, xnnpack, int(trust))

@@ -186,6 +186,8 @@ def test_names_are_given_or_those_of_the_folders(built, tmp_path):
     for name in "baced":
         write_ppm(tmp_path / "data" / name / "x.ppm", np.full((9, 9, 3), ord(name), np.uint8))
     arguments = (f"--model={model}", f"--data={tmp_path}/data", f"--state_out={tmp_path}/s.tinytl", "--overwrite")
+    assert "--trust" in adapt(built, *arguments, status=2)
+    arguments += ("--trust",)
     output = adapt(built, *arguments)
     assert output.startswith("".join(f"class {index}: {name}, 1 images\n" for index, name in enumerate("abcde")))
     output = adapt(built, *arguments, "--labels=c,a,b,e,d")

@@ -112,7 +112,7 @@ def test_info_and_labels(c, tmp_path):
     # Without a manifest the names come from the .tflite itself.
     alone = tmp_path / "alone.tflite"
     alone.write_bytes(model.read_bytes())
-    c.open(alone, "b")
+    c.open(alone, "b", trust=True)
     assert c.ask("info", "b") == [*sizes, "0", "1", "0", sha256(model), "1", *none_spare, "0.00100000005"]
     assert tuple(c.ask("label", "b", index)[0] for index in range(5)) == LABELS
 
@@ -198,7 +198,7 @@ def test_classes_that_cannot_be_added(c, tmp_path):
     assert c.ask("info", "a") == before
     alone = tmp_path / "alone.tflite"
     alone.write_bytes((GOLDEN / "model_spare.tflite").read_bytes())
-    c.open(alone, "b")
+    c.open(alone, "b", trust=True)
     assert c.ask("info", "b")[11:13] == ["7", "2"]
     with pytest.raises(Refused, match="which says where the classifier lies") as error:
         c.ask("add", "b", "c")

@@ -20,9 +20,9 @@ MODEL, MANIFEST = GOLDEN / "model_float32.tflite", GOLDEN / "model_float32.manif
 AS_EXPORTED, ON, OFF = 0, 1, 2
 
 
-def refuse_open(c, path, **options):
+def refuse_open(c, path, name="a", **options):
     with pytest.raises(Refused) as error:
-        c.open(path, **options)
+        c.open(path, name, **options)
     return error.value
 
 
@@ -41,9 +41,13 @@ def copy(tmp_path):
 
 
 def change_manifest(path, **changes):
+    """Replaces fields, or removes those that are None; of `input` and `data` those that are given."""
     path = path.with_suffix(".manifest.json")
-    values = json.loads(path.read_text("utf-8")) | changes
-    path.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
+    values = json.loads(path.read_text("utf-8"))
+    for key, value in changes.items():
+        values[key] = values[key] | value if isinstance(value, dict) else value
+    text = json.dumps({key: value for key, value in values.items() if value is not None})
+    path.write_text(text.replace("Infinity", "1e999"))
 
 
 def test_missing_and_foreign_files(c, tmp_path):
@@ -90,11 +94,45 @@ def test_a_damaged_structure_is_refused_without_a_manifest(c, copy):
     copy.with_suffix(".manifest.json").unlink()
     content = copy.read_bytes()
     copy.write_bytes(content[: len(content) // 2])
-    assert refuse_open(c, copy).status == "MODEL"
+    assert refuse_open(c, copy, trust=True).status == "MODEL"
     copy.write_bytes(b"\xff\xff\xff\x7f" + content[4:])
-    assert refuse_open(c, copy).status == "MODEL"
+    assert refuse_open(c, copy, trust=True).status == "MODEL"
     copy.write_bytes(content)
-    c.open(copy)
+    c.open(copy, trust=True)
+
+
+def test_a_file_without_a_manifest_is_refused_unless_it_is_trusted(c, copy):
+    manifest = copy.with_suffix(".manifest.json")
+    text = manifest.read_bytes()
+    manifest.unlink()
+    error = refuse_open(c, copy)
+    assert (error.status, "--trust" in error.text, str(manifest) in error.text) == ("MANIFEST", True, True)
+    c.open(copy, trust=True)
+    assert c.ask("info", "a")[8] == "0"
+    # Trust is for a file without one: a manifest that is there is checked, also one that leads nowhere.
+    manifest.symlink_to("nowhere.json")
+    assert refuse_open(c, copy, "b", trust=True).status == "FILE"
+    manifest.unlink()
+    manifest.write_bytes(text.replace(b'"sha256": "', b'"sha256": "0'))
+    assert refuse_open(c, copy, "b", trust=True).status == "MANIFEST"
+
+
+def damaged_copies(content, count):
+    """Bytes of a file with a few changed bytes each, reproducible."""
+    rng = np.random.default_rng(3)
+    for _ in range(count):
+        changed = bytearray(content)
+        for _ in range(rng.integers(1, 9)):
+            changed[rng.integers(8, len(changed))] = rng.integers(256)
+        yield bytes(changed)
+
+
+def test_no_damaged_file_without_a_manifest_reaches_the_runtime(c, copy):
+    """Some of them end the process there."""
+    copy.with_suffix(".manifest.json").unlink()
+    for content in damaged_copies(copy.read_bytes(), 300):
+        copy.write_bytes(content)
+        assert refuse_open(c, copy).status == "MANIFEST"
 
 
 @pytest.mark.parametrize(
@@ -114,10 +152,27 @@ def test_a_damaged_structure_is_refused_without_a_manifest(c, copy):
         ({"xnnpack": 1}, "expected true or false"),
         *(({"learning_rate": value}, "expected a number above 0") for value in (0, 0.0, -0.001, 1e39, 1e-60, 1e-400)),
         ({"learning_rate": "1"}, "expected a value"),
+        ({"schedule": "linear"}, "expected the schedule cosine or constant"),
+        ({"schedule": 1}, "expected a string"),
+        *(({"input": {"central_fraction": value}}, "above 0 and at most 1") for value in (0, -1, 1.01, 1e999, 2**31)),
+        ({"input": {"central_fraction": "1"}}, "expected a value"),
+        ({"input": []}, "expected an object"),
+        *(({"data": {"crop_area": value}}, "two rising") for value in ([0, 1], [0.5, 0.4], [0.5, 1.1], [-1, 1])),
+        *(({"data": {"crop_aspect": value}}, "two rising") for value in ([0, 1], [2, 1], [1, 1e999])),
+        *(({"data": {"crop_aspect": value}}, "two numbers") for value in ([1], [1, 2, 3])),
+        ({"data": {"crop_area": []}}, "expected a value"),
+        ({"data": {"crop_area": 1}}, "expected a list"),
+        ({"data": {"crop": 1}}, "expected true or false"),
+        ({"data": {"flip": "yes"}}, "expected true or false"),
+        ({"data": {"color": "sepia"}}, "expected the color none, tf or torch"),
+        ({"data": {"color": None}}, "expected a string"),
+        *(({"data": {"split_seed": value}}, "expected a whole number") for value in (-1, 1.5, "1", None)),
+        ({"data": {"split_seed": 2**64}}, "expected a whole number that is smaller"),
+        ({"data": {"split": 1}}, "expected a string"),
         ({"spare_classes": 1}, "other classes than its manifest"),
         ({"spare_classes": -1}, "expected a whole number"),
         ({"state": 1}, "expected a list"),
-        ({"state": [{"name": "a", "shape": [2**30, 8], "offset": 0, "slot": ""}]}, "expected a whole number"),
+        ({"state": [{"name": "a", "shape": [2**30, 8], "offset": 0, "slot": ""}]}, "expected a whole number that is smaller"),
         ({"state": [{"name": "a", "shape": [999999999, 9], "offset": 0, "slot": ""}]}, "expected a smaller shape"),
         ({"state": [{"name": "a", "shape": [1], "offset": -1, "slot": ""}]}, "expected a whole number"),
     ],
@@ -183,8 +238,32 @@ def test_without_a_manifest_the_learning_rate_is_that_of_most_schemes(c, copy):
     c.open(copy)
     assert float(c.ask("info", "a")[13]) == pytest.approx(3e-3)
     copy.with_suffix(".manifest.json").unlink()
-    c.open(copy, "b")
+    c.open(copy, "b", trust=True)
     assert float(c.ask("info", "b")[13]) == pytest.approx(1e-3)
+
+
+def test_settings_of_the_manifest(c, copy):
+    """Each has a value that is not the default."""
+    data = {"split": "content", "split_seed": 2**64 - 1, "crop": True, "crop_area": [0.1, 0.75], "flip": True}
+    data |= {"crop_aspect": [0.5, 4 / 3], "color": "torch"}
+    change_manifest(copy, learning_rate=0.0123, schedule="constant", input={"central_fraction": 0.6}, data=data)
+    c.open(copy)
+    words = c.ask("settings", "a")
+    assert [float.fromhex(words[index]) for index in (0, 2, 6, 7, 8, 9)] == [0.0123, 0.6, 0.1, 0.75, 0.5, 4 / 3]
+    assert [int(words[index]) for index in (1, 3, 4, 5, 10, 11)] == [1, 2**64 - 1, 1, 1, 1, 2]
+
+
+def test_settings_that_are_missing(c, copy):
+    """An older manifest has no schedule and no rule of the split; a file alone is trained without augmentation."""
+    change_manifest(copy, data={"flip": False, "color": "tf"})
+    c.open(copy)
+    words = c.ask("settings", "a")
+    assert [int(words[index]) for index in (1, 3, 4, 5, 10, 11)] == [0, 0, 0, 1, 0, 1]
+    copy.with_suffix(".manifest.json").unlink()
+    c.open(copy, "b", trust=True)
+    words = c.ask("settings", "b")
+    assert [float.fromhex(words[index]) for index in (0, 2, 6, 7, 8, 9)] == [1e-3, 0.875, 0.22, 1, 3 / 4, 4 / 3]
+    assert [int(words[index]) for index in (1, 3, 4, 5, 10, 11)] == [0, 0, 0, 0, 0, 0]
 
 
 def test_xnnpack_as_exported(c, copy):
@@ -235,7 +314,7 @@ def test_tensors_that_do_not_fit(c, tmp_path):
         ("train", "applied", as_int64, "train.applied: expected type 2 and shape 1, got type 4"),
     ):
         (tmp_path / "changed.tflite").write_bytes(with_tensor(content, signature, name, change))
-        error = refuse_open(c, tmp_path / "changed.tflite")
+        error = refuse_open(c, tmp_path / "changed.tflite", trust=True)
         assert (error.status, words in error.text) == ("MODEL", True), error.text
 
 
@@ -250,7 +329,7 @@ def test_names_that_do_not_fit(c, tmp_path):
         (b'"classification"', b'"clazzification"', "the task clazzification"),
     ):
         (tmp_path / "changed.tflite").write_bytes(MODEL.read_bytes().replace(old, new))
-        error = refuse_open(c, tmp_path / "changed.tflite")
+        error = refuse_open(c, tmp_path / "changed.tflite", trust=True)
         assert (error.status, words in error.text) == ("MODEL", True), (old, error.text)
 
 
@@ -258,7 +337,7 @@ def test_a_model_without_reset_goes_back_to_its_exported_state(c, tmp_path):
     path, batch = tmp_path / "no_reset.tflite", tmp_path / "batch.raw"
     path.write_bytes(MODEL.read_bytes().replace(b"reset\0", b"resew\0"))
     batch.write_bytes(np.random.default_rng(0).bytes(4 * 64 * 64 * 3))
-    c.open(path)
+    c.open(path, trust=True)
     first = c.ask("train", "a", batch, 0.001, 0, 1, 2, 3)
     assert c.ask("train", "a", batch, 0.001, 0, 1, 2, 3) != first
     c.ask("reset", "a")
@@ -272,7 +351,7 @@ def test_several_attributes(c, tmp_path):
     images.tofile(tmp_path / "images.raw")
     labels = np.array([[1, 0, 1], [0, 0.5, 1]], np.float32)
     python = TrainableModel(path)
-    c.open(path)
+    c.open(path, trust=True)
     assert c.ask("info", "a")[6] == "1"
     for _ in range(3):
         words = c.ask("attributes", "a", tmp_path / "images.raw", 0.01, *labels.ravel())
@@ -347,6 +426,7 @@ def test_json(c, tmp_path):
         *('{"a":01}', '{"a":1.}', '{"a":.5}', '{"a":1e}', '{"a":-}', '{"a":+1}', '{"a":nul}', '{"a":NaN}', "{a:1}"),
         *('{"a":"', '{"a":"\\', '{"a":"\\"', '{"a":"\\u12', '{"a":"\\u12"}', '{"a":"\\x"}', '{"a":"\\u0000"}'),
         *('{"a":"\\ud800"}', '{"a":"\\ud800\\u0041"}', '{"a":"\\udc00"}', '{"a":"\n"}', "{'a':1}"),
+        *('{"data":{"crop":true,"crop":true}}', '{"input":{"central_fraction":1,"central_fraction":1}}'),
         *('{"contract":2,"contract":2}', '{"contract":-1}', '{"contract":2.0}', '{"contract":1234567890}'),
         *('{"contract":02}', '{"task":1}', '{"labels":["a",1]}', '{"labels":["a"', '{"labels":["a",'),
         '{"x":' + "[" * 40 + "]" * 40 + "}",
