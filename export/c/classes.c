@@ -74,16 +74,14 @@ static int compare_names(const void *one, const void *other) {
   return strcmp(*(char *const *)one, *(char *const *)other);
 }
 
-/* Returns whether a name is there twice; `sorted` has room for the names. */
-static bool has_twins(char *const *names, size_t count, char **sorted) {
-  memcpy(sorted, names, count * sizeof *sorted);
-  qsort(sorted, count, sizeof *sorted, compare_names);
-  for (size_t i = 1; i < count; i++) {
-    if (strcmp(sorted[i - 1], sorted[i]) == 0) {
-      return true;
-    }
+/* Returns the names in order, to be freed with free(), or NULL. */
+static char **sort_names(char *const *names, size_t count) {
+  char **sorted = malloc((count == 0 ? 1 : count) * sizeof *sorted);
+  if (sorted != NULL && count > 0) {
+    memcpy(sorted, names, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_names);
   }
-  return false;
+  return sorted;
 }
 
 /* Checks names and spare classes against the outputs. */
@@ -102,13 +100,16 @@ static tinytl_status check_labels(tinytl_model *model, tinytl_error *error) {
                        "%zu and %zu; export the model again",
                        outputs, names->label_count, spare);
   }
-  char **sorted = malloc(outputs * sizeof *sorted);
+  char **sorted = sort_names(names->labels, names->label_count);
   model->labels = calloc(outputs, sizeof *model->labels);
   if (sorted == NULL || model->labels == NULL) {
     free(sorted);
     return tinytl_fail_memory(error, outputs * sizeof *sorted);
   }
-  const bool twins = has_twins(names->labels, names->label_count, sorted);
+  bool twins = false;
+  for (size_t i = 1; i < names->label_count; i++) {
+    twins = twins || strcmp(sorted[i - 1], sorted[i]) == 0;
+  }
   free(sorted);
   if (twins) {
     return tinytl_fail(error, TINYTL_ERROR_MODEL,
@@ -165,6 +166,33 @@ static const char *next_name(const char *name) {
   return name + strlen(name) + 1;
 }
 
+/* Refuses added classes that are the file's own; frees them then. */
+static tinytl_status check_added(const tinytl_description *file,
+                                 tinytl_added *added, tinytl_error *error) {
+  char **sorted = sort_names(file->labels, file->label_count);
+  if (sorted == NULL) {
+    tinytl_free_added(added);
+    return tinytl_fail_memory(error, file->label_count * sizeof *sorted);
+  }
+  const char *name = added->names;
+  char *const *twin = NULL;
+  for (size_t i = 0; twin == NULL && i < added->count; i++) {
+    twin = bsearch(&name, sorted, file->label_count, sizeof *sorted,
+                   compare_names);
+    name = next_name(name);
+  }
+  tinytl_status status = TINYTL_OK;
+  if (twin != NULL) {
+    status = tinytl_fail(error, TINYTL_ERROR_NAMES,
+                         "expected names of added classes that differ from "
+                         "the model's, got %.100s; use another",
+                         *twin);
+    tinytl_free_added(added);
+  }
+  free(sorted);
+  return status;
+}
+
 /*
  * Makes the classes that lines of a state file name, which may be NULL and are
  * owned from here on. Refuses more than are spare, and names of the file.
@@ -198,19 +226,7 @@ tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
                        "ones of the model, got %zu; use another copy",
                        file->spare_classes, count);
   }
-  const char *name = added->names;
-  for (size_t i = 0; i < added->count; i++, name = next_name(name)) {
-    for (size_t j = 0; j < file->label_count; j++) {
-      if (strcmp(name, file->labels[j]) == 0) {
-        tinytl_free_added(added);
-        return tinytl_fail(error, TINYTL_ERROR_NAMES,
-                           "expected names of added classes that differ from "
-                           "the model's, got %.100s; use another",
-                           file->labels[j]);
-      }
-    }
-  }
-  return TINYTL_OK;
+  return check_added(file, added, error);
 }
 
 /* Puts other added classes in place of those that are there, and owns them. */
@@ -288,23 +304,28 @@ static tinytl_status add_class(tinytl_model *model, const char *name,
   const tinytl_description *file = &model->description;
   const size_t outputs = (size_t)model->info.outputs;
   const size_t label = (size_t)model->info.classes;
-  tinytl_status status =
-      tinytl_get_state(model, state, model->info.state_size, error);
-  if (status != TINYTL_OK) {
-    return status;
-  }
   char *lines = append_name(model->added.lines, name);
   if (lines == NULL) {
     return tinytl_fail_memory(error, strlen(name));
   }
-  const char *problem = strchr(name, '\n') != NULL
-                            ? "names without the end of a line"
-                            : tinytl_check_names(lines, strlen(lines));
+  const char *problem = tinytl_check_name(name, strlen(name));
+  tinytl_status status = TINYTL_ERROR_NAMES;
+  if (problem == NULL) {
+    status = tinytl_check_names(lines, strlen(lines), &problem);
+  }
   if (problem != NULL) {
+    status = tinytl_fail(error, TINYTL_ERROR_NAMES,
+                         "cannot add the class %.100s: expected %s; give "
+                         "another name",
+                         name, problem);
+  } else if (status != TINYTL_OK) {
+    status = tinytl_fail_memory(error, strlen(lines));
+  } else {
+    status = tinytl_get_state(model, state, model->info.state_size, error);
+  }
+  if (status != TINYTL_OK) {
     free(lines);
-    return tinytl_fail(error, TINYTL_ERROR_NAMES,
-                       "cannot add the class: expected %s; give another name",
-                       problem);
+    return status;
   }
   set_mean(state + file->bias.offset, 1, outputs, label);
   set_mean(state + file->kernel.offset, file->kernel.count / outputs, outputs,

@@ -4,14 +4,33 @@
 
 #include "internal.h"
 
+/* Replaces control characters, which paths and names can have, and takes away
+   a character that was cut. */
+static void make_line(char *text, bool cut) {
+  size_t length = strlen(text);
+  while (cut && length > 0 && (text[length - 1] & 0xc0) == 0x80) {
+    length--;
+  }
+  if (cut && length > 0 && (text[length - 1] & 0x80) != 0) {
+    length--;
+  }
+  text[length] = '\0';
+  for (; *text != '\0'; text++) {
+    if ((unsigned char)*text < ' ' || *text == 0x7f) {
+      *text = '?';
+    }
+  }
+}
+
 tinytl_status tinytl_fail(tinytl_error *error, tinytl_status status,
                           const char *format, ...) {
   if (error != NULL) {
     va_list arguments;
     va_start(arguments, format);
-    /* A text that is too long is cut, which is all that can be done here. */
-    (void)vsnprintf(error->text, sizeof error->text, format, arguments);
+    const int length =
+        vsnprintf(error->text, sizeof error->text, format, arguments);
     va_end(arguments);
+    make_line(error->text, length >= (int)sizeof error->text);
     error->status = status;
   }
   return status;

@@ -60,11 +60,26 @@ uint32_t tinytl_crc32(uint32_t crc, const uint8_t *bytes, size_t length);
  */
 size_t tinytl_find_not_finite(const float *values, size_t count);
 
+/* ---- Names of classes: names.c ---- */
+
+#define TINYTL_LONGEST_NAME 255 /* Bytes. */
+#define TINYTL_LONGEST_NAMES                      \
+  (1 << 20) /* Of a state, with their line feeds. \
+             */
+
 /*
- * Returns NULL, or what is wrong with names of which each is on a line of its
- * own: see tinytl_parse_state().
+ * Returns NULL, or what was expected of a name: UTF-8 of 1 to 255 bytes,
+ * without control characters and ends of lines, that shows something.
  */
-const char *tinytl_check_names(const char *names, size_t length);
+const char *tinytl_check_name(const char *name, size_t length);
+
+/*
+ * Checks names of which each is on a line of its own: each of them, that they
+ * differ, and their length. Returns TINYTL_OK; TINYTL_ERROR_NAMES with
+ * what was expected in `problem`; or TINYTL_ERROR_MEMORY.
+ */
+tinytl_status tinytl_check_names(const char *names, size_t length,
+                                 const char **problem);
 
 /* ---- What a manifest or a metadata entry says: description.c ---- */
 

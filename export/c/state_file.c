@@ -35,8 +35,6 @@
 #define MAGIC_SIZE 8
 #define VERSION 1
 #define VERSION_WITH_NAMES 2
-#define MOST_NAMES (1024 * 1024) /* Bytes. */
-#define MOST_LINES 4096
 #define VERSION_OFFSET 8
 #define FINGERPRINT_OFFSET 12
 #define COUNT_OFFSET 44
@@ -71,126 +69,6 @@ size_t tinytl_find_not_finite(const float *values, size_t count) {
     index++;
   }
   return index;
-}
-
-/* ---- Names ---- */
-
-/*
- * Reads a code point of UTF-8 and moves on. Returns false where there is none,
- * it is written in more bytes than it needs, or it is half of a pair.
- */
-static bool read_utf8(const uint8_t **next, const uint8_t *end,
-                      uint32_t *code) {
-  static const uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  const uint8_t first = *(*next)++;
-  const size_t size = first < 0x80   ? 1
-                      : first < 0xc0 ? 0
-                      : first < 0xe0 ? 2
-                      : first < 0xf0 ? 3
-                      : first < 0xf8 ? 4
-                                     : 0;
-  if (size == 0 || (size_t)(end - *next) < size - 1) {
-    return false;
-  }
-  *code = size == 1 ? first : first & (0x7fU >> size);
-  for (size_t i = 1; i < size; i++) {
-    const uint8_t byte = *(*next)++;
-    if ((byte & 0xc0) != 0x80) {
-      return false;
-    }
-    *code = *code << 6 | (byte & 0x3fU);
-  }
-  return *code >= kLeast[size] && *code <= 0x10ffff &&
-         (*code < 0xd800 || *code > 0xdfff);
-}
-
-/* Whether a code point is no control, no mark of a format, and no white space
-   but the ASCII one. Code points that Unicode has not given away pass. */
-static bool is_printable(uint32_t code) {
-  static const uint32_t kNot[][2] = {
-      {0, 0x1f},          {0x7f, 0xa0},     {0xad, 0xad},
-      {0x600, 0x605},     {0x61c, 0x61c},   {0x6dd, 0x6dd},
-      {0x70f, 0x70f},     {0x1680, 0x1680}, {0x180e, 0x180e},
-      {0x2000, 0x200f},   {0x2028, 0x202f}, {0x205f, 0x206f},
-      {0x3000, 0x3000},   {0xe000, 0xf8ff}, {0xfeff, 0xfeff},
-      {0xfff0, 0xfffb},   {0xfffe, 0xffff}, {0xe0000, 0xe0fff},
-      {0xf0000, 0x10ffff}};
-  for (size_t i = 0; i < sizeof kNot / sizeof kNot[0]; i++) {
-    if (code >= kNot[i][0] && code <= kNot[i][1]) {
-      return false;
-    }
-  }
-  return true;
-}
-
-static bool is_letter(uint32_t code) {
-  return (code >= 'A' && code <= 'Z') || (code >= 'a' && code <= 'z');
-}
-
-/* Whether the name from `name` to `end` is on an earlier line too. */
-static bool is_there_before(const uint8_t *names, const uint8_t *name,
-                            const uint8_t *end) {
-  const size_t size = (size_t)(end - name);
-  for (const uint8_t *line = names; line < name;) {
-    const uint8_t *newline = memchr(line, '\n', (size_t)(name - line));
-    if (newline == NULL) {
-      break;
-    }
-    if ((size_t)(newline - line) == size && memcmp(line, name, size) == 0) {
-      return true;
-    }
-    line = newline + 1;
-  }
-  return false;
-}
-
-/* Returns NULL, or what is wrong with one name. */
-static const char *check_name(const uint8_t *name, const uint8_t *end) {
-  bool blank = true;
-  uint32_t before = 0;
-  while (name < end) {
-    uint32_t code = 0;
-    if (!read_utf8(&name, end, &code)) {
-      return "names in UTF-8";
-    }
-    if (!is_printable(code)) {
-      return "names that can be printed";
-    }
-    if (code >= 0x300 && code <= 0x36f && is_letter(before)) {
-      return "names in Unicode's normal form NFC";
-    }
-    blank = blank && code == ' ';
-    before = code;
-  }
-  return blank ? "names that are not blank" : NULL;
-}
-
-const char *tinytl_check_names(const char *names, size_t length) {
-  const uint8_t *start = (const uint8_t *)names;
-  const uint8_t *end = start + length;
-  if (length > MOST_NAMES) {
-    return "names of at most 1 MB";
-  }
-  size_t lines = 0;
-  for (const uint8_t *line = start;;) {
-    const uint8_t *newline =
-        line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
-    const uint8_t *stop = newline == NULL ? end : newline;
-    const char *problem = check_name(line, stop);
-    if (problem != NULL) {
-      return problem;
-    }
-    if (++lines > MOST_LINES) {
-      return "fewer names";
-    }
-    if (is_there_before(start, line, stop)) {
-      return "names that differ";
-    }
-    if (newline == NULL) {
-      return NULL;
-    }
-    line = newline + 1;
-  }
 }
 
 /* ---- Reading ---- */
@@ -228,12 +106,12 @@ static tinytl_status check_header(const uint8_t *header, size_t header_size,
   }
   const uint64_t least = values + LENGTH_SIZE + 1;
   if (version == VERSION_WITH_NAMES &&
-      (length < least || length > least - 1 + MOST_NAMES)) {
-    return tinytl_fail(error, TINYTL_ERROR_LENGTH,
-                       "%s is damaged: expected %" PRIu64 " to %" PRIu64
-                       " bytes for %" PRIu32 " values, got %" PRIu64
-                       "; use another copy",
-                       what, least, least - 1 + MOST_NAMES, count, length);
+      (length < least || length > least - 1 + TINYTL_LONGEST_NAMES)) {
+    return tinytl_fail(
+        error, TINYTL_ERROR_LENGTH,
+        "%s is damaged: expected %" PRIu64 " to %" PRIu64 " bytes for %" PRIu32
+        " values, got %" PRIu64 "; use another copy",
+        what, least, least - 1 + TINYTL_LONGEST_NAMES, count, length);
   }
   return TINYTL_OK;
 }
@@ -302,14 +180,18 @@ static tinytl_status parse(const uint8_t *bytes, size_t length,
                        "model; save the state again",
                        what, found, count);
   }
-  const char *problem =
-      names == NULL ? NULL
-                    : tinytl_check_names((const char *)names, names_length);
+  const char *problem = NULL;
+  if (names != NULL) {
+    status = tinytl_check_names((const char *)names, names_length, &problem);
+  }
   if (problem != NULL) {
-    return tinytl_fail(error, TINYTL_ERROR_NAMES,
+    return tinytl_fail(error, status,
                        "%s has names of classes that cannot be used: expected "
                        "%s; use another copy",
                        what, problem);
+  }
+  if (status != TINYTL_OK) {
+    return tinytl_fail_memory(error, names_length);
   }
   const uint8_t *values = bytes + HEADER_SIZE;
   for (size_t i = 0; i < count; i++) {
@@ -635,12 +517,17 @@ tinytl_status tinytl_write_state(const char *path, const uint8_t *fingerprint,
                        " values, got %zu; export a smaller model",
                        UINT32_MAX, count);
   }
-  const char *problem =
-      names == NULL ? NULL : tinytl_check_names(names, strlen(names));
+  const char *problem = NULL;
+  tinytl_status status =
+      names == NULL ? TINYTL_OK
+                    : tinytl_check_names(names, strlen(names), &problem);
   if (problem != NULL) {
-    return tinytl_fail(error, TINYTL_ERROR_NAMES,
+    return tinytl_fail(error, status,
                        "cannot save %s: expected %s; give other names", path,
                        problem);
+  }
+  if (status != TINYTL_OK) {
+    return tinytl_fail_memory(error, strlen(names));
   }
   const size_t bad = tinytl_find_not_finite(state, count);
   if (bad < count) {
@@ -658,7 +545,6 @@ tinytl_status tinytl_write_state(const char *path, const uint8_t *fingerprint,
   const char *final = target == NULL ? path : target;
   const size_t size = strlen(final) + sizeof ".tmp";
   char *temporary = malloc(size);
-  tinytl_status status = TINYTL_OK;
   if (temporary == NULL) {
     status = tinytl_fail_memory(error, size);
   } else {

@@ -257,7 +257,11 @@ tinytl_status tinytl_train_multilabel(tinytl_model *model,
  * into the state files that are saved. Needs a manifest, which says where the
  * classifier lies in the state.
  *
- * @param name   In UTF-8, in Unicode's normal form NFC; no other class's.
+ * @param name   1 to 255 bytes of UTF-8, without control characters and ends
+ *               of lines, that show something; no other class's. It is taken
+ *               as it is: bring it to Unicode's normal form NFC before if it
+ *               has to match names of other clients. All added names together
+ *               have at most 2^20 bytes.
  * @param label  Gets the label of the class, or NULL.
  * @param error  Gets what went wrong, or NULL.
  */
@@ -317,10 +321,9 @@ const char *tinytl_status_name(tinytl_status status);
  * @brief Reads a state from the bytes of a `.tinytl` file.
  *
  * The checks are, in this order: magic, version, length, checksum, fingerprint,
- * count, names, and that each value is finite. Of names it checks that they are
- * UTF-8 that can be printed, not blank, and none twice; and that no ASCII
- * letter is followed by a combining mark, which the normal form NFC has as one
- * letter with hardly an exception.
+ * count, names, and that each value is finite. Names are checked as in
+ * tinytl_add_class(), and none may be there twice; they are returned byte for
+ * byte.
  *
  * @param bytes        The whole content.
  * @param length       Its length.

@@ -8,8 +8,9 @@
  *   infer M PATH                     pixels of one image
  *   train M PATH RATE LABEL...       pixels of a batch
  *   attributes M PATH RATE LABEL...  the same for several attributes
- *   save M PATH | restore M PATH | set M PATH | add M NAME
- *   read PATH FINGERPRINT COUNT | write PATH FINGERPRINT COUNT VALUES
+ *   save M PATH | restore M PATH | set M PATH | add M HEX
+ *   read PATH FINGERPRINT COUNT | write PATH FINGERPRINT VALUE...
+ *   named PATH FINGERPRINT NAMES     writes no values and the names of a file
  *   churn PATH FINGERPRINT COUNT     writes states of equal values for ever
  *   sha256 PATH | crc32 PATH | names PATH
  *   fit PPM FRACTION HEIGHT WIDTH OUTPUT
@@ -85,6 +86,20 @@ static void print_hex(const char *text) {
   for (; *text != '\0'; text++) {
     printf("%02x", (unsigned)(unsigned char)*text);
   }
+}
+
+/* Returns the text that hexadecimal digits stand for; the next call reuses it.
+ */
+static const char *unhex(const char *hex) {
+  static char text[1 << 15];
+  size_t length = 0;
+  for (; hex[0] != '\0'; hex += 2) {
+    unsigned byte = 0;
+    require(sscanf(hex, "%2x", &byte) == 1, "no hexadecimal digits");
+    text[length++] = (char)byte;
+  }
+  text[length] = '\0';
+  return text;
 }
 
 static void read_fingerprint(const char *hex, uint8_t *fingerprint) {
@@ -238,6 +253,19 @@ static void do_write(char **words, size_t count) {
   free(state);
 }
 
+static void do_named(char **words) {
+  uint8_t fingerprint[TINYTL_FINGERPRINT_SIZE];
+  read_fingerprint(words[2], fingerprint);
+  size_t size = 0;
+  uint8_t *bytes = read_bytes(words[3], &size);
+  char *names = get_memory(size + 1);
+  memcpy(names, bytes, size);
+  names[size] = '\0';
+  answer(tinytl_write_state(words[1], fingerprint, NULL, 0, names, &error));
+  free(names);
+  free(bytes);
+}
+
 static void do_churn(char **words) {
   uint8_t fingerprint[TINYTL_FINGERPRINT_SIZE];
   read_fingerprint(words[2], fingerprint);
@@ -351,8 +379,8 @@ static void do_command(char **words, size_t count) {
     answer(tinytl_restore(model, words[2], &error));
   } else if (strcmp(command, "add") == 0) {
     int32_t label = -1;
-    const tinytl_status status =
-        tinytl_add_class(model, count < 3 ? "" : words[2], &label, &error);
+    const tinytl_status status = tinytl_add_class(
+        model, count < 3 ? "" : unhex(words[2]), &label, &error);
     answer(status);
     printf(" %" PRId32, label);
   } else if (strcmp(command, "reset") == 0) {
@@ -361,6 +389,8 @@ static void do_command(char **words, size_t count) {
     do_read(words);
   } else if (strcmp(command, "write") == 0) {
     do_write(words, count);
+  } else if (strcmp(command, "named") == 0) {
+    do_named(words);
   } else if (strcmp(command, "churn") == 0) {
     do_churn(words);
   } else if (strcmp(command, "sha256") == 0) {

@@ -120,6 +120,10 @@ class Client:
             raise Refused(*rest.split(" ", 1))
         return rest.split(" ") if rest else []
 
+    def add(self, name: str | bytes, model="a") -> int:
+        """Adds a class; returns its label."""
+        return int(self.ask("add", model, (name.encode() if isinstance(name, str) else name).hex())[0])
+
     def open(self, path, name="a", manifest="-", threads=0, xnnpack=0, library=None, trust=False) -> None:
         """Opens a model; `xnnpack` is a value of `tinytl_xnnpack`."""
         self.ask("open", name, path, library or self.library, manifest, threads, xnnpack, int(trust))

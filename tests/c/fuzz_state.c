@@ -5,7 +5,9 @@
  *
  * takes a good file, reads COUNT mutations of it (default 100000) that depend
  * on SEED alone, and prints how often each status came. Half of the mutations
- * get a checksum that is right, or no check behind it would be reached.
+ * get a checksum that is right, or no check behind it would be reached. Names
+ * are judged a second time, by the table of well-formed UTF-8 of the Unicode
+ * standard (3-7).
  *
  * Built by clang with -fsanitize=fuzzer -DLIBFUZZER, it is a libFuzzer target.
  */
@@ -34,6 +36,87 @@ static void put_u32(uint8_t *bytes, uint32_t value) {
   for (unsigned i = 0; i < 4; i++) {
     bytes[i] = (uint8_t)(value >> (8 * i));
   }
+}
+
+/* Returns how many bytes a well-formed character at `c` has, or 0. */
+static size_t character_size(const uint8_t *c, size_t left) {
+  static const struct {
+    uint8_t first[2], second[2];
+    size_t size;
+  } kRows[] = {{{0x00, 0x7f}, {0, 0}, 1},       {{0xc2, 0xdf}, {0x80, 0xbf}, 2},
+               {{0xe0, 0xe0}, {0xa0, 0xbf}, 3}, {{0xe1, 0xec}, {0x80, 0xbf}, 3},
+               {{0xed, 0xed}, {0x80, 0x9f}, 3}, {{0xee, 0xef}, {0x80, 0xbf}, 3},
+               {{0xf0, 0xf0}, {0x90, 0xbf}, 4}, {{0xf1, 0xf3}, {0x80, 0xbf}, 4},
+               {{0xf4, 0xf4}, {0x80, 0x8f}, 4}};
+  for (size_t i = 0; i < sizeof kRows / sizeof kRows[0]; i++) {
+    if (c[0] < kRows[i].first[0] || c[0] > kRows[i].first[1]) {
+      continue;
+    }
+    bool good = kRows[i].size <= left;
+    for (size_t n = 1; good && n < kRows[i].size; n++) {
+      const uint8_t least = n == 1 ? kRows[i].second[0] : 0x80;
+      const uint8_t most = n == 1 ? kRows[i].second[1] : 0xbf;
+      good = c[n] >= least && c[n] <= most;
+    }
+    return good ? kRows[i].size : 0;
+  }
+  return 0;
+}
+
+/* Whether a character is one of those, each of which ends with a zero. */
+static bool is_one_of(const uint8_t *c, size_t size, const char *those) {
+  for (; *those != '\0'; those += strlen(those) + 1) {
+    if (strlen(those) == size && memcmp(those, c, size) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool is_good_name(const uint8_t *name, size_t length) {
+  bool visible = false;
+  for (size_t at = 0; at < length;) {
+    const uint8_t *c = name + at;
+    const size_t size = character_size(c, length - at);
+    const bool c2 = size == 2 && c[0] == 0xc2;
+    const bool e2 = size == 3 && c[0] == 0xe2;
+    if (size == 0 || (size == 1 && (c[0] < 0x20 || c[0] == 0x7f)) ||
+        (c2 && c[1] < 0xa0) ||
+        is_one_of(c, size, "\xe2\x80\xa8\0\xe2\x80\xa9\0")) {
+      return false;
+    }
+    visible = visible ||
+              !(is_one_of(c, size,
+                          " \0\xc2\xa0\0\xc2\xad\0\xe1\x9a\x80\0\xe1\xa0\x8e\0"
+                          "\xe3\x80\x80\0\xef\xbb\xbf\0") ||
+                (e2 && c[1] == 0x80 && (c[2] < 0x90 || c[2] >= 0xaa) &&
+                 c[2] <= 0xaf) ||
+                (e2 && c[1] == 0x81 && c[2] >= 0x9f && c[2] <= 0xaf));
+    at += size;
+  }
+  return length > 0 && length < 256 && visible;
+}
+
+/* Whether all lines are good names and differ. */
+static bool are_good_names(const uint8_t *names, size_t length) {
+  for (size_t start = 0; start <= length;) {
+    size_t end = start;
+    while (end < length && names[end] != '\n') {
+      end++;
+    }
+    if (!is_good_name(names + start, end - start)) {
+      return false;
+    }
+    for (size_t other = 0; other < start; other++) {
+      if ((other == 0 || names[other - 1] == '\n') &&
+          memcmp(names + other, names + start, end - start) == 0 &&
+          names[other + end - start] == '\n') {
+        return false;
+      }
+    }
+    start = end + 1;
+  }
+  return length <= 1 << 20;
 }
 
 /*
@@ -79,6 +162,14 @@ static tinytl_status check(const uint8_t *bytes, size_t length,
     }
   }
   require(status == TINYTL_OK || names == NULL, "names of a refused state");
+  if (names != NULL || status == TINYTL_ERROR_NAMES) {
+    const size_t start = HEADER + 4 * count + 4;
+    require(are_good_names(input + start, length - CHECKSUM - start) ==
+                (status == TINYTL_OK),
+            "bad names taken, or good ones refused");
+    require(names == NULL || memcmp(names, input + start, strlen(names)) == 0,
+            "other names than the file's");
+  }
   free(names);
   free(state);
   free(input);
@@ -128,6 +219,63 @@ static size_t below(uint64_t *seed, size_t limit) {
   return (size_t)(next_random(seed) % limit);
 }
 
+/*
+ * Gives a file with names others, with a length that is right, made of pieces
+ * at the borders of what a name may have. Returns its length.
+ */
+static size_t change_names(uint8_t *bytes, size_t length, uint64_t *seed) {
+  static const char *const kPieces[] = {"a",
+                                        "b",
+                                        " ",
+                                        "\n",
+                                        "e\xcc\x81", /* Decomposed. */
+                                        "\xc3\xa9",  /* Composed. */
+                                        "\x1f",
+                                        "\x7f",
+                                        "\xc2\x9f",
+                                        "\xc2\xa0",
+                                        "\xc2\xad",
+                                        "\xe1\x9a\x80",
+                                        "\xe1\xa0\x8e",
+                                        "\xe1\xa0\x8f",
+                                        "\xe2\x80\x80",
+                                        "\xe2\x80\x8d",
+                                        "\xe2\x80\x90",
+                                        "\xe2\x80\xa8",
+                                        "\xe2\x80\xaa",
+                                        "\xe2\x80\xb0",
+                                        "\xe2\x81\x9e",
+                                        "\xe2\x81\x9f",
+                                        "\xe2\x81\xaf",
+                                        "\xe2\x81\xb0",
+                                        "\xe3\x80\x80",
+                                        "\xee\x80\x80", /* Private. */
+                                        "\xef\xbb\xbf",
+                                        "\xef\xbf\xbf",
+                                        "\xf0\x9f\x98\x80",
+                                        "\xf4\x8f\xbf\xbf",
+                                        "\xed\xa0\x80", /* Half of a pair. */
+                                        "\xc0\xaf",     /* Overlong. */
+                                        "\xf4\x90\x80\x80"}; /* Too far. */
+  const size_t count = (size_t)bytes[COUNT] | (size_t)bytes[COUNT + 1] << 8;
+  const size_t start = HEADER + 4 * count + 4;
+  if (length < start + CHECKSUM || start + 600 > LARGEST) {
+    return length;
+  }
+  uint8_t *end = bytes + start;
+  for (size_t n = 1 + below(seed, 4); n > 0; n--) {
+    const char *piece =
+        kPieces[below(seed, sizeof kPieces / sizeof kPieces[0])];
+    const size_t times = below(seed, 16) == 0 ? 120 / strlen(piece) : 1;
+    for (size_t i = 0; i < times; i++) {
+      memcpy(end, piece, strlen(piece));
+      end += strlen(piece);
+    }
+  }
+  put_u32(bytes + start - 4, (uint32_t)(end - bytes - (ptrdiff_t)start));
+  return (size_t)(end - bytes) + CHECKSUM;
+}
+
 /* Changes a file of at most LARGEST bytes in one way; returns its length. */
 static size_t mutate(uint8_t *bytes, size_t length, uint64_t *seed) {
   static const uint32_t kValues[] = {0x7f800000, 0xff800000, 0x7fc00000,
@@ -140,6 +288,9 @@ static size_t mutate(uint8_t *bytes, size_t length, uint64_t *seed) {
     return 1;
   }
   const size_t place = below(seed, length);
+  if (length >= HEADER && bytes[8] == 2 && below(seed, 3) == 0) {
+    return change_names(bytes, length, seed);
+  }
   switch (below(seed, 8)) {
     case 0: /* A bit flips. */
       bytes[place] ^= (uint8_t)(1U << below(seed, 8));

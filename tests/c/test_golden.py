@@ -7,6 +7,7 @@ import pytest
 
 from tests.c.client import Refused
 from tests.c.conftest import GOLDEN
+from tests.c.names import BAD_NAMES, GOOD_NAMES, as_bytes
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.files import sha256
 
@@ -151,7 +152,7 @@ def test_an_added_class(c, tmp_path, delegate):
     assert c.ask("info", "a")[2:3] + c.ask("info", "a")[11:13] == ["5", "7", "2"]
     with pytest.raises(Refused, match="expected labels of 0 to 4, got 5"):
         train(c, tmp_path, pixels, spare["steps"][0])
-    assert c.ask("add", "a", spare["class"]) == [str(spare["label"])]
+    assert c.add(spare["class"]) == spare["label"]
     assert c.ask("info", "a")[2:3] + c.ask("info", "a")[11:13] == ["6", "7", "1"]
     assert c.ask("label", "a", 5) == [spare["class"]]
     c.ask("save", "a", tmp_path / "added.tinytl")
@@ -173,22 +174,34 @@ def test_an_added_class(c, tmp_path, delegate):
     c.ask("save", "a", tmp_path / "again.tinytl")
     assert (tmp_path / "again.tinytl").read_bytes() == (GOLDEN / spare["state_after"]).read_bytes()
     c.ask("restore", "a", tmp_path / "added.tinytl")
-    assert c.ask("add", "a", "b") == ["6"]
+    assert c.add("b") == 6
     with pytest.raises(Refused, match="exported with 2; export it with more") as error:
-        c.ask("add", "a", "c")
+        c.add("c")
     assert error.value.status == "OUTPUTS"
+
+
+@pytest.mark.parametrize("name", GOOD_NAMES)
+def test_a_name_is_taken_and_saved_as_it_is(c, tmp_path, name):
+    c.open(GOLDEN / "model_spare.tflite")
+    assert c.add(name) == 5
+    c.ask("save", "a", tmp_path / "named.tinytl")
+    assert name.encode() == (tmp_path / "named.tinytl").read_bytes()[-4 - len(name.encode()) : -4]
+    c.ask("restore", "a", tmp_path / "named.tinytl")
+    c.ask("save", "a", tmp_path / "again.tinytl")
+    assert (tmp_path / "again.tinytl").read_bytes() == (tmp_path / "named.tinytl").read_bytes()
 
 
 def test_classes_that_cannot_be_added(c, tmp_path):
     c.open(GOLDEN / "model_spare.tflite")
     before = c.ask("info", "a")
-    for name in ("éclair", "e\u0301clair", "a\tb", ""):
+    for name in ("éclair", *map(as_bytes, BAD_NAMES.values())):
         with pytest.raises(Refused) as error:
-            c.ask("add", "a", name)
+            c.add(name)
         assert error.value.status == "NAMES"
-    c.ask("add", "a", "b")
+    assert c.ask("info", "a") == before
+    c.add("b")
     with pytest.raises(Refused, match="names that differ"):
-        c.ask("add", "a", "b")
+        c.add("b")
     # A state of other classes is no state of these.
     state_of(c, tmp_path / "added.f32")
     c.ask("reset", "a")
@@ -201,5 +214,5 @@ def test_classes_that_cannot_be_added(c, tmp_path):
     c.open(alone, "b", trust=True)
     assert c.ask("info", "b")[11:13] == ["7", "2"]
     with pytest.raises(Refused, match="which says where the classifier lies") as error:
-        c.ask("add", "b", "c")
+        c.add("c", "b")
     assert error.value.status == "MANIFEST"

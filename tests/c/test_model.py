@@ -172,7 +172,10 @@ def test_no_damaged_file_without_a_manifest_reaches_the_runtime(c, copy):
         ({"spare_classes": 1}, "other classes than its manifest"),
         ({"spare_classes": -1}, "expected a whole number"),
         ({"state": 1}, "expected a list"),
-        ({"state": [{"name": "a", "shape": [2**30, 8], "offset": 0, "slot": ""}]}, "expected a whole number that is smaller"),
+        (
+            {"state": [{"name": "a", "shape": [2**30, 8], "offset": 0, "slot": ""}]},
+            "expected a whole number that is smaller",
+        ),
         ({"state": [{"name": "a", "shape": [999999999, 9], "offset": 0, "slot": ""}]}, "expected a smaller shape"),
         ({"state": [{"name": "a", "shape": [1], "offset": -1, "slot": ""}]}, "expected a whole number"),
     ],

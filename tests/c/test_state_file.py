@@ -15,14 +15,20 @@ import pytest
 
 from tests.c.client import Refused
 from tests.c.conftest import GOLDEN
+from tests.c.names import BAD_NAMES, GOOD_NAMES, as_bytes
 from tests.device.test_state_file import BAD_FILES
 from tinytl_tf.device import read_state, write_state
-from tinytl_tf.errors import InputError
 from tinytl_tf.files import sha256
 
 STATES = json.loads((GOLDEN / "states.json").read_text())
 SMALL, DAMAGED = STATES["small"], STATES["damaged"]
-DAMAGES = [(damaged, change) for damaged in (DAMAGED, STATES["damaged_names"]) for change in damaged["damages"]]
+# A decomposed name is another name, which docs/formats.md lets a reader take.
+DAMAGES = [
+    (damaged, change)
+    for damaged in (DAMAGED, STATES["damaged_names"])
+    for change in damaged["damages"]
+    if change["name"] != "same name decomposed"
+]
 CONTENT, FINGERPRINT = (GOLDEN / SMALL["file"]).read_bytes(), SMALL["fingerprint"]
 # The check of golden/states.json -> the status.
 STATUS = {
@@ -269,54 +275,76 @@ def test_hundred_thousand_mutations(built, tmp_path, names):
     assert mutations(built, path, 0, 2000) == mutations(built, path, 0, 2000) != mutations(built, path, 1, 2000)
 
 
-GOOD_NAMES = ("zèbre", "a b", "日本", "Ελ", "\U0001f600", "x" * 1000, "-")
-BAD_NAMES = {
-    "blank": " ",
-    "two blanks": "a\n  \nb",
-    "empty line": "a\n\nb",
-    "last line": "a\n",
-    "twice": "b\na\nb",
-    "tab": "a\tb",
-    "delete": "a\x7f",
-    "no-break space": "a\xa0b",
-    "zero width": "a\u200bb",
-    "end of a line": "a\u2028b",
-    "decomposed": "e\u0301clair",
-    "private": "\ue000",
-    "half a pair": b"\xed\xa0\x80",
-    "overlong": b"\xc0\xaf",
-    "cut": b"a\xc3",
-    "lonely": b"\x80",
-    "too far": b"\xf4\x90\x80\x80",
-}
-
-
-def with_names(names):
-    """Content of a state file with names that Python would not write."""
-    values = np.array(SMALL["values"], "<f4").tobytes()
-    content = b"TINYTL\r\n" + struct.pack("<I", 2) + bytes.fromhex(FINGERPRINT) + struct.pack("<I", 4) + values
+def with_names(names, values=SMALL["values"], fingerprint=FINGERPRINT):
+    """Content of a state file with any names."""
+    content = b"TINYTL\r\n" + struct.pack("<I", 2) + bytes.fromhex(fingerprint) + struct.pack("<I", len(values))
+    content += np.array(values, "<f4").tobytes()
     content += struct.pack("<I", len(names)) + names
     return content + struct.pack("<I", zlib.crc32(content))
 
 
-def test_names_are_read(c, tmp_path):
-    path = tmp_path / "state.tinytl"
-    write_state(path, np.array(SMALL["values"], np.float32), bytes.fromhex(FINGERPRINT), GOOD_NAMES)
-    assert path.read_bytes() == with_names("\n".join(GOOD_NAMES).encode())
+def read_names(c, path):
+    """The names of a file whose reader has to know the golden values."""
     *values, names = c.ask("read", path, FINGERPRINT, 4)
     assert [float.fromhex(value) for value in values] == SMALL["values"]
-    assert tuple(bytes.fromhex(names).decode().split("\n")) == GOOD_NAMES
+    return bytes.fromhex(names)
 
 
-@pytest.mark.parametrize("name", BAD_NAMES)
-def test_bad_names_are_refused(c, tmp_path, name):
-    names = BAD_NAMES[name]
-    content = with_names(names if isinstance(names, bytes) else names.encode())
-    (tmp_path / "state.tinytl").write_bytes(content)
-    assert refuse(c, "read", tmp_path / "state.tinytl", FINGERPRINT, 4).status == "NAMES"
-    if name != "decomposed":  # which Python takes, and composes
-        with pytest.raises(InputError):
-            read_state(tmp_path / "state.tinytl", bytes.fromhex(FINGERPRINT), 4)
+def test_names_are_read_and_written_as_they_are(c, tmp_path):
+    path, names = tmp_path / "state.tinytl", "\n".join(GOOD_NAMES).encode()
+    path.write_bytes(with_names(names))
+    assert read_names(c, path) == names
+    (tmp_path / "names").write_bytes(names)
+    c.ask("named", path, FINGERPRINT, tmp_path / "names")
+    assert path.read_bytes() == with_names(names, [])
+
+
+def test_names_of_python_are_read(c, tmp_path):
+    names = ("zèbre", "a b", "日本", "\U0001f600", "-")
+    write_state(tmp_path / "state.tinytl", np.array(SMALL["values"], np.float32), bytes.fromhex(FINGERPRINT), names)
+    assert read_names(c, tmp_path / "state.tinytl").decode().split("\n") == list(names)
+
+
+BAD_LINES = {name: as_bytes(text) for name, text in BAD_NAMES.items() if name not in ("empty", "a line feed")}
+BAD_LINES |= {
+    "a blank line": b"a\n  \nb",
+    "an empty line": b"a\n\nb",
+    "an empty last line": b"a\n",
+    "twice": b"b\na\nb",
+}
+BAD_LINES |= {"twice in a row": b"a\na", "a zero": b"a\0b"}
+
+
+@pytest.mark.parametrize("name", BAD_LINES)
+def test_bad_names_are_neither_read_nor_written(c, tmp_path, name):
+    path, names = tmp_path / "state.tinytl", BAD_LINES[name]
+    path.write_bytes(with_names(b"good\n" + names))
+    assert refuse(c, "read", path, FINGERPRINT, 4).status == "NAMES"
+    if b"\0" not in names:  # where a text of C ends
+        path.write_bytes(b"old")
+        (tmp_path / "names").write_bytes(b"good\n" + names)
+        assert refuse(c, "named", path, FINGERPRINT, tmp_path / "names").status == "NAMES"
+        assert path.read_bytes() == b"old"
+
+
+def test_as_many_names_as_fit_into_a_megabyte(c, tmp_path):
+    """A number of them that is compared one with all others would take minutes."""
+    path = tmp_path / "state.tinytl"
+    names = "\n".join(f"{index:05x}" for index in range(2**20 // 6)).encode()
+    names += b"x" * (2**20 - len(names))
+    assert len(names) == 2**20
+    for content, taken in ((names, True), (names + b"x", False)):
+        (tmp_path / "names").write_bytes(content)
+        if taken:
+            c.ask("named", path, FINGERPRINT, tmp_path / "names")
+            assert path.read_bytes() == with_names(names, [])
+            path.write_bytes(with_names(names))
+            assert c.ask("read", path, FINGERPRINT, 4)[-1] == names.hex()
+        else:
+            assert "1048576 bytes" in refuse(c, "named", path, FINGERPRINT, tmp_path / "names").text
+            assert path.read_bytes() == with_names(names)
+            path.write_bytes(with_names(content))
+            assert refuse(c, "read", path, FINGERPRINT, 4).status == "LENGTH"
 
 
 @pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 65, 119, 120, 127, 128, 1000])
