@@ -14,7 +14,9 @@ from tests import tiny_tflite
 from tests.c import client
 from tests.c.client import Refused
 from tests.c.conftest import GOLDEN
+from tests.c.test_state_file import with_names
 from tinytl_tf.device import TrainableModel
+from tinytl_tf.tflite.manifest import StateEntry, sha256
 
 MODEL, MANIFEST = GOLDEN / "model_float32.tflite", GOLDEN / "model_float32.manifest.json"
 AS_EXPORTED, ON, OFF = 0, 1, 2
@@ -368,6 +370,36 @@ def test_several_attributes(c, tmp_path):
     assert refuse(c, "attributes", "a", tmp_path / "images.raw", 0.01, 0, 0, 0).status == "ARGUMENT"
     c.open(MODEL, "b")
     assert "tinytl_train()" in refuse(c, "attributes", "b", tmp_path / "images.raw", 0.01, *([0] * 20)).text
+
+
+def test_a_class_whose_name_makes_all_names_too_long_is_refused(c, tmp_path, monkeypatch):
+    """A megabyte of names needs over 4,000 spare outputs."""
+    outputs, features = 4200, tiny_tflite.SIZE**2 * 3
+    monkeypatch.setattr(tiny_tflite, "CLASSES", outputs)
+    monkeypatch.setattr(tiny_tflite, "STATE_SIZE", (features + 1) * outputs)
+    path = tmp_path / "wide.tflite"
+    path.write_bytes(tiny_tflite.build.__wrapped__(tiny_tflite.SIGNATURES))
+    parts = [StateEntry("classifier/kernel", (features, outputs), 0)]
+    parts.append(StateEntry("classifier/bias", (outputs,), features * outputs))
+    tiny_tflite.write_manifest(path, ["a", "b"], spare_classes=outputs - 2, state=tuple(parts))
+    c.open(path)
+    names = [f"{index:04d}" + "x" * 250 for index in range(2**20 // 255)]
+    names.append("y" * (2**20 - len("\n".join(names)) - 4))
+    values = np.zeros((features + 1) * outputs, np.float32)
+    values[features * outputs + 2 + len(names) :] = -10000
+    state = with_names("\n".join(names).encode(), values, sha256(path))
+    (tmp_path / "full.tinytl").write_bytes(state)
+    c.ask("restore", "a", tmp_path / "full.tinytl")
+    before = c.ask("info", "a")
+    with pytest.raises(Refused, match="1048576 bytes") as error:
+        c.add("zzz")
+    assert error.value.status == "NAMES"
+    assert c.ask("info", "a") == before
+    c.ask("save", "a", tmp_path / "same.tinytl")
+    assert (tmp_path / "same.tinytl").read_bytes() == state
+    assert c.add("zz") == 2 + len(names)
+    with pytest.raises(Refused, match="1048576 bytes"):
+        c.add("w")
 
 
 def test_arguments_are_checked(c, tmp_path):
