@@ -6,7 +6,7 @@
 
 #include "internal.h"
 
-#define BLOCK 64 /* Bytes that SHA-256 takes at a time. */
+#define BLOCK TINYTL_SHA256_BLOCK
 
 static const uint32_t kRounds[BLOCK] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
@@ -56,32 +56,58 @@ static void add_block(uint32_t hash[8], const uint8_t block[BLOCK]) {
   }
 }
 
-void tinytl_sha256(const uint8_t *bytes, size_t length,
-                   uint8_t digest[TINYTL_FINGERPRINT_SIZE]) {
-  uint32_t hash[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  size_t done = 0;
-  for (; length - done >= BLOCK; done += BLOCK) {
-    add_block(hash, bytes + done);
+tinytl_sha256_sum tinytl_sha256_start(void) {
+  return (tinytl_sha256_sum){.hash = {0x6a09e667, 0xbb67ae85, 0x3c6ef372,
+                                      0xa54ff53a, 0x510e527f, 0x9b05688c,
+                                      0x1f83d9ab, 0x5be0cd19}};
+}
+
+void tinytl_sha256_add(tinytl_sha256_sum *sum, const void *bytes,
+                       size_t length) {
+  const uint8_t *next = bytes;
+  sum->length += length;
+  while (length > 0) {
+    if (sum->used == 0 && length >= BLOCK) {
+      add_block(sum->hash, next);
+      next += BLOCK;
+      length -= BLOCK;
+      continue;
+    }
+    const size_t room = BLOCK - sum->used;
+    const size_t part = length < room ? length : room;
+    memcpy(sum->block + sum->used, next, part);
+    sum->used += part;
+    next += part;
+    length -= part;
+    if (sum->used == BLOCK) {
+      add_block(sum->hash, sum->block);
+      sum->used = 0;
+    }
   }
-  /* The rest, a bit of 1, zeros, and the length in bits in 8 bytes. */
-  uint8_t last[2 * BLOCK] = {0};
-  const size_t rest = length - done;
-  if (rest > 0) {
-    memcpy(last, bytes + done, rest);
-  }
-  last[rest] = 0x80;
-  const size_t end = rest + 1 + 8 <= BLOCK ? BLOCK : 2 * BLOCK;
-  const uint64_t bits = (uint64_t)length * 8;
+}
+
+void tinytl_sha256_end(tinytl_sha256_sum *sum,
+                       uint8_t digest[TINYTL_FINGERPRINT_SIZE]) {
+  /* A bit of 1, zeros, and the length in bits in 8 bytes. */
+  static const uint8_t kPadding[BLOCK] = {0x80};
+  const uint64_t bits = sum->length * 8;
+  uint8_t length[8];
   for (unsigned i = 0; i < 8; i++) {
-    last[end - 1 - i] = (uint8_t)(bits >> (8 * i));
+    length[i] = (uint8_t)(bits >> (56 - 8 * i));
   }
-  for (size_t start = 0; start < end; start += BLOCK) {
-    add_block(hash, last + start);
-  }
+  const size_t rest = (sum->used + 8) % BLOCK;
+  tinytl_sha256_add(sum, kPadding, BLOCK - rest);
+  tinytl_sha256_add(sum, length, sizeof length);
   for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
-    digest[i] = (uint8_t)(hash[i / 4] >> (24 - 8 * (i % 4)));
+    digest[i] = (uint8_t)(sum->hash[i / 4] >> (24 - 8 * (i % 4)));
   }
+}
+
+void tinytl_sha256(const void *bytes, size_t length,
+                   uint8_t digest[TINYTL_FINGERPRINT_SIZE]) {
+  tinytl_sha256_sum sum = tinytl_sha256_start();
+  tinytl_sha256_add(&sum, bytes, length);
+  tinytl_sha256_end(&sum, digest);
 }
 
 /* The remainders of 4 bits, which need no table of 1 KB. */

@@ -1,14 +1,16 @@
-#define _DEFAULT_SOURCE      /* fileno() in C11. */
+#define _DEFAULT_SOURCE      /* fdopen() in C11. */
 #define _FILE_OFFSET_BITS 64 /* A PPM of 32767 x 32767 has over 2 GB. */
 
 #include "image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define CHANNELS 3
 #define LARGEST_SIDE 32767
@@ -17,6 +19,32 @@
 #define BITS 22              /* Of the fraction of a weight. */
 
 /* ---- Files ---- */
+
+static const char kNoMemory[] = "there is not enough memory";
+static const char kPixels[] = "expected as many pixels as its header says";
+static const char kRaw[] = "expected a file of height x width x 3 bytes";
+
+/* Opens a regular file; returns NULL, or what is wrong with it. */
+static const char *open_file(const char *path, FILE **file, off_t *size) {
+  /* O_NONBLOCK: open() of a FIFO would wait for whoever writes into it. */
+  const int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  struct stat about;
+  const char *problem = NULL;
+  *file = NULL;
+  if (opened < 0 || fstat(opened, &about) != 0) {
+    problem = strerror(errno);
+  } else if (!S_ISREG(about.st_mode)) {
+    problem = "expected a file, got a folder or device";
+  } else {
+    *size = about.st_size;
+    *file = fdopen(opened, "rb");
+    problem = *file == NULL ? kNoMemory : NULL;
+  }
+  if (*file == NULL && opened >= 0) {
+    (void)close(opened);
+  }
+  return problem;
+}
 
 /* Reads a number of a PPM's header, after white space and comments. */
 static bool read_number(FILE *file, int32_t *number) {
@@ -43,7 +71,8 @@ static bool read_number(FILE *file, int32_t *number) {
   return found && (c == ' ' || (c >= '\t' && c <= '\r'));
 }
 
-static const char *read_ppm(FILE *file, image *result) {
+/* Reads the header of a PPM of `length` bytes; leaves its pixels NULL. */
+static const char *read_header(FILE *file, off_t length, image *result) {
   int32_t width = 0;
   int32_t height = 0;
   int32_t most = 0;
@@ -58,53 +87,85 @@ static const char *read_ppm(FILE *file, image *result) {
   if (most != 255) {
     return "expected a PPM of 8 bits, with 255 as largest value";
   }
-  static const char kPixels[] = "expected as many pixels as its header says";
-  const size_t size = (size_t)height * (size_t)width * CHANNELS;
-  const long start = ftell(file);
-  struct stat about;
+  const off_t start = ftello(file);
   /* Before memory is taken for what a header claims. */
-  if (start < 0 || fstat(fileno(file), &about) != 0 ||
-      about.st_size - start != (off_t)size) {
+  if (start < 0 || length - start != (off_t)height * width * CHANNELS) {
     return kPixels;
   }
-  uint8_t *pixels = malloc(size);
-  if (pixels == NULL) {
-    return "there is not enough memory";
-  }
-  if (fread(pixels, 1, size, file) != size) {
-    free(pixels);
-    return kPixels;
-  }
-  *result = (image){pixels, height, width};
+  *result = (image){NULL, height, width};
   return NULL;
 }
 
 const char *image_read_ppm(const char *path, image *result) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) {
-    return strerror(errno);
+  FILE *file = NULL;
+  off_t length = 0;
+  image found = {NULL, 0, 0};
+  const char *problem = open_file(path, &file, &length);
+  if (problem == NULL) {
+    problem = read_header(file, length, &found);
   }
-  const char *problem = read_ppm(file, result);
-  (void)fclose(file);
+  if (problem == NULL) {
+    const size_t size = (size_t)found.height * (size_t)found.width * CHANNELS;
+    found.pixels = malloc(size);
+    if (found.pixels == NULL) {
+      problem = kNoMemory;
+    } else if (fread(found.pixels, 1, size, file) != size) {
+      problem = kPixels;
+    }
+  }
+  if (file != NULL) {
+    (void)fclose(file);
+  }
+  if (problem == NULL) {
+    *result = found;
+  } else {
+    free(found.pixels);
+  }
   return problem;
 }
 
 const char *image_read_raw(const char *path, uint8_t *pixels, size_t size) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) {
-    return strerror(errno);
+  FILE *file = NULL;
+  off_t length = 0;
+  const char *problem = open_file(path, &file, &length);
+  if (problem == NULL &&
+      ((uintmax_t)length != size || fread(pixels, 1, size, file) != size)) {
+    problem = kRaw;
   }
-  const bool fits = fread(pixels, 1, size, file) == size && getc(file) == EOF;
-  (void)fclose(file);
-  return fits ? NULL : "expected a file of height x width x 3 bytes";
+  if (file != NULL) {
+    (void)fclose(file);
+  }
+  return problem;
+}
+
+const char *image_check(const char *path, size_t raw_size,
+                        uint8_t digest[TINYTL_FINGERPRINT_SIZE]) {
+  FILE *file = NULL;
+  off_t length = 0;
+  image found = {NULL, 0, 0};
+  const char *problem = open_file(path, &file, &length);
+  if (problem == NULL && raw_size > 0) {
+    problem = (uintmax_t)length == raw_size ? NULL : kRaw;
+  } else if (problem == NULL) {
+    problem = read_header(file, length, &found);
+  }
+  if (problem == NULL && fseeko(file, 0, SEEK_SET) == 0) {
+    uint8_t part[4096];
+    tinytl_sha256_sum sum = tinytl_sha256_start();
+    size_t got = 0;
+    while ((got = fread(part, 1, sizeof part, file)) > 0) {
+      tinytl_sha256_add(&sum, part, got);
+    }
+    tinytl_sha256_end(&sum, digest);
+    problem = ferror(file) ? "it cannot be read to its end" : NULL;
+  }
+  if (file != NULL) {
+    (void)fclose(file);
+  }
+  return problem;
 }
 
 /* ---- Resizing ---- */
-
-/* Part of a picture; edges need not be whole. 32 bits, as Pillow has it. */
-typedef struct {
-  float top, left, bottom, right;
-} box;
 
 /* What one pixel of the output reads along one axis. */
 typedef struct {
@@ -191,9 +252,8 @@ static void resize_axis(const filter *axis, const uint8_t *source,
   }
 }
 
-/* Resizes a part of a picture, rows first; false without memory. */
-static bool resize(const image *source, const box *part, int32_t height,
-                   int32_t width, uint8_t *pixels) {
+bool image_resize(const image *source, const image_box *part, int32_t height,
+                  int32_t width, uint8_t *pixels) {
   const size_t source_row = (size_t)source->width * CHANNELS;
   const size_t result_row = (size_t)width * CHANNELS;
   const bool rows = !(part->left == 0 && part->right == (float)source->width &&
@@ -230,36 +290,53 @@ static bool resize(const image *source, const box *part, int32_t height,
   return good;
 }
 
-bool image_fit(const image *source, double fraction, int32_t height,
-               int32_t width, uint8_t *pixels) {
-  image shrunk = *source;
-  uint8_t *smaller = NULL;
+bool image_shrink(const image *source, int32_t height, int32_t width,
+                  image *result) {
   const int32_t longer = height > width ? height : width;
   const double most = nearbyint(SHORT_SIDE * longer);
   const int32_t side =
       source->height < source->width ? source->height : source->width;
-  if (side > most) {
-    shrunk.height = (int32_t)nearbyint(source->height * (most / side));
-    shrunk.width = (int32_t)nearbyint(source->width * (most / side));
-    smaller = malloc((size_t)shrunk.height * (size_t)shrunk.width * CHANNELS);
-    const box all = {0, 0, (float)source->height, (float)source->width};
-    if (smaller == NULL ||
-        !resize(source, &all, shrunk.height, shrunk.width, smaller)) {
-      free(smaller);
-      return false;
-    }
-    shrunk.pixels = smaller;
+  if (side <= most) {
+    *result = *source;
+    return true;
   }
-  const double high = ceil(height / fraction) / shrunk.height;
-  const double wide = ceil(width / fraction) / shrunk.width;
+  image smaller = {NULL, (int32_t)nearbyint(source->height * (most / side)),
+                   (int32_t)nearbyint(source->width * (most / side))};
+  smaller.pixels =
+      malloc((size_t)smaller.height * (size_t)smaller.width * CHANNELS);
+  const image_box all = {0, 0, (float)source->width, (float)source->height};
+  if (smaller.pixels == NULL || !image_resize(source, &all, smaller.height,
+                                              smaller.width, smaller.pixels)) {
+    free(smaller.pixels);
+    return false;
+  }
+  *result = smaller;
+  return true;
+}
+
+image_box image_center(const image *source, double fraction, int32_t height,
+                       int32_t width) {
+  const double high = ceil(height / fraction) / source->height;
+  const double wide = ceil(width / fraction) / source->width;
   const double scale = high > wide ? high : wide;
-  const double rest_y = shrunk.height - height / scale;
-  const double rest_x = shrunk.width - width / scale;
-  const box center = {(float)(rest_y / 2), (float)(rest_x / 2),
-                      (float)(rest_y / 2 + height / scale),
-                      (float)(rest_x / 2 + width / scale)};
-  const bool good = resize(&shrunk, &center, height, width, pixels);
-  free(smaller);
+  const double rest_y = source->height - height / scale;
+  const double rest_x = source->width - width / scale;
+  return (image_box){(float)(rest_x / 2), (float)(rest_y / 2),
+                     (float)(rest_x / 2 + width / scale),
+                     (float)(rest_y / 2 + height / scale)};
+}
+
+bool image_fit(const image *source, double fraction, int32_t height,
+               int32_t width, uint8_t *pixels) {
+  image shrunk = {NULL, 0, 0};
+  if (!image_shrink(source, height, width, &shrunk)) {
+    return false;
+  }
+  const image_box center = image_center(&shrunk, fraction, height, width);
+  const bool good = image_resize(&shrunk, &center, height, width, pixels);
+  if (shrunk.pixels != source->pixels) {
+    free(shrunk.pixels);
+  }
   return good;
 }
 

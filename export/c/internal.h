@@ -45,8 +45,27 @@ tinytl_status tinytl_map_file(const char *path, const char *kind,
 
 /* ---- Digests: digest.c ---- */
 
-/* The SHA-256 of FIPS 180-4. */
-void tinytl_sha256(const uint8_t *bytes, size_t length,
+#define TINYTL_SHA256_BLOCK 64 /* Bytes that SHA-256 takes at a time. */
+
+/* The SHA-256 of FIPS 180-4 of what was added so far. */
+typedef struct {
+  uint32_t hash[8];
+  uint64_t length; /* Bytes, of which the last `used` are in `block`. */
+  size_t used;
+  uint8_t block[TINYTL_SHA256_BLOCK];
+} tinytl_sha256_sum;
+
+tinytl_sha256_sum tinytl_sha256_start(void);
+
+void tinytl_sha256_add(tinytl_sha256_sum *sum, const void *bytes,
+                       size_t length);
+
+/* Computes the digest; the sum cannot be used any more. */
+void tinytl_sha256_end(tinytl_sha256_sum *sum,
+                       uint8_t digest[TINYTL_FINGERPRINT_SIZE]);
+
+/* The SHA-256 of all bytes at once. */
+void tinytl_sha256(const void *bytes, size_t length,
                    uint8_t digest[TINYTL_FINGERPRINT_SIZE]);
 
 /* The CRC-32 of zlib. `crc` is 0, or the result for the bytes before these. */

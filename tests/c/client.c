@@ -14,6 +14,12 @@
  *   churn PATH FINGERPRINT COUNT     writes states of equal values for ever
  *   sha256 PATH | crc32 PATH | names PATH
  *   fit PPM FRACTION HEIGHT WIDTH OUTPUT
+ *   change PPM LEFT TOP RIGHT BOTTOM FLIP COLOR|- AMOUNT HEIGHT WIDTH OUTPUT
+ *   recolor RAW COLOR AMOUNT         changes raw pixels in place
+ *   order SEED EPOCH COUNT | place SEED EPOCH COUNT INDEX | steps COUNT BATCH
+ *   rate SCHEDULE BASE STEP STEPS
+ *   draw SEED EPOCH PHOTO COPY HEIGHT WIDTH CROP AREA AREA ASPECT ASPECT FLIP
+ *        COLOR
  */
 
 #include <inttypes.h>
@@ -21,8 +27,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "color.h"
 #include "image.h"
 #include "internal.h"
+#include "plan.h"
 
 #define MOST_WORDS 512
 #define GUARD 0x5a /* Behind each result, where nothing may write. */
@@ -347,6 +355,100 @@ static void do_fit(char **words) {
   printf("ok");
 }
 
+static const char *const kColors[] = {"brightness", "contrast", "saturation",
+                                      "hue"};
+
+static color_change color_of(const char *name) {
+  size_t color = 0;
+  while (color < COLOR_CHANGES && strcmp(name, kColors[color]) != 0) {
+    color++;
+  }
+  require(color < COLOR_CHANGES, "no such color");
+  return (color_change)color;
+}
+
+static void do_change(char **words) {
+  image source = {NULL, 0, 0};
+  image shrunk = {NULL, 0, 0};
+  require(image_read_ppm(words[1], &source) == NULL, "no PPM");
+  const int32_t height = atoi(words[9]);
+  const int32_t width = atoi(words[10]);
+  const size_t size = (size_t)height * (size_t)width * 3;
+  uint8_t *pixels = get_memory(size);
+  const image_box part = {strtof(words[2], NULL), strtof(words[3], NULL),
+                          strtof(words[4], NULL), strtof(words[5], NULL)};
+  require(image_shrink(&source, height, width, &shrunk) &&
+              image_resize(&shrunk, &part, height, width, pixels),
+          "no memory");
+  if (atoi(words[6]) != 0) {
+    image_flip(pixels, height, width);
+  }
+  if (strcmp(words[7], "-") != 0) {
+    color_apply(color_of(words[7]), strtod(words[8], NULL), pixels, size / 3);
+  }
+  write_bytes(words[11], pixels, size);
+  if (shrunk.pixels != source.pixels) {
+    free(shrunk.pixels);
+  }
+  free(source.pixels);
+  free(pixels);
+  printf("ok");
+}
+
+static void do_recolor(char **words) {
+  size_t size = 0;
+  uint8_t *pixels = read_bytes(words[1], &size);
+  color_apply(color_of(words[2]), strtod(words[3], NULL), pixels, size / 3);
+  write_bytes(words[1], pixels, size);
+  free(pixels);
+  printf("ok");
+}
+
+static void do_order(char **words, bool place) {
+  const size_t count = strtoul(words[3], NULL, 10);
+  size_t *order = get_memory(count * sizeof *order);
+  plan_order(strtoull(words[1], NULL, 10), strtoull(words[2], NULL, 10), order,
+             count);
+  printf("ok");
+  if (place) {
+    const plan_place at = plan_at(order, count, strtoul(words[4], NULL, 10));
+    printf(" %zu %zu", at.photo, at.copy);
+  } else {
+    for (size_t i = 0; i < count; i++) {
+      printf(" %zu", order[i]);
+    }
+  }
+  free(order);
+}
+
+static void do_rate(char **words) {
+  tinytl_schedule schedule;
+  require(tinytl_find_schedule(words[1], &schedule), "no such schedule");
+  printf("ok %a",
+         plan_rate(schedule, strtod(words[2], NULL),
+                   strtoull(words[3], NULL, 10), strtoull(words[4], NULL, 10)));
+}
+
+static void do_draw(char **words) {
+  tinytl_settings settings = {
+      .crop = atoi(words[7]) != 0,
+      .crop_area = {strtod(words[8], NULL), strtod(words[9], NULL)},
+      .crop_aspect = {strtod(words[10], NULL), strtod(words[11], NULL)},
+      .flip = atoi(words[12]) != 0};
+  require(tinytl_find_color(words[13], &settings.color), "no such color");
+  const plan_place place = {strtoul(words[3], NULL, 10),
+                            strtoul(words[4], NULL, 10)};
+  const plan_changes drawn = plan_draw(&settings, strtoull(words[1], NULL, 10),
+                                       strtoull(words[2], NULL, 10), place,
+                                       atoi(words[5]), atoi(words[6]));
+  printf("ok %d %" PRId32 " %" PRId32 " %" PRId32 " %" PRId32 " %d", drawn.crop,
+         drawn.box.left, drawn.box.top, drawn.box.width, drawn.box.height,
+         drawn.flip);
+  for (size_t i = 0; i < drawn.color_count; i++) {
+    printf(" %s %a", kColors[drawn.colors[i].change], drawn.colors[i].amount);
+  }
+}
+
 static void do_command(char **words, size_t count) {
   const char *command = words[0];
   const size_t which = count > 1 && strcmp(words[1], "b") == 0 ? 1 : 0;
@@ -399,6 +501,21 @@ static void do_command(char **words, size_t count) {
     do_digest(words[1], false);
   } else if (strcmp(command, "fit") == 0) {
     do_fit(words);
+  } else if (strcmp(command, "change") == 0) {
+    do_change(words);
+  } else if (strcmp(command, "recolor") == 0) {
+    do_recolor(words);
+  } else if (strcmp(command, "order") == 0) {
+    do_order(words, false);
+  } else if (strcmp(command, "place") == 0) {
+    do_order(words, true);
+  } else if (strcmp(command, "steps") == 0) {
+    printf("ok %zu", plan_steps(strtoul(words[1], NULL, 10),
+                                strtoul(words[2], NULL, 10)));
+  } else if (strcmp(command, "rate") == 0) {
+    do_rate(words);
+  } else if (strcmp(command, "draw") == 0) {
+    do_draw(words);
   } else if (strcmp(command, "names") == 0) {
     do_names(words[1]);
   } else {

@@ -56,7 +56,11 @@ def build(folder: pathlib.Path, compiler: tuple[str, ...] = ("cc",), sanitize: s
     _run(*make, *flags, **options)
     checks = [f"-fsanitize={sanitize}", "-fno-sanitize-recover=all"] if sanitize else []
     for name in ("client", "fuzz_state", "arguments", "order"):
-        parts = [TESTS / f"{name}.c", folder / "image.o", folder / "libtinytl.a"]
+        parts = [
+            TESTS / f"{name}.c",
+            *(folder / f"{part}.o" for part in ("image", "color", "plan")),
+            folder / "libtinytl.a",
+        ]
         command = [*compiler, "-std=c11", *WARNINGS, "-O1", "-g", *checks, f"-I{SOURCES}", *map(str, parts)]
         _run(*command, "-ldl", "-lm", "-lpthread", "-o", str(folder / name), **options)
 

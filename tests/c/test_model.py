@@ -14,6 +14,7 @@ from tests import tiny_tflite
 from tests.c import client
 from tests.c.client import Refused
 from tests.c.conftest import GOLDEN
+from tests.c.program import adapt, write_random
 from tests.c.test_state_file import with_names
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.tflite.manifest import StateEntry, sha256
@@ -349,7 +350,7 @@ def test_a_model_without_reset_goes_back_to_its_exported_state(c, tmp_path):
     assert c.ask("train", "a", batch, 0.001, 0, 1, 2, 3) == first
 
 
-def test_several_attributes(c, tmp_path):
+def test_several_attributes(c, built, tmp_path):
     path = tmp_path / "attributes.tflite"
     path.write_bytes(tiny_tflite.build(tiny_tflite.ATTRIBUTES, tiny_tflite.SIGNATURES))
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
@@ -368,20 +369,40 @@ def test_several_attributes(c, tmp_path):
         error = refuse(c, "attributes", "a", tmp_path / "images.raw", 0.01, 0, 0, 0, 0, 0, bad)
         assert (error.status, "at index 5" in error.text) == ("ARGUMENT", True)
     assert refuse(c, "attributes", "a", tmp_path / "images.raw", 0.01, 0, 0, 0).status == "ARGUMENT"
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    arguments = (f"--model={path}", f"--data={tmp_path}/data", f"--state_out={tmp_path}/x.tinytl", "--trust")
+    assert "got one for several attributes" in adapt(built, *arguments, status=2)
     c.open(MODEL, "b")
     assert "tinytl_train()" in refuse(c, "attributes", "b", tmp_path / "images.raw", 0.01, *([0] * 20)).text
+
+
+def write_wide_model(folder, monkeypatch, labels, outputs):
+    """Writes a linear model with a manifest; outputs without a label are spare."""
+    features = tiny_tflite.SIZE**2 * 3
+    monkeypatch.setattr(tiny_tflite, "CLASSES", outputs)
+    monkeypatch.setattr(tiny_tflite, "STATE_SIZE", (features + 1) * outputs)
+    path = folder / "wide.tflite"
+    path.write_bytes(tiny_tflite.build.__wrapped__(tiny_tflite.SIGNATURES))
+    parts = [StateEntry("classifier/kernel", (features, outputs), 0)]
+    parts.append(StateEntry("classifier/bias", (outputs,), features * outputs))
+    tiny_tflite.write_manifest(path, labels, spare_classes=outputs - len(labels), state=tuple(parts))
+    return path
+
+
+def test_thousands_of_classes_are_adapted(built, tmp_path, monkeypatch):
+    labels = [f"class {index:04d}" for index in range(4200)]
+    path = write_wide_model(tmp_path, monkeypatch, labels, len(labels))
+    for label in (labels[0], labels[4100], labels[-1]):
+        write_random(tmp_path / "data" / "train" / label / "x.ppm", labels.index(label))
+    output = adapt(built, f"--model={path}", f"--data={tmp_path}/data", f"--state_out={tmp_path}/x.tinytl")
+    assert "class 4100: class 4100, 1 images\nclass 4101: class 4101, 0 images\n" in output
+    assert "\n3 images to train; nothing is held out" in output
 
 
 def test_a_class_whose_name_makes_all_names_too_long_is_refused(c, tmp_path, monkeypatch):
     """A megabyte of names needs over 4,000 spare outputs."""
     outputs, features = 4200, tiny_tflite.SIZE**2 * 3
-    monkeypatch.setattr(tiny_tflite, "CLASSES", outputs)
-    monkeypatch.setattr(tiny_tflite, "STATE_SIZE", (features + 1) * outputs)
-    path = tmp_path / "wide.tflite"
-    path.write_bytes(tiny_tflite.build.__wrapped__(tiny_tflite.SIGNATURES))
-    parts = [StateEntry("classifier/kernel", (features, outputs), 0)]
-    parts.append(StateEntry("classifier/bias", (outputs,), features * outputs))
-    tiny_tflite.write_manifest(path, ["a", "b"], spare_classes=outputs - 2, state=tuple(parts))
+    path = write_wide_model(tmp_path, monkeypatch, ["a", "b"], outputs)
     c.open(path)
     names = [f"{index:04d}" + "x" * 250 for index in range(2**20 // 255)]
     names.append("y" * (2**20 - len("\n".join(names)) - 4))

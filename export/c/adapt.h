@@ -1,0 +1,235 @@
+/*
+ * What the files of the program `adapt` share.
+ */
+
+#ifndef TINYTL_ADAPT_H
+#define TINYTL_ADAPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plan.h"
+#include "tinytl.h"
+
+/* Statuses to end with. */
+#define BAD_OUTPUT 1
+#define BAD_INPUT 2
+#define DIVERGED 4
+
+/* ---- Lines for the user: adapt_report.c ---- */
+
+/*
+ * Makes the work independent of its standard streams: those that are closed are
+ * opened, so that no other file takes their place, and no signal comes from one
+ * that cannot be written.
+ */
+void report_start(void);
+
+/* Prints a line to the standard output; what cannot be written is left out. */
+__attribute__((format(printf, 1, 2))) void say(const char *format, ...);
+
+/* The same to the standard error, as a warning. */
+__attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
+
+/* The same, as an error. Returns the status. */
+__attribute__((format(printf, 2, 3))) int complain(int status,
+                                                   const char *format, ...);
+
+/* Says that there is not enough memory. Returns the status. */
+int complain_memory(void);
+
+/* ---- Options: adapt_options.c ---- */
+
+/* Switches of the manifest that the user can override. */
+typedef enum { AS_EXPORTED = 0, OFF, ON } adapt_switch;
+
+/* What the user says over the manifest. */
+typedef struct {
+  bool has_rate, has_schedule, has_fraction, has_color, has_split_seed;
+  adapt_switch crop, flip;
+  tinytl_settings values;
+} adapt_overrides;
+
+typedef struct {
+  const char *model, *data, *state_out, *state_in;
+  const char *labels; /* Separated by commas, or NULL. */
+  bool overwrite, strict;
+  uint64_t epochs, seed;
+  tinytl_options open;
+  adapt_overrides over;
+} adapt_options;
+
+/* Reads the command line. Returns 0, or the status after an error. */
+int options_parse(int count, char **arguments, adapt_options *options);
+
+/* Puts what the user says over what the manifest says. */
+void options_override(const adapt_options *options, tinytl_settings *settings);
+
+/* ---- The state file to be written: adapt_output.c ---- */
+
+/* A path that this process alone writes; all zero where there is none. */
+typedef struct {
+  char *lock; /* Path of the lock file. */
+  int file;
+} adapt_output;
+
+/*
+ * Takes the lock of a path for the run, and checks that the path can be
+ * written. Returns 0, or the status after an error.
+ */
+int output_open(const char *path, bool overwrite, adapt_output *output);
+
+/* Checks that the disk has room for a state file of so many bytes. */
+int output_reserve(const adapt_output *output, const char *path, size_t bytes);
+
+void output_close(adapt_output *output);
+
+/* ---- Names of the classes: adapt_classes.c ---- */
+
+typedef struct {
+  char **names; /* By label. */
+  size_t count;
+  char ***sorted; /* The places of `names`, in the order of the names. */
+} adapt_classes;
+
+/*
+ * Finds the names: given by the user, the model's, or those of the folders in
+ * `folder`. Returns 0, or the status after an error.
+ */
+int classes_find(const adapt_options *options, const tinytl_info *info,
+                 const char *folder, adapt_classes *classes);
+
+/* Returns the label of a name, or -1. */
+int32_t classes_label(const adapt_classes *classes, const char *name);
+
+void classes_free(adapt_classes *classes);
+
+/* ---- Photos: adapt_photos.c ---- */
+
+/* A file. */
+typedef struct {
+  char *path;
+  int32_t label;
+  uint8_t digest[TINYTL_FINGERPRINT_SIZE]; /* SHA-256 of its bytes. */
+} adapt_photo;
+
+typedef struct {
+  adapt_photo *photos;
+  size_t count;
+  size_t room;
+} adapt_photos;
+
+/* Joins a folder and a name; returns a path to be freed, or NULL. */
+char *photos_join(const char *folder, const char *name);
+
+bool photos_is_folder(const char *path);
+
+/*
+ * Calls `use` with the name of each entry of a folder that is not hidden, in
+ * their order, until it returns another status than 0. Returns that, or the
+ * status after an error.
+ */
+int photos_each(const char *folder,
+                int (*use)(const char *folder, const char *name, void *context),
+                void *context);
+
+/*
+ * Lists and checks the photos in the folders of classes in `folder`. `raw_size`
+ * is that of a .raw file. Returns 0, or the status after an error.
+ */
+int photos_list(const char *folder, const adapt_classes *classes,
+                size_t raw_size, adapt_photos *photos);
+
+/* Returns how many photos each of `classes` classes has, to be freed. */
+size_t *photos_by_class(const adapt_photos *photos, size_t classes);
+
+/* Whether a photo is a .raw file, which is the model's input as it is. */
+bool photos_is_raw(const adapt_photo *photo);
+
+void photos_free(adapt_photos *photos);
+
+/* ---- Training photos and test photos: adapt_split.c ---- */
+
+typedef struct {
+  adapt_photos train;
+  adapt_photos test; /* Can be empty. */
+} adapt_split;
+
+/*
+ * Finds the photos in train/ and test/ of --data, or holds out some of those in
+ * the folders of classes; says what it found. Returns 0, or the status after an
+ * error.
+ */
+int split_find(const adapt_options *options, const tinytl_settings *settings,
+               const tinytl_info *info, adapt_classes *classes,
+               adapt_split *split);
+
+void split_free(adapt_split *split);
+
+/* ---- From a photo to the model's input: adapt_pixels.c ---- */
+
+/* Reads a photo as it is evaluated. Returns 0, or the status after an error. */
+int pixels_to_evaluate(const adapt_photo *photo, const tinytl_info *info,
+                       const tinytl_settings *settings, uint8_t *pixels);
+
+/* Reads a photo as it is trained on at a place of an epoch. */
+int pixels_to_train(const adapt_photo *photo, const tinytl_info *info,
+                    const tinytl_settings *settings, uint64_t seed,
+                    uint64_t epoch, plan_place place, uint8_t *pixels);
+
+/* ---- Evaluation: adapt_evaluation.c ---- */
+
+/* Answers for the photos of a class. */
+typedef struct {
+  size_t images;
+  size_t right;
+} adapt_recall;
+
+typedef struct {
+  adapt_recall *classes; /* Of each class in use; owned. */
+  size_t class_count;
+  size_t images;
+  size_t right;
+  double loss; /* Mean cross-entropy; not finite where an answer is not. */
+} adapt_figures;
+
+/* What is trained, and how. */
+typedef struct {
+  tinytl_model *model;
+  const tinytl_info *info;
+  const tinytl_settings *settings;
+  uint64_t epochs;
+  uint64_t seed;
+} adapt_run;
+
+/* Evaluates the model on photos, of which there has to be one. */
+int evaluate(const adapt_run *run, const adapt_photos *photos,
+             adapt_figures *figures);
+
+/* Prints figures; `when` is "before" or "after". */
+void figures_say(const adapt_figures *figures, const adapt_classes *classes,
+                 const char *when);
+
+void figures_free(adapt_figures *figures);
+
+/* ---- Training: adapt_training.c ---- */
+
+/* Losses by which a run without test photos is judged. */
+typedef struct {
+  double first; /* Of the first step. */
+  double last;  /* Mean of the applied steps of the last epoch. */
+} adapt_losses;
+
+/* Trains the model on photos. Returns 0, or the status after an error. */
+int train(const adapt_run *run, const adapt_photos *photos,
+          adapt_losses *losses);
+
+/*
+ * Says so and returns DIVERGED if a training has led away from the classes;
+ * otherwise 0. `what` says of which photos the losses are.
+ */
+int check_divergence(double before, double after, size_t classes,
+                     const char *what);
+
+#endif /* TINYTL_ADAPT_H */
