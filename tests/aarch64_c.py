@@ -117,14 +117,16 @@ def check_adapt(_: Client, command: list[str], library: pathlib.Path) -> None:
     training, pixels = read_golden("int8")
     with tempfile.TemporaryDirectory() as folder:
         for index, (photo, image) in enumerate(zip(training["photos"], pixels, strict=True)):
-            path = pathlib.Path(folder, "photos", photo["photo"].split("/")[0], f"{index}.ppm")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"P6 64 64 255\n" + image)
-        flags = ["--central_fraction=1", "--epochs=8", "--learning_rate=1e-2", f"--state_out={folder}/mine.tinytl"]
+            for split in ("train", "test"):  # the same, to see that it learns them
+                path = pathlib.Path(folder, "photos", split, photo["photo"].split("/")[0], f"{index}.ppm")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"P6 64 64 255\n" + image)
+        flags = ["--central_fraction=1", "--nocrop", "--noflip", "--epochs=8", "--learning_rate=1e-2"]
+        flags.append(f"--state_out={folder}/mine.tinytl")
         data = [f"--model={GOLDEN / training['model']}", f"--data={folder}/photos", f"--library={library}"]
         done = subprocess.run([*command, *data, *flags], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    before, after = (float(value) for value in re.findall(r"accuracy \w+: ([\d.]+) %", done.stdout))
+    before, after = (float(value) for value in re.findall(r"\naccuracy \w+: ([\d.]+) %", done.stdout))
     assert after > before + 20, done.stdout
 
 

@@ -89,16 +89,11 @@ static int take_lock(const char *path) {
 /* Checks, under the lock, that a state can be written in the end. */
 static int check_path(const char *path, bool overwrite) {
   struct stat about;
-  if (stat(path, &about) == 0) {
-    if (!overwrite) {
-      return complain(BAD_INPUT,
-                      "%s exists already; choose another path, or give "
-                      "--overwrite to replace it",
-                      path);
-    }
-    if (!S_ISREG(about.st_mode)) {
-      return complain_writing(path, "a folder or device");
-    }
+  if (!overwrite && stat(path, &about) == 0) {
+    return complain(BAD_INPUT,
+                    "%s exists already; choose another path, or give "
+                    "--overwrite to replace it",
+                    path);
   }
   char *temporary = append(path, ".tmp");
   if (temporary == NULL) {
@@ -126,6 +121,10 @@ int output_open(const char *path, bool overwrite, adapt_output *output) {
   *output = (adapt_output){NULL, -1};
   if (*name_of(path) == '\0') {
     return complain_writing(path, "the path of a folder");
+  }
+  struct stat about;
+  if (stat(path, &about) == 0 && !S_ISREG(about.st_mode)) {
+    return complain_writing(path, "a folder or device");
   }
   char *lock = lock_path(path);
   if (lock == NULL) {

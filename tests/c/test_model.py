@@ -133,7 +133,7 @@ def damaged_copies(content, count):
 def test_no_damaged_file_without_a_manifest_reaches_the_runtime(c, copy):
     """Some of them end the process there."""
     copy.with_suffix(".manifest.json").unlink()
-    for content in damaged_copies(copy.read_bytes(), 300):
+    for content in damaged_copies(copy.read_bytes(), 60):
         copy.write_bytes(content)
         assert refuse_open(c, copy).status == "MANIFEST"
 
