@@ -22,6 +22,7 @@ from functools import partial
 import numpy as np
 
 from tests.aarch64 import SKIPPED, call, set_up_machine, set_up_runtime
+from tests.c import plan
 from tests.c.client import Client, Refused, build
 from tests.c.test_golden import DELEGATES, GOLDEN, answers, assert_answers, read_golden, state_of, train
 from tests.c.test_state_file import DAMAGED, DAMAGES, FINGERPRINT, SMALL, STATES, damage
@@ -108,6 +109,24 @@ def check_states(c: Client, folder: pathlib.Path) -> None:
         raise AssertionError(f"the damage {change['name']!r} was taken")
 
 
+def check_plan(c: Client, folder: pathlib.Path) -> None:
+    """Draws orders and changes of a training, whose boxes are exact on every processor.
+
+    Raises:
+        AssertionError: If one is not that of docs/formats.md.
+    """
+    del folder
+    for seed in range(20):
+        assert [int(word) for word in c.ask("order", seed, 1, 50)] == plan.order(seed, 1, 50)
+        for photo in range(20):
+            settings = (1, (0.22, 1.0), (3 / 4, 4 / 3), 1, "torch")
+            box, flip, colors = plan.draw(seed, 1, photo, 0, 160, 245, *settings)
+            words = c.ask("draw", seed, 1, photo, 0, 160, 245, 1, 0.22, 1, repr(3 / 4), repr(4 / 3), 1, "torch")
+            assert tuple(map(int, words[1:6])) == (*box, flip)
+            amounts = {name: float.fromhex(amount) for name, amount in zip(words[6::2], words[7::2], strict=True)}
+            assert all(abs(amounts[name] / amount - 1) < 1e-12 for name, amount in colors)
+
+
 def check_adapt(_: Client, command: list[str], library: pathlib.Path) -> None:
     """Trains on a folder with the program `adapt`.
 
@@ -136,6 +155,7 @@ def checks(folder: pathlib.Path, adapt: list[str], library: pathlib.Path) -> Ite
         for delegate in DELEGATES:
             yield f"{kernels} {delegate}", partial(check_model, folder=folder, kernels=kernels, delegate=delegate)
     yield "state files", partial(check_states, folder=folder)
+    yield "plan", partial(check_plan, folder=folder)
     yield "adapt", partial(check_adapt, command=adapt, library=library)
 
 

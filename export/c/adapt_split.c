@@ -192,7 +192,7 @@ static int report_counts(const adapt_classes *classes, const adapt_split *split,
 
 /* ---- The folders ---- */
 
-/* Paths of --data; each is NULL where it is no folder. */
+/* Paths of --data; NULL for one that is not a folder. */
 typedef struct {
   char *train;
   char *test;

@@ -139,7 +139,7 @@ int train(const adapt_run *run, const adapt_photos *photos,
 
 int check_divergence(double before, double after, size_t classes,
                      const char *what) {
-  /* fmax() passes over a loss that is no number. */
+  /* fmax() ignores a loss that is NaN. */
   const double most = DIVERGED_FACTOR * fmax(before, log((double)classes));
   if (isfinite(after) && !(after > most)) {
     return 0;

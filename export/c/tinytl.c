@@ -27,10 +27,11 @@ static tinytl_status open_file(tinytl_model *model, const char *path,
   }
   if (model->file_size < 8 ||
       memcmp((const char *)model->file + 4, "TFL3", 4) != 0) {
-    return tinytl_fail(error, TINYTL_ERROR_MODEL,
-                       "%s is no .tflite file: expected the mark TFL3 at byte "
-                       "4; check the path",
-                       path);
+    return tinytl_fail(
+        error, TINYTL_ERROR_MODEL,
+        "%s is not a .tflite file: expected the mark TFL3 at byte "
+        "4; check the path",
+        path);
   }
   tinytl_sha256(model->file, model->file_size, model->info.fingerprint);
   return TINYTL_OK;
@@ -58,7 +59,7 @@ static tinytl_status load_model(tinytl_model *model, const char *path,
                      model->file, model->file_size, &model->model);
   if (status != LITERT_OK) {
     return tinytl_fail(error, TINYTL_ERROR_MODEL,
-                       "%s is no whole .tflite file (LiteRT's status %d); copy "
+                       "%s is truncated or corrupt (LiteRT's status %d); copy "
                        "or export it again",
                        path, status);
   }

@@ -299,7 +299,7 @@ tinytl_status tinytl_save(tinytl_model *model, const char *path,
 /**
  * @brief Sets the state, and the added classes, from a `.tinytl` file.
  *
- * @return TINYTL_OK, or what is wrong with the file; the model goes on as it
+ * @return TINYTL_OK, or what is wrong with the file; the model stays as it
  *         was.
  */
 tinytl_status tinytl_restore(tinytl_model *model, const char *path,
