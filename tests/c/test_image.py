@@ -45,6 +45,19 @@ def test_pixels_of_any_size_are_those_of_pillow(c, tmp_path, shape, fraction):
     assert difference.max() <= 1  # the order of the axes is free
 
 
+@pytest.mark.parametrize("shape", [(101, 250), (250, 101), (301, 422), (100, 421), (422, 100), (1001, 103)])
+@pytest.mark.parametrize("size", [(24, 40), (40, 24)])
+def test_a_large_picture_is_shrunk_first_as_pillow_does(c, tmp_path, shape, size):
+    """Of noise, a pixel more or less is another picture."""
+    picture = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
+    scale = min(1, round(2.5 * 40) / min(shape))
+    height, width = (round(side * scale) for side in shape)
+    shrunk = np.asarray(resize(picture, (height, width), (0, 0, shape[1], shape[0])))
+    expected = np.asarray(resize(shrunk, size, central_box(height, width, size, 0.875)))
+    difference = np.abs(fit(c, tmp_path, picture, size).astype(int) - expected)
+    assert difference.max() <= 2  # the order of the axes is free, twice
+
+
 def test_a_picture_that_fits_is_not_changed(c, tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
     np.testing.assert_array_equal(fit(c, tmp_path, picture, (24, 40), 1.0), picture)

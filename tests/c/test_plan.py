@@ -64,6 +64,7 @@ SETTINGS = {
     "flip alone": (0, (0.22, 1), (3 / 4, 4 / 3), 1, "none"),
     "colors alone": (0, (0.22, 1), (3 / 4, 4 / 3), 0, "torch"),
     "nothing": (0, (0.22, 1), (3 / 4, 4 / 3), 0, "none"),
+    "sides of half a pixel": (1, (0.25, 0.25), (1, 1), 0, "none"),
     "an aspect beyond all": (1, (0.22, 1), (1e-300, 1e300), 0, "none"),
 }
 
@@ -73,7 +74,7 @@ def test_changes(c, name):
     crop, area, aspect, flip, color = SETTINGS[name]
     seen = []
     for seed, epoch, photo, copy, (height, width) in itertools.product(
-        (0, LARGEST), (0, 3), (0, 5, 10**9), (0, 1, 2), ((64, 64), (1, 1), (160, 245), (33, 3000))
+        (0, LARGEST), (0, 3), (0, 5, 10**9), (0, 1, 2), ((64, 64), (1, 1), (5, 5), (7, 7), (160, 245), (33, 3000))
     ):
         words = c.ask(
             *("draw", seed, epoch, photo, copy, height, width, crop, *map(repr, (*area, *aspect)), flip, color)
@@ -91,6 +92,14 @@ def test_changes(c, name):
             assert 0 < box[3] <= height - box[1]
         seen.append((box, words[5], tuple(colors)))
     assert len(set(seen)) > 1 or name in ("nothing", "flip alone")
+
+
+def test_half_of_the_images_are_mirrored(c):
+    flips = []
+    for photo in range(2000):
+        flips.append(int(c.ask("draw", 3, 1, photo, 0, 9, 9, 0, 1, 1, 1, 1, 1, "none")[5]))
+        assert flips[-1] == plan.draw(3, 1, photo, 0, 9, 9, 0, (1, 1), (1, 1), 1, "none")[1]
+    assert 900 < sum(flips) < 1100
 
 
 @pytest.mark.parametrize("change", [c for c in PIXELS["changes"] if c["photo"] in LOSSLESS], ids=lambda c: c["pixels"])
@@ -124,9 +133,10 @@ def recolored(c, tmp_path, pixels, color, amount):
     ],
 )
 def test_colors_are_those_of_pillow_to_the_last_bit(c, tmp_path, color, enhance, amount):
-    pixels = np.random.default_rng(1).integers(0, 256, (90, 70, 3), np.uint8)
-    expected = np.asarray(enhance(Image.fromarray(pixels)).enhance(amount))
-    np.testing.assert_array_equal(recolored(c, tmp_path, pixels, color, amount), expected)
+    for most in (40, 100, 101, 200, 256):  # other means of the gray
+        pixels = np.random.default_rng(most).integers(0, most, (90, 70, 3), np.uint8)
+        expected = np.asarray(enhance(Image.fromarray(pixels)).enhance(amount))
+        np.testing.assert_array_equal(recolored(c, tmp_path, pixels, color, amount), expected)
 
 
 @pytest.mark.parametrize("turn", [-0.1, -0.0137, 0.0, 0.0588, 0.1])
