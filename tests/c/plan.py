@@ -83,5 +83,9 @@ def _box(stream, height, width, areas, aspects):
 
 def is_held_out(content: bytes, seed: int) -> bool:
     """Whether a photo with this file is held out."""
-    digest = hashlib.sha256(f"{seed}/{hashlib.sha256(content).hexdigest()}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") < 2**30
+    return is_held_out_by(hashlib.sha256(content).hexdigest(), seed)
+
+
+def is_held_out_by(digest: str, seed: int) -> bool:
+    """Whether a photo is held out whose file has this SHA-256, in hexadecimal."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{digest}".encode()).digest()[:4], "big") < 2**30

@@ -9,7 +9,7 @@ import pytest
 from tests.c.client import Refused
 from tests.c.conftest import GOLDEN
 from tests.c.program import write_ppm
-from tinytl_tf.data.augmentation import central_box, resize
+from tinytl_tf.data.resizing import central_box, resize
 
 PIXELS = json.loads((GOLDEN / "pixels.json").read_text("utf-8"))
 PHOTOS = [photo for photo in PIXELS["photos"] if photo["decoded"]]

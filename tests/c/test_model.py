@@ -17,7 +17,8 @@ from tests.c.conftest import GOLDEN
 from tests.c.program import adapt, write_random
 from tests.c.test_state_file import with_names
 from tinytl_tf.device import TrainableModel
-from tinytl_tf.tflite.manifest import StateEntry, sha256
+from tinytl_tf.files import sha256
+from tinytl_tf.tflite.manifest import StateEntry
 
 MODEL, MANIFEST = GOLDEN / "model_float32.tflite", GOLDEN / "model_float32.manifest.json"
 AS_EXPORTED, ON, OFF = 0, 1, 2
@@ -356,7 +357,7 @@ def test_several_attributes(c, built, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
     images.tofile(tmp_path / "images.raw")
     labels = np.array([[1, 0, 1], [0, 0.5, 1]], np.float32)
-    python = TrainableModel(path)
+    python = TrainableModel(path, trust=True)
     c.open(path, trust=True)
     assert c.ask("info", "a")[6] == "1"
     for _ in range(3):

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 from tests.c import plan
 from tests.c.conftest import GOLDEN
 from tests.c.program import write_ppm
-from tinytl_tf.data.augmentation import _turn_hue
+from tinytl_tf.data.change import COLOR_CHANGES
 
 PIXELS = json.loads((GOLDEN / "pixels.json").read_text("utf-8"))
 LOSSLESS = {photo["photo"]: photo for photo in PIXELS["photos"] if photo["decoded"]}
@@ -144,5 +144,5 @@ def test_hues_are_those_of_pillow_to_the_last_bit(c, tmp_path, turn):
     random = np.random.default_rng(2).integers(0, 256, (200, 100, 3), np.uint8)
     corners = np.array(list(itertools.product((0, 1, 127, 254, 255), repeat=3)), np.uint8)
     pixels = np.concatenate([random.reshape(-1, 3), corners])[np.newaxis]
-    expected = np.asarray(_turn_hue(Image.fromarray(pixels), turn))
+    expected = np.asarray(COLOR_CHANGES["hue"](Image.fromarray(pixels), turn))
     np.testing.assert_array_equal(recolored(c, tmp_path, pixels, "hue", turn), expected)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.c import plan
 from tests.c.program import NAMES, adapt, copy_model, write_ppm
-from tinytl_tf.data.augmentation import central_box
+from tinytl_tf.data.resizing import central_box
 
 SIZE = (64, 64)
 SHRUNK = 160  # 2.5 times the longer side of the input
