@@ -1,4 +1,5 @@
 import { RuntimeUnavailable, TrainableModel } from "../src/index.js";
+import { Turns } from "../src/turns.js";
 import type { ModelFiles } from "./model-files.js";
 import type { Storage } from "./storage.js";
 
@@ -10,7 +11,7 @@ export class Session {
   /** Whether a training runs. */
   training = false;
   #model: TrainableModel | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   readonly #listeners: (() => void)[] = [];
 
   constructor(private readonly storage: Storage) {}
@@ -59,11 +60,10 @@ export class Session {
 
   /** Calls the added classes in the model what a person calls them. */
   async nameAdded(names: readonly (readonly [label: number, name: string])[]): Promise<void> {
-    await this.exclusively(() => {
+    await this.exclusively(async () => {
       for (const [label, name] of names) {
-        this.model.renameClass(label, name);
+        await this.model.renameClass(label, name);
       }
-      return Promise.resolve();
     });
   }
 
@@ -79,9 +79,7 @@ export class Session {
    * has to: a comparison puts the exported state into it for a moment.
    */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
+    return this.#turns.take(work);
   }
 }
 

@@ -26,6 +26,23 @@ export class IndexedDbStore implements ProgressStore {
     await this.#with("readwrite", (store) => store.delete(this.key));
   }
 
+  /** Holds a lock of the browser meanwhile; without Web Locks (http from another machine) tabs are not told apart. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const locks = (globalThis.navigator as { locks?: LockManager } | undefined)?.locks;
+    if (!locks) {
+      return work();
+    }
+    const name = `${this.database}/${this.key}`;
+    return await locks.request(name, { ifAvailable: true }, (lock): Promise<T> => {
+      if (!lock) {
+        throw new InputError(
+          "expected no other training of this model in this browser, found one; wait until it ends, or stop it",
+        );
+      }
+      return work();
+    });
+  }
+
   async #with<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
     try {
       const database = await this.#open();

@@ -2,11 +2,12 @@ import { getGlobalLiteRtPromise, loadAndCompile, loadLiteRt, Tensor } from "@lit
 import type { CompiledModel, LiteRt, SignatureRunner, TensorDetails } from "@litertjs/core";
 import type { Engine, EngineOptions, SignatureInfo, TensorInfo, Tensors } from "./engine.js";
 import { InputError, reason, RuntimeUnavailable } from "./errors.js";
+import { Turns } from "./turns.js";
 
 /** LiteRT in the thread that calls it: of a worker, of Node, or of a page that asks for it. */
 export class LocalEngine implements Engine {
   #model: CompiledModel | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(private readonly liteRt: LiteRt) {}
 
@@ -30,7 +31,7 @@ export class LocalEngine implements Engine {
   }
 
   open(model: Uint8Array<ArrayBuffer>): Promise<Record<string, SignatureInfo>> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       try {
         this.#model = await loadAndCompile(model, { accelerator: "wasm" });
       } catch (error) {
@@ -45,7 +46,7 @@ export class LocalEngine implements Engine {
   }
 
   run(signature: string, inputs: Tensors): Promise<Tensors> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const runner = this.#model?.signatures[signature];
       if (!runner) {
         throw new InputError(`expected an open model with the signature ${signature}; load the model`);
@@ -77,17 +78,11 @@ export class LocalEngine implements Engine {
   }
 
   close(): Promise<void> {
-    return this.#inTurn(() => {
+    return this.#turns.take(() => {
       this.#model?.delete();
       this.#model = undefined;
       return Promise.resolve();
     });
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => undefined);
-    return result;
   }
 }
 

@@ -1,4 +1,6 @@
 import { InputError } from "./errors.js";
+import { nameProblem } from "./names.js";
+import { SCHEDULES } from "./schedules.js";
 
 const FORMAT_VERSION = 2;
 const CONTRACT = 2;
@@ -15,6 +17,8 @@ export interface StatePart {
 /** How the exporter's training images were changed; docs/formats.md says what each means. */
 export interface DataSettings {
   readonly split_seed: number;
+  /** How test photos were chosen: `content`, the rule of `holdOut`; a file of an older export lacks it. */
+  readonly split?: string;
   readonly crop: boolean;
   readonly crop_area: readonly [number, number];
   readonly crop_aspect: readonly [number, number];
@@ -42,6 +46,10 @@ export interface Manifest {
   readonly sha256: string;
   /** Of the first step, where the client is given none; 1e-3 where an older export does not say. */
   readonly learning_rate: number;
+  /** Whether that is the rate of the run that made the file; a file of an older export lacks it. */
+  readonly learning_rate_from?: "run" | "default";
+  /** How the rate changes, where the client is given nothing else; cosine where an older export does not say. */
+  readonly schedule: keyof typeof SCHEDULES;
 }
 
 /**
@@ -68,7 +76,7 @@ export function parseManifest(text: string | object): Manifest {
       );
     }
   }
-  const complete: Record<string, unknown> = { learning_rate: LEARNING_RATE, ...manifest };
+  const complete: Record<string, unknown> = { learning_rate: LEARNING_RATE, schedule: "cosine", ...manifest };
   for (const [key, [fits, expected]] of Object.entries(FIELDS)) {
     if (!fits(complete[key])) {
       throw bad(`${key}: ${expected}`, complete[key]);
@@ -104,6 +112,7 @@ const FIELDS: Readonly<Record<string, Check>> = {
     (value) =>
       isObject(value) &&
       isCount(value.split_seed) &&
+      ["undefined", "string"].includes(typeof value.split) &&
       typeof value.crop === "boolean" &&
       isRange(value.crop_area, 1) &&
       isRange(value.crop_aspect, Number.MAX_VALUE) &&
@@ -124,6 +133,11 @@ const FIELDS: Readonly<Record<string, Check>> = {
     "bytes of signatures",
   ],
   learning_rate: [(value) => isNumber(value, Number.MIN_VALUE, Number.MAX_VALUE), "a number above 0"],
+  learning_rate_from: [(value) => [undefined, "run", "default"].includes(value as string), "run or default"],
+  schedule: [
+    (value) => typeof value === "string" && Object.hasOwn(SCHEDULES, value),
+    Object.keys(SCHEDULES).join(" or "),
+  ],
   sha256: [(value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value), "64 hexadecimal digits"],
 };
 
@@ -155,7 +169,7 @@ function isRange(value: unknown, most: number): boolean {
 
 function isLabels(value: unknown): boolean {
   return (
-    isList(value, (label) => typeof label === "string" && label !== "") &&
+    isList(value, (label) => typeof label === "string" && nameProblem(label) === "") &&
     value.length > 0 &&
     new Set(value.map((label) => (label as string).normalize("NFC"))).size === value.length
   );

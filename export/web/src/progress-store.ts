@@ -15,8 +15,8 @@ export interface TrainingProgress {
   /** On the held-out photos before the first step. */
   readonly before: EvaluateResult | undefined;
   readonly steps: readonly StepRecord[];
-  /** On the held-out photos after each epoch. */
-  readonly epochs: readonly EvaluateResult[];
+  /** On the held-out photos after each epoch, if there are any. */
+  readonly epochs: readonly (EvaluateResult | undefined)[];
   /** A `.tinytl` file. */
   readonly state: Uint8Array<ArrayBuffer>;
 }
@@ -26,4 +26,6 @@ export interface ProgressStore {
   read(): Promise<TrainingProgress | undefined>;
   write(progress: TrainingProgress): Promise<void>;
   remove(): Promise<void>;
+  /** Where others can use the same store: runs `work` while no other training does, or refuses at once. */
+  exclusively?<T>(work: () => Promise<T>): Promise<T>;
 }

@@ -1,29 +1,32 @@
-/** Random numbers that depend on whole numbers alone: sfc32, seeded by mixing them in one after the other. */
-export class Random {
-  #a = 0x9e3779b9;
-  #b = 0x243f6a88;
-  #c = 0xb7e15162;
-  #counter = 1;
+const GAMMA = 0x9e3779b97f4a7c15n;
 
-  /** @param seeds Whole numbers; others give an independent sequence. */
-  constructor(seeds: readonly number[]) {
-    for (const seed of seeds) {
-      this.#a ^= seed | 0;
-      this.#b ^= Math.floor(seed / 2 ** 32) | 0;
-      for (let i = 0; i < 12; i++) {
-        this.#bits();
-      }
-    }
+/**
+ * Random numbers of docs/formats.md, "Random numbers": the same in all clients. SplitMix64, started at a key that whole
+ * numbers are mixed into one after the other.
+ */
+export class Random {
+  #state: bigint;
+
+  /** @param names Whole numbers from 0 to 2^53 - 1 that name the stream. */
+  constructor(names: readonly number[]) {
+    this.#state = names.reduce((key, name) => mix(key ^ BigInt(name)), 0n);
+  }
+
+  /** Uniform in [0, 1). */
+  unit(): number {
+    const draw = mix(this.#state);
+    this.#state = BigInt.asUintN(64, this.#state + GAMMA);
+    return Number(draw >> 11n) * 2 ** -53;
   }
 
   /** Uniform in [low, high). */
   uniform(low: number, high: number): number {
-    return low + ((high - low) * this.#bits()) / 2 ** 32;
+    return low + (high - low) * this.unit();
   }
 
   /** A whole number from 0 to below `end`. */
   integer(end: number): number {
-    return Math.floor(this.uniform(0, end));
+    return Math.floor(end * this.unit());
   }
 
   /** The numbers from 0 to below `count`, in random order. */
@@ -35,12 +38,11 @@ export class Random {
     }
     return order;
   }
+}
 
-  #bits(): number {
-    const sum = (this.#a + this.#b + this.#counter++) | 0;
-    this.#a = this.#b ^ (this.#b >>> 9);
-    this.#b = (this.#c + (this.#c << 3)) | 0;
-    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0;
-    return sum >>> 0;
-  }
+function mix(value: bigint): bigint {
+  let bits = BigInt.asUintN(64, value + GAMMA);
+  bits = BigInt.asUintN(64, (bits ^ (bits >> 30n)) * 0xbf58476d1ce4e5b9n);
+  bits = BigInt.asUintN(64, (bits ^ (bits >> 27n)) * 0x94d049bb133111ebn);
+  return bits ^ (bits >> 31n);
 }

@@ -1,12 +1,11 @@
 import { crc32 } from "./crc32.js";
 import { InputError, reason } from "./errors.js";
-import { checkNames } from "./names.js";
+import { checkNames, MOST_BYTES_TOGETHER } from "./names.js";
 import { toHex } from "./sha256.js";
 
 const MAGIC = new TextEncoder().encode("TINYTL\r\n");
 const VERSION = 1;
 const WITH_NAMES = 2; // the version of a file with names of added classes
-const MOST_NAMES = 2 ** 20; // bytes
 const VERSION_AT = 8;
 const FINGERPRINT_AT = 12;
 const COUNT_AT = 44;
@@ -14,7 +13,7 @@ const HEADER = 48;
 const NUMBER = 4; // bytes of a length or checksum
 
 /**
- * The `.tinytl` state file: what a model has learnt, apart from the model. docs/formats.md has its layout; all clients
+ * The `.tinytl` state file: what a model has learned, apart from the model. docs/formats.md has its layout; all clients
  * write the same bytes for the same state.
  *
  * Typed arrays are little-endian wherever WebAssembly runs.
@@ -34,6 +33,7 @@ export class StateFile {
       throw new InputError(`expected a fingerprint of 32 bytes, got ${fingerprint.length}`);
     }
     checkFinite(values, "cannot save the state");
+    checkNames(addedClasses);
   }
 
   /** The content of the file. */
@@ -134,7 +134,7 @@ function parseHeader(bytes: Uint8Array, name: string): number {
   }
   const count = view.getUint32(COUNT_AT, true);
   const least = HEADER + 4 * count + NUMBER + (version === WITH_NAMES ? NUMBER + 1 : 0);
-  const most = version === WITH_NAMES ? least + MOST_NAMES : least;
+  const most = version === WITH_NAMES ? least + MOST_BYTES_TOGETHER - 1 : least;
   if (bytes.length < least || bytes.length > most) {
     const expected = least === most ? String(least) : `${least} to ${most}`;
     throw new InputError(
@@ -166,7 +166,9 @@ function parseNames(bytes: Uint8Array, name: string): string[] {
     return [];
   }
   try {
-    return checkNames(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).split("\n"));
+    const names = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).split("\n");
+    checkNames(names);
+    return names;
   } catch (error) {
     throw new InputError(
       `${name} has names of classes that cannot be used (${reason(error)}); use another copy`,

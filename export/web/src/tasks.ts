@@ -1,4 +1,6 @@
 import { InputError } from "./errors.js";
+import { AttributeTally, ClassTally } from "./recall.js";
+import type { Tally } from "./recall.js";
 
 /** Labels of images: a class each, or C numbers from 0 to 1 each, one image after the other. */
 export type Labels = Int32Array | Float32Array | readonly number[];
@@ -17,6 +19,10 @@ export interface Task {
   loss(logits: Float32Array, label: Labels): number;
   /** How much of one image's answer is right, 0 to 1. */
   correct(logits: Float32Array, label: Labels): number;
+  /** Cross-entropy of a guess that makes no difference between the classes. */
+  uniformLoss(classes: number): number;
+  /** Counts answers by class or attribute. */
+  tally(names: readonly string[]): Tally;
 }
 
 const classification: Task = {
@@ -40,6 +46,8 @@ const classification: Task = {
   correct(logits, label) {
     return logits.indexOf(Math.max(...logits)) === label[0] ? 1 : 0;
   },
+  uniformLoss: (classes) => Math.log(classes),
+  tally: (names) => new ClassTally(names),
 };
 
 const multilabel: Task = {
@@ -67,6 +75,8 @@ const multilabel: Task = {
   correct(logits, label) {
     return logits.filter((logit, index) => logit > 0 === label[index]! > 0.5).length / logits.length;
   },
+  uniformLoss: () => Math.LN2,
+  tally: (names) => new AttributeTally(names),
 };
 
 /** Name -> task. */

@@ -6,11 +6,12 @@ import type { Engine, Tensors } from "./engine.js";
 import { InputError } from "./errors.js";
 import { length, parseManifest, stateSize } from "./manifest.js";
 import type { Manifest } from "./manifest.js";
-import { checkNames } from "./names.js";
+import { checkNames, enteredName } from "./names.js";
 import { sha256, toHex } from "./sha256.js";
 import { checkFinite, StateFile } from "./state-file.js";
 import { TASKS } from "./tasks.js";
 import type { Labels, Task } from "./tasks.js";
+import { Turns } from "./turns.js";
 import { WorkerEngine } from "./worker-engine.js";
 
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
@@ -50,9 +51,10 @@ export interface InferResult {
 }
 
 /**
- * A `.tflite` of `tinytl export` that infers and goes on training in the browser.
+ * A `.tflite` of `tinytl export` that infers and keeps training in the browser.
  *
- * Calls are carried out one after the other. One that throws leaves the model as it was.
+ * Calls are carried out one after the other in the order in which they were made, awaited or not; arrays that are given
+ * may be reused at once. A call that throws leaves the model as it was.
  *
  * @example
  * const model = await TrainableModel.load(tflite, manifest, { wasm: "/litert/" });
@@ -63,6 +65,7 @@ export interface InferResult {
  */
 export class TrainableModel {
   #added: readonly string[] = [];
+  readonly #turns = new Turns();
 
   private constructor(
     private readonly engine: Engine,
@@ -157,20 +160,23 @@ export class TrainableModel {
   async train(images: Uint8Array, labels: Labels, learningRate: number): Promise<TrainResult> {
     const { B, H, W } = this.sizes;
     checkPixels("images", images, [B, H, W, 3]);
-    this.task.checkLabels(labels, B, this.numClasses);
     if (!(learningRate >= 0 && learningRate <= LARGEST_FLOAT32)) {
       throw new InputError(`expected a learning rate that is finite and not negative, got ${learningRate}`);
     }
-    const outputs = await this.engine.run("train", {
-      image: new Uint8Array(images),
-      label: this.task.labelDtype === "int32" ? Int32Array.from(labels) : Float32Array.from(labels),
-      learning_rate: Float32Array.of(learningRate),
+    const [image, given] = [new Uint8Array(images), Array.from(labels)];
+    return this.#turns.take(async () => {
+      this.task.checkLabels(given, B, this.numClasses);
+      const outputs = await this.engine.run("train", {
+        image,
+        label: this.task.labelDtype === "int32" ? Int32Array.from(given) : Float32Array.from(given),
+        learning_rate: Float32Array.of(learningRate),
+      });
+      return {
+        loss: first(outputs, "loss"),
+        accuracy: first(outputs, "accuracy"),
+        applied: first(outputs, "applied") !== 0,
+      };
     });
-    return {
-      loss: first(outputs, "loss"),
-      accuracy: first(outputs, "accuracy"),
-      applied: first(outputs, "applied") !== 0,
-    };
   }
 
   /**
@@ -180,12 +186,15 @@ export class TrainableModel {
    */
   async infer(image: Uint8Array): Promise<InferResult> {
     checkPixels("an image", image, [this.sizes.H, this.sizes.W, 3]);
-    const outputs = await this.engine.run("infer", { image: new Uint8Array(image) });
-    const used = this.numClasses;
-    return {
-      logits: floats(outputs, "logits").slice(0, used),
-      probabilities: floats(outputs, "probabilities").slice(0, used),
-    };
+    const pixels = new Uint8Array(image);
+    return this.#turns.take(async () => {
+      const outputs = await this.engine.run("infer", { image: pixels });
+      const used = this.numClasses;
+      return {
+        logits: floats(outputs, "logits").slice(0, used),
+        probabilities: floats(outputs, "probabilities").slice(0, used),
+      };
+    });
   }
 
   /**
@@ -193,50 +202,65 @@ export class TrainableModel {
    *
    * Its weights start as the mean of those of the other classes.
    *
-   * @param name Name of the class, none of `classNames`.
+   * @param name Name of the class, none of `classNames`; it is brought to Unicode's form NFC.
    * @returns The label of the class.
-   * @throws InputError If no output is spare, or the name is taken or no name; the model goes on unchanged.
+   * @throws InputError If no output is spare, or the name is taken or cannot be a name; the model is unchanged.
    */
-  async addClass(name: string): Promise<number> {
-    if (this.spareClasses < 1) {
-      throw new InputError(
-        `expected a spare output for another class, got none: the model was exported with ` +
-          `${this.manifest.spare_classes}; export it with more --spare_classes`,
-      );
-    }
-    const added = checkNames([...this.#added, name], this.manifest.labels);
-    const label = this.numClasses;
-    const state = await this.state();
-    for (const weights of classifier(state, this.manifest)) {
-      for (let row = 0; row < weights.length; row += this.sizes.C) {
-        weights[row + label] =
-          weights.subarray(row, row + label).reduce((sum, value) => sum + value, 0) / label;
+  addClass(name: string): Promise<number> {
+    return this.#turns.take(async () => {
+      if (this.spareClasses < 1) {
+        throw new InputError(
+          `expected a spare output for another class, got none: the model was exported with ` +
+            `${this.manifest.spare_classes}; export it with more --spare_classes`,
+        );
       }
-    }
-    await this.#set(state, added);
-    return label;
+      const added = [...this.#added, enteredName(name, this.classNames)];
+      checkNames(added, this.manifest.labels);
+      const label = this.numClasses;
+      const state = await this.#state();
+      for (const weights of classifier(state, this.manifest)) {
+        for (let row = 0; row < weights.length; row += this.sizes.C) {
+          weights[row + label] =
+            weights.subarray(row, row + label).reduce((sum, value) => sum + value, 0) / label;
+        }
+      }
+      await this.#set(state, added);
+      return label;
+    });
   }
 
   /**
    * Gives an added class another name.
    *
    * @param label What `addClass` returned.
-   * @param name Name of the class, none of the other ones'.
-   * @throws InputError If no class was added with that label, or the name is taken or no name; nothing changes.
+   * @param name Name of the class, none of the other ones'; it is brought to Unicode's form NFC.
+   * @throws InputError If no class was added with that label, or the name is taken or cannot be a name; nothing changes.
    */
-  renameClass(label: number, name: string): void {
-    const own = this.manifest.labels.length;
-    if (!(label >= own && label < this.numClasses)) {
-      throw new InputError(
-        `expected the label of an added class, got ${label}; labels below ${own} are the model's own`,
-      );
-    }
-    const names = this.#added.map((old, index) => (index === label - own ? name : old));
-    this.#added = checkNames(names, this.manifest.labels);
+  renameClass(label: number, name: string): Promise<void> {
+    return this.#turns.take(() => {
+      const own = this.manifest.labels.length;
+      if (!(label >= own && label < this.numClasses)) {
+        throw new InputError(
+          `expected the label of an added class, got ${label}; labels below ${own} are the model's own`,
+        );
+      }
+      if (name === this.classNames[label]) {
+        return; // byte for byte as it was read, in whatever form
+      }
+      const others = this.classNames.filter((_, index) => index !== label);
+      const entered = enteredName(name, others);
+      const added = this.#added.map((old, index) => (index === label - own ? entered : old));
+      checkNames(added, this.manifest.labels);
+      this.#added = added;
+    });
   }
 
   /** Returns a copy of all that training changes, N values. */
-  async state(): Promise<Float32Array<ArrayBuffer>> {
+  state(): Promise<Float32Array<ArrayBuffer>> {
+    return this.#turns.take(() => this.#state());
+  }
+
+  async #state(): Promise<Float32Array<ArrayBuffer>> {
     return floats(await this.engine.run("save", {}), "state");
   }
 
@@ -244,21 +268,26 @@ export class TrainableModel {
    * Replaces all that training changes.
    *
    * @param state N finite values, as `state` returned them.
-   * @throws InputError If they are others; the model goes on unchanged.
+   * @throws InputError If they are others; the model is unchanged.
    */
-  setState(state: Float32Array): Promise<void> {
-    return this.#set(state, this.#added);
+  async setState(state: Float32Array): Promise<void> {
+    this.#checkState(state);
+    const copy = new Float32Array(state);
+    return this.#turns.take(() => this.#set(copy, this.#added));
   }
 
-  /** Replaces the state, and what classes it was trained for. */
-  async #set(state: Float32Array, added: readonly string[]): Promise<void> {
+  #checkState(state: Float32Array): void {
     if (!(state instanceof Float32Array) || state.length !== this.stateSize) {
       throw new InputError(`expected a state of ${this.stateSize} float32 values, got ${describe(state)}`);
     }
+  }
+
+  /** Replaces the state, and what classes it was trained for. */
+  async #set(state: Float32Array<ArrayBuffer>, added: readonly string[]): Promise<void> {
     checkFinite(state, "cannot set the state");
     checkSlots(state, this.manifest);
     checkClasses(state, this.manifest, added.length);
-    const outputs = await this.engine.run("restore", { state: new Float32Array(state) });
+    const outputs = await this.engine.run("restore", { state });
     if (first(outputs, "restored") === 0) {
       throw new InputError(
         "cannot set the state: no training leads to it (its values add up to over 1e15); use another copy, or reset " +
@@ -269,8 +298,10 @@ export class TrainableModel {
   }
 
   /** Returns the content of a `.tinytl` file. */
-  async save(): Promise<Uint8Array<ArrayBuffer>> {
-    return new StateFile(this.fingerprint, await this.state(), this.#added).toBytes();
+  save(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#turns.take(async () =>
+      new StateFile(this.fingerprint, await this.#state(), this.#added).toBytes(),
+    );
   }
 
   /** Returns a `.tinytl` file, to be downloaded or stored. */
@@ -282,25 +313,32 @@ export class TrainableModel {
    * Sets the state from a `.tinytl` file that any copy of this model has saved.
    *
    * @param file Its content.
-   * @throws InputError If it is damaged or belongs to another model; the model goes on unchanged.
+   * @throws InputError If it is damaged or belongs to another model; the model is unchanged.
    */
-  async restore(file: FileContent): Promise<void> {
+  restore(file: FileContent): Promise<void> {
     const name = file instanceof File ? file.name : "the state file";
-    const saved = StateFile.parse(await copyBytes(file), this.fingerprint, this.stateSize, name);
-    const count = saved.addedClasses.length;
-    if (count > this.manifest.spare_classes) {
-      throw new InputError(
-        `${name} has ${count} added classes, expected at most ${this.manifest.spare_classes}, the spare ones of the ` +
-          "model; use another copy",
-      );
-    }
-    await this.#set(saved.values, checkNames(saved.addedClasses, this.manifest.labels));
+    const content = copyBytes(file);
+    content.catch(() => undefined); // it is awaited when this call's turn comes
+    return this.#turns.take(async () => {
+      const saved = StateFile.parse(await content, this.fingerprint, this.stateSize, name);
+      const count = saved.addedClasses.length;
+      if (count > this.manifest.spare_classes) {
+        throw new InputError(
+          `${name} has ${count} added classes, expected at most ${this.manifest.spare_classes}, the spare ones of the ` +
+            "model; use another copy",
+        );
+      }
+      checkNames(saved.addedClasses, this.manifest.labels);
+      await this.#set(saved.values, saved.addedClasses);
+    });
   }
 
   /** Puts the exported state and classes back. */
-  async reset(): Promise<void> {
-    await this.engine.run("reset", {});
-    this.#added = [];
+  reset(): Promise<void> {
+    return this.#turns.take(async () => {
+      await this.engine.run("reset", {});
+      this.#added = [];
+    });
   }
 
   /** Bytes of the runtime's memory, which only grows. */
@@ -308,9 +346,9 @@ export class TrainableModel {
     return this.engine.heapBytes();
   }
 
-  /** Frees the model and its runtime. */
+  /** Frees the model and its runtime, after the calls that were made before. */
   delete(): Promise<void> {
-    return this.engine.close();
+    return this.#turns.take(() => this.engine.close());
   }
 }
 

@@ -1,12 +1,14 @@
-import { Augmentation } from "./augmentation.js";
+import { applyChange, Augmentation } from "./augmentation.js";
 import type { AugmentationSettings } from "./augmentation.js";
+import { checkLoss, checkSteps } from "./divergence.js";
 import { InputError, TrainingDiverged } from "./errors.js";
 import { evaluate } from "./evaluate.js";
 import type { EvaluateResult } from "./evaluate.js";
 import { labelNumbers } from "./photo-set.js";
 import type { LabeledPhoto } from "./photo-set.js";
+import { TrainingPlan } from "./plan.js";
 import type { ProgressStore, StepRecord, TrainingProgress } from "./progress-store.js";
-import { Random } from "./random.js";
+import { mean } from "./recall.js";
 import { SCHEDULES } from "./schedules.js";
 import type { TrainableModel } from "./trainable-model.js";
 
@@ -14,12 +16,13 @@ import type { TrainableModel } from "./trainable-model.js";
 export interface TrainerOptions {
   /** Passes over the photos, 1 or more. */
   readonly epochs?: number;
-  /** Learning rate of step 0, above 0; by default what the manifest says. */
+  /** Learning rate of step 0, above 0; by default the manifest's. */
   readonly learningRate?: number;
+  /** How the rate changes over all steps; by default the manifest's. */
   readonly schedule?: keyof typeof SCHEDULES;
   /** Chooses the order of the photos and their changes. */
   readonly seed?: number;
-  /** How photos are changed; by default what the manifest says. */
+  /** How photos are changed; by default as in the manifest. */
   readonly augmentation?: AugmentationSettings;
   /** Photos that are not trained on: they are evaluated before the first step and after each epoch. */
   readonly heldOut?: readonly LabeledPhoto[];
@@ -33,7 +36,7 @@ export interface TrainerOptions {
 export interface RunOptions {
   /** Ends the training after the step that runs, once that is saved: the signal's reason is thrown. */
   readonly signal?: AbortSignal;
-  /** Whether to go on with the training in the store; otherwise one begins that replaces it. */
+  /** Whether to resume the training in the store; otherwise a new one replaces it. */
   readonly resume?: boolean;
   /** Called after each step. */
   readonly onStep?: (step: StepRecord, index: number, total: number) => void;
@@ -48,12 +51,12 @@ export interface TrainingResult {
   /** The same after the last one. */
   readonly after: EvaluateResult | undefined;
   readonly steps: readonly StepRecord[];
-  /** Mean loss of each epoch, over the steps that changed the model. */
-  readonly losses: readonly number[];
+  /** Mean loss of each epoch, over all steps whose loss is finite; not known where there is none. */
+  readonly losses: readonly (number | undefined)[];
 }
 
 /**
- * Trains a model on photos: epochs in random order, schedule, augmentation, held-out photos, cancel, go on.
+ * Trains a model on photos: epochs in random order, schedule, augmentation, held-out photos, cancel, resume.
  *
  * @example
  * const trainer = new Trainer(model, train, { epochs: 5, heldOut, store: new IndexedDbStore("photos") });
@@ -62,15 +65,14 @@ export interface TrainingResult {
 export class Trainer {
   readonly #options: Required<Omit<TrainerOptions, "store" | "augmentation">>;
   readonly #store: ProgressStore | undefined;
-  readonly #augmentation: Augmentation;
+  readonly #plan: TrainingPlan;
   readonly #settings: string;
-  readonly #perEpoch: number;
 
   /**
    * @param model The model; it is changed.
    * @param photos What to train on.
    * @param options How.
-   * @throws InputError If an option is out of range, there is no photo, or a label is none of the model's.
+   * @throws InputError If an option is out of range, there is no photo, or a label does not fit the model.
    */
   constructor(
     private readonly model: TrainableModel,
@@ -78,10 +80,11 @@ export class Trainer {
     options: TrainerOptions = {},
   ) {
     const { store, augmentation, ...rest } = options;
+    const { manifest, batchSize, imageSize } = model;
     this.#options = {
       epochs: 5,
-      learningRate: model.manifest.learning_rate,
-      schedule: "cosine",
+      learningRate: manifest.learning_rate,
+      schedule: manifest.schedule,
       seed: 0,
       heldOut: [],
       saveEvery: 20,
@@ -95,67 +98,86 @@ export class Trainer {
       model.task.checkLabels(labelNumbers(photo), 1, model.numClasses);
     }
     this.#store = store;
-    this.#augmentation = new Augmentation(augmentation ?? model.manifest.data);
-    this.#perEpoch = Math.max(1, Math.floor(photos.length / model.batchSize));
+    const { epochs, seed, learningRate, schedule } = this.#options;
+    this.#plan = new TrainingPlan({
+      photos: photos.length,
+      batchSize,
+      epochs,
+      seed,
+      learningRate,
+      schedule,
+      augmentation: new Augmentation(augmentation ?? manifest.data),
+      size: imageSize,
+      centralFraction: manifest.input.central_fraction,
+    });
     this.#settings = JSON.stringify({
-      model: model.manifest.sha256,
+      ...{ model: manifest.sha256, epochs, learningRate, schedule, seed },
+      centralFraction: manifest.input.central_fraction,
+      augmentation: augmentation ?? manifest.data,
       photos: photos.map(({ id, label }) => [id, label]),
       heldOut: this.#options.heldOut.map(({ id, label }) => [id, label]),
-      epochs: this.#options.epochs,
-      learningRate: this.#options.learningRate,
-      schedule: this.#options.schedule,
-      seed: this.#options.seed,
-      augmentation: this.#augmentation.settings,
-    });
+    } satisfies Record<keyof typeof SETTINGS, unknown>);
   }
 
   /** Steps of the whole training. */
   get totalSteps(): number {
-    return this.#options.epochs * this.#perEpoch;
+    return this.#plan.totalSteps;
   }
 
   /**
    * Trains.
    *
-   * @throws TrainingDiverged If no step of an epoch could be applied.
-   * @throws InputError If a photo cannot be read, or the training in the store cannot be gone on with.
+   * @throws TrainingDiverged If more than half of the steps of an epoch were not applied, or the loss after is far above
+   *   that before. The model is left as the training made it.
+   * @throws InputError If a photo cannot be read, or the training in the store cannot be resumed.
    */
   async run(options: RunOptions = {}): Promise<TrainingResult> {
+    const work = () => this.#run(options);
+    return this.#store?.exclusively ? this.#store.exclusively(work) : work();
+  }
+
+  async #run(options: RunOptions): Promise<TrainingResult> {
     const { signal } = options;
     const done = options.resume ? await this.#readBack() : await this.#begin(signal);
     const [steps, epochs] = [[...done.steps], [...done.epochs]];
+    const { stepsPerEpoch } = this.#plan;
+    const stepsOf = (epoch: number) => steps.slice(epoch * stepsPerEpoch, (epoch + 1) * stepsPerEpoch);
     const save = async () => {
       await this.#store?.write({ ...done, steps, epochs, state: await this.model.save() });
     };
     try {
       for (let epoch = epochs.length; epoch < this.#options.epochs; epoch++) {
-        const order = this.#order(epoch);
-        for (let step = steps.length - epoch * this.#perEpoch; step < this.#perEpoch; step++) {
+        for (let step = steps.length - epoch * stepsPerEpoch; step < stepsPerEpoch; step++) {
           signal?.throwIfAborted();
-          steps.push(await this.#step(epoch, order, step, steps.length));
+          steps.push(await this.#step(epoch, step, steps.length));
           options.onStep?.(steps.at(-1)!, steps.length - 1, this.totalSteps);
+          checkSteps(stepsOf(epoch), stepsPerEpoch, epoch);
           if (steps.length % this.#options.saveEvery === 0) {
             await save();
           }
         }
-        this.#meanLoss(steps, epoch);
         const figures = await this.#evaluate(signal);
-        epochs.push(figures ?? NOTHING);
+        if (done.before && figures) {
+          this.#checkLoss(done.before.loss, figures.loss, steps);
+        }
+        epochs.push(figures);
         options.onEpoch?.(epoch, figures);
       }
+      if (!done.before) {
+        const last = stepsOf(this.#options.epochs - 1).filter(({ applied }) => applied);
+        this.#checkLoss(steps[0]!.loss, meanLoss(last) ?? NaN, steps);
+      }
     } catch (error) {
-      if (signal?.aborted) {
+      if (error instanceof TrainingDiverged) {
+        await this.#store?.remove();
+      } else if (signal?.aborted) {
         await save();
       }
       throw error;
     }
     await this.#store?.remove();
-    return {
-      before: done.before,
-      after: this.#options.heldOut.length > 0 ? epochs.at(-1) : undefined,
-      steps,
-      losses: epochs.map((_, epoch) => this.#meanLoss(steps, epoch)),
-    };
+    const losses = epochs.map((_, epoch) => meanLoss(stepsOf(epoch)));
+    return { before: done.before, after: epochs.at(-1), steps, losses };
   }
 
   async #begin(signal: AbortSignal | undefined): Promise<Omit<TrainingProgress, "state">> {
@@ -166,60 +188,45 @@ export class Trainer {
   async #readBack(): Promise<Omit<TrainingProgress, "state">> {
     if (!this.model.savesOptimizer) {
       throw new InputError(
-        "the state of this model does not hold its optimizer's slots, so that a training that goes on would not end as " +
+        "the state of this model does not hold its optimizer's slots, so that a resumed training would not end as " +
           "one that was not stopped; start it again, or export the model with --save_optimizer",
       );
     }
     const progress = await this.#store?.read();
     if (!progress) {
-      throw new InputError("expected a training to go on with, found none; start one");
+      throw new InputError("expected a training to resume, found none; start one");
     }
-    if (progress.settings !== this.#settings) {
+    const changed = changedSettings(progress.settings, this.#settings);
+    if (changed.length > 0) {
       throw new InputError(
-        "cannot go on: the model, the photos or a setting have changed; use the same, or start the training again",
+        `cannot resume: ${changed.join(", ")} changed since the training was stopped; use the same, or start the ` +
+          "training again",
       );
     }
     await this.model.restore(progress.state);
     return progress;
   }
 
-  /** Positions of an epoch's photos in their order; of fewer photos than a batch the batch is filled up. */
-  #order(epoch: number): number[] {
-    const order = new Random([this.#options.seed, epoch, 0]).permutation(this.photos.length);
-    const wanted = this.#perEpoch * this.model.batchSize;
-    return Array.from({ length: wanted }, (_, position) => order[position % order.length]!);
-  }
-
-  async #step(epoch: number, order: readonly number[], step: number, index: number): Promise<StepRecord> {
-    const { batchSize: count, imageSize } = this.model;
-    const { seed, learningRate, schedule } = this.#options;
+  async #step(epoch: number, step: number, index: number): Promise<StepRecord> {
+    const { imageSize } = this.model;
     const imageBytes = imageSize[0] * imageSize[1] * 3;
-    const images = new Uint8Array(count * imageBytes);
+    const places = this.#plan.places(epoch, step);
+    const images = new Uint8Array(places.length * imageBytes);
     const labels: number[] = [];
-    for (const [position, photo] of order.slice(step * count, (step + 1) * count).entries()) {
-      const random = new Random([seed, epoch, photo + 1]);
-      const pixels = await this.photos[photo]!.read();
-      const fraction = this.model.manifest.input.central_fraction;
-      images.set(this.#augmentation.apply(pixels, imageSize, random, fraction), position * imageBytes);
-      labels.push(...labelNumbers(this.photos[photo]!));
+    for (const [position, place] of places.entries()) {
+      const labeled = this.photos[place.photo]!;
+      const photo = await labeled.read();
+      const change = this.#plan.change(epoch, place, photo);
+      images.set(applyChange(photo, imageSize, change), position * imageBytes);
+      labels.push(...labelNumbers(labeled));
     }
-    const rate = SCHEDULES[schedule](index, this.totalSteps, learningRate);
     const started = performance.now();
-    const result = await this.model.train(images, labels, rate);
+    const result = await this.model.train(images, labels, this.#plan.rate(index));
     return { ...result, milliseconds: performance.now() - started };
   }
 
-  #meanLoss(steps: readonly StepRecord[], epoch: number): number {
-    const good = steps
-      .slice(epoch * this.#perEpoch, (epoch + 1) * this.#perEpoch)
-      .filter(({ applied }) => applied);
-    if (good.length === 0) {
-      throw new TrainingDiverged(
-        `no step of epoch ${epoch + 1} could be applied: its loss or gradients are not finite; lower the learning rate ` +
-          "or reset the model",
-      );
-    }
-    return good.reduce((sum, { loss }) => sum + loss, 0) / good.length;
+  #checkLoss(before: number, after: number, steps: readonly StepRecord[]): void {
+    checkLoss(before, after, this.model.task.uniformLoss(this.model.numClasses), steps);
   }
 
   async #evaluate(signal: AbortSignal | undefined): Promise<EvaluateResult | undefined> {
@@ -228,8 +235,30 @@ export class Trainer {
   }
 }
 
-/** Stands for an epoch without held-out photos in the list of those that are done. */
-const NOTHING: EvaluateResult = { accuracy: 0, loss: 0, examples: 0 };
+/** What a training depends on, by the words of an error. */
+const SETTINGS = {
+  model: "the model",
+  photos: "the photos to train on (their content, labels or order)",
+  heldOut: "the held-out photos (their content, labels or order)",
+  epochs: "the number of epochs",
+  learningRate: "the learning rate",
+  schedule: "the schedule",
+  seed: "the seed",
+  centralFraction: "the central fraction of the manifest",
+  augmentation: "the augmentation",
+} as const;
+
+/** Names what differs between two trainings. */
+function changedSettings(stored: string, current: string): string[] {
+  const [one, other] = [stored, current].map((text) => JSON.parse(text) as Record<string, unknown>);
+  return Object.entries(SETTINGS)
+    .filter(([key]) => JSON.stringify(one![key]) !== JSON.stringify(other![key]))
+    .map(([, words]) => words);
+}
+
+function meanLoss(steps: readonly StepRecord[]): number | undefined {
+  return mean(steps.map(({ loss }) => loss).filter(Number.isFinite));
+}
 
 function checkOptions(options: Required<Omit<TrainerOptions, "store" | "augmentation">>): void {
   const { epochs, saveEvery, seed, learningRate, schedule } = options;

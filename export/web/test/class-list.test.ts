@@ -119,7 +119,10 @@ describe("classes on a model with spare outputs", () => {
   });
 
   test("a name that no state file can hold is refused", () => {
-    assert.throws(() => classes.add("two\nlines"), /expected names as labels/);
+    assert.throws(
+      () => classes.add("two\nlines"),
+      /without control characters and line separators, got U\+000A/,
+    );
     assert.deepEqual(outputs(classes), { stripes: 0, disk: 1 });
   });
 });

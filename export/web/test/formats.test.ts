@@ -80,6 +80,37 @@ test("a manifest of an older export has the rate that most schemes have", () => 
   }
 });
 
+test("fields that manifests of older exports lack", () => {
+  const older = goldenJson<Record<string, unknown>>("model_float32.manifest.json");
+  const data = older.data as Record<string, unknown>;
+  for (const key of ["schedule", "learning_rate_from"]) {
+    Reflect.deleteProperty(older, key);
+  }
+  const withoutSplit = Object.fromEntries(Object.entries(data).filter(([key]) => key !== "split"));
+  const parsed = parseManifest({ ...older, data: withoutSplit });
+  assert.deepEqual(
+    [parsed.schedule, parsed.learning_rate_from, parsed.data.split],
+    ["cosine", undefined, undefined],
+  );
+  const fields = { schedule: "constant", learning_rate_from: "run", data: { ...data, split: "content" } };
+  const newer = parseManifest({ ...older, ...fields });
+  assert.deepEqual(
+    [newer.schedule, newer.learning_rate_from, newer.data.split],
+    ["constant", "run", "content"],
+  );
+  for (const [key, bad] of [
+    ["schedule", "linear"],
+    ["schedule", null],
+    ["learning_rate_from", "x"],
+    ["data", { ...data, split: 1 }],
+  ] as const) {
+    assert.throws(() => parseManifest({ ...older, [key]: bad }), {
+      name: "InputError",
+      message: new RegExp(`expected a manifest with ${key}: `),
+    });
+  }
+});
+
 for (const text of ["", "[]", "3", "null", '"text"', "{"]) {
   test(`${JSON.stringify(text)} is no manifest`, () => {
     assert.throws(() => parseManifest(text), { name: "InputError", message: /^expected .*; choose / });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Random } from "../src/random.js";
 import { SCHEDULES } from "../src/schedules.js";
 import { TASKS } from "../src/tasks.js";
 
@@ -38,25 +37,4 @@ test("schedules", () => {
     [2, 1, 0],
   );
   assert.equal(SCHEDULES.constant(7, 10, 2), 2);
-});
-
-test("random numbers depend on their seeds alone and are spread evenly", () => {
-  const draw = (...seeds: number[]) => {
-    const random = new Random(seeds);
-    return Array.from({ length: 4000 }, () => random.uniform(0, 1));
-  };
-  assert.deepEqual(draw(1, 2), draw(1, 2));
-  const seen = [draw(0), draw(1), draw(0, 0), draw(0, 1), draw(1, 0), draw(2 ** 40), draw(2 ** 41)];
-  assert.equal(new Set(seen.map((numbers) => numbers[0])).size, seen.length);
-  for (const numbers of seen) {
-    const mean = numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
-    assert.ok(Math.abs(mean - 0.5) < 0.02, `mean ${mean}`);
-    assert.ok(Math.min(...numbers) >= 0 && Math.max(...numbers) < 1);
-  }
-  const order = new Random([3]).permutation(100);
-  assert.deepEqual(
-    [...order].sort((a, b) => a - b),
-    [...Array(100).keys()],
-  );
-  assert.notDeepEqual(order, [...Array(100).keys()]);
 });

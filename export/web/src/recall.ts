@@ -1,0 +1,129 @@
+import type { Labels } from "./tasks.js";
+
+/** Figures of one class. */
+export interface ClassFigures {
+  readonly name: string;
+  /** Photos of the class. */
+  readonly images: number;
+  /** Those of them that were answered rightly. */
+  readonly right: number;
+  /** right / images; not known without photos of the class. */
+  readonly recall: number | undefined;
+}
+
+/** Figures of one attribute. */
+export interface AttributeFigures {
+  readonly name: string;
+  /** All photos. */
+  readonly images: number;
+  /** Photos that have the attribute. */
+  readonly positives: number;
+  /** Those of them that were answered rightly. */
+  readonly truePositives: number;
+  /** Photos that were said to have it and do not. */
+  readonly falsePositives: number;
+  /** truePositives / all that were said to have it; not known where there are none. */
+  readonly precision: number | undefined;
+  /** truePositives / positives; not known where there are none. */
+  readonly recall: number | undefined;
+}
+
+/** Figures by class or attribute, of which a rare one counts as much as a frequent one. */
+export interface RecallFigures {
+  /**
+   * Mean recall of the classes that have photos; with attributes the mean of (recall + share of the right answers for
+   * photos without it) / 2 over the attributes that have both kinds. Not known where there are none.
+   */
+  readonly balancedAccuracy: number | undefined;
+  /** With one class for each photo: of each class in use, in the order of the outputs. */
+  readonly classes?: readonly ClassFigures[];
+  /** With several attributes: of each, in the order of the outputs. */
+  readonly attributes?: readonly AttributeFigures[];
+}
+
+/** Counts answers. */
+export interface Tally {
+  add(logits: Float32Array, label: Labels): void;
+  figures(): RecallFigures;
+}
+
+/** Answers by class. */
+export class ClassTally implements Tally {
+  readonly #images: number[];
+  readonly #right: number[];
+
+  constructor(private readonly names: readonly string[]) {
+    this.#images = names.map(() => 0);
+    this.#right = names.map(() => 0);
+  }
+
+  add(logits: Float32Array, label: Labels): void {
+    const [expected, answer] = [label[0]!, logits.indexOf(Math.max(...logits))];
+    this.#images[expected]!++;
+    this.#right[expected]! += answer === expected ? 1 : 0;
+  }
+
+  figures(): RecallFigures {
+    const classes = this.names.map((name, index) => {
+      const [images, right] = [this.#images[index]!, this.#right[index]!];
+      return { name, images, right, recall: share(right, images) };
+    });
+    return { balancedAccuracy: mean(known(classes.map(({ recall }) => recall))), classes };
+  }
+}
+
+/** Answers by attribute. A label above 0.5 means that the photo has it. */
+export class AttributeTally implements Tally {
+  readonly #counts: { positives: number; truePositives: number; falsePositives: number }[];
+  #images = 0;
+
+  constructor(private readonly names: readonly string[]) {
+    this.#counts = names.map(() => ({ positives: 0, truePositives: 0, falsePositives: 0 }));
+  }
+
+  add(logits: Float32Array, label: Labels): void {
+    this.#images++;
+    this.#counts.forEach((counts, index) => {
+      const [has, said] = [label[index]! > 0.5, logits[index]! > 0];
+      counts.positives += has ? 1 : 0;
+      counts.truePositives += has && said ? 1 : 0;
+      counts.falsePositives += !has && said ? 1 : 0;
+    });
+  }
+
+  figures(): RecallFigures {
+    const attributes = this.names.map((name, index) => {
+      const { positives, truePositives, falsePositives } = this.#counts[index]!;
+      return {
+        name,
+        images: this.#images,
+        positives,
+        truePositives,
+        falsePositives,
+        precision: share(truePositives, truePositives + falsePositives),
+        recall: share(truePositives, positives),
+      };
+    });
+    const balanced = attributes.map(({ images, positives, falsePositives, recall }) => {
+      const falseShare = share(falsePositives, images - positives);
+      return recall === undefined || falseShare === undefined ? undefined : (recall + 1 - falseShare) / 2;
+    });
+    return { balancedAccuracy: mean(known(balanced)), attributes };
+  }
+}
+
+/** The mean, which of no number is not known. */
+export function mean(values: readonly number[]): number | undefined {
+  return share(
+    values.reduce((sum, value) => sum + value, 0),
+    values.length,
+  );
+}
+
+function share(part: number, all: number): number | undefined {
+  return all > 0 ? part / all : undefined;
+}
+
+function known(values: readonly (number | undefined)[]): number[] {
+  return values.filter((value) => value !== undefined);
+}
