@@ -41,8 +41,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     model = None if values.model is None else open_file(values.model, trust=True)
-    if model is not None and model.manifest is None:
-        page_resources(model, ())  # refuses it before anything is fetched
+    page_resources(model, ())  # refuses a model that the page cannot train before anything is fetched
     runtime = litert_files(fetch_litert() if values.wasm is None else values.wasm, threads=values.wasm_threads)
     server = PageServer(page_resources(model, runtime), host=values.host, port=values.port, threads=values.wasm_threads)
     with server:

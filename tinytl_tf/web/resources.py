@@ -64,7 +64,7 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
         runtime: Files of LiteRT's web runtime.
 
     Raises:
-        InputError: If the model has no manifest, or a file cannot be read.
+        InputError: If the model has no manifest or labels of several attributes, or a file cannot be read.
     """
     found = {path.name: _of_file(path) for path in _PAGE.iterdir()}
     models = json.loads(found[_MODELS].data)
@@ -73,6 +73,11 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
             raise InputError(
                 f"expected {manifest_path(model.path)} beside {model.path}, which the page needs too, got none; copy "
                 "both files of one export"
+            )
+        if model.manifest.task != "classification":
+            raise InputError(
+                f"expected a model of one class for each photo, got {model.path} of several attributes "
+                f"({model.manifest.task}), for which the page has no labels; train it with `tinytl adapt`"
             )
         found["model/model.tflite"] = _unchanged(model)
         found["model/model.manifest.json"] = Resource(_TYPES[".json"], manifest_path(model.path).read_bytes())

@@ -12,6 +12,8 @@ from tinytl_tf.web.resources import Resource
 
 __all__ = ["PageServer"]
 
+# On every answer, errors too: the page's service worker knows by it that it is not another program that answers.
+_MARK = ("TinyTL-Page", "1")
 _HEADERS = {
     "Cache-Control": "no-cache",
     # Photos go nowhere: the page can reach its own server alone, and that takes nothing.
@@ -101,6 +103,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:  # noqa: N802
         """Sends the headers of a resource."""
         self._answer(with_body=False)
+
+    def end_headers(self) -> None:
+        """Ends the headers of any answer."""
+        self.send_header(*_MARK)
+        super().end_headers()
 
     def log_message(self, *args) -> None:
         """Says nothing: the command's output is for a person."""

@@ -134,6 +134,61 @@ export async function openWithPhotos(context: BrowserContext, server: Server): P
   return page;
 }
 
+/** All that the page has stored under a name: photos, or values by their keys. */
+export async function stored(page: Page, store: "photos" | "values"): Promise<Record<string, unknown>> {
+  return page.evaluate(async (name) => {
+    const request = <T>(asked: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        asked.onsuccess = () => {
+          resolve(asked.result);
+        };
+        asked.onerror = () => {
+          reject(new Error("no database"));
+        };
+      });
+    const database = await request(indexedDB.open("tinytl-page"));
+    const entries = database.transaction(name).objectStore(name);
+    const [keys, values] = await Promise.all([request(entries.getAllKeys()), request(entries.getAll())]);
+    database.close();
+    return Object.fromEntries(keys.map((key, index) => [key as string, values[index] as unknown]));
+  }, store);
+}
+
+/** Stores values by their keys and photos without digests, as an earlier version of the page did; loads it again. */
+export async function storeAsBefore(
+  page: Page,
+  photos: readonly { readonly className: string; readonly name: string; readonly content: Buffer }[],
+  values: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  const files = photos.map(({ content, ...rest }) => ({ ...rest, base64: content.toString("base64") }));
+  await page.evaluate(
+    async ({ files, values }) => {
+      const database = await new Promise<IDBDatabase>((resolve) => {
+        const request = indexedDB.open("tinytl-page");
+        request.onsuccess = () => {
+          resolve(request.result);
+        };
+      });
+      const transaction = database.transaction(["photos", "values"], "readwrite");
+      files.forEach(({ className, name, base64 }, index) => {
+        const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+        const id = `1600000000000-${String(index).padStart(6, "0")}`;
+        transaction.objectStore("photos").put({ id, className, file: new File([bytes], name) }, id);
+      });
+      for (const [key, value] of Object.entries(values)) {
+        transaction.objectStore("values").put(value, key);
+      }
+      await new Promise((resolve) => {
+        transaction.oncomplete = resolve;
+      });
+      database.close();
+    },
+    { files, values },
+  );
+  await page.reload();
+  await said(page, "is ready");
+}
+
 /** Downloads the state to `path`; returns what is in it. */
 export async function saveState(page: Page, path: string): Promise<Buffer> {
   const waiting = page.waitForEvent("download");

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import {
   alerted,
   axeFindings,
@@ -27,6 +27,12 @@ const golden = JSON.parse(readFileSync(`${GOLDEN}/training_float32.json`, "utf-8
   state_after: string;
 };
 
+const largePhoto = (
+  JSON.parse(readFileSync(`${GOLDEN}/pixels.json`, "utf-8")) as {
+    photos: readonly { readonly photo: string; readonly pixels: string }[];
+  }
+).photos.find(({ photo }) => photo === "leaf/large.png")!;
+
 describe("the page", () => {
   let server: Server;
   let browser: Browser;
@@ -47,6 +53,7 @@ describe("the page", () => {
       await said(page, "The model model_float32 is ready.");
       await page.getByText("Loaded once, this page works without network.").waitFor();
       await screenshot(page, `${screen}-1-empty`);
+      assert.equal(await page.getByText("This model has learned in this browser.").isVisible(), false);
       const exported = await saveState(page, join(folder, "exported.tinytl"));
       assert.equal(createHash("sha256").update(exported).digest("hex"), golden.exported_state_sha256);
 
@@ -75,10 +82,10 @@ describe("the page", () => {
       await train.focus();
       await page.keyboard.press("Enter");
       assert.equal(await page.evaluate(() => document.activeElement?.id), "cancel");
-      await said(page, /Done after 60 steps: \d+ % of the held-out photos are right, \d+ % before/);
+      await said(page, /Done after 30 steps: \d+ % of the held-out photos are right, \d+ % before/);
       assert.equal(await page.evaluate(() => document.activeElement?.id), "train");
-      await page.getByText("Step 60 of 60").waitFor();
-      await page.getByRole("img", { name: /^Loss from \d+\.\d\d to \d+\.\d\d in 60 steps/ }).waitFor();
+      await page.getByText("Step 30 of 30").waitFor();
+      await page.getByRole("img", { name: /^Loss from \d+\.\d\d to \d+\.\d\d in 30 steps/ }).waitFor();
       const facts = await page.locator("#training-facts").innerText();
       assert.match(facts, /Time of a step\s+\d+ ms/);
       assert.match(facts, /Memory of the runtime\s+[1-9]\d*\.\d MB/);
@@ -89,6 +96,7 @@ describe("the page", () => {
       const learned = await saveState(page, join(folder, `${screen}.tinytl`));
       await page.getByLabel("Choose a photo").setInputFiles(`${GOLDEN}/photos/leaf/large.png`);
       await said(page, /: \d+ %/);
+      assert.deepEqual(await shownPixels(page), readFileSync(`${GOLDEN}/${largePhoto.pixels}`));
       await page.getByLabel("Show what the model said").check();
       await page
         .getByText(/\d+ %, before \d+ %/)
@@ -123,6 +131,7 @@ describe("the page", () => {
       // Back, and back again.
       await page.getByRole("button", { name: "Reset the model" }).click();
       await said(page, "The model is as it was exported.");
+      assert.equal(await page.getByText("This model has learned in this browser.").isVisible(), false);
       const reset = await saveState(page, join(folder, "reset.tinytl"));
       assert.deepEqual(values(reset), values(exported));
       await page.getByRole("button", { name: "Undo" }).click();
@@ -144,9 +153,10 @@ describe("the page", () => {
       await screenshot(page, `${screen}-4-damaged`);
       assert.deepEqual(await saveState(page, join(folder, "kept.tinytl")), python);
 
-      // Closed and opened again, all is there.
+      // Closed and opened again, all is there, and the page says that the model has learned.
       await page.reload();
-      await said(page, "is ready");
+      await said(page, "is ready. It has what it learned here before.");
+      await page.getByText("This model has learned in this browser.").waitFor();
       assert.equal(await page.getByText("3 photos").count(), 4);
       assert.deepEqual(await saveState(page, join(folder, "reopened.tinytl")), python);
 
@@ -181,7 +191,7 @@ describe("the page", () => {
     const context = await browser.newContext();
     const first = await openWithPhotos(context, server);
     await first.getByText("Settings").click();
-    await first.getByLabel("Passes over the photos").fill("200");
+    await first.getByLabel("Passes over the photos").fill("400");
     await first.getByRole("button", { name: "Train", exact: true }).click();
     await first.getByText(/^Step [3-9]\d of 400$/).waitFor();
     await first.close();
@@ -213,16 +223,16 @@ describe("the page", () => {
     await alerted(page, /expected the model with SHA-256 .* choose both files of one export/i);
     await drop(page, [`${GOLDEN}/make.py`]);
     await alerted(page, /expected photos, folders of photos, .* got .*make.py/i);
-    const broken = join(folder, "broken.jpg");
-    writeFileSync(broken, "no photo");
-    for (const name of ["stripes", "disk"]) {
-      await page
-        .getByLabel(`Add photos… to ${name}`)
-        .setInputFiles([broken, `${GOLDEN}/photos/disk/gray_8.jpg`]);
-    }
-    await page.getByRole("button", { name: "Train", exact: true }).click();
-    await alerted(page, /expected a photo that this browser can read, got broken.jpg/i);
+    const severalAttributes = join(folder, "several.manifest.json");
+    const manifest = readFileSync(`${GOLDEN}/model_int8.manifest.json`, "utf-8");
+    writeFileSync(severalAttributes, manifest.replace('"classification"', '"multilabel"'));
+    await drop(page, [`${GOLDEN}/model_int8.tflite`, severalAttributes]);
+    await alerted(
+      page,
+      /expected a model of one class for each photo, got model_int8 of several attributes/i,
+    );
     await screenshot(page, "refused");
+    assert.equal(await page.getByLabel("Model to train").inputValue(), "0");
     await drop(page, [`${GOLDEN}/model_int8.tflite`, `${GOLDEN}/model_int8.manifest.json`]);
     await said(page, "The model model_int8 is ready.");
     await page.getByRole("alert").waitFor({ state: "hidden" });
@@ -238,7 +248,7 @@ describe("the page", () => {
     await page.reload();
     await said(page, "The model model_int8 is ready.");
     await page.getByRole("button", { name: "Train", exact: true }).click();
-    await said(page, /Done after 40 steps/);
+    await said(page, /Done after 20 steps/);
     await context.close();
   });
 
@@ -298,13 +308,23 @@ test("with threads where the server sends their headers", async () => {
     const page = await openWithPhotos(context, server);
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
     await page.getByRole("button", { name: "Train", exact: true }).click();
-    await said(page, /Done after 40 steps/);
+    await said(page, /Done after 20 steps/);
     assert.ok(loaded.includes("/wasm/litert_wasm_threaded_internal.wasm"), loaded.join(" "));
   } finally {
     await browser.close();
     await server.stop();
   }
 });
+
+/** What the model was shown, as the page draws it. */
+async function shownPixels(page: Page): Promise<Buffer> {
+  const levels = await page.evaluate(() => {
+    const canvas = document.querySelector<HTMLCanvasElement>("#try-picture")!;
+    const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
+    return [...data].filter((_, index) => index % 4 !== 3);
+  });
+  return Buffer.from(levels);
+}
 
 /** The values of a state file; zeros of both signs are the same. */
 function values(file: Buffer): number[] {

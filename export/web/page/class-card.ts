@@ -1,11 +1,11 @@
 import type { Camera } from "./camera.js";
 import type { ClassList, PhotoClass } from "./class-list.js";
-import { byId, create, onFiles } from "./dom.js";
+import { byId, create, namesInWords, onFiles, photosInWords } from "./dom.js";
 import { placed, sortFiles } from "./dropped-files.js";
 import { attempt, say } from "./messages.js";
 import type { PagePhoto } from "./page-photo.js";
 
-const SHOWN = 12; // thumbnails of a class
+const SHOWN = 12; // thumbnails of a class, until all are asked for
 const BURST = 250; // milliseconds between photos while the button is held
 const FEWEST = 2; // classes
 
@@ -18,13 +18,16 @@ export class ClassCard {
   readonly #take: HTMLButtonElement;
   readonly #add: HTMLInputElement;
   readonly #remove: HTMLButtonElement;
+  readonly #more: HTMLButtonElement;
   readonly #thumbnails = new Map<PagePhoto, HTMLElement>();
+  #showsAll = false;
 
   constructor(
     readonly entry: PhotoClass,
     private readonly classes: ClassList,
     private readonly camera: Camera,
     private readonly renamed: () => Promise<void>,
+    private readonly addFiles: (entry: PhotoClass, files: readonly Blob[]) => Promise<string>,
   ) {
     const template = byId<HTMLTemplateElement>("class-template").content.firstElementChild;
     this.element = template?.cloneNode(true) as HTMLElement;
@@ -32,6 +35,7 @@ export class ClassCard {
     this.#take = this.#find(".take");
     this.#add = this.#find(".add");
     this.#remove = this.#find(".remove-class");
+    this.#more = this.#find(".more");
     this.#name.id = `class-${++counter}`;
     this.#add.id = `add-${counter}`;
     this.#find<HTMLLabelElement>(".class-label").htmlFor = this.#name.id;
@@ -47,7 +51,7 @@ export class ClassCard {
   }
 
   /** Shows the class as it is now. */
-  update(position: number, training: boolean): void {
+  update(position: number, locked: boolean): void {
     const { name, photos } = this.entry;
     if (this.#name !== document.activeElement) {
       this.#name.value = name;
@@ -58,10 +62,15 @@ export class ClassCard {
     this.#remove.setAttribute("aria-label", `Remove class ${name}`);
     this.#find(".class-note").textContent = this.classes.note(this.entry);
     this.#find(".count").textContent = photosInWords(photos.length);
-    this.#take.disabled = !this.camera.running || training;
-    this.#remove.disabled = training || this.classes.classes.length <= FEWEST;
-    this.#add.disabled = this.#name.disabled = training;
-    this.#showThumbnails(training);
+    const unreadable = photos.filter(({ problem }) => problem !== "").map((photo) => photo.name);
+    this.#find(".unreadable").textContent =
+      unreadable.length > 0
+        ? `Left out, since this browser cannot read it: ${namesInWords(unreadable)}. Remove it here.`
+        : "";
+    this.#take.disabled = !this.camera.running || locked;
+    this.#remove.disabled = locked || this.classes.classes.length <= FEWEST;
+    this.#add.disabled = this.#name.disabled = locked;
+    this.#showThumbnails(locked);
   }
 
   #find<T extends HTMLElement = HTMLElement>(selector: string): T {
@@ -80,15 +89,18 @@ export class ClassCard {
       });
     });
     onFiles(this.#add, (files) => {
-      attempt(() => {
+      attempt(async () => {
         const photos = [...sortFiles(placed(files)).folders.values()].flat();
-        this.classes.addPhotos(this.entry, photos);
-        say(`Added ${photosInWords(photos.length)} to ${this.entry.name}.`);
+        say(await this.addFiles(this.entry, photos));
       });
     });
     this.#remove.addEventListener("click", () => {
       this.classes.remove(this.entry);
-      say(`Removed the class ${this.entry.name}.`);
+      say(`Removed the class ${this.entry.name}. “Undo” below the classes brings it back.`);
+    });
+    this.#more.addEventListener("click", () => {
+      this.#showsAll = !this.#showsAll;
+      this.#showThumbnails(this.#remove.disabled);
     });
     this.#takeWhileHeld();
   }
@@ -99,7 +111,7 @@ export class ClassCard {
     let held = false;
     const take = () => {
       attempt(async () => {
-        this.classes.addPhotos(this.entry, [await this.camera.take()]);
+        await this.addFiles(this.entry, [await this.camera.take()]);
         say(`${this.entry.name}: ${photosInWords(this.entry.photos.length)}.`);
       });
     };
@@ -124,9 +136,11 @@ export class ClassCard {
     });
   }
 
-  /** The newest photos; those that are shown already stay where they are. */
-  #showThumbnails(training: boolean): void {
-    const shown = this.entry.photos.slice(-SHOWN);
+  /** The newest photos and those that cannot be read, or all; elements that are there already are kept. */
+  #showThumbnails(locked: boolean): void {
+    const { photos } = this.entry;
+    const oldest = photos.length - SHOWN;
+    const shown = photos.filter((photo, index) => this.#showsAll || index >= oldest || photo.problem !== "");
     for (const [photo, element] of this.#thumbnails) {
       if (!shown.includes(photo)) {
         if (element.contains(document.activeElement)) {
@@ -139,28 +153,30 @@ export class ClassCard {
         this.#thumbnails.delete(photo);
       }
     }
+    const list = this.#find(".thumbnails");
     shown.forEach((photo, index) => {
       const element = this.#thumbnails.get(photo) ?? this.#thumbnail(photo);
-      this.#find(".thumbnails").append(...(element.parentElement ? [] : [element]));
+      if (list.children[index] !== element) {
+        list.insertBefore(element, list.children[index] ?? null);
+      }
       this.#thumbnails.set(photo, element);
-      element.querySelector("img")!.alt = `Remove photo ${index + 1} of ${this.entry.name}`;
-      element.querySelector("button")!.disabled = training;
+      const unreadable = photo.problem === "" ? "" : ` ${photo.name}, which cannot be read`;
+      element.querySelector("img")!.alt = `Remove photo ${index + 1} of ${this.entry.name}${unreadable}`;
+      element.querySelector("button")!.disabled = locked;
+      element.classList.toggle("broken", photo.problem !== "");
     });
-    const more = this.entry.photos.length - shown.length;
-    this.#find(".more").textContent = more > 0 ? `and ${more} more` : "";
+    this.#more.hidden = oldest <= 0;
+    const all = this.#more.hidden ? "" : `Show all ${photos.length} photos`;
+    this.#more.textContent = this.#showsAll ? "Show fewer" : all;
   }
 
   #thumbnail(photo: PagePhoto): HTMLElement {
-    const picture = create("img", { src: photo.url });
+    const picture = create("img", { loading: "lazy", decoding: "async", src: photo.url });
     const button = create("button", { type: "button", title: "Remove this photo" }, picture);
     button.addEventListener("click", () => {
       this.classes.removePhoto(this.entry, photo);
-      say(`Removed a photo of ${this.entry.name}.`);
+      say(`Removed a photo of ${this.entry.name}. “Undo” below the classes brings it back.`);
     });
     return create("li", {}, button);
   }
-}
-
-function photosInWords(count: number): string {
-  return `${count} ${count === 1 ? "photo" : "photos"}`;
 }

@@ -1,6 +1,6 @@
-import { InputError } from "../src/index.js";
+import { InputError, photoId } from "../src/index.js";
 import type { LabeledPhoto, Size } from "../src/index.js";
-import { checkNames } from "../src/names.js";
+import { enteredName, indexOfName } from "../src/names.js";
 import { PagePhoto } from "./page-photo.js";
 import type { Storage } from "./storage.js";
 
@@ -22,12 +22,25 @@ export interface Outputs {
   readonly spareClasses: number;
 }
 
+/** Something that was removed, and how it comes back. */
+export interface Removal {
+  /** The class, or the photo's class, in words. */
+  readonly what: string;
+  readonly photos: readonly PagePhoto[];
+  /** Puts it back; refuses where the model has no room for it any more. */
+  undo(): void;
+}
+
 const FEWEST_CLASSES = 2;
 const FEWEST_PHOTOS = 2;
 
 /** The classes that a person trains, each on an output of the model. */
 export class ClassList {
   readonly classes: PhotoClass[] = [];
+  /** Digests of all photos that were ever trained on. */
+  trained: ReadonlySet<string> = new Set();
+  /** The last removal, while it can be undone. */
+  removed: Removal | undefined;
   #names: readonly string[] = [];
   #spare = 0;
   #own = 0;
@@ -39,12 +52,39 @@ export class ClassList {
 
   /** Reads what was stored. */
   async restore(): Promise<void> {
-    for (const { output, name } of (await this.storage.get("classes")) ?? []) {
+    const [classes, photos, trained, learned] = await Promise.all([
+      this.storage.get("classes"),
+      this.storage.photos(),
+      this.storage.get("trained"),
+      this.storage.get("learned"),
+    ]);
+    for (const { output, name } of classes ?? []) {
       this.classes.push({ output, name, photos: [] });
     }
-    for (const { id, className, file } of (await this.storage.photos()) ?? []) {
-      this.classes.find(({ name }) => name === className)?.photos.push(new PagePhoto(file, id));
+    for (const { id, className, file, digest } of photos ?? []) {
+      let entry = this.classes.find(({ name }) => name === className);
+      if (!entry) {
+        // A tab of an earlier version of the page may have left it out of the list: its photos are not lost.
+        entry = { output: NEW, name: className, photos: [] };
+        this.classes.push(entry);
+      }
+      entry.photos.push(new PagePhoto(file, { id, digest }));
     }
+    this.trained = new Set(trained);
+    if (!trained && learned) {
+      // An earlier version of the page did not note which of them it has trained on.
+      const digests: string[] = [];
+      for (const { file } of photos ?? []) {
+        digests.push(await photoId(file).catch(() => ""));
+      }
+      await this.markTrained(digests);
+    }
+  }
+
+  /** Notes photos that are trained on: they are never held out again, whatever becomes of them. */
+  async markTrained(digests: readonly string[]): Promise<void> {
+    this.trained = new Set([...this.trained, ...digests]);
+    await this.storage.set("trained", [...this.trained]);
   }
 
   /**
@@ -55,6 +95,7 @@ export class ClassList {
    * @param own How many of the names the model was exported with.
    */
   useOutputs({ classNames, spareClasses }: Outputs, own: number): void {
+    indexOfName(classNames, ""); // refuses names by which no class can be matched
     const kept = this.#kept(classNames);
     [this.#names, this.#spare, this.#own] = [[...classNames], spareClasses, own];
     this.classes.splice(0, this.classes.length, ...kept);
@@ -100,7 +141,7 @@ export class ClassList {
 
   /** Classes with photos that the model does not have yet. */
   get newClasses(): PhotoClass[] {
-    return this.classes.filter(({ output, photos }) => output === NEW && photos.length > 0);
+    return this.classes.filter((entry) => entry.output === NEW && readable(entry).length > 0);
   }
 
   /** Names of the classes by outputs that were added to the model. */
@@ -128,21 +169,25 @@ export class ClassList {
 
   /** Adds a class, by default one that the model knows. */
   add(name?: string): PhotoClass {
+    const free = this.#firstFree();
+    const entry = { output: free, name: name ?? this.#names[free] ?? this.#unusedName(), photos: [] };
+    this.#insert(entry, this.classes.length, this.#spareLeft > 0 && (name !== undefined || free < 0));
+    return entry;
+  }
+
+  /** Puts a class into the list, on a spare output if `isNew`; if the model has its name on the output that has it. */
+  #insert(entry: PhotoClass, index: number, isNew: boolean): void {
     if (!this.hasRoom) {
       throw new InputError(
-        `expected at most ${this.#names.length + this.#spare} classes, which is what this model has, got one more` +
-          `${name === undefined ? "" : ` (${name})`}; remove a class, or export a model of more`,
+        `expected at most ${this.#names.length + this.#spare} classes, which is what this model has, got one more ` +
+          `(${entry.name}); remove a class, or export a model of more`,
       );
     }
-    const free = this.#firstFree();
-    const called = name ?? this.#names[free] ?? this.#unusedName();
-    this.#checkName(called);
-    const output = this.#spareLeft > 0 && (name !== undefined || free < 0) ? NEW : free;
-    const entry = { output, name: called, photos: [] };
-    this.classes.push(entry);
+    entry.name = this.#checkName(entry.name, entry);
+    entry.output = isNew ? NEW : this.#firstFree();
+    this.classes.splice(index, 0, entry);
     this.#takeOutputCalled(entry);
     this.#keep();
-    return entry;
   }
 
   /** Gives a new class the output that was added to the model for it. */
@@ -153,22 +198,18 @@ export class ClassList {
     this.#keep();
   }
 
-  /** Names a class; a name that the model has takes its output, another one a spare one. */
-  rename(entry: PhotoClass, name: string): void {
-    const clean = name.trim().normalize("NFC");
-    if (clean === "" || this.classes.some((other) => other !== entry && other.name === clean)) {
-      const got = clean === "" ? "an empty one" : `"${clean}" twice`;
-      throw new InputError(`expected a name of its own for each class, got ${got}; choose another`);
-    }
-    this.#checkName(clean);
-    entry.name = clean;
+  /** Names a class as a person types it; a name that the model has takes its output, another one a spare one. */
+  rename(entry: PhotoClass, typed: string): void {
+    this.#rename(entry, typed.trim()); // keyboards of phones add a space
+  }
+
+  #rename(entry: PhotoClass, name: string): void {
+    entry.name = this.#checkName(name, entry);
     if (!this.#takeOutputCalled(entry) && entry.output < this.#own && this.#spareLeft > 0) {
       entry.output = NEW;
     }
     this.#keep();
-    for (const photo of entry.photos) {
-      void this.storage.addPhoto({ id: photo.id, className: clean, file: photo.file });
-    }
+    void this.#store(entry, entry.photos);
   }
 
   /** Puts a class on the output that has its name; who was there goes where it comes from. */
@@ -185,52 +226,88 @@ export class ClassList {
   }
 
   /** Adds photos to a class. */
-  addPhotos(entry: PhotoClass, files: readonly Blob[]): void {
-    for (const file of files) {
-      const photo = new PagePhoto(file);
-      entry.photos.push(photo);
-      void this.storage.addPhoto({ id: photo.id, className: entry.name, file });
-    }
-    this.changed();
-  }
-
-  /** Adds photos of folders, each of which is a class. */
-  addFolders(folders: ReadonlyMap<string, readonly File[]>): number {
-    let count = 0;
-    const untouched = () =>
-      this.classes.find(
-        ({ name, output, photos }) =>
-          photos.length === 0 && output < this.#own && name === this.#names[output],
+  addPhotos(entry: PhotoClass, photos: readonly PagePhoto[]): void {
+    if (!this.classes.includes(entry)) {
+      throw new InputError(
+        `expected the class ${entry.name}, which was removed while its photos were read; add them again`,
       );
-    for (const [folder, files] of folders) {
-      const name = folder.normalize("NFC");
-      let entry = this.classes.find((candidate) => candidate.name === name);
-      if (!entry && this.#outputCalled(name) < 0) {
-        entry = untouched(); // a card that nobody has named yet
-        if (entry) {
-          this.rename(entry, name);
-        }
-      }
-      entry ??= this.add(name);
-      this.addPhotos(entry, files);
-      count += files.length;
     }
-    return count;
-  }
-
-  removePhoto(entry: PhotoClass, photo: PagePhoto): void {
-    entry.photos.splice(entry.photos.indexOf(photo), 1);
-    photo.delete();
-    void this.storage.removePhoto(photo.id);
+    entry.photos.push(...photos);
+    void this.#store(entry, photos);
     this.changed();
   }
 
-  remove(entry: PhotoClass): void {
-    for (const photo of [...entry.photos]) {
-      this.removePhoto(entry, photo);
+  /** Returns the classes of folders by their names, those that are missing added: all of them or none. */
+  classesOf(folders: readonly string[]): PhotoClass[] {
+    const before = this.classes.map((entry) => [entry, { ...entry }] as const);
+    try {
+      return folders.map((folder) => this.#classOf(folder));
+    } catch (error) {
+      const entries = before.map(([entry, former]) => Object.assign(entry, former));
+      this.classes.splice(0, this.classes.length, ...entries);
+      this.#keep();
+      throw error;
     }
-    this.classes.splice(this.classes.indexOf(entry), 1);
+  }
+
+  #classOf(folder: string): PhotoClass {
+    const name = enteredName(folder);
+    const entry = this.classes.find((candidate) => candidate.name.normalize("NFC") === name);
+    if (entry) {
+      return entry;
+    }
+    // A card that nobody has named yet.
+    const untouched = this.classes.find(
+      ({ name, output, photos }) => photos.length === 0 && output < this.#own && name === this.#names[output],
+    );
+    if (untouched && this.#outputCalled(name) < 0) {
+      this.#rename(untouched, name);
+      return untouched;
+    }
+    return this.add(name);
+  }
+
+  /** Removes a photo; `removed.undo` brings it back. */
+  removePhoto(entry: PhotoClass, photo: PagePhoto): void {
+    const index = entry.photos.indexOf(photo);
+    entry.photos.splice(index, 1);
+    this.#setRemoved(`a photo of ${entry.name}`, [photo], () => {
+      if (!this.classes.includes(entry)) {
+        this.#insert(entry, this.classes.length, this.#spareLeft > 0);
+      }
+      entry.photos.splice(index, 0, photo);
+      void this.#store(entry, [photo]);
+    });
+  }
+
+  /** Removes a class with its photos; `removed.undo` brings it back. */
+  remove(entry: PhotoClass): void {
+    const index = this.classes.indexOf(entry);
+    this.classes.splice(index, 1);
     this.#keep();
+    this.#setRemoved(`the class ${entry.name} (${entry.photos.length} photos)`, entry.photos, () => {
+      this.#insert(entry, index, this.#spareLeft > 0);
+      void this.#store(entry, entry.photos);
+    });
+  }
+
+  #setRemoved(what: string, photos: readonly PagePhoto[], putBack: () => void): void {
+    this.#forgetRemoved();
+    void this.storage.removePhotos(photos.map(({ id }) => id));
+    const undo = () => {
+      putBack();
+      this.removed = undefined;
+      this.changed();
+    };
+    this.removed = { what, photos, undo };
+    this.changed();
+  }
+
+  #forgetRemoved(): void {
+    this.removed?.photos.forEach((photo) => {
+      photo.delete();
+    });
+    this.removed = undefined;
   }
 
   /** Removes all photos, and the classes beyond the first two. */
@@ -238,8 +315,14 @@ export class ClassList {
     for (const entry of [...this.classes]) {
       this.remove(entry);
     }
-    void this.storage.removePhotos();
+    this.#forgetRemoved();
+    void this.storage.clearPhotos();
     this.useOutputs({ classNames: this.#names, spareClasses: this.#spare }, this.#own);
+  }
+
+  #store(entry: PhotoClass, photos: readonly PagePhoto[]): Promise<void> {
+    const className = entry.name;
+    return this.storage.putPhotos(photos.map(({ id, file, digest }) => ({ id, className, file, digest })));
   }
 
   /** All photos of all classes. */
@@ -249,23 +332,53 @@ export class ClassList {
 
   /** What is missing before one can train, or nothing. */
   missing(): string {
-    const used = this.classes.filter(({ photos }) => photos.length > 0);
-    const short = used.filter(({ photos }) => photos.length < FEWEST_PHOTOS).map(({ name }) => name);
+    const used = this.classes.filter((entry) => readable(entry).length > 0);
+    const short = used.filter((entry) => readable(entry).length < FEWEST_PHOTOS).map(({ name }) => name);
     if (used.length < FEWEST_CLASSES) {
       return `Too few photos: training needs at least ${FEWEST_PHOTOS} photos in each of ${FEWEST_CLASSES} classes.`;
     }
     return short.length > 0 ? `Too few photos: add at least one more to ${short.join(", ")}.` : "";
   }
 
-  /** What the trainer takes. */
+  /**
+   * Finds out which photos can be read, and their digests, where that is not known yet: of photos that an earlier
+   * version of the page has stored.
+   */
+  async prepare(size: Size, signal: AbortSignal): Promise<void> {
+    for (const entry of this.classes) {
+      const unknown = entry.photos.filter(({ digest }) => digest === undefined);
+      for (const photo of unknown) {
+        signal.throwIfAborted();
+        await photo.prepare(size);
+      }
+      const known = unknown.filter(({ digest }) => digest !== undefined);
+      if (known.length > 0) {
+        await this.#store(entry, known);
+      }
+    }
+    this.changed();
+  }
+
+  /** Names of the photos that cannot be read, with their classes. */
+  get unreadable(): string[] {
+    return this.classes.flatMap((entry) =>
+      entry.photos.filter(({ problem }) => problem !== "").map((photo) => `${photo.name} (${entry.name})`),
+    );
+  }
+
+  /** What the trainer takes: the photos that can be read, after `prepare`. */
   labeledPhotos(size: Size): LabeledPhoto[] {
-    return this.classes.flatMap(({ output, photos }) =>
-      photos.map((photo) => ({ id: photo.id, label: output, read: () => photo.read(size) })),
+    return this.classes.flatMap((entry) =>
+      readable(entry).map((photo) => ({
+        id: photo.digest!,
+        label: entry.output,
+        read: () => photo.read(size),
+      })),
     );
   }
 
   #outputCalled(name: string): number {
-    return this.#names.findIndex((label) => label.normalize("NFC") === name.normalize("NFC"));
+    return indexOfName(this.#names, name);
   }
 
   /** The first output with a name that no class has, or -1. */
@@ -287,11 +400,15 @@ export class ClassList {
     return `class ${number}`;
   }
 
-  /** Names that may go into a state file have rules. */
-  #checkName(name: string): void {
-    if (this.#names.length + this.#spare > this.#own) {
-      checkNames([name]);
+  /** Returns the name in the form in which it is kept. */
+  #checkName(name: string, entry: PhotoClass): string {
+    // A name of the model stays as it was read, byte for byte.
+    const kept = this.#names.includes(name) ? name : enteredName(name);
+    const others = this.classes.filter((other) => other !== entry).map((other) => other.name);
+    if (indexOfName(others, kept) >= 0) {
+      throw new InputError(`expected a name of its own for each class, got "${kept}" twice; choose another`);
     }
+    return kept;
   }
 
   #keep(): void {
@@ -307,4 +424,8 @@ export class ClassList {
     );
     this.changed();
   }
+}
+
+function readable({ photos }: PhotoClass): PagePhoto[] {
+  return photos.filter(({ problem }) => problem === "");
 }

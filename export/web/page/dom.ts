@@ -38,6 +38,19 @@ export function onFiles(input: HTMLInputElement, act: (files: File[]) => void): 
   });
 }
 
+/** "1 photo", "2 photos". */
+export function photosInWords(count: number): string {
+  return `${count} ${count === 1 ? "photo" : "photos"}`;
+}
+
+const MOST_NAMES = 8;
+
+/** A list of names, of many only the first. */
+export function namesInWords(names: readonly string[]): string {
+  const more = names.length - MOST_NAMES;
+  return `${names.slice(0, MOST_NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
 /** Megabytes of 10^6 bytes. */
 export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;

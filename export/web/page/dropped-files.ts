@@ -1,6 +1,7 @@
 import { InputError } from "../src/index.js";
 
-const PHOTO = /\.(jpe?g|png|webp|gif|bmp|avif)$/i;
+// Some of them only some browsers read: those that cannot be read are named when they are added.
+const PHOTO = /\.(jpe?g|png|webp|gif|bmp|avif|heic|heif|jxl|tiff?)$/i;
 
 /** Files by what they are. */
 export interface SortedFiles {
@@ -63,7 +64,7 @@ export function sortFiles(files: readonly PlacedFile[]): SortedFiles {
   return sorted;
 }
 
-/** Browsers list a folder in any order; which photos are held out depends on it. */
+/** Browsers list a folder in any order; the order of a training depends on it. */
 function inOrder(files: PlacedFile[]): PlacedFile[] {
   return files.sort(([one], [other]) => (one < other ? -1 : 1));
 }

@@ -39,9 +39,10 @@ export class KeepPanel {
     });
     this.#askTwice(byId<HTMLButtonElement>("forget"));
     session.onChange(() => {
-      for (const id of ["save", "load", "reset", "forget", "undo"]) {
-        byId<HTMLButtonElement>(id).disabled = session.training;
+      for (const id of ["load", "reset", "forget", "undo"]) {
+        byId<HTMLButtonElement>(id).disabled = session.locked;
       }
+      byId<HTMLButtonElement>("save").disabled = session.training;
       if (session.training) {
         this.#forgetFormer();
       }
@@ -73,12 +74,17 @@ export class KeepPanel {
 
   async #change(work: () => Promise<void>): Promise<void> {
     await this.session.exclusively(async () => {
-      const former = await this.session.model.save();
+      const { model } = this.session;
+      const former = await model.save();
       await work();
+      try {
+        this.classes.useOutputs(model, model.manifest.labels.length);
+      } catch (error) {
+        await model.restore(former);
+        throw error;
+      }
       this.#former = former;
     });
-    const { model } = this.session;
-    this.classes.useOutputs(model, model.manifest.labels.length);
     this.#undo.hidden = false;
     await this.session.keepLearned();
     this.session.changed();

@@ -7,6 +7,7 @@ import { KeepPanel } from "./keep-panel.js";
 import { attempt, complain, say } from "./messages.js";
 import { ModelPanel } from "./model-panel.js";
 import { keepForOffline } from "./offline.js";
+import { takeData } from "./only-tab.js";
 import { PhotosPanel } from "./photos-panel.js";
 import { Session } from "./session.js";
 import { Storage } from "./storage.js";
@@ -43,14 +44,27 @@ async function begin(): Promise<void> {
     if (session.training) {
       throw new InputError("expected no files while the model trains; wait, or stop the training");
     }
+    if (session.readOnly) {
+      throw new InputError(
+        "expected no files in a second tab of this page, got some; drop them in the first tab",
+      );
+    }
     const { models, manifests, states, folders } = sortFiles(files);
     if (models.length + manifests.length > 0) {
       await model.openOwn(models, manifests);
     }
-    photos.addFolders(folders);
+    await photos.addFolders(folders);
     if (states[0]) {
       await keep.load(states[0]);
     }
+  });
+  session.readOnly = storage.readOnly = !(await takeData(() => {
+    byId("tab-freed").hidden = false;
+    byId("tab-taken").hidden = true;
+  }));
+  byId("tab-note").hidden = !session.readOnly;
+  byId("tab-reload").addEventListener("click", () => {
+    location.reload();
   });
   await classes.restore();
   say("Loading…");

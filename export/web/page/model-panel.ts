@@ -1,4 +1,4 @@
-import { parseManifest } from "../src/index.js";
+import { InputError, parseManifest } from "../src/index.js";
 import type { ClassList } from "./class-list.js";
 import { byId, create, megabytes, onFiles, showFacts } from "./dom.js";
 import { attempt, say } from "./messages.js";
@@ -14,6 +14,7 @@ export class ModelPanel {
   readonly #select = byId<HTMLSelectElement>("model-select");
   #listed: ListedModel[] = [];
   #own: ModelFiles | undefined;
+  #opened = "";
 
   constructor(
     private readonly session: Session,
@@ -28,8 +29,9 @@ export class ModelPanel {
       attempt(() => this.openOwn(named(".tflite"), named(".json")));
     });
     session.onChange(() => {
-      this.#select.disabled = session.training;
-      byId<HTMLInputElement>("model-files").disabled = session.training;
+      this.#select.disabled = session.locked;
+      byId<HTMLInputElement>("model-files").disabled = session.locked;
+      byId("learned").hidden = !session.hasLearned;
     });
   }
 
@@ -55,26 +57,38 @@ export class ModelPanel {
       files: { model: files.model, manifest: files.manifest },
     });
     this.#fill();
-    this.#select.value = OWN;
+    this.#select.value = this.#opened = OWN;
   }
 
   async #choose(value: string): Promise<void> {
     this.#select.value = value;
-    if (value === OWN && this.#own) {
-      await this.#open(this.#own);
-      await this.storage.set("model", {
-        name: this.#own.name,
-        files: { model: this.#own.model, manifest: this.#own.manifest },
-      });
-    } else {
-      const listed = this.#listed[Number(value)]!;
-      await this.#open(await readListed(listed));
-      await this.storage.set("model", { name: listed.name });
+    try {
+      if (value === OWN && this.#own) {
+        await this.#open(this.#own);
+        await this.storage.set("model", {
+          name: this.#own.name,
+          files: { model: this.#own.model, manifest: this.#own.manifest },
+        });
+      } else {
+        const listed = this.#listed[Number(value)]!;
+        await this.#open(await readListed(listed));
+        await this.storage.set("model", { name: listed.name });
+      }
+      this.#opened = value;
+    } catch (error) {
+      this.#select.value = this.#opened; // or none, so that each can be chosen again
+      throw error;
     }
   }
 
   async #open(files: ModelFiles): Promise<void> {
-    const { labels, spare_classes: spareClasses } = parseManifest(files.manifest);
+    const { labels, spare_classes: spareClasses, task } = parseManifest(files.manifest);
+    if (task !== "classification") {
+      throw new InputError(
+        `expected a model of one class for each photo, got ${files.name} of several attributes (${task}), for which this ` +
+          "page has no labels; train it with `tinytl adapt` or the package tinytl-web",
+      );
+    }
     this.classes.requireRoom({ classNames: labels, spareClasses });
     say(`Loading the model ${files.name} and the runtime…`);
     try {
@@ -95,7 +109,8 @@ export class ModelPanel {
       ...(spareClasses > 0 ? [["Room for new classes", String(spareClasses)] as const] : []),
     ]);
     this.classes.useOutputs(this.session.model, labels.length);
-    say(`The model ${files.name} is ready.`);
+    const learned = this.session.hasLearned ? " It has what it learned here before." : "";
+    say(`The model ${files.name} is ready.${learned}`);
   }
 
   #fill(): void {

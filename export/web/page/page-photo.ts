@@ -1,5 +1,7 @@
-import { photoFromFile } from "../src/index.js";
+import { photoFromFile, photoId } from "../src/index.js";
+import { reason } from "../src/errors.js";
 import type { Photo, Size } from "../src/index.js";
+import type { StoredPhoto } from "./storage.js";
 
 const MOST_BYTES = 256e6; // of decoded photos that are kept
 
@@ -8,20 +10,42 @@ let counter = 0;
 
 /** One photo of a person: its file, and its pixels once they were needed. */
 export class PagePhoto {
+  /** Key by which it is stored; stored photos come back in the order of these. */
   readonly id: string;
   /** Address of the picture for this page. */
   readonly url: string;
+  /** Why it cannot be read, or nothing; known after `prepare`. */
+  problem = "";
+  /** Its content's `photoId`; known after `prepare`. */
+  digest: string | undefined;
   #pixels: Promise<Photo> | undefined;
   #bytes = 0;
   #size = "";
 
   constructor(
     readonly file: Blob,
-    id?: string,
+    stored?: Pick<StoredPhoto, "id" | "digest">,
   ) {
-    // Stored photos come back in the order of these.
-    this.id = id ?? `${Date.now()}-${String(++counter).padStart(6, "0")}`;
+    this.id = stored?.id ?? `${Date.now()}-${String(++counter).padStart(6, "0")}`;
+    this.digest = stored?.digest;
     this.url = URL.createObjectURL(file);
+  }
+
+  /** What a person calls it. */
+  get name(): string {
+    return this.file instanceof File ? this.file.name : "a photo of the camera";
+  }
+
+  /** Finds out whether it can be read, and its digest, unless that is known. */
+  async prepare(size: Size): Promise<void> {
+    if (this.digest === undefined) {
+      try {
+        await this.read(size);
+        this.digest = await photoId(this.file);
+      } catch (error) {
+        this.problem = reason(error);
+      }
+    }
   }
 
   /** The photo for a model of an input size; decoded once where memory allows. */
@@ -31,7 +55,14 @@ export class PagePhoto {
       this.#size = size.join();
     }
     const pixels = this.#pixels ?? photoFromFile(this.file, size);
-    const photo = await pixels;
+    let photo: Photo;
+    try {
+      photo = await pixels;
+      this.problem = "";
+    } catch (error) {
+      this.problem = reason(error);
+      throw error;
+    }
     if (!this.#pixels && kept + photo.pixels.length <= MOST_BYTES) {
       this.#pixels = pixels;
       this.#bytes = photo.pixels.length;
@@ -51,4 +82,37 @@ export class PagePhoto {
     this.#bytes = 0;
     this.#pixels = undefined;
   }
+}
+
+/** Photos that were read, and the names of files that could not be. */
+export interface OpenedPhotos {
+  readonly photos: readonly PagePhoto[];
+  readonly skipped: readonly string[];
+}
+
+/**
+ * Reads files that a person adds; those that the browser cannot read are left out.
+ *
+ * @param files The files.
+ * @param size The model's input.
+ * @param onPhoto Called before each file.
+ */
+export async function openPhotos(
+  files: readonly Blob[],
+  size: Size,
+  onPhoto: (index: number) => void = () => undefined,
+): Promise<OpenedPhotos> {
+  const [photos, skipped]: [PagePhoto[], string[]] = [[], []];
+  for (const [index, file] of files.entries()) {
+    onPhoto(index);
+    const photo = new PagePhoto(file);
+    await photo.prepare(size);
+    if (photo.problem === "") {
+      photos.push(photo);
+    } else {
+      photo.delete();
+      skipped.push(photo.name);
+    }
+  }
+  return { photos, skipped };
 }

@@ -1,15 +1,19 @@
 import type { Camera } from "./camera.js";
 import { ClassCard } from "./class-card.js";
-import type { ClassList } from "./class-list.js";
-import { byId, onFiles } from "./dom.js";
+import type { ClassList, PhotoClass } from "./class-list.js";
+import { byId, namesInWords, onFiles, photosInWords } from "./dom.js";
 import { placed, sortFiles } from "./dropped-files.js";
 import { attempt, say } from "./messages.js";
+import { openPhotos } from "./page-photo.js";
 import type { Session } from "./session.js";
+
+const TELL_EVERY = 20; // photos that are read
 
 /** Step 2: classes with their photos. */
 export class PhotosPanel {
   readonly #list = byId("classes");
   readonly #toggle = byId("camera-toggle");
+  readonly #undo = byId<HTMLButtonElement>("undo-remove");
   #cards: ClassCard[] = [];
 
   constructor(
@@ -31,6 +35,15 @@ export class PhotosPanel {
     });
     onFiles(byId<HTMLInputElement>("folder-files"), (files) => {
       attempt(() => this.addFolders(sortFiles(placed(files)).folders));
+    });
+    this.#undo.addEventListener("click", () => {
+      attempt(() => {
+        const { removed } = classes;
+        if (removed) {
+          removed.undo();
+          say(`Brought back ${removed.what}.`);
+        }
+      });
     });
   }
 
@@ -55,17 +68,44 @@ export class PhotosPanel {
   }
 
   /** Adds folders of photos; single photos need a class to go to. */
-  addFolders(folders: Map<string, File[]>): void {
+  async addFolders(folders: Map<string, File[]>): Promise<void> {
     const single = folders.get("");
     folders.delete("");
-    const count = this.classes.addFolders(folders);
-    if (count > 0) {
-      const names = [...folders].map(([name, files]) => `${name}: ${files.length}`).join(", ");
-      say(`Added ${count} photos (${names}).`);
+    const entries = this.classes.classesOf([...folders.keys()]);
+    const [added, skipped]: [string[], string[]] = [[], []];
+    let count = 0;
+    for (const [index, [folder, files]] of [...folders].entries()) {
+      const opened = await this.#open(files);
+      this.classes.addPhotos(entries[index]!, opened.photos);
+      count += opened.photos.length;
+      added.push(`${folder}: ${opened.photos.length}`);
+      skipped.push(...opened.skipped);
     }
-    if (single) {
-      say(`${single.length} photos lie in no folder: use “Add photos…” of the class that they belong to.`);
+    const words = [
+      ...(added.length > 0 ? [`Added ${photosInWords(count)} (${added.join(", ")}).`] : []),
+      ...leftOut(skipped),
+      ...(single
+        ? [`${single.length} photos lie in no folder: use “Add photos…” of the class that they belong to.`]
+        : []),
+    ];
+    if (words.length > 0) {
+      say(words.join(" "));
     }
+  }
+
+  /** Adds files to a class; returns what to say. */
+  async #addFiles(entry: PhotoClass, files: readonly Blob[]): Promise<string> {
+    const { photos, skipped } = await this.#open(files);
+    this.classes.addPhotos(entry, photos);
+    return [`Added ${photosInWords(photos.length)} to ${entry.name}.`, ...leftOut(skipped)].join(" ");
+  }
+
+  #open(files: readonly Blob[]): ReturnType<typeof openPhotos> {
+    return openPhotos(files, this.session.model.imageSize, (index) => {
+      if (index % TELL_EVERY === TELL_EVERY - 1) {
+        say(`Reading photo ${index + 1} of ${files.length}…`);
+      }
+    });
   }
 
   /** A class that was added to the model is called in it what it is called here. */
@@ -79,11 +119,17 @@ export class PhotosPanel {
 
   /** Shows all as it is now. */
   show(): void {
-    const { training } = this.session;
+    const { locked } = this.session;
     this.#cards = this.classes.classes.map(
       (entry) =>
         this.#cards.find((card) => card.entry === entry) ??
-        new ClassCard(entry, this.classes, this.camera, () => this.#renamed()),
+        new ClassCard(
+          entry,
+          this.classes,
+          this.camera,
+          () => this.#renamed(),
+          (to, files) => this.#addFiles(to, files),
+        ),
     );
     const elements = this.#cards.map(({ element }) => element);
     if (
@@ -93,12 +139,22 @@ export class PhotosPanel {
       this.#list.replaceChildren(...elements);
     }
     this.#cards.forEach((card, index) => {
-      card.update(index, training);
+      card.update(index, locked);
     });
-    byId<HTMLButtonElement>("add-class").disabled = !this.classes.hasRoom || training;
-    byId<HTMLInputElement>("folder-files").disabled = training;
+    byId<HTMLButtonElement>("add-class").disabled = !this.classes.hasRoom || locked;
+    byId<HTMLInputElement>("folder-files").disabled = locked;
+    const { removed } = this.classes;
+    this.#undo.hidden = !removed;
+    this.#undo.disabled = locked;
+    this.#undo.textContent = `Undo: bring back ${removed?.what ?? ""}`;
     const { running } = this.camera;
     this.#toggle.textContent = running ? "Stop camera" : "Start camera";
     this.#toggle.classList.toggle("on", running);
   }
+}
+
+function leftOut(names: readonly string[]): string[] {
+  return names.length > 0
+    ? [`Left out ${names.length}, which this browser cannot read: ${namesInWords(names)}.`]
+    : [];
 }

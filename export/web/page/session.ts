@@ -1,4 +1,4 @@
-import { RuntimeUnavailable, TrainableModel } from "../src/index.js";
+import { RuntimeUnavailable, StateFile, TrainableModel } from "../src/index.js";
 import { Turns } from "../src/turns.js";
 import type { ModelFiles } from "./model-files.js";
 import type { Storage } from "./storage.js";
@@ -10,6 +10,10 @@ export class Session {
   exported: Uint8Array<ArrayBuffer> = new Uint8Array();
   /** Whether a training runs. */
   training = false;
+  /** Whether another tab has the page's data: here one can look and try. */
+  readOnly = false;
+  /** Whether the model has learned anything since it was exported. */
+  hasLearned = false;
   #model: TrainableModel | undefined;
   readonly #turns = new Turns();
   readonly #listeners: (() => void)[] = [];
@@ -27,6 +31,11 @@ export class Session {
       throw new RuntimeUnavailable("expected an open model, got none; choose one in step 1");
     }
     return this.#model;
+  }
+
+  /** Whether photos, classes and the model have to stay as they are. */
+  get locked(): boolean {
+    return this.training || this.readOnly;
   }
 
   /** Calls `listener` when another model is open, or a training begins or ends. */
@@ -50,6 +59,7 @@ export class Session {
       if (learned?.sha256 === model.manifest.sha256) {
         await model.restore(learned.state);
       }
+      this.hasLearned = learned?.sha256 === model.manifest.sha256 && differ(model, learned.state, exported);
       await this.#model?.delete();
       this.#model = model;
       this.exported = exported;
@@ -71,6 +81,7 @@ export class Session {
   async keepLearned(): Promise<void> {
     const { model } = this;
     const state = await this.exclusively(() => model.save());
+    this.hasLearned = differ(model, state, this.exported);
     await this.storage.set("learned", { sha256: model.manifest.sha256, state });
   }
 
@@ -81,6 +92,16 @@ export class Session {
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.take(work);
   }
+}
+
+/** Whether two states of a model differ in what was learned: zeros of both signs are the same. */
+function differ(model: TrainableModel, one: Uint8Array, other: Uint8Array): boolean {
+  const read = (file: Uint8Array) => StateFile.parse(file, model.fingerprint, model.stateSize);
+  const [first, second] = [read(one), read(other)];
+  return (
+    first.addedClasses.length !== second.addedClasses.length ||
+    first.values.some((value, index) => value !== second.values[index])
+  );
 }
 
 /** With threads where the server has sent the headers that they need, and the browser has them. */

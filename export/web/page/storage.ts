@@ -9,6 +9,8 @@ export interface StoredPhoto {
   readonly id: string;
   readonly className: string;
   readonly file: Blob;
+  /** What `photoId` returns for the file; an earlier version of the page stored none. */
+  readonly digest?: string | undefined;
 }
 
 /** What else is stored, by its key. */
@@ -20,27 +22,38 @@ export interface StoredValues {
   settings: { readonly epochs: number; readonly learningRate: number };
   /** What was learned last, with the model that it belongs to. */
   learned: { readonly sha256: string; readonly state: Uint8Array<ArrayBuffer> };
+  /** Digests of all photos that were ever trained on. */
+  trained: readonly string[];
 }
 
 /** Photos and settings in the browser's database: they are there again when the page is opened again. */
 export class Storage {
   /** Why nothing can be stored, or nothing. */
   problem = "";
+  /** Whether writes are left out: another tab of the page has the data. */
+  readOnly = false;
   #database: Promise<IDBDatabase> | undefined;
 
   photos(): Promise<StoredPhoto[] | undefined> {
     return this.#use("photos", "readonly", (store) => store.getAll() as IDBRequest<StoredPhoto[]>);
   }
 
-  async addPhoto(photo: StoredPhoto): Promise<void> {
-    await this.#use("photos", "readwrite", (store) => store.put(photo, photo.id));
+  /** Stores photos, all of them or none; photos of the same ids are replaced. */
+  async putPhotos(photos: readonly StoredPhoto[]): Promise<void> {
+    await this.#use("photos", "readwrite", (store) => {
+      photos.forEach((photo) => store.put(photo, photo.id));
+      return undefined;
+    });
   }
 
-  async removePhoto(id: string): Promise<void> {
-    await this.#use("photos", "readwrite", (store) => store.delete(id));
+  async removePhotos(ids: readonly string[]): Promise<void> {
+    await this.#use("photos", "readwrite", (store) => {
+      ids.forEach((id) => store.delete(id));
+      return undefined;
+    });
   }
 
-  async removePhotos(): Promise<void> {
+  async clearPhotos(): Promise<void> {
     await this.#use("photos", "readwrite", (store) => store.clear());
   }
 
@@ -60,11 +73,23 @@ export class Storage {
   async #use<T>(
     name: Store,
     mode: IDBTransactionMode,
-    work: (store: IDBObjectStore) => IDBRequest<T>,
+    work: (store: IDBObjectStore) => IDBRequest<T> | undefined,
   ): Promise<T | undefined> {
+    if (mode === "readwrite" && this.readOnly) {
+      return undefined;
+    }
     try {
-      const database = await (this.#database ??= open());
-      return await finished(work(database.transaction(name, mode).objectStore(name)));
+      const transaction = (await (this.#database ??= open())).transaction(name, mode);
+      const request = work(transaction.objectStore(name));
+      await new Promise<void>((resolve, reject) => {
+        transaction.oncomplete = () => {
+          resolve();
+        };
+        transaction.onabort = () => {
+          reject(transaction.error ?? new Error("the browser has ended it"));
+        };
+      });
+      return request?.result;
     } catch (error) {
       this.problem = `This browser keeps nothing when the page is closed (${reason(error)}).`;
       return undefined;
@@ -77,10 +102,6 @@ function open(): Promise<IDBDatabase> {
   request.onupgradeneeded = () => {
     STORES.forEach((name) => request.result.createObjectStore(name));
   };
-  return finished(request);
-}
-
-function finished<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => {
       resolve(request.result);

@@ -1,8 +1,16 @@
-/** The service worker: the page, its models and LiteRT are there without network once they were loaded. */
+/**
+ * The service worker: the page, its models and LiteRT are there without network once they were loaded.
+ *
+ * It touches only the addresses of the page below its own path. Whoever else answers there is not stored, and ends it:
+ * another program may have taken the port of `tinytl serve`.
+ */
 
 declare const VERSION: string;
 declare const LITERT: string;
+/** Files of the page itself. */
 declare const SHELL: readonly string[];
+/** Models and files of LiteRT. */
+declare const LOADED: readonly string[];
 
 interface ExtendableEvent extends Event {
   waitUntil(work: Promise<unknown>): void;
@@ -18,68 +26,90 @@ interface WorkerScope {
   addEventListener(type: "fetch", listener: (event: FetchEvent) => void): void;
   skipWaiting(): Promise<void>;
   readonly clients: { claim(): Promise<void> };
+  readonly registration: { unregister(): Promise<boolean> };
 }
 
 const scope = self as unknown as WorkerScope;
-const PAGE = `tinytl-page-${VERSION}`;
-const RUNTIME = `tinytl-litert-${LITERT}`;
+/** What `tinytl serve` marks all of its answers with. */
+const MARK = "TinyTL-Page";
+const OWN = new Set([...SHELL, ...LOADED].map(pathOf));
+const PREFIX = `tinytl ${pathOf("./")} `;
+const PAGE = `${PREFIX}page ${VERSION}`;
+const RUNTIME = `${PREFIX}litert ${LITERT}`;
+/** Caches of an earlier version of the page. */
+const FORMER = /^tinytl-(page|litert)-[\da-f.]+$/;
 
 scope.addEventListener("install", (event) => {
-  event.waitUntil(
-    caches
-      .open(PAGE)
-      .then((cache) => cache.addAll(SHELL as string[]))
-      .then(() => scope.skipWaiting()),
-  );
+  event.waitUntil(Promise.all(SHELL.map(store)).then(() => scope.skipWaiting()));
 });
 
 scope.addEventListener("activate", (event) => {
   event.waitUntil(
-    caches
-      .keys()
-      .then((names) =>
-        Promise.all(
-          names
-            .filter((name) => name.startsWith("tinytl-") && name !== PAGE && name !== RUNTIME)
-            .map((name) => caches.delete(name)),
-        ),
-      )
-      .then(() => scope.clients.claim()),
+    deleteCaches((name) => name !== PAGE && name !== RUNTIME).then(() => scope.clients.claim()),
   );
 });
 
 scope.addEventListener("fetch", (event) => {
-  const { request } = event;
-  const url = new URL(request.url);
-  if (request.method === "GET" && url.origin === location.origin) {
-    event.respondWith(/\/wasm\/[^/]*$/.test(url.pathname) ? fromCache(event) : fromNetwork(event));
+  const { method, url } = event.request;
+  const { origin, pathname } = new URL(url);
+  if (method === "GET" && origin === location.origin && OWN.has(pathname)) {
+    event.respondWith(answer(event, pathname));
   }
 });
 
-/** Megabytes that do not change within a version of LiteRT. */
-async function fromCache(event: FetchEvent): Promise<Response> {
-  const cache = await caches.open(RUNTIME);
-  return (await cache.match(event.request)) ?? keep(cache, event, await fetch(event.request));
-}
-
-/** All else is as new as the server has it. */
-async function fromNetwork(event: FetchEvent): Promise<Response> {
-  const cache = await caches.open(PAGE);
+/** All is as new as the server has it; what was kept is for when there is no server. */
+async function answer(event: FetchEvent, path: string): Promise<Response> {
+  const cacheName = path.startsWith(pathOf("wasm/")) ? RUNTIME : PAGE;
+  let response: Response;
   try {
-    return keep(cache, event, await fetch(event.request));
+    response = await fetch(event.request);
   } catch (error) {
-    const kept = await cache.match(event.request, { ignoreSearch: true });
+    const kept = await caches.match(path, { cacheName });
     if (!kept) {
       throw error;
     }
     return kept;
   }
-}
-
-/** The page has the response while a copy of it is stored. */
-function keep(cache: Cache, event: FetchEvent, response: Response): Response {
-  if (response.ok) {
-    event.waitUntil(cache.put(event.request, response.clone()));
+  if (response.headers.has(MARK)) {
+    event.waitUntil(keep(cacheName, path, response.clone()));
+  } else if (response.status < 500) {
+    event.waitUntil(leave());
   }
   return response;
+}
+
+/** Fetches a file of the page and stores it. */
+async function store(name: string): Promise<void> {
+  const response = await fetch(name);
+  if (!response.ok || !response.headers.has(MARK)) {
+    throw new Error(`expected ${name} of the page, got status ${response.status}`);
+  }
+  await keep(PAGE, pathOf(name), response);
+}
+
+/** Stores an answer unless it is stored already or must not be. */
+async function keep(cacheName: string, path: string, response: Response): Promise<void> {
+  const { headers, ok } = response;
+  const kept = await caches.match(path, { cacheName });
+  const isKept = headers.has("ETag") && kept?.headers.get("ETag") === headers.get("ETag");
+  if (isKept || !ok || /\bno-store\b/i.test(headers.get("Cache-Control") ?? "")) {
+    await response.body?.cancel();
+  } else {
+    await (await caches.open(cacheName)).put(path, response);
+  }
+}
+
+/** The server is another program: nothing of the page stays with it. */
+async function leave(): Promise<void> {
+  await scope.registration.unregister();
+  await deleteCaches(() => true);
+}
+
+async function deleteCaches(which: (name: string) => boolean): Promise<void> {
+  const own = (await caches.keys()).filter((name) => name.startsWith(PREFIX) || FORMER.test(name));
+  await Promise.all(own.filter(which).map((name) => caches.delete(name)));
+}
+
+function pathOf(name: string): string {
+  return new URL(name, location.href).pathname;
 }

@@ -1,18 +1,33 @@
-import { holdOut, IndexedDbStore, Trainer } from "../src/index.js";
-import type { StepRecord, TrainingProgress, TrainingResult } from "../src/index.js";
+import { appliedInWords } from "../src/divergence.js";
+import {
+  holdOut,
+  IndexedDbStore,
+  InputError,
+  splitWarning,
+  Trainer,
+  TrainingDiverged,
+} from "../src/index.js";
+import type {
+  ClassFigures,
+  EvaluateResult,
+  StepRecord,
+  TrainingProgress,
+  TrainingResult,
+} from "../src/index.js";
 import type { ClassList } from "./class-list.js";
 import { Curve } from "./curve.js";
-import { byId, create, megabytes, percent, showFacts } from "./dom.js";
+import { byId, create, megabytes, namesInWords, percent, showFacts } from "./dom.js";
 import { attempt, calm, complain, say } from "./messages.js";
 import type { Session } from "./session.js";
 import type { Storage, StoredValues } from "./storage.js";
 
 const STOPPED = new Error("stopped");
+const WORTH_SHOWING = 0.05; // difference of accuracy and balanced accuracy
 
 /** Step 3: training, with its curve and figures. */
 export class TrainPanel {
   readonly #curve = new Curve(byId("curve"));
-  readonly #train = byId<HTMLButtonElement>("train");
+  readonly #button = byId<HTMLButtonElement>("train");
   readonly #epochs = byId<HTMLInputElement>("epochs");
   readonly #rate = byId<HTMLInputElement>("rate");
   #controller: AbortController | undefined;
@@ -24,18 +39,18 @@ export class TrainPanel {
     private readonly classes: ClassList,
     private readonly storage: Storage,
   ) {
-    this.#train.addEventListener("click", () => {
-      attempt(() => this.#run(false));
+    this.#button.addEventListener("click", () => {
+      attempt(() => this.#run());
     });
     byId("resume-go").addEventListener("click", () => {
-      attempt(() => this.#run(true));
+      attempt(() => this.#run(this.#unfinished));
     });
     byId("resume-drop").addEventListener("click", () => {
       attempt(async () => {
         await this.#store().remove();
         this.#unfinished = undefined;
         this.show();
-        this.#train.focus();
+        this.#button.focus();
       });
     });
     byId("cancel").addEventListener("click", () => {
@@ -49,15 +64,15 @@ export class TrainPanel {
   /** Shows whether one can train, and if not why. */
   show(): void {
     const missing = this.session.open ? this.classes.missing() : "Choose a model first.";
-    const { training } = this.session;
-    this.#train.disabled = missing !== "" || training;
-    byId("train-why").textContent = training ? "" : missing;
-    byId("resume").hidden = !this.#unfinished || training;
+    const { training, locked } = this.session;
+    this.#button.disabled = missing !== "" || locked;
+    byId("train-why").textContent = locked ? "" : missing;
+    byId("resume").hidden = !this.#unfinished || locked;
     byId<HTMLButtonElement>("resume-go").disabled = missing !== "";
     byId("cancel").hidden = !training;
-    this.#train.hidden = training;
+    this.#button.hidden = training;
     for (const input of [this.#epochs, this.#rate]) {
-      input.disabled = training;
+      input.disabled = locked;
     }
   }
 
@@ -67,9 +82,9 @@ export class TrainPanel {
     if (this.#opened !== model.manifest.sha256) {
       this.#opened = model.manifest.sha256;
       this.#rate.value = String(model.manifest.learning_rate);
+      byId("split-warning").textContent = splitWarning(model.manifest.data);
     }
-    this.#unfinished =
-      this.session.training || !model.savesOptimizer ? undefined : await this.#store().read();
+    this.#unfinished = this.session.locked || !model.savesOptimizer ? undefined : await this.#store().read();
     if (this.#unfinished) {
       const { epochs, learningRate } = JSON.parse(this.#unfinished.settings) as StoredValues["settings"];
       [this.#epochs.value, this.#rate.value] = [String(epochs), String(learningRate)];
@@ -84,17 +99,7 @@ export class TrainPanel {
     return new IndexedDbStore(this.session.model.manifest.sha256);
   }
 
-  async #run(resume: boolean): Promise<void> {
-    const { model } = this.session;
-    await this.#addClasses();
-    const photos = this.classes.labeledPhotos(model.imageSize);
-    const { train, heldOut } = holdOut(photos, 0);
-    const trainer = new Trainer(model, train, {
-      epochs: this.#epochs.valueAsNumber,
-      learningRate: this.#rate.valueAsNumber,
-      heldOut,
-      ...(this.storage.problem ? {} : { store: this.#store() }),
-    });
+  async #run(unfinished?: TrainingProgress): Promise<void> {
     this.#controller = new AbortController();
     const { signal } = this.#controller;
     this.session.training = true;
@@ -103,42 +108,90 @@ export class TrainPanel {
     byId("compare-box").hidden = true;
     byId("cancel").focus();
     const wakeLock = await keepAwake();
-    say("Training…");
+    let began = false;
     try {
-      const result = await this.session.exclusively(async () => {
-        this.#begin(trainer.totalSteps, resume ? this.#unfinished : undefined);
-        return trainer.run({
-          signal,
-          resume,
-          onStep: (step, index, total) => {
-            this.#step(step, index, total);
-          },
-          onEpoch: (_, figures) => {
-            if (figures) {
-              this.#curve.addHeld(figures.loss);
-            }
-          },
-        });
-      });
+      const trainer = await this.#prepare(signal);
+      began = true;
+      say("Training…");
+      const result = await this.session.exclusively(() => this.#train(trainer, unfinished, signal));
       await this.#keep();
-      this.#compare(result);
+      this.#tell(result);
     } catch (error) {
       if (error !== STOPPED) {
         throw error;
       }
-      await this.#keep();
-      say("Stopped. What was learned so far is there; the training can go on.");
+      if (began) {
+        await this.#keep();
+      }
+      say(`Stopped.${began ? " What was learned so far is there; the training can go on." : ""}`);
     } finally {
       this.session.training = false;
       this.session.changed();
       void wakeLock?.release();
       if (document.activeElement === document.body) {
-        this.#train.focus();
+        this.#button.focus();
       }
     }
   }
 
-  /** Adds the classes that the model lacks. A training that goes on in another tab adds the same in the same order. */
+  /** Looks at the photos before anything changes, and chooses those that are held out. */
+  async #prepare(signal: AbortSignal): Promise<Trainer> {
+    const { model } = this.session;
+    say("Reading the photos…");
+    await this.classes.prepare(model.imageSize, signal);
+    const missing = this.classes.missing();
+    if (missing !== "") {
+      throw new InputError(
+        `${missing} This browser cannot read ${namesInWords(this.classes.unreadable)}: remove or replace them`,
+      );
+    }
+    await this.#addClasses();
+    const photos = this.classes.labeledPhotos(model.imageSize);
+    const { train, heldOut } = holdOut(photos, model.manifest.data.split_seed, this.classes.trained);
+    const trainer = new Trainer(model, train, {
+      epochs: this.#epochs.valueAsNumber,
+      learningRate: this.#rate.valueAsNumber,
+      heldOut,
+      ...(this.storage.problem ? {} : { store: this.#store() }),
+    });
+    await this.classes.markTrained(train.map(({ id }) => id));
+    return trainer;
+  }
+
+  /** Trains; a training that fails leaves the model as it was before. */
+  async #train(
+    trainer: Trainer,
+    unfinished: TrainingProgress | undefined,
+    signal: AbortSignal,
+  ): Promise<TrainingResult> {
+    const { model } = this.session;
+    const former = await model.save();
+    this.#begin(trainer.totalSteps, unfinished);
+    try {
+      return await trainer.run({
+        signal,
+        resume: unfinished !== undefined,
+        onStep: (step, index, total) => {
+          this.#step(step, index, total);
+        },
+        onEpoch: (_, figures) => {
+          if (figures) {
+            this.#curve.addHeld(figures.loss);
+          }
+        },
+      });
+    } catch (error) {
+      if (error === STOPPED) {
+        throw error;
+      }
+      await model.restore(former).catch(() => undefined); // a runtime that has died is what is told
+      throw error instanceof TrainingDiverged
+        ? new TrainingDiverged(`${error.message} (here it is as it was before)`)
+        : error;
+    }
+  }
+
+  /** Adds the classes that the model lacks. A training that is resumed in another tab adds the same in the same order. */
   async #addClasses(): Promise<void> {
     const { model } = this.session;
     for (const entry of this.classes.newClasses) {
@@ -146,7 +199,7 @@ export class TrainPanel {
     }
   }
 
-  /** Stores what was learned; a training that went on may have brought names of before. */
+  /** Stores what was learned; a resumed training may have brought names of before. */
   async #keep(): Promise<void> {
     await this.session.nameAdded(this.classes.addedNames);
     await this.session.keepLearned();
@@ -186,17 +239,42 @@ export class TrainPanel {
       .catch(complain);
   }
 
-  #compare({ before, after, steps }: TrainingResult): void {
-    if (!before || !after) {
-      return;
+  /** Says what the training has led to. */
+  #tell({ before, after, steps }: TrainingResult): void {
+    calm();
+    const applied = steps.every((step) => step.applied) ? "" : ` (${appliedInWords(steps)})`;
+    const { unreadable } = this.classes;
+    const leftOut =
+      unreadable.length > 0 ? ` Left out, since it cannot be read: ${namesInWords(unreadable)}.` : "";
+    if (before && after) {
+      this.#compare(before, after);
+      const unknown = this.#recall(after)
+        .filter(([, figures]) => !figures?.images)
+        .map(([name]) => name);
+      const without = unknown.length > 0 ? ` No photo is held out of ${namesInWords(unknown)}.` : "";
+      say(
+        `Done after ${steps.length} steps${applied}: ${percent(after.accuracy)} of the held-out photos are right, ` +
+          `${percent(before.accuracy)} before.${without}${leftOut}`,
+      );
+    } else {
+      say(
+        `Done after ${steps.length} steps${applied}. Nothing is held out: add photos to see how well the model does.` +
+          leftOut,
+      );
     }
+  }
+
+  #compare(before: EvaluateResult, after: EvaluateResult): void {
     const rows = [
       ["Right", percent(before.accuracy), percent(after.accuracy)],
+      ...([before, after].some(isUnbalanced)
+        ? [["Right, mean of the classes", ...[before, after].map(balanced)]]
+        : []),
       ["Loss", before.loss.toFixed(3), after.loss.toFixed(3)],
       ["Photos", String(before.examples), String(after.examples)],
-    ] as const;
+    ];
     byId("compare").replaceChildren(
-      ...rows.map(([name, ...values]) =>
+      ...rows.map(([name = "", ...values]) =>
         create(
           "tr",
           {},
@@ -205,13 +283,31 @@ export class TrainPanel {
         ),
       ),
     );
-    byId("compare-box").hidden = false;
-    calm();
-    say(
-      `Done after ${steps.length} steps: ${percent(after.accuracy)} of the held-out photos are right, ` +
-        `${percent(before.accuracy)} before.`,
+    showFacts(
+      byId("recall"),
+      this.#recall(after).map(([name, figures]) => [
+        name,
+        figures?.images ? `${figures.right} of ${figures.images}` : "none held out",
+      ]),
     );
+    byId("compare-box").hidden = false;
   }
+
+  /** Figures of the classes that have photos, by what a person calls them. */
+  #recall({ classes }: EvaluateResult): (readonly [name: string, figures: ClassFigures | undefined])[] {
+    return this.classes.classes
+      .filter(({ photos }) => photos.length > 0)
+      .map(({ name, output }) => [name, classes?.[output]] as const);
+  }
+}
+
+/** Whether rare classes make a difference that the accuracy does not show. */
+function isUnbalanced({ accuracy, balancedAccuracy }: EvaluateResult): boolean {
+  return balancedAccuracy !== undefined && Math.abs(accuracy - balancedAccuracy) > WORTH_SHOWING;
+}
+
+function balanced({ balancedAccuracy }: EvaluateResult): string {
+  return balancedAccuracy === undefined ? "not known" : percent(balancedAccuracy);
 }
 
 /** A screen that turns itself off would stop the training of a phone. */

@@ -165,10 +165,7 @@ export class TryPanel {
       .filter(({ output }) => output !== NEW)
       .map(({ name, output }): Row => [name, probabilities[output] ?? 0]);
     const rest = 1 - rows.reduce((sum, [, part]) => sum + part, 0);
-    const single = this.session.model.task.name === "classification";
-    return single && rows.length < this.classes.namesInFile.length
-      ? [...rows, ["others", Math.max(0, rest)]]
-      : rows;
+    return rows.length < this.classes.namesInFile.length ? [...rows, ["others", Math.max(0, rest)]] : rows;
   }
 }
 

@@ -44,6 +44,13 @@ await build({
     VERSION: JSON.stringify(hash.digest("hex").slice(0, 12)),
     LITERT: JSON.stringify(litert),
     SHELL: JSON.stringify(["./", ...shell.filter((name) => name !== "index.html")]),
+    // What `tinytl_tf.web.page_resources` adds to them.
+    LOADED: JSON.stringify([
+      "models.json",
+      ...models.flatMap(({ model, manifest }) => [model, manifest]),
+      ...["model/model.tflite", "model/model.manifest.json"],
+      ...readdirSync("node_modules/@litertjs/core/wasm").map((name) => `wasm/${name}`),
+    ]),
   },
 });
 const size = readdirSync(OUTPUT).reduce((sum, name) => sum + readFileSync(`${OUTPUT}/${name}`).length, 0);

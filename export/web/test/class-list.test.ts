@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import { ClassList, NEW } from "../page/class-list.js";
+import type { PhotoClass } from "../page/class-list.js";
+import { PagePhoto } from "../page/page-photo.js";
 import { Storage } from "../page/storage.js";
 
 const LABELS = ["stripes", "disk", "cross"];
-const PHOTO = () => new File([], "photo.jpg");
+const PHOTO = (name = "photo.jpg") => new PagePhoto(new File([], name));
 
 /** Classes on outputs; Node has no database, so that nothing is stored. */
 function classesOn(spareClasses: number): ClassList {
@@ -109,20 +111,137 @@ describe("classes on a model with spare outputs", () => {
 
   test("folders are new classes, on cards that nobody has named yet, but not on what was added", () => {
     classes.useOutputs({ classNames: [...LABELS, "ball"], spareClasses: 1 }, LABELS.length);
-    const folders = new Map([
-      ["cup", [PHOTO()]],
-      ["ball", [PHOTO(), PHOTO()]],
-      ["hat", [PHOTO()]],
-    ]);
-    assert.equal(classes.addFolders(folders), 4);
+    const entries = classes.classesOf(["cup", "ball", "hat", "cup"]);
+    assert.deepEqual(
+      entries.map(({ name }) => name),
+      ["cup", "ball", "hat", "cup"],
+    );
     assert.deepEqual(outputs(classes), { cup: NEW, hat: 1, ball: 3 });
   });
 
-  test("a name that no state file can hold is refused", () => {
+  test("folders that do not fit, or whose name cannot be one, leave all as it was", () => {
+    classes.addPhotos(classes.classes[0]!, [PHOTO()]);
+    const before = outputs(classes);
+    for (const [folders, message] of [
+      [["cup", "hat", "cap", "bag", "box"], /expected at most 5 classes, .* got one more \(box\)/],
+      [["cup", "two\u2028lines"], /got U\+2028/],
+      [["cup", "\u3000"], /visible character/],
+    ] as const) {
+      assert.throws(() => classes.classesOf(folders), { name: "InputError", message });
+      assert.deepEqual(outputs(classes), before);
+      assert.equal(classes.classes[0]!.photos.length, 1);
+    }
+  });
+
+  test("a decomposed name of a folder is the model's", () => {
+    classes.useOutputs({ classNames: ["\u00e9clair", "disk"], spareClasses: 1 }, 2);
+    assert.equal(classes.classesOf(["e\u0301clair"])[0]!.output, 0);
+    assert.equal(classes.classesOf(["e\u0300clair"])[0]!.name, "\u00e8clair");
     assert.throws(
-      () => classes.add("two\nlines"),
-      /without control characters and line separators, got U\+000A/,
+      () => {
+        classes.useOutputs({ classNames: ["\u00e9", "e\u0301"], spareClasses: 0 }, 2);
+      },
+      { name: "InputError", message: /names that differ to match classes by/ },
     );
-    assert.deepEqual(outputs(classes), { stripes: 0, disk: 1 });
+  });
+
+  for (const name of ["two\nlines", "\u200b", "\ud800", "x".repeat(256)]) {
+    test(`${JSON.stringify(name).slice(0, 20)} is not a name, with spare outputs or without`, () => {
+      for (const spare of [0, 2]) {
+        const list = classesOn(spare);
+        assert.throws(() => list.rename(list.classes[0]!, name), { name: "InputError" });
+        assert.throws(() => list.add(name), { name: "InputError" });
+        assert.deepEqual(outputs(list), { stripes: 0, disk: 1 });
+      }
+    });
+  }
+
+  test("an emoji of several parts and U+3000 inside are names", () => {
+    classes.rename(classes.classes[0]!, "👩\u200d🔬 赤\u3000バラ");
+    assert.equal(classes.classes[0]!.name, "👩\u200d🔬 赤\u3000バラ");
+  });
+
+  test("a class that was removed while its photos were read gets none", () => {
+    const ball = classes.add("ball");
+    classes.remove(ball);
+    assert.throws(() => classes.addPhotos(ball, [PHOTO()]), /the class ball, which was removed/);
+  });
+});
+
+describe("what was removed", () => {
+  let classes: ClassList;
+  beforeEach(() => {
+    classes = classesOn(1);
+    classes.addPhotos(classes.classes[0]!, [PHOTO("a"), PHOTO("b"), PHOTO("c")]);
+  });
+
+  const names = (entry: PhotoClass) => entry.photos.map(({ name }) => name);
+
+  test("a class comes back with its photos, where it was", () => {
+    const [stripes] = classes.classes;
+    classes.add("ball");
+    classes.remove(stripes!);
+    assert.deepEqual(outputs(classes), { disk: 1, ball: NEW });
+    assert.match(classes.removed!.what, /^the class stripes \(3 photos\)$/);
+    classes.removed!.undo();
+    assert.equal(classes.classes[0], stripes);
+    assert.deepEqual(names(stripes!), ["a", "b", "c"]);
+    assert.deepEqual(outputs(classes), { stripes: 0, disk: 1, ball: NEW });
+    assert.equal(classes.removed, undefined);
+  });
+
+  test("a class whose output another one has got takes it back, or another", () => {
+    const [stripes, disk] = classes.classes;
+    classes.remove(stripes!);
+    classes.rename(disk!, "ball");
+    classes.add("stripes");
+    assert.throws(() => classes.removed!.undo(), /a name of its own for each class, got "stripes" twice/);
+    classes.rename(classes.classes[1]!, "cup");
+    classes.removed!.undo();
+    assert.equal(stripes!.output, 0);
+    assert.equal(new Set(Object.values(outputs(classes))).size, 3);
+  });
+
+  test("without room for it all stays as it is", () => {
+    const [stripes] = classes.classes;
+    classes.remove(stripes!);
+    for (const name of ["cup", "hat", "cap"]) {
+      classes.add(name);
+    }
+    const before = outputs(classes);
+    assert.throws(() => classes.removed!.undo(), /expected at most 4 classes/);
+    assert.deepEqual(outputs(classes), before);
+    classes.remove(classes.classes[1]!);
+    assert.match(classes.removed!.what, /^the class cup \(0 photos\)$/);
+  });
+
+  test("a photo comes back to its place, with its class if need be", () => {
+    const [stripes] = classes.classes;
+    classes.removePhoto(stripes!, stripes!.photos[1]!);
+    assert.deepEqual(names(stripes!), ["a", "c"]);
+    classes.removed!.undo();
+    assert.deepEqual(names(stripes!), ["a", "b", "c"]);
+  });
+
+  test("all photos do not come back", () => {
+    classes.clear();
+    assert.equal(classes.removed, undefined);
+    assert.equal(classes.count, 0);
+  });
+});
+
+describe("photos that cannot be read", () => {
+  test("count for nothing and are named", () => {
+    const classes = classesOn(0);
+    for (const entry of classes.classes) {
+      classes.addPhotos(entry, [PHOTO("a.jpg"), PHOTO("b.jpg")]);
+    }
+    assert.equal(classes.missing(), "");
+    const [stripes] = classes.classes;
+    stripes!.photos[0]!.problem = "it is cut short";
+    assert.match(classes.missing(), /add at least one more to stripes/);
+    assert.deepEqual(classes.unreadable, ["a.jpg (stripes)"]);
+    assert.equal(classes.labeledPhotos([8, 8]).length, 3);
+    assert.equal(classes.count, 4);
   });
 });
