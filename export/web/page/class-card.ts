@@ -21,6 +21,7 @@ export class ClassCard {
   readonly #more: HTMLButtonElement;
   readonly #thumbnails = new Map<PagePhoto, HTMLElement>();
   #showsAll = false;
+  #locked = false;
 
   constructor(
     readonly entry: PhotoClass,
@@ -70,7 +71,8 @@ export class ClassCard {
     this.#take.disabled = !this.camera.running || locked;
     this.#remove.disabled = locked || this.classes.classes.length <= FEWEST;
     this.#add.disabled = this.#name.disabled = locked;
-    this.#showThumbnails(locked);
+    this.#locked = locked;
+    this.#showThumbnails();
   }
 
   #find<T extends HTMLElement = HTMLElement>(selector: string): T {
@@ -100,7 +102,7 @@ export class ClassCard {
     });
     this.#more.addEventListener("click", () => {
       this.#showsAll = !this.#showsAll;
-      this.#showThumbnails(this.#remove.disabled);
+      this.#showThumbnails();
     });
     this.#takeWhileHeld();
   }
@@ -137,7 +139,7 @@ export class ClassCard {
   }
 
   /** The newest photos and those that cannot be read, or all; elements that are there already are kept. */
-  #showThumbnails(locked: boolean): void {
+  #showThumbnails(): void {
     const { photos } = this.entry;
     const oldest = photos.length - SHOWN;
     const shown = photos.filter((photo, index) => this.#showsAll || index >= oldest || photo.problem !== "");
@@ -162,7 +164,7 @@ export class ClassCard {
       this.#thumbnails.set(photo, element);
       const unreadable = photo.problem === "" ? "" : ` ${photo.name}, which cannot be read`;
       element.querySelector("img")!.alt = `Remove photo ${index + 1} of ${this.entry.name}${unreadable}`;
-      element.querySelector("button")!.disabled = locked;
+      element.querySelector("button")!.disabled = this.#locked;
       element.classList.toggle("broken", photo.problem !== "");
     });
     this.#more.hidden = oldest <= 0;

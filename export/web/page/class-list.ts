@@ -241,7 +241,11 @@ export class ClassList {
   classesOf(folders: readonly string[]): PhotoClass[] {
     const before = this.classes.map((entry) => [entry, { ...entry }] as const);
     try {
-      return folders.map((folder) => this.#classOf(folder));
+      const entries: PhotoClass[] = [];
+      for (const folder of folders) {
+        entries.push(this.#classOf(folder, entries));
+      }
+      return entries;
     } catch (error) {
       const entries = before.map(([entry, former]) => Object.assign(entry, former));
       this.classes.splice(0, this.classes.length, ...entries);
@@ -250,7 +254,8 @@ export class ClassList {
     }
   }
 
-  #classOf(folder: string): PhotoClass {
+  /** Returns the class of a folder; those of other folders (`taken`) have no photos yet, but are in use. */
+  #classOf(folder: string, taken: readonly PhotoClass[]): PhotoClass {
     const name = enteredName(folder);
     const entry = this.classes.find((candidate) => candidate.name.normalize("NFC") === name);
     if (entry) {
@@ -258,7 +263,11 @@ export class ClassList {
     }
     // A card that nobody has named yet.
     const untouched = this.classes.find(
-      ({ name, output, photos }) => photos.length === 0 && output < this.#own && name === this.#names[output],
+      (entry) =>
+        entry.photos.length === 0 &&
+        !taken.includes(entry) &&
+        entry.output < this.#own &&
+        entry.name === this.#names[entry.output],
     );
     if (untouched && this.#outputCalled(name) < 0) {
       this.#rename(untouched, name);

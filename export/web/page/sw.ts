@@ -99,10 +99,10 @@ async function keep(cacheName: string, path: string, response: Response): Promis
   }
 }
 
-/** The server is another program: nothing of the page stays with it. */
+/** The server is another program: nothing of the page stays with it. A worker that is unregistered may end at once. */
 async function leave(): Promise<void> {
-  await scope.registration.unregister();
   await deleteCaches(() => true);
+  await scope.registration.unregister();
 }
 
 async function deleteCaches(which: (name: string) => boolean): Promise<void> {

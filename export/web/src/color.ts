@@ -44,6 +44,7 @@ function blend(pixels: Uint8Array, factor: number, origin: (at: number) => numbe
   }
 }
 
+/** Hue and saturation of 8 bits, with the roundings of Pillow, which counts in float32. */
 function turnHue(pixels: Uint8Array, turn: number): void {
   const shift = roundToEven(turn * 255);
   for (let at = 0; at < pixels.length; at += 3) {
@@ -52,10 +53,14 @@ function turnHue(pixels: Uint8Array, turn: number): void {
     const range = most - Math.min(red, green, blue);
     let [hue, saturation] = [0, 0];
     if (range > 0) {
-      const [r, g, b] = [(most - red) / range, (most - green) / range, (most - blue) / range];
-      const sixth = red === most ? b - g : green === most ? 2 + r - b : 4 + g - r;
-      hue = Math.trunc(((sixth / 6 + 1) % 1) * 255);
-      saturation = Math.trunc((range / most) * 255);
+      const [r, g, b] = [red, green, blue].map((level) => Math.fround((most - level) / range)) as [
+        number,
+        number,
+        number,
+      ];
+      const sixth = Math.fround(red === most ? b - g : green === most ? 2 + r - b : 4 + g - r);
+      hue = Math.trunc(Math.fround((sixth / 6 + 1) % 1) * 255);
+      saturation = Math.trunc(Math.fround(range / most) * 255);
     }
     pixels.set(fromHsv((hue + shift + 256) % 256, saturation, most), at);
   }
@@ -64,8 +69,8 @@ function turnHue(pixels: Uint8Array, turn: number): void {
 /** From hue, saturation and value of 8 bits. */
 function fromHsv(hue: number, saturation: number, value: number): [number, number, number] {
   const sixth = Math.floor((hue * 6) / 255);
-  const part = (hue * 6) / 255 - sixth;
-  const strength = saturation / 255;
+  const part = Math.fround((hue * 6) / 255 - sixth);
+  const strength = Math.fround(saturation / 255);
   const low = Math.round(value * (1 - strength));
   const falling = Math.round(value * (1 - strength * part));
   const rising = Math.round(value * (1 - strength * (1 - part)));

@@ -119,6 +119,16 @@ describe("classes on a model with spare outputs", () => {
     assert.deepEqual(outputs(classes), { cup: NEW, hat: 1, ball: 3 });
   });
 
+  test("a folder that is called as a card keeps the card from the folders after it", () => {
+    const entries = classesOn(2).classesOf(["stripes", "ball", "cup"]);
+    assert.deepEqual(
+      entries.map(({ name }) => name),
+      ["stripes", "ball", "cup"],
+    );
+    assert.equal(new Set(entries).size, 3);
+    assert.equal(entries[0]!.output, 0);
+  });
+
   test("folders that do not fit, or whose name cannot be one, leave all as it was", () => {
     classes.addPhotos(classes.classes[0]!, [PHOTO()]);
     const before = outputs(classes);

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { photoId } from "../src/photo-id.js";
 import { holdOut, isHeldOut, splitWarning } from "../src/photo-set.js";
 import type { LabeledPhoto } from "../src/photo-set.js";
+import { goldenJson } from "./golden.js";
 
 function photos(count: number, labels: readonly number[] = [0, 1]): LabeledPhoto[] {
   return labels.flatMap((label) =>
@@ -27,6 +28,16 @@ test("a photo is identified by its content", async () => {
 });
 
 describe("holding out", () => {
+  test("is what the golden file says of each photo and seed", () => {
+    const { held_out: golden } = goldenJson<{ held_out: { id: string; seed: number; held_out: boolean }[] }>(
+      "plan.json",
+    );
+    assert.ok(golden.some((entry) => entry.held_out) && golden.some((entry) => !entry.held_out));
+    for (const { id, seed, held_out: expected } of golden) {
+      assert.equal(isHeldOut(id, seed), expected, `${seed}/${id}`);
+    }
+  });
+
   test("goes by the photo's content and the seed alone", () => {
     for (const [id, seed] of [
       ["a", 0],

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { crc32 } from "../src/crc32.js";
 import { parseManifest } from "../src/manifest.js";
 import { checkNames, enteredName, indexOfName } from "../src/names.js";
 import { StateFile } from "../src/state-file.js";
 import { goldenJson } from "./golden.js";
 
+const GOLDEN = goldenJson<{
+  accepted: readonly string[];
+  refused: readonly { readonly bytes: string; readonly why: string }[];
+}>("names.json");
 const KEY = new Uint8Array(32);
 
 /** Writes a state with these names and reads it. */
@@ -12,18 +17,16 @@ function throughFile(names: readonly string[]): readonly string[] {
   return StateFile.parse(new StateFile(KEY, Float32Array.of(1), names).toBytes(), KEY, 1).addedClasses;
 }
 
-const ACCEPTED: Readonly<Record<string, string>> = {
-  "a letter": "a",
-  "U+3000 inside": "赤\u3000バラ",
-  "U+00A0 inside": "a\u00a0b",
-  ZWNJ: "می\u200cخواهم",
-  "an emoji of several parts": "👩\u200d🔬",
-  "a space at each end": " a ",
-  "private use": "\ue000",
-  unassigned: "\u{e0fff}",
-  "decomposed letters": "e\u0301",
-  "255 bytes": "é".repeat(127) + "e",
-};
+/** A file with these bytes where its name belongs. */
+function fileOf(name: Uint8Array): Uint8Array {
+  const file = new StateFile(KEY, Float32Array.of(1), ["x"]).toBytes();
+  const body = Buffer.concat([file.subarray(0, -9), Buffer.alloc(4), name]);
+  body.writeUInt32LE(name.length, file.length - 9);
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32LE(crc32(body));
+  return Buffer.concat([body, sum]);
+}
+
 const REFUSED: Readonly<Record<string, readonly [string, RegExp]>> = {
   "an empty name": ["", /visible character, got ""/],
   "a line feed": ["two\nlines", /got U\+000A in "two\\nlines"/],
@@ -43,11 +46,27 @@ const REFUSED: Readonly<Record<string, readonly [string, RegExp]>> = {
 };
 
 describe("names of classes", () => {
-  for (const [what, name] of Object.entries(ACCEPTED)) {
-    test(`${what} is accepted, and kept byte for byte by a file`, () => {
+  for (const name of GOLDEN.accepted) {
+    test(`${JSON.stringify(name).slice(0, 30)} is accepted, and kept byte for byte by a file`, () => {
       checkNames([name]);
       assert.equal(enteredName(name), name.normalize("NFC"));
       assert.deepEqual(throughFile(["x", name]), ["x", name]);
+      const file = fileOf(Buffer.from(name, "utf-8"));
+      assert.deepEqual(Buffer.from(StateFile.parse(file, KEY, 1).toBytes()), file);
+    });
+  }
+
+  for (const { bytes, why } of GOLDEN.refused) {
+    test(`the bytes ${bytes.slice(0, 30)} are refused: ${why}`, () => {
+      const name = Buffer.from(bytes, "hex");
+      if (!name.includes("\n")) {
+        // In a file they are two names.
+        assert.throws(() => StateFile.parse(fileOf(name), KEY, 1), { name: "InputError" });
+      }
+      const text = name.toString("utf-8");
+      if (Buffer.from(text, "utf-8").equals(name)) {
+        assert.throws(() => enteredName(text), { name: "InputError" });
+      }
     });
   }
 

@@ -1,31 +1,35 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { applyChange, Augmentation } from "../src/augmentation.js";
-import { Photo } from "../src/pixels.js";
+import { centralBox, Photo } from "../src/pixels.js";
 import { TrainingPlan } from "../src/plan.js";
 import { Random } from "../src/random.js";
 import type { SCHEDULES } from "../src/schedules.js";
+import { goldenJson } from "./golden.js";
 
 const DATA = { crop: true, crop_area: [0.22, 1], crop_aspect: [3 / 4, 4 / 3], flip: true } as const;
 
-interface Case {
-  readonly name: string;
-  readonly sizes: readonly (readonly [height: number, width: number])[];
-  readonly batchSize: number;
-  readonly epochs: number;
-  readonly seed: number;
-  readonly learningRate: number;
-  readonly schedule: keyof typeof SCHEDULES;
-  readonly color: string;
-  readonly steps: readonly {
-    readonly rate: number;
-    readonly photos: readonly {
-      readonly photo: number;
-      readonly copy: number;
-      readonly box: readonly number[];
-      readonly flip: boolean;
-      readonly colors: readonly (readonly [string, number])[];
+/** `plan.json`. */
+interface GoldenPlans {
+  readonly plans: readonly {
+    readonly shows: string;
+    readonly sizes: readonly (readonly [height: number, width: number])[];
+    readonly batch_size: number;
+    readonly epochs: number;
+    readonly seed: number;
+    readonly learning_rate: number;
+    readonly schedule: keyof typeof SCHEDULES;
+    readonly augmentation: ConstructorParameters<typeof Augmentation>[0];
+    readonly steps: readonly {
+      readonly epoch: number;
+      readonly rate: number;
+      readonly photos: readonly {
+        readonly photo: number;
+        /** Null where the photo is not cropped. */
+        readonly box: readonly number[] | null;
+        readonly flip: boolean;
+        readonly colors: readonly (readonly [string, number])[];
+      }[];
     }[];
   }[];
 }
@@ -69,29 +73,31 @@ describe("random numbers", () => {
 });
 
 describe("the plan of a training", () => {
-  for (const given of JSON.parse(readFileSync("test/plan-cases.json", "utf-8")) as Case[]) {
-    test(given.name, () => {
-      const { sizes, color, steps, ...settings } = given;
-      const augmentation = new Augmentation({ ...DATA, color });
+  for (const golden of goldenJson<GoldenPlans>("plan.json").plans) {
+    test(`is the golden one: ${golden.shows}`, () => {
+      const { sizes, steps, seed, epochs, schedule } = golden;
+      const size = [64, 64] as const;
       const plan = new TrainingPlan({
-        ...settings,
+        ...{ seed, epochs, schedule, size },
         photos: sizes.length,
-        augmentation,
-        size: [64, 64],
+        batchSize: golden.batch_size,
+        learningRate: golden.learning_rate,
+        augmentation: new Augmentation(golden.augmentation),
         centralFraction: 1,
       });
       assert.equal(plan.totalSteps, steps.length);
       for (const [index, step] of steps.entries()) {
         assertNear(plan.rate(index), step.rate);
-        const epoch = Math.floor(index / plan.stepsPerEpoch);
-        const places = plan.places(epoch, index % plan.stepsPerEpoch);
-        assert.equal(places.length, step.photos.length);
+        const places = plan.places(step.epoch, index % plan.stepsPerEpoch);
+        assert.deepEqual(
+          places.map(({ photo }) => photo),
+          step.photos.map(({ photo }) => photo),
+        );
         for (const [position, expected] of step.photos.entries()) {
-          const place = places[position]!;
-          assert.deepEqual([place.photo, place.copy], [expected.photo, expected.copy]);
-          const [height, width] = sizes[place.photo]!;
-          const { box, flip, colors } = plan.change(epoch, place, { height, width });
-          assert.deepEqual([box, flip], [expected.box, expected.flip]);
+          const [height, width] = sizes[expected.photo]!;
+          const { box, flip, colors } = plan.change(step.epoch, places[position]!, { height, width });
+          assert.deepEqual(box, expected.box ?? centralBox({ height, width }, size, 1));
+          assert.equal(flip, expected.flip);
           assert.deepEqual(
             colors.map(([name]) => name),
             expected.colors.map(([name]) => name),
