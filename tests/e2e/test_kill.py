@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
+from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.training import RunFolder
 
 EPOCHS = 8
@@ -47,6 +48,14 @@ class Server:
 
     def _answer(self):
         return self._process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """`RunFolder` reads a run of the tiny network here too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ARCHITECTURES, tiny.BACKBONE, tiny.architecture())
+        yield
 
 
 @pytest.fixture(scope="module")

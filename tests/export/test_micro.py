@@ -50,7 +50,7 @@ def test_20_steps_against_tensorflow(scheme, optimizer, batch_size):
 
 def test_20_steps_against_litert(exported):
     case = ("tinytl-lb", "sgd")
-    litert = TrainableModel(exported(*case, BATCH), xnnpack=False)
+    litert = TrainableModel(exported(*case, BATCH), xnnpack=False, trust=True)
     model = MicroModel(micro_file(*case))
     assert (model.batch_size, model.image_size) == (litert.batch_size, litert.image_size)
     start = litert.state()
@@ -69,11 +69,11 @@ def test_20_steps_against_litert(exported):
 @pytest.mark.parametrize(("scheme", "optimizer"), [("tinytl-b", "sgd"), ("full", "adam")])
 def test_states_move_between_litert_and_micro(exported, tmp_path, scheme, optimizer):
     path = exported(scheme, optimizer, BATCH, save_optimizer=True)
-    litert = TrainableModel(path, xnnpack=False)
+    litert = TrainableModel(path, xnnpack=False, trust=True)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     model = MicroModel(micro_file(scheme, optimizer, save_optimizer=True, state_of=digest))
     # Steps of the one go on where those of the other ended, slots of the optimizer included.
-    alone = TrainableModel(path, xnnpack=False)
+    alone = TrainableModel(path, xnnpack=False, trust=True)
     train(litert, scheme, optimizer, steps=4)
     litert.save(tmp_path / "litert.tinytl")
     model.restore(tmp_path / "litert.tinytl")

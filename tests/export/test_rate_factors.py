@@ -96,7 +96,7 @@ def case(request, tmp_path_factory):
 
 @pytest.mark.parametrize("xnnpack", [True, False])
 def test_a_file_trains_as_plain_tensorflow_at_several_rates(case, xnnpack):
-    device = TrainableModel(case.path, xnnpack=xnnpack)
+    device = TrainableModel(case.path, xnnpack=xnnpack, trust=True)
     results = [device.train(*batch, RATES[case.optimizer]) for batch in BATCHES]
     assert all(result.applied for result in results)
     np.testing.assert_allclose([result.loss for result in results], case.losses, rtol=1e-4)
@@ -128,7 +128,9 @@ def test_factors_of_one_add_nothing_to_the_graph():
 
 
 def test_a_rate_that_a_factor_makes_too_large_changes_nothing(tmp_path):
-    device = TrainableModel(write(build([("^classifier/", 1e6)], "last"), tmp_path / "model.tflite", "adam"))
+    device = TrainableModel(
+        write(build([("^classifier/", 1e6)], "last"), tmp_path / "model.tflite", "adam"), trust=True
+    )
     batch = next(zip(*tiny_network.photos(1, 4), strict=True))
     before = device.state()
     assert not device.train(*batch, 1e10).applied

@@ -223,12 +223,12 @@ def test_the_wildest_state_that_is_taken_stays_finite(exported, optimizer):
 def test_a_saved_optimizer_goes_on_as_if_never_interrupted(exported, tmp_path, xnnpack):
     path = exported("last", "momentum", 8, save_optimizer=True)
     images, labels = tiny_network.photos(6, 8)
-    whole, first = TrainableModel(path, xnnpack=xnnpack), TrainableModel(path, xnnpack=xnnpack)
+    whole, first = TrainableModel(path, xnnpack=xnnpack, trust=True), TrainableModel(path, xnnpack=xnnpack, trust=True)
     expected = [whole.train(*batch, 0.01) for batch in zip(images, labels, strict=True)]
     for batch in zip(images[:3], labels[:3], strict=True):
         first.train(*batch, 0.01)
     first.save(tmp_path / "state.tinytl")
-    second = TrainableModel(path, xnnpack=xnnpack)
+    second = TrainableModel(path, xnnpack=xnnpack, trust=True)
     second.restore(tmp_path / "state.tinytl")
     results = [second.train(*batch, 0.01) for batch in zip(images[3:], labels[3:], strict=True)]
     assert results == expected[3:]
@@ -239,7 +239,7 @@ def test_a_saved_optimizer_goes_on_as_if_never_interrupted(exported, tmp_path, x
 
 def test_loss_has_the_label_smoothing_and_is_that_of_the_whole_batch(exported):
     model = tiny_network.build("tinytl-lb")
-    device = TrainableModel(exported("tinytl-lb", "sgd", 8))
+    device = TrainableModel(exported("tinytl-lb", "sgd", 8), trust=True)
     images, labels = (array[0] for array in tiny_network.photos(1, 8))
     logits = model.predict(images.astype(np.float32), verbose=0).astype(np.float64)
     log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
@@ -253,7 +253,7 @@ def test_loss_has_the_label_smoothing_and_is_that_of_the_whole_batch(exported):
 
 
 def test_the_client_refuses_first_what_the_file_would(exported):
-    device = TrainableModel(exported("last", "adam", 1))
+    device = TrainableModel(exported("last", "adam", 1), trust=True)
     images, labels = tiny_network.photos(1, 1)
     with pytest.raises(InputError, match="expected labels from 0 to 3, got 4"):
         device.train(images[0], np.array([4]), 0.1)

@@ -61,7 +61,7 @@ def assert_trains_alike(path, case, runtime):
     start, losses, end = native(*case)
     scheme, optimizer, batch_size, *_ = case
     images, labels = tiny_network.photos(STEPS, batch_size)
-    device = TrainableModel(path, **RUNTIMES[runtime])
+    device = TrainableModel(path, trust=True, **RUNTIMES[runtime])
     results = [device.train(*batch, learning_rate(scheme, optimizer)) for batch in zip(images, labels, strict=True)]
     assert all(result.applied for result in results)
     np.testing.assert_allclose([result.loss for result in results], losses, rtol=1e-4)
@@ -162,7 +162,7 @@ def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, r
     losses = np.array([float(step(*batch, rate)["loss"]) for batch in zip(images, labels, strict=True)])
     end = np.concatenate([variable.numpy().ravel() for variable in state_order(variables)])
     for runtime in RUNTIMES.values():
-        device = TrainableModel(path, **runtime)
+        device = TrainableModel(path, trust=True, **runtime)
         results = [device.train(*batch, rate) for batch in zip(images, labels, strict=True)]
         np.testing.assert_allclose([result.loss for result in results], losses, rtol=loss_tolerance)
         assert relative(device.state(), end) <= 1e-4

@@ -70,7 +70,11 @@ def load_model(values: flags.FlagValues) -> "TrainableModel":
     from tinytl_tf.device import MicroModel, TrainableModel
 
     if values.runtime == "micro":
-        runner.refuse_unused(values, ("threads", "xnnpack", "api"), "with --runtime=micro, which has one thread")
+        runner.refuse_unused(
+            values,
+            ("threads", "xnnpack", "api", "trust"),
+            "with --runtime=micro, which has one thread and needs the manifest",
+        )
         return MicroModel(values.model)
     if manifest_path(values.model).exists() and Manifest.read(values.model).micro:
         raise InputError(f"{values.model} is for TensorFlow Lite Micro; give --runtime=micro")
@@ -107,7 +111,9 @@ def open_model(
     """
     from tinytl_tf.device.coral import CoralModel, is_coral
 
-    if not is_coral(values.model):
+    if is_coral(values.model):
+        runner.refuse_unused(values, ("trust",), "with a coral.json, which guards its files")
+    else:
         names = ("features_cache", "features_cache_mb", "prefix_command")
         runner.refuse_unused(values, names, "with a .tflite, which has no signature for features; give a coral.json")
         return load_model(values), None

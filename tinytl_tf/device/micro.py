@@ -39,7 +39,8 @@ class MicroModel(TrainableModel):
         if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
             raise InputError(f"expected a batch_size of 1 or more, got {batch_size!r:.80}")
         self._batch_size = batch_size
-        super().__init__(path, num_threads=1, xnnpack=False, api="micro")
+        # `_load` refuses a file without its manifest.
+        super().__init__(path, num_threads=1, xnnpack=False, api="micro", trust=True)
 
     @property
     def fingerprint(self) -> bytes:
