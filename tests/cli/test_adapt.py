@@ -694,6 +694,12 @@ BAD_INPUT = {
         ["--resume"],
         "there is no run to resume: out.tinytl.progress.json does not exist; start it without resuming",
     ),
+    "a run that has finished": (
+        lambda place: (place / "out.tinytl").touch(),
+        ["--resume"],
+        "nothing to resume: the run that writes out.tinytl has finished; to train further, give "
+        "--state_in=out.tinytl and another --state_out",
+    ),
     "two starts": (
         nothing,
         ["--resume", "--state_in=in.tinytl"],

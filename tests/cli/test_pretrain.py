@@ -81,7 +81,12 @@ def test_export_of_a_run_takes_none_and_needs_no_file(place, trained, capsys):
         "leave it out\n"
     )
     argv = [f"--workdir={trained}", "--scheme=tinytl-b", f"--output={place}/biases.tflite"]
-    assert runner.run_command("export", argv) == 0
+    assert runner.run_command("export", [*argv, f"--json={place}/biases.json"]) == 0
+    last = json.loads((trained / "log.jsonl").read_text().splitlines()[-1])
+    epoch = last["epoch"] + 1
+    assert capsys.readouterr().out.startswith(f"checkpoint last, saved after epoch {epoch} of {epoch}\n")
+    checkpoint = json.loads((place / "biases.json").read_text())["checkpoint"]
+    assert checkpoint == {"name": "last", "epoch": epoch, "step": last["step"]}
 
 
 def test_branches_of_another_network_are_refused_before_the_work(place, capsys):

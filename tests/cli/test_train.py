@@ -57,7 +57,11 @@ def test_resume_of_a_finished_run_trains_nothing_and_tells_its_result(place, cap
     assert contents(place / "run") == before
     assert captured.err == ""
     assert captured.out.split("\n", 2)[2].startswith("scheme tinytl-lb: 1,147 trained parameters\n")
-    assert captured.out.endswith(f"checkpoints and log in {place}/run\n")
+    assert "\nall 2 epochs of this run are done\n" in captured.out
+    assert captured.out.endswith(
+        f"checkpoints and log in {place}/run\n"
+        f"next:\n  tinytl export --workdir={place}/run --output={place}/run.tflite\n"
+    )
     assert captured.out.count("trained parameters") == 1
 
 

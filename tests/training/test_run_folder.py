@@ -141,6 +141,16 @@ def test_rows_of_an_older_run_end_their_epochs_where_they_have_an_accuracy(folde
     assert [row["ends_epoch"] for row in folder.read_log()] == [False, True, True]
 
 
+def test_a_checkpoint_says_when_it_was_saved(folder, model):
+    folder.write_log([ROWS[0], {**ROWS[1], "step": 6, "ends_epoch": False}, ROWS[1]])
+    for step, epoch in ((4, {"epoch": 1}), (6, {}), (8, {"epoch": 2}), (9, {})):
+        model.optimizer.iterations.assign(step)
+        assert folder.when(model) == {"step": step, **epoch}
+    model.optimizer.iterations.assign(0)
+    (folder.path / "log.jsonl").write_text("{")
+    assert folder.when(model) == {"step": 0}
+
+
 def test_what_is_no_file_is_refused_and_not_waited_for(folder):
     for name, read in (("run.json", folder.read_run), ("log.jsonl", folder.read_log)):
         path = folder.path / name

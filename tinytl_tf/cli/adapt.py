@@ -84,6 +84,12 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
     if values.central_fraction is not None:
         data.check_central_fraction(values.central_fraction)
     check_paths(values.state_out)
+    to_resume = values.resume and not values.overwrite and not progress_path(values.state_out).exists()
+    if to_resume and files.expand(values.state_out).is_file():
+        raise InputError(
+            f"nothing to resume: the run that writes {values.state_out} has finished; to train further, give "
+            f"--state_in={values.state_out} and another --state_out"
+        )
     files.refuse_existing(values.state_out, values.overwrite)
     if progress_path(values.state_out).exists() and not (values.resume or values.overwrite):
         raise InputError(

@@ -22,7 +22,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import android, coral, runner
-from tinytl_tf.cli.train import define_config, set_config
+from tinytl_tf.cli.train import define_config, describe_checkpoint, set_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
@@ -160,10 +160,14 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"changed; {remedy}"
             )
 
+    checkpoint = {}
+
     def make_model(experiment: Experiment):
         if folder is None:
             return experiment.build_model(len(class_names))
-        return experiment.adopt(folder.load(values.checkpoint))
+        trained = folder.load(values.checkpoint)
+        checkpoint.update(name=values.checkpoint, **folder.when(trained))
+        return experiment.adopt(trained)
 
     choice = {}
     if is_coral and values.split == coral.AUTO:
@@ -171,7 +175,10 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     model, resolution = make_model(experiment)
     if folder is None:
         print(experiment.describe_branches(model), end="", flush=True)
+    else:
+        print(describe_checkpoint(checkpoint, config.training.epochs), flush=True)
     print(resolution, flush=True)
+    facts = {"checkpoint": checkpoint} if checkpoint else {}
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
         class_names = read_class_names(values.state, values.state_model)
@@ -180,7 +187,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         print(f"the trained variables are those of {values.state}", flush=True)
     if is_coral:
         result = coral.write(model, values, experiment, splits, class_names, task)
-        return {**result, "choice": choice} if choice else result
+        return {**result, **facts, **({"choice": choice} if choice else {})}
     manifest = export(
         model,
         values.output,
@@ -205,7 +212,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         android.write_labels(values.output, manifest.labels)
     if is_micro:
         _print_micro(values.output, manifest)
-        return {"output": values.output, **json.loads(manifest.to_json())}
+        return {"output": values.output, **facts, **json.loads(manifest.to_json())}
     sizes, parity = manifest.sizes, manifest.parity
     print(
         f"wrote {values.output}: {sizes['file_bytes'] / 1e6:.1f} MB, {len(manifest.operators)} kinds of builtin "
@@ -223,7 +230,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"int8 against float32 ({name}): loss within {figures['loss_difference']:.1e}, cosine of the gradient "
                 f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
             )
-    return {"output": values.output, **json.loads(manifest.to_json())}
+    return {"output": values.output, **facts, **json.loads(manifest.to_json())}
 
 
 def _print_micro(output: str, manifest: Manifest) -> None:

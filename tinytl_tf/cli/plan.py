@@ -162,9 +162,8 @@ def _print(result: dict[str, Any], budget: Budget, outcome) -> None:
         share = f"{row['contribution'] / total:12.2%}"
         costs = "".join(f"{row[key]:11.3f}" for key, _ in budget.columns)
         print(f"{row['place']:9s} {row['kind'].replace('_', ' '):14s} {share}{costs}  {state}")
-    print(f"\n{outcome.trial.resolved}\n{budget.verdict(result)}\nnext:")
-    for command in result["commands"]:
-        print(f"  {command}")
+    print(f"\n{outcome.trial.resolved}\n{budget.verdict(result)}")
+    runner.print_next(*result["commands"])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ Example:
   tinytl train --config=configs/default.py --branch_weights=runs/source/branches.npz --workdir=runs/mine
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -72,6 +73,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     elif "test_accuracy" in result:
         print(f"test accuracy on the source {result['test_accuracy']:.2%} after the last epoch")
     print(f"branches in {result['branches']}, checkpoints and log beside them")
+    branches = f"--branch_weights={result['branches']}"
+    runner.print_next(shlex.join(["tinytl", "train", "--config=FILE", branches, "--workdir=FOLDER"]))
     return {"workdir": values.workdir, **result}
 
 

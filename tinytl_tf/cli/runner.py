@@ -34,7 +34,7 @@ from tinytl_tf.cli.streams import end_of_printed, guarded_streams
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError, TinyTLError
 
-__all__ = ["MOST", "import_tensorflow", "refuse_unused", "run_command"]
+__all__ = ["MOST", "import_tensorflow", "print_next", "refuse_unused", "run_command"]
 
 # Flags whose value is a path, in any command; `data` may be a name as well, which stays as it is.
 _PATHS = frozenset(
@@ -158,6 +158,13 @@ def _expand_config(word: str) -> str:
     """The config file is read while the flags are parsed, so that its path is expanded before."""
     flag, equals, path = word.partition("=")
     return f"{flag}={files.expand(path)}" if equals and path and flag in ("--config", "-config") else word
+
+
+def print_next(*commands: str) -> None:
+    """Prints the commands that use what this one wrote."""
+    print("next:")
+    for command in commands:
+        print(f"  {command}")
 
 
 def refuse_unused(values: flags.FlagValues, names: Sequence[str], why: str) -> None:

@@ -65,8 +65,7 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
     """
     storage, wait = _storage.get()
     if storage == "bool" or y.dtype != tf.float32:
-        # One comparison, `|y - 3| < 3`: rounding puts inputs between 0 and 1e-7 on the side of zero.
-        mask = y > 0 if ceiling is None else tf.abs(y - ceiling / 2) < ceiling / 2
+        mask = y > 0 if ceiling is None else tf.logical_and(y > 0, y < ceiling)
         # A product: selects are slow in TensorFlow.
         return lambda dy: dy * tf.cast(mask, dy.dtype)
     size = math.prod(y.shape)

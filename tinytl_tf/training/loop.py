@@ -124,6 +124,9 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         _go_back(folder, iterations, steps, ends)
     _set_dropout(model, iterations)
 
+    if start == training.epochs * len(ends):
+        print(f"all {training.epochs} epochs of this run are done", flush=True)
+
     with contextlib.ExitStack() as stack:
         trained, features = model, None
         if config.training.cache_features:

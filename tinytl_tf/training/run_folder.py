@@ -168,6 +168,27 @@ class RunFolder:
             raise InputError(f"{path} is not the network of the run: {problem}; train again without resuming")
         return model
 
+    def when(self, model: keras.Model) -> dict[str, int]:
+        """Returns when a checkpoint was saved, by the steps that its optimizer took.
+
+        Args:
+            model: what `load` returned.
+
+        Returns:
+            `step`, the steps taken, and `epoch`, the epochs done. The epoch is absent within one and where the log does
+            not tell it, both in a model without an optimizer.
+        """
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is None:
+            return {}
+        step = int(optimizer.iterations.numpy())
+        try:
+            rows = self.read_log()
+        except InputError:  # the checkpoint is whole without its log
+            rows = []
+        epochs = [row["epoch"] + 1 for row in rows if row["step"] == step and row["ends_epoch"]]
+        return {"step": step, "epoch": epochs[0]} if epochs else {"step": step}
+
     def append_log(self, row: dict[str, Any]) -> None:
         """Adds a line to the log; the whole file is replaced, so that no line is ever cut."""
         self.write_log([*self.read_log(), row])
