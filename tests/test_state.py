@@ -208,12 +208,15 @@ def test_the_average_of_two_files_is_by_name(tmp_path):
     ("changes", "message"),
     [
         ({"labels": ("rose", "daisy")}, "expected the classes daisy, rose of {folder}/one.tflite in this order, got "),
-        ({"frozen_sha256": "2"}, "expected a file of the network of {folder}/one.tflite, got one with other frozen"),
+        (
+            {"frozen_sha256": "2" * 64},
+            "expected a file of the network of {folder}/one.tflite, got one with other frozen",
+        ),
         ({"state": VARIABLES[:1]}, "expected the trained variables of {folder}/one.tflite in {folder}/b.tinytl, got a"),
     ],
 )
 def test_an_average_of_different_things_is_refused(tmp_path, changes, message):
-    one, two = made_up(tmp_path, "one", frozen_sha256="1"), made_up(tmp_path, "two", **changes)
+    one, two = made_up(tmp_path, "one", frozen_sha256="1" * 64), made_up(tmp_path, "two", **changes)
     states = [saved(one, "a.tinytl", range(6)), (saved(two, "b.tinytl", range(2 if "state" in changes else 6)), two)]
     with pytest.raises(InputError) as error:
         average_states(states, one, tmp_path / "all.tinytl")

@@ -1,5 +1,6 @@
 """What the C client refuses to open or to take, and what it says."""
 
+import inspect
 import json
 import math
 import shutil
@@ -383,7 +384,7 @@ def write_wide_model(folder, monkeypatch, labels, outputs):
     monkeypatch.setattr(tiny_tflite, "CLASSES", outputs)
     monkeypatch.setattr(tiny_tflite, "STATE_SIZE", (features + 1) * outputs)
     path = folder / "wide.tflite"
-    path.write_bytes(tiny_tflite.build.__wrapped__(tiny_tflite.SIGNATURES))
+    path.write_bytes(inspect.unwrap(tiny_tflite.build)(tiny_tflite.SIGNATURES))
     parts = [StateEntry("classifier/kernel", (features, outputs), 0)]
     parts.append(StateEntry("classifier/bias", (outputs,), features * outputs))
     tiny_tflite.write_manifest(path, labels, spare_classes=outputs - len(labels), state=tuple(parts))

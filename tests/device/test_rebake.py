@@ -8,9 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
-from tests import tiny_coral
+from tests import tiny_coral, tiny_network
 from tests.damage import require_line
-from tinytl_tf import data
+from tinytl_tf import backbones, data
 from tinytl_tf.device import TrainableModel, adapt
 from tinytl_tf.device import rebake as module
 from tinytl_tf.device.coral import CoralModel
@@ -82,11 +82,18 @@ def test_ranges_change_from_the_first_bias_on_and_not_before(coral_export, state
     old, new = scales(source), scales(Model.read(tmp_path / "new.tflite"))
     assert 5 < first < len(old) - 3
     assert old[:first] == new[:first]
-    assert all(before[1] != after[1] for before, after in zip(old[first:], new[first:], strict=True))
+    # What reaches the 6 of ReLU6 before and after keeps its range.
+    open_ended = [index for index in range(first, len(old)) if old[index][1][0] != pytest.approx(6 / 255)]
+    assert len(open_ended) >= 3
+    assert all(old[index][1] != new[index][1] for index in open_ended)
 
 
-def test_operators_that_keep_the_scale_of_their_image_have_it_afterwards(coral_export):
-    model = Model.read(coral_export.with_name("model_int8.tflite"))
+def test_operators_that_keep_the_scale_of_their_image_have_it_afterwards():
+    from tinytl_tf.export.int8 import convert_int8
+
+    padded = dataclasses.replace(tiny_network.ARCHITECTURE, padding="symmetric")
+    network = backbones.build(padded, classes=4, resolution=tiny_network.RESOLUTION, weights=None)
+    model = Model.from_bytes(convert_int8(network, tiny_coral.photos(4)))
     op = next(op for op in model.graphs[0].operators if op.name == "CONV_2D")
     zeros = {"stem/norm/beta": np.zeros(model.graphs[0].tensors[op.inputs[2]].shape)}
     images = [np.float32(photo) / 128 - 1 for photo in tiny_coral.photos(4)]
@@ -97,7 +104,7 @@ def test_operators_that_keep_the_scale_of_their_image_have_it_afterwards(coral_e
         for plain, pair in zip(rebaked.graphs[0].operators, scales(rebaked), strict=True)
         if plain.name in ("PAD", "AVERAGE_POOL_2D")
     ]
-    assert kept
+    assert len(kept) > 1
     assert all(before == after for before, after in kept)
 
 

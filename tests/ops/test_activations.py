@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ops.autodiff import DTYPES, HALVES, TOLERANCE, assert_same, draw, images, property_test
-from tinytl_tf import ops
 from tinytl_tf.ops import ACTIVATIONS
 
 PLAIN = {

@@ -83,16 +83,12 @@ def _guarded(name: str, argv: Sequence[str]) -> int:
     signals, values = Signals(), flags.FlagValues()
     with signals.handled():
         try:
-            with noise.held_back(verbose=_is_verbose(argv)):
+            with noise.held_back(verbose=_is_verbose(argv)), signals.unwrapped():
                 is_only_printed = _run(name, argv, values)
         except TinyTLError as error:
-            if signals.exit_status is None:
-                return _end(f"tinytl {name}: error: {_in_flags(str(error), values)}", error.exit_status)
+            return _end(f"tinytl {name}: error: {_in_flags(str(error), values)}", error.exit_status)
         except KeyboardInterrupt:
             pass
-        except BaseException:
-            if signals.exit_status is None:  # otherwise a library has wrapped the interrupt
-                raise
         else:
             if signals.exit_status is None:
                 return end_of_printed(f"tinytl {name}") if is_only_printed else 0

@@ -51,6 +51,16 @@ class Signals:
             # caught, unless another one runs after it: CPython's `run_eval_code_obj` and `Py_RunMain`.
             exec("")  # noqa: S102
 
+    @contextlib.contextmanager
+    def unwrapped(self) -> Iterator[None]:
+        """Raises `KeyboardInterrupt` in place of what a library has made of it in the block."""
+        try:
+            yield
+        except BaseException:
+            if self._received is None:
+                raise
+            raise KeyboardInterrupt from None
+
     def _handle(self, number: int, _frame: object) -> None:
         if self._received is None:
             self._received = number

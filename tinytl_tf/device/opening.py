@@ -74,7 +74,7 @@ def open_file(path: str | os.PathLike, *, trust: bool = False) -> OpenedFile:
     if not has_manifest and not trust:
         raise InputError(
             f"expected {manifest_path(path).name} next to {path}, got none: without its checksum a damaged file could "
-            "end the process; copy both files that the export wrote, or give trust=True (--trust)"
+            "end the process; copy both files that the export wrote, or give trust=True"
         )
     manifest = Manifest.read(path, digest=digest) if has_manifest else None
     if manifest is None:
