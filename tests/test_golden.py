@@ -267,6 +267,7 @@ def test_the_velocity_of_the_golden_state_counts():
     assert outside(losses, [step["xnnpack"]["loss"] for step in golden["continued"]], "float32", "loss")
 
 
+@pytest.mark.thorough
 def test_eager_tensorflow_gives_the_golden_losses():
     model = make_model.build(INPUTS)
     before = model.get_weights()

@@ -162,6 +162,7 @@ def test_a_file_of_keras_that_is_no_object_is_refused(tmp_path):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SETTINGS)
 def test_commands_refuse_other_settings_in_one_line(tmp_path, name):
     (tmp_path / "keras.json").write_text(json.dumps({name: SETTINGS[name][1]}))

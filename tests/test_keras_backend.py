@@ -58,6 +58,7 @@ def test_a_change_after_the_import_is_refused(model, tmp_path, name, taker):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_the_check_at_the_import_settles_no_policy_of_keras():
     """A later `set_floatx` for other networks would not be heeded."""
     code = "import keras, tinytl_tf.layers\nkeras.config.set_floatx('float64')\nprint(keras.layers.Dense(1).dtype)"

@@ -153,7 +153,10 @@ def test_the_docstring_has_the_papers_results_and_the_rate_of_batch_1(name):
     assert (one in text) is (recipe.rate_of_one is not None)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+FIRST, *OTHERS = RECIPES
+
+
+@pytest.mark.parametrize("name", [FIRST, *(pytest.param(name, marks=pytest.mark.thorough) for name in OTHERS)])
 def test_a_recipe_trains(name, stand_in, tmp_path, monkeypatch):
     recipe, config = RECIPES[name], small(module(f"paper_{name}").get_config())
     asked = stand_in(recipe)
@@ -169,6 +172,7 @@ def test_a_recipe_trains(name, stand_in, tmp_path, monkeypatch):
         assert (len(splits.train), splits.validation is None) == ((8, True) if name == "flowers102" else (4, False))
 
 
+@pytest.mark.thorough
 def test_a_pre_training_on_imagenet_runs(stand_in, tmp_path):
     asked = stand_in(Recipe("tfds:imagenet2012", 1000, VALIDATION, 2e-3, 0.1, "none", ()))
     config = small(module("pretrain_imagenet").get_config())

@@ -81,6 +81,7 @@ def test_slots_lie_where_the_manifest_says(exported):
     assert moved > 100
 
 
+@pytest.mark.thorough
 def test_it_is_baked_into_a_new_file(exported, photo, tmp_path):
     model = tiny_network.build("tinytl-lb")
     load_state(model, exported / "mine.tinytl", exported / "m.tflite")
@@ -130,6 +131,7 @@ def test_frozen_weights_are_not_compared_where_the_manifest_lacks_their_digest(e
     load_state(model, tmp_path / "mine.tinytl", tmp_path / "m.tflite")
 
 
+@pytest.mark.thorough
 def test_the_scheme_and_added_branches_of_the_model_make_no_difference(tmp_path):
     small = tiny_network.build("tinytl-b")
     manifest = export(small, tmp_path / "b.tflite", labels=LABELS, batch_size=1)

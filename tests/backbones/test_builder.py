@@ -144,6 +144,7 @@ def test_proxylessnas_mobile_trains_with_every_scheme(proxyless_mobile, scheme):
     assert changed == {variable.path for variable in trained}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [0.35, 0.5, 0.75, 1.0, 1.3, 1.4])
 def test_every_width_has_the_parameters_of_keras(width):
     theirs = keras.applications.MobileNetV2((32, 32, 3), alpha=width, include_top=False, weights=None)

@@ -37,6 +37,7 @@ def test_every_convolution_counts(model):
     np.testing.assert_allclose(scales["stem"], np.linalg.norm(kernel) / np.sqrt(1 + 1e-3), rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_eight_bits_and_folded_norms_change_nothing(model):
     generator = np.random.default_rng(0)
     for layer in model.layers:

@@ -12,6 +12,7 @@ from tinytl_tf.networks.architectures import ARCHITECTURES
 BOUNDS = (0.05, 20.0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_features_keep_their_scale_layer_by_layer(name):
     model = build(name, classes=5, resolution=64, weights=None)

@@ -66,6 +66,7 @@ def default_config() -> ConfigDict:
     return default.get_config()
 
 
+@pytest.mark.thorough
 def test_classes_that_are_added_on_the_device_come_home(tmp_path):
     argv = ["--workdir=run", f"--output={tmp_path}/spare.tflite", "--spare_classes=1", "--batch_size=4"]
     assert runner.run_command("export", argv) == 0
@@ -417,6 +418,7 @@ def test_export_for_android(tmp_path, capsys):
     assert (assets / "labels.txt").read_text().splitlines() == list(tiny_network.LABELS)
 
 
+@pytest.mark.thorough
 def test_a_step_that_is_planned_to_take_more_than_it_may_is_refused(tmp_path, capsys, monkeypatch):
     assets = tmp_path / "assets"
     assets.mkdir()

@@ -54,6 +54,7 @@ def test_the_result_tells_promise_and_measurement(place):
     assert all(row["trained"] and row["cost_mb"] >= 0 for row in rows.values())
 
 
+@pytest.mark.thorough
 def test_the_config_trains_and_exports_by_the_commands_that_were_told(place, capsys):
     result = json.loads((place / "plan.json").read_text())
     for command in result["commands"]:

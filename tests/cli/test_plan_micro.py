@@ -15,7 +15,10 @@ from tinytl_tf.tflite.manifest import Manifest
 
 pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+    pytest.mark.thorough,
+]
 
 GENEROUS = ["--arena_kb=100000", "--flash_kb=100000"]
 

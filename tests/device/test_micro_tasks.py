@@ -15,6 +15,8 @@ from tinytl_tf.tasks import UNUSED
 from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.tflite.runtime.micro_signature import MicroInterpreter
 
+pytestmark = pytest.mark.thorough
+
 runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime", reason="tflite-micro is not installed")
 
 LABELS, SPARE, BATCH, RATE = tiny_network.LABELS, 2, 4, 0.01

@@ -48,6 +48,7 @@ def logits(path, images):
     return (integers - runner.output["zero_point"]) * runner.output["scale"]
 
 
+@pytest.mark.thorough
 def test_a_rebaked_file_is_as_good_as_one_that_is_quantized_afresh(coral_export, state, tmp_path):
     from tinytl_tf.export.int8 import convert_int8
 

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 12.0  # imports, building and the first epochs of a run that would take much longer
 

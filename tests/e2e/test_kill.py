@@ -16,6 +16,8 @@ from tests.training import tiny
 from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.training import RunFolder
 
+pytestmark = pytest.mark.thorough
+
 EPOCHS = 8
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -7,6 +7,8 @@ import pytest
 from tinytl_tf.cli import quickstart, runner
 from tinytl_tf.configs import quickstart as config_file
 
+pytestmark = pytest.mark.thorough
+
 COLUMNS = ["scheme", "accuracy_before", "accuracy_after", "planned_mb", "measured_mb", "step_ms", "file_mb"]
 
 

@@ -18,6 +18,8 @@ from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.cli import runner
 from tinytl_tf.training import RunFolder
 
+pytestmark = pytest.mark.thorough
+
 ROOT = pathlib.Path(__file__).parents[2]
 EPOCHS = 3
 SECONDS = 300

@@ -164,6 +164,7 @@ def contents(content):
     return sorted(model.signatures), graphs, constants
 
 
+@pytest.mark.thorough
 def test_the_way_of_the_public_converter_leads_to_the_same_file(tmp_path):
     model = user_model(keras.layers.Identity())
     module = TrainableModule(model, model.trainable_variables, optimizer=get_optimizer("adam"), batch_size=2)

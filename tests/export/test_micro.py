@@ -36,7 +36,12 @@ def train(model, scheme, optimizer, steps=STEPS, batch_size=BATCH):
     return [model.train(*batch, rate) for batch in zip(images[:steps], labels[:steps], strict=True)]
 
 
-@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*CASES, *OTHER_CASES])
+# One of each kind of update; the others are thorough.
+QUICK_CASES = [("last", "adam", 1), ("tinytl-lb", "sgd", 8)]
+THOROUGH_CASES = [pytest.param(*case, marks=pytest.mark.thorough) for case in CASES if case not in QUICK_CASES]
+
+
+@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*QUICK_CASES, *THOROUGH_CASES, *OTHER_CASES])
 def test_20_steps_against_tensorflow(scheme, optimizer, batch_size):
     start, losses, end = native(scheme, optimizer, batch_size)
     model = MicroModel(micro_file(scheme, optimizer), batch_size=batch_size)
@@ -48,6 +53,7 @@ def test_20_steps_against_tensorflow(scheme, optimizer, batch_size):
     assert relative(model.state() - start, end - start) <= UPDATE
 
 
+@pytest.mark.thorough
 def test_20_steps_against_litert(exported):
     case = ("tinytl-lb", "sgd")
     litert = TrainableModel(exported(*case, BATCH), xnnpack=False, trust=True)
@@ -66,7 +72,9 @@ def test_20_steps_against_litert(exported):
     assert relative(model.state() - start, litert.state() - start) <= UPDATE
 
 
-@pytest.mark.parametrize(("scheme", "optimizer"), [("tinytl-b", "sgd"), ("full", "adam")])
+@pytest.mark.parametrize(
+    ("scheme", "optimizer"), [("tinytl-b", "sgd"), pytest.param("full", "adam", marks=pytest.mark.thorough)]
+)
 def test_states_move_between_litert_and_micro(exported, tmp_path, scheme, optimizer):
     path = exported(scheme, optimizer, BATCH, save_optimizer=True)
     litert = TrainableModel(path, xnnpack=False, trust=True)

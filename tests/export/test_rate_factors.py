@@ -83,7 +83,7 @@ class Case:
 BATCHES = list(zip(*tiny_network.photos(STEPS, 4), strict=True))
 
 
-@pytest.fixture(scope="module", params=RATES)
+@pytest.fixture(scope="module", params=["sgd", "momentum", pytest.param("adam", marks=pytest.mark.thorough)])
 def case(request, tmp_path_factory):
     optimizer, scheme = request.param, SCHEMES[request.param]
     model = build(FACTORS, scheme)
@@ -103,6 +103,7 @@ def test_a_file_trains_as_plain_tensorflow_at_several_rates(case, xnnpack):
     assert relative(device.state() - case.start, case.end - case.start) <= 1e-2
 
 
+@pytest.mark.thorough
 def test_a_file_without_the_factors_of_its_network_fails_the_check(case):
     images, labels = tiny_network.photos(3, 4)
     options = {"label_smoothing": LABEL_SMOOTHING, "images": images, "labels": labels}
@@ -146,6 +147,7 @@ def test_spare_outputs_learn_at_the_rate_of_the_others():
     assert (wide.kernel.trainable, wide.bias.trainable) == (True, False)
 
 
+@pytest.mark.thorough
 def test_a_file_for_microcontrollers_follows_them(tmp_path):
     pytest.importorskip("tflite_micro")
     options = {"labels": tiny_network.LABELS, "optimizer": "momentum", "batch_size": 2, "target": "micro"}

@@ -27,6 +27,7 @@ def test_the_table():
     assert first_runtime("BROADCAST_TO", 2) == "2.5.0"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("frozen_weights", ["float32", "int8"])
 @pytest.mark.parametrize("profile", ["balanced", "min-memory"])
 @pytest.mark.parametrize("case", [("tinytl-b", "sgd", 1), ("tinytl-lb", "sgd", 8)], ids=["tinytl-b", "tinytl-lb"])

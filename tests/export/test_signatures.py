@@ -167,7 +167,7 @@ def test_size_of_the_state(optimizer, slots, counters, save_optimizer):
     assert module.functions["save"]()["state"].shape == (expected,)
 
 
-@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize("batch_size", [1, pytest.param(8, marks=pytest.mark.thorough)])
 def test_slots_that_no_training_leads_to_are_refused(exported, batch_size):
     path = exported("last", "adam", batch_size, save_optimizer=True)
     tried, untouched = RawModel(path), RawModel(path)

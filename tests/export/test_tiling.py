@@ -212,6 +212,7 @@ def computed(content):
     return {tensor.shape for tensor in tensors if tensor.dtype == "float32"}
 
 
+@pytest.mark.thorough
 def test_no_full_expanded_tensor_is_in_the_file():
     model = wide_network("tinytl-b")
 

@@ -77,6 +77,7 @@ def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batc
         assert_trains_alike(exported(*case), case, runtime)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_papers_branches_against_native_gradients(tmp_path, runtime):
     model = tiny_network.build("tinytl-lb", branch_final_norm=True)
@@ -103,6 +104,7 @@ def test_any_profile_and_passes_against_native_gradients(exported, case, profile
     assert_trains_alike(exported(*case, profile=profile, passes=passes), case, runtime)
 
 
+@pytest.mark.thorough
 def test_the_small_profiles_cut_the_tiny_network_as_the_real_ones_cut_a_real_network(converted):
     model = tiny_network.build(SMALL_CASE[0])
     cut = {
@@ -137,6 +139,7 @@ FULL_SIZE += [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("scheme", "optimizer", "batch_size", "resolution"), FULL_SIZE)
 def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, resolution):
     model = backbones.build(

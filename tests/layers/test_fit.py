@@ -34,6 +34,7 @@ def with_a_scheme():
     return model
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", [with_a_scheme, nested, sequential], ids=lambda make: make.__name__)
 def test_fit_lowers_the_loss_and_leaves_frozen_variables_alone(make):
     keras.utils.set_random_seed(0)

@@ -9,6 +9,7 @@ from tinytl_tf.memory import growth, measure, planned_growth, planned_peak
 from tinytl_tf.tflite.model import Model
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("content", "name"),
     [

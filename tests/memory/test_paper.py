@@ -196,6 +196,7 @@ def test_branches_are_counted_as_the_paper_does_unless_told():
     assert account("full", "mobilenet_v2", lite_residual=True).parameters > account("full", "mobilenet_v2").parameters
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "width"), [("mobilenet_v2", 0.35), ("efficientnet_lite0", 1), ("proxyless_mobile", 1)]
 )
@@ -206,6 +207,7 @@ def test_parameters_are_those_of_the_network_that_is_built(name, width):
     assert {parameter.path: parameter.size for op in ops for parameter in op.parameters} == built
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("resolution", [33, 64, 75])
 def test_sizes_are_those_of_the_network_that_is_built(resolution):
     architecture = backbones.ARCHITECTURES["proxyless_mobile"]

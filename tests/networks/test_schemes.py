@@ -163,6 +163,7 @@ PROXYLESS_MOBILE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "classes", "branches"),
     [

@@ -26,6 +26,7 @@ def exported(model):
     return with_labels(build_micro_file(module)[0], "classification", CLASSES)
 
 
+@pytest.mark.thorough
 def test_it_is_that_of_any_trained_network(tiniest):
     account = MicroAccount()
     promised = account.plan(account.build(make_model(tiniest), Experiment(tiniest).load_data().train))

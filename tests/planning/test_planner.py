@@ -40,6 +40,7 @@ def smallest(made, measurements):
     return made._try(Plan(SIDE, frozenset())).planned["growth"]
 
 
+@pytest.mark.thorough
 def test_a_generous_budget_trains_everything(made, measurements, everything):
     outcome = made.find(GENEROUS)
     assert outcome.trial.plan == Plan(SIDE, everything)
@@ -89,6 +90,7 @@ def test_a_plan_that_measures_above_the_budget_gives_way_to_a_smaller_one(made, 
     assert outcome.trial.fits({"growth": budget})
 
 
+@pytest.mark.thorough
 def test_nothing_below_the_lowest_trained_place_is_differentiated(made):
     late = Plan(SIDE, frozenset({Target(BIASES, "head"), Target(LITE_RESIDUALS, "block_1")}))
     deep = Plan(SIDE, late.targets | {Target(BIASES, "stem")})

@@ -73,6 +73,7 @@ def test_a_part_has_up_to_288_images(dataset, monkeypatch):
     assert [sum(len(images) for images, _ in part) for part in parts] == [288, 288, 288]
 
 
+@pytest.mark.thorough
 def test_training_more_lowers_the_loss_more_and_is_undone(config, dataset, monkeypatch):
     """Judged on the images it trains on: what a random network learns of a dozen others is chance."""
     parts = read_parts(dataset, 64, 0.875)

@@ -55,6 +55,7 @@ def choose(config, budget_mb, **changes):
     return choose_split(config, Experiment(config).load_data(), **options | changes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("budget_mb", "place"), [(10, "block_1"), (8.9, "block_2"), (7, "block_2"), (6, "head"), (3, "head")]
 )
@@ -112,6 +113,7 @@ def test_one_image_cannot_judge_and_two_can(config):
         module._divide(train.subset(np.array([0])))
 
 
+@pytest.mark.thorough
 def test_growth_and_accuracy_are_measured(config, monkeypatch):
     """Of two splits: the later one needs less, and both learn something."""
     monkeypatch.setattr(module, "candidates", lambda config: ["block_2", "head"])

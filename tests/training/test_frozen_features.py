@@ -73,6 +73,7 @@ def weights(folder):
     return [value for variables in RunFolder(folder).load("last").weights for value in variables.numpy().ravel()]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("scheme", "end"), [("tinytl-b", 2), ("last", 3)])
 def test_a_run_goes_on_with_the_same_numbers(shapes, tmp_path, scheme, end):
     """Features are computed beside those of other images then, which must not change a bit of them."""
@@ -120,6 +121,7 @@ def test_features_do_not_depend_on_the_images_beside(shapes, tmp_path, scheme):
     assert_independent(model, images, tmp_path)
 
 
+@pytest.mark.thorough
 def test_features_of_a_trained_network_do_not_depend_on_the_images_beside(shared, tmp_path):
     model = build("mobilenet_v2", classes=17, resolution=128, weights=str(shared / "weights" / WEIGHTS))
     apply_scheme(model.weights, get_scheme("last"))  # so that the features have come through all of it
@@ -149,6 +151,7 @@ def test_several_devices_are_refused_before_anything_is_written(shapes, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.thorough
 def test_dropout_is_drawn_behind_the_split(shapes, tmp_path):
     """With the classifier alone, dropout is all that makes two steps on the same image differ."""
     cached = config(shapes, scheme="last", biases=(), **{"training.cache_features": True, "backbone.dropout": 0.5})

@@ -17,6 +17,8 @@ from tinytl_tf.training import Experiment, RunFolder, loop, make_optimizer, make
 from tinytl_tf.training import step as module
 from tinytl_tf.training.precision import computing_in, require_precision
 
+pytestmark = pytest.mark.thorough
+
 HALVES = {"mixed_bfloat16": 2**-8, "mixed_float16": 2**-11}  # rounding of a number, relative
 
 

@@ -131,6 +131,7 @@ def test_steps_in_half_precision_have_a_teacher_too(config, batch):
     assert distances["mixed_bfloat16"] == pytest.approx(distances["float32"], rel=0.05)
 
 
+@pytest.mark.thorough
 def test_a_run_logs_the_distance_and_goes_on_after_a_kill(config, tmp_path):
     train(config, str(tmp_path / "whole"))
     rows = RunFolder(tmp_path / "whole").read_log()

@@ -68,5 +68,6 @@ def test_renumbers_and_changes_nothing_else(named, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.thorough
 def test_every_exported_file_has_them_first(module):
     assert late_inputs(Model.from_bytes(build_file(module)[0])) == []

@@ -66,6 +66,7 @@ def figures(content):
     return np.concatenate(losses), logits, state, graph.run("save")["state"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_a_file_without_a_pass_computes_the_same(name):
     assert without(name) != without()
@@ -73,6 +74,7 @@ def test_a_file_without_a_pass_computes_the_same(name):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SMALLER)
 def test_each_of_these_makes_the_arena_smaller(name):
     assert measure_arena(without(name)).bytes > 1.02 * measure_arena(without()).bytes

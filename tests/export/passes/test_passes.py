@@ -109,6 +109,7 @@ def test_nothing_is_read_late_in_an_exported_network(exported, converted, case):
         assert not any(late_readers(graph) for graph in model.graphs)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_every_pass_of_a_profile_finds_something_in_a_real_network(converted, profile, monkeypatch, caplog):
     monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # the kernels of the tiny network are small

@@ -103,6 +103,7 @@ def test_every_mask_of_an_exported_network_is_packed_tied_and_unpacked(converted
     assert not any(name == "BITWISE_XOR" or (name, target) == ("CAST", "uint8") for name, _, target in after)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_with_a_delegate_masks_are_floats_only_after_the_loss(converted, profile):
     model = Model.from_bytes(converted("tinytl-b", "sgd", 8, profile.name))

@@ -50,6 +50,7 @@ def test_an_unknown_api_is_named(model_path):
     assert str(error.value) == "expected an api of interpreter, compiled_model, got 'micro'"
 
 
+@pytest.mark.thorough
 def test_signatures_of_a_compiled_model_share_packed_kernels(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(tiny_models.build_shared_kernel())
