@@ -100,6 +100,7 @@ def test_efficientnet_lite0_equals_plain_keras_and_both_sources_agree(lite0_weig
     assert_close(logits, np.asarray(plain((daisies - 127) / 128)))
 
 
+@pytest.mark.thorough
 def test_proxylessnas_mobile_equals_plain_keras(tmp_path):
     plain, rng = plain_network(TABLES["proxyless_mobile"], pad_symmetric, 96), np.random.default_rng(0)
     images = rng.uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)

@@ -177,6 +177,7 @@ def test_a_failed_check_has_its_own_exit_status(place, monkeypatch, capsys):
     assert not list(place.glob("m.*"))
 
 
+@pytest.mark.thorough
 def test_a_state_is_baked_into_a_new_file(place, from_run, capsys):
     device = TrainableModel(from_run)
     for batch in zip(*tiny_network.photos(4, 2), strict=True):

@@ -200,7 +200,7 @@ def test_a_refused_step_changes_nothing_and_leaves_nothing(graph, photos, spoil)
 
 def test_a_refused_step_leaves_slots_and_their_counter(photos):
     """The state has them: two steps are the same to the last bit with refused ones before, between and after."""
-    path = micro_file("full", "adam", save_optimizer=True)
+    path = micro_file("last", "adam", save_optimizer=True)
     plain, disturbed = open_graph(path), open_graph(path)
     rate = np.float32([1e-3])
     for step in range(3):
@@ -253,13 +253,13 @@ def test_a_state_that_no_training_leads_to_is_refused(graph, value):
 
 
 def test_a_negative_second_moment_is_refused():
-    model = MicroModel(micro_file("full", "adam", save_optimizer=True))
+    model = MicroModel(micro_file("last", "adam", save_optimizer=True))
     state = model.state()
     last = state.copy()
     last[-1] = -1
     with pytest.raises(InputError, match="step of step of 0 or more"):
         model.set_state(last)
-    path = micro_file("full", "adam", save_optimizer=True)
+    path = micro_file("last", "adam", save_optimizer=True)
     graph = open_graph(path)
     moment = next(e for e in Manifest.read(path).state if e.slot == "second_moment")
     for index in (moment.offset, state.size - 1):
@@ -368,8 +368,9 @@ def test_a_file_for_litert_is_not_run_for_its_manifest(exported, copied):
 
 
 def test_a_manifest_of_other_tensors_is_refused(copied):
-    other = Manifest.read(micro_file("full", "adam", save_optimizer=True))
-    dataclasses.replace(other, sha256=sha256(copied)).write(copied)
+    other = Manifest.read(micro_file("last", "adam", save_optimizer=True))
+    facts = other.micro | {"arena": Manifest.read(copied).micro["arena"]}  # with the room that the file needs
+    dataclasses.replace(other, sha256=sha256(copied), micro=facts).write(copied)
     with pytest.raises(InputError, match="inputs.state: expected .* of its manifest, got .*; copy both files of one"):
         MicroModel(copied)
 

@@ -15,7 +15,6 @@ from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.tflite.model import Model
 
 STEPS, CLASSES, RATE = 6, len(tiny_network.LABELS), 0.05
-BATCHES = (1, 4)
 
 
 def photos(batch_size):
@@ -27,7 +26,7 @@ def photos(batch_size):
     return images, attributes
 
 
-@pytest.fixture(scope="module", params=BATCHES)
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.thorough), 4])
 def case(request):
     """Batch size and the content of a file."""
     model = tiny_network.build("tinytl-lb")

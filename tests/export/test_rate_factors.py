@@ -83,7 +83,9 @@ class Case:
 BATCHES = list(zip(*tiny_network.photos(STEPS, 4), strict=True))
 
 
-@pytest.fixture(scope="module", params=["sgd", "momentum", pytest.param("adam", marks=pytest.mark.thorough)])
+@pytest.fixture(
+    scope="module", params=["sgd", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("momentum", "adam"))]
+)
 def case(request, tmp_path_factory):
     optimizer, scheme = request.param, SCHEMES[request.param]
     model = build(FACTORS, scheme)

@@ -70,7 +70,12 @@ def assert_trains_alike(path, case, runtime):
     assert relative(device.state() - start, end - start) <= 1e-2
 
 
-@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*CASES, *OTHER_CASES])
+# The costliest of the cases; the others have each part of it.
+THOROUGH = [("full", "adam", 8), ("tinytl-l", "momentum", 1)]
+CASES_BY_COST = [pytest.param(*case, marks=[pytest.mark.thorough] if case in THOROUGH else []) for case in CASES]
+
+
+@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*CASES_BY_COST, *OTHER_CASES])
 def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batch_size):
     case = (scheme, optimizer, batch_size)
     for runtime in RUNTIMES:

@@ -420,7 +420,14 @@ def test_saves_do_not_change_what_is_trained(in_parts, config, tmp_path):
         np.testing.assert_array_equal(value, expected)
 
 
-@pytest.mark.parametrize("kill", [(RunFolder, "append_log", 1), (module, "_train_part", 2), (RunFolder, "save", 3)])
+KILLS_WITHIN = [
+    (RunFolder, "append_log", 1),
+    pytest.param((module, "_train_part", 2), marks=pytest.mark.thorough),
+    pytest.param((RunFolder, "save", 3), marks=pytest.mark.thorough),
+]
+
+
+@pytest.mark.parametrize("kill", KILLS_WITHIN)
 def test_it_goes_on_from_there_to_the_same_end(in_parts, config, tmp_path, kill):
     config.update_from_flattened_dict(SAVES)
     with killed_at(*kill):

@@ -16,6 +16,8 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.training import Experiment, RunFolder, make_optimizer, make_train_step, pretrain, train
 from tinytl_tf.training.teacher import Teacher, feature_distance, with_features
 
+pytestmark = pytest.mark.thorough
+
 SCALE, SHARE = 2, 0.25
 
 
@@ -131,7 +133,6 @@ def test_steps_in_half_precision_have_a_teacher_too(config, batch):
     assert distances["mixed_bfloat16"] == pytest.approx(distances["float32"], rel=0.05)
 
 
-@pytest.mark.thorough
 def test_a_run_logs_the_distance_and_goes_on_after_a_kill(config, tmp_path):
     train(config, str(tmp_path / "whole"))
     rows = RunFolder(tmp_path / "whole").read_log()
