@@ -122,6 +122,7 @@ def test_attributes_that_lie_in_another_order_are_matched_by_name(place):
     assert results[0] == results[1]
 
 
+@pytest.mark.thorough
 def test_places_are_judged_by_the_loss_of_the_attributes(place):
     config = tiny_network.config(pathlib.Path("tints.npz"))
     dataset = data.load("tints.npz").train

@@ -24,9 +24,25 @@ CASES = [
     ("tinytl-l", "momentum", 1),
     ("tinytl-lb", "sgd", 8),
 ]
+QUICK_CASES = [case for case in CASES if case[0] not in ("full", "tinytl-l")]
 GRID = list(itertools.product(SCHEMES, OPTIMIZERS, (1, 8)))
 OTHER_CASES = [pytest.param(*case, marks=pytest.mark.slow) for case in GRID if case not in CASES]
 
+
+def case_params(quick=QUICK_CASES):
+    """Parameters `(scheme, optimizer, batch_size)` of all cases: but for `quick` they are thorough, or slow."""
+    return [
+        *quick,
+        *(pytest.param(*case, marks=pytest.mark.thorough) for case in CASES if case not in quick),
+        *OTHER_CASES,
+    ]
+
+
+# `CASES` where a parameter is a whole case.
+WHOLE_CASES = [
+    pytest.param(case, id="-".join(map(str, case)), marks=[] if case in QUICK_CASES else [pytest.mark.thorough])
+    for case in CASES
+]
 
 # Profiles whose tiles are as small against the tiny network as the real ones against a real network.
 TILE_BYTES = 16_000

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests import tiny_network
-from tests.export.conftest import CASES
+from tests.export.conftest import CASES, WHOLE_CASES
 from tinytl_tf import layers
 from tinytl_tf.errors import InputError
 from tinytl_tf.export import audit, export
@@ -17,10 +17,8 @@ from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.tflite.model import Model
 
-ids = ["-".join(map(str, case)) for case in CASES]
 
-
-@pytest.fixture(params=CASES, ids=ids)
+@pytest.fixture(params=WHOLE_CASES)
 def case(request):
     return request.param
 

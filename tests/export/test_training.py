@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import tiny_network
-from tests.export.conftest import CASES, LABEL_SMOOTHING, OTHER_CASES, SMALL_PROFILES
+from tests.export.conftest import LABEL_SMOOTHING, SMALL_PROFILES, case_params
 from tinytl_tf import backbones, data
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.export.build import build_file
@@ -70,12 +70,7 @@ def assert_trains_alike(path, case, runtime):
     assert relative(device.state() - start, end - start) <= 1e-2
 
 
-# The costliest of the cases; the others have each part of it.
-THOROUGH = [("full", "adam", 8), ("tinytl-l", "momentum", 1)]
-CASES_BY_COST = [pytest.param(*case, marks=[pytest.mark.thorough] if case in THOROUGH else []) for case in CASES]
-
-
-@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), [*CASES_BY_COST, *OTHER_CASES])
+@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), case_params())
 def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batch_size):
     case = (scheme, optimizer, batch_size)
     for runtime in RUNTIMES:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema_fb
 
-from tests.export.conftest import CASES
+from tests.export.conftest import WHOLE_CASES
 from tests.export.passes.graphs import results, single_graph
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import with_int8_kernels
@@ -103,7 +103,7 @@ def test_passes_run_in_their_own_order_and_report_their_peaks(converted):
     assert result == run_passes(content)[0]
 
 
-@pytest.mark.parametrize("case", CASES, ids=["-".join(map(str, case)) for case in CASES])
+@pytest.mark.parametrize("case", WHOLE_CASES)
 def test_nothing_is_read_late_in_an_exported_network(exported, converted, case):
     for model in (Model.from_bytes(converted(*case)), Model.read(exported(*case))):
         assert not any(late_readers(graph) for graph in model.graphs)
