@@ -68,7 +68,7 @@ def train_in_keras(model, suffix, features, splits, seed: int) -> float:
     for epoch in range(epochs):
         for batch in data.train_batches(splits.train, epoch=epoch, **options):
             step(*batch, np.float32(SCHEDULES["cosine"](next(steps), epochs * per_epoch, RATE)))
-    return make_evaluate(suffix, features=features, image_size=size)(splits.test)["accuracy"]
+    return make_evaluate(suffix, features=features, image_size=size)(splits.test).accuracy
 
 
 def time_whole(splits, folder: pathlib.Path) -> float:

@@ -24,6 +24,7 @@ import web_client
 from absl import app, flags
 
 _DATA, _WEIGHTS, _SCHEMES, _SEEDS = (flags.FLAGS[name] for name in ("data", "weights", "schemes", "seeds"))
+SPLIT_SEED = 0  # that of the exports, as configs/default.py has it
 _WORKDIR = flags.FLAGS["workdir"]
 _RESOLUTION = flags.FLAGS["resolution"]
 flags.set_default(_RESOLUTION, 96)
@@ -43,7 +44,7 @@ def unpack(archive: str, folder: pathlib.Path) -> None:
             path = folder / part / str(name) / f"{position:04d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(jpeg[offsets[index] : offsets[index + 1]].tobytes())
-    held_out = set(web_client.run("split", folder / "photos"))
+    held_out = set(web_client.run("split", folder / "photos", SPLIT_SEED))
     for path in sorted((folder / "photos").rglob("*.jpg")):
         name = path.relative_to(folder / "photos")
         for part in ("held_out/train", "held_out/test") if name.as_posix() in held_out else ("data/train",):
