@@ -73,6 +73,16 @@ def test_json_is_not_overwritten_and_no_work_is_done(command, tmp_path, capsys):
 
 
 HELP = "(`tinytl fake --help` lists the flags)"
+
+
+def words_of_python():
+    """They differ between its versions."""
+    try:
+        return str(int("9" * 5000))
+    except ValueError as error:
+        return str(error)
+
+
 BAD_FLAGS = {
     "missing": ([], f"flag --model=None: Flag --model must have a value other than None. {HELP}"),
     "unknown": (["--model=m", "--bad=1"], f"Unknown command line flag 'bad' {HELP}"),
@@ -81,8 +91,7 @@ BAD_FLAGS = {
     "huge": (["--model=m", f"--epochs=1{'0' * 400}"], f"expected --epochs of at most {2**53 - 1}, got 1{'0' * 400}"),
     "more digits than Python takes": (
         ["--model=m", f"--epochs={'9' * 5000}"],
-        f"flag --epochs={'9' * 31}...(5010 characters) Exceeds the limit (4300 digits) for integer string conversion: "
-        f"value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit {HELP}",
+        f"flag --epochs={'9' * 31}...(5010 characters) {words_of_python()} {HELP}",
     ),
     "no value": (["--model=m", "--epochs"], f"Missing value for flag --epochs {HELP}"),
     "positional": (["--model=m", "photos"], "expected flags of the form --name=value, got 'photos'"),
