@@ -55,6 +55,9 @@ def test_an_attribute_counts_above_half_and_exactly_half_does_not():
         assert float(kind.correct(logits, labels)[0]) == np.mean(right)
         each = [float(kind.correct(logits[:, [place]], labels[:, [place]])[0]) for place in range(8)]
         assert each == right
+    positives, hits, false_alarms = get_task("multilabel").count(logits, labels).T.tolist()
+    assert positives == [0, 0, 1, 0, 0, 1, 1, 1]
+    assert (hits, false_alarms) == ([0, 0, 0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 0, 0, 0])
     dataset = ImageDataset("halves", "abcdefgh", labels, lambda index, short_side: np.zeros([1, 1, 3], np.uint8))
     assert dataset.describe() == "1 images of 8 attributes: a 0, b 0, c 1, d 0, e 0, f 1, g 1, h 1"
 
