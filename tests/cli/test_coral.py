@@ -164,6 +164,11 @@ def test_adapt_on_a_board_imports_no_tensorflow(adapted):
         ),
         (
             "adapt",
+            ["--model=board/coral.json", "--data=tints.npz", "--state_out=x.tinytl", "--trust"],
+            "--trust does nothing with a coral.json, which guards its files; leave it out",
+        ),
+        (
+            "adapt",
             ["--model=board/coral.json", "--data=tints.npz", "--state_out=x.tinytl", "--crop"],
             "expected augmentation by flips at most, got crop: a random crop makes another image each time",
         ),

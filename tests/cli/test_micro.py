@@ -93,6 +93,11 @@ def test_adapt_and_evaluate_run_on_it_and_states_move(place, capsys):
             ["--model=micro.tflite", "--runtime=micro", "--data=tints.npz", "--threads=2"],
             "--threads does nothing with --runtime=micro",
         ),
+        (
+            "evaluate",
+            ["--model=micro.tflite", "--runtime=micro", "--data=tints.npz", "--trust"],
+            "--trust does nothing with --runtime=micro",
+        ),
         ("evaluate", ["--workdir=run", "--runtime=micro"], "--runtime does nothing with --workdir"),
         (
             "export",

@@ -88,7 +88,14 @@ def test_export_of_a_run_takes_none_and_needs_no_file(place, trained, capsys):
     epoch = last["epoch"] + 1
     assert capsys.readouterr().out.startswith(f"checkpoint last, saved after epoch {epoch} of {epoch}\n")
     checkpoint = json.loads((place / "biases.json").read_text())["checkpoint"]
-    assert checkpoint == {"name": "last", "epoch": epoch, "step": last["step"]}
+    assert checkpoint == {"name": "last", "step": last["step"], "epoch": epoch, "epochs": epoch}
+
+
+def test_a_finished_run_names_the_command_that_starts_from_its_branches(place, capsys):
+    argv = [*flags(place), "--config.scheme=tinytl-l", f"--workdir={place}/run", "--resume", "--license=ours"]
+    assert runner.run_command("pretrain", argv) == 0
+    command = f"tinytl train --config=FILE --branch_weights={place}/run/branches.npz --workdir=FOLDER"
+    assert capsys.readouterr().out.endswith(f"\nnext:\n  {command}\n")
 
 
 def test_branches_of_another_network_are_refused_before_the_work(place, capsys):

@@ -50,34 +50,31 @@ def test_nothing_comes_after_the_block(monkeypatch):
     assert [signal.getsignal(number) for number in NUMBERS] == before
 
 
+def train_as(tmp_path, run):
+    """Exit status and standard error of `tinytl train` in a process where `run`, lines of Python, is the command."""
+    lines = ["import os, signal, sys", "from tinytl_tf.cli import main, runner", run, "runner._run = run"]
+    (tmp_path / "replaced.py").write_text("\n".join([*lines, 'sys.exit(main.main(["train"]))']))
+    done = subprocess.run([sys.executable, "-m", "replaced"], cwd=tmp_path, capture_output=True, check=False)
+    return done.returncode, done.stderr
+
+
+WRAPPING = """
+def run(*_):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(10**6))
+    except KeyboardInterrupt:
+        os.write(2, b"Traceback")
+        raise SystemError("returned a result with an exception set")
+"""
+
+
 def test_what_libraries_wrote_about_a_wrapped_interrupt_is_not_shown(tmp_path):
     """TensorFlow's C++ printed the traceback of a SystemError that it had made of it."""
-    lines = [
-        "import os, signal, sys",
-        "from tinytl_tf.cli import main, runner",
-        "def run(*_):",
-        "    try:",
-        "        os.kill(os.getpid(), signal.SIGTERM)",
-        "        sum(range(10**6))",
-        "    except KeyboardInterrupt:",
-        "        os.write(2, b'Traceback')",
-        "        raise SystemError('returned a result with an exception set')",
-        "runner._run = run",
-        'sys.exit(main.main(["train"]))',
-    ]
-    (tmp_path / "wrapped.py").write_text("\n".join(lines))
-    done = subprocess.run([sys.executable, "-m", "wrapped"], cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (143, b"tinytl train: interrupted\n")
+    assert train_as(tmp_path, WRAPPING) == (143, b"tinytl train: interrupted\n")
 
 
 def test_an_interrupt_inside_of_exec_ends_a_module_with_130(tmp_path):
     """Python ended by SIGINT itself, where TensorFlow was interrupted in code that it generates."""
-    lines = [
-        "import sys",
-        "from tinytl_tf.cli import main, runner",
-        'runner._run = lambda *_: exec("raise KeyboardInterrupt")',
-        'sys.exit(main.main(["train"]))',
-    ]
-    (tmp_path / "interrupted.py").write_text("\n".join(lines))
-    done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (130, b"tinytl train: interrupted\n")
+    run = 'run = lambda *_: exec("raise KeyboardInterrupt")'
+    assert train_as(tmp_path, run) == (130, b"tinytl train: interrupted\n")

@@ -59,10 +59,14 @@ def test_resume_of_a_finished_run_trains_nothing_and_tells_its_result(place, cap
     assert captured.out.split("\n", 2)[2].startswith("scheme tinytl-lb: 1,147 trained parameters\n")
     assert "\nall 2 epochs of this run are done\n" in captured.out
     assert captured.out.endswith(
-        f"checkpoints and log in {place}/run\n"
-        f"next:\n  tinytl export --workdir={place}/run --output={place}/run.tflite\n"
+        f"checkpoints and log in {place}/run\nnext:\n  tinytl export --workdir={place}/run --output=model.tflite\n"
     )
     assert captured.out.count("trained parameters") == 1
+
+
+def test_an_evaluation_says_which_checkpoint_it_took(place, capsys):
+    assert runner.run_command("evaluate", [f"--workdir={place}/run", "--checkpoint=last"]) == 0
+    assert capsys.readouterr().out.startswith("checkpoint last, saved after epoch 2 of 2\n")
 
 
 def test_resume_of_another_config_names_the_key(place, capsys):

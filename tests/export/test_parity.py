@@ -121,7 +121,7 @@ def test_an_update_may_differ_by_what_a_flipped_mask_makes_of_it(exported, model
 
 
 def test_a_step_that_forgets_what_the_one_before_has_left_fails(exported, model):
-    """Momentum that starts afresh in each step; the variables are where they should be after the first."""
+    """Momentum that is zero before each step; after the first the variables are where they should be."""
     path = exported("last", "momentum", 8)
 
     class Fresh(TrainableModel):

@@ -13,6 +13,7 @@ from tests.training import tiny
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import flat
 from tinytl_tf.training import Experiment, RunFolder, train
+from tinytl_tf.training.checkpoint import Checkpoint
 from tinytl_tf.training.optimizers import make_optimizer
 from tinytl_tf.training.run_folder import Run
 
@@ -33,6 +34,7 @@ TEXTS = [
     "[]",
     "{}",
 ]
+EPOCHS = 3  # of `tiny.config`
 ROWS = [
     {"epoch": epoch, "step": 4 * epoch + 4, "loss": 1.0 - 0.1 * epoch, "ends_epoch": True, "test_accuracy": 0.5}
     for epoch in range(2)
@@ -143,12 +145,15 @@ def test_rows_of_an_older_run_end_their_epochs_where_they_have_an_accuracy(folde
 
 def test_a_checkpoint_says_when_it_was_saved(folder, model):
     folder.write_log([ROWS[0], {**ROWS[1], "step": 6, "ends_epoch": False}, ROWS[1]])
-    for step, epoch in ((4, {"epoch": 1}), (6, {}), (8, {"epoch": 2}), (9, {})):
+    for step, epoch in ((4, 1), (6, None), (8, 2), (9, None)):
         model.optimizer.iterations.assign(step)
-        assert folder.when(model) == {"step": step, **epoch}
+        assert folder.checkpoint("best", model) == Checkpoint("best", step, epoch, EPOCHS)
     model.optimizer.iterations.assign(0)
     (folder.path / "log.jsonl").write_text("{")
-    assert folder.when(model) == {"step": 0}
+    assert folder.checkpoint("last", model) == Checkpoint("last", 0, None, EPOCHS)
+    model.optimizer, optimizer = None, model.optimizer
+    assert str(folder.checkpoint("last", model)) == "checkpoint last"
+    model.optimizer = optimizer
 
 
 def test_what_is_no_file_is_refused_and_not_waited_for(folder):

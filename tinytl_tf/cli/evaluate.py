@@ -16,7 +16,6 @@ from tinytl_tf import data
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.data_flags import define_data_flags, load_data
 from tinytl_tf.cli.runtime_flags import define_features_flags, define_position_flag, define_runtime_flags, open_model
-from tinytl_tf.cli.train import describe_checkpoint
 from tinytl_tf.data.classes import match_classes
 from tinytl_tf.errors import InputError
 from tinytl_tf.figures import EvaluateResult
@@ -63,7 +62,7 @@ def _evaluate_run(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[st
     run = folder.read_run()
     config, class_names = run.config, run.class_names
     model = folder.load(values.checkpoint)
-    print(describe_checkpoint({"name": values.checkpoint, **folder.when(model)}, config.training.epochs), flush=True)
+    print(folder.checkpoint(values.checkpoint, model), flush=True)
     if values.data is not None:
         config.data.name, config.data.data_dir = values.data, ""
     for name in ("test_images", "central_fraction", "split_seed", "skip_broken", "strict"):

@@ -11,6 +11,7 @@ Examples:
   tinytl export --workdir=runs/digits --target=android --output=export/android/sample/src/main/assets/model.tflite
 """
 
+import dataclasses
 import json
 import math
 import sys
@@ -22,7 +23,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import android, coral, runner
-from tinytl_tf.cli.train import define_config, describe_checkpoint, set_config
+from tinytl_tf.cli.train import define_config, set_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
@@ -160,13 +161,14 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"changed; {remedy}"
             )
 
-    checkpoint = {}
+    checkpoint = None
 
     def make_model(experiment: Experiment):
         if folder is None:
             return experiment.build_model(len(class_names))
+        nonlocal checkpoint
         trained = folder.load(values.checkpoint)
-        checkpoint.update(name=values.checkpoint, **folder.when(trained))
+        checkpoint = folder.checkpoint(values.checkpoint, trained)
         return experiment.adopt(trained)
 
     choice = {}
@@ -176,9 +178,9 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if folder is None:
         print(experiment.describe_branches(model), end="", flush=True)
     else:
-        print(describe_checkpoint(checkpoint, config.training.epochs), flush=True)
+        print(checkpoint, flush=True)
     print(resolution, flush=True)
-    facts = {"checkpoint": checkpoint} if checkpoint else {}
+    facts = {"checkpoint": dataclasses.asdict(checkpoint)} if checkpoint else {}
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
         class_names = read_class_names(values.state, values.state_model)

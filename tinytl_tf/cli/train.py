@@ -86,19 +86,6 @@ def require_run(values: flags.FlagValues, example: str) -> None:
         raise InputError(f"{values.workdir} holds a run already; give --resume, --overwrite or another --workdir")
 
 
-def describe_checkpoint(checkpoint: dict[str, Any], epochs: int) -> str:
-    """Returns the line that says which checkpoint of a run is used.
-
-    Args:
-        checkpoint: Its `name`, with what `RunFolder.when` says of it.
-        epochs: Those of the whole run.
-    """
-    text = f"checkpoint {checkpoint['name']}"
-    if "epoch" in checkpoint:
-        return f"{text}, saved after epoch {checkpoint['epoch']} of {epochs}"
-    return f"{text}, saved after step {checkpoint['step']}" if "step" in checkpoint else text
-
-
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     require_run(values, "configs/digits.py")
@@ -116,8 +103,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         names = [row["name"] for row in result["test_classes"]]
         print(EvaluateResult.from_json(result, "test_").describe(names))
     print(f"checkpoints and log in {values.workdir}")
-    output = f"{values.workdir.rstrip('/')}.tflite"
-    runner.print_next(shlex.join(["tinytl", "export", f"--workdir={values.workdir}", f"--output={output}"]))
+    runner.print_next(shlex.join(["tinytl", "export", f"--workdir={values.workdir}", "--output=model.tflite"]))
     return {"workdir": values.workdir, **result}
 
 

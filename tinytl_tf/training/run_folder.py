@@ -23,6 +23,7 @@ from tinytl_tf.networks.architectures import get_architecture
 from tinytl_tf.regular_file import open_regular
 from tinytl_tf.strict_json import parse_json, read_json
 from tinytl_tf.tasks import get_task
+from tinytl_tf.training.checkpoint import Checkpoint
 
 __all__ = ["Run", "RunFolder"]
 
@@ -168,26 +169,23 @@ class RunFolder:
             raise InputError(f"{path} is not the network of the run: {problem}; train again without resuming")
         return model
 
-    def when(self, model: keras.Model) -> dict[str, int]:
-        """Returns when a checkpoint was saved, by the steps that its optimizer took.
+    def checkpoint(self, name: str, model: keras.Model) -> Checkpoint:
+        """Returns when a checkpoint was saved.
 
         Args:
-            model: what `load` returned.
-
-        Returns:
-            `step`, the steps taken, and `epoch`, the epochs done. The epoch is absent within one and where the log does
-            not tell it, both in a model without an optimizer.
+            name: `"best"` or `"last"`.
+            model: what `load` returned for it.
         """
-        optimizer = getattr(model, "optimizer", None)
+        epochs, optimizer = self.read_run().config.training.epochs, getattr(model, "optimizer", None)
         if optimizer is None:
-            return {}
+            return Checkpoint(name, None, None, epochs)
         step = int(optimizer.iterations.numpy())
         try:
             rows = self.read_log()
         except InputError:  # the checkpoint is whole without its log
             rows = []
-        epochs = [row["epoch"] + 1 for row in rows if row["step"] == step and row["ends_epoch"]]
-        return {"step": step, "epoch": epochs[0]} if epochs else {"step": step}
+        epoch = next((row["epoch"] + 1 for row in rows if row["step"] == step and row["ends_epoch"]), None)
+        return Checkpoint(name, step, epoch, epochs)
 
     def append_log(self, row: dict[str, Any]) -> None:
         """Adds a line to the log; the whole file is replaced, so that no line is ever cut."""
