@@ -50,6 +50,13 @@ def test_the_page_asks_nobody_else(resources):
         assert [address for address in found if not address.startswith("http://www.w3.org/")] == [], path
 
 
+def test_each_content_has_a_tag_of_its_own(resources):
+    """A browser that has a file by its tag is not sent another one of the same kind, such as a second model."""
+    by_tag = {resource.tag: resource.data for resource in resources.values()}
+    assert len(by_tag) > 10
+    assert all(by_tag[resource.tag] == resource.data for resource in resources.values())
+
+
 def test_the_page_is_small(resources):
     own = [name for name in resources if not name.startswith(("/model/", "/wasm/"))]
     assert len(own) > 8
