@@ -10,7 +10,6 @@ Commands:
 
 import json
 import pathlib
-import re
 
 from absl import app, flags
 
@@ -18,7 +17,7 @@ from tinytl_tf.backbones import build
 from tinytl_tf.export.build import build_micro_file
 from tinytl_tf.export.micro_module import MicroModule
 from tinytl_tf.memory import paper_account
-from tinytl_tf.networks.architectures import get_architecture, lay_out
+from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.schemes import apply_scheme, get_scheme, restrict
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.tflite.model import Model
@@ -57,8 +56,8 @@ def _measure(backbone: str, width: str, pixels: str, classes: str, scheme: str, 
     sizes = {"classes": int(classes), "resolution": int(pixels), "width": float(width)}
     model = build(backbone, **sizes, lite_residual=table.lite_residual, weights=None)
     if first:
-        places = lay_out(get_architecture(backbone), float(width)).places
-        table = restrict(table, biases=[re.escape(place) for place in places[places.index(first) :]])
+        places = from_table(backbone, **sizes).places
+        table = restrict(table, biases=places[places.index(first) :])
     apply_scheme(model.weights, table)
     content, _ = build_micro_file(
         MicroModule(model, model.trainable_variables, optimizer=get_optimizer(OPTIMIZER.value))

@@ -18,7 +18,9 @@ from absl import app, flags
 
 from tinytl_tf import backbones
 from tinytl_tf.networks import schemes
-from tinytl_tf.networks.architectures import lay_out
+from tinytl_tf.networks.branches import LITE_RESIDUAL, branch_places, with_branches
+from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec
 from tinytl_tf.training import make_optimizer, make_train_step
 
 _RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of a side.")
@@ -26,55 +28,60 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps to take the median of.")
 CLASSES = 102
 PLAIN_SCHEMES = {
-    "last": lambda path: path.startswith("classifier"),
-    "tinytl-b": lambda path: path.startswith("classifier") or path.endswith("beta"),
-    "tinytl-lb": lambda path: path.startswith("classifier") or path.endswith("beta") or "_lite_residual" in path,
-    "norm+last": lambda path: path.startswith("classifier") or path.endswith(("beta", "gamma")),
+    "last": lambda path: path.startswith(CLASSIFIER),
+    "tinytl-b": lambda path: path.startswith(CLASSIFIER) or path.endswith("beta"),
+    "tinytl-lb": lambda path: path.startswith(CLASSIFIER) or path.endswith("beta") or LITE_RESIDUAL in path,
+    "norm+last": lambda path: path.startswith(CLASSIFIER) or path.endswith(("beta", "gamma")),
     "full": lambda path: True,
 }
 
 
 def plain_network(resolution: int, lite_residual: bool) -> keras.Model:
-    """Returns the network of the table of blocks in Keras' own layers, named so that a scheme finds its variables."""
-    layers = keras.layers
-    layout = lay_out(backbones.ARCHITECTURES["mobilenet_v2"])
-    images = keras.Input((resolution, resolution, 3))
+    """Returns the network in Keras' own layers, named so that a scheme finds its variables."""
+    spec = from_table("mobilenet_v2", resolution=resolution, classes=CLASSES)
+    if lite_residual:
+        spec = with_branches(spec, branch_places(spec))
+    outputs = {INPUT: keras.Input(spec.input_shape)}
+    for layer in spec.layers:
+        outputs[layer.name] = PLAIN[layer.kind](layer, *(outputs[source] for source in layer.inputs))
+    return keras.Model(outputs[INPUT], outputs[spec.layers[-1].name])
 
-    def convolve(x, filters, name, kernel_size=1, strides=1, activate=True):
-        options = {"strides": strides, "padding": "same", "use_bias": False, "name": name}
-        if filters is None:
-            x = layers.DepthwiseConv2D(kernel_size, **options)(x)
-        else:
-            x = layers.Conv2D(filters, kernel_size, **options)(x)
-        x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_norm")(x, training=False)
-        return layers.ReLU(6.0)(x) if activate else x
 
-    def branch(x, filters, kernel_size, strides, name):
-        size = [-(-length // strides) for length in x.shape[1:3]]
-        x = layers.ZeroPadding2D(kernel_size // 2)(layers.AveragePooling2D(2)(x))
-        half = x.shape[-1] // 2
-        # Keras' own groups have no gradient on every CPU: one convolution for each half of the channels.
-        halves = [
-            layers.Conv2D(half, kernel_size, strides, use_bias=False, name=f"{name}_lite_residual_{index}")(part)
-            for index, part in enumerate((x[..., :half], x[..., half:]))
-        ]
-        x = layers.Concatenate()(halves)
-        x = layers.GroupNormalization(x.shape[-1] // 8, name=f"{name}_lite_residual_norm")(x)
-        x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_lite_residual_pointwise")(layers.ReLU()(x))
-        return layers.Resizing(*size, interpolation="bilinear")(x)
+def _plain_convolution(spec: LayerSpec, x: keras.KerasTensor) -> keras.KerasTensor:
+    options = {"strides": spec.strides, "padding": "same", "use_bias": False, "name": spec.name}
+    if spec.kind == "depthwise":
+        x = keras.layers.DepthwiseConv2D(spec.kernel_size, **options)(x)
+    else:
+        x = keras.layers.Conv2D(spec.shape[-1], spec.kernel_size, **options)(x)
+    return keras.layers.BatchNormalization(epsilon=1e-3, name=f"{spec.name}_norm")(x, training=False)
 
-    x = convolve(layers.Rescaling(1 / 127.5, -1)(images), layout.stem_filters, "stem", 3, 2)
-    for block in layout.blocks:
-        name, y = block.name, x
-        if block.expanded > block.inputs:
-            y = convolve(y, block.expanded, f"{name}_expand")
-        y = convolve(y, None, f"{name}_depthwise", block.kernel_size, block.strides)
-        y = convolve(y, block.filters, f"{name}_project", activate=False)
-        if lite_residual and block.branch:
-            y = layers.Add()([y, branch(x, block.filters, block.branch[0], block.strides, name)])
-        x = layers.Add()([x, y]) if block.shortcut else y
-    x = layers.GlobalAveragePooling2D()(convolve(x, layout.head_filters, "head"))
-    return keras.Model(images, layers.Dense(CLASSES, name="classifier")(layers.Dropout(0.2)(x)))
+
+def _plain_branch(spec: LayerSpec, x: keras.KerasTensor) -> keras.KerasTensor:
+    layers, size, strides = keras.layers, spec.option("kernel_size"), spec.option("strides")
+    x = layers.ZeroPadding2D(size // 2)(layers.AveragePooling2D(2)(x))
+    half = x.shape[-1] // 2
+    # Keras' own groups have no gradient on every CPU: one convolution for each half of the channels.
+    halves = [
+        layers.Conv2D(half, size, strides, use_bias=False, name=f"{spec.name}_{index}")(part)
+        for index, part in enumerate((x[..., :half], x[..., half:]))
+    ]
+    x = layers.Concatenate()(halves)
+    x = layers.GroupNormalization(x.shape[-1] // 8, name=f"{spec.name}_norm")(x)
+    x = layers.Conv2D(spec.shape[-1], 1, use_bias=False, name=f"{spec.name}_pointwise")(layers.ReLU()(x))
+    return layers.Resizing(*spec.shape[:2], interpolation="bilinear")(x)
+
+
+PLAIN = {
+    "rescale": lambda spec, x: keras.layers.Rescaling(spec.option("scale"), spec.option("offset"))(x),
+    "convolution": _plain_convolution,
+    "depthwise": _plain_convolution,
+    "activation": lambda spec, x: keras.layers.ReLU(6.0)(x),
+    "add": lambda spec, *inputs: keras.layers.Add()(inputs),
+    "global_pool": lambda spec, x: keras.layers.GlobalAveragePooling2D()(x),
+    "dropout": lambda spec, x: keras.layers.Dropout(spec.option("rate"))(x),
+    "dense": lambda spec, x: keras.layers.Dense(CLASSES, name=spec.name)(x),
+    LITE_RESIDUAL: _plain_branch,
+}
 
 
 def plain_step(scheme: str, resolution: int):

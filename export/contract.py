@@ -1,7 +1,6 @@
 """Which Keras models can be exported: refuses the others before any work, by the shape of their graph."""
 
 import math
-import re
 from collections.abc import Sequence
 
 import keras
@@ -10,7 +9,9 @@ from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.keras_backend import require_keras_settings
-from tinytl_tf.networks.schemes import SCHEMES, place_of, restrict, trained_by
+from tinytl_tf.networks.schemes import SCHEMES, restrict, trained_by
+from tinytl_tf.networks.spec import CLASSIFIER
+from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.tflite.manifest import find_twice
 
 __all__ = ["NO_INT8", "check_kernels", "check_labels", "check_model", "scheme_of"]
@@ -67,9 +68,9 @@ def check_model(model: keras.Model) -> None:
     if policies:
         raise InputError(f"expected layers in float32, got {', '.join(policies)}; {_REMEDY} under that dtype policy")
     head = model.outputs[0]._keras_history.operation
-    if not isinstance(head, keras.layers.Dense) or head.name != "classifier":
+    if not isinstance(head, keras.layers.Dense) or head.name != CLASSIFIER:
         raise InputError(
-            f"expected the model to end with a Dense layer called 'classifier', got {type(head).__name__} "
+            f"expected the model to end with a Dense layer called {CLASSIFIER!r}, got {type(head).__name__} "
             f"{head.name!r}: the file makes probabilities of its logits, and schemes train it by that name; {_REMEDY}"
         )
     if head.activation is not keras.activations.linear:
@@ -133,21 +134,24 @@ def scheme_of(model: keras.Model) -> str:
     Raises:
         InputError: If nothing is trained, or the classifier is not.
     """
-    paths = [variable.path for variable in model.weights]
+    variables = [variable_spec(variable) for variable in model.weights]
     trained = {variable.path for variable in model.trainable_variables}
     if not trained:
         raise InputError("the model has no trainable variable; apply an update scheme first")
-    if not any(path.startswith("classifier/") for path in trained):
+    own = [variable for variable in variables if variable.path in trained]
+    if not any(variable.place == CLASSIFIER for variable in own):
         raise InputError("the model does not train its classifier, as every scheme does; apply an update scheme first")
-    # Places become part of an expression, and a layer may have any name.
-    biases = {re.escape(place_of(path)) for path in trained if path.endswith("/beta") and "_lite_residual/" not in path}
-    branches = {re.escape(place_of(path)) for path in trained if "_lite_residual/" in path}
+    shifts = [v for v in own if v.role in ("bias", "shift") and v.place != CLASSIFIER and not v.branch]
+    places = {
+        "biases": sorted({variable.place for variable in shifts}),
+        "lite_residuals": sorted({variable.place for variable in own if variable.branch}),
+    }
     for whole in (True, False):
         for scheme in SCHEMES.values():
             try:
-                table = scheme if whole else restrict(scheme, biases=sorted(biases), lite_residuals=sorted(branches))
+                table = scheme if whole else restrict(scheme, **places)
             except InputError:
                 continue
-            if trained_by(table, paths) == trained:
+            if trained_by(table, variables) == trained:
                 return scheme.name
     return "custom"

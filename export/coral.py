@@ -24,6 +24,8 @@ from tinytl_tf.export.rebake_map import rebake_map
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.spare_classes import with_spare_classes
 from tinytl_tf.files import atomic_write_bytes, refuse_existing, require_room, temporary_folder
+from tinytl_tf.networks.spec import CLASSIFIER
+from tinytl_tf.networks.variables import branch_of, variable_spec
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.profiles import get_profile
 from tinytl_tf.schedules import DEFAULT_SCHEDULE
@@ -298,7 +300,7 @@ def run_int8(content: bytes, images: np.ndarray) -> tuple[Int8Results, Quantized
 
 def _refuse_branches(parts: SplitModel) -> None:
     """The norm of a branch does not run on the accelerator, nor does what comes after it."""
-    branches = [layer.name for layer in parts.prefix.layers if layer.name.endswith("_lite_residual")]
+    branches = [layer.name for layer in parts.prefix.layers if branch_of(layer.name)]
     if branches:
         raise InputError(
             f"expected no lite residual before the split at {parts.place!r}, got {branches[0]}: its norm does not run "
@@ -307,6 +309,6 @@ def _refuse_branches(parts: SplitModel) -> None:
 
 
 def _can_rebake(model: keras.Model) -> bool:
-    names = [variable.path for variable in model.trainable_variables]
-    whole = not any(layer.name.endswith("_lite_residual") for layer in model.layers)
-    return whole and all(name.startswith("classifier/") or name.endswith("/norm/beta") for name in names)
+    whole = not any(branch_of(layer.name) for layer in model.layers)
+    trained = map(variable_spec, model.trainable_variables)
+    return whole and all(variable.place == CLASSIFIER or variable.role == "shift" for variable in trained)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from tinytl_tf.networks.schemes import rate_factor
+from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.tasks import UNUSED
 
 __all__ = ["with_spare_classes"]
@@ -21,8 +22,8 @@ def with_spare_classes(model: keras.Model, count: int) -> keras.Model:
     """
     if not count:
         return model
-    old = model.get_layer("classifier")
-    new = keras.layers.Dense(old.units + count, name="classifier")
+    old = model.get_layer(CLASSIFIER)
+    new = keras.layers.Dense(old.units + count, name=CLASSIFIER)
     wider = keras.Model(model.input, new(old.input), name=model.name)
     new.kernel.assign(np.pad(old.kernel.numpy(), [(0, 0), (0, count)]))
     new.bias.assign(np.pad(old.bias.numpy(), (0, count), constant_values=UNUSED))

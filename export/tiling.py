@@ -7,13 +7,15 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
-from tinytl_tf.backbones.nodes import network_nodes
+from tinytl_tf.backbones.describe import describe_calls
 from tinytl_tf.layers import Activation, FrozenConv2D, FrozenDepthwiseConv2D
+from tinytl_tf.networks.spec import NetworkSpec
 
 __all__ = ["TiledNetwork"]
 
 _CHANNELS = 8  # a tile has a multiple of as many, which fill a vector register
 _ELEMENT = 4  # bytes
+_KINDS = ("convolution", "activation", "depthwise", "activation", "convolution")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +54,12 @@ class TiledNetwork:
 
     def __init__(self, model: keras.Model, tile_bytes: int | None = None) -> None:
         self._model = model
-        self._nodes = network_nodes(model)
         self._chains: dict[int, tuple[Chain, int]] = {}  # by the last node
         self._inside: set[int] = set()
-        for nodes in _chains(self._nodes) if tile_bytes else ():
+        spec, by_name = describe_calls(model)
+        self._nodes = list(by_name.values())
+        for names in _chains(spec) if tile_bytes else ():
+            nodes = [by_name[name] for name in names]
             chain = Chain(*(node.operation for node in nodes))
             tiles = _number_of_tiles(nodes[0].outputs[0].shape, tile_bytes)
             if chain.is_frozen and tiles > 1:
@@ -85,20 +89,15 @@ class TiledNetwork:
         return values[id(self._model.outputs[0])]
 
 
-def _chains(nodes: list) -> Iterator[list]:
-    """Finds the five nodes of each chain."""
-    readers = {}
-    for node in nodes:
-        for tensor in node.input_tensors:
-            readers.setdefault(id(tensor), []).append(node)
-    kinds = [field.type for field in dataclasses.fields(Chain)]
-    for node in nodes:
-        chain = [node]
-        while len(chain) < len(kinds) and len(readers.get(id(chain[-1].outputs[0]), ())) == 1:
-            chain.append(readers[id(chain[-1].outputs[0])][0])
-        project = chain[-1].operation
-        if [type(link.operation) for link in chain] == kinds and project.kernel_size == project.strides == 1:
-            yield chain
+def _chains(spec: NetworkSpec) -> Iterator[list[str]]:
+    """Finds the names of the five layers of each chain."""
+    for layer in spec.layers:
+        chain = [layer]
+        while len(chain) < len(_KINDS) and len(spec.readers(chain[-1].name)) == 1:
+            chain += spec.readers(chain[-1].name)
+        project = chain[-1]
+        if tuple(link.kind for link in chain) == _KINDS and project.kernel_size == project.strides == (1, 1):
+            yield [link.name for link in chain]
 
 
 def _number_of_tiles(shape: tuple, tile_bytes: int) -> int:

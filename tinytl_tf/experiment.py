@@ -14,14 +14,17 @@ from tinytl_tf.backbones.branch_weights import AUTO
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
-from tinytl_tf.memory.leaf_ops import list_ops
 from tinytl_tf.networks import schemes
-from tinytl_tf.networks.architectures import MAX_RESOLUTION, check_places, check_sizes, get_architecture, lay_out
+from tinytl_tf.networks.architectures import MAX_RESOLUTION, check_sizes, get_architecture
+from tinytl_tf.networks.branches import branch_places, with_branches
+from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.networks.spec import NetworkSpec, check_places
+from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import SPLITS, DataSettings
 
-__all__ = ["PRECISIONS", "Experiment", "drop_useless_rate_factors", "flat"]
+__all__ = ["PRECISIONS", "Experiment", "drop_useless_rate_factors", "flat", "network_of"]
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
@@ -67,16 +70,24 @@ def drop_useless_rate_factors(config: ConfigDict) -> None:
     """
     _check_keys(config)
     if config.training.rate_factors:
-        options, scheme = config.backbone, Experiment(config).scheme()
-        ops = list_ops(
-            get_architecture(options.name),
-            resolution=options.resolution,
-            classes=1,
-            width=options.width,
-            lite_residual=scheme.lite_residual,
-        )
-        paths = [parameter.path for op in ops for parameter in op.parameters]
-        config.training.rate_factors = schemes.useful_rate_factors(scheme, paths)
+        scheme = Experiment(config).scheme()
+        spec = network_of(config, lite_residual=scheme.lite_residual)
+        config.training.rate_factors = schemes.useful_rate_factors(scheme, spec.variables)
+
+
+def network_of(config: ConfigDict | FrozenConfigDict, *, classes: int = 2, lite_residual: bool = False) -> NetworkSpec:
+    """Returns the description of a configuration's network.
+
+    Args:
+        config: the configuration; its scheme and places do not matter.
+        classes: number of outputs.
+        lite_residual: whether it has every branch that it can have.
+    """
+    options = config.backbone
+    spec = from_table(options.name, resolution=options.resolution, classes=classes, width=options.width)
+    if not lite_residual:
+        return spec
+    return with_branches(spec, branch_places(spec), final_norm=options.branch_final_norm)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +144,7 @@ class Experiment:
                 'residuals; choose another scheme, or set it to ""'
             )
         if self.config.biases:
-            check_places("biases", self.config.biases, lay_out(get_architecture(options.name), options.width).places)
+            check_places("biases", self.config.biases, network_of(self.config).places)
         augmentation = self.augmentation()
         if training.cache_features:
             data.check_cacheable(augmentation)
@@ -314,7 +325,8 @@ class Experiment:
             The model, `trained` itself where nothing had to be added, and the resolved scheme.
         """
         values = {variable.path: variable for variable in trained.weights}
-        has = {path.partition("_lite_residual/")[0] for path in values if "_lite_residual/" in path}
+        described = map(variable_spec, trained.weights)
+        has = {variable.place for variable in described if variable.branch}
         model = trained
         if not has.issuperset(self._branches()):
             model = self._build(trained.output_shape[-1], branches=has.union(self._branches()), weights=None)
@@ -327,8 +339,7 @@ class Experiment:
         """Names of the blocks that need a lite residual branch."""
         if not self.scheme().lite_residual:
             return ()
-        options = self.config.backbone
-        return tuple(self.config.lite_residuals) or lay_out(get_architecture(options.name), options.width).branches
+        return tuple(self.config.lite_residuals) or branch_places(network_of(self.config))
 
     def describe_branches(self, model: keras.Model) -> str:
         """Returns a line, with its end, about the weights that lite residuals start from; "" for a scheme without them.

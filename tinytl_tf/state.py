@@ -15,6 +15,8 @@ import numpy as np
 from tinytl_tf.device.state_check import check_state
 from tinytl_tf.device.state_file import read_state, write_state
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.spec import is_of_classifier
+from tinytl_tf.networks.variables import describe_variable
 from tinytl_tf.tflite.manifest import Manifest, find_twice, frozen_sha256
 
 __all__ = ["average_states", "load_state", "read_class_names", "read_variables"]
@@ -85,7 +87,7 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
     variables = {variable.path: variable for variable in model.weights}
     for name, value in values.items():
         if name not in variables:
-            remedy = "build it with its lite residuals" if "_lite_residual/" in name else "give the model of the export"
+            remedy = "build it with its branches" if describe_variable(name).branch else "give the model of the export"
             raise InputError(f"expected a model with the variable {name!r} of {path}, got none; {remedy}")
         shape = tuple(variables[name].shape)
         if shape != value.shape:
@@ -180,7 +182,7 @@ def average_states(
 def _frozen_digests(variables: Mapping[str, Any], trained: Collection[str]) -> list[str]:
     """Digests of a model's frozen weights: of all, and without lite residuals that were added after the export."""
     frozen = {name: variable.numpy() for name, variable in variables.items() if name not in trained}
-    bare = {name: value for name, value in frozen.items() if "_lite_residual/" not in name}
+    bare = {name: value for name, value in frozen.items() if not describe_variable(name).branch}
     return [frozen_sha256(frozen), frozen_sha256(bare)]
 
 
@@ -203,7 +205,7 @@ def _read(path: str | os.PathLike, manifest: Manifest) -> tuple[dict[str, np.nda
 def _used(values: Mapping[str, np.ndarray], added: Sequence[str], manifest: Manifest) -> dict[str, np.ndarray]:
     """Leaves out what belongs to outputs that have no class."""
     used = len(manifest.labels) + len(added)
-    return {name: value[..., :used] if name.startswith("classifier/") else value for name, value in values.items()}
+    return {name: value[..., :used] if is_of_classifier(name) else value for name, value in values.items()}
 
 
 def _shares(weights: Sequence[float] | None, count: int) -> list[float]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from packaging.version import Version
 
-from tinytl_tf.backbones import ARCHITECTURES, build
+from tinytl_tf.backbones import build
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.architectures import lay_out
+from tinytl_tf.networks.from_table import from_table
 
 FOLDER = pathlib.Path(__file__).parents[2] / ".." / "shared" / "weights"
 FILES = {
@@ -56,15 +56,18 @@ def test_another_table_is_refused(name):
 
 @pytest.mark.parametrize(("name", "features", "blocks"), [("mcunet_5fps", 160, 14), ("proxyless_w0.3", 96, 20)])
 def test_the_tables_end_with_their_last_block(name, features, blocks):
-    layout = lay_out(ARCHITECTURES[name])
-    assert (layout.head_filters, layout.features, len(layout.blocks)) == (0, features, blocks)
-    assert layout.places[-1] == f"block_{blocks - 1}"
+    spec = from_table(name, resolution=64, classes=5)
+    assert (spec.shape(spec.features), len(spec.blocks)) == ((features,), blocks)
+    assert spec.places[-1] == f"block_{blocks - 1}"
     model = build(name, classes=5, resolution=64, weights=None)
     assert model.get_layer("classifier").kernel.shape == (features, 5)
     assert not [layer for layer in model.layers if layer.name.startswith("head")]
 
 
 def test_mobilenet_v2_has_the_channels_of_its_width():
-    tiny, full = lay_out(ARCHITECTURES["mbv2_w0.35"]), lay_out(ARCHITECTURES["mobilenet_v2"], 0.35)
-    assert tiny.blocks == full.blocks
-    assert (tiny.stem_filters, tiny.head_filters, tiny.features) == (full.stem_filters, 0, 112)
+    tiny = from_table("mbv2_w0.35", resolution=64, classes=5)
+    full = from_table("mobilenet_v2", resolution=64, classes=5, width=0.35)
+    for place in tiny.places:
+        own, other = ([layer.shape for layer in spec.layers_of(place)] for spec in (tiny, full))
+        assert own[: len(other)] == other, place
+    assert (tiny.shape(tiny.features), tiny.places) == ((112,), full.places[:-1])

@@ -3,7 +3,10 @@
 import pytest
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.architectures import ARCHITECTURES, check_places, get_architecture, kernel_schedule, lay_out
+from tinytl_tf.networks.architectures import get_architecture
+from tinytl_tf.networks.branches import branch_places, kernel_schedule, with_branches
+from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.networks.spec import check_places
 
 # ProxylessNAS-Mobile as the authors' file lists it, without the empty blocks 3 and 4: number, input channels, output
 # channels, expansion, kernel size, stride, shortcut, kernel size of the branch.
@@ -31,25 +34,35 @@ PROXYLESS_MOBILE = [
 ]
 
 
+def filters_of(spec, name):
+    return spec.layer(name).shape[-1]
+
+
 def test_blocks_of_proxylessnas_mobile():
-    layout = lay_out(ARCHITECTURES["proxyless_mobile"])
-    assert (layout.stem_filters, layout.head_filters) == (32, 1280)
-    assert [block.name for block in layout.blocks] == [f"block_{index}" for index in range(20)]
+    spec = from_table("proxyless_mobile", resolution=224, classes=102)
+    spec = with_branches(spec, branch_places(spec))
+    assert (filters_of(spec, "stem"), filters_of(spec, "head")) == (32, 1280)
+    assert spec.blocks == tuple(f"block_{index}" for index in range(20))
     for block, (_, inputs, filters, expand, kernel_size, strides, shortcut, branch) in zip(
-        layout.blocks, PROXYLESS_MOBILE, strict=True
+        spec.blocks, PROXYLESS_MOBILE, strict=True
     ):
-        assert (block.inputs, block.expanded, block.filters) == (inputs, expand * inputs, filters)
-        assert (block.kernel_size, block.strides, block.shortcut) == (kernel_size, strides, shortcut)
-        assert block.branch == (branch and (branch, False))
+        place, depthwise = spec.place(block), spec.layer(f"{block}_depthwise")
+        assert (spec.shape(place.entry)[-1], depthwise.shape[-1]) == (inputs, expand * inputs)
+        assert filters_of(spec, f"{block}_project") == filters
+        assert (depthwise.kernel_size, depthwise.strides) == ((kernel_size,) * 2, (strides,) * 2)
+        assert (place.shortcut, place.joint) == (shortcut, f"{block}_project")
+        its_branch = [layer for layer in spec.layers if layer.name == f"{block}_lite_residual"]
+        assert [layer.option("kernel_size") for layer in its_branch] == ([branch] if branch else [])
+        assert not any(layer.option("global_pool") for layer in its_branch)
 
 
 def test_widths_are_those_of_the_mobilenet_family():
     # torchvision's mobilenet_v2(width_mult=1.4).
-    layout = lay_out(ARCHITECTURES["mobilenet_v2"], 1.4)
-    assert (layout.stem_filters, layout.head_filters) == (48, 1792)
-    filters = list(dict.fromkeys(block.filters for block in layout.blocks))
+    spec = from_table("mobilenet_v2", resolution=64, classes=2, width=1.4)
+    assert (filters_of(spec, "stem"), filters_of(spec, "head")) == (48, 1792)
+    filters = list(dict.fromkeys(filters_of(spec, f"{block}_project") for block in spec.blocks))
     assert filters == [24, 32, 48, 88, 136, 224, 448]
-    assert lay_out(ARCHITECTURES["mobilenet_v2"], 0.5).head_filters == 1280
+    assert filters_of(from_table("mobilenet_v2", resolution=64, classes=2, width=0.5), "head") == 1280
 
 
 def test_kernel_schedule_ends_in_global_pooling():
@@ -66,9 +79,9 @@ def test_unknown_name():
 
 
 def test_places_go_from_the_input_to_the_output():
-    layout = lay_out(ARCHITECTURES["mobilenet_v2"])
-    assert layout.places == ("stem", *(f"block_{index}" for index in range(17)), "head")
-    assert layout.branches == tuple(f"block_{index}" for index in range(1, 17))
+    spec = from_table("mobilenet_v2", resolution=64, classes=2)
+    assert spec.places == ("stem", *(f"block_{index}" for index in range(17)), "head")
+    assert branch_places(spec) == tuple(f"block_{index}" for index in range(1, 17))
 
 
 def test_a_place_that_the_network_lacks_is_named():

@@ -18,6 +18,7 @@ from tinytl_tf.networks.schemes import (
     useful_rate_factors,
     with_rate_factors,
 )
+from tinytl_tf.networks.variables import describe_variable
 
 
 @dataclasses.dataclass
@@ -75,11 +76,11 @@ def test_trains_what_it_says(name):
 def test_prints_the_resolved_table():
     assert str(apply_scheme(variables(), get_scheme("tinytl-lb"))) == (
         "scheme tinytl-lb: 860 trained parameters\n"
-        "  ^classifier/                             train     2 variables         36 parameters         144 B\n"
-        "  _lite_residual/final_norm/beta$          freeze    1 variables          8 parameters          32 B\n"
-        "  _lite_residual/                          train     3 variables        816 parameters       3,264 B\n"
-        "  /beta$                                   train     1 variables          8 parameters          32 B\n"
-        "  (everything else)                        freeze    5 variables        242 parameters         968 B"
+        "  the classifier                           train     2 variables         36 parameters         144 B\n"
+        "  their last shifts                        freeze    1 variables          8 parameters          32 B\n"
+        "  lite residuals                           train     3 variables        816 parameters       3,264 B\n"
+        "  biases                                   train     1 variables          8 parameters          32 B\n"
+        "  everything else                          freeze    5 variables        242 parameters         968 B"
     )
 
 
@@ -281,7 +282,7 @@ def test_rate_factors_multiply_what_the_scheme_trains():
     }
     assert [variable.path for variable in resolution.variables] == [v.path for v in network if v.path in trained]
     assert {variable.path for variable in network if variable.trainable} == set(trained)
-    assert trained_by(resolution.scheme, factors) == set(trained)
+    assert trained_by(resolution.scheme, map(describe_variable, factors)) == set(trained)
     apply_scheme(network, get_scheme("tinytl-lb"))
     assert {rate_factor(variable) for variable in network if variable.trainable} == {1.0}
 
@@ -290,12 +291,12 @@ def test_the_table_has_the_factors():
     table = str(apply_scheme(variables(), with_rate_factors(get_scheme("tinytl-lb"), RATES)))
     assert table == (
         "scheme tinytl-lb: 852 trained parameters\n"
-        "  ^classifier/                             train     2 variables         36 parameters         144 B\n"
-        "  _lite_residual/final_norm/beta$          freeze    1 variables          8 parameters          32 B\n"
-        "  _lite_residual/norm/ of _lite_residual/  x10       2 variables         16 parameters          64 B\n"
-        "  _lite_residual/                          x0.1      1 variables        800 parameters       3,200 B\n"
-        "  ^stem/ of /beta$                         freeze    1 variables          8 parameters          32 B\n"
-        "  (everything else)                        freeze    5 variables        242 parameters         968 B"
+        "  the classifier                           train     2 variables         36 parameters         144 B\n"
+        "  their last shifts                        freeze    1 variables          8 parameters          32 B\n"
+        "  _lite_residual/norm/ of lite residuals   x10       2 variables         16 parameters          64 B\n"
+        "  _lite_residual/ of lite residuals        x0.1      1 variables        800 parameters       3,200 B\n"
+        "  ^stem/ of biases                         freeze    1 variables          8 parameters          32 B\n"
+        "  everything else                          freeze    5 variables        242 parameters         968 B"
     )
 
 
@@ -318,9 +319,9 @@ def test_a_restricted_scheme_keeps_its_rate_factors():
 
 
 def test_useful_rate_factors_are_those_of_what_is_trained():
-    paths = [variable.path for variable in variables()]
+    described = [describe_variable(variable.path) for variable in variables()]
     rates = [("^stem/norm/beta", 2), ("kernel$", 3), ("^stem/norm/beta$", 4), ("moving", 5)]
-    useful = {name: useful_rate_factors(with_rate_factors(get_scheme(name), rates), paths) for name in TRAINED}
+    useful = {name: useful_rate_factors(with_rate_factors(get_scheme(name), rates), described) for name in TRAINED}
     assert useful == {
         "last": (("kernel$", 3.0),),
         "norm+last": (("^stem/norm/beta", 2.0), ("kernel$", 3.0)),

@@ -5,11 +5,13 @@ import re
 import pytest
 
 from tinytl_tf.backbones import ARCHITECTURES, build
+from tinytl_tf.experiment import network_of
 from tinytl_tf.layers import LiteResidual
-from tinytl_tf.networks.architectures import lay_out
+from tinytl_tf.networks.branches import branch_places, with_branches
+from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.planning import Costs, Target
 from tinytl_tf.planning.account import total
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, all_targets, layout_of
+from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, all_targets
 
 
 def needs(file, structures, variables, arena):
@@ -32,11 +34,11 @@ def larger(known):
 @pytest.fixture
 def costs(config):
     files = (LAST, ALL_BIASES, EVERYTHING)
-    return Costs(layout_of(config), {64: files, 128: tuple(map(larger, files))})
+    return Costs(network_of(config, lite_residual=True), {64: files, 128: tuple(map(larger, files))})
 
 
 def test_the_known_files_are_met(config, costs):
-    targets = all_targets(layout_of(config))
+    targets = all_targets(network_of(config))
     biases = [target for target in targets if target.kind == BIASES]
     for chosen, known in (((), LAST), (biases, ALL_BIASES), (targets, EVERYTHING)):
         assert costs.needs(64, chosen) == pytest.approx(total(known))
@@ -63,14 +65,14 @@ def test_a_branch_needs_the_gradient_of_its_output_only(costs):
 
 
 def test_one_resolution_is_enough(config):
-    costs = Costs(layout_of(config), {64: (LAST, ALL_BIASES, EVERYTHING)})
+    costs = Costs(network_of(config, lite_residual=True), {64: (LAST, ALL_BIASES, EVERYTHING)})
     assert costs.needs(64, ()) == total(LAST)
 
 
 def test_records_of_operators_go_by_their_number(config):
     """As the structures of LiteRT do; tensors go by their size."""
     files = tuple({"arena": {"records": size, "tensors": 0}} for size in (100, 700, 700))
-    costs = Costs(layout_of(config), {64: files})
+    costs = Costs(network_of(config, lite_residual=True), {64: files})
     head, block = Target(BIASES, "head"), Target(BIASES, "block_3")
     # One convolution of the head against three of a block; the whole network has stem, 2 + 3 * 3, head.
     assert costs.needs(64, {head})["arena"] == pytest.approx(100 + 600 / 13)
@@ -81,9 +83,10 @@ def test_records_of_operators_go_by_their_number(config):
 def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
     """By what the built network has: elements of kernels, of biases, convolutions, outputs of activations."""
     architecture = ARCHITECTURES[name]
-    layout = lay_out(architecture)
     model = build(architecture, classes=2, resolution=64, weights=None, lite_residual=True)
-    sizes = {target: collections.Counter() for target in all_targets(layout)}
+    spec = from_table(architecture, classes=2, resolution=64)
+    spec = with_branches(spec, branch_places(spec))
+    sizes = {target: collections.Counter() for target in all_targets(spec)}
     for layer in model.layers:
         place = re.match(r"stem|head|block_\d+", layer.name)
         if not place or not layer.weights:
@@ -104,7 +107,7 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
     for kind, sums in ((BIASES, (0, 1, 1)), (LITE_RESIDUALS, (0, 0, 1))):
         own = [target for target in sizes if target.kind == kind]
         for part in ("file", "variables", "records", "tensors"):
-            costs = Costs(layout, {64: tuple({"arena": {part: size}} for size in sums)})
+            costs = Costs(spec, {64: tuple({"arena": {part: size}} for size in sums)})
             total = sum(sizes[target][part] for target in own)
             # From the output on: each place adds its share to those behind it, each branch is alone.
             for number, target in enumerate(own, 1):

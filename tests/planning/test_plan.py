@@ -1,6 +1,7 @@
 import pytest
 
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets, layout_of
+from tinytl_tf.experiment import network_of
+from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets
 from tinytl_tf.training import Experiment
 
 HEAD, BLOCK_2 = Target(BIASES, "head"), Target(BIASES, "block_2")
@@ -8,7 +9,7 @@ BRANCH_3 = Target(LITE_RESIDUALS, "block_3")
 
 
 def test_targets_go_from_the_output_to_the_input(config):
-    names = [f"{kind} {place}" for kind, place in all_targets(layout_of(config))]
+    names = [f"{kind} {place}" for kind, place in all_targets(network_of(config))]
     assert names == [
         *("biases head", "biases block_3", "biases block_2", "biases block_1", "biases block_0", "biases stem"),
         *("lite_residuals block_3", "lite_residuals block_2", "lite_residuals block_1"),
@@ -31,7 +32,7 @@ def test_a_plan_says_scheme_and_places(config, targets, expected):
 
 
 def test_everything_needs_no_list(config):
-    everything = Plan(64, frozenset(all_targets(layout_of(config)))).configure(config)
+    everything = Plan(64, frozenset(all_targets(network_of(config)))).configure(config)
     assert (everything.scheme, everything.biases, everything.lite_residuals) == ("tinytl-lb", (), ())
 
 

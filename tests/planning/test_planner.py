@@ -8,9 +8,10 @@ from tests.training.tiny import SIDE
 from tinytl_tf.backbones import BranchCard, build, save_branches
 from tinytl_tf.backbones.frozen_scale import frozen_scales
 from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import network_of
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.planning import GrowthAccount, MicroAccount, Plan, Planner, Target, growth_account, planner
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, all_targets, layout_of
+from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, all_targets
 from tinytl_tf.tflite.model import Model
 
 GENEROUS = {"growth": 10**9}
@@ -32,7 +33,7 @@ def measurements(monkeypatch):
 
 @pytest.fixture
 def everything(tiniest):
-    return frozenset(all_targets(layout_of(tiniest)))
+    return frozenset(all_targets(network_of(tiniest)))
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ class Fake:
         self.losses = losses or dict.fromkeys(resolutions, (1.0, 1.0))
         self.judged = {}
         self.planner = Planner(config, FakeAccount(), resolutions=resolutions, say=lambda text: None)
-        self.contributions = dict.fromkeys(all_targets(layout_of(config)), 1.0)
+        self.contributions = dict.fromkeys(all_targets(network_of(config)), 1.0)
         monkeypatch.setattr(self.planner, "_draft", lambda plan: (b"", None, parts(plan)))
         monkeypatch.setattr(planner, "Probe", lambda config, dataset, resolution: FakeProbe(self, resolution))
 
@@ -184,7 +185,7 @@ def test_a_resolution_is_judged_by_what_the_budget_lets_it_train(config, monkeyp
 def test_a_plan_is_within_the_budget_of_every_resource(config, monkeypatch, tight, other):
     made = Fake(monkeypatch, config, [64], made_up).planner
     everything = made.find(ENOUGH).trial
-    assert len(everything.plan.targets) == len(all_targets(layout_of(config)))
+    assert len(everything.plan.targets) == len(all_targets(network_of(config)))
     for count in range(len(everything.plan.targets)):
         budget = {tight: 64**2 + 1024 * count, other: 10**9}
         trial = made.find(budget).trial
@@ -224,7 +225,7 @@ def test_resources_that_are_missed_in_turn_end_with_a_plan_that_fits(config, mon
 
     def parts(plan):
         count = len(plan.targets)
-        odd = 6000 if 0 < count < len(all_targets(layout_of(config))) else 0
+        odd = 6000 if 0 < count < len(all_targets(network_of(config))) else 0
         return made_up(plan, *((1024, 1024 + odd) if count % 2 else (1024 + odd, 1024)))
 
     made = Fake(monkeypatch, config, [64], parts).planner
@@ -238,7 +239,7 @@ def test_resources_that_are_missed_in_turn_end_with_a_plan_that_fits(config, mon
 
 def test_the_best_of_the_plans_that_fit_is_chosen_however_wrong_the_estimate_is(config, monkeypatch):
     """Of sizes by chance, which the estimate misses in either resource, both ways; the classifier alone is known."""
-    everything = all_targets(layout_of(config))
+    everything = all_targets(network_of(config))
     fake = Fake(monkeypatch, config, [64], None)
     earlier = 0
     for seed in range(120):

@@ -17,6 +17,8 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.files import atomic_write_bytes, expand
 from tinytl_tf.networks.architectures import Architecture
 from tinytl_tf.networks.schemes import get_scheme, trained_by
+from tinytl_tf.networks.spec import is_of_classifier
+from tinytl_tf.networks.variables import describe_variable
 from tinytl_tf.strict_json import parse_json
 from tinytl_tf.tflite.fields import parse_fields
 
@@ -36,8 +38,7 @@ PRETRAINED = "pretrained"  # names the file that ships with the package
 AUTO = "auto"  # that file where it fits, else fresh branches
 FORMAT_VERSION = 2
 CARD = "card"  # the array that holds the card, as JSON
-_MARK = "_lite_residual/"  # in the path of each variable of a branch
-_FINAL_NORM = "_lite_residual/final_norm/"
+_FINAL_NORM = "/final_norm/"
 _HELP = "train such a file with `tinytl pretrain`"
 _FRESH = "lite residuals start fresh: random, with an output of zero"
 
@@ -169,13 +170,13 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
         )
     variables = {variable.path: variable for variable in model.weights}
     own = _trained(card, variables)
-    lacking = [path for path in variables if _MARK in path and path not in arrays]
+    lacking = [path for path in variables if describe_variable(path).branch and path not in arrays]
     if lacking:
         raise InputError(f"{source} lacks {lacking[0]} ({len(lacking)} arrays of {model.name} are missing); {_HELP}")
     pairs = []
     for path, array in arrays.items():
         variable = variables.get(path)
-        if variable is None and _MARK in path:
+        if variable is None and describe_variable(path).branch:
             continue  # of a block that has no branch here
         if variable is None:
             raise InputError(f"{source} has the array {path}, which {model.name} has not; it is of another network")
@@ -258,8 +259,9 @@ def _ends_with_norm(card: BranchCard) -> bool:
 def _trained(card: BranchCard, paths: Iterable[str]) -> set[str]:
     """Those of the paths that a file may have: of branches, and of biases that its scheme trains with them."""
     paths = set(paths)
-    trained = {path for path in trained_by(get_scheme(card.scheme), paths) if not path.startswith("classifier/")}
-    return trained | {path for path in paths if _MARK in path}
+    described = map(describe_variable, paths)
+    trained = {path for path in trained_by(get_scheme(card.scheme), described) if not is_of_classifier(path)}
+    return trained | {path for path in paths if describe_variable(path).branch}
 
 
 def _norms(present: bool) -> str:

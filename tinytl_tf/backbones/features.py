@@ -2,9 +2,9 @@
 
 import keras
 
-__all__ = ["FEATURES", "feature_network"]
+from tinytl_tf.backbones.describe import describe
 
-FEATURES = "pool"  # name of the last layer before dropout and classifier, in every network
+__all__ = ["feature_network"]
 
 
 def feature_network(model: keras.Model) -> keras.Model:
@@ -19,4 +19,4 @@ def feature_network(model: keras.Model) -> keras.Model:
         >>> feature_network(model).output_shape
         (None, 1280)
     """
-    return keras.Model(model.input, model.get_layer(FEATURES).output)
+    return keras.Model(model.input, model.get_layer(describe(model).features).output)

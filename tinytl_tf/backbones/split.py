@@ -4,10 +4,10 @@ import dataclasses
 
 import keras
 
-from tinytl_tf.backbones.features import FEATURES
+from tinytl_tf.backbones.describe import describe
 from tinytl_tf.backbones.nodes import network_nodes
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.schemes import place_of
+from tinytl_tf.networks.spec import CLASSIFIER, STEM
 
 __all__ = ["SplitModel", "dequantizing", "last_split", "split_model", "split_places"]
 
@@ -35,7 +35,7 @@ class SplitModel:
 def split_places(model: keras.Model) -> list[str]:
     """Returns the places at which a network can be cut, from the input to the output.
 
-    A place is a name that `split_model` takes: a block, `"head"` or `"classifier"`. Everything that the suffix computes
+    A place is a name that `split_model` takes: one of `NetworkSpec` but the first. Everything that the suffix computes
     there has to come from one tensor, the features.
     """
     return [place for place, boundary in _boundaries(model).items() if boundary is not None]
@@ -124,16 +124,6 @@ def _require_place(model: keras.Model, place: str) -> None:
 
 def _boundaries(model: keras.Model) -> dict[str, keras.KerasTensor | None]:
     """The one tensor that enters each place and all after it, by the name of the place; None where there are more."""
-    nodes = network_nodes(model)
-    names = [place_of(node.operation.name) for node in nodes]
-    boundaries = {}
-    for place in dict.fromkeys(name for name in names if name not in ("normalize", FEATURES, "dropout")):
-        first = names.index(place)
-        if place == "classifier":  # dropout belongs to the part that is trained
-            first = names.index("dropout") if "dropout" in names else first
-        made = {id(tensor) for node in nodes[first:] for tensor in node.outputs}
-        entering = {id(t): t for node in nodes[first:] for t in node.input_tensors if id(t) not in made}
-        is_input = any(id(tensor) in entering for tensor in model.inputs)
-        if place != "stem":
-            boundaries[place] = next(iter(entering.values())) if len(entering) == 1 and not is_input else None
-    return boundaries
+    spec = describe(model)
+    names = {name: spec.boundary(name) for name in (*spec.places, CLASSIFIER) if name != STEM}
+    return {name: model.get_layer(layer).output if layer else None for name, layer in names.items()}

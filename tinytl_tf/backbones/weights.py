@@ -16,6 +16,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 from tinytl_tf.layers import FrozenConv2D, FrozenDepthwiseConv2D
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture
+from tinytl_tf.networks.spec import CLASSIFIER
 
 __all__ = ["load_weights"]
 
@@ -109,7 +110,7 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
     left_over = max(sum(map(len, kernels.values())), len(norms))
     if left_over:
         raise InputError(f"{source} has {left_over} convolutions more than {model.name}; it is of another network")
-    classifier = model.get_layer("classifier")
+    classifier = model.get_layer(CLASSIFIER)
     if weights.classifier and weights.classifier[0].shape == tuple(classifier.kernel.shape):
         pairs += zip((classifier.kernel, classifier.bias), weights.classifier, strict=True)
     stored = []

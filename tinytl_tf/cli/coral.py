@@ -10,8 +10,9 @@ from ml_collections import ConfigDict
 
 from tinytl_tf.cli import runner
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.architectures import get_architecture, lay_out
+from tinytl_tf.networks.branches import branch_places
 from tinytl_tf.networks.schemes import get_scheme
+from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.tflite.coral_manifest import coral_files
 
 __all__ = ["AUTO", "CALIBRATION_IMAGES", "check", "choose", "define_flags", "restrict", "written", "write"]
@@ -26,7 +27,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "split",
         None,
-        "coral: first place that the CPU computes (block_1, ..., head, classifier); auto: by measurement.",
+        f"coral: first place that the CPU computes, as block_1 or {CLASSIFIER}; auto: by measurement.",
         flag_values=values,
     )
     flags.DEFINE_float(
@@ -76,10 +77,10 @@ def restrict(config: ConfigDict, split: str) -> None:
     Raises:
         InputError: If there is no such place, or the scheme can train nothing of its own from there on.
     """
-    from tinytl_tf.experiment import drop_useless_rate_factors
+    from tinytl_tf.experiment import drop_useless_rate_factors, network_of
 
-    layout = lay_out(get_architecture(config.backbone.name), config.backbone.width)
-    places = (*layout.places, "classifier")
+    spec = network_of(config)
+    places = (*spec.places, CLASSIFIER)
     if split not in places[1:]:
         raise InputError(f"expected --split to be one of {', '.join(places[1:])}, got {split!r:.80}")
     scheme, late = get_scheme(config.scheme), places[places.index(split) :]
@@ -88,8 +89,8 @@ def restrict(config: ConfigDict, split: str) -> None:
             f"expected --scheme of last, tinytl-b, tinytl-l or tinytl-lb for --target=coral, got {scheme.name}, which "
             "cannot be kept to some places"
         )
-    biases = tuple(place for place in late if place in layout.places) if scheme.biases else ()
-    branches = tuple(place for place in late if place in layout.branches) if scheme.lite_residual else ()
+    biases = tuple(place for place in late if place in spec.places) if scheme.biases else ()
+    branches = tuple(place for place in late if place in branch_places(spec)) if scheme.lite_residual else ()
     if (scheme.biases and not biases) or (scheme.lite_residual and not branches):
         what = "lite residuals" if scheme.lite_residual else "biases"
         raise InputError(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.spec import CLASSIFIER_BIAS, CLASSIFIER_KERNEL, is_of_classifier
 from tinytl_tf.tflite.coral_manifest import CoralManifest, Quantized
 from tinytl_tf.tflite.graph import Operator, Tensor
 from tinytl_tf.tflite.model import Model
@@ -43,7 +44,7 @@ def _rules(
     yield "one input and one output", len(graph.inputs) == len(graph.outputs) == 1, (graph.inputs, graph.outputs)
     image, result = (graph.tensors[numbers[0]] for numbers in (graph.inputs, graph.outputs))
     yield f"the input {manifest.image}", _quantized(model, image) == manifest.image, _quantized(model, image)
-    classes = len(variables.get("classifier/bias", ()))
+    classes = len(variables.get(CLASSIFIER_BIAS, ()))
     yield f"{classes} int8 outputs", (result.dtype, result.shape) == ("int8", (1, classes)), result
     for op in graph.operators:
         has_all = len(op.inputs) == 3 if op.name in KERNELS else len(op.inputs) >= 1
@@ -65,13 +66,13 @@ def _rules(
     for path, variable in variables.items():
         number = manifest.rebake[path]
         at, place = holders.get(number, (-1, 0))
-        is_kernel = path == "classifier/kernel"
+        is_kernel = path == CLASSIFIER_KERNEL
         shape = variable.shape[::-1] if is_kernel else variable.shape
         fits = place == (_KERNEL if is_kernel else _BIAS) and graph.tensors[number].shape == shape
         # Variables are in the order of the network, and so are operators.
-        fits = fits and (at == _classifier(graph.operators) if path.startswith("classifier/") else at > last)
+        fits = fits and (at == _classifier(graph.operators) if is_of_classifier(path) else at > last)
         yield f"the tensor of {path}, {list(shape)}", fits, number
-        last = at if not path.startswith("classifier/") else last
+        last = at if not is_of_classifier(path) else last
 
 
 def _classifier(operators: tuple[Operator, ...]) -> int:

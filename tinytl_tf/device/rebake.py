@@ -12,6 +12,7 @@ from tinytl_tf.device.prefix_runner import TURN, PrefixRunner
 from tinytl_tf.device.rebakable import KERNELS, require_rebakable
 from tinytl_tf.device.trainable_model import TrainableModel
 from tinytl_tf.errors import InputError, ParityError
+from tinytl_tf.networks.spec import CLASSIFIER_BIAS, CLASSIFIER_KERNEL
 from tinytl_tf.tflite.coral_manifest import CoralManifest
 from tinytl_tf.tflite.edge_tpu import lint
 from tinytl_tf.tflite.edit import add_buffer
@@ -122,9 +123,9 @@ def _rebaked(
     convolutions = [op for op in graph.operators if op.name in KERNELS]
     floats = {op.inputs[2]: constant(model.schema, subgraph.tensors[op.inputs[2]]) for op in convolutions}
     for path, index in tensors.items():
-        if path == "classifier/kernel":
+        if path == CLASSIFIER_KERNEL:
             floats[index] = values[path].T.astype(np.float64)
-        elif path == "classifier/bias":
+        elif path == CLASSIFIER_BIAS:
             floats[index] = values[path].astype(np.float64)
         else:  # what else the norm adds to the bias stays
             floats[index] = floats[index] + (values[path].astype(np.float64) - start[path])

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.spec import is_of_classifier
 from tinytl_tf.optimizers import NOT_NEGATIVE
 from tinytl_tf.tasks import UNUSED
 from tinytl_tf.tflite.manifest import Manifest
@@ -67,7 +68,7 @@ def classifier_parts(state: np.ndarray, manifest: Manifest) -> list[tuple[str, n
     return [
         (entry.name, state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape))
         for entry in manifest.state
-        if entry.name.startswith("classifier/") and not entry.slot
+        if is_of_classifier(entry.name) and not entry.slot
     ]
 
 

@@ -7,7 +7,7 @@ from tinytl_tf import ops
 from tinytl_tf.layers.arguments import require_known_size, require_positive_integers
 from tinytl_tf.layers.group_norm import GroupNorm
 from tinytl_tf.layers.selective_layer import SelectiveLayer
-from tinytl_tf.networks.architectures import BRANCH_POOL_SIZE, MAX_BRANCH_KERNEL_SIZE
+from tinytl_tf.networks.branches import BRANCH_POOL_SIZE, MAX_BRANCH_KERNEL_SIZE
 from tinytl_tf.networks.channels import make_divisible
 
 __all__ = ["LiteResidual"]
@@ -27,7 +27,7 @@ class LiteResidual(SelectiveLayer):
 
     Args:
         filters: output channels of the block.
-        kernel_size: height and width of the grouped kernel, odd; see `architectures.kernel_schedule`.
+        kernel_size: height and width of the grouped kernel, odd; see `branches.kernel_schedule`.
         strides: stride of the block.
         groups: groups of the first convolution; divides the input channels.
         expand: width of the branch as a multiple of its input channels, rounded to a multiple of 8.

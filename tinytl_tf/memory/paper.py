@@ -4,30 +4,34 @@ The bytes of the activations of one image, at the worst moment of the forward pa
 parameters: 4 for each one that is trained, 1 for each frozen one, which is taken to be kept in 8 bits. Nothing is
 measured, and nobody has to have built the network: the tables of blocks are enough.
 
-What is trained follows from the tables of `tinytl_tf.networks.schemes`, applied to the paths that the variables have in
-our networks. They come to the paper's counts for all six methods. Two things are the paper's and not ours: its norms
-are group norms throughout, where our trunk has frozen statistics, which changes nothing as it charges no norm for them;
-and it counts branches for every method, because it pre-trained its network with them.
+What is trained follows from the tables of `tinytl_tf.networks.schemes`, applied to the described variables. They come
+to the paper's counts for all six methods. Two things are the paper's and not ours: its norms are group norms
+throughout, where our trunk has frozen statistics, which changes nothing as it charges no norm for them; and it counts
+branches for every method, because it pre-trained its network with them.
 
 Reference:
     TinyTL, sections 3 and 4, tables 2 and 3; the rules are those of its released profiler.
 """
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.memory.leaf_ops import LeafOp, list_ops
-from tinytl_tf.memory.resnet50 import list_resnet50_ops
-from tinytl_tf.networks.architectures import Architecture, check_sizes, get_architecture
-from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+from tinytl_tf.memory.resnet50 import resnet50_spec
+from tinytl_tf.networks.architectures import Architecture, check_sizes
+from tinytl_tf.networks.branches import BRANCHES, branch_places, with_branches
+from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.networks.schemes import get_scheme, require_branches, trained_by
+from tinytl_tf.networks.spec import CLASSIFIER, LayerSpec, NetworkSpec, VariableSpec
 from tinytl_tf.optimizers import get_optimizer
 
-__all__ = ["PaperAccount", "paper_account"]
+__all__ = ["PaperAccount", "account_of", "paper_account"]
 
 RESNET50 = "resnet50"
 ALWAYS_WITH_BRANCHES = "proxyless_mobile"
 
+ACTIVATION = "activation"
 FLOAT_BYTES = 4
 FROZEN_BYTES = 1
 
@@ -52,8 +56,32 @@ RULES = {
     "norm": Rule(kept_bits=32, counts_output=False),
     "relu": Rule(kept_bits=1, counts_output=False),
     "relu6": Rule(kept_bits=1, counts_output=False),
-    "hard_swish": Rule(kept_bits=32, counts_output=False),
+    ACTIVATION: Rule(kept_bits=32, counts_output=False),  # any other
+    "keras": Rule(kept_bits=32, counts_output=True),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class LeafOp:
+    """One operation. Those that cost nothing in the paper's account (pooling, resizing, addition) are left out.
+
+    Attributes:
+        layer: the layer that it is a part of.
+        kind: a key of `RULES`.
+        inputs: elements of its input.
+        outputs: elements of its output.
+        groups: of a convolution; a depthwise one has as many as channels.
+        held: elements of the block's input, which the block's shortcut keeps alive meanwhile.
+        variables: its variables; the first one multiplies the input, so that its gradient needs the input.
+    """
+
+    layer: LayerSpec
+    kind: str
+    inputs: int
+    outputs: int
+    groups: int = 1
+    held: int = 0
+    variables: tuple[VariableSpec, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,26 +172,46 @@ def paper_account(
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    slots = len(get_optimizer(optimizer).slots)
+    get_optimizer(optimizer)
     chosen, name = get_scheme(scheme), architecture if isinstance(architecture, str) else architecture.name
     if lite_residual is None:
         lite_residual = chosen.lite_residual or name == ALWAYS_WITH_BRANCHES
     check_sizes(name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
-    ops = _list_ops(architecture, resolution, classes, width, lite_residual)
+    spec = _describe(architecture, resolution, classes, width, lite_residual)
+    return account_of(spec, scheme, batch_size=batch_size, optimizer=optimizer)
 
-    parameters = [parameter for op in ops for parameter in op.parameters]
-    trained = apply_scheme(parameters, chosen).parameters
-    count = sum(parameter.size for parameter in parameters)
+
+def account_of(spec: NetworkSpec, scheme: str, *, batch_size: int, optimizer: str = "adam") -> PaperAccount:
+    """Computes the memory of a training step of any described network.
+
+    Args:
+        spec: the network, with its branches.
+        scheme: a key of `SCHEMES`.
+        batch_size: images of a step.
+        optimizer: as for `paper_account`.
+
+    Returns:
+        The account, in bytes.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    slots = len(get_optimizer(optimizer).slots)
+    ops, variables = list_ops(spec), [v for v in spec.variables if v.role != "statistic"]
+    require_branches(get_scheme(scheme), variables)
+    trained_paths = trained_by(get_scheme(scheme), variables)
+    trained = sum(variable.size for variable in variables if variable.path in trained_paths)
+    count = sum(variable.size for variable in variables)
     parameters_bytes = FLOAT_BYTES * trained + FROZEN_BYTES * (count - trained)
-    stored, peak, peak_op = walk(ops)
-    _, group_norm_peak, _ = walk(ops, group_norm=True)
+    stored, peak, peak_op = walk(ops, trained_paths)
+    _, group_norm_peak, _ = walk(ops, trained_paths, group_norm=True)
     return PaperAccount(
-        backbone=name,
+        backbone=spec.name,
         scheme=scheme,
-        resolution=resolution,
+        resolution=spec.input_shape[0],
         batch_size=batch_size,
-        classes=classes,
-        lite_residual=lite_residual,
+        classes=spec.layers[-1].shape[-1],
+        lite_residual=any(layer.branch for layer in spec.layers),
         parameters=count,
         trained_parameters=trained,
         parameters_bytes=parameters_bytes,
@@ -178,17 +226,23 @@ def paper_account(
     )
 
 
-def walk(ops: Sequence[LeafOp], *, group_norm: bool = False) -> tuple[int, int, str]:
+def list_ops(spec: NetworkSpec) -> list[LeafOp]:
+    """Lists the operations of a network in the order in which they run: in a block the main branch first."""
+    return [op for layer in spec.layers for op in _ops_of(spec, layer)]
+
+
+def walk(ops: Sequence[LeafOp], trained: Collection[str], *, group_norm: bool = False) -> tuple[int, int, str]:
     """Goes through the forward pass of one image.
 
     Args:
-        ops: the operations; their parameters say what is trained.
+        ops: the operations.
+        trained: paths of the variables that are trained.
         group_norm: whether norms keep their input for the gradient that passes through them, as group norms have to.
 
     Returns:
         Bytes that are kept for backward at the end, the most bytes needed at once, and the layer where that was.
     """
-    backward = any(parameter.trainable for op in ops[:-1] for parameter in op.parameters)
+    backward = any(v.path in trained for op in ops if op.layer.place != CLASSIFIER for v in op.variables)
     stored = peak = 0
     peak_op = ""
     for op in ops:
@@ -197,23 +251,48 @@ def walk(ops: Sequence[LeafOp], *, group_norm: bool = False) -> tuple[int, int, 
         if rule.counts_output:
             needed += FLOAT_BYTES * op.outputs // op.groups
         if needed > peak:
-            peak, peak_op = needed, op.name
-        needs_input = op.parameters[0].trainable if op.parameters else backward
+            peak, peak_op = needed, op.layer.name
+        needs_input = op.variables[0].path in trained if op.variables else backward
         if needs_input or (group_norm and op.kind == "norm" and backward):
             stored += op.inputs * rule.kept_bits // 8
     return stored, peak, peak_op
 
 
-def _list_ops(
+def _ops_of(spec: NetworkSpec, layer: LayerSpec) -> Iterator[LeafOp]:
+    place = spec.place(layer.place)
+    held = math.prod(spec.shape(place.entry)) if place.shortcut else 0
+    shape = spec.shape(layer.inputs[0])
+    for part in BRANCHES[layer.kind].parts(layer, shape) if layer.kind in BRANCHES else (layer,):
+        for op in _parts(part, math.prod(shape)):
+            yield dataclasses.replace(op, layer=layer, held=held)
+        shape = part.shape
+
+
+def _parts(layer: LayerSpec, inputs: int) -> Iterator[LeafOp]:
+    """A convolution and its norm are two operations; an activation is known by its name."""
+    variables = tuple(v for v in layer.variables if v.role != "statistic")
+    if layer.kind in ("convolution", "depthwise"):
+        norm = tuple(v for v in variables if v.role in ("scale", "shift", "repeated"))
+        own = tuple(v for v in variables if v not in norm)
+        yield LeafOp(layer, "convolution", inputs, layer.size, layer.groups, variables=own)
+        if norm:
+            yield LeafOp(layer, "norm", layer.size, layer.size, variables=norm)
+    elif layer.kind == ACTIVATION:
+        kind = layer.option(ACTIVATION)
+        yield LeafOp(layer, kind if kind in RULES else ACTIVATION, inputs, layer.size)
+    elif layer.kind in RULES:
+        yield LeafOp(layer, layer.kind, inputs, layer.size, variables=variables)
+
+
+def _describe(
     architecture: str | Architecture, resolution: int, classes: int, width: float, lite_residual: bool
-) -> list[LeafOp]:
+) -> NetworkSpec:
     if architecture == RESNET50:
         if lite_residual or width != 1.0:
             raise InputError(
                 f"{RESNET50} is counted at width 1 and without lite residual branches, got width {width} and "
                 f"lite_residual {lite_residual}; choose last, norm+last, full or tinytl-b"
             )
-        return list_resnet50_ops(resolution=resolution, classes=classes)
-    if isinstance(architecture, str):
-        architecture = get_architecture(architecture)
-    return list_ops(architecture, resolution=resolution, classes=classes, width=width, lite_residual=lite_residual)
+        return resnet50_spec(resolution=resolution, classes=classes)
+    spec = from_table(architecture, resolution=resolution, classes=classes, width=width)
+    return with_branches(spec, branch_places(spec), final_norm=True) if lite_residual else spec

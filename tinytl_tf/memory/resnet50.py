@@ -1,41 +1,41 @@
-"""ResNet-50 as a list of operations: the paper compares with it. There is no network of it to train here."""
+"""The description of ResNet-50: the paper compares with it. There are no weights of it to train here."""
 
-import dataclasses
+from tinytl_tf.networks.spec import STEM, NetworkSpec, block_name
+from tinytl_tf.networks.writer import SpecWriter
 
-from tinytl_tf.memory.leaf_ops import LeafOp, convolution, dense
-
-__all__ = ["list_resnet50_ops"]
+__all__ = ["resnet50_spec"]
 
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # filters, blocks, strides
 EXPANSION = 4
 
 
-def list_resnet50_ops(*, resolution: int, classes: int) -> list[LeafOp]:
-    """Lists the operations of ResNet-50 with the stride in the 3x3 convolution, as torchvision has it.
+def resnet50_spec(*, resolution: int, classes: int) -> NetworkSpec:
+    """Returns the description of ResNet-50 with the stride in the 3x3 convolution, as torchvision has it.
 
     Args:
         resolution: height and width of the image, in pixels.
         classes: number of outputs.
     """
-    ops = convolution("stem", resolution, 3, 64, 7, strides=2, activation="relu")
-    size, inputs = -(-resolution // 4), 64  # after the stem and a maximum pooling, both of stride 2
-    for stage, (filters, blocks, strides) in enumerate(STAGES):
+    writer, number = SpecWriter((resolution, resolution, 3), rescale=(1.0, 0.0)), 0
+    writer.convolve(STEM, 64, 7, strides=2, activation="relu")
+    size = -(-writer.last.shape[0] // 2)
+    writer.add("max_pool", "max_pool", STEM, (size, size, 64))
+    for filters, blocks, strides in STAGES:
         for index in range(blocks):
-            ops += _bottleneck(f"stage_{stage}_{index}", size, inputs, filters, strides if index == 0 else 1)
-            size = -(-size // strides) if index == 0 else size
-            inputs = EXPANSION * filters
-    return [*ops, dense("classifier", inputs, classes)]
+            _bottleneck(writer, block_name(number), filters, strides if index == 0 else 1)
+            number += 1
+    return writer.finish("resnet50", writer.last.place, classes, 0.0)
 
 
-def _bottleneck(name: str, size: int, inputs: int, filters: int, strides: int) -> list[LeafOp]:
+def _bottleneck(writer: SpecWriter, place: str, filters: int, strides: int) -> None:
     """1x1, 3x3 and 1x1 convolution, a 1x1 one on the way past them where the shape changes, the sum's ReLU."""
-    after, outputs = -(-size // strides), EXPANSION * filters
-    ops = convolution(f"{name}_reduce", size, inputs, filters, 1, activation="relu")
-    ops += convolution(f"{name}_convolve", size, filters, filters, 3, strides=strides, activation="relu")
-    ops += convolution(f"{name}_expand", after, filters, outputs, 1)
-    identity = inputs == outputs and strides == 1
-    if not identity:
-        ops += convolution(f"{name}_shortcut", size, inputs, outputs, 1, strides=strides)
-    ops += [LeafOp(name, "relu", after**2 * outputs, after**2 * outputs)]
-    held = size**2 * inputs if identity else 0
-    return [dataclasses.replace(op, held=held) for op in ops]
+    shortcut = entry = writer.last
+    writer.convolve(place, filters, 1, part="reduce", activation="relu")
+    writer.convolve(place, filters, 3, part="convolve", strides=strides, activation="relu")
+    writer.convolve(place, EXPANSION * filters, 1, part="expand")
+    expanded = writer.last
+    if expanded.shape != entry.shape:
+        writer.convolve(place, EXPANSION * filters, 1, part="shortcut", strides=strides, source=entry)
+        shortcut = writer.last
+    writer.sum(f"{place}_add_shortcut", place, shortcut, expanded)
+    writer.add(place, "activation", place, activation="relu")

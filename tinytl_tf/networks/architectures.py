@@ -1,29 +1,21 @@
 """The networks as tables of blocks, and what a table comes to at a width. Knows no framework."""
 
 import dataclasses
-from collections.abc import Collection
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.channels import make_divisible
 
 __all__ = [
     "ARCHITECTURES",
+    "MAX_RESOLUTION",
     "Architecture",
     "Block",
-    "Layout",
-    "PlacedBlock",
-    "check_places",
     "check_sizes",
+    "check_width",
     "get_architecture",
-    "kernel_schedule",
-    "lay_out",
 ]
 
 DOWNSAMPLING = 32
-NOMINAL_RESOLUTION = 128
-MAX_BRANCH_KERNEL_SIZE = 5
 MAX_RESOLUTION = 8192  # pixels: of a side, more than any device trains on
-BRANCH_POOL_SIZE = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,58 +72,6 @@ class Architecture:
     imagenet_weights: str | None
     padding: str = "same"
     torch_names: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class PlacedBlock:
-    """One block at its place in a network of a certain width.
-
-    Attributes:
-        name: prefix of the names of its layers; numbered from 0 without gaps.
-        inputs: input channels.
-        expanded: channels of the depthwise convolution; equal to `inputs` where there is no expanding convolution.
-        filters: output channels.
-        kernel_size: of the depthwise convolution.
-        strides: of the depthwise convolution.
-        branch: `(kernel_size, global_pool)` of its lite residual branch; `None` for the first block, which has none.
-    """
-
-    name: str
-    inputs: int
-    expanded: int
-    filters: int
-    kernel_size: int
-    strides: int
-    branch: tuple[int, bool] | None
-
-    @property
-    def shortcut(self) -> bool:
-        """Whether the input is added to the output."""
-        return self.strides == 1 and self.inputs == self.filters
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """The channels of a network of a certain width: stem, blocks, head."""
-
-    stem_filters: int
-    blocks: tuple[PlacedBlock, ...]
-    head_filters: int
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """Names of the places with biases, from the input to the output; names of layers begin with them."""
-        return ("stem", *(block.name for block in self.blocks), *(("head",) if self.head_filters else ()))
-
-    @property
-    def features(self) -> int:
-        """Number of features that the classifier takes."""
-        return self.head_filters or self.blocks[-1].filters
-
-    @property
-    def branches(self) -> tuple[str, ...]:
-        """Names of the blocks that can have a lite residual branch."""
-        return tuple(block.name for block in self.blocks if block.branch)
 
 
 ARCHITECTURES = {
@@ -313,7 +253,7 @@ def check_sizes(name: str, *, classes: int, resolution: int, width: float, lite_
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
     if resolution < 1:
         raise InputError(f"resolution must be a positive number of pixels, got {resolution}")
-    _check_width(width)
+    check_width(width)
     smallest = DOWNSAMPLING + 1 if lite_residual else DOWNSAMPLING  # A branch pools 2x2 windows of the last blocks.
     if resolution < smallest:
         needs = "with lite residual branches" if lite_residual else "at all"
@@ -322,77 +262,7 @@ def check_sizes(name: str, *, classes: int, resolution: int, width: float, lite_
         )
 
 
-def _check_width(width: float) -> None:
+def check_width(width: float) -> None:
+    """Raises `InputError` unless a width is one that a network can have."""
     if not 0 < width <= 4:
         raise InputError(f"width must be above 0 and at most 4, got {width}")
-
-
-def check_places(what: str, names: Collection[str], places: Collection[str]) -> None:
-    """Raises `InputError` if a name is not among the places of a network.
-
-    Args:
-        what: is at these places, for the message.
-        names: the names.
-        places: `Layout.places` or `Layout.branches`.
-    """
-    for name in names:
-        if name not in places:
-            raise InputError(f"the network has no {what} at {name!r}; its places are {', '.join(places)}")
-
-
-def lay_out(architecture: Architecture, width: float = 1.0) -> Layout:
-    """Writes out the rows of a table block by block, with their channels at a width.
-
-    Raises:
-        InputError: if the width is out of range.
-
-    Example:
-    >>> lay_out(ARCHITECTURES["mobilenet_v2"]).blocks[1]
-    PlacedBlock(name='block_1', inputs=16, expanded=96, filters=24, kernel_size=3, strides=2, branch=(5, False))
-    """
-    _check_width(width)
-    rows = [
-        (block, block.strides if repetition == 0 else 1)
-        for block in architecture.blocks
-        for repetition in range(block.repeats)
-    ]
-    branches = kernel_schedule([strides for _, strides in rows])
-    stem_filters = inputs = make_divisible(architecture.stem_filters * width)
-    blocks = []
-    for index, ((block, strides), branch) in enumerate(zip(rows, branches, strict=True)):
-        filters = make_divisible(int(block.filters * width))
-        blocks.append(
-            PlacedBlock(
-                name=f"block_{index}",
-                inputs=inputs,
-                expanded=block.expand * inputs,
-                filters=filters,
-                kernel_size=block.kernel_size,
-                strides=strides,
-                branch=branch if index > 0 else None,
-            )
-        )
-        inputs = filters
-    head = architecture.head_filters and make_divisible(architecture.head_filters * max(width, 1.0))
-    return Layout(stem_filters, tuple(blocks), head)
-
-
-def kernel_schedule(strides: list[int]) -> list[tuple[int, bool]]:
-    """Returns `(kernel_size, global_pool)` of the branch at each block of a network.
-
-    The size is chosen for a nominal resolution of 128 before the first block, whatever the images are.
-
-    Args:
-        strides: stride of each block, from the input to the output.
-
-    Reference:
-        TinyTL's released code; for ProxylessNAS-Mobile it gives 5 up to block 17 and 3 from block 18, in the paper's
-        numbers, which count two empty blocks (blocks 15 and 16 of ours).
-    """
-    schedule, nominal = [], NOMINAL_RESOLUTION
-    for stride in strides:
-        pooled = nominal // BRANCH_POOL_SIZE
-        kernel_size = max(size for size in range(1, MAX_BRANCH_KERNEL_SIZE + 1, 2) if size <= max(pooled, 1))
-        schedule.append((kernel_size, pooled <= 1))
-        nominal = -(-nominal // stride)
-    return schedule

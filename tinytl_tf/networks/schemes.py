@@ -1,8 +1,9 @@
-"""Update schemes: which variables of a network are trained, and how fast, as ordered tables of patterns.
+"""Update schemes: which variables of a network are trained, and how fast, as ordered tables.
 
-A scheme is a list of `(regular expression, rate factor)`. The first expression found in a variable's path decides; a
-variable that no row covers is an error. The factor is of the learning rate: 0 freezes, 1 is the rate itself. The tables
-work on paths alone and know no framework.
+A scheme is a list of rows, each a selection of variables with a rate factor. The first row that selects a variable
+decides; a variable that no row covers is an error. The factor is of the learning rate: 0 freezes, 1 is the rate itself.
+A `Selector` goes by what a variable does and where it is, so that the tables fit any network that is described; a
+regular expression over paths is for rows of your own. Knows no framework.
 """
 
 import dataclasses
@@ -14,17 +15,21 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.branches import LITE_RESIDUAL
+from tinytl_tf.networks.spec import CLASSIFIER, VariableSpec
+from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.optimizers import get_optimizer
 
 __all__ = [
     "SCHEMES",
     "ResolvedScheme",
     "Scheme",
+    "Selector",
     "apply_scheme",
     "default_learning_rate",
     "get_scheme",
-    "place_of",
     "rate_factor",
+    "require_branches",
     "restrict",
     "trained_by",
     "useful_rate_factors",
@@ -38,20 +43,51 @@ _EXAMPLE = '(("_lite_residual/", 0.1),)'
 
 
 @dataclasses.dataclass(frozen=True)
+class Selector:
+    """Variables by what they do and where they are; each field that is not empty narrows the choice.
+
+    Attributes:
+        name: what the printed table calls them.
+        roles: those of `VariableSpec`.
+        places: names of places.
+        but_places: names of places that are left out.
+        branch: kind of their branch; `False` for none, the network itself.
+    """
+
+    name: str
+    roles: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    but_places: tuple[str, ...] = ()
+    branch: str | bool | None = None
+
+    def selects(self, variable: VariableSpec) -> bool:
+        """Returns whether a variable is one of them."""
+        return (
+            (not self.roles or variable.role in self.roles)
+            and (not self.places or variable.place in self.places)
+            and variable.place not in self.but_places
+            and (self.branch is None or variable.branch == (self.branch or ""))
+        )
+
+
+Row = tuple[Selector | str, float]
+
+
+@dataclasses.dataclass(frozen=True)
 class Scheme:
     """A named table of what is trained.
 
     Attributes:
         name: the name on the command line.
-        rows: `(regular expression, rate factor)`, the first that is found in a path decides: 0.0 freezes, 1.0 trains at
-            the learning rate.
+        rows: `(selector or regular expression, rate factor)`; of these that select a variable, or are found in its
+            path, the first decides: 0.0 freezes, 1.0 trains at the learning rate.
         lite_residual: whether the network needs lite residual branches.
         learning_rate: of the first step with Adam where nobody gives one, see `default_learning_rate`.
         rate_factors: rows of a user, by which the factor of what `rows` train is multiplied, see `with_rate_factors`.
     """
 
     name: str
-    rows: tuple[tuple[str, float], ...]
+    rows: tuple[Row, ...]
     lite_residual: bool = False
     learning_rate: float = LEARNING_RATE
     rate_factors: tuple[tuple[str, float], ...] = ()
@@ -67,34 +103,25 @@ class Scheme:
         return self.biases or self.lite_residual or self.rows == (_HEAD, _REST)
 
 
-_HEAD = (r"^classifier/", 1.0)
-# What no optimizer may touch, wherever it is: statistics, and the seed of dropout among `model.variables`.
-_STATE = (r"/(moving_mean|moving_variance|seed_generator_state)$", 0.0)
-_BIASES = (r"/beta$", 1.0)
-_REST = (r"", 0.0)
+_SHIFTS = ("bias", "shift", "repeated")
+_HEAD = (Selector("the classifier", places=(CLASSIFIER,)), 1.0)
+_STATE = (Selector("statistics", roles=("statistic",)), 0.0)
+_BIASES = (Selector("biases", roles=_SHIFTS, but_places=(CLASSIFIER,)), 1.0)
+_NORMS = (Selector("norms", roles=("scale", "shift", "repeated")), 1.0)
+_BRANCHES = (Selector("lite residuals", branch=LITE_RESIDUAL), 1.0)
+_REPEATED = (Selector("their last shifts", roles=("repeated",), branch=LITE_RESIDUAL), 0.0)
+_REST = (Selector("everything else"), 0.0)
 
 SCHEMES = {
     scheme.name: scheme
     for scheme in (
         Scheme("last", (_HEAD, _REST), learning_rate=1e-3),
-        Scheme("norm+last", (_HEAD, _STATE, (r"/(gamma|beta)$", 1.0), _REST), learning_rate=1e-3),
+        Scheme("norm+last", (_HEAD, _NORMS, _REST), learning_rate=1e-3),
         # At 1e-3 it stays at chance: RESULTS.md, flowers.
-        Scheme("full", (_STATE, (r"", 1.0)), learning_rate=1e-4),
+        Scheme("full", (_STATE, (Selector("everything else"), 1.0)), learning_rate=1e-4),
         Scheme("tinytl-b", (_HEAD, _BIASES, _REST), learning_rate=1e-3),
-        Scheme("tinytl-l", (_HEAD, (r"_lite_residual/", 1.0), _REST), lite_residual=True, learning_rate=1e-3),
-        Scheme(
-            "tinytl-lb",
-            (
-                _HEAD,
-                # It would repeat the last beta of the block: both are added to the same tensor.
-                (r"_lite_residual/final_norm/beta$", 0.0),
-                (r"_lite_residual/", 1.0),
-                _BIASES,
-                _REST,
-            ),
-            lite_residual=True,
-            learning_rate=1e-3,
-        ),
+        Scheme("tinytl-l", (_HEAD, _BRANCHES, _REST), lite_residual=True, learning_rate=1e-3),
+        Scheme("tinytl-lb", (_HEAD, _REPEATED, _BRANCHES, _BIASES, _REST), lite_residual=True, learning_rate=1e-3),
     )
 }
 
@@ -109,7 +136,7 @@ class ResolvedScheme:
     Attributes:
         scheme: the scheme.
         rows: for each row of the scheme, in parts where a rate factor of the user covers a part of it,
-            `(regular expression, rate factor, variables, parameters)`.
+            `(name, rate factor, variables, parameters)`.
         variables: the variables that are trained, in the order of the network.
     """
 
@@ -123,11 +150,10 @@ class ResolvedScheme:
         return sum(math.prod(variable.shape) for variable in self.variables)
 
     def __str__(self) -> str:
-        """The table that a command prints once: pattern, rate factor, variables, parameters, float32 bytes."""
+        """The table that a command prints once: name, rate factor, variables, parameters, float32 bytes."""
         lines = [f"scheme {self.scheme.name}: {self.parameters:,} trained parameters"]
-        for pattern, factor, variables, parameters in self.rows:
+        for name, factor, variables, parameters in self.rows:
             state = _STATES.get(factor, f"x{factor:g}")
-            name = pattern or "(everything else)"
             counts = f"{variables:4d} variables {parameters:10,d} parameters {4 * parameters:11,d} B"
             lines.append(f"  {name:40s} {state:6s} {counts}")
         return "\n".join(lines)
@@ -167,8 +193,8 @@ def restrict(scheme: Scheme, *, biases: Collection[str] = (), lite_residuals: Co
 
     Args:
         scheme: the scheme.
-        biases: places whose biases it trains: `"stem"`, `"block_<number>"`, `"head"`; none for all of its places.
-        lite_residuals: blocks whose branches it trains; none for all.
+        biases: places whose biases it trains, of `NetworkSpec.places`; none for all of its places.
+        lite_residuals: places whose branches it trains; none for all.
 
     Returns:
         The scheme with rows at its head that freeze the other places.
@@ -177,23 +203,24 @@ def restrict(scheme: Scheme, *, biases: Collection[str] = (), lite_residuals: Co
         InputError: if the scheme trains no biases or no branches that could be chosen from.
 
     Example:
-    >>> restrict(get_scheme("tinytl-b"), biases=["block_16", "head"]).rows[0]
-    ('^(?!(block_16|head)[_/]).*/beta$', 0.0)
+        >>> restrict(get_scheme("tinytl-b"), biases=["block_16", "head"]).rows[0][0].but_places
+        ('block_16', 'head', 'classifier')
     """
     rows = []
     if biases:
         if not scheme.biases:
             raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
         # Those of branches are a matter of `lite_residuals`, where the scheme has them.
-        others = r"(?!.*_lite_residual/)" if scheme.lite_residual else ""
-        rows.append((rf"^(?!({'|'.join(biases)})[_/]){others}.*/beta$", 0.0))
+        branch = False if scheme.lite_residual else None
+        rows.append((Selector("biases elsewhere", _SHIFTS, but_places=(*biases, CLASSIFIER), branch=branch), 0.0))
     if lite_residuals:
         if not scheme.lite_residual:
             raise InputError(
                 f"scheme {scheme.name} trains no lite residuals to choose from; leave lite_residuals empty, got "
                 f"{lite_residuals}"
             )
-        rows.append((rf"^(?!({'|'.join(lite_residuals)})_).*_lite_residual/", 0.0))
+        elsewhere = Selector("lite residuals elsewhere", but_places=tuple(lite_residuals), branch=LITE_RESIDUAL)
+        rows.append((elsewhere, 0.0))
     return dataclasses.replace(scheme, rows=(*rows, *scheme.rows))
 
 
@@ -236,22 +263,23 @@ def with_rate_factors(scheme: Scheme, rate_factors: Iterable[tuple[str, float]])
     return dataclasses.replace(scheme, rate_factors=tuple((pattern, float(factor)) for pattern, factor in given))
 
 
-def useful_rate_factors(scheme: Scheme, paths: Iterable[str]) -> tuple[tuple[str, float], ...]:
+def useful_rate_factors(scheme: Scheme, variables: Iterable[VariableSpec]) -> tuple[tuple[str, float], ...]:
     """Returns those of a scheme's `rate_factors` that decide about a variable which the scheme's rows train.
 
     Args:
         scheme: the scheme.
-        paths: those of the network's variables.
+        variables: those of the network.
 
     Raises:
-        InputError: if a path is covered by no row.
+        InputError: if a variable is covered by no row.
 
     Example:
+        >>> from tinytl_tf.networks.variables import describe_variable
         >>> slow = with_rate_factors(get_scheme("tinytl-b"), [("_lite_residual/", 0.1), ("^head/", 2)])
-        >>> useful_rate_factors(slow, ["head/norm/beta", "classifier/kernel"])
+        >>> useful_rate_factors(slow, map(describe_variable, ["head/norm/beta", "classifier/kernel"]))
         (('^head/', 2.0),)
     """
-    found = {_decide(scheme, path)[1] for path in paths}
+    found = {_decide(scheme, variable)[1] for variable in variables}
     return tuple(row for index, row in enumerate(scheme.rate_factors) if index in found)
 
 
@@ -259,11 +287,11 @@ def rate_factor(variable: Any) -> float:
     """Returns the factor of the learning rate at which a variable is trained, as `apply_scheme` has set it; 1.0 if not.
 
     Example:
-        >>> from tinytl_tf.memory.leaf_ops import Parameter
-        >>> kernel = Parameter("classifier/kernel", (8, 4))
+        >>> from tinytl_tf.backbones import build
+        >>> model = build("mcunet_5fps", classes=2, resolution=64, weights=None)
         >>> slow = with_rate_factors(get_scheme("last"), [("kernel$", 0.5)])
-        >>> _ = apply_scheme([kernel], slow)
-        >>> rate_factor(kernel)
+        >>> _ = apply_scheme(model.weights, slow)
+        >>> rate_factor(model.get_layer("classifier").kernel)
         0.5
     """
     return getattr(variable, "rate_factor", 1.0)
@@ -293,18 +321,15 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
         scheme last: 12,810 trained parameters...
     """
     variables = list(variables)
-    decided = [_decide(scheme, variable.path) for variable in variables]
-    if scheme.lite_residual and not any("_lite_residual/" in variable.path for variable in variables):
+    described = [variable_spec(variable) for variable in variables]
+    decided = [_decide(scheme, variable) for variable in described]
+    require_branches(scheme, described)
+    if not any(variable.place == CLASSIFIER for variable in described):
         raise InputError(
-            f"scheme {scheme.name} trains lite residual branches and this network has none; "
-            "build it with lite_residual=True"
-        )
-    if not any(re.search(_HEAD[0], variable.path) for variable in variables):
-        raise InputError(
-            "expected a network with a layer called 'classifier', which every scheme trains, got none; "
+            f"expected a network with a layer called {CLASSIFIER!r}, which every scheme trains, got none; "
             "give the last layer that name"
         )
-    useful = useful_rate_factors(scheme, (variable.path for variable in variables))
+    useful = useful_rate_factors(scheme, described)
     for pattern, factor in scheme.rate_factors:
         if (pattern, factor) not in useful:
             raise InputError(
@@ -326,40 +351,45 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
     return ResolvedScheme(scheme, tuple(rows), trained)
 
 
-def trained_by(scheme: Scheme, paths: Iterable[str]) -> set[str]:
-    """Returns those of the paths of a network's variables that a scheme trains.
+def require_branches(scheme: Scheme, variables: Iterable[VariableSpec]) -> None:
+    """Raises `InputError` if a scheme trains branches and none of a network's variables is of one."""
+    if scheme.lite_residual and not any(variable.branch == LITE_RESIDUAL for variable in variables):
+        raise InputError(
+            f"scheme {scheme.name} trains lite residual branches and this network has none; "
+            "build it with lite_residual=True"
+        )
+
+
+def trained_by(scheme: Scheme, variables: Iterable[VariableSpec]) -> set[str]:
+    """Returns the paths of those of a network's variables that a scheme trains.
 
     Raises:
-        InputError: if a path is covered by no row.
+        InputError: if a variable is covered by no row.
 
     Example:
-        >>> trained_by(get_scheme("tinytl-b"), ["head/norm/beta", "head/kernel"])
+        >>> from tinytl_tf.networks.variables import describe_variable
+        >>> trained_by(get_scheme("tinytl-b"), map(describe_variable, ["head/norm/beta", "head/kernel"]))
         {'head/norm/beta'}
     """
-    return {path for path in paths if _factor(scheme, _decide(scheme, path)) > 0}
+    return {variable.path for variable in variables if _factor(scheme, _decide(scheme, variable)) > 0}
 
 
-def place_of(path: str) -> str:
-    """Returns the name of the place of a variable or layer, as `Layout.places` has it; `"classifier"` for that.
-
-    Example:
-        >>> place_of("block_3_expand/norm/beta"), place_of("head_activation")
-        ('block_3', 'head')
-    """
-    layer = path.partition("/")[0]
-    return "_".join(layer.split("_")[:2]) if layer.startswith("block_") else layer.partition("_")[0]
-
-
-def _decide(scheme: Scheme, path: str) -> tuple[int, int | None]:
-    """Which row of a scheme covers a path, and which of its rate factors: None of what is frozen, and where none is."""
-    row = _first_match(scheme.rows, path)
+def _decide(scheme: Scheme, variable: VariableSpec) -> tuple[int, int | None]:
+    """Which row of a scheme covers a variable, and which of its rate factors: None of what is frozen, and of others."""
+    row = _first_match(scheme.rows, variable)
     if row is None:
-        raise InputError(f"no row of the scheme covers variable {path!r}; end the table with a row for everything else")
-    return row, _first_match(scheme.rate_factors, path) if scheme.rows[row][1] > 0 else None
+        raise InputError(
+            f"no row of the scheme covers variable {variable.path!r}; end the table with a row for everything else"
+        )
+    return row, _first_match(scheme.rate_factors, variable) if scheme.rows[row][1] > 0 else None
 
 
-def _first_match(rows: Sequence[tuple[str, float]], path: str) -> int | None:
-    return next((index for index, (pattern, _) in enumerate(rows) if re.search(pattern, path)), None)
+def _first_match(rows: Sequence[Row], variable: VariableSpec) -> int | None:
+    return next((index for index, (what, _) in enumerate(rows) if _selects(what, variable)), None)
+
+
+def _selects(what: Selector | str, variable: VariableSpec) -> bool:
+    return bool(re.search(what, variable.path)) if isinstance(what, str) else what.selects(variable)
 
 
 def _factor(scheme: Scheme, place: tuple[int, int | None]) -> float:
@@ -368,6 +398,7 @@ def _factor(scheme: Scheme, place: tuple[int, int | None]) -> float:
 
 
 def _name(scheme: Scheme, place: tuple[int, int | None]) -> str:
-    """The pattern of a row, or of the part of it that a rate factor covers."""
-    row, own = scheme.rows[place[0]][0], None if place[1] is None else scheme.rate_factors[place[1]][0]
-    return row if own in (None, row) else f"{own} of {row}" if row else own
+    """The name of a row, or of the part of it that a rate factor covers."""
+    what, own = scheme.rows[place[0]][0], None if place[1] is None else scheme.rate_factors[place[1]][0]
+    row = what.name if isinstance(what, Selector) else what or "everything else"
+    return row if own in (None, row) else f"{own} of {row}"

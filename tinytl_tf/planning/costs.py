@@ -1,9 +1,11 @@
 """What training each place costs, estimated from a few files that were converted."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 
-from tinytl_tf.networks.architectures import Layout
+from tinytl_tf.networks.branches import branch_places
+from tinytl_tf.networks.spec import LayerSpec, NetworkSpec
 from tinytl_tf.planning.account import Parts
 from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Target
 
@@ -36,14 +38,14 @@ class Costs:
     each part is linear in the number of pixels.
 
     Args:
-        layout: the network.
+        spec: the network, with every branch.
         anchors: by resolution, what the three files need, in this order.
     """
 
-    def __init__(self, layout: Layout, anchors: Mapping[int, tuple[Parts, Parts, Parts]]) -> None:
-        self._layout = layout
+    def __init__(self, spec: NetworkSpec, anchors: Mapping[int, tuple[Parts, Parts, Parts]]) -> None:
+        self._spec = spec
         self._tables = {
-            resolution: {name: _share_out(layout, *(parts[name] for parts in files)) for name in files[0]}
+            resolution: {name: _share_out(spec, *(parts[name] for parts in files)) for name in files[0]}
             for resolution, files in anchors.items()
         }
 
@@ -58,7 +60,7 @@ class Costs:
         return needs
 
     def _at_anchor(self, table: _Table, targets: Collection[Target]) -> float:
-        places = self._layout.places
+        places = self._spec.places
         # The gradient of a branch needs that of its block's output, and nothing from inside the block.
         lowest = min((places.index(t.place) + (t.kind == LITE_RESIDUALS) for t in targets), default=len(places))
         backward = sum(table[Target(BIASES, place)] for place in places[lowest:])
@@ -66,46 +68,38 @@ class Costs:
 
 
 def _share_out(
-    layout: Layout, last: Mapping[str, int], biases: Mapping[str, int], everything: Mapping[str, int]
+    spec: NetworkSpec, last: Mapping[str, int], biases: Mapping[str, int], everything: Mapping[str, int]
 ) -> _Table:
     """What each target needs of a resource, by the parts of it that the three files need."""
     table: _Table = {None: float(sum(last.values()))}
     for kind, sizes, less, more in (
-        (BIASES, _place_sizes(layout), last, biases),
-        (LITE_RESIDUALS, _branch_sizes(layout), biases, everything),
+        (BIASES, {name: _place_size(spec.layers_of(name)) for name in spec.places}, last, biases),
+        (LITE_RESIDUALS, {name: _branch_size(spec, name) for name in branch_places(spec)}, biases, everything),
     ):
         for place, size in sizes.items():
             table[Target(kind, place)] = 0.0
             for part, value in more.items():
                 measure = _SHARED_BY.get(part, "activations")
                 total = sum(getattr(other, measure) for other in sizes.values())
-                table[Target(kind, place)] += (value - less[part]) * getattr(size, measure) / total
+                table[Target(kind, place)] += (value - less[part]) * getattr(size, measure) / (total or 1)
     return table
 
 
-def _place_sizes(layout: Layout) -> dict[str, Sizes]:
-    """Sizes of each place; its pixels are a share of the image's."""
-    sizes, pixels, inputs = {}, 1 / 4, layout.stem_filters
-    sizes["stem"] = Sizes(27 * layout.stem_filters, layout.stem_filters, 1, pixels * layout.stem_filters)
-    for block in layout.blocks:
-        expands = block.expanded > block.inputs
-        constants = block.expanded * (block.inputs * expands + block.kernel_size**2 + block.filters)
-        wide = pixels * block.expanded * expands
-        pixels /= block.strides**2
-        biases = block.expanded * (1 + expands) + block.filters
-        sizes[block.name] = Sizes(constants, biases, 2 + expands, wide + pixels * block.expanded)
-        inputs = block.filters
-    if layout.head_filters:
-        sizes["head"] = Sizes(inputs * layout.head_filters, layout.head_filters, 1, pixels * layout.head_filters)
-    return sizes
+def _place_size(layers: Sequence[LayerSpec]) -> Sizes:
+    with_kernels = [layer for layer in layers if layer.role("kernel")]
+    return Sizes(
+        constants=_elements(layers, "kernel"),
+        variables=_elements(layers, "bias", "shift"),
+        operators=len(with_kernels),
+        activations=sum(layer.size for layer in layers if layer.kind == "activation"),
+    )
 
 
-def _branch_sizes(layout: Layout) -> dict[str, Sizes]:
-    sizes, pixels = {}, 1 / 4
-    for block in layout.blocks:
-        if block.branch:
-            kernel_size, _ = block.branch
-            parameters = block.inputs * (kernel_size**2 * block.inputs / 2 + block.filters)
-            sizes[block.name] = Sizes(parameters, parameters, 1, pixels * block.inputs)
-        pixels /= block.strides**2
-    return sizes
+def _branch_size(spec: NetworkSpec, place: str) -> Sizes:
+    branch = next(layer for layer in spec.layers if layer.place == place and layer.branch and layer.variables)
+    parameters = _elements([branch], "kernel")
+    return Sizes(parameters, parameters, 1, math.prod(spec.shape(branch.inputs[0])))
+
+
+def _elements(layers: Sequence[LayerSpec], *roles: str) -> int:
+    return sum(variable.size for layer in layers for variable in layer.variables if variable.role in roles)

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from tinytl_tf.experiment import drop_useless_rate_factors
-from tinytl_tf.networks.architectures import Layout, get_architecture, lay_out
+from tinytl_tf.experiment import drop_useless_rate_factors, network_of
+from tinytl_tf.networks.branches import branch_places
+from tinytl_tf.networks.spec import NetworkSpec, place_position
 
-__all__ = ["BIASES", "LITE_RESIDUALS", "Plan", "Target", "all_targets", "layout_of"]
+__all__ = ["BIASES", "LITE_RESIDUALS", "Plan", "Target", "all_targets"]
 
 BIASES, LITE_RESIDUALS = "biases", "lite_residuals"  # keys of the configuration
 _SCHEMES = {
@@ -24,7 +25,7 @@ class Target(NamedTuple):
 
     Attributes:
         kind: `"biases"` or `"lite_residuals"`.
-        place: `"stem"`, `"block_<number>"` or `"head"`.
+        place: name of a place, see `NetworkSpec`.
     """
 
     kind: str
@@ -51,12 +52,12 @@ class Plan:
 
     def places(self, kind: str) -> tuple[str, ...]:
         """Places of the targets of a kind, from the input to the output."""
-        return tuple(sorted((t.place for t in self.targets if t.kind == kind), key=_position))
+        return tuple(sorted((t.place for t in self.targets if t.kind == kind), key=place_position))
 
     def configure(self, config: ConfigDict) -> ConfigDict:
         """Returns a copy of a configuration that trains what the plan says; of its rate factors, those of that."""
-        layout = layout_of(config)
-        every = {BIASES: layout.places, LITE_RESIDUALS: layout.branches}
+        spec = network_of(config)
+        every = {BIASES: spec.places, LITE_RESIDUALS: branch_places(spec)}
         result = config.copy_and_resolve_references()
         with result.unlocked():
             result.scheme = self.scheme
@@ -70,17 +71,7 @@ class Plan:
         return result.lock()
 
 
-def _position(place: str) -> int:
-    kind, _, number = place.partition("_")
-    return {"stem": -1, "block": int(number or 0), "head": 10**6}[kind]
-
-
-def layout_of(config: ConfigDict) -> Layout:
-    """Returns the layout of a configuration's backbone."""
-    return lay_out(get_architecture(config.backbone.name), config.backbone.width)
-
-
-def all_targets(layout: Layout) -> tuple[Target, ...]:
+def all_targets(spec: NetworkSpec) -> tuple[Target, ...]:
     """Returns everything that can be trained, from the output to the input."""
-    biases = [Target(BIASES, place) for place in reversed(layout.places)]
-    return (*biases, *(Target(LITE_RESIDUALS, place) for place in reversed(layout.branches)))
+    biases = [Target(BIASES, place) for place in reversed(spec.places)]
+    return (*biases, *(Target(LITE_RESIDUALS, place) for place in reversed(branch_places(spec))))

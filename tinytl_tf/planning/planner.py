@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from ml_collections import ConfigDict
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import network_of
 from tinytl_tf.networks import schemes
+from tinytl_tf.networks.branches import branch_places, with_branches
 from tinytl_tf.planning.account import Account, Needs, Parts, total
 from tinytl_tf.planning.costs import Costs
-from tinytl_tf.planning.plan import BIASES, Plan, Target, all_targets, layout_of
+from tinytl_tf.planning.plan import BIASES, Plan, Target, all_targets
 from tinytl_tf.planning.probe import Probe
 from tinytl_tf.training import Experiment
 
@@ -103,8 +105,9 @@ class Planner:
     ) -> None:
         self._config = config
         self._account = account
-        self._layout = layout_of(config)
-        self._targets = all_targets(self._layout)
+        spec = network_of(config)
+        self._spec = with_branches(spec, branch_places(spec))
+        self._targets = all_targets(spec)
         self._resolutions = sorted(set(resolutions))
         self._say = say
         # Refuses what is wrong with it, in places that are chosen anew as well.
@@ -173,7 +176,7 @@ class Planner:
         biases = [target for target in self._targets if target.kind == BIASES]
         steps = [frozenset(targets) for targets in ((), biases, self._targets)]
         anchors = {self._resolutions[0], self._resolutions[-1]}
-        return Costs(self._layout, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
+        return Costs(self._spec, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
 
     def _judge(self, resolution: int, costs: Costs, budget: Needs) -> tuple[float, float]:
         """Loss on held-out images with the classifier fitted, and after some steps of what the budget may train."""

@@ -1,7 +1,6 @@
 """What training each place of a network is worth on the user's own images."""
 
 import itertools
-import re
 from collections.abc import Callable, Collection
 
 import keras
@@ -12,8 +11,11 @@ from ml_collections import ConfigDict
 from tinytl_tf import data
 from tinytl_tf.backbones import feature_network
 from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import network_of
 from tinytl_tf.networks.schemes import rate_factor
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets, layout_of
+from tinytl_tf.networks.spec import CLASSIFIER
+from tinytl_tf.networks.variables import variable_spec
+from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 from tinytl_tf.training.objectives import get_objective
 
@@ -60,7 +62,7 @@ class Probe:
     """
 
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
-        targets = all_targets(layout_of(config))
+        targets = all_targets(network_of(config))
         everything = Plan(resolution, frozenset(targets)).configure(config)
         experiment = Experiment(everything)
         self.model, _ = experiment.build_model(len(dataset.class_names))
@@ -70,12 +72,12 @@ class Probe:
         self._fit_classifier(fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
-        variables = [v for v in self.model.trainable_variables if _target(v.path)]
+        variables = [v for v in self.model.trainable_variables if _target(v)]
         gradients = self._make_gradients(variables)
         left, held_out = gradients(self._left), gradients(self._held_out)
         self.contributions = dict.fromkeys(targets, 0.0)
         for variable, a, b in zip(variables, left, held_out, strict=True):
-            self.contributions[_target(variable.path)] += rate_factor(variable) * float(np.vdot(a, b))
+            self.contributions[_target(variable)] += rate_factor(variable) * float(np.vdot(a, b))
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
         """Returns the mean loss on the third part after a few steps on the second one; then undoes them.
@@ -83,7 +85,7 @@ class Probe:
         Args:
             targets: what is trained in addition to the classifier, by the configuration's optimizer and learning rate.
         """
-        variables = [v for v in self.model.trainable_variables if _target(v.path) in {None, *targets}]
+        variables = [v for v in self.model.trainable_variables if _target(v) in {None, *targets}]
         start = [variable.numpy() for variable in variables]
         optimizer = make_optimizer(self._training.optimizer)
         step = make_train_step(
@@ -102,7 +104,7 @@ class Probe:
         return loss
 
     def _fit_classifier(self, batches: Batches) -> None:
-        classifier = self.model.get_layer("classifier")
+        classifier = self.model.get_layer(CLASSIFIER)
         pool = tf.function(feature_network(self.model))
         features = tf.concat([pool(tf.cast(images, tf.float32)) for images, _ in batches], 0)
         labels = np.concatenate([labels for _, labels in batches])
@@ -167,7 +169,7 @@ def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: fl
     return [taken[part::PARTS] for part in range(PARTS)]
 
 
-def _target(path: str) -> Target | None:
+def _target(variable: keras.Variable) -> Target | None:
     """What a trained variable belongs to; `None` for the classifier."""
-    match = re.match(r"(stem|head|block_\d+)[_/](lite_residual/)?", path)
-    return match and Target(LITE_RESIDUALS if match[2] else BIASES, match[1])
+    spec = variable_spec(variable)
+    return None if spec.place == CLASSIFIER else Target(LITE_RESIDUALS if spec.branch else BIASES, spec.place)

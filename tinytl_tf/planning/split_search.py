@@ -11,11 +11,12 @@ from ml_collections import ConfigDict
 from tinytl_tf import data
 from tinytl_tf.backbones.split import dequantizing, split_model
 from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import network_of
 from tinytl_tf.export.build import build_file
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.files import temporary_folder
 from tinytl_tf.memory import measure
-from tinytl_tf.networks.architectures import get_architecture
+from tinytl_tf.networks.spec import CLASSIFIER, HEAD
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.profiles import Profile
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
@@ -60,18 +61,19 @@ class SplitOutcome:
 
 
 def candidates(config: ConfigDict) -> list[str]:
-    """Returns the places that are tried: the first block of each row of the network's table, the head, the classifier.
+    """Returns the places that are tried: the blocks after which images have another shape, head and classifier.
 
     Example:
         >>> from tinytl_tf.configs import default
         >>> candidates(default.get_config())
         ['block_1', 'block_3', 'block_6', 'block_10', 'block_13', 'block_16', 'head', 'classifier']
     """
-    firsts, index = [], 0
-    for block in get_architecture(config.backbone.name).blocks:
-        firsts.append(f"block_{index}")
-        index += block.repeats
-    return [*firsts[1:], "head", "classifier"]
+    spec = network_of(config)
+    shapes = [spec.shape(spec.place(name).output) for name in spec.blocks]
+    changed = [
+        name for name, before, after in zip(spec.blocks[1:], shapes, shapes[1:], strict=False) if before != after
+    ]
+    return [*changed, *(name for name in spec.places if name == HEAD), CLASSIFIER]
 
 
 def choose_split(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinytl_tf.networks.spec import CLASSIFIER_BIAS, CLASSIFIER_KERNEL
 from tinytl_tf.optimizers import OPTIMIZERS, STEP
 from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
 from tinytl_tf.tasks import get_task
@@ -127,9 +128,9 @@ def _state(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:
     if manifest.spare_classes:  # clients put new classes there
         shapes = {entry.name: entry.shape for entry in manifest.state if not entry.slot}
         classes = len(manifest.labels) + manifest.spare_classes
-        bias, kernel = shapes.get("classifier/bias", ()), shapes.get("classifier/kernel", ())
+        bias, kernel = shapes.get(CLASSIFIER_BIAS, ()), shapes.get(CLASSIFIER_KERNEL, ())
         fits = bias == (classes,) and len(kernel) == 2 and kernel[1] == classes
-        yield f"classifier/kernel and classifier/bias of {classes} outputs in the state", fits, (kernel, bias)
+        yield f"{CLASSIFIER_KERNEL} and {CLASSIFIER_BIAS} of {classes} outputs in the state", fits, (kernel, bias)
 
 
 def _micro(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:

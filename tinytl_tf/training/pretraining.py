@@ -13,6 +13,8 @@ from tinytl_tf.backbones import BranchCard, save_branches
 from tinytl_tf.backbones.frozen_scale import frozen_scales
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment, flat
+from tinytl_tf.networks.spec import is_of_classifier
+from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.training.distribution import Distribution
 from tinytl_tf.training.loop import train
 from tinytl_tf.training.run_folder import BRANCHES, RunFolder
@@ -59,8 +61,8 @@ def pretrain(
     result = train(config, workdir, resume=resume, distribution=distribution)
     folder = RunFolder(workdir)
     model, resolution = experiment.adopt(folder.load("last"))
-    trained = {variable.path for variable in resolution.variables if not variable.path.startswith("classifier/")}
-    variables = [v for v in model.weights if v.path in trained or "_lite_residual/" in v.path]
+    trained = {variable.path for variable in resolution.variables if not is_of_classifier(variable.path)}
+    variables = [v for v in model.weights if v.path in trained or variable_spec(v).branch]
     card = _card(experiment, model, result, license)
     if distribution.is_first:
         save_branches(folder.path / BRANCHES, variables, card)

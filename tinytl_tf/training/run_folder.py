@@ -16,10 +16,8 @@ from tinytl_tf.configs import default
 from tinytl_tf.data import Splits
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
-from tinytl_tf.experiment import Experiment, flat
+from tinytl_tf.experiment import Experiment, flat, network_of
 from tinytl_tf.files import atomic_write_bytes, expand, most_unpacked, temporary_folder
-from tinytl_tf.memory.leaf_ops import list_ops
-from tinytl_tf.networks.architectures import get_architecture
 from tinytl_tf.regular_file import open_regular
 from tinytl_tf.strict_json import parse_json, read_json
 from tinytl_tf.tasks import get_task
@@ -244,16 +242,9 @@ def _misfit(model: Any, run: Run) -> str | None:
     expected = (None, options.resolution, options.resolution, 3), (None, classes)
     if (inputs, outputs) != expected:
         return f"expected inputs and outputs of shapes {expected}, got {(inputs, outputs)}"
-    ops = list_ops(
-        get_architecture(options.name),
-        resolution=options.resolution,
-        classes=classes,
-        width=options.width,
-        lite_residual=False,
-    )
     sizes = {variable.path: math.prod(variable.shape) for variable in model.weights}
-    for parameter in (parameter for op in ops for parameter in op.parameters):
-        if sizes.get(parameter.path) != parameter.size:
-            return f"expected {parameter.path} of {parameter.size} values, got {sizes.get(parameter.path, 'none')}"
+    for variable in network_of(run.config, classes=classes).variables:
+        if sizes.get(variable.path) != variable.size:
+            return f"expected {variable.path} of {variable.size} values, got {sizes.get(variable.path, 'none')}"
     bad = (variable.path for variable in model.weights if not np.isfinite(variable.numpy()).all())
     return next((f"{path} has values that are not finite" for path in bad), None)

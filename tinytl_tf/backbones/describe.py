@@ -1,0 +1,130 @@
+"""The description of a Keras model that was built here."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from tinytl_tf.backbones.nodes import network_nodes
+from tinytl_tf.layers import Activation, FrozenConv2D, FrozenDepthwiseConv2D, GlobalAveragePooling, LiteResidual
+from tinytl_tf.networks.branches import LITE_RESIDUAL
+from tinytl_tf.networks.spec import INPUT, STEM, LayerSpec, NetworkSpec, place_of, place_position
+from tinytl_tf.networks.variables import branch_of, variable_spec
+
+__all__ = ["describe", "describe_calls"]
+
+
+def describe(model: keras.Model) -> NetworkSpec:
+    """Returns the description of a network, from its layers and their names.
+
+    Args:
+        model: a network of `build` or `from_keras`, as it was built or as it was loaded again; or a part of one.
+
+    Example:
+        >>> from tinytl_tf.backbones import build
+        >>> from tinytl_tf.networks.from_table import from_table
+        >>> model = build("mobilenet_v2", classes=10, resolution=64, width=0.35, weights=None)
+        >>> describe(model) == from_table("mobilenet_v2", classes=10, resolution=64, width=0.35)
+        True
+    """
+    return describe_calls(model)[0]
+
+
+def describe_calls(model: keras.Model) -> tuple[NetworkSpec, dict[str, Any]]:
+    """Returns the description of a network, and the node of each of its layers by name.
+
+    Args:
+        model: as for `describe`. Each call of a layer that is called more than once is a layer of its own here.
+    """
+    nodes = {}
+    names = {id(tensor): INPUT for tensor in model.inputs}
+    layers: dict[str, LayerSpec] = {}
+    for node in network_nodes(model):
+        layer = node.operation
+        inputs = tuple(names[id(tensor)] for tensor in node.input_tensors)
+        kind, fields = _read(layer)
+        name = _unused(layer.name, layers)
+        layers[name] = LayerSpec(
+            name,
+            kind,
+            inputs,
+            tuple(node.outputs[0].shape[1:]),
+            place_of(name) or _inherited(inputs, layers),
+            tuple(map(variable_spec, getattr(layer, "weights", ()))),
+            branch=branch_of(name),
+            **fields,
+        )
+        nodes[name] = node
+        names |= {id(tensor): name for tensor in node.outputs}
+    spec = NetworkSpec(model.name, tuple(model.inputs[0].shape[1:]), tuple(_with_dropout_behind(layers)))
+    return spec, nodes
+
+
+def _unused(name: str, layers: Mapping[str, LayerSpec]) -> str:
+    """A name of its own for each call of a layer that is called more than once."""
+    return name if name not in layers else _unused(f"{name}_again", layers)
+
+
+def _inherited(inputs: Sequence[str], layers: Mapping[str, LayerSpec]) -> str:
+    """The place of a layer whose name has none: that of the last of its inputs."""
+    places = [layers[name].place for name in inputs if name != INPUT]
+    return max(places, key=place_position, default=STEM)
+
+
+def _with_dropout_behind(layers: Mapping[str, LayerSpec]) -> Iterator[LayerSpec]:
+    """The layers, where dropout before the classifier belongs to it."""
+    *_, last = layers.values()
+    behind, name = set(), last.inputs[0]
+    while name != INPUT and layers[name].kind == "dropout":
+        behind.add(name)
+        name = layers[name].inputs[0]
+    for name, layer in layers.items():
+        yield dataclasses.replace(layer, place=last.place) if name in behind else layer
+
+
+def _read(layer: keras.Operation) -> tuple[str, dict[str, object]]:
+    """The kind of a layer, and those fields of its description that follow from it."""
+    for kind_of_layer, (kind, read) in _READERS.items():
+        if type(layer) is kind_of_layer:
+            return kind, read(layer)
+    return "keras", {}
+
+
+def _window(layer: FrozenConv2D) -> dict[str, object]:
+    depthwise = isinstance(layer, FrozenDepthwiseConv2D)
+    padding = layer.padding
+    return {
+        "kernel_size": (layer.kernel_size, layer.kernel_size),
+        "strides": (layer.strides, layer.strides),
+        "padding": padding if isinstance(padding, str) else tuple(map(tuple, padding)),
+        "groups": layer.kernel.shape[2] if depthwise else 1,
+        "options": (("epsilon", layer.norm.epsilon),),
+    }
+
+
+def _options(*names: str) -> Callable[[keras.layers.Layer], dict[str, object]]:
+    def read(layer):
+        values = ((name, getattr(layer, name)) for name in names)
+        return {"options": tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in values)}
+
+    return read
+
+
+def _lite_residual(layer: LiteResidual) -> dict[str, object]:
+    options = ("filters", "kernel_size", "strides", "global_pool")
+    final = (("final_norm", True),) if layer.final_norm is not None else ()
+    return {"options": (*((name, getattr(layer, name)) for name in options), *final)}
+
+
+_READERS = {
+    keras.layers.Rescaling: ("rescale", _options("scale", "offset")),
+    FrozenConv2D: ("convolution", _window),
+    FrozenDepthwiseConv2D: ("depthwise", _window),
+    Activation: ("activation", _options("activation")),
+    keras.layers.Add: ("add", _options()),
+    GlobalAveragePooling: ("global_pool", _options()),
+    keras.layers.Dropout: ("dropout", _options("rate")),
+    keras.layers.Dense: ("dense", _options()),
+    LiteResidual: (LITE_RESIDUAL, _lite_residual),
+}

@@ -1,0 +1,58 @@
+"""What a variable does, by its path: its role, its place, and the branch that it belongs to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinytl_tf.networks.branches import BRANCHES
+from tinytl_tf.networks.spec import VariableSpec, place_of
+
+__all__ = ["branch_of", "describe_variable", "variable_spec"]
+
+_ROLES = {
+    "bias": "bias",
+    "gamma": "scale",
+    "beta": "shift",
+    "moving_mean": "statistic",
+    "moving_variance": "statistic",
+    "seed_generator_state": "statistic",
+}
+
+
+def describe_variable(path: str, shape: Sequence[int] = ()) -> VariableSpec:
+    """Returns the description of a variable of a network that was built here.
+
+    Args:
+        path: its path; what ends with no known name is a kernel.
+        shape: its shape.
+
+    Example:
+        >>> describe_variable("block_3_expand/norm/beta").role, describe_variable("head/kernel").place
+        ('shift', 'head')
+    """
+    layer, _, own = path.partition("/")
+    branch = branch_of(layer)
+    role = _ROLES.get(path.rpartition("/")[2], "kernel")
+    if branch and own in BRANCHES[branch].repeated:
+        role = "repeated"
+    return VariableSpec(path, tuple(shape), role, place_of(layer), branch)
+
+
+def branch_of(layer: str) -> str:
+    """Returns the kind of branch that a layer is, by its name; "" for none.
+
+    Example:
+        >>> branch_of("block_3_lite_residual"), branch_of("block_3_expand")
+        ('lite_residual', '')
+    """
+    return next((kind for kind in BRANCHES if layer.endswith(f"_{kind}")), "")
+
+
+def variable_spec(variable: Any) -> VariableSpec:
+    """Returns the description of a variable.
+
+    Args:
+        variable: has a `path` and a `shape`; one of a layer that was not made here has, as `network_path`, the path
+            that it would have.
+    """
+    described = describe_variable(getattr(variable, "network_path", variable.path), variable.shape)
+    return VariableSpec(variable.path, described.shape, described.role, described.place, described.branch)
