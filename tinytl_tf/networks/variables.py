@@ -48,11 +48,5 @@ def branch_of(layer: str) -> str:
 
 
 def variable_spec(variable: Any) -> VariableSpec:
-    """Returns the description of a variable.
-
-    Args:
-        variable: has a `path` and a `shape`; one of a layer that was not made here has, as `network_path`, the path
-            that it would have.
-    """
-    described = describe_variable(getattr(variable, "network_path", variable.path), variable.shape)
-    return VariableSpec(variable.path, described.shape, described.role, described.place, described.branch)
+    """Returns the description of a variable, of which `path` and `shape` are looked at."""
+    return describe_variable(variable.path, variable.shape)

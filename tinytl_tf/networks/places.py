@@ -1,0 +1,175 @@
+"""Divides a network of any layers into places: stem, blocks, head and classifier.
+
+A residual block is a place: what lies between two points at which a single tensor carries everything, if sums or
+concatenations join several ways inside. Where layers follow each other in a line there is no such block. There a place
+ends after a 1x1 convolution that narrows and has no activation, as the blocks of MobileNetV2 without a shortcut do, or
+at the smallest tensor between two downsamplings. The stem is the first convolution with its norm and activation.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tinytl_tf.networks.spec import CLASSIFIER, HEAD, INPUT, STEM, LayerSpec, block_name
+
+__all__ = ["assign_places"]
+
+_JOINS = ("add", "concatenate")
+_CONVOLUTIONS = ("convolution", "depthwise")
+_AFTER_CONVOLUTION = ("norm", "activation")
+_POOLS = ("global_pool", "flatten")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Piece:
+    """Layers between two points at which one tensor carries everything.
+
+    Attributes:
+        layers: in their order; a piece of a line is often one.
+        is_block: whether several ways join inside.
+    """
+
+    layers: tuple[LayerSpec, ...]
+    is_block: bool = False
+
+    @property
+    def last(self) -> LayerSpec:
+        return self.layers[-1]
+
+    def has_kind(self, *kinds: str) -> bool:
+        return any(layer.kind in kinds for layer in self.layers)
+
+
+_Group = list[_Piece]  # one after the other, a place
+
+
+def assign_places(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...]:
+    """Returns the layers of a network with the place of each.
+
+    Args:
+        layers: in an order that can run; the place of the classifier and of dropout before it is `CLASSIFIER` already,
+            those of others do not matter.
+
+    Example:
+        A line of four convolutions of stride 2 with 8, 16, 16 and 32 filters and a classifier:
+
+        >>> from tinytl_tf.networks.writer import SpecWriter
+        >>> writer = SpecWriter((64, 64, 3), rescale=(1 / 255, 0.0))
+        >>> for number, filters in enumerate((8, 16, 16, 32)):
+        ...     writer.convolve("", filters, 3, part=f"conv_{number}", strides=2, activation="relu")
+        >>> spec = writer.finish("line", "", 5, 0.2)
+        >>> [layer.place for layer in assign_places(spec.layers) if layer.kind == "convolution"]
+        ['stem', 'block_0', 'block_1', 'block_2']
+    """
+    body = [layer for layer in layers if layer.place != CLASSIFIER]
+    places = {layer.name: CLASSIFIER for layer in layers if layer.place == CLASSIFIER}
+    shapes = {layer.name: layer.shape for layer in layers}
+    groups = _with_what_has_no_variables(_groups(_with_attention(_with_activations(_pieces(body))), shapes))
+    blocks = itertools.count()
+    for number, group in enumerate(groups):
+        is_stem = number == 0 and not group[0].is_block
+        is_head = number > 0 and number == len(groups) - 1 and _is_head(group)
+        name = STEM if is_stem else HEAD if is_head else block_name(next(blocks))
+        places |= {layer.name: name for piece in group for layer in piece.layers}
+    return tuple(dataclasses.replace(layer, place=places[layer.name]) for layer in layers)
+
+
+def _pieces(body: Sequence[LayerSpec]) -> list[_Piece]:
+    """Cuts wherever the output of the last layer is all that later layers take."""
+    last_reader = {source: number for number, layer in enumerate(body) for source in layer.inputs}
+    pieces, own, alive = [], [], {INPUT}
+    for number, layer in enumerate(body):
+        own.append(layer)
+        alive = {name for name in {*alive, layer.name} if last_reader.get(name, -1) > number}
+        if alive <= {layer.name}:
+            pieces.append(_Piece(tuple(own), any(each.kind in _JOINS for each in own)))
+            own = []
+    return pieces
+
+
+def _with_activations(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """The activation of a sum belongs to the block."""
+    result: list[_Piece] = []
+    for piece in pieces:
+        if result and result[-1].is_block and [layer.kind for layer in piece.layers] == ["activation"]:
+            piece = _Piece((*result.pop().layers, *piece.layers), is_block=True)
+        result.append(piece)
+    return result
+
+
+def _with_attention(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """Attention and the dense layers behind it are one block of a transformer."""
+    result: list[_Piece] = []
+    for piece in pieces:
+        attends = bool(result) and result[-1].is_block and result[-1].has_kind("attention")
+        if attends and piece.is_block and not piece.has_kind("attention"):
+            piece = _Piece((*result.pop().layers, *piece.layers), is_block=True)
+        result.append(piece)
+    return result
+
+
+def _groups(pieces: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[_Group]:
+    """Each block alone, and lines cut where the module says."""
+    for is_block, run in itertools.groupby(pieces, key=lambda piece: piece.is_block):
+        if is_block:
+            yield from ([piece] for piece in run)
+        else:
+            line = list(run)
+            cuts = sorted(_cuts_of_line(line, shapes))
+            for start, end in itertools.pairwise([0, *cuts, len(line)]):
+                yield line[start:end]
+
+
+def _cuts_of_line(line: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]]) -> set[int]:
+    """Numbers of the pieces before which a line is cut."""
+    before = [shapes.get(piece.layers[0].inputs[0], ()) for piece in line]
+    after = [piece.last.shape for piece in line]
+    narrowing = {
+        number + 1
+        for number, piece in enumerate(line[:-1])
+        if piece.last.kind == "convolution"
+        and set(piece.last.kernel_size) == {1}
+        and piece.last.shape[-1] < before[number][-1]
+        and line[number + 1].layers[0].kind in _CONVOLUTIONS
+    }
+    pooled = {number + 1 for number, piece in enumerate(line[:-1]) if piece.has_kind(*_POOLS)}
+    cuts = narrowing | pooled | set(_end_of_stem(line))
+    for start, end in itertools.pairwise([0, *sorted(cuts), len(line)]):
+        shrinking = [i for i in range(start, end) if len(before[i]) == len(after[i]) > 1 and before[i][0] > after[i][0]]
+        for first, second in itertools.pairwise(shrinking):
+            # Of equal ones the last: an activation belongs to its convolution.
+            cuts.add(min(range(first, second), key=lambda i: (math.prod(after[i]), -i)) + 1)
+    return cuts
+
+
+def _end_of_stem(line: Sequence[_Piece]) -> Iterator[int]:
+    """Where the first line of a network goes on after its first convolution."""
+    if line[0].layers[0].inputs != (INPUT,):
+        return
+    kinds = [piece.last.kind for piece in line]
+    first = next((number for number, kind in enumerate(kinds) if kind in _CONVOLUTIONS), len(line))
+    end = next((i for i in range(first + 1, len(line)) if kinds[i] not in _AFTER_CONVOLUTION), None)
+    if end is not None:
+        yield end
+
+
+def _with_what_has_no_variables(groups: Iterable[_Group]) -> list[_Group]:
+    """What has nothing to train belongs to the place before it; at the start, to the one after it."""
+    result: list[_Group] = []
+    for group in groups:
+        if result and not (_has_variables(group) and (_has_variables(result[-1]) or group[0].is_block)):
+            result[-1] = result[-1] + group
+        else:
+            result.append(group)
+    return result
+
+
+def _has_variables(group: _Group) -> bool:
+    return any(layer.variables for piece in group for layer in piece.layers)
+
+
+def _is_head(group: _Group) -> bool:
+    """Whether nothing in it looks at neighbors: dense layers, 1x1 convolutions and norms."""
+    layers = [layer for piece in group for layer in piece.layers if layer.variables]
+    return not group[0].is_block and all(set(layer.kernel_size or (1,)) == {1} for layer in layers)
