@@ -96,9 +96,16 @@ def _chains(nodes: list) -> Iterator[list]:
         chain = [node]
         while len(chain) < len(kinds) and len(readers.get(id(chain[-1].outputs[0]), ())) == 1:
             chain.append(readers[id(chain[-1].outputs[0])][0])
-        project = chain[-1].operation
-        if [type(link.operation) for link in chain] == kinds and project.kernel_size == project.strides == 1:
+        if [type(link.operation) for link in chain] == kinds and _can_be_cut(chain):
             yield chain
+
+
+def _can_be_cut(chain: list) -> bool:
+    """Whether each convolution is a kernel and a norm's bias, and the last mixes the channels of one place alone."""
+    convolutions = [node.operation for node in chain if isinstance(node.operation, FrozenConv2D)]
+    if any(layer.norm is None or layer.activation or layer.groups > 1 for layer in convolutions):
+        return False
+    return convolutions[-1].kernel_size == convolutions[-1].strides == (1, 1)
 
 
 def _number_of_tiles(shape: tuple, tile_bytes: int) -> int:
