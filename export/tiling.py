@@ -1,7 +1,7 @@
 """Runs a network with its widest tensors cut into tiles of channels."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
@@ -9,7 +9,7 @@ import tensorflow as tf
 from tinytl_tf import ops
 from tinytl_tf.backbones.describe import describe_calls
 from tinytl_tf.layers import Activation, FrozenConv2D, FrozenDepthwiseConv2D
-from tinytl_tf.networks.spec import NetworkSpec
+from tinytl_tf.networks.spec import LayerSpec, NetworkSpec
 
 __all__ = ["TiledNetwork"]
 
@@ -95,9 +95,17 @@ def _chains(spec: NetworkSpec) -> Iterator[list[str]]:
         chain = [layer]
         while len(chain) < len(_KINDS) and len(spec.readers(chain[-1].name)) == 1:
             chain += spec.readers(chain[-1].name)
-        project = chain[-1]
-        if tuple(link.kind for link in chain) == _KINDS and project.kernel_size == project.strides == (1, 1):
+        if tuple(link.kind for link in chain) == _KINDS and _can_be_cut(chain):
             yield [link.name for link in chain]
+
+
+def _can_be_cut(chain: Sequence[LayerSpec]) -> bool:
+    """Whether each convolution is a kernel and a norm's bias, and the last mixes the channels of one place alone."""
+    convolutions = [layer for layer in chain if layer.kind != "activation"]
+    if any(not layer.role("shift") or layer.option("activation") for layer in convolutions):
+        return False
+    expand, _, project = convolutions
+    return expand.groups == project.groups == 1 and project.kernel_size == project.strides == (1, 1)
 
 
 def _number_of_tiles(shape: tuple, tile_bytes: int) -> int:

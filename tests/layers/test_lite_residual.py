@@ -179,3 +179,9 @@ def test_refuses_wrong_inputs(shape, options, message):
     with pytest.raises(ValueError) as error:
         LiteResidual(8, name="branch", **options)(keras.Input(shape))
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("shape", [(None, None, None, 16), (2, None, 9, 16)])
+def test_an_unknown_size_stays_unknown(shape):
+    height, width = (None if length is None else 5 for length in shape[1:3])
+    assert LiteResidual(8, strides=2).compute_output_shape(shape) == (shape[0], height, width, 8)

@@ -6,23 +6,24 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.ops.autodiff import DTYPES, HALVES, assert_same, draw, images, property_test
+from tests.ops.test_plain_convolution import PADDINGS, SIZES, STEPS
+from tests.ops.test_plain_convolution import plain as plain_convolution
 from tinytl_tf import ops
-
-SIZES = st.sampled_from((1, 3, 5, 7))
-PAD = st.tuples(st.integers(0, 3), st.integers(0, 3))
-PADDINGS = st.one_of(st.sampled_from(("same", "valid")), st.tuples(PAD, PAD))
+from tinytl_tf.ops.padding import extent_of
 
 
-def plain(x, kernel, strides, padding):
-    if isinstance(padding, str):
-        return tf.nn.depthwise_conv2d(x, kernel, [1, strides, strides, 1], padding.upper())
-    return tf.nn.depthwise_conv2d(tf.pad(x, [[0, 0], *padding, [0, 0]]), kernel, [1, strides, strides, 1], "VALID")
+def plain(x, kernel, strides, padding, dilation=1):
+    """As a convolution of one group for each channel, whose strides may differ."""
+    kernel = tf.transpose(kernel, [0, 1, 3, 2])
+    return plain_convolution(x, kernel, strides, padding, kernel.shape[3], dilation)
 
 
-def check(shape, size, strides, padding, train_kernel, dtype, graph=False):
-    pads = {"same": size, "valid": (0, 0)}[padding] if isinstance(padding, str) else [sum(pad) for pad in padding]
-    assume(all(length + pad >= k for length, pad, k in zip(shape[1:3], pads, size, strict=True)))
-    options = {"strides": strides, "padding": padding}
+def check(shape, size, steps, padding, train_kernel, dtype, graph=False):
+    strides, dilation = steps
+    extent = extent_of(size, dilation)
+    pads = {"same": extent, "valid": (0, 0)}[padding] if isinstance(padding, str) else [sum(pad) for pad in padding]
+    assume(all(length + pad >= k for length, pad, k in zip(shape[1:3], pads, extent, strict=True)))
+    options = {"strides": strides, "padding": padding, "dilation": dilation}
     assert_same(
         lambda x, kernel: ops.depthwise_conv2d(x, kernel, train_kernel=train_kernel, **options),
         lambda x, kernel: plain(x, kernel, **options),
@@ -35,7 +36,7 @@ def check(shape, size, strides, padding, train_kernel, dtype, graph=False):
 ARGUMENTS = {
     "shape": images(),
     "size": st.tuples(SIZES, SIZES),
-    "strides": st.integers(1, 3),
+    "steps": STEPS,
     "padding": PADDINGS,
     "train_kernel": st.booleans(),
 }
@@ -76,7 +77,7 @@ def test_kernel_held_in_a_variable(kind, train_kernel):
         ([1, 4, 4, 3], [3, 3, 2, 1], {}, r"has shape \[height, width, 3, 1\], got \(3, 3, 2, 1\)"),
         ([1, 4, 4, 3], [3, 3, 3, 2], {}, r"has shape \[height, width, 3, 1\], got \(3, 3, 3, 2\)"),
         ([1, 4, 4, 2], [3, 3, 2, 1], {"padding": "full"}, "padding must be .* got 'full'"),
-        ([1, 4, 2, 2], [3, 3, 2, 1], {"padding": "valid"}, r"kernel \(3, 3\) is larger than input \(4, 2\)"),
+        ([1, 4, 2, 2], [3, 3, 2, 1], {"padding": "valid"}, r"window of \(3, 3\) is larger than input \(4, 2\)"),
     ],
 )
 def test_refuses(x, kernel, options, message):

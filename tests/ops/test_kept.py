@@ -59,6 +59,8 @@ def inverted_residual(x):
         "frozen conv": (lambda x: ops.conv2d(x, KERNEL), [IMAGE], []),
         "frozen conv, stride 2": (lambda x: ops.conv2d(x, KERNEL, strides=2), [IMAGE], []),
         "frozen grouped conv": (lambda x: ops.conv2d(x, GROUPED, groups=2), [IMAGE], []),
+        "frozen dilated conv": (lambda x: ops.conv2d(x, KERNEL, dilation=(1, 2)), [IMAGE], []),
+        "frozen dilated depthwise": (lambda x: ops.depthwise_conv2d(x, DEPTHWISE, dilation=2), [IMAGE], []),
         "trained conv": (
             lambda x, k: ops.conv2d(x, k, train_kernel=True),
             [IMAGE, [3, 3, 4, 4]],
@@ -77,6 +79,10 @@ def inverted_residual(x):
             [("float32", (2, 1, 1, 4)), ("float32", IMAGE)],
         ),
         "average pool": (ops.average_pool, [IMAGE], []),
+        "overlapping average pool": (lambda x: ops.average_pool(x, 3, 2, "same"), [IMAGE], []),
+        "max pool": (lambda x: ops.max_pool(x, 3, 2, "same"), [IMAGE], [("uint8", (2, 4, 3, 4))]),
+        "max pool of one number": (lambda x: ops.max_pool(x, 1, 2), [IMAGE], []),
+        "nearest upsampling": (ops.upsample_nearest, [IMAGE], []),
         "global average pool": (ops.global_average_pool, [IMAGE], []),
         "resize": (lambda x: ops.resize_bilinear(x, (16, 12)), [IMAGE], []),
         "cross-entropy": (

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.litert import convert, describe, run
 from tinytl_tf import ops
+from tinytl_tf.ops.padding import as_pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,16 +32,18 @@ def trained(x, kernel, **options):
 
 
 def frozen_depthwise(x, size, **options):
-    return Case(lambda x, k: ops.depthwise_conv2d(x, k, **options), x, constants=[(size, size, x[-1], 1)])
+    size = as_pair(size)
+    return Case(lambda x, k: ops.depthwise_conv2d(x, k, **options), x, constants=[(*size, x[-1], 1)])
 
 
 def trained_depthwise(x, size, **options):
     op = lambda x, k: ops.depthwise_conv2d(x, k, train_kernel=True, **options)  # noqa: E731
-    return Case(op, x, variables=[(size, size, x[-1], 1)])
+    return Case(op, x, variables=[(*as_pair(size), x[-1], 1)])
 
 
 SMALL = 600  # Bytes: shapes, paddings, the two matrices of a resize. Every activation here is larger.
 EVEN, ODD, BIG = (2, 16, 12, 16), (2, 15, 13, 16), (1, 32, 32, 8)
+SIGNAL = (2, 1, 50, 16)
 EXPLICIT = ((0, 1), (2, 1))
 
 CASES = {
@@ -61,11 +64,20 @@ CASES = {
     "conv_3x3_s2_explicit": frozen(EVEN, (3, 3, 16, 24), strides=2, padding=EXPLICIT),
     "conv_5x5_s2_groups4": frozen(EVEN, (5, 5, 4, 24), strides=2, groups=4),
     "conv_7x7": frozen(ODD, (7, 7, 16, 8)),
+    "conv_1x7": frozen(ODD, (1, 7, 16, 8)),
+    "conv_3x3_s12": frozen(ODD, (3, 3, 16, 8), strides=(1, 2)),
+    "conv_3x3_dilation2": frozen(EVEN, (3, 3, 16, 8), dilation=2),
+    "conv_3x3_dilation13_valid": frozen(ODD, (3, 3, 16, 8), dilation=(1, 3), padding="valid"),
+    "conv_3x3_a_group_each": frozen(EVEN, (3, 3, 1, 16), groups=16),
+    "conv_signal": frozen(SIGNAL, (1, 5, 16, 8), strides=(1, 2)),
     "train_conv_1x1": trained(EVEN, (1, 1, 16, 24)),
     "train_conv_1x1_s2": trained(EVEN, (1, 1, 16, 24), strides=2),
     "train_conv_3x3": trained(EVEN, (3, 3, 16, 24)),
     "train_conv_3x3_s2_explicit": trained(EVEN, (3, 3, 16, 24), strides=2, padding=EXPLICIT),
     "train_conv_3x3_stem": trained((2, 32, 32, 3), (3, 3, 3, 16), strides=2),
+    "train_conv_3x1_s21": trained(EVEN, (3, 1, 16, 8), strides=(2, 1)),
+    "train_conv_3x3_dilation2": trained(EVEN, (3, 3, 16, 8), dilation=2),
+    "train_conv_signal": trained(SIGNAL, (1, 5, 16, 8), strides=(1, 2)),
     "train_conv_5x5_groups2": trained(EVEN, (5, 5, 8, 16), groups=2),
     "train_conv_5x5_s2_groups4": trained(EVEN, (5, 5, 4, 24), strides=2, groups=4),
     "train_conv_5x5_s2_groups4_batch1": trained((1, 15, 15, 16), (5, 5, 4, 24), strides=2, groups=4),
@@ -78,6 +90,14 @@ CASES |= {
 }
 CASES |= {
     "depthwise_3x3_s2_valid": frozen_depthwise(EVEN, 3, strides=2, padding="valid"),
+    "depthwise_1x7": frozen_depthwise(ODD, (1, 7)),
+    "depthwise_3x3_s12": frozen_depthwise(ODD, 3, strides=(1, 2)),
+    "depthwise_3x3_dilation2": frozen_depthwise(EVEN, 3, dilation=2),
+    "depthwise_3x3_dilation13_valid": frozen_depthwise(ODD, 3, dilation=(1, 3), padding="valid"),
+    "depthwise_signal": frozen_depthwise(SIGNAL, (1, 5), strides=(1, 2)),
+    "train_depthwise_3x3_s12": trained_depthwise(ODD, 3, strides=(1, 2)),
+    "train_depthwise_3x3_dilation2": trained_depthwise(EVEN, 3, dilation=2),
+    "train_depthwise_signal": trained_depthwise(SIGNAL, (1, 5), strides=(1, 2)),
     "depthwise_3x3_s2_explicit": frozen_depthwise(EVEN, 3, strides=2, padding=EXPLICIT),
 }
 CASES |= {
@@ -91,6 +111,19 @@ CASES |= {
     "average_pool_even": Case(ops.average_pool, BIG),
     "average_pool_odd": Case(ops.average_pool, (2, 15, 13, 16)),
     "average_pool_3": Case(lambda x: ops.average_pool(x, 3), BIG),
+    "average_pool_3_s2_same": Case(lambda x: ops.average_pool(x, 3, 2, "same"), ODD),
+    "average_pool_3_s1_same": Case(lambda x: ops.average_pool(x, 3, 1, "same"), EVEN),
+    "average_pool_23_s12": Case(lambda x: ops.average_pool(x, (2, 3), (1, 2)), EVEN),
+    "average_pool_2_same_odd": Case(lambda x: ops.average_pool(x, 2, padding="same"), ODD),
+    "max_pool_2": Case(ops.max_pool, EVEN),
+    "max_pool_3_s2": Case(lambda x: ops.max_pool(x, 3, 2), ODD),
+    "max_pool_3_s2_same": Case(lambda x: ops.max_pool(x, 3, 2, "same"), EVEN),
+    "max_pool_3_s1_same": Case(lambda x: ops.max_pool(x, 3, 1, "same"), EVEN),
+    "max_pool_12_s23": Case(lambda x: ops.max_pool(x, (1, 2), (2, 3)), ODD),
+    "max_pool_1_s2": Case(lambda x: ops.max_pool(x, 1, 2), EVEN),
+    "max_pool_relu": Case(lambda x: ops.max_pool(ops.relu(x), 3, 2, "same"), EVEN),
+    "upsample_2": Case(ops.upsample_nearest, EVEN),
+    "upsample_31": Case(lambda x: ops.upsample_nearest(x, (3, 1)), ODD),
     "global_average_pool": Case(ops.global_average_pool, EVEN),
     "global_average_pool_keepdims": Case(lambda x: ops.global_average_pool(x, keepdims=True), EVEN),
     "resize_2x": Case(lambda x: ops.resize_bilinear(x, (16, 16)), (2, 8, 8, 16)),

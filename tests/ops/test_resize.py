@@ -27,3 +27,23 @@ def test_equals_autodiff(shape, size, dtype, graph):
 def test_the_same_size_is_no_operation():
     x = tf.ones([1, 4, 3, 2])
     assert ops.resize_bilinear(x, [4, 3]) is x
+
+
+FACTOR = st.integers(1, 3)
+
+
+@property_test(max_examples=25)
+@given(
+    shape=images(),
+    size=st.one_of(FACTOR, st.tuples(FACTOR, FACTOR)),
+    dtype=st.sampled_from(DTYPES),
+    graph=st.booleans(),
+)
+def test_upsample_nearest(shape, size, dtype, graph):
+    rows, columns = (size, size) if isinstance(size, int) else size
+    assert_same(
+        lambda x: ops.upsample_nearest(x, size),
+        lambda x: tf.repeat(tf.repeat(x, rows, axis=1), columns, axis=2),
+        [draw(shape, dtype, seed=0)],
+        graph=graph,
+    )

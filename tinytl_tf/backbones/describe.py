@@ -92,14 +92,16 @@ def _read(layer: keras.Operation) -> tuple[str, dict[str, object]]:
 
 
 def _window(layer: FrozenConv2D) -> dict[str, object]:
-    depthwise = isinstance(layer, FrozenDepthwiseConv2D)
-    padding = layer.padding
+    norm = (("epsilon", layer.epsilon),) if layer.norm else (("norm", False), ("use_bias", layer.use_bias))
+    activation = (("activation", layer.activation),) if layer.activation else ()
+    depthwise = isinstance(layer, FrozenDepthwiseConv2D | FrozenDepthwiseConv1D)
     return {
-        "kernel_size": (layer.kernel_size, layer.kernel_size),
-        "strides": (layer.strides, layer.strides),
-        "padding": padding if isinstance(padding, str) else tuple(map(tuple, padding)),
-        "groups": layer.kernel.shape[2] if depthwise else 1,
-        "options": (("epsilon", layer.norm.epsilon),),
+        "kernel_size": layer.kernel_size,
+        "strides": layer.strides,
+        "padding": layer.padding,
+        "dilation": layer.dilation_rate,
+        "groups": layer.kernel.shape[-2] if depthwise else layer.groups,
+        "options": (*norm, *activation),
     }
 
 

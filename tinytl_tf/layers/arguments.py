@@ -1,28 +1,109 @@
 """Checks of the arguments and input shapes of the layers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-__all__ = ["require_known_size", "require_padding", "require_positive_integers"]
+from tinytl_tf import ops
+
+__all__ = [
+    "checked_activation",
+    "checked_padding",
+    "checked_window",
+    "drop_fixed_arguments",
+    "require_known_size",
+    "require_positive_integers",
+]
+
+_EXPLICIT = {1: "(before, after)", 2: "((top, bottom), (left, right))"}  # by the number of axes
+_FORMAT = "transpose the input to channels_last"
+_MULTIPLIER = "repeat the input's channels, or use FrozenConv2D with as many groups"
+_INITIALIZER = "assign the pre-trained values to the layer's variable"
+_UNUSED = "leave it out, or compute it in the loss from the layer's variables"
+# Arguments of Keras' layers with the one value that they have here besides None, and the remedy for others.
+_FIXED = {
+    "data_format": ("channels_last", _FORMAT),
+    "depth_multiplier": (1, _MULTIPLIER),
+    "bias_initializer": ("zeros", _INITIALIZER),
+    "kernel_initializer": (None, _INITIALIZER),
+    "depthwise_initializer": (None, _INITIALIZER),
+    **{
+        f"{part}_{kind}": (None, _UNUSED)
+        for part in ("kernel", "depthwise", "bias")
+        for kind in ("regularizer", "constraint")
+    },
+}
 
 
 def require_positive_integers(**arguments: int) -> None:
     """Raises `ValueError` for the first argument that is no integer above 0."""
     for name, value in arguments.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        if not _is_positive_integer(value):
             raise ValueError(f"{name} must be an integer above 0, got {value!r}")
 
 
-def require_padding(padding: str | Sequence[Sequence[int]]) -> None:
-    """Raises `ValueError` unless `padding` is `"same"`, `"valid"` or four numbers."""
-    known = padding in ("same", "valid") if isinstance(padding, str) else np.shape(padding) == (2, 2)
-    if not known:
-        raise ValueError(f'padding must be "same", "valid" or ((top, bottom), (left, right)), got {padding!r}')
+def checked_window(name: str, value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """Returns one positive integer for each axis, of a number for all of them or a sequence.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    values = (value,) * axes if np.ndim(value) == 0 else tuple(value)
+    if len(values) != axes or not all(map(_is_positive_integer, values)):
+        several = "a pair of them" if axes == 2 else "a tuple of one"
+        raise ValueError(f"{name} must be an integer above 0 or {several}, got {value!r}")
+    return tuple(map(int, values))
+
+
+def checked_padding(padding: str | Sequence, axes: int) -> str | Sequence:
+    """Returns a padding with its word in small letters, as Keras writes it; numbers as they are.
+
+    Raises:
+        ValueError: for anything but `"same"`, `"valid"`, with one axis `"causal"`, and two numbers for each axis.
+    """
+    words = ("same", "valid", "causal")[: 3 if axes == 1 else 2]
+    if isinstance(padding, str) and padding.lower() in words:
+        return padding.lower()
+    if isinstance(padding, str) or np.shape(padding) != (2, 2)[:axes]:
+        expected = ", ".join(f'"{word}"' for word in words)
+        raise ValueError(f"padding must be {expected} or {_EXPLICIT[axes]}, got {padding!r}")
+    return padding
+
+
+def checked_activation(activation: str | None) -> str | None:
+    """Returns the name of an activation; `None` for none, which Keras calls `"linear"`.
+
+    Raises:
+        ValueError: if it is not one of `ops.ACTIVATIONS`.
+    """
+    if activation in (None, "linear"):
+        return None
+    if not isinstance(activation, str) or activation not in ops.ACTIVATIONS:
+        raise ValueError(f"activation must be None or one of {sorted(ops.ACTIVATIONS)}, got {activation!r}")
+    return activation
+
+
+def drop_fixed_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments without those of Keras' layers that have one value here.
+
+    Raises:
+        ValueError: if one of them has another value.
+    """
+    for name, (only, remedy) in _FIXED.items():
+        value = arguments.get(name)
+        if value is not None and value != only:
+            raise ValueError(f"{name} must be {only!r}, got {value!r}; {remedy}")
+    return {name: value for name, value in arguments.items() if name not in _FIXED}
 
 
 def require_known_size(layer: str, input_shape: Sequence[int | None], least: int = 1) -> None:
-    """Raises `ValueError` unless height and width of `(batch, height, width, channels)` are known and large enough."""
-    size = tuple(input_shape[1:3])
+    """Raises `ValueError` unless the axes between batch and channels are known and large enough."""
+    size = tuple(input_shape[1:-1])
     if None in size or min(size) < least:
-        raise ValueError(f"{layer} needs a known height and width of {least} or more, got {size}")
+        what = "height and width" if len(size) == 2 else "length"
+        raise ValueError(f"{layer} needs a known {what} of {least} or more, got {size}")
+
+
+def _is_positive_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1

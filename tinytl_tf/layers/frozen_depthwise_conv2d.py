@@ -1,5 +1,8 @@
 """Depthwise convolution with a frozen kernel and a trainable bias."""
 
+import math
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -14,8 +17,10 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
     """`FrozenConv2D` with one kernel for each channel.
 
     Args:
-        kernel_size: height and width of the kernel.
-        **kwargs: the other arguments of `FrozenConv2D`; there are as many filters as input channels.
+        kernel_size: height and width of the kernel, one number or a pair.
+        strides: step of the window, one number or a pair.
+        padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
+        **kwargs: the other arguments of `FrozenConv2D` but `groups`; there are as many filters as input channels.
 
     Input shape:
         `(batch, height, width, channels)`, height and width known.
@@ -24,31 +29,40 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
         `(batch, new_height, new_width, channels)`
     """
 
-    kernel_axes = 2
-
-    def __init__(self, kernel_size: int, **kwargs) -> None:
-        super().__init__(filters=None, kernel_size=kernel_size, **kwargs)
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str | Sequence[Sequence[int]] = "same",
+        **kwargs,
+    ) -> None:
+        if "groups" in kwargs:
+            raise ValueError("groups must not be given: a depthwise convolution has one for each channel")
+        super().__init__(filters=None, kernel_size=kernel_size, strides=strides, padding=padding, **kwargs)
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:
         """Returns the shape of the kernel for inputs of `channels` channels."""
-        return (self.kernel_size, self.kernel_size, channels, 1)
+        return (*self.kernel_size, channels, 1)
+
+    def inputs_of_one_output(self, kernel_shape: tuple[int, ...]) -> int:
+        """Returns how many products one output sums up."""
+        return math.prod(kernel_shape[:-2])
 
     def folded_kernel(self, scale: tf.Tensor) -> tf.Tensor:
         """Returns the kernel times the scale of each channel."""
         return self.kernel * scale[:, None]
 
     def convolve(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Convolves without norm or bias."""
-        return ops.depthwise_conv2d(
-            inputs, kernel, strides=self.strides, padding=self.padding, train_kernel=self.kernel.trainable
-        )
+        """Convolves images, without norm, bias or activation."""
+        options = {"train_kernel": self.kernel.trainable, **self._window_of_images()}
+        return ops.depthwise_conv2d(inputs, self._kernel_of_images(kernel), **options)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the output."""
-        return (*super().compute_output_shape(input_shape)[:3], input_shape[-1])
+        """Returns the shape of the output; an unknown height or width stays unknown."""
+        return (*super().compute_output_shape(input_shape)[:-1], input_shape[-1])
 
     def get_config(self) -> dict:
         """Returns the configuration."""
         config = super().get_config()
-        del config["filters"]
+        del config["filters"], config["groups"]
         return config

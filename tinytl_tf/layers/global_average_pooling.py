@@ -5,25 +5,32 @@ import tensorflow as tf
 
 from tinytl_tf import ops
 from tinytl_tf.keras_backend import require_keras_settings
-from tinytl_tf.layers.arguments import require_known_size
+from tinytl_tf.layers.arguments import drop_fixed_arguments, require_known_size
+from tinytl_tf.layers.signals import as_image, on_images
 
 __all__ = ["GlobalAveragePooling"]
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class GlobalAveragePooling(keras.layers.Layer):
-    """Mean over height and width, with a gradient made of builtin operators.
+    """Mean over height and width of images, or over the steps of signals, with a gradient made of builtin operators.
+
+    Args:
+        keepdims: whether the axes stay, with length 1.
+        **kwargs: arguments of `keras.layers.Layer`; `data_format` may be `"channels_last"`.
 
     Input shape:
-        `(batch, height, width, channels)`, height and width known.
+        `(batch, height, width, channels)` or `(batch, steps, channels)`; all but the batch known.
 
     Output shape:
-        `(batch, channels)`
+        `(batch, channels)`, or with `keepdims` that of the input with lengths of 1.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, keepdims: bool = False, **kwargs) -> None:
         require_keras_settings()
-        super().__init__(**kwargs)
+        super().__init__(**drop_fixed_arguments(kwargs))
+        self.input_spec = keras.InputSpec(min_ndim=3, max_ndim=4)
+        self.keepdims = keepdims
 
     def build(self, input_shape: tuple) -> None:
         """Refuses images of unknown size, which have no gradient here."""
@@ -31,8 +38,15 @@ class GlobalAveragePooling(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the mean of each channel."""
-        return ops.global_average_pool(inputs)
+        if self.keepdims:
+            return on_images(lambda images: ops.global_average_pool(images, keepdims=True), inputs)
+        return ops.global_average_pool(as_image(inputs))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns `(batch, channels)`."""
-        return (input_shape[0], input_shape[-1])
+        """Returns the shape of the output."""
+        ones = (1,) * (len(input_shape) - 2) if self.keepdims else ()
+        return (input_shape[0], *ones, input_shape[-1])
+
+    def get_config(self) -> dict:
+        """Returns the configuration."""
+        return {**super().get_config(), "keepdims": self.keepdims}

@@ -126,9 +126,9 @@ class LiteResidual(SelectiveLayer):
         return ops.resize_bilinear(branch, self.compute_output_shape(inputs.shape)[1:3])
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the block's output."""
-        batch, height, width, _ = input_shape
-        return (batch, -(-height // self.strides), -(-width // self.strides), self.filters)
+        """Returns the shape of the block's output; an unknown height or width stays unknown."""
+        size = (None if length is None else -(-length // self.strides) for length in input_shape[1:3])
+        return (input_shape[0], *size, self.filters)
 
     @classmethod
     def from_config(cls, config: dict) -> "LiteResidual":

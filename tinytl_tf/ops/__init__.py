@@ -5,11 +5,12 @@ from tinytl_tf.ops.cross_entropy import sigmoid_cross_entropy, softmax_cross_ent
 from tinytl_tf.ops.depthwise_convolution import depthwise_conv2d
 from tinytl_tf.ops.group_normalization import group_norm
 from tinytl_tf.ops.masks import mask_storage
+from tinytl_tf.ops.max_pooling import max_pool
 from tinytl_tf.ops.padding import resolve_padding
 from tinytl_tf.ops.parts import split_last
 from tinytl_tf.ops.plain_convolution import conv2d
 from tinytl_tf.ops.pooling import average_pool, global_average_pool
-from tinytl_tf.ops.resize import resize_bilinear
+from tinytl_tf.ops.resize import resize_bilinear, upsample_nearest
 from tinytl_tf.ops.scale_and_shift import affine
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "group_norm",
     "hard_swish",
     "mask_storage",
+    "max_pool",
     "relu",
     "relu6",
     "resize_bilinear",
@@ -29,4 +31,5 @@ __all__ = [
     "sigmoid_cross_entropy",
     "softmax_cross_entropy",
     "split_last",
+    "upsample_nearest",
 ]

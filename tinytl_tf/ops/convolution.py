@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tinytl_tf.ops.padding import Pads, pad_or_crop, resolve_padding
+from tinytl_tf.ops.padding import as_pair, extent_of, pad_or_crop, resolve_padding
 from tinytl_tf.ops.upsampling import upsample_with_zeros
 
 __all__ = ["convolution", "flipped"]
@@ -14,11 +14,12 @@ def convolution(
     x: tf.Tensor,
     kernel: tf.Tensor,
     *,
-    convolve: Callable[[tf.Tensor, tf.Tensor, int, str], tf.Tensor],
+    convolve: Callable[..., tf.Tensor],
     transpose: Callable[[tf.Tensor], tf.Tensor],
-    kernel_gradient: Callable[[tf.Tensor, tf.Tensor, Sequence[int], int, Pads], tf.Tensor],
-    strides: int,
+    kernel_gradient: Callable[..., tf.Tensor],
+    strides: int | Sequence[int],
     padding: str | Sequence[Sequence[int]],
+    dilation: int | Sequence[int],
     train_kernel: bool,
 ) -> tf.Tensor:
     """Convolves; the input gradient is the same convolution, without stride, of the output gradient.
@@ -28,33 +29,42 @@ def convolution(
     Args:
         x: float tensor `[batch, height, width, channels]`; height and width known.
         kernel: float tensor `[kernel_height, kernel_width, ...]`.
-        convolve: `(x, kernel, strides, "SAME" or "VALID")`.
+        convolve: `(x, kernel, strides, "SAME" or "VALID", dilation)`; strides and dilation are pairs.
         transpose: gives the kernel of the input gradient.
-        kernel_gradient: `(x, dy, shape of the kernel, strides, pads)`.
-        strides: step of the window in both directions.
+        kernel_gradient: `(x, dy, shape of the kernel, strides, pads, dilation)`.
+        strides: step of the window, one number or `(rows, columns)`.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
+        dilation: distance of the kernel's taps, one number or `(rows, columns)`.
         train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
 
     Returns:
         What `convolve` makes of the padded input.
+
+    Raises:
+        ValueError: if both a stride and a dilation are above 1, which Keras refuses as well.
     """
+    strides, dilation = as_pair(strides), as_pair(dilation)
+    if max(strides) > 1 and max(dilation) > 1:
+        raise ValueError(f"expected strides or dilation of 1, got strides {strides} and dilation {dilation}; drop one")
     kernel_size, input_size = kernel.shape[:2], x.shape[1:3]
-    pads = resolve_padding(padding, input_size, kernel_size, strides)
+    pads = resolve_padding(padding, input_size, kernel_size, strides, dilation)
 
     def correlate(x, kernel, strides, pads):
         # SAME where that says the same saves a PAD.
-        if resolve_padding("same", x.shape[1:3], kernel_size, strides) == pads:
-            return convolve(x, kernel, strides, "SAME")
-        return convolve(pad_or_crop(x, pads), kernel, strides, "VALID")
+        if resolve_padding("same", x.shape[1:3], kernel_size, strides, dilation) == pads:
+            return convolve(x, kernel, strides, "SAME", dilation)
+        return convolve(pad_or_crop(x, pads), kernel, strides, "VALID", dilation)
 
     @tf.custom_gradient
     def op(x, kernel):
         kept = x if train_kernel else None
 
         def grad(dy):
-            upsampled, upsampled_pads = upsample_with_zeros(dy, input_size, kernel_size, strides, pads)
-            dx = correlate(upsampled, transpose(kernel), 1, upsampled_pads)
-            return dx, kernel_gradient(kept, dy, kernel.shape, strides, pads) if train_kernel else None
+            upsampled, upsampled_pads = upsample_with_zeros(
+                dy, input_size, extent_of(kernel_size, dilation), strides, pads
+            )
+            dx = correlate(upsampled, transpose(kernel), (1, 1), upsampled_pads)
+            return dx, kernel_gradient(kept, dy, kernel.shape, strides, pads, dilation) if train_kernel else None
 
         return correlate(x, kernel, strides, pads), grad
 

@@ -1,11 +1,12 @@
 """Depthwise convolution that keeps its input for the backward pass only when its kernel is trained."""
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tinytl_tf.ops.convolution import convolution, flipped
-from tinytl_tf.ops.padding import Pads, pad_or_crop
+from tinytl_tf.ops.padding import Pads, extent_of, pad_or_crop, resolve_padding
 
 __all__ = ["depthwise_conv2d"]
 
@@ -14,28 +15,32 @@ def depthwise_conv2d(
     x: tf.Tensor,
     kernel: tf.Tensor,
     *,
-    strides: int = 1,
+    strides: int | Sequence[int] = 1,
     padding: str | Sequence[Sequence[int]] = "same",
+    dilation: int | Sequence[int] = 1,
     train_kernel: bool = False,
 ) -> tf.Tensor:
     """Depthwise convolution of multiplier 1, differentiable with LiteRT's builtin operators alone.
 
     LiteRT has neither of TensorFlow's depthwise gradients. The input gradient is the forward operator with the
     flipped kernel, after zeros were put between the rows and columns where the stride is 2; the kernel gradient is
-    the forward operator with the output gradient as the kernel.
+    the forward operator with the output gradient as the kernel. TensorFlow's kernel takes equal strides alone: for
+    others the output is computed at their greatest common divisor and thinned out.
 
     Args:
         x: float tensor `[batch, height, width, channels]`; height and width known.
         kernel: float tensor `[kernel_height, kernel_width, channels, 1]`.
-        strides: step of the window in both directions.
+        strides: step of the window, one number or `(rows, columns)`.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
+        dilation: distance of the kernel's taps, one number or `(rows, columns)`; above 1 only where the strides are 1.
         train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
 
     Returns:
         Tensor `[batch, out_height, out_width, channels]` of the dtype of `x`.
 
     Raises:
-        ValueError: if the channels of `x` and `kernel` differ, or the padding is not one.
+        ValueError: if the channels of `x` and `kernel` differ, the padding is not one, or both a stride and a dilation
+            are above 1.
     """
     kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no Keras variable.
     if x.shape[-1] != kernel.shape[2] or kernel.shape[3] != 1:
@@ -46,36 +51,55 @@ def depthwise_conv2d(
     return convolution(
         x,
         kernel,
-        convolve=lambda x, kernel, strides, padding: tf.nn.depthwise_conv2d(
-            x, kernel, [1, strides, strides, 1], padding
-        ),
+        convolve=_convolve,
         transpose=flipped,
         kernel_gradient=_kernel_gradient,
         strides=strides,
         padding=padding,
+        dilation=dilation,
         train_kernel=train_kernel,
     )
 
 
-def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
-    lengths = [out + (size - 1) // strides for out, size in zip(dy.shape[1:3], shape[:2], strict=True)]
-    pads = tuple(
-        (before, strides * length - size - before)
-        for (before, _), length, size in zip(pads, lengths, x.shape[1:3], strict=True)
+def _convolve(
+    x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str, dilation: Sequence[int] = (1, 1)
+) -> tf.Tensor:
+    """TensorFlow's forward operator, for unequal strides too."""
+    down, across = strides
+    if down == across:
+        return tf.nn.depthwise_conv2d(x, kernel, [1, *strides, 1], padding, dilations=dilation)
+    x = pad_or_crop(x, resolve_padding(padding.lower(), x.shape[1:3], kernel.shape[:2], strides))
+    # Along an axis that the kernel fills, as that of one row, any stride gives the one output.
+    down = across if x.shape[1] == kernel.shape[0] else down
+    across = down if x.shape[2] == kernel.shape[1] else across
+    common = math.gcd(down, across)
+    y = tf.nn.depthwise_conv2d(x, kernel, [1, common, common, 1], "VALID")
+    return y if down == across else y[:, :: down // common, :: across // common, :]
+
+
+def _kernel_gradient(
+    x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: Sequence[int], pads: Pads, dilation: Sequence[int]
+) -> tf.Tensor:
+    axes = zip(pads, dy.shape[1:3], extent_of(shape[:2], dilation), strides, x.shape[1:3], strict=True)
+    around = tuple(
+        (before, stride * (out + (length - 1) // stride) - size - before)
+        for (before, _), out, length, stride, size in axes
     )
-    taps = [[_taps(phase, dy) for phase in row] for row in _phases(pad_or_crop(x, pads), strides)]
-    if strides == 1:
+    phases = _phases(pad_or_crop(x, around), strides)
+    taps = [[_taps(phase, dy, dilation) for phase in row] for row in phases]
+    down, across = strides
+    if down == across == 1:
         return tf.reshape(taps[0][0], shape)
     in_order = [
-        taps[row % strides][column % strides][row // strides, column // strides]
+        taps[row % down][column % across][row // down, column // across]
         for row in range(shape[0])
         for column in range(shape[1])
     ]
     return tf.reshape(tf.concat(in_order, axis=0), shape)
 
 
-def _taps(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-    """Returns the sum over images and places of `x`, moved by each offset that fits, times `dy`.
+def _taps(x: tf.Tensor, dy: tf.Tensor, dilation: Sequence[int]) -> tf.Tensor:
+    """Returns the sum over images and places of `x`, moved by each `dilation`-th offset that fits, times `dy`.
 
     It is a depthwise convolution of `x` with `dy` as the kernel, in which each image has its own channels.
 
@@ -83,26 +107,26 @@ def _taps(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
         Tensor `[offsets down, offsets across, channels]`.
     """
     _, height, width, channels = dy.shape
-    rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
+    _, rows, columns, _ = x.shape
     if dy.shape[0] != 1:
         x, dy = (tf.transpose(tensor, [1, 2, 0, 3]) for tensor in (x, dy))
-    x = tf.reshape(x, [1, rows + height - 1, columns + width - 1, -1])
-    sums = tf.nn.depthwise_conv2d(x, tf.reshape(dy, [height, width, -1, 1]), [1, 1, 1, 1], "VALID")
-    return tf.reduce_sum(tf.reshape(sums, [rows, columns, -1, channels]), axis=2)
+    x = tf.reshape(x, [1, rows, columns, -1])
+    sums = _convolve(x, tf.reshape(dy, [height, width, -1, 1]), dilation, "VALID")
+    return tf.reduce_sum(tf.reshape(sums, [*sums.shape[1:3], -1, channels]), axis=2)
 
 
-def _phases(x: tf.Tensor, strides: int) -> list[list[tf.Tensor]]:
-    """Returns `x[:, row::strides, column::strides, :]` for each row and column below `strides`, which divides the size.
+def _phases(x: tf.Tensor, strides: Sequence[int]) -> list[list[tf.Tensor]]:
+    """Returns `x[:, row::down, column::across, :]` for each row and column below the strides, which divide the size.
 
     Reshapes and plain slices of full rank: TensorFlow is slow at strided slices and XNNPACK takes no other.
     """
-    if strides == 1:
+    down, across = strides
+    if down == across == 1:
         return [[x]]
     _, height, width, channels = x.shape
-    size = [-1, height // strides, width // strides, channels]
-    x = tf.reshape(x, [-1, strides, width // strides, strides * channels])
-    starts = range(0, strides * channels, channels)
+    size = [-1, height // down, width // across, channels]
+    x = tf.reshape(x, [-1, down, width // across, across * channels])
+    starts = range(0, across * channels, channels)
     return [
-        [tf.reshape(x[:, row : row + 1, :, start : start + channels], size) for start in starts]
-        for row in range(strides)
+        [tf.reshape(x[:, row : row + 1, :, start : start + channels], size) for start in starts] for row in range(down)
     ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tinytl_tf.ops.convolution import convolution, flipped
+from tinytl_tf.ops.depthwise_convolution import depthwise_conv2d
 from tinytl_tf.ops.padding import Pads, pad_or_crop
 from tinytl_tf.ops.parts import split_last
 
@@ -15,9 +16,10 @@ def conv2d(
     x: tf.Tensor,
     kernel: tf.Tensor,
     *,
-    strides: int = 1,
+    strides: int | Sequence[int] = 1,
     padding: str | Sequence[Sequence[int]] = "same",
     groups: int = 1,
+    dilation: int | Sequence[int] = 1,
     train_kernel: bool = False,
 ) -> tf.Tensor:
     """Two-dimensional convolution, differentiable with LiteRT's builtin operators alone.
@@ -25,21 +27,24 @@ def conv2d(
     Backward keeps the kernel only; with `train_kernel` also the input. LiteRT has no filter gradient
     (`Conv2DBackpropFilter` needs Flex), so that one is a convolution of the transposed input with the transposed
     output gradient. Groups are convolved one by one: a native grouped convolution lifts the operator's version in
-    the whole file, which older runtimes and the Edge TPU compiler refuse.
+    the whole file, which older runtimes and the Edge TPU compiler refuse. Groups of one channel and one filter are a
+    depthwise convolution and are computed as that.
 
     Args:
         x: float tensor `[batch, height, width, in_channels]`; height and width known.
         kernel: float tensor `[kernel_height, kernel_width, in_channels // groups, filters]`.
-        strides: step of the window in both directions.
+        strides: step of the window, one number or `(rows, columns)`.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
         groups: number of channel groups; divides `in_channels` and `filters`.
+        dilation: distance of the kernel's taps, one number or `(rows, columns)`; above 1 only where the strides are 1.
         train_kernel: whether the kernel gets a gradient. If not, its gradient is `None`.
 
     Returns:
         Tensor `[batch, out_height, out_width, filters]` of the dtype of `x`.
 
     Raises:
-        ValueError: if the channels of `x` and `kernel` do not fit together, or the padding is not one.
+        ValueError: if the channels of `x` and `kernel` do not fit together, the padding is not one, or both a stride
+            and a dilation are above 1.
 
     Reference:
         TinyTL, equation 2: of the two gradients only that of the weights needs the activations.
@@ -51,34 +56,42 @@ def conv2d(
             f"kernel {tuple(kernel.shape)} in {groups} groups needs an input of {in_channels} channels and "
             f"filters divisible by {groups}, got an input of shape {tuple(x.shape)}"
         )
+    options = {"strides": strides, "padding": padding, "dilation": dilation, "train_kernel": train_kernel}
+    if 1 < groups == in_channels == filters:
+        return depthwise_conv2d(x, tf.reshape(kernel, [*kernel.shape[:2], groups, 1]), **options)
     if groups > 1:
         parts = zip(tf.split(x, groups, axis=-1), split_last(kernel, groups), strict=True)
-        options = {"strides": strides, "padding": padding, "train_kernel": train_kernel}
         return tf.concat([conv2d(part, weights, **options) for part, weights in parts], axis=-1)
 
     return convolution(
         x,
         kernel,
-        convolve=tf.nn.conv2d,
+        convolve=_convolve,
         transpose=_transposed,
         kernel_gradient=_kernel_gradient,
-        strides=strides,
-        padding=padding,
-        train_kernel=train_kernel,
+        **options,
     )
+
+
+def _convolve(
+    x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str, dilation: Sequence[int]
+) -> tf.Tensor:
+    return tf.nn.conv2d(x, kernel, strides, padding, dilations=dilation)
 
 
 def _transposed(kernel: tf.Tensor) -> tf.Tensor:
     return tf.transpose(flipped(kernel), [0, 1, 3, 2])
 
 
-def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: int, pads: Pads) -> tf.Tensor:
+def _kernel_gradient(
+    x: tf.Tensor, dy: tf.Tensor, shape: Sequence[int], strides: Sequence[int], pads: Pads, dilation: Sequence[int]
+) -> tf.Tensor:
     height, width, in_channels, filters = shape
-    if height == width == strides == 1 and not any(map(any, pads)):
+    if height == width == max(strides) == 1 and not any(map(any, pads)):
         dk = tf.matmul(tf.reshape(x, [-1, in_channels]), tf.reshape(dy, [-1, filters]), transpose_a=True)
         return tf.reshape(dk, shape)
-    # Input channels take the place of the batch and the output gradient that of the kernel.
+    # Input channels take the place of the batch, the output gradient that of the kernel, strides that of dilation.
     lhs = tf.transpose(pad_or_crop(x, pads), [3, 1, 2, 0])
     rhs = tf.transpose(dy, [1, 2, 0, 3])
-    dk = tf.nn.conv2d(lhs, rhs, 1, "VALID", dilations=strides)
+    dk = tf.nn.conv2d(lhs, rhs, dilation, "VALID", dilations=strides)
     return tf.transpose(dk[:, :height, :width, :], [1, 2, 0, 3])

@@ -1,37 +1,74 @@
 """Average pooling over windows and over the whole image; neither keeps anything for backward."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
-from tinytl_tf.ops.padding import pad_or_crop
+from tinytl_tf.ops.padding import Pads, as_pair, pad_or_crop, resolve_pool_padding
+from tinytl_tf.ops.upsampling import upsample_with_zeros
 
 __all__ = ["average_pool", "global_average_pool"]
 
 
-def average_pool(x: tf.Tensor, size: int = 2) -> tf.Tensor:
-    """Mean of windows that do not overlap; rows and columns that fill no window are left out.
+def average_pool(
+    x: tf.Tensor,
+    pool_size: int | Sequence[int] = 2,
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+) -> tf.Tensor:
+    """Mean of each window; keeps nothing for backward.
+
+    `"same"` leaves out what is padded, as TensorFlow and LiteRT do. AvgPoolGrad is not a builtin. Where windows do not
+    overlap, each gradient is spread over its window; else the gradient is the mean, without stride, over the output's
+    gradient with zeros between its rows and columns.
 
     Args:
         x: float tensor `[batch, height, width, channels]`; height and width known.
-        size: height, width and stride of the window.
+        pool_size: size of the window, one number or `(rows, columns)`.
+        strides: its step, one number or `(rows, columns)`; `None` is the size of the window.
+        padding: `"same"` or `"valid"`, which leaves out rows and columns that fill no window.
 
     Returns:
-        Tensor `[batch, height // size, width // size, channels]`.
+        Tensor `[batch, out_height, out_width, channels]` of the dtype of `x`.
+
+    Raises:
+        ValueError: for another padding, or a window larger than the padded input.
     """
-    height, width = x.shape[1:3]
-    if min(height, width) < size:
-        raise ValueError(f"a window of {size} needs an input at least as large, got {tuple(x.shape)}")
+    size = as_pair(pool_size)
+    strides = size if strides is None else as_pair(strides)
+    input_size = height, width = x.shape[1:3]
+    pads = resolve_pool_padding(padding, input_size, size, strides)
 
     @tf.custom_gradient
     def op(x):
         def grad(dy):
-            rows, columns = dy.shape[1] * size, dy.shape[2] * size
-            # AvgPoolGrad is no builtin; each gradient goes in equal parts to its window.
-            dx = tf.image.resize(dy * (1.0 / size**2), [rows, columns], method="nearest")
-            return pad_or_crop(dx, ((0, height - rows), (0, width - columns)))
+            if any(map(any, pads)):
+                # Windows at the edge are means of fewer numbers.
+                dy = dy * tf.constant(_inside(input_size, dy.shape[1:3], size, strides, pads), dy.dtype)
+            if strides != size:
+                spread, spread_pads = upsample_with_zeros(dy, input_size, size, strides, pads)
+                return tf.nn.avg_pool2d(pad_or_crop(spread, spread_pads), size, 1, "VALID")
+            rows, columns = dy.shape[1] * size[0], dy.shape[2] * size[1]
+            dx = tf.image.resize(dy * (1.0 / (size[0] * size[1])), [rows, columns], method="nearest")
+            (top, _), (left, _) = pads
+            return pad_or_crop(dx, ((-top, height + top - rows), (-left, width + left - columns)))
 
-        return tf.nn.avg_pool2d(x, size, size, "VALID"), grad
+        return tf.nn.avg_pool2d(x, size, strides, padding.upper()), grad
 
     return op(x)
+
+
+def _inside(
+    input_size: Sequence[int], output_size: Sequence[int], size: Sequence[int], strides: Sequence[int], pads: Pads
+) -> np.ndarray:
+    """Returns, for each window, its size divided by how much of it is inside the input: `[1, rows, columns, 1]`."""
+    factors = []
+    for length, outputs, window, stride, (before, _) in zip(input_size, output_size, size, strides, pads, strict=True):
+        start = np.arange(outputs) * stride - before
+        factors.append(window / (np.minimum(start + window, length) - np.maximum(start, 0)))
+    rows, columns = factors
+    return (rows[:, None] * columns)[None, :, :, None]
 
 
 def global_average_pool(x: tf.Tensor, *, keepdims: bool = False) -> tf.Tensor:

@@ -1,11 +1,13 @@
-"""Bilinear resizing whose gradient is two products with constant matrices."""
+"""Resizing: bilinear, whose gradient is two products with constant matrices, and by repetition."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["resize_bilinear"]
+from tinytl_tf.ops.padding import as_pair
+
+__all__ = ["resize_bilinear", "upsample_nearest"]
 
 
 def resize_bilinear(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
@@ -38,6 +40,30 @@ def resize_bilinear(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
             return tf.transpose(dx, [0, 3, 2, 1])
 
         return tf.cast(tf.image.resize(x, size, method="bilinear"), x.dtype), grad
+
+    return op(x)
+
+
+def upsample_nearest(x: tf.Tensor, size: int | Sequence[int] = 2) -> tf.Tensor:
+    """Repeats each row and column; keeps nothing for backward.
+
+    ResizeNearestNeighborGrad is not a builtin. Each input's gradient is the sum of those of its copies, as a mean of
+    windows.
+
+    Args:
+        x: float tensor `[batch, height, width, channels]`; height and width known.
+        size: how often, one number or `(rows, columns)`.
+
+    Returns:
+        Tensor `[batch, height * rows, width * columns, channels]` of the dtype of `x`.
+    """
+    rows, columns = size = as_pair(size)
+    _, height, width, _ = x.shape
+
+    @tf.custom_gradient
+    def op(x):
+        y = tf.image.resize(x, [height * rows, width * columns], method="nearest")
+        return y, lambda dy: tf.nn.avg_pool2d(dy, size, size, "VALID") * float(rows * columns)
 
     return op(x)
 

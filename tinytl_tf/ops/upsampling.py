@@ -10,7 +10,7 @@ __all__ = ["upsample_with_zeros"]
 
 
 def upsample_with_zeros(
-    dy: tf.Tensor, input_size: Sequence[int], kernel_size: Sequence[int], strides: int, pads: Pads
+    dy: tf.Tensor, input_size: Sequence[int], kernel_size: Sequence[int], strides: Sequence[int], pads: Pads
 ) -> tuple[tf.Tensor, Pads]:
     """Puts zeros between the rows and columns of an output gradient where the stride is above 1.
 
@@ -20,8 +20,8 @@ def upsample_with_zeros(
     Args:
         dy: tensor `[batch, out_height, out_width, channels]`.
         input_size: height and width of the convolution's input.
-        kernel_size: height and width of its kernel.
-        strides: its stride.
+        kernel_size: height and width of its kernel, from the first to the last tap.
+        strides: its strides, down and across.
         pads: its `((top, bottom), (left, right))`.
 
     Returns:
@@ -29,7 +29,10 @@ def upsample_with_zeros(
     """
     before = [length - 1 - pad[0] for length, pad in zip(kernel_size, pads, strict=True)]
     # Zeros before a row stand in for padding: SAME then fits an even input as it is, with no copy of the gradient.
-    first = [min(max(rows - length // 2, 0), strides - 1) for rows, length in zip(before, kernel_size, strict=True)]
+    first = [
+        min(max(rows - length // 2, 0), stride - 1)
+        for rows, length, stride in zip(before, kernel_size, strides, strict=True)
+    ]
     dy = _insert_zeros(dy, strides, first)
     sizes = zip(before, first, input_size, kernel_size, dy.shape[1:3], strict=True)
     return dy, tuple(
@@ -37,17 +40,19 @@ def upsample_with_zeros(
     )
 
 
-def _insert_zeros(dy: tf.Tensor, strides: int, first: Sequence[int]) -> tf.Tensor:
-    """Puts `strides - 1` zeros next to each row and column, `first` of them before it and the others after.
+def _insert_zeros(dy: tf.Tensor, strides: Sequence[int], first: Sequence[int]) -> tf.Tensor:
+    """Puts `stride - 1` zeros next to each row and column, `first` of them before it and the others after.
 
     Reshape and PAD at rank 2: `tf.stack` with zeros would be folded into megabytes of constants.
     """
-    if strides == 1:
-        return dy
     _, height, width, channels = dy.shape
-    top, left = first
-    wider = tf.reshape(dy, [-1, channels])
-    wider = tf.pad(wider, [[0, 0], [left * channels, (strides - 1 - left) * channels]])
-    row = width * strides * channels
-    wider = tf.pad(tf.reshape(wider, [-1, row]), [[0, 0], [top * row, (strides - 1 - top) * row]])
-    return tf.reshape(wider, [-1, height * strides, width * strides, channels])
+    (down, across), (top, left) = strides, first
+    row = width * across * channels
+    spread = dy
+    if across > 1:
+        spread = tf.reshape(spread, [-1, channels])
+        spread = tf.pad(spread, [[0, 0], [left * channels, (across - 1 - left) * channels]])
+    if down > 1:
+        spread = tf.reshape(spread, [-1, row])
+        spread = tf.pad(spread, [[0, 0], [top * row, (down - 1 - top) * row]])
+    return dy if spread is dy else tf.reshape(spread, [-1, height * down, width * across, channels])

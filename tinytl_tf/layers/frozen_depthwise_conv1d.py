@@ -1,0 +1,31 @@
+"""Depthwise convolution of signals with a frozen kernel and a trainable bias."""
+
+import keras
+
+from tinytl_tf.layers.frozen_depthwise_conv2d import FrozenDepthwiseConv2D
+
+__all__ = ["FrozenDepthwiseConv1D"]
+
+
+@keras.saving.register_keras_serializable(package="tinytl_tf")
+class FrozenDepthwiseConv1D(FrozenDepthwiseConv2D):
+    """`FrozenDepthwiseConv2D` of signals; its kernel has the shape of that of Keras' `DepthwiseConv1D`.
+
+    Args:
+        kernel_size: length of the kernel.
+        **kwargs: the other arguments of `FrozenDepthwiseConv2D`, one number each. `padding` is `"same"`, `"valid"`,
+            `"causal"`, which pads before the signal alone, or `(before, after)`.
+
+    Input shape:
+        `(batch, steps, channels)`, steps known.
+
+    Output shape:
+        `(batch, new_steps, channels)`
+
+    Example:
+    >>> layer = FrozenDepthwiseConv1D(5, strides=2, train=["norm/beta"])
+    >>> layer(keras.Input((128, 3))).shape
+    (None, 64, 3)
+    """
+
+    axes = 1

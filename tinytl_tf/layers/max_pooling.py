@@ -1,0 +1,39 @@
+"""Maximum of each window."""
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf import ops
+from tinytl_tf.layers.window_pooling import WindowPooling
+
+__all__ = ["MaxPooling"]
+
+
+@keras.saving.register_keras_serializable(package="tinytl_tf")
+class MaxPooling(WindowPooling):
+    """Maximum of each window by `ops.max_pool`, which keeps one byte of each output for backward.
+
+    Takes the arguments of Keras' `MaxPooling2D` for images, and of `MaxPooling1D` for signals.
+
+    Args:
+        pool_size: size of the window, one number or one for each axis.
+        strides: its step, one number or one for each axis; `None` is the size of the window.
+        padding: `"same"` or `"valid"`.
+        **kwargs: arguments of `keras.layers.Layer`; `data_format` may be `"channels_last"`.
+
+    Input shape:
+        `(batch, height, width, channels)` or `(batch, steps, channels)`; all but the batch known.
+
+    Output shape:
+        `(batch, new_height, new_width, channels)` or `(batch, new_steps, channels)`
+
+    Example:
+    >>> MaxPooling(3, strides=2, padding="same")(tf.ones([1, 9, 8, 4])).shape
+    TensorShape([1, 5, 4, 4])
+    >>> MaxPooling(2)(tf.ones([1, 128, 3])).shape
+    TensorShape([1, 64, 3])
+    """
+
+    def pool(self, images: tf.Tensor, size: tuple, strides: tuple, padding: str) -> tf.Tensor:
+        """Pools `[batch, height, width, channels]`."""
+        return ops.max_pool(images, size, strides, padding)

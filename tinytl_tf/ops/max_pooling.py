@@ -1,0 +1,135 @@
+"""Maximum of each window, whose backward pass needs one byte of each output."""
+
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from tinytl_tf.ops.masks import _storage, _tied
+from tinytl_tf.ops.padding import Pads, as_pair, pad_or_crop, resolve_pool_padding
+from tinytl_tf.ops.pooling import average_pool
+
+__all__ = ["max_pool"]
+
+_MOST_TAPS = 256  # that a byte tells apart
+# Beyond it a product with any difference of two activations is over 1, unless that is below 1e-30.
+_HUGE = 1e30
+
+
+def max_pool(
+    x: tf.Tensor,
+    pool_size: int | Sequence[int] = 2,
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+) -> tf.Tensor:
+    """Maximum of each window; backward keeps a byte of each output: where in its window the first maximum was.
+
+    LiteRT has no MaxPoolGrad, and TensorFlow's keeps input and output. The index is computed by arithmetic alone, as
+    the masks of `mask_storage` are, and tied to the gradient in the same way. Numbers of a window that differ by less
+    than 1e-30 may be taken for each other.
+
+    Args:
+        x: float tensor `[batch, height, width, channels]`; height and width known.
+        pool_size: size of the window, one number or `(rows, columns)`, of at most 256 numbers.
+        strides: its step, one number or `(rows, columns)`; `None` is the size of the window.
+        padding: `"same"` or `"valid"`, which leaves out rows and columns that fill no window.
+
+    Returns:
+        Tensor `[batch, out_height, out_width, channels]` of the dtype of `x`. Its gradient goes to the first maximum of
+        each window, by rows, as TensorFlow's does.
+
+    Raises:
+        ValueError: for another padding, a window larger than the padded input, or one of more than 256 numbers.
+
+    Example:
+    >>> x = tf.reshape([1.0, 3.0, 3.0, 2.0], [1, 2, 2, 1])
+    >>> with tf.GradientTape() as tape:
+    ...     tape.watch(x)
+    ...     y = max_pool(x)
+    >>> tf.reshape(tape.gradient(y, x), [-1]).numpy()
+    array([0., 1., 0., 0.], dtype=float32)
+    """
+    size = as_pair(pool_size)
+    strides = size if strides is None else as_pair(strides)
+    if size[0] * size[1] > _MOST_TAPS:
+        raise ValueError(f"expected a window of at most {_MOST_TAPS} numbers, got {size}; pool in two steps")
+    if size == (1, 1):  # a mean of one number, which needs no index
+        return average_pool(x, size, strides, padding)
+    pads = resolve_pool_padding(padding, x.shape[1:3], size, strides)
+
+    @tf.custom_gradient
+    def op(x):
+        y = tf.nn.max_pool2d(x, size, strides, padding.upper())
+        kept = tf.cast(_first_maximum(x, y, size, strides, pads), tf.uint8)
+        storage, wait = _storage.get()
+
+        def grad(dy):
+            index = tf.cast(_tied(kept, dy) if wait or storage == "bool" else kept, dy.dtype)
+            return _spread(dy, index, x.shape[1:3], size, strides, pads)
+
+        return y, grad
+
+    return op(x)
+
+
+def _first_maximum(x: tf.Tensor, y: tf.Tensor, size: Sequence[int], strides: Sequence[int], pads: Pads) -> tf.Tensor:
+    """Returns for each output how many of its window's numbers come before the first that is the maximum."""
+    _, height, width, _ = y.shape
+    (down, across), (rows, columns) = strides, ((height - 1) * strides[0] + 1, (width - 1) * strides[1] + 1)
+    if any(map(any, pads)):
+        x = tf.pad(x, [[0, 0], *pads, [0, 0]], constant_values=y.dtype.min)
+    count = None
+    # From the last but one: a maximum that is none of the others is the last.
+    for row, column in reversed(list(_taps(size))[:-1]):
+        tap = x[:, row : row + rows : down, column : column + columns : across, :]
+        below = tf.minimum(tf.cast(y - tap, tf.float32) * _HUGE, 1.0)  # 0 at a maximum, 1 elsewhere
+        count = below if count is None else below * (count + 1.0)
+    return count
+
+
+def _spread(
+    dy: tf.Tensor,
+    index: tf.Tensor,
+    input_size: Sequence[int],
+    size: Sequence[int],
+    strides: Sequence[int],
+    pads: Pads,
+) -> tf.Tensor:
+    """Returns the input's gradient: each number of `dy` at the place in its window that `index` names."""
+    (down, across), (_, height, width, _) = strides, dy.shape
+    # The places that are `strides` apart form one phase, with room for windows that reach beyond the last.
+    more = [(length - 1) // stride for length, stride in zip(size, strides, strict=True)]
+    phases = {}
+    for number, (row, column) in enumerate(_taps(size)):
+        here = 1.0 - tf.minimum(tf.abs(index - float(number)), 1.0)
+        top, left = row // down, column // across
+        part = pad_or_crop(dy * here, ((top, more[0] - top), (left, more[1] - left)))
+        phase = (row % down, column % across)
+        phases[phase] = phases[phase] + part if phase in phases else part
+    dx = _interleaved(phases, (min(size[0], down), min(size[1], across)), strides)
+    rows, columns = (height + more[0]) * down, (width + more[1]) * across
+    (top, _), (left, _) = pads
+    return pad_or_crop(dx, ((-top, input_size[0] + top - rows), (-left, input_size[1] + left - columns)))
+
+
+def _interleaved(phases: dict[tuple[int, int], tf.Tensor], filled: Sequence[int], strides: Sequence[int]) -> tf.Tensor:
+    """Returns the tensor whose `[:, row::down, column::across]` are the phases; zero beyond those that are filled.
+
+    Concatenations and reshapes at rank 4, so that one phase after the other can be written and freed.
+    """
+    (down, across), (rows, columns) = strides, filled
+    _, height, width, channels = phases[0, 0].shape
+    if down == across == 1:
+        return phases[0, 0]
+    lines = []
+    for row in range(rows):
+        line = tf.concat([phases[row, column] for column in range(columns)], axis=-1)
+        line = tf.pad(line, [[0, 0], [0, 0], [0, 0], [0, (across - columns) * channels]]) if columns < across else line
+        lines.append(tf.reshape(line, [-1, 1, width * across * channels]))
+    dx = tf.concat(lines, axis=1)
+    dx = tf.pad(dx, [[0, 0], [0, down - rows], [0, 0]]) if rows < down else dx
+    return tf.reshape(dx, [-1, height * down, width * across, channels])
+
+
+def _taps(size: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The places of a window in row-major order."""
+    return ((row, column) for row in range(size[0]) for column in range(size[1]))
