@@ -7,7 +7,23 @@ from typing import Any
 import keras
 
 from tinytl_tf.backbones.nodes import network_nodes
-from tinytl_tf.layers import Activation, FrozenConv2D, FrozenDepthwiseConv2D, GlobalAveragePooling, LiteResidual
+from tinytl_tf.layers import (
+    Activation,
+    AveragePooling,
+    FrozenConv1D,
+    FrozenConv2D,
+    FrozenDepthwiseConv1D,
+    FrozenDepthwiseConv2D,
+    FrozenNorm,
+    Gate,
+    GlobalAveragePooling,
+    GroupNorm,
+    LayerNorm,
+    LiteResidual,
+    MaxPooling,
+    SelectiveWrapper,
+    Upsampling,
+)
 from tinytl_tf.networks.branches import LITE_RESIDUAL
 from tinytl_tf.networks.spec import INPUT, STEM, LayerSpec, NetworkSpec, place_of, place_position
 from tinytl_tf.networks.variables import branch_of, variable_spec
@@ -85,9 +101,13 @@ def _with_dropout_behind(layers: Mapping[str, LayerSpec]) -> Iterator[LayerSpec]
 
 def _read(layer: keras.Operation) -> tuple[str, dict[str, object]]:
     """The kind of a layer, and those fields of its description that follow from it."""
-    for kind_of_layer, (kind, read) in _READERS.items():
-        if type(layer) is kind_of_layer:
-            return kind, read(layer)
+    if type(layer) in _READERS:
+        kind, read = _READERS[type(layer)]
+        return kind, read(layer)
+    if isinstance(layer, SelectiveWrapper):
+        wrapped = layer.layer
+        kinds = {keras.layers.Dense: "dense", keras.layers.MultiHeadAttention: "attention"}
+        return kinds.get(type(wrapped), "keras"), {}
     return "keras", {}
 
 
@@ -119,13 +139,35 @@ def _lite_residual(layer: LiteResidual) -> dict[str, object]:
     return {"options": (*((name, getattr(layer, name)) for name in options), *final)}
 
 
+def _activation(layer: Activation) -> dict[str, object]:
+    slope = () if layer.negative_slope is None else (("negative_slope", layer.negative_slope),)
+    return {"options": (("activation", layer.activation), *slope)}
+
+
+def _pool(layer: MaxPooling | AveragePooling) -> dict[str, object]:
+    size = layer.pool_size
+    return {"kernel_size": size, "strides": layer.strides or size, "padding": layer.padding}
+
+
+_NORM = ("epsilon", "center", "scale")
 _READERS = {
     keras.layers.Rescaling: ("rescale", _options("scale", "offset")),
+    FrozenConv1D: ("convolution", _window),
     FrozenConv2D: ("convolution", _window),
+    FrozenDepthwiseConv1D: ("depthwise", _window),
     FrozenDepthwiseConv2D: ("depthwise", _window),
-    Activation: ("activation", _options("activation")),
-    keras.layers.Add: ("add", _options()),
+    FrozenNorm: ("norm", _options(*_NORM)),
+    LayerNorm: ("layer_norm", _options(*_NORM)),
+    GroupNorm: ("group_norm", _options("groups", *_NORM)),
+    Activation: ("activation", _activation),
+    Gate: ("gate", _options("activation")),
+    MaxPooling: ("max_pool", _pool),
+    AveragePooling: ("average_pool", _pool),
+    Upsampling: ("upsample", _options("size")),
     GlobalAveragePooling: ("global_pool", _options()),
+    keras.layers.Add: ("add", _options()),
+    keras.layers.Concatenate: ("concatenate", _options("axis")),
+    keras.layers.Reshape: ("reshape", _options()),
     keras.layers.Dropout: ("dropout", _options("rate")),
     keras.layers.Dense: ("dense", _options()),
     LiteResidual: (LITE_RESIDUAL, _lite_residual),

@@ -5,9 +5,24 @@ from collections.abc import Callable
 
 import keras
 
-from tinytl_tf.layers import Activation, FrozenConv2D, FrozenDepthwiseConv2D, GlobalAveragePooling
+from tinytl_tf.layers import (
+    Activation,
+    AveragePooling,
+    FrozenConv1D,
+    FrozenConv2D,
+    FrozenDepthwiseConv1D,
+    FrozenDepthwiseConv2D,
+    FrozenNorm,
+    Gate,
+    GlobalAveragePooling,
+    GroupNorm,
+    LayerNorm,
+    MaxPooling,
+    SelectiveWrapper,
+    Upsampling,
+)
 from tinytl_tf.networks.branches import BRANCHES
-from tinytl_tf.networks.spec import LayerSpec
+from tinytl_tf.networks.spec import CLASSIFIER, LayerSpec
 
 __all__ = ["KINDS", "make_layer"]
 
@@ -22,14 +37,35 @@ def make_layer(spec: LayerSpec, seed: int) -> keras.layers.Layer:
     return KINDS[spec.kind](spec, seed)
 
 
-def _window(spec: LayerSpec) -> dict[str, object]:
-    return {
-        "kernel_size": spec.kernel_size[0],
-        "strides": spec.strides[0],
+def _convolution(spec: LayerSpec, seed: int) -> keras.layers.Layer:
+    options = {
+        "kernel_size": spec.kernel_size,
+        "strides": spec.strides,
         "padding": spec.padding,
-        "epsilon": spec.option("epsilon"),
+        "dilation_rate": spec.dilation,
         "name": spec.name,
+        **dict(spec.options),
     }
+    is_line = len(spec.kernel_size) == 1
+    if spec.kind == "depthwise":
+        return (FrozenDepthwiseConv1D if is_line else FrozenDepthwiseConv2D)(**options)
+    return (FrozenConv1D if is_line else FrozenConv2D)(spec.shape[-1], groups=spec.groups, **options)
+
+
+def _pool(layer: type) -> Callable[[LayerSpec, int], keras.layers.Layer]:
+    return lambda spec, seed: layer(spec.kernel_size, spec.strides, spec.padding, name=spec.name)
+
+
+def _dense(spec: LayerSpec, seed: int) -> keras.layers.Layer:
+    if spec.place == CLASSIFIER:
+        return _classifier(spec, seed)
+    dense = keras.layers.Dense(spec.shape[-1], use_bias=bool(spec.role("bias")), name=spec.name)
+    dense.build((None, spec.role("kernel")[0].shape[0]))
+    return SelectiveWrapper(dense, name=spec.name)
+
+
+def _with_options(layer: type) -> Callable[[LayerSpec, int], keras.layers.Layer]:
+    return lambda spec, seed: layer(**dict(spec.options), name=spec.name)
 
 
 def _classifier(spec: LayerSpec, seed: int) -> keras.layers.Layer:
@@ -52,12 +88,21 @@ def _rescale(spec: LayerSpec, seed: int) -> keras.layers.Layer:
 
 KINDS: dict[str, Callable[[LayerSpec, int], keras.layers.Layer]] = {
     "rescale": _rescale,
-    "convolution": lambda spec, seed: FrozenConv2D(spec.shape[-1], **_window(spec)),
-    "depthwise": lambda spec, seed: FrozenDepthwiseConv2D(**_window(spec)),
-    "activation": lambda spec, seed: Activation(spec.option("activation"), name=spec.name),
-    "add": lambda spec, seed: keras.layers.Add(name=spec.name),
-    "global_pool": lambda spec, seed: GlobalAveragePooling(name=spec.name),
+    "convolution": _convolution,
+    "depthwise": _convolution,
+    "norm": _with_options(FrozenNorm),
+    "layer_norm": _with_options(LayerNorm),
+    "group_norm": _with_options(GroupNorm),
+    "activation": _with_options(Activation),
+    "gate": _with_options(Gate),
+    "max_pool": _pool(MaxPooling),
+    "average_pool": _pool(AveragePooling),
+    "upsample": _with_options(Upsampling),
+    "add": _with_options(keras.layers.Add),
+    "concatenate": _with_options(keras.layers.Concatenate),
+    "reshape": lambda spec, seed: keras.layers.Reshape(spec.shape, name=spec.name),
+    "global_pool": _with_options(GlobalAveragePooling),
     "dropout": lambda spec, seed: keras.layers.Dropout(spec.option("rate"), seed=seed, name=spec.name),
-    "dense": _classifier,
+    "dense": _dense,
     **dict.fromkeys(BRANCHES, _branch),
 }

@@ -1,0 +1,544 @@
+"""Reads a Keras model of any layers as the layers of a `NetworkSpec`, with their values."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tinytl_tf.backbones.nodes import network_nodes
+from tinytl_tf.errors import InputError
+from tinytl_tf.networks.spec import LayerSpec
+from tinytl_tf.networks.variables import describe_variable
+
+__all__ = ["Call", "KerasReader", "functional_body"]
+
+# Names of activations, of Keras' functions and of the operations that they are in a graph.
+_ACTIVATIONS = {
+    "relu": "relu",
+    "relu6": "relu6",
+    "silu": "silu",
+    "swish": "silu",
+    "hard_silu": "hard_swish",
+    "hard_swish": "hard_swish",
+    "hard_sigmoid": "hard_sigmoid",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "gelu": "gelu",
+}
+_OPERATIONS = {
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Silu": "silu",
+    "HardSilu": "hard_swish",
+    "HardSigmoid": "hard_sigmoid",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+}
+_LAYERS = keras.layers
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A call of a layer, or of an operation of `keras.ops`, that has no counterpart here.
+
+    Attributes:
+        operation: what is called.
+        node: the call in the model's graph, which has the arguments.
+    """
+
+    operation: keras.Operation
+    node: Any
+
+    def arguments(self, inputs: Sequence[Any]) -> tuple[tuple, dict[str, Any]]:
+        """Returns the arguments with other tensors in the place of the model's own."""
+        values = {id(tensor): value for tensor, value in zip(self.node.input_tensors, inputs, strict=True)}
+        args, kwargs = self.node.arguments.fill_in(values)
+        kwargs.pop("training", None)
+        return args, kwargs
+
+
+def functional_body(model: keras.Model) -> keras.Model:
+    """Returns a model as a graph of layers.
+
+    Args:
+        model: functional, `Sequential`, or a subclass whose `call` only calls layers and operations of Keras; the
+            latter two must have been built.
+
+    Raises:
+        InputError: if it is none of these.
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(f"expected a keras.Model, got {type(model).__name__}")
+    if isinstance(model, keras.Sequential):
+        if model._functional is None:
+            raise InputError(
+                f"expected a Sequential model that is built, got {model.name!r}; begin it with keras.Input"
+            )
+        return model._functional
+    if hasattr(model, "_nodes_by_depth"):
+        return model
+    shapes = list((model._build_shapes_dict or {}).values())
+    if len(shapes) != 1:
+        raise InputError(
+            f"expected a model of one input that is built, got {type(model).__name__}; call it once on a batch of data"
+        )
+    inputs = keras.Input(shapes[0][1:])
+    try:
+        return keras.Model(inputs, model.call(inputs), name=model.name)
+    except Exception as error:  # whatever code of the user's own raises on symbolic tensors
+        raise InputError(
+            f"expected a model whose call is made of layers and of keras.ops, got {type(model).__name__}, whose call "
+            f"does not run on symbolic tensors ({type(error).__name__}); write it as keras.Model(inputs, outputs)"
+        ) from error
+
+
+class KerasReader:
+    """Reads models one after the other into one list of layers.
+
+    Nested models become part of it. A convolution takes in the padding before it, and the batch normalization after it.
+
+    Attributes:
+        layers: what was read, in an order that can run; the places are not known yet.
+        values: of the variables of a layer, by its name and by their paths in the layer.
+        calls: of layers that have no counterpart, by the name.
+        outputs: of each node in the order of reading, the name of the layer that has its output.
+        paddings: what convolutions that follow take in, by a name: the layer that is padded, and by how much.
+    """
+
+    def __init__(self) -> None:
+        self.layers: list[LayerSpec] = []
+        self.values: dict[str, dict[str, np.ndarray]] = {}
+        self.calls: dict[str, Call] = {}
+        self.outputs: list[tuple[Any, str]] = []
+        self.paddings: dict[str, tuple[str, tuple[tuple[int, int], tuple[int, int]]]] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._called: set[int] = set()
+
+    def read(self, model: keras.Model, inputs: Sequence[str]) -> str:
+        """Reads a model that takes the outputs of the named layers; returns the name of its output.
+
+        Raises:
+            InputError: if a layer cannot be taken over; it names the layer.
+        """
+        names = {id(tensor): name for tensor, name in zip(model.inputs, inputs, strict=True)}
+        for tensor, name in zip(model.inputs, inputs, strict=True):
+            self._shapes.setdefault(name, tuple(tensor.shape[1:]))
+        graph = _Graph(model)
+        for node in graph.nodes:
+            if id(node) in graph.taken:
+                continue
+            given = [names[id(tensor)] for tensor in node.input_tensors]
+            if isinstance(node.operation, keras.Model):
+                output, last = self.read(functional_body(node.operation), given), node
+            else:
+                output, last = self._read_node(node, given, graph)
+            if len(last.outputs) != 1:
+                raise InputError(
+                    f"expected layers of one output, got {last.operation.name!r} ({type(last.operation).__name__}) of "
+                    f"{len(last.outputs)}; replace it by layers that give one each"
+                )
+            names[id(last.outputs[0])] = output
+            self.outputs.append((last, output))
+        if len(model.outputs) != 1:
+            raise InputError(f"expected models of one output, got {model.name!r} of {len(model.outputs)}")
+        return names[id(model.outputs[0])]
+
+    def _read_node(self, node: Any, inputs: Sequence[str], graph: "_Graph") -> tuple[str, Any]:
+        operation = node.operation
+        if getattr(operation, "weights", ()):
+            if id(operation) in self._called:
+                raise InputError(
+                    f"expected each layer with variables to be called once, got {operation.name!r} twice; give each "
+                    "call a layer of its own"
+                )
+            self._called.add(id(operation))
+        for kind in type(operation).__mro__[:1]:
+            if kind in _READERS:
+                return _READERS[kind](self, node, inputs, graph)
+        name = type(operation).__name__
+        if not isinstance(operation, keras.Layer):
+            if name in _OPERATIONS and len(inputs) == 1:
+                return self.activate(operation.name, inputs, _OPERATIONS[name]), node
+            if name in ("Add", "Multiply") and len(inputs) == 2:
+                return _read_join(self, node, inputs, graph)
+        return self.keep(node, inputs), node
+
+    def emit(
+        self,
+        name: str,
+        kind: str,
+        inputs: Sequence[str],
+        shape: Sequence[int],
+        values: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> str:
+        """Writes a layer down; returns its name, which may have a number added."""
+        unused, number = name.replace("/", "_"), 2
+        while unused in self._shapes:
+            unused, number = f"{name}_{number}", number + 1
+        values = {path: np.asarray(value) for path, value in (values or {}).items() if value is not None}
+        variables = tuple(describe_variable(f"{unused}/{path}", value.shape) for path, value in values.items())
+        self.layers.append(LayerSpec(unused, kind, tuple(inputs), tuple(shape), "", variables, **fields))
+        self._shapes[unused] = tuple(shape)
+        if values:
+            self.values[unused] = values
+        return unused
+
+    def activate(self, name: str, inputs: Sequence[str], activation: str, **options: Any) -> str:
+        """Writes an activation down."""
+        options = tuple({"activation": activation, **options}.items())
+        return self.emit(name, "activation", inputs, self._shapes[inputs[0]], options=options)
+
+    def pad(self, source: str, padding: tuple[tuple[int, int], tuple[int, int]]) -> str:
+        """Keeps a padding for the convolution that follows; returns a name for it."""
+        name = f"{source}, padded by {padding}"
+        self.paddings[name] = (source, padding)
+        return name
+
+    def keep(self, node: Any, inputs: Sequence[str]) -> str:
+        """Writes a layer down that is called as it is."""
+        operation = node.operation
+        values = _own_variables(operation)
+        kind = "attention" if isinstance(operation, _LAYERS.MultiHeadAttention) else "keras"
+        name = self.emit(operation.name, kind, inputs, node.outputs[0].shape[1:], values)
+        self.values.pop(name, None)  # it brings its own
+        self.calls[name] = Call(operation, node)
+        return name
+
+
+class _Graph:
+    """The nodes of a model, and who reads them.
+
+    Attributes:
+        nodes: in an order that can run.
+        taken: identities of nodes that others have taken in.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.nodes = network_nodes(model)
+        self.taken: set[int] = set()
+        self._outputs = {id(tensor) for tensor in model.outputs}
+        self._readers: dict[int, list[Any]] = {}
+        for node in self.nodes:
+            for tensor in node.input_tensors:
+                self._readers.setdefault(id(tensor), []).append(node)
+
+    def only_reader(self, node: Any, *kinds: type) -> Any | None:
+        """Returns the one node that takes the output of another, if it calls a layer of one of the classes."""
+        tensor = node.outputs[0]
+        readers = self._readers.get(id(tensor), [])
+        fits = len(readers) == 1 and id(tensor) not in self._outputs and type(readers[0].operation) in kinds
+        return readers[0] if fits else None
+
+    def take(self, node: Any) -> Any:
+        """Marks a node as read with another."""
+        self.taken.add(id(node))
+        return node
+
+
+def _own_variables(operation: keras.Operation) -> dict[str, keras.Variable]:
+    prefix = f"{getattr(operation, 'path', '')}/"
+    return {variable.path.removeprefix(prefix): variable for variable in getattr(operation, "weights", ())}
+
+
+def _activation_of(layer: keras.Layer) -> str | None:
+    """The name of a layer's activation here; `""` for none, `None` for one that has no counterpart."""
+    function = layer.activation
+    name = function if isinstance(function, str) else getattr(function, "__name__", "")
+    return "" if name == "linear" else _ACTIVATIONS.get(name)
+
+
+def _with_activation(read: Callable) -> Callable:
+    """For layers with an `activation`, which becomes a layer of its own."""
+
+    @functools.wraps(read)
+    def wrapped(reader, node, inputs, graph):
+        layer, activation = node.operation, _activation_of(node.operation)
+        if activation is None:
+            return reader.keep(node, inputs), node
+        output, last = read(reader, node, inputs, graph)
+        if activation:
+            output = reader.activate(f"{layer.name}_activation", [output], activation)
+        return output, last
+
+    return wrapped
+
+
+@_with_activation
+def _read_convolution(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    _require_last_axis(layer)
+    depthwise = isinstance(layer, _LAYERS.DepthwiseConv1D | _LAYERS.DepthwiseConv2D)
+    if getattr(layer, "depth_multiplier", 1) != 1:
+        raise InputError(
+            f"expected depthwise convolutions of multiplier 1, got {layer.depth_multiplier} in {layer.name!r}; use a "
+            "Conv2D with as many groups as it has input channels"
+        )
+    kernel, padding = np.asarray(layer.kernel), layer.padding
+    if not depthwise and layer.groups == layer.filters == node.input_tensors[0].shape[-1] > 1:
+        kernel, depthwise = np.swapaxes(kernel, -1, -2), True
+    if inputs[0] in reader.paddings:
+        source, padding = reader.paddings[inputs[0]]
+        inputs = [source]
+    groups = node.input_tensors[0].shape[-1] if depthwise else layer.groups
+    window = {
+        "kernel_size": tuple(layer.kernel_size),
+        "strides": tuple(layer.strides),
+        "padding": padding,
+        "dilation": tuple(layer.dilation_rate),
+        "groups": groups,
+    }
+    bias = layer.bias if layer.use_bias else None
+    kind = "depthwise" if depthwise else "convolution"
+    linear = _activation_of(layer) == ""
+    norm = graph.only_reader(node, _LAYERS.BatchNormalization) if linear else None
+    return _emit_convolution(reader, node, kind, inputs, kernel, bias, norm, graph, window)
+
+
+def _emit_convolution(reader, node, kind, inputs, kernel, bias, norm, graph, window) -> tuple[str, Any]:
+    """A convolution with the norm behind it, if there is one that has a scale and a shift."""
+    name, shape = node.operation.name, node.outputs[0].shape[1:]
+    if norm is not None and norm.operation.scale and norm.operation.center and _is_on_last_axis(norm):
+        layer = norm.operation
+        shift = 0.0 if bias is None else np.asarray(bias)
+        values = {
+            "kernel": kernel,
+            "norm/gamma": layer.gamma,
+            "norm/beta": layer.beta,
+            "norm/moving_mean": np.asarray(layer.moving_mean) - shift,  # the bias is taken away again with it
+            "norm/moving_variance": layer.moving_variance,
+        }
+        options = (("epsilon", layer.epsilon),)
+        return reader.emit(name, kind, inputs, shape, values, options=options, **window), graph.take(norm)
+    options = (("norm", False), ("use_bias", bias is not None))
+    values = {"kernel": kernel, "bias": bias}
+    return reader.emit(name, kind, inputs, shape, values, options=options, **window), node
+
+
+@_with_activation
+def _read_separable(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer, kernel = node.operation, np.asarray(node.operation.depthwise_kernel)
+    _require_last_axis(layer)
+    if layer.depth_multiplier != 1:
+        raise InputError(
+            f"expected separable convolutions of multiplier 1, got {layer.depth_multiplier} in {layer.name!r}; use a "
+            "Conv2D with groups and another one"
+        )
+    channels = node.input_tensors[0].shape[-1]
+    window = {
+        "kernel_size": tuple(layer.kernel_size),
+        "strides": tuple(layer.strides),
+        "padding": layer.padding,
+        "dilation": tuple(layer.dilation_rate),
+        "groups": channels,
+    }
+    options = (("norm", False), ("use_bias", False))
+    size = (*node.outputs[0].shape[1:-1], channels)
+    between = reader.emit(
+        f"{layer.name}_depthwise", "depthwise", inputs, size, {"kernel": kernel}, options=options, **window
+    )
+    one = (1,) * len(layer.kernel_size)
+    window = {"kernel_size": one, "strides": one, "dilation": one}
+    norm = graph.only_reader(node, _LAYERS.BatchNormalization) if _activation_of(layer) == "" else None
+    bias = layer.bias if layer.use_bias else None
+    pointwise = np.asarray(layer.pointwise_kernel)
+    return _emit_convolution(reader, node, "convolution", [between], pointwise, bias, norm, graph, window)
+
+
+def _read_padding(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    convolution = graph.only_reader(node, _LAYERS.Conv2D, _LAYERS.DepthwiseConv2D)
+    if convolution is None or convolution.operation.padding != "valid":
+        return reader.keep(node, inputs), node
+    return reader.pad(inputs[0], tuple(map(tuple, node.operation.padding))), node
+
+
+def _read_batch_norm(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    if not _is_on_last_axis(node):
+        raise InputError(f"expected norms of the last axis, got axis {layer.axis} in {layer.name!r}")
+    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    values = {name: getattr(layer, name, None) for name in names}
+    return reader.emit(
+        layer.name, "norm", inputs, node.outputs[0].shape[1:], values, options=_norm_options(layer)
+    ), node
+
+
+def _read_layer_norm(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer, rank = node.operation, len(node.outputs[0].shape)
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    if [axis % rank for axis in axes] != [rank - 1] or getattr(layer, "rms_scaling", False):
+        return reader.keep(node, inputs), node
+    values = {"gamma": layer.gamma, "beta": layer.beta}
+    shape = node.outputs[0].shape[1:]
+    return reader.emit(layer.name, "layer_norm", inputs, shape, values, options=_norm_options(layer)), node
+
+
+def _read_group_norm(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    if not _is_on_last_axis(node):
+        return reader.keep(node, inputs), node
+    values = {"gamma": layer.gamma, "beta": layer.beta}
+    options = (("groups", layer.groups), *_norm_options(layer))
+    return reader.emit(layer.name, "group_norm", inputs, node.outputs[0].shape[1:], values, options=options), node
+
+
+def _norm_options(layer: keras.Layer) -> tuple[tuple[str, Any], ...]:
+    return (("epsilon", layer.epsilon), ("center", layer.center), ("scale", layer.scale))
+
+
+@_with_activation
+def _read_dense(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    if getattr(layer, "lora_enabled", False) or layer.quantization_mode:
+        return reader.keep(node, inputs), node
+    values = {"kernel": layer.kernel, "bias": layer.bias}
+    return reader.emit(layer.name, "dense", inputs, node.outputs[0].shape[1:], values), node
+
+
+def _read_activation(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    name = _activation_of(node.operation)
+    if name is None:
+        return reader.keep(node, inputs), node
+    return (reader.activate(node.operation.name, inputs, name) if name else inputs[0]), node
+
+
+def _read_relu(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    if layer.threshold or layer.max_value not in (None, 6.0) or (layer.negative_slope and layer.max_value):
+        return reader.keep(node, inputs), node
+    if layer.negative_slope:
+        return reader.activate(layer.name, inputs, "leaky_relu", negative_slope=float(layer.negative_slope)), node
+    return reader.activate(layer.name, inputs, "relu6" if layer.max_value else "relu"), node
+
+
+def _read_leaky_relu(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    slope = float(node.operation.negative_slope)
+    return reader.activate(node.operation.name, inputs, "leaky_relu", negative_slope=slope), node
+
+
+def _read_pool(kind: str) -> Callable:
+    def read(reader, node, inputs, graph):
+        layer = node.operation
+        _require_last_axis(layer)
+        window = {"kernel_size": tuple(layer.pool_size), "strides": tuple(layer.strides), "padding": layer.padding}
+        return reader.emit(layer.name, kind, inputs, node.outputs[0].shape[1:], **window), node
+
+    return read
+
+
+def _read_global_pool(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer, shape = node.operation, node.outputs[0].shape[1:]
+    _require_last_axis(layer)
+    output = reader.emit(layer.name, "global_pool", inputs, shape[-1:])
+    if layer.keepdims:
+        output = reader.emit(f"{layer.name}_reshape", "reshape", [output], shape)
+    return output, node
+
+
+def _read_join(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    """A sum or product of tensors of the same shape; a product with a number for each channel is a gate."""
+    name, shapes = node.operation.name, [tuple(tensor.shape[1:]) for tensor in node.input_tensors]
+    shape = tuple(node.outputs[0].shape[1:])
+    is_sum = type(node.operation).__name__ == "Add"
+    if is_sum and len(set(shapes)) == 1:
+        return reader.emit(name, "add", inputs, shape), node
+    gates = [i for i, own in enumerate(shapes) if own != shape and own == (*(1,) * (len(shape) - 1), shape[-1])]
+    if not is_sum and len(shapes) == 2 and len(gates) == 1:
+        gate, source = inputs[gates[0]], inputs[1 - gates[0]]
+        before = next((layer for layer in reader.layers if layer.name == source), None)
+        fused = before is not None and before.kind == "activation" and before.option("negative_slope") is None
+        options = (("activation", before.option("activation")),) if fused else ()
+        return reader.emit(name, "gate", [before.inputs[0] if fused else source, gate], shape, options=options), node
+    return reader.keep(node, inputs), node
+
+
+def _read_rescaling(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    options = (("scale", _plain(layer.scale)), ("offset", _plain(layer.offset)))
+    return reader.emit(layer.name, "rescale", inputs, node.outputs[0].shape[1:], options=options), node
+
+
+def _read_normalization(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    mean, deviation = np.ravel(layer.mean), np.maximum(np.sqrt(np.ravel(layer.variance)), keras.config.epsilon())
+    if layer.invert or mean.size not in (1, node.outputs[0].shape[-1]):
+        return reader.keep(node, inputs), node
+    options = (("scale", _plain(1 / deviation)), ("offset", _plain(-mean / deviation)))
+    return reader.emit(layer.name, "rescale", inputs, node.outputs[0].shape[1:], options=options), node
+
+
+def _plain(value: Any) -> float | tuple[float, ...]:
+    values = np.ravel(np.asarray(value, np.float64)).tolist()
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _read_dropout(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    options = (("rate", node.operation.rate),)
+    return reader.emit(node.operation.name, "dropout", inputs, node.outputs[0].shape[1:], options=options), node
+
+
+def _read_upsampling(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    if layer.interpolation != "nearest":
+        return reader.keep(node, inputs), node
+    _require_last_axis(layer)
+    size = tuple(layer.size)
+    return reader.emit(layer.name, "upsample", inputs, node.outputs[0].shape[1:], options=(("size", size),)), node
+
+
+def _read_concatenate(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    options = (("axis", node.operation.axis),)
+    return reader.emit(node.operation.name, "concatenate", inputs, node.outputs[0].shape[1:], options=options), node
+
+
+def _read_flatten(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    return reader.emit(node.operation.name, "reshape", inputs, node.outputs[0].shape[1:]), node
+
+
+def _read_nothing(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    """A layer that only regularizes, or names, while it trains."""
+    return inputs[0], node
+
+
+def _is_on_last_axis(node: Any) -> bool:
+    axis, rank = node.operation.axis, len(node.outputs[0].shape)
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    return [one % rank for one in axes] == [rank - 1]
+
+
+def _require_last_axis(layer: keras.Layer) -> None:
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise InputError(
+            f"expected layers of channels_last, got {layer.data_format} in {layer.name!r}; build the model with "
+            "channels last and load its weights"
+        )
+
+
+_READERS: dict[type, Callable] = {
+    **dict.fromkeys(
+        (_LAYERS.Conv1D, _LAYERS.Conv2D, _LAYERS.DepthwiseConv1D, _LAYERS.DepthwiseConv2D), _read_convolution
+    ),
+    _LAYERS.SeparableConv2D: _read_separable,
+    _LAYERS.ZeroPadding2D: _read_padding,
+    _LAYERS.BatchNormalization: _read_batch_norm,
+    _LAYERS.LayerNormalization: _read_layer_norm,
+    _LAYERS.GroupNormalization: _read_group_norm,
+    _LAYERS.Dense: _read_dense,
+    _LAYERS.Activation: _read_activation,
+    _LAYERS.ReLU: _read_relu,
+    _LAYERS.LeakyReLU: _read_leaky_relu,
+    **dict.fromkeys((_LAYERS.MaxPooling1D, _LAYERS.MaxPooling2D), _read_pool("max_pool")),
+    **dict.fromkeys((_LAYERS.AveragePooling1D, _LAYERS.AveragePooling2D), _read_pool("average_pool")),
+    _LAYERS.GlobalAveragePooling2D: _read_global_pool,
+    **dict.fromkeys((_LAYERS.Add, _LAYERS.Multiply), _read_join),
+    _LAYERS.Concatenate: _read_concatenate,
+    _LAYERS.Rescaling: _read_rescaling,
+    _LAYERS.Normalization: _read_normalization,
+    _LAYERS.Dropout: _read_dropout,
+    _LAYERS.UpSampling2D: _read_upsampling,
+    **dict.fromkeys((_LAYERS.Flatten, _LAYERS.Reshape), _read_flatten),
+    **dict.fromkeys((_LAYERS.GaussianNoise, _LAYERS.ActivityRegularization, _LAYERS.Identity), _read_nothing),
+}
