@@ -30,7 +30,7 @@ class Chain:
     def is_frozen(self) -> bool:
         """Whether the convolutions are kernels and biases, with nothing but biases to train."""
         convolutions = (self.expand, self.depthwise, self.project)
-        return not any(layer.kernel.trainable or layer.norm.gamma.trainable for layer in convolutions)
+        return not any(layer.kernel.trainable or layer.norm and layer.norm.gamma.trainable for layer in convolutions)
 
 
 class TiledNetwork:
@@ -101,10 +101,12 @@ def _chains(nodes: list) -> Iterator[list]:
 
 
 def _can_be_cut(chain: list) -> bool:
-    """Whether each convolution is a kernel and a norm's bias, and the last mixes the channels of one place alone."""
+    """Whether each convolution is a kernel and a bias, and the last mixes the channels of one place alone."""
     convolutions = [node.operation for node in chain if isinstance(node.operation, FrozenConv2D)]
-    if any(layer.norm is None or layer.activation or layer.groups > 1 for layer in convolutions):
-        return False
+    for layer in convolutions:
+        has_bias = layer.norm is not None or layer.use_bias
+        if not has_bias or layer.activation or layer.groups > 1:
+            return False
     return convolutions[-1].kernel_size == convolutions[-1].strides == (1, 1)
 
 
