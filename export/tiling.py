@@ -32,7 +32,7 @@ class Chain:
     def is_frozen(self) -> bool:
         """Whether the convolutions are kernels and biases, with nothing but biases to train."""
         convolutions = (self.expand, self.depthwise, self.project)
-        return not any(layer.kernel.trainable or layer.norm.gamma.trainable for layer in convolutions)
+        return not any(layer.kernel.trainable or layer.norm and layer.norm.gamma.trainable for layer in convolutions)
 
 
 class TiledNetwork:
@@ -100,9 +100,9 @@ def _chains(spec: NetworkSpec) -> Iterator[list[str]]:
 
 
 def _can_be_cut(chain: Sequence[LayerSpec]) -> bool:
-    """Whether each convolution is a kernel and a norm's bias, and the last mixes the channels of one place alone."""
+    """Whether each convolution is a kernel and a bias, and the last mixes the channels of one place alone."""
     convolutions = [layer for layer in chain if layer.kind != "activation"]
-    if any(not layer.role("shift") or layer.option("activation") for layer in convolutions):
+    if any(not (layer.role("shift") or layer.role("bias")) or layer.option("activation") for layer in convolutions):
         return False
     expand, _, project = convolutions
     return expand.groups == project.groups == 1 and project.kernel_size == project.strides == (1, 1)

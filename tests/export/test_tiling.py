@@ -129,13 +129,13 @@ def test_a_block_with_one_trained_kernel_or_scale_runs_whole(layer, variable):
 
 
 class Parts:
-    """Layers of one inverted residual block."""
+    """Layers of one inverted residual block; arguments by layer take the place of a norm's."""
 
-    def __init__(self):
-        options = {"train": ["norm/beta"]}
-        self.expand = FrozenConv2D(16, 1, name="expand", **options)
-        self.depthwise = FrozenDepthwiseConv2D(3, name="depthwise", **options)
-        self.project = FrozenConv2D(16, 1, name="project", **options)
+    def __init__(self, **arguments):
+        options = dict.fromkeys(("expand", "depthwise", "project"), {"train": ["norm/beta"]}) | arguments
+        self.expand = FrozenConv2D(16, 1, name="expand", **options["expand"])
+        self.depthwise = FrozenDepthwiseConv2D(3, name="depthwise", **options["depthwise"])
+        self.project = FrozenConv2D(16, 1, name="project", **options["project"])
         self.activations = [Activation("relu6", name=f"activation_{i}") for i in range(2)]
 
     def wide(self, x):
@@ -150,6 +150,10 @@ def network(body, size=8):
     x = GlobalAveragePooling(name="pool")(body(inputs))
     keras.utils.set_random_seed(0)
     return keras.Model(inputs, keras.layers.Dense(3, name="classifier")(x), name="hand_made")
+
+
+def hand_made_inputs():
+    return tf.constant(np.random.default_rng(1).normal(size=(2, 8, 8, 16)).astype(np.float32))
 
 
 def block_twice(x):
@@ -185,6 +189,25 @@ def filtered_tensor_read_twice(x):
     return keras.layers.Add(name="add")([block.project(wide), wide])
 
 
+BIAS = {"norm": False, "use_bias": True, "train": ["bias"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tiles"),
+    [
+        (dict.fromkeys(("expand", "depthwise", "project"), BIAS), 1),
+        ({"depthwise": {"norm": False}}, 0),
+        ({"expand": {**BIAS, "groups": 2}}, 0),
+        ({"project": {**BIAS, "activation": "relu"}}, 0),
+    ],
+)
+def test_a_bias_is_cut_as_a_norm_is_and_other_convolutions_run_whole(arguments, tiles):
+    model = network(Parts(**arguments))
+    tiled = TiledNetwork(model, 1)
+    assert len(tiled.tiles) == tiles
+    assert_same(tiled, model, hand_made_inputs())
+
+
 @pytest.mark.parametrize(
     ("body", "tiles"),
     [
@@ -200,8 +223,7 @@ def test_layers_that_are_called_twice_and_tensors_that_others_read(body, tiles):
     model = network(body)
     tiled = TiledNetwork(model, 1)
     assert len(tiled.tiles) == tiles
-    inputs = tf.constant(np.random.default_rng(1).normal(size=(2, 8, 8, 16)).astype(np.float32))
-    assert_same(tiled, model, inputs)
+    assert_same(tiled, model, hand_made_inputs())
 
 
 def computed(content):

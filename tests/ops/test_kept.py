@@ -1,10 +1,16 @@
 """What stays in memory from the forward pass until the backward pass."""
 
+import keras
 import pytest
 import tensorflow as tf
 
 from tests.ops.autodiff import draw
-from tinytl_tf import ops
+from tinytl_tf import layers, ops
+from tinytl_tf.export.build import build_file
+from tinytl_tf.export.signatures import TrainableModule
+from tinytl_tf.optimizers import get_optimizer
+from tinytl_tf.profiles import get_profile
+from tinytl_tf.tflite.model import Model
 
 IMAGE = (2, 8, 6, 4)
 KERNEL = draw([3, 3, 4, 4], "float32", seed=1)
@@ -101,3 +107,27 @@ def test_tensorflow_itself_keeps_floats():
     """The way of measuring finds what TensorFlow keeps of the same block."""
     plain = kept(lambda x: tf.nn.relu6(tf.nn.conv2d(x, KERNEL, 1, "SAME")), IMAGE)
     assert ("float32", IMAGE) in plain
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("profile", ["balanced", "min-memory"])
+def test_a_file_keeps_a_byte_of_each_maximum(profile):
+    """The order of the operators must not bring forward a float of the index, or a mask of each place in a window."""
+    inputs = keras.Input((64, 64, 3))
+    x = layers.FrozenConv2D(16, 3, 2, activation="relu", train=["norm/beta"], name="stem")(inputs)
+    x = layers.GlobalAveragePooling()(layers.MaxPooling(3, 2, "same")(x))
+    model = keras.Model(inputs, keras.layers.Dense(3, name="classifier")(x))
+    module = TrainableModule(
+        model,
+        model.trainable_variables,
+        optimizer=get_optimizer("sgd"),
+        batch_size=2,
+        profile=get_profile(profile),
+    )
+    graph = max(Model.from_bytes(build_file(module)[0]).graphs, key=lambda graph: len(graph.operators))
+    loss = [op.name for op in graph.operators].index("LOG_SOFTMAX")
+    before = {output for op in graph.operators[:loss] for output in op.outputs}
+    after = {tensor for op in graph.operators[loss:] for tensor in op.inputs}
+    kept = [graph.tensors[index] for index in before & after]
+    wide = sorted((tensor.dtype, tensor.bytes) for tensor in kept if tensor.bytes >= 1024)
+    assert wide == [("uint8", 32 * 32 * 16 // 8), ("uint8", 16 * 16 * 16)]

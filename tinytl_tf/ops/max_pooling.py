@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from tinytl_tf.ops.masks import _storage, _tied
+from tinytl_tf.ops.masks import _tied
 from tinytl_tf.ops.padding import Pads, as_pair, pad_or_crop, resolve_pool_padding
 from tinytl_tf.ops.pooling import average_pool
 
@@ -24,8 +24,8 @@ def max_pool(
     """Maximum of each window; backward keeps a byte of each output: where in its window the first maximum was.
 
     LiteRT has no MaxPoolGrad, and TensorFlow's keeps input and output. The index is computed by arithmetic alone, as
-    the masks of `mask_storage` are, and tied to the gradient in the same way. Numbers of a window that differ by less
-    than 1e-30 may be taken for each other.
+    the masks of `mask_storage` are, and tied to the gradient as those are, in every profile. Numbers of a window that
+    differ by less than 1e-30 may be taken for each other.
 
     Args:
         x: float tensor `[batch, height, width, channels]`; height and width known.
@@ -60,10 +60,10 @@ def max_pool(
     def op(x):
         y = tf.nn.max_pool2d(x, size, strides, padding.upper())
         kept = tf.cast(_first_maximum(x, y, size, strides, pads), tf.uint8)
-        storage, wait = _storage.get()
 
         def grad(dy):
-            index = tf.cast(_tied(kept, dy) if wait or storage == "bool" else kept, dy.dtype)
+            # Untied, a float of it and a mask of each place would be made, and kept, as soon as they can be.
+            index = tf.cast(_tied(kept, dy), dy.dtype)
             return _spread(dy, index, x.shape[1:3], size, strides, pads)
 
         return y, grad
