@@ -28,6 +28,7 @@ def gate(x: tf.Tensor, gates: tf.Tensor, activation: Callable[[tf.Tensor], tf.Te
     Reference:
         Squeeze-and-Excitation Networks (Hu et al., 2018), equation 4.
     """
+    x = tf.convert_to_tensor(x)
     space = list(range(1, x.shape.rank - 1))
 
     @tf.custom_gradient
@@ -46,4 +47,4 @@ def gate(x: tf.Tensor, gates: tf.Tensor, activation: Callable[[tf.Tensor], tf.Te
 
         return (x if activation is None else activation(x)) * gates, grad
 
-    return op(x, gates)
+    return op(x, tf.convert_to_tensor(gates))

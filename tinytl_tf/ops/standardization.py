@@ -14,7 +14,7 @@ def standardize(kernel: tf.Tensor, epsilon: float = 1e-5, *, axes: Sequence[int]
     """Returns `(kernel - mean) / (deviation + epsilon)`, with mean and deviation of each output channel.
 
     The deviation divides by the number of weights less one, and epsilon is added to it and not to the variance, as in
-    the released code of TinyTL. Keeps the standardized kernel and one float an output channel.
+    the released code of TinyTL. Keeps the standardized kernel and two floats an output channel.
 
     Args:
         kernel: float tensor `[height, width, channels, filters]`.
