@@ -48,9 +48,13 @@ def gated(activation):
     return Case(stored(lambda x, g: ops.gate(x, g, activation)), IMAGE, variables=[GATES])
 
 
-def squeezed(x):
+def squeezed(activation):
     """Both uses of an activation: the squeeze and the product."""
-    return ops.gate(x, ops.sigmoid(ops.global_average_pool(ops.silu(x), keepdims=True)), ops.silu)
+
+    def op(x):
+        return ops.gate(x, ops.sigmoid(ops.global_average_pool(activation(x), keepdims=True)), activation)
+
+    return Case(stored(op), IMAGE)
 
 
 CASES = {
@@ -67,7 +71,8 @@ CASES = {
     "gate_silu": (gated(ops.silu), [FLOATS]),
     "gate_relu6": (gated(ops.relu6), [FLOATS]),
     "gate_hard_swish": (gated(ops.hard_swish), [FLOATS]),
-    "gate_squeezed": (Case(stored(squeezed), IMAGE), [("float32", GATES), ("float32", GATES), FLOATS]),
+    "squeezed_silu": (squeezed(ops.silu), [("float32", GATES), ("float32", GATES), FLOATS]),
+    "squeezed_hard_swish": (squeezed(ops.hard_swish), [("float32", GATES), ("float32", GATES), FLOATS]),
     "layer_norm_2": (Case(ops.layer_norm, ROWS), [("float32", (4, 1)), ("float32", ROWS)]),
     "layer_norm_3": (
         Case(ops.layer_norm, TOKENS, variables=[(16,), (16,)]),

@@ -5,8 +5,10 @@ from tinytl_tf.layers.activation import Activation
 from tinytl_tf.layers.frozen_conv2d import FrozenConv2D
 from tinytl_tf.layers.frozen_depthwise_conv2d import FrozenDepthwiseConv2D
 from tinytl_tf.layers.frozen_norm import FrozenNorm
+from tinytl_tf.layers.gate import Gate
 from tinytl_tf.layers.global_average_pooling import GlobalAveragePooling
 from tinytl_tf.layers.group_norm import GroupNorm
+from tinytl_tf.layers.layer_norm import LayerNorm
 from tinytl_tf.layers.lite_residual import LiteResidual
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
@@ -15,8 +17,10 @@ __all__ = [
     "FrozenConv2D",
     "FrozenDepthwiseConv2D",
     "FrozenNorm",
+    "Gate",
     "GlobalAveragePooling",
     "GroupNorm",
+    "LayerNorm",
     "LiteResidual",
     "SelectiveLayer",
 ]

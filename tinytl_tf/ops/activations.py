@@ -112,10 +112,12 @@ def hard_swish(x: tf.Tensor) -> tf.Tensor:
     Reference:
         TinyTL, table 1.
     """
+    kept = keep_input(x)
 
     def grad(dy):
-        inside = tf.where(tf.abs(x) < 3.0, x, tf.zeros([], x.dtype))
-        return dy * (tf.nn.relu6(x + 3.0) + inside) / 6.0
+        z = kept(dy)
+        inside = tf.where(tf.abs(z) < 3.0, z, tf.zeros([], z.dtype))
+        return dy * (tf.nn.relu6(z + 3.0) + inside) / 6.0
 
     return x * tf.nn.relu6(x + 3.0) / 6.0, grad
 
