@@ -24,6 +24,8 @@ TAKERS = {
     "depthwise convolution": lambda model, folder: layers.FrozenDepthwiseConv2D(3),
     "frozen norm": lambda model, folder: layers.FrozenNorm(),
     "norm": lambda model, folder: layers.GroupNorm(),
+    "layer norm": lambda model, folder: layers.LayerNorm(),
+    "gate": lambda model, folder: layers.Gate(),
     "lite residual": lambda model, folder: layers.LiteResidual(8),
     "activation": lambda model, folder: layers.Activation("relu"),
     "pooling": lambda model, folder: layers.GlobalAveragePooling(),

@@ -18,7 +18,25 @@ def test_equals_keras(name):
     assert np.count_nonzero(dx) < np.size(dx)
 
 
+@pytest.mark.parametrize(("given", "slope"), [({}, 0.2), ({"negative_slope": 0.3}, 0.3), ({"negative_slope": 0}, 0.0)])
+def test_slope_of_leaky_relu(given, slope):
+    x = random((3, 8))
+    y, (dx,) = value_and_gradients(Activation("leaky_relu", **given, dtype="float64"), x, [])
+    expected, (his,) = value_and_gradients(keras.layers.LeakyReLU(slope, dtype="float64"), x, [])
+    assert_close(y, expected, 1e-12)
+    assert_close(dx, his, 1e-12)
+
+
 def test_refuses_an_unknown_name():
     with pytest.raises(ValueError) as error:
-        Activation("tanh")
-    assert str(error.value) == "activation must be one of ['hard_swish', 'relu', 'relu6'], got 'tanh'"
+        Activation("softmax")
+    assert str(error.value) == (
+        "activation must be one of ['elu', 'gelu', 'gelu_tanh', 'hard_sigmoid', 'hard_swish', 'leaky_relu', 'relu', "
+        "'relu6', 'sigmoid', 'silu', 'tanh'], got 'softmax'"
+    )
+
+
+def test_refuses_a_slope_of_another_activation():
+    with pytest.raises(ValueError) as error:
+        Activation("relu", negative_slope=0.1)
+    assert str(error.value) == "negative_slope belongs to 'leaky_relu', got 0.1 for 'relu'"

@@ -12,6 +12,7 @@ from tinytl_tf.layers import (
     FrozenNorm,
     GlobalAveragePooling,
     GroupNorm,
+    LayerNorm,
     LiteResidual,
     SelectiveLayer,
 )
@@ -21,10 +22,14 @@ LAYERS = [
     FrozenConv2D(8, 3, 2, padding=((1, 0), (0, 1)), epsilon=1e-4, train=["kernel", "norm/beta"], name="a"),
     FrozenDepthwiseConv2D(5, strides=2, padding="valid", epsilon=1e-4, train=["norm/gamma"], name="b"),
     FrozenNorm(epsilon=1e-4, train=["beta"], name="c"),
+    FrozenNorm(center=False, train=["gamma"], name="c2"),
     GroupNorm(epsilon=1e-4, gamma_initializer="zeros", train=["gamma"], name="d"),
+    GroupNorm(groups=-1, scale=False, train=["beta"], name="d2"),
+    LayerNorm(epsilon=1e-4, center=False, train=["gamma"], name="d3"),
     LiteResidual(16, 3, 2, 4, 2.0, train=["pointwise_kernel", "final_norm/beta"], final_norm=True, name="e"),
     LiteResidual(16, 1, global_pool=True, dtype="mixed_float16", name="f"),
     Activation("hard_swish", name="g"),
+    Activation("leaky_relu", negative_slope=0.3, name="g2"),
     GlobalAveragePooling(name="h"),
 ]
 

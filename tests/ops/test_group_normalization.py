@@ -13,25 +13,28 @@ TOLERANCE = {"float64": 1e-11, "float32": 1e-4}
 
 
 def plain(x, gamma, beta, groups, epsilon):
-    _, height, width, channels = x.shape
-    grouped = tf.reshape(x, [-1, height, width, groups, channels // groups])
-    mean, variance = tf.nn.moments(grouped, [1, 2, 4], keepdims=True)
-    return tf.reshape((grouped - mean) / tf.sqrt(variance + epsilon), [-1, height, width, channels]) * gamma + beta
+    _, *space, channels = x.shape
+    grouped = tf.reshape(x, [-1, *space, groups, channels // groups])
+    axes = [*range(1, len(space) + 1), len(space) + 2]
+    mean, variance = tf.nn.moments(grouped, axes, keepdims=True)
+    return tf.reshape((grouped - mean) / tf.sqrt(variance + epsilon), [-1, *space, channels]) * gamma + beta
 
 
 @property_test(max_examples=60)
 @given(
     shape=images(channels=(4, 8)),
+    rank=st.sampled_from((4, 3, 2)),
     groups=st.sampled_from((1, 2, 4)),
     epsilon=st.sampled_from((1e-3, 1e-5)),
     dtype=st.sampled_from(DTYPES),
     graph=st.booleans(),
 )
-def test_equals_autodiff(shape, groups, epsilon, dtype, graph):
+def test_equals_autodiff(shape, rank, groups, epsilon, dtype, graph):
+    shape = (shape[0], *shape[5 - rank :])
     assert_same(
         lambda *arguments: ops.group_norm(*arguments, groups=groups, epsilon=epsilon),
         lambda *arguments: plain(*arguments, groups, epsilon),
-        [draw(shape, dtype, seed=0), draw(shape[3:], dtype, seed=1), draw(shape[3:], dtype, seed=2)],
+        [draw(shape, dtype, seed=0), draw(shape[-1:], dtype, seed=1), draw(shape[-1:], dtype, seed=2)],
         graph=graph,
         tolerance=TOLERANCE,
         least=1.0,  # Two pixels in a group: normal numbers whose difference is next to nothing.

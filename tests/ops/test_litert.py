@@ -164,7 +164,11 @@ def training_step(op, constants, variables, extra):
 
 @pytest.mark.parametrize("name", CASES)
 def test_litert(name):
-    case = CASES[name]
+    convert_and_compare(CASES[name])
+
+
+def convert_and_compare(case):
+    """Returns the file of one training step, whose results are those of TensorFlow."""
     constants = [tf.constant(draw(shape, seed)) for seed, shape in enumerate(case.constants, 1)]
     variables = [tf.Variable(draw(shape, seed)) for seed, shape in enumerate(case.variables, 5)]
     x = draw(case.x, 0)
@@ -186,3 +190,4 @@ def test_litert(name):
     assert description.rank <= 4
     largest = max((4 * np.prod(shape) for shape in (*case.constants, *case.variables)), default=0)
     assert description.constants[0] <= max(largest, SMALL)
+    return model

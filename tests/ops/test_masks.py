@@ -6,7 +6,7 @@ from tests.litert import convert, run
 from tests.ops.test_kept import kept
 from tinytl_tf import ops
 
-NUMBERS = ("bytes", "bits", "rows")
+NUMBERS = ("bytes", "bits", "rows", "floats")
 ACTIVATIONS = {"relu": ops.relu, "relu6": ops.relu6}
 DIVISIBLE = [(1, 16, 16, 1), (2, 8, 8, 16), (1, 1, 1, 256), (3, 256), (1, 7, 5, 256)]
 OTHERS = [(1, 5, 5, 3), (255,), (1, 4, 4, 8), (1, 1, 1, 1)]
@@ -124,4 +124,4 @@ def test_storage_ends_with_its_block_and_is_checked():
     assert kept(ops.relu, (1, 256)) == [("bool", (1, 256))]
     with pytest.raises(ValueError) as error, ops.mask_storage("nibbles"):
         pass
-    assert str(error.value) == 'storage must be "bool", "bytes", "bits" or "rows", got \'nibbles\''
+    assert str(error.value) == 'storage must be "bool", "bytes", "bits", "rows" or "floats", got \'nibbles\''

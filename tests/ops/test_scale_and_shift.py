@@ -21,6 +21,13 @@ def test_equals_autodiff(shape, dtype, scaled, graph):
     )
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (2, 4, 5)])
+def test_other_ranks_and_no_shift(shape):
+    x, vector = draw(shape, "float32", seed=0), draw([5], "float32", seed=1)
+    assert_same(ops.affine, lambda x, shift: x + shift, [x, vector])
+    assert_same(lambda x, scale: ops.affine(x, None, scale), lambda x, scale: x * scale, [x, vector])
+
+
 @pytest.mark.parametrize("kind", [tf.Variable, keras.Variable])
 def test_vectors_held_in_variables(kind):
     x = draw([2, 3, 4, 5], "float32", seed=0)

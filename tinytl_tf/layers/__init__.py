@@ -8,8 +8,10 @@ from tinytl_tf.layers.frozen_conv2d import FrozenConv2D
 from tinytl_tf.layers.frozen_depthwise_conv1d import FrozenDepthwiseConv1D
 from tinytl_tf.layers.frozen_depthwise_conv2d import FrozenDepthwiseConv2D
 from tinytl_tf.layers.frozen_norm import FrozenNorm
+from tinytl_tf.layers.gate import Gate
 from tinytl_tf.layers.global_average_pooling import GlobalAveragePooling
 from tinytl_tf.layers.group_norm import GroupNorm
+from tinytl_tf.layers.layer_norm import LayerNorm
 from tinytl_tf.layers.lite_residual import LiteResidual
 from tinytl_tf.layers.max_pooling import MaxPooling
 from tinytl_tf.layers.selective_layer import SelectiveLayer
@@ -23,8 +25,10 @@ __all__ = [
     "FrozenDepthwiseConv1D",
     "FrozenDepthwiseConv2D",
     "FrozenNorm",
+    "Gate",
     "GlobalAveragePooling",
     "GroupNorm",
+    "LayerNorm",
     "LiteResidual",
     "MaxPooling",
     "SelectiveLayer",

@@ -1,4 +1,6 @@
-"""Activation that keeps a mask instead of a tensor."""
+"""Activation that keeps the least that its backward needs."""
+
+import functools
 
 import keras
 import tensorflow as tf
@@ -11,23 +13,41 @@ __all__ = ["Activation"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class Activation(keras.layers.Layer):
-    """Applies one of `ops.ACTIVATIONS`, which keep the least that their backward needs.
+    """Applies one of `ops.ACTIVATIONS`, which keep a mask or one tensor for backward.
 
     Args:
-        activation: `"relu"`, `"relu6"` or `"hard_swish"`.
+        activation: a name of `ops.ACTIVATIONS`, for example `"relu6"` or `"silu"`.
+        negative_slope: slope of `"leaky_relu"` below zero, by default 0.2 as in `keras.activations.leaky_relu`;
+            `keras.layers.LeakyReLU` has 0.3. `None` for all other activations.
         **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        InputError: if Keras' own settings are not ours.
+        ValueError: if the activation is unknown, or has no slope to set.
+
+    Input shape:
+        Any.
+
+    Output shape:
+        The same.
     """
 
-    def __init__(self, activation: str, **kwargs) -> None:
+    def __init__(self, activation: str, negative_slope: float | None = None, **kwargs) -> None:
         require_keras_settings()
         super().__init__(**kwargs)
-        if activation not in ops.ACTIVATIONS:
-            raise ValueError(f"activation must be one of {sorted(ops.ACTIVATIONS)}, got {activation!r}")
+        require_activation(activation)
+        if negative_slope is not None and activation != "leaky_relu":
+            raise ValueError(f"negative_slope belongs to 'leaky_relu', got {negative_slope!r} for {activation!r}")
+        self.supports_masking = True
         self.activation = activation
+        self.negative_slope = negative_slope
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the activation of `inputs`, of the same shape."""
-        return ops.ACTIVATIONS[self.activation](inputs)
+        op = ops.ACTIVATIONS[self.activation]
+        if self.negative_slope is not None:
+            op = functools.partial(op, negative_slope=self.negative_slope)
+        return op(inputs)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `input_shape`."""
@@ -35,4 +55,10 @@ class Activation(keras.layers.Layer):
 
     def get_config(self) -> dict:
         """Returns the configuration."""
-        return {**super().get_config(), "activation": self.activation}
+        return {**super().get_config(), "activation": self.activation, "negative_slope": self.negative_slope}
+
+
+def require_activation(activation: str) -> None:
+    """Raises `ValueError` unless `activation` is a name of `ops.ACTIVATIONS`."""
+    if activation not in ops.ACTIVATIONS:
+        raise ValueError(f"activation must be one of {sorted(ops.ACTIVATIONS)}, got {activation!r}")

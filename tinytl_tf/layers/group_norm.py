@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
-from tinytl_tf.layers.arguments import require_known_size
+from tinytl_tf.layers.arguments import require_positive_integers
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
 __all__ = ["GroupNorm"]
@@ -14,18 +14,23 @@ MAX_CHANNELS_PER_GROUP = 8
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class GroupNorm(SelectiveLayer):
-    """Normalises each image over space and over groups of channels; batch size 1 trains like any other.
+    """Normalizes each image over space and over groups of channels; batch size 1 trains like any other.
 
-    The groups are those of TinyTL: as many channels each as the largest divisor of the channels up to 8.
+    The groups are by default those of TinyTL: as many channels each as the largest divisor of the channels up to 8.
+    With `groups` the layer computes what `keras.layers.GroupNormalization` does, whose variables have the same names.
+    Keeps the normalized input, see `ops.group_norm`.
 
     Args:
         epsilon: added to the variance.
         gamma_initializer: initializer of the scale; `"zeros"` lets a residual branch start as exact zero.
+        groups: number of groups, which divides the channels; -1 for one group a channel, `None` for TinyTL's rule.
+        center: whether there is a beta.
+        scale: whether there is a gamma.
         train: variables to train, of `"gamma"` and `"beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, height and width known.
+        `(batch, ..., channels)` of rank 2 to 4; all sizes but the batch known.
 
     Output shape:
         The same.
@@ -34,24 +39,50 @@ class GroupNorm(SelectiveLayer):
         TinyTL's released code: batch norms become group norms of 8 channels, epsilon 1e-3.
     """
 
-    def __init__(self, epsilon: float = 1e-3, gamma_initializer="ones", **kwargs) -> None:
+    def __init__(
+        self,
+        epsilon: float = 1e-3,
+        gamma_initializer="ones",
+        groups: int | None = None,
+        center: bool = True,
+        scale: bool = True,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
+        if groups not in (None, -1):
+            require_positive_integers(groups=groups)
+        self.input_spec = keras.InputSpec(min_ndim=2, max_ndim=4)
+        self.supports_masking = True
         self.epsilon = epsilon
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.groups = groups
+        self.center = center
+        self.scale = scale
 
     def build_variables(self, input_shape: tuple) -> None:
-        """Creates gamma and beta, each of shape `(channels,)`."""
-        require_known_size(self.name, input_shape)
-        channels = input_shape[-1]
-        size = max(divisor for divisor in range(1, MAX_CHANNELS_PER_GROUP + 1) if channels % divisor == 0)
-        self.groups = channels // size
-        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer=self.gamma_initializer)
-        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+        """Creates gamma and beta, each of shape `(channels,)`, as far as the layer has them."""
+        sizes = tuple(input_shape[1:])
+        if None in sizes or 0 in sizes:
+            raise ValueError(f"{self.name} needs known sizes of 1 or more, got {sizes}")
+        channels = sizes[-1]
+        self.number_of_groups = self._number_of_groups(channels)
+        if channels % self.number_of_groups:
+            raise ValueError(f"{self.name} needs groups that divide the channels, got {self.groups} of {channels}")
+        shape = (channels,)
+        self.gamma = (
+            self.add_weight(name="gamma", shape=shape, initializer=self.gamma_initializer) if self.scale else None
+        )
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros") if self.center else None
+
+    def _number_of_groups(self, channels: int) -> int:
+        if self.groups is None:
+            divisors = range(1, MAX_CHANNELS_PER_GROUP + 1)
+            return channels // max(divisor for divisor in divisors if channels % divisor == 0)
+        return channels if self.groups == -1 else self.groups
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Normalises `inputs`."""
-        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-        return ops.group_norm(inputs, gamma, beta, groups=self.groups, epsilon=self.epsilon)
+        """Normalizes `inputs`."""
+        return ops.group_norm(inputs, self.gamma, self.beta, groups=self.number_of_groups, epsilon=self.epsilon)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns `input_shape`."""
@@ -63,4 +94,7 @@ class GroupNorm(SelectiveLayer):
             **super().get_config(),
             "epsilon": self.epsilon,
             "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
+            "groups": self.groups,
+            "center": self.center,
+            "scale": self.scale,
         }

@@ -17,7 +17,8 @@ class SelectiveLayer(keras.layers.Layer):
     forgetting which of its variables were chosen. While it is off all of its variables are frozen, so that a model
     around it leaves them alone.
 
-    Subclasses create their variables in `build_variables`.
+    Subclasses create their variables in `build_variables`. Those that take other inputs than images set their own
+    `input_spec`.
 
     Args:
         train: paths, relative to the layer, of the variables to train, for example `["kernel", "norm/beta"]`.

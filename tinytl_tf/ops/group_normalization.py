@@ -1,62 +1,80 @@
-"""Group normalization with its exact gradient, at rank 4 and below."""
+"""Group normalization with its exact gradient."""
+
+import math
 
 import tensorflow as tf
+
+from tinytl_tf.ops.precision import wide_dtype
 
 __all__ = ["group_norm"]
 
 
 def group_norm(
     x: tf.Tensor,
-    gamma: tf.Tensor,
-    beta: tf.Tensor,
+    gamma: tf.Tensor | None = None,
+    beta: tf.Tensor | None = None,
     *,
     groups: int,
     epsilon: float = 1e-3,
 ) -> tf.Tensor:
-    """Normalises each image over space and over the channels of a group, then scales and shifts each channel.
+    """Normalizes each image over space and over the channels of a group, then scales and shifts each channel.
 
     The input gradient is the true one, which needs the normalized input even where gamma is frozen; the paper's
-    accounting charges nothing for it. Statistics are gathered over space first, so that all that follows is a vector of
-    a number a channel.
+    accounting charges nothing for it. Keeps the normalized input, one float an element, and one float for each channel
+    of each image. Statistics are gathered over space first, so that all that follows is a vector of a number a channel.
 
     Args:
-        x: float tensor `[batch, height, width, channels]`; height and width known.
-        gamma: float tensor `[channels]`.
-        beta: float tensor `[channels]`.
+        x: float tensor `[batch, channels]`, `[batch, length, channels]` or `[batch, height, width, channels]`; all but
+            the batch known. Statistics of halves are gathered in float32.
+        gamma: float tensor `[channels]`, or `None` for a scale of one.
+        beta: float tensor `[channels]`, or `None` for no shift.
         groups: number of groups; divides `channels`.
         epsilon: added to the variance.
 
     Returns:
         Tensor of the shape and dtype of `x`.
 
+    Raises:
+        ValueError: if `groups` does not divide the channels.
+
     Reference:
         Group Normalization (Wu and He, 2018), equations 1 to 3.
     """
-    _, height, width, channels = x.shape
+    _, *space, channels = x.shape
     if channels % groups:
         raise ValueError(f"groups must divide the channels, got {groups} groups for input {tuple(x.shape)}")
+    wide, pixels = wide_dtype(x.dtype), math.prod(space)
+    vector_shape = [-1, *[1] * len(space), channels]
 
     def over_group(vector):
-        """Mean of a `[batch, 1, 1, channels]` tensor within each group, given back to each of its channels."""
+        """Mean of a `[batch, 1, ..., 1, channels]` tensor within each group, given back to each of its channels."""
         mean = tf.reduce_mean(tf.reshape(vector, [-1, groups, channels // groups]), axis=2, keepdims=True)
-        return tf.reshape(mean * tf.ones([channels // groups], vector.dtype), [-1, 1, 1, channels])
+        return tf.reshape(mean * tf.ones([channels // groups], vector.dtype), vector_shape)
 
     def over_space(tensor):
-        return tf.reduce_mean(tensor, axis=[1, 2], keepdims=True)
+        return tf.reduce_mean(tensor, axis=list(range(1, len(space) + 1)), keepdims=True) if space else tensor
+
+    def over_images(vector):
+        """Sum of a `[batch, 1, ..., 1, channels]` mean over images and, as it is a mean, over their pixels."""
+        return tf.reduce_sum(vector, axis=list(range(len(space) + 1))) * pixels
 
     @tf.custom_gradient
     def op(x, gamma, beta):
-        centerd = x - over_group(over_space(x))
-        inverse_deviation = tf.math.rsqrt(over_group(over_space(centerd * centerd)) + epsilon)
-        normalized = centerd * inverse_deviation
+        centered = tf.cast(x, wide)
+        centered -= over_group(over_space(centered))
+        inverse_deviation = tf.math.rsqrt(over_group(over_space(centered * centered)) + epsilon)
+        normalized = tf.cast(centered * inverse_deviation, x.dtype)
 
         def grad(dy):
-            mean_dy, mean_product = over_space(dy), over_space(dy * normalized)
-            dx = dy * gamma - over_group(mean_dy * gamma) - normalized * over_group(mean_product * gamma)
-            dgamma = tf.reduce_sum(mean_product, axis=[0, 1, 2]) * (height * width)
-            dbeta = tf.reduce_sum(mean_dy, axis=[0, 1, 2]) * (height * width)
-            return dx * inverse_deviation, dgamma, dbeta
+            dy, y, scale = tf.cast(dy, wide), tf.cast(normalized, wide), tf.cast(gamma, wide)
+            mean_dy, mean_product = over_space(dy), over_space(dy * y)
+            dx = dy * scale - over_group(mean_dy * scale) - y * over_group(mean_product * scale)
+            dgamma, dbeta = (tf.cast(over_images(mean), gamma.dtype) for mean in (mean_product, mean_dy))
+            return tf.cast(dx * inverse_deviation, x.dtype), dgamma, dbeta
 
         return normalized * gamma + beta, grad
 
-    return op(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))  # A custom gradient takes no Keras variable.
+    # A custom gradient takes no Keras variable.
+    gamma = tf.ones([channels], x.dtype) if gamma is None else tf.convert_to_tensor(gamma)
+    beta = tf.zeros([channels], x.dtype) if beta is None else tf.convert_to_tensor(beta)
+    return op(x, gamma, beta)

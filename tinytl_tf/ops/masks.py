@@ -1,4 +1,4 @@
-"""How an activation keeps the mask of its backward pass: as bool, or in an exported file as bytes or bits.
+"""How an activation keeps what its backward pass needs: a mask, as bool, bytes or bits, or its input.
 
 A mask here is a float tensor of zeros and ones. Comparisons, selects and casts of bools run outside XNNPACK in LiteRT
 and cut the graph into pieces there, so an exported file keeps a mask as numbers and computes it with arithmetic alone.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["keep_mask", "mask_storage"]
+__all__ = ["keep_input", "keep_mask", "mask_storage", "storage_at_once"]
 
 _BITS = 8
 _WORTH_ROWS = 4096  # elements; below it the records of six operators take more than the bits save
@@ -33,8 +33,8 @@ def mask_storage(storage: str, *, wait: bool = True) -> Iterator[None]:
     Args:
         storage: `"bool"`, the fastest in TensorFlow; `"bytes"`, the fewest operators in LiteRT; `"bits"`, an eighth of
             their memory; `"rows"`, the same with neighbors in a byte, as a product with a matrix, which is for
-            TensorFlow Lite Micro. Masks of a number of elements that is no multiple of 256 (`"rows"`: of 8, or below
-            4096) stay bytes.
+            TensorFlow Lite Micro; `"floats"`, for masks that are used at once. Masks of a number of elements that is
+            not a multiple of 256 (`"rows"`: of 8, or below 4096) stay bytes.
         wait: whether masks that are numbers are tied to the gradient that they are for. With a delegate the runtime
             runs all that can run, so all masks of the network would exist as floats at once. Without one it keeps to
             the order of the file, and the five operators of a tie are for nothing.
@@ -43,13 +43,18 @@ def mask_storage(storage: str, *, wait: bool = True) -> Iterator[None]:
     >>> with mask_storage("bits"):  # doctest: +SKIP
     ...     logits = model(images)
     """
-    if storage not in ("bool", "bytes", "bits", "rows"):
-        raise ValueError(f'storage must be "bool", "bytes", "bits" or "rows", got {storage!r}')
+    if storage not in ("bool", "bytes", "bits", "rows", "floats"):
+        raise ValueError(f'storage must be "bool", "bytes", "bits", "rows" or "floats", got {storage!r}')
     token = _storage.set((storage, wait))
     try:
         yield
     finally:
         _storage.reset(token)
+
+
+def storage_at_once() -> str:
+    """Returns the storage of masks that are computed in backward and read at once; call it in the forward pass."""
+    return "bool" if _storage.get()[0] == "bool" else "floats"
 
 
 def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -68,10 +73,12 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
         mask = y > 0 if ceiling is None else tf.logical_and(y > 0, y < ceiling)
         # A product: selects are slow in TensorFlow.
         return lambda dy: dy * tf.cast(mask, dy.dtype)
-    size = math.prod(y.shape)
     slope = _HUGE if ceiling is None else (ceiling - y) * _HUGE
     # Never negative, so that -1 bounds nothing; the converter knows the range -1 to 1 and puts it into the product.
     mask = tf.minimum(tf.maximum(y * slope, -1.0), 1.0)
+    if storage == "floats":
+        return lambda dy: dy * mask
+    size = math.prod(y.shape)
     if storage == "rows" and size % _BITS == 0 and size >= _WORTH_ROWS:
         kept = _pack_rows(mask, size)
         return lambda dy: dy * tf.reshape(_unpack_rows(_tied(kept, dy) if wait else kept), dy.shape)
@@ -82,10 +89,40 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
     return lambda dy: dy * tf.reshape(_unpack(_tied(kept, dy) if wait else kept), dy.shape)
 
 
+def keep_input(x: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Keeps the input of an activation that computes its forward pass again in backward.
+
+    Compilers merge two equal computations into one, whose result then waits for backward in addition to `x`. What
+    stops the converter to LiteRT is a sum with a zero of the gradient; TensorFlow heeds a control dependency.
+
+    Args:
+        x: float tensor.
+
+    Returns:
+        A function from an output gradient of the shape of `x` to `x`, as a tensor that does not exist before that
+        gradient.
+    """
+    storage, _ = _storage.get()
+    if storage == "floats":
+        return lambda dy: x
+    if storage == "bool":
+
+        def again(dy):
+            with tf.control_dependencies([dy]):
+                return tf.identity(x)
+
+        return again
+    return lambda dy: x + _zero_of(dy)
+
+
+def _zero_of(dy: tf.Tensor) -> tf.Tensor:
+    """A zero, or NaN for a gradient that begins with NaN, that cannot exist before a gradient does."""
+    return tf.minimum(tf.abs(tf.slice(dy, [0] * dy.shape.rank, [1] * dy.shape.rank)), 0.0)
+
+
 def _tied(kept: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-    """The same bytes, but they can not exist before a gradient does."""
-    zero = tf.minimum(tf.abs(tf.slice(dy, [0] * dy.shape.rank, [1] * dy.shape.rank)), 0.0)
-    return tf.bitwise.bitwise_xor(kept, tf.cast(zero, tf.uint8))
+    """The same bytes, but they cannot exist before a gradient does."""
+    return tf.bitwise.bitwise_xor(kept, tf.cast(_zero_of(dy), tf.uint8))
 
 
 def _pack(mask: tf.Tensor, size: int) -> tf.Tensor:

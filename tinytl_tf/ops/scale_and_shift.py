@@ -16,12 +16,12 @@ def _scale(x, scale):
     return x * scale, lambda dy: (dy * scale, tf.raw_ops.BiasAddGrad(out_backprop=dy * x))
 
 
-def affine(x: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor | None = None) -> tf.Tensor:
-    """Returns `x * scale + shift`; without a scale backward keeps nothing.
+def affine(x: tf.Tensor, shift: tf.Tensor | None, scale: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns `x * scale + shift`; keeps `x` for the gradient of a scale, and nothing without a scale.
 
     Args:
-        x: float tensor `[batch, height, width, channels]`.
-        shift: float tensor `[channels]`.
+        x: float tensor `[batch, ..., channels]` of rank 2 or more.
+        shift: float tensor `[channels]`, or `None` for no shift.
         scale: float tensor `[channels]` that gets a gradient, or `None` for a scale of one. A frozen scale belongs
             into the kernel before it, where it costs nothing.
 
@@ -33,4 +33,4 @@ def affine(x: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor | None = None) -> tf
     """
     # A custom gradient takes no Keras variable.
     scaled = x if scale is None else _scale(x, tf.convert_to_tensor(scale))
-    return _shift(scaled, tf.convert_to_tensor(shift))
+    return scaled if shift is None else _shift(scaled, tf.convert_to_tensor(shift))
