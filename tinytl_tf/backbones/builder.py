@@ -1,11 +1,12 @@
 """Builds a network from its description."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import keras
 
 from tinytl_tf.backbones.branch_weights import AUTO, PRETRAINED, load_branches, shipped_fit
-from tinytl_tf.backbones.kinds import make_layer
+from tinytl_tf.backbones.call import Call
+from tinytl_tf.backbones.kinds import KINDS
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
@@ -77,11 +78,12 @@ def build(
     return model
 
 
-def build_network(spec: NetworkSpec, *, seed: int = 0) -> keras.Model:
+def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None, seed: int = 0) -> keras.Model:
     """Builds a network from its description, with random weights.
 
     Args:
         spec: the description.
+        calls: by the names of layers that have no counterpart here, what is called.
         seed: of everything that is drawn.
 
     Returns:
@@ -100,5 +102,8 @@ def build_network(spec: NetworkSpec, *, seed: int = 0) -> keras.Model:
     tensors = {INPUT: keras.Input(spec.input_shape, name=INPUT)}
     for layer in spec.layers:
         inputs = [tensors[name] for name in layer.inputs]
-        tensors[layer.name] = make_layer(layer, seed)(inputs if len(inputs) > 1 else inputs[0])
+        if layer.kind in KINDS:
+            tensors[layer.name] = KINDS[layer.kind](layer, seed)(inputs if len(inputs) > 1 else inputs[0])
+        else:
+            tensors[layer.name] = calls[layer.name].again(layer.name, inputs)
     return keras.Model(tensors[INPUT], tensors[spec.layers[-1].name], name=spec.name)

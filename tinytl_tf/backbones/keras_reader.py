@@ -1,6 +1,5 @@
 """Reads a Keras model of any layers as the layers of a `NetworkSpec`, with their values."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,12 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from tinytl_tf.backbones.call import Call
 from tinytl_tf.backbones.nodes import network_nodes
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.spec import LayerSpec
 from tinytl_tf.networks.variables import describe_variable
 
-__all__ = ["Call", "KerasReader", "functional_body"]
+__all__ = ["KerasReader", "functional_body"]
 
 # Names of activations, of Keras' functions and of the operations that they are in a graph.
 _ACTIVATIONS = {
@@ -27,6 +27,7 @@ _ACTIVATIONS = {
     "sigmoid": "sigmoid",
     "tanh": "tanh",
     "gelu": "gelu",
+    "softmax": "softmax",
 }
 _OPERATIONS = {
     "Relu": "relu",
@@ -36,28 +37,9 @@ _OPERATIONS = {
     "HardSigmoid": "hard_sigmoid",
     "Sigmoid": "sigmoid",
     "Tanh": "tanh",
+    "Softmax": "softmax",
 }
 _LAYERS = keras.layers
-
-
-@dataclasses.dataclass(frozen=True)
-class Call:
-    """A call of a layer, or of an operation of `keras.ops`, that has no counterpart here.
-
-    Attributes:
-        operation: what is called.
-        node: the call in the model's graph, which has the arguments.
-    """
-
-    operation: keras.Operation
-    node: Any
-
-    def arguments(self, inputs: Sequence[Any]) -> tuple[tuple, dict[str, Any]]:
-        """Returns the arguments with other tensors in the place of the model's own."""
-        values = {id(tensor): value for tensor, value in zip(self.node.input_tensors, inputs, strict=True)}
-        args, kwargs = self.node.arguments.fill_in(values)
-        kwargs.pop("training", None)
-        return args, kwargs
 
 
 def functional_body(model: keras.Model) -> keras.Model:
@@ -155,9 +137,8 @@ class KerasReader:
                     "call a layer of its own"
                 )
             self._called.add(id(operation))
-        for kind in type(operation).__mro__[:1]:
-            if kind in _READERS:
-                return _READERS[kind](self, node, inputs, graph)
+        if type(operation) in _READERS:
+            return _READERS[type(operation)](self, node, inputs, graph)
         name = type(operation).__name__
         if not isinstance(operation, keras.Layer):
             if name in _OPERATIONS and len(inputs) == 1:
@@ -419,6 +400,13 @@ def _read_leaky_relu(reader: KerasReader, node: Any, inputs: Sequence[str], grap
     return reader.activate(node.operation.name, inputs, "leaky_relu", negative_slope=slope), node
 
 
+def _read_softmax(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer = node.operation
+    if layer.axis not in (-1, len(node.outputs[0].shape) - 1):
+        return reader.keep(node, inputs), node
+    return reader.activate(layer.name, inputs, "softmax"), node
+
+
 def _read_pool(kind: str) -> Callable:
     def read(reader, node, inputs, graph):
         layer = node.operation
@@ -530,6 +518,7 @@ _READERS: dict[type, Callable] = {
     _LAYERS.Activation: _read_activation,
     _LAYERS.ReLU: _read_relu,
     _LAYERS.LeakyReLU: _read_leaky_relu,
+    _LAYERS.Softmax: _read_softmax,
     **dict.fromkeys((_LAYERS.MaxPooling1D, _LAYERS.MaxPooling2D), _read_pool("max_pool")),
     **dict.fromkeys((_LAYERS.AveragePooling1D, _LAYERS.AveragePooling2D), _read_pool("average_pool")),
     _LAYERS.GlobalAveragePooling2D: _read_global_pool,

@@ -1,4 +1,4 @@
-"""The Keras layer of each kind of layer in a `NetworkSpec`."""
+"""The Keras layer of each kind of layer in a `NetworkSpec`, made from its description and a seed."""
 
 import importlib
 from collections.abc import Callable
@@ -23,18 +23,9 @@ from tinytl_tf.layers import (
 )
 from tinytl_tf.networks.branches import BRANCHES
 from tinytl_tf.networks.spec import CLASSIFIER, LayerSpec
+from tinytl_tf.ops import ACTIVATIONS
 
-__all__ = ["KINDS", "make_layer"]
-
-
-def make_layer(spec: LayerSpec, seed: int) -> keras.layers.Layer:
-    """Returns a new layer for a description.
-
-    Args:
-        spec: the description; its kind is a key of `KINDS`.
-        seed: of what the layer draws while it trains, and of the classifier's start.
-    """
-    return KINDS[spec.kind](spec, seed)
+__all__ = ["KINDS"]
 
 
 def _convolution(spec: LayerSpec, seed: int) -> keras.layers.Layer:
@@ -62,6 +53,12 @@ def _dense(spec: LayerSpec, seed: int) -> keras.layers.Layer:
     dense = keras.layers.Dense(spec.shape[-1], use_bias=bool(spec.role("bias")), name=spec.name)
     dense.build((None, spec.role("kernel")[0].shape[0]))
     return SelectiveWrapper(dense, name=spec.name)
+
+
+def _activation(spec: LayerSpec, seed: int) -> keras.layers.Layer:
+    if spec.option("activation") in ACTIVATIONS:
+        return Activation(**dict(spec.options), name=spec.name)
+    return keras.layers.Activation(spec.option("activation"), name=spec.name)
 
 
 def _with_options(layer: type) -> Callable[[LayerSpec, int], keras.layers.Layer]:
@@ -93,7 +90,7 @@ KINDS: dict[str, Callable[[LayerSpec, int], keras.layers.Layer]] = {
     "norm": _with_options(FrozenNorm),
     "layer_norm": _with_options(LayerNorm),
     "group_norm": _with_options(GroupNorm),
-    "activation": _with_options(Activation),
+    "activation": _activation,
     "gate": _with_options(Gate),
     "max_pool": _pool(MaxPooling),
     "average_pool": _pool(AveragePooling),

@@ -15,6 +15,7 @@ from tinytl_tf.layers.layer_norm import LayerNorm
 from tinytl_tf.layers.lite_residual import LiteResidual
 from tinytl_tf.layers.max_pooling import MaxPooling
 from tinytl_tf.layers.selective_layer import SelectiveLayer
+from tinytl_tf.layers.selective_wrapper import SelectiveWrapper
 from tinytl_tf.layers.upsampling import Upsampling
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "LiteResidual",
     "MaxPooling",
     "SelectiveLayer",
+    "SelectiveWrapper",
     "Upsampling",
 ]

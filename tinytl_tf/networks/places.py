@@ -133,7 +133,7 @@ def _cuts_of_line(line: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]])
         and piece.last.shape[-1] < before[number][-1]
         and line[number + 1].layers[0].kind in _CONVOLUTIONS
     }
-    pooled = {number + 1 for number, piece in enumerate(line[:-1]) if piece.has_kind(*_POOLS)}
+    pooled = {number + 1 for number, piece in enumerate(line[:-1]) if piece.last.kind in _POOLS}
     cuts = narrowing | pooled | set(_end_of_stem(line))
     for start, end in itertools.pairwise([0, *sorted(cuts), len(line)]):
         shrinking = [i for i in range(start, end) if len(before[i]) == len(after[i]) > 1 and before[i][0] > after[i][0]]

@@ -1,0 +1,175 @@
+"""Rebuilds a Keras model of the user's own from the layers of this package."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tinytl_tf.backbones.builder import build_network
+from tinytl_tf.backbones.head import split_head
+from tinytl_tf.backbones.keras_reader import KerasReader, functional_body
+from tinytl_tf.backbones.same_outputs import check_same_outputs
+from tinytl_tf.errors import InputError
+from tinytl_tf.keras_backend import require_keras_settings
+from tinytl_tf.layers import SelectiveLayer
+from tinytl_tf.networks.branches import branch_places, with_branches
+from tinytl_tf.networks.places import assign_places
+from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec, NetworkSpec
+
+__all__ = ["RAW_PIXELS", "from_keras"]
+
+RAW_PIXELS = "raw"  # as preprocess_input: the model takes pixels of 0 to 255
+_RGB = 3
+
+
+def from_keras(
+    model: keras.Model,
+    *,
+    classes: int | None = None,
+    lite_residual: bool | Collection[str] = False,
+    branch_final_norm: bool = False,
+    preprocess_input: Callable[[Any], Any] | str | None = None,
+    dropout: float = 0.2,
+    examples: np.ndarray | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Returns a network that computes what a Keras model does, and that trains and exports as those of `build` do.
+
+    Nested models become one flat network. Convolutions, norms, activations, pools and dense layers are rebuilt with
+    layers that keep little for backward, and their weights are copied; batch normalization keeps its statistics for
+    good. Other layers are shared with the model: what trains them trains them there too. The names of layers begin with
+    their place, see `NetworkSpec`, and everything but the classifier is frozen, whatever the model froze.
+
+    Args:
+        model: functional, `Sequential`, a subclass whose `call` is made of layers, or any of these nested in another;
+            it has one input and one output.
+        classes: number of outputs of a new classifier; it takes the place of the model's, or follows a model without
+            one. `None` keeps the model's, whose softmax or sigmoid is cut off: the network ends with logits.
+        lite_residual: whether each block that can have one gets a lite residual branch, or the names of those that do.
+        branch_final_norm: whether the branches end with a norm, as in the paper, see `LiteResidual`.
+        preprocess_input: what is done to images of 0 to 255 before the model sees them, where the model does not do it
+            itself, for example `keras.applications.resnet50.preprocess_input`; `"raw"` for a model of such pixels.
+        dropout: share of features dropped before a new classifier while training in Keras.
+        examples: inputs on which network and model are compared, `[n, ...]`, images with pixels of 0 to 255; made up
+            if none are given.
+        seed: of everything that is drawn: branches and a new classifier.
+
+    Returns:
+        A functional `keras.Model` from inputs like the model's, images being raw pixels, to logits `(batch, classes)`.
+
+    Raises:
+        InputError: if the model has several inputs or outputs, a layer cannot be taken over, or nothing says what is
+            done to pixels; the message names the layer.
+        ParityError: if the network computes something else than the model; the message names the first layer that does.
+
+    Example:
+        >>> base = keras.applications.MobileNetV3Small((64, 64, 3), include_top=False, weights=None)
+        >>> network = from_keras(base, classes=5, lite_residual=["block_2"])
+        >>> network.output_shape
+        (None, 5)
+    """
+    require_keras_settings()
+    body = functional_body(model)
+    shape = _require_one_end(body)
+    reader = KerasReader()
+    before = reader.read(_as_model(preprocess_input, shape), [INPUT]) if callable(preprocess_input) else INPUT
+    output = reader.read(body, [before])
+    layers = _with_pixels(reader.layers, shape, preprocess_input)
+    head = split_head(layers, output, reader.values, classes, dropout)
+    placed = assign_places(head.layers)
+    names = {layer.name: _placed_name(layer) for layer in placed}
+    spec = NetworkSpec(model.name, shape, tuple(_renamed(layer, names) for layer in placed))
+    places = branch_places(spec) if lite_residual is True else lite_residual or ()
+    spec = with_branches(spec, places, **({"final_norm": True} if branch_final_norm else {}))
+    calls = {names[name]: call for name, call in reader.calls.items() if name in names}
+    network = build_network(spec, calls=calls, seed=seed)
+    values = {names[name]: own for name, own in reader.values.items() if name in names}
+    _assign(network, {**values, CLASSIFIER: head.values})
+    outputs = {names[name]: node for node, name in reader.outputs if name in names}
+    check_same_outputs(network, body, outputs, head, names, preprocess_input, examples)
+    return network
+
+
+def _require_one_end(model: keras.Model) -> tuple[int, ...]:
+    """Returns the shape of a model's input; refuses models of several inputs or outputs, and networks of ours."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
+        raise InputError(
+            f"expected a model of one input and one output, got {counts}; give keras.Model(input, output) of one task"
+        )
+    if any(isinstance(layer, SelectiveLayer) for layer in model.layers):
+        raise InputError(f"expected a model of Keras' own layers, got {model.name!r}, which is a network already")
+    shape = tuple(model.inputs[0].shape[1:])
+    if None in shape:
+        raise InputError(
+            f"expected an input of a fixed size, got {(None, *shape)}: exported files have one; build the model with "
+            "input_shape=, or call it on keras.Input of the size to train on"
+        )
+    return shape
+
+
+def _as_model(function: Callable[[Any], Any], shape: Sequence[int]) -> keras.Model:
+    inputs = keras.Input(shape)
+    try:
+        return keras.Model(inputs, function(inputs), name="preprocess_input")
+    except Exception as error:  # whatever code of the user's own raises on symbolic tensors
+        raise InputError(
+            f"expected preprocess_input to be made of operations of Keras, got {function!r:.80}, which does not run on "
+            f"symbolic tensors ({type(error).__name__}); write it with keras.ops, or as a Rescaling layer in the model"
+        ) from error
+
+
+def _with_pixels(
+    layers: Sequence[LayerSpec], shape: tuple[int, ...], preprocess_input: Callable | str | None
+) -> list[LayerSpec]:
+    """The layers of a network that takes raw pixels, if it takes images: it begins with a rescaling, which says so."""
+    first = [layer for layer in layers if INPUT in layer.inputs]
+    is_image = len(shape) == _RGB and shape[-1] == _RGB
+    if preprocess_input is not None and not callable(preprocess_input) and preprocess_input != RAW_PIXELS:
+        raise InputError(
+            f"expected preprocess_input as a function or {RAW_PIXELS!r}, got {preprocess_input!r:.80}; "
+            "keras.applications has one for each of its networks"
+        )
+    if not is_image or all(layer.kind == "rescale" for layer in first):
+        return list(layers)
+    unknown = [layer.name for layer in first if layer.kind != "keras"]
+    if unknown and preprocess_input is None:
+        raise InputError(
+            f"expected to be told what is done to pixels before {unknown[0]!r}: files take raw photos, and the model "
+            "begins without a Rescaling; give preprocess_input=, as keras.applications.resnet50.preprocess_input, or "
+            f"preprocess_input={RAW_PIXELS!r} if it takes pixels of 0 to 255"
+        )
+    normalize = LayerSpec("normalize", "rescale", (INPUT,), shape, "", options=(("scale", 1.0), ("offset", 0.0)))
+    rewired = (
+        dataclasses.replace(
+            layer, inputs=tuple(normalize.name if source == INPUT else source for source in layer.inputs)
+        )
+        for layer in layers
+    )
+    return [normalize, *rewired]
+
+
+def _placed_name(layer: LayerSpec) -> str:
+    begins = layer.name == layer.place or layer.name.startswith(f"{layer.place}_")
+    return layer.name if begins else f"{layer.place}_{layer.name}"
+
+
+def _renamed(layer: LayerSpec, names: Mapping[str, str]) -> LayerSpec:
+    """A layer under its new name, which its variables' paths begin with."""
+    name = names[layer.name]
+    variables = tuple(
+        dataclasses.replace(variable, path=name + variable.path.removeprefix(layer.name), place=layer.place)
+        for variable in layer.variables
+    )
+    inputs = tuple(names.get(source, source) for source in layer.inputs)
+    return dataclasses.replace(layer, name=name, inputs=inputs, variables=variables)
+
+
+def _assign(network: keras.Model, values: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Copies values into the variables of layers, by their paths in the layer."""
+    variables = {variable.path: variable for variable in network.weights}
+    for name, own in values.items():
+        for path, value in own.items():
+            variables[f"{name}/{path}"].assign(value)
