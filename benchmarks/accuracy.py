@@ -144,9 +144,8 @@ def _digest(branch_weights: str) -> str:
     path = pathlib.Path(branch_weights)
     if branch_weights == "pretrained":
         from tinytl_tf.backbones.branch_weights import shipped_path  # takes the seconds of Keras
-        from tinytl_tf.networks.architectures import get_architecture
 
-        path = shipped_path(get_architecture(_NETWORK.value), 1.0)
+        path = shipped_path(_NETWORK.value, 1.0)
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 

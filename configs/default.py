@@ -20,10 +20,15 @@ def get_config() -> ConfigDict:
     config.lite_residuals = ()
 
     config.backbone = ConfigDict()
-    config.backbone.name = "mobilenet_v2"  # or another of tinytl_tf.backbones.ARCHITECTURES
+    # Or another of `tinytl networks`: "keras:NAME" of keras.applications, "hub:PRESET" of keras-hub, "file:my.keras",
+    # or "module:function", which returns a Keras model of your own.
+    config.backbone.name = "mobilenet_v2"
     config.backbone.width = 1.0
     config.backbone.resolution = 128  # pixels
     config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones
+    # What is done to pixels of 0 to 255 before a model of your own, if it does not do it itself: "module:function", or
+    # "raw" for nothing.
+    config.backbone.preprocess_input = ""
     # What lite residuals start from: "auto" is "pretrained", the package's own, where network and weights are those
     # that they were trained in, else "", fresh ones; or a file of `tinytl pretrain`.
     config.backbone.branch_weights = "auto"

@@ -15,9 +15,8 @@ from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks import schemes
-from tinytl_tf.networks.architectures import MAX_RESOLUTION, check_sizes, get_architecture
+from tinytl_tf.networks.architectures import MAX_RESOLUTION
 from tinytl_tf.networks.branches import branch_places, with_branches
-from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.spec import NetworkSpec, check_places
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.optimizers import get_optimizer
@@ -84,7 +83,13 @@ def network_of(config: ConfigDict | FrozenConfigDict, *, classes: int = 2, lite_
         lite_residual: whether it has every branch that it can have.
     """
     options = config.backbone
-    spec = from_table(options.name, resolution=options.resolution, classes=classes, width=options.width)
+    spec = backbones.network_spec(
+        options.name,
+        resolution=options.resolution,
+        classes=classes,
+        width=options.width,
+        preprocess_input=options.preprocess_input,
+    )
     if not lite_residual:
         return spec
     return with_branches(spec, branch_places(spec), final_norm=options.branch_final_norm)
@@ -133,10 +138,14 @@ class Experiment:
         self._check_centroids()
         self._check_teacher()
         scheme, options = self.scheme(), self.config.backbone
-        name = get_architecture(options.name).name
         # 2 as the number of classes, which only the data tell.
-        check_sizes(
-            name, classes=2, resolution=options.resolution, width=options.width, lite_residual=scheme.lite_residual
+        backbones.check_network(
+            options.name,
+            classes=2,
+            resolution=options.resolution,
+            width=options.width,
+            lite_residual=scheme.lite_residual,
+            preprocess_input=options.preprocess_input,
         )
         if self.config.backbone.branch_weights not in ("", AUTO) and not scheme.lite_residual:
             raise InputError(
@@ -353,8 +362,7 @@ class Experiment:
         if not self.scheme().lite_residual:
             return ""
         options = self.config.backbone
-        architecture = get_architecture(options.name)
-        line = backbones.describe_branches(model, architecture, options.branch_weights, width=options.width)
+        line = backbones.describe_branches(model, options.name, options.branch_weights, width=options.width)
         return f"{line}\n"
 
     def _build(
@@ -377,6 +385,7 @@ class Experiment:
             branch_weights=branch_weights,
             lite_residual=branches,
             branch_final_norm=options.branch_final_norm,
+            preprocess_input=options.preprocess_input,
             seed=self.config.training.seed,
         )
 

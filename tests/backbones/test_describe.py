@@ -5,8 +5,8 @@ import pytest
 
 from tests import tiny_network
 from tinytl_tf.backbones import build
-from tinytl_tf.backbones.builder import build_network
 from tinytl_tf.backbones.describe import describe
+from tinytl_tf.backbones.network_builder import build_network
 from tinytl_tf.networks.branches import branch_places, with_branches
 from tinytl_tf.networks.from_table import from_table
 

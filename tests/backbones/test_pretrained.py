@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinytl_tf import backbones
-from tinytl_tf.backbones import ARCHITECTURES, branch_weights, read_branch_card
+from tinytl_tf.backbones import branch_weights, read_branch_card
 from tinytl_tf.errors import InputError
 
 MOST_BYTES = 4_000_000
@@ -22,7 +22,7 @@ def test_there_are_those_of_these_networks():
 
 @pytest.mark.parametrize(("name", "width"), NETWORKS)
 def test_the_card_says_where_they_are_from_and_how_good_they_are(name, width):
-    card = read_branch_card("pretrained", ARCHITECTURES[name], width)
+    card = read_branch_card("pretrained", name, width)
     assert "ImageNet" in card.license
     assert card.source == "tiny_imagenet_60k.npz"
     assert (card.train_images, card.test_images, card.classes) == (60_000, 5_000, 200)

@@ -49,7 +49,7 @@ def test_only_branches_and_classifier_are_trained(source, config, branches):
 
 def test_the_file_has_float16_and_a_card_that_says_how_it_was_made(source, branches):
     assert {array.dtype for array in arrays(branches).values()} == {np.dtype(np.float16)}
-    card = read_branch_card(str(branches), tiny.architecture(), 1.0)
+    card = read_branch_card(str(branches), tiny.BACKBONE, 1.0)
     assert dataclasses.asdict(card) == json.loads(json.dumps(source[1]["card"]))
     assert (card.source, card.license, card.train_images, card.test_images) == (
         "shapes.npz",
@@ -203,7 +203,7 @@ def test_a_damaged_card_is_refused_in_one_line_or_can_be_printed(branches, tmp_p
     for name, text in damaged(card):
         np.savez(tmp_path / "bad.npz", card=np.frombuffer(text.encode(), np.uint8), kernel=kernel)
         try:
-            read = read_branch_card(str(tmp_path / "bad.npz"), tiny.architecture(), 1.0)
+            read = read_branch_card(str(tmp_path / "bad.npz"), tiny.BACKBONE, 1.0)
         except InputError as error:
             require_line(error)
             continue
@@ -229,7 +229,7 @@ def test_nothing_is_copied_unless_all_fits(branches, tmp_path):
     model = backbones.build("tiny", classes=3, resolution=40, weights=None, lite_residual=True)
     before = [v.numpy() for v in model.weights]
     with pytest.raises(InputError, match="does not fit tiny: block_1_lite_residual/norm/beta has shape"):
-        backbones.branch_weights.load_branches(model, tiny.architecture(), path, width=1.0)
+        backbones.branch_weights.load_branches(model, tiny.BACKBONE, path, width=1.0)
     for variable, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
 
@@ -257,7 +257,7 @@ def test_branches_that_do_not_ship_are_told(config):
 
 def test_a_value_that_float16_cannot_hold_is_refused(source, branches, tmp_path):
     variable = keras.Variable(np.full([2], 1e6, np.float32), name="large")
-    card = read_branch_card(str(branches), tiny.architecture(), 1.0)
+    card = read_branch_card(str(branches), tiny.BACKBONE, 1.0)
     with pytest.raises(InputError, match="^expected values below 65504 to store as float16, got larger ones in large;"):
         backbones.save_branches(tmp_path / "large.npz", [variable], card)
     assert not (tmp_path / "large.npz").exists()
@@ -344,7 +344,7 @@ def test_branches_without_a_norm_at_their_end_are_not_for_those_with_one(config,
 
 
 def test_a_file_that_does_not_say_is_of_the_time_when_all_branches_had_a_norm(branches, tmp_path):
-    card = read_branch_card(str(branches), tiny.architecture(), 1.0)
+    card = read_branch_card(str(branches), tiny.BACKBONE, 1.0)
     del card.config["backbone.branch_final_norm"]
     options = {"classes": 3, "resolution": 40, "weights": None, "lite_residual": True}
     old, new = (backbones.build("tiny", **options, branch_final_norm=norm) for norm in (True, False))
@@ -354,7 +354,7 @@ def test_a_file_that_does_not_say_is_of_the_time_when_all_branches_had_a_norm(br
     with pytest.raises(
         InputError, match="has branches with a norm at their end, and tiny has some without; set config"
     ):
-        backbones.branch_weights.load_branches(new, tiny.architecture(), path, width=1.0)
+        backbones.branch_weights.load_branches(new, tiny.BACKBONE, path, width=1.0)
     again = backbones.build("tiny", **options, branch_final_norm=True, branch_weights=path)
     np.testing.assert_allclose(last_kernel(again), last_kernel(old), rtol=1e-3)
 

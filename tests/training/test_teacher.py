@@ -148,7 +148,7 @@ def test_branches_that_saw_no_labels_say_so(config, tmp_path):
     for share, worth in ((SHARE, "of its 9 test images"), (1.0, "by the frozen network at a higher resolution, with")):
         config.training.distillation = share
         pretrain(config, str(tmp_path / str(share)))
-        card = read_branch_card(str(tmp_path / str(share) / "branches.npz"), tiny.architecture(), 1.0)
+        card = read_branch_card(str(tmp_path / str(share) / "branches.npz"), tiny.BACKBONE, 1.0)
         assert worth in str(card)
 
 

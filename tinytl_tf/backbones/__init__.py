@@ -1,10 +1,12 @@
-"""Backbones as tables of blocks, one builder, and their pre-trained weights."""
+"""Networks of tables of blocks and of Keras models, one builder, and their pre-trained weights."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.backbones.branch_weights import BranchCard, describe_branches, read_branch_card, save_branches
-from tinytl_tf.backbones.builder import build
+from tinytl_tf.backbones.builder import build, check_network, network_spec
 from tinytl_tf.backbones.centroids import round_kernels
+from tinytl_tf.backbones.describe import describe
 from tinytl_tf.backbones.features import feature_network
+from tinytl_tf.backbones.from_keras import from_keras
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, Block
 
 __all__ = [
@@ -13,8 +15,12 @@ __all__ = [
     "Block",
     "BranchCard",
     "build",
+    "check_network",
+    "describe",
     "describe_branches",
     "feature_network",
+    "from_keras",
+    "network_spec",
     "read_branch_card",
     "round_kernels",
     "save_branches",

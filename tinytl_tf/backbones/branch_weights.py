@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable
 
 import keras
@@ -15,7 +16,6 @@ from tinytl_tf.backbones.frozen_scale import has_scales
 from tinytl_tf.data.arrays import read_arrays
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import atomic_write_bytes, expand
-from tinytl_tf.networks.architectures import Architecture
 from tinytl_tf.networks.schemes import get_scheme, trained_by
 from tinytl_tf.networks.spec import is_of_classifier
 from tinytl_tf.networks.variables import describe_variable
@@ -37,6 +37,7 @@ __all__ = [
 PRETRAINED = "pretrained"  # names the file that ships with the package
 AUTO = "auto"  # that file where it fits, else fresh branches
 FORMAT_VERSION = 2
+_NO_FILE_NAME = re.compile(r"[^\w.-]")
 CARD = "card"  # the array that holds the card, as JSON
 _FINAL_NORM = "/final_norm/"
 _HELP = "train such a file with `tinytl pretrain`"
@@ -123,21 +124,21 @@ def save_branches(path: str | os.PathLike, variables: Iterable[keras.Variable], 
     atomic_write_bytes(path, stream.getvalue())
 
 
-def read_branch_card(source: str, architecture: Architecture, width: float) -> BranchCard:
+def read_branch_card(source: str, backbone: str, width: float) -> BranchCard:
     """Returns the card of a file that fits a network.
 
     Args:
         source: path of the file, or `"pretrained"` for the one that ships with the package.
-        architecture: table of the network.
+        backbone: name of the network.
         width: its width.
 
     Raises:
         InputError: if there is no such file, it is damaged, or it is of another network.
     """
-    return _read(source, architecture, width)[0]
+    return _read(source, backbone, width)[0]
 
 
-def load_branches(model: keras.Model, architecture: Architecture, source: str, *, width: float) -> BranchCard:
+def load_branches(model: keras.Model, backbone: str, source: str, *, width: float) -> BranchCard:
     """Copies pre-trained branches into a network; nothing is copied unless all of them fit.
 
     The network may have fewer branches than the file. Its frozen weights have to be those that the branches were
@@ -145,7 +146,7 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
 
     Args:
         model: a network made by `build`, with branches.
-        architecture: its table.
+        backbone: its name.
         source: as for `read_branch_card`.
         width: width of the network.
 
@@ -156,7 +157,7 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
         InputError: as `read_branch_card`, or if frozen weights, names or shapes are not those of the network, an array
             is neither of a branch nor trained by the file's scheme, or a value is not finite as float32.
     """
-    card, arrays = _read(source, architecture, width)
+    card, arrays = _read(source, backbone, width)
     if not has_scales(model, card.frozen_scales):
         raise InputError(
             f"{source} has branches that were trained inside the weights {card.config.get('backbone.weights')!r}, and "
@@ -200,12 +201,12 @@ def load_branches(model: keras.Model, architecture: Architecture, source: str, *
     return card
 
 
-def describe_branches(model: keras.Model, architecture: Architecture, source: str, *, width: float) -> str:
+def describe_branches(model: keras.Model, backbone: str, source: str, *, width: float) -> str:
     """Returns a line about what the branches of a network start from.
 
     Args:
         model: a network made by `build` with `branch_weights=source`.
-        architecture: its table.
+        backbone: its name.
         source: as for `read_branch_card`, or `"auto"`, or `""` for fresh ones.
         width: width of the network.
 
@@ -215,35 +216,35 @@ def describe_branches(model: keras.Model, architecture: Architecture, source: st
     if not source:
         return _FRESH
     if source != AUTO:
-        return str(read_branch_card(source, architecture, width))
-    misfit = _shipped_misfit(model, architecture, width)
+        return str(read_branch_card(source, backbone, width))
+    misfit = _shipped_misfit(model, backbone, width)
     if misfit:
         return f"{_FRESH}; those that come with the package are for {misfit}"
-    return str(read_branch_card(PRETRAINED, architecture, width))
+    return str(read_branch_card(PRETRAINED, backbone, width))
 
 
-def shipped_fit(model: keras.Model, architecture: Architecture, width: float) -> bool:
+def shipped_fit(model: keras.Model, backbone: str, width: float) -> bool:
     """Returns whether the branches that come with the package are for a network.
 
     Args:
         model: a network made by `build`, with branches.
-        architecture: its table.
+        backbone: its name.
         width: its width.
     """
-    return _shipped_misfit(model, architecture, width) is None
+    return _shipped_misfit(model, backbone, width) is None
 
 
-def shipped_path(architecture: Architecture, width: float) -> pathlib.Path:
+def shipped_path(backbone: str, width: float) -> pathlib.Path:
     """Returns where the package would have the branches of a network."""
     folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.backbones"))) / "pretrained"
-    return folder / f"{architecture.name}_{width}.npz"
+    return folder / f"{_NO_FILE_NAME.sub('_', backbone)}_{width}.npz"
 
 
-def _shipped_misfit(model: keras.Model, architecture: Architecture, width: float) -> str | None:
+def _shipped_misfit(model: keras.Model, backbone: str, width: float) -> str | None:
     """What the package's branches are for where that is not this network."""
-    if not shipped_path(architecture, width).is_file():
+    if not shipped_path(backbone, width).is_file():
         return "other networks"
-    card = read_branch_card(PRETRAINED, architecture, width)
+    card = read_branch_card(PRETRAINED, backbone, width)
     if not has_scales(model, card.frozen_scales):
         return "other weights than these"
     if _ends_with_norm(card) != _has_final_norm(model):
@@ -272,8 +273,8 @@ def _has_final_norm(model: keras.Model) -> bool:
     return any(_FINAL_NORM in variable.path for variable in model.weights)
 
 
-def _read(source: str, architecture: Architecture, width: float) -> tuple[BranchCard, dict[str, np.ndarray]]:
-    path = _require_shipped(architecture, width) if source == PRETRAINED else expand(source)
+def _read(source: str, backbone: str, width: float) -> tuple[BranchCard, dict[str, np.ndarray]]:
+    path = _require_shipped(backbone, width) if source == PRETRAINED else expand(source)
     if not path.is_file():
         raise InputError(f"there is no file of branches {path}; give its path, or {_HELP}")
     arrays = read_arrays(path, f"file of branches {path}", _HELP)
@@ -295,20 +296,20 @@ def _read(source: str, architecture: Architecture, width: float) -> tuple[Branch
     if not trains_branches:
         raise InputError(f"{path} has weights of scheme {card.scheme}, which trains no branches; {_HELP}")
     line = str(card)
-    if (card.backbone, card.width) != (architecture.name, width):
+    if (card.backbone, card.width) != (backbone, width):
         raise InputError(
-            f"{path} has branches of {_line(card.backbone)} at width {card.width}, expected {architecture.name} at "
+            f"{path} has branches of {_line(card.backbone)} at width {card.width}, expected {backbone} at "
             f"width {width}: {line}"
         )
     return card, arrays
 
 
-def _require_shipped(architecture: Architecture, width: float) -> pathlib.Path:
-    path = shipped_path(architecture, width)
+def _require_shipped(backbone: str, width: float) -> pathlib.Path:
+    path = shipped_path(backbone, width)
     if not path.is_file():
         there = ", ".join(sorted(found.stem for found in path.parent.glob("*.npz"))) or "none"
         raise InputError(
-            f"no pre-trained branches of {architecture.name} at width {width} come with the package (it has {there}); "
+            f"no pre-trained branches of {backbone} at width {width} come with the package (it has {there}); "
             f'give the path of a file, "" for fresh branches, or {_HELP}'
         )
     return path

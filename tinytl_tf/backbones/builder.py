@@ -1,21 +1,23 @@
-"""Builds a network from its description."""
+"""Builds a network by its name, with its weights and branches."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from typing import Any
 
 import keras
 
 from tinytl_tf.backbones.branch_weights import AUTO, PRETRAINED, load_branches, shipped_fit
-from tinytl_tf.backbones.call import Call
-from tinytl_tf.backbones.kinds import KINDS
+from tinytl_tf.backbones.from_keras import from_keras
+from tinytl_tf.backbones.network_builder import build_network
+from tinytl_tf.backbones.sources import check_source, is_source, load_source, source_spec
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks.architectures import Architecture, check_sizes, get_architecture
 from tinytl_tf.networks.branches import branch_places, with_branches
 from tinytl_tf.networks.from_table import from_table
-from tinytl_tf.networks.spec import INPUT, NetworkSpec
+from tinytl_tf.networks.spec import NetworkSpec
 
-__all__ = ["build", "build_network"]
+__all__ = ["build", "check_network", "network_spec"]
 
 
 def build(
@@ -29,23 +31,26 @@ def build(
     dropout: float = 0.2,
     weights: str | None = "imagenet",
     branch_weights: str | None = None,
+    preprocess_input: str = "",
     seed: int = 0,
 ) -> keras.Model:
     """Builds a network with everything frozen but the classifier.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, or a table of your own.
+        architecture: a key of `ARCHITECTURES`, a table of your own, or a name of the forms in
+            `tinytl_tf.backbones.sources`, as `"keras:MobileNetV3Small"`.
         classes: number of outputs.
         resolution: height and width of the images, in pixels.
-        width: multiplies the number of channels.
+        width: multiplies the number of channels, of a table.
         lite_residual: whether each block but the first gets a lite residual branch, or the names of those that do.
         branch_final_norm: whether the branches end with a norm, as in the paper, see `LiteResidual`.
         dropout: share of features dropped before the classifier while training in Keras.
         weights: `"imagenet"`, the path of a weight file, or `None` for random ones. The file's classifier is
-            taken if it has as many classes.
+            taken if it has as many classes. A network of a file or of your own function has its weights.
         branch_weights: the path of a file of pre-trained branches, `"pretrained"` for those that come with the package,
             `"auto"` for these where they were trained inside the same weights, or `None` for random ones that start
             as zero.
+        preprocess_input: what is done to pixels before a model of a file or of your own, see `load_source`.
         seed: of everything that is drawn: branches, classifier and dropout.
 
     Returns:
@@ -61,49 +66,108 @@ def build(
     >>> model.output_shape
     (None, 17)
     """
-    table = get_architecture(architecture) if isinstance(architecture, str) else architecture
-    check_sizes(table.name, classes=classes, resolution=resolution, width=width, lite_residual=bool(lite_residual))
+    require_keras_settings()
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
+    options = {"classes": classes, "resolution": resolution, "width": width, "dropout": dropout, "weights": weights}
+    branches = {"lite_residual": lite_residual, "branch_final_norm": branch_final_norm, "seed": seed}
+    if isinstance(architecture, str) and is_source(architecture):
+        name = architecture
+        model = _build_source(name, preprocess_input=preprocess_input, **options, **branches)
+    else:
+        table = get_architecture(architecture) if isinstance(architecture, str) else architecture
+        _refuse_preprocessing(table.name, preprocess_input)
+        name = table.name
+        model = _build_table(table, **options, **branches)
+    if branch_weights == AUTO:
+        branch_weights = PRETRAINED if lite_residual and shipped_fit(model, name, width) else None
+    if branch_weights is not None:
+        load_branches(model, name, branch_weights, width=width)
+    return model
+
+
+def check_network(
+    name: str, *, classes: int, resolution: int, width: float, lite_residual: bool, preprocess_input: str = ""
+) -> None:
+    """Raises `InputError` if a named network of these sizes cannot be, as far as that shows without building it.
+
+    Args:
+        name: as `build` takes it.
+        classes: number of outputs.
+        resolution: height and width of the images, in pixels.
+        width: multiplies the number of channels.
+        lite_residual: whether it has branches.
+        preprocess_input: see `build`.
+    """
+    if is_source(name):
+        check_source(name, classes=classes, resolution=resolution, width=width)
+        return
+    table = get_architecture(name)
+    _refuse_preprocessing(name, preprocess_input)
+    check_sizes(table.name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
+
+
+def network_spec(
+    name: str, *, resolution: int, classes: int, width: float = 1.0, preprocess_input: str = ""
+) -> NetworkSpec:
+    """Returns the description of a network by its name, without branches.
+
+    Args:
+        name: as `build` takes it. One that is no table is built for that, once.
+        resolution: height and width of the images, in pixels.
+        classes: number of outputs.
+        width: multiplies the number of channels.
+        preprocess_input: see `build`.
+
+    Raises:
+        InputError: as `build`.
+
+    Example:
+        >>> network_spec("mobilenet_v2", resolution=96, classes=10).places[-1]
+        'head'
+    """
+    if is_source(name):
+        return source_spec(name, resolution=resolution, classes=classes, preprocess_input=preprocess_input)
+    return from_table(name, resolution=resolution, classes=classes, width=width)
+
+
+def _refuse_preprocessing(name: str, preprocess_input: str) -> None:
+    if preprocess_input:
+        raise InputError(f"preprocess_input does nothing for {name}, which has its own; leave it empty")
+
+
+def _build_table(
+    table: Architecture,
+    *,
+    classes: int,
+    resolution: int,
+    width: float,
+    dropout: float,
+    weights: str | None,
+    lite_residual: bool | Collection[str],
+    branch_final_norm: bool,
+    seed: int,
+) -> keras.Model:
+    check_sizes(table.name, classes=classes, resolution=resolution, width=width, lite_residual=bool(lite_residual))
     spec = from_table(table, resolution=resolution, classes=classes, width=width, dropout=dropout)
     places = branch_places(spec) if lite_residual is True else lite_residual or ()
     spec = with_branches(spec, places, **({"final_norm": True} if branch_final_norm else {}))
     model = build_network(spec, seed=seed)
     if weights is not None:
         load_weights(model, table, weights, width=width)
-    if branch_weights == AUTO:
-        branch_weights = PRETRAINED if places and shipped_fit(model, table, width) else None
-    if branch_weights is not None:
-        load_branches(model, table, branch_weights, width=width)
     return model
 
 
-def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None, seed: int = 0) -> keras.Model:
-    """Builds a network from its description, with random weights.
-
-    Args:
-        spec: the description.
-        calls: by the names of layers that have no counterpart here, what is called.
-        seed: of everything that is drawn.
-
-    Returns:
-        A functional `keras.Model` from `(batch, *spec.input_shape)` to logits.
-
-    Raises:
-        InputError: if settings of Keras are not ours.
-
-    Example:
-        >>> from tinytl_tf.networks.from_table import from_table
-        >>> build_network(from_table("mcunet_5fps", resolution=64, classes=2)).output_shape
-        (None, 2)
-    """
-    require_keras_settings()
-    keras.utils.set_random_seed(seed)
-    tensors = {INPUT: keras.Input(spec.input_shape, name=INPUT)}
-    for layer in spec.layers:
-        inputs = [tensors[name] for name in layer.inputs]
-        if layer.kind in KINDS:
-            tensors[layer.name] = KINDS[layer.kind](layer, seed)(inputs if len(inputs) > 1 else inputs[0])
-        else:
-            tensors[layer.name] = calls[layer.name].again(layer.name, inputs)
-    return keras.Model(tensors[INPUT], tensors[spec.layers[-1].name], name=spec.name)
+def _build_source(
+    name: str,
+    *,
+    classes: int,
+    resolution: int,
+    width: float,
+    weights: str | None,
+    preprocess_input: str,
+    **options: Any,
+) -> keras.Model:
+    check_source(name, classes=classes, resolution=resolution, width=width)
+    source = load_source(name, resolution=resolution, weights=weights, preprocess_input=preprocess_input)
+    return from_keras(source.model, classes=classes, preprocess_input=source.preprocess_input, **options)

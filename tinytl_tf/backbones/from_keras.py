@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tinytl_tf.backbones.builder import build_network
 from tinytl_tf.backbones.head import split_head
 from tinytl_tf.backbones.keras_reader import KerasReader, functional_body
+from tinytl_tf.backbones.network_builder import build_network
 from tinytl_tf.backbones.same_outputs import check_same_outputs
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings

@@ -38,19 +38,16 @@ class SelectiveWrapper(SelectiveLayer):
         super().__init__(**kwargs)
         self.input_spec = None
         self.layer = layer
-        if layer.built:
-            self.build(None)
+        self._is_adopted = False
+        self._adopt()
 
     def build(self, input_shape: tuple | None) -> None:
-        """Applies `train` if the layer is built; a layer that is not is built by its first call."""
-        if self.layer.built:
-            self._name_variables()
-            self.train = self._train
+        """Does nothing: a layer that is not built is built by its first call."""
 
     def call(self, *args, **kwargs) -> tf.Tensor:
         """Returns what the layer returns."""
         outputs = self.layer(*args, **kwargs)
-        self.build(None)
+        self._adopt()
         return outputs
 
     def compute_output_spec(self, *args, **kwargs) -> keras.KerasTensor:
@@ -73,7 +70,14 @@ class SelectiveWrapper(SelectiveLayer):
             names = {path.removeprefix(prefix): variable for path, variable in names.items()}
         return names
 
-    def _name_variables(self) -> None:
-        """Gives the variables the paths that this layer's own would have: theirs are those of another network."""
+    def _adopt(self) -> None:
+        """Once the layer is built, gives its variables the paths that this layer's own would have, and applies `train`.
+
+        Theirs are those of another network, where they may not differ from others.
+        """
+        if self._is_adopted or not self.layer.built:
+            return
         for name, variable in self._by_name().items():
             variable._path = f"{self.name}/{name}"
+        self._is_adopted = True
+        self.train = self._train

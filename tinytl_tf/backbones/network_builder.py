@@ -1,0 +1,42 @@
+"""Builds a network from its description."""
+
+from collections.abc import Mapping
+
+import keras
+
+from tinytl_tf.backbones.call import Call
+from tinytl_tf.backbones.kinds import KINDS
+from tinytl_tf.keras_backend import require_keras_settings
+from tinytl_tf.networks.spec import INPUT, NetworkSpec
+
+__all__ = ["build_network"]
+
+
+def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None, seed: int = 0) -> keras.Model:
+    """Builds a network from its description, with random weights.
+
+    Args:
+        spec: the description.
+        calls: by the names of layers that have no counterpart here, what is called.
+        seed: of everything that is drawn.
+
+    Returns:
+        A functional `keras.Model` from `(batch, *spec.input_shape)` to logits.
+
+    Raises:
+        InputError: if settings of Keras are not ours.
+
+    Example:
+        >>>         >>> build_network(from_table("mcunet_5fps", resolution=64, classes=2)).output_shape
+        (None, 2)
+    """
+    require_keras_settings()
+    keras.utils.set_random_seed(seed)
+    tensors = {INPUT: keras.Input(spec.input_shape, name=INPUT)}
+    for layer in spec.layers:
+        inputs = [tensors[name] for name in layer.inputs]
+        if layer.kind in KINDS:
+            tensors[layer.name] = KINDS[layer.kind](layer, seed)(inputs if len(inputs) > 1 else inputs[0])
+        else:
+            tensors[layer.name] = calls[layer.name].again(layer.name, inputs)
+    return keras.Model(tensors[INPUT], tensors[spec.layers[-1].name], name=spec.name)
