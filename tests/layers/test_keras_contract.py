@@ -60,3 +60,10 @@ def test_a_mask_is_passed_on(name):
     ids = np.int32([[3, 5, 0, 0]])
     assert not np.allclose(masked(ids), unmasked(ids))
     np.testing.assert_allclose(masked(np.int32([[3, 5, 2, 2]])), unmasked(np.int32([[3, 5, 2, 2]])), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_configuration_holds_all_arguments(name):
+    layer, arguments, _ = CASES[name]
+    config = layer(**arguments).get_config()
+    assert {**config, **arguments} == config
