@@ -1,6 +1,6 @@
 import pytest
 import tensorflow as tf
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.ops.autodiff import DTYPES, HALVES, TOLERANCE, assert_same, draw, images, property_test
@@ -21,6 +21,7 @@ WINDOWS = {
 
 @property_test(max_examples=60)
 @given(**WINDOWS)
+@example(shape=(2, 4, 7, 2), size=3, strides=None, padding="same", dtype="float64", graph=False)  # pads on both sides
 def test_average_pool(shape, size, strides, padding, dtype, graph):
     rows, columns = (size, size) if isinstance(size, int) else size
     assume(padding == "same" or (rows <= shape[1] and columns <= shape[2]))
@@ -44,6 +45,14 @@ def test_global_average_pool(shape, keepdims, dtype, graph):
         graph=graph and dtype in DTYPES,
         tolerance=ROUNDED,
     )
+
+
+def test_windows_that_do_not_overlap_need_no_zeros_between_gradients():
+    x = tf.TensorSpec([1, 8, 8, 4])
+    gradient = tf.function(lambda x: tf.gradients(ops.average_pool(x, 2), x), autograph=False)
+    types = {op.type for op in gradient.get_concrete_function(x).graph.get_operations()}
+    assert "ResizeNearestNeighbor" in types
+    assert "Pad" not in types
 
 
 @pytest.mark.parametrize(
