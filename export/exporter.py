@@ -114,7 +114,7 @@ def export(
         ParityError: If the file does not train like TensorFlow.
 
     Example:
-        >>> apply_scheme(model.weights, get_scheme("tinytl-b"))  # doctest: +SKIP
+        >>> apply_scheme(model, "tinytl-b")  # doctest: +SKIP
         >>> export(model, "flowers.tflite", labels=["daisy", "rose"])  # doctest: +SKIP
     """
     _check_names(path, task=task, optimizer=optimizer, profile=profile, target=target, frozen_weights=frozen_weights)

@@ -8,7 +8,7 @@ The whole way, with `photos` and `new_photos` of uint8 `[n, 96, 96, 3]`, raw RGB
 
     # Build: a frozen network of pre-trained weights, and what of it is trained.
     model = tiny.build("mobilenet_v2", classes=3, resolution=96)
-    print(tiny.apply_scheme(model.weights, tiny.get_scheme("tinytl-b")))
+    print(tiny.apply_scheme(model, "tinytl-b"))
 
     # Fit: it is a Keras model like any other; it ends with logits.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -29,6 +29,8 @@ The whole way, with `photos` and `new_photos` of uint8 `[n, 96, 96, 3]`, raw RGB
     # Bring back: the device's state into the Keras model, which can be exported again.
     tiny.load_state(model, "mine.tinytl", "flowers.tflite")
 
+A Keras model of your own takes the place of `tiny.build(...)` as `tiny.from_keras(model, classes=3)`.
+
 What a name brings with it is imported when the name is used: importing this package, or `tinytl_tf.device`, does not
 import TensorFlow, for a board has none. The function that exports is called `export_model` here, because
 `tinytl_tf.export` is the package that it comes from.
@@ -42,10 +44,11 @@ __version__ = "0.1.0"
 # Public name -> the module that has it, and its name there.
 _PUBLIC = {
     "TrainableModel": ("tinytl_tf.device", "TrainableModel"),
-    "apply_scheme": ("tinytl_tf.networks.schemes", "apply_scheme"),
+    "apply_scheme": ("tinytl_tf.backbones.scheme", "apply_scheme"),
     "average_states": ("tinytl_tf.state", "average_states"),
     "build": ("tinytl_tf.backbones", "build"),
     "export_model": ("tinytl_tf.export", "export"),
+    "from_keras": ("tinytl_tf.backbones", "from_keras"),
     "get_scheme": ("tinytl_tf.networks.schemes", "get_scheme"),
     "load_state": ("tinytl_tf.state", "load_state"),
 }
@@ -58,6 +61,7 @@ __all__ = [
     "build",
     "export",
     "export_model",
+    "from_keras",
     "get_scheme",
     "load_state",
 ]

@@ -1,0 +1,61 @@
+"""Puts an update scheme on a network: says which of its variables are trained, and how fast."""
+
+from collections.abc import Collection
+
+import keras
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.layers import SelectiveLayer
+from tinytl_tf.networks import schemes
+from tinytl_tf.networks.spec import CLASSIFIER
+
+__all__ = ["apply_scheme"]
+
+
+def apply_scheme(
+    model: keras.Model,
+    scheme: str | schemes.Scheme,
+    *,
+    biases: Collection[str] = (),
+    lite_residuals: Collection[str] = (),
+) -> schemes.ResolvedScheme:
+    """Sets `trainable` and `rate_factor` of each variable of a network as a scheme says.
+
+    The layers keep it when the model is saved, loaded or cloned, but for the rate factors. `make_train_step` and exported
+    files follow those; `model.fit` knows one rate for all.
+
+    Args:
+        model: a network of `build` or `from_keras`.
+        scheme: a key of `tinytl_tf.networks.schemes.SCHEMES`, or a scheme of your own.
+        biases: places whose biases are trained, see `NetworkSpec.places`; none for all.
+        lite_residuals: places whose lite residuals are trained; none for all.
+
+    Returns:
+        The resolved table, which can be printed, and the trained variables.
+
+    Raises:
+        InputError: if there is no such scheme or place, the network lacks what the scheme trains, or the model has
+            layers whose variables cannot be chosen one by one.
+
+    Example:
+        >>> from tinytl_tf.backbones import build
+        >>> model = build("mobilenet_v2", classes=10, resolution=64, width=0.35, weights=None)
+        >>> print(apply_scheme(model, "last"))
+        scheme last: 12,810 trained parameters...
+    """
+    _require_network(model)
+    chosen = schemes.get_scheme(scheme) if isinstance(scheme, str) else scheme
+    restricted = schemes.restrict(chosen, biases=tuple(biases), lite_residuals=tuple(lite_residuals))
+    return schemes.apply_scheme(model.weights, restricted)
+
+
+def _require_network(model: keras.Model) -> None:
+    if not isinstance(model, keras.Model):
+        raise InputError(f"expected a keras.Model, got {type(model).__name__}; give the model itself")
+    for layer in model.layers:
+        if layer.weights and layer.name != CLASSIFIER and not isinstance(layer, SelectiveLayer):
+            raise InputError(
+                f"expected layers whose variables are trained one by one, got {type(layer).__name__} {layer.name!r}: "
+                "Keras freezes whole layers, and statistics of its norms go on moving; rebuild the model with "
+                "tinytl_tf.from_keras(model) first"
+            )
