@@ -144,7 +144,7 @@ def export(
     _check_limit(max_planned_bytes)
     inputs = input_kind(model, inputs)
     if inputs == ARRAY:
-        check_array_facts(meaning, sample_rate, central_fraction, data)
+        check_array_facts(model, meaning, sample_rate, central_fraction, data)
     elif meaning or sample_rate:
         raise InputError("expected meaning and sample_rate of arrays alone, got them for images; leave them out")
     if micro and (inputs == ARRAY or task == "regression"):

@@ -67,11 +67,12 @@ def check_array_input(model: keras.Model) -> None:
 
 
 def check_array_facts(
-    meaning: str, sample_rate: int, central_fraction: float | None, data: DataSettings | None
+    model: keras.Model, meaning: str, sample_rate: int, central_fraction: float | None, data: DataSettings | None
 ) -> None:
     """Checks what an export of arrays is told for the manifest.
 
     Args:
+        model: What is to be exported.
         meaning: As `InputFacts` has it.
         sample_rate: The same.
         central_fraction: Has to be None.
@@ -84,6 +85,9 @@ def check_array_facts(
         raise InputError(f"expected meaning of at most {_MOST_TEXT} printable characters, got {meaning!r:.80}")
     if type(sample_rate) is not int or not 0 <= sample_rate <= _MOST_RATE:
         raise InputError(f"expected a sample_rate that is an integer of 0 to {_MOST_RATE}, got {sample_rate!r:.80}")
+    shape = tuple(model.inputs[0].shape)
+    if sample_rate and len(shape) != 2:
+        raise InputError(f"expected a sample_rate for waveforms (None, samples) alone, got {shape}; leave it out")
     if central_fraction is not None:
         raise InputError(f"expected no central_fraction of arrays, got {central_fraction}; leave it out")
     if data is not None and (data.crop, data.flip, data.color) != (False, False, "none"):

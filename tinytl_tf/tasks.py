@@ -65,6 +65,10 @@ class Task(abc.ABC):
     def guess_loss(self, classes: int) -> float:
         """Returns the loss of a guess without knowledge: of a uniform one among `classes`, or of the labels' mean."""
 
+    def score(self, result: EvaluateResult) -> float:
+        """Returns by what the epochs of a training are compared; the highest is the best."""
+        return result.accuracy
+
     @abc.abstractmethod
     def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Adds up, for each of C outputs, what `figures` is made of, `[C, ...]`; takes what `loss` takes."""
@@ -193,6 +197,9 @@ class _Regression(Task):
 
     def guess_loss(self, classes: int) -> float:
         return 1.0  # of labels whose spread is 1
+
+    def score(self, result: EvaluateResult) -> float:
+        return -result.loss
 
     def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         error, labels = _error(logits, labels), np.asarray(labels, np.float64)

@@ -8,6 +8,7 @@ from tinytl_tf.layers.frozen_norm import FrozenNorm
 from tinytl_tf.layers.global_average_pooling import GlobalAveragePooling
 from tinytl_tf.layers.group_norm import GroupNorm
 from tinytl_tf.layers.lite_residual import LiteResidual
+from tinytl_tf.layers.log_mel import LogMel
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "GlobalAveragePooling",
     "GroupNorm",
     "LiteResidual",
+    "LogMel",
     "SelectiveLayer",
 ]

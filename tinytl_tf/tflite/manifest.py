@@ -88,8 +88,8 @@ class InputFacts:
         dtype: Of an element, as in `INPUTS`.
         shape: Of one image, one array or the features of one, without the batch; 1 to 3 sizes.
         meaning: For people: what the axes and the numbers are. May be empty.
-        sample_rate: Samples a second, where an array is a waveform: its first axis is time, and its values are from
-            -1 to 1. 0 for everything else.
+        sample_rate: Samples a second, where an array is a waveform: one size, and values from -1 to 1. 0 for everything
+            else.
     """
 
     dtype: str

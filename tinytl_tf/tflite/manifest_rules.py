@@ -124,7 +124,8 @@ def _input(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:
         is_text = not meaning or _is_line(meaning)
         yield f"at most {_MOST_TEXT} printable characters as inputs.{name}.meaning", is_text, meaning
         yield f"inputs.{name}.sample_rate of 0 to {_MOST_RATE}", 0 <= rate <= _MOST_RATE, rate
-        yield f"inputs.{name} without sample_rate", not rate or name == ARRAY, rate
+        is_waveform = name == ARRAY and len(shape) == 1
+        yield f"inputs.{name}.sample_rate of waveforms alone, of one size", not rate or is_waveform, rate
 
 
 def _is_line(text: str) -> bool:
