@@ -7,11 +7,13 @@ import keras
 
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
+from tinytl_tf.export.inputs import check_array_input
 from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks.schemes import SCHEMES, restrict, trained_by
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.networks.variables import variable_spec
+from tinytl_tf.tflite.inputs import ARRAY
 from tinytl_tf.tflite.manifest import find_twice
 
 __all__ = ["NO_INT8", "check_kernels", "check_labels", "check_model", "scheme_of"]
@@ -23,19 +25,22 @@ NO_INT8 = (
 _REMEDY = "build it with tinytl_tf.backbones.build"
 
 
-def check_model(model: keras.Model) -> None:
-    """Checks that a file of the model would compute what the model does on raw photos.
+def check_model(model: keras.Model, inputs: str = "image", task: str = "classification") -> None:
+    """Checks that a file of the model would compute what the model does on raw photos, or on arrays.
 
     The exported signatures take pixels of 0 to 255, and make the loss and the probabilities of the logits. So the
-    model has to normalize its pixels inside, and to end with its logits.
+    model has to normalize its pixels inside, and to end with its logits. Arrays reach it as they are.
 
     Args:
         model: What is to be exported.
+        inputs: What it takes, `"image"` or `"array"`, see `tinytl_tf.export.inputs.input_kind`.
+        task: A key of `tinytl_tf.tasks.TASKS`.
 
     Raises:
-        InputError: If it is no functional model of one input and one output in float32, its input is not
-            `(None, height, width, 3)`, it does not begin with a `Rescaling`, or does not end with a `Dense` layer
-            called `classifier` of 2 classes or more without an activation; or if Keras' own settings are not ours.
+        InputError: If it is no functional model of one input and one output in float32; its input is not
+            `(None, height, width, 3)` of an image or `(None, ...)` of 1 to 3 fixed sizes of an array; an image does not
+            go through a `Rescaling` first; or it does not end with a `Dense` layer called `classifier` of 2 classes or
+            more (1 or more of a regression) without an activation; or if Keras' own settings are not ours.
     """
     require_keras_settings()
     if (
@@ -49,7 +54,9 @@ def check_model(model: keras.Model) -> None:
         counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise InputError(f"expected a model of one input and one output, got {counts}; {_REMEDY}")
     shape = tuple(model.inputs[0].shape)
-    if (
+    if inputs == ARRAY:
+        check_array_input(model)
+    elif (
         len(shape) != 4
         or shape[0] is not None
         or not all(isinstance(size, int) for size in shape[1:3])
@@ -78,17 +85,21 @@ def check_model(model: keras.Model) -> None:
             f"expected a classifier without an activation, got {head.activation.__name__}: the file applies its own; "
             "give the layer activation=None"
         )
-    if len(model.output_shape) != 2 or model.output_shape[1] < 2:
+    least = 1 if task == "regression" else 2
+    if len(model.output_shape) != 2 or model.output_shape[1] < least:
         raise InputError(
-            f"expected logits (None, classes) of 2 classes or more as the output, got {model.output_shape}; {_REMEDY}"
+            f"expected logits (None, classes) of {least} classes or more as the output, got {model.output_shape}; "
+            f"{_REMEDY}"
         )
+    if inputs == ARRAY:
+        return
     readers = [node.operation for node in model.inputs[0]._keras_history.operation._outbound_nodes]
     inside = [layer for layer in readers if any(layer is own for own in model.layers)]
     if not inside or not all(isinstance(layer, keras.layers.Rescaling) for layer in inside):
         names = ", ".join(f"{type(layer).__name__} {layer.name!r}" for layer in inside) or "nothing"
         raise InputError(
             f"expected a Rescaling of pixels of 0 to 255 as the first layer, got {names}: an exported file takes raw "
-            f"photos; {_REMEDY}"
+            f'photos; {_REMEDY}, or give inputs="{ARRAY}" if these are not photos'
         )
 
 
@@ -98,7 +109,8 @@ def check_kernels(model: keras.Model) -> None:
     Raises:
         InputError: If all kernels of convolutions are trained, or small.
     """
-    sizes = [math.prod(variable.shape) for variable in model.non_trainable_weights if len(variable.shape) == 4]
+    kernels = [variable for variable in model.non_trainable_weights if len(variable.shape) in (3, 4)]
+    sizes = [math.prod(variable.shape) for variable in kernels]
     if max(sizes, default=0) < quantize_kernels.SMALLEST:
         raise InputError(NO_INT8)
 

@@ -15,6 +15,7 @@ from tinytl_tf.device import MicroModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import build_file, build_micro_file, with_int8_kernels
 from tinytl_tf.export.contract import check_kernels, check_labels, check_model, scheme_of
+from tinytl_tf.export.inputs import PLAIN_DATA, check_array_facts, input_kind, random_arrays
 from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.micro import check_shared, check_target, micro_facts
 from tinytl_tf.export.micro_header import header, header_paths, source
@@ -29,6 +30,7 @@ from tinytl_tf.optimizers import Optimizer, get_optimizer
 from tinytl_tf.profiles import FROZEN_WEIGHTS, get_profile
 from tinytl_tf.schedules import DEFAULT_SCHEDULE, SCHEDULES
 from tinytl_tf.tasks import Task, get_task
+from tinytl_tf.tflite.inputs import ARRAY, INPUTS
 from tinytl_tf.tflite.manifest import (
     LABELS_ENTRY,
     DataSettings,
@@ -50,6 +52,9 @@ def export(
     *,
     labels: Sequence[str],
     task: str = "classification",
+    inputs: str = "",
+    meaning: str = "",
+    sample_rate: int = 0,
     spare_classes: int = 0,
     optimizer: str = "sgd",
     batch_size: int = 8,
@@ -60,7 +65,7 @@ def export(
     target: str = "litert",
     state_of: str | os.PathLike | None = None,
     photos: tuple[np.ndarray, np.ndarray] | None = None,
-    central_fraction: float = CENTRAL_FRACTION,
+    central_fraction: float | None = None,
     data: DataSettings | None = None,
     learning_rate: float | None = None,
     schedule: str = DEFAULT_SCHEDULE,
@@ -76,8 +81,13 @@ def export(
     Args:
         model: A network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
         path: The file to write; must end in `.tflite`.
-        labels: Names of the classes or attributes, in the order of the outputs.
-        task: `"classification"`, one class for each image, or `"multilabel"`, several attributes.
+        labels: Names of the classes, attributes or numbers, in the order of the outputs.
+        task: `"classification"`, one class for each image; `"multilabel"`, several attributes; or `"regression"`,
+            numbers that the outputs predict.
+        inputs: What the file takes: `"image"`, photos; or `"array"`, float32 arrays of the model's input shape. By
+            default an input that is not `(height, width, 3)` is an array.
+        meaning: Of arrays: what their axes and numbers are, for people who read the manifest.
+        sample_rate: Of arrays that are waveforms: samples a second, see `InputFacts`.
         spare_classes: Number of outputs for classes that are added on the device, see `TrainableModel.add_class`; only
             for a classification without label smoothing.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`.
@@ -92,12 +102,13 @@ def export(
             needs the package `tflite-micro`. There `batch_size` is what clients take by default.
         state_of: An exported file for LiteRT of the same network, classes and optimizer; with target `"micro"` only.
             The new file shares its state files.
-        photos: Images `[steps, batch, height, width, 3]` of uint8 and their labels, integers `[steps, batch]` or
-            numbers `[steps, batch, attributes]`, on which int8 is judged and answers are compared; without them
-            made-up ones, on which a trained network is less sure of itself.
-        central_fraction: Part of an image's side that the model is evaluated on, for the manifest.
+        photos: Images `[steps, batch, height, width, 3]` of uint8, or arrays `[steps, batch, ...]` of float32, and
+            their labels, integers `[steps, batch]` or numbers `[steps, batch, attributes]`, on which int8 is judged and
+            answers are compared; without them made-up ones, on which a trained network is less sure of itself.
+        central_fraction: Part of an image's side that the model is evaluated on, for the manifest; None for 0.875, and
+            with arrays.
         data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
-            otherwise.
+            otherwise. Arrays are neither cropped, flipped nor recolored.
         learning_rate: Of the first step on the device by default, for the manifest; None for that of scheme and
             optimizer, see `tinytl_tf.networks.schemes.default_learning_rate`.
         schedule: How the rate changes over the steps by default, for the manifest: `"cosine"` or `"constant"`.
@@ -122,20 +133,33 @@ def export(
     profile = profile or ("micro" if micro else "balanced")
     check_target(target, frozen_weights, state_of)
     rule, memory, kind = get_optimizer(optimizer), get_profile(profile), get_task(task)
-    check_arguments(path, batch_size, label_smoothing, central_fraction, frozen_weights, spare_classes)
+    fraction = CENTRAL_FRACTION if central_fraction is None else central_fraction
+    check_arguments(path, batch_size, label_smoothing, fraction, frozen_weights, spare_classes)
     check_spare(spare_classes, task)
+    if label_smoothing and task == "regression":
+        raise InputError(f"expected no label_smoothing for a regression, got {label_smoothing}; give 0")
     if data is not None and not isinstance(data, DataSettings):
         raise InputError(f"expected data as DataSettings, got {type(data).__name__}")
     check_rate(learning_rate, schedule)
     _check_limit(max_planned_bytes)
-    check_model(model)
+    inputs = input_kind(model, inputs)
+    if inputs == ARRAY:
+        check_array_facts(model, meaning, sample_rate, central_fraction, data)
+    elif meaning or sample_rate:
+        raise InputError("expected meaning and sample_rate of arrays alone, got them for images; leave them out")
+    if micro and (inputs == ARRAY or task == "regression"):
+        raise InputError(
+            "expected images and a classification or attributes for TensorFlow Lite Micro, got "
+            f"{inputs} and {task}; export for LiteRT"
+        )
+    check_model(model, inputs, task)
     if frozen_weights == "int8":
         check_kernels(model)
     batch_size, label_smoothing = int(batch_size), float(label_smoothing)
     classes, scheme = model.output_shape[-1], scheme_of(model)
     labels = check_labels(labels, classes)
     if photos is not None:
-        _check_photos(photos, batch_size, model.input_shape[1:], classes, kind)
+        _check_photos(photos, inputs, batch_size, model.input_shape[1:], classes, kind)
     for file in written_files(path, target):
         refuse_existing(file, overwrite)
     model = with_spare_classes(model, spare_classes)
@@ -145,6 +169,9 @@ def export(
     if state_of is not None:
         shared = check_shared(state_of, labels, spare_classes, task, optimizer, state, frozen)
     say = _narrator(5 if frozen_weights == "int8" else 4 if micro else 3, verbose)
+
+    def named(content: bytes) -> bytes:
+        return with_labels(content, task, labels, spare_classes, inputs=inputs)
 
     def build(rule: Optimizer) -> tuple[bytes, dict[str, dict[str, object]]]:
         options = {
@@ -157,7 +184,8 @@ def export(
         }
         if micro:
             return build_micro_file(MicroModule(model, model.trainable_variables, **options))
-        return build_file(TrainableModule(model, model.trainable_variables, batch_size=batch_size, **options))
+        variables = model.trainable_variables
+        return build_file(TrainableModule(model, variables, batch_size=batch_size, inputs=inputs, **options))
 
     say(
         "converting the graph and laying out its arena"
@@ -170,10 +198,10 @@ def export(
         "labels": labels,
         "spare_classes": spare_classes,
         "task": task,
-        "data": data or DataSettings(),
+        "data": data or (PLAIN_DATA if inputs == ARRAY else DataSettings()),
         "learning_rate": learning_rate,
         "schedule": schedule,
-        "central_fraction": central_fraction,
+        **({"meaning": meaning, "sample_rate": sample_rate} if inputs == ARRAY else {"central_fraction": fraction}),
         "backbone": model.name,
         "scheme": scheme,
         "optimizer": optimizer,
@@ -188,14 +216,18 @@ def export(
     if micro:
         say("asking TensorFlow Lite Micro how much memory it needs")
         facts["micro"] = micro_facts(content, shared if state_of is not None else "")
-        content = with_labels(content, task, labels, spare_classes)
+        content = named(content)
     _check_planned(facts["micro"]["arena"]["bytes"] if micro else None, quantized or content, max_planned_bytes)
     with temporary_folder() as folder:
         draft = folder / path.name
-        draft.write_bytes(content)
+        draft.write_bytes(content if micro else named(content))  # the task is among the names
         if micro:
             _write_draft(draft, content, batch_size, facts)
-        made_up = random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes, task)
+        made_up = (
+            random_arrays(model, PARITY_STEPS, batch_size, classes, task)
+            if inputs == ARRAY
+            else random_photos(PARITY_STEPS, batch_size, model.input_shape[1:3], classes, task)
+        )
         where = "TensorFlow Lite Micro" if micro else "LiteRT, with XNNPACK and without"
         say(f"training {PARITY_STEPS} steps in TensorFlow and in {where}")
         parity = check_parity(
@@ -215,8 +247,8 @@ def export(
             # Adam's steps do not show the gradient that int8 is judged by; those of the same network with SGD do.
             judged = build(get_optimizer("sgd"))[0] if optimizer == "adam" else content
             int8, float32 = folder / "int8.tflite", folder / "float32.tflite"
-            int8.write_bytes(with_int8_kernels(judged))
-            float32.write_bytes(judged)
+            int8.write_bytes(named(with_int8_kernels(judged)))
+            float32.write_bytes(named(judged))
             images, true_labels = photos or made_up
             say("comparing the gradients of int8 with those of float32")
             parity["int8"] = check_quantized(
@@ -225,7 +257,7 @@ def export(
             content = quantized
     say("writing the file and its manifest")
     if not micro:
-        content = with_labels(content, task, labels, spare_classes)
+        content = named(content)
     manifest = describe(content, batch_size=batch_size, parity=parity, **facts)
     manifest_path(path).unlink(missing_ok=True)  # A kill from here on leaves no file with the manifest of another.
     atomic_write_bytes(path, content)
@@ -265,10 +297,12 @@ def _narrator(stages: int, verbose: bool):
     return say
 
 
-def with_labels(content: bytes, task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
-    """Stores the names inside the file, for a client that has lost the manifest."""
+def with_labels(
+    content: bytes, task: str, labels: Sequence[str], spare_classes: int = 0, *, inputs: str = "image"
+) -> bytes:
+    """Stores the names inside the file, for a client that has lost the manifest; takes what `embedded_labels` takes."""
     model = Model.from_bytes(content)
-    model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels, spare_classes))
+    model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels, spare_classes, inputs=inputs))
     return model.to_bytes()
 
 
@@ -321,7 +355,7 @@ def check_spare(spare_classes: int, task: str) -> None:
     if spare_classes and task != "classification":
         raise InputError(
             f"expected spare_classes for a classification, got {task}: an image that was labeled before an attribute "
-            "came says nothing of it; give 0"
+            "or a number came says nothing of it; give 0"
         )
 
 
@@ -363,21 +397,25 @@ def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _check_photos(photos: tuple, batch_size: int, shape: tuple[int, ...], classes: int, task: Task) -> None:
+def _check_photos(
+    photos: tuple, inputs: str, batch_size: int, shape: tuple[int, ...], classes: int, task: Task
+) -> None:
     """Checks what int8 is going to be judged on."""
     fits = isinstance(photos, tuple) and len(photos) == 2 and all(isinstance(part, np.ndarray) for part in photos)
     label_shape = task.label_shape(batch_size, classes)
     kind = "integers" if task.label_dtype == "int32" else "numbers"
     wanted = (
-        f"uint8 [steps, {', '.join(map(str, (batch_size, *shape)))}] and {kind} "
+        f"{INPUTS[inputs]} [steps, {', '.join(map(str, (batch_size, *shape)))}] and {kind} "
         f"[steps, {', '.join(map(str, label_shape))}]"
     )
     if not fits:
         raise InputError(f"expected photos as two arrays, {wanted}, got {type(photos).__name__}")
     images, labels = photos
     shapes = images.shape[1:] == (batch_size, *shape) and labels.shape == (len(images), *label_shape)
-    if not shapes or len(images) == 0 or images.dtype != np.uint8 or labels.dtype.kind not in task.label_kinds:
+    if not shapes or len(images) == 0 or images.dtype != INPUTS[inputs] or labels.dtype.kind not in task.label_kinds:
         got = f"{images.dtype} {list(images.shape)} and {labels.dtype} {list(labels.shape)}"
         raise InputError(f"expected photos as {wanted}, got {got}")
+    if not np.isfinite(images).all():
+        raise InputError("expected photos as arrays of finite numbers, got one that is not; leave that array out")
     for batch in labels:
         task.check_labels(batch, batch_size, classes)

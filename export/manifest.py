@@ -12,7 +12,8 @@ from tinytl_tf.memory import planned_peak
 from tinytl_tf.networks.schemes import default_learning_rate
 from tinytl_tf.tflite import micro_contract
 from tinytl_tf.tflite.graph import Tensor
-from tinytl_tf.tflite.manifest import INPUTS, InputSettings, Manifest
+from tinytl_tf.tflite.inputs import ARRAY, INPUTS
+from tinytl_tf.tflite.manifest import InputFacts, InputSettings, Manifest, contract_of
 from tinytl_tf.tflite.micro_contract import GRAPH
 from tinytl_tf.tflite.model import Model, Signature
 
@@ -41,7 +42,8 @@ def describe(content: bytes, **facts: Any) -> Manifest:
             `data`, `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
             `frozen_weights`, `state`, `frozen_sha256`, `passes`, `parity` and `schedule`; `learning_rate` where it is
             that of a run; of a file that takes features,
-            `image_size` too, height and width of the images that they are made of; for TensorFlow Lite Micro
+            `image_size` too, height and width of the images that they are made of; of one that takes arrays `meaning`
+            and `sample_rate` in the place of `central_fraction`, see `InputFacts`; for TensorFlow Lite Micro
             `batch_size` and `micro` too.
 
     Raises:
@@ -49,20 +51,25 @@ def describe(content: bytes, **facts: Any) -> Manifest:
     """
     model = Model.from_bytes(content)
     signatures = _micro_signature(model) if facts.get("micro") else model.signatures
-    taken, classes = _input_and_classes(signatures)
+    kind, taken, classes = _input_and_classes(signatures)
     if "batch_size" not in facts:
         facts["batch_size"] = model.signature("train").inputs["label"].shape[0]
     if len(facts["labels"]) + facts["spare_classes"] != classes:
         raise InputError(f"expected {classes} labels, one for each output of the file, got {len(facts['labels'])}")
     run_rate = facts.pop("learning_rate", None)
-    manifest = Manifest(
-        input=InputSettings(
+    if kind == ARRAY:
+        shape = tuple(taken.shape[1:])
+        facts["inputs"] = {ARRAY: InputFacts(INPUTS[ARRAY], shape, facts.pop("meaning"), facts.pop("sample_rate"))}
+    else:
+        facts["input"] = InputSettings(
             dtype=INPUTS["image"],
             size=tuple(facts.pop("image_size", taken.shape[1:3])),
             range=(0, 255),
             color_order="RGB",
             central_fraction=float(facts.pop("central_fraction")),
-        ),
+        )
+    manifest = Manifest(
+        contract=contract_of(kind, facts["task"]),
         signatures={
             name: {"inputs": _tensors(signature.inputs), "outputs": _tensors(signature.outputs)}
             for name, signature in signatures.items()
@@ -103,9 +110,10 @@ def _micro_signature(model: Model) -> dict[str, Signature]:
     return {GRAPH: Signature(GRAPH, 0, inputs, outputs)}
 
 
-def _input_and_classes(signatures: Mapping[str, Signature]) -> tuple[Tensor, int]:
+def _input_and_classes(signatures: Mapping[str, Signature]) -> tuple[str, Tensor, int]:
     infer = signatures.get("infer") or signatures[GRAPH]
-    return next(infer.inputs[name] for name in INPUTS if name in infer.inputs), infer.outputs["logits"].shape[-1]
+    kind = next(name for name in INPUTS if name in infer.inputs)
+    return kind, infer.inputs[kind], infer.outputs["logits"].shape[-1]
 
 
 def _planned(model: Model, facts: Mapping[str, Any]) -> dict[str, int]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tinytl_tf.device import TrainableModel, TrainResult
 from tinytl_tf.errors import ParityError
+from tinytl_tf.export.inputs import random_labels
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.tasks import UNUSED, Task, get_task
@@ -93,11 +94,11 @@ def check_parity(
         model: the network it was exported from.
         optimizer: name of the file's optimizer.
         label_smoothing: of the file's loss.
-        images: uint8 array `[steps, batch, height, width, 3]`.
+        images: uint8 array `[steps, batch, height, width, 3]`, or float32 arrays `[steps, batch, ...]`.
         labels: those of the task, `[steps, batch]` or `[steps, batch, classes]`.
         task: of the file, a key of `tinytl_tf.tasks.TASKS`.
         classes: number of outputs that are compared, the first ones; None for all. Those after them have no class yet.
-        photos: uint8 array `[n, height, width, 3]` whose answers are compared; without it, the first of `images`.
+        photos: as one batch of `images`, whose answers are compared; without it, the first of them.
         clients: what opens the file, by the names of the report.
 
     Returns:
@@ -257,6 +258,7 @@ def _check_answers(device: TrainableModel, images: np.ndarray, expected: np.ndar
     difference = max(float(np.abs(a - e).max()) for a, e in zip(logits, expected, strict=True)) / scale
     chances = task.probabilities(expected)
     probability = max(float(np.abs(a - p).max()) for a, p in zip(probabilities, chances, strict=True))
+    probability /= max(float(np.abs(chances).max()), 1.0)  # numbers of a regression may be large
     if not (difference <= ANSWER_TOLERANCE and probability <= ANSWER_TOLERANCE):
         raise ParityError(
             f"parity check failed ({name}): on the same photos the logits differ by {difference:.1e} and the "
@@ -369,16 +371,13 @@ def random_photos(
 
     Returns:
         uint8 array `[steps, batch_size, height, width, 3]` and int32 array `[steps, batch_size]`, or
-        float32 `[steps, batch_size, classes]` of 0 and 1.
+        float32 `[steps, batch_size, classes]` of 0 and 1, of a regression of a spread of 1.
     """
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (steps * batch_size, 8, 8, 3)).astype(np.float32)
     smooth = np.asarray(keras.ops.image.resize(coarse, size, interpolation="bicubic"))
     noisy = np.clip(smooth + rng.normal(0, 5, smooth.shape), 0, 255).astype(np.uint8)
-    kind = get_task(task)
-    shape = (steps, *kind.label_shape(batch_size, classes))
-    labels = rng.integers(0, 2 if task == "multilabel" else classes, shape).astype(kind.label_dtype)
-    return noisy.reshape(steps, batch_size, *size, 3), labels
+    return noisy.reshape(steps, batch_size, *size, 3), random_labels(rng, steps, batch_size, classes, task)
 
 
 def _flatten(arrays: list[np.ndarray]) -> np.ndarray:

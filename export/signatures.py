@@ -15,7 +15,7 @@ from tinytl_tf.export.update_rules import update
 from tinytl_tf.optimizers import Optimizer
 from tinytl_tf.profiles import PROFILES, Profile
 from tinytl_tf.tasks import UNUSED, get_task
-from tinytl_tf.tflite.manifest import INPUTS
+from tinytl_tf.tflite.inputs import INPUTS
 from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["LARGEST", "TrainableModule", "magnitude_of"]
@@ -37,12 +37,13 @@ class TrainableModule(tf.Module):
     | `reset` | | `restored` int32 |
 
     Tensors are float32 where nothing else is said, and single numbers are vectors of one: runtimes of ARM end at an
-    input of rank 0. The label is that of the task: int32 [B] of a class in [0, C), or float32 [B,C] of attributes in
-    [0, 1]. A `train` step whose loss, gradients or learning rate are not finite (or above 1e15), or with a label out of
-    range, changes nothing and gives `applied` 0. The state has the trained variables in the order of `state_order`,
-    then the slots if they are saved. `restore` of a state that no training leads to changes nothing and gives
-    `restored` 0: its numbers are not finite or above 1e15, its count of steps or a second moment is negative. After
-    `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
+    input of rank 0. The label is that of the task: int32 [B] of a class in [0, C), float32 [B,C] of attributes in
+    [0, 1], or float32 [B,C] of finite numbers. A `train` step whose loss, gradients or learning rate are not finite (or
+    above 1e15), or with a label out of range, changes nothing and gives `applied` 0; so does one of arrays with a
+    number that is not finite, which an activation could hide from the loss. The state has the trained variables in the
+    order of `state_order`, then the slots if they are saved. `restore` of a state that no training leads to changes
+    nothing and gives `restored` 0: its numbers are not finite or above 1e15, its count of steps or a second moment is
+    negative. After `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
 
     Each variable is updated at its own multiple of the rate, a constant of the graph, see `schemes.apply_scheme`.
 
@@ -59,8 +60,8 @@ class TrainableModule(tf.Module):
         label_smoothing: of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
         profile: tiles and masks of the network.
-        inputs: a key of `tinytl_tf.tflite.manifest.INPUTS`: `"image"`; or `"features"`, int8 [B,...] in the place of
-            the images, for the part of a network after a prefix.
+        inputs: a key of `tinytl_tf.tflite.inputs.INPUTS`: `"image"`; `"features"`, int8 [B,...] in the place of the
+            images, for the part of a network after a prefix; or `"array"`, float32 [B,...] in their place.
 
     Attributes:
         functions: the signatures, by name, as `tf.function`s.
@@ -130,6 +131,8 @@ class TrainableModule(tf.Module):
         gradients = [functools.partial(_mean, gradient, batch_size) for gradient in gradients]
 
         in_range = self._objective.valid(label, self._classes)
+        if image.dtype == tf.float32:
+            in_range &= tf.reduce_sum(tf.abs(image)) < LARGEST
         if self._spare_classes:  # one image whose label no class has brings the mean loss above this
             in_range &= tf.reduce_sum(loss) < -UNUSED / (2 * batch_size)
         # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
@@ -158,8 +161,8 @@ class TrainableModule(tf.Module):
         Returns the mean loss, the accuracy and the magnitudes of all gradients: taken in the loop, they need the memory
         of one, which is on top of that of the network after it.
         """
-        # Not a constant: tensors of zeros would be stored in the file at full size. Of a whole number, which is never
-        # NaN; and by operators of version 1, since an ABS of integers would lift the version of all.
+        # Not a constant: tensors of zeros would be stored in the file at full size. Of a number that is finite in each
+        # step that is applied; and by operators of version 1, since an ABS of integers would lift the version of all.
         first = tf.cast(image[(0,) * image.shape.rank], tf.float32)
         zero = tf.minimum(first if image.dtype == tf.uint8 else tf.abs(first), 0.0)
         # A branch that is always taken: its zeros lie where the loop's tensors will, not next to them.

@@ -10,6 +10,7 @@ import pathlib
 import re
 from typing import Any
 
+import make_array
 import make_eager
 import make_model
 import make_names
@@ -52,6 +53,14 @@ def make(folder: pathlib.Path) -> None:
     write_json(folder / "settings.json", make_settings.describe(folder))
     write_json(folder / "plan.json", make_plan.describe())
     write_json(folder / "names.json", make_names.describe())
+    write_arrays(folder)
+
+
+def write_arrays(folder: pathlib.Path) -> None:
+    """Writes the golden files of arrays into a folder: they need no other, and no other needs them."""
+    (folder / make_array.ARRAYS).write_bytes(make_array.arrays().astype("<f4").tobytes())
+    for kind in make_array.KINDS:
+        write_json(folder / f"{kind.name}.json", make_array.write(folder, kind))
 
 
 def read_pixels(folder: pathlib.Path) -> np.ndarray:

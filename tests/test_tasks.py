@@ -1,10 +1,14 @@
+import dataclasses
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tinytl_tf.data import ImageDataset
 from tinytl_tf.errors import InputError
-from tinytl_tf.tasks import TASKS, get_task
+from tinytl_tf.figures import EvaluateResult
+from tinytl_tf.tasks import TASKS, Tally, get_task
 from tinytl_tf.training.objectives import get_objective
 
 RNG = np.random.default_rng(0)
@@ -12,6 +16,7 @@ LOGITS = np.concatenate([RNG.normal(size=(6, 5)) * 3, RNG.normal(size=(2, 5)) * 
 LABELS = {
     "classification": RNG.integers(0, 5, 8).astype(np.int32),
     "multilabel": RNG.integers(0, 2, (8, 5)).astype(np.float32),
+    "regression": RNG.normal(size=(8, 5)).astype(np.float32),
 }
 
 
@@ -78,6 +83,8 @@ def test_of_equal_logits_the_first_is_the_answer():
         ("multilabel", np.array([0, 1]), "expected labels: numbers [2, 5], got int64 [2]"),
         ("multilabel", np.full((2, 5), np.nan), "expected labels from 0 to 1 for each attribute, got nan"),
         ("multilabel", np.full((2, 5), 1.5), "expected labels from 0 to 1 for each attribute, got 1.5"),
+        ("regression", np.array([0.5, 1]), "expected labels: numbers [2, 5], got float64 [2]"),
+        ("regression", np.full((2, 5), -np.inf), "expected labels that are finite numbers, got -inf"),
     ],
 )
 def test_labels_out_of_place_are_refused(name, labels, message):
@@ -93,6 +100,8 @@ def test_labels_out_of_place_are_refused(name, labels, message):
         ("classification", [-1]),
         ("multilabel", [[0, 0, 0, 0, 2.0]]),
         ("multilabel", [[np.nan] * 5]),
+        ("regression", [[0, 0, 0, 0, np.inf]]),
+        ("regression", [[0, np.nan, 0, 0, 0]]),
     ],
 )
 def test_the_graph_finds_labels_out_of_range(name, labels):
@@ -101,5 +110,42 @@ def test_the_graph_finds_labels_out_of_range(name, labels):
 
 def test_an_unknown_task_is_refused():
     with pytest.raises(InputError) as error:
-        get_task("regression")
-    assert str(error.value) == "unknown task 'regression'; choose one of classification, multilabel"
+        get_task("sorting")
+    assert str(error.value) == "unknown task 'sorting'; choose one of classification, multilabel, regression"
+
+
+def test_the_loss_and_the_figures_of_a_regression_equal_those_of_keras():
+    labels, logits = LABELS["regression"], LOGITS / 10
+    with tf.GradientTape(persistent=True) as tape:
+        watched = tf.constant(logits)
+        tape.watch(watched)
+        ours = get_objective("regression").loss(watched, labels, 0.0)
+        theirs = keras.losses.mean_squared_error(labels, watched)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(ours, watched), tape.gradient(theirs, watched), rtol=1e-6)
+    tally = Tally(get_task("regression"))
+    for part in (slice(0, 3), slice(3, 8)):
+        tally.add(logits[part], labels[part])
+    result, r2 = tally.result(), keras.metrics.R2Score(class_aggregation=None)
+    r2.update_state(labels, logits)
+    np.testing.assert_allclose([figures.r2 for figures in result.classes], r2.result(), rtol=1e-4)
+    errors = [figures.absolute_error for figures in result.classes]
+    np.testing.assert_allclose(errors, np.abs(logits - labels).mean(0), rtol=1e-5)
+    assert result.loss == pytest.approx(np.square(logits - labels).mean(), rel=1e-5)
+    assert EvaluateResult.from_json(result.to_json()) == result
+    assert result.summary() == f"{result.accuracy:.2%} (mean absolute error {np.mean(errors):.4g})"
+    worst = int(np.argmax(errors))
+    first = EvaluateResult(0.0, 0.0, 8, (result.classes[worst], dataclasses.replace(result.classes[0], variance=0.0)))
+    assert first.describe(["worst", "same"]).splitlines()[1].endswith("R2 unknown")
+
+
+def test_a_number_is_right_within_half_of_its_label():
+    predicted, labels = np.float32([[0, 0.5, -0.5, 0.51, 3]]), np.float32([[0, 0, 0, 0, 2.5]])
+    for kind in (get_task("regression"), get_objective("regression")):
+        assert float(kind.correct(predicted, labels)[0]) == pytest.approx(0.8)
+        np.testing.assert_array_equal(kind.probabilities(predicted), predicted)
+
+
+def test_a_regression_has_no_label_smoothing():
+    with pytest.raises(InputError, match="no label_smoothing for a regression, got 0.1"):
+        get_objective("regression").loss(tf.zeros([1, 2]), tf.zeros([1, 2]), 0.1)

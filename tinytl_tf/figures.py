@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["AttributeFigures", "ClassFigures", "EvaluateResult"]
+__all__ = ["AttributeFigures", "ClassFigures", "EvaluateResult", "RegressionFigures"]
 
 _WORTH_A_LINE = 0.05  # by which accuracy and balanced accuracy differ
 _SHOWN = 20  # classes that a summary lists
@@ -27,6 +27,11 @@ class ClassFigures:
     def recall(self) -> float | None:
         """Share of the images that were answered rightly, 0 to 1; None without images."""
         return self.right / self.images if self.images else None
+
+    @property
+    def rank(self) -> float | None:
+        """By which figures are listed, the lowest first; None is not listed."""
+        return self.recall
 
     @property
     def balanced_accuracy(self) -> float | None:
@@ -70,6 +75,11 @@ class AttributeFigures:
         return self.true_positives / self.positives if self.positives else None
 
     @property
+    def rank(self) -> float | None:
+        """By which figures are listed, the lowest first; None is not listed."""
+        return self.recall
+
+    @property
     def balanced_accuracy(self) -> float | None:
         """Mean of the shares that are right with and without the attribute; None if one kind of image is missing."""
         negatives = self.images - self.positives
@@ -88,20 +98,62 @@ class AttributeFigures:
 
 
 @dataclasses.dataclass(frozen=True)
+class RegressionFigures:
+    """How one output of a regression was predicted.
+
+    Attributes:
+        images: Number of images or arrays.
+        absolute_error: Mean magnitude of the error.
+        squared_error: Mean square of the error.
+        variance: Of the labels: the mean square of the error of their mean.
+    """
+
+    images: int
+    absolute_error: float
+    squared_error: float
+    variance: float
+
+    @property
+    def r2(self) -> float | None:
+        """Share of the labels' variance that is predicted: 1 is all, 0 what their mean does; None if they are equal."""
+        return 1 - self.squared_error / self.variance if self.variance > 0 else None
+
+    @property
+    def rank(self) -> float:
+        """By which figures are listed, the lowest first."""
+        return -self.absolute_error
+
+    @property
+    def balanced_accuracy(self) -> None:
+        """There are no classes to balance."""
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the numbers as `--json` and logs have them."""
+        return {**dataclasses.asdict(self), "r2": self.r2}
+
+    def describe(self, before: "RegressionFigures | None" = None) -> str:
+        """Returns the figures in words, with those before a training if they are given."""
+        errors = [f"{figures.absolute_error:.4g}" for figures in (before, self) if figures]
+        shares = ["unknown" if figures.r2 is None else f"{figures.r2:.3f}" for figures in (before, self) if figures]
+        return f"mean absolute error {' -> '.join(errors)}, R2 {' -> '.join(shares)}"
+
+
+@dataclasses.dataclass(frozen=True)
 class EvaluateResult:
     """Figures over a data set.
 
     Attributes:
-        accuracy: Share of the images (of their attributes, with several) that were answered rightly, 0 to 1.
-        loss: Mean cross-entropy, without label smoothing.
+        accuracy: Share of the images (of their attributes or numbers, with several) that were answered rightly, 0 to 1.
+        loss: Mean cross-entropy, without label smoothing; of a regression the mean squared error.
         examples: Number of images.
-        classes: Figures of each class or attribute, in the order of the model's outputs.
+        classes: Figures of each class, attribute or number, in the order of the model's outputs.
     """
 
     accuracy: float
     loss: float
     examples: int
-    classes: tuple[ClassFigures, ...] | tuple[AttributeFigures, ...] = ()
+    classes: tuple[ClassFigures, ...] | tuple[AttributeFigures, ...] | tuple[RegressionFigures, ...] = ()
 
     @property
     def balanced_accuracy(self) -> float | None:
@@ -147,7 +199,7 @@ class EvaluateResult:
         accuracy, loss, images, rows = (values[f"{prefix}{key}"] for key in ("accuracy", "loss", "images", "classes"))
         classes = []
         for row in rows:
-            kind = AttributeFigures if "positives" in row else ClassFigures
+            kind = next(kind for key, kind in _KINDS.items() if key in row)
             classes.append(kind(**{field.name: row[field.name] for field in dataclasses.fields(kind)}))
         return cls(accuracy, loss, images, tuple(classes))
 
@@ -165,24 +217,29 @@ class EvaluateResult:
               rose: recall 0.00% of 1
         """
         lines = [
-            (figures.recall, f"  {name}: {figures.describe(old)}")
+            (figures.rank, f"  {name}: {figures.describe(old)}")
             for name, figures, old in zip(
                 self._names(names), self.classes, before.classes if before else [None] * len(self.classes), strict=True
             )
-            if figures.recall is not None
+            if figures.rank is not None
         ]
-        worst = sorted(recall for recall, _ in lines)[:_SHOWN]
-        shown = [line for recall, line in lines if recall <= worst[-1]][:_SHOWN] if worst else []
+        worst = sorted(rank for rank, _ in lines)[:_SHOWN]
+        shown = [line for rank, line in lines if rank <= worst[-1]][:_SHOWN] if worst else []
         more = len(lines) - len(shown)
         return "\n".join([*shown, *([f"  and {more} more, none of which is worse"] if more else [])])
 
     def summary(self) -> str:
         """Returns the accuracy, with the balanced one where the two differ by more than 5 points.
 
+        Of a regression it is followed by the mean absolute error over all outputs.
+
         Example:
             >>> EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0))).summary()
             '75.00% (balanced 50.00%)'
         """
+        if self.classes and isinstance(self.classes[0], RegressionFigures):
+            error = statistics.fmean(figures.absolute_error for figures in self.classes)
+            return f"{_percent(self.accuracy)} (mean absolute error {error:.4g})"
         balanced = self.balanced_accuracy
         if balanced is None or abs(balanced - self.accuracy) <= _WORTH_A_LINE:
             return _percent(self.accuracy)
@@ -190,6 +247,10 @@ class EvaluateResult:
 
     def _names(self, names: Sequence[str] | None) -> Sequence[str]:
         return [str(number) for number in range(len(self.classes))] if names is None else names
+
+
+# Which figures a row of JSON has, by a key of theirs alone.
+_KINDS = {"positives": AttributeFigures, "absolute_error": RegressionFigures, "right": ClassFigures}
 
 
 def _change(before: float | None, after: float | None) -> str:

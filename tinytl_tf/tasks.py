@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.figures import AttributeFigures, ClassFigures, EvaluateResult
+from tinytl_tf.figures import AttributeFigures, ClassFigures, EvaluateResult, RegressionFigures
 
-__all__ = ["TASKS", "UNUSED", "Tally", "Task", "get_task"]
+__all__ = ["RIGHT_WITHIN", "TASKS", "UNUSED", "Tally", "Task", "get_task"]
 
 # Bias of an output that has no class yet. Its probability and the gradient of its weights are exactly 0 in float32, so
 # that it stays as it is until a class is added.
 UNUSED = -1e4
+# A number that is predicted counts as right within so much of its label. Labels whose spread is about 1 learn best, and
+# half of that is what is worth to be called right.
+RIGHT_WITHIN = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Task(abc.ABC):
     """One kind of label.
 
     Attributes:
-        name: The name in the manifest, `"classification"` or `"multilabel"`.
+        name: The name in the manifest, `"classification"`, `"multilabel"` or `"regression"`.
         label_dtype: Of a label in the signature `train`.
     """
 
@@ -43,7 +46,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Returns the cross-entropy of each image, without label smoothing, float64 `[n]`.
+        """Returns the loss of each image, without label smoothing, float64 `[n]`: the cross-entropy or squared error.
 
         Args:
             logits: Floats `[n, C]`.
@@ -56,18 +59,24 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of logits `[n, C]`, float64 of the same shape."""
+        """Returns the probabilities of logits `[n, C]`, float64 of the same shape; of a regression the logits."""
 
     @abc.abstractmethod
     def guess_loss(self, classes: int) -> float:
-        """Returns the cross-entropy of a uniform guess among `classes`."""
+        """Returns the loss of a guess without knowledge: of a uniform one among `classes`, or of the labels' mean."""
+
+    def score(self, result: EvaluateResult) -> float:
+        """Returns by what the epochs of a training are compared; the highest is the best."""
+        return result.accuracy
 
     @abc.abstractmethod
     def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Counts, for each of C classes, what `figures` is made of, int64 `[C, ...]`; takes what `loss` takes."""
+        """Adds up, for each of C outputs, what `figures` is made of, `[C, ...]`; takes what `loss` takes."""
 
     @abc.abstractmethod
-    def figures(self, counts: np.ndarray, images: int) -> tuple[ClassFigures, ...] | tuple[AttributeFigures, ...]:
+    def figures(
+        self, counts: np.ndarray, images: int
+    ) -> tuple[ClassFigures, ...] | tuple[AttributeFigures, ...] | tuple[RegressionFigures, ...]:
         """Returns the figures of each class.
 
         Args:
@@ -167,6 +176,46 @@ class _Multilabel(Task):
         return f"expected labels from 0 to 1 for each attribute, got {outside[0]}" if outside.size else None
 
 
+class _Regression(Task):
+    """Each image has C numbers, which the outputs predict: labels are finite numbers `[n, C]`.
+
+    The loss is the mean over the outputs of the squared error. There is no accuracy in the strict sense: it is the
+    share of the outputs that are within `RIGHT_WITHIN` of their labels.
+    """
+
+    def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
+        return (batch, classes)
+
+    def loss(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return (_error(logits, labels) ** 2).mean(axis=1)
+
+    def correct(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return (np.abs(_error(logits, labels)) <= RIGHT_WITHIN).mean(axis=1)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        return np.asarray(logits, np.float64)
+
+    def guess_loss(self, classes: int) -> float:
+        return 1.0  # of labels whose spread is 1
+
+    def score(self, result: EvaluateResult) -> float:
+        return -result.loss
+
+    def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        error, labels = _error(logits, labels), np.asarray(labels, np.float64)
+        return np.stack([np.abs(error).sum(0), (error**2).sum(0), labels.sum(0), (labels**2).sum(0)], axis=1)
+
+    def figures(self, counts: np.ndarray, images: int) -> tuple[RegressionFigures, ...]:
+        return tuple(
+            RegressionFigures(images, absolute, squared, _variance(mean, squares))
+            for absolute, squared, mean, squares in (counts / images).tolist()
+        )
+
+    def _problem(self, labels: np.ndarray, classes: int) -> str | None:
+        outside = labels[~np.isfinite(labels)]
+        return f"expected labels that are finite numbers, got {outside[0]}" if outside.size else None
+
+
 class Tally:
     """Adds up figures over the images of a data set.
 
@@ -215,7 +264,12 @@ class Tally:
 
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (_Classification("classification", "int32"), _Multilabel("multilabel", "float32"))
+    task.name: task
+    for task in (
+        _Classification("classification", "int32"),
+        _Multilabel("multilabel", "float32"),
+        _Regression("regression", "float32"),
+    )
 }
 
 
@@ -232,6 +286,16 @@ def get_task(name: str) -> Task:
     if name not in TASKS:
         raise InputError(f"unknown task {name!r}; choose one of {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def _variance(mean: float, mean_square: float) -> float:
+    """The variance of numbers; what rounding leaves of equal ones is 0."""
+    variance = mean_square - mean**2
+    return variance if variance > 1e-12 * mean_square else 0.0
+
+
+def _error(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.asarray(predictions, np.float64) - np.asarray(labels, np.float64)
 
 
 def _shifted(logits: np.ndarray) -> np.ndarray:

@@ -5,7 +5,16 @@ import json
 import pytest
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.tflite.manifest import OPTIONAL, DataSettings, InputSettings, Manifest, StateEntry, manifest_path
+from tinytl_tf.tflite.manifest import (
+    IMAGE_DATA,
+    OPTIONAL,
+    DataSettings,
+    InputFacts,
+    InputSettings,
+    Manifest,
+    StateEntry,
+    manifest_path,
+)
 
 CONTENT = b"a model"
 MANIFEST = Manifest(
@@ -88,17 +97,20 @@ def test_the_manifest_of_an_older_export_lacks_a_field(path, field, value):
             "expected a manifest of format version 2 in {path}, got 1; export the model again with",
         ),
         ({"format_version": True}, "expected a manifest of format version 2 in {path}, got True; "),
-        ({"contract": 1}, "expected signatures of contract 2, got 1 in {path}; "),
+        ({"contract": 1}, "expected signatures of contract 2 or 3, got 1 in {path}; "),
         ({"labels": [0, 1]}, "expected str as labels in {path}, got 0; "),
         ({"labels": ["a", "a"]}, "expected labels that are names, none twice, got ['a', 'a'] in {path}; "),
         ({"labels": ["\u00e9", "e\u0301"]}, "expected labels that are names, none twice, got "),
-        ({"task": "regression"}, "expected a task of classification, multilabel, got 'regression' in {path}; "),
+        ({"task": "sorting"}, "expected a task of classification, multilabel, regression, got 'sorting' in {path}; "),
+        ({"task": "regression"}, "expected signatures of contract 3 for arrays and for regression, got 2 in {path}; "),
+        ({"task": "regression", "contract": 3}, "expected label_smoothing of 0 for regression, got 0.1 in {path}; "),
         ({"xnnpack": 1}, "expected bool as xnnpack in {path}, got 1; "),
         ({"mood": "good"}, "{path} has the unknown field 'mood'; "),
         ({"sha256": "0" * 64}, "expected the manifest of the .tflite with sha256 "),
         ({"learning_rate": 0}, "expected a learning_rate above 0, got 0.0 in {path}; "),
         ({"learning_rate": float("inf")}, "expected JSON in {path}, got: the number Infinity; "),
         ({"input": []}, "expected InputSettings as input in {path}, got []; "),
+        ({"input": None}, "expected InputSettings as input in {path}, got None; "),
         (
             {"state": [{"name": "a", "shape": [2], "offset": 1, "slot": ""}]},
             "expected state entries without gaps, got 'a' at 1 for 0 in {path}; ",
@@ -108,6 +120,83 @@ def test_the_manifest_of_an_older_export_lacks_a_field(path, field, value):
 def test_what_does_not_fit_is_refused(path, values, message):
     change(path, **values)
     assert refused(path).startswith(message.format(path=manifest_path(path)))
+
+
+PHOTO = {"dtype": "uint8", "shape": [96, 96, 3], "meaning": "raw pixels"}
+WINDOW = {"dtype": "float32", "shape": [40, 6], "meaning": "40 samples of 6 sensors"}
+OF_ARRAYS = {"inputs": {"array": WINDOW}, "contract": 3, "data": {"split_seed": 1}}
+
+
+def arrays(path, **values):
+    """Makes the manifest one of arrays, with changes."""
+    file = manifest_path(path)
+    content = json.loads(file.read_text()) | OF_ARRAYS | values
+    del content["input"]
+    file.write_text(json.dumps(content))
+
+
+def test_an_image_is_an_input_like_others(path):
+    change(path, inputs={"image": PHOTO})
+    manifest = Manifest.read(path)
+    assert manifest.inputs == {"image": InputFacts("uint8", (96, 96, 3), "raw pixels")}
+    assert (manifest.takes_arrays, manifest.input) == (False, MANIFEST.input)
+
+
+def test_a_manifest_of_arrays_has_no_settings_of_images(path):
+    arrays(path)
+    manifest = Manifest.read(path)
+    assert manifest.inputs == {"array": InputFacts("float32", (40, 6), "40 samples of 6 sensors")}
+    assert (manifest.takes_arrays, manifest.input) == (True, None)
+    assert manifest.data == DataSettings(split_seed=1, crop=False, flip=False)
+    values = json.loads(manifest.to_json())
+    assert values["data"] == {"split_seed": 1, "split": ""}
+    assert values["inputs"] == {"array": WINDOW}
+    assert "input" not in values
+
+
+@pytest.mark.parametrize("name", [*IMAGE_DATA, "input"])
+def test_settings_of_images_are_refused_in_a_manifest_of_arrays(path, name):
+    whole = json.loads(manifest_path(path).read_text())
+    arrays(path)
+    values = json.loads(manifest_path(path).read_text())
+    (values if name == "input" else values["data"])[name] = (whole if name == "input" else whole["data"])[name]
+    manifest_path(path).write_text(json.dumps(values))
+    where = name if name == "input" else f"data.{name}"
+    assert refused(path).startswith(f"expected none of the fields of images in a manifest of arrays, got '{where}' in ")
+
+
+@pytest.mark.parametrize("name", [*IMAGE_DATA, "input"])
+def test_settings_of_images_are_required_in_a_manifest_of_images(path, name):
+    values = json.loads(manifest_path(path).read_text())
+    del (values if name == "input" else values["data"])[name]
+    manifest_path(path).write_text(json.dumps(values))
+    where = name if name == "input" else f"data.{name}"
+    assert refused(path).startswith(f"{manifest_path(path)} has no field '{where}'; ")
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"array": WINDOW | {"dtype": "float64"}}, "float32 as inputs.array.dtype, got 'float64'"),
+        ({"array": WINDOW | {"shape": []}}, "1 to 3 sizes above 0 as inputs.array.shape, got ()"),
+        ({"array": WINDOW | {"shape": [1, 2, 3, 4]}}, "1 to 3 sizes above 0 as inputs.array.shape, got (1, 2, 3, 4)"),
+        ({"array": WINDOW | {"shape": [40, 0]}}, "1 to 3 sizes above 0 as inputs.array.shape, got (40, 0)"),
+        (
+            {"array": WINDOW | {"meaning": "a\nb"}},
+            "at most 255 printable characters as inputs.array.meaning, got ",
+        ),
+        ({"array": WINDOW | {"sample_rate": -1}}, "inputs.array.sample_rate of 0 to 16777216, got -1"),
+        ({"array": WINDOW, "image": PHOTO}, "inputs of one name of image, features, array, got ['array', 'image']"),
+    ],
+)
+def test_inputs_have_rules(path, facts, message):
+    arrays(path, inputs=facts)
+    assert refused(path).startswith(f"expected {message}")
+
+
+def test_an_unknown_input_is_refused(path):
+    change(path, inputs={"sound": WINDOW})
+    assert refused(path).startswith("expected inputs of image, features, array, got 'sound' in ")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\u0000", "null", '"x"', "[]"])

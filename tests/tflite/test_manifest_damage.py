@@ -52,7 +52,9 @@ MICRO = LITERT | {
         "state_of": "",
     },
 }
-KINDS = {"litert": LITERT, "micro": MICRO}
+ARRAY = json.loads((GOLDEN / "model_regression.manifest.json").read_text())
+KINDS = {"litert": LITERT, "micro": MICRO, "array": ARRAY}
+OF_ARRAYS = ("task", "data", "label_smoothing", "inputs", "contract")  # what other kinds have otherwise
 
 
 def read(text, values):
@@ -78,7 +80,10 @@ def test_what_is_no_object_is_refused(text):
     assert read(text, LITERT) is None
 
 
-@pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, values in KINDS.items() for field in values])
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(kind, field) for kind, values in KINDS.items() for field in (OF_ARRAYS if kind == "array" else values)],
+)
 def test_what_is_accepted_is_what_the_schema_allows(kind, field):
     values = KINDS[kind]
     for name, text in damaged(values, [field]):

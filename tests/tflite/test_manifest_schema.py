@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import types
 import typing
 
 import pytest
@@ -15,9 +16,11 @@ from tinytl_tf.export.manifest import TOLERANCES
 from tinytl_tf.optimizers import OPTIMIZERS, STEP
 from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
 from tinytl_tf.tasks import TASKS
-from tinytl_tf.tflite.manifest import CONTRACT, FORMAT_VERSION, OPTIONAL, Manifest
+from tinytl_tf.tflite.inputs import INPUTS
+from tinytl_tf.tflite.manifest import CONTRACTS, FORMAT_VERSION, OPTIONAL, Manifest
 
 SCHEMA = json.loads((pathlib.Path(__file__).parents[2] / "docs" / "manifest.schema.json").read_text())
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
 KEYWORDS = {"$schema", "title", "description", "type", "properties", "required", "additionalProperties", "items"} | {
     "minItems", "maxItems", "uniqueItems", "minLength", "pattern", "enum", "const"
@@ -77,6 +80,14 @@ def test_an_exported_file_is_as_the_schema_says(exported):
     assert slots == ["", ""] + ["first_moment", "second_moment"] * 2 + ["step"]
 
 
+@pytest.mark.parametrize("kind", ["array", "regression"])
+def test_a_file_of_arrays_is_as_the_schema_says(kind):
+    manifest = json.loads((GOLDEN / f"model_{kind}.manifest.json").read_text())
+    assert list(problems(manifest, SCHEMA)) == []
+    manifest["inputs"]["array"]["dtype"] = "float64"
+    assert list(problems(manifest, SCHEMA)) == ["manifest.inputs.array.dtype: 'float64' breaks enum"]
+
+
 @pytest.mark.parametrize("frozen_weights", TOLERANCES)
 def test_tolerances_are_as_the_schema_says(exported, frozen_weights):
     assert list(problems(exported | {"tolerances": TOLERANCES[frozen_weights]}, SCHEMA)) == []
@@ -116,6 +127,10 @@ def compare(kind, schema):
         part = schema["properties"][name]
         if typing.get_origin(inner) is tuple:
             part, inner = part["items"], typing.get_args(inner)[0]
+        elif typing.get_origin(inner) is dict and dataclasses.is_dataclass(typing.get_args(inner)[1]):
+            part, inner = part["additionalProperties"], typing.get_args(inner)[1]
+        elif typing.get_origin(inner) is types.UnionType:
+            inner = typing.get_args(inner)[0]
         if dataclasses.is_dataclass(inner):
             compare(inner, part)
 
@@ -126,5 +141,7 @@ def test_the_schema_knows_every_name_of_the_tables():
     assert {name: properties[name]["enum"] for name in tables} == {name: list(table) for name, table in tables.items()}
     slots = [slot for optimizer in OPTIMIZERS.values() for slot in optimizer.slots]
     assert properties["state"]["items"]["properties"]["slot"]["enum"] == ["", *slots, STEP]
-    assert properties["contract"]["const"] == CONTRACT
+    assert properties["contract"]["enum"] == list(CONTRACTS)
+    facts = properties["inputs"]["additionalProperties"]["properties"]
+    assert facts["dtype"]["enum"] == list(INPUTS.values())
     assert properties["format_version"]["const"] == FORMAT_VERSION

@@ -1,4 +1,4 @@
-"""Trains an exported .tflite on your images with LiteRT only, as a phone or a board does, and saves what it learnt.
+"""Trains an exported .tflite on your images or arrays with LiteRT only, as a phone does, and saves what it learnt.
 
 Prints the accuracy on the test images before and after. The .tflite is not changed: the result is a small state
 file that belongs to it, to be loaded with `tinytl_tf.device.TrainableModel.restore` or given here as --state_in.
@@ -30,6 +30,8 @@ from tinytl_tf.schedules import SCHEDULES
 
 __all__ = []
 
+_OF_IMAGES = ("augment", "crop", "flip", "color", "central_fraction")
+
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
@@ -37,7 +39,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string(
         "data",
         None,
-        "Image folder, packed .npz, tfds:NAME, digits or digits-shifted.",
+        "Image folder, packed .npz, tfds:NAME, digits or digits-shifted; of arrays packed .npz or a folder of WAV.",
         flag_values=values,
         required=True,
     )
@@ -99,13 +101,15 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
     if values.new_classes and values.classes_by_position:
         raise InputError("expected --new_classes or --classes_by_position, got both: new classes are known by name")
     model, features = open_model(values, stack)
+    if model.input_name == "array":
+        runner.refuse_unused(values, _OF_IMAGES, "with a model of arrays, which are taken as they are")
     if values.state_in is not None:
         model.restore(values.state_in)
     splits = load_data(values, model, values.train_images)
     if splits.validation is not None and not values.resume:
         files.refuse_existing(best_path(values.state_out), values.overwrite)
     print(splits.describe(), flush=True)
-    augmentation = _augmentation(values, model.augmentation)
+    augmentation = None if model.input_name == "array" else _augmentation(values, model.augmentation)
     rate = model.default_learning_rate if values.learning_rate is None else values.learning_rate
     schedule = values.schedule or model.schedule
     print(f"learning rate {rate:g}, {schedule}", flush=True)
@@ -136,7 +140,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
     names = (model.class_names or [str(number) for number in range(model.num_classes)])[: model.num_classes]
     if result.after is not None:
         print(
-            f"accuracy on {result.after.examples} test images: {result.before.summary()} before, "
+            f"accuracy on {result.after.examples} test {splits.test.items}: {result.before.summary()} before, "
             f"{result.after.summary()} after\n{result.after.describe(names, result.before)}"
         )
     print(
@@ -155,7 +159,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
         "learning_rate": rate,
         "schedule": schedule,
         "seed": values.seed,
-        "augmentation": dataclasses.asdict(augmentation),
+        "augmentation": augmentation and dataclasses.asdict(augmentation),
         "threads": model.num_threads,
         "xnnpack": model.xnnpack,
         "api": model.api,

@@ -1,9 +1,10 @@
-"""Flags of the commands that give images to an exported file."""
+"""Flags of the commands that give images or arrays to an exported file."""
 
 from absl import flags
 
 from tinytl_tf import data
 from tinytl_tf.device import TrainableModel
+from tinytl_tf.errors import InputError
 
 __all__ = ["define_data_flags", "load_data"]
 
@@ -34,18 +35,27 @@ def define_data_flags(values: flags.FlagValues) -> None:
 
 
 def load_data(values: flags.FlagValues, model: TrainableModel, train_images: int | None = None) -> data.Splits:
-    """Opens the images of --data as the flags say, or else the model's manifest.
+    """Opens the images or arrays of --data as the flags say, or else the model's manifest.
 
     Args:
         values: The flags of the command, with those of `define_data_flags`.
-        model: The model that the images are for.
+        model: The model that they are for.
         train_images: Number of training images to use; None for all.
 
     Raises:
         InputError: As `tinytl_tf.data.load`.
     """
+    waveform = {}
+    if model.sample_rate:
+        waveform = {"samples": model.input_shape[0], "sample_rate": model.sample_rate}
+    elif model.input_name == "array" and not values.data.lower().endswith(".npz"):
+        raise InputError(
+            f"expected a packed .npz for a model of arrays {list(model.input_shape)} without a sample rate, got "
+            f"{values.data}; pack the arrays with numpy.savez"
+        )
     splits = data.load(
         values.data,
+        **waveform,
         seed=values.split_seed,
         default_seed=model.split_seed,
         train_images=train_images,

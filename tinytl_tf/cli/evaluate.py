@@ -48,13 +48,13 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         runner.refuse_unused(values, _OF_FILES, why)
     else:
         runner.refuse_unused(values, ("checkpoint",), "with --model, which has no checkpoints")
-    result, names = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)
-    print(f"accuracy on {result.examples} test images: {result.summary()}, loss {result.loss:.4f}")
+    result, names, items = _evaluate_run(values) if values.workdir is not None else _evaluate_file(values)
+    print(f"accuracy on {result.examples} test {items}: {result.summary()}, loss {result.loss:.4f}")
     print(result.describe(names))
     return {"images": result.examples, **result.to_json(names)}
 
 
-def _evaluate_run(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[str]]:
+def _evaluate_run(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[str], str]:
     runner.import_tensorflow()
     from tinytl_tf.training import Experiment, RunFolder, evaluate
 
@@ -78,10 +78,11 @@ def _evaluate_run(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[st
         where=dataset.name,
         complete=run.task == "multilabel",
     )
-    return evaluate(model, dataset, outputs, central_fraction=config.data.central_fraction), class_names
+    result = evaluate(model, dataset, outputs, central_fraction=config.data.central_fraction)
+    return result, class_names, dataset.items
 
 
-def _evaluate_file(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[str] | None]:
+def _evaluate_file(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[str] | None, str]:
     from tinytl_tf.device import evaluate_dataset
 
     if values.data is None:
@@ -90,6 +91,8 @@ def _evaluate_file(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[s
         data.check_central_fraction(values.central_fraction)
     with contextlib.ExitStack() as stack:
         model, features = open_model(values, stack)
+        if model.input_name == "array":
+            runner.refuse_unused(values, ("central_fraction",), "with a model of arrays, which are taken as they are")
         if values.state is not None:
             model.restore(values.state)
         dataset = load_data(values, model).require_test()
@@ -101,7 +104,7 @@ def _evaluate_file(values: flags.FlagValues) -> tuple[EvaluateResult, Sequence[s
             central_fraction=values.central_fraction,
             features=features,
         )
-    return result, model.class_names
+    return result, model.class_names, dataset.items
 
 
 if __name__ == "__main__":

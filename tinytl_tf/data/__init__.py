@@ -1,4 +1,6 @@
-"""Images in, batches out: folders, packed arrays, TensorFlow Datasets and the embedded digits, in numpy and Pillow.
+"""Images in, batches out: folders, packed files, TensorFlow Datasets and the embedded digits, in numpy and Pillow.
+
+Float arrays too: packed ones and folders of WAV files, see `load`, `array_train_batches` and `array_eval_batches`.
 
 ```python
 splits = data.load("photos/")
@@ -9,6 +11,8 @@ for images, labels in data.train_batches(
 ```
 """
 
+from tinytl_tf.data.array_batches import array_eval_batches, array_train_batches
+from tinytl_tf.data.array_dataset import ArrayDataset
 from tinytl_tf.data.augmentation import Augmentation
 from tinytl_tf.data.batches import eval_batches, steps_per_epoch, train_batches
 from tinytl_tf.data.dataset import ImageDataset
@@ -22,12 +26,15 @@ from tinytl_tf.data.splits import Splits
 __all__ = [
     "CACHE_BYTES",
     "CENTRAL_FRACTION",
+    "ArrayDataset",
     "Augmentation",
     "CachedFeatures",
     "FeatureCache",
     "FeatureRequest",
     "ImageDataset",
     "Splits",
+    "array_eval_batches",
+    "array_train_batches",
     "check_cacheable",
     "check_central_fraction",
     "eval_batches",

@@ -111,7 +111,7 @@ def train_batches(
     starts = [step * batch_size + index * own for step in range(start_step, steps)]
     batches = [places[start : start + own] for start in starts]
     make = _reader(batches, size, read) if features is None else _finder(batches, features, request)
-    return _prefetch(dataset.labels[order], batches, make, workers, ahead)
+    return prefetch(dataset.labels[order], batches, make, workers, ahead)
 
 
 def training_order(images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
@@ -188,7 +188,7 @@ def eval_batches(
     indices = np.arange(len(dataset))
     batches = [indices[start : start + batch_size] for start in range(0, len(dataset), batch_size)]
     make = _reader(batches, size, read) if features is None else _finder(batches, features, request)
-    return _prefetch(dataset.labels, batches, make, workers, ahead)
+    return prefetch(dataset.labels, batches, make, workers, ahead)
 
 
 def _prepare(dataset: ImageDataset, index: int, size: tuple[int, int], central_fraction: float) -> np.ndarray:
@@ -232,16 +232,24 @@ def _finder(
     return make
 
 
-def _prefetch(
+def prefetch(
     labels: np.ndarray,
     batches: list[np.ndarray],
     images_of: Callable[[int], np.ndarray],
     workers: int,
     ahead: int,
 ) -> Iterator[Batch]:
-    """Makes `batches` (of each its places in `labels`) in threads, a few ahead, and returns them in order.
+    """Makes batches in threads, a few ahead, and returns them in order.
 
-    `images_of` gives what belongs to the labels of a batch, by its number.
+    Args:
+        labels: of all places.
+        batches: of each batch its places in `labels`.
+        images_of: gives what belongs to the labels of a batch, by its number.
+        workers: threads. They end with the iterator, also when it is dropped early.
+        ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
+
+    Raises:
+        InputError: at once for an argument out of range; while iterating what `images_of` raises.
     """
     _check_positive("workers", workers)
     if ahead < 0:

@@ -1,5 +1,6 @@
 """A labeled set of images that are decoded when asked for."""
 
+import copy
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
@@ -17,14 +18,15 @@ SHOWN = 12  # classes that are listed with their counts
 class ImageDataset:
     """Labels in memory, images on demand.
 
-    Any number of threads may read at the same time. `task` is "classification" where each image has one class, and
-    "multilabel" where it has each of several attributes or not: see `tinytl_tf.tasks`.
+    Any number of threads may read at the same time. `task` is "classification" where each image has one class,
+    "multilabel" where it has each of several attributes or not, and "regression" where it has numbers: see
+    `tinytl_tf.tasks`.
 
     Args:
         name: what errors call the set.
         class_names: names of the classes; the position of a name is its label.
         labels: int array [n], each in [0, number of classes); or, where an image has several attributes, numbers
-            [n, classes] from 0 to 1.
+            [n, classes] from 0 to 1, or finite ones of a regression.
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one whose short side has `short_side` pixels, unless that is None.
         check: `check(index)` raises `InputError` for an image that cannot be read, by its header alone.
@@ -34,6 +36,8 @@ class ImageDataset:
             not once an epoch. A device has no memory for that.
         sources: what messages call each image; its position by default.
         sizes: bytes of each image's file, where they are known without reading it.
+        task: a key of `tinytl_tf.tasks.TASKS`; by default labels [n] are of a classification and [n, classes] of
+            attributes.
 
     Raises:
         InputError: no class, a class twice or with a name that is refused, no image, or a label outside the classes.
@@ -44,6 +48,8 @@ class ImageDataset:
         >>> len(dataset)
         2
     """
+
+    items = "images"  # what messages call the members
 
     def __init__(
         self,
@@ -58,6 +64,7 @@ class ImageDataset:
         cache_bytes: int = 0,
         sources: Sequence[str] | None = None,
         sizes: Sequence[int] | None = None,
+        task: str = "",
     ):
         self.name = name
         try:
@@ -72,9 +79,9 @@ class ImageDataset:
         if not self.class_names:
             raise InputError(f"{name} has no classes; at least 1 is needed")
         if not len(labels):
-            raise InputError(f"{name} has no images; at least 1 is needed")
-        self.task = "multilabel" if labels.ndim == 2 else "classification"
-        if self.task == "multilabel":
+            raise InputError(f"{name} has no {self.items}; at least 1 is needed")
+        self.task = task or ("multilabel" if labels.ndim == 2 else "classification")
+        if self.task != "classification":
             try:
                 get_task(self.task).check_labels(labels, len(labels), len(self.class_names))
             except InputError as error:
@@ -126,18 +133,25 @@ class ImageDataset:
             wanted = {
                 "classification": "one class for each image; give data with a folder for each class, or labels [n]",
                 "multilabel": "each attribute for each image; give data with a labels.csv, or labels [n, attributes]",
+                "regression": "each number for each of them; give data whose task is regression",
             }
             raise InputError(f"{self.name} has labels for {self.task}, expected {task}: {wanted[task]}")
 
     def describe(self) -> str:
-        """Returns how many images there are, and of which class or with which attribute."""
+        """Returns how many images there are, and of which class, with which attribute, or the mean of each number."""
+        if self.task == "regression":
+            means, spreads = self.labels.mean(axis=0, dtype=np.float64), self.labels.std(axis=0, dtype=np.float64)
+            rows = list(zip(self.class_names, means, spreads, strict=True))[:SHOWN]
+            more = f", and {len(means) - SHOWN} numbers more" if len(means) > SHOWN else ""
+            listed = ", ".join(f"{name} {mean:.4g} +- {spread:.4g}" for name, mean, spread in rows)
+            return f"{len(self)} {self.items} of {len(means)} numbers, mean and spread: {listed}{more}"
         if self.task == "multilabel":
             counts, kind = (self.labels > 0.5).sum(axis=0), "attributes"
         else:
             counts, kind = np.bincount(self.labels, minlength=len(self.class_names)), "classes"
         listed = [f"{name} {count}" for name, count in zip(self.class_names, counts, strict=True)]
         more = f", and {len(listed) - SHOWN} {kind} more" if len(listed) > SHOWN else ""
-        return f"{len(self)} images of {len(listed)} {kind}: {', '.join(listed[:SHOWN])}{more}"
+        return f"{len(self)} {self.items} of {len(listed)} {kind}: {', '.join(listed[:SHOWN])}{more}"
 
     def source(self, index: int) -> str:
         """Returns what messages call an image."""
@@ -216,15 +230,14 @@ class ImageDataset:
     def subset(self, indices: np.ndarray) -> "ImageDataset":
         """Returns the set of the images at `indices` (int [m]), in that order, with the same classes."""
         indices = np.asarray(indices)
-        return ImageDataset(
-            self.name,
-            self.class_names,
-            self.labels[indices],
-            lambda index, short_side: self._read(int(indices[index]), short_side),
-            check=None if self._check is None else lambda index: self._check(int(indices[index])),
-            digest=lambda index: self.digest(int(indices[index])),  # what is known is not read again
-            decoding=self.decoding,
-            cache_bytes=self._capacity,
-            sources=[self.source(int(index)) for index in indices],
-            sizes=None if self._sizes is None else [self._sizes[index] for index in indices],
-        )
+        if not len(indices):
+            raise InputError(f"{self.name} has no {self.items}; at least 1 is needed")
+        result = copy.copy(self)
+        result.labels = self.labels[indices]
+        result._read = lambda index, short_side: self._read(int(indices[index]), short_side)
+        result._check = None if self._check is None else lambda index: self._check(int(indices[index]))
+        result._digest = lambda index: self.digest(int(indices[index]))  # what is known is not read again
+        result._sources = [self.source(int(index)) for index in indices]
+        result._sizes = None if self._sizes is None else [self._sizes[index] for index in indices]
+        result._cache, result._cache_bytes, result._digests, result._lock = {}, 0, {}, threading.Lock()
+        return result

@@ -1,11 +1,13 @@
 """Image folders: one sub-folder for each class, with or without folders of splits above them."""
 
+import abc
 import collections
 import logging
 import os
 import pathlib
 import re
 import stat
+from collections.abc import Callable
 
 import numpy as np
 
@@ -74,14 +76,29 @@ def load_folder(path: str | os.PathLike, *, seed: int = 0, cache_bytes: int = 0)
         InputError: If the folder is missing, unreadable or has another layout, a class is empty, a name is not UTF-8,
             or another split has a class that the training set has not.
     """
+    return load_with(lambda root: _ImageReader(root, cache_bytes), path, seed)
+
+
+def load_with(reader: Callable[[pathlib.Path], "FolderReader"], path: str | os.PathLike, seed: int) -> Splits:
+    """Lists a folder with a reader of its kind of files.
+
+    Args:
+        reader: Makes the reader of a folder.
+        path: The folder.
+        seed: Chooses what a flat folder is tested on.
+
+    Raises:
+        InputError: As `load_folder`.
+    """
     root = expand(path)
+    listing = reader(root)
     if not root.is_dir():
         problem = "is not a folder" if root.exists() else "does not exist"
-        raise InputError(f"image folder {root} {problem}; {LAYOUT}")
+        raise InputError(f"{listing.kind} {root} {problem}; {LAYOUT}")
     try:
-        return _Reader(root, cache_bytes).load(seed)
+        return listing.load(seed)
     except OSError as error:
-        raise InputError(f"image folder {root} cannot be read ({reason(error)}); check its permissions") from error
+        raise InputError(f"{listing.kind} {root} cannot be read ({reason(error)}); check its permissions") from error
 
 
 def split_of(folder: str) -> str | None:
@@ -96,17 +113,37 @@ def split_of(folder: str) -> str | None:
     return next((split for split, spellings in SPELLINGS.items() if words.intersection(spellings)), None)
 
 
-class _Reader:
-    """Lists the folders of one data set and remembers what it has seen and left out."""
+class FolderReader(abc.ABC):
+    """Lists the folders of one data set and remembers what it has seen and left out.
 
-    def __init__(self, root: pathlib.Path, cache_bytes: int) -> None:
+    Args:
+        root: The folder.
+
+    Attributes:
+        kind: What errors call such a folder.
+        items: What errors call its files.
+        suffixes: Of its files.
+    """
+
+    kind = items = ""
+    suffixes: tuple[str, ...] = ()
+
+    def __init__(self, root: pathlib.Path) -> None:
         self._root = root
-        self._cache_bytes = cache_bytes
         self._seen: set[str] = set()
         self._listed: set[str] = set()  # class folders, whose images are found without a link
         self._ignored: collections.Counter[str] = collections.Counter()
 
+    @abc.abstractmethod
+    def prepare(self, paths: list[pathlib.Path]) -> None:
+        """Looks at all files of all splits before `make`."""
+
+    @abc.abstractmethod
+    def make(self, root: pathlib.Path, names: list[str], labels: np.ndarray, paths: list[pathlib.Path]) -> ImageDataset:
+        """Returns the set of some files, with the labels of each."""
+
     def load(self, seed: int) -> Splits:
+        """Returns the sets."""
         folders = self._subfolders(self._root)
         named = self._splits(self._root, folders)
         if named:
@@ -126,7 +163,7 @@ class _Reader:
             split = split_of(name)
             if split in found:
                 raise InputError(
-                    f"image folder {root} has {found[split].name}/ and {name}/ for the same split; keep one of them"
+                    f"{self.kind} {root} has {found[split].name}/ and {name}/ for the same split; keep one of them"
                 )
             if split:
                 found[split] = root / name
@@ -135,7 +172,7 @@ class _Reader:
     def _load_splits(self, named: dict[str, pathlib.Path], folders: list[str]) -> Splits:
         if "train" not in named:
             present = ", ".join(f"{path.name}/" for path in named.values())
-            raise InputError(f"image folder {self._root} has {present} but no train/; {LAYOUT}")
+            raise InputError(f"{self.kind} {self._root} has {present} but no train/; {LAYOUT}")
         for name in folders:
             if name not in {path.name for path in named.values()}:
                 self._ignored[f"folder {name}/ next to the splits"] += 1
@@ -146,7 +183,7 @@ class _Reader:
         classes = self._classes(roots["train"])
         if len(classes) > 1 and all(map(split_of, classes)):
             raise InputError(
-                f"image folder {roots['train']} holds only {', '.join(f'{name}/' for name in classes)}, which are "
+                f"{self.kind} {roots['train']} holds only {', '.join(f'{name}/' for name in classes)}, which are "
                 f"named like splits; {LAYOUT}"
             )
         files: dict[str, list[tuple[str, pathlib.Path]]] = {}
@@ -161,8 +198,8 @@ class _Reader:
                     "add training images or remove it"
                 )
             files[split] = self._list(roots[split], own)
-        maximum = _deep_maximum([file for listed in files.values() for file in listed])
-        datasets = {split: self._dataset(roots[split], list(classes), files[split], maximum) for split in files}
+        self.prepare([path for listed in files.values() for _, path in listed])
+        datasets = {split: self._dataset(roots[split], list(classes), files[split]) for split in files}
         return _as_splits(datasets)
 
     def _without_wrapper(self, path: pathlib.Path, split: str) -> pathlib.Path:
@@ -174,7 +211,7 @@ class _Reader:
         classes = self._classes(self._root)
         if len(classes) == 1 and len(self._subfolders(self._root / folders[0])) > 1:
             raise InputError(
-                f"image folder {self._root} has one folder, {folders[0]}/, which holds others; give that one: {LAYOUT}"
+                f"{self.kind} {self._root} has one folder, {folders[0]}/, which holds others; give that one: {LAYOUT}"
             )
         for name in classes.values():
             inside = [child for child in self._subfolders(self._root / name) if split_of(child)]
@@ -184,7 +221,8 @@ class _Reader:
                 )
         self._listed = set(self._real_folders(self._root))
         files = self._list(self._root, classes)
-        return hold_out(self._dataset(self._root, list(classes), files, _deep_maximum(files)), seed)
+        self.prepare([path for _, path in files])
+        return hold_out(self._dataset(self._root, list(classes), files), seed)
 
     def _load_attributes(self, roots: dict[str, pathlib.Path]) -> Splits:
         self._listed = {os.path.realpath(root) for root in roots.values() if not root.is_symlink()}
@@ -197,15 +235,13 @@ class _Reader:
                     f"{roots[split] / LABELS_FILE} has the attributes {', '.join(own)}; expected those of "
                     f"{roots['train'] / LABELS_FILE} in their order: {', '.join(names)}"
                 )
-        maximum = _deep_maximum([("", path) for paths in files.values() for path in paths])
-        return _as_splits(
-            {split: self._make(roots[split], names, labels[split], files[split], maximum) for split in files}
-        )
+        self.prepare([path for paths in files.values() for path in paths])
+        return _as_splits({split: self.make(roots[split], names, labels[split], files[split]) for split in files})
 
     def _load_flat_attributes(self, seed: int) -> Splits:
         names, paths, labels = self._attributes(self._root)
-        maximum = _deep_maximum([("", path) for path in paths])
-        return hold_out(self._make(self._root, names, labels, paths, maximum), seed)
+        self.prepare(paths)
+        return hold_out(self.make(self._root, names, labels, paths), seed)
 
     def _attributes(self, root: pathlib.Path) -> tuple[list[str], list[pathlib.Path], np.ndarray]:
         """Returns the attributes, and the images of a folder with their labels, sorted by path."""
@@ -234,7 +270,7 @@ class _Reader:
                 f"is {min(missing)!r}; correct or remove these rows"
             )
         if len(labels) < len(images):
-            self._ignored[f"images that {root.name}/{LABELS_FILE} does not name"] = len(images) - len(labels)
+            self._ignored[f"{self.items} that {root.name}/{LABELS_FILE} does not name"] = len(images) - len(labels)
         names = sorted(labels)
         table = np.stack([labels[name] for name in names]) if names else np.zeros([0, len(attributes)])
         return attributes, [images[name] for name in names], table
@@ -245,37 +281,19 @@ class _Reader:
         for folder in self._subfolders(root):
             name = normalized(folder)
             if name in classes:
-                raise InputError(f"image folder {root} has the class {name!r} twice, spelled in two ways; rename one")
+                raise InputError(f"{self.kind} {root} has the class {name!r} twice, spelled in two ways; rename one")
             classes[name] = folder
         return dict(sorted(classes.items()))
 
-    def _dataset(
-        self, root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]], maximum: int
-    ) -> ImageDataset:
+    def _dataset(self, root: pathlib.Path, classes: list[str], files: list[tuple[str, pathlib.Path]]) -> ImageDataset:
         indices = {name: index for index, name in enumerate(classes)}
         labels = np.array([indices[name] for name, _ in files], np.int32)
-        return self._make(root, classes, labels, [path for _, path in files], maximum)
-
-    def _make(
-        self, root: pathlib.Path, names: list[str], labels: np.ndarray, paths: list[pathlib.Path], maximum: int
-    ) -> ImageDataset:
-        return ImageDataset(
-            f"image folder {root}",
-            names,
-            labels,
-            lambda index, short_side: decode(paths[index], str(paths[index]), short_side, maximum),
-            check=lambda index: check_header(paths[index], str(paths[index])),
-            digest=lambda index: _digest(paths[index]),
-            decoding=str(maximum),
-            cache_bytes=self._cache_bytes,
-            sources=[str(path) for path in paths],
-            sizes=[path.stat().st_size for path in paths],
-        )
+        return self.make(root, classes, labels, [path for _, path in files])
 
     def _list(self, root: pathlib.Path, classes: dict[str, str]) -> list[tuple[str, pathlib.Path]]:
         """Returns (class, path) of every image, sorted."""
         if not classes:
-            raise InputError(f"image folder {root} has no class folders; {LAYOUT}")
+            raise InputError(f"{self.kind} {root} has no class folders; {LAYOUT}")
         files = []
         for name, folder in classes.items():
             if not self._is_new(root / folder):
@@ -285,7 +303,8 @@ class _Reader:
             images = self._images(root / folder)
             if not images:
                 raise InputError(
-                    f"class folder {root / folder} has no images ({', '.join(IMAGE_SUFFIXES)}); add some or remove it"
+                    f"class folder {root / folder} has no {self.items} ({', '.join(self.suffixes)}); add some or "
+                    "remove it"
                 )
             files += [(name, path) for path in images]
         return files
@@ -298,10 +317,12 @@ class _Reader:
                     images += self._images(child)
             elif child.name == LABELS_FILE:
                 continue
-            elif child.suffix.lower() not in IMAGE_SUFFIXES:
-                self._ignored[f"files of {child.suffix.lower() or 'no suffix'} that are no images"] += 1
+            elif child.suffix.lower() not in self.suffixes:
+                self._ignored[f"files of {child.suffix.lower() or 'no suffix'} that are no {self.items}"] += 1
             elif not child.exists():
-                raise InputError(f"image {child} is a link to a file that is not there; remove it")
+                raise InputError(
+                    f"{self.items.removesuffix('s')} {child} is a link to a file that is not there; remove it"
+                )
             elif not stat.S_ISREG(child.stat().st_mode):
                 self._ignored["that are no regular files"] += 1
             elif self._is_new(child):
@@ -354,6 +375,32 @@ class _Reader:
         return visible
 
 
+class _ImageReader(FolderReader):
+    kind, items, suffixes = "image folder", "images", IMAGE_SUFFIXES
+
+    def __init__(self, root: pathlib.Path, cache_bytes: int) -> None:
+        super().__init__(root)
+        self._cache_bytes = cache_bytes
+        self._maximum = 0
+
+    def prepare(self, paths: list[pathlib.Path]) -> None:
+        self._maximum = deep_maximum((path, str(path)) for path in paths)
+
+    def make(self, root: pathlib.Path, names: list[str], labels: np.ndarray, paths: list[pathlib.Path]) -> ImageDataset:
+        return ImageDataset(
+            f"{self.kind} {root}",
+            names,
+            labels,
+            lambda index, short_side: decode(paths[index], str(paths[index]), short_side, self._maximum),
+            check=lambda index: check_header(paths[index], str(paths[index])),
+            digest=lambda index: file_digest(paths[index]),
+            decoding=str(self._maximum),
+            cache_bytes=self._cache_bytes,
+            sources=[str(path) for path in paths],
+            sizes=[path.stat().st_size for path in paths],
+        )
+
+
 def _as_splits(datasets: dict[str, ImageDataset]) -> Splits:
     """Validation images alone are the test set."""
     if "test" not in datasets:
@@ -365,14 +412,15 @@ def _is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _digest(path: pathlib.Path) -> str:
+def file_digest(path: pathlib.Path) -> str:
+    """Returns the SHA-256 of a file of a set, in hexadecimal.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
     try:
         return sha256(path)
     except OSError as error:
         raise InputError(
-            f"expected an image at {path}, got: {error.strerror}; put it back or load the set again"
+            f"expected a file of the set at {path}, got: {error.strerror}; put it back or load the set again"
         ) from error
-
-
-def _deep_maximum(files: list[tuple[str, pathlib.Path]]) -> int:
-    return deep_maximum((path, str(path)) for _, path in files)

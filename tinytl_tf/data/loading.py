@@ -13,6 +13,7 @@ from tinytl_tf.data.folder import load_folder
 from tinytl_tf.data.packed import load_packed
 from tinytl_tf.data.splits import Splits, first_of_each_class
 from tinytl_tf.data.tfds import load_tfds
+from tinytl_tf.data.wav_folder import load_wav_folder
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 
@@ -34,6 +35,8 @@ def load(
     check_whole: bool = False,
     skip_broken: bool = False,
     strict: bool = False,
+    samples: int | None = None,
+    sample_rate: int | None = None,
 ) -> Splits:
     """Opens a data set by name.
 
@@ -42,8 +45,8 @@ def load(
     | `digits` | scikit-learn's handwritten digits as dark ink on light paper, the embedded default |
     | `digits-shifted` | the same digits in other inks, papers, light and positions |
     | `tfds:NAME` | a TensorFlow Datasets builder, `NAME`, `NAME:VERSION` or `NAME/CONFIG` |
-    | a path ending in `.npz` | packed JPEG files, see `load_packed` |
-    | any other path | an image folder, see `load_folder` |
+    | a path ending in `.npz` | packed JPEG files, see `load_packed`; or float arrays, see `make_array_dataset` |
+    | any other path | an image folder, see `load_folder`; with `samples` one of WAV files, see `load_wav_folder` |
 
     Args:
         name: see the table. A folder that is called like a set is named `./digits`.
@@ -59,6 +62,8 @@ def load(
         skip_broken: whether to go on without those that cannot be decoded; how many they are is logged as a warning.
         strict: whether test or validation images that are training images too are refused; otherwise a warning counts
             and names them.
+        samples: length of each waveform of a folder of WAV files; None for a folder of images. The others ignore it.
+        sample_rate: that the WAV files have to have; given with `samples`.
 
     Returns:
         The sets.
@@ -73,7 +78,11 @@ def load(
         (100, ('0', '1', '2'))
     """
     check = check_images or check_whole or skip_broken
-    splits = _open(os.fspath(name), default_seed if seed is None else seed, data_dir, download, cache_bytes)
+    if (samples is None) != (sample_rate is None):
+        raise InputError(f"expected samples and sample_rate, or none of them, got {samples!r} and {sample_rate!r}")
+    waveform = None if samples is None else (samples, sample_rate)
+    seed_used = default_seed if seed is None else seed
+    splits = _open(os.fspath(name), seed_used, data_dir, download, cache_bytes, waveform)
     if seed is not None and not splits.by_seed:
         raise InputError(
             f"the split seed {seed} does nothing for {splits.train.name}, whose test images are always the same; leave "
@@ -104,7 +113,8 @@ def _report_copies(splits: Splits, strict: bool) -> None:
             continue
         listed = "; ".join(f"{copy} is {original}" for copy, original in copies[:LISTED])
         more = "; ..." if len(copies) > LISTED else ""
-        text = f"{len(copies)} of {len(dataset)} {split} images are training images too: {listed}{more}"
+        items = dataset.items
+        text = f"{len(copies)} of {len(dataset)} {split} {items} are training {items} too: {listed}{more}"
         if strict:
             raise InputError(f"{text}; remove them from one of the two")
         logging.getLogger(__name__).warning("%s", text)
@@ -117,16 +127,25 @@ def _without_broken(dataset: ImageDataset, whole: bool, skip: bool) -> ImageData
         return dataset
     listed = "; ".join(list(broken.values())[:LISTED]) + ("; ..." if len(broken) > LISTED else "")
     if not skip:
-        raise InputError(f"{dataset.name} has {len(broken)} of {len(dataset)} images that cannot be read: {listed}")
+        raise InputError(
+            f"{dataset.name} has {len(broken)} of {len(dataset)} {dataset.items} that cannot be read: {listed}"
+        )
     logging.getLogger(__name__).warning(
-        "%s: skipped %d of %d images that cannot be read: %s", dataset.name, len(broken), len(dataset), listed
+        "%s: skipped %d of %d %s that cannot be read: %s",
+        dataset.name,
+        len(broken),
+        len(dataset),
+        dataset.items,
+        listed,
     )
     if len(broken) == len(dataset):
-        raise InputError(f"{dataset.name} has no image that can be read: {listed}")
+        raise InputError(f"{dataset.name} has no {dataset.items} that can be read: {listed}")
     return dataset.subset(np.array([index for index in range(len(dataset)) if index not in broken], int))
 
 
-def _open(name: str, seed: int, data_dir: str | None, download: bool, cache_bytes: int) -> Splits:
+def _open(
+    name: str, seed: int, data_dir: str | None, download: bool, cache_bytes: int, waveform: tuple[int, int] | None
+) -> Splits:
     if name in ("digits", "digits-shifted"):
         return load_digits(shifted=name == "digits-shifted", seed=seed)
     if name.startswith(TFDS_PREFIX):
@@ -136,4 +155,6 @@ def _open(name: str, seed: int, data_dir: str | None, download: bool, cache_byte
     path = os.fspath(expand(name))
     if path.lower().endswith(".npz"):
         return load_packed(path, cache_bytes=cache_bytes)
+    if waveform is not None:
+        return load_wav_folder(path, samples=waveform[0], sample_rate=waveform[1], seed=seed)
     return load_folder(path, seed=seed, cache_bytes=cache_bytes)

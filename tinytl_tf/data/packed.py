@@ -1,4 +1,4 @@
-"""Packed arrays: all JPEG files of a set in one `.npz`."""
+"""Packed sets: all JPEG files of a set, or all float arrays, in one `.npz`."""
 
 import hashlib
 import os
@@ -8,10 +8,12 @@ import numpy as np
 from tinytl_tf.data.arrays import read_arrays
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.decode import check_header, decode, deep_maximum
+from tinytl_tf.data.packed_arrays import ALIASES, make_array_dataset
 from tinytl_tf.data.splits import Splits, last_quarter
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 
+_ARRAY_KEYS = ("array", *(alias for alias, key in ALIASES.items() if key == "array"))
 # Of each array that must be there: the numpy type it must be of, and what an error calls that.
 ARRAYS = {
     "jpeg": (np.uint8, "uint8 [bytes]"),
@@ -23,6 +25,8 @@ ARRAYS = {
 
 def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     """Reads a set packed as arrays.
+
+    With the key `array` or `x` it is one of float arrays, see `make_array_dataset`; all others are of photos.
 
     Keys of the file: `jpeg`, the bytes of all files in one uint8 array; `offsets`, int [n+1], image i is
     `jpeg[offsets[i]:offsets[i+1]]`; `label`, int [n], or numbers [n, classes] of 0 and 1 where an image has several
@@ -45,10 +49,13 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     """
     path = os.fspath(expand(path))
     arrays = _read(path)
+    if _has_arrays(arrays):
+        count = next(len(arrays[key]) for key in _ARRAY_KEYS if key in arrays)
+        sources = [f"{path}[{name}]" for name in _texts(arrays.get("source", np.arange(count)))]
+        return _split(path, arrays, make_array_dataset(f"packed set {path}", arrays, sources))
     _check_types(path, arrays)
     jpeg, offsets, labels = arrays["jpeg"], arrays["offsets"].astype(np.int64), arrays["label"]
     sources = _texts(arrays.get("source", np.arange(len(labels))))
-    split = _texts(arrays.get("split", np.full(len(labels), "")))
     if len(offsets) != len(labels) + 1 or len(sources) != len(labels):
         raise InputError(
             f"packed set {path}: expected n labels, n+1 offsets and n sources, "
@@ -75,16 +82,31 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
         sources=[f"{path}[{name}]" for name in sources],
         sizes=np.diff(offsets).tolist(),
     )
-    if len(split) == len(labels) and set(split) == {""}:
+    return _split(path, arrays, dataset)
+
+
+def _split(path: str, arrays: dict[str, np.ndarray], dataset: ImageDataset) -> Splits:
+    """Cuts a set in two as the file says."""
+    split = _texts(arrays.get("split", np.full(len(dataset), "")))
+    if len(split) == len(dataset) and set(split) == {""}:
         return last_quarter(dataset)
-    if len(split) != len(labels) or set(split) != {"train", "test"}:
-        raise InputError(f"packed set {path}: expected 'split' to name each image 'train' or 'test', or all of them ''")
+    if len(split) != len(dataset) or set(split) != {"train", "test"}:
+        raise InputError(
+            f"packed set {path}: expected 'split' to name each {dataset.items[:-1]} 'train' or 'test', or all of "
+            "them ''"
+        )
     is_test = np.array(split) == "test"
     return Splits(dataset.subset(np.flatnonzero(~is_test)), dataset.subset(np.flatnonzero(is_test)))
 
 
+def _has_arrays(arrays: dict[str, np.ndarray]) -> bool:
+    return any(key in arrays and arrays[key].ndim for key in _ARRAY_KEYS)
+
+
 def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     arrays = read_arrays(path, f"packed set {path}", "pack it again with numpy.savez")
+    if _has_arrays(arrays):
+        return arrays
     missing = [key for key in ARRAYS if key not in arrays]
     if missing:
         raise InputError(

@@ -47,7 +47,7 @@ class Splits:
             InputError: there are no test images.
         """
         if self.test is None:
-            raise InputError(f"{self.train.name} has no test images to report on; {_REMEDY}")
+            raise InputError(f"{self.train.name} has no test {self.train.items} to report on; {_REMEDY}")
         return self.test
 
     def warn_of_other_split(self, split: str) -> None:
@@ -67,7 +67,7 @@ class Splits:
         """Returns a line for each set: how many images, and of which class; what a command prints before it works."""
         lines = [f"{name}: {dataset.describe()}" for name, dataset in self.by_name.items()]
         if self.test is None:
-            lines.append("test: no images, so that no accuracy is measured")
+            lines.append(f"test: no {self.train.items}, so that no accuracy is measured")
         elif self.held_out and self.train.task == "classification":
             counts = np.bincount(self.test.labels, minlength=len(self.test.class_names))
             without = [name for name, count in zip(self.test.class_names, counts, strict=True) if not count]
@@ -115,10 +115,13 @@ def hold_out(dataset: ImageDataset, seed: int) -> Splits:
         for name, count, there in zip(dataset.class_names, counts, present, strict=True):
             if there and not count:
                 raise InputError(
-                    f"{dataset.name} has {there} images of class {name!r}, all of which are held out to test; {_REMEDY}"
+                    f"{dataset.name} has {there} {dataset.items} of class {name!r}, all of which are held out to test; "
+                    f"{_REMEDY}"
                 )
     if held.all():
-        raise InputError(f"{dataset.name} has {len(dataset)} images, all of which are held out to test; {_REMEDY}")
+        raise InputError(
+            f"{dataset.name} has {len(dataset)} {dataset.items}, all of which are held out to test; {_REMEDY}"
+        )
     train = dataset.subset(np.flatnonzero(~held))
     test = dataset.subset(np.flatnonzero(held)) if held.any() else None
     return Splits(train, test, by_seed=True, held_out=True)
@@ -138,15 +141,15 @@ def last_quarter(dataset: ImageDataset) -> Splits:
     Raises:
         InputError: a class has fewer than two images.
     """
-    if dataset.task == "multilabel":
-        groups = {f"{len(dataset)} images": np.arange(len(dataset))}
+    if dataset.task != "classification":
+        groups = {f"{len(dataset)} {dataset.items}": np.arange(len(dataset))}
     else:
         groups = {f"class {name!r}": own for name, own in zip(dataset.class_names, _by_class(dataset), strict=True)}
     is_test = np.zeros(len(dataset), bool)
     for what, members in groups.items():
         if len(members) < 2:
             raise InputError(
-                f"{dataset.name} has too few images of {what}; at least 2 are needed, to train and to test"
+                f"{dataset.name} has too few {dataset.items} of {what}; at least 2 are needed, to train and to test"
             )
         is_test[members[-max(1, (len(members) + 2) // 4) :]] = True
     return Splits(dataset.subset(np.flatnonzero(~is_test)), dataset.subset(np.flatnonzero(is_test)))
@@ -168,9 +171,11 @@ def first_of_each_class(dataset: ImageDataset, count: int | None, option: str) -
     """
     if count is None:
         return dataset
-    if dataset.task == "multilabel":
+    if dataset.task != "classification":
         if not 1 <= count <= len(dataset):
-            raise InputError(f"{option} is {count}; expected 1 to {len(dataset)}, the images of {dataset.name}")
+            raise InputError(
+                f"{option} is {count}; expected 1 to {len(dataset)}, the {dataset.items} of {dataset.name}"
+            )
         return dataset.subset(np.arange(count))
     classes = len(dataset.class_names)
     if count < classes:

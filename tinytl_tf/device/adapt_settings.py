@@ -25,8 +25,9 @@ class AdaptSettings:
         learning_rate: Learning rate of step 0; None for what the manifest specifies.
         schedule: A key of `tinytl_tf.schedules.SCHEDULES`; None for what the manifest specifies.
         seed: Chooses the order of the images and their augmentation.
-        augmentation: How training images are changed; None for what the manifest specifies.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest specifies.
+        augmentation: How training images are changed; None for what the manifest specifies, and of arrays.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest specifies,
+            and of arrays.
         by_position: Whether classes are matched by their position, not by name.
         new_classes: Whether classes of the data that the model does not know are added to it, in the order of the data.
         save_every: Steps between two saves of how far the run is.
@@ -61,13 +62,15 @@ class AdaptSettings:
             data.check_central_fraction(self.central_fraction)
 
     def of(self, model: TrainableModel) -> "AdaptSettings":
-        """Returns the settings with what a model's manifest specifies in the places of None."""
-        defaults: dict[str, Any] = {
-            "learning_rate": model.default_learning_rate,
-            "schedule": model.schedule,
-            "augmentation": model.augmentation,
-            "central_fraction": model.central_fraction,
-        }
+        """Returns the settings with what a model's manifest specifies in the places of None.
+
+        Raises:
+            InputError: If there are settings of images for a model of arrays.
+        """
+        defaults: dict[str, Any] = {"learning_rate": model.default_learning_rate, "schedule": model.schedule}
+        for name in ("augmentation", "central_fraction"):
+            if model.input_name != "array" or getattr(self, name) is not None:
+                defaults[name] = getattr(model, name)
         return dataclasses.replace(
             self, **{name: value for name, value in defaults.items() if getattr(self, name) is None}
         )

@@ -15,6 +15,7 @@ from tinytl_tf import data, files
 from tinytl_tf.data.classes import model_labels, normalized
 from tinytl_tf.device.adapt_settings import AdaptSettings
 from tinytl_tf.device.evaluation import check_features, evaluate_dataset, match_outputs
+from tinytl_tf.device.model_batches import check_dataset, train_batches_of
 from tinytl_tf.device.progress_file import (
     AdaptProgress,
     best_path,
@@ -37,8 +38,6 @@ __all__ = ["AdaptResult", "adapt", "find_new_classes"]
 
 _OVERHEAD = 65536  # bytes that come with a state: its header, the losses of the steps
 
-# One batch is decoded while the model works on another; more would only lie in memory.
-_READING = {"workers": 1, "ahead": 1}
 _REMEDY = "lower the learning rate, and reset the model or restore another state"
 
 
@@ -54,7 +53,8 @@ class AdaptResult:
         steps: Steps taken.
         applied: Steps that changed the model; the others met a loss or a gradient that was not finite.
         step_ms: Median time of a step in milliseconds, without decoding of images.
-        best_accuracy: On the validation split after the best epoch, or None without one.
+        best_accuracy: On the validation split after the best epoch, or None without one; of a regression, whose best
+            epoch is that of the least loss, the negative of that.
         added_classes: Names of all classes that were added to the model, now or before.
     """
 
@@ -80,7 +80,7 @@ class AdaptResult:
 
     @property
     def loss_before(self) -> float | None:
-        """Mean cross-entropy on the test split."""
+        """Mean loss on the test split."""
         return self.before and self.before.loss
 
     @property
@@ -117,7 +117,7 @@ def adapt(
 
     Args:
         model: The model; it is changed.
-        splits: The images; their classes are matched to the model's by name.
+        splits: The images, or arrays; their classes are matched to the model's by name.
         state_path: State file to write, `.tinytl`. One run at a time may write it.
         resume: Whether to go on with the run that was to write `state_path`.
         features: Gives the features of the images to a model whose `input_name` is `"features"`, see
@@ -147,6 +147,8 @@ def adapt(
     if resume and state_path is None:
         raise InputError("expected the path of the state file whose run is to be resumed, got None")
     check_features(model, features)
+    for dataset in splits.by_name.values():
+        check_dataset(model, dataset)
     if features is not None:
         data.check_cacheable(settings.augmentation)
     return _Run(model, splits, settings, None if state_path is None else files.expand(state_path), features).go(resume)
@@ -313,18 +315,7 @@ class _Run:
     def _train_epoch(self, epoch: int, shown: Progress) -> None:
         settings, steps, start = self._settings, self._progress.steps, epoch * self._per_epoch
         schedule, total = SCHEDULES[settings.schedule], settings.epochs * self._per_epoch
-        batches = data.train_batches(
-            self._splits.train,
-            batch_size=self._model.batch_size,
-            image_size=self._model.image_size,
-            seed=settings.seed,
-            epoch=epoch,
-            augmentation=settings.augmentation,
-            central_fraction=settings.central_fraction,
-            start_step=len(steps) - start,
-            **_READING,
-            features=self._features,
-        )
+        batches = train_batches_of(self._model, self._splits.train, settings, epoch, len(steps) - start, self._features)
         for images, labels in batches:
             with self._whole():
                 rate = schedule(len(steps), total, settings.learning_rate)
@@ -360,8 +351,9 @@ class _Run:
         before = self._progress.before and self._progress.before.loss
         self._refuse_loss(before, result.loss)
         with self._whole():
-            if self._progress.best is None or result.accuracy > self._progress.best:
-                self._progress.best = result.accuracy
+            score = self._model.task.score(result)
+            if self._progress.best is None or score > self._progress.best:
+                self._progress.best = score
                 if self._path is not None:
                     self._model.save(best_path(self._path))
             self._progress.validated += 1

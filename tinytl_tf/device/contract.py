@@ -13,9 +13,10 @@ from tinytl_tf.tflite.manifest import INPUTS, Manifest, manifest_path
 
 __all__ = ["Contract", "augmentation_of", "check_contract", "check_manifest"]
 
-# Shape of what a file is trained on; that of features is any of rank 2 to 4.
-_SHAPES = {"image": ("H", "W", 3), "features": ("F0", "F1", "F2")}
-# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes. Image or features come to it.
+# Shape of an image; that of features and arrays is any of rank 1 to 3, without the batch.
+_IMAGE = ("H", "W", 3)
+_ANY = ("D0", "D1", "D2")
+# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes. What is inferred comes to it.
 _CONTRACT = {
     "infer": (
         {},
@@ -37,7 +38,7 @@ class Contract:
     Attributes:
         task: A key of `tinytl_tf.tasks.TASKS`.
         input: Name of what the file infers and is trained on, a key of `tinytl_tf.tflite.manifest.INPUTS`.
-        shape: Shape of one image, `(H, W, 3)`, or of its features.
+        shape: Shape of one image, `(H, W, 3)`, of its features, or of one array.
         batch_size: B.
         outputs: C.
         state_size: N.
@@ -78,10 +79,8 @@ def check_contract(path: str | os.PathLike, runners: Mapping[str, Callable], tas
             "export it with `tinytl export`"
         )
     task = task or _task_of(train)
-    taken = "features" if "features" in train else "image"
-    letters = _SHAPES[taken]
-    if taken == "features":
-        letters = letters[: max(1, len(train[taken]["shape_signature"]) - 1)]
+    taken = next((name for name in INPUTS if name in train), "image")
+    letters = _IMAGE if taken == "image" else _ANY[: max(1, len(train[taken]["shape_signature"]) - 1)]
     label = (TASKS[task].label_dtype, TASKS[task].label_shape("B", "C"))
     more = {
         "infer": {taken: (INPUTS[taken], (1, *letters))},
@@ -122,8 +121,11 @@ def check_manifest(path: str | os.PathLike, manifest: Manifest, contract: Contra
     rows = [("values of the state", manifest.state_size, contract.state_size)]
     if not manifest.micro:  # whose batches may have any size
         rows.append(("images in a batch", manifest.batch_size, contract.batch_size))
+    rows.append(("as the kind of input", _kind(manifest, contract), contract.input))
     if contract.input == "image":
         rows.append(("pixels of height and width", list(manifest.input.size), list(contract.shape[:2])))
+    for name, facts in manifest.inputs.items():
+        rows.append((f"as the shape of inputs.{name}", list(facts.shape), list(contract.shape)))
     for what, got, expected in rows:
         if got != expected:
             raise InputError(f"expected {expected} {what} in {manifest_path(path)}, got {got}; export the model again")
@@ -131,6 +133,13 @@ def check_manifest(path: str | os.PathLike, manifest: Manifest, contract: Contra
         augmentation_of(manifest)
     except InputError as error:
         raise InputError(f"{manifest_path(path)}: {error}; export the model again") from error
+
+
+def _kind(manifest: Manifest, contract: Contract) -> str:
+    """What a manifest says that a file takes; one without `inputs` is of images, or of what a prefix makes of them."""
+    if manifest.inputs:
+        return next(iter(manifest.inputs))
+    return contract.input if contract.input == "features" else "image"
 
 
 def _task_of(train: dict[str, dict]) -> str:

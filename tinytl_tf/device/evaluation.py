@@ -6,6 +6,7 @@ import numpy as np
 
 from tinytl_tf import data
 from tinytl_tf.data.classes import match_classes, model_labels
+from tinytl_tf.device.model_batches import check_dataset, eval_batches_of
 from tinytl_tf.device.trainable_model import TrainableModel
 from tinytl_tf.errors import InputError, NotFiniteError
 from tinytl_tf.figures import EvaluateResult
@@ -14,19 +15,17 @@ from tinytl_tf.tasks import Tally
 
 __all__ = ["check_features", "evaluate", "evaluate_dataset", "match_outputs"]
 
-_EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
-_READING = {"workers": 1, "ahead": 1}  # one image is decoded while the model works on another
-
 
 def evaluate(model: TrainableModel, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> EvaluateResult:
     """Runs inference on each image of `batches`.
 
     Args:
         model: The model.
-        batches: Pairs of images, uint8 `[n, H, W, 3]`, and labels as `TrainableModel.train` takes them; any `n`.
+        batches: Pairs of images, uint8 `[n, H, W, 3]`, or arrays, float32 `[n, ...]`, and labels as
+            `TrainableModel.train` takes them; any `n`.
 
     Returns:
-        Accuracy and mean cross-entropy over all images, as the model's task counts them, and figures of each class.
+        Accuracy and mean loss over all images, as the model's task counts them, and figures of each class.
 
     Raises:
         InputError: If there is no image, or an image or a label does not fit the model.
@@ -59,29 +58,24 @@ def evaluate_dataset(
 
     Args:
         model: The model.
-        dataset: The images; of any of the model's classes, one alone too.
+        dataset: The images, or arrays; of any of the model's classes, one alone too.
         label: What the progress calls them.
         by_position: Whether classes are matched by their position instead.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest specifies.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest specifies,
+            and of arrays.
         features: As `adapt` takes it.
 
     Raises:
-        InputError: If the classes do not fit, an image cannot be decoded, or the fraction is out of range.
+        InputError: If the classes do not fit, an image cannot be decoded, the fraction is out of range or is given for
+            arrays, or the model takes something else, see `check_dataset`.
     """
-    fraction = model.central_fraction if central_fraction is None else central_fraction
     check_features(model, features)
+    check_dataset(model, dataset)
     outputs = match_outputs(model, dataset, by_position)
     with Progress(len(dataset), label) as progress:
 
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            for images, labels in data.eval_batches(
-                dataset,
-                batch_size=_EVAL_BATCH,
-                image_size=model.image_size,
-                central_fraction=fraction,
-                features=features,
-                **_READING,
-            ):
+            for images, labels in eval_batches_of(model, dataset, central_fraction, features):
                 yield images, model_labels(labels, outputs)
                 progress.advance(steps=len(labels))
 
@@ -91,10 +85,12 @@ def evaluate_dataset(
 
 
 def check_features(model: TrainableModel, features: data.CachedFeatures | None) -> None:
-    """Raises `InputError` unless a model of images gets no features, and a model of features those of its shape."""
-    if model.input_name == "image" and features is not None:
-        raise InputError("expected a model that takes features, got one that takes images; leave the features out")
-    if model.input_name != "image" and (features is None or features.shape != model.input_shape):
+    """Raises `InputError` unless a model of features gets those of its shape, and any other one gets none."""
+    if model.input_name != "features" and features is not None:
+        raise InputError(
+            f"expected a model that takes features, got one that takes {model.input_name}s; leave the features out"
+        )
+    if model.input_name == "features" and (features is None or features.shape != model.input_shape):
         got = "none" if features is None else f"those of shape {list(features.shape)}"
         raise InputError(
             f"expected features of shape {list(model.input_shape)} for this model, got {got}; open the coral.json of "
@@ -111,6 +107,6 @@ def match_outputs(model: TrainableModel, dataset: data.ImageDataset, by_position
         model.num_classes,
         where=dataset.name,
         by_position=by_position,
-        complete=model.task.name == "multilabel",
+        complete=model.task.name != "classification",
         spare=spare,
     )

@@ -13,7 +13,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.files import sha256
 from tinytl_tf.strict_json import parse_json
 from tinytl_tf.tasks import TASKS
-from tinytl_tf.tflite.manifest import CONTRACT, LABELS_ENTRY, Manifest, manifest_path
+from tinytl_tf.tflite.manifest import CONTRACTS, LABELS_ENTRY, Manifest, manifest_path
 
 __all__ = ["OpenedFile", "open_file"]
 
@@ -145,9 +145,10 @@ def _parse_labels(path: pathlib.Path, text: bytes) -> tuple[str, tuple[str, ...]
         raise InputError(
             f"{path} has names of its outputs that cannot be read ({type(error).__name__}); export it again"
         ) from error
-    if contract != CONTRACT:
+    if contract not in CONTRACTS:
         raise InputError(
-            f"{path} has signatures of contract {contract!r:.20}, expected {CONTRACT}; export the model again"
+            f"{path} has signatures of contract {contract!r:.20}, expected {' or '.join(map(str, CONTRACTS))}; "
+            "export the model again"
         )
     if not labels or len(normal) != len(labels) or "" in normal:
         raise InputError(f"{path} has the names {labels!r:.200}, expected names, none twice; export it again")

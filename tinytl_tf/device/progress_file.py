@@ -46,7 +46,7 @@ class AdaptProgress:
         before: Figures of the test images before the first step, or None without any.
         steps: One row for each step: loss, accuracy, whether it was applied, milliseconds. A loss that is not finite
             is read back as NaN.
-        best: Accuracy on the validation images after the best epoch, or None.
+        best: Score on the validation images after the best epoch, see `Task.score`, or None.
         validated: Epochs that were evaluated on the validation images.
         state: Name of the state file of this step, in the same folder.
     """

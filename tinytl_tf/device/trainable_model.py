@@ -101,7 +101,7 @@ class TrainableModel:
 
     @property
     def task(self) -> Task:
-        """What a label is: `classification` or `multilabel` of `tinytl_tf.tasks`."""
+        """What a label is: `classification`, `multilabel` or `regression` of `tinytl_tf.tasks`."""
         return get_task(self._contract.task)
 
     @property
@@ -124,8 +124,9 @@ class TrainableModel:
         """(H, W) of an image in pixels; of a file that takes features, of those that they are made of.
 
         Raises:
-            InputError: If the file takes features and has no manifest, which alone says so.
+            InputError: If the file takes features and has no manifest, which alone says so, or arrays.
         """
+        self._require_images("image_size")
         if self._contract.input == "image":
             return self._contract.shape[:2]
         if self._file.manifest is None:
@@ -137,13 +138,22 @@ class TrainableModel:
 
     @property
     def input_name(self) -> str:
-        """What the file infers and is trained on: `"image"`; or `"features"`, see `tinytl_tf.device.coral`."""
+        """What the file infers and is trained on: `"image"`; `"features"`, see `tinytl_tf.device.coral`; or `"array"`.
+
+        An array is float32 of the shape `input_shape`: a spectrogram, a window of sensors, a waveform.
+        """
         return self._contract.input
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one of them: `(H, W, 3)`, or that of the features of an image."""
+        """Shape of one of them: `(H, W, 3)`, that of the features of an image, or that of an array."""
         return self._contract.shape
+
+    @property
+    def sample_rate(self) -> int:
+        """The manifest's: samples a second of a waveform, the array of the file; 0 for everything else."""
+        facts = {} if self._file.manifest is None else self._file.manifest.inputs
+        return max((facts.sample_rate for facts in facts.values()), default=0)
 
     @property
     def num_classes(self) -> int:
@@ -182,7 +192,12 @@ class TrainableModel:
 
     @property
     def central_fraction(self) -> float:
-        """The manifest's: part of a photo's side, about its center, that is evaluated. 0.875 without a manifest."""
+        """The manifest's: part of a photo's side, about its center, that is evaluated. 0.875 without a manifest.
+
+        Raises:
+            InputError: If the file takes arrays.
+        """
+        self._require_images("central_fraction")
         return CENTRAL_FRACTION if self._file.manifest is None else self._file.manifest.input.central_fraction
 
     @property
@@ -212,7 +227,12 @@ class TrainableModel:
 
     @property
     def augmentation(self) -> Augmentation:
-        """How the manifest says that training images are changed; not at all without a manifest."""
+        """How the manifest says that training images are changed; not at all without a manifest.
+
+        Raises:
+            InputError: If the file takes arrays.
+        """
+        self._require_images("augmentation")
         if self._file.manifest is None:
             return Augmentation(crop=False, flip=False)
         return augmentation_of(self._file.manifest)
@@ -229,9 +249,10 @@ class TrainableModel:
         """Takes one training step.
 
         Args:
-            images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255; where `input_name` is `"features"`, these:
-                int8 `[B, *input_shape]`.
-            labels: integers `[B]` in `[0, num_classes)`; with several attributes numbers `[B, C]` in `[0, 1]`.
+            images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255; where `input_name` is `"features"` or `"array"`,
+                these: int8 or float32 `[B, *input_shape]`. Every value of an array is finite.
+            labels: integers `[B]` in `[0, num_classes)`; with several attributes numbers `[B, C]` in `[0, 1]`; of a
+                regression finite numbers `[B, C]`.
             learning_rate: Finite, not negative.
 
         Returns:
@@ -241,7 +262,8 @@ class TrainableModel:
             InputError: If an argument has another type, shape or range.
         """
         name = self.input_name
-        _check_array("images" if name == "image" else name, images, INPUTS[name], (self.batch_size, *self.input_shape))
+        what = {"image": "images", "array": "arrays"}.get(name, name)
+        _check_array(what, images, INPUTS[name], (self.batch_size, *self.input_shape))
         self.check_labels(labels, self.batch_size)
         if not isinstance(learning_rate, numbers.Real) or not 0.0 <= learning_rate <= _LARGEST:
             raise InputError(f"expected a learning rate that is finite and not negative, got {learning_rate!r}")
@@ -256,14 +278,15 @@ class TrainableModel:
         )
 
     def infer(self, image: np.ndarray | str | os.PathLike) -> InferResult:
-        """Classifies one image.
+        """Answers for one image or array.
 
         Args:
             image: The path of a photo, which is read by `tinytl_tf.data.photo`; or uint8 `[H, W, 3]`, raw RGB pixels
-                from 0 to 255; where `input_name` is `"features"`, these: int8 `input_shape`.
+                from 0 to 255; where `input_name` is `"features"` or `"array"`, these: int8 or float32 `input_shape`.
+                Every value of an array is finite.
 
         Returns:
-            Logits and probabilities, float32 `[num_classes]`.
+            Logits and probabilities, float32 `[num_classes]`. Of a regression both are what is predicted.
 
         Raises:
             InputError: If the image has another type or shape, or the photo cannot be read.
@@ -411,6 +434,14 @@ class TrainableModel:
         """
         self.task.check_labels(labels, count, self.num_classes)
 
+    def _require_images(self, what: str) -> None:
+        """Raises `InputError` of a file of arrays: what is said of images must not be taken for it."""
+        if self._contract.input == "array":
+            raise InputError(
+                f"expected a model of images, which alone have {what}, got {self._file.path} of arrays "
+                f"{list(self._contract.shape)}; leave {what} out"
+            )
+
     def _run(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         with self._lock:
             try:
@@ -444,6 +475,11 @@ class TrainableModel:
 def _check_array(what: str, value: Any, dtype: str, shape: tuple[int, ...]) -> None:
     if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype) or value.shape != shape:
         raise InputError(f"expected {what}: {dtype} {list(shape)}, got {_describe(value)}")
+    if what in ("array", "arrays") and not np.isfinite(value).all():
+        place = np.argwhere(~np.isfinite(value))[0]
+        raise InputError(
+            f"expected finite numbers in {what}, got {value[tuple(place)]} at {place.tolist()}; leave that one out"
+        )
 
 
 def _describe(value: Any) -> str:

@@ -13,6 +13,7 @@ from tinytl_tf.layers.global_average_pooling import GlobalAveragePooling
 from tinytl_tf.layers.group_norm import GroupNorm
 from tinytl_tf.layers.layer_norm import LayerNorm
 from tinytl_tf.layers.lite_residual import LiteResidual
+from tinytl_tf.layers.log_mel import LogMel
 from tinytl_tf.layers.max_pooling import MaxPooling
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 from tinytl_tf.layers.selective_wrapper import SelectiveWrapper
@@ -32,6 +33,7 @@ __all__ = [
     "LayerNorm",
     "LiteResidual",
     "MaxPooling",
+    "LogMel",
     "SelectiveLayer",
     "SelectiveWrapper",
     "Upsampling",

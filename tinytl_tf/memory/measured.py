@@ -13,6 +13,7 @@ import numpy as np
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory.peak_growth import STATUS, PeakGrowth
+from tinytl_tf.tflite.inputs import INPUTS
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import THREADS, check_api, check_threads, import_api, load_signatures
 
@@ -218,7 +219,8 @@ def run_client_worker() -> None:
     rng = np.random.default_rng(0)
     growth = PeakGrowth()
     model = device.TrainableModel(task["path"], trust=True, **task["model"])
-    images = rng.integers(0, 256, (model.batch_size, *model.image_size, 3), np.uint8)
+    values = rng.integers(0, 256, (model.batch_size, *model.input_shape), np.uint8)
+    images = values.astype(INPUTS[model.input_name], copy=False)
     labels = np.zeros(model.task.label_shape(len(images), model.num_classes), model.task.label_dtype)
     model.infer(images[0])
     for _ in range(2):

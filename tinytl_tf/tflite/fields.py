@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import sys
+import types
 import typing
 from collections.abc import Collection
 from typing import Any
@@ -27,7 +28,8 @@ def parse_fields(
     """Turns JSON into a type of a dataclass' field.
 
     Args:
-        kind: The type; a dataclass, a tuple, a dictionary or a plain one. A float is finite.
+        kind: The type; a dataclass, a tuple, a dictionary or a plain one. A float is finite. Of `X | None` it is X: a
+            field that may be missing is left out, never null.
         value: A value of `json.loads`.
         where: Dotted name of the field, with a dot at its end, or empty, for the errors.
         path: Where it comes from, for the errors.
@@ -42,6 +44,8 @@ def parse_fields(
         return parse_fields(kind, value, where, path, optional, remedy)
 
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return parse(arguments[0], value, where)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         fields = _types(kind)
         odd = sorted((fields.keys() ^ value.keys()) - (set(optional) - value.keys()))

@@ -19,18 +19,25 @@ from tinytl_tf.schedules import DEFAULT_SCHEDULE, SCHEDULES
 from tinytl_tf.strict_json import read_json
 from tinytl_tf.tasks import TASKS
 from tinytl_tf.tflite.fields import parse_fields
+from tinytl_tf.tflite.inputs import ARRAY, INPUTS
 from tinytl_tf.tflite.manifest_rules import OperatorFacts, SignatureFacts, broken_rule
 from tinytl_tf.tflite.micro_contract import MicroFacts
 
 __all__ = [
+    "ARRAY",
+    "ARRAY_CONTRACT",
     "CONTRACT",
+    "CONTRACTS",
     "DataSettings",
+    "IMAGE_DATA",
     "INPUTS",
+    "InputFacts",
     "InputSettings",
     "Manifest",
     "LABELS_ENTRY",
     "StateEntry",
     "OPTIONAL",
+    "contract_of",
     "embedded_labels",
     "frozen_sha256",
     "manifest_path",
@@ -38,11 +45,16 @@ __all__ = [
 
 FORMAT_VERSION = 2  # of the layout of the JSON
 CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which crash clients on ARM
-# Name of what a file infers and is trained on, and its type: raw pixels, or what a prefix has made of them.
-INPUTS = {"image": "uint8", "features": "int8"}
+ARRAY_CONTRACT = 3  # of a file that takes arrays or predicts numbers, which a reader of contract 2 does not know
+CONTRACTS = (CONTRACT, ARRAY_CONTRACT)
+# Fields of `DataSettings` that change photos; the manifest of a file of arrays has none of them, and no `input`.
+IMAGE_DATA = ("crop", "crop_area", "crop_aspect", "flip", "color")
 LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
-# Fields that manifests of older exports lack.
-OPTIONAL = frozenset(["frozen_sha256", "learning_rate", "learning_rate_from", "micro", "schedule", "split"])
+# Fields that manifests of older exports lack, or of one kind of input.
+OPTIONAL = frozenset(
+    ["frozen_sha256", "learning_rate", "learning_rate_from", "micro", "schedule", "split"]
+    + ["input", "inputs", "sample_rate", *IMAGE_DATA]
+)
 RATES_FROM = ("default", "run")
 SPLITS = ("", "content")
 _LARGEST = 16 * 2**20  # bytes of a manifest; it lists each operator and variable once
@@ -66,6 +78,24 @@ class InputSettings:
     range: tuple[int, int]
     color_order: str
     central_fraction: float
+
+
+@dataclasses.dataclass(frozen=True)
+class InputFacts:
+    """What a file infers and is trained on.
+
+    Attributes:
+        dtype: Of an element, as in `INPUTS`.
+        shape: Of one image, one array or the features of one, without the batch; 1 to 3 sizes.
+        meaning: For people: what the axes and the numbers are. May be empty.
+        sample_rate: Samples a second, where an array is a waveform: one size, and values from -1 to 1. 0 for everything
+            else.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    meaning: str
+    sample_rate: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +148,7 @@ class Manifest:
         labels: Names of the classes or attributes, in the order of the outputs; Unicode NFC, none twice.
         spare_classes: Number of outputs after those of `labels` that have no class yet.
         task: A key of `tinytl_tf.tasks.TASKS`.
-        input: What an image has to be.
+        input: What an image has to be; None of a file that takes arrays.
         data: How the data were split and changed.
         backbone: Name of the network.
         scheme: Name of the update scheme.
@@ -151,7 +181,8 @@ class Manifest:
             their numbers, `arena` as `Arena` has it, `operators` as `MicroMutableOpResolver` adds them,
             `resource_variables`, their number, and `state_of`, the digest of the file whose state files it shares, or
             empty.
-        contract: Version of the signatures.
+        inputs: Name of what the file takes, a key of `INPUTS` -> what it is. A file of images may lack it.
+        contract: Version of the signatures, see `contract_of`.
         format_version: Version of this layout.
 
     Example:
@@ -162,7 +193,7 @@ class Manifest:
     labels: tuple[str, ...]
     spare_classes: int
     task: str
-    input: InputSettings
+    input: InputSettings | None = dataclasses.field(default=None, kw_only=True)
     data: DataSettings
     backbone: str
     scheme: str
@@ -188,6 +219,7 @@ class Manifest:
     schedule: str = DEFAULT_SCHEDULE
     frozen_sha256: str = ""
     micro: dict[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: dict[str, InputFacts] = dataclasses.field(default_factory=dict)
     contract: int = CONTRACT
     format_version: int = FORMAT_VERSION
 
@@ -234,6 +266,9 @@ class Manifest:
                 "export the model again with this version of tinytl_tf"
             )
         manifest = parse_fields(cls, values, "", path, OPTIONAL)
+        _check_kind(values, manifest, path)
+        if manifest.takes_arrays:
+            manifest = dataclasses.replace(manifest, data=dataclasses.replace(manifest.data, crop=False, flip=False))
         for kind, field in ((dict[str, SignatureFacts], "signatures"), (tuple[OperatorFacts, ...], "operators")):
             parse_fields(kind, values[field], f"{field}.", path)
         if manifest.micro:
@@ -251,8 +286,15 @@ class Manifest:
     def to_json(self) -> str:
         """Returns the text of the file; `from_json` reads it."""
         values = dataclasses.asdict(self)
-        if not self.micro:  # clients for LiteRT do not know it
-            del values["micro"]
+        for field in ("micro", "inputs"):  # most clients do not know them
+            if not values[field]:
+                del values[field]
+        for facts in values.get("inputs", {}).values():
+            if not facts["sample_rate"]:
+                del facts["sample_rate"]
+        if self.takes_arrays:
+            del values["input"]
+            values["data"] = {name: value for name, value in values["data"].items() if name not in IMAGE_DATA}
         return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def write(self, tflite_path: str | os.PathLike) -> None:
@@ -264,10 +306,18 @@ class Manifest:
         """Number of float32 values of the state."""
         return sum(math.prod(entry.shape) for entry in self.state)
 
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether the file infers and is trained on float arrays, not on images."""
+        return ARRAY in self.inputs
+
     def _problem(self) -> str | None:
         """What no type says, or None."""
-        if self.contract != CONTRACT:
-            return f"signatures of contract {CONTRACT}, got {self.contract}"
+        if self.contract not in CONTRACTS:
+            return f"signatures of contract {' or '.join(map(str, CONTRACTS))}, got {self.contract}"
+        least = contract_of(ARRAY if self.takes_arrays else "image", self.task)
+        if self.contract < least:
+            return f"signatures of contract {least} for arrays and for regression, got {self.contract}"
         if self.task not in TASKS:
             return f"a task of {', '.join(TASKS)}, got {self.task!r:.80}"
         normal = [unicodedata.normalize("NFC", label) for label in self.labels]
@@ -275,7 +325,7 @@ class Manifest:
             return f"labels that are names, none twice, got {list(self.labels)!r:.200}"
         if self.spare_classes < 0 or (self.spare_classes and self.task != "classification"):
             return f"spare_classes of 0 or more, of a classification, got {self.spare_classes}"
-        if not 0 < self.input.central_fraction <= 1:
+        if self.input is not None and not 0 < self.input.central_fraction <= 1:
             return f"a central_fraction above 0 and at most 1, got {self.input.central_fraction!r}"
         if not 0 < self.learning_rate < math.inf:
             return f"a learning_rate above 0, got {self.learning_rate!r}"
@@ -307,15 +357,50 @@ def find_twice(values: Iterable[Hashable]) -> Any:
     return next((value for value in values if value in seen or seen.add(value)), None)
 
 
-def embedded_labels(task: str, labels: Sequence[str], spare_classes: int = 0) -> bytes:
-    """Returns the content of the metadata `TINYTL` of a `.tflite`: what a file without its manifest still says."""
-    content = {"contract": CONTRACT, "task": task, "labels": list(labels), "spare_classes": spare_classes}
+def contract_of(inputs: str, task: str) -> int:
+    """Returns the version of the signatures of a file, the oldest that its clients have to know.
+
+    Args:
+        inputs: A key of `INPUTS`.
+        task: A key of `tinytl_tf.tasks.TASKS`.
+
+    Example:
+        >>> contract_of("image", "multilabel"), contract_of("array", "classification")
+        (2, 3)
+    """
+    return ARRAY_CONTRACT if inputs == ARRAY or task == "regression" else CONTRACT
+
+
+def embedded_labels(task: str, labels: Sequence[str], spare_classes: int = 0, *, inputs: str = "image") -> bytes:
+    """Returns the content of the metadata `TINYTL` of a `.tflite`: what a file without its manifest still says.
+
+    Args:
+        task: A key of `tinytl_tf.tasks.TASKS`.
+        labels: Names of the outputs.
+        spare_classes: Number of outputs after them that have no class yet.
+        inputs: A key of `INPUTS`.
+    """
+    contract = contract_of(inputs, task)
+    content = {"contract": contract, "task": task, "labels": list(labels), "spare_classes": spare_classes}
     return json.dumps(content, ensure_ascii=False).encode()
 
 
 def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:
     """Where the manifest of a `.tflite` lies."""
     return files.expand(tflite_path).with_suffix(".manifest.json")
+
+
+def _check_kind(values: dict[str, Any], manifest: Manifest, path: str | os.PathLike) -> None:
+    """Raises `InputError` unless the fields of images are all there, or none of them in the manifest of arrays."""
+    fields = {"input": "input" in values, **{f"data.{name}": name in values["data"] for name in IMAGE_DATA}}
+    for name, is_there in fields.items():
+        if is_there and manifest.takes_arrays:
+            raise InputError(
+                f"expected none of the fields of images in a manifest of arrays, got {name!r} in {path}; export the "
+                "model again"
+            )
+        if not is_there and not manifest.takes_arrays:
+            raise InputError(f"{path} has no field {name!r}; export the model again")
 
 
 def frozen_sha256(values: Mapping[str, np.ndarray]) -> str:

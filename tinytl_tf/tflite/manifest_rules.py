@@ -13,7 +13,9 @@ from tinytl_tf.networks.spec import CLASSIFIER_BIAS, CLASSIFIER_KERNEL
 from tinytl_tf.optimizers import OPTIMIZERS, STEP
 from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
 from tinytl_tf.tasks import get_task
-from tinytl_tf.tflite.micro_contract import COMMANDS, GRAPH, INPUTS, OUTPUTS
+from tinytl_tf.tflite.inputs import ARRAY, INPUTS
+from tinytl_tf.tflite.micro_contract import COMMANDS, GRAPH, OUTPUTS
+from tinytl_tf.tflite.micro_contract import INPUTS as MICRO_INPUTS
 
 if TYPE_CHECKING:
     from tinytl_tf.tflite.manifest import Manifest
@@ -25,6 +27,7 @@ _DTYPES = ("float32", "int32", "uint8", "int8")
 _MOST_SIDE = 2**16 - 1  # pixels
 _MOST_SEED = 2**53 - 1  # the largest whole number that all clients can read
 _MOST_BATCH = 2**16
+_MOST_RATE = 2**24  # samples a second
 _MOST_TEXT = 255  # characters
 _MOST_ELEMENTS = 2**31 - 1  # of a tensor, and of the state
 _MOST_ARENA = 2**30  # bytes
@@ -64,7 +67,9 @@ def broken_rule(manifest: "Manifest") -> str | None:
         manifest: Its types have been checked, those of the facts of signatures and Micro included.
     """
     # One after the other: a rule may rely on those before it.
-    rules = itertools.chain(_settings(manifest), _tensors(manifest), _state(manifest), _micro(manifest))
+    rules = itertools.chain(
+        _settings(manifest), _input(manifest), _tensors(manifest), _state(manifest), _micro(manifest)
+    )
     for expected, is_kept, value in rules:
         if not is_kept:
             return f"{expected}, got {value!r:.80}"
@@ -72,7 +77,7 @@ def broken_rule(manifest: "Manifest") -> str | None:
 
 
 def _settings(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:
-    image, rate = manifest.input, manifest.learning_rate
+    rate = manifest.learning_rate
     texts = [
         manifest.backbone,
         manifest.scheme,
@@ -87,14 +92,11 @@ def _settings(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:
     for field, table in tables.items():
         value = getattr(manifest, field)
         yield f"{field} of {', '.join(table)}", value in table, value
-    yield "input.dtype uint8", image.dtype == "uint8", image.dtype
-    yield f"input.size from 1 to {_MOST_SIDE}", all(1 <= side <= _MOST_SIDE for side in image.size), image.size
-    yield "input.range of 0 to 255", image.range == (0, 255), image.range
-    yield "input.color_order RGB", image.color_order == "RGB", image.color_order
     seed, batch, smoothing = manifest.data.split_seed, manifest.batch_size, manifest.label_smoothing
     yield f"data.split_seed from 0 to {_MOST_SEED}", 0 <= seed <= _MOST_SEED, seed
     yield f"batch_size from 1 to {_MOST_BATCH}", 1 <= batch <= _MOST_BATCH, batch
     yield "label_smoothing of 0 to below 1", 0 <= smoothing < 1, smoothing
+    yield "label_smoothing of 0 for regression", not smoothing or manifest.task != "regression", smoothing
     yield "a learning_rate that float32 holds", rate <= _LARGEST_RATE, rate
     yield "a sha256 of 64 hexadecimal digits", bool(_DIGEST.fullmatch(manifest.sha256)), manifest.sha256
     frozen = manifest.frozen_sha256
@@ -104,6 +106,27 @@ def _settings(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:
         yield f"{field} of 0 or more", min(value.values(), default=0) >= 0, value
     for operator in manifest.operators:
         yield "operators of version and count 1 or more", min(operator["version"], operator["count"]) >= 1, operator
+
+
+def _input(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:
+    image = manifest.input
+    if image is not None:
+        yield "input.dtype uint8", image.dtype == "uint8", image.dtype
+        yield f"input.size from 1 to {_MOST_SIDE}", all(1 <= side <= _MOST_SIDE for side in image.size), image.size
+        yield "input.range of 0 to 255", image.range == (0, 255), image.range
+        yield "input.color_order RGB", image.color_order == "RGB", image.color_order
+    yield f"inputs of one name of {', '.join(INPUTS)}", len(manifest.inputs) <= 1, list(manifest.inputs)
+    for name, facts in manifest.inputs.items():
+        yield f"inputs of {', '.join(INPUTS)}", name in INPUTS, name
+        yield f"{INPUTS[name]} as inputs.{name}.dtype", facts.dtype == INPUTS[name], facts.dtype
+        shape, meaning, rate = facts.shape, facts.meaning, facts.sample_rate
+        fits = 1 <= len(shape) <= 3 and min(shape) >= 1 and math.prod(shape) <= _MOST_ELEMENTS
+        yield f"1 to 3 sizes above 0 as inputs.{name}.shape", fits, shape
+        is_text = not meaning or _is_line(meaning)
+        yield f"at most {_MOST_TEXT} printable characters as inputs.{name}.meaning", is_text, meaning
+        yield f"inputs.{name}.sample_rate of 0 to {_MOST_RATE}", 0 <= rate <= _MOST_RATE, rate
+        is_waveform = name == ARRAY and len(shape) == 1
+        yield f"inputs.{name}.sample_rate of waveforms alone, of one size", not rate or is_waveform, rate
 
 
 def _is_line(text: str) -> bool:
@@ -137,7 +160,8 @@ def _micro(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:
     facts = manifest.micro
     if not facts:
         return
-    for field, value in (("inputs", list(INPUTS)), ("outputs", list(OUTPUTS)), ("commands", COMMANDS)):
+    yield "images as the input of a file for TensorFlow Lite Micro", manifest.input is not None, list(manifest.inputs)
+    for field, value in (("inputs", list(MICRO_INPUTS)), ("outputs", list(OUTPUTS)), ("commands", COMMANDS)):
         yield f"micro.{field} of {value}", facts[field] == value, facts[field]
     graph, classes = manifest.signatures.get(GRAPH), len(manifest.labels) + manifest.spare_classes
     yield f"the signature {GRAPH} alone", manifest.signatures.keys() == {GRAPH}, list(manifest.signatures)
@@ -169,4 +193,4 @@ def _micro_signature(manifest: "Manifest", classes: int) -> dict[str, dict[str, 
     image = {"shape": [1, *manifest.input.size, 3], "dtype": "uint8"}
     inputs = (image, label, number, integer, state)
     outputs = (number, number, integer, {"shape": [1, classes], "dtype": "float32"}, state)
-    return {"inputs": dict(zip(INPUTS, inputs, strict=True)), "outputs": dict(zip(OUTPUTS, outputs, strict=True))}
+    return {"inputs": dict(zip(MICRO_INPUTS, inputs, strict=True)), "outputs": dict(zip(OUTPUTS, outputs, strict=True))}

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tinytl_tf import ops
-from tinytl_tf.tasks import get_task
+from tinytl_tf.errors import InputError
+from tinytl_tf.tasks import RIGHT_WITHIN, get_task
 
 __all__ = ["Objective", "get_objective"]
 
@@ -18,7 +19,7 @@ class Objective:
     Attributes:
         loss: `(logits, labels, label_smoothing) -> float32 [batch]`.
         correct: `(logits, labels) -> float32 [batch]`, how much of each answer is right, 0 to 1.
-        probabilities: `logits -> float32 [batch, classes]`.
+        probabilities: `logits -> float32 [batch, classes]`; of a regression what is predicted, the logits.
         valid: `(labels, classes) -> bool []`, whether every label is in range.
     """
 
@@ -45,6 +46,22 @@ def _attributes(logits, labels):
     return tf.reduce_mean(tf.cast((logits > 0) == (labels > 0.5), tf.float32), axis=1)
 
 
+def _squared_error(predictions, labels, label_smoothing):
+    if label_smoothing:
+        raise InputError(f"expected no label_smoothing for a regression, got {label_smoothing}; give 0")
+    difference = predictions - labels
+    return tf.reduce_mean(difference * difference, axis=1)
+
+
+def _predictions(logits):
+    # A tensor of its own: LiteRT's CompiledModel loses one of two outputs that are one tensor.
+    return tf.maximum(logits, tf.float32.min)
+
+
+def _within(predictions, labels):
+    return tf.reduce_mean(tf.cast(tf.abs(predictions - labels) <= RIGHT_WITHIN, tf.float32), axis=1)
+
+
 _OBJECTIVES = {
     "classification": Objective(
         loss=lambda logits, labels, label_smoothing: ops.softmax_cross_entropy(
@@ -61,5 +78,11 @@ _OBJECTIVES = {
         correct=_attributes,
         probabilities=tf.sigmoid,
         valid=lambda labels, classes: tf.reduce_all((labels >= 0.0) & (labels <= 1.0)),
+    ),
+    "regression": Objective(
+        loss=_squared_error,
+        correct=_within,
+        probabilities=_predictions,
+        valid=lambda labels, classes: tf.reduce_all(tf.abs(labels) <= tf.float32.max),
     ),
 }

@@ -1,0 +1,108 @@
+"""Batches of a data set as a model takes them: images, their features, or arrays."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinytl_tf import data
+from tinytl_tf.device.adapt_settings import AdaptSettings
+from tinytl_tf.device.trainable_model import TrainableModel
+from tinytl_tf.errors import InputError
+
+__all__ = ["check_dataset", "eval_batches_of", "train_batches_of"]
+
+_EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
+# One batch is decoded while the model works on another; more would only lie in memory.
+_READING = {"workers": 1, "ahead": 1}
+
+
+def check_dataset(model: TrainableModel, dataset: data.ImageDataset) -> None:
+    """Checks that a data set has what a model takes.
+
+    Args:
+        model: The model.
+        dataset: Images, or arrays as `tinytl_tf.data.ArrayDataset`.
+
+    Raises:
+        InputError: If it has images for a model of arrays or the other way round, or arrays of another shape or rate.
+    """
+    takes_arrays, has_arrays = model.input_name == "array", isinstance(dataset, data.ArrayDataset)
+    if takes_arrays != has_arrays:
+        wanted = f"arrays {list(model.input_shape)}" if takes_arrays else "images"
+        raise InputError(f"expected data of {wanted} for this model, got {dataset.items} in {dataset.name}")
+    if not has_arrays:
+        return
+    if dataset.shape != model.input_shape:
+        raise InputError(
+            f"expected arrays {list(model.input_shape)} for this model, got {list(dataset.shape)} in {dataset.name}"
+        )
+    if model.sample_rate and dataset.sample_rate and model.sample_rate != dataset.sample_rate:
+        raise InputError(
+            f"expected waveforms of {model.sample_rate} samples a second, got {dataset.sample_rate} in "
+            f"{dataset.name}; resample them"
+        )
+
+
+def eval_batches_of(
+    model: TrainableModel,
+    dataset: data.ImageDataset,
+    central_fraction: float | None,
+    features: data.CachedFeatures | None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Returns all members of a data set once, in order.
+
+    Args:
+        model: The model.
+        dataset: What `check_dataset` accepts.
+        central_fraction: Part of an image's side; None for what the manifest specifies, and of arrays.
+        features: Gives the features of the images, in their place.
+
+    Raises:
+        InputError: If a fraction is given for arrays; while iterating for what cannot be read.
+    """
+    if model.input_name == "array" and central_fraction is None:
+        return data.array_eval_batches(dataset, batch_size=_EVAL_BATCH, **_READING)
+    fraction = model.central_fraction if central_fraction is None or model.input_name == "array" else central_fraction
+    return data.eval_batches(
+        dataset,
+        batch_size=_EVAL_BATCH,
+        image_size=model.image_size,
+        central_fraction=fraction,
+        features=features,
+        **_READING,
+    )
+
+
+def train_batches_of(
+    model: TrainableModel,
+    dataset: data.ImageDataset,
+    settings: AdaptSettings,
+    epoch: int,
+    start_step: int,
+    features: data.CachedFeatures | None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Returns the batches of one epoch.
+
+    Args:
+        model: The model.
+        dataset: What `check_dataset` accepts.
+        settings: What `AdaptSettings.of` gave for the model.
+        epoch: From 0.
+        start_step: Number of batches to leave out.
+        features: Gives the features of the images, in their place.
+
+    Raises:
+        InputError: While iterating, for what cannot be read.
+    """
+    common = {"batch_size": model.batch_size, "seed": settings.seed, "epoch": epoch, "start_step": start_step}
+    if model.input_name == "array":
+        return data.array_train_batches(dataset, **common, **_READING)
+    return data.train_batches(
+        dataset,
+        **common,
+        image_size=model.image_size,
+        augmentation=settings.augmentation,
+        central_fraction=settings.central_fraction,
+        **_READING,
+        features=features,
+    )
