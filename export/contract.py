@@ -22,7 +22,7 @@ NO_INT8 = (
     "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or small; "
     "choose float32 for frozen_weights"
 )
-_REMEDY = "build it with tinytl_tf.backbones.build"
+_REMEDY = "make it with tinytl_tf.build or tinytl_tf.from_keras"
 
 
 def check_model(model: keras.Model, inputs: str = "image", task: str = "classification") -> None:

@@ -21,8 +21,8 @@ def apply_scheme(
 ) -> schemes.ResolvedScheme:
     """Sets `trainable` and `rate_factor` of each variable of a network as a scheme says.
 
-    The layers keep it when the model is saved, loaded or cloned, but for the rate factors. `make_train_step` and exported
-    files follow those; `model.fit` knows one rate for all.
+    The layers keep it when the model is saved, loaded or cloned, but for the rate factors. `make_train_step` and
+    exported files follow those; `model.fit` knows one rate for all.
 
     Args:
         model: a network of `build` or `from_keras`.
