@@ -21,8 +21,9 @@ def share_kernels(model: Model) -> int:
 
     CONV_2D of 1x1 and FULLY_CONNECTED store a kernel as `[filters, channels]` and multiply with its transpose. The
     gradient of their input is a product with that matrix as it is, which only BATCH_MATMUL computes. XNNPACK takes it
-    as long as the matrix is a constant, and packs it as it packs the copy. Without a delegate the runtime would keep a
-    transposed one of its own; see `transpose_kernels` for those files.
+    as long as the matrix is a constant, and packs it as it packs the copy. Without a delegate the runtime keeps
+    a transposed one of its own, as with several threads it does for a convolution; see `transpose_kernels` for such
+    files.
 
     Depthwise kernels and those larger than 1x1 stay twice: no operator multiplies with their transpose.
 
