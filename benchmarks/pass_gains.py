@@ -1,10 +1,11 @@
 """What each pass on the flatbuffer is worth: the files with all passes, with all but one, and with none.
 
-MobileNetV2, int8 frozen weights, SGD, one thread, in the delegate of the profile; growth and time of `train` are those
+MobileNetV2, SGD, one thread, in the delegate of the profile; growth and time of `train` are those
 of fresh processes. Weights are random: memory and time do not depend on them.
 
-Command:
+Commands:
     python benchmarks/pass_gains.py --scheme=tinytl-b --profile=min-memory
+    python benchmarks/pass_gains.py --profile=balanced --frozen_weights=float32 --passes=share_kernels
 """
 
 import concurrent.futures
@@ -16,6 +17,7 @@ from absl import app, flags
 
 from tinytl_tf.files import atomic_write_bytes
 from tinytl_tf.memory import measure, planned_peak
+from tinytl_tf.profiles import FROZEN_WEIGHTS as FROZEN
 from tinytl_tf.tflite.model import Model
 
 SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
@@ -23,11 +25,13 @@ PROFILE = flags.DEFINE_string("profile", "min-memory", "Memory profile.")
 RESOLUTION = flags.DEFINE_integer("resolution", 224, "Pixels.")
 CLASSES = flags.DEFINE_integer("classes", 102, "Classes.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
+FROZEN_WEIGHTS = flags.DEFINE_enum("frozen_weights", "int8", FROZEN, "Type of the frozen kernels.")
+LEFT_OUT = flags.DEFINE_list("passes", [], "Passes to leave out, one at a time; all of the profile by default.")
 STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.")
 THREADS = 1  # times scatter less
 
 
-def export(folder: str, scheme: str, profile: str, resolution: int, classes: int, batch_size: int) -> tuple[list, bool]:
+def export(folder: str, frozen_weights: str, left_out: list[str], *network: str | int) -> tuple[list, bool]:
     """Converts once and writes a file for each choice of passes; returns their names, and whether XNNPACK runs them."""
     from network import trainable_module
 
@@ -35,12 +39,17 @@ def export(folder: str, scheme: str, profile: str, resolution: int, classes: int
     from tinytl_tf.export.convert import convert
     from tinytl_tf.export.passes import pass_names, run_passes
 
-    module = trainable_module(scheme, profile, resolution, classes, batch_size)
+    module = trainable_module(*network)
     content = convert(module)
     every = pass_names(delegate=module.profile.xnnpack)
-    choices = {"all": every, **{f"without {name}": [n for n in every if n != name] for name in every}, "none": []}
+    choices = {
+        "all": every,
+        **{f"without {name}": [n for n in every if n != name] for name in left_out or every},
+        "none": [],
+    }
     for name, names in choices.items():
-        result = with_int8_kernels(run_passes(content, names)[0])
+        result = run_passes(content, names)[0]
+        result = with_int8_kernels(result) if frozen_weights == "int8" else result
         atomic_write_bytes(pathlib.Path(folder) / f"{name}.tflite", result)
     return list(choices), module.profile.xnnpack
 
@@ -50,8 +59,9 @@ def main(_) -> None:
     # In a process of its own, so that TensorFlow is not in the memory of those that start from here.
     pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
     with tempfile.TemporaryDirectory() as folder, pool:
-        task = (SCHEME.value, PROFILE.value, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value)
-        names, xnnpack = pool.submit(export, folder, *task).result()
+        network = (SCHEME.value, PROFILE.value, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value)
+        task = (folder, FROZEN_WEIGHTS.value, LEFT_OUT.value, *network)
+        names, xnnpack = pool.submit(export, *task).result()
         print("| passes | file MB | operators | planned MB | growth MB | step ms |\n|---|---|---|---|---|---|")
         for name in names:
             path = pathlib.Path(folder) / f"{name}.tflite"

@@ -19,7 +19,7 @@ from tinytl_tf.tflite.manifest import find_twice
 __all__ = ["NO_INT8", "check_kernels", "check_labels", "check_model", "scheme_of"]
 
 NO_INT8 = (
-    "expected kernels of frozen convolutions that are worth storing as int8, got none: all are trained or small; "
+    "expected frozen kernels that are worth storing as int8, got none: all are trained or small; "
     "choose float32 for frozen_weights"
 )
 _REMEDY = "make it with tinytl_tf.build or tinytl_tf.from_keras"
@@ -107,10 +107,9 @@ def check_kernels(model: keras.Model) -> None:
     """Checks that a model has kernels that can become int8, as far as that shows before it is converted.
 
     Raises:
-        InputError: If all kernels of convolutions are trained, or small.
+        InputError: If all kernels of convolutions and dense layers are trained, or small.
     """
-    kernels = [variable for variable in model.non_trainable_weights if len(variable.shape) in (3, 4)]
-    sizes = [math.prod(variable.shape) for variable in kernels]
+    sizes = [math.prod(variable.shape) for variable in model.non_trainable_weights if len(variable.shape) > 1]
     if max(sizes, default=0) < quantize_kernels.SMALLEST:
         raise InputError(NO_INT8)
 

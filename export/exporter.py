@@ -94,8 +94,8 @@ def export(
         batch_size: Images of a training step. The memory of a step is that of one image.
         label_smoothing: Of the loss, in [0, 1).
         save_optimizer: Whether the saved state holds the optimizer's slots too.
-        frozen_weights: `"float32"`, or `"int8"` for the kernels of frozen convolutions, see `quantize_kernels`. Such a
-            file is first checked with float32, and then against that, see `check_quantized`.
+        frozen_weights: `"float32"`, or `"int8"` for frozen kernels, see `quantize_kernels`. Such a file is first
+            checked with float32, and then against that, see `check_quantized`.
         profile: `"micro"`, `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`; empty for that of the target:
             `"balanced"`, for TensorFlow Lite Micro `"micro"`.
         target: `"litert"`, or `"micro"` for a file of one graph that TensorFlow Lite Micro runs, see `MicroModule`; it

@@ -6,7 +6,7 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["FROZEN_WEIGHTS", "PROFILES", "Profile", "get_profile"]
 
-FROZEN_WEIGHTS = ("float32", "int8")  # types of the kernels of frozen convolutions, see `quantize_kernels`
+FROZEN_WEIGHTS = ("float32", "int8")  # types of frozen kernels, see `quantize_kernels`
 
 
 @dataclasses.dataclass(frozen=True)

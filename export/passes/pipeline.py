@@ -21,6 +21,7 @@ from tinytl_tf.export.passes.quantize_casts import quantize_casts
 from tinytl_tf.export.passes.quantize_kernels import quantize_kernels
 from tinytl_tf.export.passes.reorder import reorder
 from tinytl_tf.export.passes.share_forward import share_forward
+from tinytl_tf.export.passes.share_kernels import share_kernels
 from tinytl_tf.export.passes.split_reads import split_reads
 from tinytl_tf.export.passes.transpose_kernels import transpose_kernels
 from tinytl_tf.export.passes.zero_variables import zero_variables
@@ -40,8 +41,9 @@ class Pass:
     Attributes:
         name: That of its module and function.
         run: Changes the `schema` of a model; returns the number of places that it changed.
-        delegate: Whether files that run with XNNPACK get it too. A pass after which convolutions have kernels or
-            biases that are computed is not for them: XNNPACK does not take those.
+        delegate: Whether files that run with XNNPACK get it. A pass after which convolutions have kernels or biases
+            that are computed is not for them: XNNPACK does not take those.
+        alone: Whether files that run without a delegate get it.
         always: Whether every file that trains has something for it; others may have nothing to change, as where only
             the classifier is trained.
     """
@@ -49,6 +51,7 @@ class Pass:
     name: str
     run: Callable[[Model], int]
     delegate: bool = True
+    alone: bool = True
     always: bool = False
 
 
@@ -60,6 +63,7 @@ PASSES: dict[str, Pass] = {
         Pass("quantize_casts", quantize_casts),
         Pass("fuse_biases", fuse_biases, delegate=False),
         Pass("transpose_kernels", transpose_kernels, delegate=False),
+        Pass("share_kernels", share_kernels, alone=False),
         Pass("split_reads", split_reads),
         Pass("reorder", reorder, always=True),
         Pass("inputs_first", inputs_first),
@@ -89,7 +93,7 @@ QUANTIZE_KERNELS = Pass("quantize_kernels", quantize_kernels)
 
 def pass_names(*, delegate: bool) -> list[str]:
     """Names of the passes for a file that runs with XNNPACK, or without a delegate."""
-    return [name for name, pass_ in PASSES.items() if pass_.delegate or not delegate]
+    return [name for name, pass_ in PASSES.items() if (pass_.delegate if delegate else pass_.alone)]
 
 
 def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[bytes, dict[str, dict[str, Any]]]:

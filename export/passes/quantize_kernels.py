@@ -1,4 +1,7 @@
-"""Pass: frozen kernels of convolutions as int8."""
+"""Pass: frozen kernels as int8."""
+
+import dataclasses
+import math
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
@@ -11,72 +14,116 @@ __all__ = ["SMALLEST", "quantize_kernels"]
 
 SMALLEST = 1024  # elements; the converter's own limit, below which nothing is won
 _LARGEST = 127  # the range is symmetric, so that zero is exact and needs no correction
-_HYBRID_VERSION = 5  # of CONV_2D: float images and int8 kernels with a scale for each filter
 _INT8_TRANSPOSE = 2  # its first version that knows int8
+# Versions for float images and int8 kernels: with a scale for each filter, and with one for all.
+_BY_FILTER = {"CONV_2D": 5, "FULLY_CONNECTED": 12}
+_BY_KERNEL = {"CONV_2D": 5, "FULLY_CONNECTED": 3, "BATCH_MATMUL": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Use:
+    """How an operator reads a stored kernel.
+
+    Attributes:
+        kernel: The stored one.
+        transposition: Position of the TRANSPOSE in between, if there is one.
+        sums_filters: Whether it sums over the kernel's first axis, which has the scales.
+    """
+
+    kernel: Tensor
+    transposition: int | None
+    sums_filters: bool
 
 
 def quantize_kernels(model: Model) -> int:
-    """Stores the constant kernels of CONV_2D as int8 with one scale for each filter; images stay float32.
+    """Stores the constant kernels of CONV_2D, FULLY_CONNECTED and BATCH_MATMUL as int8; images stay float32.
 
-    The runtime quantizes each image when the operator runs and computes with integers. The converter's own dynamic
-    range quantization does the same, and depthwise kernels too: these hold 3 % of the weights, and XNNPACK does
-    not take them, so that each would end a delegated part of the graph.
+    A kernel has one scale for each filter, its first axis. The runtime quantizes each image when the operator runs and
+    computes with integers. The converter's own dynamic range quantization does the same, and depthwise kernels too:
+    these hold 3 % of the weights, and XNNPACK does not take them, so that each would end a delegated part of the graph.
 
-    A kernel that is transposed for the backward pass, see `transpose_kernels`, is transposed as int8. The scale of a
-    filter is then that of an input channel, which no convolution knows; so the input is multiplied with the scales.
+    A kernel that the backward pass transposes, see `transpose_kernels`, or multiplies with from the other side, see
+    `share_kernels`, is stored once as int8 too. The scale of a filter is then that of an input channel, which no
+    operator knows; so the input is multiplied with the scales.
+
+    A matrix of mostly zeros is no kernel: by such ones images are resized (`tinytl_tf.ops.resize_bilinear`).
 
     Args:
         model: The file; its `schema` is changed.
 
     Returns:
-        Number of convolutions whose kernels are int8 now.
+        Number of operators whose kernels are int8 now.
     """
     changed = 0
     schema = model.schema
-    transpositions = {graph.index: _transpositions(graph) for graph in model.graphs}
-    users = _users(model, transpositions)
+    uses = {graph.index: _uses(model, graph) for graph in model.graphs}
+    readers = _readers(model, uses)
     done: dict[int, np.ndarray] = {}
     for graph in model.graphs:
         subgraph = schema.subgraphs[graph.index]
         operators = []
-        for op, plain in zip(graph.operators, subgraph.operators, strict=True):
-            transposition = transpositions[graph.index].get(op.inputs[1]) if op.name == "CONV_2D" else None
-            kernel = _stored_kernel(graph, op, transposition)
-            if kernel is not None and users[kernel.buffer] == {kernel.shape}:
-                if kernel.buffer not in done:
-                    done[kernel.buffer] = _quantize(schema.buffers[kernel.buffer], kernel.shape)
-                _set_int8(subgraph.tensors[kernel.index], done[kernel.buffer])
-                if transposition is not None:
-                    _set_int8(subgraph.tensors[op.inputs[1]], np.ones(1, np.float32))
-                    subgraph.operators[transposition].opcodeIndex = add_operator_code(
-                        schema, "TRANSPOSE", _INT8_TRANSPOSE
-                    )
-                    operators.append(_scale_channels(schema, subgraph, plain, done[kernel.buffer]))
-                plain.opcodeIndex = add_operator_code(schema, "CONV_2D", _HYBRID_VERSION)
+        for position, (op, plain) in enumerate(zip(graph.operators, subgraph.operators, strict=True)):
+            use = uses[graph.index].get(position)
+            if use is not None and readers[use.kernel.buffer] == {use.kernel.shape[0]}:
+                buffer = use.kernel.buffer
+                if buffer not in done:
+                    done[buffer] = _quantize(schema.buffers[buffer], use.kernel.shape[0])
+                _read_int8(schema, subgraph, op, use, done[buffer])
+                if use.sums_filters:
+                    _scale_channels(schema, subgraph, operators, plain, done[buffer])
+                version = (_BY_KERNEL if use.sums_filters else _BY_FILTER)[op.name]
+                plain.opcodeIndex = add_operator_code(schema, op.name, max(version, op.version))
                 changed += 1
             operators.append(plain)
         subgraph.operators = operators
     return changed
 
 
-def _users(model: Model, transpositions: dict[int, dict[int, int]]) -> dict[int, set[str | tuple[int, ...]]]:
-    """Of each constant: the shapes that it has as a kernel, and the names of the operators that it is no kernel of."""
-    users: dict[int, set[str | tuple[int, ...]]] = {}
+def _uses(model: Model, graph: Graph) -> dict[int, _Use]:
+    """The operators of a graph that could read int8, by their position."""
+    transpositions = _transpositions(graph)
+    # Their tensors have the scale 1, which those of others have not.
+    shared = {i for op in graph.operators if op.name != "BATCH_MATMUL" for i in op.inputs}
+    uses = {}
+    for position, op in enumerate(graph.operators):
+        if op.name not in _BY_KERNEL or (op.name == "BATCH_MATMUL" and op.inputs[1] in shared):
+            continue
+        transposition = transpositions.get(op.inputs[1])
+        kernel = graph.tensors[op.inputs[1] if transposition is None else graph.operators[transposition].inputs[0]]
+        if _is_kernel(model, op, kernel):
+            uses[position] = _Use(kernel, transposition, transposition is not None or op.name == "BATCH_MATMUL")
+    return uses
+
+
+def _is_kernel(model: Model, op: Operator, kernel: Tensor) -> bool:
+    if not kernel.is_constant or kernel.dtype != "float32" or math.prod(kernel.shape) < SMALLEST:
+        return False
+    if op.name == "BATCH_MATMUL" and (len(kernel.shape) != 2 or op.options.adjX or op.options.adjY):
+        return False
+    content = np.frombuffer(bytes(model.schema.buffers[kernel.buffer].data), np.float32)
+    return op.name == "CONV_2D" or 2 * np.count_nonzero(content) > content.size
+
+
+def _readers(model: Model, uses: dict[int, dict[int, _Use]]) -> dict[int, set[str | int]]:
+    """Of each constant: the lengths of its first axis as a kernel, and the operators that it is no kernel of."""
+    readers: dict[int, set[str | int]] = {}
     for graph in model.graphs:
+        transposed = {use.transposition: use.kernel for use in uses[graph.index].values()}
         for position, op in enumerate(graph.operators):
-            is_transposition = position in transpositions[graph.index].values()
-            for place, i in enumerate(op.inputs):
+            use = uses[graph.index].get(position)
+            kernel = use.kernel if use is not None else transposed.get(position)
+            for i in op.inputs:
                 if i >= 0 and graph.tensors[i].is_constant:
-                    is_kernel = (op.name == "CONV_2D" and place == 1) or (is_transposition and place == 0)
-                    use = graph.tensors[i].shape if is_kernel else op.name
-                    users.setdefault(graph.tensors[i].buffer, set()).add(use)
-    return users
+                    is_kernel = kernel is not None and kernel.index == i
+                    reader = kernel.shape[0] if is_kernel else op.name
+                    readers.setdefault(graph.tensors[i].buffer, set()).add(reader)
+    return readers
 
 
 def _transpositions(graph: Graph) -> dict[int, int]:
-    """Positions of the TRANSPOSEs that transpose a stored kernel for one convolution, by their result."""
+    """Positions of the TRANSPOSEs that transpose a stored kernel for one operator, by their result."""
     readers = graph.readers()
-    kernels = {op.inputs[1] for op in graph.operators if op.name == "CONV_2D"}
+    kernels = {op.inputs[1] for op in graph.operators if op.name in _BY_FILTER}
     return {
         op.outputs[0]: position
         for position, op in enumerate(graph.operators)
@@ -88,27 +135,31 @@ def _transpositions(graph: Graph) -> dict[int, int]:
 
 
 def _is_transposition(graph: Graph, op: Operator) -> bool:
+    """Whether it swaps the first and the last axis of a constant; those in between have length 1."""
     source, result = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    channels, height, width, filters = result.shape
-    return source.is_constant and height == width == 1 and source.shape == (filters, 1, 1, channels)
+    first, *middle, last = result.shape
+    return source.is_constant and set(middle) <= {1} and source.shape == (last, *middle, first)
 
 
-def _stored_kernel(graph: Graph, op: Operator, transposition: int | None) -> Tensor | None:
-    """The constant kernel of a convolution, transposed or not, if it is one of floats and large."""
-    if op.name != "CONV_2D":
-        return None
-    kernel = graph.tensors[op.inputs[1] if transposition is None else graph.operators[transposition].inputs[0]]
-    large = kernel.is_constant and kernel.bytes // 4 >= SMALLEST
-    return kernel if large and kernel.dtype == "float32" else None
-
-
-def _quantize(buffer: schema_fb.BufferT, shape: tuple[int, ...]) -> np.ndarray:
-    """Quantizes the content of a buffer `[filters, height, width, channels]`; returns the scale of each filter."""
-    kernel = np.frombuffer(bytes(buffer.data), np.float32).reshape(shape)
-    scales = np.abs(kernel).max(axis=(1, 2, 3)) / _LARGEST
+def _quantize(buffer: schema_fb.BufferT, filters: int) -> np.ndarray:
+    """Quantizes the content of a buffer `[filters, ...]`; returns the scale of each filter."""
+    kernel = np.frombuffer(bytes(buffer.data), np.float32).reshape(filters, -1)
+    scales = np.abs(kernel).max(axis=1) / _LARGEST
     scales[scales == 0] = 1
-    buffer.data = np.round(kernel / scales[:, None, None, None]).astype(np.int8).view(np.uint8).ravel()
+    buffer.data = np.round(kernel / scales[:, None]).astype(np.int8).view(np.uint8).ravel()
     return scales.astype(np.float32)
+
+
+def _read_int8(
+    schema: schema_fb.ModelT, subgraph: schema_fb.SubGraphT, op: Operator, use: _Use, scales: np.ndarray
+) -> None:
+    """Sets the types of what lies between the stored kernel and the operator."""
+    one = np.ones(1, np.float32)
+    _set_int8(subgraph.tensors[use.kernel.index], one if op.name == "BATCH_MATMUL" else scales)
+    if use.transposition is not None:
+        _set_int8(subgraph.tensors[op.inputs[1]], one)
+        transposition = subgraph.operators[use.transposition]
+        transposition.opcodeIndex = add_operator_code(schema, "TRANSPOSE", _INT8_TRANSPOSE)
 
 
 def _set_int8(tensor: schema_fb.TensorT, scales: np.ndarray) -> None:
@@ -120,11 +171,38 @@ def _set_int8(tensor: schema_fb.TensorT, scales: np.ndarray) -> None:
 
 
 def _scale_channels(
-    schema: schema_fb.ModelT, subgraph: schema_fb.SubGraphT, convolution: schema_fb.OperatorT, scales: np.ndarray
-) -> schema_fb.OperatorT:
-    """A MUL of the convolution's input with a number for each channel; its result takes the input's place."""
-    image = convolution.inputs[0]
+    schema: schema_fb.ModelT,
+    subgraph: schema_fb.SubGraphT,
+    operators: list[schema_fb.OperatorT],
+    reader: schema_fb.OperatorT,
+    scales: np.ndarray,
+) -> None:
+    """Multiplies the reader's input with a number for each channel.
+
+    An image that `share_kernels` reshapes is multiplied before that: what is reshaped shares its memory with the image,
+    and a MUL may overwrite it in place, before others read the image.
+
+    Args:
+        schema: Gets the scales.
+        subgraph: Gets the tensors.
+        operators: Those before the reader; gets the MUL.
+        reader: Its input is changed, or that of the RESHAPE before it.
+        scales: The numbers.
+    """
+    position, image = len(operators), reader.inputs[0]
+    maker = next((i for i, op in enumerate(operators) if image in op.outputs), None)
+    if maker is not None and _keeps_channels(schema, subgraph, operators[maker]):
+        reader, position = operators[maker], maker
+    image = reader.inputs[0]
     factors = add_tensor(subgraph, scales.shape, "float32", add_buffer(schema, scales))
     scaled = add_tensor(subgraph, subgraph.tensors[image].shape, "float32")
-    convolution.inputs = [scaled, *convolution.inputs[1:]]
-    return new_operator(schema, "MUL", [image, factors], [scaled], schema_fb.MulOptionsT())
+    reader.inputs = [scaled, *reader.inputs[1:]]
+    operators.insert(position, new_operator(schema, "MUL", [image, factors], [scaled], schema_fb.MulOptionsT()))
+
+
+def _keeps_channels(schema: schema_fb.ModelT, subgraph: schema_fb.SubGraphT, op: schema_fb.OperatorT) -> bool:
+    """Whether an operator is a RESHAPE of all axes but the last."""
+    if schema.operatorCodes[op.opcodeIndex].builtinCode != schema_fb.BuiltinOperator.RESHAPE:
+        return False
+    image, result = (subgraph.tensors[i] for i in (op.inputs[0], op.outputs[0]))
+    return image.shape[-1] == result.shape[-1]

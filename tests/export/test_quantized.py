@@ -227,12 +227,12 @@ def test_a_failed_check_writes_nothing(ready, tmp_path, monkeypatch):
 
 def test_a_model_without_kernels_for_int8_is_refused_before_it_is_converted(tmp_path, monkeypatch):
     monkeypatch.setattr(exporter, "build_file", lambda module: pytest.fail("converted"))
-    with pytest.raises(InputError, match="^expected kernels of frozen convolutions that are worth storing as int8"):
+    with pytest.raises(InputError, match="^expected frozen kernels that are worth storing as int8"):
         exporter.export(tiny_network.build("full"), tmp_path / "m.tflite", labels=LABELS, frozen_weights="int8")
 
 
 def test_kernels_that_cannot_become_int8_are_told_before_the_check_of_parity(ready, tmp_path, monkeypatch):
     monkeypatch.setattr(exporter, "with_int8_kernels", lambda content: with_int8_kernels(with_int8_kernels(content)))
     monkeypatch.setattr(exporter, "check_parity", lambda *args, **kwargs: pytest.fail("trained"))
-    with pytest.raises(InputError, match="^expected kernels of frozen convolutions that are worth storing as int8"):
+    with pytest.raises(InputError, match="^expected frozen kernels that are worth storing as int8"):
         export(tmp_path / "m.tflite")

@@ -14,6 +14,7 @@ __all__ = ["GraphBuilder", "ModelBuilder", "results", "single_graph"]
 _OPTIONS = {
     "ADD": "AddOptions",
     "ADD_N": "AddNOptions",
+    "BATCH_MATMUL": "BatchMatMulOptions",
     "CALL_ONCE": "CallOnceOptions",
     "CAST": "CastOptions",
     "CONCATENATION": "ConcatenationOptions",

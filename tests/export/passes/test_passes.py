@@ -6,7 +6,16 @@ from tests.export.conftest import WHOLE_CASES
 from tests.export.passes.graphs import results, single_graph
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.build import with_int8_kernels
-from tinytl_tf.export.passes import PASSES, QUANTIZE_KERNELS, Pass, pass_names, pipeline, quantize_kernels, run_passes
+from tinytl_tf.export.passes import (
+    PASSES,
+    QUANTIZE_KERNELS,
+    Pass,
+    pass_names,
+    pipeline,
+    quantize_kernels,
+    run_passes,
+    share_kernels,
+)
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.profiles import PROFILES
 from tinytl_tf.tflite.edit import add_operator_code
@@ -113,6 +122,7 @@ def test_nothing_is_read_late_in_an_exported_network(exported, converted, case):
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_every_pass_of_a_profile_finds_something_in_a_real_network(converted, profile, monkeypatch, caplog):
     monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # the kernels of the tiny network are small
+    monkeypatch.setattr(share_kernels, "SMALLEST", 256)
     names = [*pass_names(delegate=profile.xnnpack), QUANTIZE_KERNELS.name]
     _, report = run_passes(converted("tinytl-lb", "sgd", 8, profile.name), names)
     assert list(report) == ["converted", *names]
@@ -135,6 +145,6 @@ def test_int8_kernels_go_through_the_same_guard(monkeypatch, caplog):
     broken = Pass(QUANTIZE_KERNELS.name, add_in_place)
     monkeypatch.setattr(pipeline, "QUANTIZE_KERNELS", broken)
     content = sum_beside_a_reader(late=True).to_bytes()
-    with pytest.raises(InputError, match="expected kernels of frozen convolutions that are worth storing as int8"):
+    with pytest.raises(InputError, match="expected frozen kernels that are worth storing as int8"):
         with_int8_kernels(content)
     assert messages(caplog) == ["pass quantize_kernels is left out: an operator would read what another one overwrote"]

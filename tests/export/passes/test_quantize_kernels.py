@@ -96,15 +96,59 @@ def test_a_kernel_of_two_convolutions_is_quantized_once(xnnpack):
     assert 0 < np.linalg.norm(exact - rounded) < 0.05 * np.linalg.norm(exact)
 
 
+def dense(graph, x, weights):
+    shape = [*graph.shape_of(x)[:-1], graph.shape_of(weights)[0]]
+    bias = graph.constant(np.linspace(-1, 1, shape[-1], dtype=np.float32))
+    return graph.apply("FULLY_CONNECTED", x, weights, bias, shape=shape, keepNumDims=True)
+
+
+@DELEGATES
+@pytest.mark.parametrize("shape", [[3, 32], [1, 7, 32], [1, 4, 5, 32]])
+def test_a_dense_layer_has_a_scale_for_each_unit(shape, xnnpack):
+    kernel = weights(48, 32) * np.logspace(-2, 1, 48, dtype=np.float32)[:, None]
+    builder, graph = single_graph()
+    x = graph.tensor(shape)
+    builder.signature("train", graph, {"x": x}, {"y": dense(graph, x, graph.constant(kernel))})
+    before, after = quantized(builder)
+    assert [(count.name, count.version) for count in audit(after)] == [("FULLY_CONNECTED", 12)]
+    assert kernel.size < after.constant_bytes < kernel.size + 4 * 2 * 48
+    image = RNG.normal(size=shape).astype(np.float32)
+    exact, rounded = (results(model, [("train", {"x": image})], xnnpack=xnnpack)[0]["y"] for model in (before, after))
+    # Unit by unit: one scale for all would round the small ones to nothing.
+    error = np.linalg.norm((rounded - exact).reshape(-1, 48), axis=0)
+    size = np.linalg.norm((exact - np.linspace(-1, 1, 48)).reshape(-1, 48), axis=0)
+    assert np.all(error > 0)
+    assert np.all(error < 0.05 * size)
+
+
+def test_a_kernel_of_a_convolution_and_a_dense_layer_is_quantized_once():
+    kernel = weights(32, 1, 1, 32)
+    builder, graph = single_graph()
+    x = graph.tensor([1, 4, 4, 32])
+    stored = graph.constant(kernel)
+    y = dense(graph, convolve(graph, x, stored), graph.constant(kernel.reshape(32, 32), graph.buffer_of(stored)))
+    builder.signature("train", graph, {"x": x}, {"y": y})
+    before, after = quantized(builder)
+    assert {count.name: count.version for count in audit(after)} == {"CONV_2D": HYBRID, "FULLY_CONNECTED": 12}
+    image = {"x": RNG.normal(size=(1, 4, 4, 32)).astype(np.float32)}
+    exact, rounded = (results(model, [("train", image)], xnnpack=True)[0]["y"] for model in (before, after))
+    assert 0 < np.linalg.norm(exact - rounded) < 0.05 * np.linalg.norm(exact)
+
+
 def small_kernel(graph, x):
     return convolve(graph, x, graph.constant(weights(31, 1, 1, 32)))
 
 
-def kernel_of_a_matrix_product_too(graph, x):
-    kernel = graph.constant(weights(32, 1, 1, 32))
-    rows = graph.reshape(convolve(graph, x, kernel), [16, 32])
-    matrix = graph.constant(weights(32, 32), graph.buffer_of(kernel))
-    return graph.apply("FULLY_CONNECTED", rows, matrix, -1)
+def matrix_that_resizes(graph, x):
+    """As the gradient of a bilinear resizing: two numbers a row."""
+    matrix = np.eye(64, dtype=np.float32) / 2 + np.eye(64, k=1, dtype=np.float32) / 2
+    return graph.apply("FULLY_CONNECTED", graph.reshape(x, [8, 64]), graph.constant(matrix), -1)
+
+
+def matrix_of_two_products(graph, x):
+    """One by which BATCH_MATMUL multiplies, and FULLY_CONNECTED with its transpose: their scales differ."""
+    rows, matrix = graph.reshape(x, [16, 32]), graph.constant(weights(32, 32))
+    return graph.apply("BATCH_MATMUL", graph.apply("FULLY_CONNECTED", rows, matrix, -1), matrix)
 
 
 def kernel_that_is_computed(graph, x):
@@ -128,7 +172,8 @@ def kernel_of_two_shapes(graph, x):
     "network",
     [
         small_kernel,
-        kernel_of_a_matrix_product_too,
+        matrix_that_resizes,
+        matrix_of_two_products,
         kernel_that_is_computed,
         kernel_as_image,
         kernel_of_two_shapes,

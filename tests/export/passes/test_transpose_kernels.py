@@ -35,6 +35,16 @@ def there_and_back(graph, x):
     return {"y": pointwise(graph, forward, POINTWISE.transpose(3, 1, 2, 0)), "forward": graph.apply("NEG", forward)}
 
 
+def dense_there_and_back(graph, x):
+    matrix = POINTWISE[:, 0, 0]
+    wide = graph.apply(
+        "FULLY_CONNECTED", x, graph.constant(matrix), -1, shape=[*IMAGE.shape[:3], FILTERS], keepNumDims=True
+    )
+    back = graph.constant(np.ascontiguousarray(matrix.T))
+    y = graph.apply("FULLY_CONNECTED", wide, back, -1, shape=IMAGE.shape, keepNumDims=True)
+    return {"y": y, "forward": graph.apply("NEG", wide)}
+
+
 def wide_there_and_back(graph, x):
     wide = graph.apply("CONCATENATION", x, x, shape=[*IMAGE.shape[:3], 2 * CHANNELS], axis=3)
     return {"y": depthwise(graph, depthwise(graph, wide, DEPTHWISE), DEPTHWISE[:, ::-1, ::-1])}
@@ -62,7 +72,11 @@ def outputs(model, xnnpack):
 
 @pytest.mark.parametrize(
     ("build", "operator", "count", "kernel"),
-    [(there_and_back, "TRANSPOSE", 1, POINTWISE), (wide_there_and_back, "REVERSE_V2", 2, DEPTHWISE)],
+    [
+        (there_and_back, "TRANSPOSE", 1, POINTWISE),
+        (dense_there_and_back, "TRANSPOSE", 1, POINTWISE),
+        (wide_there_and_back, "REVERSE_V2", 2, DEPTHWISE),
+    ],
 )
 def test_a_kernel_is_stored_once(build, operator, count, kernel):
     before, after = file(build)
@@ -77,15 +91,18 @@ def test_a_kernel_is_stored_once(build, operator, count, kernel):
             np.testing.assert_allclose(got, expected[name], rtol=1e-5, atol=1e-5)
 
 
-def test_int8_is_turned_as_int8_and_computes_with_the_rounded_kernel():
-    _, turned = file(there_and_back)
+@pytest.mark.parametrize(
+    ("build", "operator"), [(there_and_back, "CONV_2D"), (dense_there_and_back, "FULLY_CONNECTED")]
+)
+def test_int8_is_turned_as_int8_and_computes_with_the_rounded_kernel(build, operator):
+    _, turned = file(build)
     model = Model.from_bytes(turned.to_bytes())
     quantize_kernels(model)
     model = Model.from_bytes(model.to_bytes())
-    assert names(model) == ["CONV_2D", "TRANSPOSE", "MUL", "CONV_2D", "NEG"]
-    biases = 4 * (FILTERS + CHANNELS)
+    assert names(model) == [operator, "TRANSPOSE", "MUL", operator, "NEG"]
+    biases = 4 * (FILTERS + CHANNELS) if operator == "CONV_2D" else 0
     assert POINTWISE.size < model.constant_bytes - biases < POINTWISE.size + 4 * FILTERS + 50
-    kernels = [model.graphs[0].tensors[op.inputs[1]] for op in model.graphs[0].operators if op.name == "CONV_2D"]
+    kernels = [model.graphs[0].tensors[op.inputs[1]] for op in model.graphs[0].operators if op.name == operator]
     assert [(kernel.dtype, kernel.is_constant) for kernel in kernels] == [("int8", True), ("int8", False)]
 
     scales = np.abs(POINTWISE).max(axis=(1, 2, 3)) / 127
