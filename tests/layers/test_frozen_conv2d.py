@@ -133,6 +133,11 @@ def test_takes_the_words_of_keras_without_a_norm(case):
     expected, expected_gradients = value_and_gradients(his, x, his.weights)
     for mine, theirs in zip([y, *gradients], [expected, *expected_gradients], strict=True):
         assert_close(mine, theirs, TOLERANCE["float64"])
+    again = ours_class.from_config(ours.get_config())
+    again(x)
+    again.set_weights(ours.get_weights())
+    np.testing.assert_array_equal(again(x), y)
+    assert again.train == tuple(names)
     assert ours.compute_output_shape((None, *shape)) == his.compute_output_shape((None, *shape))
     unknown = (None,) * len(shape) + shape[-1:]
     assert ours.compute_output_shape(unknown) == his.compute_output_shape(unknown)

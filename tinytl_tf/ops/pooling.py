@@ -37,17 +37,18 @@ def average_pool(
     """
     size = as_pair(pool_size)
     strides = size if strides is None else as_pair(strides)
-    input_size = height, width = x.shape[1:3]
-    pads = resolve_pool_padding(padding, input_size, size, strides)
+    height, width = x.shape[1:3]
+    pads = resolve_pool_padding(padding, (height, width), size, strides)
 
     @tf.custom_gradient
     def op(x):
         def grad(dy):
-            if any(map(any, pads)):
-                # Windows at the edge are means of fewer numbers.
-                dy = dy * tf.constant(_inside(input_size, dy.shape[1:3], size, strides, pads), dy.dtype)
+            # Windows at the edge are means of fewer numbers. By axis: one factor a window would be a large constant.
+            for axis, pad in enumerate(pads):
+                if any(pad):
+                    dy = dy * tf.constant(_shares(axis, x.shape, dy.shape, size, strides, pads), dy.dtype)
             if strides != size:
-                spread, spread_pads = upsample_with_zeros(dy, input_size, size, strides, pads)
+                spread, spread_pads = upsample_with_zeros(dy, (height, width), size, strides, pads)
                 return tf.nn.avg_pool2d(pad_or_crop(spread, spread_pads), size, 1, "VALID")
             rows, columns = dy.shape[1] * size[0], dy.shape[2] * size[1]
             dx = tf.image.resize(dy * (1.0 / (size[0] * size[1])), [rows, columns], method="nearest")
@@ -59,16 +60,13 @@ def average_pool(
     return op(x)
 
 
-def _inside(
-    input_size: Sequence[int], output_size: Sequence[int], size: Sequence[int], strides: Sequence[int], pads: Pads
+def _shares(
+    axis: int, shape: Sequence[int], pooled: Sequence[int], size: Sequence[int], strides: Sequence[int], pads: Pads
 ) -> np.ndarray:
-    """Returns, for each window, its size divided by how much of it is inside the input: `[1, rows, columns, 1]`."""
-    factors = []
-    for length, outputs, window, stride, (before, _) in zip(input_size, output_size, size, strides, pads, strict=True):
-        start = np.arange(outputs) * stride - before
-        factors.append(window / (np.minimum(start + window, length) - np.maximum(start, 0)))
-    rows, columns = factors
-    return (rows[:, None] * columns)[None, :, :, None]
+    """Returns, along rows or columns, a window's length divided by how much of it is inside: `[1, rows, 1, 1]`."""
+    start = np.arange(pooled[axis + 1]) * strides[axis] - pads[axis][0]
+    inside = np.minimum(start + size[axis], shape[axis + 1]) - np.maximum(start, 0)
+    return np.reshape(size[axis] / inside, [1, -1, 1, 1] if axis == 0 else [1, 1, -1, 1])
 
 
 def global_average_pool(x: tf.Tensor, *, keepdims: bool = False) -> tf.Tensor:
