@@ -24,6 +24,7 @@ from tinytl_tf.export.rebake_map import rebake_map
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.spare_classes import with_spare_classes
 from tinytl_tf.files import atomic_write_bytes, refuse_existing, require_room, temporary_folder
+from tinytl_tf.layers import FrozenConv2D
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.networks.variables import branch_of, variable_spec
 from tinytl_tf.optimizers import get_optimizer
@@ -309,6 +310,8 @@ def _refuse_branches(parts: SplitModel) -> None:
 
 
 def _can_rebake(model: keras.Model) -> bool:
-    whole = not any(branch_of(layer.name) for layer in model.layers)
+    """Whether all that a network trains are biases of its convolutions and its classifier, which integers can hold."""
+    known = (FrozenConv2D, keras.layers.Dense)
+    convolutions = all(isinstance(layer, known) for layer in model.layers if layer.weights)
     trained = map(variable_spec, model.trainable_variables)
-    return whole and all(variable.place == CLASSIFIER or variable.role == "shift" for variable in trained)
+    return convolutions and all(v.place == CLASSIFIER or v.role in ("bias", "shift") for v in trained)

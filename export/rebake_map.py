@@ -54,7 +54,7 @@ def rebake_map(model: keras.Model, file: Model) -> dict[str, int]:
                 f"expected the bias of {layer.name} in the int8 file, got other numbers; nothing was written. Please "
                 "report it with the model"
             )
-        own = {layer.kernel.path: kernel, layer.bias.path: bias} if dense else {layer.norm.beta.path: bias}
-        found |= own
+        shift = layer.bias if dense or layer.norm is None else layer.norm.beta
+        found |= {shift.path: bias, **({layer.kernel.path: kernel} if dense else {})}
     trained = {variable.path for variable in model.trainable_variables}
     return {path: index for path, index in found.items() if path in trained}

@@ -59,9 +59,7 @@ def test_statistics_stay_in_fit_and_what_is_trained_survives_saving(tmp_path):
 
 def test_a_model_of_keras_is_refused_before_anything_changes():
     model = own_model()
-    with pytest.raises(
-        InputError, match=r"^expected layers whose variables are trained one by one, got Conv2D 'conv2d"
-    ):
+    with pytest.raises(InputError, match=r"^expected layers whose variables are trained one by one, got Conv2D "):
         apply_scheme(model, "tinytl-b")
     assert all(layer.trainable for layer in model.layers)
     with pytest.raises(InputError, match=r"^expected a keras.Model, got list; give the model itself$"):

@@ -10,17 +10,18 @@ from tinytl_tf.backbones.sources import load_source
 from tinytl_tf.errors import InputError
 
 SIZES = {"classes": 3, "resolution": 32}
+OWN = own_network.__name__
 
 
 def test_a_function_of_ones_own():
-    network = build("tests.backbones.own_network:make", **SIZES)
+    network = build(f"{OWN}:make", **SIZES)
     assert (network.input_shape, network.output_shape) == ((None, 32, 32, 3), (None, 3))
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     features = keras.Model(network.input, network.get_layer("classifier_dropout").input)
     expected = own_network.make(32)
     expected = keras.Model(expected.input, expected.layers[-2].output)
     np.testing.assert_allclose(features(images), expected(images), rtol=1e-4, atol=1e-4)
-    assert network_spec("tests.backbones.own_network:make", **SIZES).places == ("stem", "block_0")
+    assert network_spec(f"{OWN}:make", **SIZES).places == ("stem", "block_0")
 
 
 def test_a_saved_model(tmp_path):
@@ -44,49 +45,49 @@ def test_a_network_of_applications_has_its_preprocessing():
         (
             "keras:MobileNetV3Small",
             {"width": 0.5},
-            "width must be 1 for keras:MobileNetV3Small, which has the channels ",
+            "width must be 1 for keras:MobileNetV3Small, which ",
         ),
         (
             "keras:Xception",
             {},
-            "keras.applications could not make Xception for 32 pixels with the weights None (Keras: ",
+            "keras.applications could not make Xception for 32 pixels with the ",
         ),
         (
             "keras:MobileNetV3Small",
             {"preprocess_input": "raw"},
-            "config.backbone.preprocess_input does nothing for 'keras:",
+            "config.backbone.preprocess_input does nothing ",
         ),
         ("file:none.keras", {}, "there is no model file none.keras; save one with model.save('my.keras')"),
         (
-            "tests.backbones.own_network:none",
+            f"{OWN}:none",
             {},
-            "expected a function as module:function, got 'tests.backbones.own_network:",
+            f"expected a function as module:function, got '{OWN}:",
         ),
         (
             "no_such_module:make",
             {},
-            "expected a function as module:function, got 'no_such_module:make' (No module named ",
+            "expected a function as module:function, got 'no_such_module:make' (No ",
         ),
         (
-            "tests.backbones.own_network:number",
+            f"{OWN}:number",
             {},
-            "expected 'tests.backbones.own_network:number' to be a function, got int",
+            f"expected '{OWN}:number' to be a function, got int",
         ),
         (
-            "tests.backbones.own_network:nothing",
+            f"{OWN}:nothing",
             {},
-            "expected tests.backbones.own_network:nothing to return a keras.Model",
+            f"expected {OWN}:nothing to return a keras.Model",
         ),
         (
-            "tests.backbones.own_network:make",
+            f"{OWN}:make",
             {"weights": "a.h5"},
-            "expected no weight file for 'tests.backbones.own_network",
+            f"expected no weight file for '{OWN}",
         ),
-        ("tests.backbones.own_network:make", {"classes": 1}, "a classifier needs at least 2 classes, got 1"),
+        (f"{OWN}:make", {"classes": 1}, "a classifier needs at least 2 classes, got 1"),
         (
             "mobilenet_v2",
             {"preprocess_input": "raw"},
-            "preprocess_input does nothing for mobilenet_v2, which has its own",
+            "preprocess_input does nothing for mobilenet_v2, which ",
         ),
     ],
 )

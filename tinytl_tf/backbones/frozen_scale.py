@@ -49,8 +49,5 @@ def _is_frozen(layer: keras.Layer) -> bool:
 
 
 def _scale(layer: keras.Layer) -> float:
-    kernel = layer.kernel.numpy().astype(np.float64)
-    scale, _ = (tensor.numpy() for tensor in layer.norm.scale_and_shift())
-    if isinstance(layer, FrozenDepthwiseConv2D):
-        scale = scale[:, np.newaxis]
-    return float(f"{np.linalg.norm(kernel * scale):.5g}")
+    kernel, _ = layer.folded()
+    return float(f"{np.linalg.norm(kernel.numpy().astype(np.float64)):.5g}")
