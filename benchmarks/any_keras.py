@@ -116,20 +116,21 @@ def _in_process(case: str, *more: str) -> dict[str, Any]:
 
 
 def _run(case: str) -> dict[str, Any]:
-    from tinytl_tf import backbones
+    from tinytl_tf.backbones.describe import describe
+    from tinytl_tf.backbones.from_keras import from_keras
     from tinytl_tf.backbones.scheme import apply_scheme
     from tinytl_tf.errors import TinyTLError
     from tinytl_tf.networks.branches import branch_places
 
     try:
         model, options = _make(case)
-        network = backbones.from_keras(model, **options)
-        spec = backbones.describe(network)
+        network = from_keras(model, **options)
+        spec = describe(network)
         places = branch_places(spec)
         row: dict[str, Any] = {"places": len(spec.places), "branches": len(places), "schemes": []}
         row["outputs"] = _difference(model, network)
         for scheme in ("last", "tinytl-b", *(("tinytl-lb",) if places else ()), "full"):
-            own = backbones.from_keras(_make(case)[0], lite_residual=scheme == "tinytl-lb", **options)
+            own = from_keras(_make(case)[0], lite_residual=scheme == "tinytl-lb", **options)
             apply_scheme(own, scheme)
             content = _build(own, case)
             if content is not None:

@@ -48,7 +48,7 @@ _PUBLIC = {
     "average_states": ("tinytl_tf.state", "average_states"),
     "build": ("tinytl_tf.backbones", "build"),
     "export_model": ("tinytl_tf.export", "export"),
-    "from_keras": ("tinytl_tf.backbones", "from_keras"),
+    "from_keras": ("tinytl_tf.backbones.from_keras", "from_keras"),
     "get_scheme": ("tinytl_tf.networks.schemes", "get_scheme"),
     "load_state": ("tinytl_tf.state", "load_state"),
 }

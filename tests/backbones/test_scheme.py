@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests import tiny_network
-from tinytl_tf.backbones import from_keras
+from tinytl_tf.backbones.from_keras import from_keras
 from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import get_scheme

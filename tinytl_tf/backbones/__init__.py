@@ -4,9 +4,7 @@ from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.backbones.branch_weights import BranchCard, describe_branches, read_branch_card, save_branches
 from tinytl_tf.backbones.builder import build, check_network, network_spec
 from tinytl_tf.backbones.centroids import round_kernels
-from tinytl_tf.backbones.describe import describe
 from tinytl_tf.backbones.features import feature_network
-from tinytl_tf.backbones.from_keras import from_keras
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, Block
 
 __all__ = [
@@ -16,10 +14,8 @@ __all__ = [
     "BranchCard",
     "build",
     "check_network",
-    "describe",
     "describe_branches",
     "feature_network",
-    "from_keras",
     "network_spec",
     "read_branch_card",
     "round_kernels",
