@@ -419,7 +419,7 @@ def test_export_for_android(tmp_path, capsys):
     assert (assets / "labels.txt").read_text().splitlines() == list(tiny_network.LABELS)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_step_that_is_planned_to_take_more_than_it_may_is_refused(tmp_path, capsys, monkeypatch):
     assets = tmp_path / "assets"
     assets.mkdir()

@@ -52,7 +52,7 @@ def test_20_steps_against_tensorflow(scheme, optimizer, batch_size):
     assert relative(model.state() - start, end - start) <= UPDATE
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_20_steps_against_litert(exported):
     case = ("tinytl-lb", "sgd")
     litert = TrainableModel(exported(*case, BATCH), xnnpack=False, trust=True)
@@ -72,7 +72,7 @@ def test_20_steps_against_litert(exported):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "optimizer"), [("tinytl-b", "sgd"), pytest.param("full", "adam", marks=pytest.mark.thorough)]
+    ("scheme", "optimizer"), [("tinytl-b", "sgd"), pytest.param("full", "adam", marks=pytest.mark.slow)]
 )
 def test_states_move_between_litert_and_micro(exported, tmp_path, scheme, optimizer):
     path = exported(scheme, optimizer, BATCH, save_optimizer=True)

@@ -26,7 +26,7 @@ def photos(batch_size):
     return images, attributes
 
 
-@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.thorough), 4])
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 4])
 def case(request):
     """Batch size and the content of a file."""
     model = tiny_network.build("tinytl-lb")

@@ -192,7 +192,7 @@ def test_export_writes_int8_kernels_and_reports_the_check_on_the_given_photos(re
     assert TrainableModel(path).train(images[0], labels[0], 0.01).applied
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_adam_is_judged_by_the_gradients_that_sgd_shows(exported, ready, tmp_path, monkeypatch):
     adam = exported("tinytl-lb", "adam", 2).read_bytes()
     monkeypatch.setattr(exporter, "build_file", lambda module: (adam if module.steps else ready, {"slots": 1}))

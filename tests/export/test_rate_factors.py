@@ -84,7 +84,8 @@ BATCHES = list(zip(*tiny_network.photos(STEPS, 4), strict=True))
 
 
 @pytest.fixture(
-    scope="module", params=["sgd", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("momentum", "adam"))]
+    scope="module",
+    params=["sgd", pytest.param("momentum", marks=pytest.mark.thorough), pytest.param("adam", marks=pytest.mark.slow)],
 )
 def case(request, tmp_path_factory):
     optimizer, scheme = request.param, SCHEMES[request.param]

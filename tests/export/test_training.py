@@ -139,7 +139,7 @@ FULL_SIZE += [
 ]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "optimizer", "batch_size", "resolution"), FULL_SIZE)
 def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, resolution):
     model = backbones.build(

@@ -41,7 +41,7 @@ def smallest(made, measurements):
     return made._try(Plan(SIDE, frozenset())).planned["growth"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_generous_budget_trains_everything(made, measurements, everything):
     outcome = made.find(GENEROUS)
     assert outcome.trial.plan == Plan(SIDE, everything)
