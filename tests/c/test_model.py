@@ -498,8 +498,9 @@ def test_bad_json(c, tmp_path, text):
     assert error.value.status == "MANIFEST"
 
 
-def test_bytes_changed_in_a_manifest_end_no_process(c, tmp_path):
-    content, rng, refused = MANIFEST.read_bytes(), np.random.default_rng(0), 0
+@pytest.mark.parametrize("name", ["model_float32", "model_array"])
+def test_bytes_changed_in_a_manifest_end_no_process(c, tmp_path, name):
+    content, rng, refused = (GOLDEN / f"{name}.manifest.json").read_bytes(), np.random.default_rng(0), 0
     for _ in range(500):
         changed = bytearray(content)
         for _ in range(rng.integers(1, 4)):
