@@ -5,8 +5,9 @@
  *
  * `photos` has one folder of images for each class, of which some are held out
  * to test, or such folders in `train` and `test`. Images are PPM files (P6) of
- * any size, or `.raw` files of height x width x 3 bytes. They are read when
- * they are needed, so that memory does not grow with their number.
+ * any size, or `.raw` files of height x width x 3 bytes. For a model of arrays
+ * they are `.raw` files of float32 values. They are read when they are needed,
+ * so that memory does not grow with their number.
  *
  * Order and changes of the images follow the plan of docs/formats.md, which is
  * the same in all clients. How they are changed, and the rate, are as the
@@ -42,11 +43,18 @@ static int open_model(program *all) {
       TINYTL_OK) {
     return complain(BAD_INPUT, "%s", error.text);
   }
-  if (tinytl_get_info(all->model)->multilabel) {
+  const tinytl_info *info = tinytl_get_info(all->model);
+  if (info->task != TINYTL_TASK_CLASSIFICATION) {
     return complain(BAD_INPUT,
-                    "expected a model for one class of each image, got one for "
-                    "several attributes, which folders cannot give; use "
-                    "`tinytl adapt`");
+                    "expected a model for one class of each %s, got one for "
+                    "%s, which folders cannot give; use `tinytl adapt`",
+                    inputs_noun(info),
+                    info->task == TINYTL_TASK_MULTILABEL ? "several attributes"
+                                                         : "numbers");
+  }
+  const int status = options_check(options, info);
+  if (status != 0) {
+    return status;
   }
   if (options->state_in != NULL &&
       tinytl_restore(all->model, options->state_in, &error) != TINYTL_OK) {
@@ -55,13 +63,15 @@ static int open_model(program *all) {
   return 0;
 }
 
-static void say_settings(const tinytl_settings *settings) {
+static void say_settings(const tinytl_settings *settings, bool images) {
   static const char *const kColors[] = {[TINYTL_COLOR_NONE] = "none",
                                         [TINYTL_COLOR_TF] = "tf",
                                         [TINYTL_COLOR_TORCH] = "torch"};
-  say("central fraction %g, %s, %s, color %s", settings->central_fraction,
-      settings->crop ? "crop" : "no crop", settings->flip ? "flip" : "no flip",
-      kColors[settings->color]);
+  if (images) {
+    say("central fraction %g, %s, %s, color %s", settings->central_fraction,
+        settings->crop ? "crop" : "no crop",
+        settings->flip ? "flip" : "no flip", kColors[settings->color]);
+  }
   say("learning rate %g, %s", settings->learning_rate,
       settings->schedule == TINYTL_SCHEDULE_CONSTANT ? "constant" : "cosine");
 }
@@ -87,7 +97,7 @@ static int train_and_test(program *all, const tinytl_settings *settings) {
     figures_say(&all->before, &all->classes, "before");
   }
   if (status == 0) {
-    say_settings(settings);
+    say_settings(settings, run.info->array_size == 0);
     status = train(&run, &all->split.train, &losses);
   }
   if (status == 0 && tests) {
@@ -95,8 +105,9 @@ static int train_and_test(program *all, const tinytl_settings *settings) {
   }
   if (status == 0 && tests) {
     figures_say(&all->after, &all->classes, "after");
-    return check_divergence(all->before.loss, all->after.loss,
-                            all->classes.count, "on the test images");
+    return check_divergence(
+        all->before.loss, all->after.loss, all->classes.count,
+        run.info->array_size > 0 ? "on the test arrays" : "on the test images");
   }
   return status == 0 ? check_divergence(losses.first, losses.last,
                                         all->classes.count, "in the last epoch")

@@ -63,6 +63,10 @@ typedef struct {
 /* Reads the command line. Returns 0, or the status after an error. */
 int options_parse(int count, char **arguments, adapt_options *options);
 
+/* Refuses what the user says of images where the model takes arrays. Returns 0,
+   or the status after an error. */
+int options_check(const adapt_options *options, const tinytl_info *info);
+
 /* Puts what the user says over what the manifest says. */
 void options_override(const adapt_options *options, tinytl_settings *settings);
 
@@ -105,9 +109,9 @@ int32_t classes_label(const adapt_classes *classes, const char *name);
 
 void classes_free(adapt_classes *classes);
 
-/* ---- Photos: adapt_photos.c ---- */
+/* ---- Photos, or arrays: adapt_photos.c ---- */
 
-/* A file. */
+/* A file of a photo or of an array. */
 typedef struct {
   char *path;
   int32_t label;
@@ -135,11 +139,11 @@ int photos_each(const char *folder,
                 void *context);
 
 /*
- * Lists and checks the photos in the folders of classes in `folder`. `raw_size`
- * is that of a .raw file. Returns 0, or the status after an error.
+ * Lists and checks the photos in the folders of classes in `folder`. Returns 0,
+ * or the status after an error.
  */
 int photos_list(const char *folder, const adapt_classes *classes,
-                size_t raw_size, adapt_photos *photos);
+                const tinytl_info *info, adapt_photos *photos);
 
 /* Returns how many photos each of `classes` classes has, to be freed. */
 size_t *photos_by_class(const adapt_photos *photos, size_t classes);
@@ -178,6 +182,42 @@ int pixels_to_train(const adapt_photo *photo, const tinytl_info *info,
                     const tinytl_settings *settings, uint64_t seed,
                     uint64_t epoch, plan_place place, uint8_t *pixels);
 
+/* ---- What the model takes: adapt_inputs.c ---- */
+
+/* What is trained, and how. */
+typedef struct {
+  tinytl_model *model;
+  const tinytl_info *info;
+  const tinytl_settings *settings;
+  uint64_t epochs;
+  uint64_t seed;
+} adapt_run;
+
+/* Returns "image" or "array", for lines to the user. */
+const char *inputs_noun(const tinytl_info *info);
+
+/* Returns how many bytes one input has in memory. */
+size_t inputs_bytes(const tinytl_info *info);
+
+/* Checks a file without keeping its content, and gives its digest. Returns 0,
+   or the status after an error; so do those below. */
+int inputs_check(adapt_photo *photo, const tinytl_info *info);
+
+/* Reads a file as it is evaluated. */
+int inputs_to_evaluate(const adapt_run *run, const adapt_photo *photo,
+                       void *input);
+
+/* Reads a file as it is trained on at a place of an epoch. */
+int inputs_to_train(const adapt_run *run, const adapt_photo *photo,
+                    uint64_t epoch, plan_place place, void *input);
+
+/* Answers for one input; `logits` has room for the classes in use. */
+int inputs_infer(const adapt_run *run, const void *input, float *logits);
+
+/* Takes a training step. */
+int inputs_train(const adapt_run *run, const void *batch, const int32_t *labels,
+                 double rate, tinytl_step *step);
+
 /* ---- Evaluation: adapt_evaluation.c ---- */
 
 /* Answers for the photos of a class. */
@@ -191,17 +231,9 @@ typedef struct {
   size_t class_count;
   size_t images;
   size_t right;
-  double loss; /* Mean cross-entropy; not finite where an answer is not. */
+  double loss;      /* Mean cross-entropy; not finite where an answer is not. */
+  const char *noun; /* See inputs_noun(). */
 } adapt_figures;
-
-/* What is trained, and how. */
-typedef struct {
-  tinytl_model *model;
-  const tinytl_info *info;
-  const tinytl_settings *settings;
-  uint64_t epochs;
-  uint64_t seed;
-} adapt_run;
 
 /* Evaluates the model on photos, of which there has to be one. */
 int evaluate(const adapt_run *run, const adapt_photos *photos,

@@ -33,22 +33,20 @@ static size_t find_best(const float *logits, size_t classes) {
 int evaluate(const adapt_run *run, const adapt_photos *photos,
              adapt_figures *figures) {
   const size_t classes = (size_t)run->info->classes;
-  const size_t bytes = run->info->image_bytes;
   *figures = (adapt_figures){.classes = calloc(classes, sizeof(adapt_recall)),
-                             .class_count = classes};
+                             .class_count = classes,
+                             .noun = inputs_noun(run->info)};
   float *logits = malloc(classes * sizeof *logits);
-  uint8_t *pixels = malloc(bytes);
+  void *input = malloc(inputs_bytes(run->info));
   int status = 0;
-  if (figures->classes == NULL || logits == NULL || pixels == NULL) {
+  if (figures->classes == NULL || logits == NULL || input == NULL) {
     status = complain_memory();
   }
   for (size_t i = 0; status == 0 && i < photos->count; i++) {
     const adapt_photo *photo = &photos->photos[i];
-    tinytl_error error;
-    status = pixels_to_evaluate(photo, run->info, run->settings, pixels);
-    if (status == 0 && tinytl_infer(run->model, pixels, bytes, logits, NULL,
-                                    classes, &error) != TINYTL_OK) {
-      status = complain(BAD_INPUT, "%s", error.text);
+    status = inputs_to_evaluate(run, photo, input);
+    if (status == 0) {
+      status = inputs_infer(run, input, logits);
     }
     if (status == 0) {
       const size_t label = (size_t)photo->label;
@@ -61,7 +59,7 @@ int evaluate(const adapt_run *run, const adapt_photos *photos,
     }
   }
   figures->loss /= (double)photos->count;
-  free(pixels);
+  free(input);
   free(logits);
   return status;
 }
@@ -89,7 +87,8 @@ void figures_say(const adapt_figures *figures, const adapt_classes *classes,
           100.0 * (double)class->right / (double)class->images, class->right,
           class->images);
     } else {
-      say("recall of %s %s: not known (no images)", classes->names[i], when);
+      say("recall of %s %s: not known (no %ss)", classes->names[i], when,
+          figures->noun);
     }
   }
   if (isfinite(figures->loss)) {

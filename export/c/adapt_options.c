@@ -18,7 +18,9 @@ static const char kUsage[] =
     "  --model=FILE          the exported .tflite, next to its manifest\n"
     "  --data=DIR            a folder of images for each class, of which some\n"
     "                        are held out to test; or train/ and test/ (or\n"
-    "                        val/) with such folders\n"
+    "                        val/) with such folders; of arrays, as .raw "
+    "files\n"
+    "                        of float32, for a model that takes these\n"
     "  --state_out=FILE      the state file to write\n"
     "  --state_in=FILE       a state file to start from\n"
     "  --overwrite           replace --state_out if it is there\n"
@@ -32,7 +34,8 @@ static const char kUsage[] =
     "                        sorted names of the folders\n"
     "  --library=FILE        libLiteRt.so\n"
     "  --threads=2           threads of LiteRT's kernels\n"
-    "These are as the model's manifest says unless they are given:\n"
+    "These are as the model's manifest says unless they are given; those of\n"
+    "cropping, mirroring and colors are refused for a model of arrays:\n"
     "  --learning_rate=RATE  of the first step\n"
     "  --schedule=NAME       cosine or constant\n"
     "  --central_fraction=F  part of an image's side that is used, up to 1\n"
@@ -205,6 +208,22 @@ int options_parse(int count, char **arguments, adapt_options *options) {
                     "expected --model, --data and --state_out, got fewer");
   }
   return 0;
+}
+
+int options_check(const adapt_options *options, const tinytl_info *info) {
+  const adapt_overrides *over = &options->over;
+  const char *given = over->has_fraction          ? "--central_fraction"
+                      : over->has_color           ? "--color"
+                      : over->crop != AS_EXPORTED ? "--crop or --nocrop"
+                      : over->flip != AS_EXPORTED ? "--flip or --noflip"
+                                                  : NULL;
+  if (given == NULL || info->array_size == 0) {
+    return 0;
+  }
+  return complain(BAD_INPUT,
+                  "expected options of images with a model of images, got %s "
+                  "for one of arrays; leave it out",
+                  given);
 }
 
 void options_override(const adapt_options *options, tinytl_settings *settings) {

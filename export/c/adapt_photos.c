@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #include "adapt.h"
-#include "image.h"
+#include "internal.h"
 
 char *photos_join(const char *folder, const char *name) {
   const size_t size = strlen(folder) + strlen(name) + 2;
@@ -67,7 +67,7 @@ bool photos_is_raw(const adapt_photo *photo) {
 /* What a folder of classes, or one of them, is read into. */
 typedef struct {
   const adapt_classes *classes;
-  size_t raw_size;
+  const tinytl_info *info;
   int32_t label;
   adapt_photos *photos;
 } listing;
@@ -87,24 +87,20 @@ static bool make_room(adapt_photos *list) {
 
 static int list_photo(const char *folder, const char *name, void *context) {
   const listing *into = context;
-  if (!ends_with(name, ".ppm") && !ends_with(name, ".raw")) {
+  const bool arrays = into->info->array_size > 0;
+  if ((arrays || !ends_with(name, ".ppm")) && !ends_with(name, ".raw")) {
     return complain(BAD_INPUT,
-                    "expected .ppm or .raw files in %s, got %s; convert it, or "
-                    "move it away",
-                    folder, name);
+                    "expected %s files in %s, got %s; convert it, or move it "
+                    "away",
+                    arrays ? ".raw" : ".ppm or .raw", folder, name);
   }
   adapt_photo photo = {photos_join(folder, name), into->label, {0}};
   if (photo.path == NULL || !make_room(into->photos)) {
     free(photo.path);
     return complain_memory();
   }
-  const char *problem = image_check(
-      photo.path, photos_is_raw(&photo) ? into->raw_size : 0, photo.digest);
-  if (problem != NULL) {
-    const int status = complain(BAD_INPUT,
-                                "cannot read %s: %s; convert it again, or move "
-                                "it away",
-                                photo.path, problem);
+  const int status = inputs_check(&photo, into->info);
+  if (status != 0) {
     free(photo.path);
     return status;
   }
@@ -142,8 +138,8 @@ static int list_class(const char *folder, const char *name, void *context) {
 }
 
 int photos_list(const char *folder, const adapt_classes *classes,
-                size_t raw_size, adapt_photos *photos) {
-  listing into = {classes, raw_size, 0, photos};
+                const tinytl_info *info, adapt_photos *photos) {
+  listing into = {classes, info, 0, photos};
   return photos_each(folder, list_class, &into);
 }
 

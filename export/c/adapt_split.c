@@ -63,7 +63,8 @@ static int compare_photos(const void *one, const void *other) {
 
 /* Names the test photos that are copies of training photos; refuses them if the
    user wants that. */
-static int report_copies(const adapt_split *split, bool strict) {
+static int report_copies(const adapt_split *split, const char *noun,
+                         bool strict) {
   const size_t count = split->train.count;
   const adapt_photo **sorted = malloc((count + 1) * sizeof *sorted);
   if (sorted == NULL) {
@@ -79,22 +80,22 @@ static int report_copies(const adapt_split *split, bool strict) {
     const adapt_photo *const *twin =
         bsearch(&photo, sorted, count, sizeof *sorted, compare_photos);
     if (twin != NULL && copies++ < MOST_SHOWN) {
-      warn("the test image %s is a copy of the training image %s", photo->path,
-           (*twin)->path);
+      warn("the test %s %s is a copy of the training %s %s", noun, photo->path,
+           noun, (*twin)->path);
     }
   }
   free(sorted);
   if (copies > 0 && strict) {
     return complain(BAD_INPUT,
-                    "expected test images that are not trained on, got %zu of "
+                    "expected test %ss that are not trained on, got %zu of "
                     "%zu that are; remove the copies, or leave out --strict",
-                    copies, split->test.count);
+                    noun, copies, split->test.count);
   }
   if (copies > 0) {
     warn(
-        "%zu of %zu test images are trained on, so that the accuracy is too "
+        "%zu of %zu test %ss are trained on, so that the accuracy is too "
         "high",
-        copies, split->test.count);
+        copies, split->test.count, noun);
   }
   return 0;
 }
@@ -137,7 +138,7 @@ static bool is_untested(size_t train, size_t test) {
 
 /* Says how many photos each class has, and which classes have too few. */
 static int report_counts(const adapt_classes *classes, const adapt_split *split,
-                         bool by_content, uint64_t seed) {
+                         const char *noun, bool by_content, uint64_t seed) {
   size_t *train = photos_by_class(&split->train, classes->count);
   size_t *test = photos_by_class(&split->test, classes->count);
   size_t untrained = 0;
@@ -153,34 +154,34 @@ static int report_counts(const adapt_classes *classes, const adapt_split *split,
     status = complain_memory();
   } else if (by_content && untrained > 0) {
     status = complain(BAD_INPUT,
-                      "expected images to train of each class, got all held "
-                      "out of %zu: %s; add images, sort them into train/ and "
+                      "expected %ss to train of each class, got all held "
+                      "out of %zu: %s; add %ss, sort them into train/ and "
                       "test/, or give another --split_seed",
-                      untrained, first);
+                      noun, untrained, first, noun);
   } else {
     for (size_t i = 0; i < classes->count; i++) {
       if (test[i] > 0) {
-        say("class %zu: %s, %zu images, %zu to test", i, classes->names[i],
-            train[i], test[i]);
+        say("class %zu: %s, %zu %ss, %zu to test", i, classes->names[i],
+            train[i], noun, test[i]);
       } else {
-        say("class %zu: %s, %zu images", i, classes->names[i], train[i]);
+        say("class %zu: %s, %zu %ss", i, classes->names[i], train[i], noun);
       }
     }
     if (split->test.count == 0) {
-      say("%zu images to train; nothing is held out, so that the accuracy is "
+      say("%zu %ss to train; nothing is held out, so that the accuracy is "
           "not known",
-          split->train.count);
+          split->train.count, noun);
     } else if (by_content) {
-      say("%zu images to train, %zu to test, held out by their content with "
+      say("%zu %ss to train, %zu to test, held out by their content with "
           "split seed %" PRIu64,
-          split->train.count, split->test.count, seed);
+          split->train.count, noun, split->test.count, seed);
     } else {
-      say("%zu images to train, %zu to test", split->train.count,
+      say("%zu %ss to train, %zu to test", split->train.count, noun,
           split->test.count);
     }
     if (split->test.count > 0 && untested > 0) {
-      say("no images to test of %zu classes, whose accuracy is not known: %s",
-          untested, second);
+      say("no %ss to test of %zu classes, whose accuracy is not known: %s",
+          noun, untested, second);
     }
   }
   free(first);
@@ -214,6 +215,7 @@ static int list_all(const adapt_options *options,
                     adapt_split *split) {
   const bool by_content = given->train == NULL;
   const char *train = by_content ? options->data : given->train;
+  const char *noun = inputs_noun(info);
   if (!by_content && options->over.has_split_seed) {
     return complain(BAD_INPUT,
                     "expected --split_seed with a folder that has no train/, "
@@ -222,28 +224,30 @@ static int list_all(const adapt_options *options,
   }
   int status = classes_find(options, info, train, classes);
   if (status == 0) {
-    status = photos_list(train, classes, info->image_bytes, &split->train);
+    status = photos_list(train, classes, info, &split->train);
   }
   if (status == 0 && split->train.count == 0) {
-    status =
-        complain(BAD_INPUT, "expected images in %s, got none; add some", train);
+    status = complain(BAD_INPUT, "expected %ss in %s, got none; add some", noun,
+                      train);
   }
   if (status == 0 && by_content) {
     status = hold_out(split, settings->split_seed);
   } else if (status == 0 && given->test != NULL) {
-    status = photos_list(given->test, classes, info->image_bytes, &split->test);
+    status = photos_list(given->test, classes, info, &split->test);
   }
   if (status == 0) {
-    status = report_counts(classes, split, by_content, settings->split_seed);
+    status =
+        report_counts(classes, split, noun, by_content, settings->split_seed);
   }
   if (status == 0 && by_content && split->test.count > 0 &&
       !settings->split_by_content) {
     warn(
-        "the manifest does not say that images were held out by their "
+        "the manifest does not say that %ss were held out by their "
         "content: the model may have been trained on those that are held out "
-        "now");
+        "now",
+        noun);
   }
-  return status == 0 ? report_copies(split, options->strict) : status;
+  return status == 0 ? report_copies(split, noun, options->strict) : status;
 }
 
 int split_find(const adapt_options *options, const tinytl_settings *settings,

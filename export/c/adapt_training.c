@@ -15,7 +15,7 @@
 /* Memory of a run: the order of an epoch, and a batch. */
 typedef struct {
   size_t *order;
-  uint8_t *pixels;
+  uint8_t *inputs;
   int32_t *labels;
 } buffers;
 
@@ -31,16 +31,16 @@ typedef struct {
 /* Reads the batch of a step. */
 static int read_batch(const adapt_run *run, const adapt_photos *photos,
                       uint64_t epoch, size_t step, const buffers *into) {
-  const tinytl_info *info = run->info;
-  const size_t batch = (size_t)info->batch_size;
+  const size_t batch = (size_t)run->info->batch_size;
+  const size_t bytes = inputs_bytes(run->info);
   int status = 0;
   for (size_t i = 0; status == 0 && i < batch; i++) {
     const plan_place place =
         plan_at(into->order, photos->count, step * batch + i);
     const adapt_photo *photo = &photos->photos[place.photo];
     into->labels[i] = photo->label;
-    status = pixels_to_train(photo, info, run->settings, run->seed, epoch,
-                             place, into->pixels + i * info->image_bytes);
+    status =
+        inputs_to_train(run, photo, epoch, place, into->inputs + i * bytes);
   }
   return status;
 }
@@ -82,8 +82,7 @@ static void say_epoch(uint64_t epoch, uint64_t epochs, size_t steps,
 static int train_epoch(const adapt_run *run, const adapt_photos *photos,
                        uint64_t epoch, const buffers *memory,
                        adapt_losses *losses) {
-  const tinytl_info *info = run->info;
-  const size_t batch = (size_t)info->batch_size;
+  const size_t batch = (size_t)run->info->batch_size;
   const size_t steps = plan_steps(photos->count, batch);
   const uint64_t all = (uint64_t)steps * run->epochs;
   sums sum = {0};
@@ -93,15 +92,12 @@ static int train_epoch(const adapt_run *run, const adapt_photos *photos,
         plan_rate(run->settings->schedule, run->settings->learning_rate,
                   epoch * steps + i, all);
     tinytl_step step;
-    tinytl_error error;
-    const int status = read_batch(run, photos, epoch, i, memory);
+    int status = read_batch(run, photos, epoch, i, memory);
+    if (status == 0) {
+      status = inputs_train(run, memory->inputs, memory->labels, rate, &step);
+    }
     if (status != 0) {
       return status;
-    }
-    if (tinytl_train(run->model, memory->pixels, batch * info->image_bytes,
-                     memory->labels, batch, (float)rate, &step,
-                     &error) != TINYTL_OK) {
-      return complain(BAD_INPUT, "%s", error.text);
     }
     if (epoch == 0 && i == 0) {
       losses->first = (double)step.loss;
@@ -122,17 +118,17 @@ int train(const adapt_run *run, const adapt_photos *photos,
           adapt_losses *losses) {
   const size_t batch = (size_t)run->info->batch_size;
   const buffers memory = {malloc(photos->count * sizeof(size_t)),
-                          malloc(batch * run->info->image_bytes),
+                          malloc(batch * inputs_bytes(run->info)),
                           malloc(batch * sizeof(int32_t))};
   int status = 0;
-  if (memory.order == NULL || memory.pixels == NULL || memory.labels == NULL) {
+  if (memory.order == NULL || memory.inputs == NULL || memory.labels == NULL) {
     status = complain_memory();
   }
   for (uint64_t epoch = 0; status == 0 && epoch < run->epochs; epoch++) {
     status = train_epoch(run, photos, epoch, &memory, losses);
   }
   free(memory.order);
-  free(memory.pixels);
+  free(memory.inputs);
   free(memory.labels);
   return status;
 }

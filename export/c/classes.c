@@ -52,12 +52,12 @@ tinytl_status tinytl_read_names(tinytl_model *model, tinytl_error *error) {
   if (status != TINYTL_OK) {
     return status;
   }
-  if (names.contract != CONTRACT || names.task == NULL ||
-      names.labels == NULL) {
+  if (names.contract < CONTRACT || names.contract > ARRAY_CONTRACT ||
+      names.task == NULL || names.labels == NULL) {
     status = tinytl_fail(error, TINYTL_ERROR_MODEL,
-                         "expected task and labels of contract %d in the "
+                         "expected task and labels of contract %d or %d in the "
                          ".tflite, got those of contract %ld; export it again",
-                         CONTRACT, names.contract);
+                         CONTRACT, ARRAY_CONTRACT, names.contract);
   } else if (!model->info.has_manifest) {
     model->description = names; /* With XNNPACK. */
     return TINYTL_OK;
@@ -94,7 +94,7 @@ static tinytl_status check_labels(tinytl_model *model, tinytl_error *error) {
     return TINYTL_OK;
   }
   if (names->label_count + spare != outputs ||
-      (spare > 0 && model->info.multilabel)) {
+      (spare > 0 && model->info.task != TINYTL_TASK_CLASSIFICATION)) {
     return tinytl_fail(error, TINYTL_ERROR_MODEL,
                        "expected names and spare classes for %zu outputs, got "
                        "%zu and %zu; export the model again",

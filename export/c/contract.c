@@ -1,5 +1,5 @@
 /*
- * Whether the signatures of a file are those of contract 2.
+ * Whether the signatures of a file are those of contract 2 or 3.
  */
 
 #include <string.h>
@@ -38,8 +38,11 @@ static const signature_rule kContract[SIGNATURES] = {
      {{"restored", LITERT_INT32, "1"}}},
     {"reset", {{NULL, 0, NULL}}, {{"restored", LITERT_INT32, "1"}}},
 };
-/* What `label` is where an image has several attributes. */
-static const tensor_rule kAttributes = {"label", LITERT_FLOAT32, "BC"};
+/* What `label` is of several attributes, and of a regression. */
+static const tensor_rule kNumbers = {"label", LITERT_FLOAT32, "BC"};
+/* Shapes of `array`, by its rank without the batch. */
+static const char *const kArray[] = {"1X", "1XY", "1XYZ"};
+static const char *const kArrays[] = {"BX", "BXY", "BXYZ"};
 
 /* Returns where the size is kept that a letter stands for; 0 until it comes. */
 static int32_t *size_of_letter(tinytl_info *info, int32_t *state_size,
@@ -53,6 +56,10 @@ static int32_t *size_of_letter(tinytl_info *info, int32_t *state_size,
       return &info->width;
     case 'C':
       return &info->outputs;
+    case 'X':
+    case 'Y':
+    case 'Z':
+      return &info->array_shape[letter - 'X'];
     default:
       return state_size;
   }
@@ -185,8 +192,13 @@ static tinytl_status check_signature(tinytl_model *model, int which,
                               litert->GetSignatureOutputTensorByIndex};
   tinytl_signature *found = &model->signatures[which];
   signature_rule rule = kContract[which];
-  if (which == TRAIN && model->info.multilabel) {
-    rule.inputs[1] = kAttributes;
+  if (which == TRAIN && model->info.task != TINYTL_TASK_CLASSIFICATION) {
+    rule.inputs[1] = kNumbers;
+  }
+  if (which <= TRAIN && model->info.array_rank > 0) {
+    const char *const *shapes = which == TRAIN ? kArrays : kArray;
+    rule.inputs[0] = (tensor_rule){"array", LITERT_FLOAT32,
+                                   shapes[model->info.array_rank - 1]};
   }
   const tinytl_status status =
       check_side(model, &inputs, rule.name, rule.inputs, handle, found->inputs,
@@ -198,23 +210,22 @@ static tinytl_status check_signature(tinytl_model *model, int which,
                     found->outputs, &found->output_count, error);
 }
 
-/* Returns whether the labels of `train` are float32; false on any doubt. */
-static bool has_float_labels(const tinytl_litert *litert,
-                             LiteRtSignature train) {
+/* Finds the type of an input of a signature; false if there is none, and on
+   any doubt. */
+static bool find_input(const tinytl_litert *litert, LiteRtSignature signature,
+                       const char *wanted, LiteRtRankedTensorType *type) {
   size_t count = 0;
-  if (litert->GetNumSignatureInputs(train, &count) != LITERT_OK) {
+  if (litert->GetNumSignatureInputs(signature, &count) != LITERT_OK) {
     return false;
   }
   for (size_t i = 0; i < count; i++) {
     const char *name = NULL;
-    LiteRtTensor label = NULL;
-    LiteRtRankedTensorType type = {0};
-    if (litert->GetSignatureInputName(train, i, &name) == LITERT_OK &&
-        strcmp(name, "label") == 0) {
-      return litert->GetSignatureInputTensorByIndex(train, i, &label) ==
+    LiteRtTensor input = NULL;
+    if (litert->GetSignatureInputName(signature, i, &name) == LITERT_OK &&
+        strcmp(name, wanted) == 0) {
+      return litert->GetSignatureInputTensorByIndex(signature, i, &input) ==
                  LITERT_OK &&
-             litert->GetRankedTensorType(label, &type) == LITERT_OK &&
-             type.element_type == LITERT_FLOAT32;
+             litert->GetRankedTensorType(input, type) == LITERT_OK;
     }
   }
   return false;
@@ -223,18 +234,97 @@ static bool has_float_labels(const tinytl_litert *litert,
 /* Finds out what a label is: as the file says, else as its type says. */
 static tinytl_status find_task(tinytl_model *model, LiteRtSignature train,
                                tinytl_error *error) {
+  static const char *const kTasks[] = {
+      [TINYTL_TASK_CLASSIFICATION] = "classification",
+      [TINYTL_TASK_MULTILABEL] = "multilabel",
+      [TINYTL_TASK_REGRESSION] = "regression"};
   const char *task = model->description.task;
+  LiteRtRankedTensorType type = {0};
   if (task == NULL) {
-    model->info.multilabel = has_float_labels(&model->litert, train);
-  } else if (strcmp(task, "multilabel") == 0) {
-    model->info.multilabel = true;
-  } else if (strcmp(task, "classification") != 0) {
-    return tinytl_fail(error, TINYTL_ERROR_MODEL,
-                       "the model is for the task %.80s, expected "
-                       "classification or multilabel; export it again",
-                       task);
+    const bool numbers = find_input(&model->litert, train, "label", &type) &&
+                         type.element_type == LITERT_FLOAT32;
+    model->info.task =
+        numbers ? TINYTL_TASK_MULTILABEL : TINYTL_TASK_CLASSIFICATION;
+    return TINYTL_OK;
   }
+  for (size_t i = 0; i < sizeof kTasks / sizeof kTasks[0]; i++) {
+    if (strcmp(task, kTasks[i]) == 0) {
+      model->info.task = (tinytl_task)i;
+      return TINYTL_OK;
+    }
+  }
+  return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                     "the model is for the task %.80s, expected "
+                     "classification, multilabel or regression; export it "
+                     "again",
+                     task);
+}
+
+/* Finds out whether the file takes arrays, and how many axes they have. */
+static tinytl_status find_array(tinytl_model *model, LiteRtSignature train,
+                                tinytl_error *error) {
+  const tinytl_description *description = &model->description;
+  LiteRtRankedTensorType type = {0};
+  const bool arrays = find_input(&model->litert, train, "array", &type);
+  if (model->info.has_manifest &&
+      arrays != (description->inputs.kind == TINYTL_INPUT_ARRAY)) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "the .tflite takes %s, its manifest is of %s; copy both "
+                       "files of one export",
+                       arrays ? "arrays" : "no arrays",
+                       arrays ? "images" : "arrays");
+  }
+  if (arrays && (type.rank < 2 || type.rank > 1 + TINYTL_MOST_AXES)) {
+    return tinytl_fail(error, TINYTL_ERROR_MODEL,
+                       "train.array: expected rank 2 to %d, got %u; export it "
+                       "with `tinytl export`",
+                       1 + TINYTL_MOST_AXES, (unsigned)type.rank);
+  }
+  const long least = arrays || model->info.task == TINYTL_TASK_REGRESSION
+                         ? ARRAY_CONTRACT
+                         : CONTRACT;
+  if (description->contract > 0 && description->contract < least) {
+    return tinytl_fail(
+        error,
+        model->info.has_manifest ? TINYTL_ERROR_MANIFEST : TINYTL_ERROR_MODEL,
+        "expected contract %ld of arrays and of regression, got %ld; export "
+        "the model again",
+        least, description->contract);
+  }
+  model->info.array_rank = arrays ? (int32_t)type.rank - 1 : 0;
   return TINYTL_OK;
+}
+
+/* Checks that the manifest says the same of the input as the file does, whose
+   sizes are known. */
+static tinytl_status check_input(const tinytl_model *model,
+                                 tinytl_error *error) {
+  const tinytl_info *info = &model->info;
+  const tinytl_input_facts *facts = &model->description.inputs;
+  const int32_t image[] = {info->height, info->width, 3};
+  const bool arrays = info->array_rank > 0;
+  const int32_t *shape = arrays ? info->array_shape : image;
+  const size_t rank = arrays ? (size_t)info->array_rank : 3;
+  bool same = facts->kind == TINYTL_INPUT_NONE || facts->rank == rank;
+  for (size_t i = 0; same && i < facts->rank; i++) {
+    same = facts->shape[i] == shape[i];
+  }
+  return same ? TINYTL_OK
+              : tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                            "the .tflite takes an input of another shape than "
+                            "its manifest says; copy both files of one export");
+}
+
+/* Sets the sizes that follow from those of the signatures. */
+static void set_sizes(tinytl_model *model) {
+  tinytl_info *info = &model->info;
+  const size_t bytes = model->signatures[INFER].inputs[0].bytes;
+  if (info->array_rank > 0) {
+    info->array_size = bytes / sizeof(float);
+    info->sample_rate = (int32_t)model->description.inputs.sample_rate;
+  } else {
+    info->image_bytes = bytes;
+  }
 }
 
 const char *tinytl_signature_name(int which) {
@@ -274,13 +364,19 @@ tinytl_status tinytl_check_contract(tinytl_model *model, tinytl_error *error) {
     }
   }
   tinytl_status result = find_task(model, handles[TRAIN], error);
+  if (result == TINYTL_OK) {
+    result = find_array(model, handles[TRAIN], error);
+  }
   for (int which = 0; result == TINYTL_OK && which < SIGNATURES; which++) {
     if (handles[which] != NULL) {
       result = check_signature(model, which, handles[which], error);
     }
   }
   if (result == TINYTL_OK) {
-    model->info.image_bytes = model->signatures[INFER].inputs[0].bytes;
+    set_sizes(model);
+    result = check_input(model, error);
+  }
+  if (result == TINYTL_OK) {
     result = tinytl_check_outputs(model, error);
   }
   return result;

@@ -12,7 +12,8 @@
 
 #define LARGEST_WHOLE 999999999 /* Of versions, counts and sizes. */
 #define MAX_LABELS 65536
-#define MAX_VALUES 0x7fffffffU /* Of a part of the state. */
+#define MAX_VALUES 0x7fffffffU /* Of a part of the state, and of an array. */
+#define MAX_RATE (1 << 24)     /* Samples a second. */
 
 /* ---- Objects by tables of fields ---- */
 
@@ -43,11 +44,16 @@ static bool read_field(tinytl_json *json, const char *name, void *context) {
   return tinytl_json_skip(json);
 }
 
-/* Reads an object into `target`; fields that the table lacks are skipped. */
+/* Reads an object into `target`; fields that the table lacks are skipped.
+   `seen`, unless it is NULL, gets a bit for each field that is there. */
 static bool read_object(tinytl_json *json, const field *fields, size_t count,
-                        void *target) {
+                        void *target, unsigned *seen) {
   object into = {fields, count, target, 0};
-  return tinytl_json_object(json, read_field, &into);
+  const bool good = tinytl_json_object(json, read_field, &into);
+  if (seen != NULL) {
+    *seen = into.seen;
+  }
+  return good;
 }
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -154,7 +160,7 @@ static bool read_entry(tinytl_json *json, void *target) {
       {"shape", read_shape, offsetof(state_entry, count)}};
   tinytl_description *description = target;
   state_entry entry = {NULL, NULL, 0, 0};
-  const bool good = read_object(json, kFields, COUNT(kFields), &entry);
+  const bool good = read_object(json, kFields, COUNT(kFields), &entry, NULL);
   if (good && entry.name != NULL && entry.slot != NULL &&
       entry.slot[0] == '\0') {
     const tinytl_part part = {(size_t)entry.offset, entry.count};
@@ -250,30 +256,142 @@ static bool read_aspect(tinytl_json *json, void *target) {
   return read_range(json, DBL_MAX, target);
 }
 
+#define AT(member) offsetof(tinytl_description, member)
+
+/* The fields that only manifests of images have: `input`, then those of `data`
+   in the order of its table. */
+static const char *const kImageFields[] = {"input",          "data.crop",
+                                           "data.crop_area", "data.crop_aspect",
+                                           "data.flip",      "data.color"};
+#define IMAGE_DATA (COUNT(kImageFields) - 1)
+
+const char *tinytl_find_image_field(const tinytl_description *description,
+                                    bool there) {
+  for (size_t i = 0; i < COUNT(kImageFields); i++) {
+    if (((description->image_fields & 1U << i) != 0) == there) {
+      return kImageFields[i];
+    }
+  }
+  return NULL;
+}
+
 static bool read_input(tinytl_json *json, void *target) {
   static const field kFields[] = {
-      {"central_fraction", read_fraction,
-       offsetof(tinytl_settings, central_fraction)}};
-  return read_object(json, kFields, COUNT(kFields), target);
+      {"central_fraction", read_fraction, AT(settings.central_fraction)}};
+  tinytl_description *description = target;
+  description->image_fields |= 1;
+  return read_object(json, kFields, COUNT(kFields), target, NULL);
 }
 
 static bool read_data(tinytl_json *json, void *target) {
   static const field kFields[] = {
-      {"split", read_split, offsetof(tinytl_settings, split_by_content)},
-      {"split_seed", read_seed, offsetof(tinytl_settings, split_seed)},
-      {"crop", read_bool, offsetof(tinytl_settings, crop)},
-      {"crop_area", read_area, offsetof(tinytl_settings, crop_area)},
-      {"crop_aspect", read_aspect, offsetof(tinytl_settings, crop_aspect)},
-      {"flip", read_bool, offsetof(tinytl_settings, flip)},
-      {"color", read_color, offsetof(tinytl_settings, color)}};
-  return read_object(json, kFields, COUNT(kFields), target);
+      {"crop", read_bool, AT(settings.crop)},
+      {"crop_area", read_area, AT(settings.crop_area)},
+      {"crop_aspect", read_aspect, AT(settings.crop_aspect)},
+      {"flip", read_bool, AT(settings.flip)},
+      {"color", read_color, AT(settings.color)},
+      {"split", read_split, AT(settings.split_by_content)},
+      {"split_seed", read_seed, AT(settings.split_seed)}};
+  tinytl_description *description = target;
+  unsigned seen = 0;
+  const bool good = read_object(json, kFields, COUNT(kFields), target, &seen);
+  description->image_fields |= (seen & ((1U << IMAGE_DATA) - 1)) << 1;
+  return good;
+}
+
+/* ---- What the file takes ---- */
+
+static bool read_axis(tinytl_json *json, void *target) {
+  tinytl_input_facts *facts = target;
+  uint64_t size = 0;
+  size_t all = 1;
+  if (facts->rank == TINYTL_MOST_AXES) {
+    return tinytl_json_fail(json, "1 to 3 sizes");
+  }
+  if (!tinytl_json_whole(json, MAX_VALUES, &size)) {
+    return false;
+  }
+  for (size_t i = 0; i < facts->rank; i++) {
+    all *= (size_t)facts->shape[i];
+  }
+  if (size < 1 || all > MAX_VALUES / size) {
+    return tinytl_json_fail(json, "sizes above 0 of an array that fits");
+  }
+  facts->shape[facts->rank++] = (int32_t)size;
+  return true;
+}
+
+static bool read_axes(tinytl_json *json, void *target) {
+  return tinytl_json_list(json, read_axis, target);
+}
+
+/* What is read of the one input. */
+typedef struct {
+  tinytl_input_facts facts;
+  char *dtype;
+  char *meaning; /* For people alone. */
+} input_entry;
+
+static bool read_facts(tinytl_json *json, const char *dtype,
+                       tinytl_input_facts *facts) {
+  static const field kFields[] = {
+      {"dtype", read_text, offsetof(input_entry, dtype)},
+      {"meaning", read_text, offsetof(input_entry, meaning)},
+      {"sample_rate", read_long, offsetof(input_entry, facts.sample_rate)},
+      {"shape", read_axes, offsetof(input_entry, facts)}};
+  input_entry entry = {{TINYTL_INPUT_NONE, 0, {0}, 0}, NULL, NULL};
+  const bool good = read_object(json, kFields, COUNT(kFields), &entry, NULL);
+  const bool fits = good && entry.dtype != NULL && entry.meaning != NULL &&
+                    strcmp(entry.dtype, dtype) == 0 && entry.facts.rank > 0;
+  free(entry.dtype);
+  free(entry.meaning);
+  if (good && !fits) {
+    return tinytl_json_fail(
+        json, "dtype, shape and meaning of the input before this");
+  }
+  entry.facts.kind = facts->kind;
+  *facts = entry.facts;
+  return good;
+}
+
+static bool read_kind(tinytl_json *json, const char *name, void *context) {
+  static const struct {
+    const char *name;
+    const char *dtype;
+  } kInputs[] = {[TINYTL_INPUT_IMAGE] = {"image", "uint8"},
+                 [TINYTL_INPUT_FEATURES] = {"features", "int8"},
+                 [TINYTL_INPUT_ARRAY] = {"array", "float32"}};
+  tinytl_input_facts *facts = context;
+  if (facts->kind != TINYTL_INPUT_NONE) {
+    return tinytl_json_fail(json, "one input");
+  }
+  for (size_t i = TINYTL_INPUT_IMAGE; i < COUNT(kInputs); i++) {
+    if (strcmp(name, kInputs[i].name) == 0) {
+      facts->kind = (tinytl_input)i;
+    }
+  }
+  if (facts->kind == TINYTL_INPUT_NONE) {
+    return tinytl_json_fail(json, "the input image, features or array");
+  }
+  if (!read_facts(json, kInputs[facts->kind].dtype, facts)) {
+    return false;
+  }
+  if (facts->sample_rate > MAX_RATE ||
+      (facts->sample_rate > 0 && facts->kind != TINYTL_INPUT_ARRAY)) {
+    return tinytl_json_fail(
+        json, "a sample_rate of arrays, of at most 16777216, before this");
+  }
+  return true;
+}
+
+static bool read_inputs(tinytl_json *json, void *target) {
+  return tinytl_json_object(json, read_kind, target);
 }
 
 /* ---- The description ---- */
 
 static bool read_description(tinytl_json *json,
                              tinytl_description *description) {
-#define AT(member) offsetof(tinytl_description, member)
   static const field kFields[] = {
       {"format_version", read_long, AT(format_version)},
       {"contract", read_long, AT(contract)},
@@ -285,10 +403,10 @@ static bool read_description(tinytl_json *json,
       {"xnnpack", read_bool, AT(xnnpack)},
       {"learning_rate", read_rate, AT(settings.learning_rate)},
       {"schedule", read_schedule, AT(settings.schedule)},
-      {"input", read_input, AT(settings)},
-      {"data", read_data, AT(settings)}};
-#undef AT
-  return read_object(json, kFields, COUNT(kFields), description) &&
+      {"input", read_input, 0},
+      {"data", read_data, 0},
+      {"inputs", read_inputs, AT(inputs)}};
+  return read_object(json, kFields, COUNT(kFields), description, NULL) &&
          tinytl_json_end(json);
 }
 

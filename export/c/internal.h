@@ -108,6 +108,22 @@ typedef struct {
   size_t count;  /* Of elements; 0 where the variable is missing. */
 } tinytl_part;
 
+/* The inputs that a file can have. */
+typedef enum {
+  TINYTL_INPUT_NONE = 0, /* Nothing says it: images. */
+  TINYTL_INPUT_IMAGE,
+  TINYTL_INPUT_FEATURES, /* Of a prefix on a Coral board. */
+  TINYTL_INPUT_ARRAY
+} tinytl_input;
+
+/* The field `inputs`; all zero where it is absent. */
+typedef struct {
+  tinytl_input kind;
+  size_t rank; /* Of `shape`, which is without the batch. */
+  int32_t shape[TINYTL_MOST_AXES];
+  long sample_rate; /* Of a waveform, else 0. */
+} tinytl_input_facts;
+
 /* What is read. Fields that are absent have their defaults. */
 typedef struct {
   long format_version;
@@ -121,6 +137,8 @@ typedef struct {
   tinytl_part kernel; /* The same. */
   bool xnnpack;       /* True by default. */
   tinytl_settings settings;
+  tinytl_input_facts inputs;
+  unsigned image_fields; /* A bit for each field of images that is there. */
 } tinytl_description;
 
 /* What is true of a file without a description. */
@@ -135,6 +153,11 @@ tinytl_status tinytl_parse_description(const char *text, size_t length,
                                        const char *what,
                                        tinytl_description *description,
                                        tinytl_error *error);
+
+/* Returns the first field that only manifests of images have, and that is in
+   the description or is not, or NULL. */
+const char *tinytl_find_image_field(const tinytl_description *description,
+                                    bool there);
 
 /* Frees what a description holds; it may be all zero. */
 void tinytl_free_description(tinytl_description *description);

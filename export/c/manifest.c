@@ -33,17 +33,44 @@ static char *manifest_path(const char *path) {
   return result;
 }
 
+/* Refuses fields of images in a manifest of arrays, and those that lack, and
+   what comes from a Coral board. */
+static tinytl_status check_input(const tinytl_description *manifest,
+                                 const char *path, tinytl_error *error) {
+  const bool arrays = manifest->inputs.kind == TINYTL_INPUT_ARRAY;
+  const char *field = tinytl_find_image_field(manifest, arrays);
+  if (field != NULL && arrays) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "expected none of the fields of images in a manifest of "
+                       "arrays, got %s in %s; export the model again",
+                       field, path);
+  }
+  if (field != NULL) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "%s has no field %s; export the model again", path,
+                       field);
+  }
+  if (manifest->inputs.kind == TINYTL_INPUT_FEATURES) {
+    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
+                       "expected a model of images or arrays, got one of the "
+                       "features of a Coral prefix in %s; use the Python "
+                       "client",
+                       path);
+  }
+  return TINYTL_OK;
+}
+
 /* Refuses what is not of this version, or not of this file. */
 static tinytl_status check_manifest(const tinytl_model *model,
                                     const tinytl_description *manifest,
                                     const char *path, tinytl_error *error) {
   if (manifest->format_version != FORMAT_VERSION ||
-      manifest->contract != CONTRACT) {
+      manifest->contract < CONTRACT || manifest->contract > ARRAY_CONTRACT) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
                        "%s has format version %ld and contract %ld, expected "
-                       "%d and %d; export the model again",
+                       "%d and %d or %d; export the model again",
                        path, manifest->format_version, manifest->contract,
-                       FORMAT_VERSION, CONTRACT);
+                       FORMAT_VERSION, CONTRACT, ARRAY_CONTRACT);
   }
   char digest[2 * TINYTL_FINGERPRINT_SIZE + 1];
   for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
@@ -63,7 +90,7 @@ static tinytl_status check_manifest(const tinytl_model *model,
                        "export",
                        path, manifest->sha256, digest);
   }
-  return TINYTL_OK;
+  return check_input(manifest, path, error);
 }
 
 static tinytl_status read_manifest(tinytl_model *model, const char *path,

@@ -39,7 +39,7 @@ tinytl_status tinytl_map_file(const char *path, const char *kind,
   } else if (about.st_size == 0 || (uint64_t)about.st_size > largest) {
     status = tinytl_fail(error, TINYTL_ERROR_FILE,
                          "expected %s at %s of 1 to %" PRIu64
-                         " bytes, got %jd; copy or export the model again",
+                         " bytes, got %jd; copy or export it again",
                          kind, path, largest, (intmax_t)about.st_size);
   } else {
     *size = (size_t)about.st_size;

@@ -9,6 +9,7 @@
 #include "litert.h"
 
 #define CONTRACT 2
+#define ARRAY_CONTRACT 3        /* The least of arrays and of regression. */
 #define UNUSED_BIAS (-10000.0F) /* Of an output that has no class yet. */
 #define MOST_TENSORS 3          /* Inputs of a signature, and outputs. */
 

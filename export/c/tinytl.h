@@ -47,6 +47,9 @@ extern "C" {
 /** Bytes of a fingerprint: the SHA-256 of a `.tflite` file. */
 #define TINYTL_FINGERPRINT_SIZE 32
 
+/** Axes that an array can have. */
+#define TINYTL_MOST_AXES 3
+
 /** Bytes of an error's text, its end included. Longer texts are cut. */
 #define TINYTL_TEXT_SIZE 512
 
@@ -102,6 +105,13 @@ typedef struct {
   bool trust;
 } tinytl_options;
 
+/** What a label is. */
+typedef enum {
+  TINYTL_TASK_CLASSIFICATION = 0, /**< One class. */
+  TINYTL_TASK_MULTILABEL,         /**< Several attributes: there, or not. */
+  TINYTL_TASK_REGRESSION          /**< A number for each output. */
+} tinytl_task;
+
 /** How the learning rate changes over the steps of a training. */
 typedef enum {
   TINYTL_SCHEDULE_COSINE = 0, /**< Step k of n: (1 + cos(pi k / n)) / 2. */
@@ -118,6 +128,8 @@ typedef enum {
 /**
  * How the model was trained, from its manifest. A program that trains follows
  * it unless its user says otherwise; the library itself acts on none of it.
+ * `central_fraction`, `crop`, `flip` and `color` are of images: a model of
+ * arrays has none of them, and arrays are trained on as they are.
  */
 typedef struct {
   double learning_rate;     /**< Of the first step. 1e-3 without a manifest. */
@@ -143,15 +155,23 @@ typedef struct tinytl_model tinytl_model;
  * a class is added, a state is restored, or the model is reset.
  */
 typedef struct {
-  int32_t height;  /**< H: rows of an image. */
-  int32_t width;   /**< W: pixels of a row. */
-  int32_t outputs; /**< C: outputs of the file, spare ones included. */
-  int32_t classes; /**< Classes in use, or attributes: the first outputs. */
+  int32_t height; /**< H: rows of an image; 0 where the model takes arrays. */
+  int32_t width;  /**< W: pixels of a row; 0 where the model takes arrays. */
+  int32_t array_rank; /**< Axes of an array, 1 to 3; 0 where the model takes
+                           images. */
+  int32_t array_shape[TINYTL_MOST_AXES]; /**< Their sizes; 0 behind them. */
+  size_t array_size;   /**< Values of an array; 0 where it takes images. */
+  int32_t sample_rate; /**< Where an array is a waveform, samples a second:
+                            its first axis is time, its values are from -1 to
+                            1. 0 for all else. */
+  int32_t outputs;     /**< C: outputs of the file, spare ones included. */
+  int32_t classes; /**< Classes in use, attributes, or numbers of a regression:
+                        the first outputs. */
   int32_t spare_classes; /**< Classes that tinytl_add_class() can still add. */
-  int32_t batch_size;    /**< B: images of a training step. */
-  size_t image_bytes;    /**< H * W * 3. */
+  int32_t batch_size;    /**< B: images, or arrays, of a training step. */
+  size_t image_bytes;    /**< H * W * 3; 0 where the model takes arrays. */
   size_t state_size;     /**< N: float32 values of the state. */
-  bool multilabel;       /**< Whether an image has several attributes. */
+  tinytl_task task;      /**< What a label is. */
   bool xnnpack;          /**< Whether XNNPACK is used. */
   bool has_manifest;     /**< Whether there is a manifest, which then fits. */
   float learning_rate;   /**< That suits the first step, from the manifest;
@@ -168,7 +188,9 @@ typedef struct {
 /** What a training step found. */
 typedef struct {
   float loss;     /**< Mean loss of the batch, before the step. */
-  float accuracy; /**< Share of the batch that was right, before the step. */
+  float accuracy; /**< Share of the batch that was right, before the step; of a
+                       regression the share of numbers that were at most 0.5
+                       away from their labels, a rough sign of progress. */
   bool applied;   /**< False: the loss or a gradient was not finite, and the
                        step changed nothing. */
 } tinytl_step;
@@ -204,12 +226,15 @@ void tinytl_close(tinytl_model *model);
 const tinytl_info *tinytl_get_info(const tinytl_model *model);
 
 /**
- * @brief Classifies one image.
+ * @brief Answers for one image.
  *
  * @param image          Raw RGB pixels of 0 to 255, H rows from the top.
  * @param image_bytes    Has to be `info->image_bytes`.
- * @param logits         Gets a value for each class in use, or NULL.
- * @param probabilities  The same.
+ * @param logits         Gets a value for each class in use, or NULL. Of a
+ *                       regression these are the numbers that are predicted.
+ * @param probabilities  Gets a value for each class in use, or NULL. Of a
+ *                       regression the same numbers: there are no
+ *                       probabilities.
  * @param classes        Has to be `info->classes`, the size of both arrays.
  * @param error          Gets what went wrong, or NULL.
  */
@@ -219,7 +244,21 @@ tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
                            tinytl_error *error);
 
 /**
- * @brief Takes one training step.
+ * @brief Answers for one array.
+ *
+ * @param array  Finite numbers in row-major order, of `info->array_shape`, as
+ *               they are: scaling and features are inside of the file.
+ * @param size   Has to be `info->array_size`.
+ *
+ * All else is as in tinytl_infer().
+ */
+tinytl_status tinytl_infer_array(tinytl_model *model, const float *array,
+                                 size_t size, float *logits,
+                                 float *probabilities, size_t classes,
+                                 tinytl_error *error);
+
+/**
+ * @brief Takes one training step of a classification of images.
  *
  * @param images         B images, one after the other, each as above.
  * @param image_bytes    Has to be `B * info->image_bytes`.
@@ -235,7 +274,7 @@ tinytl_status tinytl_train(tinytl_model *model, const uint8_t *images,
                            tinytl_step *step, tinytl_error *error);
 
 /**
- * @brief Takes one training step of a multilabel model.
+ * @brief Takes one training step of a multilabel model of images.
  *
  * @param labels       For each of the B images C values from 0 to 1: 1 where
  *                     the image has the attribute.
@@ -248,6 +287,101 @@ tinytl_status tinytl_train_multilabel(tinytl_model *model,
                                       const float *labels, size_t label_count,
                                       float learning_rate, tinytl_step *step,
                                       tinytl_error *error);
+
+/**
+ * @brief Takes one training step of a regression of images.
+ *
+ * @param labels       For each of the B images C finite numbers. They should
+ *                     have a spread of about 1.
+ * @param label_count  Has to be `B * C`.
+ *
+ * All else is as in tinytl_train().
+ */
+tinytl_status tinytl_train_regression(tinytl_model *model,
+                                      const uint8_t *images, size_t image_bytes,
+                                      const float *labels, size_t label_count,
+                                      float learning_rate, tinytl_step *step,
+                                      tinytl_error *error);
+
+/**
+ * @name Training on arrays
+ *
+ * `arrays` has B arrays, one after the other, each as in tinytl_infer_array(),
+ * and `size` has to be `B * info->array_size`. A value that is not finite is
+ * refused before anything runs. Labels and all else are as in the function of
+ * images.
+ * @{
+ */
+
+/** Takes one training step of a classification: tinytl_train() of arrays. */
+tinytl_status tinytl_train_arrays(tinytl_model *model, const float *arrays,
+                                  size_t size, const int32_t *labels,
+                                  size_t label_count, float learning_rate,
+                                  tinytl_step *step, tinytl_error *error);
+
+/** The same of attributes: tinytl_train_multilabel() of arrays. */
+tinytl_status tinytl_train_arrays_multilabel(
+    tinytl_model *model, const float *arrays, size_t size, const float *labels,
+    size_t label_count, float learning_rate, tinytl_step *step,
+    tinytl_error *error);
+
+/** The same of numbers: tinytl_train_regression() of arrays. */
+tinytl_status tinytl_train_arrays_regression(
+    tinytl_model *model, const float *arrays, size_t size, const float *labels,
+    size_t label_count, float learning_rate, tinytl_step *step,
+    tinytl_error *error);
+
+/** @} */
+
+/**
+ * @brief Makes the array of a waveform out of a recording.
+ *
+ * A sample becomes itself divided by 32768. A recording that is too long loses
+ * as much at its start as at its end, one that is too short gets zeros in the
+ * same way; of an odd number one more at its end.
+ *
+ * @param model        One with a `sample_rate`.
+ * @param samples      In the order of time; where the array has more axes, all
+ *                     values of one point of time after the other.
+ * @param count        How many; whole points of time, at least one.
+ * @param sample_rate  Has to be `info->sample_rate`: nothing is resampled.
+ * @param array        Gets the values.
+ * @param size         Has to be `info->array_size`.
+ * @param error        Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_fit_waveform(const tinytl_model *model,
+                                  const int16_t *samples, size_t count,
+                                  int32_t sample_rate, float *array,
+                                  size_t size, tinytl_error *error);
+
+/** How well one output of a regression predicts. */
+typedef struct {
+  double absolute_error; /**< Mean magnitude of the error. */
+  double squared_error;  /**< Mean square of the error. The loss is the mean of
+                              this over the outputs. */
+  double r2;             /**< Share of the labels' variance that is predicted:
+                              1 is all, 0 what their mean does. NaN where the
+                              labels are all equal. */
+  double within;         /**< Share of errors of at most 0.5. The accuracy is
+                              the mean of this over the outputs. */
+} tinytl_regression_figures;
+
+/**
+ * @brief Measures the predictions of a regression, as the Python client does.
+ *
+ * @param predictions  What tinytl_infer() or tinytl_infer_array() gave as
+ *                     `logits`: `outputs` numbers for each example.
+ * @param labels       Finite numbers in the same order.
+ * @param examples     At least 1.
+ * @param outputs      The same.
+ * @param figures      Gets the figures of each output.
+ * @param error        Gets what went wrong, or NULL.
+ */
+tinytl_status tinytl_evaluate_regression(const float *predictions,
+                                         const float *labels, size_t examples,
+                                         size_t outputs,
+                                         tinytl_regression_figures *figures,
+                                         tinytl_error *error);
 
 /**
  * @brief Gives a spare output to a new class, which is then trained like

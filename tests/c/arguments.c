@@ -71,6 +71,29 @@ static void check_null(void) {
                                  0, NULL, error));
   REFUSE(tinytl_train_multilabel(model, images, bytes, NULL, batch * classes, 0,
                                  NULL, error));
+  /* No pointer is read before it is known what the model takes. */
+  REFUSE(tinytl_infer_array(NULL, numbers, 1, numbers, NULL, classes, error));
+  REFUSE(tinytl_infer_array(model, NULL, 1, numbers, NULL, classes, error));
+  REFUSE(tinytl_infer_array(model, numbers, 1, numbers, NULL, classes, error));
+  REFUSE(tinytl_train_regression(model, images, bytes, NULL, batch * classes, 0,
+                                 NULL, error));
+  REFUSE(tinytl_train_arrays(NULL, numbers, 1, labels, batch, 0, NULL, error));
+  REFUSE(tinytl_train_arrays(model, NULL, 1, labels, batch, 0, NULL, error));
+  REFUSE(tinytl_train_arrays(model, numbers, 1, NULL, batch, 0, NULL, error));
+  REFUSE(tinytl_train_arrays_multilabel(model, NULL, 1, numbers, 1, 0, NULL,
+                                        error));
+  REFUSE(tinytl_train_arrays_regression(model, numbers, 1, NULL, 1, 0, NULL,
+                                        error));
+  int16_t samples[1] = {0};
+  REFUSE(tinytl_fit_waveform(NULL, samples, 1, 1, numbers, 1, error));
+  REFUSE(tinytl_fit_waveform(model, NULL, 1, 1, numbers, 1, error));
+  REFUSE(tinytl_fit_waveform(model, samples, 1, 1, NULL, 1, error));
+  REFUSE(tinytl_fit_waveform(model, samples, 1, 1, numbers, 1, error));
+  tinytl_regression_figures figures;
+  REFUSE(tinytl_evaluate_regression(NULL, numbers, 1, 1, &figures, error));
+  REFUSE(tinytl_evaluate_regression(numbers, NULL, 1, 1, &figures, error));
+  REFUSE(tinytl_evaluate_regression(numbers, numbers, 1, 1, NULL, error));
+  REFUSE(tinytl_evaluate_regression(numbers, numbers, 0, 1, &figures, error));
   REFUSE(tinytl_get_state(NULL, state, info->state_size, error));
   REFUSE(tinytl_get_state(model, NULL, info->state_size, error));
   REFUSE(tinytl_get_state(model, state, info->state_size - 1, error));

@@ -8,6 +8,12 @@
  *   infer M PATH                     pixels of one image
  *   train M PATH RATE LABEL...       pixels of a batch
  *   attributes M PATH RATE LABEL...  the same for several attributes
+ *   numbers M PATH RATE LABEL...     the same for a regression
+ *   array M                          what is known of arrays
+ *   infer_array M PATH               float32 values of an array
+ *   train_arrays | attributes_arrays | numbers_arrays M PATH RATE LABEL...
+ *   waveform M SAMPLES RATE PATH     writes the array of samples of 16 bits
+ *   figures PREDICTIONS LABELS OUTPUTS
  *   save M PATH | restore M PATH | set M PATH | add M HEX
  *   read PATH FINGERPRINT COUNT | write PATH FINGERPRINT VALUE...
  *   named PATH FINGERPRINT NAMES     writes no values and the names of a file
@@ -134,7 +140,7 @@ static void do_info(const tinytl_model *model) {
   const tinytl_info *info = tinytl_get_info(model);
   printf("ok %" PRId32 " %" PRId32 " %" PRId32 " %" PRId32 " %zu %zu %d %d %d ",
          info->height, info->width, info->classes, info->batch_size,
-         info->image_bytes, info->state_size, info->multilabel, info->xnnpack,
+         info->image_bytes, info->state_size, info->task, info->xnnpack,
          info->has_manifest);
   for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
     printf("%02x", info->fingerprint[i]);
@@ -149,6 +155,80 @@ static void do_settings(const tinytl_model *model) {
          set->schedule, set->central_fraction, set->split_seed,
          set->split_by_content, set->crop, set->crop_area[0], set->crop_area[1],
          set->crop_aspect[0], set->crop_aspect[1], set->flip, set->color);
+}
+
+static void do_array(const tinytl_model *model) {
+  const tinytl_info *info = tinytl_get_info(model);
+  printf("ok %" PRId32 " %" PRId32 " %" PRId32 " %" PRId32 " %zu %" PRId32,
+         info->array_rank, info->array_shape[0], info->array_shape[1],
+         info->array_shape[2], info->array_size, info->sample_rate);
+}
+
+/* Reads float32 values; `count` gets how many. */
+static float *read_floats(const char *path, size_t *count) {
+  uint8_t *bytes = read_bytes(path, count);
+  *count /= sizeof(float);
+  return (float *)(void *)bytes;
+}
+
+static void do_infer_array(tinytl_model *model, const char *path) {
+  const size_t classes = (size_t)tinytl_get_info(model)->classes;
+  size_t size = 0;
+  float *array = read_floats(path, &size);
+  float *logits = get_memory(classes * sizeof *logits);
+  float *probabilities = get_memory(classes * sizeof *logits);
+  float *same = get_memory(classes * sizeof *logits);
+  const tinytl_status status = tinytl_infer_array(
+      model, array, size, logits, probabilities, classes, &error);
+  answer(status);
+  if (status == TINYTL_OK) {
+    print_floats(logits, classes);
+    print_floats(probabilities, classes);
+  } else {
+    require(memcmp(logits, same, classes * sizeof *same) == 0,
+            "a failed call wrote a result");
+  }
+  free(same);
+  free(probabilities);
+  free(logits);
+  free(array);
+}
+
+static void do_waveform(const tinytl_model *model, char **words) {
+  const size_t size = tinytl_get_info(model)->array_size;
+  size_t bytes = 0;
+  uint8_t *samples = read_bytes(words[2], &bytes);
+  float *array = get_memory(size * sizeof *array);
+  const tinytl_status status =
+      tinytl_fit_waveform(model, (const int16_t *)(const void *)samples,
+                          bytes / 2, atoi(words[3]), array, size, &error);
+  answer(status);
+  if (status == TINYTL_OK) {
+    write_bytes(words[4], array, size * sizeof *array);
+  }
+  free(array);
+  free(samples);
+}
+
+static void do_figures(char **words) {
+  const size_t outputs = strtoul(words[3], NULL, 10);
+  size_t count = 0;
+  size_t same = 0;
+  float *predictions = read_floats(words[1], &count);
+  float *labels = read_floats(words[2], &same);
+  require(count == same, "not as many labels as predictions");
+  tinytl_regression_figures *figures = get_memory(outputs * sizeof *figures);
+  const tinytl_status status = tinytl_evaluate_regression(
+      predictions, labels, outputs == 0 ? 0 : count / outputs, outputs, figures,
+      &error);
+  answer(status);
+  for (size_t i = 0; status == TINYTL_OK && i < outputs; i++) {
+    printf(" %a %a %a %a", figures[i].absolute_error, figures[i].squared_error,
+           figures[i].r2, figures[i].within);
+  }
+  free(figures);
+  free(labels);
+  free(predictions);
 }
 
 static void do_infer(tinytl_model *model, const char *path) {
@@ -178,8 +258,41 @@ static void do_infer(tinytl_model *model, const char *path) {
   free(image);
 }
 
-static void do_train(tinytl_model *model, char **words, size_t count,
-                     bool attributes) {
+/* Calls the function that trains on images, by the name of the command. */
+static tinytl_status train_images(tinytl_model *model, const char *command,
+                                  const uint8_t *images, size_t size,
+                                  const int32_t *labels, const float *numbers,
+                                  size_t count, float rate, tinytl_step *step) {
+  if (strcmp(command, "attributes") == 0) {
+    return tinytl_train_multilabel(model, images, size, numbers, count, rate,
+                                   step, &error);
+  }
+  if (strcmp(command, "numbers") == 0) {
+    return tinytl_train_regression(model, images, size, numbers, count, rate,
+                                   step, &error);
+  }
+  return tinytl_train(model, images, size, labels, count, rate, step, &error);
+}
+
+/* The same for arrays. */
+static tinytl_status train_arrays(tinytl_model *model, const char *command,
+                                  const float *arrays, size_t size,
+                                  const int32_t *labels, const float *numbers,
+                                  size_t count, float rate, tinytl_step *step) {
+  if (strcmp(command, "attributes_arrays") == 0) {
+    return tinytl_train_arrays_multilabel(model, arrays, size, numbers, count,
+                                          rate, step, &error);
+  }
+  if (strcmp(command, "numbers_arrays") == 0) {
+    return tinytl_train_arrays_regression(model, arrays, size, numbers, count,
+                                          rate, step, &error);
+  }
+  return tinytl_train_arrays(model, arrays, size, labels, count, rate, step,
+                             &error);
+}
+
+static void do_train(tinytl_model *model, char **words, size_t count) {
+  const char *command = words[0];
   size_t size = 0;
   uint8_t *images = read_bytes(words[2], &size);
   const float rate = strtof(words[3], NULL);
@@ -192,10 +305,12 @@ static void do_train(tinytl_model *model, char **words, size_t count,
   }
   tinytl_step step = {-1, -1, false};
   const tinytl_status status =
-      attributes ? tinytl_train_multilabel(model, images, size, numbers,
-                                           label_count, rate, &step, &error)
-                 : tinytl_train(model, images, size, labels, label_count, rate,
-                                &step, &error);
+      strstr(command, "_arrays") != NULL
+          ? train_arrays(model, command, (const float *)(const void *)images,
+                         size / sizeof(float), labels, numbers, label_count,
+                         rate, &step)
+          : train_images(model, command, images, size, labels, numbers,
+                         label_count, rate, &step);
   answer(status);
   if (status == TINYTL_OK) {
     printf(" %a %a %d", (double)step.loss, (double)step.accuracy, step.applied);
@@ -467,10 +582,18 @@ static void do_command(char **words, size_t count) {
     printf("ok %s", tinytl_get_info(model)->labels[atoi(words[2])]);
   } else if (strcmp(command, "infer") == 0) {
     do_infer(model, words[2]);
-  } else if (strcmp(command, "train") == 0) {
-    do_train(model, words, count, false);
-  } else if (strcmp(command, "attributes") == 0) {
-    do_train(model, words, count, true);
+  } else if (strcmp(command, "array") == 0) {
+    do_array(model);
+  } else if (strcmp(command, "infer_array") == 0) {
+    do_infer_array(model, words[2]);
+  } else if (strcmp(command, "waveform") == 0) {
+    do_waveform(model, words);
+  } else if (strcmp(command, "figures") == 0) {
+    do_figures(words);
+  } else if (strncmp(command, "train", 5) == 0 ||
+             strncmp(command, "attributes", 10) == 0 ||
+             strncmp(command, "numbers", 7) == 0) {
+    do_train(model, words, count);
   } else if (strcmp(command, "state") == 0) {
     do_state(model, words[2]);
   } else if (strcmp(command, "set") == 0) {

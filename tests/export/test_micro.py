@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from tests.export.test_training import STEPS, learning_rate, native, relative
 from tests.micro_files import BATCH, micro_file
 from tinytl_tf.device import MicroModel, TrainableModel
 from tinytl_tf.errors import InputError
+from tinytl_tf.export import export
 from tinytl_tf.export.micro_lint import resolver_calls
 from tinytl_tf.files import sha256
 from tinytl_tf.tflite.manifest import Manifest, manifest_path
@@ -353,6 +355,33 @@ def test_a_damaged_manifest_is_refused_or_the_file_runs(copied):
         np.testing.assert_array_equal(model.state(), state)
         assert model.image_size == (64, 64)
     assert 10 < opened < 100, opened
+
+
+@pytest.mark.parametrize(
+    ("inputs", "task"), [("array", "classification"), ("array", "regression"), ("image", "regression")]
+)
+def test_arrays_and_regression_are_refused(tmp_path, inputs, task):
+    """TensorFlow Lite Micro trains on images alone, with classes or attributes."""
+    source = keras.Input((40, 6) if inputs == "array" else (8, 8, 3))
+    model = keras.Model(source, keras.layers.Dense(2, name="classifier")(keras.layers.Flatten()(source)))
+    with pytest.raises(InputError) as error:
+        export(model, tmp_path / "x.tflite", labels=["a", "b"], task=task, inputs=inputs, target="micro")
+    require_line(error.value)
+    assert str(error.value) == (
+        "expected images and a classification or attributes for TensorFlow Lite Micro, got "
+        f"{inputs} and {task}; export for LiteRT"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_manifest_of_arrays_is_none_of_micro(copied):
+    values = json.loads(manifest_path(copied).read_text())
+    window = {"dtype": "float32", "shape": [40, 6], "meaning": ""}
+    values |= {"inputs": {"array": window}, "contract": 3, "data": {"split_seed": 0}}
+    del values["input"]
+    manifest_path(copied).write_text(json.dumps(values))
+    with pytest.raises(InputError, match="expected images as the input of a file for TensorFlow Lite Micro, got "):
+        MicroModel(copied)
 
 
 def test_a_file_for_litert_is_not_run_for_its_manifest(exported, copied):
