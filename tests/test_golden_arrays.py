@@ -152,6 +152,8 @@ def test_a_new_model_trains_like_the_golden_one(name, tmp_path):
     losses = [step["loss"] for step in make_array.train(load_signatures(path), VALUES, golden)]
     assert close(name, losses, [step["xnnpack"]["loss"] for step in golden], "loss")
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
+    refused = make_array.train(load_signatures(path, xnnpack=False), VALUES, GOLDEN[name]["refused"])
+    assert not any(step["applied"] for step in refused)
     assert path.stat().st_size == pytest.approx((FOLDER / GOLDEN[name]["model"]).stat().st_size, abs=1000)
 
 

@@ -125,6 +125,12 @@ def test_other_data_are_refused(place, dataset, message):
     assert refused(lambda: evaluate_dataset(model, dataset)) == message
 
 
+def test_data_without_a_number_of_the_model_are_refused(place):
+    np.savez("half.npz", x=VALUES, y=make_array.labels(KINDS["regression"])[:, :1], task="regression", classes=["rate"])
+    model = TrainableModel("regression.tflite")
+    assert "lacks attributes of the model: strength" in refused(lambda: adapt(model, data.load("half.npz")))
+
+
 def test_a_model_of_images_refuses_arrays(model_path):
     model = TrainableModel(model_path, trust=True)
     text = refused(lambda: evaluate_dataset(model, windows((4, 4, 3))))
@@ -188,9 +194,17 @@ def test_a_folder_is_refused_without_a_sample_rate(place, capsys):
     assert "expected a packed .npz for a model of arrays [40, 6] without a sample rate" in capsys.readouterr().err
 
 
+def of_images(manifest):
+    """Makes the manifest of arrays one of images."""
+    plain = json.loads((GOLDEN / "model_float32.manifest.json").read_text())
+    del manifest["inputs"]
+    manifest.update(input=plain["input"], data=plain["data"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (of_images, "expected array as the kind of input in "),
         (lambda m: m["inputs"]["array"].update(shape=[6, 40]), "expected [40, 6] as the shape of inputs.array in "),
         (lambda m: m.update(inputs={"features": {**m["inputs"]["array"], "dtype": "int8"}}), "has no field 'input'"),
     ],

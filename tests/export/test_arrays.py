@@ -18,6 +18,7 @@ from tinytl_tf.export.inputs import input_kind, random_arrays
 from tinytl_tf.state import load_state
 from tinytl_tf.tflite.manifest import DataSettings, InputFacts, Manifest
 from tinytl_tf.tflite.model import Model
+from tinytl_tf.tflite.runtime import APIS
 
 RATE, SAMPLES = 4000, 1000
 WORDS = ("high", "low")
@@ -132,9 +133,13 @@ def test_one_number_is_predicted_from_arrays_of_any_rank(rank, tmp_path):
     arrays, labels = random_arrays(model, 1, 1, 1, "regression")
     losses = [device.train(arrays[0], labels[0], 0.01).loss for _ in range(5)]
     assert losses[-1] < losses[0]
-    result = device.infer(arrays[0, 0])
-    np.testing.assert_array_equal(result.logits, result.probabilities)
-    assert result.logits.shape == (1,)
+    for api in APIS:
+        other = TrainableModel(path, api=api)
+        other.set_state(device.state())
+        result = other.infer(arrays[0, 0])
+        np.testing.assert_array_equal(result.logits, result.probabilities)
+        np.testing.assert_allclose(result.logits, device.infer(arrays[0, 0]).logits, rtol=1e-5)
+        assert result.logits.shape == (1,)
 
 
 @pytest.mark.thorough
