@@ -29,11 +29,11 @@ GRID = list(itertools.product(SCHEMES, OPTIMIZERS, (1, 8)))
 OTHER_CASES = [pytest.param(*case, marks=pytest.mark.slow) for case in GRID if case not in CASES]
 
 
-def case_params(quick=QUICK_CASES):
-    """Parameters `(scheme, optimizer, batch_size)` of all cases: but for `quick` they are thorough, or slow."""
+def case_params(quick=QUICK_CASES, others=pytest.mark.thorough):
+    """Parameters `(scheme, optimizer, batch_size)` of all cases: but for `quick` they are marked `others`, or slow."""
     return [
         *quick,
-        *(pytest.param(*case, marks=pytest.mark.thorough) for case in CASES if case not in quick),
+        *(pytest.param(*case, marks=others) for case in CASES if case not in quick),
         *OTHER_CASES,
     ]
 

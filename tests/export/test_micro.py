@@ -38,11 +38,11 @@ def train(model, scheme, optimizer, steps=STEPS, batch_size=BATCH):
     return [model.train(*batch, rate) for batch in zip(images[:steps], labels[:steps], strict=True)]
 
 
-# One of each kind of update; the others are thorough.
+# One of each kind of update; the others are slow.
 QUICK_CASES = [("last", "adam", 1), ("tinytl-lb", "sgd", 8)]
 
 
-@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), case_params(QUICK_CASES))
+@pytest.mark.parametrize(("scheme", "optimizer", "batch_size"), case_params(QUICK_CASES, pytest.mark.slow))
 def test_20_steps_against_tensorflow(scheme, optimizer, batch_size):
     start, losses, end = native(scheme, optimizer, batch_size)
     model = MicroModel(micro_file(scheme, optimizer), batch_size=batch_size)
