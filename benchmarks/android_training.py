@@ -60,7 +60,7 @@ def export_worker(path: str, scheme_name: str, resolution: int) -> None:
         classes=10,
         resolution=resolution,
         width=0.35,
-        lite_residual=scheme.lite_residual,
+        **scheme.branches,
         weights=None,
     )
     apply_scheme(model.weights, scheme)

@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
 def _measure(backbone: str, width: str, pixels: str, classes: str, scheme: str, first: str = "") -> dict[str, float]:
     table = get_scheme(scheme)
     sizes = {"classes": int(classes), "resolution": int(pixels), "width": float(width)}
-    model = build(backbone, **sizes, lite_residual=table.lite_residual, weights=None)
+    model = build(backbone, **sizes, **table.branches, weights=None)
     if first:
         places = from_table(backbone, **sizes).places
         table = restrict(table, biases=places[places.index(first) :])

@@ -21,7 +21,7 @@ def trainable_module(
 ) -> TrainableModule:
     """Returns the signatures of a network of width 1.0 under a scheme and a memory profile."""
     table = get_scheme(scheme)
-    options = {"classes": classes, "resolution": resolution, "lite_residual": table.lite_residual}
+    options = {"classes": classes, "resolution": resolution, **table.branches}
     model = build(name, weights=None, **options)
     apply_scheme(model.weights, table)
     rule, variables = get_optimizer(optimizer), model.trainable_variables

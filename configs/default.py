@@ -13,11 +13,12 @@ def get_config() -> ConfigDict:
     """Returns the default configuration; its keys are the only ones there are."""
     config = ConfigDict()
 
-    # One of tinytl_tf.networks.schemes.SCHEMES: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb.
+    # One of tinytl_tf.networks.schemes.SCHEMES: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, lora, lora-b.
     config.scheme = "tinytl-lb"
     # Where it trains biases ("stem", "block_0", ..., "head") and lite residuals, see `tinytl plan`; () is everywhere.
     config.biases = ()
     config.lite_residuals = ()
+    config.branches = ()  # the same for the branches of any scheme, lora for example
 
     config.backbone = ConfigDict()
     # Or another of `tinytl networks`: "keras:NAME" of keras.applications, "hub:PRESET" of keras-hub, "file:my.keras",
@@ -33,6 +34,7 @@ def get_config() -> ConfigDict:
     # that they were trained in, else "", fresh ones; or a file of `tinytl pretrain`.
     config.backbone.branch_weights = "auto"
     config.backbone.branch_final_norm = False  # a norm at the end of lite residuals, as in the paper
+    config.backbone.lora_rank = 4  # of the schemes lora and lora-b
     config.backbone.kernel_centroids = 0  # values that each frozen kernel is rounded to, the paper's 256; 0 for any
     config.backbone.dropout = 0.2
 

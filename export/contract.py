@@ -155,7 +155,7 @@ def scheme_of(model: keras.Model) -> str:
     shifts = [v for v in own if v.role in ("bias", "shift") and v.place != CLASSIFIER and not v.branch]
     places = {
         "biases": sorted({variable.place for variable in shifts}),
-        "lite_residuals": sorted({variable.place for variable in own if variable.branch}),
+        "branches": sorted({variable.place for variable in own if variable.branch}),
     }
     for whole in (True, False):
         for scheme in SCHEMES.values():

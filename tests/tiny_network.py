@@ -87,16 +87,17 @@ def config(path: pathlib.Path) -> ConfigDict:
 
 def build(scheme: str, *, branch_final_norm: bool = False) -> keras.Model:
     """The network with trained weights, ready to train what the scheme says."""
-    model = _untrained(get_scheme(scheme).lite_residual, branch_final_norm)
-    for variable in model.weights:
-        variable.assign(_trained_values(branch_final_norm)[variable.path])
+    values, rng = _trained_values(branch_final_norm), np.random.default_rng(0)
+    model = _untrained(branch_final_norm, **get_scheme(scheme).branches)
+    for variable in model.weights:  # those of LoRA are not among the trained values
+        variable.assign(values[variable.path] if variable.path in values else rng.normal(0, 0.1, variable.shape))
     apply_scheme(model.weights, get_scheme(scheme))
     return model
 
 
-def _untrained(lite_residual: bool, branch_final_norm: bool) -> keras.Model:
-    branches = {"lite_residual": lite_residual, "branch_final_norm": branch_final_norm}
-    return backbones.build(ARCHITECTURE, classes=len(LABELS), resolution=RESOLUTION, weights=None, **branches)
+def _untrained(branch_final_norm: bool, **branches: bool) -> keras.Model:
+    options = {"classes": len(LABELS), "resolution": RESOLUTION, "weights": None}
+    return backbones.build(ARCHITECTURE, **options, branch_final_norm=branch_final_norm, **branches)
 
 
 @functools.cache
@@ -109,7 +110,7 @@ def _trained_values(branch_final_norm: bool) -> dict[str, np.ndarray]:
 @made.once
 def _trained_content(branch_final_norm: bool) -> bytes:
     """An `.npz` of the weights by path: true statistics, other vectors away from their start, some steps of all."""
-    model, rng = _untrained(lite_residual=True, branch_final_norm=branch_final_norm), np.random.default_rng(0)
+    model, rng = _untrained(branch_final_norm, lite_residual=True), np.random.default_rng(0)
     images, labels = photos(30, 16)
     for layer in model.layers:
         if not hasattr(layer, "norm"):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import MAX_RESOLUTION
-from tinytl_tf.networks.branches import branch_places, with_branches
+from tinytl_tf.networks.branches import BRANCHES, BranchChoice, branch_places, with_branches
 from tinytl_tf.networks.spec import NetworkSpec, check_places
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.optimizers import get_optimizer
@@ -38,6 +38,7 @@ RANGES = {
     "training.saves_per_epoch": (1, 10**6),
     "training.teacher_scale": (0, 64),
     "backbone.resolution": (1, MAX_RESOLUTION),
+    "backbone.lora_rank": (1, 1024),
     "data.split_seed": (0, 2**32 - 1),
     "data.threads": (1, 1024),
     "data.train_images": (0, 2**31 - 1),
@@ -70,17 +71,17 @@ def drop_useless_rate_factors(config: ConfigDict) -> None:
     _check_keys(config)
     if config.training.rate_factors:
         scheme = Experiment(config).scheme()
-        spec = network_of(config, lite_residual=scheme.lite_residual)
+        spec = network_of(config, branch=scheme.branch)
         config.training.rate_factors = schemes.useful_rate_factors(scheme, spec.variables)
 
 
-def network_of(config: ConfigDict | FrozenConfigDict, *, classes: int = 2, lite_residual: bool = False) -> NetworkSpec:
+def network_of(config: ConfigDict | FrozenConfigDict, *, classes: int = 2, branch: str = "") -> NetworkSpec:
     """Returns the description of a configuration's network.
 
     Args:
         config: the configuration; its scheme and places do not matter.
         classes: number of outputs.
-        lite_residual: whether it has every branch that it can have.
+        branch: kind of the branches that it has, at every place that can have them; "" for none.
     """
     options = config.backbone
     spec = backbones.network_spec(
@@ -90,9 +91,9 @@ def network_of(config: ConfigDict | FrozenConfigDict, *, classes: int = 2, lite_
         width=options.width,
         preprocess_input=options.preprocess_input,
     )
-    if not lite_residual:
+    if not branch:
         return spec
-    return with_branches(spec, branch_places(spec), final_norm=options.branch_final_norm)
+    return with_branches(spec, branch_places(spec, branch), branch, **_branch_settings(options, branch))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +203,7 @@ class Experiment:
         scheme = schemes.restrict(
             schemes.get_scheme(self.config.scheme),
             biases=tuple(self.config.biases),
+            branches=tuple(self.config.branches),
             lite_residuals=tuple(self.config.lite_residuals),
         )
         return schemes.with_rate_factors(scheme, self.config.training.rate_factors)
@@ -319,13 +321,13 @@ class Experiment:
             InputError: if the weights cannot be used.
         """
         resolution = self.config.backbone.resolution * self.config.training.teacher_scale
-        return self._build(2, branches=(), weights=self.config.backbone.weights, resolution=resolution)
+        return self._build(2, branches={}, weights=self.config.backbone.weights, resolution=resolution)
 
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
         """Puts this configuration's scheme on a network that was trained under another one.
 
-        Lite residual branches are added where the scheme trains them and the network has none; they start as exact
-        zero, so that the network computes what it did.
+        Branches are added where the scheme trains them and the network has none; they start as exact zero, so that the
+        network computes what it did.
 
         Args:
             trained: a network of the same backbone, width and resolution.
@@ -334,21 +336,31 @@ class Experiment:
             The model, `trained` itself where nothing had to be added, and the resolved scheme.
         """
         values = {variable.path: variable for variable in trained.weights}
-        described = map(variable_spec, trained.weights)
-        has = {variable.place for variable in described if variable.branch}
-        model = trained
-        if not has.issuperset(self._branches()):
-            model = self._build(trained.output_shape[-1], branches=has.union(self._branches()), weights=None)
+        has: dict[str, set[str]] = {}
+        for variable in map(variable_spec, trained.weights):
+            has.setdefault(variable.branch, set()).add(variable.place)
+        scheme, model = self.scheme(), trained
+        if scheme.branch and not has.get(scheme.branch, set()).issuperset(self._branch_places()):
+            has.setdefault(scheme.branch, set()).update(self._branch_places())
+            branches = {kind: self._choice(kind, places) for kind, places in has.items() if kind}
+            model = self._build(trained.output_shape[-1], branches=branches, weights=None)
             for variable in model.weights:
                 if variable.path in values:
                     variable.assign(values[variable.path])
-        return model, schemes.apply_scheme(model.weights, self.scheme())
+        return model, schemes.apply_scheme(model.weights, scheme)
 
-    def _branches(self) -> tuple[str, ...]:
-        """Names of the blocks that need a lite residual branch."""
-        if not self.scheme().lite_residual:
-            return ()
-        return tuple(self.config.lite_residuals) or branch_places(network_of(self.config))
+    def _branches(self) -> dict[str, BranchChoice]:
+        """The branches that the scheme trains."""
+        kind = self.scheme().branch
+        return {kind: self._choice(kind, self._branch_places())} if kind else {}
+
+    def _branch_places(self) -> tuple[str, ...]:
+        """Names of the places that need a branch."""
+        chosen = tuple(self.config.branches) or tuple(self.config.lite_residuals)
+        return chosen or branch_places(network_of(self.config), self.scheme().branch)
+
+    def _choice(self, kind: str, places: Iterable[str]) -> BranchChoice:
+        return {"places": tuple(places), **_branch_settings(self.config.backbone, kind)}
 
     def describe_branches(self, model: keras.Model) -> str:
         """Returns a line, with its end, about the weights that lite residuals start from; "" for a scheme without them.
@@ -369,7 +381,7 @@ class Experiment:
         self,
         classes: int,
         *,
-        branches: Collection[str],
+        branches: dict[str, BranchChoice],
         weights: str | None,
         branch_weights: str | None = None,
         resolution: int | None = None,
@@ -383,11 +395,15 @@ class Experiment:
             dropout=options.dropout,
             weights=weights,
             branch_weights=branch_weights,
-            lite_residual=branches,
-            branch_final_norm=options.branch_final_norm,
             preprocess_input=options.preprocess_input,
             seed=self.config.training.seed,
+            **branches,
         )
+
+
+def _branch_settings(options: ConfigDict | FrozenConfigDict, kind: str) -> dict[str, object]:
+    """Settings of a kind of branch, from `config.backbone`."""
+    return {name: options[key] for name, key in BRANCHES[kind].config_keys.items()}
 
 
 def _check_keys(config: ConfigDict) -> None:

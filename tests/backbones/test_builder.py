@@ -125,9 +125,10 @@ def test_proxylessnas_mobile_equals_plain_keras(tmp_path):
 @pytest.fixture(scope="module")
 def proxyless_mobile():
     """A narrow one whose branches contribute, so that a step changes each of their variables; run without tracing."""
-    model = backbones.build("proxyless_mobile", classes=3, resolution=40, width=0.25, lite_residual=True, weights=None)
+    options = {"classes": 3, "resolution": 40, "width": 0.25, "weights": None}
+    model = backbones.build("proxyless_mobile", **options, lite_residual=True, lora=1)
     for variable in model.weights:
-        if variable.path.endswith("/pointwise_kernel"):
+        if variable.path.endswith(("/pointwise_kernel", "_lora/b")):
             variable.assign(np.random.default_rng(0).normal(0, 0.3, variable.shape))
     tf.config.run_functions_eagerly(True)
     yield model

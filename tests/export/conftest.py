@@ -10,12 +10,11 @@ from tests import made, tiny_network
 from tinytl_tf.export.convert import convert
 from tinytl_tf.export.passes import pass_names, run_passes
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS, get_optimizer
 from tinytl_tf.profiles import PROFILES
 
 LABEL_SMOOTHING = 0.1
-# Every scheme, and every optimizer with both batch sizes.
+# Every scheme of the paper, and every optimizer with both batch sizes; `tests/export/test_lora.py` has the others.
 CASES = [
     ("last", "adam", 1),
     ("norm+last", "momentum", 8),
@@ -25,7 +24,7 @@ CASES = [
     ("tinytl-lb", "sgd", 8),
 ]
 QUICK_CASES = [case for case in CASES if case[0] not in ("full", "tinytl-l")]
-GRID = list(itertools.product(SCHEMES, OPTIMIZERS, (1, 8)))
+GRID = list(itertools.product([case[0] for case in CASES], OPTIMIZERS, (1, 8)))
 OTHER_CASES = [pytest.param(*case, marks=pytest.mark.slow) for case in GRID if case not in CASES]
 
 

@@ -146,8 +146,8 @@ def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, r
         "mobilenet_v2",
         classes=17,
         resolution=resolution,
-        lite_residual=get_scheme(scheme).lite_residual,
         weights=str(shared / "weights" / "mobilenet_v2_1.0_224_coral_ptq_dequant.weights.h5"),
+        **get_scheme(scheme).branches,
     )
     variables = apply_scheme(model.weights, get_scheme(scheme)).variables
     path = tmp_path / "model.tflite"

@@ -211,7 +211,7 @@ def test_activations_of_a_hard_swish_are_kept_whole():
         ),
         (
             {"scheme": "bias"},
-            "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb",
+            "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, lora, lora-b",
         ),
         ({"optimizer": "lamb"}, "unknown optimizer 'lamb'; choose one of sgd, momentum, adam"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),

@@ -7,6 +7,7 @@ import pytest
 from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.branches import LORA
 from tinytl_tf.networks.schemes import (
     SCHEMES,
     Scheme,
@@ -58,8 +59,8 @@ TRAINED = {
 }
 
 
-def test_there_are_the_six_schemes_of_the_paper():
-    assert list(SCHEMES) == list(TRAINED)
+def test_there_are_the_six_schemes_of_the_paper_and_lora():
+    assert list(SCHEMES) == [*TRAINED, "lora", "lora-b"]
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -98,7 +99,7 @@ def test_an_unknown_scheme_is_an_error():
     with pytest.raises(InputError) as error:
         get_scheme("tinytl")
     assert str(error.value) == (
-        "unknown scheme 'tinytl'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb"
+        "unknown scheme 'tinytl'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, lora, lora-b"
     )
 
 
@@ -192,7 +193,7 @@ def test_counts_of_the_real_networks(name, classes, branches):
         assert expected["tinytl-b"] - expected["last"] == 17_248
         assert expected["full"] == 4_080_512
     for scheme in SCHEMES.values():
-        if scheme.lite_residual and not branches:
+        if scheme.branch == LORA or (scheme.lite_residual and not branches):
             continue
         for network in (model.weights, model.variables):  # the latter have the seed of dropout, too
             resolution = apply_scheme(network, scheme)

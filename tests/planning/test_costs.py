@@ -7,7 +7,7 @@ import pytest
 from tinytl_tf.backbones import ARCHITECTURES, build
 from tinytl_tf.experiment import network_of
 from tinytl_tf.layers import LiteResidual
-from tinytl_tf.networks.branches import branch_places, with_branches
+from tinytl_tf.networks.branches import LITE_RESIDUAL, branch_places, with_branches
 from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.planning import Costs, Target
 from tinytl_tf.planning.account import total
@@ -34,7 +34,7 @@ def larger(known):
 @pytest.fixture
 def costs(config):
     files = (LAST, ALL_BIASES, EVERYTHING)
-    return Costs(network_of(config, lite_residual=True), {64: files, 128: tuple(map(larger, files))})
+    return Costs(network_of(config, branch=LITE_RESIDUAL), {64: files, 128: tuple(map(larger, files))})
 
 
 def test_the_known_files_are_met(config, costs):
@@ -65,14 +65,14 @@ def test_a_branch_needs_the_gradient_of_its_output_only(costs):
 
 
 def test_one_resolution_is_enough(config):
-    costs = Costs(network_of(config, lite_residual=True), {64: (LAST, ALL_BIASES, EVERYTHING)})
+    costs = Costs(network_of(config, branch=LITE_RESIDUAL), {64: (LAST, ALL_BIASES, EVERYTHING)})
     assert costs.needs(64, ()) == total(LAST)
 
 
 def test_records_of_operators_go_by_their_number(config):
     """As the structures of LiteRT do; tensors go by their size."""
     files = tuple({"arena": {"records": size, "tensors": 0}} for size in (100, 700, 700))
-    costs = Costs(network_of(config, lite_residual=True), {64: files})
+    costs = Costs(network_of(config, branch=LITE_RESIDUAL), {64: files})
     head, block = Target(BIASES, "head"), Target(BIASES, "block_3")
     # One convolution of the head against three of a block; the whole network has stem, 2 + 3 * 3, head.
     assert costs.needs(64, {head})["arena"] == pytest.approx(100 + 600 / 13)

@@ -32,7 +32,7 @@ def write_files(folder: pathlib.Path) -> dict[tuple[str, str], pathlib.Path]:
     paths, rng = {}, np.random.default_rng(0)
     for name in SCHEMES:
         scheme = get_scheme(name)
-        options = {"width": 0.35, "weights": None, "lite_residual": scheme.lite_residual}
+        options = {"width": 0.35, "weights": None, **scheme.branches}
         model = build("mobilenet_v2", classes=CLASSES, resolution=RESOLUTION, **options)
         for layer in model.layers:
             if isinstance(layer, LiteResidual):  # a branch starts at zero, where its first kernel has no gradient

@@ -93,7 +93,7 @@ def open_branches(model) -> None:
     """Moves what a branch starts at zero with, its last kernel or norm: the first kernel has no gradient there."""
     rng = np.random.default_rng(0)
     for variable in model.weights:
-        if variable.path.endswith("/pointwise_kernel") and not variable.numpy().any():
+        if variable.path.endswith(("/pointwise_kernel", "_lora/b")) and not variable.numpy().any():
             variable.assign(rng.normal(0, 0.1, variable.shape))
         if variable.path.endswith("/final_norm/gamma"):
             variable.assign(np.ones(variable.shape))

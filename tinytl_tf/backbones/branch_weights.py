@@ -16,6 +16,7 @@ from tinytl_tf.backbones.frozen_scale import has_scales
 from tinytl_tf.data.arrays import read_arrays
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import atomic_write_bytes, expand
+from tinytl_tf.networks.branches import LITE_RESIDUAL
 from tinytl_tf.networks.schemes import get_scheme, trained_by
 from tinytl_tf.networks.spec import is_of_classifier
 from tinytl_tf.networks.variables import describe_variable
@@ -171,7 +172,7 @@ def load_branches(model: keras.Model, backbone: str, source: str, *, width: floa
         )
     variables = {variable.path: variable for variable in model.weights}
     own = _trained(card, variables)
-    lacking = [path for path in variables if describe_variable(path).branch and path not in arrays]
+    lacking = [path for path in variables if describe_variable(path).branch == LITE_RESIDUAL and path not in arrays]
     if lacking:
         raise InputError(f"{source} lacks {lacking[0]} ({len(lacking)} arrays of {model.name} are missing); {_HELP}")
     pairs = []

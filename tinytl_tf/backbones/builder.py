@@ -1,6 +1,5 @@
 """Builds a network by its name, with its weights and branches."""
 
-from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -13,7 +12,7 @@ from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks.architectures import Architecture, check_sizes, get_architecture
-from tinytl_tf.networks.branches import branch_places, with_branches
+from tinytl_tf.networks.branches import LITE_RESIDUAL, BranchChoice, add_branches
 from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.spec import NetworkSpec
 
@@ -26,13 +25,13 @@ def build(
     classes: int,
     resolution: int,
     width: float = 1.0,
-    lite_residual: bool | Collection[str] = False,
     branch_final_norm: bool = False,
     dropout: float = 0.2,
     weights: str | None = "imagenet",
     branch_weights: str | None = None,
     preprocess_input: str = "",
     seed: int = 0,
+    **branches: BranchChoice,
 ) -> keras.Model:
     """Builds a network with everything frozen but the classifier.
 
@@ -42,8 +41,7 @@ def build(
         classes: number of outputs.
         resolution: height and width of the images, in pixels.
         width: multiplies the number of channels, of a table.
-        lite_residual: whether each block but the first gets a lite residual branch, or the names of those that do.
-        branch_final_norm: whether the branches end with a norm, as in the paper, see `LiteResidual`.
+        branch_final_norm: whether lite residuals end with a norm, as in the paper, see `LiteResidual`.
         dropout: share of features dropped before the classifier while training in Keras.
         weights: `"imagenet"`, the path of a weight file, or `None` for random ones. The file's classifier is
             taken if it has as many classes. A network of a file or of your own function has its weights.
@@ -52,6 +50,9 @@ def build(
             as zero.
         preprocess_input: what is done to pixels before a model of a file or of your own, see `load_source`.
         seed: of everything that is drawn: branches, classifier and dropout.
+        **branches: by the kind, a key of `BRANCHES`, which places get branches: `lite_residual=True` for each block but
+            the first, `lite_residual=["block_2"]` for one, `lora=4` for LoRA of rank 4 around each layer that can have
+            it, `lora={"places": ["block_2", "head"], "rank": 8}` at two places.
 
     Returns:
         A functional `keras.Model` from images `(batch, resolution, resolution, 3)`, RGB of 0 to 255, to logits
@@ -70,7 +71,7 @@ def build(
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
     options = {"classes": classes, "resolution": resolution, "width": width, "dropout": dropout, "weights": weights}
-    branches = {"lite_residual": lite_residual, "branch_final_norm": branch_final_norm, "seed": seed}
+    options |= {"branch_final_norm": branch_final_norm, "seed": seed}
     if isinstance(architecture, str) and is_source(architecture):
         name = architecture
         model = _build_source(name, preprocess_input=preprocess_input, **options, **branches)
@@ -80,7 +81,7 @@ def build(
         name = table.name
         model = _build_table(table, **options, **branches)
     if branch_weights == AUTO:
-        branch_weights = PRETRAINED if lite_residual and shipped_fit(model, name, width) else None
+        branch_weights = PRETRAINED if branches.get(LITE_RESIDUAL) and shipped_fit(model, name, width) else None
     if branch_weights is not None:
         load_branches(model, name, branch_weights, width=width)
     return model
@@ -144,14 +145,14 @@ def _build_table(
     width: float,
     dropout: float,
     weights: str | None,
-    lite_residual: bool | Collection[str],
     branch_final_norm: bool,
     seed: int,
+    **branches: BranchChoice,
 ) -> keras.Model:
-    check_sizes(table.name, classes=classes, resolution=resolution, width=width, lite_residual=bool(lite_residual))
+    lite_residual = bool(branches.get(LITE_RESIDUAL))
+    check_sizes(table.name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
     spec = from_table(table, resolution=resolution, classes=classes, width=width, dropout=dropout)
-    places = branch_places(spec) if lite_residual is True else lite_residual or ()
-    spec = with_branches(spec, places, **({"final_norm": True} if branch_final_norm else {}))
+    spec = add_branches(spec, branches, final_norm=branch_final_norm)
     model = build_network(spec, seed=seed)
     if weights is not None:
         load_weights(model, table, weights, width=width)

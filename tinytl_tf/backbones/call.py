@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tinytl_tf.layers import SelectiveWrapper
+from tinytl_tf.layers import BranchedAttention, SelectiveWrapper
 
 __all__ = ["Call"]
 
@@ -28,7 +28,7 @@ class Call:
         args, kwargs = self.arguments(inputs)
         return self.operation(*args, **kwargs)
 
-    def again(self, name: str, inputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    def again(self, name: str, inputs: Sequence[keras.KerasTensor], ports: Sequence[str] = ()) -> keras.KerasTensor:
         """Makes the call in another network.
 
         A layer with variables is shared, never cloned from its configuration, which not every layer can read again.
@@ -36,9 +36,13 @@ class Call:
         Args:
             name: of the layer there.
             inputs: the tensors that it takes there.
+            ports: to what inside of it branches are added; their outputs are the last inputs.
         """
-        args, kwargs = self.arguments(inputs)
+        own = len(inputs) - len(ports)
+        args, kwargs = self.arguments(inputs[:own])
         operation = self.operation
+        if ports:
+            return BranchedAttention(operation, ports, name=name)(*args, branches=list(inputs[own:]), **kwargs)
         if isinstance(operation, keras.Layer):
             operation = SelectiveWrapper(operation, name=name)
         return operation(*args, **kwargs)

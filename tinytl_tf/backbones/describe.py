@@ -10,6 +10,7 @@ from tinytl_tf.backbones.nodes import network_nodes
 from tinytl_tf.layers import (
     Activation,
     AveragePooling,
+    BranchedAttention,
     FrozenConv1D,
     FrozenConv2D,
     FrozenDepthwiseConv1D,
@@ -19,12 +20,11 @@ from tinytl_tf.layers import (
     GlobalAveragePooling,
     GroupNorm,
     LayerNorm,
-    LiteResidual,
     MaxPooling,
     SelectiveWrapper,
     Upsampling,
 )
-from tinytl_tf.networks.branches import LITE_RESIDUAL
+from tinytl_tf.networks.branches import BRANCHES, PORTS, BranchKind
 from tinytl_tf.networks.spec import INPUT, STEM, LayerSpec, NetworkSpec, place_of, place_position
 from tinytl_tf.networks.variables import branch_of, variable_spec
 
@@ -104,10 +104,15 @@ def _read(layer: keras.Operation) -> tuple[str, dict[str, object]]:
     if type(layer) in _READERS:
         kind, read = _READERS[type(layer)]
         return kind, read(layer)
+    for kind in BRANCHES.values():
+        module, name = kind.layer
+        if type(layer).__name__ == name and type(layer).__module__.startswith(module):
+            return kind.name, _branch(layer, kind)
     if isinstance(layer, SelectiveWrapper):
         wrapped = layer.layer
         kinds = {keras.layers.Dense: "dense", keras.layers.MultiHeadAttention: "attention"}
-        return kinds.get(type(wrapped), "keras"), {}
+        options = ((PORTS, layer.ports),) if isinstance(layer, BranchedAttention) else ()
+        return kinds.get(type(wrapped), "keras"), {"options": options}
     return "keras", {}
 
 
@@ -133,10 +138,12 @@ def _options(*names: str) -> Callable[[keras.layers.Layer], dict[str, object]]:
     return read
 
 
-def _lite_residual(layer: LiteResidual) -> dict[str, object]:
-    options = ("filters", "kernel_size", "strides", "global_pool")
-    final = (("final_norm", True),) if layer.final_norm is not None else ()
-    return {"options": (*((name, getattr(layer, name)) for name in options), *final)}
+def _branch(layer: keras.layers.Layer, kind: BranchKind) -> dict[str, object]:
+    """The arguments that make the layer of a branch again."""
+    values = layer.get_config()
+    chosen = [name for name in kind.settings if name not in kind.arguments and values[name] not in (None, False)]
+    options = ((name, values[name]) for name in (*kind.arguments, *chosen))
+    return {"options": tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in options)}
 
 
 def _activation(layer: Activation) -> dict[str, object]:
@@ -170,5 +177,4 @@ _READERS = {
     keras.layers.Reshape: ("reshape", _options()),
     keras.layers.Dropout: ("dropout", _options("rate")),
     keras.layers.Dense: ("dense", _options()),
-    LiteResidual: (LITE_RESIDUAL, _lite_residual),
 }

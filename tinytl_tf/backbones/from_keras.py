@@ -1,7 +1,7 @@
 """Rebuilds a Keras model of the user's own from the layers of this package."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,9 +14,10 @@ from tinytl_tf.backbones.same_outputs import check_same_outputs
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.layers import SelectiveLayer
-from tinytl_tf.networks.branches import branch_places, with_branches
+from tinytl_tf.networks.branches import BranchChoice, add_branches
 from tinytl_tf.networks.places import assign_places
 from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec, NetworkSpec
+from tinytl_tf.networks.variables import branch_of
 
 __all__ = ["RAW_PIXELS", "from_keras"]
 
@@ -28,12 +29,12 @@ def from_keras(
     model: keras.Model,
     *,
     classes: int | None = None,
-    lite_residual: bool | Collection[str] = False,
     branch_final_norm: bool = False,
     preprocess_input: Callable[[Any], Any] | str | None = None,
     dropout: float = 0.2,
     examples: np.ndarray | None = None,
     seed: int = 0,
+    **branches: BranchChoice,
 ) -> keras.Model:
     """Returns a network that computes what a Keras model does, and that trains and exports as those of `build` do.
 
@@ -47,14 +48,14 @@ def from_keras(
             it has one input and one output.
         classes: number of outputs of a new classifier; it takes the place of the model's, or follows a model without
             one. `None` keeps the model's, whose softmax or sigmoid is cut off: the network ends with logits.
-        lite_residual: whether each block that can have one gets a lite residual branch, or the names of those that do.
-        branch_final_norm: whether the branches end with a norm, as in the paper, see `LiteResidual`.
+        branch_final_norm: whether lite residuals end with a norm, as in the paper, see `LiteResidual`.
         preprocess_input: what is done to images of 0 to 255 before the model sees them, where the model does not do it
             itself, for example `keras.applications.resnet50.preprocess_input`; `"raw"` for a model of such pixels.
         dropout: share of features dropped before a new classifier while training in Keras.
         examples: inputs on which network and model are compared, `[n, ...]`, images with pixels of 0 to 255; made up
             if none are given.
         seed: of everything that is drawn: branches and a new classifier.
+        **branches: by the kind, which places get branches, see `build`.
 
     Returns:
         A functional `keras.Model` from inputs like the model's, images being raw pixels, to logits `(batch, classes)`.
@@ -81,8 +82,7 @@ def from_keras(
     placed = assign_places(head.layers)
     names = {layer.name: _placed_name(layer) for layer in placed}
     spec = NetworkSpec(model.name, shape, tuple(_renamed(layer, names) for layer in placed))
-    places = branch_places(spec) if lite_residual is True else lite_residual or ()
-    spec = with_branches(spec, places, **({"final_norm": True} if branch_final_norm else {}))
+    spec = add_branches(spec, branches, final_norm=branch_final_norm)
     calls = {names[name]: call for name, call in reader.calls.items() if name in names}
     network = build_network(spec, calls=calls, seed=seed)
     values = {names[name]: own for name, own in reader.values.items() if name in names}
@@ -152,8 +152,9 @@ def _with_pixels(
 
 
 def _placed_name(layer: LayerSpec) -> str:
-    begins = layer.name == layer.place or layer.name.startswith(f"{layer.place}_")
-    return layer.name if begins else f"{layer.place}_{layer.name}"
+    name = f"{layer.name}_layer" if branch_of(layer.name) else layer.name  # a branch is known by its name
+    begins = name == layer.place or name.startswith(f"{layer.place}_")
+    return name if begins else f"{layer.place}_{name}"
 
 
 def _renamed(layer: LayerSpec, names: Mapping[str, str]) -> LayerSpec:

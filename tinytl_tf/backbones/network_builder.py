@@ -7,6 +7,7 @@ import keras
 from tinytl_tf.backbones.call import Call
 from tinytl_tf.backbones.kinds import KINDS
 from tinytl_tf.keras_backend import require_keras_settings
+from tinytl_tf.networks.branches import PORTS
 from tinytl_tf.networks.spec import INPUT, NetworkSpec
 
 __all__ = ["build_network"]
@@ -27,7 +28,8 @@ def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None,
         InputError: if settings of Keras are not ours.
 
     Example:
-        >>>         >>> build_network(from_table("mcunet_5fps", resolution=64, classes=2)).output_shape
+        >>> from tinytl_tf.networks.from_table import from_table
+        >>> build_network(from_table("mcunet_5fps", resolution=64, classes=2)).output_shape
         (None, 2)
     """
     require_keras_settings()
@@ -38,5 +40,5 @@ def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None,
         if layer.kind in KINDS:
             tensors[layer.name] = KINDS[layer.kind](layer, seed)(inputs if len(inputs) > 1 else inputs[0])
         else:
-            tensors[layer.name] = calls[layer.name].again(layer.name, inputs)
+            tensors[layer.name] = calls[layer.name].again(layer.name, inputs, layer.option(PORTS) or ())
     return keras.Model(tensors[INPUT], tensors[spec.layers[-1].name], name=spec.name)

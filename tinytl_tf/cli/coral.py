@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from tinytl_tf.cli import runner
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.branches import branch_places
+from tinytl_tf.networks.branches import BRANCHES, branch_places
 from tinytl_tf.networks.schemes import get_scheme
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.tflite.coral_manifest import coral_files
@@ -90,13 +90,15 @@ def restrict(config: ConfigDict, split: str) -> None:
             "cannot be kept to some places"
         )
     biases = tuple(place for place in late if place in spec.places) if scheme.biases else ()
-    branches = tuple(place for place in late if place in branch_places(spec)) if scheme.lite_residual else ()
-    if (scheme.biases and not biases) or (scheme.lite_residual and not branches):
-        what = "lite residuals" if scheme.lite_residual else "biases"
+    branches = tuple(place for place in late if place in branch_places(spec, scheme.branch)) if scheme.branch else ()
+    if (scheme.biases and not biases) or (scheme.branch and not branches):
+        what = BRANCHES[scheme.branch].title if scheme.branch else "biases"
         raise InputError(
             f"scheme {scheme.name} has no {what} from {split!r} on; choose an earlier --split, or --scheme=last"
         )
-    config.biases, config.lite_residuals = biases, branches
+    config.biases, config.branches, config.lite_residuals = biases, branches, ()
+    if scheme.lite_residual:
+        config.branches, config.lite_residuals = (), branches
     drop_useless_rate_factors(config)
 
 

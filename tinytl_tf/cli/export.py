@@ -129,7 +129,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     else:
         folder, config = None, values.config
     if values.scheme not in (None, config.scheme):
-        config.scheme, config.biases, config.lite_residuals = values.scheme, (), ()
+        config.scheme, config.biases, config.branches, config.lite_residuals = values.scheme, (), (), ()
         if folder is not None:  # its network is the run's, and the run's rate that of another scheme
             config.backbone.branch_weights, config.training.learning_rate = "", 0.0
         drop_useless_rate_factors(config)

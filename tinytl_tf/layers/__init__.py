@@ -3,6 +3,7 @@
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.layers.activation import Activation
 from tinytl_tf.layers.average_pooling import AveragePooling
+from tinytl_tf.layers.branched_attention import BranchedAttention
 from tinytl_tf.layers.frozen_conv1d import FrozenConv1D
 from tinytl_tf.layers.frozen_conv2d import FrozenConv2D
 from tinytl_tf.layers.frozen_depthwise_conv1d import FrozenDepthwiseConv1D
@@ -14,6 +15,7 @@ from tinytl_tf.layers.group_norm import GroupNorm
 from tinytl_tf.layers.layer_norm import LayerNorm
 from tinytl_tf.layers.lite_residual import LiteResidual
 from tinytl_tf.layers.log_mel import LogMel
+from tinytl_tf.layers.lora import LoRA
 from tinytl_tf.layers.max_pooling import MaxPooling
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 from tinytl_tf.layers.selective_wrapper import SelectiveWrapper
@@ -22,6 +24,7 @@ from tinytl_tf.layers.upsampling import Upsampling
 __all__ = [
     "Activation",
     "AveragePooling",
+    "BranchedAttention",
     "FrozenConv1D",
     "FrozenConv2D",
     "FrozenDepthwiseConv1D",
@@ -32,8 +35,9 @@ __all__ = [
     "GroupNorm",
     "LayerNorm",
     "LiteResidual",
-    "MaxPooling",
+    "LoRA",
     "LogMel",
+    "MaxPooling",
     "SelectiveLayer",
     "SelectiveWrapper",
     "Upsampling",

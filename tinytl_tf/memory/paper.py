@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator, Sequence
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory.resnet50 import resnet50_spec
 from tinytl_tf.networks.architectures import Architecture, check_sizes
-from tinytl_tf.networks.branches import BRANCHES, branch_places, with_branches
+from tinytl_tf.networks.branches import BRANCHES, LITE_RESIDUAL, add_branches
 from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.schemes import get_scheme, require_branches, trained_by
 from tinytl_tf.networks.spec import CLASSIFIER, LayerSpec, NetworkSpec, VariableSpec
@@ -94,7 +94,7 @@ class PaperAccount:
         resolution: height and width of the images, in pixels.
         batch_size: images of a step.
         classes: number of outputs.
-        lite_residual: whether the network was counted with branches.
+        lite_residual: whether the network was counted with lite residuals.
         parameters: number of parameters; statistics of norms are none.
         trained_parameters: how many of them are trained.
         parameters_bytes: 4 for each trained parameter, 1 for each frozen one.
@@ -155,8 +155,9 @@ def paper_account(
         batch_size: images of a step.
         classes: number of outputs.
         width: multiplies the number of channels.
-        lite_residual: whether the network has branches. `None` is the paper's choice: ProxylessNAS-Mobile always, as
-            it was pre-trained with them, another network if the scheme trains them.
+        lite_residual: whether the network has lite residuals. `None` is the paper's choice: ProxylessNAS-Mobile
+            always, as it was pre-trained with them, another network if the scheme trains them. Branches of other kinds
+            are those that the scheme trains.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`, for `slots_bytes`.
 
     Returns:
@@ -177,7 +178,8 @@ def paper_account(
     if lite_residual is None:
         lite_residual = chosen.lite_residual or name == ALWAYS_WITH_BRANCHES
     check_sizes(name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
-    spec = _describe(architecture, resolution, classes, width, lite_residual)
+    branches = {LITE_RESIDUAL: lite_residual} | dict.fromkeys({chosen.branch} - {"", LITE_RESIDUAL}, True)
+    spec = _describe(architecture, resolution, classes, width, branches)
     return account_of(spec, scheme, batch_size=batch_size, optimizer=optimizer)
 
 
@@ -211,7 +213,7 @@ def account_of(spec: NetworkSpec, scheme: str, *, batch_size: int, optimizer: st
         resolution=spec.input_shape[0],
         batch_size=batch_size,
         classes=spec.layers[-1].shape[-1],
-        lite_residual=any(layer.branch for layer in spec.layers),
+        lite_residual=any(layer.branch == LITE_RESIDUAL for layer in spec.layers),
         parameters=count,
         trained_parameters=trained,
         parameters_bytes=parameters_bytes,
@@ -285,14 +287,15 @@ def _parts(layer: LayerSpec, inputs: int) -> Iterator[LeafOp]:
 
 
 def _describe(
-    architecture: str | Architecture, resolution: int, classes: int, width: float, lite_residual: bool
+    architecture: str | Architecture, resolution: int, classes: int, width: float, branches: dict[str, bool]
 ) -> NetworkSpec:
     if architecture == RESNET50:
-        if lite_residual or width != 1.0:
+        if branches[LITE_RESIDUAL] or width != 1.0:
             raise InputError(
                 f"{RESNET50} is counted at width 1 and without lite residual branches, got width {width} and "
-                f"lite_residual {lite_residual}; choose last, norm+last, full or tinytl-b"
+                f"lite_residual {branches[LITE_RESIDUAL]}; choose last, norm+last, full or tinytl-b"
             )
-        return resnet50_spec(resolution=resolution, classes=classes)
-    spec = from_table(architecture, resolution=resolution, classes=classes, width=width)
-    return with_branches(spec, branch_places(spec), final_norm=True) if lite_residual else spec
+        spec = resnet50_spec(resolution=resolution, classes=classes)
+    else:
+        spec = from_table(architecture, resolution=resolution, classes=classes, width=width)
+    return add_branches(spec, branches, final_norm=True)

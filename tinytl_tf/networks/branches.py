@@ -8,7 +8,7 @@ layer and its test.
 import abc
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.channels import make_divisible
@@ -17,20 +17,54 @@ from tinytl_tf.networks.spec import INPUT, LayerSpec, NetworkSpec, PlaceSpec, Va
 __all__ = [
     "BRANCHES",
     "BRANCH_POOL_SIZE",
-    "LITE_RESIDUAL",
-    "MAX_BRANCH_KERNEL_SIZE",
+    "BranchChoice",
     "BranchKind",
+    "BranchSite",
+    "LITE_RESIDUAL",
+    "LORA",
+    "LORA_RANK",
+    "MAX_BRANCH_KERNEL_SIZE",
+    "PORTS",
+    "add_branches",
     "branch_name",
     "branch_places",
     "kernel_schedule",
     "with_branches",
 ]
 
-LITE_RESIDUAL = "lite_residual"
+LITE_RESIDUAL, LORA = "lite_residual", "lora"
+LORA_RANK = 4
+PORTS = "ports"  # option of a layer: to what inside of it branches are added, whose outputs are its last inputs
 NOMINAL_RESOLUTION = 128
 MAX_BRANCH_KERNEL_SIZE = 5
 BRANCH_POOL_SIZE = 2
 BRANCH_GROUPS = 2
+
+
+# True for every place that has room, False for none, the names of places, a number that is the kind's `number`, or a
+# mapping of "places" and settings, {"places": ["block_2"], "rank": 8} for example.
+BranchChoice = bool | int | Collection[str] | Mapping[str, object]
+
+
+@dataclasses.dataclass(frozen=True)
+class BranchSite:
+    """A part of a network around which a branch goes.
+
+    Attributes:
+        part: name of the place or layer, with which the name of the branch begins.
+        entry: name of the layer, or `INPUT`, whose output the branch takes.
+        joint: name of the layer to whose output that of the branch is added.
+        shape: of the branch's output for one example.
+        options: arguments of the branch's layer.
+        port: what inside of `joint` the branch is added to, in place of its output; "" for the output.
+    """
+
+    part: str
+    entry: str
+    joint: str
+    shape: tuple[int, ...]
+    options: tuple[tuple[str, object], ...]
+    port: str = ""
 
 
 class BranchKind(abc.ABC):
@@ -38,18 +72,28 @@ class BranchKind(abc.ABC):
 
     Attributes:
         name: a key of `BRANCHES`; the name of a branch's layer ends with it.
-        layer: module and name of its Keras layer, which takes `LayerSpec.options` as its arguments.
+        title: what messages and tables call several of them.
+        layer: module and name of its Keras layer, which takes `LayerSpec.options` as its arguments and starts as exact
+            zero.
         repeated: relative paths of variables that repeat what a bias of the part around which it is does.
-        output: relative path of the variable that starts as zero, so that the branch does.
+        arguments: those of the layer that it always has.
+        settings: those that a user may choose.
+        number: that of the settings which a number alone gives; "" for none.
+        config_keys: of settings, the keys in `config.backbone`.
     """
 
     name: str
+    title: str
     layer: tuple[str, str]
     repeated: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    number: str = ""
+    config_keys: Mapping[str, str] = {}
 
     @abc.abstractmethod
-    def options(self, spec: NetworkSpec, place: PlaceSpec, **settings: object) -> tuple[tuple[str, object], ...] | None:
-        """Returns the layer's arguments for a place, or `None` where it does not fit."""
+    def sites(self, spec: NetworkSpec, place: PlaceSpec, **settings: object) -> tuple[BranchSite, ...]:
+        """Returns the parts of a place around which its branches go; none where it does not fit."""
 
     @abc.abstractmethod
     def parts(self, branch: LayerSpec, input_shape: Sequence[int]) -> tuple[LayerSpec, ...]:
@@ -68,26 +112,32 @@ class LiteResidual(BranchKind):
         TinyTL, section 3.2 and equation 4.
     """
 
-    name = LITE_RESIDUAL
+    name, title = LITE_RESIDUAL, "lite residuals"
     layer = ("tinytl_tf.layers", "LiteResidual")
     repeated = ("final_norm/beta",)  # it would repeat the last beta of the block: both are added to the same tensor
+    arguments = ("filters", "kernel_size", "strides", "global_pool")
+    settings = ("final_norm",)
+    config_keys = {"final_norm": "branch_final_norm"}
 
-    def options(self, spec, place, **settings):
+    def sites(self, spec, place, **settings):
         """Fits blocks but the first that map images to images of the size or, by a stride, a part of it."""
+        if place.name not in spec.blocks[1:] or place.entry in ("", INPUT):
+            return ()
         shapes = spec.shape(place.entry), spec.shape(place.joint)
-        if place.name not in spec.blocks[1:] or any(len(shape) != 3 for shape in shapes):
-            return None
+        if any(len(shape) != 3 for shape in shapes):
+            return ()
         (height, width, channels), (new_height, new_width, filters) = shapes
         strides = math.ceil(height / new_height)
         fits = (-(-height // strides), -(-width // strides)) == (new_height, new_width)
         wide = make_divisible(channels)
         if not fits or channels % BRANCH_GROUPS or wide % BRANCH_GROUPS:
-            return None
+            return ()
         kernel_size, global_pool = _schedule(spec)[place.name]
         if not global_pool and min(height, width) < BRANCH_POOL_SIZE:
-            return None
+            return ()
         options = {"filters": filters, "kernel_size": kernel_size, "strides": strides, "global_pool": global_pool}
-        return tuple((options | settings).items())
+        options |= {name: value for name, value in settings.items() if value}
+        return (BranchSite(place.name, place.entry, place.joint, shapes[1], tuple(options.items())),)
 
     def parts(self, branch, input_shape):
         """Returns the two convolutions with what is before and after them."""
@@ -135,34 +185,135 @@ class LiteResidual(BranchKind):
         )
 
 
-BRANCHES: dict[str, BranchKind] = {kind.name: kind for kind in (LiteResidual(),)}
+class LowRank(BranchKind):
+    """LoRA: two thin matrices around a layer that mixes channels alone, `y = W x + alpha / rank * B A x`.
+
+    It goes around dense layers, 1x1 convolutions of stride 1, and the projections of query and value of self-attention.
+    `A` is random and `B` zero.
+
+    Reference:
+        Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2021), section 4; which projections: 4.2, 7.1.
+    """
+
+    name, title = LORA, "LoRA branches"
+    layer = ("tinytl_tf.layers", "LoRA")
+    arguments = ("filters", "rank")
+    settings = ("rank", "alpha")
+    number = "rank"
+    config_keys = {"rank": "lora_rank"}
+
+    def sites(self, spec, place, **settings):
+        """Fits layers whose outputs are each a sum over the channels at one position."""
+        rank = settings.get("rank", LORA_RANK)
+        if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
+            raise InputError(f"expected the rank of LoRA as a whole number of 1 or more, got {rank!r:.80}; 4 is common")
+        return tuple(self._sites(spec, place, {"rank": rank} | settings))
+
+    def _sites(self, spec: NetworkSpec, place: PlaceSpec, settings: dict[str, object]) -> Iterator[BranchSite]:
+        for layer in spec.layers_of(place.name):
+            if layer.kind == "attention" and len(set(layer.inputs)) == 1:
+                yield from _projections(layer, settings)
+            elif layer.kind in ("dense", "convolution") and _mixes_channels_alone(spec, layer):
+                options = tuple(({"filters": layer.shape[-1:]} | settings).items())
+                yield BranchSite(layer.name, layer.inputs[0], layer.name, layer.shape, options)
+
+    def parts(self, branch, input_shape):
+        """Returns the two products."""
+        rank, filters = branch.option("rank"), branch.option("filters")
+        common = {"place": branch.place, "branch": self.name}
+        down = VariableSpec(f"{branch.name}/a", (input_shape[-1], rank), "kernel", *common.values())
+        up = VariableSpec(f"{branch.name}/b", (rank, *filters), "kernel", *common.values())
+        middle = (*input_shape[:-1], rank)
+        return (
+            LayerSpec(branch.name, "dense", branch.inputs, middle, variables=(down,), **common),
+            LayerSpec(branch.name, "dense", (branch.name,), branch.shape, variables=(up,), **common),
+        )
 
 
-def branch_name(place: str, kind: str = LITE_RESIDUAL) -> str:
-    """Returns the name of the layer of a branch.
+def _mixes_channels_alone(spec: NetworkSpec, layer: LayerSpec) -> bool:
+    is_pointwise = set(layer.kernel_size or (1,)) == {1} and layer.groups == 1 and not layer.option("activation")
+    return is_pointwise and spec.shape(layer.inputs[0])[:-1] == layer.shape[:-1]
+
+
+def _projections(layer: LayerSpec, settings: dict[str, object]) -> Iterator[BranchSite]:
+    for port in ("query", "value"):
+        kernel = next(v for v in layer.variables if v.path == f"{layer.name}/{port}/kernel")
+        filters = kernel.shape[1:]  # heads and their width
+        options = tuple(({"filters": filters} | settings).items())
+        shape = (*layer.shape[:-1], *filters)
+        yield BranchSite(f"{layer.name}_{port}", layer.inputs[0], layer.name, shape, options, port)
+
+
+BRANCHES: dict[str, BranchKind] = {kind.name: kind for kind in (LiteResidual(), LowRank())}
+
+
+def branch_name(part: str, kind: str = LITE_RESIDUAL) -> str:
+    """Returns the name of the layer of a branch around a place or a layer.
 
     Example:
-        >>> branch_name("block_3")
-        'block_3_lite_residual'
+        >>> branch_name("block_3"), branch_name("block_3_expand", "lora")
+        ('block_3_lite_residual', 'block_3_expand_lora')
     """
-    return f"{place}_{kind}"
+    return f"{part}_{kind}"
 
 
 def branch_places(spec: NetworkSpec, kind: str = LITE_RESIDUAL) -> tuple[str, ...]:
-    """Returns the names of the places that can have a branch of a kind, from the input to the output."""
-    return tuple(name for name in spec.places if _options(spec, name, kind) is not None)
+    """Returns the names of the places that can have branches of a kind, from the input to the output."""
+    return tuple(name for name in spec.places if BRANCHES[kind].sites(spec, spec.place(name)))
+
+
+def add_branches(spec: NetworkSpec, choices: Mapping[str, BranchChoice], **defaults: object) -> NetworkSpec:
+    """Returns a network with the branches that a user chose.
+
+    Args:
+        spec: the network.
+        choices: by the kind of branch, a key of `BRANCHES`.
+        defaults: settings, for those kinds that have them.
+
+    Raises:
+        InputError: if there is no such kind, setting or place, or the network has no place for a kind.
+
+    Example:
+        >>> from tinytl_tf.networks.from_table import from_table
+        >>> spec = from_table("mobilenet_v2", resolution=96, classes=10)
+        >>> spec = add_branches(spec, {"lora": {"places": ["block_1"], "rank": 8}})
+        >>> [layer.name for layer in spec.layers if layer.branch and layer.variables]
+        ['block_1_expand_lora', 'block_1_project_lora']
+    """
+    for kind, choice in choices.items():
+        if kind not in BRANCHES:
+            raise InputError(
+                f"expected arguments of the network or kinds of branches, {', '.join(BRANCHES)}, got {kind!r:.80}"
+            )
+        known = BRANCHES[kind].settings
+        places, settings = _read_choice(kind, choice)
+        settings = {name: value for name, value in defaults.items() if name in known} | settings
+        unknown = [name for name in settings if name not in known]
+        if unknown:
+            raise InputError(f"expected settings of {kind} from {', '.join(known)}, got {unknown[0]!r:.80}")
+        if places is True:
+            places = branch_places(spec, kind)
+            if not places:
+                raise InputError(f"the network has no place for {BRANCHES[kind].title}; leave out {kind}")
+        spec = with_branches(spec, places or (), kind, **settings)
+    return spec
 
 
 def with_branches(
-    spec: NetworkSpec, places: Sequence[str], kind: str = LITE_RESIDUAL, **settings: object
+    spec: NetworkSpec, places: Collection[str], kind: str = LITE_RESIDUAL, **settings: object
 ) -> NetworkSpec:
-    """Returns a network with branches around some of its places.
+    """Returns a network with branches in some of its places.
 
-    The branch takes what enters the place. Its output is added to the end of the place's main path, before the
+    A lite residual takes what enters the place. Its output is added to the end of the place's main path, before the
     shortcut is:
 
         block_2_project -> block_2_add_lite_residual -> block_2_add_shortcut
         block_1_project -> block_2_lite_residual ----^
+
+    LoRA takes what enters a layer, and is added to its output:
+
+        block_2_depthwise_activation -> block_2_project ------> block_2_project_add_lora
+                                     -> block_2_project_lora -^
 
     Args:
         spec: the network.
@@ -175,18 +326,17 @@ def with_branches(
     """
     layers = list(spec.layers)
     for name in places:
-        place, options = spec.place(name) if name in spec.places else None, _options(spec, name, kind, **settings)
-        if options is None:
+        sites = BRANCHES[kind].sites(spec, spec.place(name), **settings) if name in spec.places else ()
+        if not sites:
             there = ", ".join(branch_places(spec, kind)) or "none"
-            raise InputError(f"the network has no {kind.replace('_', ' ')}s at {name!r}; its places are {there}")
-        joint = spec.layer(place.joint)
-        common = {"shape": joint.shape, "place": name, "branch": kind}
-        branch = LayerSpec(branch_name(name, kind), kind, (_actual(layers, place.entry),), options=options, **common)
-        branch = _with_variables(branch, spec.shape(place.entry))
-        total = LayerSpec(f"{name}_add_{kind}", "add", (joint.name, branch.name), **common)
-        layers = [_rewired(layer, joint.name, total.name) for layer in layers]
-        at = next(number for number, layer in enumerate(layers) if layer.name == joint.name)
-        layers[at + 1 : at + 1] = [branch, total]
+            raise InputError(f"the network has no {BRANCHES[kind].title} at {name!r}; its places are {there}")
+        for site in sites:
+            entry = _actual(layers, site.entry)
+            branch = LayerSpec(
+                branch_name(site.part, kind), kind, (entry,), site.shape, name, branch=kind, options=site.options
+            )
+            branch = _with_variables(branch, spec.shape(site.entry))
+            layers = (_with_port if site.port else _with_sum)(layers, site, branch)
     return NetworkSpec(spec.name, spec.input_shape, tuple(layers))
 
 
@@ -220,11 +370,42 @@ def _schedule(spec: NetworkSpec) -> dict[str, tuple[int, bool]]:
     return dict(zip(spec.blocks, kernel_schedule(strides), strict=True))
 
 
-def _options(spec: NetworkSpec, name: str, kind: str, **settings: object) -> tuple[tuple[str, object], ...] | None:
-    if name not in spec.places:
-        return None
-    place = spec.place(name)
-    return BRANCHES[kind].options(spec, place, **settings) if place.entry not in ("", INPUT) else None
+def _read_choice(kind: str, choice: BranchChoice) -> tuple[bool | Collection[str], dict[str, object]]:
+    """The places, True for all, and the settings."""
+    number = BRANCHES[kind].number
+    if isinstance(choice, Mapping):
+        settings = dict(choice)
+        return settings.pop("places", True), settings
+    if isinstance(choice, int) and not isinstance(choice, bool) and number:
+        return True, {number: choice}
+    if isinstance(choice, bool) or (isinstance(choice, Collection) and not isinstance(choice, str | bytes)):
+        return choice, {}
+    raise InputError(
+        f"expected {kind} as True, False, names of places{f', its {number}' if number else ''}, or a mapping of places "
+        f"and settings, got {choice!r:.80}"
+    )
+
+
+def _with_sum(layers: Sequence[LayerSpec], site: BranchSite, branch: LayerSpec) -> list[LayerSpec]:
+    """Adds a branch to the output of a layer, for all that read it."""
+    total = f"{site.part}_add_{branch.kind}"
+    total = LayerSpec(total, "add", (site.joint, branch.name), branch.shape, branch.place, branch=branch.kind)
+    layers = [_rewired(layer, site.joint, total.name) for layer in layers]
+    at = _position(layers, site.joint)
+    return [*layers[: at + 1], branch, total, *layers[at + 1 :]]
+
+
+def _with_port(layers: Sequence[LayerSpec], site: BranchSite, branch: LayerSpec) -> list[LayerSpec]:
+    """Lets a layer add a branch to something inside of it."""
+    at = _position(layers, site.joint)
+    joint, ports = layers[at], layers[at].option(PORTS) or ()
+    options = tuple((dict(joint.options) | {PORTS: (*ports, site.port)}).items())
+    joint = dataclasses.replace(joint, inputs=(*joint.inputs, branch.name), options=options)
+    return [*layers[:at], branch, joint, *layers[at + 1 :]]
+
+
+def _position(layers: Sequence[LayerSpec], name: str) -> int:
+    return next(number for number, layer in enumerate(layers) if layer.name == name)
 
 
 def _with_variables(branch: LayerSpec, input_shape: Sequence[int]) -> LayerSpec:

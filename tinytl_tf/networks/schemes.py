@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.branches import LITE_RESIDUAL
+from tinytl_tf.networks.branches import BRANCHES, LITE_RESIDUAL, LORA
 from tinytl_tf.networks.spec import CLASSIFIER, VariableSpec
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.optimizers import get_optimizer
@@ -81,14 +81,14 @@ class Scheme:
         name: the name on the command line.
         rows: `(selector or regular expression, rate factor)`; of these that select a variable, or are found in its
             path, the first decides: 0.0 freezes, 1.0 trains at the learning rate.
-        lite_residual: whether the network needs lite residual branches.
+        branch: kind of the branches that the network needs, a key of `branches.BRANCHES`; "" for none.
         learning_rate: of the first step with Adam where nobody gives one, see `default_learning_rate`.
         rate_factors: rows of a user, by which the factor of what `rows` train is multiplied, see `with_rate_factors`.
     """
 
     name: str
     rows: tuple[Row, ...]
-    lite_residual: bool = False
+    branch: str = ""
     learning_rate: float = LEARNING_RATE
     rate_factors: tuple[tuple[str, float], ...] = ()
 
@@ -98,9 +98,19 @@ class Scheme:
         return _BIASES in self.rows
 
     @property
+    def branches(self) -> dict[str, bool]:
+        """What `build` takes for a network with its branches, `build(..., **scheme.branches)`."""
+        return {self.branch: True} if self.branch else {}
+
+    @property
+    def lite_residual(self) -> bool:
+        """Whether the network needs lite residual branches."""
+        return self.branch == LITE_RESIDUAL
+
+    @property
     def can_restrict(self) -> bool:
         """Whether all that it trains beside the classifier can be kept to some places, see `restrict`."""
-        return self.biases or self.lite_residual or self.rows == (_HEAD, _REST)
+        return self.biases or bool(self.branch) or self.rows == (_HEAD, _REST)
 
 
 _SHIFTS = ("bias", "shift", "repeated")
@@ -110,6 +120,7 @@ _BIASES = (Selector("biases", roles=_SHIFTS, but_places=(CLASSIFIER,)), 1.0)
 _NORMS = (Selector("norms", roles=("scale", "shift", "repeated")), 1.0)
 _BRANCHES = (Selector("lite residuals", branch=LITE_RESIDUAL), 1.0)
 _REPEATED = (Selector("their last shifts", roles=("repeated",), branch=LITE_RESIDUAL), 0.0)
+_LORA = (Selector("LoRA branches", branch=LORA), 1.0)
 _REST = (Selector("everything else"), 0.0)
 
 SCHEMES = {
@@ -120,8 +131,10 @@ SCHEMES = {
         # At 1e-3 it stays at chance: RESULTS.md, flowers.
         Scheme("full", (_STATE, (Selector("everything else"), 1.0)), learning_rate=1e-4),
         Scheme("tinytl-b", (_HEAD, _BIASES, _REST), learning_rate=1e-3),
-        Scheme("tinytl-l", (_HEAD, _BRANCHES, _REST), lite_residual=True, learning_rate=1e-3),
-        Scheme("tinytl-lb", (_HEAD, _REPEATED, _BRANCHES, _BIASES, _REST), lite_residual=True, learning_rate=1e-3),
+        Scheme("tinytl-l", (_HEAD, _BRANCHES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
+        Scheme("tinytl-lb", (_HEAD, _REPEATED, _BRANCHES, _BIASES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
+        Scheme("lora", (_HEAD, _LORA, _REST), branch=LORA, learning_rate=1e-3),
+        Scheme("lora-b", (_HEAD, _LORA, _BIASES, _REST), branch=LORA, learning_rate=1e-3),
     )
 }
 
@@ -188,39 +201,55 @@ def get_scheme(name: str) -> Scheme:
     return SCHEMES[name]
 
 
-def restrict(scheme: Scheme, *, biases: Collection[str] = (), lite_residuals: Collection[str] = ()) -> Scheme:
-    """Returns a scheme that trains biases and lite residual branches at some places only.
+def restrict(
+    scheme: Scheme,
+    *,
+    biases: Collection[str] = (),
+    branches: Collection[str] = (),
+    lite_residuals: Collection[str] = (),
+) -> Scheme:
+    """Returns a scheme that trains biases and branches at some places only.
 
     Args:
         scheme: the scheme.
         biases: places whose biases it trains, of `NetworkSpec.places`; none for all of its places.
-        lite_residuals: places whose branches it trains; none for all.
+        branches: places whose branches it trains, of the kind that it trains; none for all.
+        lite_residuals: the same, for a scheme that trains lite residuals.
 
     Returns:
         The scheme with rows at its head that freeze the other places.
 
     Raises:
-        InputError: if the scheme trains no biases or no branches that could be chosen from.
+        InputError: if the scheme trains no biases or no branches that could be chosen from, or both `branches` and
+            `lite_residuals` are given.
 
     Example:
         >>> restrict(get_scheme("tinytl-b"), biases=["block_16", "head"]).rows[0][0].but_places
         ('block_16', 'head', 'classifier')
     """
     rows = []
+    if branches and lite_residuals:
+        raise InputError(
+            f"expected branches or lite_residuals, which name the same places, got {branches} and {lite_residuals}; "
+            "leave one of them empty"
+        )
     if biases:
         if not scheme.biases:
             raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
-        # Those of branches are a matter of `lite_residuals`, where the scheme has them.
-        branch = False if scheme.lite_residual else None
+        # Those of branches are a matter of `branches`, where the scheme has them.
+        branch = False if scheme.branch else None
         rows.append((Selector("biases elsewhere", _SHIFTS, but_places=(*biases, CLASSIFIER), branch=branch), 0.0))
-    if lite_residuals:
-        if not scheme.lite_residual:
-            raise InputError(
-                f"scheme {scheme.name} trains no lite residuals to choose from; leave lite_residuals empty, got "
-                f"{lite_residuals}"
-            )
-        elsewhere = Selector("lite residuals elsewhere", but_places=tuple(lite_residuals), branch=LITE_RESIDUAL)
-        rows.append((elsewhere, 0.0))
+    for key, places, what in (
+        ("branches", branches, scheme.branch),
+        ("lite_residuals", lite_residuals, scheme.lite_residual),
+    ):
+        if not places:
+            continue
+        if not what:
+            name = key.replace("_", " ")
+            raise InputError(f"scheme {scheme.name} trains no {name} to choose from; leave {key} empty, got {places}")
+        elsewhere = f"{BRANCHES[scheme.branch].title} elsewhere"
+        rows.append((Selector(elsewhere, but_places=tuple(places), branch=scheme.branch), 0.0))
     return dataclasses.replace(scheme, rows=(*rows, *scheme.rows))
 
 
@@ -353,10 +382,10 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
 
 def require_branches(scheme: Scheme, variables: Iterable[VariableSpec]) -> None:
     """Raises `InputError` if a scheme trains branches and none of a network's variables is of one."""
-    if scheme.lite_residual and not any(variable.branch == LITE_RESIDUAL for variable in variables):
+    if scheme.branch and not any(variable.branch == scheme.branch for variable in variables):
+        kind = scheme.branch.replace("_", " ")
         raise InputError(
-            f"scheme {scheme.name} trains lite residual branches and this network has none; "
-            "build it with lite_residual=True"
+            f"scheme {scheme.name} trains {kind} branches and this network has none; build it with {scheme.branch}=True"
         )
 
 

@@ -61,6 +61,7 @@ class Plan:
         result = config.copy_and_resolve_references()
         with result.unlocked():
             result.scheme = self.scheme
+            result.branches = ()
             result.backbone.resolution = self.resolution
             if not self.places(LITE_RESIDUALS):
                 result.backbone.branch_weights = ""

@@ -1,0 +1,74 @@
+"""Keras' attention, with branches added to its projections."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf.layers.selective_wrapper import SelectiveWrapper
+
+__all__ = ["BranchedAttention"]
+
+_PORTS = ("query", "key", "value")
+
+
+@keras.saving.register_keras_serializable(package="tinytl_tf")
+class BranchedAttention(SelectiveWrapper):
+    """A `keras.layers.MultiHeadAttention` to whose projections the outputs of branches are added.
+
+    Everything else is as in `SelectiveWrapper`; the layer itself and its variables stay as they are, where Keras'
+    `enable_lora` would add variables to it, and would merge them for good when a model is saved.
+
+    Args:
+        layer: the attention.
+        ports: to which of `"query"`, `"key"` and `"value"` branches are added, in the order of `branches`.
+        **kwargs: arguments of `SelectiveWrapper`.
+
+    Raises:
+        ValueError: for another layer or other ports, or a call with more or fewer branches than ports.
+
+    Input shape:
+        That of the attention; and of each branch `(batch, tokens, heads, width)`.
+
+    Output shape:
+        That of the attention.
+
+    Example:
+        >>> attention = BranchedAttention(keras.layers.MultiHeadAttention(2, 4), ["value"], name="attention")
+        >>> tokens = tf.ones([1, 6, 8])
+        >>> attention(tokens, tokens, branches=[tf.zeros([1, 6, 2, 4])]).shape
+        TensorShape([1, 6, 8])
+    """
+
+    def __init__(self, layer: keras.layers.MultiHeadAttention, ports: Sequence[str], **kwargs) -> None:
+        super().__init__(layer, **kwargs)
+        if not isinstance(layer, keras.layers.MultiHeadAttention):
+            raise ValueError(f"expected a MultiHeadAttention, got {type(layer).__name__}; use SelectiveWrapper")
+        unknown = [port for port in ports if port not in _PORTS]
+        if unknown:
+            raise ValueError(f"expected ports from {', '.join(_PORTS)}, got {unknown[0]!r}")
+        self.ports = tuple(ports)
+
+    def call(self, *args, branches: Sequence[tf.Tensor], **kwargs) -> tf.Tensor:
+        """Returns what the attention returns when each branch is added to its projection."""
+        if len(branches) != len(self.ports):
+            raise ValueError(f"expected a branch for each of {', '.join(self.ports)}, got {len(branches)}")
+        if not self.layer.built:
+            super().call(*args, **kwargs)
+        view = object.__new__(type(self.layer))  # the same layer, but for its projections
+        vars(view).update(vars(self.layer))
+        for port, branch in zip(self.ports, branches, strict=True):
+            vars(view)[f"_{port}_dense"] = _sum_of(vars(view)[f"_{port}_dense"], branch)
+        return view.call(*args, **kwargs)
+
+    def compute_output_spec(self, *args, branches: Sequence[keras.KerasTensor] = (), **kwargs) -> keras.KerasTensor:
+        """Returns shape and type of the output."""
+        return super().compute_output_spec(*args, **kwargs)
+
+    def get_config(self) -> dict:
+        """Returns the configuration."""
+        return {**super().get_config(), "ports": list(self.ports)}
+
+
+def _sum_of(projection: keras.layers.Layer, branch: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+    return lambda inputs: projection(inputs) + branch
