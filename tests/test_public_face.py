@@ -20,7 +20,7 @@ def python(code):
 
 
 def test_names_are_there_before_anything_heavy_is_imported():
-    code = "import json, sys, tinytl_tf\nfrom tinytl_tf import TrainableModel, apply_scheme, load_state\n"
+    code = "import json, sys, tinytl_tf\nfrom tinytl_tf import TrainableModel, get_scheme, load_state\n"
     code += "print(json.dumps([sorted(set(tinytl_tf.__all__) - set(dir(tinytl_tf))), 'tensorflow' in sys.modules]))"
     assert json.loads(python(code)) == [[], False]
 

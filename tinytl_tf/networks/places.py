@@ -51,9 +51,9 @@ def assign_places(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...]:
         layers: in an order that can run; the place of the classifier and of dropout before it is `CLASSIFIER` already,
             those of others do not matter.
 
-    Example:
-        A line of four convolutions of stride 2 with 8, 16, 16 and 32 filters and a classifier:
+    The example is a line of four convolutions of stride 2 with 8, 16, 16 and 32 filters, and a classifier.
 
+    Example:
         >>> from tinytl_tf.networks.writer import SpecWriter
         >>> writer = SpecWriter((64, 64, 3), rescale=(1 / 255, 0.0))
         >>> for number, filters in enumerate((8, 16, 16, 32)):
