@@ -69,6 +69,14 @@ def test_a_model_without_its_manifest_is_refused(tmp_path):
         page_resources(open_file(path, trust=True), ())
 
 
+@pytest.mark.parametrize("name", ["model_array", "model_regression"])
+def test_a_model_of_arrays_is_refused(name):
+    with pytest.raises(
+        InputError, match=rf"expected a model of photos, got .*{name}\.tflite of float arrays, .*train it with"
+    ):
+        page_resources(open_file(GOLDEN / f"{name}.tflite"), ())
+
+
 def test_a_model_that_changes_is_refused(tmp_path):
     for name in ("model_int8.tflite", "model_int8.manifest.json"):
         shutil.copy(GOLDEN / name, tmp_path / name)

@@ -64,7 +64,8 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
         runtime: Files of LiteRT's web runtime.
 
     Raises:
-        InputError: If the model has no manifest or labels of several attributes, or a file cannot be read.
+        InputError: If the model has no manifest, takes arrays, or has other labels than one class for each photo, or a
+            file cannot be read.
     """
     found = {path.name: _of_file(path) for path in _PAGE.iterdir()}
     models = json.loads(found[_MODELS].data)
@@ -74,9 +75,15 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
                 f"expected {manifest_path(model.path)} beside {model.path}, which the page needs too, got none; copy "
                 "both files of one export"
             )
-        if model.manifest.task != "classification":
+        if model.manifest.takes_arrays:
             raise InputError(
-                f"expected a model of one class for each photo, got {model.path} of several attributes "
+                f"expected a model of photos, got {model.path} of float arrays, which the page cannot take; train it "
+                "with the package tinytl-web (export/web) or tinytl_tf.device.TrainableModel"
+            )
+        if model.manifest.task != "classification":
+            labels = "numbers" if model.manifest.task == "regression" else "several attributes"
+            raise InputError(
+                f"expected a model of one class for each photo, got {model.path} of {labels} "
                 f"({model.manifest.task}), for which the page has no labels; train it with `tinytl adapt`"
             )
         found["model/model.tflite"] = _unchanged(model)

@@ -247,6 +247,11 @@ describe("the page", () => {
       page,
       /expected a model of one class for each photo, got model_int8 of several attributes/i,
     );
+    await drop(page, [`${GOLDEN}/model_array.tflite`, `${GOLDEN}/model_array.manifest.json`]);
+    await alerted(
+      page,
+      /^expected a model of photos, got model_array of float arrays, which this page cannot take/i,
+    );
     await screenshot(page, "refused");
     assert.equal(await page.getByLabel("Model to train").inputValue(), "0");
     await drop(page, [`${GOLDEN}/model_int8.tflite`, `${GOLDEN}/model_int8.manifest.json`]);

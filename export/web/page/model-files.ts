@@ -1,4 +1,5 @@
 import { InputError } from "../src/index.js";
+import type { Manifest } from "../src/index.js";
 
 /** A model that can be chosen. */
 export interface ListedModel {
@@ -36,6 +37,23 @@ export async function readOwn(models: readonly File[], manifests: readonly File[
     );
   }
   return { name: model.name.replace(/\.tflite$/, ""), model, manifest: await manifest.text() };
+}
+
+/** Refuses a model that this page has no examples or no labels for. */
+export function requireClassesOfPhotos({ input, task }: Manifest, name: string): void {
+  if (!input) {
+    throw new InputError(
+      `expected a model of photos, got ${name} of float arrays, which this page cannot take; train it with the package ` +
+        "tinytl-web",
+    );
+  }
+  if (task !== "classification") {
+    const labels = task === "regression" ? "numbers" : "several attributes";
+    throw new InputError(
+      `expected a model of one class for each photo, got ${name} of ${labels} (${task}), for which this ` +
+        "page has no labels; train it with `tinytl adapt` or the package tinytl-web",
+    );
+  }
 }
 
 async function download(address: string): Promise<Response> {

@@ -1,8 +1,8 @@
-import { InputError, parseManifest } from "../src/index.js";
+import { parseManifest } from "../src/index.js";
 import type { ClassList } from "./class-list.js";
 import { byId, create, megabytes, onFiles, showFacts } from "./dom.js";
 import { attempt, say } from "./messages.js";
-import { listModels, readListed, readOwn } from "./model-files.js";
+import { listModels, readListed, readOwn, requireClassesOfPhotos } from "./model-files.js";
 import type { ListedModel, ModelFiles } from "./model-files.js";
 import type { Session } from "./session.js";
 import type { Storage } from "./storage.js";
@@ -82,13 +82,9 @@ export class ModelPanel {
   }
 
   async #open(files: ModelFiles): Promise<void> {
-    const { labels, spare_classes: spareClasses, task } = parseManifest(files.manifest);
-    if (task !== "classification") {
-      throw new InputError(
-        `expected a model of one class for each photo, got ${files.name} of several attributes (${task}), for which this ` +
-          "page has no labels; train it with `tinytl adapt` or the package tinytl-web",
-      );
-    }
+    const manifest = parseManifest(files.manifest);
+    requireClassesOfPhotos(manifest, files.name);
+    const { labels, spare_classes: spareClasses } = manifest;
     this.classes.requireRoom({ classNames: labels, spareClasses });
     say(`Loading the model ${files.name} and the runtime…`);
     try {
@@ -97,7 +93,7 @@ export class ModelPanel {
       say("");
       throw error;
     }
-    const { manifest, imageSize, batchSize } = this.session.model;
+    const { imageSize, batchSize } = this.session.model;
     showFacts(byId("model-facts"), [
       ["Network", manifest.backbone],
       ["Trained", manifest.scheme],

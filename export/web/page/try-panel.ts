@@ -100,7 +100,7 @@ export class TryPanel {
   /** Shows what the model says of a photo; returns what it takes it for. */
   async #predict(photo: Photo): Promise<Row> {
     const { model } = this.session;
-    const image = modelInput(photo, model.imageSize, model.manifest.input.central_fraction);
+    const image = modelInput(photo, model.imageSize, model.centralFraction);
     // A training has the model to itself, and lets one look between two steps.
     const [now, before] = this.session.training
       ? await this.#now(image)

@@ -1,6 +1,6 @@
 import { COLOR_CHANGES, COLORS } from "./color.js";
 import { InputError } from "./errors.js";
-import type { DataSettings } from "./manifest.js";
+import type { DataSettings, SplitSettings } from "./manifest.js";
 import { centralBox, mirror, resize, roundToEven } from "./pixels.js";
 import type { Box, Photo, Size } from "./pixels.js";
 import type { Random } from "./random.js";
@@ -8,7 +8,7 @@ import type { Random } from "./random.js";
 const CROP_TRIES = 10;
 
 /** How training images are changed: the manifest's `data`, without the split. */
-export type AugmentationSettings = Omit<DataSettings, "split_seed" | "split">;
+export type AugmentationSettings = Omit<DataSettings, keyof SplitSettings>;
 
 /** Name of a color change, and by how much: brightness, contrast and saturation by 1 + amount, hue by amount. */
 export type ColorAmount = readonly [name: keyof typeof COLOR_CHANGES, amount: number];

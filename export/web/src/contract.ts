@@ -1,14 +1,17 @@
 import type { SignatureInfo, TensorInfo } from "./engine.js";
 import { InputError } from "./errors.js";
+import { inputName } from "./manifest.js";
+import type { Manifest } from "./manifest.js";
+import { TASKS } from "./tasks.js";
 import type { Task } from "./tasks.js";
 
 /** What the letters of the contract stand for. */
 export interface Sizes {
-  /** Images of a step. */
+  /** Images or arrays of a step. */
   readonly B: number;
-  /** Height and width of an image. */
-  readonly H: number;
-  readonly W: number;
+  /** Height and width of an image; a model of arrays has none. */
+  readonly H?: number;
+  readonly W?: number;
   /** Classes or attributes. */
   readonly C: number;
   /** Values of the state. */
@@ -18,16 +21,29 @@ export interface Sizes {
 type Dimension = number | keyof Sizes;
 type Expected = Readonly<Record<string, readonly [dtype: string, shape: readonly Dimension[]]>>;
 
+/** What one example is in the signatures: name, type, and shape without the batch. */
+type Input = readonly [name: string, dtype: string, shape: readonly Dimension[]];
+
+function inputOf(manifest: Manifest): Input {
+  if (manifest.input) {
+    return ["image", "uint8", ["H", "W", 3]];
+  }
+  return ["array", "float32", manifest.inputs.array.shape];
+}
+
 /** Signature -> inputs and outputs. Equal letters are equal sizes. */
-function contract(task: Task): Record<string, { inputs: Expected; outputs: Expected }> {
+function contract(
+  task: Task,
+  [name, dtype, shape]: Input,
+): Record<string, { inputs: Expected; outputs: Expected }> {
   return {
     infer: {
-      inputs: { image: ["uint8", [1, "H", "W", 3]] },
+      inputs: { [name]: [dtype, [1, ...shape]] },
       outputs: { logits: ["float32", [1, "C"]], probabilities: ["float32", [1, "C"]] },
     },
     train: {
       inputs: {
-        image: ["uint8", ["B", "H", "W", 3]],
+        [name]: [dtype, ["B", ...shape]],
         label: [task.labelDtype, task.name === "classification" ? ["B"] : ["B", "C"]],
         learning_rate: ["float32", [1]],
       },
@@ -43,17 +59,27 @@ function contract(task: Task): Record<string, { inputs: Expected; outputs: Expec
  * Checks signatures, names, types and shapes before anything of a file runs.
  *
  * @param signatures What the runtime says that the file has.
- * @param task The manifest's.
+ * @param manifest What it should have.
  * @returns The sizes that the letters of docs/formats.md stand for.
- * @throws InputError If something is missing, unknown, or of another type or shape, or of contract 1.
+ * @throws InputError If something is missing, unknown, or of another type or shape, or of contract 1, or if the file
+ *   takes features, which this client cannot compute.
  */
-export function checkContract(signatures: Readonly<Record<string, SignatureInfo>>, task: Task): Sizes {
-  if (signatures.train?.inputs.learning_rate?.shape.length === 0) {
+export function checkContract(
+  signatures: Readonly<Record<string, SignatureInfo>>,
+  manifest: Manifest,
+): Sizes {
+  if (inputName(manifest) === "features") {
     throw new InputError(
-      "the model has signatures of contract 1, expected 2; export it again with this version of tinytl_tf",
+      "expected a model of images or arrays, got one of the features of an int8 prefix; choose the file of the whole " +
+        "network, `model` in coral.json",
     );
   }
-  const wanted = contract(task);
+  if (signatures.train?.inputs.learning_rate?.shape.length === 0) {
+    throw new InputError(
+      "the model has signatures of contract 1, expected 2 or 3; export it again with this version of tinytl_tf",
+    );
+  }
+  const wanted = contract(TASKS[manifest.task], inputOf(manifest));
   const missing = Object.keys(wanted).filter((name) => !(name in signatures));
   if (missing.length > 0) {
     throw new InputError(

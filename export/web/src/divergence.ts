@@ -31,16 +31,11 @@ export function checkSteps(steps: readonly StepRecord[], perEpoch: number, epoch
  *
  * @param before Loss before it.
  * @param after Loss after it.
- * @param uniform Loss of a uniform guess.
+ * @param guess Loss of a guess without knowledge.
  * @param steps All steps so far.
  */
-export function checkLoss(
-  before: number,
-  after: number,
-  uniform: number,
-  steps: readonly StepRecord[],
-): void {
-  const most = GROWTH * (Number.isFinite(before) ? Math.max(before, uniform) : uniform);
+export function checkLoss(before: number, after: number, guess: number, steps: readonly StepRecord[]): void {
+  const most = GROWTH * (Number.isFinite(before) ? Math.max(before, guess) : guess);
   if (!(Number.isFinite(after) && after <= most)) {
     throw new TrainingDiverged(
       `the training has diverged: expected a loss of at most ${most.toFixed(2)}, got ${after.toPrecision(4)}, ` +

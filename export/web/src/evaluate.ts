@@ -1,45 +1,51 @@
 import { InputError, TrainingDiverged } from "./errors.js";
+import { checkExamples, kindOf } from "./examples.js";
+import type { Examples } from "./examples.js";
+import type { LabeledArray } from "./labeled-array.js";
 import { labelNumbers } from "./photo-set.js";
 import type { LabeledPhoto } from "./photo-set.js";
 import { modelInput } from "./pixels.js";
 import type { RecallFigures } from "./recall.js";
 import type { TrainableModel } from "./trainable-model.js";
 
-/** Figures over a set of photos. */
+/** Figures over a set of photos or arrays. */
 export interface EvaluateResult extends RecallFigures {
-  /** Share of the photos (of their attributes, with several) that were answered rightly, 0 to 1. */
+  /**
+   * Share of the photos (of their attributes, with several) that were answered rightly, 0 to 1; of a regression the share
+   * of the predictions that are at most 0.5 away from their labels.
+   */
   readonly accuracy: number;
-  /** Mean cross-entropy, without label smoothing. */
+  /** Mean cross-entropy, without label smoothing; of a regression the mean squared error. */
   readonly loss: number;
-  /** Number of photos. */
+  /** Number of photos or arrays. */
   readonly examples: number;
 }
 
 /**
- * Runs inference on each photo.
+ * Runs inference on each photo or array.
  *
  * @param model The model.
- * @param photos At least one.
+ * @param examples At least one; arrays for a model of arrays.
  * @param signal Ends it early: its reason is thrown.
- * @throws InputError If there is no photo, or a label does not fit the model.
+ * @throws InputError If there is none, or one or its label does not fit the model; nothing runs then.
  * @throws TrainingDiverged If the model's answers are not finite.
  */
 export async function evaluate(
   model: TrainableModel,
-  photos: readonly LabeledPhoto[],
+  examples: Examples,
   signal?: AbortSignal,
 ): Promise<EvaluateResult> {
-  if (photos.length === 0) {
-    throw new InputError("expected photos to evaluate on, got none; add photos");
+  if (examples.length === 0) {
+    const kind = kindOf(model);
+    throw new InputError(`expected ${kind} to evaluate on, got none; add ${kind}`);
   }
+  checkExamples(model, examples);
   const tally = model.task.tally(model.classNames);
   let [right, loss] = [0, 0];
-  for (const photo of photos) {
+  for (const example of examples) {
     signal?.throwIfAborted();
-    const label = labelNumbers(photo);
-    model.task.checkLabels(label, 1, model.numClasses);
-    const image = modelInput(await photo.read(), model.imageSize, model.manifest.input.central_fraction);
-    const { logits } = await model.infer(image);
+    const label = labelNumbers(example);
+    const { logits } = await model.infer(await inputOf(model, example));
     if (!logits.every(Number.isFinite)) {
       throw new TrainingDiverged(
         "expected finite logits, got others; reset or restore the model, and train with a lower learning rate",
@@ -49,6 +55,15 @@ export async function evaluate(
     right += model.task.correct(logits, label);
     tally.add(logits, label);
   }
-  const count = photos.length;
+  const count = examples.length;
   return { accuracy: right / count, loss: loss / count, examples: count, ...tally.figures() };
+}
+
+async function inputOf(
+  model: TrainableModel,
+  example: LabeledPhoto | LabeledArray,
+): Promise<Uint8Array | Float32Array> {
+  return "array" in example
+    ? example.array
+    : modelInput(await example.read(), model.imageSize, model.centralFraction);
 }

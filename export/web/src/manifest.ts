@@ -3,8 +3,17 @@ import { nameProblem } from "./names.js";
 import { SCHEDULES } from "./schedules.js";
 
 const FORMAT_VERSION = 2;
-const CONTRACT = 2;
+const CONTRACTS = [2, 3] as const;
+/** Of files that take arrays or predict numbers. */
+const ARRAY_CONTRACT = 3;
 const LEARNING_RATE = 1e-3;
+const MOST_ELEMENTS = 2 ** 31 - 1; // of a tensor
+const MOST_SAMPLE_RATE = 2 ** 24;
+const MOST_TEXT = 255; // characters
+/** Type of an element, by the name of the input in the signatures. */
+const INPUT_TYPES = { image: "uint8", features: "int8", array: "float32" } as const;
+/** Fields of `data` that change photos. */
+const PHOTO_DATA = ["crop", "crop_area", "crop_aspect", "flip", "color"] as const;
 
 /** One part of the state. */
 export interface StatePart {
@@ -14,11 +23,15 @@ export interface StatePart {
   readonly slot: string;
 }
 
-/** How the exporter's training images were changed; docs/formats.md says what each means. */
-export interface DataSettings {
+/** How the exporter held out test data. */
+export interface SplitSettings {
   readonly split_seed: number;
   /** How test photos were chosen: `content`, the rule of `holdOut`; a file of an older export lacks it. */
   readonly split?: string;
+}
+
+/** How the exporter's training images were changed; docs/formats.md says what each means. */
+export interface DataSettings extends SplitSettings {
   readonly crop: boolean;
   readonly crop_area: readonly [number, number];
   readonly crop_aspect: readonly [number, number];
@@ -26,17 +39,26 @@ export interface DataSettings {
   readonly color: string;
 }
 
-/** What a client acts on of `NAME.manifest.json`; docs/manifest.schema.json has all of it. */
-export interface Manifest {
+/** What the file takes in its signatures. */
+export interface InputFacts {
+  readonly dtype: string;
+  /** Without the batch, 1 to 3 sizes. */
+  readonly shape: readonly number[];
+  /** What the axes and the numbers are, for people; may be empty. */
+  readonly meaning: string;
+  /** Samples a second of a waveform from -1 to 1; other inputs lack it, or have 0. */
+  readonly sample_rate?: number;
+}
+
+/** Fields of every manifest that a client acts on; docs/manifest.schema.json has all of them. */
+interface AnyManifest {
   readonly format_version: number;
   readonly contract: number;
   /** Names of the outputs in use. */
   readonly labels: readonly string[];
   /** Number of outputs after these that have no class yet. */
   readonly spare_classes: number;
-  readonly task: "classification" | "multilabel";
-  readonly input: { readonly size: readonly [number, number]; readonly central_fraction: number };
-  readonly data: DataSettings;
+  readonly task: "classification" | "multilabel" | "regression";
   readonly backbone: string;
   readonly scheme: string;
   readonly optimizer: "sgd" | "momentum" | "adam";
@@ -52,6 +74,28 @@ export interface Manifest {
   readonly schedule: keyof typeof SCHEDULES;
 }
 
+/** The manifest of a file that takes images, or the features that a prefix computes from them. */
+export interface ImageManifest extends AnyManifest {
+  readonly inputs?: { readonly image: InputFacts } | { readonly features: InputFacts };
+  readonly input: { readonly size: readonly [number, number]; readonly central_fraction: number };
+  readonly data: DataSettings;
+}
+
+/** The manifest of a file that takes float arrays: it has no settings of photos. */
+export interface ArrayManifest extends AnyManifest {
+  readonly inputs: { readonly array: InputFacts };
+  readonly input?: undefined;
+  readonly data: SplitSettings;
+}
+
+/** What a client acts on of `NAME.manifest.json`. With `input` it is of images, without it of arrays. */
+export type Manifest = ImageManifest | ArrayManifest;
+
+/** Name of what a file takes in its signatures; a file of images or features may lack `inputs`. */
+export function inputName({ inputs }: Pick<Manifest, "inputs">): keyof typeof INPUT_TYPES {
+  return inputs ? (Object.keys(inputs)[0] as keyof typeof INPUT_TYPES) : "image";
+}
+
 /**
  * Reads a manifest.
  *
@@ -64,25 +108,48 @@ export function parseManifest(text: string | object): Manifest {
     throw bad("an object", values);
   }
   const manifest = values as Record<string, unknown>;
-  const versions = [
-    ["format_version", FORMAT_VERSION],
-    ["contract", CONTRACT],
-  ] as const;
-  for (const [key, version] of versions) {
-    if (manifest[key] !== version) {
+  const versions: readonly (readonly [string, readonly unknown[]])[] = [
+    ["format_version", [FORMAT_VERSION]],
+    ["contract", CONTRACTS],
+  ];
+  for (const [key, known] of versions) {
+    if (!known.includes(manifest[key])) {
       throw new InputError(
-        `expected a manifest whose ${key} is ${version}, got ${show(manifest[key])}; ` +
+        `expected a manifest whose ${key} is ${known.join(" or ")}, got ${show(manifest[key])}; ` +
           "choose the .manifest.json of the model, or export the model again",
       );
     }
   }
   const complete: Record<string, unknown> = { learning_rate: LEARNING_RATE, schedule: "cosine", ...manifest };
-  for (const [key, [fits, expected]] of Object.entries(FIELDS)) {
+  const [inputsFit, ofInputs] = INPUTS;
+  if (!inputsFit(complete.inputs)) {
+    throw bad(`inputs: ${ofInputs}`, complete.inputs);
+  }
+  const isOfArrays = inputName(complete) === "array";
+  for (const [key, [fits, expected]] of Object.entries({
+    ...FIELDS,
+    ...(isOfArrays ? ARRAY_FIELDS : IMAGE_FIELDS),
+  })) {
     if (!fits(complete[key])) {
       throw bad(`${key}: ${expected}`, complete[key]);
     }
   }
+  checkTask(complete, isOfArrays);
   return complete as unknown as Manifest;
+}
+
+/** Checks the fields that depend on the task. */
+function checkTask(manifest: Readonly<Record<string, unknown>>, isOfArrays: boolean): void {
+  const isRegression = manifest.task === "regression";
+  if ((isOfArrays || isRegression) && manifest.contract !== ARRAY_CONTRACT) {
+    throw bad(`contract: ${ARRAY_CONTRACT} for arrays and for regression`, manifest.contract);
+  }
+  if (manifest.spare_classes !== 0 && manifest.task !== "classification") {
+    throw bad(`spare_classes: 0, since the task is ${String(manifest.task)}`, manifest.spare_classes);
+  }
+  if (isRegression && ![undefined, 0].includes(manifest.label_smoothing as number | undefined)) {
+    throw bad("label_smoothing: 0, since the task is regression", manifest.label_smoothing);
+  }
 }
 
 /** Number of values of the state that a manifest lists. */
@@ -97,10 +164,13 @@ export function length(part: StatePart): number {
 
 type Check = readonly [(value: unknown) => boolean, string];
 
-const FIELDS: Readonly<Record<string, Check>> = {
-  labels: [isLabels, "names, none twice"],
-  spare_classes: [isCount, "a number of outputs"],
-  task: [(value) => value === "classification" || value === "multilabel", "classification or multilabel"],
+const INPUTS: Check = [
+  (value) => value === undefined || isInputs(value),
+  `one of ${Object.keys(INPUT_TYPES).join(", ")}, with its type and 1 to 3 sizes`,
+];
+
+/** Of a file that takes images. */
+const IMAGE_FIELDS: Readonly<Record<string, Check>> = {
   input: [
     (value) =>
       isObject(value) &&
@@ -110,15 +180,31 @@ const FIELDS: Readonly<Record<string, Check>> = {
   ],
   data: [
     (value) =>
-      isObject(value) &&
-      isCount(value.split_seed) &&
-      ["undefined", "string"].includes(typeof value.split) &&
+      isSplit(value) &&
       typeof value.crop === "boolean" &&
       isRange(value.crop_area, 1) &&
       isRange(value.crop_aspect, Number.MAX_VALUE) &&
       typeof value.flip === "boolean" &&
       typeof value.color === "string",
     "how training images are changed",
+  ],
+};
+
+/** Of a file that takes arrays, which has no settings of photos. */
+const ARRAY_FIELDS: Readonly<Record<string, Check>> = {
+  input: [(value) => value === undefined, "nothing, since the model takes arrays"],
+  data: [
+    (value) => isSplit(value) && PHOTO_DATA.every((field) => !(field in value)),
+    "split_seed and split alone, since the model takes arrays",
+  ],
+};
+
+const FIELDS: Readonly<Record<string, Check>> = {
+  labels: [isLabels, "names, none twice"],
+  spare_classes: [isCount, "a number of outputs"],
+  task: [
+    (value) => ["classification", "multilabel", "regression"].includes(value as string),
+    "classification, multilabel or regression",
   ],
   backbone: [(value) => typeof value === "string", "a name"],
   scheme: [(value) => typeof value === "string", "a name"],
@@ -140,6 +226,35 @@ const FIELDS: Readonly<Record<string, Check>> = {
   ],
   sha256: [(value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value), "64 hexadecimal digits"],
 };
+
+function isInputs(value: unknown): boolean {
+  if (!isObject(value) || Object.keys(value).length !== 1) {
+    return false;
+  }
+  const [name, facts] = Object.entries(value)[0]!;
+  return (
+    Object.hasOwn(INPUT_TYPES, name) &&
+    isObject(facts) &&
+    facts.dtype === INPUT_TYPES[name as keyof typeof INPUT_TYPES] &&
+    isShape(facts.shape) &&
+    typeof facts.meaning === "string" &&
+    facts.meaning.length <= MOST_TEXT &&
+    (facts.sample_rate === undefined ||
+      (isCount(facts.sample_rate) && facts.sample_rate <= (name === "array" ? MOST_SAMPLE_RATE : 0)))
+  );
+}
+
+function isShape(value: unknown): boolean {
+  return (
+    isList(value, isSize) &&
+    [1, 2, 3].includes(value.length) &&
+    (value as number[]).reduce((product, size) => product * size, 1) <= MOST_ELEMENTS
+  );
+}
+
+function isSplit(value: unknown): value is Record<string, unknown> {
+  return isObject(value) && isCount(value.split_seed) && ["undefined", "string"].includes(typeof value.split);
+}
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,5 +1,6 @@
 import { InputError } from "./errors.js";
-import type { DataSettings } from "./manifest.js";
+import type { LabeledArray } from "./labeled-array.js";
+import type { SplitSettings } from "./manifest.js";
 import type { Photo } from "./pixels.js";
 import { plainSha256 } from "./sha256.js";
 import type { Labels } from "./tasks.js";
@@ -17,15 +18,18 @@ export interface LabeledPhoto {
   read(): Promise<Photo>;
 }
 
-/** Photos to train on, and photos to evaluate on. */
-export interface PhotoSplit {
-  readonly train: LabeledPhoto[];
-  readonly heldOut: LabeledPhoto[];
+/** Examples to train on, and examples to evaluate on: photos or arrays. */
+export interface Split<Example> {
+  readonly train: Example[];
+  readonly heldOut: Example[];
 }
 
+/** Photos to train on, and photos to evaluate on. */
+export type PhotoSplit = Split<LabeledPhoto>;
+
 /** The numbers of a label. */
-export function labelNumbers(photo: LabeledPhoto): Labels {
-  return typeof photo.label === "number" ? [photo.label] : photo.label;
+export function labelNumbers({ label }: Pick<LabeledPhoto, "label">): Labels {
+  return typeof label === "number" ? [label] : label;
 }
 
 /**
@@ -40,33 +44,41 @@ export function isHeldOut(id: string, seed: number): boolean {
 }
 
 /**
- * Holds out about a quarter of the photos, chosen by their content. Which ones does not depend on the other photos: a
+ * Holds out about a quarter of the photos or arrays, chosen by their content. Which ones does not depend on the other photos: a
  * photo that was trained on is not held out later, whatever is added or removed. Of few photos it may be none.
  *
- * @param photos All photos.
+ * @param photos All photos, or all arrays.
  * @param seed Chooses them: `model.manifest.data.split_seed`, or another whole number.
  * @param trained Ids of all photos that were ever trained on, for a caller that remembers them: these are not held out,
  *   and a class whose photos would all be held out is trained on.
- * @throws InputError If without `trained` all photos of a class would be held out.
+ * @throws InputError If without `trained` all photos of a class would be held out, or a label is a number that is no
+ *   class: those of a regression are lists.
  */
-export function holdOut(
-  photos: readonly LabeledPhoto[],
+export function holdOut<Example extends LabeledPhoto | LabeledArray>(
+  photos: readonly Example[],
   seed: number,
   trained?: ReadonlySet<string>,
-): PhotoSplit {
+): Split<Example> {
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new InputError(`expected a seed that is a whole number of 0 or more, got ${seed}`);
   }
+  const noClass = photos.find(({ label }) => typeof label === "number" && !Number.isInteger(label));
+  if (noClass) {
+    throw new InputError(
+      `expected labels that are classes or lists of numbers, got ${String(noClass.label)}; give [${String(noClass.label)}]`,
+    );
+  }
   const held = photos.map(({ id }) => !trained?.has(id) && isHeldOut(id, seed));
-  // Photos of several attributes are one group.
-  const group = ({ label }: LabeledPhoto) => (typeof label === "number" ? label : 0);
+  // Photos of several attributes are one group, and so are those of a regression.
+  const group = ({ label }: Example) => (typeof label === "number" ? label : 0);
   const trainable = new Set(photos.filter((_, index) => !held[index]).map(group));
   const without = photos.find((photo) => !trainable.has(group(photo)));
   if (without && !trained) {
+    const kind = "array" in without ? "arrays" : "photos";
     const count = photos.filter((photo) => group(photo) === group(without)).length;
     throw new InputError(
-      `expected photos to train on of class ${group(without)}, got ${count} of which all are held out; add photos, choose ` +
-        "the held-out photos yourself, or use another seed",
+      `expected ${kind} to train on of class ${group(without)}, got ${count} of which all are held out; add ${kind}, choose ` +
+        `the held-out ${kind} yourself, or use another seed`,
     );
   }
   const isTest = photos.map((photo, index) => held[index] === true && trainable.has(group(photo)));
@@ -76,9 +88,20 @@ export function holdOut(
   };
 }
 
-/** What a person has to know of photos that are held out for a file of an older export, or nothing. */
-export function splitWarning({ split }: Pick<DataSettings, "split">): string {
-  return split === "content"
-    ? ""
-    : "The model comes from a version that chose its test photos by another rule: photos that it was trained on may be among those held out.";
+/**
+ * What a person has to know of photos that are held out for a file of an older export, or nothing.
+ *
+ * @param data The manifest's.
+ * @param kind What the model is trained on.
+ */
+export function splitWarning(
+  { split }: Pick<SplitSettings, "split">,
+  kind: "photos" | "arrays" = "photos",
+): string {
+  if (split === "content") {
+    return "";
+  }
+  return kind === "photos"
+    ? "The model comes from a version that chose its test photos by another rule: photos that it was trained on may be among those held out."
+    : "The model does not say how its test arrays were chosen: arrays that it was trained on may be among those held out.";
 }

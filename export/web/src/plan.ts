@@ -3,18 +3,22 @@ import type { Size } from "./pixels.js";
 import { Random } from "./random.js";
 import { SCHEDULES } from "./schedules.js";
 
-/** All that a plan depends on, but for the sizes of the photos. */
-export interface PlanSettings {
-  /** Number of photos to train on. */
+/** All that order and learning rate depend on. */
+export interface OrderSettings {
+  /** Number of photos or arrays to train on. */
   readonly photos: number;
-  /** Photos of a step. */
+  /** Photos or arrays of a step. */
   readonly batchSize: number;
   readonly epochs: number;
-  /** Chooses the order of the photos and their changes. */
+  /** Chooses the order, and the changes of photos. */
   readonly seed: number;
   /** Learning rate of step 0. */
   readonly learningRate: number;
   readonly schedule: keyof typeof SCHEDULES;
+}
+
+/** All that a plan depends on, but for the sizes of the photos. */
+export interface PlanSettings extends OrderSettings {
   readonly augmentation: Augmentation;
   /** The model's input. */
   readonly size: Size;
@@ -24,19 +28,19 @@ export interface PlanSettings {
 
 /** A place in a step. */
 export interface Place {
-  /** Position in the list of training photos. */
+  /** Position in the list of training photos or arrays. */
   readonly photo: number;
   /** 0, or which repetition of the photo in a step that is filled up. */
   readonly copy: number;
 }
 
-/** What a training does in each step: order, learning rate and changes. The same in all clients, see docs/formats.md. */
-export class TrainingPlan {
+/** Order and learning rate of each step, the same in all clients, see docs/formats.md; all that arrays need. */
+export class OrderPlan<Settings extends OrderSettings = OrderSettings> {
   readonly stepsPerEpoch: number;
   readonly totalSteps: number;
   #order: { readonly epoch: number; readonly photos: readonly number[] } | undefined;
 
-  constructor(readonly settings: PlanSettings) {
+  constructor(readonly settings: Settings) {
     this.stepsPerEpoch = Math.max(1, Math.floor(settings.photos / settings.batchSize));
     this.totalSteps = settings.epochs * this.stepsPerEpoch;
   }
@@ -47,7 +51,7 @@ export class TrainingPlan {
     return SCHEDULES[schedule](step, this.totalSteps, learningRate);
   }
 
-  /** The photos of step `step` of an epoch, both counted from 0. */
+  /** The photos or arrays of step `step` of an epoch, both counted from 0. */
   places(epoch: number, step: number): Place[] {
     const { photos, batchSize, seed } = this.settings;
     if (this.#order?.epoch !== epoch) {
@@ -59,7 +63,10 @@ export class TrainingPlan {
       return { photo: order[place % photos]!, copy: Math.floor(place / photos) };
     });
   }
+}
 
+/** What a training on photos does in each step: order, learning rate and changes. */
+export class TrainingPlan extends OrderPlan<PlanSettings> {
   /** The change of a photo, whose width and height are those after step 2 of "Pixels". */
   change(epoch: number, { photo, copy }: Place, photoSize: { width: number; height: number }): Change {
     const { seed, augmentation, size, centralFraction } = this.settings;

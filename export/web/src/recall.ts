@@ -28,6 +28,21 @@ export interface AttributeFigures {
   readonly recall: number | undefined;
 }
 
+/** Figures of one number that a regression predicts. */
+export interface RegressionFigures {
+  readonly name: string;
+  /** All photos or arrays. */
+  readonly images: number;
+  /** Mean magnitude of the error. */
+  readonly absoluteError: number;
+  /** Mean square of the error. */
+  readonly squaredError: number;
+  /** Of the labels: the mean square of the error of their mean. */
+  readonly variance: number;
+  /** 1 - squaredError / variance: 1 is perfect, 0 is as good as the labels' mean; not known where all labels are equal. */
+  readonly r2: number | undefined;
+}
+
 /** Figures by class or attribute, of which a rare one counts as much as a frequent one. */
 export interface RecallFigures {
   /**
@@ -39,6 +54,8 @@ export interface RecallFigures {
   readonly classes?: readonly ClassFigures[];
   /** With several attributes: of each, in the order of the outputs. */
   readonly attributes?: readonly AttributeFigures[];
+  /** Of a regression: of each number, in the order of the outputs. */
+  readonly outputs?: readonly RegressionFigures[];
 }
 
 /** Counts answers. */
@@ -109,6 +126,45 @@ export class AttributeTally implements Tally {
       return recall === undefined || falseShare === undefined ? undefined : (recall + 1 - falseShare) / 2;
     });
     return { balancedAccuracy: mean(known(balanced)), attributes };
+  }
+}
+
+/** Errors by predicted number. */
+export class RegressionTally implements Tally {
+  readonly #sums: { absolute: number; squared: number; mean: number; deviation: number }[];
+  #images = 0;
+
+  constructor(private readonly names: readonly string[]) {
+    this.#sums = names.map(() => ({ absolute: 0, squared: 0, mean: 0, deviation: 0 }));
+  }
+
+  add(predictions: Float32Array, label: Labels): void {
+    this.#images++;
+    this.#sums.forEach((sums, index) => {
+      const [value, error] = [label[index]!, predictions[index]! - label[index]!];
+      sums.absolute += Math.abs(error);
+      sums.squared += error ** 2;
+      // Welford's update: exactly 0 for equal labels, and precise for labels far from 0.
+      const difference = value - sums.mean;
+      sums.mean += difference / this.#images;
+      sums.deviation += difference * (value - sums.mean);
+    });
+  }
+
+  figures(): RecallFigures {
+    const outputs = this.names.map((name, index) => {
+      const { absolute, squared, deviation } = this.#sums[index]!;
+      const images = this.#images;
+      return {
+        name,
+        images,
+        absoluteError: absolute / images,
+        squaredError: squared / images,
+        variance: deviation / images,
+        r2: deviation > 0 ? 1 - squared / deviation : undefined,
+      };
+    });
+    return { balancedAccuracy: undefined, outputs };
   }
 }
 

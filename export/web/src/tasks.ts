@@ -1,27 +1,30 @@
 import { InputError } from "./errors.js";
-import { AttributeTally, ClassTally } from "./recall.js";
+import { AttributeTally, ClassTally, RegressionTally } from "./recall.js";
 import type { Tally } from "./recall.js";
 
-/** Labels of images: a class each, or C numbers from 0 to 1 each, one image after the other. */
+/** A prediction counts as right within so much of its label; labels should have a spread of about 1. */
+const RIGHT_WITHIN = 0.5;
+
+/** Labels of images or arrays: a class each, or C numbers each, one after the other. */
 export type Labels = Int32Array | Float32Array | readonly number[];
 
 /** What a label is: loss, accuracy and validity, as `tinytl_tf/tasks.py` has them. */
 export interface Task {
   /** Name in the manifest. */
-  readonly name: "classification" | "multilabel";
+  readonly name: "classification" | "multilabel" | "regression";
   /** Type of the labels in the signature `train`. */
   readonly labelDtype: "int32" | "float32";
   /** Numbers that one image's label has. */
   labelLength(classes: number): number;
   /** Checks the labels of `count` images. */
   checkLabels(labels: Labels, count: number, classes: number): void;
-  /** Cross-entropy of one image, without label smoothing. */
+  /** Cross-entropy of one image, without label smoothing; of a regression the mean of the squared errors. */
   loss(logits: Float32Array, label: Labels): number;
   /** How much of one image's answer is right, 0 to 1. */
   correct(logits: Float32Array, label: Labels): number;
-  /** Cross-entropy of a guess that makes no difference between the classes. */
-  uniformLoss(classes: number): number;
-  /** Counts answers by class or attribute. */
+  /** Loss of a guess without knowledge: of one that makes no difference between the classes, or of the labels' mean. */
+  guessLoss(classes: number): number;
+  /** Counts answers by class, attribute or predicted number. */
   tally(names: readonly string[]): Tally;
 }
 
@@ -46,7 +49,7 @@ const classification: Task = {
   correct(logits, label) {
     return logits.indexOf(Math.max(...logits)) === label[0] ? 1 : 0;
   },
-  uniformLoss: (classes) => Math.log(classes),
+  guessLoss: (classes) => Math.log(classes),
   tally: (names) => new ClassTally(names),
 };
 
@@ -75,9 +78,37 @@ const multilabel: Task = {
   correct(logits, label) {
     return logits.filter((logit, index) => logit > 0 === label[index]! > 0.5).length / logits.length;
   },
-  uniformLoss: () => Math.LN2,
+  guessLoss: () => Math.LN2,
   tally: (names) => new AttributeTally(names),
 };
 
+const regression: Task = {
+  name: "regression",
+  labelDtype: "float32",
+  labelLength: (classes) => classes,
+  checkLabels(labels, count, classes) {
+    if (labels.length !== count * classes) {
+      throw new InputError(
+        `expected ${count} x ${classes} labels, got ${labels.length}; give a number for each output`,
+      );
+    }
+    const outside = labels.find((label) => !Number.isFinite(Math.fround(label)));
+    if (outside !== undefined) {
+      throw new InputError(`expected labels that are finite float32 numbers, got ${outside}`);
+    }
+  },
+  loss(predictions, label) {
+    return (
+      predictions.reduce((sum, value, index) => sum + (value - label[index]!) ** 2, 0) / predictions.length
+    );
+  },
+  correct(predictions, label) {
+    const right = predictions.filter((value, index) => Math.abs(value - label[index]!) <= RIGHT_WITHIN);
+    return right.length / predictions.length;
+  },
+  guessLoss: () => 1, // of labels whose spread is 1
+  tally: (names) => new RegressionTally(names),
+};
+
 /** Name -> task. */
-export const TASKS = { classification, multilabel } as const;
+export const TASKS = { classification, multilabel, regression } as const;

@@ -1,11 +1,13 @@
+import type { AugmentationSettings } from "./augmentation.js";
 import { copyBytes } from "./bytes.js";
 import type { FileContent } from "./bytes.js";
 import { checkContract } from "./contract.js";
 import type { Sizes } from "./contract.js";
-import type { Engine, Tensors } from "./engine.js";
+import type { Engine, TensorData, Tensors } from "./engine.js";
 import { InputError } from "./errors.js";
-import { length, parseManifest, stateSize } from "./manifest.js";
-import type { Manifest } from "./manifest.js";
+import { checkArray, describe } from "./labeled-array.js";
+import { inputName, length, parseManifest, stateSize } from "./manifest.js";
+import type { ImageManifest, Manifest } from "./manifest.js";
 import { checkNames, enteredName } from "./names.js";
 import { sha256, toHex } from "./sha256.js";
 import { checkFinite, StateFile } from "./state-file.js";
@@ -36,17 +38,20 @@ export interface LoadOptions {
 export interface TrainResult {
   /** Mean loss of the batch before the step. */
   readonly loss: number;
-  /** Share of the batch (of its attributes, with several) that was right before the step, 0 to 1. */
+  /**
+   * Share of the batch (of its attributes, with several) that was right before the step, 0 to 1; of a regression the
+   * share of the predictions that were at most 0.5 away from their labels.
+   */
   readonly accuracy: number;
   /** False if the step changed nothing, because the loss or a gradient was not finite. */
   readonly applied: boolean;
 }
 
-/** The answer for one image. */
+/** The answer for one image or array. */
 export interface InferResult {
-  /** C numbers. */
+  /** C numbers; of a regression what is predicted. */
   readonly logits: Float32Array;
-  /** Softmax of the logits, or sigmoid of each where images have several attributes. */
+  /** Softmax of the logits, or sigmoid of each where images have several attributes; of a regression the logits again. */
   readonly probabilities: Float32Array;
 }
 
@@ -58,8 +63,8 @@ export interface InferResult {
  *
  * @example
  * const model = await TrainableModel.load(tflite, manifest, { wasm: "/litert/" });
- * const { loss } = await model.train(images, labels, 1e-3); // pixels of B images, B classes
- * const { probabilities } = await model.infer(image);
+ * const { loss } = await model.train(images, labels, 1e-3); // pixels of B images, or B float arrays; B classes
+ * const { probabilities } = await model.infer(image); // or an array
  * const file = await model.saveBlob(); // mine.tinytl
  * await model.delete();
  */
@@ -101,7 +106,7 @@ export class TrainableModel {
     }
     const engine = options.engine ?? (await startEngine(options));
     try {
-      const sizes = checkContract(await engine.open(bytes), TASKS[parsed.task]);
+      const sizes = checkContract(await engine.open(bytes), parsed);
       checkManifest(parsed, sizes);
       return new TrainableModel(engine, parsed, fingerprint, sizes);
     } catch (error) {
@@ -110,14 +115,61 @@ export class TrainableModel {
     }
   }
 
-  /** B: images in each training step. */
+  /** B: images or arrays in each training step. */
   get batchSize(): number {
     return this.sizes.B;
   }
 
-  /** [H, W] of an image in pixels. */
+  /** What the model infers and is trained on: raw pixels of images, or float arrays. */
+  get inputName(): "image" | "array" {
+    return this.manifest.input ? "image" : "array";
+  }
+
+  /** Shape of one of them: [H, W, 3], or that of an array, 1 to 3 sizes. */
+  get inputShape(): readonly number[] {
+    return this.manifest.input ? [...this.imageSize, 3] : this.manifest.inputs.array.shape;
+  }
+
+  /** Samples a second of a waveform, see `waveform`; 0 of a model of other arrays or of images. */
+  get sampleRate(): number {
+    return this.manifest.input ? 0 : (this.manifest.inputs.array.sample_rate ?? 0);
+  }
+
+  /**
+   * [H, W] of an image in pixels.
+   *
+   * @throws InputError If the model takes arrays.
+   */
   get imageSize(): readonly [number, number] {
-    return [this.sizes.H, this.sizes.W];
+    return this.#imageManifest("imageSize").input.size;
+  }
+
+  /**
+   * The manifest's: part of a photo's side, about its center, that is evaluated.
+   *
+   * @throws InputError If the model takes arrays.
+   */
+  get centralFraction(): number {
+    return this.#imageManifest("centralFraction").input.central_fraction;
+  }
+
+  /**
+   * The manifest's: how training images are changed.
+   *
+   * @throws InputError If the model takes arrays.
+   */
+  get augmentation(): AugmentationSettings {
+    return this.#imageManifest("augmentation").data;
+  }
+
+  #imageManifest(what: string): ImageManifest {
+    if (!this.manifest.input) {
+      throw new InputError(
+        `expected a model of images, which alone have ${what}, got one of arrays of ${this.inputShape.join(" x ")}; ` +
+          `leave ${what} out`,
+      );
+    }
+    return this.manifest;
   }
 
   /** Number of classes or attributes in use: the outputs that are not spare. */
@@ -153,21 +205,22 @@ export class TrainableModel {
   /**
    * Takes one training step.
    *
-   * @param images Raw RGB pixels of B images, one after the other, B H W 3 bytes.
-   * @param labels B classes; with several attributes B C numbers from 0 to 1.
+   * @param inputs Raw RGB pixels of B images, one after the other, B H W 3 bytes; of a model of arrays the finite
+   *   numbers of B arrays, each in row-major order.
+   * @param labels B classes; with several attributes B C numbers from 0 to 1; of a regression B C finite numbers.
    * @param learningRate Finite, not negative.
    */
-  async train(images: Uint8Array, labels: Labels, learningRate: number): Promise<TrainResult> {
-    const { B, H, W } = this.sizes;
-    checkPixels("images", images, [B, H, W, 3]);
+  async train(inputs: Uint8Array | Float32Array, labels: Labels, learningRate: number): Promise<TrainResult> {
+    const { B } = this.sizes;
+    const copy = this.#copyInput(`${this.inputName}s`, inputs, [B, ...this.inputShape]);
     if (!(learningRate >= 0 && learningRate <= LARGEST_FLOAT32)) {
       throw new InputError(`expected a learning rate that is finite and not negative, got ${learningRate}`);
     }
-    const [image, given] = [new Uint8Array(images), Array.from(labels)];
+    const given = Array.from(labels);
     return this.#turns.take(async () => {
       this.task.checkLabels(given, B, this.numClasses);
       const outputs = await this.engine.run("train", {
-        image,
+        [this.inputName]: copy,
         label: this.task.labelDtype === "int32" ? Int32Array.from(given) : Float32Array.from(given),
         learning_rate: Float32Array.of(learningRate),
       });
@@ -180,21 +233,29 @@ export class TrainableModel {
   }
 
   /**
-   * Classifies one image.
+   * Answers for one image or array.
    *
-   * @param image Raw RGB pixels, H W 3 bytes.
+   * @param input Raw RGB pixels, H W 3 bytes; of a model of arrays finite numbers in row-major order.
    */
-  async infer(image: Uint8Array): Promise<InferResult> {
-    checkPixels("an image", image, [this.sizes.H, this.sizes.W, 3]);
-    const pixels = new Uint8Array(image);
+  async infer(input: Uint8Array | Float32Array): Promise<InferResult> {
+    const copy = this.#copyInput(`an ${this.inputName}`, input, this.inputShape);
     return this.#turns.take(async () => {
-      const outputs = await this.engine.run("infer", { image: pixels });
+      const outputs = await this.engine.run("infer", { [this.inputName]: copy });
       const used = this.numClasses;
       return {
         logits: floats(outputs, "logits").slice(0, used),
         probabilities: floats(outputs, "probabilities").slice(0, used),
       };
     });
+  }
+
+  #copyInput(what: string, input: Uint8Array | Float32Array, shape: readonly number[]): TensorData {
+    if (this.inputName === "array") {
+      checkArray(what, input, shape);
+      return new Float32Array(input);
+    }
+    checkPixels(what, input, shape);
+    return new Uint8Array(input);
   }
 
   /**
@@ -366,16 +427,28 @@ async function startEngine(options: LoadOptions): Promise<Engine> {
 
 /** The manifest was checked against the file by its hash; these are what the exporter itself could have got wrong. */
 function checkManifest(manifest: Manifest, sizes: Sizes): void {
-  const pairs: readonly (readonly [string, number, number])[] = [
+  const pairs: (readonly [string, number, number])[] = [
     ["labels and spare classes", manifest.labels.length + manifest.spare_classes, sizes.C],
-    ["images of a batch", manifest.batch_size, sizes.B],
-    ["pixels of height", manifest.input.size[0], sizes.H],
-    ["pixels of width", manifest.input.size[1], sizes.W],
+    [`${inputName(manifest)}s of a batch`, manifest.batch_size, sizes.B],
     ["values of the state", stateSize(manifest), sizes.N],
   ];
+  if (manifest.input) {
+    pairs.push(
+      ["pixels of height", manifest.input.size[0], sizes.H!],
+      ["pixels of width", manifest.input.size[1], sizes.W!],
+    );
+  }
   for (const [what, said, is] of pairs) {
     if (said !== is) {
       throw new InputError(`expected ${is} ${what} in the manifest, got ${said}; export the model again`);
+    }
+  }
+  if (manifest.inputs && "image" in manifest.inputs) {
+    const [said, is] = [manifest.inputs.image.shape.join(" x "), [sizes.H, sizes.W, 3].join(" x ")];
+    if (said !== is) {
+      throw new InputError(
+        `expected ${is} as inputs.image.shape in the manifest, got ${said}; export the model again`,
+      );
     }
   }
 }
@@ -419,20 +492,13 @@ function checkClasses(state: Float32Array, manifest: Manifest, added: number): v
   }
 }
 
-function checkPixels(what: string, pixels: Uint8Array, shape: readonly number[]): void {
+function checkPixels(what: string, pixels: unknown, shape: readonly number[]): void {
   const expected = shape.reduce((product, size) => product * size, 1);
   if (!(pixels instanceof Uint8Array) || pixels.length !== expected) {
     throw new InputError(
       `expected ${what} of ${shape.join(" x ")} = ${expected} bytes, got ${describe(pixels)}`,
     );
   }
-}
-
-function describe(value: unknown): string {
-  if (ArrayBuffer.isView(value)) {
-    return `${value.constructor.name} of ${(value as Uint8Array).length}`;
-  }
-  return typeof value;
 }
 
 function floats(outputs: Tensors, name: string): Float32Array<ArrayBuffer> {

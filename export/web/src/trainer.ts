@@ -4,32 +4,48 @@ import { checkLoss, checkSteps } from "./divergence.js";
 import { InputError, TrainingDiverged } from "./errors.js";
 import { evaluate } from "./evaluate.js";
 import type { EvaluateResult } from "./evaluate.js";
+import { checkExamples, kindOf } from "./examples.js";
+import type { Examples } from "./examples.js";
+import { checkArray } from "./labeled-array.js";
+import type { LabeledArray } from "./labeled-array.js";
 import { labelNumbers } from "./photo-set.js";
 import type { LabeledPhoto } from "./photo-set.js";
-import { TrainingPlan } from "./plan.js";
+import { OrderPlan, TrainingPlan } from "./plan.js";
+import type { Place } from "./plan.js";
 import type { ProgressStore, StepRecord, TrainingProgress } from "./progress-store.js";
 import { mean } from "./recall.js";
 import { SCHEDULES } from "./schedules.js";
 import type { TrainableModel } from "./trainable-model.js";
 
-/** How a training is done. */
-export interface TrainerOptions {
-  /** Passes over the photos, 1 or more. */
+/** How a training is done, on photos or arrays. */
+interface CommonOptions {
+  /** Passes over the photos or arrays, 1 or more. */
   readonly epochs?: number;
   /** Learning rate of step 0, above 0; by default the manifest's. */
   readonly learningRate?: number;
   /** How the rate changes over all steps; by default the manifest's. */
   readonly schedule?: keyof typeof SCHEDULES;
-  /** Chooses the order of the photos and their changes. */
+  /** Chooses the order, and the changes of photos. */
   readonly seed?: number;
-  /** How photos are changed; by default as in the manifest. */
-  readonly augmentation?: AugmentationSettings;
-  /** Photos that are not trained on: they are evaluated before the first step and after each epoch. */
-  readonly heldOut?: readonly LabeledPhoto[];
   /** Where to save how far the training is. */
   readonly store?: ProgressStore;
   /** Steps between two saves. */
   readonly saveEvery?: number;
+}
+
+/** How a training on photos is done. */
+export interface TrainerOptions extends CommonOptions {
+  /** How photos are changed; by default as in the manifest. */
+  readonly augmentation?: AugmentationSettings;
+  /** Photos that are not trained on: they are evaluated before the first step and after each epoch. */
+  readonly heldOut?: readonly LabeledPhoto[];
+}
+
+/** How a training on arrays is done; these are trained on as they are. */
+export interface ArrayTrainerOptions extends CommonOptions {
+  readonly augmentation?: never;
+  /** Arrays that are not trained on: they are evaluated before the first step and after each epoch. */
+  readonly heldOut?: readonly LabeledArray[];
 }
 
 /** What a training is called with. */
@@ -40,13 +56,13 @@ export interface RunOptions {
   readonly resume?: boolean;
   /** Called after each step. */
   readonly onStep?: (step: StepRecord, index: number, total: number) => void;
-  /** Called after each epoch with the held-out photos' figures, if there are any. */
+  /** Called after each epoch with the figures of what is held out, if there is anything. */
   readonly onEpoch?: (epoch: number, heldOut: EvaluateResult | undefined) => void;
 }
 
 /** What a training measured. */
 export interface TrainingResult {
-  /** On the held-out photos before the first step. */
+  /** On the held-out photos or arrays before the first step. */
   readonly before: EvaluateResult | undefined;
   /** The same after the last one. */
   readonly after: EvaluateResult | undefined;
@@ -56,31 +72,37 @@ export interface TrainingResult {
 }
 
 /**
- * Trains a model on photos: epochs in random order, schedule, augmentation, held-out photos, cancel, resume.
+ * Trains a model on photos or arrays: epochs in random order, schedule, augmentation of photos, what is held out,
+ * cancel, resume.
  *
  * @example
  * const trainer = new Trainer(model, train, { epochs: 5, heldOut, store: new IndexedDbStore("photos") });
  * const result = await trainer.run({ signal: controller.signal, onStep: ({ loss }) => draw(loss) });
  */
 export class Trainer {
-  readonly #options: Required<Omit<TrainerOptions, "store" | "augmentation">>;
+  readonly #options: Settings;
   readonly #store: ProgressStore | undefined;
-  readonly #plan: TrainingPlan;
+  readonly #plan: OrderPlan;
+  /** The same with the changes of photos, unless the model takes arrays. */
+  readonly #photoPlan: TrainingPlan | undefined;
   readonly #settings: string;
 
   /**
    * @param model The model; it is changed.
-   * @param photos What to train on.
+   * @param examples What to train on: photos, or arrays for a model of arrays.
    * @param options How.
-   * @throws InputError If an option is out of range, there is no photo, or a label does not fit the model.
+   * @throws InputError If an option is out of range, there is no example, or an example or its label does not fit the
+   *   model; nothing runs then.
    */
+  constructor(model: TrainableModel, examples: readonly LabeledPhoto[], options?: TrainerOptions);
+  constructor(model: TrainableModel, examples: readonly LabeledArray[], options?: ArrayTrainerOptions);
   constructor(
     private readonly model: TrainableModel,
-    private readonly photos: readonly LabeledPhoto[],
-    options: TrainerOptions = {},
+    private readonly examples: Examples,
+    options: TrainerOptions | ArrayTrainerOptions = {},
   ) {
     const { store, augmentation, ...rest } = options;
-    const { manifest, batchSize, imageSize } = model;
+    const { manifest, batchSize } = model;
     this.#options = {
       epochs: 5,
       learningRate: manifest.learning_rate,
@@ -91,32 +113,41 @@ export class Trainer {
       ...rest,
     };
     checkOptions(this.#options);
-    if (photos.length === 0) {
-      throw new InputError("expected photos to train on, got none; add photos");
+    const ofArrays = model.inputName === "array";
+    const kind = kindOf(model);
+    if (examples.length === 0) {
+      throw new InputError(`expected ${kind} to train on, got none; add ${kind}`);
     }
-    for (const photo of [...photos, ...this.#options.heldOut]) {
-      model.task.checkLabels(labelNumbers(photo), 1, model.numClasses);
+    if (ofArrays && augmentation) {
+      throw new InputError(
+        "expected no augmentation for a model of arrays, since it changes photos, got one; leave it out",
+      );
     }
+    checkExamples(model, examples);
+    checkExamples(model, this.#options.heldOut);
     this.#store = store;
     const { epochs, seed, learningRate, schedule } = this.#options;
-    this.#plan = new TrainingPlan({
-      photos: photos.length,
-      batchSize,
-      epochs,
-      seed,
-      learningRate,
-      schedule,
-      augmentation: new Augmentation(augmentation ?? manifest.data),
-      size: imageSize,
-      centralFraction: manifest.input.central_fraction,
-    });
+    const order = { photos: examples.length, batchSize, epochs, seed, learningRate, schedule };
+    // A model of arrays has no settings of photos.
+    const changes = ofArrays
+      ? undefined
+      : { augmentation: augmentation ?? model.augmentation, centralFraction: model.centralFraction };
+    this.#photoPlan =
+      changes &&
+      new TrainingPlan({
+        ...order,
+        augmentation: new Augmentation(changes.augmentation),
+        size: model.imageSize,
+        centralFraction: changes.centralFraction,
+      });
+    this.#plan = this.#photoPlan ?? new OrderPlan(order);
     this.#settings = JSON.stringify({
       ...{ model: manifest.sha256, epochs, learningRate, schedule, seed },
-      centralFraction: manifest.input.central_fraction,
-      augmentation: augmentation ?? manifest.data,
-      photos: photos.map(({ id, label }) => [id, label]),
+      centralFraction: changes?.centralFraction,
+      augmentation: changes?.augmentation,
+      photos: examples.map(({ id, label }) => [id, label]),
       heldOut: this.#options.heldOut.map(({ id, label }) => [id, label]),
-    } satisfies Record<keyof typeof SETTINGS, unknown>);
+    } satisfies Record<keyof ReturnType<typeof settingsInWords>, unknown>);
   }
 
   /** Steps of the whole training. */
@@ -129,7 +160,8 @@ export class Trainer {
    *
    * @throws TrainingDiverged If more than half of the steps of an epoch were not applied, or the loss after is far above
    *   that before. The model is left as the training made it.
-   * @throws InputError If a photo cannot be read, or the training in the store cannot be resumed.
+   * @throws InputError If a photo cannot be read, an array is not what it was, or the training in the store cannot be
+   *   resumed.
    */
   async run(options: RunOptions = {}): Promise<TrainingResult> {
     const work = () => this.#run(options);
@@ -196,7 +228,7 @@ export class Trainer {
     if (!progress) {
       throw new InputError("expected a training to resume, found none; start one");
     }
-    const changed = changedSettings(progress.settings, this.#settings);
+    const changed = changedSettings(progress.settings, this.#settings, kindOf(this.model));
     if (changed.length > 0) {
       throw new InputError(
         `cannot resume: ${changed.join(", ")} changed since the training was stopped; use the same, or start the ` +
@@ -208,25 +240,33 @@ export class Trainer {
   }
 
   async #step(epoch: number, step: number, index: number): Promise<StepRecord> {
-    const { imageSize } = this.model;
-    const imageBytes = imageSize[0] * imageSize[1] * 3;
+    const { inputName, inputShape } = this.model;
+    const length = inputShape.reduce((product, size) => product * size, 1);
     const places = this.#plan.places(epoch, step);
-    const images = new Uint8Array(places.length * imageBytes);
+    const inputs = new (inputName === "array" ? Float32Array : Uint8Array)(places.length * length);
     const labels: number[] = [];
     for (const [position, place] of places.entries()) {
-      const labeled = this.photos[place.photo]!;
-      const photo = await labeled.read();
-      const change = this.#plan.change(epoch, place, photo);
-      images.set(applyChange(photo, imageSize, change), position * imageBytes);
-      labels.push(...labelNumbers(labeled));
+      inputs.set(await this.#input(epoch, place), position * length);
+      labels.push(...labelNumbers(this.examples[place.photo]!));
     }
     const started = performance.now();
-    const result = await this.model.train(images, labels, this.#plan.rate(index));
+    const result = await this.model.train(inputs, labels, this.#plan.rate(index));
     return { ...result, milliseconds: performance.now() - started };
   }
 
+  /** The changed pixels of a photo, or the numbers of an array. */
+  async #input(epoch: number, place: Place): Promise<Uint8Array | Float32Array> {
+    const example = this.examples[place.photo]!;
+    if ("array" in example) {
+      checkArray("an array", example.array, this.model.inputShape); // its owner may have changed or transferred it
+      return example.array;
+    }
+    const photo = await example.read();
+    return applyChange(photo, this.model.imageSize, this.#photoPlan!.change(epoch, place, photo));
+  }
+
   #checkLoss(before: number, after: number, steps: readonly StepRecord[]): void {
-    checkLoss(before, after, this.model.task.uniformLoss(this.model.numClasses), steps);
+    checkLoss(before, after, this.model.task.guessLoss(this.model.numClasses), steps);
   }
 
   async #evaluate(signal: AbortSignal | undefined): Promise<EvaluateResult | undefined> {
@@ -235,23 +275,26 @@ export class Trainer {
   }
 }
 
+/** A training's options, with all defaults. */
+type Settings = Required<Omit<CommonOptions, "store">> & { readonly heldOut: Examples };
+
 /** What a training depends on, by the words of an error. */
-const SETTINGS = {
+const settingsInWords = (kind: string) => ({
   model: "the model",
-  photos: "the photos to train on (their content, labels or order)",
-  heldOut: "the held-out photos (their content, labels or order)",
+  photos: `the ${kind} to train on (their content, labels or order)`,
+  heldOut: `the held-out ${kind} (their content, labels or order)`,
   epochs: "the number of epochs",
   learningRate: "the learning rate",
   schedule: "the schedule",
   seed: "the seed",
   centralFraction: "the central fraction of the manifest",
   augmentation: "the augmentation",
-} as const;
+});
 
 /** Names what differs between two trainings. */
-function changedSettings(stored: string, current: string): string[] {
+function changedSettings(stored: string, current: string, kind: string): string[] {
   const [one, other] = [stored, current].map((text) => JSON.parse(text) as Record<string, unknown>);
-  return Object.entries(SETTINGS)
+  return Object.entries(settingsInWords(kind))
     .filter(([key]) => JSON.stringify(one![key]) !== JSON.stringify(other![key]))
     .map(([, words]) => words);
 }
@@ -260,7 +303,7 @@ function meanLoss(steps: readonly StepRecord[]): number | undefined {
   return mean(steps.map(({ loss }) => loss).filter(Number.isFinite));
 }
 
-function checkOptions(options: Required<Omit<TrainerOptions, "store" | "augmentation">>): void {
+function checkOptions(options: Settings): void {
   const { epochs, saveEvery, seed, learningRate, schedule } = options;
   for (const [name, value, least] of [
     ["epochs", epochs, 1],

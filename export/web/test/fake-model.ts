@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { Engine, SignatureInfo, Tensors } from "../src/engine.js";
-import type { Manifest } from "../src/manifest.js";
+import type { ImageManifest } from "../src/manifest.js";
 import { TrainableModel } from "../src/trainable-model.js";
 import { goldenJson } from "./golden.js";
 
@@ -16,7 +16,7 @@ export interface FakeStep {
 
 /** How the model behaves. */
 export interface FakeBehavior {
-  readonly manifest?: Partial<Manifest>;
+  readonly manifest?: Partial<ImageManifest>;
   /** Result of step `index`. */
   readonly step?: (index: number, state: Float32Array) => FakeStep;
   /** Logits after `index` steps. */
@@ -37,7 +37,7 @@ export class FakeEngine implements Engine {
   #state = new Float32Array(2);
 
   constructor(
-    private readonly manifest: Manifest,
+    private readonly manifest: ImageManifest,
     private readonly behavior: FakeBehavior,
   ) {}
 
@@ -58,7 +58,7 @@ export class FakeEngine implements Engine {
       train: {
         inputs: tensors({
           image: ["uint8", [batch, height, width, 3]],
-          label: task === "multilabel" ? ["float32", [batch, classes]] : ["int32", [batch]],
+          label: task === "classification" ? ["int32", [batch]] : ["float32", [batch, classes]],
           learning_rate: one,
         }),
         outputs: tensors({ loss: one, accuracy: one, applied: ["int32", [1]] }),
@@ -118,8 +118,8 @@ export class FakeEngine implements Engine {
 export async function fakeModel(
   behavior: FakeBehavior = {},
 ): Promise<{ readonly model: TrainableModel; readonly engine: FakeEngine }> {
-  const golden = goldenJson<Manifest>("model_float32.manifest.json");
-  const manifest: Manifest = {
+  const golden = goldenJson<ImageManifest>("model_float32.manifest.json");
+  const manifest: ImageManifest = {
     ...golden,
     labels: ["a", "b", "c"],
     input: { ...golden.input, size: [8, 8] },

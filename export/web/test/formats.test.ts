@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { crc32 } from "../src/crc32.js";
 import { parseManifest } from "../src/manifest.js";
@@ -47,26 +46,29 @@ test("a state that is not finite is not written", () => {
   assert.throws(() => new StateFile(new Uint8Array(3), Float32Array.of(1)), /fingerprint of 32 bytes, got 3/);
 });
 
-test("what the client needs of a manifest is what the schema requires", () => {
-  const schema = JSON.parse(readFileSync("../../docs/manifest.schema.json", "utf-8")) as {
-    required: string[];
-  };
-  const manifest = goldenJson<Record<string, unknown>>("model_float32.manifest.json");
-  const needed = Object.keys(manifest).filter((key) => {
-    const rest = Object.fromEntries(Object.entries(manifest).filter(([other]) => other !== key));
-    try {
-      parseManifest(rest);
-      return false;
-    } catch {
-      return true;
-    }
+for (const [name, more] of [
+  ["model_float32", ["input"]], // which all manifests but those of arrays have
+  ["model_array", ["inputs"]],
+] as const) {
+  test(`what the client needs of ${name}.manifest.json is what the schema requires`, () => {
+    const schema = goldenJson<{ required: readonly string[] }>("../docs/manifest.schema.json");
+    const manifest = goldenJson<Record<string, unknown>>(`${name}.manifest.json`);
+    const needed = Object.keys(manifest).filter((key) => {
+      const rest = Object.fromEntries(Object.entries(manifest).filter(([other]) => other !== key));
+      try {
+        parseManifest(rest);
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    assert.ok(needed.includes("sha256"));
+    assert.deepEqual(
+      needed.filter((key) => !schema.required.includes(key)),
+      more,
+    );
   });
-  assert.ok(needed.includes("sha256"));
-  assert.deepEqual(
-    needed.filter((key) => !schema.required.includes(key)),
-    [],
-  );
-});
+}
 
 test("a manifest of an older export has the rate that most schemes have", () => {
   const { learning_rate: given, ...older } = goldenJson<Record<string, unknown>>(

@@ -17,7 +17,7 @@ function photo(name: string, label: LabeledPhoto["label"]): LabeledPhoto {
   return { id, label, read: () => Promise.reject(new Error("not needed")) };
 }
 
-const ids = (list: readonly LabeledPhoto[]) => list.map(({ id }) => id);
+const ids = (list: readonly { readonly id: string }[]) => list.map(({ id }) => id);
 
 test("a photo is identified by its content", async () => {
   const bytes = Uint8Array.from({ length: 1000 }, (_, index) => index % 251);
@@ -100,6 +100,24 @@ describe("holding out", () => {
     assert.throws(() => holdOut(one, -1), /expected a seed that is a whole number of 0 or more, got -1/);
   });
 
+  test("arrays are held out by the same rule, and those of a regression are one group", () => {
+    const arrays = photos(40).map(({ id }) => ({ id, label: [0.5], array: Float32Array.of(1) }));
+    const { train, heldOut } = holdOut(arrays, 0);
+    assert.deepEqual(
+      ids(heldOut),
+      ids(arrays).filter((id) => isHeldOut(id, 0)),
+    );
+    assert.equal(train.length + heldOut.length, 80);
+    assert.ok(heldOut[0]!.array instanceof Float32Array);
+    const held = heldOut.slice(0, 2).map((example) => ({ ...example, label: 1 }));
+    assert.throws(() => holdOut(held, 0), /expected arrays to train on of class 1, got 2 .*; add arrays/);
+    const number = arrays.map((example) => ({ ...example, label: 0.5 }));
+    assert.throws(
+      () => holdOut(number, 0),
+      /labels that are classes or lists of numbers, got 0\.5; give \[0\.5\]/,
+    );
+  });
+
   test("where trained photos are remembered such a class is trained on, and they stay so", () => {
     const { train, heldOut } = holdOut(one, 0, new Set());
     assert.equal(train.filter(({ label }) => label === 3).length, 2);
@@ -129,5 +147,10 @@ describe("holding out", () => {
     assert.equal(splitWarning({ split: "content" }), "");
     assert.match(splitWarning({}), /photos that it was trained on may be among those held out/);
     assert.match(splitWarning({ split: "other" }), /another rule/);
+    assert.match(
+      splitWarning({ split: "" }, "arrays"),
+      /test arrays were chosen: arrays that it was trained on may/,
+    );
+    assert.equal(splitWarning({ split: "content" }, "arrays"), "");
   });
 });

@@ -369,7 +369,7 @@ describe("input that does not fit", () => {
       () => model.train(new Uint8Array(12288), [0], 1e-3),
       /images of 4 x 64 x 64 x 3 = 49152 bytes/,
     ],
-    ["floats", () => model.infer(new Float32Array(12288) as never), /got Float32Array of 12288/],
+    ["floats", () => model.infer(new Float32Array(12288)), /got Float32Array of 12288/],
     ["too few labels", () => model.train(images(), [0, 1], 1e-3), /expected 4 labels, got 2/],
     ["half a label", () => model.train(images(), [0, 1, 2, 0.5], 1e-3), /integers from 0 to 4, got 0.5/],
     ["a negative rate", () => model.train(images(), [0, 1, 2, 3], -1), /finite and not negative, got -1/],
@@ -396,7 +396,47 @@ describe("input that does not fit", () => {
 
   const changes: readonly (readonly [string, (manifest: Record<string, unknown>) => void, RegExp])[] = [
     ["another format", (manifest) => (manifest.format_version = 3), /format_version is 2, got 3/],
-    ["contract 1", (manifest) => (manifest.contract = 1), /contract is 2, got 1/],
+    ["contract 1", (manifest) => (manifest.contract = 1), /contract is 2 or 3, got 1/],
+    ["contract 4", (manifest) => (manifest.contract = 4), /contract is 2 or 3, got 4/],
+    [
+      "regression of contract 2",
+      (manifest) => (manifest.task = "regression"),
+      /contract: 3 for arrays and for regression, got 2/,
+    ],
+    [
+      "regression of a file of classes",
+      (manifest) => Object.assign(manifest, { task: "regression", contract: 3 }),
+      /train.label of the model: expected float32 \[4, 5\], got int32 \[4\]/,
+    ],
+    ["no input", (manifest) => delete manifest.input, /input: a size of two numbers .* got nothing/],
+    ...["crop", "crop_area", "crop_aspect", "flip", "color"].map(
+      (field) =>
+        [
+          `no data.${field}`,
+          (manifest: Record<string, unknown>) =>
+            Object.assign(manifest.data as object, { [field]: undefined }),
+          /data: how training images are changed/,
+        ] as const,
+    ),
+    [
+      "arrays for a file of images",
+      (manifest) => {
+        delete manifest.input;
+        const array = { dtype: "float32", shape: [64, 64, 3], meaning: "" };
+        Object.assign(manifest, { contract: 3, data: { split_seed: 0 }, inputs: { array } });
+      },
+      /infer.array of the model is missing/,
+    ],
+    [
+      "other images in inputs",
+      (manifest) => (manifest.inputs = { image: { dtype: "uint8", shape: [64, 32, 3], meaning: "" } }),
+      /expected 64 x 64 x 3 as inputs.image.shape in the manifest, got 64 x 32 x 3/,
+    ],
+    [
+      "features of a prefix",
+      (manifest) => (manifest.inputs = { features: { dtype: "int8", shape: [8, 8, 4], meaning: "" } }),
+      /expected a model of images or arrays, got one of the features of an int8 prefix/,
+    ],
     ["no labels", (manifest) => (manifest.labels = []), /labels: names, none twice, got \[\]/],
     ["a label twice", (manifest) => (manifest.labels = ["é", "e\u0301"]), /labels: names, none twice/],
     [
@@ -413,6 +453,11 @@ describe("input that does not fit", () => {
       "another task",
       (manifest) => (manifest.task = "multilabel"),
       /train.label of the model: expected float32 \[4, 5\], got int32 \[4\]/,
+    ],
+    [
+      "spare attributes",
+      (manifest) => Object.assign(manifest, { task: "multilabel", spare_classes: 1 }),
+      /spare_classes: 0, since the task is multilabel, got 1/,
     ],
     ["a gap", (manifest) => (manifest.state as unknown[]).shift(), /its parts, without gaps/],
     ["no text", (manifest) => delete manifest.sha256, /64 hexadecimal digits, got nothing/],

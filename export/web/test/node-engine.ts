@@ -26,7 +26,7 @@ export function startNodeEngine(): Promise<LocalEngine> {
 
 /** Loads a golden model. */
 export async function loadGolden(
-  name: "model_float32" | "model_int8" | "model_settings" | "model_spare" = "model_float32",
+  name: `model_${"float32" | "int8" | "settings" | "spare" | "array" | "regression"}` = "model_float32",
 ): Promise<TrainableModel> {
   return TrainableModel.load(golden(`${name}.tflite`), goldenText(`${name}.manifest.json`), {
     engine: await startNodeEngine(),

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { evaluate } from "../src/evaluate.js";
 import type { LabeledPhoto } from "../src/photo-set.js";
 import { Photo } from "../src/pixels.js";
-import { AttributeTally } from "../src/recall.js";
+import { AttributeTally, RegressionTally } from "../src/recall.js";
 import { TASKS } from "../src/tasks.js";
 import { fakeModel } from "./fake-model.js";
 
@@ -100,6 +100,36 @@ describe("figures by attribute", () => {
     assert.equal(tally.figures().balancedAccuracy, undefined);
     tally.add(Float32Array.of(1), [1]);
     assert.equal(tally.figures().balancedAccuracy, undefined);
+  });
+});
+
+describe("figures of a regression", () => {
+  const manifest = { task: "regression", contract: 3, labels: ["rate", "strength"] } as const;
+
+  test("are mean absolute error and R2 of each output", async () => {
+    const { model } = await fakeModel({ manifest, logits: (_, image) => [image[0]!, 1] });
+    const result = await evaluate(model, [photo(1, [1.5, 3]), photo(2, [1, 3]), photo(3, [3.5, 3])]);
+    // Errors -0.5, 1, -0.5 of labels with the mean 2; and -2 each of labels that are equal.
+    assert.deepEqual(result.outputs, [
+      {
+        ...{ name: "rate", images: 3, absoluteError: 2 / 3, squaredError: 0.5 },
+        ...{ variance: 3.5 / 3, r2: 1 - 1.5 / 3.5 },
+      },
+      { name: "strength", images: 3, absoluteError: 2, squaredError: 4, variance: 0, r2: undefined },
+    ]);
+    assert.deepEqual([result.classes, result.attributes, result.balancedAccuracy], Array(3).fill(undefined));
+    assert.ok(Math.abs(result.accuracy - 1 / 3) < 1e-12); // an error of exactly 0.5 is right
+    assert.equal(result.loss, (0.5 + 4) / 2);
+  });
+
+  test("are precise for labels far from 0, and unknown for equal ones", () => {
+    const tally = new RegressionTally(["far", "equal"]);
+    for (const value of [1e8, 1e8 + 1, 1e8 + 2]) {
+      tally.add(Float32Array.of(1e8, 0.5), [value, 0.1]);
+    }
+    const [far, equal] = tally.figures().outputs!;
+    assert.ok(Math.abs(far!.variance - 2 / 3) < 1e-6, `${far!.variance}`);
+    assert.deepEqual([equal!.variance, equal!.r2], [0, undefined]);
   });
 });
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SCHEDULES } from "../src/schedules.js";
 import { TASKS } from "../src/tasks.js";
 
-const { classification, multilabel } = TASKS;
+const { classification, multilabel, regression } = TASKS;
 
 test("classification: loss and accuracy", () => {
   const logits = Float32Array.of(1, 3, -2);
@@ -29,6 +29,24 @@ test("multilabel: loss, accuracy, labels", () => {
   assert.throws(() => {
     multilabel.checkLabels([0, 1], 2, 2);
   }, /expected 2 x 2 labels, got 2/);
+});
+
+test("regression: loss, accuracy, labels", () => {
+  const predictions = Float32Array.of(2, -1, 0);
+  assert.equal(regression.loss(predictions, [1, -1, 0.5]), (1 + 0.25) / 3);
+  assert.equal(regression.correct(predictions, [1, -1, 0.5]), 2 / 3);
+  assert.equal(regression.correct(predictions, [1, -1, 0.51]), 1 / 3);
+  assert.equal(regression.guessLoss(3), 1);
+  assert.equal(regression.labelLength(3), 3);
+  regression.checkLabels([-3, 1e9], 1, 2);
+  for (const bad of [NaN, -Infinity, 1e39]) {
+    assert.throws(() => {
+      regression.checkLabels([0, bad], 2, 1);
+    }, /expected labels that are finite float32 numbers, got (NaN|-Infinity|1e\+39)/);
+  }
+  assert.throws(() => {
+    regression.checkLabels([0, 1], 2, 2);
+  }, /expected 2 x 2 labels, got 2; give a number for each output/);
 });
 
 test("schedules", () => {

@@ -113,7 +113,7 @@ describe("the trainer", () => {
     const signal = AbortSignal.abort(new Error("at once"));
     await assert.rejects(new Trainer(model, photos, { store }).run({ signal }), /at once/);
     assert.equal(store.writes, 1);
-    const data = model.manifest.data;
+    const data = model.augmentation;
     const [first, ...rest] = photos;
     const others: readonly (readonly [string, Trainer])[] = [
       ["the number of epochs", new Trainer(model, photos, { store, epochs: 6 })],
@@ -185,7 +185,7 @@ describe("the trainer", () => {
   }
 
   function data() {
-    return model.manifest.data;
+    return model.augmentation;
   }
 });
 
@@ -393,6 +393,18 @@ describe("a training that diverges", () => {
       name: "TrainingDiverged",
       message: /at most 6\.93, got 7\.050/,
     });
+  });
+
+  test("of a regression compared with a loss of 1", async () => {
+    const manifest = { task: "regression", contract: 3 } as const;
+    const labeled = drawn.map((photo) => ({ ...photo, label: [1, -2, 0.5] }));
+    const run = async (last: number) => {
+      const { model } = await fakeModel({ manifest, step: (index) => ({ loss: index === 0 ? 0.1 : last }) });
+      return new Trainer(model, labeled, { epochs: 1 }).run();
+    };
+    // The mean of the only epoch's two steps.
+    await run(19.8);
+    await assert.rejects(run(20), { name: "TrainingDiverged", message: /at most 10\.00, got 10\.05/ });
   });
 
   test("leaves the model as the training made it", async () => {

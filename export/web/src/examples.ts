@@ -1,0 +1,49 @@
+import { InputError } from "./errors.js";
+import { checkArray } from "./labeled-array.js";
+import type { LabeledArray } from "./labeled-array.js";
+import { labelNumbers } from "./photo-set.js";
+import type { LabeledPhoto } from "./photo-set.js";
+import type { TrainableModel } from "./trainable-model.js";
+
+/** What a model is trained and evaluated on: photos, or arrays where it takes these, but not both. */
+export type Examples = readonly LabeledPhoto[] | readonly LabeledArray[];
+
+/** What a model's examples are called. */
+export function kindOf(model: TrainableModel): "photos" | "arrays" {
+  return model.inputName === "array" ? "arrays" : "photos";
+}
+
+/**
+ * Checks examples before anything runs.
+ *
+ * @param model The model.
+ * @param examples Photos or arrays.
+ * @throws InputError If they are of the other kind, a label does not fit the model, or an array has another length or a
+ *   number that is not finite.
+ */
+export function checkExamples(model: TrainableModel, examples: Examples): void {
+  for (const example of examples) {
+    checkKind(model, example);
+    if (model.task.name === "regression" && typeof example.label === "number") {
+      throw new InputError(
+        `expected labels of a regression that are lists of numbers, got ${example.label}; give [${example.label}]`,
+      );
+    }
+    model.task.checkLabels(labelNumbers(example), 1, model.numClasses);
+  }
+}
+
+function checkKind(model: TrainableModel, example: LabeledPhoto | LabeledArray): void {
+  if (model.inputName === "array") {
+    if (!("array" in example)) {
+      throw new InputError(
+        "expected float arrays, which the model takes, got a photo; load a model of images, or give arrays",
+      );
+    }
+    checkArray("an array", example.array, model.inputShape);
+  } else if ("array" in example) {
+    throw new InputError(
+      "expected photos, of which the model takes the pixels, got a float array; load a model of arrays, or give photos",
+    );
+  }
+}

@@ -1,0 +1,53 @@
+import { InputError } from "./errors.js";
+import type { TrainableModel } from "./trainable-model.js";
+
+/** What a 16-bit sample is divided by. */
+const FULL_SCALE = 32768;
+
+/**
+ * Brings a recording to the length that a model of waveforms takes, by the rule of all clients: too long, it loses as
+ * much at its start as at its end; too short, it gets zeros there; of an odd number, one more at the end.
+ *
+ * @param samples 16-bit samples, or floats from -1 to 1; of several channels one frame after the other.
+ * @param sampleRate Samples a second of the recording: the model's. Resample the recording before, for example with an
+ *   `AudioContext` of that rate.
+ * @param model The model.
+ * @returns Floats of the model's `inputShape`.
+ * @throws InputError If the model takes no waveforms, or there are no samples, or they have another rate.
+ *
+ * @example
+ * const context = new AudioContext({ sampleRate: model.sampleRate });
+ * const sound = await context.decodeAudioData(await file.arrayBuffer());
+ * const array = waveform(sound.getChannelData(0), sound.sampleRate, model);
+ */
+export function waveform(
+  samples: Int16Array | Float32Array,
+  sampleRate: number,
+  model: Pick<TrainableModel, "sampleRate" | "inputShape">,
+): Float32Array<ArrayBuffer> {
+  if (model.sampleRate === 0) {
+    throw new InputError(
+      "expected a model of waveforms, whose manifest has a sample_rate, got another; give it its arrays as they are",
+    );
+  }
+  if (sampleRate !== model.sampleRate) {
+    throw new InputError(
+      `expected a recording of ${model.sampleRate} samples a second, got ${sampleRate}; resample it before`,
+    );
+  }
+  const [frames, ...rest] = model.inputShape as readonly [number, ...number[]];
+  const channels = rest.reduce((product, size) => product * size, 1);
+  if (samples.length === 0 || samples.length % channels !== 0) {
+    throw new InputError(
+      `expected samples of whole frames of ${channels}, got ${samples.length} samples; record again`,
+    );
+  }
+  const surplus = samples.length / channels - frames;
+  const [skipped, silent] = [Math.floor(Math.max(surplus, 0) / 2), Math.floor(Math.max(-surplus, 0) / 2)];
+  const scale = samples instanceof Int16Array ? 1 / FULL_SCALE : 1;
+  const result = new Float32Array(frames * channels);
+  samples.subarray(skipped * channels, (skipped + frames) * channels).forEach((sample, index) => {
+    result[silent * channels + index] = sample * scale;
+  });
+  return result;
+}
