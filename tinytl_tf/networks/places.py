@@ -52,8 +52,6 @@ def assign_places(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...]:
             those of others do not matter.
 
     Example:
-        A line of four convolutions of stride 2 with 8, 16, 16 and 32 filters and a classifier:
-
         >>> from tinytl_tf.networks.writer import SpecWriter
         >>> writer = SpecWriter((64, 64, 3), rescale=(1 / 255, 0.0))
         >>> for number, filters in enumerate((8, 16, 16, 32)):
