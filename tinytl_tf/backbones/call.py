@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
+from tinytl_tf.errors import InputError
 from tinytl_tf.layers import BranchedAttention, SelectiveWrapper
 
 __all__ = ["Call"]
@@ -24,28 +27,39 @@ class Call:
     node: Any
 
     def run(self, inputs: Sequence[Any]) -> Any:
-        """Returns what the operation gives for other inputs than the model's."""
+        """Returns what the operation gives in inference for other inputs than the model's."""
         args, kwargs = self.arguments(inputs)
+        if isinstance(self.operation, keras.Layer):
+            kwargs["training"] = False
         return self.operation(*args, **kwargs)
 
     def again(self, name: str, inputs: Sequence[keras.KerasTensor], ports: Sequence[str] = ()) -> keras.KerasTensor:
         """Makes the call in another network.
 
-        A layer with variables is shared, never cloned from its configuration, which not every layer can read again.
+        A layer with variables is copied there. One that its configuration does not make again is shared: it belongs to
+        that network from then on.
 
         Args:
             name: of the layer there.
             inputs: the tensors that it takes there.
             ports: to what inside of it branches are added; their outputs are the last inputs.
+
+        Raises:
+            InputError: if the layer is shared with a network already, under another name.
         """
         own = len(inputs) - len(ports)
         args, kwargs = self.arguments(inputs[:own])
-        operation = self.operation
+        if not isinstance(self.operation, keras.Layer):
+            return _named(self.operation, name)(*args, **kwargs)
+        layer = _copy_of(self.operation, args, kwargs) or self.operation
+        if layer is self.operation and any(_is_of_another(variable, layer, name) for variable in layer.weights):
+            raise InputError(
+                f"expected layers that can be copied, got {layer.name!r} ({type(layer).__name__}), which is part of "
+                "another network already; give it a get_config and from_config, or build the model again"
+            )
         if ports:
-            return BranchedAttention(operation, ports, name=name)(*args, branches=list(inputs[own:]), **kwargs)
-        if isinstance(operation, keras.Layer):
-            operation = SelectiveWrapper(operation, name=name)
-        return operation(*args, **kwargs)
+            return BranchedAttention(layer, ports, name=name)(*args, branches=list(inputs[own:]), **kwargs)
+        return SelectiveWrapper(layer, name=name)(*args, **kwargs)
 
     def arguments(self, inputs: Sequence[Any]) -> tuple[tuple, dict[str, Any]]:
         """Returns the arguments of the call, with other tensors in the place of the model's own."""
@@ -53,3 +67,40 @@ class Call:
         args, kwargs = self.node.arguments.fill_in(values)
         kwargs.pop("training", None)
         return args, kwargs
+
+
+def _named(operation: keras.Operation, name: str) -> keras.Operation:
+    """Returns an operation under another name, or itself if that is not to be had."""
+    try:
+        return type(operation).from_config({**operation.get_config(), "name": name})
+    except Exception:  # its arguments are not all values that Keras can write down
+        return operation
+
+
+def _copy_of(layer: keras.Layer, args: tuple, kwargs: dict[str, Any]) -> keras.Layer | None:
+    """Returns a built layer of the same class, configuration and values, or `None` if that is not to be had."""
+    if not layer.variables:
+        return None
+    try:
+        copy = type(layer).from_config(layer.get_config())
+        copy(*args, **kwargs)
+        copy.set_weights(layer.get_weights())
+        args, kwargs = keras.tree.map_structure(_example, (args, kwargs))
+        pairs = zip(*(keras.tree.flatten(one(*args, training=False, **kwargs)) for one in (copy, layer)), strict=True)
+        if not all(np.array_equal(mine, own, equal_nan=True) for mine, own in pairs):
+            return None  # a function in a configuration is a name, which may stand for another one
+    except Exception:  # whatever the code of a layer raises whose configuration is not all that it needs
+        return None
+    return copy
+
+
+def _example(argument: Any) -> Any:
+    """Values of a symbolic tensor."""
+    if not isinstance(argument, keras.KerasTensor):
+        return argument
+    shape = [size or 1 for size in argument.shape]
+    return tf.cast(np.random.default_rng(0).normal(size=shape), argument.dtype)
+
+
+def _is_of_another(variable: keras.Variable, layer: keras.Layer, name: str) -> bool:
+    return not variable.path.startswith((f"{layer.path}/", f"{name}/"))

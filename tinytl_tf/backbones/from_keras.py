@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tinytl_tf.backbones.head import split_head
-from tinytl_tf.backbones.keras_reader import KerasReader, functional_body
+from tinytl_tf.backbones.call import Call
+from tinytl_tf.backbones.head import split_head, unused_name
+from tinytl_tf.backbones.keras_reader import KerasReader
 from tinytl_tf.backbones.network_builder import build_network
 from tinytl_tf.backbones.same_outputs import check_same_outputs
 from tinytl_tf.errors import InputError
@@ -23,6 +24,15 @@ __all__ = ["RAW_PIXELS", "from_keras"]
 
 RAW_PIXELS = "raw"  # as preprocess_input: the model takes pixels of 0 to 255
 _RGB = 3
+# Layers that only move pixels, or choose among them.
+_MOVING = (
+    keras.layers.CenterCrop,
+    keras.layers.Cropping2D,
+    keras.layers.Permute,
+    keras.layers.RandomCrop,
+    keras.layers.Resizing,
+    keras.layers.ZeroPadding2D,
+)
 
 
 def from_keras(
@@ -40,8 +50,10 @@ def from_keras(
 
     Nested models become one flat network. Convolutions, norms, activations, pools and dense layers are rebuilt with
     layers that keep little for backward, and their weights are copied; batch normalization keeps its statistics for
-    good. Other layers are shared with the model: what trains them trains them there too. The names of layers begin with
-    their place, see `NetworkSpec`, and everything but the classifier is frozen, whatever the model froze.
+    good. Other layers are copied, and always compute as in inference; one that its configuration does not make again is
+    shared: it is frozen and trained in the model too. Layers that only augment images or regularize are left out, but
+    `Dropout`. The names of layers begin with their place, see `NetworkSpec`, and everything but the classifier is
+    frozen, whatever the model froze.
 
     Args:
         model: functional, `Sequential`, a subclass whose `call` is made of layers, or any of these nested in another;
@@ -72,15 +84,16 @@ def from_keras(
         (None, 5)
     """
     require_keras_settings()
-    body = functional_body(model)
-    shape = _require_one_end(body)
+    _check_arguments(classes, lite_residual, dropout)
     reader = KerasReader()
+    body = reader.body(model)
+    shape = _require_one_end(body)
     before = reader.read(_as_model(preprocess_input, shape), [INPUT]) if callable(preprocess_input) else INPUT
     output = reader.read(body, [before])
-    layers = _with_pixels(reader.layers, shape, preprocess_input)
+    layers = _with_pixels(reader.layers, reader.calls, shape, preprocess_input)
     head = split_head(layers, output, reader.values, classes, dropout)
     placed = assign_places(head.layers)
-    names = {layer.name: _placed_name(layer) for layer in placed}
+    names = _placed_names(placed)
     spec = NetworkSpec(model.name, shape, tuple(_renamed(layer, names) for layer in placed))
     spec = add_branches(spec, branches, final_norm=branch_final_norm)
     calls = {names[name]: call for name, call in reader.calls.items() if name in names}
@@ -88,8 +101,17 @@ def from_keras(
     values = {names[name]: own for name, own in reader.values.items() if name in names}
     _assign(network, {**values, CLASSIFIER: head.values})
     outputs = {names[name]: node for node, name in reader.outputs if name in names}
-    check_same_outputs(network, body, outputs, head, names, preprocess_input, examples)
+    check_same_outputs(network, model, reader.body, outputs, names[head.features], head, preprocess_input, examples)
     return network
+
+
+def _check_arguments(classes: int | None, lite_residual: bool | Collection[str], dropout: float) -> None:
+    if classes is not None and (not isinstance(classes, int | np.integer) or classes < 2):
+        raise InputError(f"classes must be an integer above 1, or None for the model's classifier, got {classes!r}")
+    if isinstance(lite_residual, str):
+        raise InputError(f"lite_residual must be True, False or a list of names, got {lite_residual!r}; write a list")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
 
 
 def _require_one_end(model: keras.Model) -> tuple[int, ...]:
@@ -101,7 +123,12 @@ def _require_one_end(model: keras.Model) -> tuple[int, ...]:
         )
     if any(isinstance(layer, SelectiveLayer) for layer in model.layers):
         raise InputError(f"expected a model of Keras' own layers, got {model.name!r}, which is a network already")
-    shape = tuple(model.inputs[0].shape[1:])
+    shape, dtype = tuple(model.inputs[0].shape[1:]), keras.backend.standardize_dtype(model.inputs[0].dtype)
+    if "float" not in dtype and not _is_image(shape):
+        raise InputError(
+            f"expected an input of images or of float32, got {dtype} {(None, *shape)}; give the model from the first "
+            "layer on that takes floats, for example behind an Embedding"
+        )
     if None in shape:
         raise InputError(
             f"expected an input of a fixed size, got {(None, *shape)}: exported files have one; build the model with "
@@ -113,35 +140,44 @@ def _require_one_end(model: keras.Model) -> tuple[int, ...]:
 def _as_model(function: Callable[[Any], Any], shape: Sequence[int]) -> keras.Model:
     inputs = keras.Input(shape)
     try:
-        return keras.Model(inputs, function(inputs), name="preprocess_input")
+        model = keras.Model(inputs, function(inputs), name="preprocess_input")
     except Exception as error:  # whatever code of the user's own raises on symbolic tensors
         raise InputError(
             f"expected preprocess_input to be made of operations of Keras, got {function!r:.80}, which does not run on "
             f"symbolic tensors ({type(error).__name__}); write it with keras.ops, or as a Rescaling layer in the model"
         ) from error
+    if tuple(model.output.shape[1:]) != shape:
+        raise InputError(
+            f"expected preprocess_input to give what the model takes, {(None, *shape)}, got {model.output.shape}; "
+            "leave resizing to the data"
+        )
+    return model
 
 
 def _with_pixels(
-    layers: Sequence[LayerSpec], shape: tuple[int, ...], preprocess_input: Callable | str | None
+    layers: Sequence[LayerSpec],
+    calls: Mapping[str, Call],
+    shape: tuple[int, ...],
+    preprocess_input: Callable | str | None,
 ) -> list[LayerSpec]:
     """The layers of a network that takes raw pixels, if it takes images: it begins with a rescaling, which says so."""
     first = [layer for layer in layers if INPUT in layer.inputs]
-    is_image = len(shape) == _RGB and shape[-1] == _RGB
     if preprocess_input is not None and not callable(preprocess_input) and preprocess_input != RAW_PIXELS:
         raise InputError(
             f"expected preprocess_input as a function or {RAW_PIXELS!r}, got {preprocess_input!r:.80}; "
             "keras.applications has one for each of its networks"
         )
-    if not is_image or all(layer.kind == "rescale" for layer in first):
+    if not _is_image(shape) or all(layer.kind == "rescale" for layer in first):
         return list(layers)
-    unknown = [layer.name for layer in first if layer.kind != "keras"]
+    unknown = _first_of_pixels(layers, calls)
     if unknown and preprocess_input is None:
         raise InputError(
-            f"expected to be told what is done to pixels before {unknown[0]!r}: files take raw photos, and the model "
-            "begins without a Rescaling; give preprocess_input=, as keras.applications.resnet50.preprocess_input, or "
+            f"expected to be told what is done to pixels before {unknown!r}: files take raw photos, and the model "
+            "has no Rescaling before it; give preprocess_input=, as keras.applications.resnet50.preprocess_input, or "
             f"preprocess_input={RAW_PIXELS!r} if it takes pixels of 0 to 255"
         )
-    normalize = LayerSpec("normalize", "rescale", (INPUT,), shape, "", options=(("scale", 1.0), ("offset", 0.0)))
+    name = unused_name("normalize", (layer.name for layer in layers))
+    normalize = LayerSpec(name, "rescale", (INPUT,), shape, "", options=(("scale", 1.0), ("offset", 0.0)))
     rewired = (
         dataclasses.replace(
             layer, inputs=tuple(normalize.name if source == INPUT else source for source in layer.inputs)
@@ -151,10 +187,32 @@ def _with_pixels(
     return [normalize, *rewired]
 
 
-def _placed_name(layer: LayerSpec) -> str:
-    name = f"{layer.name}_layer" if branch_of(layer.name) else layer.name  # a branch is known by its name
-    begins = name == layer.place or name.startswith(f"{layer.place}_")
-    return name if begins else f"{layer.place}_{name}"
+def _is_image(shape: tuple[int, ...]) -> bool:
+    return len(shape) == _RGB and shape[-1] == _RGB
+
+
+def _first_of_pixels(layers: Sequence[LayerSpec], calls: Mapping[str, Call]) -> str:
+    """The first layer with weights, or of none, that takes pixels as they are in the file; "" if all are rescaled."""
+    pixels = {INPUT}
+    for layer in layers:
+        if not pixels.intersection(layer.inputs):
+            continue
+        moves = layer.name in calls and isinstance(calls[layer.name].operation, _MOVING)
+        if moves or layer.kind == "reshape":
+            pixels.add(layer.name)
+        elif layer.kind != "rescale" and (layer.kind != "keras" or layer.variables):
+            return layer.name
+    return ""
+
+
+def _placed_names(layers: Sequence[LayerSpec]) -> dict[str, str]:
+    """New names of layers, each of which begins with its place."""
+    names: dict[str, str] = {}
+    for layer in layers:
+        name = f"{layer.name}_layer" if branch_of(layer.name) else layer.name  # a branch is known by its name
+        begins = name == layer.place or name.startswith(f"{layer.place}_")
+        names[layer.name] = unused_name(name if begins else f"{layer.place}_{name}", names.values())
+    return names
 
 
 def _renamed(layer: LayerSpec, names: Mapping[str, str]) -> LayerSpec:

@@ -2,14 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec, VariableSpec
 
-__all__ = ["Head", "split_head"]
+__all__ = ["Head", "split_head", "unused_name"]
 
 _FINAL = ("softmax", "sigmoid")  # activations that a file makes of the logits itself
 
@@ -21,13 +21,13 @@ class Head:
     Attributes:
         layers: of the whole network; the classifier is the last.
         values: of the variables of the model's own classifier; empty for a new one.
-        compared: name of the layer in which the network is the model: its features, or its logits.
+        features: name of the layer whose output the classifier takes, pooled if it is an image.
         activation: what the model makes of that layer's output: `"softmax"`, `"sigmoid"` or `""`.
     """
 
     layers: tuple[LayerSpec, ...]
     values: Mapping[str, np.ndarray]
-    compared: str
+    features: str
     activation: str
 
 
@@ -51,39 +51,70 @@ def split_head(
         InputError: if there is no classifier to keep, or none can follow.
     """
     by_name = {layer.name: layer for layer in layers}
-    last, activation = by_name[output], ""
-    if _is_final(last):
-        activation, last = str(last.option("activation")), by_name[last.inputs[0]]
-    if last.kind == "reshape" and by_name.get(last.inputs[0], last).size == last.size:
-        behind = by_name.get(last.inputs[0])
-        last = behind if behind is not None and _is_classifier(behind, by_name) else last
-    if not _is_classifier(last, by_name):
-        last, activation = None, ""
-    if last is None and classes is None:
-        raise InputError(
-            f"expected a model that ends with a Dense layer for its classes, got {by_name[output].kind} "
-            f"{by_name[output].name!r} at its end; give classes= for a new one"
-        )
+    last, activation = _find_classifier(output, by_name)
     features = last.inputs[0] if last else output
-    kept = _before(layers, features)
     if features == INPUT:
-        raise InputError("expected layers before the classifier, got none")
-    source, compared = by_name[features], features
+        raise InputError("expected layers before the classifier, got none; add one, for example a Dense layer")
+    if last is None and (classes is None or activation == "softmax"):
+        remedy = "give keras.Model(inputs, features) and classes=" if activation == "softmax" else "give classes="
+        raise InputError(
+            f"expected a model that ends with a Dense layer for its classes, got {by_name[output].kind} {output!r} at "
+            f"its end; {remedy} for a new one"
+        )
+    if classes is None and last.shape[-1] < 2:
+        raise InputError(
+            f"expected a classifier of at least 2 classes, got {last.shape[-1]} of {last.name!r}; give classes= for a "
+            "new one"
+        )
+    kept = _before(layers, features)
+    source = by_name[features]
     if len(source.shape) == 3:
         kind = "reshape" if source.shape[:2] == (1, 1) else "global_pool"
-        kept.append(LayerSpec("pool" if kind == "global_pool" else "features", kind, (features,), source.shape[2:], ""))
+        name = unused_name("pool" if kind == "global_pool" else "features", by_name)
+        kept.append(LayerSpec(name, kind, (features,), source.shape[2:], ""))
     elif len(source.shape) != 1:
         raise InputError(
             f"expected features (batch, n) or (batch, height, width, n) before the classifier, got (batch, "
             f"{', '.join(map(str, source.shape))}) of {source.name!r}; add a pooling layer"
         )
     if classes is not None:
-        kept.append(LayerSpec("dropout", "dropout", (kept[-1].name,), kept[-1].shape, "", options=(("rate", dropout),)))
-        return Head(_with_classifier(kept, classes), {}, compared, "")
+        last, options = kept[-1], (("rate", dropout),)
+        kept.append(
+            LayerSpec(unused_name("dropout", by_name), "dropout", (last.name,), last.shape, "", options=options)
+        )
+        return Head(_with_classifier(kept, classes), {}, features, "")
     own = values[last.name]
     kernel = np.asarray(own["kernel"]).reshape(-1, last.shape[-1])
     bias = np.asarray(own.get("bias", np.zeros(last.shape[-1])))
-    return Head(_with_classifier(kept, last.shape[-1]), {"kernel": kernel, "bias": bias}, CLASSIFIER, activation)
+    return Head(_with_classifier(kept, last.shape[-1]), {"kernel": kernel, "bias": bias}, features, activation)
+
+
+def unused_name(name: str, names: Iterable[str]) -> str:
+    """Returns a name, with a number if it is among others already.
+
+    Example:
+        >>> unused_name("pool", ["stem", "pool"])
+        'pool_2'
+    """
+    names, numbered, number = set(names), name, 2
+    while numbered in names:
+        numbered, number = f"{name}_{number}", number + 1
+    return numbered
+
+
+def _find_classifier(output: str, by_name: Mapping[str, LayerSpec]) -> tuple[LayerSpec | None, str]:
+    """The classifier, or `None`, and the activation that follows it; a reshape of its numbers may follow too."""
+    name, activation = output, ""
+    while name != INPUT:
+        layer = by_name[name]
+        if _is_classifier(layer, by_name):
+            return layer, activation
+        if _is_final(layer) and not activation:
+            activation = str(layer.option("activation"))
+        elif layer.kind != "reshape" or layer.size != layer.shape[-1]:
+            break
+        name = layer.inputs[0]
+    return None, activation
 
 
 def _is_final(layer: LayerSpec) -> bool:

@@ -1,6 +1,7 @@
 """Reads a Keras model of any layers as the layers of a `NetworkSpec`, with their values."""
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,24 +11,28 @@ import numpy as np
 from tinytl_tf.backbones.call import Call
 from tinytl_tf.backbones.nodes import network_nodes
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.spec import LayerSpec
-from tinytl_tf.networks.variables import describe_variable
+from tinytl_tf.layers.selective_wrapper import own_names
+from tinytl_tf.networks.spec import CLASSIFIER, LayerSpec
+from tinytl_tf.networks.variables import branch_of, describe_variable
+from tinytl_tf.ops import ACTIVATIONS
 
 __all__ = ["KerasReader", "functional_body"]
 
-# Names of activations, of Keras' functions and of the operations that they are in a graph.
+# Names of activations, of Keras' functions and of the operations that they are in a graph. A function of the user's own
+# may have such a name too.
 _ACTIVATIONS = {
-    "relu": "relu",
-    "relu6": "relu6",
-    "silu": "silu",
-    "swish": "silu",
-    "hard_silu": "hard_swish",
-    "hard_swish": "hard_swish",
-    "hard_sigmoid": "hard_sigmoid",
-    "sigmoid": "sigmoid",
-    "tanh": "tanh",
-    "gelu": "gelu",
-    "softmax": "softmax",
+    keras.activations.linear: "",
+    keras.activations.relu: "relu",
+    keras.activations.relu6: "relu6",
+    keras.activations.leaky_relu: "leaky_relu",
+    keras.activations.elu: "elu",
+    keras.activations.silu: "silu",
+    keras.activations.hard_silu: "hard_swish",
+    keras.activations.hard_sigmoid: "hard_sigmoid",
+    keras.activations.sigmoid: "sigmoid",
+    keras.activations.tanh: "tanh",
+    keras.activations.gelu: "gelu",
+    keras.activations.softmax: "softmax",
 }
 _OPERATIONS = {
     "Relu": "relu",
@@ -40,6 +45,24 @@ _OPERATIONS = {
     "Softmax": "softmax",
 }
 _LAYERS = keras.layers
+_MOST_AXES = 4  # of what norms take
+# Layers that do nothing in inference, but `Dropout`, which the network has too.
+_ONLY_IN_TRAINING = (
+    _LAYERS.ActivityRegularization,
+    _LAYERS.AlphaDropout,
+    _LAYERS.GaussianDropout,
+    _LAYERS.GaussianNoise,
+    _LAYERS.Identity,
+    _LAYERS.RandomBrightness,
+    _LAYERS.RandomContrast,
+    _LAYERS.RandomFlip,
+    _LAYERS.RandomRotation,
+    _LAYERS.RandomTranslation,
+    _LAYERS.RandomZoom,
+    _LAYERS.SpatialDropout1D,
+    _LAYERS.SpatialDropout2D,
+    _LAYERS.SpatialDropout3D,
+)
 
 
 def functional_body(model: keras.Model) -> keras.Model:
@@ -64,9 +87,8 @@ def functional_body(model: keras.Model) -> keras.Model:
         return model
     shapes = list((model._build_shapes_dict or {}).values())
     if len(shapes) != 1:
-        raise InputError(
-            f"expected a model of one input that is built, got {type(model).__name__}; call it once on a batch of data"
-        )
+        remedy = "write it as keras.Model(inputs, outputs)" if model.built else "call it once on a batch of data"
+        raise InputError(f"expected a model of one input that is built, got {type(model).__name__}; {remedy}")
     inputs = keras.Input(shapes[0][1:])
     try:
         return keras.Model(inputs, model.call(inputs), name=model.name)
@@ -98,6 +120,7 @@ class KerasReader:
         self.paddings: dict[str, tuple[str, tuple[tuple[int, int], tuple[int, int]]]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._called: set[int] = set()
+        self._bodies: dict[int, keras.Model] = {}
 
     def read(self, model: keras.Model, inputs: Sequence[str]) -> str:
         """Reads a model that takes the outputs of the named layers; returns the name of its output.
@@ -113,10 +136,11 @@ class KerasReader:
             if id(node) in graph.taken:
                 continue
             given = [names[id(tensor)] for tensor in node.input_tensors]
+            self.check_call(node)
             if isinstance(node.operation, keras.Model):
-                output, last = self.read(functional_body(node.operation), given), node
+                output, last = self.read(self.body(node.operation), given), node
             else:
-                output, last = self._read_node(node, given, graph)
+                output, last = self.read_node(node, given, graph)
             if len(last.outputs) != 1:
                 raise InputError(
                     f"expected layers of one output, got {last.operation.name!r} ({type(last.operation).__name__}) of "
@@ -128,8 +152,49 @@ class KerasReader:
             raise InputError(f"expected models of one output, got {model.name!r} of {len(model.outputs)}")
         return names[id(model.outputs[0])]
 
-    def _read_node(self, node: Any, inputs: Sequence[str], graph: "_Graph") -> tuple[str, Any]:
+    def body(self, model: keras.Model) -> keras.Model:
+        """Returns a model as a graph of layers, the same one at every call."""
+        if id(model) not in self._bodies:
+            self._bodies[id(model)] = functional_body(model)
+        return self._bodies[id(model)]
+
+    def read_node(self, node: Any, inputs: Sequence[str], graph: "_Graph") -> tuple[str, Any]:
+        """Reads a call; returns the name of its output, and the last node that was read with it."""
         operation = node.operation
+        if type(operation) in _READERS:
+            return _READERS[type(operation)](self, node, inputs, graph)
+        name = type(operation).__name__
+        if not isinstance(operation, keras.Layer):
+            if name in _OPERATIONS and len(inputs) == 1 and _is_on_last_axis(node):
+                return self.activate(operation.name, inputs, _OPERATIONS[name]), node
+            if name in ("Add", "Multiply") and len(inputs) == 2:
+                return _read_join(self, node, inputs, graph)
+        return self.keep(node, inputs), node
+
+    def check_call(self, node: Any) -> None:
+        """Notes the call of a layer.
+
+        Raises:
+            InputError: if the layer was called before and has variables, is quantized, computes in another precision
+                than float32, or is called as in training.
+        """
+        operation = node.operation
+        if node.arguments.kwargs.get("training") and not _trains_by_default(operation):
+            raise InputError(
+                f"expected calls as in inference, got training=True in the call of {operation.name!r}; leave it out: "
+                "statistics and dropout are those of inference then"
+            )
+        precision = getattr(operation, "compute_dtype", "float32") or "float32"
+        if "float" in precision and precision != "float32" and not isinstance(operation, keras.Model):
+            raise InputError(
+                f"expected layers that compute in float32, got {precision} in {operation.name!r}; build the model with "
+                'keras.config.set_dtype_policy("float32") and load its weights'
+            )
+        if getattr(operation, "quantization_mode", None):
+            raise InputError(
+                f"expected weights in float32, got {operation.quantization_mode} in {operation.name!r}; give "
+                "the model before quantize(): the exporter has int8 weights of its own"
+            )
         if getattr(operation, "weights", ()):
             if id(operation) in self._called:
                 raise InputError(
@@ -137,15 +202,6 @@ class KerasReader:
                     "call a layer of its own"
                 )
             self._called.add(id(operation))
-        if type(operation) in _READERS:
-            return _READERS[type(operation)](self, node, inputs, graph)
-        name = type(operation).__name__
-        if not isinstance(operation, keras.Layer):
-            if name in _OPERATIONS and len(inputs) == 1:
-                return self.activate(operation.name, inputs, _OPERATIONS[name]), node
-            if name in ("Add", "Multiply") and len(inputs) == 2:
-                return _read_join(self, node, inputs, graph)
-        return self.keep(node, inputs), node
 
     def emit(
         self,
@@ -157,9 +213,10 @@ class KerasReader:
         **fields: Any,
     ) -> str:
         """Writes a layer down; returns its name, which may have a number added."""
-        unused, number = name.replace("/", "_"), 2
-        while unused in self._shapes:
-            unused, number = f"{name}_{number}", number + 1
+        plain = name.replace("/", "_")
+        unused, number = plain, 2
+        while unused in self._shapes or unused == CLASSIFIER or branch_of(unused):
+            unused, number = f"{plain}_{number}", number + 1
         values = {path: np.asarray(value) for path, value in (values or {}).items() if value is not None}
         variables = tuple(describe_variable(f"{unused}/{path}", value.shape) for path, value in values.items())
         self.layers.append(LayerSpec(unused, kind, tuple(inputs), tuple(shape), "", variables, **fields))
@@ -182,7 +239,7 @@ class KerasReader:
     def keep(self, node: Any, inputs: Sequence[str]) -> str:
         """Writes a layer down that is called as it is."""
         operation = node.operation
-        values = _own_variables(operation)
+        values = own_names(operation) if isinstance(operation, keras.Layer) else {}
         kind = "attention" if isinstance(operation, _LAYERS.MultiHeadAttention) else "keras"
         name = self.emit(operation.name, kind, inputs, node.outputs[0].shape[1:], values)
         self.values.pop(name, None)  # it brings its own
@@ -220,16 +277,19 @@ class _Graph:
         return node
 
 
-def _own_variables(operation: keras.Operation) -> dict[str, keras.Variable]:
-    prefix = f"{getattr(operation, 'path', '')}/"
-    return {variable.path.removeprefix(prefix): variable for variable in getattr(operation, "weights", ())}
-
-
 def _activation_of(layer: keras.Layer) -> str | None:
     """The name of a layer's activation here; `""` for none, `None` for one that has no counterpart."""
     function = layer.activation
-    name = function if isinstance(function, str) else getattr(function, "__name__", "")
-    return "" if name == "linear" else _ACTIVATIONS.get(name)
+    return next((name for known, name in _ACTIVATIONS.items() if function is known), None)
+
+
+def _activation_node(layer: keras.Layer, shape: Sequence[int | None]) -> Any:
+    """A call of a layer's activation as a layer of its own."""
+    function = layer.activation
+    if not isinstance(function, keras.Layer):
+        function = _LAYERS.Activation(function, name=f"{layer.name}_activation")
+    function(keras.Input(batch_shape=shape))
+    return function._inbound_nodes[-1]
 
 
 def _with_activation(read: Callable) -> Callable:
@@ -238,10 +298,10 @@ def _with_activation(read: Callable) -> Callable:
     @functools.wraps(read)
     def wrapped(reader, node, inputs, graph):
         layer, activation = node.operation, _activation_of(node.operation)
-        if activation is None:
-            return reader.keep(node, inputs), node
         output, last = read(reader, node, inputs, graph)
-        if activation:
+        if activation is None:
+            output, _ = reader.read_node(_activation_node(layer, node.outputs[0].shape), [output], graph)
+        elif activation:
             output = reader.activate(f"{layer.name}_activation", [output], activation)
         return output, last
 
@@ -252,37 +312,41 @@ def _with_activation(read: Callable) -> Callable:
 def _read_convolution(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer = node.operation
     _require_last_axis(layer)
-    depthwise = isinstance(layer, _LAYERS.DepthwiseConv1D | _LAYERS.DepthwiseConv2D)
-    if getattr(layer, "depth_multiplier", 1) != 1:
-        raise InputError(
-            f"expected depthwise convolutions of multiplier 1, got {layer.depth_multiplier} in {layer.name!r}; use a "
-            "Conv2D with as many groups as it has input channels"
-        )
-    kernel, padding = np.asarray(layer.kernel), layer.padding
-    if not depthwise and layer.groups == layer.filters == node.input_tensors[0].shape[-1] > 1:
-        kernel, depthwise = np.swapaxes(kernel, -1, -2), True
+    kernel = np.asarray(layer.kernel)
+    if isinstance(layer, _LAYERS.DepthwiseConv1D | _LAYERS.DepthwiseConv2D):
+        kind, kernel, groups = _depthwise(kernel)
+    else:
+        is_depthwise = layer.groups == layer.filters == node.input_tensors[0].shape[-1] > 1
+        kind, groups = "depthwise" if is_depthwise else "convolution", layer.groups
+        kernel = np.swapaxes(kernel, -1, -2) if is_depthwise else kernel
+    padding = layer.padding
     if inputs[0] in reader.paddings:
         source, padding = reader.paddings[inputs[0]]
         inputs = [source]
-    groups = node.input_tensors[0].shape[-1] if depthwise else layer.groups
-    window = {
-        "kernel_size": tuple(layer.kernel_size),
-        "strides": tuple(layer.strides),
-        "padding": padding,
-        "dilation": tuple(layer.dilation_rate),
-        "groups": groups,
-    }
+    window = {**_window(layer), "padding": padding, "groups": groups}
     bias = layer.bias if layer.use_bias else None
-    kind = "depthwise" if depthwise else "convolution"
-    linear = _activation_of(layer) == ""
-    norm = graph.only_reader(node, _LAYERS.BatchNormalization) if linear else None
-    return _emit_convolution(reader, node, kind, inputs, kernel, bias, norm, graph, window)
+    return _emit_convolution(reader, node, kind, inputs, kernel, bias, graph, window)
 
 
-def _emit_convolution(reader, node, kind, inputs, kernel, bias, norm, graph, window) -> tuple[str, Any]:
+def _window(layer: keras.Layer) -> dict[str, Any]:
+    sizes = {"kernel_size": layer.kernel_size, "strides": layer.strides, "dilation": layer.dilation_rate}
+    return {"padding": layer.padding, **{name: tuple(value) for name, value in sizes.items()}}
+
+
+def _depthwise(kernel: np.ndarray) -> tuple[str, np.ndarray, int]:
+    """Kind, kernel and groups of a depthwise convolution; with several filters for each channel it is a grouped one."""
+    channels, multiplier = kernel.shape[-2:]
+    if multiplier == 1:
+        return "depthwise", kernel, channels
+    return "convolution", kernel.reshape(*kernel.shape[:-2], 1, channels * multiplier), channels
+
+
+def _emit_convolution(reader, node, kind, inputs, kernel, bias, graph, window) -> tuple[str, Any]:
     """A convolution with the norm behind it, if there is one that has a scale and a shift."""
     name, shape = node.operation.name, node.outputs[0].shape[1:]
+    norm = graph.only_reader(node, _LAYERS.BatchNormalization) if _activation_of(node.operation) == "" else None
     if norm is not None and norm.operation.scale and norm.operation.center and _is_on_last_axis(norm):
+        reader.check_call(norm)
         layer = norm.operation
         shift = 0.0 if bias is None else np.asarray(bias)
         values = {
@@ -301,56 +365,44 @@ def _emit_convolution(reader, node, kind, inputs, kernel, bias, norm, graph, win
 
 @_with_activation
 def _read_separable(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    layer, kernel = node.operation, np.asarray(node.operation.depthwise_kernel)
+    layer = node.operation
     _require_last_axis(layer)
-    if layer.depth_multiplier != 1:
-        raise InputError(
-            f"expected separable convolutions of multiplier 1, got {layer.depth_multiplier} in {layer.name!r}; use a "
-            "Conv2D with groups and another one"
-        )
-    channels = node.input_tensors[0].shape[-1]
-    window = {
-        "kernel_size": tuple(layer.kernel_size),
-        "strides": tuple(layer.strides),
-        "padding": layer.padding,
-        "dilation": tuple(layer.dilation_rate),
-        "groups": channels,
-    }
+    kind, kernel, groups = _depthwise(np.asarray(layer.depthwise_kernel))
+    size = (*node.outputs[0].shape[1:-1], layer.pointwise_kernel.shape[-2])
     options = (("norm", False), ("use_bias", False))
-    size = (*node.outputs[0].shape[1:-1], channels)
-    between = reader.emit(
-        f"{layer.name}_depthwise", "depthwise", inputs, size, {"kernel": kernel}, options=options, **window
-    )
+    window = {**_window(layer), "groups": groups}
+    name = f"{layer.name}_depthwise"
+    between = reader.emit(name, kind, inputs, size, {"kernel": kernel}, options=options, **window)
     one = (1,) * len(layer.kernel_size)
     window = {"kernel_size": one, "strides": one, "dilation": one}
-    norm = graph.only_reader(node, _LAYERS.BatchNormalization) if _activation_of(layer) == "" else None
     bias = layer.bias if layer.use_bias else None
     pointwise = np.asarray(layer.pointwise_kernel)
-    return _emit_convolution(reader, node, "convolution", [between], pointwise, bias, norm, graph, window)
+    return _emit_convolution(reader, node, "convolution", [between], pointwise, bias, graph, window)
 
 
 def _read_padding(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    convolution = graph.only_reader(node, _LAYERS.Conv2D, _LAYERS.DepthwiseConv2D)
-    if convolution is None or convolution.operation.padding != "valid":
+    _require_last_axis(node.operation)
+    following = graph.only_reader(node, _LAYERS.Conv2D, _LAYERS.DepthwiseConv2D)
+    layer = following.operation if following else None
+    if layer is None or layer.padding != "valid":
         return reader.keep(node, inputs), node
     return reader.pad(inputs[0], tuple(map(tuple, node.operation.padding))), node
 
 
 def _read_batch_norm(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer = node.operation
-    if not _is_on_last_axis(node):
-        raise InputError(f"expected norms of the last axis, got axis {layer.axis} in {layer.name!r}")
+    if not _is_on_last_axis(node) or len(node.outputs[0].shape) > _MOST_AXES:
+        return reader.keep(node, inputs), node
     names = ("gamma", "beta", "moving_mean", "moving_variance")
     values = {name: getattr(layer, name, None) for name in names}
     return reader.emit(
-        layer.name, "norm", inputs, node.outputs[0].shape[1:], values, options=_norm_options(layer)
+        layer.name, "norm", inputs[:1], node.outputs[0].shape[1:], values, options=_norm_options(layer)
     ), node
 
 
 def _read_layer_norm(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer, rank = node.operation, len(node.outputs[0].shape)
-    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
-    if [axis % rank for axis in axes] != [rank - 1] or getattr(layer, "rms_scaling", False):
+    if not _is_on_last_axis(node) or rank > _MOST_AXES or getattr(layer, "rms_scaling", False):
         return reader.keep(node, inputs), node
     values = {"gamma": layer.gamma, "beta": layer.beta}
     shape = node.outputs[0].shape[1:]
@@ -359,7 +411,7 @@ def _read_layer_norm(reader: KerasReader, node: Any, inputs: Sequence[str], grap
 
 def _read_group_norm(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer = node.operation
-    if not _is_on_last_axis(node):
+    if not _is_on_last_axis(node) or len(node.outputs[0].shape) > _MOST_AXES:
         return reader.keep(node, inputs), node
     values = {"gamma": layer.gamma, "beta": layer.beta}
     options = (("groups", layer.groups), *_norm_options(layer))
@@ -373,8 +425,6 @@ def _norm_options(layer: keras.Layer) -> tuple[tuple[str, Any], ...]:
 @_with_activation
 def _read_dense(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer = node.operation
-    if getattr(layer, "lora_enabled", False) or layer.quantization_mode:
-        return reader.keep(node, inputs), node
     values = {"kernel": layer.kernel, "bias": layer.bias}
     return reader.emit(layer.name, "dense", inputs, node.outputs[0].shape[1:], values), node
 
@@ -401,10 +451,9 @@ def _read_leaky_relu(reader: KerasReader, node: Any, inputs: Sequence[str], grap
 
 
 def _read_softmax(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    layer = node.operation
-    if layer.axis not in (-1, len(node.outputs[0].shape) - 1):
+    if not _is_on_last_axis(node) or len(inputs) != 1:  # the second is a mask
         return reader.keep(node, inputs), node
-    return reader.activate(layer.name, inputs, "softmax"), node
+    return reader.activate(node.operation.name, inputs, "softmax"), node
 
 
 def _read_pool(kind: str) -> Callable:
@@ -437,7 +486,12 @@ def _read_join(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Gr
     if not is_sum and len(shapes) == 2 and len(gates) == 1:
         gate, source = inputs[gates[0]], inputs[1 - gates[0]]
         before = next((layer for layer in reader.layers if layer.name == source), None)
-        fused = before is not None and before.kind == "activation" and before.option("negative_slope") is None
+        fused = (
+            before is not None
+            and before.kind == "activation"
+            and before.option("activation") in ACTIVATIONS
+            and before.option("negative_slope") is None
+        )
         options = (("activation", before.option("activation")),) if fused else ()
         return reader.emit(name, "gate", [before.inputs[0] if fused else source, gate], shape, options=options), node
     return reader.keep(node, inputs), node
@@ -452,7 +506,7 @@ def _read_rescaling(reader: KerasReader, node: Any, inputs: Sequence[str], graph
 def _read_normalization(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer = node.operation
     mean, deviation = np.ravel(layer.mean), np.maximum(np.sqrt(np.ravel(layer.variance)), keras.config.epsilon())
-    if layer.invert or mean.size not in (1, node.outputs[0].shape[-1]):
+    if layer.invert or not (mean.size == 1 or _is_on_last_axis(node)):
         return reader.keep(node, inputs), node
     options = (("scale", _plain(1 / deviation)), ("offset", _plain(-mean / deviation)))
     return reader.emit(layer.name, "rescale", inputs, node.outputs[0].shape[1:], options=options), node
@@ -464,6 +518,8 @@ def _plain(value: Any) -> float | tuple[float, ...]:
 
 
 def _read_dropout(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    if node.operation.noise_shape is not None:  # of whole images or channels
+        return inputs[0], node
     options = (("rate", node.operation.rate),)
     return reader.emit(node.operation.name, "dropout", inputs, node.outputs[0].shape[1:], options=options), node
 
@@ -483,18 +539,27 @@ def _read_concatenate(reader: KerasReader, node: Any, inputs: Sequence[str], gra
 
 
 def _read_flatten(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    if getattr(node.operation, "data_format", "channels_last") != "channels_last":
+        return reader.keep(node, inputs), node
     return reader.emit(node.operation.name, "reshape", inputs, node.outputs[0].shape[1:]), node
 
 
 def _read_nothing(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    """A layer that only regularizes, or names, while it trains."""
+    """A layer that only regularizes, augments or names."""
     return inputs[0], node
 
 
 def _is_on_last_axis(node: Any) -> bool:
-    axis, rank = node.operation.axis, len(node.outputs[0].shape)
+    """Whether a layer or an operation that may have an axis works along the last."""
+    axis, rank = getattr(node.operation, "axis", -1), len(node.outputs[0].shape)
     axes = axis if isinstance(axis, list | tuple) else [axis]
-    return [one % rank for one in axes] == [rank - 1]
+    return None not in axes and [one % rank for one in axes] == [rank - 1]
+
+
+def _trains_by_default(operation: keras.Operation) -> bool:
+    """Whether a call without `training` is one of training, as that of layers that augment images; `fit` decides."""
+    training = inspect.signature(operation.call).parameters.get("training")
+    return training is not None and training.default is True
 
 
 def _require_last_axis(layer: keras.Layer) -> None:
@@ -509,7 +574,7 @@ _READERS: dict[type, Callable] = {
     **dict.fromkeys(
         (_LAYERS.Conv1D, _LAYERS.Conv2D, _LAYERS.DepthwiseConv1D, _LAYERS.DepthwiseConv2D), _read_convolution
     ),
-    _LAYERS.SeparableConv2D: _read_separable,
+    **dict.fromkeys((_LAYERS.SeparableConv1D, _LAYERS.SeparableConv2D), _read_separable),
     _LAYERS.ZeroPadding2D: _read_padding,
     _LAYERS.BatchNormalization: _read_batch_norm,
     _LAYERS.LayerNormalization: _read_layer_norm,
@@ -529,5 +594,5 @@ _READERS: dict[type, Callable] = {
     _LAYERS.Dropout: _read_dropout,
     _LAYERS.UpSampling2D: _read_upsampling,
     **dict.fromkeys((_LAYERS.Flatten, _LAYERS.Reshape), _read_flatten),
-    **dict.fromkeys((_LAYERS.GaussianNoise, _LAYERS.ActivityRegularization, _LAYERS.Identity), _read_nothing),
+    **dict.fromkeys(_ONLY_IN_TRAINING, _read_nothing),
 }

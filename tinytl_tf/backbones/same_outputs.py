@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from tinytl_tf.backbones.call import Call
 from tinytl_tf.backbones.head import Head
-from tinytl_tf.backbones.keras_reader import functional_body
 from tinytl_tf.backbones.nodes import network_nodes
-from tinytl_tf.errors import ParityError
+from tinytl_tf.errors import InputError, ParityError
 
 __all__ = ["TOLERANCE", "check_same_outputs"]
 
@@ -23,9 +22,10 @@ _ACTIVATIONS = {"": tf.identity, "softmax": tf.nn.softmax, "sigmoid": tf.sigmoid
 def check_same_outputs(
     network: keras.Model,
     model: keras.Model,
+    body: Callable[[keras.Model], keras.Model],
     nodes: Mapping[str, Any],
+    features: str,
     head: Head,
-    names: Mapping[str, str],
     preprocess_input: Callable | str | None,
     examples: np.ndarray | None,
 ) -> None:
@@ -33,47 +33,80 @@ def check_same_outputs(
 
     Args:
         network: the network.
-        model: the model, functional.
+        model: the model.
+        body: what gave the graph of the model, and of models in it.
         nodes: by the name of a layer of the network, the model's node whose output it has.
-        head: where they are compared.
-        names: of the network's layers, by those that `head` has.
+        features: name of the layer of the network up to which the model is taken over in any case.
+        head: what follows.
         preprocess_input: what the network does to its inputs before the model's part.
         examples: inputs of the network, or `None`.
 
     Raises:
+        InputError: if the examples do not fit, or the model's `call` is not what its graph says.
         ParityError: if an output differs by more than `TOLERANCE` of the largest one.
     """
-    examples = _made_up(network.input_shape[1:]) if examples is None else np.asarray(examples, np.float32)
+    examples = _examples(network.input_shape[1:], examples)
     inputs = preprocess_input(examples.copy()) if callable(preprocess_input) else examples
     values: dict[int, np.ndarray] = {}
-    expected = _run(model, [inputs], values)
+    expected = _run(body(model), [inputs], body, values)
+    _require_call_of_graph(model, network, inputs, expected)
     wanted = {name: values[id(node)] for name, node in nodes.items() if id(node) in values}
+    inner = keras.Model(network.input, [_before_classifier(network, head), network.output])
+    got, logits = (output.numpy() for output in inner(examples, training=False))
+    if _differs(got, wanted[features]):
+        raise ParityError(_explain(network, wanted, examples, got, wanted[features]))
     if head.values:
-        got = _ACTIVATIONS[head.activation](network(examples, training=False)).numpy()
+        # Behind a softmax large differences are small: the features are looked at too.
+        got = _ACTIVATIONS[head.activation](logits).numpy()
         expected = expected.reshape(got.shape)
-    else:
-        name = names[head.compared]
-        got = keras.Model(network.input, network.get_layer(name).output)(examples, training=False).numpy()
-        expected = wanted[name]
-    if _differs(got, expected):
-        raise ParityError(_explain(network, wanted, examples, got, expected))
+        if _differs(got, expected):
+            raise ParityError(_explain(network, wanted, examples, got, expected))
 
 
-def _made_up(shape: tuple[int, ...]) -> np.ndarray:
-    """Inputs as they may be: pixels of 0 to 255 for images."""
+def _before_classifier(network: keras.Model, head: Head) -> keras.KerasTensor:
+    """The features: what is between them and the classifier, such as pooling, may not be the model's."""
+    tensor = network.layers[-1].input
+    for layer in reversed(head.layers[:-1]):
+        if layer.name == head.features:
+            break
+        tensor = tensor._keras_history.operation.input
+    return tensor
+
+
+def _examples(shape: tuple[int, ...], given: np.ndarray | None) -> np.ndarray:
+    """The given inputs, or inputs as they may be: pixels of 0 to 255 for images."""
+    if given is not None:
+        given = np.asarray(given, np.float32)
+        if given.shape[1:] != shape or not len(given):
+            raise InputError(f"expected examples of the shape (n, {', '.join(map(str, shape))}), got {given.shape}")
+        return given
     rng = np.random.default_rng(0)
     is_image = len(shape) == 3 and shape[-1] == 3
-    values = rng.uniform(0, 255, (_EXAMPLES, *shape)) if is_image else rng.normal(size=(_EXAMPLES, *shape))
+    values = rng.integers(0, 256, (_EXAMPLES, *shape)) if is_image else rng.normal(size=(_EXAMPLES, *shape))
     return values.astype(np.float32)
 
 
-def _run(model: keras.Model, inputs: list[Any], values: dict[int, np.ndarray]) -> np.ndarray:
+def _require_call_of_graph(model: keras.Model, network: keras.Model, inputs: Any, expected: np.ndarray) -> None:
+    """A subclass of a functional model may compute something else than its graph."""
+    if type(model) in (type(network), keras.Sequential):
+        return
+    structure = getattr(model, "_inputs_struct", None)  # a list or a dictionary where it was built with one
+    given = inputs if structure is None else keras.tree.pack_sequence_as(structure, [inputs])
+    result = np.asarray(keras.tree.flatten(model(given, training=False))[0])
+    if _differs(result, expected):
+        raise InputError(
+            f"expected a model that computes what its layers do, got {type(model).__name__}, whose call is another; "
+            "give keras.Model(inputs, outputs) of what it computes"
+        )
+
+
+def _run(model: keras.Model, inputs: list[Any], body: Callable, values: dict[int, np.ndarray]) -> np.ndarray:
     """Runs a model node by node; notes what each gives."""
     tensors = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
     for node in network_nodes(model):
         given = [tensors[id(tensor)] for tensor in node.input_tensors]
         if isinstance(node.operation, keras.Model):
-            result = _run(functional_body(node.operation), given, values)
+            result = _run(body(node.operation), given, body, values)
         else:
             result = Call(node.operation, node).run(given)
         values[id(node)] = np.asarray(result)
@@ -90,9 +123,9 @@ def _explain(
     network: keras.Model, wanted: Mapping[str, np.ndarray], examples: np.ndarray, got: np.ndarray, expected: np.ndarray
 ) -> str:
     """Names the first layer whose output is another one."""
-    names = [layer.name for layer in network.layers if layer.name in wanted]
-    outputs = keras.Model(network.input, [network.get_layer(name).output for name in names])(examples, training=False)
-    found = (name for name, own in zip(names, outputs, strict=True) if _differs(own.numpy(), wanted[name]))
+    nodes = {node.operation.name: node for node in network_nodes(network) if node.operation.name in wanted}
+    outputs = keras.Model(network.input, [node.outputs[0] for node in nodes.values()])(examples, training=False)
+    found = (name for name, own in zip(nodes, outputs, strict=True) if _differs(own.numpy(), wanted[name]))
     largest = float(np.abs(expected).max())
     difference = float(np.abs(got - expected).max()) if got.shape == expected.shape else np.inf
     where = next(found, "its classifier")

@@ -59,11 +59,11 @@ class BranchedAttention(SelectiveWrapper):
         vars(view).update(vars(self.layer))
         for port, branch in zip(self.ports, branches, strict=True):
             vars(view)[f"_{port}_dense"] = _sum_of(vars(view)[f"_{port}_dense"], branch)
-        return view.call(*args, **kwargs)
+        return view.call(*args, **{**kwargs, "training": False})
 
     def compute_output_spec(self, *args, branches: Sequence[keras.KerasTensor] = (), **kwargs) -> keras.KerasTensor:
         """Returns shape and type of the output."""
-        return super().compute_output_spec(*args, **kwargs)
+        return super().compute_output_spec(*args, branches=branches, **kwargs)
 
     def get_config(self) -> dict:
         """Returns the configuration."""

@@ -1,18 +1,58 @@
 """Any Keras layer, with a chosen subset of its variables trained."""
 
+import re
+from collections.abc import Iterable
+
 import keras
 import tensorflow as tf
 
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 
-__all__ = ["SelectiveWrapper"]
+__all__ = ["SelectiveWrapper", "own_names"]
+
+
+def own_names(layer: keras.layers.Layer, *prefixes: str) -> dict[str, keras.Variable]:
+    """Returns the variables of a layer by paths in it that do not change when it is made again, nor from run to run.
+
+    Keras counts the layers of a process in the names that it makes up, such as `conv2d_7`. Here such numbers count the
+    parts of the layer; layers in it that have one name keep apart too.
+
+    Args:
+        layer: the layer.
+        prefixes: what paths may begin with, beside the layer's own path.
+
+    Example:
+        >>> layer = keras.layers.MultiHeadAttention(2, 4)
+        >>> layer.build([1, 3, 8], [1, 3, 8])
+        >>> sorted(own_names(layer))[:2]
+        ['attention_output/bias', 'attention_output/kernel']
+    """
+    parents: dict[str, str] = {}
+    names: dict[str, keras.Variable] = {}
+    for variable in layer.variables:
+        path = variable.path
+        for prefix in (layer.path, *prefixes):
+            path = path.removeprefix(f"{prefix}/")
+        parent, _, own = path.rpartition("/")
+        if parent not in parents or f"{parents[parent]}/{own}".removeprefix("/") in names:
+            parents[parent] = _unused(re.sub(r"_\d+(?=/|$)", "", parent), parents.values())
+        names[f"{parents[parent]}/{own}".removeprefix("/")] = variable
+    return names
+
+
+def _unused(name: str, names: Iterable[str]) -> str:
+    numbered, number = name, 2
+    while numbered in names:
+        numbered, number = f"{name}_{number}", number + 1
+    return numbered
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class SelectiveWrapper(SelectiveLayer):
     """Calls another layer, whose variables are trained one by one and by that name.
 
-    The layer itself computes and keeps what Keras' own gradient needs. It is shared, not copied: what trains it here
+    The layer itself computes and keeps what Keras' own gradient needs. It always computes as in inference, so that the
+    statistics in it stay as they are and dropout in it does nothing. It is shared, not copied: what trains it here
     trains it in every model that has it.
 
     Args:
@@ -37,6 +77,7 @@ class SelectiveWrapper(SelectiveLayer):
     def __init__(self, layer: keras.layers.Layer, **kwargs) -> None:
         super().__init__(**kwargs)
         self.input_spec = None
+        self.supports_masking = True
         self.layer = layer
         self._is_adopted = False
         self._adopt()
@@ -45,14 +86,20 @@ class SelectiveWrapper(SelectiveLayer):
         """Does nothing: a layer that is not built is built by its first call."""
 
     def call(self, *args, **kwargs) -> tf.Tensor:
-        """Returns what the layer returns."""
-        outputs = self.layer(*args, **kwargs)
+        """Returns what the layer returns in inference."""
+        outputs = self.layer(*args, **{**kwargs, "training": False})
         self._adopt()
         return outputs
 
+    def compute_mask(self, inputs: tuple, previous_mask: tuple | tf.Tensor | None) -> tf.Tensor | None:
+        """Returns the mask that the layer passes on; takes what Keras gives for a `call` of `*args`."""
+        mask = previous_mask[0] if isinstance(previous_mask, tuple) else previous_mask
+        return self.layer.compute_mask(inputs[0], mask) if self.layer.supports_masking else None
+
     def compute_output_spec(self, *args, **kwargs) -> keras.KerasTensor:
-        """Returns shape and type of the output."""
-        return self.layer.compute_output_spec(*args, **kwargs)
+        """Returns shape and type of the output; builds the layer."""
+        outputs = self.call(*args, **kwargs)
+        return keras.tree.map_structure(lambda output: keras.KerasTensor(output.shape, output.dtype), outputs)
 
     def get_config(self) -> dict:
         """Returns the configuration, with that of the layer."""
@@ -64,11 +111,7 @@ class SelectiveWrapper(SelectiveLayer):
         return cls(layer=keras.saving.deserialize_keras_object(config.pop("layer")), **config)
 
     def _by_name(self) -> dict:
-        prefixes = (f"{self.layer.path}/", f"{self.name}/") if self.variables else ()
-        names = {variable.path: variable for variable in self.variables}
-        for prefix in prefixes:
-            names = {path.removeprefix(prefix): variable for path, variable in names.items()}
-        return names
+        return own_names(self.layer, self.name) if self.variables else {}
 
     def _adopt(self) -> None:
         """Once the layer is built, gives its variables the paths that this layer's own would have, and applies `train`.
