@@ -379,14 +379,18 @@ REFUSED = {
         {"classes": 3},
         r"got activation 'end' at its end; give keras.Model\(inputs, features\)",
     ),
-    "classes": (lambda: chain(L.Conv2D(4, 3)), {"classes": 1}, "classes must be an integer above 1, .* got 1"),
+    "classes": (lambda: chain(L.Conv2D(4, 3)), {"classes": 0}, "classes must be an integer above 0, .* got 0"),
     "classes_as_word": (
         lambda: chain(L.Conv2D(4, 3)),
         {"classes": "5"},
-        "classes must be an integer above 1, .* got '5'",
+        "classes must be an integer above 0, .* got '5'",
     ),
     "dropout": (lambda: chain(L.Conv2D(4, 3)), {"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
-    "branch_as_word": (lambda: chain(L.Conv2D(4, 3)), {"lite_residual": "block_1"}, "got 'block_1'; write a list"),
+    "branch_as_word": (
+        lambda: chain(L.Conv2D(4, 3)),
+        {"lite_residual": "block_1"},
+        "names of places, or a mapping of places and settings, got 'block_1'",
+    ),
     "examples": (
         lambda: chain(L.Conv2D(4, 3)),
         {"examples": np.zeros((2, 8, 8, 3))},

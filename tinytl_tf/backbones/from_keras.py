@@ -84,7 +84,7 @@ def from_keras(
         (None, 5)
     """
     require_keras_settings()
-    _check_arguments(classes, lite_residual, dropout)
+    _check_arguments(classes, dropout)
     reader = KerasReader()
     body = reader.body(model)
     shape = _require_one_end(body)
@@ -105,11 +105,9 @@ def from_keras(
     return network
 
 
-def _check_arguments(classes: int | None, lite_residual: bool | Collection[str], dropout: float) -> None:
-    if classes is not None and (not isinstance(classes, int | np.integer) or classes < 2):
-        raise InputError(f"classes must be an integer above 1, or None for the model's classifier, got {classes!r}")
-    if isinstance(lite_residual, str):
-        raise InputError(f"lite_residual must be True, False or a list of names, got {lite_residual!r}; write a list")
+def _check_arguments(classes: int | None, dropout: float) -> None:
+    if classes is not None and (not isinstance(classes, int | np.integer) or classes < 1):
+        raise InputError(f"classes must be an integer above 0, or None for the model's classifier, got {classes!r}")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
 
