@@ -247,6 +247,13 @@ def test_a_layer_that_cannot_be_copied_is_shared_with_one_network():
         from_keras(chain(conv(), own, conv()))
 
 
+def test_a_configuration_that_gives_another_function_is_not_a_copy():
+    """Keras writes down the name of a function, `relu`, which is its own when it is read."""
+    model = chain(L.Conv2DTranspose(8, 3, activation=relu), conv())
+    inputs = np.ones((1, 12, 12, 3), np.float32)
+    np.testing.assert_allclose(from_keras(model)(inputs), model(inputs), rtol=1e-5)
+
+
 def _shared():
     inputs, layer = keras.Input((12, 12, 3)), conv(3, padding="same", name="twice")
     return keras.Model(inputs, layer(layer(L.Rescaling(1 / 255)(inputs))))
