@@ -54,9 +54,39 @@ def test_adopting_adds_the_branches_that_lack_and_keeps_the_others(config):
     assert Experiment(config).adopt(trained)[0] is trained
 
 
+def test_adopting_lora_keeps_other_branches_and_what_the_network_computes(config):
+    config.lite_residuals = ("block_1",)
+    trained, _ = Experiment(config).build_model(4)
+    trained.get_layer("block_1_lite_residual").pointwise_kernel.assign(np.full((1, 1, 8, 16), 0.3))
+    config.scheme, config.lite_residuals, config.branches = "lora-b", (), ("block_2", "head")
+    config.backbone.lora_rank = 2
+    adopted, resolved = Experiment(config).adopt(trained)
+    images = tiny_network.photos(1, 2)[0][0].astype(np.float32)
+    np.testing.assert_array_equal(adopted(images), trained(images))
+    lora = {variable.path: tuple(variable.shape) for variable in resolved.variables if "_lora/" in variable.path}
+    names = ("block_2_expand", "block_2_project", "head")
+    assert set(lora) == {f"{name}_lora/{part}" for name in names for part in "ab"}
+    assert lora["head_lora/a"] == (24, 2)
+    assert branches(adopted) == ["block_1"]
+    assert "block_1_lite_residual/kernel" not in {variable.path for variable in resolved.variables}
+    assert Experiment(config).adopt(adopted)[0] is adopted
+
+
+def test_a_network_under_lora_has_branches_at_its_places(config):
+    config.scheme, config.training.rate_factors = "lora", (("_lora/b", 16.0),)
+    model, resolved = Experiment(config).build_model(4)
+    assert not branches(model)
+    assert rate_factor(model.get_layer("head_lora").b) == 16
+    assert sum("_lora/" in variable.path for variable in resolved.variables) == 2 * 8
+    config.scheme = "last"
+    drop_useless_rate_factors(config)
+    assert config.training.rate_factors == ()
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("branches", ("stem",), "the network has no lite residuals at 'stem'; its places are block_1, "),
         (
             "biases",
             ("block_4",),

@@ -98,7 +98,7 @@ def test_it_is_baked_into_a_new_file(exported, photo, tmp_path):
 def test_the_model_has_to_be_that_of_the_export(exported):
     model = tiny_network.build("tinytl-b")
     before = [variable.numpy() for variable in model.weights]
-    with pytest.raises(InputError, match=r"_lite_residual/.* got none; build it with its lite residuals$"):
+    with pytest.raises(InputError, match=r"_lite_residual/.* got none; build it with its branches$"):
         load_state(model, exported / "mine.tinytl", exported / "m.tflite")
     for variable, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(variable, value)

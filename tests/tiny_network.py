@@ -193,7 +193,10 @@ class PlainTraining:
         mean, variance, beta, gamma = (
             self._weights[f"{name}/norm/{part}"] for part in ("moving_mean", "moving_variance", "beta", "gamma")
         )
-        return tf.nn.batch_normalization(y, mean, variance, beta, gamma, ARCHITECTURE.norm_epsilon)
+        y = tf.nn.batch_normalization(y, mean, variance, beta, gamma, ARCHITECTURE.norm_epsilon)
+        if f"{name}_lora/a" in self._weights:
+            y += tf.tensordot(tf.tensordot(x, self._weights[f"{name}_lora/a"], 1), self._weights[f"{name}_lora/b"], 1)
+        return y
 
     def _lite_residual(self, name, x, size, strides):
         kernel = tf.convert_to_tensor(self._weights[f"{name}/kernel"])

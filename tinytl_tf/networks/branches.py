@@ -237,7 +237,7 @@ def _mixes_channels_alone(spec: NetworkSpec, layer: LayerSpec) -> bool:
 
 def _projections(layer: LayerSpec, settings: dict[str, object]) -> Iterator[BranchSite]:
     for port in ("query", "value"):
-        kernel = next(v for v in layer.variables if v.path == f"{layer.name}/{port}/kernel")
+        kernel = next(v for v in layer.variables if v.path.endswith(f"/{port}/kernel"))
         filters = kernel.shape[1:]  # heads and their width
         options = tuple(({"filters": filters} | settings).items())
         shape = (*layer.shape[:-1], *filters)
