@@ -37,7 +37,7 @@ ARCHITECTURE = Architecture(
     pixel_mean=127.5,
     pixel_deviation=127.5,
     norm_epsilon=1e-3,
-    imagenet_weights="none",
+    imagenet_weights=None,
 )
 
 

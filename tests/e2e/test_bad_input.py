@@ -198,7 +198,8 @@ ROWS = {
     ),
     "backbone": (
         train("--config.backbone.name=resnet"),
-        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile, mcunet_5fps, "
+        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, efficientnet_lite1, "
+        "efficientnet_lite2, efficientnet_lite3, efficientnet_lite4, proxyless_mobile, mcunet_5fps, "
         "proxyless_w0.3, mbv2_w0.35",
     ),
     "resolution": (

@@ -8,7 +8,10 @@ import pytest
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory import paper, paper_account
+from tinytl_tf.memory.paper import account_of
 from tinytl_tf.memory.resnet50 import resnet50_spec
+from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.ops import ACTIVATIONS
 
 PAPERS_BRANCHES = {"lite_residual": True, "branch_final_norm": True}
 SCHEMES = ("last", "tinytl-b", "tinytl-l", "tinytl-lb", "norm+last", "full")
@@ -19,6 +22,16 @@ def account(scheme, architecture="proxyless_mobile", **changes):
     """That of the paper's table 2 but for what is changed."""
     options = {"resolution": 224, "batch_size": 8, "classes": 102, **changes}
     return paper_account(architecture, scheme, **options)
+
+
+TINY = {"resolution": 32, "classes": 2, "width": 0.35}
+
+
+def replaced(name, **changes):
+    """MobileNetV2 with one layer that is something else."""
+    spec = from_table("mobilenet_v2", **TINY)
+    layers = (dataclasses.replace(layer, **changes) if layer.name == name else layer for layer in spec.layers)
+    return dataclasses.replace(spec, layers=tuple(layers))
 
 
 def mb(size, printed):
@@ -193,12 +206,38 @@ def test_branches_are_counted_as_the_paper_does_unless_told():
     assert account("full", "mobilenet_v2", lite_residual=True).parameters > account("full", "mobilenet_v2").parameters
 
 
-@pytest.mark.thorough
-def test_activations_of_a_hard_swish_are_kept_whole():
-    architecture = dataclasses.replace(backbones.ARCHITECTURES["mobilenet_v2"], activation="hard_swish")
-    bits, whole = account("tinytl-b", "mobilenet_v2"), account("tinytl-b", architecture)
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name not in ("relu", "relu6")])
+def test_any_other_activation_is_kept_whole(activation):
+    architecture = dataclasses.replace(backbones.ARCHITECTURES["mobilenet_v2"], activation=activation)
+    options = {"resolution": 32, "width": 0.35}
+    bits, whole = (account("tinytl-b", table, **options) for table in ("mobilenet_v2", architecture))
     features = 1280 * 4
-    assert whole.stored_bytes - features == 32 * (bits.stored_bytes - features)
+    assert whole.stored_bytes - features == 32 * (bits.stored_bytes - features) > 0
+    assert account("last", architecture, **options).stored_bytes == features
+
+
+@pytest.mark.parametrize(("activation", "kept"), [(None, 32), ("relu", 32), ("relu6", 32), ("silu", 0)])
+def test_a_gate_keeps_what_its_activation_has_not_kept(activation, kept):
+    """`ops.gate` keeps the input of the activation before it, which every activation but a ReLU keeps anyway."""
+    layers = replaced("block_2_project", kind="gate", variables=(), options=(("activation", activation),))
+    before = account_of(replaced("block_2_project", kind="add", variables=()), "tinytl-b", batch_size=1)
+    inputs = layers.layer("block_2_depthwise").size
+    assert account_of(layers, "tinytl-b", batch_size=1).stored_bytes == before.stored_bytes + inputs * kept // 8
+    last = account_of(layers, "last", batch_size=1)
+    assert last.stored_bytes == account_of(from_table("mobilenet_v2", **TINY), "last", batch_size=1).stored_bytes
+
+
+@pytest.mark.parametrize("kind", ["norm", "layer_norm", "group_norm"])
+def test_all_norms_are_counted_as_one(kind):
+    norm = tuple(v for v in from_table("mobilenet_v2", **TINY).layer("block_2_project").variables if v.role != "kernel")
+    plain = replaced("block_2_project", kind="add", variables=())
+    spec = replaced("block_2_project", kind=kind, variables=norm[:2])
+    inputs = 4 * spec.layer("block_2_depthwise").size
+    for scheme, more in (("tinytl-b", 0), ("norm+last", inputs)):
+        with_norm, without = (account_of(each, scheme, batch_size=1) for each in (spec, plain))
+        assert with_norm.stored_bytes - without.stored_bytes == more
+    of_one, of_none = (paper.walk(paper.list_ops(each), {"stem/norm/beta"}, group_norm=True) for each in (spec, plain))
+    assert of_one[0] - of_none[0] == inputs
 
 
 @pytest.mark.parametrize(
@@ -206,7 +245,8 @@ def test_activations_of_a_hard_swish_are_kept_whole():
     [
         (
             {"architecture": "resnet"},
-            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile, mcunet_5fps, "
+            "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, efficientnet_lite1, "
+            "efficientnet_lite2, efficientnet_lite3, efficientnet_lite4, proxyless_mobile, mcunet_5fps, "
             "proxyless_w0.3, mbv2_w0.35",
         ),
         (

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.tables import TABLES
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.architectures import get_architecture
 from tinytl_tf.networks.branches import branch_places, kernel_schedule, with_branches
@@ -56,6 +57,30 @@ def test_blocks_of_proxylessnas_mobile():
         assert not any(layer.option("global_pool") for layer in its_branch)
 
 
+# Published millions of parameters with 1000 classes (TensorFlow's efficientnet/lite), and pixels of a side.
+EFFICIENTNET_LITE = {0: (4.652, 224), 1: (5.417, 240), 2: (6.092, 260), 3: (8.197, 280), 4: (13.007, 300)}
+
+
+@pytest.mark.parametrize("number", EFFICIENTNET_LITE)
+def test_efficientnet_lite_is_scaled_as_published(number):
+    """Rows against those written out by hand, and the parameters of both by arithmetic."""
+    name = f"efficientnet_lite{number}"
+    table = get_architecture(name)
+    rows = [(row.expand, row.kernel_size, row.filters, row.strides, row.repeats) for row in table.blocks]
+    assert rows == TABLES[name]
+    parameters, channels = 3 * 9 * 32 + 2 * 32, 32
+    for expand, size, filters, _, repeats in TABLES[name]:
+        for _ in range(repeats):
+            inner = expand * channels
+            parameters += (channels * inner + 2 * inner) * (expand > 1) + size**2 * inner + 2 * inner
+            parameters += inner * filters + 2 * filters
+            channels = filters
+    parameters += channels * 1280 + 2 * 1280 + 1280 * 1000 + 1000
+    spec = from_table(name, resolution=table.resolution, classes=1000)
+    assert sum(variable.size for variable in spec.variables if variable.role != "statistic") == parameters
+    assert (round(parameters / 1e6, 3), table.resolution) == EFFICIENTNET_LITE[number]
+
+
 def test_widths_are_those_of_the_mobilenet_family():
     # torchvision's mobilenet_v2(width_mult=1.4).
     spec = from_table("mobilenet_v2", resolution=64, classes=2, width=1.4)
@@ -73,7 +98,8 @@ def test_unknown_name():
     with pytest.raises(InputError) as error:
         get_architecture("resnet")
     assert str(error.value) == (
-        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, proxyless_mobile, mcunet_5fps, "
+        "unknown backbone 'resnet'; choose one of mobilenet_v2, efficientnet_lite0, efficientnet_lite1, "
+        "efficientnet_lite2, efficientnet_lite3, efficientnet_lite4, proxyless_mobile, mcunet_5fps, "
         "proxyless_w0.3, mbv2_w0.35"
     )
 

