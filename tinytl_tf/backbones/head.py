@@ -61,10 +61,10 @@ def split_head(
             f"expected a model that ends with a Dense layer for its classes, got {by_name[output].kind} {output!r} at "
             f"its end; {remedy} for a new one"
         )
-    if classes is None and last.shape[-1] < 2:
+    if classes is None and activation and last.shape[-1] < 2:
         raise InputError(
-            f"expected a classifier of at least 2 classes, got {last.shape[-1]} of {last.name!r}; give classes= for a "
-            "new one"
+            f"expected a classifier of at least 2 classes, got {last.shape[-1]} of {last.name!r} with a "
+            f"{activation}; give classes= for a new one"
         )
     kept = _before(layers, features)
     source = by_name[features]
