@@ -370,9 +370,9 @@ REFUSED = {
         "before the classifier, got .* add a pooling",
     ),
     "one_class": (
-        lambda: chain(head=L.Dense(1, name="risk")),
+        lambda: chain(head=L.Dense(1, activation="sigmoid", name="risk")),
         {},
-        "at least 2 classes, got 1 of 'risk'; give classes=",
+        "at least 2 classes, got 1 of 'risk' with a sigmoid; give classes=",
     ),
     "softmax_of_a_pool": (
         lambda: model(lambda x: L.Softmax(name="end")(pooled(x))),
@@ -421,3 +421,7 @@ def test_the_classifier_is_the_last_layer_whatever_its_name():
     network = from_keras(model(lambda x: L.Dense(4, name="my_head")(L.Dense(5, name="classifier_1")(pooled(x)))))
     assert describe(network).layers[-1].name == CLASSIFIER
     assert describe(network).layers[-1].inputs[0].endswith("classifier_1")
+
+
+def test_a_head_of_one_number_is_kept_for_a_regression():
+    assert from_keras(chain(L.Conv2D(4, 3), head=L.Dense(1, name="age"))).output_shape == (None, 1)
