@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 KNOWS = ROOT / "tinytl_tf/networks/spec.py"
 # The head of an arena is another one.
 OTHER_MEANING = {ROOT / "tinytl_tf/tflite/runtime/micro_arena.py": {"head"}}
-NAME = re.compile(r"(stem|head|classifier|block_\w*|\w*_lite_residual)([/_]\S*)?")
+NAME = re.compile(r"(stem|head|classifier)(/\S*)?|block_\d*(/\S*|_\S*)?|\w*_lite_residual(/\S*)?")
 
 
 def names_in(path):
