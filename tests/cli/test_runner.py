@@ -255,7 +255,7 @@ def test_main_refuses_unknown_commands(capsys):
     assert main.main(["adopt", "--model=m"]) == 2
     assert capsys.readouterr().err == (
         "tinytl: error: expected a command of pretrain, train, evaluate, plan, export, adapt, rebake, serve, memory, "
-        "quickstart; got 'adopt'\n"
+        "networks, quickstart; got 'adopt'\n"
     )
 
 

@@ -67,8 +67,8 @@ ROWS = {
     # Commands and flags.
     "unknown command": (
         ["tarin"],
-        "expected a command of pretrain, train, evaluate, plan, export, adapt, rebake, serve, memory, quickstart; "
-        "got 'tarin'",
+        "expected a command of pretrain, train, evaluate, plan, export, adapt, rebake, serve, memory, networks, "
+        "quickstart; got 'tarin'",
     ),
     "unknown flag": (
         ["train", "--workdri=run"],

@@ -46,9 +46,7 @@ def plan_step(
             storing as int8.
 
     Example:
-        >>> spec, plan = plan_step("mbv2_w0.35", "last", resolution=32, batch_size=1, classes=2)
-        >>> spec.name, plan.peak_bytes > 0
-        ('mbv2_w0.35', True)
+        tinytl networks --planned=mbv2_w0.35 --resolution=96
     """
     model = build(name, classes=classes, resolution=resolution, width=width, weights=None)
     apply_scheme(model, scheme)
