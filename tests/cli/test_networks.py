@@ -97,6 +97,10 @@ def test_planned_networks_are_shown_alone_in_the_order_given(place, monkeypatch,
     ]
     assert all(row["parameters"] == 2_223_872 for row in rows)
     assert "file:my.keras: planned [2/3" in capsys.readouterr().err
+    weights = {
+        width: networks("--planned=mobilenet_v2", f"--width={width}")["rows"][0]["weights"] for width in (0.5, 0.6)
+    }
+    assert weights == {0.5: KERAS, 0.6: "none"}
 
 
 @pytest.mark.thorough
