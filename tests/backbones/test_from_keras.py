@@ -248,6 +248,22 @@ def test_named_inputs_and_lists_of_outputs():
     assert_close(np.asarray(from_keras(own)(images())), np.asarray(keras.tree.flatten(own(images()))[0]))
 
 
+def test_names_that_a_place_makes_equal_keep_apart():
+    network = assert_taken_over(
+        chain(L.Conv2D(4, 1, name="c"), L.ReLU(name="stem_r"), L.ReLU(name="r"), L.Conv2D(4, 1))
+    )
+    assert {"stem_r", "stem_r_2"} <= {layer.name for layer in network.layers}
+
+
+def test_a_name_like_that_of_a_branch_is_none():
+    network = from_keras(chain(L.Conv2D(4, 1), L.Conv2D(4, 1, name="x_lite_residual")))
+    assert not any(variable.branch for variable in describe(network).variables)
+
+
+def test_a_pool_of_the_user_and_one_for_the_new_head():
+    assert from_keras(model(L.MaxPooling2D(name="pool")), classes=3).output_shape == (None, 3)
+
+
 def towers_of(network):
     return [v for v in network.weights if v.path.endswith("hidden/kernel") or "hidden_2/kernel" in v.path]
 
