@@ -212,6 +212,15 @@ def towers():
     return trained(keras.Model(inputs, L.Dense(4)(L.Concatenate()([tower("a")(x), tower("b")(x)]))))
 
 
+def any_size_inside():
+    """As `keras.applications` gives a network of which no input shape is said."""
+    inner = keras.Input((None, None, 3))
+    base = keras.Model(
+        inner, L.Add()([L.ZeroPadding2D(1)(x := body(inner)), L.Conv2D(8, 1, padding="same")(L.ZeroPadding2D(1)(x))])
+    )
+    return chain(base, L.Conv2D(8, 3))
+
+
 def names_like_ours():
     names = (
         "image",
@@ -229,7 +238,7 @@ def names_like_ours():
     return chain(*layers, L.Dropout(0.1, name="block_0_dropout"), L.Conv2D(4, 1, name="block_7_conv"))
 
 
-MODELS = (nested, subclass, subclass_inside, sequential, towers, names_like_ours)
+MODELS = (nested, subclass, subclass_inside, sequential, towers, any_size_inside, names_like_ours)
 
 
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
