@@ -212,6 +212,15 @@ def towers():
     return trained(keras.Model(inputs, L.Dense(4)(L.Concatenate()([tower("a")(x), tower("b")(x)]))))
 
 
+def any_size_inside():
+    """As `keras.applications` gives a network of which no input shape is said."""
+    inner = keras.Input((None, None, 3))
+    base = keras.Model(
+        inner, L.Add()([L.ZeroPadding2D(1)(x := body(inner)), L.Conv2D(8, 1, padding="same")(L.ZeroPadding2D(1)(x))])
+    )
+    return chain(base, L.Conv2D(8, 3))
+
+
 def names_like_ours():
     names = (
         "image",
@@ -229,7 +238,7 @@ def names_like_ours():
     return chain(*layers, L.Dropout(0.1, name="block_0_dropout"), L.Conv2D(4, 1, name="block_7_conv"))
 
 
-MODELS = (nested, subclass, subclass_inside, sequential, towers, names_like_ours)
+MODELS = (nested, subclass, subclass_inside, sequential, towers, any_size_inside, names_like_ours)
 
 
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
@@ -246,6 +255,22 @@ def test_kinds_of_models(make, tmp_path):
 def test_named_inputs_and_lists_of_outputs():
     own = named_input()
     assert_close(np.asarray(from_keras(own)(images())), np.asarray(keras.tree.flatten(own(images()))[0]))
+
+
+def test_names_that_a_place_makes_equal_keep_apart():
+    network = assert_taken_over(
+        chain(L.Conv2D(4, 1, name="c"), L.ReLU(name="stem_r"), L.ReLU(name="r"), L.Conv2D(4, 1))
+    )
+    assert {"stem_r", "stem_r_2"} <= {layer.name for layer in network.layers}
+
+
+def test_a_name_like_that_of_a_branch_is_none():
+    network = from_keras(chain(L.Conv2D(4, 1), L.Conv2D(4, 1, name="x_lite_residual")))
+    assert not any(variable.branch for variable in describe(network).variables)
+
+
+def test_a_pool_of_the_user_and_one_for_the_new_head():
+    assert from_keras(model(L.MaxPooling2D(name="pool")), classes=3).output_shape == (None, 3)
 
 
 def towers_of(network):

@@ -38,7 +38,7 @@ def test_structure_gives_the_places_of_the_table(name):
     ("name", "blocks"), [("MobileNetV3Small", 11), pytest.param("EfficientNetB0", 16, marks=pytest.mark.thorough)]
 )
 def test_blocks_of_published_networks(name, blocks):
-    model = getattr(keras.applications, name)((64, 64, 3), include_top=False, weights=None)
+    model = getattr(keras.applications, name)(input_shape=(64, 64, 3), include_top=False, weights=None)
     reader = KerasReader()
     output = reader.read(model, [INPUT])
     places = [layer.place for layer in assign_places(split_head(reader.layers, output, reader.values, 4, 0.2).layers)]

@@ -138,7 +138,8 @@ class KerasReader:
             given = [names[id(tensor)] for tensor in node.input_tensors]
             self.check_call(node)
             if isinstance(node.operation, keras.Model):
-                output, last = self.read(self.body(node.operation), given), node
+                shapes = [self._shapes[name] for name in given]
+                output, last = self.read(self.body(node.operation, shapes), given), node
             else:
                 output, last = self.read_node(node, given, graph)
             if len(last.outputs) != 1:
@@ -152,10 +153,19 @@ class KerasReader:
             raise InputError(f"expected models of one output, got {model.name!r} of {len(model.outputs)}")
         return names[id(model.outputs[0])]
 
-    def body(self, model: keras.Model) -> keras.Model:
-        """Returns a model as a graph of layers, the same one at every call."""
+    def body(self, model: keras.Model, shapes: Sequence[tuple[int, ...]] = ()) -> keras.Model:
+        """Returns a model as a graph of layers, the same one at every call.
+
+        Args:
+            model: the model.
+            shapes: of its inputs where it is called; a model of any size is traced again with them.
+        """
         if id(model) not in self._bodies:
-            self._bodies[id(model)] = functional_body(model)
+            body = functional_body(model)
+            if len(shapes) == 1 == len(body.inputs) and None in body.inputs[0].shape[1:]:
+                inputs = keras.Input(shapes[0])
+                body = keras.Model(inputs, body.call(inputs), name=model.name)
+            self._bodies[id(model)] = body
         return self._bodies[id(model)]
 
     def read_node(self, node: Any, inputs: Sequence[str], graph: "_Graph") -> tuple[str, Any]:
