@@ -3,8 +3,8 @@ package org.tinytl
 /**
  * The signatures that a file has to have before anything of it runs.
  *
- * @property batch images of a training step
- * @property outputs number of classes or attributes, spare ones included
+ * @property batch images or arrays of a training step
+ * @property outputs number of classes, attributes or numbers, spare ones included
  * @property stateSize number of values of the state
  */
 internal class Contract private constructor(
@@ -54,7 +54,6 @@ internal class Contract private constructor(
     }
 
     private fun signatures(manifest: Manifest): Map<String, SignatureSpec> {
-        val pixels = listOf(manifest.height, manifest.width, RgbImage.CHANNELS)
         val state = mapOf(Tensors.STATE to TensorSpec(TensorType.FLOAT32, listOf(stateSize)))
         val restored = mapOf(Tensors.RESTORED to TensorSpec(TensorType.INT32, listOf(1)))
         val one = TensorSpec(TensorType.FLOAT32, listOf(1))
@@ -62,13 +61,13 @@ internal class Contract private constructor(
         return mapOf(
             Tensors.INFER to
                 SignatureSpec(
-                    mapOf(Tensors.IMAGE to TensorSpec(TensorType.UINT8, listOf(1) + pixels)),
+                    mapOf(manifest.inputName to manifest.inputSpec(1)),
                     mapOf(Tensors.LOGITS to scores, Tensors.PROBABILITIES to scores),
                 ),
             Tensors.TRAIN to
                 SignatureSpec(
                     mapOf(
-                        Tensors.IMAGE to TensorSpec(TensorType.UINT8, listOf(batch) + pixels),
+                        manifest.inputName to manifest.inputSpec(batch),
                         Tensors.LABEL to
                             TensorSpec(manifest.task.labelType, manifest.task.labelShape(batch, outputs)),
                         Tensors.LEARNING_RATE to one,

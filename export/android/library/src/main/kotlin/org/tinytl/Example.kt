@@ -3,33 +3,58 @@ package org.tinytl
 import java.nio.ByteBuffer
 
 /**
- * A photo and what is on it.
+ * A photo or an array, and what it shows.
  *
- * @property image the photo
- * @property labels names of its class (one), or of its attributes (any number), as the model calls them
+ * ```
+ * Example(Photo.of(file), "rose")
+ * Example(NamedArray("window 17", numbers), mapOf("rate" to 1.5f, "strength" to -0.2f))
+ * ```
+ *
+ * @property source the photo or the array
+ * @property labels names of its class (one), or of its attributes (any number), as the model calls them; empty for a
+ *   regression
+ * @property numbers for a regression the label of each output, by its name; else empty
  */
-public class Example(
-    public val image: ImageSource,
+public class Example private constructor(
+    public val source: ExampleSource,
     public val labels: Set<String>,
+    public val numbers: Map<String, Float>,
 ) {
-    /** A photo of one class. */
-    public constructor(image: ImageSource, label: String) : this(image, setOf(label))
+    /** A photo or an array with its class, or its attributes. */
+    public constructor(source: ExampleSource, labels: Set<String>) : this(source, labels, emptyMap())
+
+    /** A photo or an array of one class. */
+    public constructor(source: ExampleSource, label: String) : this(source, setOf(label))
+
+    /** A photo or an array of which numbers are to be predicted, each by the name of its output. */
+    public constructor(source: ExampleSource, numbers: Map<String, Float>) : this(source, emptySet(), numbers)
+
+    /**
+     * The photo.
+     *
+     * @throws InputException if it is an array
+     */
+    public val image: ImageSource
+        get() =
+            source as? ImageSource ?: throw InputException(
+                "expected the example of a photo, got the array ${source.name}; read `source`",
+            )
 
     /** Sorts examples into those to train on and those to measure by. */
     public companion object {
         private const val QUARTER = 1 shl 30
 
         /**
-         * Holds out about a quarter of the examples, by the content of each photo alone.
+         * Holds out about a quarter of the examples, by the content of each photo or array alone.
          *
-         * Whether a photo is held out does not depend on the other photos, their number or their order, so that a
-         * photo that was trained on is not held out later. Copies of a photo stay together. Each photo is read once.
+         * Whether one is held out does not depend on the others, their number or their order, so that one that was
+         * trained on is not held out later. Copies stay together. Each one is read once.
          *
          * @param examples all examples
          * @param manifest of the model
-         * @param seed chooses other photos, 0 or more; give the same one each time
+         * @param seed chooses others, 0 or more; give the same one each time
          * @return both parts, each in the order of [examples]
-         * @throws InputException if a photo cannot be read, there is none, or all photos of a class are held out
+         * @throws InputException if one cannot be read, there is none, or all of a class are held out
          */
         @JvmStatic
         @JvmOverloads
@@ -39,24 +64,25 @@ public class Example(
             seed: Long = manifest.splitSeed,
         ): Split {
             if (examples.isEmpty()) {
-                throw InputException("expected photos to train on, got none; take some of each class")
+                throw nothing(manifest)
             }
             if (seed < 0) {
                 throw InputException("expected a split seed of 0 or more, got $seed; give 0, say")
             }
-            val (heldOut, training) = examples.partition { isHeldOut(it.image.digest(), seed) }
+            val (heldOut, training) = examples.partition { isHeldOut(it.source.digest(), seed) }
             if (training.isEmpty()) {
-                throw untrained("", examples.size)
+                throw untrained(manifest, "", examples.size)
             }
             val untrained = names(heldOut) - names(training)
             if (manifest.task == Task.CLASSIFICATION && untrained.isNotEmpty()) {
-                throw untrained(" of ${shown(untrained)}", heldOut.count { names(listOf(it)).any(untrained::contains) })
+                val count = heldOut.count { names(listOf(it)).any(untrained::contains) }
+                throw untrained(manifest, " of ${shown(untrained)}", count)
             }
             return Split(training, heldOut, warnings(training, heldOut, manifest))
         }
 
         /**
-         * Whether a photo is held out.
+         * Whether a photo or an array is held out.
          *
          * @param digest SHA-256 of its content
          * @param seed of the split
@@ -69,6 +95,12 @@ public class Example(
             return drawn in 0 until QUARTER
         }
 
+        /** The refusal of an empty list to train on. */
+        internal fun nothing(manifest: Manifest): InputException {
+            val some = if (manifest.task == Task.REGRESSION) "some" else "some of each class"
+            return InputException("expected ${manifest.examples} to train on, got none; take $some")
+        }
+
         private fun warnings(
             training: List<Example>,
             heldOut: List<Example>,
@@ -77,32 +109,33 @@ public class Example(
             val unmeasured = names(training) - names(heldOut)
             val untrained = names(heldOut) - names(training)
             val warnings = ArrayList<String>()
+            val many = manifest.examples
+            val one = many.dropLast(1)
             if (heldOut.isEmpty()) {
-                warnings += "nothing is held out, and how well the model does is not known; add photos"
+                warnings += "nothing is held out, and how well the model does is not known; add $many"
             } else if (unmeasured.isNotEmpty()) {
                 warnings +=
-                    "no photo is held out of ${unmeasured.size} classes (${shown(
-                        unmeasured,
-                    )}), and their accuracy is " +
-                    "not known; add photos"
+                    "no $one is held out of ${unmeasured.size} classes (${shown(unmeasured)}), and their accuracy is " +
+                    "not known; add $many"
             }
             if (untrained.isNotEmpty()) {
-                warnings += "no photo is trained on of ${untrained.size} classes (${shown(untrained)}); add photos"
+                warnings += "no $one is trained on of ${untrained.size} classes (${shown(untrained)}); add $many"
             }
             if (heldOut.isNotEmpty() && !manifest.splitsByContent) {
                 warnings +=
-                    "the model comes from a version that held out other photos: photos that it was trained on may be " +
+                    "the model comes from a version that held out other $many: $many that it was trained on may be " +
                     "among those that are held out"
             }
             return warnings
         }
 
         private fun untrained(
+            manifest: Manifest,
             of: String,
-            photos: Int,
+            count: Int,
         ) = InputException(
-            "expected photos to train on$of, got none: all $photos are held out; add photos, or give another split " +
-                "seed",
+            "expected ${manifest.examples} to train on$of, got none: all $count are held out; add " +
+                "${manifest.examples}, or give another split seed",
         )
 
         private fun names(examples: List<Example>): Set<String> =

@@ -2,9 +2,10 @@ package org.tinytl
 
 import java.io.InputStream
 import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import java.security.MessageDigest
 
-/** SHA-256: of a `.tflite`, to which manifests and state files belong, of photos, and of a run's own files. */
+/** SHA-256: of a `.tflite`, to which manifests and state files belong, of photos and arrays, and of a run's own files. */
 internal object Fingerprint {
     private const val SHOWN_BYTES = 6
 
@@ -15,6 +16,13 @@ internal object Fingerprint {
     }
 
     fun of(content: ByteArray): ByteArray = sha256().digest(content)
+
+    /** Of the numbers as float32 in little-endian order. */
+    fun of(numbers: FloatArray): ByteArray {
+        val bytes = ByteBuffer.allocate(Float.SIZE_BYTES * numbers.size).order(ByteOrder.LITTLE_ENDIAN)
+        bytes.asFloatBuffer().put(numbers)
+        return of(bytes.array())
+    }
 
     fun of(stream: InputStream): ByteArray {
         val sha256 = sha256()

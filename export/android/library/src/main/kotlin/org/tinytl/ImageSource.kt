@@ -1,10 +1,7 @@
 package org.tinytl
 
 /** A photo that can be read whenever a step needs it. */
-public interface ImageSource {
-    /** What messages call it. */
-    public val name: String
-
+public interface ImageSource : ExampleSource {
     /**
      * Reads the photo, upright.
      *
@@ -21,5 +18,5 @@ public interface ImageSource {
      *
      * @throws InputException if it cannot be read
      */
-    public fun digest(): ByteArray = Fingerprint.of(read(Int.MAX_VALUE).pixels)
+    override fun digest(): ByteArray = Fingerprint.of(read(Int.MAX_VALUE).pixels)
 }

@@ -1,16 +1,33 @@
 package org.tinytl
 
 /**
- * The answer for one image.
+ * The answer for one image or array.
  *
- * @property logits one for each class
- * @property probabilities softmax of the logits, or sigmoid of each where images have several attributes
+ * @property logits one for each class; of a regression the numbers that are predicted
+ * @property probabilities softmax of the logits, or sigmoid of each where images have several attributes; of a
+ *   regression there are none, and these are the predicted numbers again
  */
-public class InferResult(
+public class InferResult internal constructor(
     public val logits: FloatArray,
     public val probabilities: FloatArray,
+    private val task: Task,
 ) {
-    /** Index of the most probable class. */
+    /** The answer of a model of classes. */
+    public constructor(logits: FloatArray, probabilities: FloatArray) : this(logits, probabilities, Task.CLASSIFICATION)
+
+    /**
+     * Index of the most probable class.
+     *
+     * @throws InputException of a regression, whose outputs are no choice
+     */
     public val best: Int
-        get() = probabilities.indices.maxBy { probabilities[it] }
+        get() {
+            if (task == Task.REGRESSION) {
+                throw InputException(
+                    "expected the answer of a model of classes, got predicted numbers, none of which is the best; " +
+                        "read logits",
+                )
+            }
+            return probabilities.indices.maxBy { probabilities[it] }
+        }
 }

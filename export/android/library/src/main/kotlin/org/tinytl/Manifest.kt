@@ -6,20 +6,17 @@ import java.io.IOException
 /**
  * What an app needs to know of an exported file, from its `.manifest.json`.
  *
- * @property labels names of the classes or attributes, in the order of the outputs; Unicode NFC, none twice
+ * @property labels names of the classes, attributes or predicted numbers, in the order of the outputs; Unicode NFC, none twice
  * @property spareClasses number of outputs after those of [labels] that have no class yet
  * @property task what a label is
- * @property height of an image in pixels
- * @property width of an image in pixels
- * @property centralFraction part of a photo's side, about its center, that the model was evaluated on
- * @property augmentation how training images are changed unless the app says otherwise
+ * @property array what the model takes, or null if it takes images
  * @property splitSeed chooses the photos that are held out unless the app says otherwise, see [Example.holdOut]
  * @property split how the photos of the export's own training were held out: `content`, or empty for a rule of older
  *   exports, by which they may be others
  * @property backbone name of the network
  * @property scheme name of the update scheme
  * @property optimizer name of the optimizer
- * @property batchSize images of a training step
+ * @property batchSize images or arrays of a training step
  * @property labelSmoothing of the loss
  * @property profile memory profile of the export
  * @property xnnpack whether to use XNNPACK unless the app says otherwise
@@ -32,16 +29,15 @@ import java.io.IOException
  * @property learningRateFrom `run` if [learningRate] is that of the export's own training, `default` if it is that of
  *   the scheme; empty where an older export does not say
  * @property schedule of the learning rate unless the app says otherwise
+ * @property contract version of the signatures: 2, or 3 of a model of arrays or a regression
  * @property sha256 of the `.tflite`, in hexadecimal
  */
 public class Manifest private constructor(
     public val labels: List<String>,
     public val spareClasses: Int,
     public val task: Task,
-    public val height: Int,
-    public val width: Int,
-    public val centralFraction: Double,
-    public val augmentation: Augmentation,
+    public val array: ArrayInput?,
+    private val photo: PhotoInput?,
     public val splitSeed: Long,
     public val split: String,
     public val backbone: String,
@@ -59,8 +55,29 @@ public class Manifest private constructor(
     public val learningRate: Double,
     public val learningRateFrom: String,
     public val schedule: LearningRateSchedule,
+    public val contract: Int,
     public val sha256: String,
 ) {
+    /**
+     * Height of an image in pixels.
+     *
+     * @throws InputException of a model of arrays, as [width], [centralFraction] and [augmentation]
+     */
+    public val height: Int
+        get() = ofPhotos("height").height
+
+    /** Width of an image in pixels. */
+    public val width: Int
+        get() = ofPhotos("width").width
+
+    /** Part of a photo's side, about its center, that the model was evaluated on. */
+    public val centralFraction: Double
+        get() = ofPhotos("centralFraction").centralFraction
+
+    /** How training images are changed unless the app says otherwise. */
+    public val augmentation: Augmentation
+        get() = ofPhotos("augmentation").augmentation
+
     /** Number of float32 values of the state. */
     public val stateSize: Int
         get() = state.sumOf { it.size }
@@ -73,6 +90,28 @@ public class Manifest private constructor(
     public val splitsByContent: Boolean
         get() = split == SPLIT
 
+    /** Name of what the model takes, in the signatures. */
+    internal val inputName: String
+        get() = if (array == null) Tensors.IMAGE else Tensors.ARRAY
+
+    /** What messages call its examples. */
+    internal val examples: String
+        get() = if (array == null) "photos" else "arrays"
+
+    /** Type and shape of a number of its examples. */
+    internal fun inputSpec(batch: Int): TensorSpec =
+        if (array == null) {
+            TensorSpec(TensorType.UINT8, listOf(batch, height, width, RgbImage.CHANNELS))
+        } else {
+            TensorSpec(TensorType.FLOAT32, listOf(batch) + array.shape)
+        }
+
+    private fun ofPhotos(setting: String): PhotoInput =
+        photo ?: throw InputException(
+            "expected a model of images, which alone have $setting, got one of arrays of ${array?.shape}; give " +
+                "arrays as they are, see Manifest.array",
+        )
+
     /** The parts of the state whose last axis is the output: kernel and bias of the classifier. */
     internal val classifier: List<StateEntry>
         get() = state.filter { it.isOfClassifier }
@@ -84,6 +123,8 @@ public class Manifest private constructor(
     /** Reads manifests. */
     public companion object {
         private const val VERSION = 2
+        private const val NEW_CONTRACT = 3
+        private val CONTRACTS = 2..NEW_CONTRACT
         private const val LEARNING_RATE = 1e-3
         private const val BIAS = "/bias"
         private const val SPLIT = "content"
@@ -123,15 +164,16 @@ public class Manifest private constructor(
             name: String = "the manifest",
         ): Manifest {
             val fields = JsonFields.parse(text, name, REMEDY)
-            for (version in listOf("format_version", "contract")) {
-                val came = fields.int(version)
-                if (came != VERSION) {
-                    fields.refuse(version, VERSION.toString(), came)
-                }
+            val version = fields.int("format_version")
+            if (version != VERSION) {
+                fields.refuse("format_version", VERSION.toString(), version)
             }
-            val input = fields.fields("input")
-            val (height, width) = size(input)
+            val contract = contract(fields)
+            val array = ManifestInputs.array(fields)
             val task = task(fields)
+            if (contract < NEW_CONTRACT && (array != null || task == Task.REGRESSION)) {
+                fields.refuse("contract", "$NEW_CONTRACT, for arrays and for regression,", contract)
+            }
             val labels = labels(fields)
             val state = state(fields)
             val data = fields.fields("data")
@@ -139,17 +181,15 @@ public class Manifest private constructor(
                 labels = labels,
                 spareClasses = spareClasses(fields, task, labels.size, state),
                 task = task,
-                height = height,
-                width = width,
-                centralFraction = centralFraction(input),
-                augmentation = augmentation(data),
+                array = array,
+                photo = if (array == null) ManifestInputs.photo(fields) else null,
                 splitSeed = splitSeed(data),
                 split = data.optionalText("split"),
                 backbone = fields.text("backbone"),
                 scheme = fields.text("scheme"),
                 optimizer = fields.text("optimizer"),
                 batchSize = fields.int("batch_size"),
-                labelSmoothing = fields.double("label_smoothing"),
+                labelSmoothing = labelSmoothing(fields, task),
                 profile = fields.text("profile"),
                 xnnpack = fields.flag("xnnpack"),
                 frozenWeights = fields.text("frozen_weights"),
@@ -160,8 +200,28 @@ public class Manifest private constructor(
                 learningRate = learningRate(fields),
                 learningRateFrom = fields.optionalText("learning_rate_from"),
                 schedule = schedule(fields),
+                contract = contract,
                 sha256 = fields.text("sha256"),
             )
+        }
+
+        private fun contract(fields: JsonFields): Int {
+            val contract = fields.int("contract")
+            if (contract !in CONTRACTS) {
+                fields.refuse("contract", CONTRACTS.joinToString(" or "), contract)
+            }
+            return contract
+        }
+
+        private fun labelSmoothing(
+            fields: JsonFields,
+            task: Task,
+        ): Double {
+            val smoothing = fields.double("label_smoothing")
+            if (smoothing != 0.0 && task == Task.REGRESSION) {
+                fields.refuse("label_smoothing", "0, of a regression,", smoothing)
+            }
+            return smoothing
         }
 
         private fun learningRate(fields: JsonFields): Double {
@@ -225,46 +285,6 @@ public class Manifest private constructor(
                 }
             }
             return spare
-        }
-
-        private fun size(input: JsonFields): List<Int> {
-            val size = input.ints("size")
-            if (size.size != 2 || size.min() < 1) {
-                input.refuse("size", "a height and a width", size)
-            }
-            return size
-        }
-
-        private fun centralFraction(input: JsonFields): Double {
-            val fraction = input.double("central_fraction")
-            if (fraction <= 0 || fraction > 1) {
-                input.refuse("central_fraction", "a number above 0 and at most 1", fraction)
-            }
-            return fraction
-        }
-
-        private fun augmentation(data: JsonFields): Augmentation {
-            val color = data.text("color")
-            return Augmentation(
-                crop = data.flag("crop"),
-                cropArea = range(data, "crop_area"),
-                cropAspect = range(data, "crop_aspect"),
-                flip = data.flag("flip"),
-                color =
-                    ColorChange.entries.find { it.manifestName == color }
-                        ?: data.refuse("color", ColorChange.entries.joinToString(" or ") { it.manifestName }, color),
-            )
-        }
-
-        private fun range(
-            data: JsonFields,
-            name: String,
-        ): ClosedFloatingPointRange<Double> {
-            val values = data.doubles(name)
-            if (values.size != 2) {
-                data.refuse(name, "two numbers", values)
-            }
-            return values[0]..values[1]
         }
 
         private fun signatures(fields: JsonFields): Map<String, SignatureSpec> =

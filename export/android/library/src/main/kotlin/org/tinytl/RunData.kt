@@ -1,33 +1,35 @@
 package org.tinytl
 
 /**
- * The examples of a run, by their content: each photo is read once.
+ * The examples of a run, by their content.
  *
  * @param training the examples to train on
  * @param heldOut the examples to measure by
- * @param beforeEach is called before each photo
+ * @param what what messages call them: photos or arrays
+ * @param beforeEach is called before each one is read
  * @throws InputException if one cannot be read
  */
 internal class RunData(
     training: List<Example>,
     heldOut: List<Example>,
-    beforeEach: () -> Unit,
+    val what: String,
+    beforeEach: (Example) -> Unit,
 ) {
     private val lists =
         mapOf("to train on" to training, "to measure by" to heldOut).mapValues { (_, examples) ->
             examples.map {
-                beforeEach()
-                Content(it, it.image.digest())
+                beforeEach(it)
+                Content(it, it.source.digest())
             }
         }
 
     /** What identifies each example, by the list that it is in: content and labels, not its name. */
     val identities: Map<String, List<String>> = lists.mapValues { (_, contents) -> contents.map { it.identity } }
 
-    /** What messages call the photos. */
+    /** What messages call each of them. */
     val names: Map<String, List<String>> = lists.mapValues { (_, contents) -> contents.map { it.name } }
 
-    /** A line about the photos to measure by that are trained on, too; null without any. */
+    /** A line about those to measure by that are trained on, too; null without any. */
     val sharedWarning: String?
         get() {
             val (trained, measured) = lists.values.toList()
@@ -36,7 +38,7 @@ internal class RunData(
             return if (shared.isEmpty()) {
                 null
             } else {
-                "${shared.size} of ${measured.size} photos to measure by are trained on, too " +
+                "${shared.size} of ${measured.size} $what to measure by are trained on, too " +
                     "(${listed(shared.map { it.name })}), and the figures say too much; leave them out of one of both"
             }
         }
@@ -45,16 +47,17 @@ internal class RunData(
         example: Example,
         content: ByteArray,
     ) {
-        val name = example.image.name
+        val name = example.source.name
         val digest = Fingerprint.hex(content)
         val identity: String
 
         init {
-            val labels =
-                example.labels
-                    .map { ClassNames.normalized(it) }
-                    .sorted()
-                    .joinToString("\u0000")
+            val names = example.labels.map { ClassNames.normalized(it) }
+            val numbers =
+                example.numbers.map { (name, number) ->
+                    "${ClassNames.normalized(name)}=${number.toRawBits()}"
+                }
+            val labels = (names + numbers).sorted().joinToString("\u0000")
             identity = Fingerprint.hex(Fingerprint.of("$digest\u0000$labels".toByteArray()).copyOf(BYTES))
         }
     }

@@ -40,12 +40,15 @@ internal class RunSettings(
         for ((list, identities) in data.identities) {
             val before = then.fields("photos").texts(list)
             if (before.size != identities.size) {
-                throw changed("there were ${before.size} photos $list and there are now ${identities.size}", remedy)
+                throw changed(
+                    "there were ${before.size} ${data.what} $list and there are now ${identities.size}",
+                    remedy,
+                )
             }
             val others = identities.indices.filter { identities[it] != before[it] }
             if (others.isNotEmpty()) {
                 val named = listed(others.map { data.names.getValue(list)[it] })
-                throw changed("${others.size} photos $list have other content, labels or places ($named)", remedy)
+                throw changed("${others.size} ${data.what} $list have other content, labels or places ($named)", remedy)
             }
         }
     }
@@ -54,6 +57,6 @@ internal class RunSettings(
         what: String,
         remedy: String,
     ) = InputException(
-        "expected the photos and settings of the stopped run, got others: $what; use the same, or $remedy",
+        "expected the ${data.what} and settings of the stopped run, got others: $what; use the same, or $remedy",
     )
 }

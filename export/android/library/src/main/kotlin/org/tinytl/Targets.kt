@@ -4,7 +4,7 @@ package org.tinytl
  * What a model is to answer for examples, by the names of its classes in any form of Unicode.
  *
  * @param task of the model
- * @param labels names of the classes or attributes, in the order of the outputs
+ * @param labels names of the classes, attributes or numbers, in the order of the outputs
  * @throws InputException if two names differ in their form alone
  */
 internal class Targets(
@@ -29,26 +29,61 @@ internal class Targets(
         examples.flatMapTo(LinkedHashSet()) { names(it) }.filter { it !in outputs }
 
     /**
-     * A number for each output: 1 for those of the example.
+     * A number for each output: 1 for the classes or attributes of the example, the numbers of a regression.
      *
-     * @throws InputException if it has a label without an output, or the model is for one class and it has not one
+     * @throws InputException if it has a label without an output, the model is for one class and it has not one, or for
+     *   numbers and one is missing or not finite
      */
-    fun of(example: Example): FloatArray {
+    fun of(example: Example): FloatArray = if (task == Task.REGRESSION) numbers(example) else classes(example)
+
+    private fun classes(example: Example): FloatArray {
+        if (example.numbers.isNotEmpty()) {
+            throw InputException(
+                "expected names of classes (${listed(outputs.keys)}) for ${example.source.name}, got numbers; give " +
+                    "its label, or a model that predicts numbers",
+            )
+        }
         val names = names(example)
         val unknown = names.filter { it !in outputs }
         if (unknown.isNotEmpty()) {
             throw InputException(
                 "expected labels that the model knows (${listed(outputs.keys)}), got ${listed(unknown)} for " +
-                    "${example.image.name}; rename or leave out these, set newClasses, or export a model for them",
+                    "${example.source.name}; rename or leave out these, set newClasses, or export a model for them",
             )
         }
         if (task == Task.CLASSIFICATION && names.size != 1) {
             throw InputException(
-                "expected one class for ${example.image.name}, got ${names.size}; give the one that the photo shows " +
-                    "most",
+                "expected one class for ${example.source.name}, got ${names.size}; give the one that it shows most",
             )
         }
         return FloatArray(outputs.size).also { target -> names.forEach { target[outputs.getValue(it)] = 1f } }
+    }
+
+    private fun numbers(example: Example): FloatArray {
+        if (example.labels.isNotEmpty()) {
+            throw InputException(
+                "expected a number for each output (${listed(
+                    outputs.keys,
+                )}) for ${example.source.name}, got names of " +
+                    "classes (${listed(example.labels)}); give a map from name to number",
+            )
+        }
+        val numbers = example.numbers.mapKeys { ClassNames.normalized(it.key) }
+        if (numbers.keys != outputs.keys || numbers.size != example.numbers.size) {
+            throw InputException(
+                "expected a number for each output (${listed(outputs.keys)}) for ${example.source.name}, got " +
+                    "${example.numbers.size} (${listed(example.numbers.keys)}); name each output once",
+            )
+        }
+        numbers.entries.find { it.value.isNaN() || it.value.isInfinite() }?.let {
+            throw InputException(
+                "expected finite numbers as labels of ${example.source.name}, got ${it.value} as ${it.key}; leave " +
+                    "that one out",
+            )
+        }
+        return FloatArray(outputs.size).also { target ->
+            numbers.forEach { (name, number) -> target[outputs.getValue(name)] = number }
+        }
     }
 
     private fun names(example: Example): Set<String> =

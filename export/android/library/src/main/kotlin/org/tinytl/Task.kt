@@ -32,22 +32,9 @@ public enum class Task(
             return ln(sum) - (logits[target.indexOfFirst { it == 1f }] - largest)
         }
 
-        override fun answers(logits: FloatArray): BooleanArray {
-            var best = 0
-            for (index in logits.indices) {
-                if (logits[index] > logits[best]) {
-                    best = index
-                }
-            }
-            return BooleanArray(logits.size) { it == best }
-        }
-
         override fun guessLoss(classes: Int): Double = ln(classes.toDouble())
 
-        override fun accuracy(classes: List<ClassResult>): Double =
-            classes.sumOf { it.truePositives }.toDouble() / classes.sumOf { it.positives }
-
-        override fun balancedAccuracy(classes: List<ClassResult>): Double? = mean(classes.mapNotNull { it.recall })
+        override fun tally(labels: List<String>): Tally = OneClassTally(labels)
     },
 
     /** Each image has each attribute or not; a label is a number from 0 to 1 for each of them. */
@@ -68,15 +55,29 @@ public enum class Task(
                 max(logit, 0.0) - logit * target[it] + ln1p(exp(-abs(logit)))
             } / logits.size
 
-        override fun answers(logits: FloatArray): BooleanArray = BooleanArray(logits.size) { logits[it] > 0 }
-
         override fun guessLoss(classes: Int): Double = ln(2.0)
 
-        override fun accuracy(classes: List<ClassResult>): Double =
-            classes.sumOf { it.truePositives + it.negatives - it.falsePositives }.toDouble() /
-                classes.sumOf { it.positives + it.negatives }
+        override fun tally(labels: List<String>): Tally = AttributeTally(labels)
+    },
 
-        override fun balancedAccuracy(classes: List<ClassResult>): Double? = mean(classes.mapNotNull { it.balanced })
+    /** Each image or array has numbers, which the outputs predict; a label is a finite number for each of them. */
+    REGRESSION("regression") {
+        override val labelType: TensorType = TensorType.FLOAT32
+
+        override fun labelShape(
+            batch: Int,
+            classes: Int,
+        ): List<Int> = listOf(batch, classes)
+
+        override fun loss(
+            logits: FloatArray,
+            target: FloatArray,
+        ): Double =
+            logits.indices.sumOf { (logits[it].toDouble() - target[it]).let { error -> error * error } } / logits.size
+
+        override fun guessLoss(classes: Int): Double = 1.0 // of labels whose spread is 1
+
+        override fun tally(labels: List<String>): Tally = NumberTally(labels)
     }, ;
 
     internal abstract val labelType: TensorType
@@ -86,25 +87,15 @@ public enum class Task(
         classes: Int,
     ): List<Int>
 
-    /** Cross-entropy of one image without label smoothing; [target] has a number for each class. */
+    /** Loss of one example without label smoothing; [target] has a number for each output. */
     internal abstract fun loss(
         logits: FloatArray,
         target: FloatArray,
     ): Double
 
-    /** Whether an image is answered to have each class: the likeliest one, or each attribute above 1/2. */
-    internal abstract fun answers(logits: FloatArray): BooleanArray
-
-    /** Cross-entropy of a guess that gives each class, or both sides of each attribute, the same probability. */
+    /** Loss of a guess that gives each class, or both sides of each attribute, the same probability. */
     internal abstract fun guessLoss(classes: Int): Double
 
-    /** See [EvaluateResult.accuracy]. */
-    internal abstract fun accuracy(classes: List<ClassResult>): Double
-
-    /** See [EvaluateResult.balancedAccuracy]. */
-    internal abstract fun balancedAccuracy(classes: List<ClassResult>): Double?
-
-    internal companion object {
-        private fun mean(values: List<Double>): Double? = if (values.isEmpty()) null else values.average()
-    }
+    /** Counts answers for outputs of these names. */
+    internal abstract fun tally(labels: List<String>): Tally
 }

@@ -3,7 +3,7 @@ package org.tinytl
 /**
  * Type and shape of an input or output of a signature.
  *
- * @property type type of an element, or null for one that no signature of contract 2 has
+ * @property type type of an element, or null for one that no signature of a model has
  * @property shape sizes from the outermost dimension to the innermost
  */
 public data class TensorSpec(

@@ -1,6 +1,6 @@
 package org.tinytl
 
-/** Names of the signatures of contract 2, and of their inputs and outputs. */
+/** Names of the signatures of contracts 2 and 3, and of their inputs and outputs. */
 internal object Tensors {
     const val INFER = "infer"
     const val TRAIN = "train"
@@ -9,6 +9,7 @@ internal object Tensors {
     const val RESET = "reset"
 
     const val IMAGE = "image"
+    const val ARRAY = "array"
     const val LABEL = "label"
     const val LEARNING_RATE = "learning_rate"
     const val LOSS = "loss"

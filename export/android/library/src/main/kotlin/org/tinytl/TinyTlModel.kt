@@ -22,6 +22,8 @@ import java.nio.channels.FileChannel
  * }
  * ```
  *
+ * A model of arrays takes a `FloatArray` in the place of pixels, see [array].
+ *
  * A model that was exported with spare classes learns new ones: see [addClass].
  *
  * @property manifest what the file says of itself
@@ -44,7 +46,7 @@ public class TinyTlModel private constructor(
     private val inputs = mapValues { it.inputs }
     private val outputs = mapValues { it.outputs }
 
-    /** Names of the classes or attributes in use, in the order of the outputs; those that were added come last. */
+    /** Names of the classes, attributes or predicted numbers in use, in the order of the outputs; those that were added come last. */
     public val labels: List<String>
         get() = manifest.labels + added
 
@@ -56,15 +58,27 @@ public class TinyTlModel private constructor(
     public val task: Task
         get() = manifest.task
 
-    /** Height of an image in pixels. */
+    /** What the model takes, or null if it takes images. */
+    public val array: ArrayInput?
+        get() = manifest.array
+
+    /**
+     * Height of an image in pixels.
+     *
+     * @throws InputException of a model of arrays
+     */
     public val height: Int
         get() = manifest.height
 
-    /** Width of an image in pixels. */
+    /**
+     * Width of an image in pixels.
+     *
+     * @throws InputException of a model of arrays
+     */
     public val width: Int
         get() = manifest.width
 
-    /** Images of a training step. */
+    /** Images or arrays of a training step. */
     public val batchSize: Int
         get() = contract.batch
 
@@ -80,24 +94,35 @@ public class TinyTlModel private constructor(
     public val plannedTrainingBytes: Long
         get() = manifest.plannedPeakBytes[Tensors.TRAIN] ?: 0
 
-    private val imageBytes: Int
-        get() = RgbImage.CHANNELS * height * width
+    private val one: String
+        get() = if (array == null) "image" else "array"
 
     /**
-     * Classifies one image.
+     * Answers for one image.
      *
      * @param pixels raw RGB of 0 to 255, in rows from the top: 3 [height] [width] bytes, see [Pixels]
-     * @throws InputException if it has another size
+     * @throws InputException if it has another size, or the model takes arrays
      */
-    public fun infer(pixels: ByteArray): InferResult {
-        checkPixels("an image", pixels)
+    public fun infer(pixels: ByteArray): InferResult = infer(ModelInput.Image(pixels))
+
+    /**
+     * Answers for one array.
+     *
+     * @param array the numbers as they are, in row-major order: as many as [ArrayInput.size] of [TinyTlModel.array]
+     * @throws InputException if it has another size, a number is not finite, or the model takes images
+     */
+    public fun infer(array: FloatArray): InferResult = infer(ModelInput.Array(array))
+
+    internal fun infer(example: ModelInput): InferResult {
+        example.check(manifest, null)
         return running(Tensors.INFER) { input, output ->
-            input.getValue(Tensors.IMAGE).put(pixels)
+            example.put(input.getValue(manifest.inputName))
             run(Tensors.INFER)
             val used = manifest.labels.size + added.size
             InferResult(
                 floats(output.getValue(Tensors.LOGITS)).copyOf(used),
                 floats(output.getValue(Tensors.PROBABILITIES)).copyOf(used),
+                task,
             )
         }
     }
@@ -108,21 +133,44 @@ public class TinyTlModel private constructor(
      * @param batch [batchSize] images, each as [infer] takes them
      * @param labels the index of each image's class in [TinyTlModel.labels]
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, or the model is for images of several attributes
+     * @throws InputException if an argument has another size or range, or the model is none of images of one class each
      */
     public fun train(
         batch: List<ByteArray>,
         labels: IntArray,
         learningRate: Float,
+    ): TrainResult = step(batch.map { ModelInput.Image(it) }, labels, learningRate)
+
+    /**
+     * Takes one training step with arrays of one class each.
+     *
+     * @param batch [batchSize] arrays, each as [infer] takes them
+     * @param labels the index of each array's class in [TinyTlModel.labels]
+     * @param learningRate finite, not negative
+     * @throws InputException if an argument has another size or range, a number is not finite, or the model is none of
+     *   arrays of one class each
+     */
+    @JvmName("trainArrays")
+    public fun train(
+        batch: List<FloatArray>,
+        labels: IntArray,
+        learningRate: Float,
+    ): TrainResult = step(batch.map { ModelInput.Array(it) }, labels, learningRate)
+
+    internal fun step(
+        batch: List<ModelInput>,
+        labels: IntArray,
+        learningRate: Float,
     ): TrainResult {
         if (task != Task.CLASSIFICATION) {
+            val outputs = if (task == Task.MULTILABEL) "attributes" else "outputs"
             throw InputException(
-                "expected a number for each of ${contract.outputs} attributes of each image, got the index of one " +
+                "expected a number for each of ${contract.outputs} $outputs of each $one, got the index of one " +
                     "class; give a FloatArray",
             )
         }
         if (labels.size != batchSize) {
-            throw InputException("expected $batchSize labels, one for each image, got ${labels.size}; give as many")
+            throw InputException("expected $batchSize labels, one for each $one, got ${labels.size}; give as many")
         }
         val used = this.labels.indices
         labels.find { it !in used }?.let {
@@ -134,36 +182,65 @@ public class TinyTlModel private constructor(
     }
 
     /**
-     * Takes one training step with images of several attributes.
+     * Takes one training step with images that have several attributes, or of which numbers are predicted.
      *
      * @param batch [batchSize] images, each as [infer] takes them
-     * @param attributes for each image a number from 0 to 1 for each of [labels], one image after the other
+     * @param numbers for each image a number for each of [labels], one image after the other: from 0 to 1 for an
+     *   attribute, finite for a prediction
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, or the model is for images of one class each
+     * @throws InputException if an argument has another size or range, or the model is for images of one class each, or
+     *   takes arrays
      */
     public fun train(
         batch: List<ByteArray>,
-        attributes: FloatArray,
+        numbers: FloatArray,
+        learningRate: Float,
+    ): TrainResult = step(batch.map { ModelInput.Image(it) }, numbers, learningRate)
+
+    /**
+     * Takes one training step with arrays that have several attributes, or of which numbers are predicted.
+     *
+     * @param batch [batchSize] arrays, each as [infer] takes them
+     * @param numbers for each array a number for each of [labels], one array after the other: from 0 to 1 for an
+     *   attribute, finite for a prediction
+     * @param learningRate finite, not negative
+     * @throws InputException if an argument has another size or range, a number is not finite, or the model is for
+     *   arrays of one class each, or takes images
+     */
+    @JvmName("trainArrays")
+    public fun train(
+        batch: List<FloatArray>,
+        numbers: FloatArray,
+        learningRate: Float,
+    ): TrainResult = step(batch.map { ModelInput.Array(it) }, numbers, learningRate)
+
+    internal fun step(
+        batch: List<ModelInput>,
+        numbers: FloatArray,
         learningRate: Float,
     ): TrainResult {
-        if (task != Task.MULTILABEL) {
+        if (task == Task.CLASSIFICATION) {
             throw InputException(
-                "expected the index of the class of each image, got numbers for attributes; give an IntArray",
+                "expected the index of the class of each $one, got numbers for attributes; give an IntArray",
             )
         }
         val expected = batchSize * contract.outputs
-        if (attributes.size != expected) {
+        if (numbers.size != expected) {
             throw InputException(
-                "expected $expected numbers, ${contract.outputs} for each of $batchSize images, got " +
-                    "${attributes.size}; give as many",
+                "expected $expected numbers, ${contract.outputs} for each of $batchSize ${one}s, got " +
+                    "${numbers.size}; give as many",
             )
         }
-        attributes.find { !(it in 0f..1f) }?.let {
+        numbers.find { it.isNaN() || it.isInfinite() || (task == Task.MULTILABEL && it !in 0f..1f) }?.let {
             throw InputException(
-                "expected labels from 0 to 1 for each attribute, got $it; give 1 where an image has it",
+                if (task == Task.MULTILABEL) {
+                    "expected labels from 0 to 1 for each attribute, got $it; give 1 where an $one has it"
+                } else {
+                    "expected labels that are finite numbers, got $it; leave that $one out"
+                },
             )
         }
-        return step(batch, learningRate) { buffer -> attributes.forEach { buffer.putFloat(it) } }
+        return step(batch, learningRate) { buffer -> numbers.forEach { buffer.putFloat(it) } }
     }
 
     /**
@@ -302,23 +379,23 @@ public class TinyTlModel private constructor(
     }
 
     private inline fun step(
-        batch: List<ByteArray>,
+        batch: List<ModelInput>,
         learningRate: Float,
         putLabels: (ByteBuffer) -> Unit,
     ): TrainResult {
         if (batch.size != batchSize) {
             throw InputException(
-                "expected a batch of $batchSize images, got ${batch.size}; with fewer images repeat them",
+                "expected a batch of $batchSize ${one}s, got ${batch.size}; with fewer ${one}s repeat them",
             )
         }
-        batch.forEachIndexed { index, image -> checkPixels("image $index", image) }
+        batch.forEachIndexed { index, example -> example.check(manifest, index) }
         if (!(learningRate >= 0 && learningRate <= Float.MAX_VALUE)) {
             throw InputException(
                 "expected a learning rate that is finite and not negative, got $learningRate; give one of 0.001, say",
             )
         }
         return running(Tensors.TRAIN) { input, output ->
-            batch.forEach { input.getValue(Tensors.IMAGE).put(it) }
+            batch.forEach { it.put(input.getValue(manifest.inputName)) }
             putLabels(input.getValue(Tensors.LABEL))
             input.getValue(Tensors.LEARNING_RATE).putFloat(learningRate)
             run(Tensors.TRAIN)
@@ -353,18 +430,6 @@ public class TinyTlModel private constructor(
         buffer.clear()
         buffer.asFloatBuffer().get(values)
         return values
-    }
-
-    private fun checkPixels(
-        what: String,
-        pixels: ByteArray,
-    ) {
-        if (pixels.size != imageBytes) {
-            throw InputException(
-                "expected $what of $imageBytes bytes ($height x $width pixels of RGB), got ${pixels.size}; resize " +
-                    "it with Pixels",
-            )
-        }
     }
 
     private fun checkSlots(state: FloatArray) {

@@ -4,11 +4,11 @@ import java.io.File
 import java.util.concurrent.CancellationException
 
 /**
- * Trains a model on photos, as `tinytl adapt` does.
+ * Trains a model on photos or arrays, as `tinytl adapt` does.
  *
  * With a state file the run is saved there at its end, and every [TrainerSettings.saveEvery] steps, and when it is
  * canceled, to files next to it; [resume] continues from them after the process died. A run that is resumed ends with
- * the same state as one that was not stopped, with the same photos, settings, threads, XNNPACK and runtime. One run at
+ * the same state as one that was not stopped, with the same examples, settings, threads, XNNPACK and runtime. One run at
  * a time writes a state file, of all processes.
  *
  * [run] blocks: call it on a thread of its own, for example of an executor.
@@ -19,8 +19,8 @@ import java.util.concurrent.CancellationException
  * @param settings of the run
  * @param stateFile the `.tinytl` to write, or null to keep what is learned in memory only
  * @param listener hears how far the run is
- * @throws InputException if there are no examples to train on, or one has a label that the model does not know, or
- *   could not learn
+ * @throws InputException if there are no examples to train on, one has a label that the model does not know, or could
+ *   not learn, or is an array where the model takes photos, or the other way round
  */
 public class Trainer
     @JvmOverloads
@@ -34,16 +34,18 @@ public class Trainer
     ) {
         private val plan: TrainingPlan
         private val files = stateFile?.let { RunFiles(it) }
-        private val shortSide = Pixels.shortSide(model.width, model.height)
+        private val feed: Feed
 
         @Volatile
         private var isCanceled = false
 
         init {
             if (training.isEmpty()) {
-                throw InputException("expected photos to train on, got none; take some of each class")
+                throw Example.nothing(model.manifest)
             }
             plan = TrainingPlan(training.size, model.manifest, settings)
+            feed = model.array?.let { ArrayFeed(it) } ?: PhotoFeed(model.manifest, plan)
+            (training + heldOut).forEach { feed.checkKind(it) }
             val new = newClasses()
             val added = model.labels.drop(model.manifest.labels.size)
             if (new.size > model.spareClasses) {
@@ -64,7 +66,7 @@ public class Trainer
         /**
          * Trains from the model's present state; what a stopped run left is removed.
          *
-         * @throws InputException if another run writes the state file, a photo cannot be read, or a file cannot be
+         * @throws InputException if another run writes the state file, an example cannot be read, or a file cannot be
          *   written
          * @throws TrainingDivergedException if the training has diverged; nothing is saved
          * @throws CancellationException after [cancel], or when the thread is interrupted; how far the run was is saved
@@ -74,7 +76,7 @@ public class Trainer
         /**
          * Continues the run that was stopped: by [cancel], or because its process died.
          *
-         * @throws InputException if there is no such run, or it had other photos or settings; and as [run]
+         * @throws InputException if there is no such run, or it had other examples or settings; and as [run]
          * @throws TrainingDivergedException as [run]
          * @throws CancellationException as [run]
          */
@@ -102,7 +104,7 @@ public class Trainer
          * Measures the model on the examples that were held out; [cancel] does not stop it.
          *
          * @return the figures, or null if nothing is held out
-         * @throws InputException if a photo cannot be read, or has a class that the model does not know before [run],
+         * @throws InputException if an example cannot be read, or has a class that the model does not know before [run],
          *   or an answer is not finite
          */
         public fun evaluate(): EvaluateResult? = measure({ }, ::broken)
@@ -174,9 +176,7 @@ public class Trainer
             val evaluation = Evaluation(model.task, model.labels)
             for ((index, example) in heldOut.withIndex()) {
                 beforeEach()
-                val image = example.image.read(shortSide)
-                val pixels = Pixels.forInference(image, model.width, model.height, model.manifest.centralFraction)
-                val logits = model.infer(pixels).logits
+                val logits = model.infer(feed.forInference(example)).logits
                 logits.find { it.isNaN() || it.isInfinite() }?.let { throw notFinite(it) }
                 evaluation.add(logits, targets[index])
             }
@@ -238,7 +238,7 @@ public class Trainer
         ) {
             val done = progress.steps.size
             val places = plan.places(done, order)
-            val batch = places.map { changed(it, done / plan.stepsPerEpoch) }
+            val batch = places.map { feed.forTraining(training[it.photo], it, done / plan.stepsPerEpoch) }
             val rate = plan.rate(done).toFloat()
             val started = System.nanoTime()
             val result = train(batch, places.map { targets[it.photo] }, rate)
@@ -250,38 +250,20 @@ public class Trainer
         }
 
         private fun train(
-            batch: List<ByteArray>,
+            batch: List<ModelInput>,
             targets: List<FloatArray>,
             rate: Float,
         ): TrainResult =
             when (model.task) {
                 Task.CLASSIFICATION -> {
-                    model.train(batch, targets.map { target -> target.indexOfFirst { it == 1f } }.toIntArray(), rate)
+                    model.step(batch, targets.map { target -> target.indexOfFirst { it == 1f } }.toIntArray(), rate)
                 }
 
-                Task.MULTILABEL -> {
+                Task.MULTILABEL, Task.REGRESSION -> {
                     val classes = model.labels.size
-                    model.train(batch, FloatArray(targets.size * classes) { targets[it / classes][it % classes] }, rate)
+                    model.step(batch, FloatArray(targets.size * classes) { targets[it / classes][it % classes] }, rate)
                 }
             }
-
-        private fun changed(
-            place: TrainingPlan.Place,
-            epoch: Int,
-        ): ByteArray {
-            val image = Pixels.shrink(training[place.photo].image.read(shortSide), shortSide)
-            val central =
-                CropBox.central(image.width, image.height, model.width, model.height, model.manifest.centralFraction)
-            return plan
-                .change(
-                    epoch,
-                    place,
-                    image.width,
-                    image.height,
-                    central,
-                ).apply(image, model.width, model.height)
-                .pixels
-        }
 
         private fun stopIfCanceled(progress: TrainerProgress?) {
             if (isCanceled || Thread.interrupted()) {
@@ -337,21 +319,23 @@ public class Trainer
 
         /** What the numbers of the run depend on. */
         private fun described(): RunSettings {
-            val data = RunData(training, heldOut) { stopIfCanceled(null) }
+            val data =
+                RunData(training, heldOut, model.manifest.examples) {
+                    stopIfCanceled(null)
+                    feed.check(it)
+                }
             data.sharedWarning?.let { listener?.onWarning(it) }
             val values =
                 mapOf(
                     "model" to Fingerprint.hex(model.fingerprint),
-                    "central_fraction" to model.manifest.centralFraction.toString(),
                     "epochs" to settings.epochs.toString(),
                     "learning_rate" to plan.learningRate.toString(),
                     "schedule" to plan.schedule.manifestName,
                     "seed" to settings.seed.toString(),
-                    "augmentation" to plan.augmentation.toString(),
                     "threads" to model.threads.toString(),
                     "xnnpack" to model.xnnpack.toString(),
                 )
-            return RunSettings(values, data)
+            return RunSettings(values + feed.settings, data)
         }
 
         /** Removes what a stopped run has left. */

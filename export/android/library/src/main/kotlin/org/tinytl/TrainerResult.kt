@@ -6,7 +6,7 @@ package org.tinytl
  * @property before the model before the first step, on the examples that were held out; null if there are none
  * @property after the same after the last step
  * @property epochs figures of each pass over the examples to train on
- * @property stepMillis median time of a step in milliseconds, without decoding of photos
+ * @property stepMillis median time of a step in milliseconds, without reading of photos or arrays
  */
 public data class TrainerResult(
     val before: EvaluateResult?,

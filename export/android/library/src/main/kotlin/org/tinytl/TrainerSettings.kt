@@ -7,7 +7,8 @@ package org.tinytl
  * @property learningRate of step 0; null for what the manifest says
  * @property schedule of the learning rate; null for what the manifest says
  * @property seed chooses the order of the examples and their changes, 0 to 2^53 - 1
- * @property augmentation how photos are changed; null for what the manifest says
+ * @property augmentation how photos are changed; null for what the manifest says, and for arrays, which are not
+ *   changed
  * @property saveEvery steps between two saves of how far the run is
  * @property newClasses whether classes of the examples to train on that the model does not know are added to it, see
  *   [TinyTlModel.addClass]

@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * What a run draws at random: the photos of each step, their changes, and the rates. It is the same in all clients.
+ * What a run draws at random: the examples of each step, the changes of photos, and the rates. It is the same in all clients.
  *
  * @param photos number of examples to train on
  * @param manifest of the model, for what the settings leave out
@@ -10,14 +10,15 @@ package org.tinytl
  */
 internal class TrainingPlan(
     private val photos: Int,
-    manifest: Manifest,
-    settings: TrainerSettings,
+    private val manifest: Manifest,
+    private val settings: TrainerSettings,
     private val batchSize: Int = manifest.batchSize,
 ) {
     private val seed = settings.seed
 
-    /** How photos are changed. */
-    val augmentation: Augmentation = settings.augmentation ?: manifest.augmentation
+    /** How photos are changed; arrays never are. */
+    val augmentation: Augmentation
+        get() = settings.augmentation ?: manifest.augmentation
 
     /** Of step 0. */
     val learningRate: Double = settings.learningRate ?: manifest.learningRate
@@ -32,6 +33,12 @@ internal class TrainingPlan(
     val totalSteps: Int
 
     init {
+        if (manifest.array != null && settings.augmentation != null) {
+            throw InputException(
+                "expected no augmentation for a model of arrays, which are trained on as they are, got " +
+                    "${settings.augmentation}; leave it out",
+            )
+        }
         val steps = settings.epochs.toLong() * stepsPerEpoch
         if (steps > Int.MAX_VALUE) {
             throw InputException("expected fewer than 2^31 steps, got $steps; give fewer epochs")

@@ -82,12 +82,46 @@ class EvaluationTest {
     }
 
     @Test
+    fun `each predicted number has its error and its share of the variance`() {
+        val evaluation = Evaluation(Task.REGRESSION, listOf("rate", "same"))
+        evaluation.add(floatArrayOf(1f, 0.1f), floatArrayOf(2f, 0.1f))
+        evaluation.add(floatArrayOf(4.5f, -0.9f), floatArrayOf(4f, 0.1f))
+        evaluation.add(floatArrayOf(6f, 0.1f), floatArrayOf(6f, 0.1f))
+        val result = evaluation.result()
+        // Errors of 1, 0.5 and 0, and of 0, 1 and 0; an error of exactly 0.5 is right.
+        assertEquals(4 / 6.0, result.accuracy, 1e-9)
+        assertEquals(2.25 / 6, result.loss, 1e-6)
+        assertEquals(null to emptyList<ClassResult>(), result.balancedAccuracy to result.classes)
+        val (rate, same) = result.numbers
+        assertEquals(listOf("rate" to 3, "same" to 3), result.numbers.map { it.name to it.count })
+        assertEquals(0.5, rate.absoluteError, 1e-9)
+        assertEquals(1.25 / 3, rate.squaredError, 1e-9)
+        assertEquals(8 / 3.0, rate.variance, 1e-9)
+        assertEquals(1 - 1.25 / 8, checkNotNull(rate.r2), 1e-9)
+        assertEquals(1 / 3.0, same.absoluteError, 1e-6)
+        assertEquals(0.0 to null, same.variance to same.r2)
+    }
+
+    @Test
+    fun `equal labels have no variance, whatever rounding leaves`() {
+        for ((count, label) in listOf(1 to 0f, 3 to 0.1f, 127 to 2.0139f)) { // of the last one it leaves 9e-16
+            val evaluation = Evaluation(Task.REGRESSION, listOf("same"))
+            repeat(count) { evaluation.add(floatArrayOf(1f), floatArrayOf(label)) }
+            val (same) = evaluation.result().numbers
+            assertNull(same.r2)
+        }
+    }
+
+    @Test
     fun `figures are kept in files as they are`() {
         val classes = listOf(ClassResult("花\n\"", 3, 1, 2, 1), ClassResult("b", 0, 4, 0, 0))
         for (balanced in listOf(0.1 + 0.2, null)) {
             val result = EvaluateResult(1.0 / 3, 2e-17, balanced, classes)
             val text = EvaluateResultJson.write(result).toString()
             assertEquals(result, EvaluateResultJson.read(JsonFields.parse(text, "file", "remedy")))
+            val predicted = result.copy(numbers = listOf(NumberResult("a\nb", 3, 0.1 + 0.2, 2e-17, 1e300)))
+            val kept = EvaluateResultJson.write(predicted).toString()
+            assertEquals(predicted, EvaluateResultJson.read(JsonFields.parse(kept, "file", "remedy")))
         }
     }
 

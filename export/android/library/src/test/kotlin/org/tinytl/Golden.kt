@@ -4,6 +4,8 @@ import org.json.JSONArray
 import org.json.JSONObject
 import org.tinytl.natives.NativeBridge
 import java.io.File
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
 
 /** The golden files that every client is tested against, and models that are opened from them. */
 internal object Golden {
@@ -21,6 +23,13 @@ internal object Golden {
         NativeBridge.install()
         val manifest = file("model_$kernels.manifest.json")
         return TinyTlModel.open(file("model_$kernels.tflite"), manifest, threads, xnnpack)
+    }
+
+    /** Each of the golden arrays. */
+    fun arrays(): List<FloatArray> {
+        val bytes = ByteBuffer.wrap(file("arrays.raw").readBytes()).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
+        val (count, rows, columns) = json("array.json").getJSONObject("arrays").getJSONArray("shape").ints()
+        return List(count) { FloatArray(rows * columns).also { numbers -> bytes.get(numbers) } }
     }
 
     fun pixels(photo: JSONObject): ByteArray = file(photo.getString("pixels")).readBytes()

@@ -24,8 +24,8 @@ class ManifestTest {
 
     @Test
     fun `other versions are refused`() {
-        for (version in listOf("format_version", "contract")) {
-            for (value in listOf(1, 3, "2", 2.5)) {
+        for ((version, next) in listOf("format_version" to 3, "contract" to 4)) {
+            for (value in listOf(1, next, "2", 2.5)) {
                 refused(version, "$value") { Manifest.parse(changed { it.put(version, value) }) }
             }
         }

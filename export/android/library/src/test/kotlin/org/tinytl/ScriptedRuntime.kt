@@ -11,7 +11,7 @@ internal class ScriptedRuntime(
     /** What each step returns, by its number. */
     var steps: (Int) -> TrainResult = { TrainResult(loss = 2.5f, accuracy = 0.75f, applied = true) }
 
-    /** The logits of each answer, by the number of steps before it and the image's first byte. */
+    /** The logits of each answer, by the number of steps before it and the first byte of the image or array. */
     var logits: (Int, Int) -> FloatArray = { _, _ -> FloatArray(outputs) { it.toFloat() } }
 
     /** Labels, images and rates of all steps. */
@@ -35,7 +35,7 @@ internal class ScriptedRuntime(
         calls++
         when (signature) {
             "train" -> train(inputs, outputs)
-            "infer" -> infer(inputs.getValue("image"), outputs)
+            "infer" -> infer(inputs.getValue(manifest.inputName), outputs)
             "save" ->
                 outputs.getValue("state").let { buffer ->
                     state.indices.forEach { buffer.putFloat(4 * it, state[it]) }
@@ -58,7 +58,7 @@ internal class ScriptedRuntime(
         val label = inputs.getValue("label")
         val isNumber = manifest.task == Task.CLASSIFICATION
         labels += List(label.capacity() / 4) { if (isNumber) label.getInt(4 * it) else label.getFloat(4 * it) }
-        val image = inputs.getValue("image")
+        val image = inputs.getValue(manifest.inputName)
         val size = image.capacity() / manifest.batchSize
         images += List(manifest.batchSize) { index -> List(size) { image.get(index * size + it) } }
         rates += inputs.getValue("learning_rate").getFloat(0)
@@ -89,6 +89,21 @@ internal class ScriptedRuntime(
             return Manifest.parse(values.toString())
         }
 
+        /** A manifest of small arrays of two classes, or, as a regression, of two numbers: the golden one with others. */
+        fun arrays(
+            task: Task = Task.CLASSIFICATION,
+            change: (JSONObject) -> Unit = { },
+        ): Manifest {
+            val name = if (task == Task.REGRESSION) "regression" else "array"
+            val values = JSONObject(Golden.file("model_$name.manifest.json").readText())
+            values.put("labels", JSONArray(listOf("a", "b"))).put("batch_size", 2).put("optimizer", "sgd")
+            values.getJSONObject("inputs").getJSONObject("array").put("shape", JSONArray(listOf(3, 2)))
+            values.put("state", JSONArray(listOf(entry("classifier/bias", listOf(2), 0))))
+            values.put("sha256", Fingerprint.hex(Fingerprint.of(content())))
+            change(values)
+            return Manifest.parse(values.toString())
+        }
+
         /** An entry of `state` in a manifest. */
         fun entry(
             name: String,
@@ -111,18 +126,21 @@ internal class ScriptedRuntime(
         private fun signatures(manifest: Manifest): Map<String, SignatureSpec> {
             val classes = manifest.labels.size + manifest.spareClasses
             val batch = manifest.batchSize
-            val pixels = listOf(manifest.height, manifest.width, 3)
+            val taken = { count: Int ->
+                manifest.array?.let { "array" to TensorSpec(TensorType.FLOAT32, listOf(count) + it.shape) }
+                    ?: ("image" to TensorSpec(TensorType.UINT8, listOf(count, manifest.height, manifest.width, 3)))
+            }
             val label = if (manifest.task == Task.CLASSIFICATION) spec("int32", batch) else spec(F, batch, classes)
             val state = mapOf("state" to spec(F, manifest.stateSize))
             val done = mapOf("restored" to spec("int32", 1))
             val answers = listOf("logits", "probabilities").associateWith { spec(F, 1, classes) }
             val figures = mapOf("loss" to spec(F, 1), "accuracy" to spec(F, 1), "applied" to spec("int32", 1))
             return mapOf(
-                "infer" to SignatureSpec(mapOf("image" to TensorSpec(TensorType.UINT8, listOf(1) + pixels)), answers),
+                "infer" to SignatureSpec(mapOf(taken(1)), answers),
                 "train" to
                     SignatureSpec(
                         mapOf(
-                            "image" to TensorSpec(TensorType.UINT8, listOf(batch) + pixels),
+                            taken(batch),
                             "label" to label,
                             "learning_rate" to spec(F, 1),
                         ),

@@ -8,6 +8,7 @@ import org.tinytl.InputException
 import org.tinytl.Photo
 import org.tinytl.Pixels
 import org.tinytl.RgbImage
+import org.tinytl.Task
 import org.tinytl.TinyTlException
 import org.tinytl.TinyTlModel
 import org.tinytl.TrainResult
@@ -38,7 +39,7 @@ internal class Session(
     private val main = Handler(Looper.getMainLooper())
     private val learned = File(folder, "mine.tinytl")
     private val saved = File(folder, "saved.tinytl")
-    private val opening = lazy { openModel().also { if (learned.exists()) it.restore(learned) } }
+    private val opening = lazy { opened() }
     private var trainer: Trainer? = null
     private val warnings = LinkedHashSet<String>()
 
@@ -56,6 +57,19 @@ internal class Session(
     /** The model, if it is open. */
     val model: TinyTlModel?
         get() = if (opening.isInitialized()) opening.value else null
+
+    /** This app shows classes of photos alone. */
+    private fun opened(): TinyTlModel {
+        val model = openModel()
+        if (model.array != null || model.task == Task.REGRESSION) {
+            model.close()
+            throw InputException(Strings.OTHER_MODEL)
+        }
+        if (learned.exists()) {
+            model.restore(learned)
+        }
+        return model
+    }
 
     /** Opens the model, if it is not open. */
     fun open() {

@@ -39,6 +39,8 @@ internal object Strings {
     const val NO_PICKER = "Expected an app that shows files, found none. Take photos instead."
     const val NAME_EMPTY = "Expected a name, got none. Write what the photos show."
     const val NO_PHOTOS = "Expected photos to train on, got none. Add a class and give it photos."
+    const val OTHER_MODEL =
+        "Expected a model that says what is on photos, got one of arrays or numbers. Export one that was trained on photos."
     const val THE_PHOTO = "the photo"
     const val PROJECT_DAMAGED =
         "Expected the classes and photos as the app wrote them, got a damaged file. Name the classes again; the file " +

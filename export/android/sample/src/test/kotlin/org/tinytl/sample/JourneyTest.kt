@@ -271,6 +271,17 @@ class JourneyTest : Journey() {
     }
 
     @Test
+    fun `a model of arrays is refused when it is opened`() {
+        for (name in listOf("array", "regression")) {
+            val other = Session(application.filesDir) { GoldenApplication(name).golden() }
+            other.open()
+            settle(other)
+            assertEquals(Strings.OTHER_MODEL, other.status.message)
+            assertEquals(null, other.model)
+        }
+    }
+
+    @Test
     fun `the screen tells balanced accuracy and refused steps where they matter`() {
         fun result(
             balanced: Double?,

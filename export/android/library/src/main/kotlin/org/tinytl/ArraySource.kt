@@ -1,0 +1,20 @@
+package org.tinytl
+
+/** An array that can be read whenever a step needs it; [NamedArray] is one in memory. */
+public interface ArraySource : ExampleSource {
+    /**
+     * Reads the numbers.
+     *
+     * @return as many as the model takes, finite, in row-major order, see [ArrayInput]
+     * @throws InputException if it cannot be read
+     */
+    public fun read(): FloatArray
+
+    /**
+     * Returns the SHA-256 of the content, 32 bytes: of its file, or, where there is no file, of its numbers as float32
+     * in little-endian order, which is the default.
+     *
+     * @throws InputException if it cannot be read
+     */
+    override fun digest(): ByteArray = Fingerprint.of(read())
+}

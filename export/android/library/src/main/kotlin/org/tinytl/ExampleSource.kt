@@ -1,0 +1,17 @@
+package org.tinytl
+
+/** What an [Example] shows: a photo ([ImageSource]) or an array ([ArraySource]). */
+public sealed interface ExampleSource {
+    /** What messages call it. */
+    public val name: String
+
+    /**
+     * Returns the SHA-256 of the content, 32 bytes.
+     *
+     * It decides whether the example is held out, see [Example.holdOut], and whether a stopped run may be resumed with
+     * it.
+     *
+     * @throws InputException if it cannot be read
+     */
+    public fun digest(): ByteArray
+}

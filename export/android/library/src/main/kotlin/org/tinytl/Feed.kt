@@ -1,0 +1,36 @@
+package org.tinytl
+
+/** Turns the examples of a run into what its model takes. */
+internal interface Feed {
+    /** What the numbers of a run depend on besides the settings that every run has, by name. */
+    val settings: Map<String, String>
+
+    /**
+     * Checks that an example is of the model's kind; nothing is read.
+     *
+     * @throws InputException if it is an array and the model takes photos, or the other way round
+     */
+    fun checkKind(example: Example)
+
+    /**
+     * Checks what can be checked of an example before anything runs.
+     *
+     * @throws InputException if it cannot be used
+     */
+    fun check(example: Example)
+
+    /**
+     * Reads an example to train on.
+     *
+     * @param place of it in its epoch
+     * @param epoch from 0
+     */
+    fun forTraining(
+        example: Example,
+        place: TrainingPlan.Place,
+        epoch: Int,
+    ): ModelInput
+
+    /** Reads an example to measure by. */
+    fun forInference(example: Example): ModelInput
+}

@@ -1,0 +1,71 @@
+package org.tinytl
+
+import java.nio.ByteBuffer
+
+/** What a model infers and is trained on. */
+internal sealed class ModelInput {
+    /**
+     * Checks it before anything runs.
+     *
+     * @param manifest of the model
+     * @param index its place in a batch; null outside of one
+     * @throws InputException if the model takes another kind, size or range
+     */
+    abstract fun check(
+        manifest: Manifest,
+        index: Int?,
+    )
+
+    /** Copies it to the present position of [buffer], and moves that behind it. */
+    abstract fun put(buffer: ByteBuffer)
+
+    /** An image: raw RGB of 0 to 255, in rows from the top. */
+    class Image(
+        private val pixels: ByteArray,
+    ) : ModelInput() {
+        override fun check(
+            manifest: Manifest,
+            index: Int?,
+        ) {
+            manifest.array?.let {
+                throw InputException(
+                    "expected arrays of ${it.shape}, since the model takes arrays, got the pixels of an image; give " +
+                        "a FloatArray",
+                )
+            }
+            val size = manifest.inputSpec(1).bytes
+            if (pixels.size != size) {
+                throw InputException(
+                    "expected ${index?.let { "image $it" } ?: "an image"} of $size bytes (${manifest.height} x " +
+                        "${manifest.width} pixels of RGB), got ${pixels.size}; resize it with Pixels",
+                )
+            }
+        }
+
+        override fun put(buffer: ByteBuffer) {
+            buffer.put(pixels)
+        }
+    }
+
+    /** An array: float32, in row-major order. */
+    class Array(
+        private val numbers: FloatArray,
+    ) : ModelInput() {
+        override fun check(
+            manifest: Manifest,
+            index: Int?,
+        ) {
+            val array =
+                manifest.array ?: throw InputException(
+                    "expected images, ${manifest.height} x ${manifest.width} pixels of RGB, since the model takes " +
+                        "images, got an array of numbers; give a ByteArray, see Pixels",
+                )
+            array.check(index?.let { "array $it" } ?: "an array", numbers)
+        }
+
+        override fun put(buffer: ByteBuffer) {
+            buffer.asFloatBuffer().put(numbers)
+            buffer.position(buffer.position() + Float.SIZE_BYTES * numbers.size)
+        }
+    }
+}

@@ -1,0 +1,16 @@
+package org.tinytl
+
+/**
+ * What a model of images takes, from its manifest.
+ *
+ * @property height of an image in pixels
+ * @property width of an image in pixels
+ * @property centralFraction see [Manifest.centralFraction]
+ * @property augmentation see [Manifest.augmentation]
+ */
+internal class PhotoInput(
+    val height: Int,
+    val width: Int,
+    val centralFraction: Double,
+    val augmentation: Augmentation,
+)
