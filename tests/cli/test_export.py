@@ -200,7 +200,7 @@ def test_a_state_that_does_not_fit_the_run_is_refused(place, from_run, capsys):
     state = ["--state=fits.tinytl", "--output=m.tflite"]
     cases = {
         "of the network in odd.tflite, got blue, gray, red, green; ": ["--state_model=odd.tflite"],
-        "got none; build it with its lite residuals": [f"--state_model={from_run}"],
+        "got none; build it with its branches": [f"--state_model={from_run}"],
         "--state_model=FILE.tflite together, got one of them": [],
     }
     for message, argv in cases.items():

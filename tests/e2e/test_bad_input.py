@@ -114,7 +114,7 @@ ROWS = {
     ),
     "scheme of export": (
         ["export", "--output=m.tflite", DEFAULT, "--scheme=bias"],
-        f"flag --scheme=bias: value should be one of <last|norm+last|full|tinytl-b|tinytl-l|tinytl-lb> {HELP}",
+        f"flag --scheme=bias: value should be one of <last|norm+last|full|tinytl-b|tinytl-l|tinytl-lb|lora|lora-b> {HELP}",
     ),
     "checkpoint": (
         ["evaluate", "--workdir=begun", "--checkpoint=first"],
@@ -194,7 +194,7 @@ ROWS = {
     # Values of a config.
     "scheme": (
         train("--config.scheme=bias"),
-        "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb",
+        "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, lora, lora-b",
     ),
     "backbone": (
         train("--config.backbone.name=resnet"),

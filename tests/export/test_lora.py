@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tests import made, tiny_network
-from tinytl_tf.backbones import from_keras
 from tinytl_tf.backbones.describe import describe
+from tinytl_tf.backbones.from_keras import from_keras
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export import export

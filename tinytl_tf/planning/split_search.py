@@ -2,6 +2,7 @@
 
 import bisect
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import keras
@@ -16,7 +17,7 @@ from tinytl_tf.export.build import build_file
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.files import temporary_folder
 from tinytl_tf.memory import measure
-from tinytl_tf.networks.spec import CLASSIFIER, HEAD
+from tinytl_tf.networks.spec import CLASSIFIER, HEAD, NetworkSpec
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.profiles import Profile
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
@@ -61,7 +62,7 @@ class SplitOutcome:
 
 
 def candidates(config: ConfigDict) -> list[str]:
-    """Returns the places that are tried: the blocks after which images have another shape, head and classifier.
+    """Returns the places that are tried: the first of each row of blocks of one output and kernels, head, classifier.
 
     Example:
         >>> from tinytl_tf.configs import default
@@ -69,11 +70,14 @@ def candidates(config: ConfigDict) -> list[str]:
         ['block_1', 'block_3', 'block_6', 'block_10', 'block_13', 'block_16', 'head', 'classifier']
     """
     spec = network_of(config)
-    shapes = [spec.shape(spec.place(name).output) for name in spec.blocks]
-    changed = [
-        name for name, before, after in zip(spec.blocks[1:], shapes, shapes[1:], strict=False) if before != after
-    ]
-    return [*changed, *(name for name in spec.places if name == HEAD), CLASSIFIER]
+    rows = [(spec.shape(spec.place(name).output), _kernel_sizes(spec, name)) for name in spec.blocks]
+    pairs = zip(spec.blocks[1:], itertools.pairwise(rows), strict=True)
+    firsts = [name for name, (before, after) in pairs if before != after]
+    return [*firsts, *(name for name in spec.places if name == HEAD), CLASSIFIER]
+
+
+def _kernel_sizes(spec: NetworkSpec, block: str) -> set[tuple[int, ...]]:
+    return {layer.kernel_size for layer in spec.layers_of(block) if layer.kernel_size}
 
 
 def choose_split(
