@@ -17,6 +17,7 @@ import pytest
 from tests.training import tiny
 from tinytl_tf.cli.main import main
 from tinytl_tf.configs import default
+from tinytl_tf.networks.schemes import SCHEMES
 
 DEFAULT = f"--config={default.__file__}"
 HELP = "(`tinytl {command} --help` lists the flags)"
@@ -114,7 +115,7 @@ ROWS = {
     ),
     "scheme of export": (
         ["export", "--output=m.tflite", DEFAULT, "--scheme=bias"],
-        f"flag --scheme=bias: value should be one of <last|norm+last|full|tinytl-b|tinytl-l|tinytl-lb|lora|lora-b> {HELP}",
+        f"flag --scheme=bias: value should be one of <{'|'.join(SCHEMES)}> {HELP}",
     ),
     "checkpoint": (
         ["evaluate", "--workdir=begun", "--checkpoint=first"],

@@ -70,7 +70,7 @@ def changed_kernels(base, network):
     weights = {variable.path.partition("_")[2].partition("_")[2]: variable for variable in network.weights}
     attention = base.get_layer("attention")
     layers = {"attention_query": attention.query_dense, "attention_value": attention.value_dense}
-    layers |= {"wide_lora_layer": base.get_layer("wide_lora")}
+    layers |= {"wide_lora_2": base.get_layer("wide_lora")}
     layers |= {name: base.get_layer(name) for name in ("pointwise", "narrow")}
     for name, layer in layers.items():
         a, b = (weights[f"{name}_lora/{part}"] for part in "ab")  # behind the place, which is `block_N`

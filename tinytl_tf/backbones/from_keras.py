@@ -18,7 +18,6 @@ from tinytl_tf.layers import SelectiveLayer
 from tinytl_tf.networks.branches import BranchChoice, add_branches
 from tinytl_tf.networks.places import assign_places
 from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec, NetworkSpec
-from tinytl_tf.networks.variables import branch_of
 
 __all__ = ["RAW_PIXELS", "from_keras"]
 
@@ -207,9 +206,8 @@ def _placed_names(layers: Sequence[LayerSpec]) -> dict[str, str]:
     """New names of layers, each of which begins with its place."""
     names: dict[str, str] = {}
     for layer in layers:
-        name = f"{layer.name}_layer" if branch_of(layer.name) else layer.name  # a branch is known by its name
-        begins = name == layer.place or name.startswith(f"{layer.place}_")
-        names[layer.name] = unused_name(name if begins else f"{layer.place}_{name}", names.values())
+        begins = layer.name == layer.place or layer.name.startswith(f"{layer.place}_")
+        names[layer.name] = unused_name(layer.name if begins else f"{layer.place}_{layer.name}", names.values())
     return names
 
 
