@@ -36,3 +36,11 @@ def test_a_loaded_network_is_described_as_it_was(tmp_path):
     model = build(tiny_network.ARCHITECTURE, classes=3, resolution=64, weights=None, lite_residual=True)
     model.save(tmp_path / "model.keras")
     assert describe(keras.models.load_model(tmp_path / "model.keras")) == describe(model)
+
+
+def test_activations_of_keras_are_activations():
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Activation("softmax", name="stem_choice")(keras.layers.Rescaling(1 / 255)(images))
+    x = keras.layers.Dense(3, name="classifier")(keras.layers.Flatten()(x))
+    layer = describe(keras.Model(images, x)).layer("stem_choice")
+    assert (layer.kind, layer.option("activation"), layer.place) == ("activation", "softmax", "stem")

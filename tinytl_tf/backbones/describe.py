@@ -167,6 +167,7 @@ _READERS = {
     LayerNorm: ("layer_norm", _options(*_NORM)),
     GroupNorm: ("group_norm", _options("groups", *_NORM)),
     Activation: ("activation", _activation),
+    keras.layers.Activation: ("activation", lambda layer: {"options": (("activation", layer.activation.__name__),)}),
     Gate: ("gate", _options("activation")),
     MaxPooling: ("max_pool", _pool),
     AveragePooling: ("average_pool", _pool),
