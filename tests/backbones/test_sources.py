@@ -99,6 +99,20 @@ def test_what_there_is_not_is_refused_in_one_line(name, options, message, tmp_pa
     assert "\n" not in str(error.value)
 
 
+def test_a_model_of_any_size_takes_the_resolution():
+    assert build(f"{OWN}:make_of_any_size", **SIZES).input_shape == (None, 32, 32, 3)
+
+
+def test_a_model_of_other_inputs_is_refused(tmp_path):
+    own_network.make(40).save(tmp_path / "my.keras")
+    with pytest.raises(InputError, match=r"^expected a resolution of 40 pixels for 'file:.*', which takes .* got 32$"):
+        build(f"file:{tmp_path}/my.keras", **SIZES)
+    with pytest.raises(
+        InputError, match=r"^expected a model of square RGB images for .*, got \(None, 20, 3\); rebuild"
+    ):
+        build(f"{OWN}:make_for_signals", **SIZES)
+
+
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "bad.keras").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"^Keras cannot load .*bad\.keras \(.*\); save the model again with "):

@@ -19,6 +19,7 @@ import keras
 
 from tinytl_tf.backbones.describe import describe
 from tinytl_tf.backbones.from_keras import from_keras
+from tinytl_tf.backbones.keras_reader import functional_body
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 from tinytl_tf.networks.architectures import MAX_RESOLUTION
@@ -100,7 +101,26 @@ def load_source(name: str, *, resolution: int, weights: str | None, preprocess_i
     model = _of_file(what) if kind == "file" else _of_function(kind, what, resolution)
     if weights not in (None, PRETRAINED_WEIGHTS):
         raise InputError(f"expected no weight file for {name!r}, which has its weights, got {weights!r}; leave it out")
+    model = _for_images(name, model, resolution)
     return Source(model, _function_of(preprocess_input) if ":" in preprocess_input else preprocess_input or None)
+
+
+def _for_images(name: str, model: keras.Model, resolution: int) -> keras.Model:
+    """Returns a model for images of the resolution; refuses one of other inputs."""
+    shape = tuple(functional_body(model).inputs[0].shape[1:])
+    if shape == (None, None, 3):
+        images = keras.Input((resolution, resolution, 3))
+        return keras.Model(images, model(images), name=model.name)
+    if shape == (resolution, resolution, 3):
+        return model
+    if len(shape) == 3 and shape[0] == shape[1] and shape[2] == 3:
+        raise InputError(
+            f"expected a resolution of {shape[0]} pixels for {name!r}, which takes images of that, got {resolution}"
+        )
+    raise InputError(
+        f"expected a model of square RGB images for {name!r}, (None, {resolution}, {resolution}, 3), got "
+        f"{(None, *shape)}; rebuild it with tinytl_tf.from_keras in Python, and export it with tinytl_tf.export_model"
+    )
 
 
 @functools.lru_cache(maxsize=8)
