@@ -182,7 +182,7 @@ def test_a_worker_of_another_cluster_does_not_count():
     with pool() as executor:
         futures = [
             executor.submit(meet, Cluster(names[:2], 0), 1.0, said.append),
-            executor.submit(meet, Cluster(names, 1), 1.0, said.append),
+            executor.submit(meet, Cluster(names, 1), 2.0, said.append),  # still there when the other gives up
         ]
         errors = [future.exception() for future in futures]
     assert [type(error) for error in errors] == [WorkerLost] * 2
