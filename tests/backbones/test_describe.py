@@ -12,10 +12,14 @@ from tinytl_tf.networks.from_table import from_table
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "resolution"),
-    [(tiny_network.ARCHITECTURE, 1.0, 64), ("mobilenet_v2", 0.35, 75), ("proxyless_w0.3", 1.0, 33)],
+    ("name", "width", "resolution", "settings"),
+    [
+        (tiny_network.ARCHITECTURE, 1.0, 64, {}),
+        (tiny_network.ARCHITECTURE, 1.0, 64, {"final_norm": True}),
+        ("mobilenet_v2", 0.35, 75, {}),
+        pytest.param("proxyless_w0.3", 1.0, 33, {"final_norm": True}, marks=pytest.mark.thorough),
+    ],
 )
-@pytest.mark.parametrize("settings", [{}, {"final_norm": True}])
 def test_a_built_network_is_described_as_its_table(name, width, resolution, settings):
     spec = from_table(name, resolution=resolution, classes=5, width=width)
     spec = with_branches(spec, branch_places(spec), **settings)
@@ -23,7 +27,8 @@ def test_a_built_network_is_described_as_its_table(name, width, resolution, sett
     assert describe(model) == spec
     shapes = {variable.path: variable.shape for variable in spec.variables}
     assert shapes == {variable.path: tuple(variable.shape) for variable in model.weights}
-    assert describe(keras.models.clone_model(model)) == spec
+    if name is tiny_network.ARCHITECTURE:
+        assert describe(keras.models.clone_model(model)) == spec
 
 
 def test_builder_and_description_have_the_same_branches():

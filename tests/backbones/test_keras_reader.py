@@ -114,7 +114,7 @@ CASES = {
     "odd_relus": ([conv(), L.ReLU(4), L.ReLU(threshold=0.1), L.ReLU(6, 0.1), L.PReLU()], "convolution " + "keras " * 4),
     "softmax_in_the_middle": (
         [conv(), L.Softmax(), L.Softmax(axis=1), conv()],
-        "convolution keras keras convolution",
+        "convolution activation keras convolution",
     ),
     "functions_of_ones_own": ([conv(activation=relu), L.Activation(relu)], "convolution keras keras"),
     "only_in_training": (

@@ -74,7 +74,8 @@ def test_20_steps_against_litert(exported):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "optimizer"), [("tinytl-b", "sgd"), pytest.param("full", "adam", marks=pytest.mark.slow)]
+    ("scheme", "optimizer"),
+    [pytest.param("tinytl-b", "sgd", marks=pytest.mark.thorough), pytest.param("full", "adam", marks=pytest.mark.slow)],
 )
 def test_states_move_between_litert_and_micro(exported, tmp_path, scheme, optimizer):
     path = exported(scheme, optimizer, BATCH, save_optimizer=True)

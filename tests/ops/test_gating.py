@@ -8,7 +8,7 @@ from tests.ops.test_activations import BY_NAME, PLAIN
 from tinytl_tf import ops
 
 
-@property_test(max_examples=40)
+@property_test(max_examples=20)
 @given(
     shape=images(),
     name=st.sampled_from([None, *PLAIN]),

@@ -15,7 +15,7 @@ def plain(x, gamma=1.0, beta=0.0, epsilon=1e-3):
     return (x - mean) / tf.sqrt(variance + epsilon) * gamma + beta
 
 
-@property_test(max_examples=30)
+@property_test(max_examples=20)
 @given(
     space=st.lists(st.integers(1, 5), max_size=2),
     channels=st.sampled_from((2, 5, 16)),

@@ -16,7 +16,7 @@ def plain(x, size, strides, padding):
     return tf.nn.max_pool2d(x, size, strides or size, padding.upper())
 
 
-@property_test(max_examples=50)
+@property_test(max_examples=25)
 @given(**WINDOWS)
 def test_equals_autodiff(shape, size, strides, padding, dtype, graph):
     rows, columns = (size, size) if isinstance(size, int) else size

@@ -143,6 +143,7 @@ def trained(converted, monkeypatch, tmp_path):
     return tmp_path
 
 
+@pytest.mark.thorough
 @DELEGATES
 def test_a_network_trains_the_same(trained, xnnpack):
     copies, shared = (
@@ -157,6 +158,7 @@ def test_a_network_trains_the_same(trained, xnnpack):
     assert np.linalg.norm(shared.state() - start - update) < 1e-4 * np.linalg.norm(update)
 
 
+@pytest.mark.thorough
 def test_int8_of_shared_kernels_stays_near_float32(trained):
     int8 = with_int8_kernels((trained / "shared.tflite").read_bytes())
     (trained / "int8.tflite").write_bytes(int8)
