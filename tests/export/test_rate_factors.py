@@ -85,7 +85,7 @@ BATCHES = list(zip(*tiny_network.photos(STEPS, 4), strict=True))
 
 @pytest.fixture(
     scope="module",
-    params=["sgd", pytest.param("momentum", marks=pytest.mark.thorough), pytest.param("adam", marks=pytest.mark.slow)],
+    params=["sgd", pytest.param("momentum", marks=pytest.mark.slow), pytest.param("adam", marks=pytest.mark.slow)],
 )
 def case(request, tmp_path_factory):
     optimizer, scheme = request.param, SCHEMES[request.param]
