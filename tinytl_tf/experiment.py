@@ -356,8 +356,14 @@ class Experiment:
 
     def _branch_places(self) -> tuple[str, ...]:
         """Names of the places that need a branch."""
-        chosen = tuple(self.config.branches) or tuple(self.config.lite_residuals)
-        return chosen or branch_places(network_of(self.config), self.scheme().branch)
+        chosen, kind = tuple(self.config.branches) or tuple(self.config.lite_residuals), self.scheme().branch
+        places = chosen or branch_places(network_of(self.config), kind)
+        if not places:
+            raise InputError(
+                f"{self.config.backbone.name} has no place for {BRANCHES[kind].title}, which scheme "
+                f"{self.config.scheme} trains; choose another scheme, tinytl-b for example"
+            )
+        return places
 
     def _choice(self, kind: str, places: Iterable[str]) -> BranchChoice:
         return {"places": tuple(places), **_branch_settings(self.config.backbone, kind)}

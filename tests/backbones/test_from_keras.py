@@ -450,3 +450,26 @@ def test_the_classifier_is_the_last_layer_whatever_its_name():
 
 def test_a_head_of_one_number_is_kept_for_a_regression():
     assert from_keras(chain(L.Conv2D(4, 3), head=L.Dense(1, name="age"))).output_shape == (None, 1)
+
+
+def test_layers_without_names_have_the_same_paths_in_each_process():
+    """Keras numbers them through the process: a second model of the same code stands for another process."""
+
+    def make():
+        return chain(L.Conv2D(4, 3), L.BatchNormalization(), L.Conv2D(4, 3, activation="relu"), L.Dense(6), L.PReLU())
+
+    first, second = from_keras(make()), from_keras(make())
+    assert [v.path for v in first.weights] == [v.path for v in second.weights]
+    assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
+    assert first.name == second.name
+
+
+def test_dropout_before_the_old_head_goes_with_it():
+    network = from_keras(chain(L.Conv2D(4, 3), head=lambda x: L.Dense(4)(L.Dropout(0.7)(x))), classes=3, dropout=0.1)
+    assert [layer.rate for layer in network.layers if isinstance(layer, L.Dropout)] == [0.1]
+
+
+@pytest.mark.parametrize(("activation", "told"), [("sigmoid", True), ("softmax", False), (None, False)])
+def test_a_sigmoid_is_told(activation, told, caplog):
+    from_keras(chain(L.Conv2D(4, 3), head=L.Dense(4, activation=activation)))
+    assert ('export it with task="multilabel"' in caplog.text) == told

@@ -7,7 +7,9 @@ import pytest
 from tests.backbones import own_network
 from tinytl_tf.backbones import build, network_spec
 from tinytl_tf.backbones.sources import load_source
+from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
+from tinytl_tf.experiment import Experiment
 
 SIZES = {"classes": 3, "resolution": 32}
 OWN = own_network.__name__
@@ -111,6 +113,14 @@ def test_a_model_of_other_inputs_is_refused(tmp_path):
         InputError, match=r"^expected a model of square RGB images for .*, got \(None, 20, 3\); rebuild"
     ):
         build(f"{OWN}:make_for_signals", **SIZES)
+
+
+@pytest.mark.parametrize(("scheme", "kind"), [("tinytl-lb", "lite residuals"), ("lora", "LoRA branches")])
+def test_a_network_without_a_place_for_branches_is_told(scheme, kind):
+    config = default.get_config()
+    config.scheme, config.backbone.name, config.backbone.resolution = scheme, f"{OWN}:make", 32
+    with pytest.raises(InputError, match=rf"own_network:make has no place for {kind}, which scheme {scheme} trains; "):
+        Experiment(config).build_model(3)
 
 
 def test_a_damaged_file_is_refused(tmp_path):

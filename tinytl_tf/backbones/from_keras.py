@@ -1,6 +1,7 @@
 """Rebuilds a Keras model of the user's own from the layers of this package."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from tinytl_tf.backbones.call import Call
 from tinytl_tf.backbones.head import split_head, unused_name
-from tinytl_tf.backbones.keras_reader import KerasReader
+from tinytl_tf.backbones.keras_reader import KerasReader, stable_name
 from tinytl_tf.backbones.network_builder import build_network
 from tinytl_tf.backbones.same_outputs import check_same_outputs
 from tinytl_tf.errors import InputError
@@ -20,6 +21,8 @@ from tinytl_tf.networks.places import assign_places
 from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec, NetworkSpec
 
 __all__ = ["RAW_PIXELS", "from_keras"]
+
+_logger = logging.getLogger(__name__)
 
 RAW_PIXELS = "raw"  # as preprocess_input: the model takes pixels of 0 to 255
 _RGB = 3
@@ -58,11 +61,14 @@ def from_keras(
         model: functional, `Sequential`, a subclass whose `call` is made of layers, or any of these nested in another;
             it has one input and one output.
         classes: number of outputs of a new classifier; it takes the place of the model's, or follows a model without
-            one. `None` keeps the model's, whose softmax or sigmoid is cut off: the network ends with logits.
+            one. `None` keeps the model's, whose softmax or sigmoid is cut off: the network ends with logits. A sigmoid
+            is told in the log, since a file makes a softmax of logits unless it is exported with `task="multilabel"`.
+            A classifier without a bias gets one, which starts at zero.
         branch_final_norm: whether lite residuals end with a norm, as in the paper, see `LiteResidual`.
         preprocess_input: what is done to images of 0 to 255 before the model sees them, where the model does not do it
             itself, for example `keras.applications.resnet50.preprocess_input`; `"raw"` for a model of such pixels.
-        dropout: share of features dropped before a new classifier while training in Keras.
+        dropout: share of features dropped before a new classifier while training in Keras; dropout right before the old
+            one goes with it.
         examples: inputs on which network and model are compared, `[n, ...]`, images with pixels of 0 to 255; made up
             if none are given.
         seed: of everything that is drawn: branches and a new classifier.
@@ -91,9 +97,11 @@ def from_keras(
     output = reader.read(body, [before])
     layers = _with_pixels(reader.layers, reader.calls, shape, preprocess_input)
     head = split_head(layers, output, reader.values, classes, dropout)
+    if head.activation == "sigmoid":
+        _logger.warning('%s ends with a sigmoid for each output: export it with task="multilabel"', model.name)
     placed = assign_places(head.layers)
     names = _placed_names(placed)
-    spec = NetworkSpec(model.name, shape, tuple(_renamed(layer, names) for layer in placed))
+    spec = NetworkSpec(stable_name(model), shape, tuple(_renamed(layer, names) for layer in placed))
     spec = add_branches(spec, branches, final_norm=branch_final_norm)
     calls = {names[name]: call for name, call in reader.calls.items() if name in names}
     network = build_network(spec, calls=calls, seed=seed)

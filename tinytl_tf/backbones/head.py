@@ -53,6 +53,9 @@ def split_head(
     by_name = {layer.name: layer for layer in layers}
     last, activation = _find_classifier(output, by_name)
     features = last.inputs[0] if last else output
+    if classes is not None:  # the dropout of the old classifier goes with it
+        while features != INPUT and by_name[features].kind == "dropout":
+            features = by_name[features].inputs[0]
     if features == INPUT:
         raise InputError("expected layers before the classifier, got none; add one, for example a Dense layer")
     if last is None and (classes is None or activation == "softmax"):

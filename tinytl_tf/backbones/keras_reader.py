@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from tinytl_tf.networks.spec import CLASSIFIER, LayerSpec
 from tinytl_tf.networks.variables import branch_of, describe_variable
 from tinytl_tf.ops import ACTIVATIONS
 
-__all__ = ["KerasReader", "functional_body"]
+__all__ = ["KerasReader", "functional_body", "stable_name"]
 
 # Names of activations, of Keras' functions and of the operations that they are in a graph. A function of the user's own
 # may have such a name too.
@@ -99,6 +100,21 @@ def functional_body(model: keras.Model) -> keras.Model:
         ) from error
 
 
+def stable_name(operation: keras.Operation) -> str:
+    """Returns the name of a layer, without the number that Keras gives one which its user has not named.
+
+    Keras counts the layers of a process: the same code makes `conv2d` first and `conv2d_22` later, and the paths of
+    variables have to be the same in each.
+
+    Example:
+        >>> stable_name(keras.layers.ReLU(name="re_lu_22")), stable_name(keras.layers.ReLU(name="block_22"))
+        ('re_lu', 'block_22')
+    """
+    made_up = re.fullmatch(r"(.+)_\d+", operation.name)
+    is_of_class = made_up and made_up[1].replace("_", "") == type(operation).__name__.replace("_", "").lower()
+    return made_up[1] if is_of_class else operation.name
+
+
 class KerasReader:
     """Reads models one after the other into one list of layers.
 
@@ -176,7 +192,7 @@ class KerasReader:
         name = type(operation).__name__
         if not isinstance(operation, keras.Layer):
             if name in _OPERATIONS and len(inputs) == 1 and _is_on_last_axis(node):
-                return self.activate(operation.name, inputs, _OPERATIONS[name]), node
+                return self.activate(stable_name(operation), inputs, _OPERATIONS[name]), node
             if name in ("Add", "Multiply") and len(inputs) == 2:
                 return _read_join(self, node, inputs, graph)
         return self.keep(node, inputs), node
@@ -251,7 +267,7 @@ class KerasReader:
         operation = node.operation
         values = own_names(operation) if isinstance(operation, keras.Layer) else {}
         kind = "attention" if isinstance(operation, _LAYERS.MultiHeadAttention) else "keras"
-        name = self.emit(operation.name, kind, inputs, node.outputs[0].shape[1:], values)
+        name = self.emit(stable_name(operation), kind, inputs, node.outputs[0].shape[1:], values)
         self.values.pop(name, None)  # it brings its own
         self.calls[name] = Call(operation, node)
         return name
@@ -297,7 +313,7 @@ def _activation_node(layer: keras.Layer, shape: Sequence[int | None]) -> Any:
     """A call of a layer's activation as a layer of its own."""
     function = layer.activation
     if not isinstance(function, keras.Layer):
-        function = _LAYERS.Activation(function, name=f"{layer.name}_activation")
+        function = _LAYERS.Activation(function, name=f"{stable_name(layer)}_activation")
     function(keras.Input(batch_shape=shape))
     return function._inbound_nodes[-1]
 
@@ -312,7 +328,7 @@ def _with_activation(read: Callable) -> Callable:
         if activation is None:
             output, _ = reader.read_node(_activation_node(layer, node.outputs[0].shape), [output], graph)
         elif activation:
-            output = reader.activate(f"{layer.name}_activation", [output], activation)
+            output = reader.activate(f"{stable_name(layer)}_activation", [output], activation)
         return output, last
 
     return wrapped
@@ -353,7 +369,7 @@ def _depthwise(kernel: np.ndarray) -> tuple[str, np.ndarray, int]:
 
 def _emit_convolution(reader, node, kind, inputs, kernel, bias, graph, window) -> tuple[str, Any]:
     """A convolution with the norm behind it, if there is one that has a scale and a shift."""
-    name, shape = node.operation.name, node.outputs[0].shape[1:]
+    name, shape = stable_name(node.operation), node.outputs[0].shape[1:]
     norm = graph.only_reader(node, _LAYERS.BatchNormalization) if _activation_of(node.operation) == "" else None
     if norm is not None and norm.operation.scale and norm.operation.center and _is_on_last_axis(norm):
         reader.check_call(norm)
@@ -381,7 +397,7 @@ def _read_separable(reader: KerasReader, node: Any, inputs: Sequence[str], graph
     size = (*node.outputs[0].shape[1:-1], layer.pointwise_kernel.shape[-2])
     options = (("norm", False), ("use_bias", False))
     window = {**_window(layer), "groups": groups}
-    name = f"{layer.name}_depthwise"
+    name = f"{stable_name(layer)}_depthwise"
     between = reader.emit(name, kind, inputs, size, {"kernel": kernel}, options=options, **window)
     one = (1,) * len(layer.kernel_size)
     window = {"kernel_size": one, "strides": one, "dilation": one}
@@ -406,7 +422,7 @@ def _read_batch_norm(reader: KerasReader, node: Any, inputs: Sequence[str], grap
     names = ("gamma", "beta", "moving_mean", "moving_variance")
     values = {name: getattr(layer, name, None) for name in names}
     return reader.emit(
-        layer.name, "norm", inputs[:1], node.outputs[0].shape[1:], values, options=_norm_options(layer)
+        stable_name(layer), "norm", inputs[:1], node.outputs[0].shape[1:], values, options=_norm_options(layer)
     ), node
 
 
@@ -416,7 +432,7 @@ def _read_layer_norm(reader: KerasReader, node: Any, inputs: Sequence[str], grap
         return reader.keep(node, inputs), node
     values = {"gamma": layer.gamma, "beta": layer.beta}
     shape = node.outputs[0].shape[1:]
-    return reader.emit(layer.name, "layer_norm", inputs, shape, values, options=_norm_options(layer)), node
+    return reader.emit(stable_name(layer), "layer_norm", inputs, shape, values, options=_norm_options(layer)), node
 
 
 def _read_group_norm(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
@@ -425,7 +441,9 @@ def _read_group_norm(reader: KerasReader, node: Any, inputs: Sequence[str], grap
         return reader.keep(node, inputs), node
     values = {"gamma": layer.gamma, "beta": layer.beta}
     options = (("groups", layer.groups), *_norm_options(layer))
-    return reader.emit(layer.name, "group_norm", inputs, node.outputs[0].shape[1:], values, options=options), node
+    return reader.emit(
+        stable_name(layer), "group_norm", inputs, node.outputs[0].shape[1:], values, options=options
+    ), node
 
 
 def _norm_options(layer: keras.Layer) -> tuple[tuple[str, Any], ...]:
@@ -436,14 +454,14 @@ def _norm_options(layer: keras.Layer) -> tuple[tuple[str, Any], ...]:
 def _read_dense(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer = node.operation
     values = {"kernel": layer.kernel, "bias": layer.bias}
-    return reader.emit(layer.name, "dense", inputs, node.outputs[0].shape[1:], values), node
+    return reader.emit(stable_name(layer), "dense", inputs, node.outputs[0].shape[1:], values), node
 
 
 def _read_activation(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     name = _activation_of(node.operation)
     if name is None:
         return reader.keep(node, inputs), node
-    return (reader.activate(node.operation.name, inputs, name) if name else inputs[0]), node
+    return (reader.activate(stable_name(node.operation), inputs, name) if name else inputs[0]), node
 
 
 def _read_relu(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
@@ -451,19 +469,21 @@ def _read_relu(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Gr
     if layer.threshold or layer.max_value not in (None, 6.0) or (layer.negative_slope and layer.max_value):
         return reader.keep(node, inputs), node
     if layer.negative_slope:
-        return reader.activate(layer.name, inputs, "leaky_relu", negative_slope=float(layer.negative_slope)), node
-    return reader.activate(layer.name, inputs, "relu6" if layer.max_value else "relu"), node
+        return reader.activate(
+            stable_name(layer), inputs, "leaky_relu", negative_slope=float(layer.negative_slope)
+        ), node
+    return reader.activate(stable_name(layer), inputs, "relu6" if layer.max_value else "relu"), node
 
 
 def _read_leaky_relu(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     slope = float(node.operation.negative_slope)
-    return reader.activate(node.operation.name, inputs, "leaky_relu", negative_slope=slope), node
+    return reader.activate(stable_name(node.operation), inputs, "leaky_relu", negative_slope=slope), node
 
 
 def _read_softmax(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     if not _is_on_last_axis(node) or len(inputs) != 1:  # the second is a mask
         return reader.keep(node, inputs), node
-    return reader.activate(node.operation.name, inputs, "softmax"), node
+    return reader.activate(stable_name(node.operation), inputs, "softmax"), node
 
 
 def _read_pool(kind: str) -> Callable:
@@ -471,7 +491,7 @@ def _read_pool(kind: str) -> Callable:
         layer = node.operation
         _require_last_axis(layer)
         window = {"kernel_size": tuple(layer.pool_size), "strides": tuple(layer.strides), "padding": layer.padding}
-        return reader.emit(layer.name, kind, inputs, node.outputs[0].shape[1:], **window), node
+        return reader.emit(stable_name(layer), kind, inputs, node.outputs[0].shape[1:], **window), node
 
     return read
 
@@ -479,15 +499,15 @@ def _read_pool(kind: str) -> Callable:
 def _read_global_pool(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer, shape = node.operation, node.outputs[0].shape[1:]
     _require_last_axis(layer)
-    output = reader.emit(layer.name, "global_pool", inputs, shape[-1:])
+    output = reader.emit(stable_name(layer), "global_pool", inputs, shape[-1:])
     if layer.keepdims:
-        output = reader.emit(f"{layer.name}_reshape", "reshape", [output], shape)
+        output = reader.emit(f"{stable_name(layer)}_reshape", "reshape", [output], shape)
     return output, node
 
 
 def _read_join(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     """A sum or product of tensors of the same shape; a product with a number for each channel is a gate."""
-    name, shapes = node.operation.name, [tuple(tensor.shape[1:]) for tensor in node.input_tensors]
+    name, shapes = stable_name(node.operation), [tuple(tensor.shape[1:]) for tensor in node.input_tensors]
     shape = tuple(node.outputs[0].shape[1:])
     is_sum = type(node.operation).__name__ == "Add"
     if is_sum and len(set(shapes)) == 1:
@@ -510,7 +530,7 @@ def _read_join(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Gr
 def _read_rescaling(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     layer = node.operation
     options = (("scale", _plain(layer.scale)), ("offset", _plain(layer.offset)))
-    return reader.emit(layer.name, "rescale", inputs, node.outputs[0].shape[1:], options=options), node
+    return reader.emit(stable_name(layer), "rescale", inputs, node.outputs[0].shape[1:], options=options), node
 
 
 def _read_normalization(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
@@ -519,7 +539,7 @@ def _read_normalization(reader: KerasReader, node: Any, inputs: Sequence[str], g
     if layer.invert or not (mean.size == 1 or _is_on_last_axis(node)):
         return reader.keep(node, inputs), node
     options = (("scale", _plain(1 / deviation)), ("offset", _plain(-mean / deviation)))
-    return reader.emit(layer.name, "rescale", inputs, node.outputs[0].shape[1:], options=options), node
+    return reader.emit(stable_name(layer), "rescale", inputs, node.outputs[0].shape[1:], options=options), node
 
 
 def _plain(value: Any) -> float | tuple[float, ...]:
@@ -531,7 +551,7 @@ def _read_dropout(reader: KerasReader, node: Any, inputs: Sequence[str], graph: 
     if node.operation.noise_shape is not None:  # of whole images or channels
         return inputs[0], node
     options = (("rate", node.operation.rate),)
-    return reader.emit(node.operation.name, "dropout", inputs, node.outputs[0].shape[1:], options=options), node
+    return reader.emit(stable_name(node.operation), "dropout", inputs, node.outputs[0].shape[1:], options=options), node
 
 
 def _read_upsampling(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
@@ -540,18 +560,22 @@ def _read_upsampling(reader: KerasReader, node: Any, inputs: Sequence[str], grap
         return reader.keep(node, inputs), node
     _require_last_axis(layer)
     size = tuple(layer.size)
-    return reader.emit(layer.name, "upsample", inputs, node.outputs[0].shape[1:], options=(("size", size),)), node
+    return reader.emit(
+        stable_name(layer), "upsample", inputs, node.outputs[0].shape[1:], options=(("size", size),)
+    ), node
 
 
 def _read_concatenate(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     options = (("axis", node.operation.axis),)
-    return reader.emit(node.operation.name, "concatenate", inputs, node.outputs[0].shape[1:], options=options), node
+    return reader.emit(
+        stable_name(node.operation), "concatenate", inputs, node.outputs[0].shape[1:], options=options
+    ), node
 
 
 def _read_flatten(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     if getattr(node.operation, "data_format", "channels_last") != "channels_last":
         return reader.keep(node, inputs), node
-    return reader.emit(node.operation.name, "reshape", inputs, node.outputs[0].shape[1:]), node
+    return reader.emit(stable_name(node.operation), "reshape", inputs, node.outputs[0].shape[1:]), node
 
 
 def _read_nothing(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
