@@ -313,5 +313,6 @@ def _can_rebake(model: keras.Model) -> bool:
     """Whether all that a network trains are biases of its convolutions and its classifier, which integers can hold."""
     known = (FrozenConv2D, keras.layers.Dense)
     convolutions = all(isinstance(layer, known) for layer in model.layers if layer.weights)
+    convolutions &= not any(isinstance(layer, FrozenConv2D) and layer.groups > 1 for layer in model.layers)
     trained = map(variable_spec, model.trainable_variables)
     return convolutions and all(v.place == CLASSIFIER or v.role in ("bias", "shift") for v in trained)

@@ -41,8 +41,11 @@ def rebake_map(model: keras.Model, file: Model) -> dict[str, int]:
         )
     found = {}
     for layer, op in zip(layers, operators, strict=True):
-        kernel, bias = op.inputs[1:3]
         dense = isinstance(layer, keras.layers.Dense)
+        shift = layer.bias if dense or layer.norm is None else layer.norm.beta
+        if shift is None:  # nothing of it is trained
+            continue
+        kernel, bias = op.inputs[1:3]
         expected = np.asarray(layer.bias if dense else layer.folded()[1])
         tensor = file.schema.subgraphs[0].tensors[bias]
         stored = np.frombuffer(bytes(file.schema.buffers[tensor.buffer].data), np.int32)
@@ -54,7 +57,6 @@ def rebake_map(model: keras.Model, file: Model) -> dict[str, int]:
                 f"expected the bias of {layer.name} in the int8 file, got other numbers; nothing was written. Please "
                 "report it with the model"
             )
-        shift = layer.bias if dense or layer.norm is None else layer.norm.beta
         found |= {shift.path: bias, **({layer.kernel.path: kernel} if dense else {})}
     trained = {variable.path for variable in model.trainable_variables}
     return {path: index for path, index in found.items() if path in trained}

@@ -1,9 +1,11 @@
 """The files of an export for a Coral board fit together, and what cannot be is refused before anything is written."""
 
+import keras
 import numpy as np
 import pytest
 
 from tests import tiny_coral, tiny_network
+from tinytl_tf.backbones.from_keras import from_keras
 from tinytl_tf.backbones.split import split_model
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.errors import InputError, ParityError
@@ -197,3 +199,18 @@ def test_an_int8_file_that_is_not_that_of_the_network_is_found_out(files):
         rebake_map(model, file)
     with pytest.raises(ParityError, match="expected 14 convolutions in the int8 file, as in the network, got 9"):
         rebake_map(model, Model.read(files["prefix"]))
+
+
+def test_a_convolution_without_a_bias_has_none_in_the_map():
+    """As the projection of a shortcut in a model of a user's own."""
+    images = keras.Input((16, 16, 3))
+    x = keras.layers.ReLU()(keras.layers.Conv2D(8, 3, padding="same")(keras.layers.Rescaling(1 / 255)(images)))
+    y = keras.layers.Conv2D(16, 3, strides=2, padding="same")(x)
+    x = keras.layers.Add()([y, keras.layers.Conv2D(16, 1, strides=2, use_bias=False, name="shortcut")(x)])
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
+    network = from_keras(keras.Model(images, keras.layers.Dense(3)(x)))
+    apply_scheme(network.weights, get_scheme("tinytl-b"))
+    photos = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype(np.uint8)
+    file = Model.from_bytes(convert_int8(network, photos))
+    assert set(rebake_map(network, file)) == {variable.path for variable in network.trainable_variables}
+    assert any("shortcut" in variable.path for variable in network.weights)
