@@ -159,7 +159,7 @@ def _examples(shape: tuple[int, ...]) -> Any:
 
 
 def _build(network: Any, case: str) -> bytes | None:
-    """The exported file's content with float32 kernels, or None where an operator is no builtin."""
+    """The exported file's content with float32 kernels, or None if it needs an operator that LiteRT lacks."""
     from tinytl_tf.errors import InputError
     from tinytl_tf.export.build import build_file
     from tinytl_tf.export.inputs import input_kind

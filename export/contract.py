@@ -37,7 +37,7 @@ def check_model(model: keras.Model, inputs: str = "image", task: str = "classifi
         task: A key of `tinytl_tf.tasks.TASKS`.
 
     Raises:
-        InputError: If it is no functional model of one input and one output in float32; its input is not
+        InputError: If it is not a functional model of one input and one output in float32; its input is not
             `(None, height, width, 3)` of an image or `(None, ...)` of 1 to 3 fixed sizes of an array; an image does not
             go through a `Rescaling` first; or it does not end with a `Dense` layer called `classifier` of 2 classes or
             more (1 or more of a regression) without an activation; or if Keras' own settings are not ours.

@@ -29,7 +29,7 @@ def input_kind(model: keras.Model, inputs: str = "") -> str:
     Args:
         model: What is to be exported; of one input.
         inputs: `"image"` or `"array"`; empty to derive it: what has not the shape `(height, width, 3)` is an array, and
-            a line in the log says so. An image of that shape that is no photo needs `"array"`.
+            a line in the log says so. Data of that shape that are not photos need `"array"`.
 
     Raises:
         InputError: If there is no such kind.

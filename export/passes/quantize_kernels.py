@@ -46,7 +46,7 @@ def quantize_kernels(model: Model) -> int:
     `share_kernels`, is stored once as int8 too. The scale of a filter is then that of an input channel, which no
     operator knows; so the input is multiplied with the scales.
 
-    A matrix of mostly zeros is no kernel: by such ones images are resized (`tinytl_tf.ops.resize_bilinear`).
+    A matrix of mostly zeros is not a kernel: images are resized by such (`tinytl_tf.ops.resize_bilinear`).
 
     Args:
         model: The file; its `schema` is changed.
@@ -105,7 +105,7 @@ def _is_kernel(model: Model, op: Operator, kernel: Tensor) -> bool:
 
 
 def _readers(model: Model, uses: dict[int, dict[int, _Use]]) -> dict[int, set[str | int]]:
-    """Of each constant: the lengths of its first axis as a kernel, and the operators that it is no kernel of."""
+    """Of each constant: the lengths of its first axis as a kernel, and the operators that use it otherwise."""
     readers: dict[int, set[str | int]] = {}
     for graph in model.graphs:
         transposed = {use.transposition: use.kernel for use in uses[graph.index].values()}

@@ -1,4 +1,4 @@
-"""Networks by names that are no tables: what they become, and how they are refused."""
+"""Networks by names of other sources than tables: what they become, and how they are refused."""
 
 import keras
 import numpy as np

@@ -114,7 +114,7 @@ def network_spec(
     """Returns the description of a network by its name, without branches.
 
     Args:
-        name: as `build` takes it. One that is no table is built for that, once.
+        name: as `build` takes it. One of another source is built for that, once.
         resolution: height and width of the images, in pixels.
         classes: number of outputs.
         width: multiplies the number of channels.

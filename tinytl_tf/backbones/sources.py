@@ -1,4 +1,4 @@
-"""Networks by name that are no tables of this package: of Keras Applications, keras-hub, a file or a function.
+"""Networks by name from other sources than the tables: Keras Applications, keras-hub, a file or a function.
 
 | name | network |
 |---|---|

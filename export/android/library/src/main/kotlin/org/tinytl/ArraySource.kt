@@ -11,8 +11,8 @@ public interface ArraySource : ExampleSource {
     public fun read(): FloatArray
 
     /**
-     * Returns the SHA-256 of the content, 32 bytes: of its file, or, where there is no file, of its numbers as float32
-     * in little-endian order, which is the default.
+     * Returns the SHA-256 of the content, 32 bytes. By default it is that of the numbers, as float32 in little-endian
+     * order; a source that reads a file returns that of the file.
      *
      * @throws InputException if it cannot be read
      */

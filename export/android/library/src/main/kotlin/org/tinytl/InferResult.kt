@@ -18,7 +18,7 @@ public class InferResult internal constructor(
     /**
      * Index of the most probable class.
      *
-     * @throws InputException of a regression, whose outputs are no choice
+     * @throws InputException if the task is a regression, whose outputs are numbers and not classes
      */
     public val best: Int
         get() {

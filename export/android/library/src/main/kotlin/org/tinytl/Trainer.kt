@@ -19,8 +19,8 @@ import java.util.concurrent.CancellationException
  * @param settings of the run
  * @param stateFile the `.tinytl` to write, or null to keep what is learned in memory only
  * @param listener hears how far the run is
- * @throws InputException if there are no examples to train on, one has a label that the model does not know, or could
- *   not learn, or is an array where the model takes photos, or the other way round
+ * @throws InputException if [training] is empty, or an example has a label that the model does not know or cannot
+ *   learn, or is an array for a model of photos, or a photo for a model of arrays
  */
 public class Trainer
     @JvmOverloads
@@ -76,7 +76,7 @@ public class Trainer
         /**
          * Continues the run that was stopped: by [cancel], or because its process died.
          *
-         * @throws InputException if there is no such run, or it had other examples or settings; and as [run]
+         * @throws InputException if no run was stopped, or if it had other examples or settings; see also [run]
          * @throws TrainingDivergedException as [run]
          * @throws CancellationException as [run]
          */

@@ -45,7 +45,7 @@ class ArrayTrainerTest {
     }
 
     @Test
-    fun `a run that was canceled goes on to the same state and figures, bit for bit`() {
+    fun `a canceled run resumes to the same state and figures, bit for bit`() {
         for (name in listOf("array", "regression")) {
             val examples = golden(name)
             val settings = TrainerSettings(epochs = 3, learningRate = 0.05, seed = 3, saveEvery = 2)
