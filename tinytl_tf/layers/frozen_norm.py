@@ -4,13 +4,13 @@ import keras
 import tensorflow as tf
 
 from tinytl_tf import ops
-from tinytl_tf.layers.selective_layer import SelectiveLayer
+from tinytl_tf.layers.norm import Norm
 
 __all__ = ["FrozenNorm"]
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
-class FrozenNorm(SelectiveLayer):
+class FrozenNorm(Norm):
     """Normalizes with fixed statistics, an affine map of each channel: `(x - mean) / sqrt(var + eps) * gamma + beta`.
 
     The variables are those of `keras.layers.BatchNormalization`, so pre-trained ones are copied as they are. The
@@ -21,6 +21,7 @@ class FrozenNorm(SelectiveLayer):
         epsilon: added to the variance.
         center: whether there is a beta.
         scale: whether there is a gamma.
+        gamma_initializer: of gamma.
         train: variables to train, of `"gamma"` and `"beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -35,19 +36,10 @@ class FrozenNorm(SelectiveLayer):
         instead make the claim that nothing is stored exact.
     """
 
-    def __init__(self, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.input_spec = keras.InputSpec(min_ndim=2, max_ndim=4)
-        self.supports_masking = True
-        self.epsilon = epsilon
-        self.center = center
-        self.scale = scale
-
     def build_variables(self, input_shape: tuple) -> None:
         """Creates gamma and beta, as far as the layer has them, and the two statistics, each of shape `(channels,)`."""
+        super().build_variables(input_shape)
         shape = (input_shape[-1],)
-        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones") if self.scale else None
-        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros") if self.center else None
         self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", trainable=False)
         self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer="ones", trainable=False)
 
@@ -65,11 +57,3 @@ class FrozenNorm(SelectiveLayer):
         if self.scale and self.gamma.trainable:
             return ops.affine(inputs, shift, scale)
         return ops.affine(inputs * scale, shift)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns `input_shape`."""
-        return input_shape
-
-    def get_config(self) -> dict:
-        """Returns the configuration."""
-        return {**super().get_config(), "epsilon": self.epsilon, "center": self.center, "scale": self.scale}

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tinytl_tf import ops
 from tinytl_tf.layers.arguments import require_positive_integers
-from tinytl_tf.layers.selective_layer import SelectiveLayer
+from tinytl_tf.layers.norm import Norm
 
 __all__ = ["GroupNorm"]
 
@@ -13,7 +13,7 @@ MAX_CHANNELS_PER_GROUP = 8
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
-class GroupNorm(SelectiveLayer):
+class GroupNorm(Norm):
     """Normalizes each image over space and over groups of channels; batch size 1 trains like any other.
 
     The groups are by default those of TinyTL: as many channels each as the largest divisor of the channels up to 8.
@@ -48,16 +48,10 @@ class GroupNorm(SelectiveLayer):
         scale: bool = True,
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(epsilon, center, scale, gamma_initializer, **kwargs)
         if groups not in (None, -1):
             require_positive_integers(groups=groups)
-        self.input_spec = keras.InputSpec(min_ndim=2, max_ndim=4)
-        self.supports_masking = True
-        self.epsilon = epsilon
-        self.gamma_initializer = keras.initializers.get(gamma_initializer)
         self.groups = groups
-        self.center = center
-        self.scale = scale
 
     def build_variables(self, input_shape: tuple) -> None:
         """Creates gamma and beta, each of shape `(channels,)`, as far as the layer has them."""
@@ -68,11 +62,7 @@ class GroupNorm(SelectiveLayer):
         self.number_of_groups = self._number_of_groups(channels)
         if channels % self.number_of_groups:
             raise ValueError(f"{self.name} needs groups that divide the channels, got {self.groups} of {channels}")
-        shape = (channels,)
-        self.gamma = (
-            self.add_weight(name="gamma", shape=shape, initializer=self.gamma_initializer) if self.scale else None
-        )
-        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros") if self.center else None
+        super().build_variables(input_shape)
 
     def _number_of_groups(self, channels: int) -> int:
         if self.groups is None:
@@ -84,17 +74,6 @@ class GroupNorm(SelectiveLayer):
         """Normalizes `inputs`."""
         return ops.group_norm(inputs, self.gamma, self.beta, groups=self.number_of_groups, epsilon=self.epsilon)
 
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns `input_shape`."""
-        return input_shape
-
     def get_config(self) -> dict:
         """Returns the configuration."""
-        return {
-            **super().get_config(),
-            "epsilon": self.epsilon,
-            "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
-            "groups": self.groups,
-            "center": self.center,
-            "scale": self.scale,
-        }
+        return {**super().get_config(), "groups": self.groups}
