@@ -34,6 +34,7 @@ def get_config() -> ConfigDict:
     # that they were trained in, else "", fresh ones; or a file of `tinytl pretrain`.
     config.backbone.branch_weights = "auto"
     config.backbone.branch_final_norm = False  # a norm at the end of lite residuals, as in the paper
+    config.backbone.branch_weight_standardization = False  # of their kernels, as in the paper; with branch_final_norm
     config.backbone.lora_rank = 4  # of the schemes lora and lora-b
     config.backbone.kernel_centroids = 0  # values that each frozen kernel is rounded to, the paper's 256; 0 for any
     config.backbone.dropout = 0.2

@@ -1,6 +1,6 @@
-"""What the recipes of the paper share: 224 px, batch 8, 50 epochs, Adam on a cosine, branches that end with a norm.
+"""What the recipes of the paper share: 224 px, batch 8, 50 epochs, Adam on a cosine, branches like the paper's.
 
-Their base, no experiment itself.
+Branches end with a norm and have standardized kernels. This is their base, no experiment itself.
 
 Command:
     tinytl train --config=configs/paper.py --config.data.name=photos/ --workdir=runs/photos
@@ -24,5 +24,6 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.backbone.resolution = 224
     config.backbone.branch_final_norm = True
+    config.backbone.branch_weight_standardization = True
     config.training.epochs = 50
     return config

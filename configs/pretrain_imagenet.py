@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
     config = pretrain.get_config()
     config.backbone.resolution = 224
     config.backbone.branch_final_norm = True  # as the recipes of the paper have it
+    config.backbone.branch_weight_standardization = True
     config.data.name = "tfds:imagenet2012"
     config.training.batch_size = 256
     config.training.warmup_steps = 500

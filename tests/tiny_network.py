@@ -152,6 +152,7 @@ class PlainTraining:
         self._optimizer = make_optimizer(optimizer)
         self._optimizer.build(self.trained)
         self._label_smoothing = label_smoothing
+        self._standardizes = any(getattr(layer, "weight_standardization", False) for layer in model.layers)
 
     def state(self) -> np.ndarray:
         """The trained variables in one vector, in the order of an exported file."""
@@ -199,16 +200,24 @@ class PlainTraining:
         return y
 
     def _lite_residual(self, name, x, size, strides):
-        kernel = tf.convert_to_tensor(self._weights[f"{name}/kernel"])
+        kernel, pointwise_kernel = (self._branch_kernel(f"{name}/{part}") for part in ("kernel", "pointwise_kernel"))
         pad = kernel.shape[0] // 2
         pooled = tf.pad(tf.nn.avg_pool2d(x, 2, 2, "VALID"), [[0, 0], [pad, pad], [pad, pad], [0, 0]])
         halves = zip(tf.split(pooled, 2, -1), tf.split(kernel, 2, -1), strict=True)  # no native groups on a CPU
         y = tf.concat([tf.nn.conv2d(part, weights, strides, "VALID") for part, weights in halves], -1)
         y = tf.nn.relu(self._group_norm(f"{name}/norm", y))
-        y = tf.nn.conv2d(y, tf.convert_to_tensor(self._weights[f"{name}/pointwise_kernel"]), 1, "SAME")
+        y = tf.nn.conv2d(y, pointwise_kernel, 1, "SAME")
         if f"{name}/final_norm/gamma" in self._weights:
             y = self._group_norm(f"{name}/final_norm", y)
         return tf.image.resize(y, size)
+
+    def _branch_kernel(self, path):
+        kernel = tf.convert_to_tensor(self._weights[path])
+        if not self._standardizes:
+            return kernel
+        mean, variance = tf.nn.moments(kernel, [0, 1, 2], keepdims=True)
+        count = kernel.shape[0] * kernel.shape[1] * kernel.shape[2]
+        return (kernel - mean) / (tf.sqrt(variance * count / (count - 1)) + 1e-5)
 
     def _group_norm(self, name, x):
         groups = tf.reshape(x, [x.shape[0], *x.shape[1:3], x.shape[3] // 8, 8])

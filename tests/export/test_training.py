@@ -15,6 +15,7 @@ from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.passes import PASSES, pass_names
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.tiling import TiledNetwork
+from tinytl_tf.layers import LiteResidual
 from tinytl_tf.networks.schemes import SCHEMES, apply_scheme, get_scheme
 from tinytl_tf.optimizers import OPTIMIZERS, get_optimizer
 from tinytl_tf.profiles import PROFILES
@@ -43,10 +44,18 @@ def relative(actual, expected):
     return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
 
 
+def papers_network(branches):
+    model = tiny_network.build("tinytl-lb", branch_final_norm=True)
+    for layer in model.layers:
+        if isinstance(layer, LiteResidual):
+            layer.weight_standardization = branches == "standardized"
+    return model
+
+
 @functools.cache
-def native(scheme, optimizer, batch_size, branch_final_norm=False):
+def native(scheme, optimizer, batch_size, branches=None):
     """State before, losses and state after the steps of plain TensorFlow."""
-    model = tiny_network.build(scheme, branch_final_norm=branch_final_norm)
+    model = papers_network(branches) if branches else tiny_network.build(scheme)
     plain = tiny_network.PlainTraining(model, optimizer, LABEL_SMOOTHING)
     images, labels = tiny_network.photos(STEPS, batch_size)
     rate = learning_rate(scheme, optimizer)
@@ -79,13 +88,14 @@ def test_tiny_network_against_native_gradients(exported, scheme, optimizer, batc
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_the_papers_branches_against_native_gradients(tmp_path, runtime):
-    model = tiny_network.build("tinytl-lb", branch_final_norm=True)
+@pytest.mark.parametrize("branches", ["final_norm", "standardized"])
+def test_the_papers_branches_against_native_gradients(tmp_path, runtime, branches):
+    model = papers_network(branches)
     assert any("/final_norm/" in variable.path for variable in model.trainable_variables)
     options = {"optimizer": get_optimizer("sgd"), "batch_size": 4, "label_smoothing": LABEL_SMOOTHING}
     path = tmp_path / "model.tflite"
     path.write_bytes(build_file(TrainableModule(model, model.trainable_variables, **options))[0])
-    assert_trains_alike(path, ("tinytl-lb", "sgd", 4, True), runtime)
+    assert_trains_alike(path, ("tinytl-lb", "sgd", 4, branches), runtime)
 
 
 SMALL_CASE, LARGE_CASE = ("tinytl-b", "sgd", 1), ("tinytl-lb", "sgd", 8)

@@ -54,10 +54,16 @@ class PlainBranch:
         self.pointwise = keras.layers.Conv2D(ours.filters, 1, use_bias=False)
         self.final_norm = keras.layers.GroupNormalization(ours.filters // 8, epsilon=1e-3) if ours.final_norm else None
         self.strides = ours.strides
+        self.standardized = ours.weight_standardization
 
     def __call__(self, x):
-        y = tf.nn.relu(self.norm(self.convolution(self.pad(self.pool(x)))))
-        y = self.pointwise(y)
+        if not self.convolution.built:
+            self.pointwise(self.convolution(self.pad(self.pool(x))))
+        kernels = [tf.convert_to_tensor(layer.kernel) for layer in (self.convolution, self.pointwise)]
+        if self.standardized:  # per output, by the unbiased deviation
+            kernels = [_standardized(kernel) for kernel in kernels]
+        y = keras.ops.conv(self.pad(self.pool(x)), kernels[0], self.strides, "valid")
+        y = keras.ops.conv(tf.nn.relu(self.norm(y)), kernels[1], 1, "valid")
         if self.final_norm:
             y = self.final_norm(y)
         size = [-(-length // self.strides) for length in x.shape[1:3]]  # that of the block's output
@@ -70,7 +76,17 @@ class PlainBranch:
         return [layer.kernel for layer in layers] + [weights for norm in norms for weights in norm.weights]
 
 
-@pytest.mark.parametrize("final_norm", [False, True], ids=["", "with a final norm"])
+def _standardized(kernel):
+    count = kernel.shape[0] * kernel.shape[1] * kernel.shape[2]
+    mean, variance = tf.nn.moments(kernel, [0, 1, 2], keepdims=True)
+    return (kernel - mean) / (tf.sqrt(variance * count / (count - 1)) + 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("final_norm", "standardized"),
+    [(False, False), (True, False), (True, True)],
+    ids=["", "with a final norm", "with standardized kernels"],
+)
 @pytest.mark.parametrize(
     ("size", "options", "train"),
     [
@@ -88,11 +104,12 @@ class PlainBranch:
     ],
     ids=str,
 )
-def test_equals_the_module_written_plainly(size, options, train, final_norm):
+def test_equals_the_module_written_plainly(size, options, train, final_norm, standardized):
     x = random((2, *size, 16), dtype="float32")
     names = NAMES if final_norm else NAMES[:-2]
     train = [name for name in train if name in names]
-    ours = LiteResidual(24, train=train, final_norm=final_norm, **options)
+    options = {**options, "final_norm": final_norm, "weight_standardization": standardized}
+    ours = LiteResidual(24, train=train, **options)
     plain = PlainBranch(ours, width=int(16 * ours.expand))
     assert not np.any(ours(x)), "the branch starts as exact zero"
     plain(x)
@@ -155,6 +172,10 @@ def test_parameters_of_proxylessnas_mobile():
         ({"kernel_size": 4}, "kernel_size must be odd, got 4"),
         ({"groups": 0}, "groups must be an integer above 0, got 0"),
         ({"expand": 0}, "expand must be above 0, got 0"),
+        (
+            {"weight_standardization": True},
+            "weight_standardization needs final_norm=True: without it a kernel starts at zero",
+        ),
     ],
 )
 def test_refuses_wrong_arguments_at_once(arguments, message):

@@ -133,6 +133,11 @@ def test_choices():
             "expected lite_residual as True, False, names of places, or a mapping of places and settings, got 3",
         ),
         (
+            {"lite_residual": {"weight_standardization": True}},
+            "expected weight_standardization of lite residuals with final_norm, got it alone: without the norm a kernel "
+            "starts at zero, which has no deviation; set both, or neither",
+        ),
+        (
             {"lora": ["stem"]},
             "the network has no LoRA branches at 'stem'; its places are block_0, block_1, block_2, block_3, head",
         ),

@@ -343,6 +343,26 @@ def test_branches_without_a_norm_at_their_end_are_not_for_those_with_one(config,
         )
 
 
+def test_branches_of_plain_kernels_are_not_for_standardized_ones(branches, tmp_path):
+    card = read_branch_card(str(branches), tiny.BACKBONE, 1.0)
+    card.config["backbone.branch_final_norm"] = True
+    options = {"classes": 3, "resolution": 40, "weights": None, "branch_final_norm": True}
+    plain, own = (
+        backbones.build(
+            "tiny", **options, lite_residual={"places": ["block_1"], "weight_standardization": standardized}
+        )
+        for standardized in (False, True)
+    )
+    path = str(tmp_path / "plain.npz")
+    backbones.save_branches(path, [v for v in plain.weights if MARK in v.path], card)
+    with pytest.raises(InputError) as error:
+        backbones.branch_weights.load_branches(own, tiny.BACKBONE, path, width=1.0)
+    assert str(error.value) == (
+        f"{path} has branches without standardized kernels, and tiny has some with; set "
+        "config.backbone.branch_weight_standardization=False"
+    )
+
+
 def test_a_file_that_does_not_say_is_of_the_time_when_all_branches_had_a_norm(branches, tmp_path):
     card = read_branch_card(str(branches), tiny.BACKBONE, 1.0)
     del card.config["backbone.branch_final_norm"]

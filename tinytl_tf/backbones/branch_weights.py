@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ from tinytl_tf.backbones.frozen_scale import has_scales
 from tinytl_tf.data.arrays import read_arrays
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import atomic_write_bytes, expand
+from tinytl_tf.layers import LiteResidual
 from tinytl_tf.networks.branches import LITE_RESIDUAL
 from tinytl_tf.networks.schemes import get_scheme, trained_by
 from tinytl_tf.networks.spec import is_of_classifier
@@ -40,7 +41,11 @@ AUTO = "auto"  # that file where it fits, else fresh branches
 FORMAT_VERSION = 2
 _NO_FILE_NAME = re.compile(r"[^\w.-]")
 CARD = "card"  # the array that holds the card, as JSON
-_FINAL_NORM = "/final_norm/"
+# Settings of branches that their values are for: the key in the config, what a file is without it, and words.
+_SETTINGS = {
+    "final_norm": ("backbone.branch_final_norm", True, "a norm at their end"),
+    "weight_standardization": ("backbone.branch_weight_standardization", False, "standardized kernels"),
+}
 _HELP = "train such a file with `tinytl pretrain`"
 _FRESH = "lite residuals start fresh: random, with an output of zero"
 
@@ -165,10 +170,10 @@ def load_branches(model: keras.Model, backbone: str, source: str, *, width: floa
             f'{model.name} has others, to whose blocks they would add noise; give these weights, "" for fresh '
             f"branches, or {_HELP}"
         )
-    if _ends_with_norm(card) != _has_final_norm(model):
+    for key, has, words in _other_settings(card, model):
         raise InputError(
-            f"{source} has branches {_norms(_ends_with_norm(card))} a norm at their end, and {model.name} has some "
-            f"{_norms(_has_final_norm(model))}; set config.backbone.branch_final_norm={_ends_with_norm(card)}"
+            f"{source} has branches {_with(has)} {words}, and {model.name} has some {_with(not has)}; set "
+            f"config.{key}={has}"
         )
     variables = {variable.path: variable for variable in model.weights}
     own = _trained(card, variables)
@@ -248,14 +253,16 @@ def _shipped_misfit(model: keras.Model, backbone: str, width: float) -> str | No
     card = read_branch_card(PRETRAINED, backbone, width)
     if not has_scales(model, card.frozen_scales):
         return "other weights than these"
-    if _ends_with_norm(card) != _has_final_norm(model):
-        return f"branches {_norms(_ends_with_norm(card))} a norm at their end"
-    return None
+    return next((f"branches {_with(has)} {words}" for _, has, words in _other_settings(card, model)), None)
 
 
-def _ends_with_norm(card: BranchCard) -> bool:
-    """Whether the branches of a file have a norm at their end; before that was a choice, all had."""
-    return card.config.get("backbone.branch_final_norm", True)
+def _other_settings(card: BranchCard, model: keras.Model) -> Iterator[tuple[str, bool, str]]:
+    """Settings in which the branches of a file are not those of a network: key, value in the file, and words."""
+    own = next((layer.get_config() for layer in model.layers if isinstance(layer, LiteResidual)), None)
+    for name, (key, before, words) in _SETTINGS.items() if own else ():
+        has = card.config.get(key, before)
+        if has != own[name]:
+            yield key, has, words
 
 
 def _trained(card: BranchCard, paths: Iterable[str]) -> set[str]:
@@ -266,12 +273,8 @@ def _trained(card: BranchCard, paths: Iterable[str]) -> set[str]:
     return trained | {path for path in paths if describe_variable(path).branch}
 
 
-def _norms(present: bool) -> str:
+def _with(present: bool) -> str:
     return "with" if present else "without"
-
-
-def _has_final_norm(model: keras.Model) -> bool:
-    return any(_FINAL_NORM in variable.path for variable in model.weights)
 
 
 def _read(source: str, backbone: str, width: float) -> tuple[BranchCard, dict[str, np.ndarray]]:

@@ -33,6 +33,8 @@ class LiteResidual(SelectiveLayer):
         expand: width of the branch as a multiple of its input channels, rounded to a multiple of 8.
         global_pool: pool the whole image instead of 2x2 windows; the result is spread over the block's output.
         final_norm: whether a norm follows the 1x1 convolution, as in the paper.
+        weight_standardization: whether both kernels are standardized in each call, as in the paper's code; needs
+            `final_norm`, since a kernel of zeros has nothing to divide by.
         train: variables to train, of `"kernel"`, `"pointwise_kernel"`, `"norm/gamma"`, `"norm/beta"` and, with
             `final_norm`, `"final_norm/gamma"` and `"final_norm/beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -44,8 +46,9 @@ class LiteResidual(SelectiveLayer):
         `(batch, ceil(height / strides), ceil(width / strides), filters)`
 
     Reference:
-        TinyTL, section 3.2 and equation 4; the details are those of the released code, but for the last norm. A last
-        kernel of zero is how LoRA (Hu et al., 2021, section 4.1) starts its branches.
+        TinyTL, section 3.2 and equation 4; the details are those of the released code, but for the last norm and
+        weight standardization, which are options. A last kernel of zero is how LoRA (Hu et al., 2021, section 4.1)
+        starts its branches.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class LiteResidual(SelectiveLayer):
         expand: float = 1.0,
         global_pool: bool = False,
         final_norm: bool = False,
+        weight_standardization: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,12 +69,15 @@ class LiteResidual(SelectiveLayer):
             raise ValueError(f"kernel_size must be odd, got {kernel_size}")
         if not expand > 0:
             raise ValueError(f"expand must be above 0, got {expand!r}")
+        if weight_standardization and not final_norm:
+            raise ValueError("weight_standardization needs final_norm=True: without it a kernel starts at zero")
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
         self.groups = groups
         self.expand = expand
         self.global_pool = global_pool
+        self.weight_standardization = weight_standardization
         self.norm = GroupNorm(name="norm", dtype=self.dtype_policy)
         self.final_norm = None
         if final_norm:
@@ -112,18 +119,21 @@ class LiteResidual(SelectiveLayer):
         around = self.kernel_size // 2
         branch = ops.conv2d(
             pooled,
-            tf.convert_to_tensor(self.kernel),
+            self._standardized(self.kernel),
             strides=self.strides,
             padding=((around, around), (around, around)),
             groups=self.groups,
             train_kernel=self.kernel.trainable,
         )
         branch = ops.relu(self.norm(branch))
-        pointwise_kernel = tf.convert_to_tensor(self.pointwise_kernel)
+        pointwise_kernel = self._standardized(self.pointwise_kernel)
         branch = ops.conv2d(branch, pointwise_kernel, train_kernel=self.pointwise_kernel.trainable)
         if self.final_norm:
             branch = self.final_norm(branch)
         return ops.resize_bilinear(branch, self.compute_output_shape(inputs.shape)[1:3])
+
+    def _standardized(self, kernel: keras.Variable) -> tf.Tensor:
+        return ops.standardize(kernel) if self.weight_standardization else tf.convert_to_tensor(kernel)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Returns the shape of the block's output; an unknown height or width stays unknown."""
@@ -146,4 +156,5 @@ class LiteResidual(SelectiveLayer):
             "expand": self.expand,
             "global_pool": self.global_pool,
             "final_norm": self.final_norm is not None,
+            "weight_standardization": self.weight_standardization,
         }

@@ -116,11 +116,19 @@ class LiteResidual(BranchKind):
     layer = ("tinytl_tf.layers", "LiteResidual")
     repeated = ("final_norm/beta",)  # it would repeat the last beta of the block: both are added to the same tensor
     arguments = ("filters", "kernel_size", "strides", "global_pool")
-    settings = ("final_norm",)
-    config_keys = {"final_norm": "branch_final_norm"}
+    settings = ("final_norm", "weight_standardization")
+    config_keys = {
+        "final_norm": "branch_final_norm",
+        "weight_standardization": "branch_weight_standardization",
+    }
 
     def sites(self, spec, place, **settings):
         """Fits blocks but the first that map images to images of the size or, by a stride, a part of it."""
+        if settings.get("weight_standardization") and not settings.get("final_norm"):
+            raise InputError(
+                "expected weight_standardization of lite residuals with final_norm, got it alone: without the norm a "
+                "kernel starts at zero, which has no deviation; set both, or neither"
+            )
         if place.name not in spec.blocks[1:] or place.entry in ("", INPUT):
             return ()
         shapes = spec.shape(place.entry), spec.shape(place.joint)
