@@ -134,8 +134,8 @@ def test_choices():
         ),
         (
             {"lite_residual": {"weight_standardization": True}},
-            "expected weight_standardization of lite residuals with final_norm, got it alone: without the norm a kernel "
-            "starts at zero, which has no deviation; set both, or neither",
+            "expected weight_standardization of lite residuals with final_norm, got it alone: without the norm a "
+            "kernel starts at zero, which has no deviation; set both, or neither",
         ),
         (
             {"lora": ["stem"]},
