@@ -19,7 +19,7 @@ def trained(model):
             variable.assign(rng.uniform(0.5, 1.5, variable.shape))
         elif name in ("gamma", "scale"):
             variable.assign(rng.uniform(0.6, 1.2, variable.shape))
-        elif variable.dtype == "float32" and len(variable.shape) == 1:
+        elif variable.dtype == "float32" and (len(variable.shape) == 1 or name == "bias"):  # attention has wide ones
             variable.assign(rng.normal(0, 0.2, variable.shape))
     return model
 

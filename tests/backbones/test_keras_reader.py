@@ -79,6 +79,10 @@ CASES = {
         [conv(), L.UpSampling2D(2, interpolation="bilinear"), conv()],
         "convolution keras convolution",
     ),
+    "cropped": (
+        [conv(), L.Cropping2D(((1, 0), (2, 1))), flat(), L.Cropping1D((3, 1))],
+        "convolution crop reshape crop",
+    ),
     "transposed": ([conv(strides=2), L.Conv2DTranspose(8, 3, 2), conv()], "convolution keras convolution"),
     "sequence": (
         [conv(), flat(), L.Conv1D(8, 3, padding="causal"), norm(), L.MaxPooling1D(), L.AveragePooling1D(3, 2)],
@@ -170,6 +174,27 @@ def test_operations():
     assert all(
         name.startswith(("stem", "head", "classifier", "block", "normalize", "image")) for name in _names(network)
     )
+
+
+@pytest.mark.parametrize(
+    ("item", "kinds"),
+    [
+        (lambda x: x[:, 0], ["crop", "reshape"]),
+        (lambda x: x[:, -1:], ["crop"]),
+        (lambda x: x[:, 1:-1, ..., 2], ["crop", "reshape"]),
+        (lambda x: x[..., -4:], ["crop"]),
+        (lambda x: x[:, ::2], ["keras"]),
+        (lambda x: x[:, ::-1], ["keras"]),
+        (lambda x: x[:, None, 1:], ["keras"]),
+        (lambda x: x[:, 2:50], ["crop"]),
+    ],
+)
+def test_items(item, kinds):
+    inputs = keras.Input((12, 12, 3))
+    y = item(conv()(L.Rescaling(1 / 255)(inputs)))
+    network = assert_taken_over(keras.Model(inputs, L.Dense(4)(L.Flatten()(y))))
+    start = _kinds(network).index("convolution") + 1
+    assert _kinds(network)[start : start + len(kinds)] == kinds
 
 
 def _names(network):

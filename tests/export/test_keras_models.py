@@ -44,8 +44,20 @@ def gated():
     return inputs, L.GlobalAveragePooling2D()(L.Add()([x, L.BatchNormalization(axis=1)(L.Conv2D(8, 1)(y))]))
 
 
+def cut():
+    """Halves of the channels, a border cut off, and the first token of attention."""
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = L.Cropping2D(((1, 0), (0, 1)))(
+        L.Conv2D(8, 3, 4, padding="same", activation="relu")(L.Rescaling(1 / 255)(inputs))
+    )
+    x = L.Concatenate()([x[..., 4:], L.Conv2D(4, 3, padding="same", activation="relu")(x[..., :4])])
+    x = L.Reshape((25, 8))(x)
+    y = L.LayerNormalization()(x)
+    return inputs, L.Add()([x, L.MultiHeadAttention(2, 4)(y, y)])[:, 0]
+
+
 @pytest.mark.thorough
-@pytest.mark.parametrize("make", [residual, gated], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [residual, gated, cut], ids=lambda make: make.__name__)
 def test_the_file_trains_as_the_model_would(make, tmp_path):
     inputs, features = make()
     model = trained(keras.Model(inputs, L.Dense(CLASSES)(features)))

@@ -106,6 +106,7 @@ def inverted_residual(x):
         "overlapping average pool": (lambda x: ops.average_pool(x, 3, 2, "same"), [IMAGE], []),
         "max pool": (lambda x: ops.max_pool(x, 3, 2, "same"), [IMAGE], [("uint8", (2, 4, 3, 4))]),
         "max pool of one number": (lambda x: ops.max_pool(x, 1, 2), [IMAGE], []),
+        "crop": (lambda x: ops.crop(x, (1, 0, 2), (4, 6, 2)), [IMAGE], []),
         "nearest upsampling": (ops.upsample_nearest, [IMAGE], []),
         "global average pool": (ops.global_average_pool, [IMAGE], []),
         "resize": (lambda x: ops.resize_bilinear(x, (16, 12)), [IMAGE], []),

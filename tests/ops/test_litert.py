@@ -122,6 +122,7 @@ CASES |= {
     "max_pool_12_s23": Case(lambda x: ops.max_pool(x, (1, 2), (2, 3)), ODD),
     "max_pool_1_s2": Case(lambda x: ops.max_pool(x, 1, 2), EVEN),
     "max_pool_relu": Case(lambda x: ops.max_pool(ops.relu(x), 3, 2, "same"), EVEN),
+    "crop": Case(lambda x: ops.crop(x, (1, 0, 2), (9, 12, 8)), EVEN),
     "upsample_2": Case(ops.upsample_nearest, EVEN),
     "upsample_31": Case(lambda x: ops.upsample_nearest(x, (3, 1)), ODD),
     "global_average_pool": Case(ops.global_average_pool, EVEN),

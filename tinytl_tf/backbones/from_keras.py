@@ -29,7 +29,6 @@ _RGB = 3
 # Layers that only move pixels, or choose among them.
 _MOVING = (
     keras.layers.CenterCrop,
-    keras.layers.Cropping2D,
     keras.layers.Permute,
     keras.layers.RandomCrop,
     keras.layers.Resizing,
@@ -203,7 +202,7 @@ def _first_of_pixels(layers: Sequence[LayerSpec], calls: Mapping[str, Call]) -> 
         if not pixels.intersection(layer.inputs):
             continue
         moves = layer.name in calls and isinstance(calls[layer.name].operation, _MOVING)
-        if moves or layer.kind == "reshape":
+        if moves or layer.kind in ("crop", "reshape"):
             pixels.add(layer.name)
         elif layer.kind != "rescale" and (layer.kind != "keras" or layer.variables):
             return layer.name

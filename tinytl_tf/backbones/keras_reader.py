@@ -195,6 +195,8 @@ class KerasReader:
                 return self.activate(stable_name(operation), inputs, _OPERATIONS[name]), node
             if name in ("Add", "Multiply") and len(inputs) == 2:
                 return _read_join(self, node, inputs, graph)
+            if name == "GetItem":
+                return _read_item(self, node, inputs, graph)
         return self.keep(node, inputs), node
 
     def check_call(self, node: Any) -> None:
@@ -565,6 +567,37 @@ def _read_upsampling(reader: KerasReader, node: Any, inputs: Sequence[str], grap
     ), node
 
 
+def _read_cropping(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    layer, shape = node.operation, tuple(node.outputs[0].shape[1:])
+    _require_last_axis(layer)
+    cropping = layer.cropping if isinstance(layer, _LAYERS.Cropping2D) else [layer.cropping]
+    begin = (*(first for first, _ in cropping), 0)
+    return reader.emit(stable_name(layer), "crop", inputs, shape, options=(("begin", begin), ("size", shape))), node
+
+
+def _read_item(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
+    """Indices and slices without a step, as `x[:, 0]` and `x[..., 4:]`; others stay what they are."""
+    name, before, shape = stable_name(node.operation), node.input_tensors[0].shape[1:], node.outputs[0].shape[1:]
+    key = node.arguments.args[1]
+    key = list(key) if isinstance(key, tuple) else [key]
+    if Ellipsis in key:
+        place = key.index(Ellipsis)
+        key[place : place + 1] = [slice(None)] * (1 + len(before) - (len(key) - 1))
+    whole, *key = [*key, *[slice(None)] * (1 + len(before) - len(key))]
+    if whole != slice(None) or len(key) != len(before) or not all(type(one) in (int, slice) for one in key):
+        return reader.keep(node, inputs), node
+    key = [slice(one, one + 1 or None) if type(one) is int else one for one in key]
+    ranges = [range(length)[one] for length, one in zip(before, key, strict=True)]
+    if not all(one.step == 1 and len(one) for one in ranges):
+        return reader.keep(node, inputs), node
+    size = tuple(map(len, ranges))
+    options = (("begin", tuple(one.start for one in ranges)), ("size", size))
+    output = reader.emit(name, "crop", inputs, size, options=options)
+    if size != tuple(shape):
+        output = reader.emit(f"{name}_reshape", "reshape", [output], shape)
+    return output, node
+
+
 def _read_concatenate(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
     options = (("axis", node.operation.axis),)
     return reader.emit(
@@ -627,6 +660,7 @@ _READERS: dict[type, Callable] = {
     _LAYERS.Normalization: _read_normalization,
     _LAYERS.Dropout: _read_dropout,
     _LAYERS.UpSampling2D: _read_upsampling,
+    **dict.fromkeys((_LAYERS.Cropping1D, _LAYERS.Cropping2D), _read_cropping),
     **dict.fromkeys((_LAYERS.Flatten, _LAYERS.Reshape), _read_flatten),
     **dict.fromkeys(_ONLY_IN_TRAINING, _read_nothing),
 }

@@ -8,6 +8,7 @@ import keras
 from tinytl_tf.layers import (
     Activation,
     AveragePooling,
+    Crop,
     FrozenConv1D,
     FrozenConv2D,
     FrozenDepthwiseConv1D,
@@ -95,6 +96,7 @@ KINDS: dict[str, Callable[[LayerSpec, int], keras.layers.Layer]] = {
     "max_pool": _pool(MaxPooling),
     "average_pool": _pool(AveragePooling),
     "upsample": _with_options(Upsampling),
+    "crop": _with_options(Crop),
     "add": _with_options(keras.layers.Add),
     "concatenate": _with_options(keras.layers.Concatenate),
     "reshape": lambda spec, seed: keras.layers.Reshape(spec.shape, name=spec.name),

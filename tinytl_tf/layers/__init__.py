@@ -4,6 +4,7 @@ from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.layers.activation import Activation
 from tinytl_tf.layers.average_pooling import AveragePooling
 from tinytl_tf.layers.branched_attention import BranchedAttention
+from tinytl_tf.layers.crop import Crop
 from tinytl_tf.layers.frozen_conv1d import FrozenConv1D
 from tinytl_tf.layers.frozen_conv2d import FrozenConv2D
 from tinytl_tf.layers.frozen_depthwise_conv1d import FrozenDepthwiseConv1D
@@ -25,6 +26,7 @@ __all__ = [
     "Activation",
     "AveragePooling",
     "BranchedAttention",
+    "Crop",
     "FrozenConv1D",
     "FrozenConv2D",
     "FrozenDepthwiseConv1D",

@@ -1,0 +1,64 @@
+"""A part of each example."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tinytl_tf import ops
+from tinytl_tf.keras_backend import require_keras_settings
+
+__all__ = ["Crop"]
+
+
+@keras.saving.register_keras_serializable(package="tinytl_tf")
+class Crop(keras.layers.Layer):
+    """Cuts a box out of each example, as `x[:, 1:5, :, 2:]` does; keeps nothing for backward.
+
+    Args:
+        begin: where the box begins along each axis but the batch, whole numbers from 0.
+        size: its size along each axis but the batch, whole numbers from 1.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: for numbers that are not these; while building if the box is not inside of the input.
+
+    Input shape:
+        `(batch, ...)` with as many sizes after the batch as the box has, all known.
+
+    Output shape:
+        `(batch, *size)`
+
+    Example:
+    >>> Crop((1, 0), (2, 8))(tf.ones([1, 4, 8])).shape
+    TensorShape([1, 2, 8])
+    """
+
+    def __init__(self, begin: Sequence[int], size: Sequence[int], **kwargs) -> None:
+        require_keras_settings()
+        super().__init__(**kwargs)
+        for name, numbers, least in (("begin", begin, 0), ("size", size, 1)):
+            if not all(type(number) is int and number >= least for number in numbers):
+                raise ValueError(f"{name} must be whole numbers from {least}, got {numbers!r}")
+        if len(begin) != len(size):
+            raise ValueError(f"begin and size must be as many numbers, got {begin!r} and {size!r}")
+        self.begin, self.size = tuple(begin), tuple(size)
+        self.input_spec = keras.InputSpec(ndim=1 + len(self.size))
+
+    def build(self, input_shape: tuple) -> None:
+        """Refuses a box that is not inside of the input."""
+        ends = [first + length for first, length in zip(self.begin, self.size, strict=True)]
+        if any(whole is None or whole < end for whole, end in zip(input_shape[1:], ends, strict=True)):
+            raise ValueError(f"{self.name} needs an input of known sizes of {tuple(ends)} or more, got {input_shape}")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the box."""
+        return ops.crop(inputs, self.begin, self.size)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Returns the shape of the box."""
+        return (input_shape[0], *self.size)
+
+    def get_config(self) -> dict:
+        """Returns the configuration."""
+        return {**super().get_config(), "begin": self.begin, "size": self.size}
