@@ -10,6 +10,7 @@ from tinytl_tf.data.copies import find_copies
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.digits import load_digits
 from tinytl_tf.data.folder import load_folder
+from tinytl_tf.data.npy_folder import has_npy_files, load_npy_folder
 from tinytl_tf.data.packed import load_packed
 from tinytl_tf.data.splits import Splits, first_of_each_class
 from tinytl_tf.data.tfds import load_tfds
@@ -46,6 +47,7 @@ def load(
     | `digits-shifted` | the same digits in other inks, papers, light and positions |
     | `tfds:NAME` | a TensorFlow Datasets builder, `NAME`, `NAME:VERSION` or `NAME/CONFIG` |
     | a path ending in `.npz` | packed JPEG files, see `load_packed`; or float arrays, see `make_array_dataset` |
+    | a folder with `x_train.npy` | float arrays, see `load_npy_folder` |
     | any other path | an image folder, see `load_folder`; with `samples` one of WAV files, see `load_wav_folder` |
 
     Args:
@@ -155,6 +157,8 @@ def _open(
     path = os.fspath(expand(name))
     if path.lower().endswith(".npz"):
         return load_packed(path, cache_bytes=cache_bytes)
+    if has_npy_files(path):
+        return load_npy_folder(path)
     if waveform is not None:
         return load_wav_folder(path, samples=waveform[0], sample_rate=waveform[1], seed=seed)
     return load_folder(path, seed=seed, cache_bytes=cache_bytes)

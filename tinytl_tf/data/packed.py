@@ -52,7 +52,7 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     if _has_arrays(arrays):
         count = next(len(arrays[key]) for key in _ARRAY_KEYS if key in arrays)
         sources = [f"{path}[{name}]" for name in _texts(arrays.get("source", np.arange(count)))]
-        return _split(path, arrays, make_array_dataset(f"packed set {path}", arrays, sources))
+        return array_splits(f"packed set {path}", arrays, sources)
     _check_types(path, arrays)
     jpeg, offsets, labels = arrays["jpeg"], arrays["offsets"].astype(np.int64), arrays["label"]
     sources = _texts(arrays.get("source", np.arange(len(labels))))
@@ -82,18 +82,22 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
         sources=[f"{path}[{name}]" for name in sources],
         sizes=np.diff(offsets).tolist(),
     )
-    return _split(path, arrays, dataset)
+    return _split(arrays, dataset)
 
 
-def _split(path: str, arrays: dict[str, np.ndarray], dataset: ImageDataset) -> Splits:
+def array_splits(name: str, arrays: dict[str, np.ndarray], sources: list[str]) -> Splits:
+    """Returns the two sets of float arrays; takes what `make_array_dataset` takes."""
+    return _split(arrays, make_array_dataset(name, arrays, sources))
+
+
+def _split(arrays: dict[str, np.ndarray], dataset: ImageDataset) -> Splits:
     """Cuts a set in two as the file says."""
     split = _texts(arrays.get("split", np.full(len(dataset), "")))
     if len(split) == len(dataset) and set(split) == {""}:
         return last_quarter(dataset)
     if len(split) != len(dataset) or set(split) != {"train", "test"}:
         raise InputError(
-            f"packed set {path}: expected 'split' to name each {dataset.items[:-1]} 'train' or 'test', or all of "
-            "them ''"
+            f"{dataset.name}: expected 'split' to name each {dataset.items[:-1]} 'train' or 'test', or all of them ''"
         )
     is_test = np.array(split) == "test"
     return Splits(dataset.subset(np.flatnonzero(~is_test)), dataset.subset(np.flatnonzero(is_test)))
