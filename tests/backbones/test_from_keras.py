@@ -340,6 +340,23 @@ def test_branches_go_where_they_fit():
         from_keras(own, lite_residual=["block_0"])
 
 
+def test_branches_around_bottlenecks_are_lite():
+    inputs = keras.Input((16, 16, 3))
+    x = L.Conv2D(64, 3, padding="same")(L.Rescaling(1 / 255)(inputs))
+    for width in (4, 4, 64):
+        x = L.Add()([x, L.Conv2D(64, 1)(L.Conv2D(width, 3, padding="same")(L.Conv2D(width, 1)(x)))])
+    network = from_keras(trained(keras.Model(inputs, L.Dense(4)(pooled(x)))), lite_residual=True)
+    spec = describe(network)
+    sizes = {
+        place: [sum(v.size for v in spec.variables if v.place == place and bool(v.branch) == own) for own in (0, 1)]
+        for place in ("block_1", "block_2")
+    }
+    # 25 * 32 + 64 parameters for each channel: as many channels as the block has room for, but 8 at least; all 64.
+    assert [spec.layer(f"{place}_lite_residual").option("expand") for place in sizes] == [8 / 64, None]
+    assert [own for _, own in sizes.values()] == [8 * 864 + 16, 64 * 864 + 128]
+    assert network.get_layer("block_1_lite_residual").count_params() == 8 * 864 + 16
+
+
 def _of(inputs, outputs):
     return lambda: keras.Model(inputs, outputs)
 

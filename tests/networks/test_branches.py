@@ -7,6 +7,7 @@ import pytest
 from tests import tiny_network
 from tinytl_tf.errors import InputError
 from tinytl_tf.memory.paper import account_of, list_ops
+from tinytl_tf.networks.architectures import ARCHITECTURES
 from tinytl_tf.networks.branches import BRANCHES, add_branches, branch_places, with_branches
 from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.schemes import apply_scheme, get_scheme, restrict, trained_by
@@ -114,9 +115,28 @@ def test_choices():
     assert tiny(lite_residual={"final_norm": True}).layer("block_2_lite_residual").option("final_norm") is True
 
 
+def test_the_width_of_a_lite_residual():
+    name = "block_2_lite_residual"
+    whole, half = tiny(lite_residual=True), tiny(lite_residual={"expand": 0.5})
+    assert (whole.layer(name).option("expand"), half.layer(name).option("expand")) == (None, 0.5)
+    kernels = [next(v for v in spec.variables if v.path == f"{name}/kernel").shape for spec in (whole, half)]
+    assert kernels == [(5, 5, 8, 16), (5, 5, 8, 8)]
+    assert tiny(lite_residual={"expand": 1}) == whole
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_branches_of_the_tables_are_as_wide_as_the_papers(architecture):
+    spec = add_branches(from_table(architecture, resolution=224, classes=10), {"lite_residual": True})
+    assert all(layer.option("expand") is None for layer in spec.layers if layer.branch)
+
+
 @pytest.mark.parametrize(
     ("branches", "message"),
     [
+        (
+            {"lite_residual": {"expand": 0}},
+            "expected expand of lite residuals as a number above 0, got 0; 0.5 halves their width",
+        ),
         (
             {"adapter": True},
             "expected arguments of the network or kinds of branches, lite_residual, lora, got 'adapter'",

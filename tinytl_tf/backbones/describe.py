@@ -142,7 +142,11 @@ def _options(*names: str) -> Callable[[keras.layers.Layer], dict[str, object]]:
 def _branch(layer: keras.layers.Layer, kind: BranchKind) -> dict[str, object]:
     """The arguments that make the layer of a branch again."""
     values = layer.get_config()
-    chosen = [name for name in kind.settings if name not in kind.arguments and values[name] not in (None, False)]
+    chosen = [
+        name
+        for name in kind.settings
+        if name not in kind.arguments and values[name] not in (None, False, kind.defaults.get(name))
+    ]
     options = ((name, values[name]) for name in (*kind.arguments, *chosen))
     return {"options": tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in options)}
 

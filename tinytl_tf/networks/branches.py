@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.channels import make_divisible
+from tinytl_tf.networks.channels import WIDTH_STEP, make_divisible
 from tinytl_tf.networks.spec import INPUT, LayerSpec, NetworkSpec, PlaceSpec, VariableSpec
 
 __all__ = [
@@ -39,6 +39,8 @@ NOMINAL_RESOLUTION = 128
 MAX_BRANCH_KERNEL_SIZE = 5
 BRANCH_POOL_SIZE = 2
 BRANCH_GROUPS = 2
+# Of a block: more, and a branch as wide as its input is no longer lite. The paper's have twice as many at most.
+MOST_BRANCH_PARAMETERS = 4
 
 
 # True for every place that has room, False for none, the names of places, a number that is the kind's `number`, or a
@@ -78,6 +80,7 @@ class BranchKind(abc.ABC):
         repeated: relative paths of variables that repeat what a bias of the part around which it is does.
         arguments: those of the layer that it always has.
         settings: those that a user may choose.
+        defaults: values of settings that the layer has without them, where that is not None or False.
         number: that of the settings which a number alone gives; "" for none.
         config_keys: of settings, the keys in `config.backbone`.
     """
@@ -88,6 +91,7 @@ class BranchKind(abc.ABC):
     repeated: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    defaults: Mapping[str, object] = {}
     number: str = ""
     config_keys: Mapping[str, str] = {}
 
@@ -108,6 +112,11 @@ class BranchKind(abc.ABC):
 class LiteResidual(BranchKind):
     """The paper's: pooling, grouped convolution, norm, ReLU, 1x1 convolution, upsampling, around a block.
 
+    It is as wide as the block's input. Around the bottleneck of a wide network, whose own convolutions are narrow, that
+    would be many times the block: where it has over `MOST_BRANCH_PARAMETERS` times its parameters, it gets the width
+    that has as many as the block. Around a block of ResNet-50 from 1024 to 256 to 1024 channels with 1.1 million
+    parameters, a width of 1024 would take 14 million, and 80 are taken.
+
     Reference:
         TinyTL, section 3.2 and equation 4.
     """
@@ -116,7 +125,8 @@ class LiteResidual(BranchKind):
     layer = ("tinytl_tf.layers", "LiteResidual")
     repeated = ("final_norm/beta",)  # it would repeat the last beta of the block: both are added to the same tensor
     arguments = ("filters", "kernel_size", "strides", "global_pool")
-    settings = ("final_norm", "weight_standardization")
+    settings = ("final_norm", "weight_standardization", "expand")
+    defaults = {"expand": 1.0}
     config_keys = {
         "final_norm": "branch_final_norm",
         "weight_standardization": "branch_weight_standardization",
@@ -129,6 +139,11 @@ class LiteResidual(BranchKind):
                 "expected weight_standardization of lite residuals with final_norm, got it alone: without the norm a "
                 "kernel starts at zero, which has no deviation; set both, or neither"
             )
+        expand = settings.get("expand", 1)
+        if isinstance(expand, bool) or not isinstance(expand, int | float) or not 0 < expand < math.inf:
+            raise InputError(
+                f"expected expand of lite residuals as a number above 0, got {expand!r:.80}; 0.5 halves their width"
+            )
         if place.name not in spec.blocks[1:] or place.entry in ("", INPUT):
             return ()
         shapes = spec.shape(place.entry), spec.shape(place.joint)
@@ -137,20 +152,23 @@ class LiteResidual(BranchKind):
         (height, width, channels), (new_height, new_width, filters) = shapes
         strides = math.ceil(height / new_height)
         fits = (-(-height // strides), -(-width // strides)) == (new_height, new_width)
-        wide = make_divisible(channels)
-        if not fits or channels % BRANCH_GROUPS or wide % BRANCH_GROUPS:
+        if not fits or channels % BRANCH_GROUPS:
             return ()
         kernel_size, global_pool = _schedule(spec)[place.name]
         if not global_pool and min(height, width) < BRANCH_POOL_SIZE:
             return ()
         options = {"filters": filters, "kernel_size": kernel_size, "strides": strides, "global_pool": global_pool}
-        options |= {name: value for name, value in settings.items() if value}
+        expand = settings.get("expand") or _expansion(spec, place, channels, filters, kernel_size)
+        options |= {name: value for name, value in {**settings, "expand": expand}.items() if value}
+        if expand == self.defaults["expand"]:
+            del options["expand"]
         return (BranchSite(place.name, place.entry, place.joint, shapes[1], tuple(options.items())),)
 
     def parts(self, branch, input_shape):
         """Returns the two convolutions with what is before and after them."""
         height, width, channels = input_shape
-        options, wide = dict(branch.options), make_divisible(channels)
+        options = self.defaults | dict(branch.options)
+        wide = make_divisible(int(channels * options["expand"]))
         size, strides = options["kernel_size"], options["strides"]
         pooled = (1, 1) if options["global_pool"] else (height // BRANCH_POOL_SIZE, width // BRANCH_POOL_SIZE)
         strided = tuple(-(-length // strides) for length in pooled)
@@ -191,6 +209,15 @@ class LiteResidual(BranchKind):
             ),
             LayerSpec(f"{name}/resize", "resize", (name,), branch.shape, **common),
         )
+
+
+def _expansion(spec: NetworkSpec, place: PlaceSpec, channels: int, filters: int, kernel_size: int) -> float:
+    """The width of a lite residual, by its input's channels."""
+    own = sum(variable.size for layer in spec.layers_of(place.name) if not layer.branch for variable in layer.variables)
+    each = kernel_size**2 * channels // BRANCH_GROUPS + filters  # parameters of a channel of its width
+    if make_divisible(channels) * each <= MOST_BRANCH_PARAMETERS * own:
+        return 1.0
+    return max(own // each // WIDTH_STEP, 1) * WIDTH_STEP / channels
 
 
 class LowRank(BranchKind):

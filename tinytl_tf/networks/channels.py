@@ -1,9 +1,11 @@
 """Numbers of channels."""
 
-__all__ = ["make_divisible"]
+__all__ = ["WIDTH_STEP", "make_divisible"]
+
+WIDTH_STEP = 8
 
 
-def make_divisible(channels: float, divisor: int = 8) -> int:
+def make_divisible(channels: float, divisor: int = WIDTH_STEP) -> int:
     """Rounds to a multiple of `divisor`, never below it and never more than 10 % down.
 
     Reference:
