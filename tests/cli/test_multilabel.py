@@ -71,6 +71,7 @@ def test_evaluation_in_keras_is_that_of_tensorflow(place):
     assert result["loss"] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("frozen_weights", ["float32", pytest.param("int8", marks=pytest.mark.slow)])
 def test_export_adapt_and_back_home(place, frozen_weights, monkeypatch):
     monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # those of the tiny network are

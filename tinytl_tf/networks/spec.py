@@ -127,9 +127,9 @@ class LayerSpec:
         shape: of its output for one example, without the batch.
         place: name of its place.
         variables: its variables, as the layer creates them.
-        kernel_size: height and width of its window; `None` where it has none.
-        strides: of the window.
-        padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
+        kernel_size: height and width of its window, or its length along signals; `None` where it has none.
+        strides: of the window, as many numbers.
+        padding: `"same"`, `"valid"`, along signals `"causal"`, or `((top, bottom), (left, right))`.
         dilation: of the window.
         groups: of a convolution's channels.
         branch: kind of the branch that it is, or adds; "" for the network itself.
@@ -142,10 +142,10 @@ class LayerSpec:
     shape: tuple[int, ...]
     place: str
     variables: tuple[VariableSpec, ...] = ()
-    kernel_size: tuple[int, int] | None = None
-    strides: tuple[int, int] = (1, 1)
+    kernel_size: tuple[int, ...] | None = None
+    strides: tuple[int, ...] = (1, 1)
     padding: str | tuple[tuple[int, int], tuple[int, int]] = "same"
-    dilation: tuple[int, int] = (1, 1)
+    dilation: tuple[int, ...] = (1, 1)
     groups: int = 1
     branch: str = ""
     options: tuple[tuple[str, object], ...] = ()
