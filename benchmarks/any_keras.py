@@ -249,6 +249,7 @@ def _plain(case: str, trained: str) -> dict[str, Any]:
     import keras
     import numpy as np
 
+    from tinytl_tf.backbones.keras_reader import functional_body
     from tinytl_tf.memory.peak_growth import PeakGrowth
 
     model, _ = _make(case)
@@ -258,8 +259,9 @@ def _plain(case: str, trained: str) -> dict[str, Any]:
             layer.trainable = trained != "biases"
     for variable in model.weights if trained == "biases" else ():
         variable.trainable = variable.path.endswith(("bias", "beta"))
-    examples = np.resize(_examples(model.inputs[0].shape[1:]), (_BATCH, *model.inputs[0].shape[1:]))
-    outputs = model.outputs[0].shape[-1]
+    body = functional_body(model)
+    shape, outputs = body.inputs[0].shape[1:], body.outputs[0].shape[-1]
+    examples = np.resize(_examples(shape), (_BATCH, *shape))
     loss = "mse" if outputs == 1 else keras.losses.SparseCategoricalCrossentropy(from_logits=not _has_softmax(model))
     labels = np.zeros((_BATCH, 1), np.float32) if outputs == 1 else np.zeros(_BATCH, np.int32)
     model.compile(keras.optimizers.SGD(1e-3), loss)

@@ -11,8 +11,10 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
+import tinytl_tf
 from tinytl_tf.cli import main, noise, plan, runner
 from tinytl_tf.cli.process_budget import ProcessBudget
+from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 
 CONFIG = """
@@ -187,6 +189,41 @@ def test_paths_are_expanded(command, config, tmp_path, monkeypatch):
     assert seen == [(f"{tmp_path}/m", 0.1)]
     assert (tmp_path / "r" / "r.json").is_file()
     assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("words", [["--config=default"], ["--config", "default"]])
+def test_configs_of_the_package_have_names(command, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)  # outside of a clone
+    seen = []
+    command.main = lambda values: seen.append(values.config.to_dict()) or {}
+    assert runner.run_command("fake", ["--model=m", *words, "--config.training.epochs=2"]) == 0
+    assert seen == [default.get_config().to_dict() | {"training": {**default.get_config().training, "epochs": 2}}]
+
+
+def test_a_file_comes_before_a_config_of_the_package(command, config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    command.main = lambda values: seen.append(values.config.to_dict()) or {}
+    assert runner.run_command("fake", ["--model=m", f"--config={config.rename(tmp_path / 'default.py').name}"]) == 0
+    assert seen == [{"rate": 0.1, "training": {"epochs": 3}}]
+
+
+def test_names_of_no_config_are_told_with_those_that_are(command, capsys):
+    assert runner.run_command("fake", ["--model=m", "--config=defualt"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "tinytl fake: error: expected --config=FILE.py, or the name of a config that comes with the package, got "
+        "'defualt'; there are cifar10, default, digits, "
+    )
+
+
+def test_the_version(capsys):
+    assert main.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tinytl {tinytl_tf.__version__}\n"
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "tinytl_tf", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"tinytl {tinytl_tf.__version__}\n"
 
 
 NOISY = """

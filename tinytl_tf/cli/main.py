@@ -1,5 +1,6 @@
 """The `tinytl` entry point: finds the command and runs it."""
 
+import importlib.metadata
 import os
 import signal
 import sys
@@ -67,6 +68,9 @@ def _leave_quietly() -> None:
 def _main(argv: Sequence[str]) -> int:
     if not argv or argv[0] in ("help", "--help", "-h"):
         print(_usage())
+        return end_of_printed("tinytl")
+    if argv[0] == "--version":
+        print(f"tinytl {importlib.metadata.version('tinytl_tf')}")
         return end_of_printed("tinytl")
     if argv[0] not in COMMANDS:
         print(f"tinytl: error: expected a command of {', '.join(COMMANDS)}; got {argv[0]!r}", file=sys.stderr)

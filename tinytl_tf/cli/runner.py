@@ -14,6 +14,7 @@ Each run has `values` of its own, so that commands share no flags. `argv` is for
 
 import contextlib
 import importlib
+import importlib.resources
 import json
 import math
 import os
@@ -120,7 +121,7 @@ def _is_verbose(argv: Sequence[str]) -> bool:
 def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     """Runs the command; returns whether its result is nowhere but on standard output."""
     command = importlib.import_module(f"tinytl_tf.cli.{name}")
-    argv = [_expand_config(word) for word in argv]
+    argv = _with_config_paths(argv)
     command.define_flags(values, [name, *argv])
     flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
     flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
@@ -150,10 +151,33 @@ def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     return False
 
 
-def _expand_config(word: str) -> str:
-    """The config file is read while the flags are parsed, so that its path is expanded before."""
-    flag, equals, path = word.partition("=")
-    return f"{flag}={files.expand(path)}" if equals and path and flag in ("--config", "-config") else word
+def _with_config_paths(argv: Sequence[str]) -> list[str]:
+    """The config file is read while the flags are parsed, so that its path is found before."""
+    result = list(argv)
+    for position, word in enumerate(argv):
+        flag, equals, path = word.partition("=")
+        if flag not in ("--config", "-config"):
+            continue
+        if equals and path:
+            result[position] = f"{flag}={_config_path(path)}"
+        elif not equals and position + 1 < len(argv):
+            result[position + 1] = _config_path(argv[position + 1])
+    return result
+
+
+def _config_path(path: str) -> str:
+    """The file of a config: a path, or the name of one that comes with the package, `default` for example."""
+    file = files.expand(path)
+    if file.suffix == ".py" or file.exists():
+        return str(file)
+    folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.configs")))
+    names = sorted(one.stem for one in folder.glob("*.py") if one.stem != "__init__")
+    if path not in names:
+        raise InputError(
+            f"expected --config=FILE.py, or the name of a config that comes with the package, got {path!r:.200}; there "
+            f"are {', '.join(names)}"
+        )
+    return str(folder / f"{path}.py")
 
 
 def print_next(*commands: str) -> None:
