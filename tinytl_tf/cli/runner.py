@@ -8,6 +8,8 @@ A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help a
     def main(values: flags.FlagValues) -> dict:
         return {"accuracy": ...}  # what --json writes
 
+It may have `WORDS`, the name of a list flag that takes words without a name.
+
 Each run has `values` of its own, so that commands share no flags. `argv` is for
 `config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
 """
@@ -57,7 +59,7 @@ _PATHS = frozenset(
     )
 )
 # Commands whose result is what they print, unless --json takes it: without it they have done nothing.
-_PRINTED = frozenset(("evaluate", "memory", "networks"))
+_PRINTED = frozenset(("evaluate", "infer", "memory", "networks"))
 _LONGEST_WORD = 1000
 MOST = 2**53 - 1  # of a whole number: up to here it is one in every client, and as a float
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
@@ -129,7 +131,7 @@ def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     if _HELP.intersection(argv):
         print(f"{command.__doc__.strip()}\n\nflags:\n{values.get_help(include_special_flags=False)}")
         return True
-    _parse(values, [name, *argv])
+    _parse(values, [name, *argv], getattr(command, "WORDS", ""))
     for flag in _PATHS.intersection(values):
         if values[flag].value:
             values[flag].value = os.fspath(files.expand(values[flag].value))
@@ -209,7 +211,8 @@ def import_tensorflow() -> None:
         importlib.import_module("tensorflow")
 
 
-def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
+def _parse(values: flags.FlagValues, argv: Sequence[str], words_flag: str) -> None:
+    """Parses the arguments; words without a name are those of one flag, where the command has such a one."""
     try:
         with warnings.catch_warnings(), _no_bytecode():
             # ml_collections loads config files the old way.
@@ -220,7 +223,9 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
     except Exception as error:  # a config file is the user's code, so that it may raise anything
         words = " ".join(map(_shortened, _words(error).split()))
         raise InputError(f"{words} (`tinytl {argv[0]} --help` lists the flags)") from error
-    if rest:
+    if rest and words_flag:
+        values[words_flag].value = [*values[words_flag].value, *rest]
+    elif rest:
         raise InputError(f"expected flags of the form --name=value, got {rest[0]!r}")
     for name in values:
         value = values[name].value

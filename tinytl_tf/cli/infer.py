@@ -1,0 +1,106 @@
+"""Answers of an exported .tflite for photos: the likeliest classes, or the numbers that it predicts.
+
+A folder stands for all photos in it. A file of float arrays takes .npy files.
+
+Examples:
+  tinytl infer --model=flowers.tflite rose.jpg tulip.jpg
+  tinytl infer --model=flowers.tflite --state=mine.tinytl --top=1 photos/
+"""
+
+import contextlib
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from tinytl_tf import data, files
+from tinytl_tf.cli import runner
+from tinytl_tf.cli.runtime_flags import define_runtime_flags, load_model
+from tinytl_tf.data.array_dataset import as_array
+from tinytl_tf.data.folder import IMAGE_SUFFIXES
+from tinytl_tf.data.reason import reason
+from tinytl_tf.device.coral import CoralModel, is_coral
+from tinytl_tf.device.results import InferResult
+from tinytl_tf.device.trainable_model import TrainableModel
+from tinytl_tf.errors import InputError
+
+__all__ = ["WORDS"]
+
+WORDS = "photos"  # the flag that takes words without a name
+
+
+def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines the flags of the command."""
+    flags.DEFINE_string("model", None, "An exported .tflite, or a coral.json.", flag_values=values, required=True)
+    flags.DEFINE_string("state", None, "State file of --model, .tinytl.", flag_values=values)
+    flags.DEFINE_list("photos", [], "Photos or folders; they may be given as words alone.", flag_values=values)
+    flags.DEFINE_integer("top", 3, "How many classes are printed.", lower_bound=1, flag_values=values)
+    define_runtime_flags(values)
+
+
+def main(values: flags.FlagValues) -> dict[str, Any]:
+    """Runs the command; returns what --json holds."""
+    if not values.photos:
+        raise InputError("expected photos, got none; give their paths after the flags")
+    with contextlib.ExitStack() as stack:
+        model, answer = _opened(values, stack)
+        suffixes = (".npy",) if model.input_name == "array" else IMAGE_SUFFIXES
+        paths = [path for word in values.photos for path in _listed(files.expand(word), suffixes)]
+        if values.state is not None:
+            model.restore(values.state)
+        names = model.class_names or tuple(map(str, range(model.num_classes)))
+        answers = []
+        for path in paths:
+            result = answer(path)
+            figures = dict(zip(names, result.probabilities.tolist(), strict=True))
+            print(f"{path}: {_line(figures, model.task.name, values.top)}", flush=True)
+            answers.append({"photo": str(path), "answer": figures})
+    return {"task": model.task.name, "answers": answers}
+
+
+def _opened(
+    values: flags.FlagValues, stack: contextlib.ExitStack
+) -> tuple[TrainableModel, Callable[[pathlib.Path], InferResult]]:
+    """The model that has the state, and what answers for a file."""
+    if not is_coral(values.model):
+        model = load_model(values)
+        read = _array if model.input_name == "array" else lambda path: data.photo(path, model)
+        return model, lambda path: model.infer(read(path))
+    runner.refuse_unused(values, ("trust", "runtime"), "with a coral.json, which guards its files")
+    options = {"num_threads": values.threads, "xnnpack": values.xnnpack, "api": values.api}
+    whole = CoralModel(values.model, **options)
+    stack.callback(whole.close)
+    return whole.suffix, lambda path: whole.infer(data.photo(path, whole.suffix))
+
+
+def _listed(path: pathlib.Path, suffixes: Sequence[str]) -> list[pathlib.Path]:
+    """A file, or those of a folder."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(one for one in path.iterdir() if one.suffix.lower() in suffixes and not one.name.startswith("."))
+    if not found:
+        raise InputError(f"expected files of {', '.join(suffixes)} in {path}, got none; give their folder")
+    return found
+
+
+def _array(path: str | os.PathLike) -> np.ndarray:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except Exception as error:  # numpy raises several kinds for damaged files
+        raise InputError(f"{path} cannot be read as .npy ({reason(error)}); save it with numpy.save") from error
+    return as_array(values, str(path))
+
+
+def _line(figures: dict[str, float], task: str, top: int) -> str:
+    if task == "regression":
+        return ", ".join(f"{name} {value:.6g}" for name, value in figures.items())
+    ordered = sorted(figures.items(), key=lambda item: -item[1])[:top]
+    return ", ".join(f"{name} {value:.1%}" for name, value in ordered)
+
+
+if __name__ == "__main__":
+    sys.exit(runner.run_command("infer", sys.argv[1:]))
