@@ -1,6 +1,7 @@
 """`tinytl infer`."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tinytl_tf import data
 from tinytl_tf.cli import runner
 from tinytl_tf.device import TrainableModel
 
-GOLDEN = __import__("pathlib").Path(__file__).parents[2] / "golden"
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
 COLORS = {"blue": (40, 60, 200), "green": (40, 200, 60), "red": (200, 60, 40)}
 
 
@@ -56,7 +57,7 @@ def test_a_state_changes_the_answer(place, capsys):
         == 0
     )
     chance = model.infer(photo).probabilities[2]
-    assert capsys.readouterr().out == f"{place}/photos/red, 1.png: red {chance:.1%}\n".replace(f"{place}/", "")
+    assert capsys.readouterr().out == f"photos/red, 1.png: red {chance:.1%}\n"
 
 
 @pytest.mark.parametrize(

@@ -291,8 +291,8 @@ def test_main_lists_the_commands(capsys, argv):
 def test_main_refuses_unknown_commands(capsys):
     assert main.main(["adopt", "--model=m"]) == 2
     assert capsys.readouterr().err == (
-        "tinytl: error: expected a command of pretrain, train, evaluate, plan, export, adapt, infer, rebake, serve, memory, "
-        "networks, quickstart; got 'adopt'\n"
+        "tinytl: error: expected a command of pretrain, train, evaluate, plan, export, adapt, infer, rebake, serve, "
+        "memory, networks, quickstart; got 'adopt'\n"
     )
 
 

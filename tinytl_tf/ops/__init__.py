@@ -14,7 +14,7 @@ from tinytl_tf.ops.activations import (
     silu,
     tanh,
 )
-from tinytl_tf.ops.crop import crop
+from tinytl_tf.ops.cropping import crop
 from tinytl_tf.ops.cross_entropy import sigmoid_cross_entropy, softmax_cross_entropy
 from tinytl_tf.ops.depthwise_convolution import depthwise_conv2d
 from tinytl_tf.ops.gating import gate
