@@ -50,7 +50,7 @@ def export(
     model: keras.Model,
     path: str | os.PathLike,
     *,
-    labels: Sequence[str],
+    labels: Sequence[str] | None = None,
     task: str = "classification",
     inputs: str = "",
     meaning: str = "",
@@ -81,7 +81,8 @@ def export(
     Args:
         model: A network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
         path: The file to write; must end in `.tflite`.
-        labels: Names of the classes, attributes or numbers, in the order of the outputs.
+        labels: Names of the classes, attributes or numbers, in the order of the outputs; by default those of the data
+            set that a `Network` was fit to, else their numbers, "0", "1", ....
         task: `"classification"`, one class for each image; `"multilabel"`, several attributes; or `"regression"`,
             numbers that the outputs predict.
         inputs: What the file takes: `"image"`, photos; or `"array"`, float32 arrays of the model's input shape. By
@@ -157,6 +158,8 @@ def export(
         check_kernels(model)
     batch_size, label_smoothing = int(batch_size), float(label_smoothing)
     classes, scheme = model.output_shape[-1], scheme_of(model)
+    if labels is None:
+        labels = getattr(model, "class_names", None) or tuple(map(str, range(classes)))
     labels = check_labels(labels, classes)
     if photos is not None:
         _check_photos(photos, inputs, batch_size, model.input_shape[1:], classes, kind)

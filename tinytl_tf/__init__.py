@@ -43,6 +43,7 @@ __version__ = "0.1.0"
 
 # Public name -> the module that has it, and its name there.
 _PUBLIC = {
+    "SCHEMES": ("tinytl_tf.networks.schemes", "SCHEMES"),
     "TrainableModel": ("tinytl_tf.device", "TrainableModel"),
     "apply_scheme": ("tinytl_tf.backbones.scheme", "apply_scheme"),
     "average_states": ("tinytl_tf.state", "average_states"),
@@ -50,19 +51,24 @@ _PUBLIC = {
     "export_model": ("tinytl_tf.export", "export"),
     "from_keras": ("tinytl_tf.backbones.from_keras", "from_keras"),
     "get_scheme": ("tinytl_tf.networks.schemes", "get_scheme"),
+    "list_networks": ("tinytl_tf.networks.listing", "list_networks"),
     "load_state": ("tinytl_tf.state", "load_state"),
 }
-_PACKAGES = ("export",)
+_PACKAGES = ("data", "export", "layers")
 
 __all__ = [
+    "SCHEMES",
     "TrainableModel",
     "apply_scheme",
     "average_states",
     "build",
+    "data",
     "export",
     "export_model",
     "from_keras",
     "get_scheme",
+    "layers",
+    "list_networks",
     "load_state",
 ]
 

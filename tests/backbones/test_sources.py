@@ -52,7 +52,7 @@ def test_a_network_of_applications_has_its_preprocessing():
         (
             "keras:Xception",
             {},
-            "keras.applications could not make Xception for 32 pixels with the ",
+            "keras.applications could not make Xception for 32 x 32 pixels with the ",
         ),
         (
             "keras:MobileNetV3Small",
@@ -107,11 +107,11 @@ def test_a_model_of_any_size_takes_the_resolution():
 
 def test_a_model_of_other_inputs_is_refused(tmp_path):
     own_network.make(40).save(tmp_path / "my.keras")
-    with pytest.raises(InputError, match=r"^expected a resolution of 40 pixels for 'file:.*', which takes .* got 32$"):
-        build(f"file:{tmp_path}/my.keras", **SIZES)
     with pytest.raises(
-        InputError, match=r"^expected a model of square RGB images for .*, got \(None, 20, 3\); rebuild"
+        InputError, match=r"^expected a resolution of 40 x 40 pixels for 'file:.*', which takes .* got 32 x 32$"
     ):
+        build(f"file:{tmp_path}/my.keras", **SIZES)
+    with pytest.raises(InputError, match=r"^expected a model of RGB images for .*, got \(None, 20, 3\); rebuild"):
         build(f"{OWN}:make_for_signals", **SIZES)
 
 

@@ -1,5 +1,7 @@
 """Builds a network by its name, with its weights and branches."""
 
+import inspect
+import numbers
 from typing import Any
 
 import keras
@@ -11,19 +13,25 @@ from tinytl_tf.backbones.sources import check_source, is_source, load_source, so
 from tinytl_tf.backbones.weights import load_weights
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
-from tinytl_tf.networks.architectures import Architecture, check_sizes, get_architecture
+from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, check_sizes, get_architecture
 from tinytl_tf.networks.branches import LITE_RESIDUAL, BranchChoice, add_branches
 from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.networks.keras_networks import KERAS_NETWORKS
+from tinytl_tf.networks.sizes import Resolution, image_size
 from tinytl_tf.networks.spec import NetworkSpec
 
-__all__ = ["build", "check_network", "network_spec"]
+__all__ = ["build", "canonical_name", "check_network", "network_spec"]
+
+_TABLES_OF_KERAS = {"MobileNetV2": "mobilenet_v2"}
+_IMAGENET_CLASSES = 1000
+_RESOLUTION = 224  # pixels, of a network that is in no list
 
 
 def build(
-    architecture: str | Architecture,
+    architecture: str | Architecture | keras.Model,
     *,
-    classes: int,
-    resolution: int,
+    classes: int | None = None,
+    resolution: Resolution | None = None,
     width: float = 1.0,
     branch_final_norm: bool = False,
     dropout: float = 0.2,
@@ -36,10 +44,13 @@ def build(
     """Builds a network with everything frozen but the classifier.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, a table of your own, or a name of the forms in
-            `tinytl_tf.backbones.sources`, as `"keras:MobileNetV3Small"`.
-        classes: number of outputs.
-        resolution: height and width of the images, in pixels.
+        architecture: a key of `ARCHITECTURES`, a table of your own, the name of a network of `keras.applications`, as
+            `"MobileNetV2"`, a name of the forms in `tinytl_tf.backbones.sources`, as `"file:my.keras"`, or a Keras
+            model, see `from_keras`.
+        classes: number of outputs. `None` for the 1000 of ImageNet, whose classifier a table has with these weights; of
+            a Keras model for its own.
+        resolution: height and width of the images, in pixels, one number or a pair; `None` for those that the weights
+            were trained on, of a Keras model for its own.
         width: multiplies the number of channels, of a table.
         branch_final_norm: whether lite residuals end with a norm, as in the paper, see `LiteResidual`.
         dropout: share of features dropped before the classifier while training in Keras.
@@ -55,8 +66,8 @@ def build(
             it, `lora={"places": ["block_2", "head"], "rank": 8}` at two places.
 
     Returns:
-        A functional `keras.Model` from images `(batch, resolution, resolution, 3)`, RGB of 0 to 255, to logits
-        `(batch, classes)`. Normalisation is inside.
+        A `Network`, a functional `keras.Model`, from images `(batch, height, width, 3)`, RGB of 0 to 255, to logits
+        `(batch, classes)`. Normalization is inside.
 
     Raises:
         InputError: for an unknown name, an impossible size, weights that are missing or do not fit, or settings of
@@ -70,8 +81,15 @@ def build(
     require_keras_settings()
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
-    options = {"classes": classes, "resolution": resolution, "width": width, "dropout": dropout, "weights": weights}
-    options |= {"branch_final_norm": branch_final_norm, "seed": seed}
+    options = {"dropout": dropout, "branch_final_norm": branch_final_norm, "seed": seed}
+    if isinstance(architecture, keras.Model):
+        _refuse_for_models(resolution, width, weights, branch_weights)
+        return from_keras(
+            architecture, classes=classes, preprocess_input=preprocess_input or None, **options, **branches
+        )
+    architecture = canonical_name(architecture)
+    options |= {"classes": _classes(architecture, classes), "resolution": _resolution(architecture, resolution)}
+    options |= {"width": width, "weights": weights}
     if isinstance(architecture, str) and is_source(architecture):
         name = architecture
         model = _build_source(name, preprocess_input=preprocess_input, **options, **branches)
@@ -87,6 +105,59 @@ def build(
     return model
 
 
+def canonical_name(name: Any) -> Any:
+    """Returns the name of a network as configurations have it; what is no name stays as it is.
+
+    Raises:
+        InputError: if it is neither a name, a table, nor a Keras model.
+
+    Example:
+        >>> canonical_name("MobileNetV2"), canonical_name("ResNet50"), canonical_name("mcunet_5fps")
+        ('mobilenet_v2', 'keras:ResNet50', 'mcunet_5fps')
+    """
+    if isinstance(name, Architecture):
+        return name
+    if not isinstance(name, str):
+        raise InputError(
+            f"expected the name of a network, a table of blocks or a keras.Model, got {type(name).__name__}; "
+            "`tinytl networks` lists names"
+        )
+    if name in _TABLES_OF_KERAS:
+        return _TABLES_OF_KERAS[name]
+    is_of_keras = inspect.isfunction(getattr(keras.applications, name, None))
+    return f"keras:{name}" if is_of_keras and name not in ARCHITECTURES else name
+
+
+def _classes(name: str | Architecture, classes: int | None) -> int:
+    if classes is None and isinstance(name, str) and is_source(name):
+        raise InputError(f"expected the number of your classes for {name!r}, got none; give classes=5, for example")
+    if classes is not None and (isinstance(classes, bool) or not isinstance(classes, numbers.Integral)):
+        raise InputError(f"expected classes as a whole number, got {classes!r:.80}; give that of your classes")
+    return _IMAGENET_CLASSES if classes is None else int(classes)
+
+
+def _resolution(name: str | Architecture, resolution: Resolution | None) -> Resolution:
+    if resolution is not None:
+        height, width = image_size(resolution)
+        return height if height == width else (height, width)
+    if isinstance(name, str) and is_source(name):
+        return next((network.resolution for network in KERAS_NETWORKS if network.name == name), _RESOLUTION)
+    return get_architecture(name).resolution if isinstance(name, str) else name.resolution
+
+
+def _refuse_for_models(
+    resolution: Resolution | None, width: float, weights: str | None, branch_weights: str | None
+) -> None:
+    """A Keras model has sizes and weights of its own."""
+    given = {"resolution": resolution, "width": None if width == 1 else width, "branch_weights": branch_weights}
+    given["weights"] = None if weights == "imagenet" else weights
+    name = next((name for name, value in given.items() if value is not None), None)
+    if name:
+        raise InputError(
+            f"expected no {name} with a Keras model, which has its own, got {given[name]!r:.80}; leave it out"
+        )
+
+
 def check_network(
     name: str, *, classes: int, resolution: int, width: float, lite_residual: bool, preprocess_input: str = ""
 ) -> None:
@@ -100,6 +171,7 @@ def check_network(
         lite_residual: whether it has branches.
         preprocess_input: see `build`.
     """
+    name = canonical_name(name)
     if is_source(name):
         check_source(name, classes=classes, resolution=resolution, width=width)
         return
@@ -127,6 +199,7 @@ def network_spec(
         >>> network_spec("mobilenet_v2", resolution=96, classes=10).places[-1]
         'head'
     """
+    name = canonical_name(name)
     if is_source(name):
         return source_spec(name, resolution=resolution, classes=classes, preprocess_input=preprocess_input)
     return from_table(name, resolution=resolution, classes=classes, width=width)

@@ -74,7 +74,8 @@ def from_keras(
         **branches: by the kind, which places get branches, see `build`.
 
     Returns:
-        A functional `keras.Model` from inputs like the model's, images being raw pixels, to logits `(batch, classes)`.
+        A `Network`, a functional `keras.Model`, from inputs like the model's, images being raw pixels, to logits
+        `(batch, classes)`.
 
     Raises:
         InputError: if the model has several inputs or outputs, a layer cannot be taken over, or nothing says what is

@@ -7,13 +7,14 @@ import keras
 from tinytl_tf.backbones.call import Call
 from tinytl_tf.backbones.kinds import KINDS
 from tinytl_tf.keras_backend import require_keras_settings
+from tinytl_tf.layers import Network
 from tinytl_tf.networks.branches import PORTS
 from tinytl_tf.networks.spec import INPUT, NetworkSpec
 
 __all__ = ["build_network"]
 
 
-def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None, seed: int = 0) -> keras.Model:
+def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None, seed: int = 0) -> Network:
     """Builds a network from its description, with random weights.
 
     Args:
@@ -22,7 +23,7 @@ def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None,
         seed: of everything that is drawn.
 
     Returns:
-        A functional `keras.Model` from `(batch, *spec.input_shape)` to logits.
+        A `Network` from `(batch, *spec.input_shape)` to logits.
 
     Raises:
         InputError: if settings of Keras are not ours.
@@ -41,4 +42,4 @@ def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None,
             tensors[layer.name] = KINDS[layer.kind](layer, seed)(inputs if len(inputs) > 1 else inputs[0])
         else:
             tensors[layer.name] = calls[layer.name].again(layer.name, inputs, layer.option(PORTS) or ())
-    return keras.Model(tensors[INPUT], tensors[spec.layers[-1].name], name=spec.name)
+    return Network(tensors[INPUT], tensors[spec.layers[-1].name], name=spec.name)

@@ -88,7 +88,7 @@ def _examples(shape: tuple[int, ...], given: np.ndarray | None) -> np.ndarray:
 
 def _require_call_of_graph(model: keras.Model, network: keras.Model, inputs: Any, expected: np.ndarray) -> None:
     """A subclass of a functional model may compute something else than its graph."""
-    if type(model) in (type(network), keras.Sequential):
+    if type(model).call in (type(network).call, keras.Sequential.call):
         return
     structure = getattr(model, "_inputs_struct", None)  # a list or a dictionary where it was built with one
     given = inputs if structure is None else keras.tree.pack_sequence_as(structure, [inputs])

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import keras
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.layers import SelectiveLayer
+from tinytl_tf.layers import Network, SelectiveLayer
 from tinytl_tf.networks import schemes
 from tinytl_tf.networks.spec import CLASSIFIER
 
@@ -18,17 +18,21 @@ def apply_scheme(
     *,
     biases: Collection[str] = (),
     lite_residuals: Collection[str] = (),
+    task: str = "classification",
 ) -> schemes.ResolvedScheme:
     """Sets `trainable` and `rate_factor` of each variable of a network as a scheme says.
 
     The layers keep it when the model is saved, loaded or cloned, but for the rate factors. `make_train_step` and
     exported files follow those; `model.fit` knows one rate for all.
 
+    A network that its user does not compile trains with Adam at the scheme's learning rate, see `Network`.
+
     Args:
         model: a network of `build` or `from_keras`.
         scheme: a key of `tinytl_tf.networks.schemes.SCHEMES`, or a scheme of your own.
         biases: places whose biases are trained, see `NetworkSpec.places`; none for all.
         lite_residuals: places whose lite residuals are trained; none for all.
+        task: what it is trained for, a key of `tinytl_tf.tasks.TASKS`: decides the loss.
 
     Returns:
         The resolved table, which can be printed, and the trained variables.
@@ -46,7 +50,10 @@ def apply_scheme(
     _require_network(model)
     chosen = schemes.get_scheme(scheme) if isinstance(scheme, str) else scheme
     restricted = schemes.restrict(chosen, biases=tuple(biases), lite_residuals=tuple(lite_residuals))
-    return schemes.apply_scheme(model.weights, restricted)
+    resolved = schemes.apply_scheme(model.weights, restricted)
+    if isinstance(model, Network):
+        model.compile_later(task, chosen.learning_rate)
+    return resolved
 
 
 def _require_network(model: keras.Model) -> None:

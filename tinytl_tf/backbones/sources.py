@@ -23,6 +23,7 @@ from tinytl_tf.backbones.keras_reader import functional_body
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 from tinytl_tf.networks.architectures import MAX_RESOLUTION
+from tinytl_tf.networks.sizes import Resolution, image_size
 from tinytl_tf.networks.spec import NetworkSpec
 
 __all__ = ["PRETRAINED_WEIGHTS", "Source", "check_source", "is_source", "load_source", "source_spec"]
@@ -54,7 +55,7 @@ def is_source(name: str) -> bool:
     return ":" in name
 
 
-def check_source(name: str, *, classes: int, resolution: int, width: float) -> None:
+def check_source(name: str, *, classes: int, resolution: Resolution, width: float) -> None:
     """Raises `InputError` if a named network of these sizes cannot be.
 
     Args:
@@ -65,13 +66,13 @@ def check_source(name: str, *, classes: int, resolution: int, width: float) -> N
     """
     if classes < 2:
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
-    if not 1 <= resolution <= MAX_RESOLUTION:
+    if max(image_size(resolution)) > MAX_RESOLUTION:
         raise InputError(f"resolution must be from 1 to {MAX_RESOLUTION} pixels, got {resolution}")
     if width != 1:
         raise InputError(f"width must be 1 for {name}, which has the channels that it has, got {width}")
 
 
-def load_source(name: str, *, resolution: int, weights: str | None, preprocess_input: str = "") -> Source:
+def load_source(name: str, *, resolution: Resolution, weights: str | None, preprocess_input: str = "") -> Source:
     """Returns the model of a name.
 
     Args:
@@ -89,42 +90,43 @@ def load_source(name: str, *, resolution: int, weights: str | None, preprocess_i
         >>> load_source("keras:MobileNetV3Small", resolution=64, weights=None).model.name
         'MobileNetV3Small'
     """
-    kind, _, what = name.partition(":")
+    (kind, _, what), size = name.partition(":"), image_size(resolution)
     if kind in _OWN_PREPROCESSING and preprocess_input:
         raise InputError(
             f"config.backbone.preprocess_input does nothing for {name!r}, which brings its own; leave it empty"
         )
     if kind == "keras":
-        return _of_applications(what, resolution, weights)
+        return _of_applications(what, size, weights)
     if kind == "hub":
-        return _of_hub(what, resolution, weights)
+        return _of_hub(what, size, weights)
     model = _of_file(what) if kind == "file" else _of_function(kind, what, resolution)
     if weights not in (None, PRETRAINED_WEIGHTS):
         raise InputError(f"expected no weight file for {name!r}, which has its weights, got {weights!r}; leave it out")
-    model = _for_images(name, model, resolution)
+    model = _for_images(name, model, size)
     return Source(model, _function_of(preprocess_input) if ":" in preprocess_input else preprocess_input or None)
 
 
-def _for_images(name: str, model: keras.Model, resolution: int) -> keras.Model:
-    """Returns a model for images of the resolution; refuses one of other inputs."""
+def _for_images(name: str, model: keras.Model, size: tuple[int, int]) -> keras.Model:
+    """Returns a model for images of the size; refuses one of other inputs."""
     shape = tuple(functional_body(model).inputs[0].shape[1:])
     if shape == (None, None, 3):
-        images = keras.Input((resolution, resolution, 3))
+        images = keras.Input((*size, 3))
         return keras.Model(images, model(images), name=model.name)
-    if shape == (resolution, resolution, 3):
+    if shape == (*size, 3):
         return model
-    if len(shape) == 3 and shape[0] == shape[1] and shape[2] == 3:
+    if len(shape) == 3 and shape[2] == 3:
         raise InputError(
-            f"expected a resolution of {shape[0]} pixels for {name!r}, which takes images of that, got {resolution}"
+            f"expected a resolution of {shape[0]} x {shape[1]} pixels for {name!r}, which takes images of that, got "
+            f"{size[0]} x {size[1]}"
         )
     raise InputError(
-        f"expected a model of square RGB images for {name!r}, (None, {resolution}, {resolution}, 3), got "
-        f"{(None, *shape)}; rebuild it with tinytl_tf.from_keras in Python, and export it with tinytl_tf.export_model"
+        f"expected a model of RGB images for {name!r}, {(None, *size, 3)}, got {(None, *shape)}; rebuild it with "
+        "tinytl_tf.from_keras in Python, and export it with tinytl_tf.export_model"
     )
 
 
 @functools.lru_cache(maxsize=8)
-def source_spec(name: str, *, resolution: int, classes: int, preprocess_input: str = "") -> NetworkSpec:
+def source_spec(name: str, *, resolution: Resolution, classes: int, preprocess_input: str = "") -> NetworkSpec:
     """Returns the description of a named network, without branches; it is built for that, with random weights.
 
     Raises:
@@ -134,25 +136,25 @@ def source_spec(name: str, *, resolution: int, classes: int, preprocess_input: s
     return describe(from_keras(source.model, classes=classes, preprocess_input=source.preprocess_input))
 
 
-def _of_applications(name: str, resolution: int, weights: str | None) -> Source:
+def _of_applications(name: str, size: tuple[int, int], weights: str | None) -> Source:
     make = getattr(keras.applications, name, None)
     if not inspect.isfunction(make):
         there = ", ".join(name for name, _ in inspect.getmembers(keras.applications, inspect.isfunction))
         raise InputError(f"keras.applications has no network {name!r}; it has {there}")
     path = weights if weights in (None, PRETRAINED_WEIGHTS) else str(expand(weights))
     try:
-        model = make(include_top=False, weights=path, input_shape=(resolution, resolution, 3))
+        model = make(include_top=False, weights=path, input_shape=(*size, 3))
     except Exception as error:  # Keras raises whatever urllib, h5py or its own checks gave
         raise InputError(
-            f"keras.applications could not make {name} for {resolution} pixels with the weights {weights!r} (Keras: "
-            f"{_first_line(error)}); choose another resolution, or on a machine without network copy the file into "
-            "Keras' cache or give its path as config.backbone.weights"
+            f"keras.applications could not make {name} for {size[0]} x {size[1]} pixels with the weights {weights!r} "
+            f"(Keras: {_first_line(error)}); choose another resolution, or on a machine without network copy "
+            "the file into Keras' cache or give its path as config.backbone.weights"
         ) from error
     module = importlib.import_module(make.__module__.replace("keras.src.", "keras.", 1))
     return Source(model, module.preprocess_input)
 
 
-def _of_hub(preset: str, resolution: int, weights: str | None) -> Source:
+def _of_hub(preset: str, size: tuple[int, int], weights: str | None) -> Source:
     try:
         import keras_hub
     except ImportError as error:
@@ -160,7 +162,7 @@ def _of_hub(preset: str, resolution: int, weights: str | None) -> Source:
     if weights not in (None, PRETRAINED_WEIGHTS):
         raise InputError(f"expected the weights of the preset {preset!r} or none, got {weights!r}; leave it out")
     try:
-        options = {"load_weights": weights is not None, "image_shape": (resolution, resolution, 3)}
+        options = {"load_weights": weights is not None, "image_shape": (*size, 3)}
         model = keras_hub.models.Backbone.from_preset(preset, **options)
         converter = keras_hub.layers.ImageConverter.from_preset(preset)
     except Exception as error:  # of Kaggle, of the network, of the preset
@@ -185,7 +187,7 @@ def _of_file(path: str) -> keras.Model:
         ) from error
 
 
-def _of_function(module: str, name: str, resolution: int) -> keras.Model:
+def _of_function(module: str, name: str, resolution: Resolution) -> keras.Model:
     function = _function_of(f"{module}:{name}")
     takes_resolution = "resolution" in inspect.signature(function).parameters
     model = function(resolution=resolution) if takes_resolution else function()

@@ -1,4 +1,4 @@
-"""Keras layers whose variables are trained one by one and that keep little for backward."""
+"""Keras layers whose variables are trained one by one and that keep little for backward, and the model of them."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.layers.activation import Activation
@@ -18,6 +18,7 @@ from tinytl_tf.layers.lite_residual import LiteResidual
 from tinytl_tf.layers.log_mel import LogMel
 from tinytl_tf.layers.lora import LoRA
 from tinytl_tf.layers.max_pooling import MaxPooling
+from tinytl_tf.layers.network import Network
 from tinytl_tf.layers.selective_layer import SelectiveLayer
 from tinytl_tf.layers.selective_wrapper import SelectiveWrapper
 from tinytl_tf.layers.upsampling import Upsampling
@@ -40,6 +41,7 @@ __all__ = [
     "LoRA",
     "LogMel",
     "MaxPooling",
+    "Network",
     "SelectiveLayer",
     "SelectiveWrapper",
     "Upsampling",

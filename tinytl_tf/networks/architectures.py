@@ -6,6 +6,7 @@ import math
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.channels import make_divisible
 from tinytl_tf.networks.published import KERAS_APPLICATIONS
+from tinytl_tf.networks.sizes import Resolution, image_size
 
 __all__ = [
     "ARCHITECTURES",
@@ -271,7 +272,7 @@ def get_architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def check_sizes(name: str, *, classes: int, resolution: int, width: float, lite_residual: bool) -> None:
+def check_sizes(name: str, *, classes: int, resolution: Resolution, width: float, lite_residual: bool) -> None:
     """Raises `InputError` if a network of these sizes can not be.
 
     Args:
@@ -283,11 +284,10 @@ def check_sizes(name: str, *, classes: int, resolution: int, width: float, lite_
     """
     if classes < 2:
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
-    if resolution < 1:
-        raise InputError(f"resolution must be a positive number of pixels, got {resolution}")
+    smaller_side = min(image_size(resolution))
     check_width(width)
     smallest = DOWNSAMPLING + 1 if lite_residual else DOWNSAMPLING  # A branch pools 2x2 windows of the last blocks.
-    if resolution < smallest:
+    if smaller_side < smallest:
         needs = "with lite residual branches" if lite_residual else "at all"
         raise InputError(
             f"{name} needs images of {smallest} pixels or more to run {needs}, got resolution {resolution}"

@@ -4,6 +4,7 @@ import numpy as np
 
 from tinytl_tf.networks.architectures import Architecture, Block, check_width, get_architecture
 from tinytl_tf.networks.channels import make_divisible
+from tinytl_tf.networks.sizes import Resolution, image_size
 from tinytl_tf.networks.spec import HEAD, STEM, NetworkSpec, block_name
 from tinytl_tf.networks.writer import SpecWriter
 
@@ -11,13 +12,13 @@ __all__ = ["from_table"]
 
 
 def from_table(
-    architecture: str | Architecture, *, resolution: int, classes: int, width: float = 1.0, dropout: float = 0.2
+    architecture: str | Architecture, *, resolution: Resolution, classes: int, width: float = 1.0, dropout: float = 0.2
 ) -> NetworkSpec:
     """Returns the description of a network, without branches.
 
     Args:
         architecture: a key of `ARCHITECTURES`, or a table of your own.
-        resolution: height and width of the images, in pixels.
+        resolution: height and width of the images, in pixels, one number or a pair.
         classes: number of outputs.
         width: multiplies the number of channels.
         dropout: share of the features that are dropped while training in Keras.
@@ -37,7 +38,7 @@ def from_table(
     scale = 1 / np.asarray(table.pixel_deviation)
     rescale = tuple(_hashable(value) for value in (scale, -np.asarray(table.pixel_mean) * scale))
     writer = SpecWriter(
-        (resolution, resolution, 3),
+        (*image_size(resolution), 3),
         rescale=rescale,
         symmetric=table.padding == "symmetric",
         epsilon=table.norm_epsilon,

@@ -1,0 +1,45 @@
+"""What a network is compiled with where its user does not compile it."""
+
+from typing import Any
+
+import keras
+
+from tinytl_tf.errors import InputError
+from tinytl_tf.tasks import TASKS
+
+__all__ = ["OPTIMIZER_NAME", "compile_arguments"]
+
+OPTIMIZER_NAME = "adam_of_the_scheme"  # tells that nobody compiled a network
+
+_LOSSES = {
+    "classification": lambda: (
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        [keras.metrics.SparseCategoricalAccuracy("accuracy")],
+    ),
+    "multilabel": lambda: (
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)],
+    ),
+    "regression": lambda: (keras.losses.MeanSquaredError(), [keras.metrics.MeanAbsoluteError("mae")]),
+}
+
+
+def compile_arguments(task: str, learning_rate: float) -> dict[str, Any]:
+    """Returns arguments of `keras.Model.compile`: Adam, the loss of a task on logits, and a metric.
+
+    Args:
+        task: a key of `tinytl_tf.tasks.TASKS`.
+        learning_rate: of Adam.
+
+    Raises:
+        InputError: if there is no such task.
+
+    Example:
+        >>> compile_arguments("regression", 1e-3)["metrics"][0].name
+        'mae'
+    """
+    if task not in TASKS:
+        raise InputError(f"unknown task {task!r:.80}; choose one of {', '.join(TASKS)}")
+    loss, metrics = _LOSSES[task]()
+    optimizer = keras.optimizers.Adam(learning_rate, name=OPTIMIZER_NAME)
+    return {"optimizer": optimizer, "loss": loss, "metrics": metrics}

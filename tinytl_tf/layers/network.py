@@ -1,0 +1,124 @@
+"""The Keras model that `build` and `from_keras` return."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tinytl_tf.data import Augmentation, ImageDataset, Splits
+from tinytl_tf.errors import InputError
+from tinytl_tf.layers.compiling import OPTIMIZER_NAME, compile_arguments
+from tinytl_tf.layers.fit_batches import FitBatches
+from tinytl_tf.networks.schemes import LEARNING_RATE
+
+__all__ = ["Network"]
+
+_BATCH = 8  # of data sets, for which the rates of the schemes are
+
+
+@keras.saving.register_keras_serializable(package="tinytl_tf")
+class Network(keras.Model):
+    """A functional model whose `fit`, `evaluate` and `predict` take the data sets of `tinytl_tf.data` too.
+
+    Images are scaled and cut to the model's input, shuffled in each epoch, and changed as an `Augmentation` says; see
+    `data.train_batches`. With arrays, tensors and everything else that Keras takes it is a Keras model like any other.
+
+    Nobody has to compile it: `fit` and `evaluate` of a network that was not compiled do so, with Adam at the learning
+    rate of the scheme, the loss of the task and a metric, see `apply_scheme`.
+
+    Attributes:
+        class_names: names of the outputs, from the data set that `fit` was given last; `None` before.
+
+    Example:
+        >>> import tinytl_tf as tiny
+        >>> model = tiny.build("MobileNetV2", classes=10, resolution=32, width=0.35, weights=None)
+        >>> splits = tiny.data.load("digits", train_images=20, test_images=10)
+        >>> history = model.fit(splits.train, validation_data=splits.test, epochs=2, verbose=0)
+        >>> sorted(history.history)
+        ['accuracy', 'loss', 'val_accuracy', 'val_loss']
+    """
+
+    class_names: tuple[str, ...] | None = None
+    _defaults = ("classification", LEARNING_RATE)
+
+    def compile_later(self, task: str, learning_rate: float) -> None:
+        """Sets what `fit` and `evaluate` compile the network with, unless its user does or has done so.
+
+        Raises:
+            InputError: if there is no such task.
+        """
+        compile_arguments(task, learning_rate)
+        self._defaults = (task, learning_rate)
+        if self.compiled and self.optimizer.name == OPTIMIZER_NAME:  # of another scheme, whose variables were others
+            self.compiled = False
+
+    def _compile_if_needed(self) -> None:
+        if not self.compiled:
+            self.compile(**compile_arguments(*self._defaults))
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
+        """Trains, as `keras.Model.fit` does.
+
+        Args:
+            x: what Keras takes, or a data set, or `Splits`, whose training set is taken, and whose validation set is
+                the `validation_data` if none are given.
+            y: labels; of a data set none.
+            batch_size: examples of a step; of a data set 8 by default.
+            **options: arguments of `keras.Model.fit`; `validation_data` may be a data set. With a data set also
+                `augmentation`, an `Augmentation` (by default images are not changed), and `seed` of the order.
+
+        Raises:
+            InputError: if a data set does not fit the model.
+        """
+        self._compile_if_needed()
+        augmentation, seed = options.pop("augmentation", None), options.pop("seed", 0)
+        if isinstance(x, Splits):
+            options.setdefault("validation_data", x.validation)
+            x = x.train
+        if isinstance(options.get("validation_data"), ImageDataset):
+            options["validation_data"] = self._batches(options["validation_data"], None, None, batch_size, seed)
+        if not isinstance(x, ImageDataset):
+            if augmentation is not None:
+                raise InputError(
+                    "expected augmentation with a data set of tinytl_tf.data, got other data; leave it out"
+                )
+            return super().fit(x, y, batch_size=batch_size, **options)
+        self.class_names = x.class_names
+        augmentation = Augmentation(crop=False, flip=False) if augmentation is None else augmentation
+        options.setdefault("shuffle", False)  # the batches are drawn in another order in each epoch
+        return super().fit(self._batches(x, y, augmentation, batch_size, seed), **options)
+
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
+        """Returns loss and metrics, as `keras.Model.evaluate` does; `x` may be a data set."""
+        self._compile_if_needed()
+        if isinstance(x, ImageDataset):
+            return super().evaluate(self._batches(x, y, None, batch_size, 0), **options)
+        return super().evaluate(x, y, batch_size=batch_size, **options)
+
+    def predict(self, x: Any, batch_size: int | None = None, **options: Any) -> np.ndarray:
+        """Returns the logits, as `keras.Model.predict` does; `x` may be a data set."""
+        if isinstance(x, ImageDataset):
+            return super().predict(self._batches(x, None, None, batch_size, 0), **options)
+        return super().predict(x, batch_size=batch_size, **options)
+
+    def summary(self, **options: Any) -> None:
+        """Prints the layers, whether each is trained, and the variables that are; takes what Keras' summary takes."""
+        super().summary(**{"show_trainable": True, **options})
+        write = options.get("print_fn") or print
+        write(f"trained variables of {self.name}:")
+        for variable in self.trainable_variables:
+            write(f"  {variable.path} {tuple(variable.shape)}")
+
+    def __repr__(self) -> str:
+        trained = sum(int(np.prod(variable.shape)) for variable in self.trainable_variables)
+        return (
+            f"<Network {self.name}: {self.input_shape} -> {self.output_shape}, trains {trained:,} of "
+            f"{self.count_params():,} parameters>"
+        )
+
+    def _batches(
+        self, dataset: ImageDataset, labels: Any, augmentation: Augmentation | None, batch_size: int | None, seed: int
+    ) -> keras.utils.PyDataset:
+        if labels is not None:
+            raise InputError("expected no labels with a data set, which has its own; leave y out")
+        return FitBatches(self, dataset, batch_size=batch_size or _BATCH, augmentation=augmentation, seed=seed)
