@@ -88,6 +88,11 @@ class AdaptResult:
         """The same after the last step."""
         return self.after and self.after.loss
 
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """`loss` and `accuracy` of the training, of each epoch, as Keras' `History` has them."""
+        return {"loss": list(self.losses), "accuracy": list(self.train_accuracies)}
+
     def to_json(self, names: Sequence[str]) -> dict[str, Any]:
         """Returns what `--json` has: the figures by class of `names` too."""
         return {

@@ -1,15 +1,17 @@
 """An exported model that infers and goes on training with LiteRT."""
 
+import math
 import numbers
 import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinytl_tf.data import CENTRAL_FRACTION, Augmentation, photo
+from tinytl_tf.data import CENTRAL_FRACTION, Augmentation, ImageDataset, Splits, photo
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.device.contract import Contract, augmentation_of, check_contract, check_manifest
+from tinytl_tf.device.examples import as_dataset, as_examples
 from tinytl_tf.device.opening import open_file
 from tinytl_tf.device.results import InferResult, TrainResult
 from tinytl_tf.device.state_check import check_finite, check_state, classifier_parts
@@ -22,6 +24,10 @@ from tinytl_tf.tasks import Task, get_task
 from tinytl_tf.tflite.manifest import INPUTS, Manifest
 from tinytl_tf.tflite.mapped_file import give_back_pages
 from tinytl_tf.tflite.runtime import THREADS, check_threads, load_signatures
+
+if TYPE_CHECKING:
+    from tinytl_tf.device.adaptation import AdaptResult
+    from tinytl_tf.figures import EvaluateResult
 
 __all__ = ["TrainableModel"]
 
@@ -297,6 +303,85 @@ class TrainableModel:
         with self._lock:
             outputs, used = self._run("infer", **{self.input_name: image[np.newaxis]}), self.num_classes
         return InferResult(logits=outputs["logits"][0, :used], probabilities=outputs["probabilities"][0, :used])
+
+    def fit(self, examples: Any, labels: Any = None, *, validation_data: Any = None, **settings: Any) -> "AdaptResult":
+        """Trains on examples in memory, or on a data set, as `fit` of Keras does.
+
+        Every step takes `batch_size` examples: those that are left over in an epoch are others in the next, and fewer
+        examples than a batch are repeated to fill it. Examples in memory are taken as they are, without crops or flips.
+
+        Args:
+            examples: uint8 `[n, H, W, 3]`, arrays `[n, *input_shape]`, a list of photos' paths, a data set of
+                `tinytl_tf.data`, or its `Splits`.
+            labels: integers or names of classes `[n]`, or what `train` takes for several attributes or numbers; of a
+                data set none.
+            validation_data: a pair of examples and labels, or a data set, on which the model is evaluated before and
+                after.
+            **settings: those of `tinytl_tf.device.AdaptSettings`: `epochs`, `learning_rate` and others.
+
+        Returns:
+            The figures; its `history` has loss and accuracy of each epoch.
+
+        Raises:
+            InputError: If an argument is out of range or does not fit the model.
+            TrainingDiverged: See `tinytl_tf.device.adapt`.
+
+        Example:
+            >>> result = model.fit(photos, ["rose", "tulip"], epochs=10)  # doctest: +SKIP
+            >>> result.history["loss"]  # doctest: +SKIP
+        """
+        from tinytl_tf.device.adaptation import adapt
+
+        if isinstance(examples, Splits):
+            splits = examples
+            if labels is not None or validation_data is not None:
+                raise InputError("expected splits alone, got labels or validation_data too; leave them out")
+        else:
+            test = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
+            test = None if test[0] is None else as_dataset(self, *test)
+            splits = Splits(as_dataset(self, examples, labels), test)
+        if not isinstance(examples, Splits | ImageDataset) and self.input_name == "image":
+            settings = {"augmentation": Augmentation(crop=False, flip=False), "central_fraction": 1.0, **settings}
+        return adapt(self, splits, **settings)
+
+    def evaluate(self, examples: Any, labels: Any = None) -> "EvaluateResult":
+        """Returns loss, accuracy and the figures of each class; takes what `fit` takes, but for `Splits`."""
+        from tinytl_tf.device.evaluation import evaluate_dataset
+
+        as_they_are = not isinstance(examples, ImageDataset) and self.input_name == "image"
+        dataset = as_dataset(self, examples, labels)
+        return evaluate_dataset(self, dataset, central_fraction=1.0 if as_they_are else None)
+
+    def predict(self, examples: Any) -> np.ndarray:
+        """Returns the probabilities of several examples, of a regression what is predicted, float32 `[n, num_classes]`.
+
+        Args:
+            examples: uint8 `[n, H, W, 3]`, arrays `[n, *input_shape]`, or a list of photos' paths.
+
+        Raises:
+            InputError: If they do not fit the model.
+        """
+        return np.stack([self.infer(example).probabilities for example in as_examples(self, examples)])
+
+    def variables(self) -> dict[str, np.ndarray]:
+        """Returns copies of the trained variables by the paths that they had in Keras.
+
+        Raises:
+            InputError: If the manifest is missing, which alone has the paths.
+        """
+        if self._file.manifest is None:
+            raise InputError(f"without its manifest {self._file.path} has no names; put the manifest next to the file")
+        state = self.state()
+        return {
+            entry.name: state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape)
+            for entry in self._file.manifest.state
+            if not entry.slot and entry.name != "step"
+        }
+
+    def __repr__(self) -> str:
+        shape = ", ".join(map(str, self.input_shape))
+        sizes = f"{self.input_name} ({shape}) -> {self.num_classes} outputs"
+        return f"<{type(self).__name__} {self._file.path.name}: {sizes}, {self.task.name}, batches of {self.batch_size}, state of {self.state_size:,} numbers>"
 
     def add_class(self, name: str) -> int:
         """Gives a spare output to a new class, which is then trained like the others.
