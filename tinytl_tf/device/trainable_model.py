@@ -380,8 +380,13 @@ class TrainableModel:
 
     def __repr__(self) -> str:
         shape = ", ".join(map(str, self.input_shape))
-        sizes = f"{self.input_name} ({shape}) -> {self.num_classes} outputs"
-        return f"<{type(self).__name__} {self._file.path.name}: {sizes}, {self.task.name}, batches of {self.batch_size}, state of {self.state_size:,} numbers>"
+        facts = (
+            f"{self.input_name} ({shape}) -> {self.num_classes} outputs",
+            self.task.name,
+            f"batches of {self.batch_size}",
+            f"state of {self.state_size:,} numbers",
+        )
+        return f"<{type(self).__name__} {self._file.path.name}: {', '.join(facts)}>"
 
     def add_class(self, name: str) -> int:
         """Gives a spare output to a new class, which is then trained like the others.

@@ -39,7 +39,7 @@ class FitBatches(keras.utils.PyDataset):
         self._batch_size = batch_size
         self._augmentation = augmentation
         self._seed = seed
-        self._epoch = 0
+        self._epoch = -1
         self._steps = data.steps_per_epoch(dataset, batch_size) if augmentation else -(-len(dataset) // batch_size)
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class FitBatches(keras.utils.PyDataset):
             dataset = self._dataset.subset(np.arange(start, min(start + self._batch_size, len(self._dataset))))
             batches = (data.array_eval_batches if is_array else data.eval_batches)(dataset, **options)
         else:
-            options |= {"seed": self._seed, "epoch": self._epoch, "start_step": index}
+            options |= {"seed": self._seed, "epoch": max(self._epoch, 0), "start_step": index}
             if is_array:
                 batches = data.array_train_batches(self._dataset, **options)
             else:
@@ -65,8 +65,8 @@ class FitBatches(keras.utils.PyDataset):
         batches.close()
         return examples.astype(np.float32), labels
 
-    def on_epoch_end(self) -> None:
-        """Goes on to the order of the next epoch."""
+    def on_epoch_begin(self) -> None:
+        """Takes the order of the next epoch. Keras calls `on_epoch_end` before the first one too."""
         self._epoch += 1
 
 

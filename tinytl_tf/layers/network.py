@@ -1,5 +1,6 @@
 """The Keras model that `build` and `from_keras` return."""
 
+import os
 from typing import Any
 
 import keras
@@ -70,6 +71,8 @@ class Network(keras.Model):
         Raises:
             InputError: if a data set does not fit the model.
         """
+        if isinstance(x, str | os.PathLike):
+            raise InputError(f"expected arrays or a data set, got a path; give tinytl_tf.data.load({os.fspath(x)!r})")
         self._compile_if_needed()
         augmentation, seed = options.pop("augmentation", None), options.pop("seed", 0)
         if isinstance(x, Splits):

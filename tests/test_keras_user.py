@@ -1,0 +1,187 @@
+"""What a user of Keras types first: it works, or one line says what to type instead."""
+
+import keras
+import numpy as np
+import pytest
+
+import tinytl_tf as tiny
+from tests import tiny_network
+from tinytl_tf import data
+from tinytl_tf.errors import InputError
+
+L = keras.layers
+SIZE = {"resolution": 32, "width": 0.35, "weights": None}
+PHOTOS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3)).astype(np.uint8)
+LABELS = np.arange(6) % 3
+SPLITS = data.load("digits", train_images=20, test_images=10)
+
+
+def own_model(outputs=3):
+    inputs = keras.Input((32, 32, 3))
+    x = L.Conv2D(8, 3, 2, padding="same", use_bias=False)(L.Rescaling(1 / 127.5, -1)(inputs))
+    x = L.GlobalAveragePooling2D()(L.ReLU()(L.BatchNormalization()(x)))
+    return keras.Model(inputs, L.Dense(outputs, activation="softmax")(x))
+
+
+def network(classes=3, **options):
+    return tiny.build("MobileNetV2", classes=classes, **SIZE, **options)
+
+
+def fitted(*args, classes=3, scheme="tinytl-b", **options):
+    model = network(classes)
+    tiny.apply_scheme(model, scheme)
+    return model.fit(*args, verbose=0, **options)
+
+
+WORKS = {
+    "the name of Keras": lambda: network().output_shape == (None, 3),
+    "the name of a network of Keras Applications": lambda: (
+        tiny.build("MobileNetV3Small", classes=4, resolution=32, weights=None).output_shape == (None, 4)
+    ),
+    "no classes": lambda: tiny.build("MobileNetV2", **SIZE).output_shape == (None, 1000),
+    "no resolution": lambda: (
+        tiny.build("MobileNetV2", classes=3, width=0.35, weights=None).input_shape[1:3] == (224, 224)
+    ),
+    "height and width": lambda: (
+        tiny.build("MobileNetV2", classes=3, resolution=(96, 64), width=0.35, weights=None).input_shape
+        == (None, 96, 64, 3)
+    ),
+    "a model of one's own": lambda: tiny.build(own_model()).output_shape == (None, 3),
+    "a model of one's own for other classes": lambda: tiny.build(own_model(), classes=7).output_shape == (None, 7),
+    "a scheme by its name": lambda: "trained parameters" in str(tiny.apply_scheme(network(), "tinytl-b")),
+    "the schemes": lambda: {"last", "tinytl-b", "tinytl-lb", "full"} <= set(tiny.SCHEMES),
+    "the networks": lambda: "mobilenet_v2" in tiny.list_networks(),
+    "fit on arrays": lambda: set(fitted(PHOTOS, LABELS, epochs=2).history) == {"loss", "accuracy"},
+    "fit on a data set": lambda: len(fitted(SPLITS.train, classes=10, epochs=3).history["loss"]) == 3,
+    "fit on splits": lambda: "loss" in fitted(SPLITS, classes=10).history,
+    "fit with validation": lambda: (
+        "val_accuracy" in fitted(SPLITS.train, validation_data=SPLITS.test, classes=10, batch_size=4).history
+    ),
+    "fit with augmentation": lambda: (
+        "loss" in fitted(SPLITS.train, augmentation=data.Augmentation(), classes=10).history
+    ),
+    "evaluate on a data set": lambda: len(network(10).evaluate(SPLITS.test, verbose=0)) == 2,
+    "predict on a data set": lambda: network(10).predict(SPLITS.test, verbose=0).shape == (10, 10),
+    "repr": lambda: (
+        repr(network())
+        == ("<Network mobilenet_v2: (None, 32, 32, 3) -> (None, 3), trains 3,843 of 414,051 parameters>")
+    ),
+}
+REFUSED = {
+    "an unknown name": (lambda: tiny.build("MobilNetV2", classes=3), "unknown backbone 'MobilNetV2'; choose one of"),
+    "a class in place of its name": (
+        lambda: tiny.build(keras.applications.MobileNetV2, classes=3),
+        "expected the name of a network, a table of blocks or a keras.Model, got function; `tinytl networks`",
+    ),
+    "a network of Keras without classes": (
+        lambda: tiny.build("ResNet50"),
+        "expected the number of your classes for 'keras:ResNet50', got none; give classes=5",
+    ),
+    "names in place of the number of classes": (
+        lambda: network(["rose", "tulip"]),
+        "expected classes as a whole number, got ['rose', 'tulip']",
+    ),
+    "weights for a model of one's own": (
+        lambda: tiny.build(own_model(), weights=None, resolution=32),
+        "expected no resolution with a Keras model, which has its own, got 32; leave it out",
+    ),
+    "a scheme on a model of Keras": (
+        lambda: tiny.apply_scheme(own_model(), "tinytl-b"),
+        "tinytl_tf.from_keras(model) first",
+    ),
+    "a scheme on no model": (lambda: tiny.apply_scheme("MobileNetV2", "last"), "expected a keras.Model, got str"),
+    "an unknown scheme": (lambda: tiny.apply_scheme(network(), "tinytl"), "unknown scheme 'tinytl'; choose one of"),
+    "an unknown task": (lambda: tiny.apply_scheme(network(), "last", task="ranking"), "unknown task 'ranking'"),
+    "branches that are not there": (
+        lambda: tiny.apply_scheme(network(), "tinytl-lb"),
+        "scheme tinytl-lb trains lite residual branches and this network has none; build it with",
+    ),
+    "data of other classes": (
+        lambda: fitted(SPLITS.train),
+        "expected data of 3 classes, as many as the model has outputs, got 10 in digits; build the model with",
+    ),
+    "labels with a data set": (lambda: fitted(SPLITS.train, LABELS, classes=10), "expected no labels with a data set"),
+    "a path in place of a data set": (lambda: fitted("photos/"), "tinytl_tf.data.load('photos/')"),
+    "an export of a model of Keras": (
+        lambda: tiny.export_model(own_model(), "own.tflite"),
+        "tinytl_tf.from_keras",
+    ),
+    "an export to a folder": (lambda: tiny.export_model(network(), "folder"), "an exported file must end in .tflite"),
+    "a model file of Keras on a device": (lambda: tiny.TrainableModel("model.keras"), "model.keras"),
+}
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_works(name):
+    assert WORKS[name]()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_is_refused_in_one_line(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call, words = REFUSED[name]
+    with pytest.raises(InputError) as error:
+        call()
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_scheme_compiles_until_its_user_does():
+    model = network()
+    tiny.apply_scheme(model, "full")
+    model.fit(PHOTOS, LABELS, verbose=0)
+    assert float(model.optimizer.learning_rate) == pytest.approx(tiny.SCHEMES["full"].learning_rate)
+    tiny.apply_scheme(model, "last")  # others are trained now
+    model.fit(PHOTOS, LABELS, verbose=0)
+    assert float(model.optimizer.learning_rate) == pytest.approx(tiny.SCHEMES["last"].learning_rate)
+    assert len(model.optimizer._trainable_variables) == 2
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    tiny.apply_scheme(model, "last")
+    model.fit(PHOTOS, LABELS, verbose=0)
+    assert model.optimizer.name.startswith("SGD") or model.optimizer.name == "sgd"
+
+
+def test_saving_and_loading_is_silent_and_whole(tmp_path):
+    model = network()
+    tiny.apply_scheme(model, "tinytl-b")
+    model.save(tmp_path / "new.keras")
+    model.fit(PHOTOS, LABELS, verbose=0)
+    model.save(tmp_path / "fitted.keras")
+    for name in ("new", "fitted"):
+        again = keras.models.load_model(tmp_path / f"{name}.keras")
+        assert type(again) is type(model)
+        again.fit(PHOTOS, LABELS, verbose=0)
+    clone = keras.models.clone_model(model)
+    assert type(clone) is type(model)
+    assert [v.path for v in clone.trainable_variables] == [v.path for v in model.trainable_variables]
+
+
+def test_the_summary_lists_what_is_trained(capsys):
+    model = network()
+    model.summary()
+    printed = capsys.readouterr().out
+    assert "trained variables of mobilenet_v2:\n  classifier/kernel (1280, 3)\n  classifier/bias (3,)\n" in printed
+    assert "block_1_expand/kernel" not in printed
+
+
+def test_batches_are_those_of_train_batches():
+    seen, loss = [], keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = network(10, dropout=0.0)
+    model.compile(keras.optimizers.SGD(0.0), loss)
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs["loss"]))
+    model.fit(SPLITS.train, epochs=2, batch_size=4, seed=3, verbose=0, callbacks=[note])
+    expected = []
+    options = {"batch_size": 4, "image_size": 32, "augmentation": data.Augmentation(crop=False, flip=False)}
+    for epoch in range(2):
+        batches = data.train_batches(SPLITS.train, seed=3, epoch=epoch, **options)
+        losses = [float(loss(labels, model(images.astype(np.float32)))) for images, labels in batches]
+        expected += list(np.cumsum(losses) / np.arange(1, len(losses) + 1))  # Keras gives means
+    np.testing.assert_allclose(seen, expected, rtol=1e-4)
+
+
+def test_default_labels_are_those_of_the_data(tmp_path):
+    model = tiny_network.build("last")
+    manifest = tiny.export_model(model, tmp_path / "numbers.tflite", batch_size=1)
+    assert manifest.labels == tuple(map(str, range(model.output_shape[-1])))
+    model.class_names = tuple(f"class {number}" for number in range(model.output_shape[-1]))
+    assert tiny.export_model(model, tmp_path / "names.tflite", batch_size=1).labels == model.class_names
