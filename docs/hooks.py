@@ -27,7 +27,9 @@ COPIED = {
 }
 SOURCES = {site: source for source, site in COPIED.items()}
 _LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
-_LOADED = re.compile(r"<(?:script|img|iframe)[^>]+src=\"?https?:|<link[^>]+rel=\"?(?:stylesheet|preconnect)[^>]+https?:")
+_LOADED = re.compile(
+    r"<(?:script|img|iframe)[^>]+src=\"?https?:|<link[^>]+rel=\"?(?:stylesheet|preconnect)[^>]+https?:"
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

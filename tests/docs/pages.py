@@ -22,7 +22,23 @@ import re
 ROOT = pathlib.Path(__file__).parents[2]
 RUN = ("bash", "python")
 # What a reader would copy. Blocks in any other language show output or the content of data files.
-CODE = (*RUN, "c", "cpp", "dockerfile", "groovy", "html", "java", "js", "kotlin", "sh", "shell", "toml", "ts", "xml", "")
+CODE = (
+    *RUN,
+    "c",
+    "cpp",
+    "dockerfile",
+    "groovy",
+    "html",
+    "java",
+    "js",
+    "kotlin",
+    "sh",
+    "shell",
+    "toml",
+    "ts",
+    "xml",
+    "",
+)
 
 _COMMENT = re.compile(r"<!-- (test|needs|not run|file|not compared): (.+?) -->")
 _FENCE = re.compile(r"^ *```(\S*)")

@@ -28,7 +28,13 @@ def test_the_blocks_run(name, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "tests.docs.run_page", ROOT / name]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:]
 
@@ -36,7 +42,9 @@ def test_the_blocks_run(name, tmp_path):
 @pytest.mark.parametrize("name", PAGES)
 def test_each_block_runs_or_says_why_not(name):
     blocks = PAGES[name].blocks
-    unexplained = [f"{name}:{block.line}: {block.language or 'no language'}" for block in blocks if not block.is_explained]
+    unexplained = [
+        f"{name}:{block.line}: {block.language or 'no language'}" for block in blocks if not block.is_explained
+    ]
     assert not unexplained, "neither runs nor has a comment <!-- not run: REASON -->: " + ", ".join(unexplained)
     assert any(block.runs for block in blocks)
 
