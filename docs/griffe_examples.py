@@ -6,7 +6,7 @@ from griffe import Extension, Object
 
 
 class Examples(Extension):
-    """Renames the section `Example:`, which griffe takes for a note, to `Examples:`, whose `>>>` lines it shows as code."""
+    """Renames `Example:`, which griffe shows as a note, to `Examples:`, which it shows as code."""
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
         """Changes the docstring of an object."""
