@@ -20,7 +20,7 @@ def with_marker(name):
     return pytest.param(name, marks=getattr(pytest.mark, marker)) if marker else name
 
 
-@pytest.mark.parametrize("name", map(with_marker, PAGES))
+@pytest.mark.parametrize("name", [with_marker(name) for name in PAGES])
 def test_the_blocks_run(name, tmp_path):
     for folder in PAGES[name].needs:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("build", "__pycache__"))
