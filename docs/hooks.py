@@ -1,7 +1,8 @@
 """Hooks of MkDocs: pages of the repository outside `docs/` become pages of the site, and links between them stay true.
 
 In the repository a page is linked by its path, `../RESULTS.md`, which works in any viewer of Markdown. The site has a
-copy of each such page, and the links lead there.
+copy of each such page, and the links lead there. Lists are indented by two or three spaces in the repository and by
+four in the site.
 """
 
 import pathlib
@@ -27,6 +28,7 @@ COPIED = {
 }
 SOURCES = {site: source for source, site in COPIED.items()}
 _LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
+_ITEM = re.compile(r"(?:[*-]|\d+\.) +(?=\S)")
 _LOADED = re.compile(
     r"<(?:script|img|iframe)[^>]+src=\"?https?:|<link[^>]+rel=\"?(?:stylesheet|preconnect)[^>]+https?:"
 )
@@ -40,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turns links between files of the repository into links between pages of the site."""
+    """Turns links between files of the repository into links between pages of the site, and indents lists."""
     site = page.file.src_uri
     source = SOURCES.get(site, f"docs/{site}")
 
@@ -56,7 +58,26 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             raise PluginError(f"{source} links to {link}, which is no page of the site: name the file without a link")
         return match[1] + posixpath.relpath(place, posixpath.dirname(site) or ".") + match[3]
 
-    return _LINK.sub(replace, markdown)
+    return _indented(_LINK.sub(replace, markdown))
+
+
+def _indented(markdown: str) -> str:
+    """Indents what belongs to an item of a list by four spaces, as Python's Markdown wants it."""
+    lines, width, in_fence = [], 0, False
+    for line in markdown.splitlines():
+        item = _ITEM.match(line)
+        if width and line.startswith(" " * width):
+            line = "    " + line[width:]
+        elif item and not in_fence:
+            width = len(item[0])
+            if lines and lines[-1].lstrip().startswith("```"):
+                lines.append("")
+        elif line.strip():
+            width = 0
+        if line.lstrip().startswith("```"):
+            in_fence = not in_fence
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

@@ -8,6 +8,7 @@ say what differs:
 |---|---|
 | `<!-- test: thorough -->`, once in a page | marker of pytest for the page |
 | `<!-- needs: export/c -->`, once in a page | folders of the repository that are copied into the empty folder |
+| `<!-- tools: cc sklearn -->`, once in a page | programs and modules without which the page is skipped |
 | `<!-- not run: REASON -->`, before a block | the block does not run |
 | `<!-- file: NAME -->`, before a block | the block is written to this file |
 | `<!-- not compared: REASON -->`, before a block of output | the output is an example |
@@ -40,7 +41,7 @@ CODE = (
     "",
 )
 
-_COMMENT = re.compile(r"<!-- (test|needs|not run|file|not compared): (.+?) -->")
+_COMMENT = re.compile(r"<!-- (test|needs|tools|not run|file|not compared): (.+?) -->")
 _FENCE = re.compile(r"^ *```(\S*)")
 _PERCENT = re.compile(r"\d+(?:\.\d+)? ?%")
 _DECIMAL = re.compile(r"\d+\.\d+(?:e[+-]?\d+)?")
@@ -79,16 +80,17 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """Blocks of a page, the marker of its test, and the folders that it needs."""
+    """Blocks of a page, the marker of its test, and the folders, programs and modules that it needs."""
 
     blocks: tuple[Block, ...]
     marker: str = ""
     needs: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
 
 def read_page(text: str) -> Page:
     """Returns the blocks of a Markdown text."""
-    blocks, marker, needs = [], "", ()
+    blocks, marker, needs, tools = [], "", (), ()
     comment, lines, language, start = ("", ""), None, "", 0
     for number, line in enumerate(text.splitlines(), 1):
         fence = _FENCE.match(line)
@@ -105,11 +107,13 @@ def read_page(text: str) -> Page:
                 marker = found[2]
             elif found[1] == "needs":
                 needs = tuple(found[2].split())
+            elif found[1] == "tools":
+                tools = tuple(found[2].split())
             else:
                 comment = found.groups()
         elif line.strip():
             comment = ("", "")
-    return Page(tuple(blocks), marker, needs)
+    return Page(tuple(blocks), marker, needs, tools)
 
 
 def _append(blocks: list[Block], block: Block) -> None:

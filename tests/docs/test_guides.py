@@ -1,5 +1,6 @@
 """Guides are true: their blocks run in order, in an empty folder, and print what the page shows."""
 
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -22,6 +23,9 @@ def with_marker(name):
 
 @pytest.mark.parametrize("name", [with_marker(name) for name in PAGES])
 def test_the_blocks_run(name, tmp_path):
+    missing = [tool for tool in PAGES[name].tools if not (shutil.which(tool) or importlib.util.find_spec(tool))]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
     for folder in PAGES[name].needs:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("build", "__pycache__"))
     scripts = pathlib.Path(sys.executable).parent
@@ -51,6 +55,7 @@ def test_each_block_runs_or_says_why_not(name):
 
 def test_a_page_is_read():
     text = """<!-- test: slow -->
+<!-- tools: cc make -->
 <!-- needs: export/c configs -->
 ```bash
 echo 1
@@ -82,12 +87,13 @@ val a
 """
     page = read_page(text)
     assert (page.marker, page.needs) == ("slow", ("export/c", "configs"))
+    assert page.tools == ("cc", "make")
     assert [(block.language, block.line, block.runs, block.is_explained) for block in page.blocks] == [
-        ("bash", 4, True, True),
-        ("text", 10, False, True),
-        ("bash", 16, False, True),
-        ("c", 21, False, True),
-        ("kotlin", 28, False, False),
+        ("bash", 5, True, True),
+        ("text", 11, False, True),
+        ("bash", 17, False, True),
+        ("c", 22, False, True),
+        ("kotlin", 29, False, False),
     ]
     assert page.blocks[0].output == "1\n"
     assert page.blocks[3].value == "a.c"
