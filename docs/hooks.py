@@ -62,20 +62,22 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _indented(markdown: str) -> str:
-    """Indents what belongs to an item of a list by four spaces, as Python's Markdown wants it."""
-    lines, width, in_fence = [], 0, False
+    """Indents what belongs to an item of a list by four spaces, and puts empty lines around its blocks."""
+    lines, width, in_fence, has_blocks = [], 0, False, False
     for line in markdown.splitlines():
         item = _ITEM.match(line)
         if width and line.startswith(" " * width):
             line = "    " + line[width:]
+            has_blocks = has_blocks or not lines[-1]
         elif item and not in_fence:
-            width = len(item[0])
-            if lines and lines[-1].lstrip().startswith("```"):
+            if has_blocks and lines[-1]:
                 lines.append("")
+            width = len(item[0])
         elif line.strip():
-            width = 0
+            width, has_blocks = 0, False
         if line.lstrip().startswith("```"):
             in_fence = not in_fence
+            has_blocks = has_blocks or bool(width)
         lines.append(line)
     return "\n".join(lines)
 
