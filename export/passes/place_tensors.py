@@ -3,6 +3,16 @@
 TensorFlow Lite Micro gives every tensor a buffer of its own, a RESHAPE copies, and what goes into a branch is there
 twice. It takes places from the file instead, as metadata; what is laid out here shares a buffer where that is right.
 
+Worked example: four tensors of 73,728 bytes each, of which the runtime alone would give each a buffer of its own.
+
+    tensor                                  made by                    place
+    x        float32 [1, 48, 48, 8]         a convolution              offset 0
+    rows     float32 [2304, 8]              RESHAPE of x               offset 0: a view of x
+    product  float32 [2304, 8]              MUL of rows and a mask     offset 0: overwrites rows, its last reader
+    inner    float32 [2304, 8]              input of an IF's branch    offset 0: the IF copies product onto itself
+
+They take 73,728 bytes in place of 294,912.
+
 Reference:
     tensorflow/tflite-micro, `micro_allocation_info.cc` (lifetimes) and `docs/memory_management.md` (the metadata).
 """

@@ -2,6 +2,18 @@
 
 LiteRT plans its arena from the order of the operators in the file. The converter's is valid and no more: it leaves
 sums of bias gradients and updates of variables to the end, so that the gradients of all layers wait for them.
+
+Worked example: three layers whose gradients `dy` are float32 [1, 48, 48, 16], 147,456 bytes each; a bias gradient
+`db` is their sum, float32 [16].
+
+    converter's order                    alive                reordered                  alive
+    dy2                                  dy2                  dy2                        dy2
+    dy1 from dy2                         dy2, dy1             db2 = SUM(dy2)             dy2, db2
+    dy0 from dy1                         dy2, dy1, dy0        dy1 from dy2               dy2, dy1, db2
+    db2 = SUM(dy2)                       dy2, dy1, dy0, db2   db1 = SUM(dy1)             dy1, db2, db1
+    db1 = SUM(dy1)                       dy1, dy0, db2, db1   dy0 from dy1               dy1, dy0, db2, db1
+    db0 = SUM(dy0)                       dy0, db2, db1, db0   db0 = SUM(dy0)             dy0, db2, db1, db0
+    peak                                 442,432 bytes        peak                       295,040 bytes
 """
 
 import collections

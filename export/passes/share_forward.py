@@ -1,4 +1,17 @@
-"""Pass: inference and training share one forward pass."""
+"""Pass: inference and training share one forward pass.
+
+Worked example, for 96 x 96 pixels and 10 classes:
+
+    before
+      IF command == infer        image uint8 [1, 96, 96, 3] -> network -> logits float32 [1, 10]
+      IF command == accumulate   image, label int32 [1] -> network -> logits, masks -> loss -> gradients -> sums
+    after
+      IF command < 2             image, label -> network -> logits, masks, loss
+        IF command == accumulate   masks, logits -> gradients -> sums, applied 1
+        else                       applied 0
+
+The file has the operators of the network once.
+"""
 
 import copy
 

@@ -74,9 +74,9 @@ def build(
             Keras that are not ours.
 
     Example:
-    >>> model = build("mobilenet_v2", classes=17, resolution=128, weights=None)
-    >>> model.output_shape
-    (None, 17)
+        >>> model = build("mobilenet_v2", classes=17, resolution=128, weights=None)
+        >>> model.output_shape
+        (None, 17)
     """
     require_keras_settings()
     if not 0 <= dropout < 1:

@@ -56,16 +56,16 @@ class FrozenConv2D(SelectiveLayer):
         `(batch, new_height, new_width, filters)`
 
     Example:
-    >>> layer = FrozenConv2D(16, 3, train=["norm/beta"], name="conv")
-    >>> layer(tf.ones([1, 8, 8, 3])).shape
-    TensorShape([1, 8, 8, 16])
-    >>> [variable.path for variable in layer.trainable_variables]
-    ['conv/norm/beta']
-    >>> layer = FrozenConv2D(16, (1, 7), norm=False, use_bias=True, activation="relu", train=["bias"], name="wide")
-    >>> layer(tf.ones([1, 8, 8, 3])).shape
-    TensorShape([1, 8, 8, 16])
-    >>> [variable.path for variable in layer.variables]
-    ['wide/kernel', 'wide/bias']
+        >>> layer = FrozenConv2D(16, 3, train=["norm/beta"], name="conv")
+        >>> layer(tf.ones([1, 8, 8, 3])).shape
+        TensorShape([1, 8, 8, 16])
+        >>> [variable.path for variable in layer.trainable_variables]
+        ['conv/norm/beta']
+        >>> layer = FrozenConv2D(16, (1, 7), norm=False, use_bias=True, activation="relu", train=["bias"], name="wide")
+        >>> layer(tf.ones([1, 8, 8, 3])).shape
+        TensorShape([1, 8, 8, 16])
+        >>> [variable.path for variable in layer.variables]
+        ['wide/kernel', 'wide/bias']
 
     Reference:
         TinyTL, section 3.1.

@@ -2,6 +2,15 @@
 
 A mask here is a float tensor of zeros and ones. Comparisons, selects and casts of bools run outside XNNPACK in LiteRT
 and cut the graph into pieces there, so an exported file keeps a mask as numbers and computes it with arithmetic alone.
+
+Worked example: a ReLU6 with an output of float32 `[1, 48, 48, 16]`, 147,456 bytes. The storage `"bytes"` keeps a mask
+of 36,864 bytes for backward, `"bits"` one of 4,608:
+
+    mask       float32 [1, 48, 48, 16]  1 where 0 < y < 6
+    slabs      float32 [1, 8, 144, 32]  the same elements as 8 slabs
+    packed     uint8   [1, 1, 144, 32]  slab 0 + 2 slab 1 + ... + 128 slab 7: what is kept
+    unpacked   float32 [1, 8, 144, 32]  bit k: the fraction of packed / 2^(k + 1) is at least one half
+    gradient   float32 [1, 48, 48, 16]  dy times the unpacked mask
 """
 
 import contextlib
