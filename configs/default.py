@@ -1,7 +1,7 @@
 """Every key with its default, for photos of your own; the base of the other configs, and no experiment itself.
 
 Command:
-    tinytl train --config=configs/default.py --config.data.name=photos/ --workdir=runs/photos
+    tinytl train --config=default --config.data.name=photos/ --workdir=runs/photos
 
 Any key can be set on the command line: `--config.training.learning_rate=1e-3`. An unknown key is an error.
 """

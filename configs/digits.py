@@ -1,7 +1,7 @@
 """Biases and lite residuals of MobileNetV2 on the embedded digits, which may be neither flipped nor cut short.
 
 Command:
-    tinytl train --config=configs/digits.py --workdir=runs/digits
+    tinytl train --config=digits --workdir=runs/digits
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """17 classes of flowers at 128 px: MobileNetV2, one TinyTL scheme.
 
 Command (the data set and the weights are not part of the package; see RESULTS.md):
-    tinytl train --config=configs/flowers17.py --workdir=runs/flowers17 --config.scheme=tinytl-b \
+    tinytl train --config=flowers17 --workdir=runs/flowers17 --config.scheme=tinytl-b \
         --config.data.name=oxford_flowers17_128.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
 
 Test accuracy after the last epoch, mean of 3 seeds: last 77.5 %, tinytl-b 81.8 %, tinytl-lb 84.9 %

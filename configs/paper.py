@@ -3,7 +3,7 @@
 Branches end with a norm and have standardized kernels. This is their base, no experiment itself.
 
 Command:
-    tinytl train --config=configs/paper.py --config.data.name=photos/ --workdir=runs/photos
+    tinytl train --config=paper --config.data.name=photos/ --workdir=runs/photos
 
 The network is MobileNetV2, whose weights can be fetched. The paper's is ProxylessNAS-Mobile, for which there are none:
 `--config.backbone.name=proxyless_mobile --config.backbone.weights=FILE.pth`. Its branches were pre-trained on ImageNet

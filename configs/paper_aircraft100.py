@@ -1,7 +1,7 @@
 """FGVC-Aircraft, 100 variants, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_aircraft100.py --workdir=runs/aircraft100
+    tinytl train --config=paper_aircraft100 --workdir=runs/aircraft100
 
 6,667 training and 3,333 test images. Batch 1 has another rate:
 `--config.training.batch_size=1 --config.training.learning_rate=3e-4`.

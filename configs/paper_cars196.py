@@ -1,7 +1,7 @@
 """Stanford Cars, 196 classes, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_cars196.py --workdir=runs/cars196
+    tinytl train --config=paper_cars196 --workdir=runs/cars196
 
 8,144 training and 8,041 test images. Batch 1 has another rate:
 `--config.training.batch_size=1 --config.training.learning_rate=2e-4`.

@@ -1,7 +1,7 @@
 """CelebA, 40 attributes of a face that are each there or not, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_celeba40.py --workdir=runs/celeba40
+    tinytl train --config=paper_celeba40 --workdir=runs/celeba40
 
 162,770 training, 19,867 validation and 19,962 test images. The paper's
 scripts leave it out: the rate is the default of the scheme, without smoothing, and was not tried.

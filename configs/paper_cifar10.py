@@ -1,7 +1,7 @@
 """CIFAR-10, upsampled, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_cifar10.py --workdir=runs/cifar10
+    tinytl train --config=paper_cifar10 --workdir=runs/cifar10
 
 50,000 training and 10,000 test images. For batch 1 the paper's scripts have no rate.
 

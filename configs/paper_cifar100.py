@@ -1,7 +1,7 @@
 """CIFAR-100, upsampled, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_cifar100.py --workdir=runs/cifar100
+    tinytl train --config=paper_cifar100 --workdir=runs/cifar100
 
 50,000 training and 10,000 test images. For batch 1 the paper's scripts have no rate.
 

@@ -1,7 +1,7 @@
 """Caltech-UCSD Birds, 200 classes, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_cub200.py --workdir=runs/cub200
+    tinytl train --config=paper_cub200 --workdir=runs/cub200
 
 5,994 training and 5,794 test images, not cut to the birds' boxes. For batch 1 the paper's scripts have no rate.
 

@@ -1,7 +1,7 @@
 """Oxford Flowers, 102 classes, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_flowers102.py --workdir=runs/flowers102
+    tinytl train --config=paper_flowers102 --workdir=runs/flowers102
 
 2,040 training images, which are the set's train and validation splits, and 6,149 test images. Batch 1 has another rate:
 `--config.training.batch_size=1 --config.training.learning_rate=3e-4`.

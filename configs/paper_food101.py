@@ -1,7 +1,7 @@
 """Food-101, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_food101.py --workdir=runs/food101
+    tinytl train --config=paper_food101 --workdir=runs/food101
 
 75,750 training and 25,250 test images; the set calls the latter validation. For batch 1 the paper's scripts
 have no rate.

@@ -1,7 +1,7 @@
 """Oxford-IIIT Pets, 37 classes, as in the paper.
 
 Command:
-    tinytl train --config=configs/paper_pets37.py --workdir=runs/pets37
+    tinytl train --config=paper_pets37 --workdir=runs/pets37
 
 3,680 training and 3,669 test images. For batch 1 the paper's scripts have no rate.
 

@@ -1,7 +1,7 @@
 """Lite residuals of MobileNetV2 alone, pre-trained at 96 px on a source set; the rest of the network is frozen.
 
 Command (the source set and the weights are not part of the package):
-    tinytl pretrain --config=configs/pretrain.py --workdir=runs/pretrain --resume \
+    tinytl pretrain --config=pretrain --workdir=runs/pretrain --resume \
         --config.data.name=tiny_imagenet_60k.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
 
 Test accuracy on the source, one seed: 59.0 %; of EfficientNet-Lite0 63.9 % (RESULTS.md).

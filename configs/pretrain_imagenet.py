@@ -1,7 +1,7 @@
 """Lite residuals of MobileNetV2 alone, pre-trained on ImageNet at 224 px, as the paper's are before any other set.
 
 Command:
-    tinytl pretrain --config=configs/pretrain_imagenet.py --workdir=runs/imagenet --resume --config.data.data_dir=tfds/
+    tinytl pretrain --config=pretrain_imagenet --workdir=runs/imagenet --resume --config.data.data_dir=tfds/
 
 `tfds:imagenet2012` is prepared once, from files that are fetched by hand. Its encoded images are all held in memory; a
 folder (`--config.data.name=imagenet/`) is read image by image. Schedule and ImageNet accuracy of the paper's own

@@ -74,7 +74,7 @@ def test_the_config_trains_and_exports_by_the_commands_that_were_told(place, cap
 
 
 BAD = {
-    "no config": (["--budget_mb=16", "--output=new.py"], "expected --config=FILE, a Python file with get_config()"),
+    "no config": (["--budget_mb=16", "--output=new.py"], "expected --config=NAME, or a Python file with get_config()"),
     "no budget": (
         ["--output=new.py", "CONFIG"],
         "expected --budget_mb=MB, what the process may grow by; 16 is a usual",

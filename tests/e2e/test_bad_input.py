@@ -68,7 +68,7 @@ ROWS = {
     # Commands and flags.
     "unknown command": (
         ["tarin"],
-        "expected a command of pretrain, train, evaluate, plan, export, adapt, rebake, serve, memory, networks, "
+        "expected a command of pretrain, train, evaluate, plan, export, adapt, infer, rebake, serve, memory, networks, "
         "quickstart; got 'tarin'",
     ),
     "unknown flag": (
@@ -82,7 +82,7 @@ ROWS = {
     ),
     "train without config": (
         ["train", "--workdir=run"],
-        "expected --config=FILE, a Python file with get_config(); see configs/digits.py",
+        "expected --config=NAME, or a Python file with get_config(); --config=digits is one",
     ),
     "export without output": (
         ["export", DEFAULT],

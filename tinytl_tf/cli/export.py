@@ -5,7 +5,7 @@ manifest with labels, signatures, sizes and the figures of that check is written
 
 Examples:
   tinytl export --workdir=runs/digits --output=digits.tflite
-  tinytl export --config=configs/digits.py --scheme=tinytl-b --output=start.tflite
+  tinytl export --config=digits --scheme=tinytl-b --output=start.tflite
   tinytl export --workdir=runs/digits --state=mine.tinytl --state_model=digits.tflite --output=learnt.tflite
   tinytl export --workdir=runs/digits --target=micro --output=firmware.tflite
   tinytl export --workdir=runs/digits --target=android --output=export/android/sample/src/main/assets/model.tflite

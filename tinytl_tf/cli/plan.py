@@ -9,8 +9,8 @@ in a fresh process; both must fit. Linux only; some minutes. MB are 10^6 bytes.
 file, as its export after training has them; both must fit. KB are 1024 bytes.
 
 Examples:
-  tinytl plan --config=configs/default.py --budget_mb=16 --resolutions=96,128,160 --output=plan.py
-  tinytl plan --config=configs/default.py --target=micro --arena_kb=1024 --flash_kb=8192 --output=plan.py
+  tinytl plan --config=default --budget_mb=16 --resolutions=96,128,160 --output=plan.py
+  tinytl plan --config=default --target=micro --arena_kb=1024 --flash_kb=8192 --output=plan.py
   tinytl train --config=plan.py --workdir=runs/plan
 """
 
@@ -59,7 +59,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
     if values.config is None:
-        raise InputError("expected --config=FILE, a Python file with get_config(); see configs/default.py")
+        raise InputError(
+            "expected --config=NAME, or a Python file with get_config(); --config=default is for photos of your own"
+        )
     budget = _BUDGETS[values.target](values)
     if not values.output.endswith(".py"):
         raise InputError(f"expected --output=FILE.py, got {values.output!r}; a config is a Python file")

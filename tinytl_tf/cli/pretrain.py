@@ -12,8 +12,8 @@ them see. They wait for each other for up to --worker_timeout seconds. Where one
 well; start all of them again with --resume.
 
 Example:
-  tinytl pretrain --config=configs/pretrain.py --config.data.name=photos/ --workdir=runs/source --resume
-  tinytl train --config=configs/default.py --branch_weights=runs/source/branches.npz --workdir=runs/mine
+  tinytl pretrain --config=pretrain --config.data.name=photos/ --workdir=runs/source --resume
+  tinytl train --config=default --branch_weights=runs/source/branches.npz --workdir=runs/mine
 """
 
 import shlex
@@ -53,7 +53,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
-    require_run(values, "configs/pretrain.py")
+    require_run(values, "pretrain")
     if values.distribute != "workers":
         runner.refuse_unused(values, ("worker_timeout",), "without --distribute=workers")
     set_config(values)

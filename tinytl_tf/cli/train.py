@@ -1,8 +1,8 @@
 """Trains a network in Keras under an update scheme and leaves checkpoints and a log in a folder.
 
 Examples:
-  tinytl train --config=configs/digits.py --workdir=runs/digits --config.training.epochs=2
-  tinytl train --config=configs/default.py --config.data.name=photos/ --workdir=runs/late --config.scheme=last \
+  tinytl train --config=digits --workdir=runs/digits --config.training.epochs=2
+  tinytl train --config=default --config.data.name=photos/ --workdir=runs/late --config.scheme=last \
       --config.augmentation.crop=False --cache_features
 """
 
@@ -73,13 +73,13 @@ def require_run(values: flags.FlagValues, example: str) -> None:
 
     Args:
         values: The flags of the command.
-        example: A file of a configuration, for the error.
+        example: Name of a configuration, for the error.
 
     Raises:
         InputError: If there is no configuration, or the folder holds a run that is neither resumed nor replaced.
     """
     if values.config is None:
-        raise InputError(f"expected --config=FILE, a Python file with get_config(); see {example}")
+        raise InputError(f"expected --config=NAME, or a Python file with get_config(); --config={example} is one")
     if values.resume and values.overwrite:
         raise InputError("expected --resume or --overwrite, got both: one goes on with the run, the other replaces it")
     if (files.expand(values.workdir) / "run.json").exists() and not (values.resume or values.overwrite):
@@ -88,7 +88,7 @@ def require_run(values: flags.FlagValues, example: str) -> None:
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
-    require_run(values, "configs/digits.py")
+    require_run(values, "digits")
     if values["cache_features"].present:
         values.config.training.cache_features = values.cache_features
     set_config(values)
