@@ -60,6 +60,7 @@ def get_config() -> ConfigDict:
     config.augmentation.color = "none"  # or "tf", "torch"
 
     config.training = ConfigDict()
+    config.training.continue_from = ""  # folder of a finished run, whose network is trained further; "" for none
     config.training.epochs = 10
     config.training.batch_size = 8
     config.training.optimizer = "adam"  # or sgd, momentum

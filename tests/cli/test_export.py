@@ -331,6 +331,29 @@ BAD_EXPORTS = {
 }
 
 
+@pytest.mark.thorough
+def test_classes_get_other_names(tmp_path):
+    old = list(tiny_network.LABELS)
+    argv = [
+        "--workdir=run",
+        "--scheme=last",
+        "--batch_size=1",
+        f"--output={tmp_path}/m.tflite",
+        f"--rename={old[1]}=two",
+    ]
+    assert runner.run_command("export", argv) == 0
+    assert Manifest.read(tmp_path / "m.tflite").labels == (old[0], "two", *old[2:])
+    assert TrainableModel(tmp_path / "m.tflite").class_names == (old[0], "two", *old[2:])
+
+
+@pytest.mark.parametrize("pair", ["none=two", "{0}", "{0}=a,{0}=b", "{0}={1}"])
+def test_names_that_cannot_be_given_are_refused(tmp_path, capsys, pair):
+    argv = ["--workdir=run", "--scheme=last", f"--output={tmp_path}/m.tflite"]
+    assert runner.run_command("export", [*argv, f"--rename={pair.format(*tiny_network.LABELS)}"]) == 2
+    assert capsys.readouterr().err.startswith("tinytl export: error: ")
+    assert not (tmp_path / "m.tflite").exists()
+
+
 @pytest.fixture
 def mistakes(place):
     """An existing output, a run with a cut checkpoint, one with a cut run.json, one whose data have changed."""

@@ -1,11 +1,13 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from tests.training import tiny
 from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.cli import runner
+from tinytl_tf.training import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,65 @@ def test_resume_of_a_finished_run_trains_nothing_and_tells_its_result(place, cap
         f"checkpoints and log in {place}/run\nnext:\n  tinytl export --workdir={place}/run --output=model.tflite\n"
     )
     assert captured.out.count("trained parameters") == 1
+
+
+def test_a_finished_run_is_trained_further(place, tmp_path, capsys):
+    before = RunFolder(place / "run").load("last")
+    argv = [f"--continue_from={place}/run", f"--workdir={tmp_path}/more", "--config.training.epochs=1"]
+    assert runner.run_command("train", [*argv, "--config.training.learning_rate=1e-30"]) == 0
+    printed = capsys.readouterr().out
+    assert f"continues from {place}/run, checkpoint last, saved after epoch 2 of 2\n" in printed
+    assert "scheme tinytl-lb: 1,147 trained parameters\n" in printed
+    after = RunFolder(tmp_path / "more").load("last")
+    for old, new in zip(before.weights, after.weights, strict=True):
+        np.testing.assert_array_equal(old, new, err_msg=old.path)
+    rows = [RunFolder(folder).read_log()[-1] for folder in (place / "run", tmp_path / "more")]
+    assert rows[0]["test_loss"] == rows[1]["test_loss"]
+    again = [f"--continue_from={tmp_path}/more", f"--workdir={tmp_path}/again", "--config.scheme=full"]
+    assert runner.run_command("train", again) == 0
+    printed = capsys.readouterr().out
+    assert "scheme full: " in printed
+    assert "learning rate 0.0001, adam" in printed  # that of the scheme, not of the run
+    assert runner.run_command("train", [*again, "--resume"]) == 0
+    assert "all 1 epochs of this run are done" in capsys.readouterr().out
+    assert RunFolder(tmp_path / "again").read_run().config.training.continue_from == f"{tmp_path}/more"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            ["--workdir={0}/run", "--overwrite"],
+            "expected config.training.continue_from as the folder of another run",
+        ),
+        (
+            ["--config.backbone.width=0.5"],
+            "expected config.backbone.width=1.0 as in the run that is continued",
+        ),
+        (
+            ["--config.data.name=digits"],
+            "expected data with the labels of the run that is continued",
+        ),
+        (["--continue_from={0}/none"], "holds no run (no run.json); give the folder that `tinytl train` wrote"),
+    ],
+)
+def test_what_cannot_be_trained_further_is_refused(place, tmp_path, capsys, more, message):
+    before = contents(place / "run")
+    argv = [f"--continue_from={place}/run", f"--workdir={tmp_path}/more", *(word.format(place) for word in more)]
+    assert runner.run_command("train", argv) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert contents(place / "run") == before
+    assert not (tmp_path / "more" / "run.json").exists()
+
+
+@pytest.mark.parametrize("command", [["export", "--output=m.tflite"], ["plan", "--budget_mb=9", "--output=new.py"]])
+def test_other_commands_continue_no_run(place, capsys, command):
+    name, *argv = command
+    config = [*tiny.argv(place / "shapes.npz"), f"--config.training.continue_from={place}/run"]
+    assert runner.run_command(name, [*argv, *config]) == 2
+    assert "expected config.training.continue_from for `tinytl train` alone" in capsys.readouterr().err
 
 
 def test_an_evaluation_says_which_checkpoint_it_took(place, capsys):

@@ -23,7 +23,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import android, coral, runner
-from tinytl_tf.cli.train import define_config, set_config
+from tinytl_tf.cli.train import define_config, refuse_continue, set_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
@@ -79,6 +79,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "state_of", None, "With --target=micro: an exported .tflite to share state files with.", flag_values=values
     )
     flags.DEFINE_string("state", None, "A device's .tinytl; what it learnt is in the new file.", flag_values=values)
+    flags.DEFINE_list("rename", [], "OLD=NEW,...: other names of classes in the new file.", flag_values=values)
     flags.DEFINE_string("state_model", None, "The .tflite that --state was saved from.", flag_values=values)
 
 
@@ -89,6 +90,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     if values.config is not None:
         runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
         set_config(values)
+        refuse_continue(values)
     else:
         runner.refuse_unused(values, ("branch_weights",), "with --workdir, whose run has branches of its own")
     if (values.state is None) != (values.state_model is None):
@@ -187,6 +189,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         model = with_spare_classes(model, len(class_names) - model.output_shape[-1])
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
+    class_names = _renamed(class_names, values.rename)
     if is_coral:
         result = coral.write(model, values, experiment, splits, class_names, task)
         return {**result, **facts, **({"choice": choice} if choice else {})}
@@ -233,6 +236,20 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
                 f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
             )
     return {"output": values.output, **facts, **json.loads(manifest.to_json())}
+
+
+def _renamed(class_names: Sequence[str], pairs: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of the classes with those of `--rename` in their places."""
+    new = {}
+    for pair in pairs:
+        old, equals, name = pair.partition("=")
+        if not equals or old not in class_names or old in new:
+            raise InputError(
+                f"expected --rename=OLD=NEW,... with classes of {', '.join(class_names)}, each once, got {pair!r:.200}; "
+                "names with a comma cannot be renamed"
+            )
+        new[old] = name
+    return tuple(new.get(name, name) for name in class_names)
 
 
 def _print_micro(output: str, manifest: Manifest) -> None:

@@ -27,7 +27,7 @@ from tinytl_tf.cli import runner
 from tinytl_tf.cli.budget import Budget
 from tinytl_tf.cli.micro_budget import MicroBudget
 from tinytl_tf.cli.process_budget import ProcessBudget
-from tinytl_tf.cli.train import define_config, set_config
+from tinytl_tf.cli.train import define_config, refuse_continue, set_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.architectures import MAX_RESOLUTION
 from tinytl_tf.optimizers import OPTIMIZERS
@@ -68,6 +68,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     files.refuse_existing(values.output, values.overwrite)
     resolutions = _resolutions(values)
     set_config(values)
+    refuse_continue(values)
 
     runner.import_tensorflow()
     from tinytl_tf.planning import Planner

@@ -25,9 +25,9 @@ from absl import flags
 
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.supervisor import supervised
-from tinytl_tf.cli.train import define_run, require_run, set_config
+from tinytl_tf.cli.train import define_run, require_run, set_config, with_config
 
-__all__ = []
+__all__ = ["with_config"]
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:

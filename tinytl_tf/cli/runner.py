@@ -8,7 +8,8 @@ A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help a
     def main(values: flags.FlagValues) -> dict:
         return {"accuracy": ...}  # what --json writes
 
-It may have `WORDS`, the name of a list flag that takes words without a name.
+It may have `WORDS`, the name of a list flag that takes words without a name, and `with_config(argv)`, which adds a
+`--config` where there is none.
 
 Each run has `values` of its own, so that commands share no flags. `argv` is for
 `config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
@@ -43,6 +44,7 @@ __all__ = ["MOST", "import_tensorflow", "print_next", "refuse_unused", "run_comm
 _PATHS = frozenset(
     (
         "branch_weights",
+        "continue_from",
         "data",
         "features_cache",
         "json",
@@ -123,7 +125,7 @@ def _is_verbose(argv: Sequence[str]) -> bool:
 def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     """Runs the command; returns whether its result is nowhere but on standard output."""
     command = importlib.import_module(f"tinytl_tf.cli.{name}")
-    argv = _with_config_paths(argv)
+    argv = _with_config_paths(getattr(command, "with_config", list)(argv))
     command.define_flags(values, [name, *argv])
     flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
     flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
@@ -170,7 +172,7 @@ def _with_config_paths(argv: Sequence[str]) -> list[str]:
 def _config_path(path: str) -> str:
     """The file of a config: a path, or the name of one that comes with the package, `default` for example."""
     file = files.expand(path)
-    if file.suffix == ".py" or file.exists():
+    if path.partition(":")[0].endswith(".py") or file.exists():  # a parameter may follow
         return str(file)
     folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.configs")))
     names = sorted(one.stem for one in folder.glob("*.py") if one.stem != "__init__")

@@ -2,6 +2,7 @@
 
 Examples:
   tinytl train --config=digits --workdir=runs/digits --config.training.epochs=2
+  tinytl train --continue_from=runs/digits --workdir=runs/more --config.training.learning_rate=1e-4
   tinytl train --config=default --config.data.name=photos/ --workdir=runs/late --config.scheme=last \
       --config.augmentation.crop=False --cache_features
 """
@@ -15,7 +16,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from tinytl_tf import files
-from tinytl_tf.cli import runner
+from tinytl_tf.cli import run_config, runner
 from tinytl_tf.errors import InputError
 from tinytl_tf.figures import EvaluateResult
 
@@ -36,14 +37,32 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 def define_run(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of a run: its configuration and its folder."""
     define_config(values, argv)
+    flags.DEFINE_string(
+        "continue_from",
+        None,
+        "Folder of a finished run, whose network is trained further; its config is the default of --config.",
+        flag_values=values,
+    )
     flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values, required=True)
     flags.DEFINE_boolean("resume", False, "Resume the run in --workdir, if there is one.", flag_values=values)
+
+
+def with_config(argv: Sequence[str]) -> list[str]:
+    """Adds the config of the run of `--continue_from` where no other is given."""
+    given = dict(word.lstrip("-").partition("=")[::2] for word in argv)
+    if "config" in given or not given.get("continue_from"):
+        return list(argv)
+    return [f"--config={run_config.__file__}:{files.expand(given['continue_from'])}", *argv]  # before its overrides
 
 
 def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines `--config`; any key of the file is a flag `--config.KEY`."""
     config_flags.DEFINE_config_file(
-        "config", None, "Python file with get_config(), see configs/.", flag_values=values, sys_argv=list(argv)
+        "config",
+        None,
+        "Name of a config of the package, default for example, or Python file with get_config().",
+        flag_values=values,
+        sys_argv=list(argv),
     )
     flags.DEFINE_string(
         "branch_weights",
@@ -61,11 +80,30 @@ def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def set_config(values: flags.FlagValues) -> None:
-    """Puts the values of `--branch_weights` and `--strict`, if they are given, into the configuration."""
+    """Puts the values of `--branch_weights`, `--strict` and `--continue_from`, if given, into the configuration."""
+    if "continue_from" in values and values.continue_from is not None:
+        _continue(values)
     if values.branch_weights is not None:
         values.config.backbone.branch_weights = values.branch_weights
     if values["strict"].present:
         values.config.data.strict = values.strict
+
+
+def _continue(values: flags.FlagValues) -> None:
+    """Writes the run of `--continue_from` into the configuration; another scheme has a learning rate of its own."""
+    config, before = values.config, run_config.get_config(values.continue_from)
+    config.training.continue_from = values.continue_from
+    if config.scheme != before.scheme and config.training.learning_rate == before.training.learning_rate:
+        config.training.learning_rate = 0.0
+
+
+def refuse_continue(values: flags.FlagValues) -> None:
+    """Refuses a configuration that continues a run, for a command that starts from pre-trained weights."""
+    if values.config is not None and values.config.get("training", {}).get("continue_from"):
+        raise InputError(
+            "expected config.training.continue_from for `tinytl train` alone, got "
+            f"{values.config.training.continue_from!r:.200}; leave it empty, or give --workdir of a run"
+        )
 
 
 def require_run(values: flags.FlagValues, example: str) -> None:

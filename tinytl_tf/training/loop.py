@@ -20,6 +20,7 @@ from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.figures import EvaluateResult
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.locks import output_lock
+from tinytl_tf.networks.schemes import ResolvedScheme
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import warmed_up
 from tinytl_tf.tasks import get_task
@@ -33,6 +34,17 @@ from tinytl_tf.training.step import make_train_step
 from tinytl_tf.training.teacher import Teacher
 
 __all__ = ["train"]
+
+# Keys of `config.backbone` that say what the network of a run is.
+_OF_THE_NETWORK = (
+    "name",
+    "width",
+    "resolution",
+    "preprocess_input",
+    "branch_final_norm",
+    "branch_weight_standardization",
+    "lora_rank",
+)
 
 
 def train(
@@ -100,7 +112,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         if goes_on:
             model, resolution = experiment.adopt(folder.load("last"))
         else:
-            model, resolution = experiment.build_model(len(class_names))
+            model, resolution, origin = _start(experiment, folder, class_names, task)
             model.compile(make_optimizer(config.training.optimizer))
         teacher = None
         if config.training.distillation:
@@ -109,7 +121,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
     if config.training.cache_features:
         frozen_until(model)  # refused before an older run in the folder is removed
     if not goes_on:
-        print(experiment.describe_branches(model), end="", flush=True)
+        print(origin, end="", flush=True)
     if is_first and not goes_on:
         folder.start(run)
     print(resolution, flush=True)
@@ -156,6 +168,40 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         "best_accuracy": best.get("test_accuracy"),
         "trained_parameters": resolution.parameters,
     }
+
+
+def _start(
+    experiment: Experiment, folder: RunFolder, class_names: Sequence[str], task: str
+) -> tuple[keras.Model, ResolvedScheme, str]:
+    """Returns the network of the first step, what of it is trained, and a line about where its weights come from."""
+    if not experiment.config.training.continue_from:
+        model, resolution = experiment.build_model(len(class_names))
+        return model, resolution, experiment.describe_branches(model)
+    before = RunFolder(experiment.config.training.continue_from)
+    if before.path.resolve() == folder.path.resolve():
+        raise InputError(
+            f"expected config.training.continue_from as the folder of another run, got {before.path}, which the new "
+            "run would replace; give another --workdir, or --resume for a run that was interrupted"
+        )
+    _check_continues(before.read_run(), experiment.config, class_names, task)
+    trained = before.load("last")
+    checkpoint = before.checkpoint("last", trained)
+    return *experiment.adopt(trained), f"continues from {before.path}, {checkpoint}\n"
+
+
+def _check_continues(run: Run, config: ConfigDict, class_names: Sequence[str], task: str) -> None:
+    """Refuses to train the network of a run further for other labels, or as another network."""
+    if (run.class_names, run.task) != (tuple(class_names), task):
+        raise InputError(
+            f"expected data with the labels of the run that is continued, {run.task} of {', '.join(run.class_names)}, "
+            f"got {task} of {', '.join(class_names)}; use such data, or train from pre-trained weights"
+        )
+    for key in _OF_THE_NETWORK:
+        old, new = run.config.backbone[key], config.backbone[key]
+        if old != new:
+            raise InputError(
+                f"expected config.backbone.{key}={old!r} as in the run that is continued, got {new!r}; leave it so"
+            )
 
 
 def _train_parts(
