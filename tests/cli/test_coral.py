@@ -201,7 +201,9 @@ def test_a_split_that_is_chosen_is_exported(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(split_search, "_growth", lambda model, place, *_: growths[place])
     monkeypatch.setattr(split_search, "_accuracy", lambda model, experiment, place, *_: growths[place] / 1e7)
     monkeypatch.setattr(
-        coral, "write", lambda model, values, *_: written.append((values.split, model.trainable_variables)) or {}
+        coral.CoralTarget,
+        "write",
+        lambda self, values, ready: written.append((values.split, ready.model.trainable_variables)) or {},
     )
     argv = ["--workdir=run", "--output=new/model.tflite", "--target=coral", "--split=auto", "--scheme=tinytl-b"]
     assert runner.run_command("export", [*argv, "--budget_mb=6", f"--json={tmp_path / 'a.json'}"]) == 0

@@ -7,7 +7,17 @@ import re
 import pytest
 from absl import flags
 
-from tinytl_tf.cli import coral, data_flags, main, micro_budget, process_budget, runtime_flags, train
+from tinytl_tf.cli import (
+    coral,
+    data_flags,
+    main,
+    micro,
+    micro_budget,
+    process_budget,
+    runtime_flags,
+    target,
+    train,
+)
 
 
 @pytest.mark.parametrize("name", main.COMMANDS)
@@ -15,9 +25,8 @@ def test_each_flag_is_read(name):
     command = importlib.import_module(f"tinytl_tf.cli.{name}")
     values = flags.FlagValues()
     command.define_flags(values, [name])
-    source = "".join(
-        map(inspect.getsource, (command, runtime_flags, data_flags, train, coral, micro_budget, process_budget))
-    )
+    shared = (runtime_flags, data_flags, train, target, coral, micro, micro_budget, process_budget)
+    source = "".join(map(inspect.getsource, (command, *shared)))
     unread = [
         flag
         for flag in values

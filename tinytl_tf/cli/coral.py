@@ -1,25 +1,26 @@
-"""What `tinytl export --target=coral` asks of an export, and how it writes the three files."""
+"""`tinytl export --target=coral`: a prefix for the Edge TPU, a suffix that trains, and the whole file."""
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict
 
 from tinytl_tf.cli import runner
+from tinytl_tf.cli.target import Export, Target
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.branches import BRANCHES, branch_places
 from tinytl_tf.networks.schemes import get_scheme
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.tflite.coral_manifest import coral_files
 
-__all__ = ["AUTO", "CALIBRATION_IMAGES", "check", "choose", "define_flags", "restrict", "written", "write"]
+__all__ = ["AUTO", "CALIBRATION_IMAGES", "CoralTarget", "choose", "define_flags", "restrict"]
 
 AUTO = "auto"
 CALIBRATION_IMAGES = 128  # photos by which the ranges of the integers are measured; fewer where there are fewer
-_OWN = ("split", "budget_mb")
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -33,38 +34,6 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "budget_mb", None, "coral, with --split=auto: memory of the suffix's training.", flag_values=values
     )
-
-
-def check(values: flags.FlagValues) -> bool:
-    """Returns whether the target is a Coral board; refuses flags that do not fit.
-
-    Args:
-        values: The flags of `tinytl export`.
-
-    Raises:
-        InputError: If a flag is missing, or does nothing with this target.
-    """
-    if values.target != "coral":
-        runner.refuse_unused(values, _OWN, "without --target=coral")
-        return False
-    runner.refuse_unused(
-        values, ("frozen_weights",), "with --target=coral, whose prefix is int8 and whose suffix float32"
-    )
-    if not values.split:
-        raise InputError(
-            f"expected --split=PLACE for --target=coral, for example block_13, or --split={AUTO}; got none"
-        )
-    if (values.split == AUTO) != (values.budget_mb is not None):
-        raise InputError(f"expected --split={AUTO} and --budget_mb=MB together, got one of them")
-    if values.budget_mb is not None and not 0 < values.budget_mb < math.inf:
-        raise InputError(f"expected a finite --budget_mb above 0, got {values.budget_mb}")
-    if values.split == AUTO and values.scheme is None:
-        raise InputError(
-            f"expected --scheme with --split={AUTO}: it is applied from each split on that is tried; got none"
-        )
-    if values.split == AUTO and values.state is not None:
-        raise InputError(f"expected --split=PLACE with --state, got {AUTO}: what was learnt was learnt at given places")
-    return True
 
 
 def restrict(config: ConfigDict, split: str) -> None:
@@ -147,57 +116,74 @@ def _table(outcome: Any, budget_mb: float) -> str:
     return "\n".join([*lines, f"chosen: {outcome.place}, the best on held-out images within {budget_mb:g} MB\n"])
 
 
-def written(output: str) -> list:
-    """Returns the paths that an export writes."""
-    return list(coral_files(output).values())
+class CoralTarget(Target):
+    """An int8 prefix for the Edge TPU's compiler, a suffix that trains on its features, and the whole file."""
 
+    name = "coral"
+    own_flags = ("split", "budget_mb")
+    replaced = (("frozen_weights",), "with --target=coral, whose prefix is int8 and whose suffix float32")
+    always_needs_photos = True
 
-def write(model: Any, values: flags.FlagValues, experiment: Any, splits: Any, labels: Sequence[str], task: str) -> dict:
-    """Writes the files and says what they are; returns what --json holds.
+    def check(self, values: flags.FlagValues) -> None:
+        """Refuses a split that is missing, or that does not go with the other flags."""
+        super().check(values)
+        if not values.split:
+            raise InputError(
+                f"expected --split=PLACE for --target=coral, for example block_13, or --split={AUTO}; got none"
+            )
+        if (values.split == AUTO) != (values.budget_mb is not None):
+            raise InputError(f"expected --split={AUTO} and --budget_mb=MB together, got one of them")
+        if values.budget_mb is not None and not 0 < values.budget_mb < math.inf:
+            raise InputError(f"expected a finite --budget_mb above 0, got {values.budget_mb}")
+        if values.split == AUTO and values.scheme is None:
+            raise InputError(
+                f"expected --scheme with --split={AUTO}: it is applied from each split on that is tried; got none"
+            )
+        if values.split == AUTO and values.state is not None:
+            raise InputError(f"expected --split=PLACE with --state, got {AUTO}: a state belongs to given places")
 
-    Args:
-        model: The network, with what it trains.
-        values: The flags of `tinytl export`.
-        experiment: The configuration's.
-        splits: The data; training images calibrate.
-        labels: Names of the classes.
-        task: What the labels are.
-    """
-    from tinytl_tf.export.coral import export_coral
+    def written(self, output: str) -> list[pathlib.Path | str]:
+        """Returns the paths that it writes."""
+        return list(coral_files(output).values())
 
-    count = min(CALIBRATION_IMAGES, len(splits.train))
-    photos, _ = experiment.plain_batches(splits.train, 1, count)
-    result = export_coral(
-        model,
-        values.output,
-        split=values.split,
-        calibration=photos[:, 0],
-        labels=labels,
-        task=task,
-        spare_classes=values.spare_classes,
-        optimizer=values.optimizer,
-        batch_size=values.batch_size,
-        label_smoothing=values.label_smoothing,
-        save_optimizer=values.save_optimizer,
-        profile=values.profile,
-        **experiment.client_settings(values.optimizer),
-        overwrite=values.overwrite,
-        verbose=True,
-    )
-    coral, paths = result.coral, written(values.output)
-    shape = "x".join(map(str, coral.features.shape))
-    print(
-        f"wrote {', '.join(coral.files.values())} and {paths[-1].name} into {paths[-1].parent}\n"
-        f"features of an image: {shape} int8, {coral.snr_db['prefix']:.1f} dB signal to noise over {count} photos\n"
-        f"suffix: planned training peak {result.suffix.planned_peak_bytes['train'] / 1e6:.2f} MB, whole file "
-        f"{result.model.planned_peak_bytes['train'] / 1e6:.2f} MB\n"
-        f"next: edgetpu_compiler {coral.files['prefix']}, not part of this package; nothing was compiled here"
-    )
-    for remark in coral.lint:
-        print(f"the compiler may leave a part to the CPU: {remark}")
-    return {
-        "output": values.output,
-        "coral": dataclasses.asdict(coral),
-        "suffix": dataclasses.asdict(result.suffix),
-        "model": dataclasses.asdict(result.model),
-    }
+    def write(self, values: flags.FlagValues, ready: Export) -> dict[str, Any]:
+        """Writes the three files and `coral.json`, and says what they are; training images calibrate the prefix."""
+        from tinytl_tf.export.coral import export_coral
+
+        train, experiment = ready.splits.train, ready.experiment
+        count = min(CALIBRATION_IMAGES, len(train))
+        photos, _ = experiment.plain_batches(train, 1, count)
+        result = export_coral(
+            ready.model,
+            values.output,
+            split=values.split,
+            calibration=photos[:, 0],
+            labels=ready.labels,
+            task=ready.task,
+            spare_classes=values.spare_classes,
+            optimizer=values.optimizer,
+            batch_size=values.batch_size,
+            label_smoothing=values.label_smoothing,
+            save_optimizer=values.save_optimizer,
+            profile=values.profile,
+            **experiment.client_settings(values.optimizer),
+            overwrite=values.overwrite,
+            verbose=True,
+        )
+        coral, paths = result.coral, self.written(values.output)
+        shape = "x".join(map(str, coral.features.shape))
+        print(
+            f"wrote {', '.join(coral.files.values())} and {paths[-1].name} into {paths[-1].parent}\n"
+            f"features of an image: {shape} int8, {coral.snr_db['prefix']:.1f} dB signal to noise over {count} photos\n"
+            f"suffix: planned training peak {result.suffix.planned_peak_bytes['train'] / 1e6:.2f} MB, whole file "
+            f"{result.model.planned_peak_bytes['train'] / 1e6:.2f} MB\n"
+            f"next: edgetpu_compiler {coral.files['prefix']}, not part of this package; nothing was compiled here"
+        )
+        for remark in coral.lint:
+            print(f"the compiler may leave a part to the CPU: {remark}")
+        return {
+            "output": values.output,
+            "coral": dataclasses.asdict(coral),
+            "suffix": dataclasses.asdict(result.suffix),
+            "model": dataclasses.asdict(result.model),
+        }

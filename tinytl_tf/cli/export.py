@@ -12,8 +12,6 @@ Examples:
 """
 
 import dataclasses
-import json
-import math
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -22,16 +20,22 @@ from typing import Any
 from absl import flags
 
 from tinytl_tf import files
-from tinytl_tf.cli import android, coral, runner
+from tinytl_tf.cli import coral, runner
+from tinytl_tf.cli.android import MAX_PLANNED_MB, AndroidTarget
+from tinytl_tf.cli.coral import CoralTarget
+from tinytl_tf.cli.micro import MicroTarget
+from tinytl_tf.cli.target import Export, Target
 from tinytl_tf.cli.train import define_config, refuse_continue, set_config
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.optimizers import OPTIMIZERS
 from tinytl_tf.profiles import FROZEN_WEIGHTS, PROFILES
 from tinytl_tf.state import load_state, read_class_names, read_variables
-from tinytl_tf.tflite.manifest import Manifest, manifest_path
+from tinytl_tf.tflite.manifest import Manifest
 
 __all__ = []
+
+TARGETS = {target.name: target for target in (Target(), AndroidTarget(), CoralTarget(), MicroTarget())}
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -43,7 +47,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum(
         "target",
         "file",
-        ["file", "android", "coral", "micro"],
+        list(TARGETS),
         "android: into an app's folder assets, with labels.txt; refuses what does not fit a phone. coral: an int8 "
         "prefix for the Edge TPU's compiler, a suffix that trains on its features, and the whole file. micro: for "
         "TensorFlow Lite Micro, with a header and the file as an array in C.",
@@ -72,7 +76,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "max_planned_mb",
         None,
         "Refuse a file whose training step is planned to take more; default: "
-        f"{android.MAX_PLANNED_MB:g} for android, else no limit.",
+        f"{MAX_PLANNED_MB:g} for android, else no limit.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -85,56 +89,25 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns what --json holds."""
-    if (values.workdir is None) == (values.config is None):
-        raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
-    if values.config is not None:
-        runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
-        set_config(values)
-        refuse_continue(values)
-    else:
-        runner.refuse_unused(values, ("branch_weights",), "with --workdir, whose run has branches of its own")
-    if (values.state is None) != (values.state_model is None):
-        raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
-    is_android, is_micro, is_coral = values.target == "android", values.target == "micro", coral.check(values)
-    if is_android:
-        android.check(values)
-    max_planned_mb = android.MAX_PLANNED_MB if is_android else None
-    if values.max_planned_mb is not None:
-        max_planned_mb = values.max_planned_mb
-        if not 0 < max_planned_mb < math.inf:
-            raise InputError(f"expected a finite --max_planned_mb above 0, got {max_planned_mb:g}")
-    if is_micro:
-        runner.refuse_unused(values, ("profile", "frozen_weights"), "with --target=micro, which has its own")
-    else:
-        runner.refuse_unused(values, ("state_of",), "without --target=micro")
-    written = [values.output, manifest_path(values.output)]
-    if is_android:
-        written.append(android.labels_path(values.output))
-    if is_coral:
-        written = coral.written(values.output)
-    for path in written:
-        files.refuse_existing(path, values.overwrite)
+    target = TARGETS[values.target]
+    _check_flags(values, target)
     if values.state is not None:
         read_variables(values.state, values.state_model)  # before anything slow
 
     runner.import_tensorflow()
     from tinytl_tf.experiment import drop_useless_rate_factors
-    from tinytl_tf.export import export
     from tinytl_tf.export.exporter import check_arguments, check_spare
     from tinytl_tf.export.spare_classes import with_spare_classes
-    from tinytl_tf.training import Experiment, RunFolder
+    from tinytl_tf.training import Experiment
 
-    if values.workdir is not None:
-        folder = RunFolder(values.workdir)
-        run = folder.read_run()
-        config, class_names, task = run.config, run.class_names, run.task
-    else:
-        folder, config = None, values.config
+    source = _Source.of(values)
+    config = source.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.branches, config.lite_residuals = values.scheme, (), (), ()
-        if folder is not None:  # its network is the run's, and the run's rate that of another scheme
+        if source.run is not None:  # its network is the run's, and the run's rate that of another scheme
             config.backbone.branch_weights, config.training.learning_rate = "", 0.0
         drop_useless_rate_factors(config)
+    is_coral = target.name == "coral"
     if is_coral and values.scheme is not None and values.split != coral.AUTO:
         coral.restrict(config, values.split)
     experiment = Experiment(config)
@@ -146,96 +119,110 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         values.frozen_weights,
         values.spare_classes,
     )
-    int8 = values.frozen_weights == "int8"
-    needs_photos = int8 or is_coral
-    if folder is None or needs_photos:
-        splits = experiment.load_data(strict_seed=folder is None)
-        print(splits.describe(), flush=True)
-    if folder is None:
-        class_names, task = splits.train.class_names, splits.train.task
+    splits = source.load_data(experiment, target.needs_photos(values))
+    class_names, task = source.labels(splits)
     check_spare(values.spare_classes, task)
-    if folder is not None:
-        changed = run.changed_data(splits) if needs_photos else None
-        if changed:
-            remedy = "use the same data" if is_coral else "use the same data, or --frozen_weights=float32"
-            raise InputError(
-                f"cannot judge int8: the {changed} images are not those of the run: content, labels or order has "
-                f"changed; {remedy}"
-            )
+    if source.run is not None and splits is not None:
+        source.require_same(splits, "use the same data" + ("" if is_coral else ", or --frozen_weights=float32"))
 
-    checkpoint = None
-
-    def make_model(experiment: Experiment):
-        if folder is None:
-            return experiment.build_model(len(class_names))
-        nonlocal checkpoint
-        trained = folder.load(values.checkpoint)
-        checkpoint = folder.checkpoint(values.checkpoint, trained)
-        return experiment.adopt(trained)
-
-    choice = {}
+    facts: dict[str, Any] = {}
     if is_coral and values.split == coral.AUTO:
-        experiment, choice = coral.choose(values, config, splits, lambda experiment: make_model(experiment)[0])
-    model, resolution = make_model(experiment)
-    if folder is None:
-        print(experiment.describe_branches(model), end="", flush=True)
-    else:
-        print(checkpoint, flush=True)
-    print(resolution, flush=True)
-    facts = {"checkpoint": dataclasses.asdict(checkpoint)} if checkpoint else {}
+        make = lambda experiment: source.make_model(experiment, len(class_names))[0]  # noqa: E731
+        experiment, facts["choice"] = coral.choose(values, config, splits, make)
+    model, resolved, origin = source.make_model(experiment, len(class_names))
+    print(origin, end="", flush=True)
+    print(resolved, flush=True)
+    if source.checkpoint is not None:
+        facts["checkpoint"] = dataclasses.asdict(source.checkpoint)
     if values.state is not None:
         _check_classes(values.state_model, class_names, task)
         class_names = read_class_names(values.state, values.state_model)
         model = with_spare_classes(model, len(class_names) - model.output_shape[-1])
         load_state(model, values.state, values.state_model)
         print(f"the trained variables are those of {values.state}", flush=True)
-    class_names = _renamed(class_names, values.rename)
-    if is_coral:
-        result = coral.write(model, values, experiment, splits, class_names, task)
-        return {**result, **facts, **({"choice": choice} if choice else {})}
-    manifest = export(
-        model,
-        values.output,
-        labels=class_names,
-        task=task,
-        spare_classes=values.spare_classes,
-        optimizer=values.optimizer,
-        batch_size=values.batch_size,
-        label_smoothing=values.label_smoothing,
-        save_optimizer=values.save_optimizer or is_android,
-        frozen_weights=values.frozen_weights,
-        profile="" if is_micro else values.profile,
-        target="micro" if is_micro else "litert",
-        state_of=values.state_of,
-        photos=experiment.plain_batches(splits.train, values.batch_size) if int8 else None,
-        **experiment.client_settings(values.optimizer),
-        max_planned_bytes=None if max_planned_mb is None else math.ceil(min(1e6 * max_planned_mb, runner.MOST)),
-        overwrite=values.overwrite,
-        verbose=True,
-    )
-    if is_android:
-        android.write_labels(values.output, manifest.labels)
-    if is_micro:
-        _print_micro(values.output, manifest)
-        return {"output": values.output, **facts, **json.loads(manifest.to_json())}
-    sizes, parity = manifest.sizes, manifest.parity
-    print(
-        f"wrote {values.output}: {sizes['file_bytes'] / 1e6:.1f} MB, {len(manifest.operators)} kinds of builtin "
-        f"operators, state of {sizes['state_bytes'] / 1e3:.1f} KB, planned training peak "
-        f"{manifest.planned_peak_bytes['train'] / 1e6:.1f} MB\n"
-        f"parity with TensorFlow over {parity['steps']} steps: losses within "
-        f"{parity['xnnpack']['loss_difference']:.1e} with XNNPACK, "
-        f"{parity['without_xnnpack']['loss_difference']:.1e} without"
-    )
-    if "int8" in parity:
-        for name in ("xnnpack", "without_xnnpack"):
-            figures = parity["int8"][name]
-            worst, cosine = next(iter(figures["variables"].items()))
-            print(
-                f"int8 against float32 ({name}): loss within {figures['loss_difference']:.1e}, cosine of the gradient "
-                f"{figures['cosine']:.4f}, of its worst variable ({worst}) {cosine:.3f}; all are in the manifest"
+    ready = Export(model, experiment, splits, _renamed(class_names, values.rename), task)
+    return {**target.write(values, ready), **facts}
+
+
+def _check_flags(values: flags.FlagValues, target: Target) -> None:
+    """Refuses flags that do not go together, and files that exist, before anything slow."""
+    if (values.workdir is None) == (values.config is None):
+        raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
+    if values.config is not None:
+        runner.refuse_unused(values, ("checkpoint",), "with --config, which names no run")
+        set_config(values)
+        refuse_continue(values)
+    else:
+        runner.refuse_unused(values, ("branch_weights",), "with --workdir, whose run has branches of its own")
+    if (values.state is None) != (values.state_model is None):
+        raise InputError("expected --state=FILE.tinytl and --state_model=FILE.tflite together, got one of them")
+    for other in TARGETS.values():
+        if other is not target:
+            runner.refuse_unused(values, other.own_flags, f"without --target={other.name}")
+    target.check(values)
+    for path in target.written(values.output):
+        files.refuse_existing(path, values.overwrite)
+
+
+@dataclasses.dataclass
+class _Source:
+    """Where the network comes from: a run, or a configuration and pre-trained weights.
+
+    Attributes:
+        config: the configuration.
+        folder: of the run, or None.
+        run: what it was started with, or None.
+        checkpoint_name: of the run.
+        checkpoint: when what `make_model` returned was saved; None before, and of a configuration.
+    """
+
+    config: Any
+    folder: Any = None
+    run: Any = None
+    checkpoint_name: str = "last"
+    checkpoint: Any = None
+
+    @classmethod
+    def of(cls, values: flags.FlagValues) -> "_Source":
+        from tinytl_tf.training import RunFolder
+
+        if values.workdir is None:
+            return cls(values.config)
+        folder = RunFolder(values.workdir)
+        run = folder.read_run()
+        return cls(run.config, folder, run, values.checkpoint)
+
+    def load_data(self, experiment: Any, needed: bool) -> Any:
+        """Returns the data, or None where nothing of them is needed."""
+        if self.run is not None and not needed:
+            return None
+        splits = experiment.load_data(strict_seed=self.run is None)
+        print(splits.describe(), flush=True)
+        return splits
+
+    def labels(self, splits: Any) -> tuple[Sequence[str], str]:
+        """Returns the names of the classes and the task."""
+        if self.run is None:
+            return splits.train.class_names, splits.train.task
+        return self.run.class_names, self.run.task
+
+    def require_same(self, splits: Any, remedy: str) -> None:
+        """Refuses data that are not those of the run."""
+        changed = self.run.changed_data(splits)
+        if changed:
+            raise InputError(
+                f"cannot judge int8: the {changed} images are not those of the run: content, labels or order has "
+                f"changed; {remedy}"
             )
-    return {"output": values.output, **facts, **json.loads(manifest.to_json())}
+
+    def make_model(self, experiment: Any, classes: int) -> tuple[Any, Any, str]:
+        """Returns the network, what of it trains, and a line about where its weights come from."""
+        if self.folder is None:
+            model, resolved = experiment.build_model(classes)
+            return model, resolved, experiment.describe_branches(model)
+        trained = self.folder.load(self.checkpoint_name)
+        self.checkpoint = self.folder.checkpoint(self.checkpoint_name, trained)
+        return *experiment.adopt(trained), f"{self.checkpoint}\n"
 
 
 def _renamed(class_names: Sequence[str], pairs: Sequence[str]) -> tuple[str, ...]:
@@ -245,23 +232,11 @@ def _renamed(class_names: Sequence[str], pairs: Sequence[str]) -> tuple[str, ...
         old, equals, name = pair.partition("=")
         if not equals or old not in class_names or old in new:
             raise InputError(
-                f"expected --rename=OLD=NEW,... with classes of {', '.join(class_names)}, each once, got {pair!r:.200}; "
-                "names with a comma cannot be renamed"
+                f"expected --rename=OLD=NEW,... with classes of {', '.join(class_names)}, each once, got "
+                f"{pair!r:.200}; names with a comma cannot be renamed"
             )
         new[old] = name
     return tuple(new.get(name, name) for name in class_names)
-
-
-def _print_micro(output: str, manifest: Manifest) -> None:
-    sizes, parity, arena = manifest.sizes, manifest.parity, manifest.micro["arena"]
-    print(
-        f"wrote {output} and its C files: {sizes['file_bytes'] / 1024:.0f} KB of flash, arena of "
-        f"{arena['bytes'] / 1024:.0f} KB (tensors {arena['head_bytes'] / 1024:.0f}, variables and records "
-        f"{arena['tail_bytes'] / 1024:.0f}), {len(manifest.micro['operators'])} operators to register, state of "
-        f"{sizes['state_bytes'] / 1024:.0f} KB; 1 KB is 1024 bytes\n"
-        f"parity with TensorFlow over {parity['steps']} steps in TensorFlow Lite Micro: losses within "
-        f"{parity['micro']['loss_difference']:.1e}"
-    )
 
 
 def _check_classes(tflite: str, class_names: Sequence[str], task: str) -> None:

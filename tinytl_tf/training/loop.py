@@ -181,7 +181,7 @@ def _start(
     if before.path.resolve() == folder.path.resolve():
         raise InputError(
             f"expected config.training.continue_from as the folder of another run, got {before.path}, which the new "
-            "run would replace; give another --workdir, or --resume for a run that was interrupted"
+            "run would replace; give another folder, or resume=True for an interrupted run"
         )
     _check_continues(before.read_run(), experiment.config, class_names, task)
     trained = before.load("last")
