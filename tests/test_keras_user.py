@@ -101,6 +101,10 @@ REFUSED = {
         "expected data of 3 classes, as many as the model has outputs, got 10 in digits; build the model with",
     ),
     "labels with a data set": (lambda: fitted(SPLITS.train, LABELS, classes=10), "expected no labels with a data set"),
+    "no augmentation": (
+        lambda: data.train_batches(SPLITS.train, batch_size=4, image_size=8, seed=0, epoch=0, augmentation=None),
+        "expected an Augmentation, got NoneType; Augmentation(crop=False, flip=False) changes nothing",
+    ),
     "a path in place of a data set": (lambda: fitted("photos/"), "tinytl_tf.data.load('photos/')"),
     "an export of a model of Keras": (
         lambda: tiny.export_model(own_model(), "own.tflite"),

@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import pathlib
@@ -142,9 +143,30 @@ def test_help_shows_docstring_and_flags_and_does_nothing(command, capsys, flag):
     command.main = lambda values: pytest.fail("worked")
     assert runner.run_command("fake", [flag]) == 0
     output = capsys.readouterr().out
-    assert output.startswith("Does nothing.\n\nAt length.\n\nflags:\n")
+    assert output.startswith("Does nothing.\n\nAt length.\n\nflags:\n  --config: ")
     for text in ("--model: The file.", "--epochs: Passes.", "--json: ", "--[no]overwrite: "):
         assert text in output
+
+
+def test_help_lists_some_flags_first(command, capsys):
+    command.FIRST = ("model", "json")
+    assert runner.run_command("fake", ["--help"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line and not line.startswith("      ")]
+    start = lines.index("flags:")
+    assert [line.split(":")[0].strip() for line in lines[start:]] == (
+        ["flags", "--model", "--json", "more flags", "--config", "--epochs", "--[no]overwrite", "--[no]verbose"]
+    )
+    assert lines[start + 5] == "  --epochs: Passes. (default: 5)"
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_the_first_flags_are_flags_and_the_help_has_all(name, capsys):
+    command, values = importlib.import_module(f"tinytl_tf.cli.{name}"), flags.FlagValues()
+    command.define_flags(values, [name])
+    assert set(getattr(command, "FIRST", ())) <= set(values)
+    assert runner.run_command(name, ["--help"]) == 0
+    output = capsys.readouterr().out
+    assert all(f"--{flag}:" in output or f"--[no]{flag}:" in output for flag in values if flag != "help")
 
 
 def raising(error):

@@ -30,6 +30,8 @@ from tinytl_tf.schedules import SCHEDULES
 
 __all__ = []
 
+FIRST = ("model", "data", "epochs", "learning_rate", "state_out")  # in --help
+
 _OF_IMAGES = ("augment", "crop", "flip", "color", "central_fraction")
 
 

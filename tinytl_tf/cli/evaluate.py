@@ -22,6 +22,8 @@ from tinytl_tf.figures import EvaluateResult
 
 __all__ = []
 
+FIRST = ("model", "state", "data", "workdir", "checkpoint")  # in --help
+
 _FEATURES = ("features_cache", "features_cache_mb", "prefix_command")
 _OF_FILES = ("state", "runtime", "threads", "xnnpack", "api", "trust", "classes_by_position", *_FEATURES)
 

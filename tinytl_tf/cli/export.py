@@ -35,6 +35,8 @@ from tinytl_tf.tflite.manifest import Manifest
 
 __all__ = []
 
+FIRST = ("workdir", "output", "scheme", "target", "frozen_weights")  # in --help
+
 TARGETS = {target.name: target for target in (Target(), AndroidTarget(), CoralTarget(), MicroTarget())}
 
 

@@ -30,6 +30,8 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["WORDS"]
 
+FIRST = ("model", "state", "top")  # in --help
+
 WORDS = "photos"  # the flag that takes words without a name
 
 

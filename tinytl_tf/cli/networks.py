@@ -38,6 +38,8 @@ from tinytl_tf.progress import Progress
 
 __all__ = []
 
+FIRST = ("planned", "resolution", "batch_size")  # in --help
+
 _SCHEME, _CLASSES = "tinytl-b", 102
 _RESOLUTION = 224  # pixels, of a network that is in no list
 _WEIGHTS = {"keras": f"{KERAS_APPLICATIONS}, downloaded once", "hub": "its preset, downloaded once"}

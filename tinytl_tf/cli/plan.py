@@ -35,6 +35,8 @@ from tinytl_tf.profiles import FROZEN_WEIGHTS
 
 __all__ = []
 
+FIRST = ("config", "budget_mb", "resolutions", "output", "target")  # in --help
+
 _BUDGETS = {"file": ProcessBudget, "micro": MicroBudget}  # by --target
 
 

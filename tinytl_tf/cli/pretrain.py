@@ -29,6 +29,8 @@ from tinytl_tf.cli.train import define_run, require_run, set_config, with_config
 
 __all__ = ["with_config"]
 
+FIRST = ("config", "workdir", "resume", "distribute", "license")  # in --help
+
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""

@@ -8,8 +8,8 @@ A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help a
     def main(values: flags.FlagValues) -> dict:
         return {"accuracy": ...}  # what --json writes
 
-It may have `WORDS`, the name of a list flag that takes words without a name, and `with_config(argv)`, which adds a
-`--config` where there is none.
+It may have `FIRST`, the names of the flags that `--help` lists first, `WORDS`, the name of a list flag that takes
+words without a name, and `with_config(argv)`, which adds a `--config` where there is none.
 
 Each run has `values` of its own, so that commands share no flags. `argv` is for
 `config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
@@ -33,6 +33,7 @@ from absl import flags
 
 from tinytl_tf import files
 from tinytl_tf.cli import noise
+from tinytl_tf.cli.help_text import help_text
 from tinytl_tf.cli.signals import Signals
 from tinytl_tf.cli.streams import end_of_printed, guarded_streams
 from tinytl_tf.data.reason import reason
@@ -131,7 +132,7 @@ def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
     flags.DEFINE_boolean("verbose", False, "Show what TensorFlow and LiteRT write as well.", flag_values=values)
     if _HELP.intersection(argv):
-        print(f"{command.__doc__.strip()}\n\nflags:\n{values.get_help(include_special_flags=False)}")
+        print(help_text(command, values))
         return True
     _parse(values, [name, *argv], getattr(command, "WORDS", ""))
     for flag in _PATHS.intersection(values):

@@ -22,6 +22,8 @@ from tinytl_tf.figures import EvaluateResult
 
 __all__ = []
 
+FIRST = ("config", "workdir", "resume", "continue_from", "cache_features")  # in --help
+
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""

@@ -86,6 +86,11 @@ def train_batches(
     for option, value in (("seed", seed), ("epoch", epoch), ("start_step", start_step)):
         if value < 0:
             raise InputError(f"expected {option} to be 0 or more, got {value}")
+    if not isinstance(augmentation, Augmentation):
+        raise InputError(
+            f"expected an Augmentation, got {type(augmentation).__name__}; Augmentation(crop=False, flip=False) changes "
+            "nothing"
+        )
     if features is not None:
         check_cacheable(augmentation)
     index, parts = part
