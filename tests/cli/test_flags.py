@@ -22,7 +22,7 @@ from tinytl_tf.cli import (
 
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_each_flag_is_read(name):
-    command = importlib.import_module(f"tinytl_tf.cli.{name}")
+    command = importlib.import_module(f"tinytl_tf.cli.{name.replace('-', '_')}")
     values = flags.FlagValues()
     command.define_flags(values, [name])
     shared = (runtime_flags, data_flags, train, target, coral, micro, micro_budget, process_budget)
@@ -41,7 +41,7 @@ def test_a_name_means_one_type():
     types = {}
     for name in main.COMMANDS:
         values = flags.FlagValues()
-        importlib.import_module(f"tinytl_tf.cli.{name}").define_flags(values, [name])
+        importlib.import_module(f"tinytl_tf.cli.{name.replace('-', '_')}").define_flags(values, [name])
         for flag in values:
             types.setdefault(flag, {}).setdefault(values[flag].flag_type(), []).append(name)
     assert len(types["threads"]["int"]) > 3

@@ -161,7 +161,7 @@ def test_help_lists_some_flags_first(command, capsys):
 
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_the_first_flags_are_flags_and_the_help_has_all(name, capsys):
-    command, values = importlib.import_module(f"tinytl_tf.cli.{name}"), flags.FlagValues()
+    command, values = importlib.import_module(f"tinytl_tf.cli.{name.replace('-', '_')}"), flags.FlagValues()
     command.define_flags(values, [name])
     assert set(getattr(command, "FIRST", ())) <= set(values)
     assert runner.run_command(name, ["--help"]) == 0
@@ -313,8 +313,8 @@ def test_main_lists_the_commands(capsys, argv):
 def test_main_refuses_unknown_commands(capsys):
     assert main.main(["adopt", "--model=m"]) == 2
     assert capsys.readouterr().err == (
-        "tinytl: error: expected a command of pretrain, train, evaluate, plan, export, adapt, infer, rebake, serve, "
-        "memory, networks, quickstart; got 'adopt'\n"
+        "tinytl: error: expected a command of pretrain, train, evaluate, plan, export, adapt, infer, move-state, "
+        "rebake, serve, memory, networks, quickstart; got 'adopt'\n"
     )
 
 

@@ -45,7 +45,7 @@ def commands(text):
 
 def known_flags(command):
     values = flags.FlagValues()
-    importlib.import_module(f"tinytl_tf.cli.{command}").define_flags(values, [command])
+    importlib.import_module(f"tinytl_tf.cli.{command.replace('-', '_')}").define_flags(values, [command])
     names = {"json", "verbose", "overwrite", "help", *values}
     return names | {f"no{name}" for name in names}
 

@@ -68,8 +68,8 @@ ROWS = {
     # Commands and flags.
     "unknown command": (
         ["tarin"],
-        "expected a command of pretrain, train, evaluate, plan, export, adapt, infer, rebake, serve, memory, networks, "
-        "quickstart; got 'tarin'",
+        "expected a command of pretrain, train, evaluate, plan, export, adapt, infer, move-state, "
+        "rebake, serve, memory, networks, quickstart; got 'tarin'",
     ),
     "unknown flag": (
         ["train", "--workdri=run"],

@@ -21,6 +21,7 @@ COMMANDS = {
     "export": "write a .tflite that goes on training on a device",
     "adapt": "train an exported .tflite on your images, with LiteRT only",
     "infer": "answers of an exported .tflite for photos",
+    "move-state": "put what a device learned into a new export of the same network",
     "rebake": "put what a Coral board learnt into the int8 file of the whole network",
     "serve": "a page that trains an exported .tflite in a browser",
     "memory": "paper, planned and measured training memory",

@@ -48,6 +48,7 @@ _PATHS = frozenset(
         "continue_from",
         "data",
         "features_cache",
+        "from_model",
         "json",
         "model",
         "output",
@@ -72,7 +73,7 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     """Runs the command `name` with the arguments `argv`.
 
     Args:
-        name: Name of a module of `tinytl_tf.cli`.
+        name: Name of a module of `tinytl_tf.cli`, with hyphens for its underscores.
         argv: The arguments after the command's name.
 
     Returns:
@@ -125,7 +126,7 @@ def _is_verbose(argv: Sequence[str]) -> bool:
 
 def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     """Runs the command; returns whether its result is nowhere but on standard output."""
-    command = importlib.import_module(f"tinytl_tf.cli.{name}")
+    command = importlib.import_module(f"tinytl_tf.cli.{name.replace('-', '_')}")
     argv = _with_config_paths(getattr(command, "with_config", list)(argv))
     command.define_flags(values, [name, *argv])
     flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)

@@ -88,8 +88,8 @@ def train_batches(
             raise InputError(f"expected {option} to be 0 or more, got {value}")
     if not isinstance(augmentation, Augmentation):
         raise InputError(
-            f"expected an Augmentation, got {type(augmentation).__name__}; Augmentation(crop=False, flip=False) changes "
-            "nothing"
+            f"expected an Augmentation, got {type(augmentation).__name__}; Augmentation(crop=False, flip=False) "
+            "changes nothing"
         )
     if features is not None:
         check_cacheable(augmentation)
