@@ -26,6 +26,9 @@ def test_the_page_runs(name, tmp_path):
     text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
     (tmp_path / "page.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
     output = run([sys.executable, "page.py"], tmp_path)
+    if name == "smart_watch":
+        keras, litert = (float(value) for value in re.findall(r"^the .*: ([0-9.]+)$", output, re.MULTILINE))
+        assert abs(keras - litert) <= 1e-6
     before, after = map(int, re.search(r": (\d+)% before, (\d+)% after \d+ steps", output).groups())
     expected = FIGURES[name]
     assert f"It prints {expected[0]}% before" in text
