@@ -3,12 +3,14 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tinytl_tf as tiny
 from tests import tiny_network
 from tinytl_tf import data
 from tinytl_tf.errors import InputError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*run_functions_eagerly.*tf.data:UserWarning")
 L = keras.layers
 SIZE = {"resolution": 32, "width": 0.35, "weights": None}
 PHOTOS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3)).astype(np.uint8)
@@ -24,7 +26,12 @@ def own_model(outputs=3):
 
 
 def network(classes=3, **options):
-    return tiny.build("MobileNetV2", classes=classes, **SIZE, **options)
+    """A small one: building those of Keras takes seconds."""
+    return tiny.build(tiny_network.ARCHITECTURE, classes=classes, resolution=32, weights=None, **options)
+
+
+def mobilenet(**options):
+    return tiny.build("MobileNetV2", **SIZE, **options)
 
 
 def fitted(*args, classes=3, scheme="tinytl-b", **options):
@@ -34,11 +41,11 @@ def fitted(*args, classes=3, scheme="tinytl-b", **options):
 
 
 WORKS = {
-    "the name of Keras": lambda: network().output_shape == (None, 3),
+    "the name of Keras": lambda: mobilenet(classes=3).output_shape == (None, 3),
     "the name of a network of Keras Applications": lambda: (
         tiny.build("MobileNetV3Small", classes=4, resolution=32, weights=None).output_shape == (None, 4)
     ),
-    "no classes": lambda: tiny.build("MobileNetV2", **SIZE).output_shape == (None, 1000),
+    "no classes": lambda: mobilenet().output_shape == (None, 1000),
     "no resolution": lambda: (
         tiny.build("MobileNetV2", classes=3, width=0.35, weights=None).input_shape[1:3] == (224, 224)
     ),
@@ -63,7 +70,7 @@ WORKS = {
     "evaluate on a data set": lambda: len(network(10).evaluate(SPLITS.test, verbose=0)) == 2,
     "predict on a data set": lambda: network(10).predict(SPLITS.test, verbose=0).shape == (10, 10),
     "repr": lambda: (
-        repr(network())
+        repr(mobilenet(classes=3))
         == ("<Network mobilenet_v2: (None, 32, 32, 3) -> (None, 3), trains 3,843 of 414,051 parameters>")
     ),
 }
@@ -115,6 +122,14 @@ REFUSED = {
 }
 
 
+@pytest.fixture(autouse=True)
+def eagerly():
+    """A step of Keras takes longer to trace than to compute."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.parametrize("name", WORKS)
 def test_works(name):
     assert WORKS[name]()
@@ -164,7 +179,7 @@ def test_the_summary_lists_what_is_trained(capsys):
     model = network()
     model.summary()
     printed = capsys.readouterr().out
-    assert "trained variables of mobilenet_v2:\n  classifier/kernel (1280, 3)\n  classifier/bias (3,)\n" in printed
+    assert "trained variables of tiny_network:\n  classifier/kernel (32, 3)\n  classifier/bias (3,)\n" in printed
     assert "block_1_expand/kernel" not in printed
 
 
@@ -183,9 +198,10 @@ def test_batches_are_those_of_train_batches():
     np.testing.assert_allclose(seen, expected, rtol=1e-4)
 
 
-def test_default_labels_are_those_of_the_data(tmp_path):
-    model = tiny_network.build("last")
-    manifest = tiny.export_model(model, tmp_path / "numbers.tflite", batch_size=1)
-    assert manifest.labels == tuple(map(str, range(model.output_shape[-1])))
-    model.class_names = tuple(f"class {number}" for number in range(model.output_shape[-1]))
-    assert tiny.export_model(model, tmp_path / "names.tflite", batch_size=1).labels == model.class_names
+@pytest.mark.parametrize("named", [True, pytest.param(False, marks=pytest.mark.thorough)])
+def test_default_labels_are_those_of_the_data(tmp_path, named):
+    tf.config.run_functions_eagerly(False)  # the exporter converts functions
+    model = network()
+    model.class_names = ("rose", "tulip", "daisy") if named else None
+    manifest = tiny.export_model(model, tmp_path / "model.tflite", batch_size=1)
+    assert manifest.labels == (model.class_names or ("0", "1", "2"))
