@@ -8,7 +8,7 @@ Commands (data and weights are not part of the package):
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --network=efficientnet_lite0
 
 Each run is a `tinytl` command of its own; what a run has finished is kept in --workdir and not done again, and a
-training that was killed goes on. Prints a
+training that was killed continues. Prints a
 row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
 --device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order. With
 --branch_weights, schemes that train lite residuals have a second row, which starts from those. --rates gives a scheme

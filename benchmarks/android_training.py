@@ -1,4 +1,4 @@
-"""Memory and time of a training step with the Kotlin client on the JVM, beside the Python client's.
+"""Memory and time of a training step with the Kotlin client on the JVM and with the Python client.
 
 Every figure comes from a fresh process with one thread; growth is VmHWM after some steps minus the resident memory
 before the model was opened, as in `tinytl memory --account=measured`. The processes of the two clients take turns, so

@@ -107,7 +107,7 @@ def time_cached(coral: CoralModel, features, splits, epoch: int) -> float:
 
 
 def rebaked_noise(model, coral_path: pathlib.Path, state_path: pathlib.Path, splits, photos) -> tuple[float, float]:
-    """Returns signal to noise, on the test images, of the rebaked file and of one quantized afresh."""
+    """Returns signal to noise, on the test images, of the rebaked file and of a fresh quantization."""
     output = coral_path.with_name("rebaked_int8.tflite")
     rebake(coral_path, state_path, output, list(photos), overwrite=True)
     state.load_state(model, state_path, coral_path.with_name("suffix_train.tflite"))

@@ -1,9 +1,9 @@
-"""Accuracy after training in the page of `tinytl serve`, beside `tinytl adapt` from the same start on the same photos.
+"""Accuracy after training in the page of `tinytl serve` and with `tinytl adapt`: same start model, same photos.
 
 The page is driven as by a person: a folder with the training photos is chosen, the button is pressed, the state is
 saved. The page holds out a quarter of the photos, `tinytl adapt` is given the others alone; both states are evaluated
 by `tinytl evaluate --state` on test photos that neither has seen. A second table has the page's own figures of the
-photos that it holds out, beside those of `tinytl evaluate` on the same ones with the same states.
+photos that it holds out, next to those of `tinytl evaluate` on the same ones with the same states.
 
 Takes the flags of accuracy.py; --seeds are those of `tinytl adapt`, the page has one. What a run has finished is kept
 in --workdir and not done again. Data and weights are not part of the package. Needs Node.js and Chromium:
@@ -89,7 +89,7 @@ def main(_) -> None:
 
 
 def measure(scheme: str, folder: pathlib.Path, data: pathlib.Path) -> dict:
-    """Exports a start, trains it in the page and by `tinytl adapt`, and evaluates what both have learnt."""
+    """Exports a start, trains it in the page and by `tinytl adapt`, and evaluates both results."""
     model, state = folder / "start.tflite", folder / "page.tinytl"
     accuracy.tinytl(
         "export",

@@ -1,4 +1,4 @@
-"""What a browser loads of the page of `tinytl serve`, and time and memory of a training step in it beside Python.
+"""What a browser loads of the page of `tinytl serve`, and time and memory of a training step in it next to Python.
 
 Python (one thread, with XNNPACK) and Chromium (LiteRT's build without threads, in a worker, headless) take turns in
 fresh processes, so that their times can be compared on a machine that does other things; read them as ratios. A first

@@ -55,7 +55,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             target = "docs/index.md"
         place = COPIED.get(target) or (target.removeprefix("docs/") if target.startswith("docs/") else "")
         if not place:
-            raise PluginError(f"{source} links to {link}, which is no page of the site: name the file without a link")
+            raise PluginError(f"{source} links to {link}, not a page of the site: name the file without a link")
         return match[1] + posixpath.relpath(place, posixpath.dirname(site) or ".") + match[3]
 
     return _indented(_LINK.sub(replace, markdown))

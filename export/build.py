@@ -26,7 +26,7 @@ def build_file(module: TrainableModule) -> tuple[bytes, dict[str, dict[str, Any]
         The content of the `.tflite`, and what `run_passes` reports.
 
     Raises:
-        InputError: For an operator that is no builtin; it names the layer.
+        InputError: For an operator that is not a builtin; it names the layer.
     """
     content = convert(module)
     audit(Model.from_bytes(content))  # before the passes: it names layers, whose names they drop

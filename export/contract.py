@@ -125,7 +125,7 @@ def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
         The names in Unicode's normal form NFC, by which clients match them.
 
     Raises:
-        InputError: If there are more or fewer, one is no name, or two are the same.
+        InputError: If there are more or fewer, one is not a name, or two are the same.
     """
     labels = list(labels) if isinstance(labels, list | tuple) else labels
     if not isinstance(labels, list) or len(labels) != classes:

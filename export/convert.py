@@ -28,10 +28,10 @@ def convert(module: TrainableModule) -> bytes:
         The content of the `.tflite`.
 
     Raises:
-        InputError: if the network needs an operator that is no builtin; the message names operator and layer.
+        InputError: if the network needs an operator that is not a builtin; the message names operator and layer.
     """
     with temporary_folder() as folder:
-        # Gradients are part of the train signature; tracing those of the custom ones once more would take a minute.
+        # Gradients are part of the train signature; tracing those of the custom ones again would take a minute.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(module, str(folder), signatures=module.functions, options=options)
         try:

@@ -81,12 +81,12 @@ def export_coral(
 ) -> CoralExport:
     """Writes the files of a network that is trained behind an int8 prefix.
 
-    Into the folder of `path` come, beside the whole file and its manifest that `export` writes: `prefix_int8.tflite`,
+    In addition to the complete file and its manifest, as of `export`, the folder of `path` gets: `prefix_int8.tflite`,
     which takes pixels less 128 and gives features, both int8; `suffix_train.tflite` with its manifest, which has the
     signatures of `TrainableModule` and takes these features; `coral.json`, see `CoralManifest`, which comes last; and
-    `model_int8.tflite`, the whole network in int8, where nothing is trained but biases and the classifier, without
-    spare classes, so that what was learnt can be put into it. States of the suffix have the parts of those of the whole
-    file.
+    `model_int8.tflite`, the complete network in int8, if only biases and the classifier train, without spare
+    classes, so that `rebake` can put learned values into it. States of the suffix have the same parts as states of the
+    complete file.
 
     Nothing is compiled: the prefix is checked by the rules of `tinytl_tf.tflite.edge_tpu`, and against float.
 

@@ -73,7 +73,7 @@ def export(
     overwrite: bool = False,
     verbose: bool = False,
 ) -> Manifest:
-    """Writes a `.tflite` that goes on training the model's trainable variables, and its manifest into its folder.
+    """Writes a `.tflite` that keeps training the model's trainable variables, and its manifest into its folder.
 
     The file has the signatures `train`, `infer`, `save`, `restore` and `reset`, see `TrainableModule`, and builtin
     operators alone. It is written only after it trained like TensorFlow, see `check_parity`.
@@ -121,8 +121,8 @@ def export(
         The manifest.
 
     Raises:
-        InputError: For an argument out of range, a model that cannot be exported, an operator that is no builtin, or a
-            step that needs more memory than it may.
+        InputError: For an argument out of range, a model that cannot be exported, an operator that is not a builtin, or
+            a step that needs more memory than it may.
         ParityError: If the file does not train like TensorFlow.
 
     Example:
@@ -378,7 +378,7 @@ def _check_limit(max_planned_bytes: int | None) -> None:
     """Refuses a limit of planned memory that is none.
 
     Raises:
-        InputError: If it is no whole number of at least 1.
+        InputError: If it is not a whole number of at least 1.
     """
     given = max_planned_bytes
     if given is not None and (not isinstance(given, numbers.Integral) or isinstance(given, bool) or given < 1):

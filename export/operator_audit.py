@@ -1,4 +1,4 @@
-"""What an exported file is made of; refuses what a phone's or a board's runtime can not run."""
+"""Operators of an exported file; refuses those that a phone's or a board's runtime cannot run."""
 
 import collections
 import dataclasses

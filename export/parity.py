@@ -56,7 +56,7 @@ ANSWER_TOLERANCE = 1e-3  # of a logit, relative to the largest or to 1; and of a
 # on their photos and on made-up ones, four batches of 8, with XNNPACK and without: the loss differs by at most 0.065
 # of itself; the cosine of all gradients is at least 0.994, that of the worst variable at least 0.88 on photos and 0.70
 # on made-up ones.
-QUANTIZED_LOSS_TOLERANCE = 0.1  # of the loss, or of 1 where that is more: what is learnt well has hardly a loss
+QUANTIZED_LOSS_TOLERANCE = 0.1  # of the loss, or of 1 if that is more: a well trained model has a loss near 0
 LEAST_COSINE = 0.95
 LEAST_VARIABLE_COSINE = 0.5
 

@@ -43,7 +43,7 @@ class TrainableModule(tf.Module):
     number that is not finite, which an activation could hide from the loss. The state has the trained variables in the
     order of `state_order`, then the slots if they are saved. `restore` of a state that no training leads to changes
     nothing and gives `restored` 0: its numbers are not finite or above 1e15, its count of steps or a second moment is
-    negative. After `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
+    negative. After `reset`, and after `restore` of a state without them, the optimizer's slots start from zero.
 
     Each variable is updated at its own multiple of the rate, a constant of the graph, see `schemes.apply_scheme`.
 

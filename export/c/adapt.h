@@ -72,7 +72,7 @@ void options_override(const adapt_options *options, tinytl_settings *settings);
 
 /* ---- The state file to be written: adapt_output.c ---- */
 
-/* A path that this process alone writes; all zero where there is none. */
+/* A path that this process alone writes; all zero without one. */
 typedef struct {
   char *lock; /* Path of the lock file. */
   int file;

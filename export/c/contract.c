@@ -210,7 +210,7 @@ static tinytl_status check_signature(tinytl_model *model, int which,
                     found->outputs, &found->output_count, error);
 }
 
-/* Finds the type of an input of a signature; false if there is none, and on
+/* Finds the type of an input of a signature; false without one, and on
    any doubt. */
 static bool find_input(const tinytl_litert *litert, LiteRtSignature signature,
                        const char *wanted, LiteRtRankedTensorType *type) {

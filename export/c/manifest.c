@@ -119,23 +119,23 @@ tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
   if (options->manifest != NULL) {
     return read_manifest(model, options->manifest, error);
   }
-  char *beside = manifest_path(path);
-  if (beside == NULL) {
+  char *file = manifest_path(path);
+  if (file == NULL) {
     return tinytl_fail_memory(error, strlen(path));
   }
   struct stat about;
   tinytl_status status = TINYTL_OK;
   /* One that is there and cannot be read is an error, not a missing one. */
-  if (lstat(beside, &about) == 0 || errno != ENOENT) {
-    status = read_manifest(model, beside, error);
+  if (lstat(file, &about) == 0 || errno != ENOENT) {
+    status = read_manifest(model, file, error);
   } else if (!options->trust) {
     status = tinytl_fail(error, TINYTL_ERROR_MANIFEST,
                          "expected the manifest %s, whose checksum says that "
                          "the .tflite is not damaged, got none; copy both "
                          "files of the export, or set `trust` (adapt: "
                          "--trust)",
-                         beside);
+                         file);
   }
-  free(beside);
+  free(file);
   return status;
 }

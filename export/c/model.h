@@ -30,7 +30,7 @@ typedef struct {
   tinytl_tensor outputs[MOST_TENSORS];
 } tinytl_signature;
 
-/* Classes that were added on the device; all zero where there are none. */
+/* Classes that were added on the device; all zero without added classes. */
 typedef struct {
   char *lines; /* Their names, one on each line, as in a state file. */
   char *names; /* The same, with a zero behind each. */

@@ -34,7 +34,7 @@ static bool is_in(uint32_t code, const range *ranges, size_t count) {
 }
 
 /*
- * Reads a code point of UTF-8 and moves on. Returns false where there is none,
+ * Reads a code point of UTF-8 and moves on. Returns false at invalid UTF-8,
  * it is written in more bytes than it needs, or it is half of a pair.
  */
 static bool read_utf8(const uint8_t **next, const uint8_t *end,

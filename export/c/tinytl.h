@@ -127,7 +127,7 @@ typedef enum {
 
 /**
  * How the model was trained, from its manifest. A program that trains follows
- * it unless its user says otherwise; the library itself acts on none of it.
+ * it unless its user says otherwise; the library itself does not act on it.
  * `central_fraction`, `crop`, `flip` and `color` are of images: a model of
  * arrays has none of them, and arrays are trained on as they are.
  */
@@ -465,7 +465,7 @@ const char *tinytl_status_name(tinytl_status status);
  * @param state        Gets the values; untouched if the file is refused.
  * @param count        How many values the model has.
  * @param names        Gets the names of added classes, one on each line, to be
- *                     freed with free(); NULL where there are none. May be
+ *                     freed with free(); NULL without classes. May be
  * NULL.
  * @param error        Gets what went wrong, or NULL.
  */

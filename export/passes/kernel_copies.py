@@ -1,4 +1,4 @@
-"""Second copies of frozen kernels: what the converter stored once more, transposed, for the backward pass."""
+"""Second copies of frozen kernels: the converter stores a second, transposed one for the backward pass."""
 
 from collections.abc import Callable, Collection, Iterator
 

@@ -87,7 +87,7 @@ MICRO_PASSES: dict[str, Callable[[Model], int]] = {
     "drop_tensors": drop_tensors,
     "place_tensors": place_tensors,
 }
-# None of them: it changes what the file computes.
+# Not one of them: it changes what the file computes.
 QUANTIZE_KERNELS = Pass("quantize_kernels", quantize_kernels)
 
 
@@ -119,7 +119,7 @@ def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[by
         model, changed = _run(model, pass_)
         if _late_readers(model) > late:
             _logger.warning("pass %s is left out: an operator would read what another one overwrote", pass_.name)
-            # Once more from the start: that is rare, and keeping a copy before each pass would take half the time.
+            # Again from the start: that is rare, and keeping a copy before each pass would take half the time.
             model, changed = Model.from_bytes(content), 0
             for earlier in done:
                 model, _ = _run(model, earlier)

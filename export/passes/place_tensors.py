@@ -32,7 +32,7 @@ METADATA = "OfflineMemoryAllocation"
 _VERSION, _GRAPH = 1, 0  # the first numbers of the metadata; the runtime reads neither
 _ONLINE = -1  # left to the runtime: constants, and what takes no memory
 _ALIGNMENT = 16  # bytes
-_WORTH = 1024  # bytes; smaller inputs and outputs of branches are copied as ever
+_WORTH = 1024  # bytes; smaller inputs and outputs of branches are copied as before
 Key = tuple[int, int]  # graph, tensor
 
 

@@ -62,7 +62,7 @@ def reorder(model: Model, *, micro: bool = False) -> int:
 def dependencies(graph: Graph, *, micro: bool = False) -> list[set[int]]:
     """For each operator, those that must run before it; all of them come earlier in the file.
 
-    Besides the inputs of an operator these are
+    In addition to the inputs of an operator these are
 
     * for one that changes a variable, all earlier ones that read or change it, or use a value that was read;
     * for one that reads a variable, the last that changed it;

@@ -1,4 +1,4 @@
-"""Pass: every use of a variable reads it once more."""
+"""Pass: every use of a variable has a read of its own."""
 
 import collections
 import copy
@@ -61,7 +61,7 @@ def _split(model: Model, graph: Graph) -> int:
 def _forms_of_variables(graph: Graph, makers: dict[int, int]) -> set[int]:
     """Operators that read a large variable, or give what was read another form."""
     forms: set[int] = set()
-    # Read once more for each of its slices, a vector of many small ones would be copied a hundred times.
+    # With a read for each of its slices, a vector of many small ones would be copied a hundred times.
     packed = {op.inputs[0] for op in graph.operators if op.name == "SLICE" and not _is_large(graph, op)}
     for position, op in enumerate(graph.operators):
         given = [i for i in op.inputs if i >= 0 and not graph.tensors[i].is_constant]

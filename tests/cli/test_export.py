@@ -370,7 +370,7 @@ BAD_EVALUATIONS = {
     ),
     "classes": (
         ["--model=run.tflite", "--data=digits"],
-        "digits has classes that the model does not know: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; it knows gray, red, green, ",
+        "digits has classes that the model does not have: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; it has gray, red, green, ",
     ),
     "threads of a run": (["--workdir=run", "--threads=1"], "--threads does nothing with --workdir, whose checkpoints"),
     "delegate of a run": (["--workdir=run", "--noxnnpack"], "--xnnpack does nothing with --workdir, whose checkpoints"),
@@ -379,7 +379,7 @@ BAD_EVALUATIONS = {
         ["--model=run.tflite", "--data=tints.npz", "--checkpoint=last"],
         "--checkpoint does nothing with --model, which has no checkpoints; leave it out",
     ),
-    "classes of a run": (["--workdir=run", "--data=digits"], "digits has classes that the model does not know: 0, 1, "),
+    "classes of a run": (["--workdir=run", "--data=digits"], "digits has classes that the model does not have: 0, 1, "),
 }
 
 

@@ -48,5 +48,5 @@ def branch_of(layer: str) -> str:
 
 
 def variable_spec(variable: Any) -> VariableSpec:
-    """Returns the description of a variable, of which `path` and `shape` are looked at."""
+    """Returns the description of a variable with `path` and `shape`."""
     return describe_variable(variable.path, variable.shape)

@@ -55,7 +55,7 @@ export class Camera {
     this.video.srcObject = null;
   }
 
-  /** Goes on with the camera that looks the other way. */
+  /** Switches to the camera that faces the other way. */
   async turn(): Promise<void> {
     this.#facing = this.#facing === "environment" ? "user" : "environment";
     this.stop();

@@ -13,7 +13,7 @@ export class Curve {
 
   constructor(private readonly parent: HTMLElement) {}
 
-  /** Starts anew. */
+  /** Clears the curve. */
   begin(total: number): void {
     this.#losses = [];
     this.#held = [];

@@ -69,7 +69,7 @@ export class Storage {
     await this.#use("values", "readwrite", (store) => store.put(value, key));
   }
 
-  /** A browser that stores nothing is no reason not to train. */
+  /** Training does not need a browser that stores something. */
   async #use<T>(
     name: Store,
     mode: IDBTransactionMode,

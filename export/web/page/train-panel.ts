@@ -90,7 +90,7 @@ export class TrainPanel {
       [this.#epochs.value, this.#rate.value] = [String(epochs), String(learningRate)];
       const steps = this.#unfinished.steps.length;
       byId("resume-text").textContent =
-        `A training was stopped after ${steps} ${steps === 1 ? "step" : "steps"}. It can go on with the same photos and settings.`;
+        `A training was stopped after ${steps} ${steps === 1 ? "step" : "steps"}. It can continue with the same photos and settings.`;
     }
     this.show();
   }
@@ -123,7 +123,7 @@ export class TrainPanel {
       if (began) {
         await this.#keep();
       }
-      say(`Stopped.${began ? " What was learned so far is there; the training can go on." : ""}`);
+      say(`Stopped.${began ? " What was learned so far is there; the training can continue." : ""}`);
     } finally {
       this.session.training = false;
       this.session.changed();

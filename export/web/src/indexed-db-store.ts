@@ -3,7 +3,7 @@ import type { ProgressStore, TrainingProgress } from "./progress-store.js";
 
 const STORE = "progress";
 
-/** Progress in the browser's own database, so that a closed tab goes on where it was. */
+/** Progress in the browser's own database, so that a closed tab continues where it was. */
 export class IndexedDbStore implements ProgressStore {
   /**
    * @param key Tells one training from another.

@@ -53,7 +53,7 @@ export function checkArray(what: string, array: unknown, shape: readonly number[
   }
 }
 
-/** Type and length of a value that is none of the expected ones. */
+/** Type and length of an unexpected value. */
 export function describe(value: unknown): string {
   if (ArrayBuffer.isView(value)) {
     return `${value.constructor.name} of ${(value as Uint8Array).length}`;

@@ -51,8 +51,8 @@ export function isHeldOut(id: string, seed: number): boolean {
  * @param seed Chooses them: `model.manifest.data.split_seed`, or another whole number.
  * @param trained Ids of all photos that were ever trained on, for a caller that remembers them: these are not held out,
  *   and a class whose photos would all be held out is trained on.
- * @throws InputError If without `trained` all photos of a class would be held out, or a label is a number that is no
- *   class: those of a regression are lists.
+ * @throws InputError If without `trained` all photos of a class would be held out, or a label is a number that is not
+ *   a class: those of a regression are lists.
  */
 export function holdOut<Example extends LabeledPhoto | LabeledArray>(
   photos: readonly Example[],

@@ -8,9 +8,9 @@ export interface StepRecord {
   readonly milliseconds: number;
 }
 
-/** How far a training is: all that it goes on from. */
+/** How far a training is: all that it continues from. */
 export interface TrainingProgress {
-  /** What the numbers depend on; a training goes on with the same settings only. */
+  /** What the numbers depend on; a training continues with the same settings only. */
   readonly settings: string;
   /** On the held-out photos before the first step. */
   readonly before: EvaluateResult | undefined;

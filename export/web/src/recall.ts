@@ -22,9 +22,9 @@ export interface AttributeFigures {
   readonly truePositives: number;
   /** Photos that were said to have it and do not. */
   readonly falsePositives: number;
-  /** truePositives / all that were said to have it; not known where there are none. */
+  /** truePositives / all that were predicted to have it; unknown if nothing was. */
   readonly precision: number | undefined;
-  /** truePositives / positives; not known where there are none. */
+  /** truePositives / positives; unknown without positives. */
   readonly recall: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export interface RegressionFigures {
 export interface RecallFigures {
   /**
    * Mean recall of the classes that have photos; with attributes the mean of (recall + share of the right answers for
-   * photos without it) / 2 over the attributes that have both kinds. Not known where there are none.
+   * photos without it) / 2 over the attributes that have both kinds; unknown without such an attribute.
    */
   readonly balancedAccuracy: number | undefined;
   /** With one class for each photo: of each class in use, in the order of the outputs. */

@@ -62,7 +62,7 @@ export class StateFile {
    * @param fingerprint SHA-256 of the model's `.tflite`.
    * @param size Number of values of the model's state.
    * @param name What an error calls the file.
-   * @throws InputError If it is no state file, damaged, or of another model.
+   * @throws InputError If it is not a state file, is damaged, or is of another model.
    */
   static parse(bytes: Uint8Array, fingerprint: Uint8Array, size: number, name = "the state file"): StateFile {
     const count = parseHeader(bytes, name);
@@ -116,7 +116,7 @@ export function checkFinite(state: Float32Array, what: string): void {
 function parseHeader(bytes: Uint8Array, name: string): number {
   if (!MAGIC.every((byte, index) => bytes[index] === byte)) {
     throw new InputError(
-      `${name} is no state file: expected it to begin with TINYTL, got ${JSON.stringify(beginning(bytes))}; ` +
+      `${name} is not a state file: expected it to begin with TINYTL, got ${JSON.stringify(beginning(bytes))}; ` +
         "choose a .tinytl file",
     );
   }

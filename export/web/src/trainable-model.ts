@@ -24,9 +24,9 @@ const NOT_NEGATIVE = ["second_moment", "step"];
 
 /** Where the runtime is and how it runs. */
 export interface LoadOptions {
-  /** Folder with the files of `@litertjs/core/wasm`; by default `wasm/` beside the page. */
+  /** Folder with the files of `@litertjs/core/wasm`; by default `wasm/` next to the page. */
   readonly wasm?: string | URL;
-  /** The package's `worker.js`; by default beside the script that the package is in. `false`: no worker. */
+  /** The package's `worker.js`; by default next to the script that the package is in. `false`: no worker. */
   readonly worker?: string | URL | false;
   /** Whether to use LiteRT's build with threads, which needs a page that is cross-origin isolated. */
   readonly threads?: boolean;
@@ -197,7 +197,7 @@ export class TrainableModel {
     return TASKS[this.manifest.task];
   }
 
-  /** Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it. */
+  /** Whether the state holds all that training continues from: the optimizer has no slots, or they are in it. */
   get savesOptimizer(): boolean {
     return this.manifest.optimizer === "sgd" || this.manifest.state.some((part) => part.slot !== "");
   }
@@ -263,7 +263,7 @@ export class TrainableModel {
    *
    * Its weights start as the mean of those of the other classes.
    *
-   * @param name Name of the class, none of `classNames`; it is brought to Unicode's form NFC.
+   * @param name Name of the class, not one of `classNames`; it is brought to Unicode's form NFC.
    * @returns The label of the class.
    * @throws InputError If no output is spare, or the name is taken or cannot be a name; the model is unchanged.
    */
@@ -294,7 +294,7 @@ export class TrainableModel {
    * Gives an added class another name.
    *
    * @param label What `addClass` returned.
-   * @param name Name of the class, none of the other ones'; it is brought to Unicode's form NFC.
+   * @param name Name of the class, different from all other names; it is brought to Unicode's form NFC.
    * @throws InputError If no class was added with that label, or the name is taken or cannot be a name; nothing changes.
    */
   renameClass(label: number, name: string): Promise<void> {

@@ -67,7 +67,7 @@ export interface TrainingResult {
   /** The same after the last one. */
   readonly after: EvaluateResult | undefined;
   readonly steps: readonly StepRecord[];
-  /** Mean loss of each epoch, over all steps whose loss is finite; not known where there is none. */
+  /** Mean loss of each epoch, over all steps whose loss is finite; unknown if no loss is finite. */
   readonly losses: readonly (number | undefined)[];
 }
 

@@ -54,7 +54,7 @@ public class Example private constructor(
          * @param manifest of the model
          * @param seed chooses others, 0 or more; give the same one each time
          * @return both parts, each in the order of [examples]
-         * @throws InputException if one cannot be read, there is none, or all of a class are held out
+         * @throws InputException if one cannot be read, the list is empty, or all of a class are held out
          */
         @JvmStatic
         @JvmOverloads

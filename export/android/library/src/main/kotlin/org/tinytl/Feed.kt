@@ -2,7 +2,7 @@ package org.tinytl
 
 /** Turns the examples of a run into what its model takes. */
 internal interface Feed {
-    /** What the numbers of a run depend on besides the settings that every run has, by name. */
+    /** What the numbers of a run depend on in addition to the settings that every run has, by name. */
     val settings: Map<String, String>
 
     /**

@@ -28,7 +28,7 @@ internal class FinishedRun(
         private const val REMEDY = "the run starts again"
 
         /**
-         * Returns the run that this job has ended, or null if there is none.
+         * Returns the run that this job has ended, or null without one.
          *
          * @throws InputException if the file is damaged, or of another job, other photos or settings
          */

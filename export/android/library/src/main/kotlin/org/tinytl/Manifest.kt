@@ -82,7 +82,7 @@ public class Manifest private constructor(
     public val stateSize: Int
         get() = state.sumOf { it.size }
 
-    /** Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it. */
+    /** Whether the state holds all that training continues from: the optimizer has no slots, or they are in it. */
     public val savesOptimizer: Boolean
         get() = optimizer == "sgd" || state.any { it.slot.isNotEmpty() }
 

@@ -8,7 +8,7 @@ import java.nio.ByteOrder
 import java.util.zip.CRC32
 
 /**
- * The `.tinytl` state file: what a model has learnt, apart from the model. The same format for all clients.
+ * The `.tinytl` state file: the learned values of a model, without the model. The same format for all clients.
  *
  * `docs/formats.md` has its layout.
  */
@@ -66,7 +66,7 @@ public object StateFile {
      * @param file the file to read
      * @param fingerprint SHA-256 of the model's file, 32 bytes
      * @param size number of values that the model's state has
-     * @throws InputException if the file cannot be read, is no state file, is damaged, or belongs to another model
+     * @throws InputException if the file cannot be read, is not a state file, is damaged, or belongs to another model
      */
     @JvmStatic
     public fun read(
@@ -81,7 +81,7 @@ public object StateFile {
      * @param file the file to read
      * @param fingerprint SHA-256 of the model's file, 32 bytes
      * @param size number of values that the model's state has
-     * @throws InputException if the file cannot be read, is no state file, is damaged, or belongs to another model
+     * @throws InputException if the file cannot be read, is not a state file, is damaged, or belongs to another model
      */
     @JvmStatic
     public fun readState(

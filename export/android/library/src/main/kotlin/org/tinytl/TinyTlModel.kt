@@ -9,10 +9,10 @@ import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 
 /**
- * An exported model that infers and goes on training.
+ * An exported model that infers and keeps training.
  *
  * Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that throws leaves
- * the model as it was. What the model has learnt is in memory until [save] writes it.
+ * the model as it was. The learned values are in memory until [save] writes them.
  *
  * ```
  * TinyTlModel.open(File(filesDir, "photos.tflite"), File(filesDir, "photos.manifest.json")).use { model ->
@@ -133,7 +133,8 @@ public class TinyTlModel private constructor(
      * @param batch [batchSize] images, each as [infer] takes them
      * @param labels the index of each image's class in [TinyTlModel.labels]
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, or the model is none of images of one class each
+     * @throws InputException if an argument has another size or range, or the model does not
+     *   classify images of one class each
      */
     public fun train(
         batch: List<ByteArray>,
@@ -147,8 +148,8 @@ public class TinyTlModel private constructor(
      * @param batch [batchSize] arrays, each as [infer] takes them
      * @param labels the index of each array's class in [TinyTlModel.labels]
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, a number is not finite, or the model is none of
-     *   arrays of one class each
+     * @throws InputException if an argument has another size or range, a number is not finite, or the model does not
+     *   classify arrays of one class each
      */
     @JvmName("trainArrays")
     public fun train(
@@ -295,7 +296,7 @@ public class TinyTlModel private constructor(
      *
      * @param state as [state] returned it
      * @throws InputException if it has another size, a value is not finite, or it is of more or fewer classes; the
-     *   model goes on unchanged
+     *   model stays unchanged
      */
     public fun setState(state: FloatArray) {
         synchronized(lock) { setState(state, added) }
@@ -342,7 +343,7 @@ public class TinyTlModel private constructor(
      * Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved with any client.
      *
      * @param file the file to read
-     * @throws InputException if the file is damaged or belongs to another model; the model goes on unchanged
+     * @throws InputException if the file is damaged or belongs to another model; the model stays unchanged
      */
     public fun restore(file: File) {
         val saved = StateFile.readState(file, fingerprintBytes, stateSize)

@@ -343,7 +343,7 @@ public class Trainer
             private const val NANOS = 1e6
 
             /**
-             * Removes what a stopped run has left beside its state file, which stays.
+             * Removes the files of a stopped run next to its state file, which stays.
              *
              * @param stateFile the file that the run was to write
              * @throws InputException if a run writes it at the moment

@@ -41,7 +41,7 @@ public interface TrainerListener {
     }
 
     /**
-     * Something limits what the figures of the run mean; the run goes on.
+     * Something limits what the figures of the run mean; the run continues.
      *
      * @param message one line, to show to the user
      */

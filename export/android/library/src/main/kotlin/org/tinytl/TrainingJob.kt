@@ -15,8 +15,8 @@ import java.util.concurrent.Executors
 /**
  * Trains while the app is not in front, when the system has time for it.
  *
- * A job goes on from the trainer's state file after the system stopped it, the process died or the phone restarted. It
- * needs a [Trainer] with a state file, and a model whose state holds its optimizer's slots. One job trains at a time.
+ * A job continues from the trainer's state file after the system stopped it, the process died or the phone restarted.
+ * It needs a [Trainer] with a state file, and a model with the optimizer's slots in its state. One job trains at once.
  *
  * The app's manifest has to declare the subclass, and to ask for a job that outlives a restart:
  *
@@ -33,7 +33,7 @@ public abstract class TrainingJob : JobService() {
      * Returns the trainer to run, or null if there is nothing to train any more.
      *
      * It is called on the thread that trains, at each start of the job. Give the same photos in the same order and the
-     * same settings each time: a run goes on with these only.
+     * same settings each time: a run continues with these only.
      */
     protected abstract fun createTrainer(parameters: JobParameters): Trainer?
 
@@ -44,7 +44,7 @@ public abstract class TrainingJob : JobService() {
     protected open fun onTrained(result: TrainerResult) {
     }
 
-    /** The run cannot go on, and the job is over; called on the thread that trains. */
+    /** The run cannot continue, and the job is over; called on the thread that trains. */
     protected open fun onFailed(error: TinyTlException) {
     }
 

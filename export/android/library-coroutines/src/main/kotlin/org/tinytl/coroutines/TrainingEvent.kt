@@ -33,7 +33,7 @@ public data class EpochEnded(
 ) : TrainingEvent
 
 /**
- * Something limits what the figures of the run mean; the run goes on.
+ * Something limits what the figures of the run mean; the run continues.
  *
  * @property message one line, to show to the user
  */

@@ -256,7 +256,7 @@ internal class Session(
         return Strings.trained(result)
     }
 
-    /** What a run says that cannot go on; one that has diverged leaves the model as it was before. */
+    /** The message of a run that cannot continue; a diverged run leaves the model as it was before. */
     fun failed(error: TinyTlException): String {
         if (error !is TrainingDivergedException) {
             return error.message.orEmpty()

@@ -1,0 +1,64 @@
+"""Wording that the product's text does not use, and what to write instead: the data of `test_english.py`.
+
+A space in a pattern matches a line break of a docstring, a comment or a string as well. `paths` are prefixes of the
+files in which a pattern is an error; `""` is the whole product.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Wording:
+    """A pattern of wording and its replacement.
+
+    Attributes:
+        pattern: Regular expression; case is ignored.
+        write: The replacement, for the message of the test.
+        paths: Prefixes of the paths, relative to the repository, in which the pattern is an error.
+    """
+
+    pattern: str
+    write: str
+    paths: tuple[str, ...] = ("",)
+
+
+# Files without prose of this product, and files that a test or a build compares with others.
+IGNORED = (
+    "golden/",
+    "tests/",
+    "tinytl_tf/cli/",  # to be swept next
+    "export/android/library/src/test/",
+    "export/android/library-coroutines/src/test/",
+    "export/android/sample/src/test/",
+    "export/web/browser-test/",
+    "export/web/test/",
+)
+
+_BRITISH = "|".join(
+    (
+        r"(?:normal|optim|quant|initial|serial|recogn|organ|summar|minim|maxim|general|util|visual|synchron)"
+        r"is(?:e|ed|es|er|ers|ing|ation|ations)",
+        "(?:colour|behaviour|favour|neighbour|honour)(?:s|ed|ing|able|hood)?",
+        "centre[ds]?|centring|labell(?:ed|ing)|modell(?:ed|ing)|cancelled|cancelling",
+        "analys(?:e|ed|es|ing)|licence|grey|catalogue|artefacts?|defence|judgement|whilst",
+    )
+)
+
+WORDINGS = (
+    Wording(r"\blearnt\b", "learned"),
+    Wording(rf"\b(?:{_BRITISH})\b", "the American spelling"),
+    Wording(r"\bcenterd\b", "centered"),
+    Wording(r"\bcan not\b", "cannot"),
+    Wording(r"\b(?:go|goes|going|gone|went) on\b", "continue, resume, keep"),
+    Wording(r"\bthere (?:is|are|was|were) none\b", "name the noun: without X, if X is missing, an unknown X"),
+    Wording(
+        r"(?<!\w)(?!there\b)\w+[^\w\s]* (?:is|are|was|were) no (?!such\b|longer\b|more\b|less\b)\.?\w+",
+        "is not a, are not",
+    ),
+    Wording(r"\b(?:is|are) none of\b", "is not one of"),
+    Wording(r"\bbesides?\b", "next to, in addition to, apart from, compared with"),
+    Wording(r"\bas ever\b", "still, as before"),
+    Wording(r"\b(?:once more|anew|afresh)\b", "again"),
+    Wording(r"\bcomes? home\b", "load, bring back"),
+    Wording(r"\bwhat is not there was not run\b", "missing entries were not run"),
+)
