@@ -62,7 +62,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _indented(markdown: str) -> str:
-    """Indents what belongs to an item of a list by four spaces, and puts empty lines around its blocks."""
+    """Indents the content of a list item by four spaces, and puts empty lines around its blocks."""
     lines, width, in_fence, has_blocks = [], 0, False, False
     for line in markdown.splitlines():
         item = _ITEM.match(line)

@@ -1,7 +1,7 @@
 """Wording that the product's text does not use, and what to write instead: the data of `test_english.py`.
 
-A space in a pattern matches a line break of a docstring, a comment or a string as well. `paths` are prefixes of the
-files in which a pattern is an error; `""` is the whole product.
+A space in a pattern matches a line break of a docstring, a comment or a string as well. `paths` are the files
+in which a pattern is an error, by default all of the product.
 """
 
 import dataclasses
@@ -14,12 +14,12 @@ class Wording:
     Attributes:
         pattern: Regular expression; case is ignored.
         write: The replacement, for the message of the test.
-        paths: Prefixes of the paths, relative to the repository, in which the pattern is an error.
+        paths: Patterns of `fnmatch` for the paths, relative to the repository, in which the pattern is an error.
     """
 
     pattern: str
     write: str
-    paths: tuple[str, ...] = ("",)
+    paths: tuple[str, ...] = ("*",)
 
 
 # Files without prose of this product, and files that a test or a build compares with others.
@@ -44,6 +44,15 @@ _BRITISH = "|".join(
     )
 )
 
+# Files in which noun clauses with "what" were replaced.
+_SWEPT = ("tinytl_tf/*", "export/*.py", "export/c/*.[ch]", "benchmarks/*", "configs/*")
+_AFTER_WHAT = "|".join(
+    (
+        "an?|the|it|they|you|this|that|these|one|no|each|every|its|our|their|there",
+        "was|were|has|have|had|are|may|can|could|is (?!None|not None)|[a-z]+s",
+    )
+)
+
 WORDINGS = (
     Wording(r"\blearnt\b", "learned"),
     Wording(rf"\b(?:{_BRITISH})\b", "the American spelling"),
@@ -61,4 +70,5 @@ WORDINGS = (
     Wording(r"\b(?:once more|anew|afresh)\b", "again"),
     Wording(r"\bcomes? home\b", "load, bring back"),
     Wording(r"\bwhat is not there was not run\b", "missing entries were not run"),
+    Wording(rf"(?<![{{.`\\w-])what (?:{_AFTER_WHAT}) ", "the noun: the output, the features, the fields", _SWEPT),
 )

@@ -1,6 +1,7 @@
 """The text of the product uses the wording of native engineers: patterns and replacements are in `english.py`."""
 
 import bisect
+import fnmatch
 import pathlib
 import re
 
@@ -34,7 +35,7 @@ def findings(text, name):
         return
     ends = [match.start() for match in re.finditer("\n", text)]
     for wording in WORDINGS:
-        if name.startswith(wording.paths):
+        if any(fnmatch.fnmatch(name, path) for path in wording.paths):
             for match in compiled(wording).finditer(text):
                 line = bisect.bisect_left(ends, match.start()) + 1
                 yield f"{name}:{line}: {' '.join(match.group().split())!r}; write: {wording.write}"
@@ -87,6 +88,13 @@ def test_a_planted_sentence_is_found(text, words):
 )
 def test_plain_sentences_pass(text):
     assert not list(findings(text, "docs/page.md"))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_found"), [("export/build.py", True), ("tinytl_tf/files.py", True), ("README.md", False)]
+)
+def test_a_pattern_holds_for_its_paths(name, is_found):
+    assert any(findings("it keeps what the layer makes of it", name)) is is_found
 
 
 def test_ignored_folders_are_not_searched():

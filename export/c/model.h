@@ -61,7 +61,7 @@ tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
 
 /* ---- Signatures: contract.c ---- */
 
-/* Checks all signatures before anything of the file runs. */
+/* Checks all signatures before the file runs. */
 tinytl_status tinytl_check_contract(tinytl_model *model, tinytl_error *error);
 
 /* Returns the name of a signature. */

@@ -289,7 +289,7 @@ BAD_EXPORTS = {
     ),
     "no kernel for int8": (
         ["--workdir=run", "--scheme=full", "--frozen_weights=int8", "--output=m.tflite"],
-        "expected frozen kernels that are worth storing as int8, got none: all are trained or small; ",
+        "expected frozen kernels that are large enough for int8, got none: all are trained or small; ",
     ),
     "other data for int8": (
         ["--workdir=changed", "--frozen_weights=int8", "--output=m.tflite"],

@@ -109,7 +109,7 @@ MODELS = {
     ),
     "two towers of equal names": (
         two_towers,
-        "expected variables of different paths, got 'conv/kernel' twice: states and manifests tell variables by ",
+        "expected variables of different paths, got 'conv/kernel' twice: states and manifests identify variables by ",
     ),
     "half precision": (half, "expected layers in float32, got mixed_float16; "),
 }

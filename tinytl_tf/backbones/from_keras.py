@@ -153,7 +153,7 @@ def _as_model(function: Callable[[Any], Any], shape: Sequence[int]) -> keras.Mod
         ) from error
     if tuple(model.output.shape[1:]) != shape:
         raise InputError(
-            f"expected preprocess_input to give what the model takes, {(None, *shape)}, got {model.output.shape}; "
+            f"expected preprocess_input to give the model's input, {(None, *shape)}, got {model.output.shape}; "
             "leave resizing to the data"
         )
     return model
@@ -177,7 +177,7 @@ def _with_pixels(
     unknown = _first_of_pixels(layers, calls)
     if unknown and preprocess_input is None:
         raise InputError(
-            f"expected to be told what is done to pixels before {unknown!r}: files take raw photos, and the model "
+            f"expected to know the preprocessing of pixels before {unknown!r}: files take raw photos, and the model "
             "has no Rescaling before it; give preprocess_input=, as keras.applications.resnet50.preprocess_input, or "
             f"preprocess_input={RAW_PIXELS!r} if it takes pixels of 0 to 255"
         )

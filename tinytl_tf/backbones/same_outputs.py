@@ -95,8 +95,8 @@ def _require_call_of_graph(model: keras.Model, network: keras.Model, inputs: Any
     result = np.asarray(keras.tree.flatten(model(given, training=False))[0])
     if _differs(result, expected):
         raise InputError(
-            f"expected a model that computes what its layers do, got {type(model).__name__}, whose call is another; "
-            "give keras.Model(inputs, outputs) of what it computes"
+            f"expected a model that computes the same as its layers, got {type(model).__name__} with another call; "
+            "give keras.Model(inputs, outputs) of the result"
         )
 
 

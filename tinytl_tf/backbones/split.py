@@ -84,7 +84,7 @@ def split_model(model: keras.Model, place: str) -> SplitModel:
     if trained:
         listed = ", ".join(trained[:3]) + (f" and {len(trained) - 3} more" if len(trained) > 3 else "")
         raise InputError(
-            f"expected nothing to train before {place!r}, got {listed}: what lies before a split is frozen; train from "
+            f"expected nothing to train before {place!r}, got {listed}: layers before a split are frozen; train from "
             "there on only, or split at an earlier place"
         )
     suffix = keras.Model(boundary, model.outputs[0], name=f"{model.name}_suffix")

@@ -40,7 +40,7 @@ class TrainableModel:
     Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that
     raises leaves the model as it was.
 
-    The file stays mapped while the model lives: whoever truncates it in place, and does not replace it, ends the
+    The file stays mapped while the model lives: truncating it in place, instead of replacing it, ends the
     process.
 
     Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.tflite.runtime.load_signatures`.

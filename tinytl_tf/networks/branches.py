@@ -1,6 +1,6 @@
 """The kinds of branches: small trainable modules around a frozen part; their outputs are added.
 
-A kind defines where it fits, what it computes and which variables it has. Building, schemes and the accounts of memory
+A kind defines its places, its computation and its variables. Building, schemes and the accounts of memory
 read it here; the Keras layer of the same arguments does the work. A new kind is a class with a row in `BRANCHES`, its
 layer and its test.
 """

@@ -362,8 +362,9 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
     for pattern, factor in scheme.rate_factors:
         if (pattern, factor) not in useful:
             raise InputError(
-                f"expected rate_factors of what scheme {scheme.name} trains, got {pattern!r}, which is found first in "
-                "the path of no such variable; leave it out, or look up the paths in model.weights"
+                f"expected rate_factors of variables that scheme {scheme.name} trains, got {pattern!r}, "
+                "which is found first in the path of no such variable; leave it out, or look up the paths in "
+                "model.weights"
             )
     groups: dict[tuple[int, int | None], list[Any]] = {}
     for variable, place in zip(variables, decided, strict=True):

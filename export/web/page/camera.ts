@@ -62,7 +62,7 @@ export class Camera {
     await this.start();
   }
 
-  /** How many cameras the browser tells of. */
+  /** Number of cameras that the browser lists. */
   async count(): Promise<number> {
     const devices = await navigator.mediaDevices.enumerateDevices();
     return devices.filter(({ kind }) => kind === "videoinput").length;

@@ -28,7 +28,7 @@ internal class RunFiles(
     /** That the run of a job has ended. */
     val finished: File = sibling(".done.json")
 
-    /** What a run locks. */
+    /** The lock of a run. */
     val lock: File = sibling(".lock")
 
     /** The state after a step. */

@@ -23,7 +23,7 @@ public object StateFile {
     private val magic = "TINYTL\r\n".toByteArray(Charsets.US_ASCII)
 
     /**
-     * Writes a state file; a reader sees the old file or the new one, whatever happens meanwhile.
+     * Writes a state file; a reader always sees the complete old or new file.
      *
      * @param file the file to write; an existing one is replaced
      * @param state the values, each finite
@@ -121,7 +121,7 @@ public object StateFile {
         return SavedState(state, added)
     }
 
-    /** Refuses a state that would ruin a model; [what] is how the error begins. */
+    /** Refuses a state that would ruin a model; [what] is the beginning of the error. */
     internal fun checkFinite(
         state: FloatArray,
         what: String,
@@ -180,7 +180,7 @@ public object StateFile {
         return header + ByteArray((length - HEADER_BYTES).toInt()).also { stream.readFully(it) }
     }
 
-    /** Returns the bytes of the names; their length has to fill the file. */
+    /** Returns the bytes of the names; their length must fill the file. */
     private fun names(
         file: File,
         buffer: ByteBuffer,
@@ -218,7 +218,7 @@ public object StateFile {
         }
     }
 
-    /** The refusal of a file whose names of added classes cannot be used. */
+    /** The refusal of a file with invalid names of added classes. */
     internal fun unusable(
         file: File,
         reason: String?,

@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * What a run of a [Trainer] measured.
+ * Results of a run of a [Trainer].
  *
  * @property before the model before the first step, on the held-out examples; null without held-out examples
  * @property after the same after the last step
