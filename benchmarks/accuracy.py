@@ -7,13 +7,13 @@ Commands (data and weights are not part of the package):
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --branch_weights=branches.npz
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --network=efficientnet_lite0
 
-Each run is a `tinytl` command of its own; what a run has finished is kept in --workdir and not done again, and a
-training that was killed goes on. Prints a
+Each run is a `tinytl` command of its own; finished runs are kept in --workdir and not repeated, and a
+training that was killed continues. Prints a
 row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
 --device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order. With
 --branch_weights, schemes that train lite residuals have a second row, which starts from those. --rates gives a scheme
 another learning rate than that of the config or, where the config has none, the scheme's default, as full=3e-5.
-Trainings in Keras are added to the file --rows, which outlives --workdir: what it has is not trained again. Several of
+Trainings in Keras are added to the file --rows, which outlives --workdir: rows in it are not trained again. Several of
 these commands may run at once. `accuracy_tables.py` makes tables and a picture of all rows.
 """
 
@@ -40,7 +40,7 @@ _NETWORK = flags.DEFINE_string("network", "mobilenet_v2", "The network, of width
 _RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of an image's side.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step in training.")
 _BRANCHES = flags.DEFINE_string("branch_weights", None, "Pre-trained branches, for a second row of tinytl-l and -lb.")
-_BRANCHES_NAME = flags.DEFINE_string("branches_name", "pre-trained", "What rows and tables call these branches.")
+_BRANCHES_NAME = flags.DEFINE_string("branches_name", "pre-trained", "Name of these branches in rows and tables.")
 _RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is another one.")
 _DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
 _FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: kinds of frozen kernels, of FROZEN.")
@@ -77,13 +77,13 @@ def config() -> ConfigDict:
 
 
 def rate_of(scheme: str) -> str:
-    """Returns the learning rate of a scheme: that of --rates, of the config, or its default."""
+    """Returns the learning rate of a scheme: from --rates, the config, or its default."""
     given = dict(item.split("=") for item in _RATES.value).get(scheme)
     return given or f"{config().training.learning_rate or get_scheme(scheme).learning_rate:g}"
 
 
 def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pathlib.Path:
-    """Returns where a run and what is made of it are kept."""
+    """Returns the folder of a run and its files."""
     start = f"{_BRANCHES_NAME.value}-{_digest(branch_weights)}" if branch_weights else None
     size = f"{_RESOLUTION.value}px-{_BATCH_SIZE.value}"
     name = "-".join(filter(None, [scheme, start, rate_of(scheme), size, str(seed)]))
@@ -133,7 +133,7 @@ def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
 
 
 def _branches(scheme: str, branch_weights: str | None) -> str:
-    """What the lite residuals of a row start from."""
+    """Initial lite residuals of a row."""
     if not get_scheme(scheme).lite_residual:
         return ""
     return _BRANCHES_NAME.value if branch_weights else "fresh"

@@ -8,7 +8,7 @@ __all__ = ["append", "find", "read"]
 
 
 def read(path: str | os.PathLike) -> list[dict]:
-    """Returns the rows of a file, none where there is no file."""
+    """Returns the rows of a file, empty without a file."""
     path = pathlib.Path(path)
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -19,7 +19,7 @@ def find(path: str | os.PathLike, key: dict) -> dict | None:
 
 
 def append(path: str | os.PathLike, row: dict) -> None:
-    """Adds a row; a short line that is appended is whole for other processes."""
+    """Adds a row; other processes always read an appended short line completely."""
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")

@@ -3,8 +3,8 @@
 For each network, size and batch a table: test accuracy on each set, mean and standard deviation over the seeds in per
 cent, how many seeds, and the growth of a fresh process that loads the exported file (int8 frozen kernels, profile
 balanced, Adam, 17 classes, random weights: memory does not depend on them) and takes a training step with XNNPACK
-and two threads. The picture has the rows at 128 px with batches of 8. What was measured is kept in --memory and not
-measured again; measure when nothing else runs.
+and two threads. The picture has the rows at 128 px with batches of 8. Measurements are kept in --memory and not
+repeated; measure when nothing else runs.
 
 Commands:
     python benchmarks/accuracy_tables.py --rows=benchmarks/accuracy.jsonl --memory=benchmarks/accuracy_memory.jsonl
@@ -31,7 +31,7 @@ _PICTURE = flags.DEFINE_string("picture", None, "Draw accuracy over memory into 
 CLASSES, PROFILE, MEASUREMENTS = 17, "balanced", 3
 IN_PICTURE = (128, 8)  # resolution and batch
 TABLE = ("network", "resolution", "batch_size")
-ON_THE_LEFT = ("tinytl-b", "tinytl-l")  # labels of these; another scheme takes hardly more memory
+ON_THE_LEFT = ("tinytl-b", "tinytl-l")  # labels of these; another scheme takes only a little more memory
 
 
 def main(_) -> None:
@@ -81,7 +81,7 @@ def _memory(key: dict) -> float:
     if row is None:
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "step.tflite"
-            # In a process of its own: TensorFlow would stay in the memory of those that are forked from here.
+            # In a process of its own: TensorFlow would stay in the memory of processes that are forked from here.
             code = f"import accuracy_tables; accuracy_tables.export_worker({str(path)!r}, **{key!r})"
             subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent, check=True)
             growth = max(measure(path, steps=1).growth_bytes for _ in range(MEASUREMENTS))
@@ -91,7 +91,7 @@ def _memory(key: dict) -> float:
 
 
 def export_worker(path: str, *, network: str, resolution: int, batch_size: int, scheme: str) -> None:
-    """Writes the file whose step is measured. The parity check is left to `export`."""
+    """Writes the file to measure. The parity check is left to `export`."""
     from network import trainable_module
 
     from tinytl_tf.export.build import build_file, with_int8_kernels

@@ -1,11 +1,11 @@
-"""Growth of a whole run of `adapt` over real photos against the measured accounts of a client and of a step.
+"""Growth of a complete run of `adapt` over real photos against the measured accounts of a client and of a step.
 
 Command:
     python benchmarks/adapt_memory.py --data=photos/ FILE.tflite ...
 
-Prints a row for each file: the size of the model's input, the growth of a fresh process that does what `tinytl adapt`
-does (`measure_adapt`), that of one that infers and trains (`measure_client`), by how many percent the first is above
-it, and that of one that runs `train` alone (`measure`); in MB (10^6 bytes). A run also decodes photos.
+Prints a row for each file: the size of the model's input, the growth of a fresh process that runs the steps of `tinytl
+adapt` (`measure_adapt`), of one that infers and trains (`measure_client`), the difference of the two in percent,
+and the growth of one that runs only `train` (`measure`); in MB (10^6 bytes). A run also decodes photos.
 Linux only.
 """
 
@@ -20,7 +20,7 @@ from tinytl_tf.tflite.runtime import THREADS
 
 _DATA = flags.DEFINE_string("data", None, "Image folder or another data set.", required=True)
 _THREADS = flags.DEFINE_integer("threads", THREADS, "Threads of LiteRT.", lower_bound=1)
-TIMES = 3  # the median of so many processes counts: threads that decode come and go
+TIMES = 3  # the median of so many processes counts: decoding threads start and end
 
 
 def main(argv: list[str]) -> None:

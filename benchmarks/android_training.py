@@ -1,4 +1,4 @@
-"""Memory and time of a training step with the Kotlin client on the JVM, beside the Python client's.
+"""Memory and time of a training step with the Kotlin client on the JVM and with the Python client.
 
 Every figure comes from a fresh process with one thread; growth is VmHWM after some steps minus the resident memory
 before the model was opened, as in `tinytl memory --account=measured`. The processes of the two clients take turns, so
@@ -29,7 +29,7 @@ from tinytl_tf.networks.schemes import SCHEMES
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUNS = flags.DEFINE_integer("runs", 3, "Processes to take the median of.", lower_bound=1)
 STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of in each process.", lower_bound=1)
-SCHEME = flags.DEFINE_enum("scheme", "tinytl-b", list(SCHEMES), "What the exported files train.")
+SCHEME = flags.DEFINE_enum("scheme", "tinytl-b", list(SCHEMES), "Scheme of the exported files.")
 RESOLUTIONS = flags.DEFINE_list("resolutions", ["96"], "Pixels of the files that are exported.")
 HEAP = "-Xmx128m"  # of the JVM; an app on a phone has about as much
 
@@ -68,7 +68,7 @@ def export_worker(path: str, scheme_name: str, resolution: int) -> None:
 
 
 def _export(folder: str, resolution: int) -> pathlib.Path:
-    """Exports in a process of its own: TensorFlow would stay in the memory of those that are forked from here."""
+    """Exports in a process of its own: TensorFlow would stay in the memory of processes forked from here."""
     path = pathlib.Path(folder) / f"mobilenet_v2_0.35_{SCHEME.value}_{resolution}.tflite"
     arguments = (str(path), SCHEME.value, resolution)
     code = f"import android_training; android_training.export_worker(*{arguments!r})"
@@ -77,7 +77,7 @@ def _export(folder: str, resolution: int) -> pathlib.Path:
 
 
 def _classpath() -> str:
-    """Compiles library and tests; returns where their classes and those that they need are."""
+    """Compiles library and tests; returns the class path."""
     with tempfile.NamedTemporaryFile() as file:
         goals = ["test-compile", "dependency:build-classpath", f"-Dmdep.outputFile={file.name}"]
         command = ["mvn", "--quiet", f"--file={ROOT / 'export' / 'android'}", "--projects=library", "--also-make"]
@@ -92,7 +92,7 @@ def _classpath() -> str:
 
 
 def _measure(path: pathlib.Path, xnnpack: bool, classpath: str) -> tuple[list[dict], list[dict]]:
-    """Returns what each process of Python and of the JVM measured; they take turns."""
+    """Returns the measurements of each process of Python and of the JVM; they take turns."""
     python, jvm = [], []
     for _ in range(RUNS.value):
         measured = measure(path, num_threads=1, xnnpack=xnnpack, steps=STEPS.value)

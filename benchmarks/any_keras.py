@@ -5,7 +5,7 @@ Commands:
     python benchmarks/any_keras.py --json=any_keras.jsonl --cases=MobileNetV3Small,own:se_net
     python benchmarks/any_keras.py --json=any_keras.jsonl --table
 
-Each case runs in a process of its own and adds a line to the file; what is there is not run again. Weights are random,
+Each case runs in a process of its own and adds a line to the file; existing rows are not run again. Weights are random,
 norms have made-up statistics. Cases of keras-hub need the package. MB are 10^6 bytes; measured ones are the growth of a
 fresh process (VmHWM) that does a step of 8 images: the exported file with one image at a time, plain Keras with all.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 from absl import app, flags
 
-JSON = flags.DEFINE_string("json", "any_keras.jsonl", "The rows; what is there is not run again.")
+JSON = flags.DEFINE_string("json", "any_keras.jsonl", "The rows; existing ones are not run again.")
 CASES = flags.DEFINE_list("cases", [], "Names of cases; all by default.")
 CASE = flags.DEFINE_string("case", None, "Runs one case in this process.")
 PLAIN = flags.DEFINE_string("plain", None, "Of the case: full or biases, a step of plain Keras.")
@@ -241,7 +241,7 @@ def _has_softmax(model: Any) -> bool:
 
 
 def _logits(outputs: Any, model: Any) -> Any:
-    """Numbers of which the softmax is the model's output."""
+    """Logits of the model's softmax output."""
     import tensorflow as tf
 
     return tf.math.log(outputs) if _has_softmax(model) else outputs

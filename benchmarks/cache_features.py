@@ -1,4 +1,4 @@
-"""Cost of an epoch of `tinytl train` with --cache_features and without, where late places alone are trained.
+"""Cost of an epoch of `tinytl train` with --cache_features and without, if only late places are trained.
 
 Command (data and weights are not part of the package):
     python benchmarks/cache_features.py --data=oxford_flowers17_128.npz --weights=mobilenet_v2_1.0_224.h5
@@ -34,7 +34,7 @@ BATCH_SIZE, SIZE, EPOCHS = 8, 128, 6
 
 
 def time_steps(step, batches, count: int) -> list[float]:
-    """Returns the CPU seconds of each of `count` steps, after two others, with what makes their batches."""
+    """Returns the CPU seconds of each of `count` steps, after two warm-up steps, including their batches."""
     seconds, started = [], time.process_time()
     for batch in itertools.islice(batches, count + 2):
         step(*batch, np.float32(1e-3))

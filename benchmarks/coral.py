@@ -3,7 +3,7 @@
 Command (data and weights are not part of the package):
     python benchmarks/coral.py --data=oxford_flowers17_128.npz --weights=mobilenet_v2_1.0_224.h5 --split=head
 
-Trains what lies behind the split three times from one start, with other orders of the images: in Keras, on features in
+Trains the suffix three times from one start, with different orders of the images: in Keras, on features in
 float; and in LiteRT, on the int8 features of the prefix, which both compute once. Both use flips, Adam with a cosine
 schedule, batches of 8, label smoothing 0.1 and no dropout. Times are of the process' own CPU, so that other work on the
 machine does not count: of an epoch of the file that trains all biases of the network, on images that are decoded; and
@@ -42,7 +42,7 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required
 _SPLIT = flags.DEFINE_string("split", "head", "First place of the suffix.")
 _SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
 _EPOCHS = flags.DEFINE_integer("epochs", 9, "Epochs.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Orders of the images; 0 for the times alone.", lower_bound=0)
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Orders of the images; 0 for only the times.", lower_bound=0)
 _STEPS = flags.DEFINE_integer("steps", 12, "Steps of the whole file that are timed.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/coral", "Folder of files and features.")
 FLIPS = data.Augmentation(crop=False, flip=True)
@@ -107,7 +107,7 @@ def time_cached(coral: CoralModel, features, splits, epoch: int) -> float:
 
 
 def rebaked_noise(model, coral_path: pathlib.Path, state_path: pathlib.Path, splits, photos) -> tuple[float, float]:
-    """Returns signal to noise, on the test images, of the rebaked file and of one quantized afresh."""
+    """Returns signal to noise, on the test images, of the rebaked file and of a fresh quantization."""
     output = coral_path.with_name("rebaked_int8.tflite")
     rebake(coral_path, state_path, output, list(photos), overwrite=True)
     state.load_state(model, state_path, coral_path.with_name("suffix_train.tflite"))

@@ -1,4 +1,4 @@
-"""What masks of activations cost in a training step: the file as it is, and one in which every mask is all ones.
+"""Cost of the masks of activations in a training step: a file with masks, and one with constant masks of ones.
 
 The second computes wrong gradients; it is the floor of a step with the same convolutions, sums and updates. MobileNetV2
 with SGD, int8 frozen weights, XNNPACK, one thread; random weights. The two files and the inferences of the first run by

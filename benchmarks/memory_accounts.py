@@ -23,7 +23,7 @@ RELATIVE, ABSOLUTE = 0.1, 2e6  # bounds of the error: of the measured growth, an
 
 
 def find_files(arguments: list[str]) -> list[pathlib.Path]:
-    """Returns the files that are named, and those in the named folders that have the signature."""
+    """Returns the named files, and files with the signature in the named folders."""
     found = []
     for path in map(pathlib.Path, arguments):
         inside = sorted(path.glob("*.tflite")) if path.is_dir() else []

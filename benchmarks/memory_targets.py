@@ -1,7 +1,7 @@
-"""Memory and time of a training step of MobileNetV2: our files against Keras, and what each pass is worth.
+"""Memory and time of a training step of MobileNetV2: our files against Keras, and the gain of each pass.
 
 Every figure comes from a fresh process with one thread; growth is VmHWM after some steps minus the resident memory
-before the model was loaded. `compiled` is XNNPACK in a CompiledModel; all else is the Interpreter. The first step
+before the model was loaded. `compiled` is XNNPACK in a CompiledModel; other rows use the Interpreter. The first step
 includes loading the file, or building and tracing the Keras model. Weights are random: memory and time do not depend
 on them.
 
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> None:
 
 
 def _export(folder: str, scheme: str, profile: str) -> tuple[list[pathlib.Path], dict[str, int]]:
-    """Converts in a process of its own: TensorFlow would stay in the memory of those that are forked from here."""
+    """Converts in a process of its own: TensorFlow would stay in the memory of processes forked from here."""
     task = [scheme, profile, folder, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value, FROZEN_WEIGHTS.value]
     peaks = _run("export_worker", task)
     stems = [f"{scheme}-{profile}-{weights}" for weights in FROZEN_WEIGHTS.value]

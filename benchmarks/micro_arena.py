@@ -1,6 +1,6 @@
-"""What training on a microcontroller takes: the arena that TensorFlow Lite Micro reports, flash, state, and the paper.
+"""Memory of training on a microcontroller: the arena that TensorFlow Lite Micro reports, flash, state, and the paper.
 
-KB are 1024 bytes. The arena is that of x86-64, where pointers take 8 bytes. Weights are random: sizes do not depend on
+KB are 1024 bytes. The arena is measured on x86-64, with pointers of 8 bytes. Weights are random: sizes do not depend on
 them. Nothing is trained here; the parity check is left to `export`.
 
 Commands:

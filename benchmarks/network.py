@@ -1,4 +1,4 @@
-"""The networks that benchmarks of memory and time export: random weights, MobileNetV2 and SGD if nothing is said."""
+"""The networks that benchmarks of memory and time export: random weights, MobileNetV2 and SGD by default."""
 
 from tinytl_tf.backbones import build
 from tinytl_tf.export.signatures import TrainableModule

@@ -9,7 +9,7 @@ _LAYERS = keras.layers
 
 
 def randomized(model: keras.Model) -> keras.Model:
-    """Gives the norms of a model statistics, scales and shifts that are not those of a start."""
+    """Gives the norms of a model statistics, scales and shifts that differ from their initial values."""
     rng = np.random.default_rng(0)
     for layer in model._flatten_layers():
         if isinstance(layer, _LAYERS.BatchNormalization) and layer.built:
@@ -44,7 +44,7 @@ def sequential() -> keras.Model:
 
 
 class _Subclassed(keras.Model):
-    """A subclass whose `call` is made of layers."""
+    """A subclass with layers in its `call`."""
 
     def __init__(self) -> None:
         super().__init__(name="subclassed")
@@ -66,7 +66,7 @@ def subclassed() -> keras.Model:
 
 
 def nested() -> keras.Model:
-    """Two towers whose inner layers have the same names."""
+    """Two towers with the same names of inner layers."""
 
     def tower(name: str) -> keras.Model:
         inputs = keras.Input((32, 32, 3))
@@ -101,7 +101,7 @@ def se_net() -> keras.Model:
 
 
 def two_heads() -> keras.Model:
-    """Two outputs, of which a file can train one."""
+    """Two outputs; a file can train one of them."""
     images = keras.Input((64, 64, 3))
     x = _LAYERS.ReLU()(_LAYERS.Conv2D(16, 3, 2)(_LAYERS.Rescaling(1 / 255)(images)))
     x = _LAYERS.GlobalAveragePooling2D()(x)

@@ -1,4 +1,4 @@
-"""What each pass on the flatbuffer is worth: the files with all passes, with all but one, and with none.
+"""Gain of each pass on the flatbuffer: the files with all passes, with all but one, and without passes.
 
 MobileNetV2, SGD, one thread, in the delegate of the profile; growth and time of `train` are those
 of fresh processes. Weights are random: memory and time do not depend on them.
@@ -56,7 +56,7 @@ def export(folder: str, frozen_weights: str, left_out: list[str], *network: str 
 
 def main(_) -> None:
     """Prints the table."""
-    # In a process of its own, so that TensorFlow is not in the memory of those that start from here.
+    # In a process of its own, so that TensorFlow is not in the memory of processes that start from here.
     pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
     with tempfile.TemporaryDirectory() as folder, pool:
         network = (SCHEME.value, PROFILE.value, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value)

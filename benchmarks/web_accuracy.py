@@ -1,13 +1,13 @@
-"""Accuracy after training in the page of `tinytl serve`, beside `tinytl adapt` from the same start on the same photos.
+"""Accuracy after training in the page of `tinytl serve` and with `tinytl adapt`: same start model, same photos.
 
 The page is driven as by a person: a folder with the training photos is chosen, the button is pressed, the state is
-saved. The page holds out a quarter of the photos, `tinytl adapt` is given the others alone; both states are evaluated
+saved. The page holds out a quarter of the photos, `tinytl adapt` gets only the other photos; both states are evaluated
 by `tinytl evaluate --state` on test photos that neither has seen. A second table has the page's own figures of the
-photos that it holds out, beside those of `tinytl evaluate` on the same ones with the same states.
+photos that it holds out, next to those of `tinytl evaluate` on the same ones with the same states.
 
-Takes the flags of accuracy.py; --seeds are those of `tinytl adapt`, the page has one. What a run has finished is kept
-in --workdir and not done again. Data and weights are not part of the package. Needs Node.js and Chromium:
-`export/web/ci.sh --apt` installs what is needed.
+Takes the flags of accuracy.py; --seeds are those of `tinytl adapt`, the page has one. Finished runs are kept
+in --workdir and not repeated. Data and weights are not part of the package. Needs Node.js and Chromium:
+`export/web/ci.sh --apt` installs the requirements.
 
 Command:
     python benchmarks/web_accuracy.py --data=oxford_flowers17_128.npz --weights=mobilenet_v2.h5 --schemes=last,tinytl-b
@@ -24,7 +24,7 @@ import web_client
 from absl import app, flags
 
 _DATA, _WEIGHTS, _SCHEMES, _SEEDS = (flags.FLAGS[name] for name in ("data", "weights", "schemes", "seeds"))
-SPLIT_SEED = 0  # that of the exports, as configs/default.py has it
+SPLIT_SEED = 0  # of the exports, as in configs/default.py
 _WORKDIR = flags.FLAGS["workdir"]
 _RESOLUTION = flags.FLAGS["resolution"]
 flags.set_default(_RESOLUTION, 96)
@@ -34,7 +34,7 @@ _RATE = flags.DEFINE_float("learning_rate", 1e-3, "Learning rate of the first st
 
 
 def unpack(archive: str, folder: pathlib.Path) -> None:
-    """Writes `photos/` for the page, and what it trains on and holds out of them for the commands."""
+    """Writes `photos/` for the page, and its training and held-out photos for the commands."""
     shutil.rmtree(folder, ignore_errors=True)
     with np.load(archive) as packed:
         jpeg, offsets, labels, classes = (packed[name] for name in ("jpeg", "offsets", "label", "classes"))
@@ -89,7 +89,7 @@ def main(_) -> None:
 
 
 def measure(scheme: str, folder: pathlib.Path, data: pathlib.Path) -> dict:
-    """Exports a start, trains it in the page and by `tinytl adapt`, and evaluates what both have learnt."""
+    """Exports a start, trains it in the page and by `tinytl adapt`, and evaluates both results."""
     model, state = folder / "start.tflite", folder / "page.tinytl"
     accuracy.tinytl(
         "export",

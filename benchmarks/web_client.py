@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def run(program: str, *arguments: object) -> Any:
-    """Returns what a program prints as JSON."""
+    """Returns the JSON output of a program."""
     command = ["node", "scripts/benchmark.mjs", program, *map(str, arguments)]
     environment = {**os.environ, "PYTHON": sys.executable}
     try:
@@ -25,6 +25,6 @@ def run(program: str, *arguments: object) -> Any:
     except (OSError, subprocess.CalledProcessError) as error:
         raise InputError(
             f"expected Node.js and Chromium to run export/web, got: {error}; run export/web/ci.sh --apt, which "
-            "installs what it needs"
+            "installs the requirements"
         ) from error
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,9 +1,9 @@
-"""What a browser loads of the page of `tinytl serve`, and time and memory of a training step in it beside Python.
+"""Bytes that a browser loads for `tinytl serve`, and time and memory of a training step in it next to Python.
 
 Python (one thread, with XNNPACK) and Chromium (LiteRT's build without threads, in a worker, headless) take turns in
 fresh processes, so that their times can be compared on a machine that does other things; read them as ratios. A first
 step includes loading the model, not the runtime. The heap is WebAssembly's, all of LiteRT's memory; it never shrinks.
-Needs Node.js and Chromium: `export/web/ci.sh --apt` installs what is needed.
+Needs Node.js and Chromium: `export/web/ci.sh --apt` installs the requirements.
 
 Without files it measures the golden model, and MobileNetV2 0.35 with random weights at 96 and 224 pixels.
 
@@ -54,7 +54,7 @@ def _export(folder: str, resolution: int) -> pathlib.Path:
 
 
 def _measure(path: pathlib.Path) -> tuple[list[dict], list[dict]]:
-    """Returns what each process of Python and each browser measured; they take turns."""
+    """Returns the measurements of each process of Python and each browser; they take turns."""
     python, browser = [], []
     for _ in range(RUNS.value):
         measured = measure(path, num_threads=1, xnnpack=True, steps=STEPS.value)

@@ -19,7 +19,7 @@ def get_config() -> ConfigDict:
     config.data.name = "cifar10_32_15k.npz"
     config.data.train_images = 3000
     config.data.test_images = 1000
-    config.data.central_fraction = 1.0  # whole images
+    config.data.central_fraction = 1.0  # complete images
     config.augmentation.crop = False
     config.training.epochs = 6
     return config

@@ -27,11 +27,11 @@ def get_config() -> ConfigDict:
     config.backbone.width = 1.0
     config.backbone.resolution = 128  # pixels
     config.backbone.weights = "imagenet"  # or the path of a .h5 or .pth file, or "" for random ones
-    # What is done to pixels of 0 to 255 before a model of your own, if it does not do it itself: "module:function", or
-    # "raw" for nothing.
+    # Preprocessing of pixels of 0 to 255 before a model of your own, if it is not part of it: "module:function", or
+    # "raw" for none.
     config.backbone.preprocess_input = ""
-    # What lite residuals start from: "auto" is "pretrained", the package's own, where network and weights are those
-    # that they were trained in, else "", fresh ones; or a file of `tinytl pretrain`.
+    # Initial lite residuals: "auto" is "pretrained", the package's own, if network and weights are the same as in
+    # their training, else "", fresh ones; or a file of `tinytl pretrain`.
     config.backbone.branch_weights = "auto"
     config.backbone.branch_final_norm = False  # a norm at the end of lite residuals, as in the paper
     config.backbone.branch_weight_standardization = False  # of their kernels, as in the paper; with branch_final_norm
@@ -41,7 +41,7 @@ def get_config() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.name = ""  # to be set: a folder, a packed .npz, tfds:NAME, digits, digits-shifted
-    config.data.split_seed = 0  # of a folder without a test split; for other data 0
+    config.data.split_seed = 0  # of a folder without a test split; 0 for other data
     # How its test images are chosen: by their content. "" is the rule of older versions, which nothing follows now.
     config.data.split = "content"
     config.data.train_images = 0  # only so many, spread over the classes; 0 for all
@@ -49,7 +49,7 @@ def get_config() -> ConfigDict:
     config.data.skip_broken = False  # leave out images that cannot be read
     config.data.strict = False  # refuse test images that are training images too, instead of a warning
     config.data.central_fraction = 0.875  # part of an image's side that is evaluated; 1.0 for all
-    config.data.threads = 2  # that decode training images; more where log.jsonl says that steps wait for images
+    config.data.threads = 2  # that decode training images; use more if steps wait for images, see log.jsonl
     config.data.data_dir = ""  # of TensorFlow Datasets; "" for its default
     config.data.download = True  # whether TensorFlow Datasets may
 
@@ -64,8 +64,8 @@ def get_config() -> ConfigDict:
     config.training.epochs = 10
     config.training.batch_size = 8
     config.training.optimizer = "adam"  # or sgd, momentum
-    config.training.learning_rate = 0.0  # of the first step; 0 for that of the scheme, in tinytl_tf.networks.schemes
-    # (regular expression, factor): what the scheme trains at another rate, (("_lite_residual/", 0.1),) at a tenth.
+    config.training.learning_rate = 0.0  # of the first step; 0 for the scheme's, see tinytl_tf.networks.schemes
+    # (regular expression, factor): multiplies the rate of variables; (("_lite_residual/", 0.1),) is a tenth.
     config.training.rate_factors = ()
     config.training.schedule = "cosine"  # or constant
     config.training.warmup_steps = 0  # of a rate that rises in a line, before the schedule
@@ -80,6 +80,6 @@ def get_config() -> ConfigDict:
     config.training.teacher_scale = 0
     config.training.saves_per_epoch = 1  # more where a kill must not cost an epoch
     config.training.seed = 0
-    # Compute what frozen first places make of an image once, not once an epoch; without crop and color.
+    # Compute features from the frozen first places once, not once an epoch; without crop and color.
     config.training.cache_features = False
     return config.lock()

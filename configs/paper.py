@@ -1,13 +1,13 @@
-"""What the recipes of the paper share: 224 px, batch 8, 50 epochs, Adam on a cosine, branches like the paper's.
+"""Common settings of the paper's recipes: 224 px, batch 8, 50 epochs, Adam on a cosine, branches like the paper's.
 
 Branches end with a norm and have standardized kernels. This is their base, no experiment itself.
 
 Command:
     tinytl train --config=paper --config.data.name=photos/ --workdir=runs/photos
 
-The network is MobileNetV2, whose weights can be fetched. The paper's is ProxylessNAS-Mobile, for which there are none:
+The network is MobileNetV2, with weights to download. The paper's is ProxylessNAS-Mobile, which has no weights here:
 `--config.backbone.name=proxyless_mobile --config.backbone.weights=FILE.pth`. Its branches were pre-trained on ImageNet
-(`--branch_weights=FILE.npz`). So the paper's figures in the recipes are to compare with, and none of ours.
+(`--branch_weights=FILE.npz`). So the figures in the recipes are the paper's, for comparison; they are not ours.
 At 320 px (`--config.backbone.resolution=320`) the rates are the same.
 
 Reference:

@@ -1,4 +1,4 @@
-"""Lite residuals of MobileNetV2 alone, pre-trained at 96 px on a source set; the rest of the network is frozen.
+"""Only the lite residuals of MobileNetV2, pre-trained at 96 px on a source set; the rest of the network is frozen.
 
 Command (the source set and the weights are not part of the package):
     tinytl pretrain --config=pretrain --workdir=runs/pretrain --resume \

@@ -1,4 +1,4 @@
-"""Lite residuals of MobileNetV2 alone, pre-trained on ImageNet at 224 px, as the paper's are before any other set.
+"""Only the lite residuals of MobileNetV2, pre-trained on ImageNet at 224 px, like the paper's before any other set.
 
 Command:
     tinytl pretrain --config=pretrain_imagenet --workdir=runs/imagenet --resume --config.data.data_dir=tfds/

@@ -55,14 +55,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             target = "docs/index.md"
         place = COPIED.get(target) or (target.removeprefix("docs/") if target.startswith("docs/") else "")
         if not place:
-            raise PluginError(f"{source} links to {link}, which is no page of the site: name the file without a link")
+            raise PluginError(f"{source} links to {link}, not a page of the site: name the file without a link")
         return match[1] + posixpath.relpath(place, posixpath.dirname(site) or ".") + match[3]
 
     return _indented(_LINK.sub(replace, markdown))
 
 
 def _indented(markdown: str) -> str:
-    """Indents what belongs to an item of a list by four spaces, and puts empty lines around its blocks."""
+    """Indents the content of a list item by four spaces, and puts empty lines around its blocks."""
     lines, width, in_fence, has_blocks = [], 0, False, False
     for line in markdown.splitlines():
         item = _ITEM.match(line)

@@ -23,13 +23,13 @@ def build_file(module: TrainableModule) -> tuple[bytes, dict[str, dict[str, Any]
         module: The network with its signatures.
 
     Returns:
-        The content of the `.tflite`, and what `run_passes` reports.
+        The content of the `.tflite`, and the report of `run_passes`.
 
     Raises:
-        InputError: For an operator that is no builtin; it names the layer.
+        InputError: For an operator that is not a builtin; it names the layer.
     """
     content = convert(module)
-    audit(Model.from_bytes(content))  # before the passes: it names layers, whose names they drop
+    audit(Model.from_bytes(content))  # before the passes: it names layers, and they drop the names
     content, report = run_passes(content, pass_names(delegate=module.profile.xnnpack))
     return _with_minimum_runtime(content), report
 
@@ -53,7 +53,7 @@ def finish_micro_file(content: bytes) -> tuple[bytes, dict[str, dict[str, Any]]]
     """Makes a converted `MicroModule` ready for TensorFlow Lite Micro.
 
     Args:
-        content: What `convert` gives.
+        content: Result of `convert`.
 
     Returns:
         The content of the `.tflite`, and by `"converted"` and the name of each pass a dictionary with

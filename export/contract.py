@@ -1,4 +1,4 @@
-"""Which Keras models can be exported: refuses the others before any work, by the shape of their graph."""
+"""Checks whether a Keras model can be exported, from the structure of its graph, before any work."""
 
 import math
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from tinytl_tf.tflite.manifest import find_twice
 __all__ = ["NO_INT8", "check_kernels", "check_labels", "check_model", "scheme_of"]
 
 NO_INT8 = (
-    "expected frozen kernels that are worth storing as int8, got none: all are trained or small; "
+    "expected frozen kernels that are large enough for int8, got none: all are trained or small; "
     "choose float32 for frozen_weights"
 )
 _REMEDY = "make it with tinytl_tf.build or tinytl_tf.from_keras"
 
 
 def check_model(model: keras.Model, inputs: str = "image", task: str = "classification") -> None:
-    """Checks that a file of the model would compute what the model does on raw photos, or on arrays.
+    """Checks that a file of the model would compute the same as the model on raw photos, or on arrays.
 
-    The exported signatures take pixels of 0 to 255, and make the loss and the probabilities of the logits. So the
-    model has to normalize its pixels inside, and to end with its logits. Arrays reach it as they are.
+    The exported signatures take pixels of 0 to 255, and compute the loss and the probabilities from the logits. So
+    the model must normalize its pixels inside, and end with its logits. Arrays are passed on unchanged.
 
     Args:
-        model: What is to be exported.
-        inputs: What it takes, `"image"` or `"array"`, see `tinytl_tf.export.inputs.input_kind`.
+        model: The model to export.
+        inputs: Its input, `"image"` or `"array"`, see `tinytl_tf.export.inputs.input_kind`.
         task: A key of `tinytl_tf.tasks.TASKS`.
 
     Raises:
@@ -68,7 +68,7 @@ def check_model(model: keras.Model, inputs: str = "image", task: str = "classifi
     twice = find_twice(variable.path for variable in model.weights)
     if twice:
         raise InputError(
-            f"expected variables of different paths, got {twice!r} twice: states and manifests tell variables by their "
+            f"expected variables of different paths, got {twice!r} twice: states and manifests identify variables by "
             "path; give the layers of the model different names"
         )
     policies = sorted({layer.dtype_policy.name for layer in model.layers} - {"float32"})
@@ -104,7 +104,7 @@ def check_model(model: keras.Model, inputs: str = "image", task: str = "classifi
 
 
 def check_kernels(model: keras.Model) -> None:
-    """Checks that a model has kernels that can become int8, as far as that shows before it is converted.
+    """Checks that a model has kernels that can become int8, as far as is known before the conversion.
 
     Raises:
         InputError: If all kernels of convolutions and dense layers are trained, or small.
@@ -125,7 +125,7 @@ def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
         The names in Unicode's normal form NFC, by which clients match them.
 
     Raises:
-        InputError: If there are more or fewer, one is no name, or two are the same.
+        InputError: If there are more or fewer, one is not a name, or two are the same.
     """
     labels = list(labels) if isinstance(labels, list | tuple) else labels
     if not isinstance(labels, list) or len(labels) != classes:
@@ -135,9 +135,9 @@ def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
 
 
 def scheme_of(model: keras.Model) -> str:
-    """Returns the name of the update scheme that sets what a model trains.
+    """Returns the name of the update scheme that trains the same variables as a model.
 
-    A scheme that is restricted to some places has the scheme's name. `"custom"` is what no scheme sets.
+    A scheme that is restricted to some places has the scheme's name. `"custom"` means that no scheme matches.
 
     Args:
         model: With `trainable` set variable by variable.

@@ -1,4 +1,4 @@
-"""From a `TrainableModule` to the bytes of a `.tflite`, with builtin operators alone."""
+"""From a `TrainableModule` to the bytes of a `.tflite`, with builtin operators only."""
 
 import tensorflow as tf
 from tensorflow.lite.python.convert import convert_saved_model, deduplicate_readonly_buffers
@@ -15,7 +15,7 @@ _SAVED_MODEL_SCHEMA = 1  # of the SavedModels that TensorFlow 2 writes
 def convert(module: TrainableModule) -> bytes:
     """Converts all signatures of a module into one file.
 
-    The way leads over a SavedModel: the converter takes several signatures from nothing else. Variables that no
+    It converts a SavedModel, the only input with several signatures that the converter accepts. Variables that no
     signature assigns become constants; identical constants are stored once.
 
     These are the steps of `tf.lite.TFLiteConverter`, which in addition loads the SavedModel twice, to see whether it
@@ -28,10 +28,10 @@ def convert(module: TrainableModule) -> bytes:
         The content of the `.tflite`.
 
     Raises:
-        InputError: if the network needs an operator that is no builtin; the message names operator and layer.
+        InputError: if the network needs an operator that is not a builtin; the message names operator and layer.
     """
     with temporary_folder() as folder:
-        # Gradients are part of the train signature; tracing those of the custom ones once more would take a minute.
+        # Gradients are part of the train signature; tracing those of the custom ones again would take a minute.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(module, str(folder), signatures=module.functions, options=options)
         try:
@@ -44,5 +44,5 @@ def convert(module: TrainableModule) -> bytes:
                 enable_composite_direct_lowering=True,
             )
             return deduplicate_readonly_buffers(content)
-        except Exception as error:  # the converter has its own exception type and raises others too
+        except Exception as error:  # the converter has its own exception type and raises other ones too
             raise conversion_error(str(error)) from error

@@ -38,19 +38,19 @@ from tinytl_tf.tflite.snr import snr_db
 
 __all__ = ["CoralExport", "export_coral", "run_int8"]
 
-LEAST_SNR_DB = 10.0  # of the features; below, integers have lost more than a suffix can learn from
-_MOST_SNR_DB = 200.0  # where there is no noise at all
+LEAST_SNR_DB = 10.0  # of the features; below, the integers have lost too much for a suffix to learn
+_MOST_SNR_DB = 200.0  # without any noise
 _JUDGED = 16  # photos
 
 
 @dataclasses.dataclass(frozen=True)
 class CoralExport:
-    """What an export has written.
+    """Result of an export.
 
     Attributes:
         coral: Content of the `coral.json`.
         suffix: Manifest of the file that trains on features.
-        model: Manifest of the whole file.
+        model: Manifest of the complete file.
     """
 
     coral: CoralManifest
@@ -81,21 +81,21 @@ def export_coral(
 ) -> CoralExport:
     """Writes the files of a network that is trained behind an int8 prefix.
 
-    Into the folder of `path` come, beside the whole file and its manifest that `export` writes: `prefix_int8.tflite`,
+    In addition to the complete file and its manifest, as of `export`, the folder of `path` gets: `prefix_int8.tflite`,
     which takes pixels less 128 and gives features, both int8; `suffix_train.tflite` with its manifest, which has the
     signatures of `TrainableModule` and takes these features; `coral.json`, see `CoralManifest`, which comes last; and
-    `model_int8.tflite`, the whole network in int8, where nothing is trained but biases and the classifier, without
-    spare classes, so that what was learnt can be put into it. States of the suffix have the parts of those of the whole
-    file.
+    `model_int8.tflite`, the complete network in int8, if only biases and the classifier train, without spare
+    classes, so that `rebake` can put learned values into it. States of the suffix have the same parts as states of the
+    complete file.
 
     Nothing is compiled: the prefix is checked by the rules of `tinytl_tf.tflite.edge_tpu`, and against float.
 
     Args:
-        model: A network of `tinytl_tf.backbones`; what it trains has to lie behind the split.
-        path: The whole file to write; must end in `.tflite`.
+        model: A network of `tinytl_tf.backbones`; its trained variables must be behind the split.
+        path: The complete file to write; must end in `.tflite`.
         split: Name of the first place of the suffix, see `split_places`.
         calibration: Photos, uint8 `[n, height, width, 3]`, by which the ranges of the integers are measured.
-        labels: This and the others as `export` takes them.
+        labels: These and the following arguments as for `export`.
         task: See `export`.
         spare_classes: See `export`.
         optimizer: See `export`.
@@ -108,15 +108,15 @@ def export_coral(
         learning_rate: See `export`.
         schedule: See `export`.
         overwrite: Whether existing files may be replaced.
-        verbose: Whether to say on standard error what is being done.
+        verbose: Whether to report progress on standard error.
 
     Returns:
         The manifests.
 
     Raises:
-        InputError: For an argument out of range, a split that leaves something to train in the prefix, or a prefix that
-            the compiler is known to refuse.
-        ParityError: If a file does not compute what TensorFlow does. Nothing was written in either case.
+        InputError: For an argument out of range, a split with trained variables in the prefix, or a prefix that the
+            compiler is known to refuse.
+        ParityError: If a file does not compute the same as TensorFlow. Nothing was written in either case.
 
     Example:
         >>> photos = np.stack(images)  # doctest: +SKIP
@@ -127,7 +127,9 @@ def export_coral(
     check_rate(learning_rate, schedule)
     paths = coral_files(path)
     if paths["model"].name in PART_NAMES.values():
-        raise InputError(f"expected another name than {paths['model'].name} for the whole file: a part of it has that")
+        raise InputError(
+            f"expected another name than {paths['model'].name} for the complete file: a part has this name"
+        )
     for file in paths.values():
         refuse_existing(file, overwrite)
     check_model(model)
@@ -142,7 +144,7 @@ def export_coral(
         if verbose:
             print(f"export: {what}", file=sys.stderr, flush=True)
 
-    say(f"quantizing what lies before {split}, by {len(calibration)} photos")
+    say(f"quantizing the layers before {split}, by {len(calibration)} photos")
     prefix = convert_int8(parts.prefix, calibration)
     findings = lint(Model.from_bytes(prefix))
     refused = [finding.text for finding in findings if finding.refuses]
@@ -157,13 +159,15 @@ def export_coral(
             f"{LEAST_SNR_DB:.0f}); nothing was written; calibrate with more photos, or split at an earlier place"
         )
     whole, tensors = b"", {}
-    if not spare_classes and _can_rebake(wide):  # the bias of an unused output, -10000, would leave no room for others
+    if not spare_classes and _can_rebake(
+        wide
+    ):  # the bias of an unused output, -10000, would leave no range for the other outputs
         say("quantizing the whole network")
         whole = convert_int8(wide, calibration)
         tensors = rebake_map(wide, Model.from_bytes(whole))
         snr["int8"] = _ratio(run_int8(whole, judged)[0], wide, judged)
 
-    say(f"converting what lies behind it, and training {PARITY_STEPS} steps in TensorFlow and in LiteRT")
+    say(f"converting the layers behind it, and training {PARITY_STEPS} steps in TensorFlow and in LiteRT")
     suffix = dequantizing(parts.suffix, features.scale, features.zero_point)
     module = TrainableModule(
         suffix,
@@ -195,7 +199,7 @@ def export_coral(
         )
     content = with_labels(content, task, names, spare_classes)
     settings = data or DataSettings()
-    # Features of random crops and colors are those of another image each time, which no cache has.
+    # Random crops and colors make a new image each time, so its features cannot be cached.
     suffix_settings = dataclasses.replace(settings, crop=False, color="none")
     suffix_manifest = describe(
         content,
@@ -245,7 +249,7 @@ def export_coral(
     for part, its_content in contents.items():
         atomic_write_bytes(paths[part], its_content)
     if not whole:
-        paths["int8"].unlink(missing_ok=True)  # that of another export
+        paths["int8"].unlink(missing_ok=True)  # of another export
     manifest = CoralManifest(
         split=split,
         files={part: paths[part].name for part in (*contents, "model")},
@@ -269,14 +273,14 @@ def _ratio(got: "Int8Results", model: keras.Model, photos: np.ndarray) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Int8Results:
-    """Outputs of an int8 file: `values` int8 `[n, ...]`, and what they stand for."""
+    """Outputs of an int8 file: `values` int8 `[n, ...]`, with their scale."""
 
     values: np.ndarray
     scale: float
     zero_point: int
 
     def floats(self) -> np.ndarray:
-        """Returns what the integers stand for, float32."""
+        """Returns the values of the integers, float32."""
         return (self.values.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
 
@@ -300,7 +304,7 @@ def run_int8(content: bytes, images: np.ndarray) -> tuple[Int8Results, Quantized
 
 
 def _refuse_branches(parts: SplitModel) -> None:
-    """The norm of a branch does not run on the accelerator, nor does what comes after it."""
+    """The norm of a branch does not run on the accelerator, nor do the operators after it."""
     branches = [layer.name for layer in parts.prefix.layers if branch_of(layer.name)]
     if branches:
         raise InputError(

@@ -73,56 +73,56 @@ def export(
     overwrite: bool = False,
     verbose: bool = False,
 ) -> Manifest:
-    """Writes a `.tflite` that goes on training the model's trainable variables, and its manifest into its folder.
+    """Writes a `.tflite` that keeps training the model's trainable variables, and its manifest into its folder.
 
-    The file has the signatures `train`, `infer`, `save`, `restore` and `reset`, see `TrainableModule`, and builtin
-    operators alone. It is written only after it trained like TensorFlow, see `check_parity`.
+    The file has the signatures `train`, `infer`, `save`, `restore` and `reset`, see `TrainableModule`, and only
+    builtin operators. It is written only after it trained like TensorFlow, see `check_parity`.
 
     Args:
         model: A network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
         path: The file to write; must end in `.tflite`.
-        labels: Names of the classes, attributes or numbers, in the order of the outputs; by default those of the data
-            set that a `Network` was fit to, else their numbers, "0", "1", ....
+        labels: Names of the classes, attributes or numbers, in the order of the outputs; by default the names of
+            the data set that a `Network` was fit to, else their numbers, "0", "1", ....
         task: `"classification"`, one class for each image; `"multilabel"`, several attributes; or `"regression"`,
             numbers that the outputs predict.
-        inputs: What the file takes: `"image"`, photos; or `"array"`, float32 arrays of the model's input shape. By
+        inputs: Input of the file: `"image"`, photos; or `"array"`, float32 arrays of the model's input shape. By
             default an input that is not `(height, width, 3)` is an array.
-        meaning: Of arrays: what their axes and numbers are, for people who read the manifest.
-        sample_rate: Of arrays that are waveforms: samples a second, see `InputFacts`.
+        meaning: Meaning of the axes and numbers of arrays, for readers of the manifest.
+        sample_rate: Samples per second of waveforms, see `InputFacts`.
         spare_classes: Number of outputs for classes that are added on the device, see `TrainableModel.add_class`; only
             for a classification without label smoothing.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`.
-        batch_size: Images of a training step. The memory of a step is that of one image.
-        label_smoothing: Of the loss, in [0, 1).
+        batch_size: Images of a training step. A step needs the memory of one image.
+        label_smoothing: Label smoothing of the loss, in [0, 1).
         save_optimizer: Whether the saved state holds the optimizer's slots too.
         frozen_weights: `"float32"`, or `"int8"` for frozen kernels, see `quantize_kernels`. Such a file is first
             checked with float32, and then against that, see `check_quantized`.
-        profile: `"micro"`, `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`; empty for that of the target:
+        profile: `"micro"`, `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`; empty for the default:
             `"balanced"`, for TensorFlow Lite Micro `"micro"`.
         target: `"litert"`, or `"micro"` for a file of one graph that TensorFlow Lite Micro runs, see `MicroModule`; it
-            needs the package `tflite-micro`. There `batch_size` is what clients take by default.
+            needs the package `tflite-micro`. There `batch_size` is the default of clients.
         state_of: An exported file for LiteRT of the same network, classes and optimizer; with target `"micro"` only.
             The new file shares its state files.
         photos: Images `[steps, batch, height, width, 3]` of uint8, or arrays `[steps, batch, ...]` of float32, and
             their labels, integers `[steps, batch]` or numbers `[steps, batch, attributes]`, on which int8 is judged and
-            answers are compared; without them made-up ones, on which a trained network is less sure of itself.
+            predictions are compared; without them random ones, on which a trained network is less certain.
         central_fraction: Part of an image's side that the model is evaluated on, for the manifest; None for 0.875, and
             with arrays.
         data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
             otherwise. Arrays are neither cropped, flipped nor recolored.
-        learning_rate: Of the first step on the device by default, for the manifest; None for that of scheme and
-            optimizer, see `tinytl_tf.networks.schemes.default_learning_rate`.
-        schedule: How the rate changes over the steps by default, for the manifest: `"cosine"` or `"constant"`.
+        learning_rate: Default rate of the first step on the device, for the manifest; None for the default of scheme
+            and optimizer, see `tinytl_tf.networks.schemes.default_learning_rate`.
+        schedule: Default change of the rate over the steps, for the manifest: `"cosine"` or `"constant"`.
         max_planned_bytes: Most memory that LiteRT may plan for a training step, see `planned_peak`; None for no limit.
         overwrite: Whether existing files may be replaced.
-        verbose: Whether to say on standard error what is being done.
+        verbose: Whether to report progress on standard error.
 
     Returns:
         The manifest.
 
     Raises:
-        InputError: For an argument out of range, a model that cannot be exported, an operator that is no builtin, or a
-            step that needs more memory than it may.
+        InputError: For an argument out of range, a model that cannot be exported, an operator that is not a builtin, or
+            a step that needs more memory than it may.
         ParityError: If the file does not train like TensorFlow.
 
     Example:
@@ -147,7 +147,7 @@ def export(
     if inputs == ARRAY:
         check_array_facts(model, meaning, sample_rate, central_fraction, data)
     elif meaning or sample_rate:
-        raise InputError("expected meaning and sample_rate of arrays alone, got them for images; leave them out")
+        raise InputError("expected meaning and sample_rate only for arrays, got them for images; leave them out")
     if micro and (inputs == ARRAY or task == "regression"):
         raise InputError(
             "expected images and a classification or attributes for TensorFlow Lite Micro, got "
@@ -196,7 +196,7 @@ def export(
         else "converting the signatures and planning their memory"
     )
     content, passes = build(rule)
-    quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # now: it may have to be refused
+    quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # now: it may be refused
     facts = {
         "labels": labels,
         "spare_classes": spare_classes,
@@ -217,7 +217,7 @@ def export(
         "passes": passes,
     }
     if micro:
-        say("asking TensorFlow Lite Micro how much memory it needs")
+        say("measuring the memory that TensorFlow Lite Micro needs")
         facts["micro"] = micro_facts(content, shared if state_of is not None else "")
         content = named(content)
     _check_planned(facts["micro"]["arena"]["bytes"] if micro else None, quantized or content, max_planned_bytes)
@@ -247,7 +247,7 @@ def export(
         )
         if frozen_weights == "int8":
             say("storing the frozen kernels as int8")
-            # Adam's steps do not show the gradient that int8 is judged by; those of the same network with SGD do.
+            # Adam's steps do not show the gradient that the check of int8 needs; steps of the network with SGD do.
             judged = build(get_optimizer("sgd"))[0] if optimizer == "adam" else content
             int8, float32 = folder / "int8.tflite", folder / "float32.tflite"
             int8.write_bytes(named(with_int8_kernels(judged)))
@@ -274,7 +274,7 @@ def export(
 
 
 def written_files(path: str | os.PathLike, target: str) -> tuple[pathlib.Path, ...]:
-    """Returns what an export writes: the file and its manifest, for `"micro"` header and source in C too.
+    """Returns the files that an export writes: the file and its manifest, for `"micro"` header and source in C too.
 
     Example:
         >>> [file.name for file in written_files("flowers.tflite", "litert")]
@@ -284,13 +284,13 @@ def written_files(path: str | os.PathLike, target: str) -> tuple[pathlib.Path, .
 
 
 def _write_draft(path: pathlib.Path, content: bytes, batch_size: int, facts: dict[str, Any]) -> None:
-    """Writes a manifest next to a file that is to be tried, without which it cannot be opened."""
+    """Writes a manifest next to a file for the checks, which need it to open the file."""
     manifest = describe(content, batch_size=batch_size, parity={}, **facts)
     atomic_write_bytes(manifest_path(path), manifest.to_json().encode())
 
 
 def _narrator(stages: int, verbose: bool):
-    """Returns a function that says what is being done, and how far it is."""
+    """Returns a function that reports the current stage and the progress."""
     numbers = iter(range(1, stages + 1))
 
     def say(what: str) -> None:
@@ -303,7 +303,7 @@ def _narrator(stages: int, verbose: bool):
 def with_labels(
     content: bytes, task: str, labels: Sequence[str], spare_classes: int = 0, *, inputs: str = "image"
 ) -> bytes:
-    """Stores the names inside the file, for a client that has lost the manifest; takes what `embedded_labels` takes."""
+    """Stores the names inside the file, for a client without the manifest; arguments as for `embedded_labels`."""
     model = Model.from_bytes(content)
     model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels, spare_classes, inputs=inputs))
     return model.to_bytes()
@@ -357,13 +357,13 @@ def check_spare(spare_classes: int, task: str) -> None:
     """
     if spare_classes and task != "classification":
         raise InputError(
-            f"expected spare_classes for a classification, got {task}: an image that was labeled before an attribute "
-            "or a number came says nothing of it; give 0"
+            f"expected spare_classes for a classification, got {task}: images that were labeled before have no "
+            "label for an added output; give 0"
         )
 
 
 def check_rate(learning_rate: float | None, schedule: str) -> None:
-    """Checks what an export says of training on the device.
+    """Checks the arguments about training on the device.
 
     Raises:
         InputError: If the rate is not a finite number above 0, or there is no such schedule.
@@ -375,10 +375,10 @@ def check_rate(learning_rate: float | None, schedule: str) -> None:
 
 
 def _check_limit(max_planned_bytes: int | None) -> None:
-    """Refuses a limit of planned memory that is none.
+    """Refuses an invalid limit of planned memory.
 
     Raises:
-        InputError: If it is no whole number of at least 1.
+        InputError: If it is not a whole number of at least 1.
     """
     given = max_planned_bytes
     if given is not None and (not isinstance(given, numbers.Integral) or isinstance(given, bool) or given < 1):
@@ -403,7 +403,7 @@ def _is_number(value: object) -> bool:
 def _check_photos(
     photos: tuple, inputs: str, batch_size: int, shape: tuple[int, ...], classes: int, task: Task
 ) -> None:
-    """Checks what int8 is going to be judged on."""
+    """Checks the images and labels for the check of int8."""
     fits = isinstance(photos, tuple) and len(photos) == 2 and all(isinstance(part, np.ndarray) for part in photos)
     label_shape = task.label_shape(batch_size, classes)
     kind = "integers" if task.label_dtype == "int32" else "numbers"

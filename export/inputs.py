@@ -1,4 +1,4 @@
-"""What an exported file takes: photos, or float arrays of one shape."""
+"""Inputs of an exported file: photos, or float arrays of one shape."""
 
 import logging
 
@@ -12,24 +12,24 @@ from tinytl_tf.tflite.manifest import DataSettings
 
 __all__ = ["KINDS", "PLAIN_DATA", "check_array_facts", "check_array_input", "input_kind", "random_arrays"]
 
-KINDS = ("image", ARRAY)  # features are what an export for a Coral board takes by itself
-PLAIN_DATA = DataSettings(crop=False, flip=False)  # arrays are trained on as they are
+KINDS = ("image", ARRAY)  # an export for a Coral board sets features itself
+PLAIN_DATA = DataSettings(crop=False, flip=False)  # arrays are used unchanged
 _MOST_TEXT = 255  # characters
 _MOST_RATE = 2**24  # samples a second
-_MOST_AXES = 3  # of an array; the runtimes know tensors of rank 4
-_COARSE = 8  # a smooth array has a number of its own each so many places of its first axis
+_MOST_AXES = 3  # of an array; the runtimes support tensors of rank 4
+_COARSE = 8  # a smooth array has an independent number at every eighth place of its first axis
 _NOISE = 0.3
 
 _logger = logging.getLogger(__name__)
 
 
 def input_kind(model: keras.Model, inputs: str = "") -> str:
-    """Returns what a file of a model takes.
+    """Returns the kind of input of a model's file.
 
     Args:
-        model: What is to be exported; of one input.
-        inputs: `"image"` or `"array"`; empty to derive it: what has not the shape `(height, width, 3)` is an array, and
-            a line in the log says so. Data of that shape that are not photos need `"array"`.
+        model: The model to export, with one input.
+        inputs: `"image"` or `"array"`; empty to derive it: an input without the shape `(height, width, 3)` is an
+            array, and a line in the log reports it. Data of that shape that are not photos need `"array"`.
 
     Raises:
         InputError: If there is no such kind.
@@ -49,7 +49,7 @@ def input_kind(model: keras.Model, inputs: str = "") -> str:
 
 
 def check_array_input(model: keras.Model) -> None:
-    """Checks that the input of a model can be that of a file of arrays.
+    """Checks that the input of a model can be the input of a file of arrays.
 
     Raises:
         InputError: If its shape is not `(None, ...)` of 1 to 3 fixed sizes, or its numbers are not float32.
@@ -69,17 +69,17 @@ def check_array_input(model: keras.Model) -> None:
 def check_array_facts(
     model: keras.Model, meaning: str, sample_rate: int, central_fraction: float | None, data: DataSettings | None
 ) -> None:
-    """Checks what an export of arrays is told for the manifest.
+    """Checks the arguments of an export of arrays for the manifest.
 
     Args:
-        model: What is to be exported.
-        meaning: As `InputFacts` has it.
+        model: The model to export.
+        meaning: As in `InputFacts`.
         sample_rate: The same.
-        central_fraction: Has to be None.
-        data: None, or settings that change no photo.
+        central_fraction: Must be None.
+        data: None, or settings without changes of photos.
 
     Raises:
-        InputError: If one is out of range, or says something of photos.
+        InputError: If one is out of range, or applies only to photos.
     """
     if not isinstance(meaning, str) or len(meaning) > _MOST_TEXT or not meaning.isprintable():
         raise InputError(f"expected meaning of at most {_MOST_TEXT} printable characters, got {meaning!r:.80}")
@@ -87,7 +87,7 @@ def check_array_facts(
         raise InputError(f"expected a sample_rate that is an integer of 0 to {_MOST_RATE}, got {sample_rate!r:.80}")
     shape = tuple(model.inputs[0].shape)
     if sample_rate and len(shape) != 2:
-        raise InputError(f"expected a sample_rate for waveforms (None, samples) alone, got {shape}; leave it out")
+        raise InputError(f"expected a sample_rate only for waveforms (None, samples), got {shape}; leave it out")
     if central_fraction is not None:
         raise InputError(f"expected no central_fraction of arrays, got {central_fraction}; leave it out")
     if data is not None and (data.crop, data.flip, data.color) != (False, False, "none"):
@@ -99,15 +99,15 @@ def random_arrays(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns arrays that are smooth along their first axis like signals, and labels; always the same.
 
-    After the network's `Rescaling` or `Normalization`, if it begins with one, they have a mean of 0 and a spread of
-    about 1, as what networks are trained on.
+    After the network's `Rescaling` or `Normalization`, if it begins with one, they have a mean of 0 and a standard
+    deviation of about 1, like training data.
 
     Args:
-        model: What takes them.
+        model: The model that takes them.
         steps: number of batches.
         batch_size: arrays in each.
         classes: number of classes, attributes or numbers.
-        task: what the labels are, a key of `tinytl_tf.tasks.TASKS`.
+        task: task of the labels, a key of `tinytl_tf.tasks.TASKS`.
 
     Returns:
         float32 array `[steps, batch_size, ...]`, and labels as `tinytl_tf.export.parity.random_photos` returns them; of
@@ -130,7 +130,7 @@ def random_labels(rng: np.random.Generator, steps: int, batch_size: int, classes
     """Returns labels of a task, `[steps, ...]`.
 
     Args:
-        rng: What they are drawn from.
+        rng: The random generator.
         steps: number of batches.
         batch_size: images or arrays in each.
         classes: number of classes, attributes or numbers.

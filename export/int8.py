@@ -1,4 +1,4 @@
-"""Post-training quantization: a network without anything to train, computed with integers from pixels to outputs."""
+"""Post-training quantization: a network without trained variables, in integers from pixels to outputs."""
 
 import keras
 import numpy as np
@@ -18,8 +18,8 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     """Converts a network to int8: kernels with a scale for each filter, images and features with one for each tensor.
 
     The file takes one image of int8 pixels, 0 to 255 less 128, and normalizes by the scale of its input, without an
-    operator for it. Variables become constants first: the calibration knows none. Kernels of dense layers have one
-    scale, since runtimes 2.5 and 2.7 compute others wrongly without an error.
+    operator for it. Variables become constants first: the calibration does not support variables. Kernels of dense
+    layers have one scale, since runtimes 2.5 and 2.7 compute several scales wrongly without an error.
 
     Args:
         model: From images of 0 to 255 `(batch, height, width, 3)` to one tensor; begins with a `Rescaling`.
@@ -29,7 +29,7 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
         The content of the `.tflite`; it has one graph and no variables.
 
     Raises:
-        InputError: If the pixels are scaled channel by channel, there are no images, or an operator is no builtin of
+        InputError: If the pixels are scaled channel by channel, there are no images, or an operator is not a builtin of
             int8.
     """
     scale, offset = require_one_scale(model)
@@ -51,7 +51,7 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
 
     def calibration():
         for number, image in enumerate(images):
-            if number == 0:  # the range of the pixels has to be known, whatever the photos have of it
+            if number == 0:  # the range of the pixels must be complete, even if the photos do not use all of it
                 image = image.copy()
                 image[0, 0], image[0, -1] = 0, 255
             yield [image[np.newaxis].astype(np.float32) * np.float32(scale) + np.float32(offset)]
@@ -65,7 +65,7 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     try:
         content = converter.convert()
-    except Exception as error:  # the converter has its own exception type and raises others too
+    except Exception as error:  # the converter has its own exception type and raises other ones too
         raise conversion_error(str(error)) from error
     file = Model.from_bytes(content)
     _check_pixels(file, scale, offset)
@@ -101,10 +101,10 @@ def _normalize(model: keras.Model) -> keras.layers.Layer:
 
 
 def _check_pixels(file: Model, scale: float, offset: float) -> None:
-    """The client hands over pixels as they are: the input's scale has to be that of the network's normalization."""
+    """The client passes raw pixels: the input's scale must be the scale of the network's normalization."""
     quantization = file.schema.subgraphs[0].tensors[file.graphs[0].inputs[0]].quantization
     ratio, zero = float(quantization.scale[0]) / scale, int(quantization.zeroPoint[0])
-    # Half a level is what rounding the zero point takes.
+    # Rounding the zero point costs half a level.
     if not (abs(ratio - 1) < 1e-3 and abs(zero + PIXEL_OFFSET + offset / scale) < 0.6):
         raise ParityError(
             f"expected an input of scale {scale:.6f}, as the network normalizes its pixels, got {ratio * scale:.6f} "

@@ -40,10 +40,10 @@ def describe(content: bytes, **facts: Any) -> Manifest:
         content: The `.tflite`.
         **facts: The fields of `Manifest` that the file itself does not show: `labels`, `spare_classes`, `task`,
             `data`, `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
-            `frozen_weights`, `state`, `frozen_sha256`, `passes`, `parity` and `schedule`; `learning_rate` where it is
-            that of a run; of a file that takes features,
-            `image_size` too, height and width of the images that they are made of; of one that takes arrays `meaning`
-            and `sample_rate` in the place of `central_fraction`, see `InputFacts`; for TensorFlow Lite Micro
+            `frozen_weights`, `state`, `frozen_sha256`, `passes`, `parity` and `schedule`; `learning_rate` if it is
+            the rate of a run; for a file that takes features,
+            `image_size` too, height and width of their images; for a file that takes arrays `meaning`
+            and `sample_rate` instead of `central_fraction`, see `InputFacts`; for TensorFlow Lite Micro
             `batch_size` and `micro` too.
 
     Raises:
@@ -93,7 +93,7 @@ def describe(content: bytes, **facts: Any) -> Manifest:
     if 4 * manifest.state_size != manifest.sizes["state_bytes"]:
         raise InputError(
             f"expected state entries of {manifest.sizes['state_bytes']} bytes, got {4 * manifest.state_size}; "
-            "list what the file trains"
+            "list the trained variables"
         )
     return manifest
 
@@ -103,7 +103,7 @@ def _tensors(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
 
 
 def _micro_signature(model: Model) -> dict[str, Signature]:
-    """The one graph of a file for TensorFlow Lite Micro, as a signature."""
+    """The graph of a file for TensorFlow Lite Micro, as a signature."""
     graph = model.graphs[0]
     inputs = dict(zip(micro_contract.INPUTS, (graph.tensors[i] for i in graph.inputs), strict=True))
     outputs = dict(zip(micro_contract.OUTPUTS, (graph.tensors[i] for i in graph.outputs), strict=True))

@@ -1,4 +1,4 @@
-"""What an export for TensorFlow Lite Micro asks for, and what its manifest says."""
+"""Requirements of an export for TensorFlow Lite Micro, and the content of its manifest."""
 
 import dataclasses
 import os
@@ -51,9 +51,9 @@ def check_shared(
 
     Args:
         state_of: The exported file, with its manifest in the same folder.
-        labels: Of the new file, like the others.
+        labels: Labels of the new file, like the following arguments.
         spare_classes: Number of outputs without a class.
-        task: What a label is.
+        task: Task of the labels.
         optimizer: Name of the optimizer.
         state: The parts of its state.
         frozen: Digest of the network's frozen weights.
@@ -74,7 +74,7 @@ def check_shared(
     ):
         if its != own:
             raise InputError(
-                f"expected a file with the same {what} to share state files with, got others in {state_of}; export "
+                f"expected a file with the same {what} to share state files with, got other ones in {state_of}; export "
                 "both from one network with the same settings"
             )
     return (other.micro.get("state_of") if other.micro else "") or other.sha256

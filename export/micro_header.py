@@ -1,4 +1,4 @@
-"""C files for firmware: what a program has to know of a file for TensorFlow Lite Micro, and the file as an array."""
+"""C files for firmware: constants of a file for TensorFlow Lite Micro, and the file as an array."""
 
 import os
 import pathlib
@@ -27,11 +27,11 @@ def header_paths(tflite_path: str | os.PathLike) -> tuple[pathlib.Path, pathlib.
 def header(manifest: Manifest, name: str) -> str:
     """Returns the header: sizes, numbers of inputs, outputs and commands, and the operators to register.
 
-    It is C and C++; what registers the operators is a macro that C++ expands.
+    It is C and C++; the operators are registered by a macro for C++.
 
     Args:
-        manifest: That of the file.
-        name: Name of the file without its ending; names in C are made of it.
+        manifest: Manifest of the file.
+        name: Name of the file without its ending; the names in C begin with it.
     """
     prefix = _identifier(name).upper()
     facts, (height, width) = manifest.micro, manifest.input.size
@@ -62,7 +62,7 @@ def header(manifest: Manifest, name: str) -> str:
         "",
         *(_define(f"{prefix}_{key}", value, comment) for key, (value, comment) in sizes.items()),
         "",
-        "/* Numbers of the graph's inputs and outputs, and what the input `command` says. */",
+        "/* Numbers of the graph's inputs and outputs, and values of the input `command`. */",
         *_enum(prefix, "INPUT", {key: number for number, key in enumerate(facts["inputs"])}),
         *_enum(prefix, "OUTPUT", {key: number for number, key in enumerate(facts["outputs"])}),
         *_enum(prefix, "COMMAND", facts["commands"]),
@@ -91,7 +91,7 @@ def source(manifest: Manifest, name: str, content: bytes) -> str:
     """Returns the C source: the file as an array, the labels and the fingerprint.
 
     Args:
-        manifest: That of the file.
+        manifest: Manifest of the file.
         name: Name of the file without its ending.
         content: The file.
     """

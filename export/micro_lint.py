@@ -9,7 +9,7 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["OPERATORS", "check_operators", "resolver_calls"]
 
-# Builtins of float models that the package `tflite-micro` (0.dev20261023182759) registers. A test asks it for each.
+# Builtins of float models that the package `tflite-micro` (0.dev20261023182759) registers. A test checks each of them.
 OPERATORS = frozenset(
     [
         "ABS",

@@ -1,4 +1,4 @@
-"""The one graph of a file for TensorFlow Lite Micro, as a function of a `tf.Module`."""
+"""The graph of a file for TensorFlow Lite Micro, as a function of a `tf.Module`."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ __all__ = ["MicroModule"]
 
 
 class MicroModule(TrainableModule):
-    """A network whose training and inference are one graph that is told what to do.
+    """A network with training and inference in one graph, chosen by a command.
 
-    TensorFlow Lite Micro runs the first graph of a file and knows no signatures. Inputs and outputs are those of
-    `tinytl_tf.tflite.micro_contract`; those that a command does not use may hold anything.
+    TensorFlow Lite Micro runs the first graph of a file and does not support signatures. Inputs and outputs are listed
+    in `tinytl_tf.tflite.micro_contract`; unused ones of a command may have any content.
 
     | command | uses | does | gives |
     |---|---|---|---|
@@ -32,8 +32,8 @@ class MicroModule(TrainableModule):
 
     `applied` is 0 where nothing was changed: `apply` of sums to which an image with a label out of range, or a loss or
     gradient that is not finite, was added, of no image at all, or with a rate that is not finite; `restore` of a state
-    that no training leads to. `accumulate` gives 0 from the image on that spoils the sums. So any number of
-    `accumulate` and an `apply` are what the signature `train` is for a batch of as many images.
+    that no training leads to. `accumulate` gives 0 from the image on that makes the sums invalid. So any number of
+    `accumulate` and an `apply` equal the signature `train` for a batch of as many images.
 
     Args:
         model: as for `TrainableModule`.
@@ -98,7 +98,7 @@ class MicroModule(TrainableModule):
         def no_answer():
             return tf.constant([0.0]), tf.constant([0.0]), tf.constant([0]), self._no_logits(image)
 
-        # The state comes first and last: it lies where the tensors of training lie in between.
+        # The state comes first and last: its memory holds the tensors of training in between.
         restored = when("restore", lambda: self._restore(state)["restored"], nothing)
         reset = when("reset", lambda: self._reset()["restored"], nothing)
         forgotten = when("forget", self._forget, nothing)
@@ -124,7 +124,7 @@ class MicroModule(TrainableModule):
             in_range &= tf.reduce_sum(loss) < -UNUSED / 2
         begun = self.count.read_value() > 0.0
         for total, gradient in zip(self.sums, gradients, strict=True):
-            # Not a product with zero: what is to be forgotten may not be finite.
+            # Not a product with zero: the old values may not be finite.
             total.assign(tf.where(begun, total.read_value(), 0.0) + gradient)
         spoilt = (1.0 - tf.cast(in_range, tf.float32)) * (2.0 * LARGEST)
         own = tf.reduce_sum(tf.abs(loss)) + magnitude_of(gradients) + spoilt
@@ -137,7 +137,7 @@ class MicroModule(TrainableModule):
         count, magnitude = self.count.read_value(), self.magnitude.read_value()
         possible = (count > 0.0) & (self._largest_rate(learning_rate) + magnitude < LARGEST)
         share = 1.0 / tf.maximum(count, 1.0)
-        # As functions, for every use to read a sum by itself.
+        # As functions, so that every use reads a sum on its own.
         gradients = [lambda total=total: total.read_value() * share for total in self.sums]
         applied = tf.cond(
             tf.reshape(possible, []), lambda: self._apply(gradients, learning_rate), lambda: tf.constant([0])

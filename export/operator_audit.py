@@ -1,4 +1,4 @@
-"""What an exported file is made of; refuses what a phone's or a board's runtime can not run."""
+"""Operators of an exported file; refuses those that a phone's or a board's runtime cannot run."""
 
 import collections
 import dataclasses
@@ -35,7 +35,7 @@ class OperatorCount:
 
     Attributes:
         name: Builtin name.
-        version: Version that the runtime must know.
+        version: Version that the runtime must support.
         count: Number of uses over all graphs of the file.
     """
 
@@ -64,16 +64,16 @@ def audit(model: Model | str | os.PathLike) -> list[OperatorCount]:
         if op.name == "REVERSE_V2" and graph.tensors[op.inputs[1]].shape != (1,):
             raise InputError(
                 f"expected a reversal along one axis, got several in {place_of(graph, op)}: runtimes up to 2.14 "
-                "reverse along the first of them alone, without an error; reverse along one after the other"
+                "reverse only along the first one, without an error; reverse along one after the other"
             )
     counts = collections.Counter((op.name, op.version) for _, op in model.operators())
     return sorted(OperatorCount(name, version, count) for (name, version), count in counts.items())
 
 
 def minimum_runtime(model: Model) -> str:
-    """Returns the oldest runtime that knows all operators of a file, like `"2.6.0"`.
+    """Returns the oldest runtime that supports all operators of a file, like `"2.6.0"`.
 
-    An operator that no table knows needs the runtime of the TensorFlow that converts here.
+    An operator that is not in the tables needs the runtime of the TensorFlow that converts here.
     """
     converter = importlib.metadata.version("tensorflow").partition("-")[0]
     needed = {first_runtime(op.name, op.version) or converter for _, op in model.operators()}
@@ -81,7 +81,7 @@ def minimum_runtime(model: Model) -> str:
 
 
 def write_minimum_runtime(model: Model) -> None:
-    """Stores `minimum_runtime` where TensorFlow's own tools keep it, in place of what the converter wrote.
+    """Stores `minimum_runtime` where TensorFlow's own tools keep it, and replaces the converter's value.
 
     Args:
         model: The file; its `schema` is changed.
@@ -90,7 +90,7 @@ def write_minimum_runtime(model: Model) -> None:
 
 
 def conversion_error(message: str) -> InputError:
-    """Turns the converter's failure with builtin operators alone into one line.
+    """Turns the converter's failure with only builtin operators into one line.
 
     Args:
         message: Text of the converter's exception.
@@ -114,7 +114,7 @@ def conversion_error(message: str) -> InputError:
 
 
 def layer_of(node: str) -> str:
-    """The layer's scope in the name of a TensorFlow node, without the operation and what loops and gradients add.
+    """The layer's scope in the name of a TensorFlow node, without the operation and the parts from loops and gradients.
 
     Example:
         >>> layer_of("gradient_tape/while/net/stem_relu/Relu6/Relu6Grad")

@@ -28,13 +28,13 @@ def state_entries(
     """Lists the parts of the state of an exported file, in order.
 
     Args:
-        variables: Those that the file trains.
-        optimizer: The file's.
+        variables: The trained variables of the file.
+        optimizer: Optimizer of the file.
         save_optimizer: Whether the slots are part of the state.
 
     Returns:
         The variables in the order of `state_order`; then, if they are saved, the slots as the file stores them: all
-        vectors together, each kernel by itself, one slot after the other; last the count of steps.
+        vectors together, each kernel separately, one slot after the other; last the count of steps.
     """
     ordered = state_order(variables)
     parts = [(variable.path, tuple(variable.shape), "") for variable in ordered]
@@ -56,7 +56,7 @@ def state_entries(
 
 
 class PackedVariables:
-    """Trained variables as a file stores them: all biases and scales in one vector, each kernel by itself.
+    """Trained variables as a file stores them: all biases and scales in one vector, each kernel separately.
 
     In LiteRT every variable takes operators in each signature: to find, read, sum up, check, update and save it. A
     network has up to a hundred vectors of a few numbers.
@@ -66,8 +66,8 @@ class PackedVariables:
         vector_bytes: largest vector of several biases and scales; `None` for a single one of all.
 
     Attributes:
-        start: arrays of float32, what is stored; together, in this order, they are the state.
-        rate_factors: of each of them, the factor of the learning rate: a number, or float32 of its shape where the
+        start: the stored arrays of float32; together, in this order, they are the state.
+        rate_factors: factor of the learning rate for each of them: a number, or float32 of its shape where the
             variables in it have several.
         vectors: how many of them, the first ones, are vectors.
 

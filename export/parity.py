@@ -35,33 +35,33 @@ __all__ = [
 ]
 
 
-# What is left between two right implementations is float32 rounding in another order of summation, and the elements of
-# ReLU6 masks that it flips. A step at a new point multiplies it: over 20 steps at rate 1e-3 of `full` on MobileNetV2,
+# Two correct implementations differ by float32 rounding in another order of summation, and by elements of ReLU6 masks
+# that it flips. A step at a new point multiplies the difference: over 20 steps at rate 1e-3 of `full` on MobileNetV2,
 # TensorFlow departs from itself, once it adds up gradients image by image, by 8e-2 of the loss and 4e-1 of the update.
 # So each step of the check starts from one point, the file's. The figures below are of four steps on MobileNetV2 at 128
 # px, batch 8, over tinytl-b, tinytl-lb and full, with trained and with random weights. The losses differed by 6e-7.
 LEARNING_RATE = 1e-4
 LOSS_TOLERANCE = 1e-4
-# Of all variables together; SGD measured at most 2.1e-3. Adam's steps have one size for gradients of any size: where a
-# mask flips, elements whose gradients are a hundredth of the others' go elsewhere. It measured 1.5e-2.
+# Of all variables together; SGD measured at most 2.1e-3. Adam's steps have one size for gradients of any size: if a
+# mask flips, elements with a hundredth of the other gradients move differently. It measured 1.5e-2.
 UPDATE_TOLERANCES = {"sgd": 1e-2, "momentum": 1e-2, "adam": 5e-2}
-# Of each variable alone: a small one that stands still (1), goes backward (2) or half as far (0.5) hardly shows among
-# all of them. SGD measured at most 2e-2, Adam 0.22.
+# Of each single variable: a small one that does not move (1), moves backward (2) or half as far (0.5) is invisible in
+# the total. SGD measured at most 2e-2, Adam 0.22.
 VARIABLE_TOLERANCES = {"sgd": 0.4, "momentum": 0.4, "adam": 0.9}
 _ROUNDINGS = 100  # an update of so many is seen well through the rounding of its steps
 ANSWER_TOLERANCE = 1e-3  # of a logit, relative to the largest or to 1; and of a probability
 
 
 # Kernels and images of 8 bits. Measured on MobileNetV2 at 128 px, tinytl-b and tinytl-lb, trained on flowers and not,
-# on their photos and on made-up ones, four batches of 8, with XNNPACK and without: the loss differs by at most 0.065
-# of itself; the cosine of all gradients is at least 0.994, that of the worst variable at least 0.88 on photos and 0.70
-# on made-up ones.
-QUANTIZED_LOSS_TOLERANCE = 0.1  # of the loss, or of 1 where that is more: what is learnt well has hardly a loss
+# on their photos and on random ones, four batches of 8, with XNNPACK and without: the loss differs by at most 0.065
+# of itself; the cosine of all gradients is at least 0.994, of the worst variable at least 0.88 on photos and 0.70
+# on random ones.
+QUANTIZED_LOSS_TOLERANCE = 0.1  # of the loss, or of 1 if that is more: a well trained model has a loss near 0
 LEAST_COSINE = 0.95
 LEAST_VARIABLE_COSINE = 0.5
 
 
-# How a file for LiteRT is checked: by what the report calls it, a function that opens the file.
+# Clients that check a file for LiteRT: name in the report, and function that opens the file.
 LITERT: dict[str, Callable[..., TrainableModel]] = {
     "xnnpack": functools.partial(TrainableModel, xnnpack=True, trust=True),
     "without_xnnpack": functools.partial(TrainableModel, xnnpack=False, trust=True),
@@ -83,7 +83,7 @@ def check_parity(
 ) -> dict[str, Any]:
     """Trains the file on the device's runtime and the model in TensorFlow on the same batches and compares them.
 
-    TensorFlow takes each batch as a whole and updates with Keras' optimizer, so that the loop over images and the
+    TensorFlow computes each batch in one piece and updates with Keras' optimizer, so that the loop over images and the
     update rules of the file are checked too. Before each step it is given the file's variables, so that no step
     multiplies the differences of those before it; its slots are its own. LiteRT runs with XNNPACK and without. First
     the untrained file's answers are compared, last the state is saved, restored in a new interpreter, and must give the
@@ -95,17 +95,17 @@ def check_parity(
         optimizer: name of the file's optimizer.
         label_smoothing: of the file's loss.
         images: uint8 array `[steps, batch, height, width, 3]`, or float32 arrays `[steps, batch, ...]`.
-        labels: those of the task, `[steps, batch]` or `[steps, batch, classes]`.
-        task: of the file, a key of `tinytl_tf.tasks.TASKS`.
-        classes: number of outputs that are compared, the first ones; None for all. Those after them have no class yet.
-        photos: as one batch of `images`, whose answers are compared; without it, the first of them.
-        clients: what opens the file, by the names of the report.
+        labels: labels of the task, `[steps, batch]` or `[steps, batch, classes]`.
+        task: task of the file, a key of `tinytl_tf.tasks.TASKS`.
+        classes: number of outputs that are compared, the first ones; None for all. The remaining ones have no class.
+        photos: images in the shape of one batch, to compare predictions; by default the first batch.
+        clients: functions that open the file, by names for the report.
 
     Returns:
         `steps`, `batch_size`, `tolerance`, and for each client the largest `answer_difference` of a logit, the
         largest relative `loss_difference` of a step, and the `update_difference`: the Euclidean norm of the difference
         of the two updates of all trained variables, over all steps, relative to the norm of TensorFlow's update; of
-        the worst variable alone, `variable_difference`.
+        only the worst variable, `variable_difference`.
 
     Raises:
         ParityError: if a figure is out of tolerance, or there is nothing to compare.
@@ -116,7 +116,7 @@ def check_parity(
     rule = make_optimizer(optimizer)
     step = make_train_step(model, variables, rule, task=task, label_smoothing=label_smoothing, training=False)
     slots = [variable.numpy() for variable in rule.variables]
-    # Of what learns faster, the steps are as small.
+    # Variables with a higher rate take equally small steps.
     rate = LEARNING_RATE / max(1.0, *map(rate_factor, variables))
     answers = np.asarray(model(photos.astype(np.float32), training=False))[:, :classes]
     update_tolerance, variable_tolerance = UPDATE_TOLERANCES[optimizer], VARIABLE_TOLERANCES[optimizer]
@@ -228,7 +228,7 @@ def _require_movement(
     labels: np.ndarray,
     task: str,
 ) -> None:
-    """Refuses to compare what stands still: every trained variable has to have a gradient."""
+    """Refuses a check without gradients: every trained variable must have one."""
     still = [
         variable for variable, value in zip(variables, start, strict=True) if np.array_equal(variable.numpy(), value)
     ]
@@ -245,7 +245,7 @@ def _require_movement(
     if dead:
         raise ParityError(
             f"expected every trained variable to have a gradient, got none for {len(dead)} of {len(variables)} "
-            f"({_listed(dead)}): there is nothing to compare; give the network weights that have been trained"
+            f"({_listed(dead)}): there is nothing to compare; give the network trained weights"
         )
 
 
@@ -279,18 +279,18 @@ def check_quantized(
     """Compares the first steps of a file with int8 kernels with those of the same file with float32 ones.
 
     Each batch is a first step, from the exported state. Its update is the gradient, but for the learning rate, if the
-    optimizer is sgd or momentum. Adam's is the sign of the gradient, which says nothing where elements are near zero.
+    optimizer is sgd or momentum. Adam's is the sign of the gradient, which has no meaning for elements near zero.
 
     Args:
         path: the file, with sgd or momentum.
         reference: the file with float32 kernels.
-        variables: those that the files train.
+        variables: trained variables of the files.
         images: uint8 array `[steps, batch, height, width, 3]`.
-        labels: those of the files' task, as `check_parity` takes them.
+        labels: labels of the files' task, as for `check_parity`.
 
     Returns:
-        With XNNPACK and without: the largest `loss_difference` of a step, relative to the loss or to 1, whichever is
-        more; the `cosine` of all gradients; and `variables`, the cosine of each variable's, by its path, the worst
+        With XNNPACK and without: the largest `loss_difference` of a step, relative to the larger of the loss and
+        1; the `cosine` of all gradients; and `variables`, the cosine of each variable's, by its path, the worst
         first.
 
     Raises:
@@ -319,7 +319,7 @@ def check_quantized(
             raise ParityError(
                 f"int8 check failed ({name}): against float32 the loss of the first step differs by "
                 f"{loss_difference:.1e} (at most {QUANTIZED_LOSS_TOLERANCE:.0e}), the gradient has cosine "
-                f"{cosine:.3f} (at least {LEAST_COSINE}), that of {worst} {cosines[worst]:.3f} (at least "
+                f"{cosine:.3f} (at least {LEAST_COSINE}), for {worst} {cosines[worst]:.3f} (at least "
                 f"{LEAST_VARIABLE_COSINE}); nothing was written; export with frozen_weights float32"
             )
         report[name] = {
@@ -331,7 +331,7 @@ def check_quantized(
 
 
 def _first_updates(path, images, labels, xnnpack) -> tuple[np.ndarray, np.ndarray]:
-    """Change of the state by each batch alone, `[steps, N]`, and the losses `[steps]`."""
+    """Change of the state by each single batch, `[steps, N]`, and the losses `[steps]`."""
     device = TrainableModel(path, xnnpack=xnnpack, trust=True)
     start = device.state()
     updates, losses = [], []
@@ -359,15 +359,15 @@ def random_photos(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns images that are smooth like photos, and labels; always the same.
 
-    White noise would not do: it drives a pre-trained network far from what it ever saw, where one rounding flips
-    many masks.
+    White noise is not suitable: a pre-trained network never saw such inputs, and a single rounding then flips many
+    masks.
 
     Args:
         steps: number of batches.
         batch_size: images in each.
         size: height and width.
         classes: number of classes or attributes.
-        task: what the labels are, a key of `tinytl_tf.tasks.TASKS`.
+        task: task of the labels, a key of `tinytl_tf.tasks.TASKS`.
 
     Returns:
         uint8 array `[steps, batch_size, height, width, 3]` and int32 array `[steps, batch_size]`, or

@@ -16,14 +16,14 @@ _STEPS = 2  # by which an integer may differ from the float divided by its scale
 
 
 def rebake_map(model: keras.Model, file: Model) -> dict[str, int]:
-    """Returns the numbers of the tensors whose content depends on the trained variables of a network.
+    """Returns the numbers of the tensors that depend on the trained variables of a network.
 
     Convolutions are met in the order of the network, which a converter keeps; that each is the right one is seen by its
     numbers: the folded bias divided by the scale of the integers.
 
     Args:
         model: A network without lite residuals.
-        file: What `convert_int8` made of it.
+        file: Its file from `convert_int8`.
 
     Returns:
         Path of each trained variable -> number of the tensor in the only graph: of the bias for a norm's beta, of
@@ -43,7 +43,7 @@ def rebake_map(model: keras.Model, file: Model) -> dict[str, int]:
     for layer, op in zip(layers, operators, strict=True):
         dense = isinstance(layer, keras.layers.Dense)
         shift = layer.bias if dense or layer.norm is None else layer.norm.beta
-        if shift is None:  # nothing of it is trained
+        if shift is None:  # it has no trained variables
             continue
         kernel, bias = op.inputs[1:3]
         expected = np.asarray(layer.bias if dense else layer.folded()[1])

@@ -1,11 +1,11 @@
-"""Which runtime of TensorFlow Lite was the first to know a version of an operator.
+"""First runtime of TensorFlow Lite that supports a version of an operator.
 
 Facts of TensorFlow 2.21's `tensorflow/compiler/mlir/lite/tools/versioning/runtime_version.cc`.
 """
 
 __all__ = ["first_runtime"]
 
-# Each operator with the first runtime of its version 1, 2, ...; "-" for a version that none knows.
+# Each operator with the first runtime of its version 1, 2, ...; "-" for a version that no runtime supports.
 _TABLE = """
 ABS 1.13.0 2.4.0 2.5.0 2.6.0 2.12.0
 ADD 1.5.0 1.14.0 2.4.0 2.6.0 2.13.0 2.23.0
@@ -129,7 +129,7 @@ _FIRST = {name: versions for name, *versions in (line.split() for line in _TABLE
 
 
 def first_runtime(operator: str, version: int) -> str | None:
-    """Returns the first runtime that knows a version of an operator, or None for what the table does not have.
+    """Returns the first runtime that supports a version of an operator, or None if the table lacks it.
 
     Args:
         operator: Builtin name.

@@ -20,7 +20,7 @@ from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["LARGEST", "TrainableModule", "magnitude_of"]
 
-# A loss, gradient, rate or state beyond it has diverged. What an update computes of smaller ones stays finite: even a
+# A loss, gradient, rate or state beyond it has diverged. Updates with smaller values stay finite: even a
 # restored first moment over a second moment of zero moves a weight by 1e15 * 1e15 / 1e-7 at most.
 LARGEST = 1e15
 
@@ -36,19 +36,19 @@ class TrainableModule(tf.Module):
     | `restore` | `state` [N] | `restored` int32 |
     | `reset` | | `restored` int32 |
 
-    Tensors are float32 where nothing else is said, and single numbers are vectors of one: runtimes of ARM end at an
-    input of rank 0. The label is that of the task: int32 [B] of a class in [0, C), float32 [B,C] of attributes in
-    [0, 1], or float32 [B,C] of finite numbers. A `train` step whose loss, gradients or learning rate are not finite (or
+    Tensors are float32 by default, and single numbers are vectors of one: runtimes on ARM end the process at an input
+    of rank 0. The label depends on the task: int32 [B] of a class in [0, C), float32 [B,C] of attributes in [0, 1], or
+    float32 [B,C] of finite numbers. A `train` step with a loss, gradients or a learning rate that is not finite (or
     above 1e15), or with a label out of range, changes nothing and gives `applied` 0; so does one of arrays with a
     number that is not finite, which an activation could hide from the loss. The state has the trained variables in the
     order of `state_order`, then the slots if they are saved. `restore` of a state that no training leads to changes
     nothing and gives `restored` 0: its numbers are not finite or above 1e15, its count of steps or a second moment is
-    negative. After `reset`, and after `restore` of a state without them, the optimizer's slots start afresh.
+    negative. After `reset`, and after `restore` of a state without them, the optimizer's slots start from zero.
 
     Each variable is updated at its own multiple of the rate, a constant of the graph, see `schemes.apply_scheme`.
 
-    `train` walks through the batch one image at a time and adds up gradients, so it needs the memory of one image;
-    nothing in these networks couples the images of a batch, so the step is that of the whole batch. Dropout is off.
+    `train` loops over the images of the batch and adds up gradients, so it needs the memory of one image. These
+    networks do not couple the images of a batch, so the step equals a step of the complete batch. Dropout is off.
 
     Args:
         model: a network of `tinytl_tf.backbones`.
@@ -91,7 +91,7 @@ class TrainableModule(tf.Module):
         self._spare_classes = spare_classes
         self._optimizer = optimizer
         self._label_smoothing = label_smoothing
-        # tf.Module does not see the variables of Keras 3: what it does not track becomes NaN in the file.
+        # tf.Module does not see the variables of Keras 3: untracked variables become NaN in the file.
         self.weights = [variable.value for variable in model.variables]
         self._packed = PackedVariables(variables, profile.vector_bytes)
         self.trained = [tf.Variable(value) for value in self._packed.start]
@@ -127,13 +127,13 @@ class TrainableModule(tf.Module):
         else:
             loss, accuracy, magnitude = self._sum_gradients(image, label)
             gradients = self.sums
-        # As functions, for every use to read a sum by itself: one that is held lies in memory next to the variable.
+        # As functions, so that every use reads a sum on its own: a kept result needs memory next to the variable.
         gradients = [functools.partial(_mean, gradient, batch_size) for gradient in gradients]
 
         in_range = self._objective.valid(label, self._classes)
         if image.dtype == tf.float32:
             in_range &= tf.reduce_sum(tf.abs(image)) < LARGEST
-        if self._spare_classes:  # one image whose label no class has brings the mean loss above this
+        if self._spare_classes:  # one image with a label without a class raises the mean loss above this
             in_range &= tf.reduce_sum(loss) < -UNUSED / (2 * batch_size)
         # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
         applied = tf.cond(
@@ -158,8 +158,8 @@ class TrainableModule(tf.Module):
     def _sum_gradients(self, image, label):
         """Adds the gradients of a batch up in `sums`, by a loop over its images.
 
-        Returns the mean loss, the accuracy and the magnitudes of all gradients: taken in the loop, they need the memory
-        of one, which is on top of that of the network after it.
+        Returns the mean loss, the accuracy and the magnitudes of all gradients: computed in the loop, they
+        need the memory of one gradient; after the loop this would add to the network's memory.
         """
         # Not a constant: tensors of zeros would be stored in the file at full size. Of a number that is finite in each
         # step that is applied; and by operators of version 1, since an ABS of integers would lift the version of all.
@@ -188,7 +188,7 @@ class TrainableModule(tf.Module):
         return zero
 
     def _largest_rate(self, learning_rate):
-        """Magnitude of the largest rate at which something is updated, or of the rate itself."""
+        """Magnitude of the largest rate of any variable, or of the rate itself."""
         largest = max(float(np.max(factor)) for factor in self._packed.rate_factors)
         return tf.abs(learning_rate) if largest <= 1 else tf.abs(learning_rate) * largest
 
@@ -215,7 +215,7 @@ class TrainableModule(tf.Module):
     def _save(self):
         parts = [value.read_value() for value in self.trained]
         if self._saves_slots:
-            # Before the first step a slot holds whatever it started as, and counts as zero.
+            # Before the first step a slot has an arbitrary value, and counts as zero.
             steps = self.steps[0].read_value()
             started = tf.minimum(steps, 1.0)
             parts += [slot.read_value() * started for _, slot in self._slots_in_order()] + [steps]
@@ -240,7 +240,7 @@ class TrainableModule(tf.Module):
         return tf.reduce_min(tf.concat(lowest, axis=0))
 
     def _slots_in_order(self):
-        """The slots with their names, in the order of `state_entries`: all vectors together, each kernel by itself."""
+        """The slots with their names, in the order of `state_entries`: all vectors together, each kernel separately."""
         vectors = self._packed.vectors
         groups = [self.slots[:vectors], *([slots] for slots in self.slots[vectors:])]
         return [

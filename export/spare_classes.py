@@ -17,7 +17,7 @@ def with_spare_classes(model: keras.Model, count: int) -> keras.Model:
     exactly zero.
 
     Args:
-        model: What `check_model` accepts; all of its layers but the classifier are shared.
+        model: A model that `check_model` accepts; all of its layers but the classifier are shared.
         count: Number of outputs; 0 returns `model` itself.
     """
     if not count:

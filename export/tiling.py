@@ -20,7 +20,7 @@ _KINDS = ("convolution", "activation", "depthwise", "activation", "convolution")
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """Convolution, activation, depthwise convolution, activation and 1x1 convolution, with nobody in between."""
+    """Convolution, activation, depthwise convolution, activation and 1x1 convolution, without readers in between."""
 
     expand: FrozenConv2D
     first_activation: Activation
@@ -36,16 +36,16 @@ class Chain:
 
 
 class TiledNetwork:
-    """A network whose inverted residual blocks are computed tile by tile, forward and backward.
+    """A network that computes its inverted residual blocks tile by tile, forward and backward.
 
     A depthwise convolution does not mix channels. So a block's wide tensors, between its expanding and its projecting
     convolution, are computed a few channels at a time, and the projections of the tiles added up; only one tile
-    exists at once. The result is that of the network, but for the order of summation. Blocks that train more
-    than biases run whole.
+    exists at once. The result equals the network's, except for the order of summation. Blocks that train more
+    than biases run without tiles.
 
     Args:
         model: a network of `tinytl_tf.backbones`.
-        tile_bytes: largest expanded tensor of one image; larger ones are cut. `None` cuts nothing.
+        tile_bytes: largest expanded tensor of one image; larger ones are split. `None` for no tiles.
 
     Example:
     >>> network = TiledNetwork(model, tile_bytes=2**19)  # doctest: +SKIP
@@ -100,7 +100,7 @@ def _chains(spec: NetworkSpec) -> Iterator[list[str]]:
 
 
 def _can_be_cut(chain: Sequence[LayerSpec]) -> bool:
-    """Whether each convolution is a kernel and a bias, and the last mixes the channels of one place alone."""
+    """Whether each convolution is a kernel and a bias, and the last only mixes the channels of one position."""
     convolutions = [layer for layer in chain if layer.kind != "activation"]
     if any(not (layer.role("shift") or layer.role("bias")) or layer.option("activation") for layer in convolutions):
         return False
@@ -145,5 +145,5 @@ def _convolve(layer: FrozenConv2D, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Ten
 
 @tf.custom_gradient
 def _fork(x):
-    """Twice the same. Gradients come back as a chain of sums; TensorFlow would hold those of all tiles for one."""
+    """Twice the same. Gradients come back as a chain of sums; one sum would keep those of all tiles."""
     return (tf.identity(x), tf.identity(x)), lambda left, right: left + right

@@ -23,8 +23,8 @@ def update(
     Args:
         optimizer: a row of `tinytl_tf.optimizers.OPTIMIZERS`.
         value: the variable, float32.
-        gradient: of the loss, of the same shape.
-        slots: those of `optimizer.slots`, each of the same shape; zero at the first step.
+        gradient: gradient of the loss, of the same shape.
+        slots: slots of `optimizer.slots`, each of the same shape; zero at the first step.
         step: float32, counts from 1.
         learning_rate: float32.
 

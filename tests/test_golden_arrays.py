@@ -116,9 +116,7 @@ def test_the_manifest_says_what_the_file_takes(name):
     assert manifest.inputs == {"array": InputFacts("float32", make_array.SHAPE, make_array.MEANING)}
     assert (manifest.labels, manifest.task) == (KINDS[name].labels, KINDS[name].task)
     for setting in ("image_size", "central_fraction", "augmentation"):
-        with pytest.raises(
-            InputError, match=f"expected a model of images, which alone have {setting}, got .* of arrays"
-        ):
+        with pytest.raises(InputError, match=f"expected a model of images for {setting}, got .* of arrays"):
             getattr(model, setting)
 
 

@@ -112,8 +112,8 @@ def test_a_model_with_other_frozen_weights_is_refused(exported):
     with pytest.raises(InputError) as error:
         load_state(model, exported / "mine.tinytl", exported / "m.tflite")
     assert str(error.value) == (
-        f"expected the frozen weights of the network that {exported / 'm.tflite'} was exported from, got others in the "
-        "model; give the model of the export, with its weights"
+        f"expected the frozen weights of the network that {exported / 'm.tflite'} was exported from, got other ones in "
+        "the model; give the model of the export, with its weights"
     )
     for variable, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(variable, value)

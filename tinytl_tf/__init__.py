@@ -1,12 +1,12 @@
-"""TinyTL in Keras: train biases and lite residuals, export a `.tflite` that goes on training on a device.
+"""TinyTL in Keras: train biases and lite residuals, export a `.tflite` that keeps training on a device.
 
-The whole way, with `photos` and `new_photos` of uint8 `[n, 96, 96, 3]`, raw RGB pixels, and their classes `labels` and
+All steps, with `photos` and `new_photos` of uint8 `[n, 96, 96, 3]`, raw RGB pixels, and their classes `labels` and
 `new_labels`, int32 `[n]`:
 
     import keras
     import tinytl_tf as tiny
 
-    # Build: a frozen network of pre-trained weights, and what of it is trained.
+    # Build: a frozen network with pre-trained weights, and the choice of trained variables.
     model = tiny.build("mobilenet_v2", classes=3, resolution=96)
     print(tiny.apply_scheme(model, "tinytl-b"))
 
@@ -19,7 +19,7 @@ The whole way, with `photos` and `new_photos` of uint8 `[n, 96, 96, 3]`, raw RGB
     # Export: `flowers.tflite` and `flowers.manifest.json`, checked against TensorFlow.
     tiny.export_model(model, "flowers.tflite", labels=["daisy", "rose", "tulip"], batch_size=4)
 
-    # Adapt: on the device, with LiteRT and numpy alone.
+    # Adapt: on the device, with LiteRT and numpy only.
     device = tiny.TrainableModel("flowers.tflite")
     for start in range(0, len(new_photos), device.batch_size):
         batch = slice(start, start + device.batch_size)
@@ -29,11 +29,11 @@ The whole way, with `photos` and `new_photos` of uint8 `[n, 96, 96, 3]`, raw RGB
     # Bring back: the device's state into the Keras model, which can be exported again.
     tiny.load_state(model, "mine.tinytl", "flowers.tflite")
 
-A Keras model of your own takes the place of `tiny.build(...)` as `tiny.from_keras(model, classes=3)`.
+To use a Keras model of your own, replace `tiny.build(...)` with `tiny.from_keras(model, classes=3)`.
 
-What a name brings with it is imported when the name is used: importing this package, or `tinytl_tf.device`, does not
-import TensorFlow, for a board has none. The function that exports is called `export_model` here, because
-`tinytl_tf.export` is the package that it comes from.
+Modules are imported when their names are used: importing this package, or `tinytl_tf.device`, does not import
+TensorFlow, because a board does not have it. The export function is called `export_model` here, because
+`tinytl_tf.export` is its package.
 """
 
 import importlib

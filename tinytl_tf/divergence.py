@@ -8,13 +8,13 @@ _FAR_ABOVE = 10
 
 
 def has_diverged(before: float | None, after: float, guess: float) -> bool:
-    """Whether a loss is so far above that before the training that the training is to blame.
+    """Whether a loss is so far above the loss before the training that the training has diverged.
 
     Args:
-        before: Mean loss before the first step; None where it is not known.
+        before: Mean loss before the first step; None if unknown.
         after: Mean loss of the same images now.
-        guess: Loss of a uniform guess, see `tinytl_tf.tasks.Task.guess_loss`: a loss below ten times that is no
-            divergence, however small the loss was before.
+        guess: Loss of a uniform guess, see `tinytl_tf.tasks.Task.guess_loss`: training has not diverged at a loss
+            below ten times that, however small the loss was before.
 
     Example:
         >>> [has_diverged(1.5, after, guess=1.6) for after in (1.2, 9.0, 5443.0, math.nan)]

@@ -1,4 +1,4 @@
-"""The exceptions of the package. Each message is one line: what was expected, what came, and a remedy that exists."""
+"""The exceptions of the package. Each message is one line: expected value, actual value, and a remedy."""
 
 __all__ = ["InputError", "NotFiniteError", "ParityError", "TinyTLError", "TrainingDiverged", "WorkerLost"]
 
@@ -16,7 +16,7 @@ class TinyTLError(Exception):
 
 
 class InputError(TinyTLError, ValueError):
-    """What the user gave cannot be used: a value, a file, a data set, a model."""
+    """Invalid input of the user: a value, a file, a data set, a model."""
 
     exit_status = 2
 
@@ -26,18 +26,18 @@ class NotFiniteError(InputError):
 
 
 class ParityError(TinyTLError, RuntimeError):
-    """An exported file does not compute what TensorFlow does; nothing was written."""
+    """An exported file computes other results than TensorFlow; nothing was written."""
 
     exit_status = 3
 
 
 class TrainingDiverged(TinyTLError, ArithmeticError):
-    """A loss, gradient or weight is not finite any more; what was saved before is whole."""
+    """A loss, gradient or weight is no longer finite; earlier saves are intact."""
 
     exit_status = 4
 
 
 class WorkerLost(TinyTLError, ConnectionError):
-    """Another process of a distributed training has ended; what was saved before is whole."""
+    """Another process of a distributed training has ended; earlier saves are intact."""
 
     exit_status = 5

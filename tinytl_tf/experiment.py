@@ -28,8 +28,8 @@ __all__ = ["PRECISIONS", "Experiment", "drop_useless_rate_factors", "flat", "net
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
 MOST_CENTROIDS = 2**16
-FLOAT32 = (1.2e-38, 3.4e38)  # what is smaller becomes 0 in a step, what is larger infinite
-# Smallest and largest value of the whole numbers that no part of the package checks by itself.
+FLOAT32 = (1.2e-38, 3.4e38)  # in a step smaller values become 0, larger ones infinite
+# Smallest and largest value of integers that are not checked elsewhere in the package.
 RANGES = {
     "training.epochs": (1, 10**6),
     "training.batch_size": (1, 10**6),
@@ -60,13 +60,13 @@ def flat(config: ConfigDict) -> dict[str, Any]:
 def drop_useless_rate_factors(config: ConfigDict) -> None:
     """Takes those rate factors out of a configuration that are of nothing which it trains.
 
-    For a configuration whose scheme or places are not those that its factors were written for.
+    For a configuration with other schemes or places than its factors were written for.
 
     Args:
         config: is changed.
 
     Raises:
-        InputError: if it lacks keys, has others, or values that cannot be used.
+        InputError: If it lacks keys, or has unknown keys or invalid values.
     """
     _check_keys(config)
     if config.training.rate_factors:
@@ -81,7 +81,7 @@ def network_of(config: ConfigDict | FrozenConfigDict, *, classes: int = 2, branc
     Args:
         config: the configuration; its scheme and places do not matter.
         classes: number of outputs.
-        branch: kind of the branches that it has, at every place that can have them; "" for none.
+        branch: kind of its branches, at every place that fits; "" for none.
     """
     options = config.backbone
     spec = backbones.network_spec(
@@ -101,9 +101,9 @@ class Experiment:
     """A checked configuration.
 
     Attributes:
-        config: a configuration with the keys of `configs/default.py`; its learning rate, once it is checked, is never 0
-            but that of the scheme.
-        has_own_rate: whether the configuration gave that rate itself, as one of a run does.
+        config: a configuration with the keys of `configs/default.py`; after the check its learning rate is
+            never 0, but the scheme's.
+        has_own_rate: whether the configuration itself has this rate, like the configuration of a run.
 
     Raises:
         InputError: if a value is out of range or names nothing, or Keras' own settings are not ours.
@@ -116,7 +116,7 @@ class Experiment:
         require_keras_settings()
         _check_keys(self.config)
         object.__setattr__(self, "has_own_rate", self.config.training.learning_rate != 0)
-        # A copy: what the caller does to its own later on changes no run that was checked.
+        # A copy: later changes by the caller do not affect a checked run.
         object.__setattr__(self, "config", _with_learning_rate(self.config))
         values, training = flat(self.config), self.config.training
         for key, (low, high) in RANGES.items():
@@ -139,7 +139,7 @@ class Experiment:
         self._check_centroids()
         self._check_teacher()
         scheme, options = self.scheme(), self.config.backbone
-        # 2 as the number of classes, which only the data tell.
+        # 2 as the number of classes, which depends on the data.
         backbones.check_network(
             options.name,
             classes=2,
@@ -212,11 +212,11 @@ class Experiment:
         """Opens the data set.
 
         Args:
-            strict_seed: whether a seed of the split above 0 is refused for a set that needs none; otherwise it is
-                followed where it can be, as that of a run whose network is judged on other data.
+            strict_seed: whether a seed of the split above 0 is refused for a set with fixed test images; otherwise
+                such a set ignores it, as when a run's network is evaluated on other data.
 
         Raises:
-            InputError: if the configuration names none, or it cannot be used.
+            InputError: If the configuration does not name a data set, or it cannot be used.
         """
         options = self.config.data
         if not options.name:
@@ -243,11 +243,11 @@ class Experiment:
         return data.Augmentation(**self.config.augmentation)
 
     def client_settings(self, optimizer: str) -> dict[str, Any]:
-        """Returns the arguments of `tinytl_tf.export.export` that tell clients how to prepare images and to train.
+        """Returns the arguments of `tinytl_tf.export.export` with the clients' settings of images and training.
 
         Args:
-            optimizer: of the exported file. Where the configuration has another, its learning rate is multiplied by the
-                ratio of their `rate_factor`. A rate that nobody gave is left out: the file has the default then.
+            optimizer: optimizer of the exported file. If the configuration has another, its learning rate is multiplied
+                by the ratio of their `rate_factor`. A default rate is left out: the file then has its own default.
         """
         config, augmentation = self.config, self.augmentation()
         factors = [get_optimizer(name).rate_factor for name in (optimizer, config.training.optimizer)]
@@ -269,7 +269,7 @@ class Experiment:
     def plain_batches(
         self, dataset: data.ImageDataset, batch_size: int, count: int = 4
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns training images as they are, without augmentation: what an exported file is judged on.
+        """Returns training images without augmentation, for the checks of an exported file.
 
         Args:
             dataset: the training images.
@@ -326,14 +326,14 @@ class Experiment:
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
         """Puts this configuration's scheme on a network that was trained under another one.
 
-        Branches are added where the scheme trains them and the network has none; they start as exact zero, so that the
-        network computes what it did.
+        Branches are added if the scheme trains them and the network has none; they start as exact zero, so that the
+        network computes the same as before.
 
         Args:
             trained: a network of the same backbone, width and resolution.
 
         Returns:
-            The model, `trained` itself where nothing had to be added, and the resolved scheme.
+            The model, `trained` itself if nothing was added, and the resolved scheme.
         """
         values = {variable.path: variable for variable in trained.weights}
         has: dict[str, set[str]] = {}
@@ -372,7 +372,7 @@ class Experiment:
         """Returns a line, with its end, about the weights that lite residuals start from; "" for a scheme without them.
 
         Args:
-            model: what `build_model` returned.
+            model: model from `build_model`.
 
         Raises:
             InputError: if the configuration names a file that cannot be used.
@@ -413,7 +413,7 @@ def _branch_settings(options: ConfigDict | FrozenConfigDict, kind: str) -> dict[
 
 
 def _check_keys(config: ConfigDict) -> None:
-    """Compares keys and types with those of the default: a configuration may be a file of the user's own."""
+    """Compares keys and types with the default configuration: a configuration may be the user's own file."""
     if not isinstance(config, ConfigDict):
         raise InputError(f"expected get_config() to return an ml_collections.ConfigDict, got {type(config).__name__}")
     values, expected = flat(config), flat(default.get_config())
@@ -427,7 +427,7 @@ def _check_keys(config: ConfigDict) -> None:
 
 
 def _with_learning_rate(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
-    """A copy in which a learning rate that is not given is that of scheme and optimizer."""
+    """A copy with the default learning rate of scheme and optimizer, if it has none."""
     values = config.to_dict()
     if values["training"]["learning_rate"] == 0:
         scheme = schemes.get_scheme(config.scheme).name  # an unknown one has no rate here

@@ -1,4 +1,4 @@
-"""Figures over a set of images, as a whole and by class."""
+"""Figures over a set of images, in total and by class."""
 
 import dataclasses
 import statistics
@@ -25,12 +25,12 @@ class ClassFigures:
 
     @property
     def recall(self) -> float | None:
-        """Share of the images that were answered rightly, 0 to 1; None without images."""
+        """Share of correct predictions, 0 to 1; None without images."""
         return self.right / self.images if self.images else None
 
     @property
     def rank(self) -> float | None:
-        """By which figures are listed, the lowest first; None is not listed."""
+        """Sort key of the list of figures, the lowest first; None is not listed."""
         return self.recall
 
     @property
@@ -54,8 +54,8 @@ class AttributeFigures:
     Attributes:
         images: Number of images.
         positives: How many of them have the attribute.
-        true_positives: How many of these were said to have it.
-        false_positives: How many of the others were said to have it.
+        true_positives: How many of these were predicted to have it.
+        false_positives: How many of all other images were predicted to have it.
     """
 
     images: int
@@ -65,23 +65,23 @@ class AttributeFigures:
 
     @property
     def precision(self) -> float | None:
-        """Share of right ones among the images that were said to have the attribute; None if there were none."""
+        """Share of correct predictions among the images predicted to have the attribute; None without any."""
         found = self.true_positives + self.false_positives
         return self.true_positives / found if found else None
 
     @property
     def recall(self) -> float | None:
-        """Share of the images with the attribute that were found; None if there are none."""
+        """Share of the images with the attribute that were predicted to have it; None without any."""
         return self.true_positives / self.positives if self.positives else None
 
     @property
     def rank(self) -> float | None:
-        """By which figures are listed, the lowest first; None is not listed."""
+        """Sort key of the list of figures, the lowest first; None is not listed."""
         return self.recall
 
     @property
     def balanced_accuracy(self) -> float | None:
-        """Mean of the shares that are right with and without the attribute; None if one kind of image is missing."""
+        """Mean of the shares of correct predictions with and without the attribute; None without one kind of image."""
         negatives = self.images - self.positives
         if not self.positives or not negatives:
             return None
@@ -115,7 +115,7 @@ class RegressionFigures:
 
     @property
     def r2(self) -> float | None:
-        """Share of the labels' variance that is predicted: 1 is all, 0 what their mean does; None if they are equal."""
+        """Share of the labels' variance that is predicted: 1 is all, 0 is as good as the mean; None if constant."""
         return 1 - self.squared_error / self.variance if self.variance > 0 else None
 
     @property
@@ -185,11 +185,11 @@ class EvaluateResult:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], prefix: str = "") -> "EvaluateResult":
-        """Returns the result whose `to_json` is part of `values`.
+        """Returns the result from its `to_json` in `values`.
 
         Args:
-            values: What `to_json` returned.
-            prefix: What was put before its keys.
+            values: Values with the result of `to_json`.
+            prefix: Prefix of its keys.
 
         Example:
             >>> result = EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0)))
@@ -208,7 +208,7 @@ class EvaluateResult:
 
         Args:
             names: Names of the classes; their numbers by default.
-            before: Figures of the same images before a training, to be shown too.
+            before: Figures of the same images before a training, to show too.
 
         Example:
             >>> result = EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0)))
@@ -249,7 +249,7 @@ class EvaluateResult:
         return [str(number) for number in range(len(self.classes))] if names is None else names
 
 
-# Which figures a row of JSON has, by a key of theirs alone.
+# Type of the figures in a row of JSON, by a key that only they have.
 _KINDS = {"positives": AttributeFigures, "absolute_error": RegressionFigures, "right": ClassFigures}
 
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and never overwritten unasked. POSIX only (fsync of folders)."""
+"""Atomic writes: files are complete or absent, and only replaced on request. POSIX only (fsync of folders)."""
 
 import contextlib
 import errno
@@ -30,14 +30,14 @@ __all__ = [
     "temporary_folder",
 ]
 
-# Bytes. Linux keeps in one piece what is written at once, and brings all of it into a process that maps the file and
-# reads one page (seen with 6.18): a .tflite written at once counts whole.
+# Bytes. Linux keeps one large write in one piece, and maps all of it into a process that maps the file and reads one
+# page (seen with 6.18): a .tflite that was written at once would count completely.
 _WRITTEN_AT_ONCE = 65536
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_WORDS = re.compile(r"No space left on device|errno = 28\b|Disk quota exceeded|File too large")
 _TEMPORARY = re.compile(r"\.tinytl-(.+)-[0-9a-f]{8}\.tmp", re.ASCII)
 _LOCK = "lock"  # in a temporary folder
-_OLD = 86400.0  # seconds after which nothing writes any more to what a host left before it was restarted
+_OLD = 86400.0  # seconds after which files from before a restart of a host are abandoned
 _KINDS = {
     stat.S_ISDIR: "folder",
     stat.S_ISFIFO: "FIFO",
@@ -89,13 +89,13 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
 def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Writes `data` to `path` so that a reader, or a power cut, sees the old file or the new one and nothing between.
 
-    The data go to a temporary file in the same folder, are flushed to the disk, and take the name in one step.
-    Temporary files that killed writers left in this folder are removed, those of living ones never, also if they run in
-    another container or on another host. Missing folders are made.
+    The data are written to a temporary file in the same folder, flushed to the disk, and renamed in one step.
+    Temporary files of killed writers in this folder are removed. Files of running writers are kept, also if these run
+    in another container or on another host. Missing folders are created.
 
     Args:
-        path: The file to write; an existing one is replaced, and of a symbolic link the file that it leads to.
-        data: The whole content.
+        path: The file to write; an existing one is replaced, and for a symbolic link its target.
+        data: The complete content.
 
     Raises:
         InputError: If the folder or the file cannot be written, or `path` is a folder or a device; the old file,
@@ -120,9 +120,9 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
 
 
 def most_unpacked(path: str | os.PathLike) -> int:
-    """Most bytes that a file may unpack to, for readers to refuse others before they make room.
+    """Most bytes that a file may unpack to; readers refuse larger ones before they allocate memory.
 
-    Photos and weights hardly become smaller when they are compressed; what comes with them is small.
+    Compression does not shrink photos and weights much, and the other arrays are small.
 
     Args:
         path: A file with compressed content.
@@ -136,7 +136,7 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool, folder: bool = Fal
     Args:
         path: The file (or folder) that a command is going to write.
         overwrite: Whether an existing file may be replaced.
-        folder: Whether a folder is going to be written.
+        folder: Whether a folder will be written.
 
     Raises:
         InputError: If it exists and `overwrite` is false, if it is of another kind (a device, say), or if its folder
@@ -158,11 +158,11 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool, folder: bool = Fal
 def require_room(path: str | os.PathLike, size: int) -> None:
     """Checks, before any work, that the disk has room for a file of `size` bytes at `path`.
 
-    The space is taken for a moment and given back, so that quotas and limits of the process count as well. The file
-    that `path` may hold already keeps its own space, since it is replaced only when the new one is whole.
+    The space is allocated for a moment and freed, so that quotas and limits of the process count as well. An existing
+    file at `path` keeps its space, since it is replaced only when the new one is complete.
 
     Args:
-        path: The file that is going to be written; its folder need not exist.
+        path: The file to be written; its folder need not exist.
         size: Bytes.
 
     Raises:
@@ -235,10 +235,10 @@ def temporary_folder(place: pathlib.Path | None = None) -> Iterator[pathlib.Path
 
 
 def _require_regular(path: pathlib.Path) -> None:
-    """Refuses what a file must not replace; a link is judged by what it leads to."""
+    """Refuses objects that a file must not replace; a link counts as its target."""
     try:
         mode = os.stat(path).st_mode
-    except OSError:  # absent, or a dangling link; what else is wrong shows when it is written
+    except OSError:  # absent, or a dangling link; other errors show up when it is written
         return
     kind = next((name for test, name in _KINDS.items() if test(mode)), None)
     if kind is not None:
@@ -300,7 +300,7 @@ def _temporary_path(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _remove_leftovers(folder: pathlib.Path) -> None:
-    """Removes the temporary files and folders whose process has ended; never decides over the work that comes next."""
+    """Removes temporary files and folders of ended processes; its own errors never stop the following work."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             match = _TEMPORARY.fullmatch(name)
@@ -315,13 +315,13 @@ def _remove_leftover(path: pathlib.Path, owner: Owner) -> None:
     try:
         descriptor = os.open(path / _LOCK if is_folder else path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
-        os.rmdir(path)  # whoever is just about to put a lock into it makes another
+        os.rmdir(path)  # a process that is about to lock in it creates another
         return
     with open(descriptor, "r+b", buffering=0) as stream:
         locked = try_lock(stream)
         if owner.is_on_this_kernel:
             ended = owner.has_ended if locked is None else locked
-        else:  # where another host does not see our locks, ours says nothing of its own
+        else:  # if another host does not see our locks, ours do not show whether it has one
             ended = locked is True and owner.host == Owner.here().host and _age(stream) > _OLD
         if ended and is_folder:
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Printing that never decides over the work: what cannot be written is left out."""
+"""Output that never stops the work: lines that cannot be written are dropped."""
 
 import contextlib
 import errno
@@ -10,18 +10,18 @@ __all__ = ["GuardedStream"]
 
 
 class GuardedStream:
-    r"""A text stream whose failures are remembered, not raised.
+    r"""A text stream that stores failures and does not raise them.
 
-    After the first write that fails (a closed stream, a full disk, a reader that has gone) nothing is written any more.
+    After the first write that fails (a closed stream, a full disk, a closed pipe) nothing more is written.
     Characters that the stream's encoding lacks are written as escapes, such as `\u82b1`.
 
     Args:
         stream: The stream; None for one that was closed before Python started.
-        is_own: Whether its descriptor may be led to nowhere after a failure. What Python still holds for it would
+        is_own: Whether its descriptor may be redirected to the null device after a failure. Python's buffer would
             otherwise fail again when the process ends, and change the exit status.
 
     Attributes:
-        error: Why nothing is written any more; None while all is well.
+        error: Why nothing more is written; None without a failure.
 
     Example:
         >>> import io
@@ -50,7 +50,7 @@ class GuardedStream:
         return len(text)
 
     def flush(self) -> None:
-        """Writes what the stream holds back."""
+        """Flushes the stream."""
         if self.error is None:
             with self._failures_are_remembered():
                 self._stream.flush()
@@ -71,7 +71,7 @@ class GuardedStream:
             yield
         except BlockingIOError:  # a slow reader of a pipe that does not block: only this text is lost
             pass
-        except (OSError, ValueError) as error:  # the latter of a stream that Python has closed
+        except (OSError, ValueError) as error:  # ValueError if Python has closed the stream
             self.error = error if isinstance(error, OSError) else OSError(errno.EBADF, "I/O operation on closed file")
             if self._is_own:
                 with contextlib.suppress(OSError, ValueError):

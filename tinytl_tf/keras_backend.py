@@ -1,8 +1,8 @@
 """Refuses a Keras with other settings than ours: another backend, float type or order of an image's axes.
 
 Importing this module makes the check, before Keras is imported: Keras chooses its backend once, when it is imported,
-and a backend that is not installed ends that import with an error of its own. Settings may change afterwards, so that
-whatever makes layers checks them again.
+and a backend that is not installed ends that import with an error of its own. Settings may change afterwards, so all
+code that makes layers checks them again.
 """
 
 import json
@@ -46,7 +46,7 @@ def _require_at_import() -> None:
 
 
 def _require(settings: dict[str, tuple[Any, str, str]]) -> None:
-    """Takes the value of each setting, what chose it, and how to change it."""
+    """Checks the value of each setting; also takes its source, and how to change it."""
     for name, (value, source, remedy) in settings.items():
         if value != _WANTED[name]:
             raise InputError(f"tinytl_tf needs {_NEEDS[name]}, but {source} says {value!r}; {remedy}")

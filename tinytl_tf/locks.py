@@ -24,8 +24,8 @@ def output_lock(output: str | os.PathLike, *, folder: bool = False) -> Iterator[
     """Keeps other runs from writing the same output while the block runs.
 
     The lock is a file next to the output, `<output>.lock`, or `.lock` inside of a folder, and is removed afterwards.
-    Where the file system has no locks, its content is the lock: then a run that was killed on another host has to be
-    cleared up by hand, which the error says.
+    Without locks in the file system, its content is the lock: after a kill on another host, remove the file by hand, as
+    the error explains.
 
     Args:
         output: The file or folder that the run writes; of a symbolic link, the file that it leads to is locked. Missing
@@ -60,8 +60,8 @@ def try_lock(stream: io.IOBase) -> bool | None:
     """Takes the lock of an open file without waiting; it is held until the file is closed.
 
     Returns:
-        True if it is taken, False if another process, or another opening of the file, holds it; None where the file
-        system has no locks.
+        True if the lock was acquired, False if another process, or another descriptor of the file, holds it; None if
+        the file system has no locks.
     """
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,7 +73,7 @@ def try_lock(stream: io.IOBase) -> bool | None:
 
 
 def is_at(stream: io.IOBase, path: str | os.PathLike) -> bool:
-    """Whether an open file is still the one at `path`: its last owner may have removed it before it was locked."""
+    """Whether an open file is still at `path`: its last owner may have removed it before it was locked."""
     try:
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(stream.fileno()))
     except OSError:

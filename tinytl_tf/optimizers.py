@@ -21,7 +21,7 @@ class Optimizer:
         beta_1: decay of the first moment, for `adam`.
         beta_2: decay of the second moment, for `adam`.
         epsilon: added to the root of the second moment, for `adam`.
-        rate_factor: by which the learning rate of a scheme, found with Adam, is multiplied where nobody gives one.
+        rate_factor: multiplies the default learning rate of a scheme, which was found with Adam.
     """
 
     name: str
@@ -47,7 +47,7 @@ def get_optimizer(name: str) -> Optimizer:
     """Returns the optimizer called `name`.
 
     Raises:
-        InputError: if there is none.
+        InputError: If the name is unknown.
     """
     if name not in OPTIMIZERS:
         raise InputError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}")

@@ -13,13 +13,13 @@ __all__ = ["Owner"]
 
 @dataclasses.dataclass(frozen=True)
 class Owner:
-    """A process. Its id alone means nothing in another PID namespace, on another host, or after a restart.
+    """A process. Its id has no meaning in another PID namespace, on another host, or after a restart.
 
     Attributes:
         host: Digest of the host's name.
-        kernel: Digest of what the running kernel is called: of its boot id or, where the system has none, of the host.
-        namespace: Number of the PID namespace; 0 where the system has none.
-        pid: The process id in that namespace.
+        kernel: Digest of the running kernel's boot id or, on a system without one, of the host.
+        namespace: Number of the PID namespace; 0 on a system without namespaces.
+        pid: The process id in this namespace.
 
     Example:
         >>> owner = Owner.here()
@@ -39,7 +39,7 @@ class Owner:
 
     @classmethod
     def parse(cls, text: str) -> "Owner | None":
-        """Returns the owner that `str` wrote, or None for another text."""
+        """Returns the owner from the text of `str`, or None for another text."""
         match = re.fullmatch(r"([0-9a-f]{8})-([0-9a-f]{8})-(\d{1,20})-(\d{1,20})", text, re.ASCII)
         return match and cls(match[1], match[2], int(match[3]), int(match[4]))
 

@@ -1,4 +1,4 @@
-"""Memory profiles, and types of the frozen kernels: what an exported file gives for memory, as tables."""
+"""Memory profiles, and types of the frozen kernels, as tables: trade-offs of an exported file for memory."""
 
 import dataclasses
 
@@ -11,15 +11,15 @@ FROZEN_WEIGHTS = ("float32", "int8")  # types of frozen kernels, see `quantize_k
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """How much of its speed a file gives up for memory. What it computes is the same.
+    """A trade-off between speed and memory of a file. The results are the same.
 
     Attributes:
         name: the name on the command line.
-        tile_bytes: largest expanded tensor of a block while training, see `TiledNetwork`; `None` for whole blocks.
+        tile_bytes: largest expanded tensor of a block while training, see `TiledNetwork`; `None` for complete blocks.
         infer_tile_bytes: the same for the signature `infer`.
         masks: how activations keep their masks, see `ops.mask_storage`.
         xnnpack: whether clients use XNNPACK by default.
-        vector_bytes: largest variable of several biases and scales; `None` for a single one of all, which takes the
+        vector_bytes: largest variable of several biases and scales; `None` for a single variable, which needs the
             fewest operators.
     """
 
@@ -38,7 +38,7 @@ PROFILES = {
         Profile("micro", tile_bytes=75_000, infer_tile_bytes=75_000, masks="rows", xnnpack=False, vector_bytes=8_192),
         # Without a delegate memory is the arena, and every tile makes it smaller.
         Profile("min-memory", tile_bytes=450_000, infer_tile_bytes=450_000, masks="bits", xnnpack=False),
-        # XNNPACK keeps a table of pointers for every depthwise convolution, as large for a tile as for the whole.
+        # XNNPACK keeps a table of pointers for every depthwise convolution, as large for a tile as without tiles.
         Profile("balanced", tile_bytes=1_700_000, infer_tile_bytes=None, masks="bits", xnnpack=True),
         Profile("fast", tile_bytes=None, infer_tile_bytes=None, masks="bytes", xnnpack=True),
     )
@@ -46,7 +46,7 @@ PROFILES = {
 
 
 def get_profile(name: str) -> Profile:
-    """Returns the profile called `name`; raises `InputError` if there is none."""
+    """Returns the profile called `name`; raises `InputError` if the name is unknown."""
     if name not in PROFILES:
         raise InputError(f"unknown profile {name!r}; choose one of {', '.join(PROFILES)}")
     return PROFILES[name]

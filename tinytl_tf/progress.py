@@ -1,4 +1,4 @@
-"""The one way in which long commands show how far they are."""
+"""Progress of long commands."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ class Progress:
     """Steps done, time passed and time left: one updating line on a terminal, plain lines otherwise.
 
     Args:
-        total: Number of steps of the whole work.
+        total: Number of all steps.
         label: Words before the count.
         stream: Where to write; standard error by default, so that results can be piped. Text that cannot be written is
             left out.

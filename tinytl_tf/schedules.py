@@ -10,7 +10,7 @@ def cosine(step: int, total_steps: int, base: float) -> float:
 
     Args:
         step: Index of the step, from 0.
-        total_steps: Number of steps of the whole run.
+        total_steps: Number of steps of the run.
         base: Learning rate of step 0.
 
     Returns:
@@ -25,14 +25,14 @@ def constant(step: int, total_steps: int, base: float) -> float:
 
 
 def warmed_up(schedule: str, step: int, total_steps: int, base: float, warmup_steps: int) -> float:
-    """A line up to `base` over the first steps, then a schedule over those that are left.
+    """A line up to `base` over the first steps, then a schedule over the remaining ones.
 
     Args:
         schedule: a key of `SCHEDULES`.
         step: Index of the step, from 0.
-        total_steps: Number of steps of the whole run, the first ones among them.
+        total_steps: Number of steps of the run, including the first ones.
         base: Highest learning rate.
-        warmup_steps: Number of the first steps; 0 is the schedule alone.
+        warmup_steps: Number of the first steps; 0 is only the schedule.
 
     Example:
         >>> [warmed_up("constant", step, 6, 0.4, 4) for step in range(6)]

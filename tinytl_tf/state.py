@@ -1,7 +1,7 @@
 """Loads or averages on-device training results: state files into a Keras model, or into one state of many.
 
 A `.tinytl` is a row of numbers; the manifest of the file that it was saved from names its parts. No TensorFlow is
-imported here: averaging runs on a server that has none.
+imported here: averaging runs on a server without it.
 """
 
 import math
@@ -44,7 +44,7 @@ def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[s
 
 
 def read_class_names(path: str | os.PathLike, tflite: str | os.PathLike) -> tuple[str, ...]:
-    """Returns the names of the classes of a state file: those of the export, then those that were added on the device.
+    """Returns the names of the classes of a state file: exported ones, then classes that were added on the device.
 
     Args:
         path: The `.tinytl`.
@@ -58,11 +58,11 @@ def read_class_names(path: str | os.PathLike, tflite: str | os.PathLike) -> tupl
 
 
 def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -> None:
-    """Puts what a device has learnt back into the Keras model that its file was exported from.
+    """Loads the learned values of a device into the Keras model that its file was exported from.
 
-    The state has the trained variables alone. The frozen ones are taken as they are in `model`, so it has to be the
-    model of the export, not the same architecture with other weights: the manifest has their digest. The model may have
-    lite residuals besides, which the file has not.
+    The state has only the trained variables. The frozen ones in `model` are not changed, so it must be the model of
+    the export, not the same architecture with other weights: the manifest has their digest. The model may have
+    additional lite residuals, which the file does not have.
 
     Args:
         model: The `keras.Model`; only the variables of the state are changed.
@@ -71,7 +71,7 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
 
     Raises:
         InputError: If a file cannot be read or is damaged, the state belongs to another `.tflite`, or the model lacks
-            a variable of the state, has it in another shape, or has other frozen weights. The model is unchanged then.
+            a variable of the state, has it in another shape, or has other frozen weights. The model is then unchanged.
 
     Example:
         >>> load_state(model, "mine.tinytl", "flowers.tflite")  # doctest: +SKIP
@@ -97,7 +97,7 @@ def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -
             )
     if manifest.frozen_sha256 and manifest.frozen_sha256 not in _frozen_digests(variables, values):
         raise InputError(
-            f"expected the frozen weights of the network that {tflite} was exported from, got others in the model; "
+            f"expected the frozen weights of the network that {tflite} was exported from, got other ones in the model; "
             "give the model of the export, with its weights"
         )
     for name, value in values.items():
@@ -168,7 +168,7 @@ def average_states(
                 "average states of one model and update scheme"
             )
         for name, value in values.items():
-            # Relative to the first state, so that equal values stay as they are to the last bit.
+            # Relative to the first state, so that equal values stay bit for bit the same.
             totals[name] += share * (value.astype(np.float64) - first.setdefault(name, value))
     average = np.zeros(target.state_size, np.float32)
     for entry in target.state:
@@ -203,7 +203,7 @@ def _read(path: str | os.PathLike, manifest: Manifest) -> tuple[dict[str, np.nda
 
 
 def _used(values: Mapping[str, np.ndarray], added: Sequence[str], manifest: Manifest) -> dict[str, np.ndarray]:
-    """Leaves out what belongs to outputs that have no class."""
+    """Leaves out values of outputs without a class."""
     used = len(manifest.labels) + len(added)
     return {name: value[..., :used] if is_of_classifier(name) else value for name, value in values.items()}
 

@@ -1,4 +1,4 @@
-"""Reads JSON that may be damaged: only what every client reads the same way."""
+"""Reads JSON that may be damaged, and accepts only JSON that every client reads in the same way."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from tinytl_tf.regular_file import open_regular
 
 __all__ = ["parse_json", "read_json"]
 
-_LEAST, _MOST = -(2**63), 2**64 - 1  # of a whole number
+_LEAST, _MOST = -(2**63), 2**64 - 1  # of an integer
 _MOST_LEVELS = 64  # far below Python's own limit, so that code that walks through the values stays below it, too
 _SHOWN = 200  # characters of an error
 

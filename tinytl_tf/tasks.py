@@ -1,4 +1,4 @@
-"""What a label is: loss, accuracy, probabilities and validity of each task, in numpy.
+"""Label semantics: loss, accuracy, probabilities and validity of each task, in numpy.
 
 `tinytl_tf.training.objectives` has the same of TensorFlow, for the loop in Python and the exported graph.
 """
@@ -18,8 +18,8 @@ __all__ = ["RIGHT_WITHIN", "TASKS", "UNUSED", "Tally", "Task", "get_task"]
 # Bias of an output that has no class yet. Its probability and the gradient of its weights are exactly 0 in float32, so
 # that it stays as it is until a class is added.
 UNUSED = -1e4
-# A number that is predicted counts as right within so much of its label. Labels whose spread is about 1 learn best, and
-# half of that is what is worth to be called right.
+# A predicted number counts as correct within this distance of its label. Labels with a standard deviation of about 1
+# train best; this is half of it.
 RIGHT_WITHIN = 0.5
 
 
@@ -42,7 +42,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
-        """Returns the shape of the labels of `batch` images; None stands for any number of them."""
+        """Returns the shape of the labels of `batch` images; None means any number of them."""
 
     @abc.abstractmethod
     def loss(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def correct(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Returns how much of each image's answer is right, float64 `[n]` from 0 to 1; takes what `loss` takes."""
+        """Returns the accuracy of each image, float64 `[n]` from 0 to 1; has the arguments of `loss`."""
 
     @abc.abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -66,12 +66,12 @@ class Task(abc.ABC):
         """Returns the loss of a guess without knowledge: of a uniform one among `classes`, or of the labels' mean."""
 
     def score(self, result: EvaluateResult) -> float:
-        """Returns by what the epochs of a training are compared; the highest is the best."""
+        """Returns the score that compares the epochs of a training; the highest is the best."""
         return result.accuracy
 
     @abc.abstractmethod
     def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Adds up, for each of C outputs, what `figures` is made of, `[C, ...]`; takes what `loss` takes."""
+        """Returns sums for `figures` of each of C outputs, `[C, ...]`; has the arguments of `loss`."""
 
     @abc.abstractmethod
     def figures(
@@ -80,19 +80,19 @@ class Task(abc.ABC):
         """Returns the figures of each class.
 
         Args:
-            counts: Sum of what `count` gave.
-            images: Number of images in all.
+            counts: Sum of the results of `count`.
+            images: Number of all images.
         """
 
     @abc.abstractmethod
     def _problem(self, labels: np.ndarray, classes: int) -> str | None:
-        """Says what is wrong with labels of the right shape, or None."""
+        """Returns why labels of the right shape are invalid, or None."""
 
     def check_labels(self, labels: Any, count: int, classes: int) -> None:
         """Checks the labels of `count` images.
 
         Args:
-            labels: What should be the labels.
+            labels: The labels to check.
             count: Number of images.
             classes: Number of classes or attributes.
 
@@ -196,7 +196,7 @@ class _Regression(Task):
         return np.asarray(logits, np.float64)
 
     def guess_loss(self, classes: int) -> float:
-        return 1.0  # of labels whose spread is 1
+        return 1.0  # for labels with a standard deviation of 1
 
     def score(self, result: EvaluateResult) -> float:
         return -result.loss
@@ -277,7 +277,7 @@ def get_task(name: str) -> Task:
     """Returns the task called `name`.
 
     Raises:
-        InputError: If there is none.
+        InputError: If the name is unknown.
 
     Example:
         >>> get_task("multilabel").label_shape(8, 40)
@@ -289,7 +289,7 @@ def get_task(name: str) -> Task:
 
 
 def _variance(mean: float, mean_square: float) -> float:
-    """The variance of numbers; what rounding leaves of equal ones is 0."""
+    """The variance of numbers; exactly 0 for equal ones, despite rounding."""
     variance = mean_square - mean**2
     return variance if variance > 1e-12 * mean_square else 0.0
 

@@ -1,8 +1,8 @@
 """Packages the sample as an APK that is signed with a debug key, without Gradle and the Android SDK.
 
-Needs what `mvn -f export/android verify` leaves in the folders `target`, a JDK, Maven for D8, and aapt2, zipalign and
-apksigner: `apt-get install aapt zipalign apksigner` on Debian. `--tools=FOLDER` takes them from a folder in which these
-packages, and those that they depend on, were unpacked with `dpkg -x`.
+Needs the output of `mvn -f export/android verify` in the folders `target`, a JDK, Maven for D8, and aapt2, zipalign and
+apksigner: `apt-get install aapt zipalign apksigner` on Debian. `--tools=FOLDER` uses a folder with these
+packages and their dependencies, unpacked with `dpkg -x`.
 
 Example:
   python export/android/package_sample.py --output=sample.apk
@@ -27,11 +27,11 @@ _TARGET_SDK = 34
 _PAGE = 16384  # bytes; newer phones map native libraries in pages of 16 KB
 _ALIGNMENT_FIELD = 0xD935  # extra field of a ZIP entry by which apksigner keeps an alignment
 _STORED = (".tflite", ".so", ".arsc")
-_PASSWORD = "android"  # as that of every debug key
+_PASSWORD = "android"  # as for every debug key
 
 
 class PackagingError(Exception):
-    """Something that the packaging needs is missing; the message says what to do."""
+    """A requirement of the packaging is missing; the message has the remedy."""
 
 
 class Tools:
@@ -58,7 +58,7 @@ class Tools:
         return str(path)
 
     def run(self, *command: str) -> str:
-        """Runs a program and returns what it prints."""
+        """Runs a program and returns its output."""
         result = subprocess.run(command, env=self._environment, capture_output=True, text=True)
         if result.returncode:
             raise PackagingError(f"{pathlib.Path(command[0]).name} failed: {result.stdout}{result.stderr}")
@@ -79,7 +79,7 @@ def package(output: pathlib.Path, assets: pathlib.Path, tools: Tools) -> None:
         tools: The command-line tools.
 
     Raises:
-        PackagingError: If something is missing.
+        PackagingError: If a requirement is missing.
     """
     manifest = (_HERE / "sample/src/main/AndroidManifest.xml").read_text()
     _require(assets / "model.tflite", "run `tinytl export --target=android` with --output in this folder")
@@ -176,7 +176,7 @@ def _entries(work: pathlib.Path, assets: pathlib.Path) -> dict[str, bytes]:
 
 
 def _write(apk: pathlib.Path, entries: dict[str, bytes]) -> None:
-    """Writes a ZIP in which what phones map is not compressed, and begins where a page or a word does."""
+    """Writes a ZIP; files that phones map are not compressed, and aligned to pages or words."""
     with zipfile.ZipFile(apk, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, content in entries.items():
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))

@@ -1,20 +1,21 @@
 /*
- * Trains an exported model on a folder of images and saves what it learned.
+ * Trains an exported model on a folder of images and saves its state.
  *
  *   adapt --model=model.tflite --data=photos --state_out=mine.tinytl
  *
- * `photos` has one folder of images for each class, of which some are held out
- * to test, or such folders in `train` and `test`. Images are PPM files (P6) of
+ * `photos` has one folder of images for each class, and some images are held
+ * out to test, or such folders in `train` and `test`. Images are PPM files (P6)
+ * of
  * any size, or `.raw` files of height x width x 3 bytes. For a model of arrays
  * they are `.raw` files of float32 values. They are read when they are needed,
  * so that memory does not grow with their number.
  *
  * Order and changes of the images follow the plan of docs/formats.md, which is
- * the same in all clients. How they are changed, and the rate, are as the
- * model's manifest says unless options say otherwise.
+ * the same in all clients. By default the augmentation and the rate are those
+ * of the model's manifest.
  *
- * Ends with 0; 1 where results cannot be written; 2 where something that was
- * given is wrong; 4 where the training diverges. Only with 0 is there a new
+ * Ends with 0; 1 if results cannot be written; 2 if the input is invalid;
+ * 4 if the training diverges. Only with 0 is there a new
  * state file.
  */
 
@@ -24,7 +25,7 @@
 
 #define HEADER_BYTES 64 /* Of a state file, and more. */
 
-/* All that has to be freed. */
+/* Everything to free. */
 typedef struct {
   adapt_options options;
   adapt_output output;
@@ -85,7 +86,7 @@ static size_t state_bytes(const tinytl_info *info) {
   return bytes;
 }
 
-/* Trains, and evaluates before and after where there are test photos. */
+/* Trains, and evaluates before and after if there are test photos. */
 static int train_and_test(program *all, const tinytl_settings *settings) {
   const adapt_run run = {all->model, tinytl_get_info(all->model), settings,
                          all->options.epochs, all->options.seed};

@@ -1,5 +1,5 @@
 /*
- * What the files of the program `adapt` share.
+ * Declarations of the program `adapt`.
  */
 
 #ifndef TINYTL_ADAPT_H
@@ -26,7 +26,7 @@
  */
 void report_start(void);
 
-/* Prints a line to the standard output; what cannot be written is left out. */
+/* Prints a line to the standard output; drops lines that cannot be written. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 
 /* The same to the standard error, as a warning. */
@@ -36,7 +36,7 @@ __attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
 __attribute__((format(printf, 2, 3))) int complain(int status,
                                                    const char *format, ...);
 
-/* Says that there is not enough memory. Returns the status. */
+/* Reports that there is not enough memory. Returns the status. */
 int complain_memory(void);
 
 /* ---- Options: adapt_options.c ---- */
@@ -44,7 +44,7 @@ int complain_memory(void);
 /* Switches of the manifest that the user can override. */
 typedef enum { AS_EXPORTED = 0, OFF, ON } adapt_switch;
 
-/* What the user says over the manifest. */
+/* Options of the user that override the manifest. */
 typedef struct {
   bool has_rate, has_schedule, has_fraction, has_color, has_split_seed;
   adapt_switch crop, flip;
@@ -63,16 +63,16 @@ typedef struct {
 /* Reads the command line. Returns 0, or the status after an error. */
 int options_parse(int count, char **arguments, adapt_options *options);
 
-/* Refuses what the user says of images where the model takes arrays. Returns 0,
+/* Refuses options for images if the model takes arrays. Returns 0,
    or the status after an error. */
 int options_check(const adapt_options *options, const tinytl_info *info);
 
-/* Puts what the user says over what the manifest says. */
+/* Overrides the manifest's settings with the user's options. */
 void options_override(const adapt_options *options, tinytl_settings *settings);
 
 /* ---- The state file to be written: adapt_output.c ---- */
 
-/* A path that this process alone writes; all zero where there is none. */
+/* A path that only this process writes; all zero without one. */
 typedef struct {
   char *lock; /* Path of the lock file. */
   int file;
@@ -98,7 +98,7 @@ typedef struct {
 } adapt_classes;
 
 /*
- * Finds the names: given by the user, the model's, or those of the folders in
+ * Finds the names: given by the user, the model's, or the folders' names in
  * `folder`. Returns 0, or the status after an error.
  */
 int classes_find(const adapt_options *options, const tinytl_info *info,
@@ -145,7 +145,7 @@ int photos_each(const char *folder,
 int photos_list(const char *folder, const adapt_classes *classes,
                 const tinytl_info *info, adapt_photos *photos);
 
-/* Returns how many photos each of `classes` classes has, to be freed. */
+/* Returns the number of photos of each of `classes` classes, to be freed. */
 size_t *photos_by_class(const adapt_photos *photos, size_t classes);
 
 /* Whether a photo is a .raw file, which is the model's input as it is. */
@@ -161,9 +161,9 @@ typedef struct {
 } adapt_split;
 
 /*
- * Finds the photos in train/ and test/ of --data, or holds out some of those in
- * the folders of classes; says what it found. Returns 0, or the status after an
- * error.
+ * Finds the photos in train/ and test/ of --data, or holds out some in
+ * the folders of classes; reports their numbers. Returns 0, or the status after
+ * an error.
  */
 int split_find(const adapt_options *options, const tinytl_settings *settings,
                const tinytl_info *info, adapt_classes *classes,
@@ -182,9 +182,9 @@ int pixels_to_train(const adapt_photo *photo, const tinytl_info *info,
                     const tinytl_settings *settings, uint64_t seed,
                     uint64_t epoch, plan_place place, uint8_t *pixels);
 
-/* ---- What the model takes: adapt_inputs.c ---- */
+/* ---- Inputs of the model: adapt_inputs.c ---- */
 
-/* What is trained, and how. */
+/* The model, the data and the settings of a training. */
 typedef struct {
   tinytl_model *model;
   const tinytl_info *info;
@@ -235,7 +235,7 @@ typedef struct {
   const char *noun; /* See inputs_noun(). */
 } adapt_figures;
 
-/* Evaluates the model on photos, of which there has to be one. */
+/* Evaluates the model on photos, at least one. */
 int evaluate(const adapt_run *run, const adapt_photos *photos,
              adapt_figures *figures);
 
@@ -258,8 +258,8 @@ int train(const adapt_run *run, const adapt_photos *photos,
           adapt_losses *losses);
 
 /*
- * Says so and returns DIVERGED if a training has led away from the classes;
- * otherwise 0. `what` says of which photos the losses are.
+ * Reports a training that has diverged and returns DIVERGED; otherwise 0.
+ * `what` names the photos of the losses.
  */
 int check_divergence(double before, double after, size_t classes,
                      const char *what);

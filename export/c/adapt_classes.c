@@ -8,7 +8,7 @@
 #include "adapt.h"
 #include "internal.h"
 
-/* Adds a name, after a check of those that the user gives. */
+/* Adds a name; checks names from the user. */
 static int add_name(adapt_classes *classes, const char *name, size_t length) {
   const size_t count = classes->count;
   /* Room for 16, 32, 64, ... names: a new one when a power of two is full. */

@@ -1,6 +1,6 @@
 /*
- * What the model takes of a file: the pixels of a photo, or an array, which is
- * taken as it is: a .raw file of its values as little-endian float32.
+ * The input of the model from a file: the pixels of a photo, or an array, which
+ * is not changed: a .raw file of its values as little-endian float32.
  */
 
 #include <math.h>

@@ -47,7 +47,7 @@ static const char kUsage[] =
 
 /* ---- Values; each returns whether it is good ---- */
 
-/* Reads a whole number: digits alone, no sign and no space. */
+/* Reads an integer: only digits, no sign and no space. */
 static bool parse_whole(const char *text, uint64_t least, uint64_t most,
                         uint64_t *value) {
   if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text)) {
@@ -149,7 +149,7 @@ static bool is_named(const char *argument, const char *end, const char *name) {
   return strlen(name) == length && strncmp(argument, name, length) == 0;
 }
 
-/* Reads an argument that is a word alone; returns whether it is one. */
+/* Reads an argument without a value; returns whether it is one. */
 static bool parse_word(const char *word, adapt_options *into) {
   if (strcmp(word, "overwrite") == 0) {
     into->overwrite = true;

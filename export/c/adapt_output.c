@@ -35,7 +35,7 @@ static int complain_writing(const char *path, const char *got) {
                   path, got);
 }
 
-/* Returns what follows the folders of a path. */
+/* Returns the part of a path after its folders. */
 static const char *name_of(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash == NULL ? path : slash + 1;
@@ -48,7 +48,7 @@ static const char *name_of(const char *path) {
 static char *lock_path(const char *path) {
   char *real = realpath(path, NULL); /* NULL while there is no such file. */
   if (real == NULL) {
-    char *copy = strdup(path); /* dirname() changes what it is given. */
+    char *copy = strdup(path); /* dirname() changes its argument. */
     char *folder = copy == NULL ? NULL : realpath(dirname(copy), NULL);
     real = folder == NULL ? NULL : photos_join(folder, name_of(path));
     free(folder);
@@ -107,7 +107,7 @@ static int check_path(const char *path, bool overwrite) {
   return status;
 }
 
-/* Leaves in the lock file who has it, for other runs to tell. */
+/* Writes the owner into the lock file, for messages of other runs. */
 static void leave_name(int file) {
   char host[256] = "";
   (void)gethostname(host, sizeof host - 1);
@@ -149,7 +149,7 @@ int output_open(const char *path, bool overwrite, adapt_output *output) {
 int output_reserve(const adapt_output *output, const char *path, size_t bytes) {
   const int reason = posix_fallocate(output->file, 0, (off_t)bytes);
   leave_name(output->file);
-  /* Some file systems cannot say. */
+  /* Some file systems do not report it. */
   if (reason == 0 || reason == EINVAL || reason == EOPNOTSUPP) {
     return 0;
   }

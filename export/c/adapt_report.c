@@ -1,6 +1,6 @@
 /*
- * Lines for the user. Printing never decides over work: what cannot be written
- * is left out.
+ * Lines for the user. Printing never stops the work: lines that cannot be
+ * written are dropped.
  */
 
 #define _DEFAULT_SOURCE /* sigaction() in C11. */
@@ -29,7 +29,7 @@ void report_start(void) {
   (void)signal(SIGXFSZ, SIG_IGN); /* write() then fails instead. */
 }
 
-/* Prints one line, whatever the names and paths in it have. */
+/* Prints one line, with any content of names and paths. */
 static void print_line(FILE *stream, const char *start, const char *format,
                        va_list arguments) {
   char line[LINE_SIZE];

@@ -16,7 +16,7 @@
 
 /* ---- Held out by content ---- */
 
-/* Whether a photo is held out: that depends on its content alone. */
+/* Whether a photo is held out: that depends only on its content. */
 static bool is_held_out(const adapt_photo *photo, uint64_t seed) {
   char text[24 + 2 * TINYTL_FINGERPRINT_SIZE];
   int length = snprintf(text, sizeof text, "%" PRIu64 "/", seed);
@@ -102,7 +102,7 @@ static int report_copies(const adapt_split *split, const char *noun,
 
 /* ---- Counts ---- */
 
-/* Returns the names of the classes of which `wanted` is true, separated by
+/* Returns the names of the classes with a true `wanted`, separated by
    commas, to be freed, or NULL; counts them. */
 static char *name_classes(const adapt_classes *classes, const size_t *train,
                           const size_t *test,
@@ -136,7 +136,7 @@ static bool is_untested(size_t train, size_t test) {
   return train > 0 && test == 0;
 }
 
-/* Says how many photos each class has, and which classes have too few. */
+/* Reports the photos of each class, and classes with too few. */
 static int report_counts(const adapt_classes *classes, const adapt_split *split,
                          const char *noun, bool by_content, uint64_t seed) {
   size_t *train = photos_by_class(&split->train, classes->count);

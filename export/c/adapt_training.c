@@ -1,5 +1,5 @@
 /*
- * Training, and whether it has led to something.
+ * Training, and a check for divergence.
  */
 
 #include <inttypes.h>
@@ -22,7 +22,7 @@ typedef struct {
 /* Sums over the steps of an epoch. */
 typedef struct {
   size_t applied;
-  size_t finite; /* Steps whose loss is finite, applied or not. */
+  size_t finite; /* Steps with a finite loss, applied or not. */
   double loss;   /* Of these. */
   double accuracy;
   double applied_loss; /* Of the applied steps. */

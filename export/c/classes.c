@@ -1,5 +1,5 @@
 /*
- * Which classes the outputs stand for: those of the file, and added ones.
+ * Classes of the outputs: the file's, and added ones.
  */
 
 #define _DEFAULT_SOURCE /* strdup() in C11. */
@@ -125,7 +125,7 @@ static tinytl_status check_labels(tinytl_model *model, tinytl_error *error) {
   return TINYTL_OK;
 }
 
-/* Checks where a manifest says that the classifier lies. */
+/* Checks the place of the classifier in a manifest. */
 static tinytl_status check_parts(const tinytl_model *model,
                                  tinytl_error *error) {
   const tinytl_description *file = &model->description;
@@ -161,7 +161,7 @@ void tinytl_free_added(tinytl_added *added) {
   *added = (tinytl_added){0};
 }
 
-/* Returns what follows a name of `added->names`. */
+/* Returns the text after a name of `added->names`. */
 static const char *next_name(const char *name) {
   return name + strlen(name) + 1;
 }
@@ -229,7 +229,7 @@ tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
   return check_added(file, added, error);
 }
 
-/* Puts other added classes in place of those that are there, and owns them. */
+/* Replaces the added classes, and owns the new ones. */
 void tinytl_put_added(tinytl_model *model, const tinytl_added *added) {
   tinytl_free_added(&model->added);
   model->added = *added;
@@ -245,8 +245,8 @@ void tinytl_put_added(tinytl_model *model, const tinytl_added *added) {
   model->info.spare_classes = model->info.outputs - model->info.classes;
 }
 
-/* Refuses a state in which outputs are in use that have no name, or the other
-   way round. Only a manifest says where they lie. */
+/* Refuses a state with outputs in use without a name, or the other way round.
+   Only a manifest has their place. */
 tinytl_status tinytl_check_used(const tinytl_model *model, const float *state,
                                 size_t added, tinytl_error *error) {
   const tinytl_description *file = &model->description;

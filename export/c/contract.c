@@ -1,5 +1,5 @@
 /*
- * Whether the signatures of a file are those of contract 2 or 3.
+ * Whether a file has the signatures of contract 2 or 3.
  */
 
 #include <string.h>
@@ -9,8 +9,8 @@
 typedef struct {
   const char *name; /* NULL where a signature has fewer tensors. */
   int type;
-  /* The sizes. A letter stands for a size that the file chooses, and equal
-     letters for equal sizes. */
+  /* The sizes. A letter is a size that the file chooses, and equal letters
+     are equal sizes. */
   const char *shape;
 } tensor_rule;
 
@@ -38,13 +38,13 @@ static const signature_rule kContract[SIGNATURES] = {
      {{"restored", LITERT_INT32, "1"}}},
     {"reset", {{NULL, 0, NULL}}, {{"restored", LITERT_INT32, "1"}}},
 };
-/* What `label` is of several attributes, and of a regression. */
+/* `label` of several attributes, and of a regression. */
 static const tensor_rule kNumbers = {"label", LITERT_FLOAT32, "BC"};
 /* Shapes of `array`, by its rank without the batch. */
 static const char *const kArray[] = {"1X", "1XY", "1XYZ"};
 static const char *const kArrays[] = {"BX", "BXY", "BXYZ"};
 
-/* Returns where the size is kept that a letter stands for; 0 until it comes. */
+/* Returns the place of a letter's size; 0 until it is known. */
 static int32_t *size_of_letter(tinytl_info *info, int32_t *state_size,
                                char letter) {
   switch (letter) {
@@ -210,7 +210,7 @@ static tinytl_status check_signature(tinytl_model *model, int which,
                     found->outputs, &found->output_count, error);
 }
 
-/* Finds the type of an input of a signature; false if there is none, and on
+/* Finds the type of an input of a signature; false without one, and on
    any doubt. */
 static bool find_input(const tinytl_litert *litert, LiteRtSignature signature,
                        const char *wanted, LiteRtRankedTensorType *type) {
@@ -231,7 +231,7 @@ static bool find_input(const tinytl_litert *litert, LiteRtSignature signature,
   return false;
 }
 
-/* Finds out what a label is: as the file says, else as its type says. */
+/* Finds the task: from the file, else from the type of the labels. */
 static tinytl_status find_task(tinytl_model *model, LiteRtSignature train,
                                tinytl_error *error) {
   static const char *const kTasks[] = {
@@ -295,8 +295,8 @@ static tinytl_status find_array(tinytl_model *model, LiteRtSignature train,
   return TINYTL_OK;
 }
 
-/* Checks that the manifest says the same of the input as the file does, whose
-   sizes are known. */
+/* Checks that the manifest has the same input as the file, with its known
+   sizes. */
 static tinytl_status check_input(const tinytl_model *model,
                                  tinytl_error *error) {
   const tinytl_info *info = &model->info;
@@ -315,7 +315,7 @@ static tinytl_status check_input(const tinytl_model *model,
                             "its manifest says; copy both files of one export");
 }
 
-/* Sets the sizes that follow from those of the signatures. */
+/* Sets the sizes that follow from the signatures. */
 static void set_sizes(tinytl_model *model) {
   tinytl_info *info = &model->info;
   const size_t bytes = model->signatures[INFER].inputs[0].bytes;

@@ -20,7 +20,7 @@
 typedef struct {
   const char *name;
   bool (*read)(tinytl_json *json, void *target);
-  size_t offset; /* Of the target in what the object is read into. */
+  size_t offset; /* Of the target in the struct that is read. */
 } field;
 
 typedef struct {
@@ -125,7 +125,7 @@ static bool read_labels(tinytl_json *json, void *target) {
 
 /* ---- Where the classifier lies in the state ---- */
 
-/* What is read of one entry of `state`. */
+/* One entry of `state`. */
 typedef struct {
   char *name;
   char *slot;
@@ -236,7 +236,7 @@ static bool read_fraction(tinytl_json *json, void *target) {
          tinytl_json_fail(json, "a fraction above 0 and at most 1");
 }
 
-/* Reads two numbers, of which 0 < first <= second <= most. */
+/* Reads two numbers with 0 < first <= second <= most. */
 static bool read_range(tinytl_json *json, double most, double range[2]) {
   const bool good =
       (tinytl_json_take(json, '[') || tinytl_json_fail(json, "a list")) &&
@@ -299,7 +299,7 @@ static bool read_data(tinytl_json *json, void *target) {
   return good;
 }
 
-/* ---- What the file takes ---- */
+/* ---- Input of the file ---- */
 
 static bool read_axis(tinytl_json *json, void *target) {
   tinytl_input_facts *facts = target;
@@ -325,11 +325,11 @@ static bool read_axes(tinytl_json *json, void *target) {
   return tinytl_json_list(json, read_axis, target);
 }
 
-/* What is read of the one input. */
+/* The input. */
 typedef struct {
   tinytl_input_facts facts;
   char *dtype;
-  char *meaning; /* For people alone. */
+  char *meaning; /* For people. */
 } input_entry;
 
 static bool read_facts(tinytl_json *json, const char *dtype,

@@ -24,7 +24,7 @@ static const char kNoMemory[] = "there is not enough memory";
 static const char kPixels[] = "expected as many pixels as its header says";
 static const char kRaw[] = "expected a file of height x width x 3 bytes";
 
-/* Opens a regular file; returns NULL, or what is wrong with it. */
+/* Opens a regular file; returns NULL, or the error. */
 static const char *open_file(const char *path, FILE **file, off_t *size) {
   /* O_NONBLOCK: open() of a FIFO would wait for whoever writes into it. */
   const int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -88,7 +88,7 @@ static const char *read_header(FILE *file, off_t length, image *result) {
     return "expected a PPM of 8 bits, with 255 as largest value";
   }
   const off_t start = ftello(file);
-  /* Before memory is taken for what a header claims. */
+  /* Before memory is allocated for the size in a header. */
   if (start < 0 || length - start != (off_t)height * width * CHANNELS) {
     return kPixels;
   }
@@ -167,7 +167,7 @@ const char *image_check(const char *path, size_t raw_size,
 
 /* ---- Resizing ---- */
 
-/* What one pixel of the output reads along one axis. */
+/* Inputs of one pixel of the output along one axis. */
 typedef struct {
   int32_t first;
   int32_t count;

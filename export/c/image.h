@@ -28,28 +28,28 @@ typedef struct {
 
 /*
  * Reads a PPM of 8 bits (maxval 255) and at most 32767 pixels a side. Returns
- * NULL, or what is wrong with it; the result is then left as it is.
+ * NULL, or the error; the result is then not changed.
  */
 const char *image_read_ppm(const char *path, image *result);
 
 /*
- * Reads a file of exactly `size` bytes into `pixels`. Returns NULL, or what is
- * wrong with it.
+ * Reads a file of exactly `size` bytes into `pixels`. Returns NULL, or the
+ * error.
  */
 const char *image_read_raw(const char *path, uint8_t *pixels, size_t size);
 
 /*
  * Checks a file without keeping its pixels: a PPM, or raw pixels of `raw_size`
  * bytes where that is not 0. Gives the SHA-256 of the file. Returns NULL, or
- * what is wrong with it.
+ * the error.
  */
 const char *image_check(const char *path, size_t raw_size,
                         uint8_t digest[TINYTL_FINGERPRINT_SIZE]);
 
 /*
  * Makes a picture as small as step 2 says for an input of `height` x `width`.
- * Where it is small enough, the result shares the pixels of the source; else
- * it has its own, to be freed. Returns whether there was memory.
+ * If it is small enough, the result shares the pixels of the source; else it
+ * has its own, to be freed. Returns whether there was memory.
  */
 bool image_shrink(const image *source, int32_t height, int32_t width,
                   image *result);

@@ -1,5 +1,5 @@
 /*
- * What the files of the library share. Nothing here is for users: see tinytl.h.
+ * Internal declarations of the library. For users: tinytl.h.
  */
 
 #ifndef TINYTL_INTERNAL_H
@@ -16,7 +16,7 @@
 __attribute__((format(printf, 3, 4))) tinytl_status tinytl_fail(
     tinytl_error *error, tinytl_status status, const char *format, ...);
 
-/* Says that all went well. Returns TINYTL_OK. */
+/* Sets a success. Returns TINYTL_OK. */
 tinytl_status tinytl_succeed(tinytl_error *error);
 
 /* Fills `error` for memory that malloc() did not give. */
@@ -29,7 +29,7 @@ tinytl_status tinytl_fail_runtime(const char *what, int status,
 /* Fills `error` for a pointer that is NULL. */
 tinytl_status tinytl_fail_null(tinytl_error *error);
 
-/* Checks how big an array of the caller is. */
+/* Checks the size of an array of the caller. */
 tinytl_status tinytl_check_size(const char *what, size_t got, size_t expected,
                                 tinytl_error *error);
 
@@ -47,7 +47,7 @@ tinytl_status tinytl_map_file(const char *path, const char *kind,
 
 #define TINYTL_SHA256_BLOCK 64 /* Bytes that SHA-256 takes at a time. */
 
-/* The SHA-256 of FIPS 180-4 of what was added so far. */
+/* The SHA-256 of FIPS 180-4 of the bytes added so far. */
 typedef struct {
   uint32_t hash[8];
   uint64_t length; /* Bytes, of which the last `used` are in `block`. */
@@ -87,20 +87,20 @@ size_t tinytl_find_not_finite(const float *values, size_t count);
              */
 
 /*
- * Returns NULL, or what was expected of a name: UTF-8 of 1 to 255 bytes,
- * without control characters and ends of lines, that shows something.
+ * Returns NULL, or the broken rule of a name: UTF-8 of 1 to 255 bytes, without
+ * control characters and ends of lines, and visible.
  */
 const char *tinytl_check_name(const char *name, size_t length);
 
 /*
- * Checks names of which each is on a line of its own: each of them, that they
- * differ, and their length. Returns TINYTL_OK; TINYTL_ERROR_NAMES with
- * what was expected in `problem`; or TINYTL_ERROR_MEMORY.
+ * Checks names, one on each line: each of them, that they differ, and their
+ * length. Returns TINYTL_OK; TINYTL_ERROR_NAMES with the broken rule in
+ * `problem`; or TINYTL_ERROR_MEMORY.
  */
 tinytl_status tinytl_check_names(const char *names, size_t length,
                                  const char **problem);
 
-/* ---- What a manifest or a metadata entry says: description.c ---- */
+/* ---- Content of a manifest or a metadata entry: description.c ---- */
 
 /* Where a variable lies in the state. */
 typedef struct {
@@ -110,7 +110,7 @@ typedef struct {
 
 /* The inputs that a file can have. */
 typedef enum {
-  TINYTL_INPUT_NONE = 0, /* Nothing says it: images. */
+  TINYTL_INPUT_NONE = 0, /* Not given: images. */
   TINYTL_INPUT_IMAGE,
   TINYTL_INPUT_FEATURES, /* Of a prefix on a Coral board. */
   TINYTL_INPUT_ARRAY
@@ -124,7 +124,7 @@ typedef struct {
   long sample_rate; /* Of a waveform, else 0. */
 } tinytl_input_facts;
 
-/* What is read. Fields that are absent have their defaults. */
+/* The parsed fields. Absent fields have their defaults. */
 typedef struct {
   long format_version;
   long contract;
@@ -141,7 +141,7 @@ typedef struct {
   unsigned image_fields; /* A bit for each field of images that is there. */
 } tinytl_description;
 
-/* What is true of a file without a description. */
+/* Defaults of a file without a description. */
 tinytl_description tinytl_default_description(void);
 
 /*
@@ -159,7 +159,7 @@ tinytl_status tinytl_parse_description(const char *text, size_t length,
 const char *tinytl_find_image_field(const tinytl_description *description,
                                     bool there);
 
-/* Frees what a description holds; it may be all zero. */
+/* Frees the content of a description; it may be all zero. */
 void tinytl_free_description(tinytl_description *description);
 
 /* Finds changes of color by their name in a manifest, "none", "tf" or "torch".

@@ -74,7 +74,7 @@ static bool read_hex(tinytl_json *json, uint32_t *value) {
   return true;
 }
 
-/* Reads what follows `\u`, with a second half if it is the first of a pair. */
+/* Reads the digits after `\u`, with a second half if it is the first of a pair. */
 static bool read_code_point(tinytl_json *json, uint32_t *code) {
   if (!read_hex(json, code)) {
     return false;
@@ -123,7 +123,7 @@ bool tinytl_json_string(tinytl_json *json, char **value) {
   if (!tinytl_json_take(json, '"')) {
     return tinytl_json_fail(json, "a string");
   }
-  /* No escape is shorter than what it stands for. */
+  /* No escape is shorter than its character. */
   const char *close = json->next;
   while (close < json->end && *close != '"') {
     close += *close == '\\' && json->end - close > 1 ? 2 : 1;

@@ -1,6 +1,6 @@
 /*
  * A reader of JSON that calls back for fields and items. A function that
- * returns false has left what it expected, and where, in the reader.
+ * returns false has stored the expected text and its place in the reader.
  */
 
 #ifndef TINYTL_JSON_H
@@ -13,7 +13,7 @@
 typedef struct {
   const char *next;
   const char *end;
-  const char *problem; /* What was expected at `next`, or NULL. */
+  const char *problem; /* Expected text at `next`, or NULL. */
   bool no_memory;
 } tinytl_json;
 

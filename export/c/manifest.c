@@ -33,8 +33,8 @@ static char *manifest_path(const char *path) {
   return result;
 }
 
-/* Refuses fields of images in a manifest of arrays, and those that lack, and
-   what comes from a Coral board. */
+/* Refuses fields of images in a manifest of arrays, missing fields, and files
+   for a Coral board. */
 static tinytl_status check_input(const tinytl_description *manifest,
                                  const char *path, tinytl_error *error) {
   const bool arrays = manifest->inputs.kind == TINYTL_INPUT_ARRAY;
@@ -60,7 +60,7 @@ static tinytl_status check_input(const tinytl_description *manifest,
   return TINYTL_OK;
 }
 
-/* Refuses what is not of this version, or not of this file. */
+/* Refuses other versions, and the manifest of another file. */
 static tinytl_status check_manifest(const tinytl_model *model,
                                     const tinytl_description *manifest,
                                     const char *path, tinytl_error *error) {
@@ -119,23 +119,23 @@ tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
   if (options->manifest != NULL) {
     return read_manifest(model, options->manifest, error);
   }
-  char *beside = manifest_path(path);
-  if (beside == NULL) {
+  char *file = manifest_path(path);
+  if (file == NULL) {
     return tinytl_fail_memory(error, strlen(path));
   }
   struct stat about;
   tinytl_status status = TINYTL_OK;
-  /* One that is there and cannot be read is an error, not a missing one. */
-  if (lstat(beside, &about) == 0 || errno != ENOENT) {
-    status = read_manifest(model, beside, error);
+  /* An existing manifest that cannot be read is an error, not a missing one. */
+  if (lstat(file, &about) == 0 || errno != ENOENT) {
+    status = read_manifest(model, file, error);
   } else if (!options->trust) {
     status = tinytl_fail(error, TINYTL_ERROR_MANIFEST,
                          "expected the manifest %s, whose checksum says that "
                          "the .tflite is not damaged, got none; copy both "
                          "files of the export, or set `trust` (adapt: "
                          "--trust)",
-                         beside);
+                         file);
   }
-  free(beside);
+  free(file);
   return status;
 }

@@ -30,7 +30,7 @@ typedef struct {
   tinytl_tensor outputs[MOST_TENSORS];
 } tinytl_signature;
 
-/* Classes that were added on the device; all zero where there are none. */
+/* Classes that were added on the device; all zero without added classes. */
 typedef struct {
   char *lines; /* Their names, one on each line, as in a state file. */
   char *names; /* The same, with a zero behind each. */
@@ -61,7 +61,7 @@ tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
 
 /* ---- Signatures: contract.c ---- */
 
-/* Checks all signatures before anything of the file runs. */
+/* Checks all signatures before the file runs. */
 tinytl_status tinytl_check_contract(tinytl_model *model, tinytl_error *error);
 
 /* Returns the name of a signature. */

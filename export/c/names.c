@@ -13,10 +13,10 @@ typedef struct {
   uint32_t last;
 } range;
 
-/* Controls, and what separates lines. */
+/* Control characters, and line separators. */
 static const range kForbidden[] = {{0, 0x1f}, {0x7f, 0x9f}, {0x2028, 0x2029}};
 
-/* What shows nothing. A name needs something else, too. */
+/* Invisible characters. A name needs another one, too. */
 static const range kInvisible[] = {
     {' ', ' '},       {0xa0, 0xa0},     {0xad, 0xad},     {0x1680, 0x1680},
     {0x180e, 0x180e}, {0x2000, 0x200f}, {0x202a, 0x202f}, {0x205f, 0x206f},
@@ -34,7 +34,7 @@ static bool is_in(uint32_t code, const range *ranges, size_t count) {
 }
 
 /*
- * Reads a code point of UTF-8 and moves on. Returns false where there is none,
+ * Reads a code point of UTF-8 and moves on. Returns false at invalid UTF-8,
  * it is written in more bytes than it needs, or it is half of a pair.
  */
 static bool read_utf8(const uint8_t **next, const uint8_t *end,

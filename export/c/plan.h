@@ -13,7 +13,7 @@
 #include "color.h"
 #include "tinytl.h"
 
-#define PLAN_LARGEST ((UINT64_C(1) << 53) - 1) /* Of what names a stream. */
+#define PLAN_LARGEST ((UINT64_C(1) << 53) - 1) /* Of the numbers of a stream. */
 
 /* A sequence of random numbers. */
 typedef struct {
@@ -47,7 +47,7 @@ typedef struct {
   size_t copy;  /* Which time it is in a batch that is filled up; mostly 0. */
 } plan_place;
 
-/* Returns what is at place `index`, counted from the start of the epoch. */
+/* Returns the photo at place `index`, counted from the start of the epoch. */
 plan_place plan_at(const size_t *order, size_t photos, size_t index);
 
 /* A part of a photo, in whole pixels. */
@@ -63,7 +63,7 @@ typedef struct {
   size_t color_count;
   struct {
     color_change change;
-    double amount; /* Hue: part of the circle. Others: the factor is 1 + it. */
+    double amount; /* Hue: part of the circle. Else the factor is 1 + it. */
   } colors[COLOR_CHANGES];
 } plan_changes;
 

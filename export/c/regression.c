@@ -28,7 +28,7 @@ static tinytl_regression_figures measure(const float *predictions,
   const double mean = sum / count;
   const double variance = squares / count - mean * mean;
   const double error = sums.squared_error / count;
-  /* What rounding leaves of equal labels is not a variance. */
+  /* Rounding errors of equal labels are not a variance. */
   const bool known = variance > ROUNDING * (squares / count);
   return (tinytl_regression_figures){
       .absolute_error = sums.absolute_error / count,

@@ -73,7 +73,7 @@ size_t tinytl_find_not_finite(const float *values, size_t count) {
 
 /* ---- Reading ---- */
 
-/* Checks magic, version and length before anything big is read. */
+/* Checks magic, version and length before large reads. */
 static tinytl_status check_header(const uint8_t *header, size_t header_size,
                                   uint64_t length, const char *what,
                                   tinytl_error *error) {
@@ -301,7 +301,7 @@ static tinytl_status read_file(int file, const char *path,
   if (rest < 0) {
     status = fail_reading(path, strerror(errno), error);
   } else {
-    /* A file that is being cut meanwhile fails the check of its length. */
+    /* A file that is truncated meanwhile fails the check of its length. */
     status = parse(bytes, HEADER_SIZE + (size_t)rest, fingerprint, state, count,
                    names, path, error);
   }
@@ -349,7 +349,7 @@ static int write_whole(int file, const uint8_t *bytes, size_t size) {
   return 0;
 }
 
-/* Collects what is written, and its checksum. */
+/* Collects the written bytes, and their checksum. */
 typedef struct {
   int file;
   uint32_t crc;
@@ -411,7 +411,7 @@ static int write_content(int file, const uint8_t *fingerprint,
 }
 
 /*
- * Opens the temporary file for this process alone, empty. The lock goes when
+ * Opens the temporary file for only this process, empty. The lock goes when
  * the file is closed, also by the end of the process. Returns -1 with errno;
  * EWOULDBLOCK where another process or thread is writing it.
  */
@@ -446,7 +446,7 @@ static int open_temporary(const char *path) {
 
 /* Makes a new name last. Returns 0, or -1 with errno. */
 static int flush_folder(const char *path) {
-  char *copy = strdup(path); /* dirname() changes what it is given. */
+  char *copy = strdup(path); /* dirname() changes its argument. */
   if (copy == NULL) {
     return -1;
   }
@@ -455,7 +455,7 @@ static int flush_folder(const char *path) {
   if (folder < 0) {
     return -1;
   }
-  /* Some file systems cannot flush a folder; then nobody can. */
+  /* Some file systems cannot flush a folder. */
   int result = fsync(folder);
   if (result != 0 && (errno == EINVAL || errno == EROFS)) {
     result = 0;

@@ -9,7 +9,7 @@
 
 #include "model.h"
 
-/* ---- What comes in ---- */
+/* ---- Inputs ---- */
 
 /* The input of a call: images or arrays, one after the other. */
 typedef struct {
@@ -79,7 +79,7 @@ static tinytl_status infer(tinytl_model *model, input in, float *logits,
   if (status != TINYTL_OK) {
     return status;
   }
-  /* Of all outputs, then of those in use. */
+  /* Of all outputs, then of the outputs in use. */
   const size_t outputs = (size_t)model->info.outputs;
   float *all = malloc(2 * outputs * sizeof *all);
   if (all == NULL) {
@@ -139,7 +139,7 @@ static tinytl_status check_call(const tinytl_model *model, bool arrays,
                      kCalls[its][takes_arrays(model)]);
 }
 
-/* What all kinds of training share; the labels are checked. */
+/* Shared code of all kinds of training; the labels are checked. */
 static tinytl_status train(tinytl_model *model, const input *in,
                            const void *labels, float learning_rate,
                            tinytl_step *step, tinytl_error *error) {

@@ -51,7 +51,7 @@ static tinytl_status load_model(tinytl_model *model, const char *path,
   if (status != LITERT_OK) {
     return tinytl_fail_runtime("start", status, error);
   }
-  /* From memory, since LiteRT does not verify what it reads from a file. */
+  /* From memory, since LiteRT does not verify a file that it reads itself. */
   status = litert->CreateModelFromBuffer != NULL
                ? litert->CreateModelFromBuffer(model->environment, model->file,
                                                model->file_size, &model->model)
@@ -204,7 +204,7 @@ void tinytl_close(tinytl_model *model) {
   if (model == NULL) {
     return;
   }
-  /* What uses another goes first. */
+  /* Users of another object first. */
   if (model->compiled != NULL) {
     model->litert.DestroyCompiledModel(model->compiled);
   }

@@ -3,13 +3,13 @@
  * @brief A client of files exported by `tinytl export`: it infers and trains.
  *
  * The library needs C11, POSIX, and at run time `libLiteRt.so` of LiteRT 2.1.5
- * or later. It loads that file with dlopen(), so nothing is linked. What it
- * computes, and the bytes of the state files it writes, are those of the Python
+ * or later. It loads that file with dlopen(), so nothing is linked. Its
+ * results, and the bytes of its state files, are the same as in the Python
  * client. `docs/formats.md` describes all formats.
  *
  * Errors. Each function that can fail returns a ::tinytl_status, and takes a
- * ::tinytl_error that it fills with a sentence: what was expected, what came,
- * and what to do. Pass NULL where only the status matters. A function that
+ * ::tinytl_error that it fills with a sentence: the expected value, the actual
+ * value, and the remedy. Pass NULL if only the status matters. A function that
  * fails leaves the model, the caller's results and existing files as they were.
  *
  * Threads. The library has no global state. Different models may be used by
@@ -53,7 +53,7 @@ extern "C" {
 /** Bytes of an error's text, its end included. Longer texts are cut. */
 #define TINYTL_TEXT_SIZE 512
 
-/** What a function returns. */
+/** Result of a function. */
 typedef enum {
   TINYTL_OK = 0,            /**< All went well. */
   TINYTL_ERROR_ARGUMENT,    /**< An argument has a wrong size or value. */
@@ -61,7 +61,7 @@ typedef enum {
   TINYTL_ERROR_FILE,        /**< A file cannot be read or written. */
   TINYTL_ERROR_LIBRARY,     /**< libLiteRt.so is missing or too old. */
   TINYTL_ERROR_RUNTIME,     /**< A call of LiteRT failed. */
-  TINYTL_ERROR_MODEL,       /**< The `.tflite` is not what it has to be. */
+  TINYTL_ERROR_MODEL,       /**< The `.tflite` is invalid. */
   TINYTL_ERROR_MANIFEST,    /**< The manifest is wrong, or another file's. */
   TINYTL_ERROR_MAGIC,       /**< State: the file is of another kind. */
   TINYTL_ERROR_VERSION,     /**< State: the version is unknown. */
@@ -75,15 +75,15 @@ typedef enum {
   TINYTL_ERROR_REFUSED      /**< State: no training leads to these values. */
 } tinytl_status;
 
-/** What went wrong, in words. After a success the text is empty. */
+/** An error, in words. After a success the text is empty. */
 typedef struct {
-  tinytl_status status;        /**< What the function returned. */
+  tinytl_status status;        /**< Result of the function. */
   char text[TINYTL_TEXT_SIZE]; /**< One sentence without a line's end. */
 } tinytl_error;
 
 /** Whether LiteRT uses XNNPACK: faster, and more memory. */
 typedef enum {
-  TINYTL_XNNPACK_AS_EXPORTED = 0, /**< What the manifest says; without: on. */
+  TINYTL_XNNPACK_AS_EXPORTED = 0, /**< As in the manifest; without one: on. */
   TINYTL_XNNPACK_ON,
   TINYTL_XNNPACK_OFF
 } tinytl_xnnpack;
@@ -92,7 +92,7 @@ typedef enum {
 typedef struct {
   /** Path of libLiteRt.so. NULL: `libLiteRt.so`, where the loader looks. */
   const char *library;
-  /** Path of the manifest. NULL: that of the same name next to the `.tflite`
+  /** Path of the manifest. NULL: the one of the same name next to the `.tflite`
       (`model.manifest.json`). */
   const char *manifest;
   /** Threads of LiteRT's kernels, 1 to 64. 0: two, as in Python. */
@@ -105,7 +105,7 @@ typedef struct {
   bool trust;
 } tinytl_options;
 
-/** What a label is. */
+/** Task of the labels. */
 typedef enum {
   TINYTL_TASK_CLASSIFICATION = 0, /**< One class. */
   TINYTL_TASK_MULTILABEL,         /**< Several attributes: there, or not. */
@@ -126,14 +126,14 @@ typedef enum {
 } tinytl_color;
 
 /**
- * How the model was trained, from its manifest. A program that trains follows
- * it unless its user says otherwise; the library itself acts on none of it.
- * `central_fraction`, `crop`, `flip` and `color` are of images: a model of
- * arrays has none of them, and arrays are trained on as they are.
+ * How the model was trained, from its manifest. A program that trains uses
+ * it by default; the library itself does not act on it. `central_fraction`,
+ * `crop`, `flip` and `color` are for images: a model of arrays does not have
+ * them, and arrays are trained on unchanged.
  */
 typedef struct {
   double learning_rate;     /**< Of the first step. 1e-3 without a manifest. */
-  tinytl_schedule schedule; /**< Cosine where the manifest lacks it. */
+  tinytl_schedule schedule; /**< Cosine if the manifest lacks it. */
   double central_fraction;  /**< Part of a photo's side that is evaluated, in
                                  (0, 1]. 0.875 without a manifest. */
   uint64_t split_seed;      /**< Chooses the photos that are held out. */
@@ -151,7 +151,7 @@ typedef struct {
 typedef struct tinytl_model tinytl_model;
 
 /**
- * What is known of an open model. Classes, spare classes and labels change when
+ * Description of an open model. Classes, spare classes and labels change when
  * a class is added, a state is restored, or the model is reset.
  */
 typedef struct {
@@ -163,7 +163,7 @@ typedef struct {
   size_t array_size;   /**< Values of an array; 0 where it takes images. */
   int32_t sample_rate; /**< Where an array is a waveform, samples a second:
                             its first axis is time, its values are from -1 to
-                            1. 0 for all else. */
+                            1. Otherwise 0. */
   int32_t outputs;     /**< C: outputs of the file, spare ones included. */
   int32_t classes; /**< Classes in use, attributes, or numbers of a regression:
                         the first outputs. */
@@ -171,7 +171,7 @@ typedef struct {
   int32_t batch_size;    /**< B: images, or arrays, of a training step. */
   size_t image_bytes;    /**< H * W * 3; 0 where the model takes arrays. */
   size_t state_size;     /**< N: float32 values of the state. */
-  tinytl_task task;      /**< What a label is. */
+  tinytl_task task;      /**< Task of the labels. */
   bool xnnpack;          /**< Whether XNNPACK is used. */
   bool has_manifest;     /**< Whether there is a manifest, which then fits. */
   float learning_rate;   /**< That suits the first step, from the manifest;
@@ -185,7 +185,7 @@ typedef struct {
   uint8_t fingerprint[TINYTL_FINGERPRINT_SIZE];
 } tinytl_info;
 
-/** What a training step found. */
+/** Result of a training step. */
 typedef struct {
   float loss;     /**< Mean loss of the batch, before the step. */
   float accuracy; /**< Share of the batch that was right, before the step; of a
@@ -202,9 +202,9 @@ typedef struct {
  * over it, and do not write into it. Names, types and shapes of all signatures
  * are checked, and every size in ::tinytl_info comes from them.
  *
- * The file has to have the SHA-256 of its manifest, so that no changed byte
- * goes unnoticed. Without a manifest it is refused unless the options say
- * `trust`: LiteRT's verifier then checks its structure alone. The names of the
+ * The file must have the SHA-256 in its manifest, so that every changed byte is
+ * found. Without a manifest it is refused unless the options set `trust`:
+ * LiteRT's verifier then checks only its structure. The names of the
  * classes, whether to use XNNPACK, and ::tinytl_settings come from the manifest
  * too.
  *
@@ -214,7 +214,7 @@ typedef struct {
  * @param options  How to open it, or NULL for the defaults.
  * @param model    Gets the model, to be closed with tinytl_close(), or NULL if
  *                 it cannot be opened.
- * @param error    Gets what went wrong, or NULL.
+ * @param error    Gets the error, or NULL.
  */
 tinytl_status tinytl_open(const char *path, const tinytl_options *options,
                           tinytl_model **model, tinytl_error *error);
@@ -222,21 +222,21 @@ tinytl_status tinytl_open(const char *path, const tinytl_options *options,
 /** Closes a model and frees all of its memory. NULL is allowed. */
 void tinytl_close(tinytl_model *model);
 
-/** Returns what is known of a model; it lives until the model is closed. */
+/** Returns the description of a model; it lives until the model is closed. */
 const tinytl_info *tinytl_get_info(const tinytl_model *model);
 
 /**
  * @brief Answers for one image.
  *
  * @param image          Raw RGB pixels of 0 to 255, H rows from the top.
- * @param image_bytes    Has to be `info->image_bytes`.
+ * @param image_bytes    Must be `info->image_bytes`.
  * @param logits         Gets a value for each class in use, or NULL. Of a
  *                       regression these are the numbers that are predicted.
  * @param probabilities  Gets a value for each class in use, or NULL. Of a
  *                       regression the same numbers: there are no
  *                       probabilities.
- * @param classes        Has to be `info->classes`, the size of both arrays.
- * @param error          Gets what went wrong, or NULL.
+ * @param classes        Must be `info->classes`, the size of both arrays.
+ * @param error          Gets the error, or NULL.
  */
 tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
                            size_t image_bytes, float *logits,
@@ -248,9 +248,9 @@ tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
  *
  * @param array  Finite numbers in row-major order, of `info->array_shape`, as
  *               they are: scaling and features are inside of the file.
- * @param size   Has to be `info->array_size`.
+ * @param size   Must be `info->array_size`.
  *
- * All else is as in tinytl_infer().
+ * Everything else is as in tinytl_infer().
  */
 tinytl_status tinytl_infer_array(tinytl_model *model, const float *array,
                                  size_t size, float *logits,
@@ -261,12 +261,12 @@ tinytl_status tinytl_infer_array(tinytl_model *model, const float *array,
  * @brief Takes one training step of a classification of images.
  *
  * @param images         B images, one after the other, each as above.
- * @param image_bytes    Has to be `B * info->image_bytes`.
+ * @param image_bytes    Must be `B * info->image_bytes`.
  * @param labels         The class of each image, from 0 to `info->classes` - 1.
- * @param label_count    Has to be B.
+ * @param label_count    Must be B.
  * @param learning_rate  Finite, not negative.
  * @param step           Gets the result, or NULL.
- * @param error          Gets what went wrong, or NULL.
+ * @param error          Gets the error, or NULL.
  */
 tinytl_status tinytl_train(tinytl_model *model, const uint8_t *images,
                            size_t image_bytes, const int32_t *labels,
@@ -278,9 +278,9 @@ tinytl_status tinytl_train(tinytl_model *model, const uint8_t *images,
  *
  * @param labels       For each of the B images C values from 0 to 1: 1 where
  *                     the image has the attribute.
- * @param label_count  Has to be `B * C`.
+ * @param label_count  Must be `B * C`.
  *
- * All else is as in tinytl_train().
+ * Everything else is as in tinytl_train().
  */
 tinytl_status tinytl_train_multilabel(tinytl_model *model,
                                       const uint8_t *images, size_t image_bytes,
@@ -292,10 +292,10 @@ tinytl_status tinytl_train_multilabel(tinytl_model *model,
  * @brief Takes one training step of a regression of images.
  *
  * @param labels       For each of the B images C finite numbers. They should
- *                     have a spread of about 1.
- * @param label_count  Has to be `B * C`.
+ *                     have a standard deviation of about 1.
+ * @param label_count  Must be `B * C`.
  *
- * All else is as in tinytl_train().
+ * Everything else is as in tinytl_train().
  */
 tinytl_status tinytl_train_regression(tinytl_model *model,
                                       const uint8_t *images, size_t image_bytes,
@@ -307,8 +307,8 @@ tinytl_status tinytl_train_regression(tinytl_model *model,
  * @name Training on arrays
  *
  * `arrays` has B arrays, one after the other, each as in tinytl_infer_array(),
- * and `size` has to be `B * info->array_size`. A value that is not finite is
- * refused before anything runs. Labels and all else are as in the function of
+ * and `size` must be `B * info->array_size`. A value that is not finite is
+ * refused before anything runs. Everything else is as in the function of
  * images.
  * @{
  */
@@ -344,10 +344,10 @@ tinytl_status tinytl_train_arrays_regression(
  * @param samples      In the order of time; where the array has more axes, all
  *                     values of one point of time after the other.
  * @param count        How many; whole points of time, at least one.
- * @param sample_rate  Has to be `info->sample_rate`: nothing is resampled.
+ * @param sample_rate  Must be `info->sample_rate`: nothing is resampled.
  * @param array        Gets the values.
- * @param size         Has to be `info->array_size`.
- * @param error        Gets what went wrong, or NULL.
+ * @param size         Must be `info->array_size`.
+ * @param error        Gets the error, or NULL.
  */
 tinytl_status tinytl_fit_waveform(const tinytl_model *model,
                                   const int16_t *samples, size_t count,
@@ -360,7 +360,7 @@ typedef struct {
   double squared_error;  /**< Mean square of the error. The loss is the mean of
                               this over the outputs. */
   double r2;             /**< Share of the labels' variance that is predicted:
-                              1 is all, 0 what their mean does. NaN where the
+                              1 is all, 0 is as good as their mean. NaN if the
                               labels are all equal. */
   double within;         /**< Share of errors of at most 0.5. The accuracy is
                               the mean of this over the outputs. */
@@ -369,13 +369,13 @@ typedef struct {
 /**
  * @brief Measures the predictions of a regression, as the Python client does.
  *
- * @param predictions  What tinytl_infer() or tinytl_infer_array() gave as
- *                     `logits`: `outputs` numbers for each example.
+ * @param predictions  The `logits` of tinytl_infer() or tinytl_infer_array():
+ *                     `outputs` numbers for each example.
  * @param labels       Finite numbers in the same order.
  * @param examples     At least 1.
  * @param outputs      The same.
  * @param figures      Gets the figures of each output.
- * @param error        Gets what went wrong, or NULL.
+ * @param error        Gets the error, or NULL.
  */
 tinytl_status tinytl_evaluate_regression(const float *predictions,
                                          const float *labels, size_t examples,
@@ -384,20 +384,20 @@ tinytl_status tinytl_evaluate_regression(const float *predictions,
                                          tinytl_error *error);
 
 /**
- * @brief Gives a spare output to a new class, which is then trained like
- * others.
+ * @brief Gives a spare output to a new class, which then trains like all other
+ * classes.
  *
- * Its weights start as the mean of those of the classes in use. Its name goes
- * into the state files that are saved. Needs a manifest, which says where the
- * classifier lies in the state.
+ * Its weights start as the mean over the classes in use. Its name is stored in
+ * state files. Needs a manifest, which has the place of the classifier in the
+ * state.
  *
  * @param name   1 to 255 bytes of UTF-8, without control characters and ends
- *               of lines, that show something; no other class's. It is taken
- *               as it is: bring it to Unicode's normal form NFC before if it
- *               has to match names of other clients. All added names together
+ *               of lines, not invisible; no other class's. It is not changed:
+ *               bring it to Unicode's normal form NFC before if it must match
+ *               names of other clients. All added names together
  *               have at most 2^20 bytes.
  * @param label  Gets the label of the class, or NULL.
- * @param error  Gets what went wrong, or NULL.
+ * @param error  Gets the error, or NULL.
  */
 tinytl_status tinytl_add_class(tinytl_model *model, const char *name,
                                int32_t *label, tinytl_error *error);
@@ -406,18 +406,18 @@ tinytl_status tinytl_add_class(tinytl_model *model, const char *name,
  * @brief Copies all that training changes.
  *
  * @param state  Gets N values.
- * @param count  Has to be N.
- * @param error  Gets what went wrong, or NULL.
+ * @param count  Must be N.
+ * @param error  Gets the error, or NULL.
  */
 tinytl_status tinytl_get_state(tinytl_model *model, float *state, size_t count,
                                tinytl_error *error);
 
 /**
- * @brief Replaces all that training changes. The classes stay those in use.
+ * @brief Replaces all trained values. The classes in use stay the same.
  *
- * @param state  N finite values, as tinytl_get_state() gave them.
- * @param count  Has to be N.
- * @param error  Gets what went wrong, or NULL.
+ * @param state  N finite values, as from tinytl_get_state().
+ * @param count  Must be N.
+ * @param error  Gets the error, or NULL.
  */
 tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
                                size_t count, tinytl_error *error);
@@ -425,7 +425,7 @@ tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
 /**
  * @brief Writes the state to a `.tinytl` file, with the names of added classes.
  *
- * See tinytl_write_state() for what happens to the file.
+ * See tinytl_write_state() for the writing of the file.
  */
 tinytl_status tinytl_save(tinytl_model *model, const char *path,
                           tinytl_error *error);
@@ -433,8 +433,8 @@ tinytl_status tinytl_save(tinytl_model *model, const char *path,
 /**
  * @brief Sets the state, and the added classes, from a `.tinytl` file.
  *
- * @return TINYTL_OK, or what is wrong with the file; the model stays as it
- *         was.
+ * @return TINYTL_OK, or the error of the file; the model is then not
+ *         changed.
  */
 tinytl_status tinytl_restore(tinytl_model *model, const char *path,
                              tinytl_error *error);
@@ -447,7 +447,7 @@ const char *tinytl_status_name(tinytl_status status);
 
 /**
  * @name State files without a model
- * None of these needs LiteRT.
+ * These functions do not need LiteRT.
  * @{
  */
 
@@ -459,15 +459,15 @@ const char *tinytl_status_name(tinytl_status status);
  * tinytl_add_class(), and none may be there twice; they are returned byte for
  * byte.
  *
- * @param bytes        The whole content.
+ * @param bytes        The complete content.
  * @param length       Its length.
- * @param fingerprint  That of the model, TINYTL_FINGERPRINT_SIZE bytes.
+ * @param fingerprint  The model's, TINYTL_FINGERPRINT_SIZE bytes.
  * @param state        Gets the values; untouched if the file is refused.
- * @param count        How many values the model has.
+ * @param count        Number of values of the model.
  * @param names        Gets the names of added classes, one on each line, to be
- *                     freed with free(); NULL where there are none. May be
+ *                     freed with free(); NULL without classes. May be
  * NULL.
- * @param error        Gets what went wrong, or NULL.
+ * @param error        Gets the error, or NULL.
  */
 tinytl_status tinytl_parse_state(const uint8_t *bytes, size_t length,
                                  const uint8_t *fingerprint, float *state,
@@ -488,11 +488,11 @@ tinytl_status tinytl_read_state(const char *path, const uint8_t *fingerprint,
  * again. Of a symbolic link the file that it leads to is replaced.
  *
  * @param path         The file.
- * @param fingerprint  That of the model, TINYTL_FINGERPRINT_SIZE bytes.
+ * @param fingerprint  The model's, TINYTL_FINGERPRINT_SIZE bytes.
  * @param state        Finite values.
  * @param count        How many, at most 2^32 - 1.
  * @param names        Names of added classes, one on each line, or NULL.
- * @param error        Gets what went wrong, or NULL.
+ * @param error        Gets the error, or NULL.
  */
 tinytl_status tinytl_write_state(const char *path, const uint8_t *fingerprint,
                                  const float *state, size_t count,

@@ -7,7 +7,7 @@ __all__ = ["drop_graphs"]
 
 
 def drop_graphs(model: Model) -> int:
-    """Takes away the graphs that no signature leads to, and gives the others new numbers.
+    """Removes the graphs that no signature reaches, and renumbers the rest.
 
     TensorFlow Lite Micro prepares all graphs of a file, run or not.
 

@@ -1,4 +1,4 @@
-"""Pass: tensors without names, and without tables that say nothing."""
+"""Pass: removes names of tensors, and empty tables."""
 
 from tinytl_tf.tflite.model import Model
 
@@ -8,8 +8,8 @@ __all__ = ["drop_names"]
 def drop_names(model: Model) -> int:
     """Takes away the names of all tensors but inputs and outputs of graphs, and empty tables of quantization.
 
-    The runtime does not use them. Names are made from the scopes of TensorFlow and take up to a tenth of a file with
-    int8 kernels, all of which is in memory while the file is.
+    The runtime does not use them. Names come from the scopes of TensorFlow and take up to a tenth of a file with
+    int8 kernels, which stays in memory with the file.
 
     Args:
         model: The file; its `schema` is changed.

@@ -13,8 +13,8 @@ _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 def fuse_biases(model: Model) -> int:
     """Turns a convolution without a bias and the ADD of a vector after it into one convolution.
 
-    The converter does so with constant biases only. The runtime's own kernels take any; XNNPACK takes no convolution
-    whose bias is computed, so this is for files that run without a delegate.
+    The converter does so with constant biases only. The runtime's own kernels accept any; XNNPACK does not accept
+    computed biases of convolutions, so this is for files that run without a delegate.
 
     Args:
         model: The file; its `schema` is changed.

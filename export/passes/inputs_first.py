@@ -18,7 +18,7 @@ def inputs_first(model: Model) -> int:
         model: The file; its `schema` is changed.
 
     Returns:
-        Number of graphs whose tensors have other numbers now.
+        Number of graphs with renumbered tensors.
     """
     nested = {index for _, op in model.operators() for index in op.nested}
     changed = 0
@@ -36,7 +36,7 @@ def renumber(subgraph: schema_fb.SubGraphT, order: Sequence[int]) -> None:
 
     Args:
         subgraph: is changed.
-        order: numbers of tensors; those that are not in it are taken away, and nothing may name them.
+        order: numbers of tensors; all others are removed, and must not be in use.
     """
     new = {old: position for position, old in enumerate(order)} | {-1: -1}
     subgraph.tensors = [subgraph.tensors[old] for old in order]

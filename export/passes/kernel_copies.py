@@ -1,4 +1,4 @@
-"""Second copies of frozen kernels: what the converter stored once more, transposed, for the backward pass."""
+"""Second copies of frozen kernels: the converter stores a second, transposed one for the backward pass."""
 
 from collections.abc import Callable, Collection, Iterator
 
@@ -9,7 +9,7 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["TURNS", "drop_unread", "find_copies"]
 
-# By operator: what makes the kernel of a backward operator from that of a forward one; each is its own inverse.
+# By operator: makes the kernel of a backward operator from the forward kernel; each is its own inverse.
 TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     # `[filters, 1, 1, channels]` to `[channels, 1, 1, filters]`.
     "CONV_2D": lambda kernel: kernel.transpose(3, 1, 2, 0),
@@ -21,7 +21,7 @@ TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def find_copies(model: Model, names: Collection[str], smallest: int) -> dict[tuple[int, int], int]:
-    """Finds operators whose stored kernel is that of another operator of the same name, transposed or flipped.
+    """Finds operators with a stored kernel that another operator of the same name has, transposed or flipped.
 
     Args:
         model: The file; is not changed.
@@ -30,7 +30,7 @@ def find_copies(model: Model, names: Collection[str], smallest: int) -> dict[tup
 
     Returns:
         By the number of a graph and the position of an operator in it: the number of the buffer that holds the other
-        kernel. Graphs that only look forward come first, so that it is their kernels that are kept.
+        kernel. Graphs with only a forward pass come first, so that their kernels are kept.
     """
     kept: dict[tuple[str, bytes], int] = {}  # buffers of kernels, by their content
     copies: dict[tuple[int, int], int] = {}
@@ -49,7 +49,7 @@ def find_copies(model: Model, names: Collection[str], smallest: int) -> dict[tup
 
 
 def drop_unread(model: Model, buffers: Collection[int]) -> None:
-    """Lets go of those of some constants that no operator reads any more: their tensors, and then their content."""
+    """Removes unused constants among the given ones: their tensors, and then their content."""
     model = Model(model.schema)
     read: set[int] = set()
     for graph in model.graphs:

@@ -18,8 +18,8 @@ def micro_operators(model: Model) -> int:
     """Writes some operators in another way.
 
     * ONE_HOT of one label, which does not exist there, as EQUAL with the numbers of the classes and a CAST.
-    * CONCATENATION of more than ten tensors, which is refused there, as several of at most ten.
-    * What FLOOR leaves of a number, by which masks are unpacked, as FLOOR_MOD: one tensor in place of two.
+    * CONCATENATION of more than ten tensors, which it refuses, as several of at most ten.
+    * The fraction of a number from FLOOR, which unpacks masks, as FLOOR_MOD: one tensor instead of two.
 
     Args:
         model: The file; its `schema` is changed.
@@ -56,7 +56,7 @@ def micro_operators(model: Model) -> int:
 
 
 def _only_fraction(graph: Graph, op: Operator, readers: Sequence[int]) -> bool:
-    """Whether all that reads the result of a FLOOR subtracts it from what was rounded."""
+    """Whether all readers of a FLOOR subtract it from its input."""
     fractions = [
         reader for reader in graph.operators if reader.name == "SUB" and reader.inputs == (op.inputs[0], op.outputs[0])
     ]

@@ -9,9 +9,9 @@ __all__ = ["one_graph"]
 def one_graph(model: Model) -> int:
     """Puts inputs and outputs into the order of `micro_contract`, under those names, and takes the signature away.
 
-    TensorFlow Lite Micro runs the first graph and knows its inputs and outputs by number. Names of branches, and of
-    what goes in and out of them, have numbers that TensorFlow counts up in a process: with them one network would make
-    files of several sizes.
+    TensorFlow Lite Micro runs the first graph and identifies inputs and outputs by number. Names of branches, and of
+    their inputs and outputs, have numbers that TensorFlow counts up in a process: with them one network would give
+    files of different sizes.
 
     Args:
         model: The file; its `schema` is changed. It has the signature `micro` and no other.

@@ -39,13 +39,13 @@ class Pass:
     """A change of the flatbuffer.
 
     Attributes:
-        name: That of its module and function.
+        name: Name of its module and function.
         run: Changes the `schema` of a model; returns the number of places that it changed.
         delegate: Whether files that run with XNNPACK get it. A pass after which convolutions have kernels or biases
-            that are computed is not for them: XNNPACK does not take those.
+            that are computed is not for them: XNNPACK does not accept those.
         alone: Whether files that run without a delegate get it.
-        always: Whether every file that trains has something for it; others may have nothing to change, as where only
-            the classifier is trained.
+        always: Whether it changes every file that trains; otherwise a file may have nothing to change, for example if
+            only the classifier trains.
     """
 
     name: str
@@ -70,7 +70,7 @@ PASSES: dict[str, Pass] = {
         Pass("drop_names", drop_names, always=True),
     )
 }
-# Those of a file for TensorFlow Lite Micro, in this order.
+# Passes of a file for TensorFlow Lite Micro, in this order.
 MICRO_PASSES: dict[str, Callable[[Model], int]] = {
     "name_variables": name_variables,
     "zero_variables": zero_variables,
@@ -87,7 +87,7 @@ MICRO_PASSES: dict[str, Callable[[Model], int]] = {
     "drop_tensors": drop_tensors,
     "place_tensors": place_tensors,
 }
-# None of them: it changes what the file computes.
+# Not one of them: it changes the results of the file.
 QUANTIZE_KERNELS = Pass("quantize_kernels", quantize_kernels)
 
 
@@ -99,7 +99,7 @@ def pass_names(*, delegate: bool) -> list[str]:
 def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[bytes, dict[str, dict[str, Any]]]:
     """Runs passes one after the other, in the order of `PASSES`.
 
-    A pass after which an operator would read what another one overwrote, see `late_readers`, is left out: fewer
+    A pass after which an operator would read an overwritten tensor, see `late_readers`, is left out: fewer
     readers of a tensor, or arithmetic in place, can bring the runtime to overwrite more. That is logged as a warning,
     and so is a pass that finds nothing where it always should.
 
@@ -118,8 +118,8 @@ def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[by
         late = _late_readers(model)
         model, changed = _run(model, pass_)
         if _late_readers(model) > late:
-            _logger.warning("pass %s is left out: an operator would read what another one overwrote", pass_.name)
-            # Once more from the start: that is rare, and keeping a copy before each pass would take half the time.
+            _logger.warning("pass %s is left out: an operator would read an overwritten tensor", pass_.name)
+            # Again from the start: that is rare, and keeping a copy before each pass would take half the time.
             model, changed = Model.from_bytes(content), 0
             for earlier in done:
                 model, _ = _run(model, earlier)

@@ -1,9 +1,9 @@
 """Pass: where each tensor lies in the arena of TensorFlow Lite Micro, written into the file.
 
-TensorFlow Lite Micro gives every tensor a buffer of its own, a RESHAPE copies, and what goes into a branch is there
-twice. It takes places from the file instead, as metadata; what is laid out here shares a buffer where that is right.
+TensorFlow Lite Micro gives every tensor a buffer of its own, a RESHAPE copies, and inputs of a branch exist
+twice. It accepts places from the file instead, as metadata; this pass lets tensors share a buffer if that is correct.
 
-Worked example: four tensors of 73,728 bytes each, of which the runtime alone would give each a buffer of its own.
+Worked example: four tensors of 73,728 bytes each, which the runtime by itself would place in buffers of their own.
 
     tensor                                  made by                    place
     x        float32 [1, 48, 48, 8]         a convolution              offset 0
@@ -30,9 +30,9 @@ __all__ = ["METADATA", "arena_plan", "place_tensors"]
 
 METADATA = "OfflineMemoryAllocation"
 _VERSION, _GRAPH = 1, 0  # the first numbers of the metadata; the runtime reads neither
-_ONLINE = -1  # left to the runtime: constants, and what takes no memory
+_ONLINE = -1  # left to the runtime: constants, and tensors without memory
 _ALIGNMENT = 16  # bytes
-_WORTH = 1024  # bytes; smaller inputs and outputs of branches are copied as ever
+_WORTH = 1024  # bytes; smaller inputs and outputs of branches are copied as before
 Key = tuple[int, int]  # graph, tensor
 
 
@@ -50,8 +50,8 @@ def place_tensors(model: Model) -> int:
     """Lays out the arena and stores the places of all tensors as metadata.
 
     * A RESHAPE shares the buffer of its input.
-    * Arithmetic element by element overwrites an input of the same size that nobody reads any more.
-    * Large inputs and outputs of IF share those of its branches; the runtime copies them onto themselves.
+    * Arithmetic element by element overwrites an input of the same size without later readers.
+    * Large inputs and outputs of IF share the buffers of its branches; the runtime copies them onto themselves.
 
     Args:
         model: The file; its `schema` is changed. It must be the last pass.
@@ -115,7 +115,7 @@ class _Times:
         self._use(graph, graph.outputs)
 
     def _run_branches(self, graph: Graph, op: Operator) -> None:
-        """One of them runs, so that all begin at the same time; what goes in is copied then, what comes out later."""
+        """One of them runs, so that all begin at the same time; inputs are copied then, outputs later."""
         begin, ends = self._now + 1, []
         for index in op.nested:
             self._now = begin
@@ -172,7 +172,7 @@ def _share(model: Model, graph: Graph, times: _Times, owners: dict[Key, Key]) ->
 
 
 def _candidates(graph: Graph, op: Operator) -> Iterator[int]:
-    """Inputs whose buffer the result of an operator could take, if nobody needed it."""
+    """Inputs with a buffer that the result of an operator could take, if it has no other reader."""
     target = graph.tensors[op.outputs[0]]
     for place in (0,) if op.name in VIEWS else MICRO_IN_PLACE.get(op.name, ()):
         index = op.inputs[place] if place < len(op.inputs) else -1
@@ -184,7 +184,7 @@ def _candidates(graph: Graph, op: Operator) -> Iterator[int]:
 
 
 def _through_branches(model: Model, op: Operator) -> Iterator[tuple[int, Key]]:
-    """Large tensors of IF with what they are inside of its branches."""
+    """Large tensors of IF with their counterparts in its branches."""
     for child in (model.graphs[index] for index in op.nested):
         inside = [*child.inputs, *child.outputs]
         for outer, inner in zip((*op.inputs[1:], *op.outputs), inside, strict=True):

@@ -14,7 +14,7 @@ def pointwise_products(model: Model) -> int:
     """Turns CONV_2D with a stored kernel of 1x1 and stride 1 into FULLY_CONNECTED, which computes the same.
 
     TensorFlow Lite Micro keeps eight bytes for each filter of a convolution, which only integers need; for a network
-    that trains they come to as much as its trained parameters.
+    that trains these take as much memory as its trained parameters.
 
     Args:
         model: The file; its `schema` is changed.

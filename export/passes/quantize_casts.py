@@ -13,8 +13,8 @@ __all__ = ["quantize_casts"]
 def quantize_casts(model: Model) -> int:
     """Turns a CAST of floats to uint8, and one of its result back to floats, into QUANTIZE and DEQUANTIZE of scale 1.
 
-    They do the same to whole numbers of 0 to 255. BITWISE_XOR of such bytes with a zero, by which a mask waits for its
-    gradient (see `ops.mask_storage`), becomes ADD. XNNPACK has neither CAST nor BITWISE_XOR: each one would end a
+    For integers of 0 to 255 the result is the same. BITWISE_XOR of such bytes with a zero, which makes a mask wait for
+    its gradient (see `ops.mask_storage`), becomes ADD. XNNPACK has neither CAST nor BITWISE_XOR: each one would end a
     delegated part of the graph.
 
     Args:
@@ -54,7 +54,7 @@ def quantize_casts(model: Model) -> int:
 
 
 def _is_zero(model: Model, graph: Graph, makers: dict[int, Operator], tensor: int) -> bool:
-    """Whether bytes are made of the smaller one of a magnitude and zero."""
+    """Whether bytes are the smaller one of a magnitude and zero."""
     cast = makers.get(tensor)
     smaller = makers.get(cast.inputs[0]) if cast and cast.name == "CAST" else None
     if smaller is None or smaller.name != "MINIMUM":

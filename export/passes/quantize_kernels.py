@@ -14,7 +14,7 @@ __all__ = ["SMALLEST", "quantize_kernels"]
 
 SMALLEST = 1024  # elements; the converter's own limit, below which nothing is won
 _LARGEST = 127  # the range is symmetric, so that zero is exact and needs no correction
-_INT8_TRANSPOSE = 2  # its first version that knows int8
+_INT8_TRANSPOSE = 2  # its first version with int8
 # Versions for float images and int8 kernels: with a scale for each filter, and with one for all.
 _BY_FILTER = {"CONV_2D": 5, "FULLY_CONNECTED": 12}
 _BY_KERNEL = {"CONV_2D": 5, "FULLY_CONNECTED": 3, "BATCH_MATMUL": 2}
@@ -43,8 +43,8 @@ def quantize_kernels(model: Model) -> int:
     these hold 3 % of the weights, and XNNPACK does not take them, so that each would end a delegated part of the graph.
 
     A kernel that the backward pass transposes, see `transpose_kernels`, or multiplies with from the other side, see
-    `share_kernels`, is stored once as int8 too. The scale of a filter is then that of an input channel, which no
-    operator knows; so the input is multiplied with the scales.
+    `share_kernels`, is stored once as int8 too. The scale of a filter is then the scale of an input channel, which no
+    operator supports; so the input is multiplied with the scales.
 
     A matrix of mostly zeros is not a kernel: images are resized by such (`tinytl_tf.ops.resize_bilinear`).
 
@@ -52,7 +52,7 @@ def quantize_kernels(model: Model) -> int:
         model: The file; its `schema` is changed.
 
     Returns:
-        Number of operators whose kernels are int8 now.
+        Number of operators with new int8 kernels.
     """
     changed = 0
     schema = model.schema
@@ -82,7 +82,7 @@ def quantize_kernels(model: Model) -> int:
 def _uses(model: Model, graph: Graph) -> dict[int, _Use]:
     """The operators of a graph that could read int8, by their position."""
     transpositions = _transpositions(graph)
-    # Their tensors have the scale 1, which those of others have not.
+    # Their tensors have the scale 1, unlike all other tensors.
     shared = {i for op in graph.operators if op.name != "BATCH_MATMUL" for i in op.inputs}
     uses = {}
     for position, op in enumerate(graph.operators):
@@ -135,7 +135,7 @@ def _transpositions(graph: Graph) -> dict[int, int]:
 
 
 def _is_transposition(graph: Graph, op: Operator) -> bool:
-    """Whether it swaps the first and the last axis of a constant; those in between have length 1."""
+    """Whether it swaps the first and the last axis of a constant; all axes in between have length 1."""
     source, result = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     first, *middle, last = result.shape
     return source.is_constant and set(middle) <= {1} and source.shape == (last, *middle, first)
@@ -153,7 +153,7 @@ def _quantize(buffer: schema_fb.BufferT, filters: int) -> np.ndarray:
 def _read_int8(
     schema: schema_fb.ModelT, subgraph: schema_fb.SubGraphT, op: Operator, use: _Use, scales: np.ndarray
 ) -> None:
-    """Sets the types of what lies between the stored kernel and the operator."""
+    """Sets the types of the operators between the stored kernel and its reader."""
     one = np.ones(1, np.float32)
     _set_int8(subgraph.tensors[use.kernel.index], one if op.name == "BATCH_MATMUL" else scales)
     if use.transposition is not None:
@@ -179,14 +179,14 @@ def _scale_channels(
 ) -> None:
     """Multiplies the reader's input with a number for each channel.
 
-    An image that `share_kernels` reshapes is multiplied before that: what is reshaped shares its memory with the image,
-    and a MUL may overwrite it in place, before others read the image.
+    An image that `share_kernels` reshapes is multiplied before that: the reshaped one shares its memory with the image,
+    and a MUL may overwrite it in place, before other operators read the image.
 
     Args:
         schema: Gets the scales.
         subgraph: Gets the tensors.
-        operators: Those before the reader; gets the MUL.
-        reader: Its input is changed, or that of the RESHAPE before it.
+        operators: Operators before the reader; gets the MUL.
+        reader: Its input is changed, or the input of the RESHAPE before it.
         scales: The numbers.
     """
     position, image = len(operators), reader.inputs[0]

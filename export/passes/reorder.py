@@ -3,7 +3,7 @@
 LiteRT plans its arena from the order of the operators in the file. The converter's is valid and no more: it leaves
 sums of bias gradients and updates of variables to the end, so that the gradients of all layers wait for them.
 
-Worked example: three layers whose gradients `dy` are float32 [1, 48, 48, 16], 147,456 bytes each; a bias gradient
+Worked example: three layers with gradients `dy` of float32 [1, 48, 48, 16], 147,456 bytes each; a bias gradient
 `db` is their sum, float32 [16].
 
     converter's order                    alive                reordered                  alive
@@ -40,7 +40,7 @@ def reorder(model: Model, *, micro: bool = False) -> int:
 
     Args:
         model: The file; its `schema` is changed.
-        micro: Whether TensorFlow Lite Micro runs it: its kernels have hardly any work space, and more of them can
+        micro: Whether TensorFlow Lite Micro runs it: its kernels have almost no work space, and more of them can
             overwrite an input.
 
     Returns:
@@ -60,15 +60,15 @@ def reorder(model: Model, *, micro: bool = False) -> int:
 
 
 def dependencies(graph: Graph, *, micro: bool = False) -> list[set[int]]:
-    """For each operator, those that must run before it; all of them come earlier in the file.
+    """For each operator, the operators that must run before it; all of them are earlier in the file.
 
-    Besides the inputs of an operator these are
+    In addition to the inputs of an operator these are
 
     * for one that changes a variable, all earlier ones that read or change it, or use a value that was read;
     * for one that reads a variable, the last that changed it;
     * for one that runs other graphs, and may read and change variables there, all earlier ones, and it for the later;
     * for one that may overwrite an input in place, all earlier readers of that buffer under any of its names, and it
-      for the later ones. The runtime decides by counting readers, whatever their order is; a reader that runs after
+      for the later ones. The runtime decides by counting readers, independent of their order; a reader that runs after
       the buffer was overwritten gets wrong numbers without an error.
     """
     before: list[set[int]] = [set() for _ in graph.operators]
@@ -76,7 +76,7 @@ def dependencies(graph: Graph, *, micro: bool = False) -> list[set[int]]:
     for position, op in enumerate(graph.operators):
         before[position] |= {maker[i] for i in op.inputs if i in maker}
     _add_variables(graph, before)
-    if not micro:  # there, what is overwritten is decided by the order
+    if not micro:  # there, the order decides about overwriting
         _add_overwriting(graph, before)
     return before
 
@@ -176,7 +176,7 @@ class _Memory:
         return during
 
     def climb(self, positions: list[int]) -> tuple[int, int]:
-        """What running these operators would add to the bytes alive: at most in between, and in the end."""
+        """Bytes that these operators would add to the live ones: the peak in between, and at the end."""
         added, highest = 0, 0
         ran: set[int] = set()
         freed: set[int] = set()
@@ -191,16 +191,16 @@ class _Memory:
 
 
 class _Scheduler:
-    """Runs each operator as late as its results are wanted, and what frees memory as soon as it can run.
+    """Runs each operator as late as possible, and operators that free memory as early as possible.
 
-    What the results of a graph need is run from the deepest operator on, so that short branches (reading a variable,
-    unpacking a mask) wait until they are wanted. After each operator come, at once, the further readers of the tensors
-    it touched, together with what they need and what follows from them, as long as that is nearly free: keeping the
+    The operators for the results of a graph run from the deepest one on, so that short branches (reading a variable,
+    unpacking a mask) wait until they are needed. After each operator, the other readers of its tensors run at once,
+    with their inputs and their consequences, as long as these need almost no memory: keeping the
     mask of an activation, the sum of a gradient and its update.
 
     Args:
-        graph: Whose operators are ordered.
-        whole_chains: Whether what is nearly free runs to its end before anything else that is nearly free begins.
+        graph: The graph to order.
+        whole_chains: Whether a chain of nearly free operators runs to its end before the next one begins.
         micro: See `reorder`.
     """
 
@@ -230,7 +230,7 @@ class _Scheduler:
         return self.order
 
     def _run_one(self, position: int) -> list[int]:
-        """Runs an operator and the whole chains that it makes nearly free; returns the links of one that is left."""
+        """Runs an operator and the chains that it makes nearly free; returns the links of an incomplete one."""
         stack = [position]
         while stack:
             at = stack.pop()
@@ -250,7 +250,7 @@ class _Scheduler:
         return []
 
     def _needed(self, position: int, limit: int) -> list[int] | None:
-        """What must still run for an operator, and it, deepest branch first; `None` if these are more than `limit`."""
+        """Operators that must still run before one, and it, deepest branch first; `None` if more than `limit`."""
         needed: list[int] = []
         seen, stack = set(), [(position, False)]
         while stack:
@@ -266,7 +266,7 @@ class _Scheduler:
         return needed
 
     def _nearly_free(self, position: int) -> list[int]:
-        """Operators that read what this one touched, and follow from it at almost no memory."""
+        """Operators that read tensors of this one, and can follow it with almost no memory."""
         op = self.graph.operators[position]
         for i in (*op.inputs, *op.outputs):
             size = self.memory.sizes.get(self.memory.root(i), 0)

@@ -30,7 +30,7 @@ _LOSS, _ACCURACY, _APPLIED, _LOGITS = range(4)
 
 
 def share_forward(model: Model) -> int:
-    """Cuts the branch of `accumulate` in two: the network forward, and under an IF what follows from it.
+    """Splits the branch of `accumulate` in two: the network forward, and the rest under an IF.
 
     The branch of `infer`, a second network, is dropped: in TensorFlow Lite Micro each operator takes some hundred
     bytes as long as the program runs. An inference packs the masks of the activations for nothing.
@@ -54,7 +54,7 @@ def share_forward(model: Model) -> int:
 
 
 def _branches(model: Model, graph: Graph) -> dict[str, Operator]:
-    """The IFs of the main graph by the command whose number they compare with."""
+    """The IFs of the main graph by the command that they test for."""
     names = {number: name for name, number in COMMANDS.items()}
     compared = {}
     for op in graph.operators:
@@ -66,7 +66,7 @@ def _branches(model: Model, graph: Graph) -> dict[str, Operator]:
 
 
 def _cut(model: Model, graph: Graph) -> int:
-    """Moves what a graph does after its forward pass into a branch; returns the input that chooses it."""
+    """Moves the operators after the forward pass of a graph into a branch; returns the input that chooses it."""
     schema = model.schema
     forward = schema.subgraphs[graph.index]
     makers = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}
@@ -117,7 +117,7 @@ def _with_used_handles(operators: list[schema_fb.OperatorT], handles: frozenset[
 
 
 def _needed(graph: Graph, makers: dict[int, int], tensors: list[int]) -> set[int]:
-    """The operators that some tensors are made of."""
+    """The operators that some tensors depend on."""
     found: set[int] = set()
     pending = [makers[i] for i in tensors if i in makers]
     while pending:
@@ -135,7 +135,7 @@ def _take_condition(model: Model, op: Operator, condition: int) -> None:
 
 
 def _run_for_both(model: Model, main: Graph, infer: Operator, accumulate: Operator) -> None:
-    """Runs the branch of `accumulate` for both commands, and nothing for `infer` alone."""
+    """Runs the branch of `accumulate` for both commands, and nothing only for `infer`."""
     schema = model.schema
     subgraph = schema.subgraphs[main.index]
     makers = {i: op for op in main.operators for i in op.outputs}

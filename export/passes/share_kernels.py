@@ -13,8 +13,8 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["SMALLEST", "share_kernels"]
 
-# Bytes. XNNPACK copies an image to reshape it, which shows where its channels are few; and a runtime without a delegate
-# keeps a transposed copy: a small network would take more memory there for a file that is hardly smaller.
+# Bytes. XNNPACK copies an image to reshape it, which matters with few channels; and a runtime without a delegate
+# keeps a transposed copy: a small network would take more memory there for a file that is only a little smaller.
 SMALLEST = 2_000_000
 
 

@@ -1,4 +1,4 @@
-"""Pass: every use of a variable reads it once more."""
+"""Pass: every use of a variable has a read of its own."""
 
 import collections
 import copy
@@ -11,15 +11,15 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["split_reads"]
 
 _WORTH = 4096  # bytes; below it the operator costs more than the memory
-# What may lie between a variable and its use: other forms of the same numbers.
+# Operators between a variable and its use that only change the form of its numbers.
 _FORMS = ("RESHAPE", "REVERSE_V2", "SLICE", "STRIDED_SLICE", "TRANSPOSE")
 
 
 def split_reads(model: Model) -> int:
     """Gives each use of a large variable a READ_VARIABLE of its own, to be put right before it.
 
-    The converter reads a variable once, and transposes what it read once. A kernel that the forward and the backward
-    pass use then lies in the arena from the one to the other, next to the variable itself.
+    The converter reads a variable once, and transposes the result once. A kernel that the forward and the backward
+    pass use then stays in the arena from the one to the other, next to the variable itself.
 
     Args:
         model: The file; its `schema` is changed.
@@ -59,9 +59,9 @@ def _split(model: Model, graph: Graph) -> int:
 
 
 def _forms_of_variables(graph: Graph, makers: dict[int, int]) -> set[int]:
-    """Operators that read a large variable, or give what was read another form."""
+    """Operators that read a large variable, or change the form of the result."""
     forms: set[int] = set()
-    # Read once more for each of its slices, a vector of many small ones would be copied a hundred times.
+    # With a read for each of its slices, a vector of many small ones would be copied a hundred times.
     packed = {op.inputs[0] for op in graph.operators if op.name == "SLICE" and not _is_large(graph, op)}
     for position, op in enumerate(graph.operators):
         given = [i for i in op.inputs if i >= 0 and not graph.tensors[i].is_constant]
@@ -85,7 +85,7 @@ def _chain(graph: Graph, makers: dict[int, int], tensor: int) -> list[int]:
 
 
 def _copy(subgraph: schema_fb.SubGraphT, plain: schema_fb.OperatorT, renamed: dict[int, int]) -> schema_fb.OperatorT:
-    """A copy of an operator with results of its own, which reads those of the copies before it."""
+    """A copy of an operator with results of its own, which reads the results of earlier copies."""
     result = copy.copy(plain)
     result.inputs = [renamed.get(int(i), int(i)) for i in plain.inputs]
     result.outputs = []

@@ -36,17 +36,17 @@ def transpose_kernels(model: Model) -> int:
     """Replaces constant kernels that are other ones, transposed, by an operator that transposes those.
 
     The gradient of a convolution's input is a convolution with the same kernel, transposed for 1x1 and flipped for
-    depthwise ones; that of a dense layer's input is a product with its transposed kernel. The converter computes that
+    depthwise ones; for a dense layer it is a product with its transposed kernel. The converter computes that
     kernel once and stores it, so that a file holds each frozen kernel twice, and a process that trains reads both.
 
-    XNNPACK takes no operator whose kernel is computed, so this is for files that run without a delegate; see
-    `share_kernels` for the others.
+    XNNPACK does not accept computed kernels, so this is for files that run without a delegate; see `share_kernels`
+    for all other files.
 
     Args:
         model: The file; its `schema` is changed.
 
     Returns:
-        Number of operators whose kernel is transposed or flipped from a stored one now.
+        Number of operators with a kernel that is now transposed or flipped from a stored one.
     """
     schema = model.schema
     copies = find_copies(model, _TRANSPOSITIONS, _WORTH)
@@ -74,7 +74,7 @@ def _transpose(
     source: int,
     arguments: Sequence[int],
 ) -> Iterator[schema_fb.OperatorT]:
-    """Operators that transpose a stored kernel, and whose result takes the place of the reader's."""
+    """Operators that transpose a stored kernel, with a result that replaces the reader's kernel."""
     transposition = _TRANSPOSITIONS[name]
     shape = subgraph.tensors[reader.inputs[1]].shape
     result = add_tensor(subgraph, TURNS[name](np.empty(shape, np.int8)).shape, "float32", source)

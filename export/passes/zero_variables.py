@@ -1,4 +1,4 @@
-"""Pass: what is set before it is used gets no value at the start."""
+"""Pass: variables that are set before they are used get no initial value."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ __all__ = ["zero_variables"]
 def zero_variables(model: Model) -> int:
     """Takes the first values of sums, slots and counters away: in TensorFlow Lite Micro a new variable is zero.
 
-    Those of the network's own variables stay: `reset` has the same ones.
+    Initial values of the network's own variables stay: `reset` has the same ones.
 
     Args:
         model: The file; its `schema` is changed.
@@ -41,7 +41,7 @@ def zero_variables(model: Model) -> int:
 
 
 def _assignments(graph: Graph) -> Iterator[tuple[int, bytes, Tensor]]:
-    """Position of each assignment, name of its variable, and what it assigns."""
+    """Position of each assignment, name of its variable, and the assigned tensor."""
     names = {op.outputs[0]: _name(op) for op in graph.operators if op.name == "VAR_HANDLE"}
     for position, op in enumerate(graph.operators):
         if op.name == "ASSIGN_VARIABLE":

@@ -111,7 +111,7 @@ def test_a_command_in_the_file_is_not_run(save, tmp_path, place):
     with pytest.raises(InputError) as error:
         read_torch_checkpoint(path)
     assert str(error.value) == (
-        f"{path} is no PyTorch checkpoint of tensors: it asks for {os.name}.system, which was not run"
+        f"{path} is not a PyTorch checkpoint of tensors: it asks for {os.name}.system, which was not run"
     )
     assert not marker.exists()
     pickle.loads(pickle.dumps(bomb))
@@ -134,10 +134,10 @@ def test_refuses_what_is_no_dictionary_of_tensors(save):
         path.write_bytes(data)
         with pytest.raises(InputError) as error:
             read_torch_checkpoint(path)
-        assert str(error.value) == f"{path} is no PyTorch checkpoint of tensors: {words}"
+        assert str(error.value) == f"{path} is not a PyTorch checkpoint of tensors: {words}"
 
 
-OUTSIDE = "is no readable PyTorch checkpoint (ValueError); download or save it again"
+OUTSIDE = "is not a readable PyTorch checkpoint (ValueError); download or save it again"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ OUTSIDE = "is no readable PyTorch checkpoint (ValueError); download or save it a
         ((1, (3,), (1,)), OUTSIDE),
         ((-1, (2,), (1,)), OUTSIDE),
         ((2, (2,), (-1,)), OUTSIDE),
-        ((0, (10**12,), (0,)), "is no PyTorch checkpoint of tensors: its tensors hold more elements than the file"),
+        ((0, (10**12,), (0,)), "is not a PyTorch checkpoint of tensors: its tensors hold more elements than the file"),
         ((0, (2, 2), (2, 1)), OUTSIDE),
     ],
     ids=str,
@@ -165,7 +165,7 @@ def test_every_truncation_is_refused(save):
     np.testing.assert_array_equal(read_torch_checkpoint(path)["x"], [0, 1, 2])
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        with pytest.raises(InputError, match="is no (readable )?PyTorch checkpoint"):
+        with pytest.raises(InputError, match="is not a (readable )?PyTorch checkpoint"):
             read_torch_checkpoint(path)
 
 
@@ -189,7 +189,7 @@ def test_a_few_bytes_allocate_nothing(tmp_path, content):
     path.write_bytes(content)
     tracemalloc.start()
     try:
-        with pytest.raises(InputError, match="is no readable PyTorch checkpoint|is no PyTorch checkpoint"):
+        with pytest.raises(InputError, match="is not a readable PyTorch checkpoint|is not a PyTorch checkpoint"):
             read_torch_checkpoint(path)
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:

@@ -53,9 +53,9 @@ def refused(model, architecture, source, width=1.0):
 
 
 UNREADABLE_H5 = (
-    "{path} is no readable HDF5 file of Keras weights; download it again, or save it again with model.save_weights()"
+    "{path} is not a readable HDF5 file of Keras weights; download it again, or save it again with model.save_weights()"
 )
-UNREADABLE_PTH = "{path} is no readable PyTorch checkpoint ({error}); download or save it again"
+UNREADABLE_PTH = "{path} is not a readable PyTorch checkpoint ({error}); download or save it again"
 WRONG_SUFFIX = 'weights must be "imagenet" or a file that ends in .keras, .h5 or .pth, got {path}'
 MISSING = 'there is no weight file {path}; give its path, or "imagenet" for the published weights'
 
@@ -69,7 +69,7 @@ MISSING = 'there is no weight file {path}; give its path, or "imagenet" for the 
         (
             "model.keras",
             b"",
-            "{path} is no readable Keras archive; download it again, or save it again with model.save_weights()",
+            "{path} is not a readable Keras archive; download it again, or save it again with model.save_weights()",
         ),
         ("empty.h5", b"", UNREADABLE_H5),
         ("random.h5", np.random.default_rng(0).bytes(5000), UNREADABLE_H5),
@@ -153,7 +153,7 @@ def test_refuses_a_checkpoint_that_runs_a_command(wide, tmp_path):
     path = tmp_path / "bomb.pth"
     path.write_bytes(pickle.dumps(Bomb(tmp_path / "marker")))
     assert refused(wide, LITE0, path) == (
-        f"{path} is no PyTorch checkpoint of tensors: it asks for {os.name}.system, which was not run"
+        f"{path} is not a PyTorch checkpoint of tensors: it asks for {os.name}.system, which was not run"
     )
     assert not (tmp_path / "marker").exists()
 
@@ -173,7 +173,7 @@ def test_refuses_a_checkpoint_cut_short(wide, package, tmp_path):
         data = file.read()
     for length in (1000, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:length])
-        assert refused(wide, LITE0, path).startswith(f"{path} is no readable PyTorch checkpoint (")
+        assert refused(wide, LITE0, path).startswith(f"{path} is not a readable PyTorch checkpoint (")
 
 
 def test_imagenet_without_network_says_what_to_do(narrow, monkeypatch):

@@ -418,7 +418,7 @@ def test_arguments_of_the_function_are_refused_in_words(place, options):
 def test_without_a_manifest_no_run_goes_on(place, capsys):
     (place / "model.manifest.json").unlink()
     assert runner.run_command("adapt", [*ARGV, "--resume", "--classes_by_position", "--trust"]) == 2
-    assert "without its manifest a file does not say whether its state holds all" in capsys.readouterr().err
+    assert "without a manifest it is unknown whether the file's state holds all" in capsys.readouterr().err
 
 
 def attributes(place, names):
@@ -668,7 +668,7 @@ BAD_INPUT = {
     "other class names": (
         set_labels(["cat", "dog", "red"]),
         [],
-        "image folder photos/train has classes that the model does not know: blue, green; it knows cat, dog, red: "
+        "image folder photos/train has classes that the model does not have: blue, green; it has cat, dog, red: "
         "rename or leave out these, or export a model for them",
     ),
     "several attributes": (
@@ -719,7 +719,7 @@ BAD_INPUT = {
     "learning rate too large": (
         nothing,
         ["--learning_rate=3e38"],
-        "the training has diverged: 0 of 12 steps of epoch 1 were applied, as the others had a loss or gradients that "
+        "the training has diverged: 0 of 12 steps of epoch 1 were applied, all others had a loss or gradients that "
         "are not finite; nothing is saved; lower the learning rate, and reset the model or restore another state",
     ),
 }
@@ -930,7 +930,7 @@ def test_a_file_of_a_version_that_held_out_other_photos_warns(place, caplog, com
         caplog.clear()
         tiny_tflite.write_manifest(place / "model.tflite", sorted(COLORS), data=DataSettings(split=split))
         assert runner.run_command(command, [*argv, "--data=flat", "--split_seed=1"]) == 0
-        assert ("some of those that are tested now may have been trained on" in caplog.text) is warns
+        assert ("some of the test images may have been trained on" in caplog.text) is warns
 
 
 @pytest.mark.parametrize("command", ["adapt", "evaluate"])

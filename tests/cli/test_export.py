@@ -289,7 +289,7 @@ BAD_EXPORTS = {
     ),
     "no kernel for int8": (
         ["--workdir=run", "--scheme=full", "--frozen_weights=int8", "--output=m.tflite"],
-        "expected frozen kernels that are worth storing as int8, got none: all are trained or small; ",
+        "expected frozen kernels that are large enough for int8, got none: all are trained or small; ",
     ),
     "other data for int8": (
         ["--workdir=changed", "--frozen_weights=int8", "--output=m.tflite"],
@@ -393,7 +393,7 @@ BAD_EVALUATIONS = {
     ),
     "classes": (
         ["--model=run.tflite", "--data=digits"],
-        "digits has classes that the model does not know: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; it knows gray, red, green, ",
+        "digits has classes that the model does not have: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; it has gray, red, green, ",
     ),
     "threads of a run": (["--workdir=run", "--threads=1"], "--threads does nothing with --workdir, whose checkpoints"),
     "delegate of a run": (["--workdir=run", "--noxnnpack"], "--xnnpack does nothing with --workdir, whose checkpoints"),
@@ -402,7 +402,7 @@ BAD_EVALUATIONS = {
         ["--model=run.tflite", "--data=tints.npz", "--checkpoint=last"],
         "--checkpoint does nothing with --model, which has no checkpoints; leave it out",
     ),
-    "classes of a run": (["--workdir=run", "--data=digits"], "digits has classes that the model does not know: 0, 1, "),
+    "classes of a run": (["--workdir=run", "--data=digits"], "digits has classes that the model does not have: 0, 1, "),
 }
 
 

@@ -81,4 +81,4 @@ def test_a_model_without_a_manifest_is_refused_before_anything_is_fetched(tmp_pa
     path = tmp_path / "mine.tflite"
     path.write_bytes((GOLDEN / "model_int8.tflite").read_bytes())
     assert runner.run_command("serve", [f"--model={path}"]) == 2
-    assert "mine.manifest.json beside" in capsys.readouterr().err
+    assert "mine.manifest.json next to" in capsys.readouterr().err

@@ -157,7 +157,7 @@ def test_a_loss_that_is_not_finite_ends_with_status_4_and_no_result(place, capsy
     lines = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
         r"tinytl train: error: step [123] of training gave .*(nan|inf); lower config.training.learning_rate "
-        r"\(now 1e\+20\) or look at the images of that step; checkpoints of earlier epochs are whole",
+        r"\(now 1e\+20\) or look at the images of that step; checkpoints of earlier epochs are intact",
         lines[-1],
     )
     assert sorted(contents(place / "steep")) == ["log.jsonl", "run.json"]

@@ -22,7 +22,7 @@ def test_by_position_only_when_asked_for_and_for_all():
 
 
 def test_every_unknown_class_is_named():
-    with pytest.raises(InputError, match="^photos has classes that the model does not know: x, y; it knows a, b: "):
+    with pytest.raises(InputError, match="^photos has classes that the model does not have: x, y; it has a, b: "):
         match_classes(["x", "a", "y"], ["a", "b"], 2, where="photos")
 
 

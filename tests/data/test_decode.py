@@ -178,7 +178,7 @@ def test_12_bits_of_color_in_16_are_refused_and_16_are_read():
     with pytest.raises(InputError) as error:
         deep_maximum(sources)
     assert str(error.value) == (
-        "image a.png and the others like it have colors of 16 bits of which at most 12 are used: they would be nearly "
+        "image a.png and similar ones have colors of 16 bits and use at most 12 of them: they would be nearly "
         "black; convert them to 8 bits"
     )
     assert deep_maximum([*sources, (deep_color_png(65535), "c.png")]) == 65535

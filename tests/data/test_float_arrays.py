@@ -193,7 +193,7 @@ def test_a_recording_that_is_cut_short_is_refused(recordings):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"samples": 6}, "expected samples and sample_rate, or none of them, got 6 and None"),
+        ({"samples": 6}, "expected samples and sample_rate, or neither of them, got 6 and None"),
         ({"samples": 0, "sample_rate": RATE}, "expected samples to be an integer of 1 or more, got 0"),
         ({"samples": 6, "sample_rate": 8e3}, "expected sample_rate to be an integer of 1 or more, got 8000.0"),
         ({}, "has no images ("),

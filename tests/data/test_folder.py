@@ -81,7 +81,7 @@ def test_splits_below_the_classes_are_refused(make_folder):
 
 def test_a_folder_around_the_set_is_named(make_folder):
     root = make_folder({"set/train/a": 1, "set/train/b": 1, "set/test/a": 1})
-    with pytest.raises(InputError, match=r"has one folder, set/, which holds others; give that one: "):
+    with pytest.raises(InputError, match=r"has only the folder set/, with folders inside; give that one: "):
         load_folder(root)
 
 
@@ -107,7 +107,7 @@ def test_links_bring_no_image_twice(make_folder, caplog):
     assert splits.train.class_names == ("a", "b")
     assert (len(splits.train), len(splits.test)) == (4, 1)
     (record,) = caplog.records
-    assert "3 links to what is in the set already" in record.getMessage()
+    assert "3 links to files that are in the set already" in record.getMessage()
     assert "1 link all to a folder above it" in record.getMessage()
 
 
@@ -166,7 +166,7 @@ def test_what_is_no_regular_file_is_left_out(make_folder, caplog):
     os.mkfifo(root / "train/a/pipe.jpg")
     with caplog.at_level(logging.WARNING, "tinytl_tf.data.folder"):
         assert len(load_folder(root).train) == 2
-    assert caplog.records[0].getMessage() == f"{root}: ignored 1 that are no regular files"
+    assert caplog.records[0].getMessage() == f"{root}: ignored 1 that are not regular files"
 
 
 def test_a_name_that_is_not_utf_8_is_refused_at_once(make_folder):
@@ -293,7 +293,7 @@ def test_a_class_that_is_held_out_whole_is_refused(make_folder):
             errors.append(str(error))
     assert 1 <= len(errors) <= 10
     assert set(errors) == {
-        f"image folder {root} has 1 images of class 'dog', all of which are held out to test; add images, sort them "
+        f"image folder {root} has 1 images of class 'dog', and all are held out to test; add images, sort them "
         "into folders train/ and test/, or choose another split seed"
     }
 
@@ -331,8 +331,8 @@ def test_other_files_are_counted_and_hidden_ones_ignored(make_folder, caplog):
         splits = load_folder(root)
     assert len(splits.train) == 2
     assert [record.getMessage() for record in caplog.records] == [
-        f"{root}: ignored 1 files of .heic that are no images, 1 files of .txt that are no images, "
-        "1 files of no suffix that are no images"
+        f"{root}: ignored 1 files of .heic that are not images, 1 files of .txt that are not images, "
+        "1 files of no suffix that are not images"
     ]
 
 

@@ -119,7 +119,7 @@ BAD_PACKED = {
     ),
     "a nameless class": (
         {"classes": ["cat", " "]},
-        "packed set {path}: expected the name of a class, got ' ', which shows nothing; give the class another name",
+        "packed set {path}: expected the name of a class, got ' ', which is invisible; give the class another name",
     ),
     "other split": (
         {"split": ["train"] * 6 + ["dev"] * 2},

@@ -145,9 +145,9 @@ def test_a_split_without_labels_is_refused(make_labeled):
         ("file,a,b\nx.png,0,\n", f"line 2 of {{path}} is 'x.png,0,'; {FORMAT}"),
         ("file;a;b\nx.png;0;1\n", f"{{path}} begins with 'file;a;b'; {FORMAT}"),
         ('file,a,b\n"x.png,0,1\n', f"{{path}} cannot be read (unexpected end of data); {FORMAT}"),
-        ("file,smiling,\nx.png,0,1\n", f"column 3 of {{path}}: {NAME} '', which shows nothing; {REMEDY}"),
-        ("file,smiling, \nx.png,0,1\n", f"column 3 of {{path}}: {NAME} '', which shows nothing; {REMEDY}"),
-        ("file,\u200d,b\nx.png,0,1\n", f"column 2 of {{path}}: {NAME} '\\u200d', which shows nothing; {REMEDY}"),
+        ("file,smiling,\nx.png,0,1\n", f"column 3 of {{path}}: {NAME} '', which is invisible; {REMEDY}"),
+        ("file,smiling, \nx.png,0,1\n", f"column 3 of {{path}}: {NAME} '', which is invisible; {REMEDY}"),
+        ("file,\u200d,b\nx.png,0,1\n", f"column 2 of {{path}}: {NAME} '\\u200d', which is invisible; {REMEDY}"),
         (
             'file,"a\nb",b\nx.png,0,1\n',
             f"column 2 of {{path}}: {NAME} 'a\\nb', which has the control character or line separator U+000A; {REMEDY}",
@@ -208,7 +208,7 @@ def test_letters_and_accents_may_be_apart_in_the_folder_or_in_the_table(make_lab
 def test_two_files_of_one_name_are_told_apart_by_their_spelling_alone(make_labeled):
     root = make_labeled({"train": {COMPOSED: "0,1", APART: "1,0"}, "test": {"b.png": "0,1"}})
     assert sorted(data.load(root).train.labels.tolist()) == [[0, 1], [1, 0]]
-    message = "of which there are two spellings, with letters and accents apart and together; rename one of the files"
+    message = "which has two spellings, with accents as separate characters and combined; rename one of the files"
     (root / "train" / APART).unlink()  # two rows of one file
     with pytest.raises(InputError, match=message):
         data.load(root)

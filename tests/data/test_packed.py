@@ -139,6 +139,5 @@ def test_an_array_that_is_shorter_than_it_says_is_refused(make_packed, dtype, it
     with pytest.raises(InputError) as info:
         data.load(path)
     assert str(info.value) == (
-        f"packed set {path}: extra.npy says that it has {itemsize * 10**12:,} bytes and has 5; pack it again with "
-        "numpy.savez"
+        f"packed set {path}: extra.npy claims {itemsize * 10**12:,} bytes and has 5; pack it again with numpy.savez"
     )

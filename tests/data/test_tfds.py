@@ -196,7 +196,7 @@ def test_a_prepared_set_needs_no_download(data_dir):
         ),
         (
             "tiny_numbers",
-            "'tfds:tiny_numbers' is no set of images with one class, or with attributes of yes or no, each; its "
+            "'tfds:tiny_numbers' is not a set of images with one class, or with attributes of yes or no, each; its "
             "supervised keys are None",
         ),
         ("tiny_pictures/trainless", "'tfds:tiny_pictures/trainless' has no split 'train'; it has test"),

@@ -141,7 +141,7 @@ def test_a_model_of_images_refuses_arrays(model_path):
 def test_settings_of_images_are_refused(place, settings):
     model = TrainableModel("array.tflite")
     text = refused(lambda: adapt(model, data.load("array.npz"), **settings))
-    assert text.startswith("expected a model of images, which alone have ")
+    assert text.startswith("expected a model of images for ")
     if "central_fraction" in settings:
         assert refused(lambda: evaluate_dataset(model, data.load("array.npz").test, **settings)) == text
 

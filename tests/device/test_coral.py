@@ -314,11 +314,11 @@ def test_the_prefix_in_a_process_of_its_own_computes_the_same(exported, splits, 
             ["no-such-program"],
             "expected a program that runs the prefix, got: No such file or directory: no-such-program",
         ),
-        ([sys.executable, "-c", "print('hello')"], "said nothing of its input and output: no message"),
+        ([sys.executable, "-c", "print('hello')"], "did not describe its input and output: no message"),
         ([sys.executable, RUNNER, "no-such-file"], "cannot load no-such-file"),
         (
             [sys.executable, "-c", "import sys; print(sys.argv[1])"],
-            "ended: no message; run it by itself to see why",
+            "ended: no message; run it on its own to see why",
         ),
     ],
 )

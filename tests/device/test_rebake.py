@@ -256,7 +256,7 @@ def test_what_cannot_be_rebaked_is_refused_and_nothing_is_written(coral_export, 
     with pytest.raises(InputError, match="belongs to the model with SHA-256"):
         rebake(coral_export, tmp_path / "whole.tinytl", output, photos())
     monkeypatch.setattr(module, "MOST_LOSS_DB", -50)
-    with pytest.raises(ParityError, match="signal to noise of the rebaked file is .* dB, that of the exported one was"):
+    with pytest.raises(ParityError, match="signal to noise of the rebaked file is .* dB, of the exported one it was"):
         rebake(coral_export, state, output, photos())
     shutil.copytree(coral_export.parent, tmp_path / "own")
     own = tmp_path / "own" / "coral.json"
@@ -264,9 +264,7 @@ def test_what_cannot_be_rebaked_is_refused_and_nothing_is_written(coral_export, 
     names = ("files", "sha256", "snr_db")
     parts = {name: {k: v for k, v in getattr(manifest, name).items() if k != "int8"} for name in names}
     dataclasses.replace(manifest, **parts, rebake={}).write(own)
-    with pytest.raises(
-        InputError, match="has no part 'int8': what this export trains cannot be put into one int8 file"
-    ):
+    with pytest.raises(InputError, match="has no part 'int8': its trained variables do not fit into one int8 file"):
         rebake(own, state, output, photos())
     assert not output.exists()
     output.write_bytes(b"")

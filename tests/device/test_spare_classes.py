@@ -196,7 +196,7 @@ def test_adapt_adds_the_classes_of_the_data(folder, model):
     names = ("violet", "red", "gray")  # one is new, in another order than the model's
     dataset = data.ImageDataset("photos", names, labels, lambda index, short_side: images[index])
     splits = data.Splits(train=dataset, test=dataset)
-    with pytest.raises(InputError, match="photos has classes that the model does not know: violet; "):
+    with pytest.raises(InputError, match="photos has classes that the model does not have: violet; "):
         adapt(model, splits, epochs=1)
     result = adapt(model, splits, epochs=8, learning_rate=RATE, new_classes=True)
     assert model.class_names == (*LABELS, "violet")
@@ -231,7 +231,7 @@ def test_data_that_are_refused_add_no_class(model, tmp_path, monkeypatch):
     ("name", "message"),
     [
         ("red", "expected labels that differ, got 'red' twice; give each class a name of its own"),
-        (" ", "expected the name of a class, got ' ', which shows nothing; give the class another name"),
+        (" ", "expected the name of a class, got ' ', which is invisible; give the class another name"),
         (
             "a\nb",
             r"expected the name of a class, got 'a\\nb', which has the control character or line separator U\+000A; ",
@@ -260,7 +260,7 @@ def test_no_more_than_the_spare_ones(folder, model, tmp_path):
     lost.write_bytes((folder / "spare.tflite").read_bytes())
     alone = TrainableModel(lost, trust=True)
     assert (alone.class_names, alone.spare_classes, alone.num_classes) == (LABELS, SPARE, 4)
-    with pytest.raises(InputError, match="without its manifest .* does not say where the classifier lies in the state"):
+    with pytest.raises(InputError, match="without its manifest the place of the classifier .* is unknown"):
         alone.add_class("c")
 
 

@@ -286,9 +286,9 @@ def test_threads_below_one_are_refused(model_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no whole .tflite file (ValueError while reading it); copy or export it again"),
-        (b"hello, this is no model", "is no .tflite file: expected the mark TFL3 at byte 4; check the path"),
-        (tiny_tflite.__doc__.encode() * 9, "is no .tflite file: expected the mark TFL3 at byte 4; check the path"),
+        (b"", "is truncated or corrupt (ValueError while reading it); copy or export it again"),
+        (b"hello, this is no model", "is not a .tflite file: expected the mark TFL3 at byte 4; check the path"),
+        (tiny_tflite.__doc__.encode() * 9, "is not a .tflite file: expected the mark TFL3 at byte 4; check the path"),
     ],
 )
 def test_what_is_no_tflite_is_refused(tmp_path, content, message, api):
@@ -452,7 +452,7 @@ def test_xnnpack_is_yes_or_no(model_path, xnnpack):
 def test_a_file_of_contract_1_is_refused_before_it_runs(tmp_path, api):
     path = tmp_path / "model.tflite"
     path.write_bytes(tiny_tflite.build(("infer", "train_of_contract_1", "save", "restore"), tiny_tflite.SIGNATURES))
-    assert refused(path, api).startswith(f"{path} has signatures of contract 1, whose numbers of rank 0 ")
+    assert refused(path, api).startswith(f"{path} has signatures of contract 1, and their numbers of rank 0 ")
 
 
 def with_names(path, **values):

@@ -203,7 +203,7 @@ WRONG = {
     "rate": ({"sample_rate": 16e3}, "expected a sample_rate that is an integer of 0 to 16777216, got 16000.0"),
     "rate of windows": (
         {"sample_rate": 50},
-        "expected a sample_rate for waveforms (None, samples) alone, got (None, 40, 6)",
+        "expected a sample_rate only for waveforms (None, samples), got (None, 40, 6)",
     ),
     "fraction": ({"central_fraction": 0.875}, "expected no central_fraction of arrays, got 0.875"),
     "augmentation": (
@@ -244,7 +244,7 @@ def test_arguments_that_do_not_fit_are_refused_before_any_work(case, tmp_path):
 def test_facts_of_arrays_are_refused_for_images(tmp_path):
     call = {"labels": WORDS, "meaning": "photos"}
     text = refused(lambda: export(network((8, 8, 3)), tmp_path / "m.tflite", **call))
-    assert text == "expected meaning and sample_rate of arrays alone, got them for images; leave them out"
+    assert text == "expected meaning and sample_rate only for arrays, got them for images; leave them out"
 
 
 @pytest.mark.parametrize(

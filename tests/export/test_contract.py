@@ -109,7 +109,7 @@ MODELS = {
     ),
     "two towers of equal names": (
         two_towers,
-        "expected variables of different paths, got 'conv/kernel' twice: states and manifests tell variables by ",
+        "expected variables of different paths, got 'conv/kernel' twice: states and manifests identify variables by ",
     ),
     "half precision": (half, "expected layers in float32, got mixed_float16; "),
 }
@@ -169,7 +169,7 @@ def test_a_classifier_that_is_not_trained_is_refused(keep):
     ("labels", "message"),
     [
         ([0, 1], "expected the name of a class, got 0, which is not a str; give the class another name"),
-        (["a", " "], "expected the name of a class, got ' ', which shows nothing; give the class another name"),
+        (["a", " "], "expected the name of a class, got ' ', which is invisible; give the class another name"),
         (
             ["a", "b\n"],
             "expected the name of a class, got 'b\\n', which has the control character or line separator U+000A; give "

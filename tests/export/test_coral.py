@@ -126,7 +126,7 @@ def test_a_photo_without_black_and_white_still_calibrates_all_pixels():
         ({"calibration": np.zeros((2, 32, 32, 3), np.uint8)}, r"got uint8 \[2, 32, 32, 3\]"),
         ({"labels": ["a"]}, "expected 4 labels"),
         ({"batch_size": 0}, "batch_size must be a whole number"),
-        ({"path": "prefix_int8.tflite"}, "expected another name than prefix_int8.tflite for the whole file"),
+        ({"path": "prefix_int8.tflite"}, "expected another name than prefix_int8.tflite for the complete file"),
         ({"profile": "none"}, "none"),
     ],
 )

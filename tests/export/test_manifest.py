@@ -98,7 +98,7 @@ def test_is_read_as_it_was_written(content, tmp_path):
         ({"labels": ("red", "green")}, "expected 3 labels, one for each output of the file, got 2"),
         (
             {"state": (StateEntry("kernel", (48, 3), 0),)},
-            "expected state entries of 588 bytes, got 576; list what the file trains",
+            "expected state entries of 588 bytes, got 576; list the trained variables",
         ),
     ],
 )

@@ -309,7 +309,7 @@ def test_each_client_refuses_the_other_ones_file(exported, tmp_path):
     with pytest.raises(InputError, match="is for TensorFlow Lite Micro; open it with tinytl_tf.device.MicroModel"):
         TrainableModel(path)
     copy = shutil.copy(path, tmp_path / "alone.tflite")
-    with pytest.raises(InputError, match="without which TensorFlow Lite Micro cannot be told how to run the file"):
+    with pytest.raises(InputError, match="which TensorFlow Lite Micro needs to run the file"):
         MicroModel(copy)
     with pytest.raises(InputError, match="expected a batch_size of 1 or more, got 0"):
         MicroModel(path, batch_size=0)

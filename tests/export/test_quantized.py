@@ -27,7 +27,7 @@ CASE = ("tinytl-lb", "sgd", 8)
 LABELS = list(tiny_network.LABELS)
 MESSAGE = re.compile(
     r"int8 check failed \(xnnpack\): against float32 the loss of the first step differs by (\S+) \(at most 1e-01\), "
-    r"the gradient has cosine (\S+) \(at least 0\.95\), that of (\S+) (\S+) \(at least 0\.5\); nothing was written; "
+    r"the gradient has cosine (\S+) \(at least 0\.95\), for (\S+) (\S+) \(at least 0\.5\); nothing was written; "
     r"export with frozen_weights float32"
 )
 
@@ -227,12 +227,12 @@ def test_a_failed_check_writes_nothing(ready, tmp_path, monkeypatch):
 
 def test_a_model_without_kernels_for_int8_is_refused_before_it_is_converted(tmp_path, monkeypatch):
     monkeypatch.setattr(exporter, "build_file", lambda module: pytest.fail("converted"))
-    with pytest.raises(InputError, match="^expected frozen kernels that are worth storing as int8"):
+    with pytest.raises(InputError, match="^expected frozen kernels that are large enough for int8"):
         exporter.export(tiny_network.build("full"), tmp_path / "m.tflite", labels=LABELS, frozen_weights="int8")
 
 
 def test_kernels_that_cannot_become_int8_are_told_before_the_check_of_parity(ready, tmp_path, monkeypatch):
     monkeypatch.setattr(exporter, "with_int8_kernels", lambda content: with_int8_kernels(with_int8_kernels(content)))
     monkeypatch.setattr(exporter, "check_parity", lambda *args, **kwargs: pytest.fail("trained"))
-    with pytest.raises(InputError, match="^expected frozen kernels that are worth storing as int8"):
+    with pytest.raises(InputError, match="^expected frozen kernels that are large enough for int8"):
         export(tmp_path / "m.tflite")

@@ -248,7 +248,7 @@ def test_passes_the_layer_test_of_keras(case):
         ({"padding": 1}, 'padding must be "same", "valid" or ((top, bottom), (left, right)), got 1'),
         ({"strides": 2, "dilation_rate": 3}, "dilation_rate must be 1 where strides are (2, 2), got (3, 3)"),
         ({"groups": 3}, "groups must divide filters, got 3 groups and 8 filters"),
-        ({"use_bias": True}, "use_bias must be False where there is a norm, whose beta is a bias; or give norm=False"),
+        ({"use_bias": True}, "use_bias must be False with a norm, whose beta is a bias; or give norm=False"),
         ({"activation": "swish2"}, "activation must be None or one of ["),
         ({"data_format": "channels_first"}, "data_format must be 'channels_last', got 'channels_first'; transpose"),
         ({"kernel_regularizer": "l2"}, "kernel_regularizer must be None, got 'l2'; leave it out"),

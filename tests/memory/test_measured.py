@@ -142,7 +142,7 @@ def test_a_process_that_fails_is_told_in_one_line(tmp_path, api):
 
 def test_needs_linux(path, monkeypatch):
     monkeypatch.setattr(measured, "STATUS", pathlib.Path("/no/such/status"))
-    with pytest.raises(InputError, match="expected Linux, whose /proc shows the memory of a process, got"):
+    with pytest.raises(InputError, match="expected Linux, with /proc to measure a process's memory, got"):
         measure(path)
 
 

@@ -339,8 +339,8 @@ def test_a_rate_factor_of_nothing_that_is_trained_is_refused(pattern):
     with pytest.raises(InputError) as error:
         apply_scheme(network, with_rate_factors(get_scheme("tinytl-lb"), [("^classifier/", 2), (pattern, 0.1)]))
     assert str(error.value) == (
-        f"expected rate_factors of what scheme tinytl-lb trains, got {pattern!r}, which is found first in the path of "
-        "no such variable; leave it out, or look up the paths in model.weights"
+        f"expected rate_factors of variables that scheme tinytl-lb trains, got {pattern!r}, which is found first in "
+        "the path of no such variable; leave it out, or look up the paths in model.weights"
     )
     assert all(variable.trainable is None for variable in network)
 

@@ -324,6 +324,6 @@ def test_a_rate_factor_of_nothing_that_a_plan_trains_is_refused(tiniest):
     with pytest.raises(InputError) as error:
         Planner(config, GrowthAccount(), resolutions=[SIDE], say=lambda text: None)
     assert str(error.value) == (
-        "expected rate_factors of what a plan may train, got '^stem/kernel', which is found first in the path of no "
-        "such variable; leave it out"
+        "expected rate_factors of variables that a plan may train, got '^stem/kernel', which is found first in "
+        "the path of no such variable; leave it out"
     )

@@ -185,7 +185,7 @@ def test_other_files(tmp_path, content):
 def test_cut_files(tmp_path, length):
     path, content = tmp_path / "cut.tflite", tiny_tflite.build()
     path.write_bytes(content[: length if length > 1 else int(length * len(content))])
-    with pytest.raises(InputError, match=r"^expected a whole .tflite file, got a damaged one: .*cut.tflite \("):
+    with pytest.raises(InputError, match=r"^expected an intact .tflite file, got a damaged one: .*cut.tflite \("):
         Model.read(path)
 
 

@@ -137,7 +137,7 @@ def test_random_crops_are_refused_in_words(shapes):
 
 def test_a_network_that_trains_its_first_place_is_refused_and_an_older_run_stays(shapes, plain, tmp_path):
     before = {path.name: path.read_bytes() for path in plain.iterdir()}
-    with pytest.raises(InputError, match="expected a network whose first places are frozen"):
+    with pytest.raises(InputError, match="expected a network with frozen first places"):
         train(config(shapes, biases=(), **{"training.cache_features": True}), str(plain))
     assert {path.name: path.read_bytes() for path in plain.iterdir()} == before
 

@@ -269,7 +269,7 @@ CANNOT_RESUME = {
     ),
     "no log": (
         lambda config, folder: (folder / "log.jsonl").unlink(),
-        "cannot resume: the checkpoint took 4 steps, which log.jsonl and epochs of 4 steps do not tell; "
+        "cannot resume: the checkpoint took 4 steps, which log.jsonl and epochs of 4 steps do not explain; "
         "the number of training images or the log has changed; train again without resuming",
     ),
     "damaged log": (
@@ -364,7 +364,7 @@ def test_what_is_not_finite_stops_the_run_and_spares_the_checkpoints(config, tmp
         train(config, str(tmp_path))
     assert re.fullmatch(
         rf"step {step} of training gave .*{bad} (nan|inf).*; lower config.training.learning_rate \(now 0.03\) "
-        "or look at the images of that step; checkpoints of earlier epochs are whole",
+        "or look at the images of that step; checkpoints of earlier epochs are intact",
         str(error.value),
     )
     assert [row["epoch"] for row in log(tmp_path)] == [0]
@@ -513,7 +513,7 @@ def test_a_diverged_training_is_no_success(dry_step, config, tmp_path, monkeypat
         monkeypatch.setattr(Experiment, "load_data", lambda self: dataclasses.replace(load(self), test=None))
         monkeypatch.setattr(module, "make_train_step", make)
         step["loss"] = 11.5
-    with pytest.raises(TrainingDiverged, match=r"loss of epoch [12] is 11\.5, that of a guess 1\.099; lower "):
+    with pytest.raises(TrainingDiverged, match=r"loss of epoch [12] is 11\.5, for a guess it is 1\.099; lower "):
         train(config, str(tmp_path))
     assert len(log(tmp_path)) == has_test  # of the epoch before
 

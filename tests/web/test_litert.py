@@ -99,7 +99,7 @@ def test_without_network_there_is_a_way(monkeypatch, tmp_path):
     with pytest.raises(InputError, match=r"cannot fetch @litertjs/core .* from npm \(.*refused\); .* as wasm$"):
         fetch_litert()
     monkeypatch.setenv("npm_config_registry", "file:///etc")
-    with pytest.raises(InputError, match="the registry is no address of http or https"):
+    with pytest.raises(InputError, match="the registry is not an address of http or https"):
         fetch_litert()
 
 

@@ -65,7 +65,7 @@ def test_the_page_is_small(resources):
 
 def test_a_model_without_its_manifest_is_refused(tmp_path):
     path = shutil.copy(GOLDEN / "model_int8.tflite", tmp_path / "mine.tflite")
-    with pytest.raises(InputError, match=r"expected .*mine.manifest.json beside .*mine.tflite.* got none"):
+    with pytest.raises(InputError, match=r"expected .*mine.manifest.json next to .*mine.tflite.* got none"):
         page_resources(open_file(path, trust=True), ())
 
 

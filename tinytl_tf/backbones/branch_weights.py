@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 PRETRAINED = "pretrained"  # names the file that ships with the package
-AUTO = "auto"  # that file where it fits, else fresh branches
+AUTO = "auto"  # that file if it fits, else fresh branches
 FORMAT_VERSION = 2
 _NO_FILE_NAME = re.compile(r"[^\w.-]")
 CARD = "card"  # the array that holds the card, as JSON
-# Settings of branches that their values are for: the key in the config, what a file is without it, and words.
+# Settings of branches that their values depend on: key in the config, default of a file, and words.
 _SETTINGS = {
     "final_norm": ("backbone.branch_final_norm", True, "a norm at their end"),
     "weight_standardization": ("backbone.branch_weight_standardization", False, "standardized kernels"),
@@ -52,21 +52,21 @@ _FRESH = "lite residuals start fresh: random, with an output of zero"
 
 @dataclasses.dataclass(frozen=True)
 class BranchCard:
-    """What a file of branches says about itself.
+    """Description of a file of branches, stored in it.
 
     Attributes:
         backbone: name of the network that they were trained in.
         width: its width.
-        scheme: what was trained, a key of `networks.schemes.SCHEMES`.
-        source: name of the data set that they were trained on.
+        scheme: the scheme, a key of `networks.schemes.SCHEMES`.
+        source: name of the training data set.
         classes: number of its classes.
         train_images: number of its training images.
         test_images: number of its test images.
-        test_accuracy: of the network with its branches on those, 0 to 1; says nothing where no labels were used.
-        test_loss: mean cross-entropy there.
+        test_accuracy: of the network with its branches on these, 0 to 1; without a meaning if no labels were used.
+        test_loss: mean cross-entropy on these.
         resolution: height and width of the images, in pixels.
-        frozen_scales: of the weights that they were trained in, see `frozen_scale.frozen_scales`.
-        license: terms of the branches, which follow from those of weights and source.
+        frozen_scales: scales of the frozen weights of the training, see `frozen_scale.frozen_scales`.
+        license: terms of the branches; they follow from the terms of weights and source.
         config: the configuration of the training, by dotted key; names of files without their folders.
         made_with: name and version of the program.
         format_version: of the file.
@@ -89,7 +89,7 @@ class BranchCard:
     format_version: int = FORMAT_VERSION
 
     def __str__(self) -> str:
-        """One line: what a command prints when it uses the branches."""
+        """One line that a command prints when it uses the branches."""
         worth = f"{self.test_accuracy:.1%} of its {self.test_images:,} test images"
         if self.config.get("training.distillation") == 1:  # no classifier was trained
             worth = "by the frozen network at a higher resolution, without labels"
@@ -108,8 +108,8 @@ def save_branches(path: str | os.PathLike, variables: Iterable[keras.Variable], 
 
     Args:
         path: the `.npz` to write; an older one is replaced.
-        variables: those of the branches, and what else was trained with them but the classifier.
-        card: what is said about them.
+        variables: variables of the branches, and all others that were trained, except the classifier.
+        card: their description.
 
     Raises:
         InputError: if a value is too large for float16, or the file cannot be written.
@@ -134,7 +134,7 @@ def read_branch_card(source: str, backbone: str, width: float) -> BranchCard:
     """Returns the card of a file that fits a network.
 
     Args:
-        source: path of the file, or `"pretrained"` for the one that ships with the package.
+        source: path of the file, or `"pretrained"` for the file that ships with the package.
         backbone: name of the network.
         width: its width.
 
@@ -147,8 +147,8 @@ def read_branch_card(source: str, backbone: str, width: float) -> BranchCard:
 def load_branches(model: keras.Model, backbone: str, source: str, *, width: float) -> BranchCard:
     """Copies pre-trained branches into a network; nothing is copied unless all of them fit.
 
-    The network may have fewer branches than the file. Its frozen weights have to be those that the branches were
-    trained in: inside others they add noise to every block.
+    The network may have fewer branches than the file. Its frozen weights must be those of the training of the
+    branches: with other weights they add noise to every block.
 
     Args:
         model: a network made by `build`, with branches.
@@ -208,7 +208,7 @@ def load_branches(model: keras.Model, backbone: str, source: str, *, width: floa
 
 
 def describe_branches(model: keras.Model, backbone: str, source: str, *, width: float) -> str:
-    """Returns a line about what the branches of a network start from.
+    """Returns a line about the initial values of a network's branches.
 
     Args:
         model: a network made by `build` with `branch_weights=source`.
@@ -230,7 +230,7 @@ def describe_branches(model: keras.Model, backbone: str, source: str, *, width: 
 
 
 def shipped_fit(model: keras.Model, backbone: str, width: float) -> bool:
-    """Returns whether the branches that come with the package are for a network.
+    """Returns whether the package's branches are for a network.
 
     Args:
         model: a network made by `build`, with branches.
@@ -247,7 +247,7 @@ def shipped_path(backbone: str, width: float) -> pathlib.Path:
 
 
 def _shipped_misfit(model: keras.Model, backbone: str, width: float) -> str | None:
-    """What the package's branches are for where that is not this network."""
+    """Network of the package's branches, in words, if it is not this one."""
     if not shipped_path(backbone, width).is_file():
         return "other networks"
     card = read_branch_card(PRETRAINED, backbone, width)
@@ -257,7 +257,7 @@ def _shipped_misfit(model: keras.Model, backbone: str, width: float) -> str | No
 
 
 def _other_settings(card: BranchCard, model: keras.Model) -> Iterator[tuple[str, bool, str]]:
-    """Settings in which the branches of a file are not those of a network: key, value in the file, and words."""
+    """Settings that differ between the branches of a file and of a network: key, value in the file, and words."""
     own = next((layer.get_config() for layer in model.layers if isinstance(layer, LiteResidual)), None)
     for name, (key, before, words) in _SETTINGS.items() if own else ():
         has = card.config.get(key, before)
@@ -266,7 +266,7 @@ def _other_settings(card: BranchCard, model: keras.Model) -> Iterator[tuple[str,
 
 
 def _trained(card: BranchCard, paths: Iterable[str]) -> set[str]:
-    """Those of the paths that a file may have: of branches, and of biases that its scheme trains with them."""
+    """Paths that a file may have: of branches, and of biases that its scheme trains with them."""
     paths = set(paths)
     described = map(describe_variable, paths)
     trained = {path for path in trained_by(get_scheme(card.scheme), described) if not is_of_classifier(path)}

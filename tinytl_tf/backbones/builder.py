@@ -47,20 +47,20 @@ def build(
         architecture: a key of `ARCHITECTURES`, a table of your own, the name of a network of `keras.applications`, as
             `"MobileNetV2"`, a name of the forms in `tinytl_tf.backbones.sources`, as `"file:my.keras"`, or a Keras
             model, see `from_keras`.
-        classes: number of outputs. `None` for the 1000 of ImageNet, whose classifier a table has with these weights; of
-            a Keras model for its own.
-        resolution: height and width of the images, in pixels, one number or a pair; `None` for those that the weights
-            were trained on, of a Keras model for its own.
+        classes: number of outputs. `None` for the 1000 of ImageNet, with their classifier for a table with
+            these weights, or for the model's own classes.
+        resolution: height and width of the images, in pixels, one number or a pair; `None` for the size that
+            the weights were trained on, or the model's own.
         width: multiplies the number of channels, of a table.
         branch_final_norm: whether lite residuals end with a norm, as in the paper, see `LiteResidual`.
         dropout: share of features dropped before the classifier while training in Keras.
         weights: `"imagenet"`, the path of a weight file, or `None` for random ones. The file's classifier is
-            taken if it has as many classes. A network of a file or of your own function has its weights.
-        branch_weights: the path of a file of pre-trained branches, `"pretrained"` for those that come with the package,
-            `"auto"` for these where they were trained inside the same weights, or `None` for random ones that start
+            loaded if it has as many classes. A network of a file or of your own function has its own weights.
+        branch_weights: the path of a file of pre-trained branches, `"pretrained"` for the package's,
+            `"auto"` for these if they were trained with the same frozen weights, or `None` for random ones that start
             as zero.
-        preprocess_input: what is done to pixels before a model of a file or of your own, see `load_source`.
-        seed: of everything that is drawn: branches, classifier and dropout.
+        preprocess_input: preprocessing of pixels before a model of a file or of your own, see `load_source`.
+        seed: seed of branches, classifier and dropout.
         **branches: by the kind, a key of `BRANCHES`, which places get branches: `lite_residual=True` for each block but
             the first, `lite_residual=["block_2"]` for one, `lora=4` for LoRA of rank 4 around each layer that can have
             it, `lora={"places": ["block_2", "head"], "rank": 8}` at two places.
@@ -106,7 +106,7 @@ def build(
 
 
 def canonical_name(name: Any) -> Any:
-    """Returns the name of a network as configurations have it; what is no name stays as it is.
+    """Returns the name of a network as in configurations; other objects are returned unchanged.
 
     Raises:
         InputError: if it is neither a name, a table, nor a Keras model.
@@ -161,7 +161,7 @@ def _refuse_for_models(
 def check_network(
     name: str, *, classes: int, resolution: int, width: float, lite_residual: bool, preprocess_input: str = ""
 ) -> None:
-    """Raises `InputError` if a named network of these sizes cannot be, as far as that shows without building it.
+    """Raises `InputError` if a named network cannot have these sizes, as far as is known without building it.
 
     Args:
         name: as `build` takes it.

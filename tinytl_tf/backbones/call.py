@@ -19,7 +19,7 @@ class Call:
     """A call of a layer, or of an operation of `keras.ops`, in a model.
 
     Attributes:
-        operation: what is called.
+        operation: the layer or operation.
         node: the call in the model's graph, which has the arguments.
     """
 
@@ -27,7 +27,7 @@ class Call:
     node: Any
 
     def run(self, inputs: Sequence[Any]) -> Any:
-        """Returns what the operation gives in inference for other inputs than the model's."""
+        """Returns the output of the operation in inference mode, for other inputs than the model's."""
         args, kwargs = self.arguments(inputs)
         if isinstance(self.operation, keras.Layer):
             kwargs["training"] = False
@@ -42,7 +42,7 @@ class Call:
         Args:
             name: of the layer there.
             inputs: the tensors that it takes there.
-            ports: to what inside of it branches are added; their outputs are the last inputs.
+            ports: inner layers that branches are added to; the outputs of the branches are the last inputs.
 
         Raises:
             InputError: if the layer is shared with a network already, under another name.
@@ -70,7 +70,7 @@ class Call:
 
 
 def _named(operation: keras.Operation, name: str) -> keras.Operation:
-    """Returns an operation under another name, or itself if that is not to be had."""
+    """Returns a copy of an operation under another name, or itself if that fails."""
     try:
         return type(operation).from_config({**operation.get_config(), "name": name})
     except Exception:  # its arguments are not all values that Keras can write down
@@ -78,7 +78,7 @@ def _named(operation: keras.Operation, name: str) -> keras.Operation:
 
 
 def _copy_of(layer: keras.Layer, args: tuple, kwargs: dict[str, Any]) -> keras.Layer | None:
-    """Returns a built layer of the same class, configuration and values, or `None` if that is not to be had."""
+    """Returns a built layer of the same class, configuration and values, or `None` if that fails."""
     if not layer.variables:
         return None
     try:
@@ -88,8 +88,8 @@ def _copy_of(layer: keras.Layer, args: tuple, kwargs: dict[str, Any]) -> keras.L
         args, kwargs = keras.tree.map_structure(_example, (args, kwargs))
         pairs = zip(*(keras.tree.flatten(one(*args, training=False, **kwargs)) for one in (copy, layer)), strict=True)
         if not all(np.array_equal(mine, own, equal_nan=True) for mine, own in pairs):
-            return None  # a function in a configuration is a name, which may stand for another one
-    except Exception:  # whatever the code of a layer raises whose configuration is not all that it needs
+            return None  # a function in a configuration is a name, which may mean another function
+    except Exception:  # any error of a layer that needs more than its configuration
         return None
     return copy
 

@@ -15,11 +15,11 @@ _ITERATIONS = 50
 def centroids(values: np.ndarray, count: int) -> np.ndarray:
     """Returns the means of a k-means clustering of numbers, Lloyd's algorithm on one axis.
 
-    It starts from clusters that were halved at their mean, the one of the largest error first.
+    It starts from clusters that were halved at their mean, the cluster with the largest error first.
 
     Args:
         values: float32, any shape.
-        count: number of means; fewer are returned where there are fewer distinct values.
+        count: number of means; fewer are returned for fewer distinct values.
 
     Returns:
         Rising float32 `[<= count]`.
@@ -48,8 +48,8 @@ def round_kernels(variables: Iterable[keras.Variable], count: int) -> None:
     """Replaces each value of a kernel by the nearest of its own centroids.
 
     Args:
-        variables: kernels; each is clustered as a whole.
-        count: distinct values that are left in each.
+        variables: kernels; each is one clustering.
+        count: remaining distinct values in each.
 
     Reference:
         TinyTL, section 4.1, after Deep Compression (Han et al., 2016): 256 centroids, 8 bits a weight.

@@ -84,7 +84,7 @@ def _unused(name: str, layers: Mapping[str, LayerSpec]) -> str:
 
 
 def _inherited(inputs: Sequence[str], layers: Mapping[str, LayerSpec]) -> str:
-    """The place of a layer whose name has none: that of the last of its inputs."""
+    """The place of a layer without a place in its name: that of its last input."""
     places = [layers[name].place for name in inputs if name != INPUT]
     return max(places, key=place_position, default=STEM)
 

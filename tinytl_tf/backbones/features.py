@@ -1,4 +1,4 @@
-"""What a network knows of an image before it is classified."""
+"""Features of a network before the classifier."""
 
 import keras
 

@@ -47,30 +47,30 @@ def from_keras(
     seed: int = 0,
     **branches: BranchChoice,
 ) -> keras.Model:
-    """Returns a network that computes what a Keras model does, and that trains and exports as those of `build` do.
+    """Returns a network that computes the same as a Keras model, and trains and exports like networks of `build`.
 
     Nested models become one flat network. Convolutions, norms, activations, pools and dense layers are rebuilt with
     layers that keep little for backward, and their weights are copied; batch normalization keeps its statistics for
     good. Other layers are copied, and always compute as in inference; one that its configuration does not make again is
     shared: it is frozen and trained in the model too. Layers that only augment images or regularize are left out, but
-    `Dropout`. The names of layers begin with their place, see `NetworkSpec`, and everything but the classifier is
-    frozen, whatever the model froze.
+    `Dropout`. The names of layers begin with their place, see `NetworkSpec`. Everything but the classifier is
+    frozen, independent of the model's `trainable`.
 
     Args:
-        model: functional, `Sequential`, a subclass whose `call` is made of layers, or any of these nested in another;
+        model: functional, `Sequential`, a subclass with layers in its `call`, or any of these nested in another;
             it has one input and one output.
-        classes: number of outputs of a new classifier; it takes the place of the model's, or follows a model without
-            one. `None` keeps the model's, whose softmax or sigmoid is cut off: the network ends with logits. A sigmoid
-            is told in the log, since a file makes a softmax of logits unless it is exported with `task="multilabel"`.
+        classes: number of outputs of a new classifier; it replaces the model's, or follows a model without one.
+            `None` keeps the model's, without its softmax or sigmoid: the network ends with logits. A removed sigmoid
+            is logged, since a file applies softmax to logits unless it is exported with `task="multilabel"`.
             A classifier without a bias gets one, which starts at zero.
         branch_final_norm: whether lite residuals end with a norm, as in the paper, see `LiteResidual`.
-        preprocess_input: what is done to images of 0 to 255 before the model sees them, where the model does not do it
-            itself, for example `keras.applications.resnet50.preprocess_input`; `"raw"` for a model of such pixels.
+        preprocess_input: preprocessing of pixels of 0 to 255, if it is not part of the model, for example
+            `keras.applications.resnet50.preprocess_input`; `"raw"` for a model of such pixels.
         dropout: share of features dropped before a new classifier while training in Keras; dropout right before the old
-            one goes with it.
-        examples: inputs on which network and model are compared, `[n, ...]`, images with pixels of 0 to 255; made up
-            if none are given.
-        seed: of everything that is drawn: branches and a new classifier.
+            one is removed.
+        examples: inputs on which network and model are compared, `[n, ...]`, images with pixels of 0 to 255; random
+            by default.
+        seed: seed of branches and a new classifier.
         **branches: by the kind, which places get branches, see `build`.
 
     Returns:
@@ -78,9 +78,9 @@ def from_keras(
         `(batch, classes)`.
 
     Raises:
-        InputError: if the model has several inputs or outputs, a layer cannot be taken over, or nothing says what is
-            done to pixels; the message names the layer.
-        ParityError: if the network computes something else than the model; the message names the first layer that does.
+        InputError: if the model has several inputs or outputs, a layer is not supported, or the
+            preprocessing of pixels is unknown; the message names the layer.
+        ParityError: If the outputs of network and model differ; the message names the first layer that differs.
 
     Example:
         >>> base = keras.applications.MobileNetV3Small((64, 64, 3), include_top=False, weights=None)
@@ -146,14 +146,14 @@ def _as_model(function: Callable[[Any], Any], shape: Sequence[int]) -> keras.Mod
     inputs = keras.Input(shape)
     try:
         model = keras.Model(inputs, function(inputs), name="preprocess_input")
-    except Exception as error:  # whatever code of the user's own raises on symbolic tensors
+    except Exception as error:  # any error of the user's code on symbolic tensors
         raise InputError(
             f"expected preprocess_input to be made of operations of Keras, got {function!r:.80}, which does not run on "
             f"symbolic tensors ({type(error).__name__}); write it with keras.ops, or as a Rescaling layer in the model"
         ) from error
     if tuple(model.output.shape[1:]) != shape:
         raise InputError(
-            f"expected preprocess_input to give what the model takes, {(None, *shape)}, got {model.output.shape}; "
+            f"expected preprocess_input to give the model's input, {(None, *shape)}, got {model.output.shape}; "
             "leave resizing to the data"
         )
     return model
@@ -165,7 +165,7 @@ def _with_pixels(
     shape: tuple[int, ...],
     preprocess_input: Callable | str | None,
 ) -> list[LayerSpec]:
-    """The layers of a network that takes raw pixels, if it takes images: it begins with a rescaling, which says so."""
+    """The layers of a network; for images it takes raw pixels and begins with a rescaling."""
     first = [layer for layer in layers if INPUT in layer.inputs]
     if preprocess_input is not None and not callable(preprocess_input) and preprocess_input != RAW_PIXELS:
         raise InputError(
@@ -177,7 +177,7 @@ def _with_pixels(
     unknown = _first_of_pixels(layers, calls)
     if unknown and preprocess_input is None:
         raise InputError(
-            f"expected to be told what is done to pixels before {unknown!r}: files take raw photos, and the model "
+            f"expected to know the preprocessing of pixels before {unknown!r}: files take raw photos, and the model "
             "has no Rescaling before it; give preprocess_input=, as keras.applications.resnet50.preprocess_input, or "
             f"preprocess_input={RAW_PIXELS!r} if it takes pixels of 0 to 255"
         )
@@ -197,7 +197,7 @@ def _is_image(shape: tuple[int, ...]) -> bool:
 
 
 def _first_of_pixels(layers: Sequence[LayerSpec], calls: Mapping[str, Call]) -> str:
-    """The first layer with weights, or of none, that takes pixels as they are in the file; "" if all are rescaled."""
+    """The first layer with weights, or any layer, that takes raw pixels; "" if all are rescaled."""
     pixels = {INPUT}
     for layer in layers:
         if not pixels.intersection(layer.inputs):
@@ -211,7 +211,7 @@ def _first_of_pixels(layers: Sequence[LayerSpec], calls: Mapping[str, Call]) -> 
 
 
 def _placed_names(layers: Sequence[LayerSpec]) -> dict[str, str]:
-    """New names of layers, each of which begins with its place."""
+    """New names of layers; each begins with its place."""
     names: dict[str, str] = {}
     for layer in layers:
         begins = layer.name == layer.place or layer.name.startswith(f"{layer.place}_")

@@ -1,4 +1,4 @@
-"""Tells the weights of one network from those of another by how large the frozen convolutions are."""
+"""Distinguishes the weights of networks by the scale of their frozen convolutions."""
 
 import math
 
@@ -15,7 +15,7 @@ TOLERANCE = 0.05  # weights that went through 8 bits are within 0.01, other weig
 def frozen_scales(model: keras.Model) -> dict[str, float]:
     """Returns how large the kernel of each convolution is, with the scale of its norm.
 
-    Weights whose norms were folded into their kernels give the same numbers.
+    Weights with norms folded into the kernels give the same numbers.
 
     Args:
         model: a network made by `build`.
@@ -32,11 +32,11 @@ def frozen_scales(model: keras.Model) -> dict[str, float]:
 
 
 def has_scales(model: keras.Model, scales: dict[str, float]) -> bool:
-    """Returns whether a network has the weights, up to rounding, of the one that gave the scales.
+    """Returns whether a network has the same weights, up to rounding, as the network of the scales.
 
     Args:
         model: a network made by `build`.
-        scales: what `frozen_scales` returned.
+        scales: result of `frozen_scales`.
     """
     own = frozen_scales(model)
     return own.keys() == scales.keys() and all(

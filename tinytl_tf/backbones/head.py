@@ -11,7 +11,7 @@ from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec, VariableSpec
 
 __all__ = ["Head", "split_head", "unused_name"]
 
-_FINAL = ("softmax", "sigmoid")  # activations that a file makes of the logits itself
+_FINAL = ("softmax", "sigmoid")  # activations that an exported file applies to the logits itself
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Head:
     """A network that ends with a classifier.
 
     Attributes:
-        layers: of the whole network; the classifier is the last.
-        values: of the variables of the model's own classifier; empty for a new one.
-        features: name of the layer whose output the classifier takes, pooled if it is an image.
-        activation: what the model makes of that layer's output: `"softmax"`, `"sigmoid"` or `""`.
+        layers: all layers; the classifier is the last.
+        values: values of the variables of the model's own classifier; empty for a new one.
+        features: name of the layer that feeds the classifier, pooled if its output is an image.
+        activation: the model's activation of the logits: `"softmax"`, `"sigmoid"` or `""`.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -41,19 +41,19 @@ def split_head(
     """Returns a network with the model's classifier, or with a new one.
 
     Args:
-        layers: those of the model, in an order that can run.
-        output: name of the one that gives the model's output.
-        values: of the variables of each layer.
+        layers: layers of the model, in an order that can run.
+        output: name of the layer with the model's output.
+        values: values of the variables of each layer.
         classes: number of outputs of a new classifier; `None` keeps the model's.
         dropout: share of features dropped before a new classifier.
 
     Raises:
-        InputError: if there is no classifier to keep, or none can follow.
+        InputError: If there is no classifier to keep, or a classifier cannot follow.
     """
     by_name = {layer.name: layer for layer in layers}
     last, activation = _find_classifier(output, by_name)
     features = last.inputs[0] if last else output
-    if classes is not None:  # the dropout of the old classifier goes with it
+    if classes is not None:  # the dropout of the old classifier is removed with it
         while features != INPUT and by_name[features].kind == "dropout":
             features = by_name[features].inputs[0]
     if features == INPUT:
@@ -93,7 +93,7 @@ def split_head(
 
 
 def unused_name(name: str, names: Iterable[str]) -> str:
-    """Returns a name, with a number if it is among others already.
+    """Returns a name, with a number if it is taken.
 
     Example:
         >>> unused_name("pool", ["stem", "pool"])

@@ -46,8 +46,8 @@ _OPERATIONS = {
     "Softmax": "softmax",
 }
 _LAYERS = keras.layers
-_MOST_AXES = 4  # of what norms take
-# Layers that do nothing in inference, but `Dropout`, which the network has too.
+_MOST_AXES = 4  # of inputs of norms
+# Layers that do nothing in inference, except `Dropout`, which the network keeps.
 _ONLY_IN_TRAINING = (
     _LAYERS.ActivityRegularization,
     _LAYERS.AlphaDropout,
@@ -70,11 +70,11 @@ def functional_body(model: keras.Model) -> keras.Model:
     """Returns a model as a graph of layers.
 
     Args:
-        model: functional, `Sequential`, or a subclass whose `call` only calls layers and operations of Keras; the
-            latter two must have been built.
+        model: functional, `Sequential`, or a subclass that calls only layers and operations of Keras; the
+            latter two must be built.
 
     Raises:
-        InputError: if it is none of these.
+        InputError: If it is something else.
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"expected a keras.Model, got {type(model).__name__}")
@@ -93,7 +93,7 @@ def functional_body(model: keras.Model) -> keras.Model:
     inputs = keras.Input(shapes[0][1:])
     try:
         return keras.Model(inputs, model.call(inputs), name=model.name)
-    except Exception as error:  # whatever code of the user's own raises on symbolic tensors
+    except Exception as error:  # any error of the user's code on symbolic tensors
         raise InputError(
             f"expected a model whose call is made of layers and of keras.ops, got {type(model).__name__}, whose call "
             f"does not run on symbolic tensors ({type(error).__name__}); write it as keras.Model(inputs, outputs)"
@@ -121,11 +121,11 @@ class KerasReader:
     Nested models become part of it. A convolution takes in the padding before it, and the batch normalization after it.
 
     Attributes:
-        layers: what was read, in an order that can run; the places are not known yet.
-        values: of the variables of a layer, by its name and by their paths in the layer.
+        layers: layers read so far, in an order that can run; the places are not known yet.
+        values: values of the variables of a layer, by its name and by their paths in the layer.
         calls: of layers that have no counterpart, by the name.
-        outputs: of each node in the order of reading, the name of the layer that has its output.
-        paddings: what convolutions that follow take in, by a name: the layer that is padded, and by how much.
+        outputs: name of the layer with the output of each node, in the order of reading.
+        paddings: paddings to fold into the next convolutions, by a name: the padded layer, and the pads.
     """
 
     def __init__(self) -> None:
@@ -270,17 +270,17 @@ class KerasReader:
         values = own_names(operation) if isinstance(operation, keras.Layer) else {}
         kind = "attention" if isinstance(operation, _LAYERS.MultiHeadAttention) else "keras"
         name = self.emit(stable_name(operation), kind, inputs, node.outputs[0].shape[1:], values)
-        self.values.pop(name, None)  # it brings its own
+        self.values.pop(name, None)  # it has its own
         self.calls[name] = Call(operation, node)
         return name
 
 
 class _Graph:
-    """The nodes of a model, and who reads them.
+    """The nodes of a model, and their readers.
 
     Attributes:
-        nodes: in an order that can run.
-        taken: identities of nodes that others have taken in.
+        nodes: nodes in an order that can run.
+        taken: identities of nodes that were folded into another node.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -293,7 +293,7 @@ class _Graph:
                 self._readers.setdefault(id(tensor), []).append(node)
 
     def only_reader(self, node: Any, *kinds: type) -> Any | None:
-        """Returns the one node that takes the output of another, if it calls a layer of one of the classes."""
+        """Returns the only reader of a node's output, if it calls a layer of one of the classes."""
         tensor = node.outputs[0]
         readers = self._readers.get(id(tensor), [])
         fits = len(readers) == 1 and id(tensor) not in self._outputs and type(readers[0].operation) in kinds
@@ -306,7 +306,7 @@ class _Graph:
 
 
 def _activation_of(layer: keras.Layer) -> str | None:
-    """The name of a layer's activation here; `""` for none, `None` for one that has no counterpart."""
+    """The name of a layer's activation here; `""` without one, `None` without a counterpart."""
     function = layer.activation
     return next((name for known, name in _ACTIVATIONS.items() if function is known), None)
 
@@ -550,7 +550,7 @@ def _plain(value: Any) -> float | tuple[float, ...]:
 
 
 def _read_dropout(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    if node.operation.noise_shape is not None:  # of whole images or channels
+    if node.operation.noise_shape is not None:  # drops complete images or channels
         return inputs[0], node
     options = (("rate", node.operation.rate),)
     return reader.emit(stable_name(node.operation), "dropout", inputs, node.outputs[0].shape[1:], options=options), node
@@ -576,7 +576,7 @@ def _read_cropping(reader: KerasReader, node: Any, inputs: Sequence[str], graph:
 
 
 def _read_item(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    """Indices and slices without a step, as `x[:, 0]` and `x[..., 4:]`; others stay what they are."""
+    """Indices and slices without a step, such as `x[:, 0]` and `x[..., 4:]`; all others are left unchanged."""
     name, before, shape = stable_name(node.operation), node.input_tensors[0].shape[1:], node.outputs[0].shape[1:]
     key = node.arguments.args[1]
     key = list(key) if isinstance(key, tuple) else [key]
@@ -624,7 +624,7 @@ def _is_on_last_axis(node: Any) -> bool:
 
 
 def _trains_by_default(operation: keras.Operation) -> bool:
-    """Whether a call without `training` is one of training, as that of layers that augment images; `fit` decides."""
+    """Whether a call without `training` runs in training mode, as for layers that augment images; `fit` decides."""
     training = inspect.signature(operation.call).parameters.get("training")
     return training is not None and training.default is True
 

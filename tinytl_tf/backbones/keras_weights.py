@@ -1,4 +1,4 @@
-"""Reads the arrays of a weight file of Keras, and nothing else that the file may point to."""
+"""Reads only the arrays of a Keras weight file, and does not follow references to other files."""
 
 import io
 import os
@@ -24,14 +24,14 @@ def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     """Returns the arrays of each layer.
 
     Args:
-        path: A `.keras` file, or HDF5 in the legacy layout (`layer_names`) or that of Keras 3
+        path: A `.keras` file, or HDF5 in the legacy layout (`layer_names`) or the layout of Keras 3
             (`layers/<name>/vars/<index>`, models inside of models included).
 
     Returns:
         Arrays of float32 or float64 by the name of the layer, in the order of the layers.
 
     Raises:
-        InputError: If the file cannot be read, holds no such weights or values that are no numbers, or refers to other
+        InputError: If the file cannot be read, holds no such weights or values that are not numbers, or refers to other
             files.
     """
     path = pathlib.Path(path)
@@ -59,7 +59,7 @@ def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
         raise
     except Exception as error:  # a damaged file can raise anything
         kind = "Keras archive" if path.suffix == ".keras" else "HDF5 file of Keras weights"
-        raise InputError(f"{path} is no readable {kind}; {_REMEDY}") from error
+        raise InputError(f"{path} is not a readable {kind}; {_REMEDY}") from error
 
 
 def _legacy(root: h5py.Group) -> dict[str, list[h5py.Dataset]]:
@@ -68,7 +68,7 @@ def _legacy(root: h5py.Group) -> dict[str, list[h5py.Dataset]]:
 
 
 def _layers(group: h5py.Group, prefix: str):
-    """Layers in the order in which Keras made them; a model inside of the model stands for its own layers."""
+    """Layers in the order in which Keras made them; a nested model counts as its own layers."""
     for name in sorted(group["layers"], key=_creation_order):
         layer = group["layers"][name]
         if "layers" in layer and len(layer["layers"]):
@@ -79,7 +79,7 @@ def _layers(group: h5py.Group, prefix: str):
 
 
 def _refuse_others(root: h5py.Group, found: dict[str, list[h5py.Dataset]], path: pathlib.Path) -> None:
-    """Each array is a layer's own: those of a layer inside of a layer would be left out without a word."""
+    """Refuses arrays of layers nested in a layer: they would be skipped silently."""
     taken, others = {dataset.name for datasets in found.values() for dataset in datasets}, []
 
     def visit(_: str, item: h5py.Group | h5py.Dataset) -> None:

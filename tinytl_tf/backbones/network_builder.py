@@ -19,8 +19,8 @@ def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None,
 
     Args:
         spec: the description.
-        calls: by the names of layers that have no counterpart here, what is called.
-        seed: of everything that is drawn.
+        calls: Keras calls of layers without a counterpart here, by the layers' names.
+        seed: seed of all initializers and dropout.
 
     Returns:
         A `Network` from `(batch, *spec.input_shape)` to logits.

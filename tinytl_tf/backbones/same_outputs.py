@@ -1,4 +1,4 @@
-"""Checks that a rebuilt network computes what its model does, and says where it does not."""
+"""Checks that a rebuilt network computes the same as its model, and finds the first difference."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,15 +34,15 @@ def check_same_outputs(
     Args:
         network: the network.
         model: the model.
-        body: what gave the graph of the model, and of models in it.
-        nodes: by the name of a layer of the network, the model's node whose output it has.
-        features: name of the layer of the network up to which the model is taken over in any case.
-        head: what follows.
-        preprocess_input: what the network does to its inputs before the model's part.
+        body: source of the graph of the model, and of nested models.
+        nodes: the model's node with the same output, by the name of the network's layer.
+        features: name of the last layer that is always taken over from the model.
+        head: classifier, activation and the layers before them.
+        preprocess_input: preprocessing in the network before the model's part.
         examples: inputs of the network, or `None`.
 
     Raises:
-        InputError: if the examples do not fit, or the model's `call` is not what its graph says.
+        InputError: if the examples do not fit, or the model's `call` differs from its graph.
         ParityError: if an output differs by more than `TOLERANCE` of the largest one.
     """
     examples = _examples(network.input_shape[1:], examples)
@@ -64,7 +64,7 @@ def check_same_outputs(
 
 
 def _before_classifier(network: keras.Model, head: Head) -> keras.KerasTensor:
-    """The features: what is between them and the classifier, such as pooling, may not be the model's."""
+    """Compares the features: layers between them and the classifier, such as pooling, may not be the model's."""
     tensor = network.layers[-1].input
     for layer in reversed(head.layers[:-1]):
         if layer.name == head.features:
@@ -90,18 +90,18 @@ def _require_call_of_graph(model: keras.Model, network: keras.Model, inputs: Any
     """A subclass of a functional model may compute something else than its graph."""
     if type(model).call in (type(network).call, keras.Sequential.call):
         return
-    structure = getattr(model, "_inputs_struct", None)  # a list or a dictionary where it was built with one
+    structure = getattr(model, "_inputs_struct", None)  # a list or a dictionary if it was built with one
     given = inputs if structure is None else keras.tree.pack_sequence_as(structure, [inputs])
     result = np.asarray(keras.tree.flatten(model(given, training=False))[0])
     if _differs(result, expected):
         raise InputError(
-            f"expected a model that computes what its layers do, got {type(model).__name__}, whose call is another; "
-            "give keras.Model(inputs, outputs) of what it computes"
+            f"expected a model that computes the same as its layers, got {type(model).__name__} with another call; "
+            "give keras.Model(inputs, outputs) of the result"
         )
 
 
 def _run(model: keras.Model, inputs: list[Any], body: Callable, values: dict[int, np.ndarray]) -> np.ndarray:
-    """Runs a model node by node; notes what each gives."""
+    """Runs a model node by node; records each output."""
     tensors = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
     for node in network_nodes(model):
         given = [tensors[id(tensor)] for tensor in node.input_tensors]
@@ -122,7 +122,7 @@ def _differs(got: np.ndarray, expected: np.ndarray) -> bool:
 def _explain(
     network: keras.Model, wanted: Mapping[str, np.ndarray], examples: np.ndarray, got: np.ndarray, expected: np.ndarray
 ) -> str:
-    """Names the first layer whose output is another one."""
+    """Names the first layer with a different output."""
     nodes = {node.operation.name: node for node in network_nodes(network) if node.operation.name in wanted}
     outputs = keras.Model(network.input, [node.outputs[0] for node in nodes.values()])(examples, training=False)
     found = (name for name, own in zip(nodes, outputs, strict=True) if _differs(own.numpy(), wanted[name]))

@@ -1,4 +1,4 @@
-"""Puts an update scheme on a network: says which of its variables are trained, and how fast."""
+"""Applies an update scheme to a network: selects the trained variables and their rate factors."""
 
 from collections.abc import Collection
 
@@ -20,26 +20,26 @@ def apply_scheme(
     lite_residuals: Collection[str] = (),
     task: str = "classification",
 ) -> schemes.ResolvedScheme:
-    """Sets `trainable` and `rate_factor` of each variable of a network as a scheme says.
+    """Sets `trainable` and `rate_factor` of each variable of a network by a scheme.
 
-    The layers keep it when the model is saved, loaded or cloned, but for the rate factors. `make_train_step` and
-    exported files follow those; `model.fit` knows one rate for all.
+    The layers keep it when the model is saved, loaded or cloned, except for the rate factors. `make_train_step` and
+    exported files follow the factors; `model.fit` uses one rate for all.
 
     A network that its user does not compile trains with Adam at the scheme's learning rate, see `Network`.
 
     Args:
         model: a network of `build` or `from_keras`.
         scheme: a key of `tinytl_tf.networks.schemes.SCHEMES`, or a scheme of your own.
-        biases: places whose biases are trained, see `NetworkSpec.places`; none for all.
-        lite_residuals: places whose lite residuals are trained; none for all.
-        task: what it is trained for, a key of `tinytl_tf.tasks.TASKS`: decides the loss.
+        biases: places with trained biases, see `NetworkSpec.places`; empty for all.
+        lite_residuals: places with trained lite residuals; empty for all.
+        task: a key of `tinytl_tf.tasks.TASKS`; decides the loss.
 
     Returns:
         The resolved table, which can be printed, and the trained variables.
 
     Raises:
-        InputError: if there is no such scheme or place, the network lacks what the scheme trains, or the model has
-            layers whose variables cannot be chosen one by one.
+        InputError: if there is no such scheme or place, the network lacks branches that the scheme trains, or the
+            model has layers that cannot train single variables.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -63,6 +63,6 @@ def _require_network(model: keras.Model) -> None:
         if layer.weights and layer.name != CLASSIFIER and not isinstance(layer, SelectiveLayer):
             raise InputError(
                 f"expected layers whose variables are trained one by one, got {type(layer).__name__} {layer.name!r}: "
-                "Keras freezes whole layers, and statistics of its norms go on moving; rebuild the model with "
+                "Keras freezes whole layers, and its norms keep updating their statistics; rebuild the model with "
                 "tinytl_tf.from_keras(model) first"
             )

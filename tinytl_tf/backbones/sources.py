@@ -5,7 +5,7 @@
 | `keras:MobileNetV3Large` | a constructor of `keras.applications` |
 | `hub:resnet_18_imagenet` | a preset of keras-hub's backbones; needs the package `keras-hub` |
 | `file:my.keras` | a model that was saved with Keras |
-| `package.module:function` | what a function of yours returns, a Keras model |
+| `package.module:function` | a Keras model that your function returns |
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ _OWN_PREPROCESSING = ("keras", "hub")
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A Keras model, and what is done to pixels before it.
+    """A Keras model, and its preprocessing of pixels.
 
     Attributes:
         model: the model.
@@ -46,7 +46,7 @@ class Source:
 
 
 def is_source(name: str) -> bool:
-    """Returns whether a name is one of the forms above, and not that of a table.
+    """Returns whether a name is one of the forms above, and not the name of a table.
 
     Example:
         >>> is_source("keras:ResNet50"), is_source("mobilenet_v2")
@@ -62,7 +62,7 @@ def check_source(name: str, *, classes: int, resolution: Resolution, width: floa
         name: of the network, for the message.
         classes: number of outputs.
         resolution: height and width of the images, in pixels.
-        width: has to be 1: such a network has the channels that it has.
+        width: must be 1: the channels of such a network are fixed.
     """
     if classes < 2:
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
@@ -78,10 +78,10 @@ def load_source(name: str, *, resolution: Resolution, weights: str | None, prepr
     Args:
         name: one of the forms of the module's table.
         resolution: height and width of the images, in pixels.
-        weights: `"imagenet"` for those that come with the network, the path of a weight file for one of
+        weights: `"imagenet"` for the published ones, the path of a weight file for one of
             `keras.applications`, or `None` for random ones.
-        preprocess_input: for a file or a function, what is done to pixels of 0 to 255 before the model, as
-            `module:function`, or `"raw"`; "" where the model does it itself, and for the others, which have their own.
+        preprocess_input: for a file or a function, the preprocessing of pixels of 0 to 255 before the model, as
+            `module:function`, or `"raw"`; "" if the model does it itself, and for all other forms.
 
     Raises:
         InputError: if there is no such network, or its weights cannot be had.
@@ -144,7 +144,7 @@ def _of_applications(name: str, size: tuple[int, int], weights: str | None) -> S
     path = weights if weights in (None, PRETRAINED_WEIGHTS) else str(expand(weights))
     try:
         model = make(include_top=False, weights=path, input_shape=(*size, 3))
-    except Exception as error:  # Keras raises whatever urllib, h5py or its own checks gave
+    except Exception as error:  # Keras passes on errors of urllib, h5py or its own checks
         raise InputError(
             f"keras.applications could not make {name} for {size[0]} x {size[1]} pixels with the weights {weights!r} "
             f"(Keras: {_first_line(error)}); choose another resolution, or on a machine without network copy "
@@ -180,7 +180,7 @@ def _of_file(path: str) -> keras.Model:
         raise InputError(f"there is no model file {file}; save one with model.save('my.keras')")
     try:
         return keras.models.load_model(file, compile=False)
-    except Exception as error:  # a damaged or foreign file raises anything
+    except Exception as error:  # a damaged or foreign file can raise any error
         raise InputError(
             f"Keras cannot load {file} ({_first_line(error)}); save the model again with this version of Keras, and "
             "register custom layers, or give module:function in place of the file"

@@ -1,4 +1,4 @@
-"""Cuts a network in two at a place: what stays frozen before it, and what is trained from there on."""
+"""Splits a network at a place: a frozen prefix before it, and a suffix that trains."""
 
 import dataclasses
 
@@ -35,16 +35,16 @@ class SplitModel:
 def split_places(model: keras.Model) -> list[str]:
     """Returns the places at which a network can be cut, from the input to the output.
 
-    A place is a name that `split_model` takes: one of `NetworkSpec` but the first. Everything that the suffix computes
-    there has to come from one tensor, the features.
+    A place is a name that `split_model` takes: one of `NetworkSpec` but the first. The suffix must
+    depend on a single tensor there, the features.
     """
     return [place for place, boundary in _boundaries(model).items() if boundary is not None]
 
 
 def last_split(model: keras.Model) -> str | None:
-    """Returns the last place before which nothing is trained, or None where there is none.
+    """Returns the last place before which nothing is trained, or None without such a place.
 
-    What lies before it gives the same features in each epoch.
+    The layers before it give the same features in each epoch.
     """
     trained = {id(variable) for variable in model.trainable_variables}
     found = None
@@ -84,7 +84,7 @@ def split_model(model: keras.Model, place: str) -> SplitModel:
     if trained:
         listed = ", ".join(trained[:3]) + (f" and {len(trained) - 3} more" if len(trained) > 3 else "")
         raise InputError(
-            f"expected nothing to train before {place!r}, got {listed}: what lies before a split is frozen; train from "
+            f"expected nothing to train before {place!r}, got {listed}: layers before a split are frozen; train from "
             "there on only, or split at an earlier place"
         )
     suffix = keras.Model(boundary, model.outputs[0], name=f"{model.name}_suffix")
@@ -96,7 +96,7 @@ def dequantizing(suffix: keras.Model, scale: float, zero_point: int) -> keras.Mo
 
     Args:
         suffix: As `split_model` gives it; its layers are shared.
-        scale: What a step of the integers is worth.
+        scale: Scale of the integers.
         zero_point: The integer that stands for 0.
 
     Example:
@@ -108,7 +108,7 @@ def dequantizing(suffix: keras.Model, scale: float, zero_point: int) -> keras.Mo
     features = keras.Input(suffix.input_shape[1:], name="features")
     x = keras.layers.Rescaling(scale, -scale * zero_point, name="dequantize")(features)
     values = {id(suffix.inputs[0]): x}
-    for node in network_nodes(suffix):  # not the suffix as one layer: tiles are cut from what is inside
+    for node in network_nodes(suffix):  # not the suffix as one layer: tiles are cut from its inner layers
         args, kwargs = node.arguments.fill_in(values)
         values[id(node.outputs[0])] = node.operation(*args, **kwargs)
     return keras.Model(features, values[id(suffix.outputs[0])], name=suffix.name)
@@ -123,7 +123,7 @@ def _require_place(model: keras.Model, place: str) -> None:
 
 
 def _boundaries(model: keras.Model) -> dict[str, keras.KerasTensor | None]:
-    """The one tensor that enters each place and all after it, by the name of the place; None where there are more."""
+    """The only tensor that enters each place and all later ones, by the name of the place; None if there are more."""
     spec = describe(model)
     names = {name: spec.boundary(name) for name in (*spec.places, CLASSIFIER) if name != STEM}
     return {name: model.get_layer(layer).output if layer else None for name, layer in names.items()}

@@ -1,4 +1,4 @@
-"""Reads the tensors of an old-style PyTorch checkpoint without running anything that the file contains."""
+"""Reads the tensors of an old-style PyTorch checkpoint without running code of the file."""
 
 import collections
 import io
@@ -15,7 +15,7 @@ __all__ = ["read_torch_checkpoint"]
 ZIP = b"PK\x03\x04"
 # Operations that make room before they read: of protocol 5, which no such checkpoint uses.
 _ALLOCATING = {pickle.BYTEARRAY8[0], pickle.NEXT_BUFFER[0], pickle.READONLY_BUFFER[0]}
-_SHARED = 2**20  # elements that views may have beyond those of the file
+_SHARED = 2**20  # additional elements that views may have beyond the file's
 MAGIC = 0x1950A86A20F9469CFC6C
 DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
@@ -23,8 +23,8 @@ DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """Returns the state dictionary of a `.pth` file in PyTorch's format before version 1.6.
 
-    A pickle can name any function to be called, and claim any size. This reader knows the five names that a dictionary
-    of tensors consists of and refuses a file with any other one, and allocates nothing that the file is too small for.
+    A pickle can name any function to be called, and claim any size. This reader accepts only the five names of a
+    dictionary of tensors, and allocates no more than the file's size allows.
     A dictionary inside of `state_dict` or `model` is taken for the checkpoint, and `module.` before all names left out.
 
     Args:
@@ -34,7 +34,7 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         Arrays by name, in the order of the file.
 
     Raises:
-        InputError: if the file is cut short, in another format, or names anything else than tensors.
+        InputError: if the file is cut short, in another format, or names other objects than tensors.
 
     Reference:
         The layout is that of `torch.serialization._legacy_save`: four pickles (magic number, protocol, system,
@@ -55,26 +55,26 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         unpickler = _TensorUnpickler(stream)
         state = _unwrapped(unpickler.load())
         tensors = [tensor for tensor in state.values() if isinstance(tensor, _Tensor)]
-        dtypes = unpickler.dtypes  # of all storages: those of an optimizer lie between the weights
+        dtypes = unpickler.dtypes  # of all storages: an optimizer's lie between the weights
         storages = dict.fromkeys(_TensorUnpickler(stream).load())
         for key in storages:
             count = int.from_bytes(stream.read(8), "little")
             content = stream.read(count * np.dtype(dtypes[key]).itemsize)
             storages[key] = np.frombuffer(content, dtypes[key], count)
-        # Each element is in one tensor, but for weights that are shared: views could ask for any number of copies.
+        # Each element is in one tensor, except for shared weights: views could claim any number of copies.
         if sum(math.prod(tensor.shape) for tensor in tensors) > 2 * sum(map(len, storages.values())) + _SHARED:
             raise InputError("its tensors hold more elements than the file")
         return {str(name): tensor.array(storages) for name, tensor in state.items()}
     except InputError as error:
-        raise InputError(f"{path} is no PyTorch checkpoint of tensors: {error}") from error
-    except Exception as error:  # a damaged pickle can raise anything
+        raise InputError(f"{path} is not a PyTorch checkpoint of tensors: {error}") from error
+    except Exception as error:  # a damaged pickle can raise any error
         raise InputError(
-            f"{path} is no readable PyTorch checkpoint ({type(error).__name__}); download or save it again"
+            f"{path} is not a readable PyTorch checkpoint ({type(error).__name__}); download or save it again"
         ) from error
 
 
 def _unwrapped(state: dict) -> dict:
-    """The dictionary of tensors inside of what a training script has saved."""
+    """The dictionary of tensors in the object that a training script saved."""
     for key in ("state_dict", "model"):
         if isinstance(state.get(key), dict):
             state = state[key]
@@ -104,9 +104,9 @@ def _rebuild_tensor(storage, offset, shape, strides, *_):
 
 
 class _TensorUnpickler(pickle._Unpickler):
-    """Unpickler that knows the names of tensors and no other.
+    """Unpickler that accepts only the names of tensors.
 
-    The one written in Python: that in C makes room for as many objects as a file of a few bytes says it has.
+    It is the Python implementation: the C one allocates as many objects as a file of a few bytes claims.
     """
 
     def __init__(self, stream: io.BytesIO) -> None:

@@ -1,4 +1,4 @@
-"""Pre-trained weights: where they come from, and how they get into a network."""
+"""Pre-trained weights: their sources, and loading them into a network."""
 
 import dataclasses
 import hashlib
@@ -33,10 +33,10 @@ class PretrainedWeights:
         convolutions: kernels `[height, width, in, out]`.
         depthwise: kernels `[height, width, channels, 1]`.
         norms: `(gamma, beta, mean, variance)`, each `[channels]`.
-        convolution_biases: instead of norms, those of convolutions that took their norm in, each `[channels]`.
-        depthwise_biases: the same of the depthwise ones.
+        convolution_biases: instead of norms, biases of convolutions with a folded norm, each `[channels]`.
+        depthwise_biases: the same for depthwise convolutions.
         classifier: `(kernel, bias)`, or `None`.
-        unknown: names and shapes of the arrays that are none of these.
+        unknown: names and shapes of all other arrays.
     """
 
     convolutions: list[np.ndarray] = dataclasses.field(default_factory=list)
@@ -132,16 +132,16 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
 
 
 def _unfolded(bias: np.ndarray, epsilon: float) -> tuple[np.ndarray, ...]:
-    """The norm that adds a bias and does nothing else: gamma, beta, mean and variance."""
+    """A norm that only adds a bias: gamma, beta, mean and variance."""
     one = np.ones_like(bias)
     return one, bias, 0 * one, one - np.asarray(epsilon, bias.dtype)
 
 
 def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
-    """Tells the layers apart by their arrays; what is none of ours is kept by name, to be refused."""
+    """Sorts the layers by their arrays; unknown layers are kept by name, to be refused."""
     weights = PretrainedWeights()
     ranks = {name: [array.ndim for array in arrays] for name, arrays in layers.items()}
-    folded = [1, 1, 1, 1] not in ranks.values()  # a biased convolution beside norms is none of ours
+    folded = [1, 1, 1, 1] not in ranks.values()  # we never write a biased convolution next to a norm
     for name, arrays in layers.items():
         shapes = ranks[name]
         if shapes == [1, 1, 1, 1]:
@@ -159,7 +159,7 @@ def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
 
 
 def _read_pth(path: pathlib.Path, architecture: Architecture) -> PretrainedWeights:
-    """Reads a state dictionary whose modules are in the order of the network."""
+    """Reads a state dictionary with its modules in the order of the network."""
     state = read_torch_checkpoint(path)
     if not any(architecture.torch_names and re.fullmatch(architecture.torch_names, name) for name in state):
         raise InputError(
@@ -210,7 +210,7 @@ def _of_keras(architecture: Architecture, width: float) -> PretrainedWeights:
     *narrower, widest = architecture.widths
     try:
         model = keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=width, weights="imagenet")
-    except Exception as error:  # Keras raises whatever urllib or the file system gave
+    except Exception as error:  # Keras passes on errors of urllib or the file system
         raise InputError(
             f"Keras could not load its ImageNet weights of MobileNetV2 at width {width} (it has "
             f"{', '.join(map(str, narrower))} and {widest} and downloads them once to its cache); on a machine without "

@@ -23,7 +23,7 @@ def array_train_batches(
 ) -> Iterator[Batch]:
     """Returns the batches of one epoch; arrays are not augmented.
 
-    The order is drawn from (seed, epoch) as that of images, see `training_order`, and full batches alone are given, see
+    The order is drawn from (seed, epoch) as for images, see `training_order`. Only full batches are given, see
     `steps_per_epoch`.
 
     Args:
@@ -33,7 +33,7 @@ def array_train_batches(
         epoch: integer from 0.
         start_step: number of batches to leave out.
         workers: threads that read. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
+        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
 
     Returns:
         Iterator over arrays, float32 [batch_size, *shape], and labels, int32 [batch_size], or float32
@@ -60,7 +60,7 @@ def array_eval_batches(
         dataset: the arrays.
         batch_size: arrays in a batch; the last batch may be smaller.
         workers: threads that read. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
+        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
 
     Returns:
         Iterator over arrays, float32 [batch, *shape], and labels, int32 [batch], or float32 [batch, classes].

@@ -14,15 +14,15 @@ __all__ = ["ArrayDataset", "as_array"]
 class ArrayDataset(ImageDataset):
     """Labels in memory, arrays on demand: windows of sensors, spectrograms, waveforms, rows of a table.
 
-    The digest of an array without a file is that of its numbers as little-endian float32.
+    The digest of an array without a file is the digest of its numbers as little-endian float32.
 
     Args:
         name: as for `ImageDataset`.
         class_names: the same.
         labels: the same.
         read: `read(index)` returns an array of float32.
-        shape: of each array.
-        sample_rate: samples a second, where the arrays are waveforms; 0 for others and where it is not known.
+        shape: shape of each array.
+        sample_rate: samples per second of waveforms; 0 if unknown, and for all other arrays.
         **options: arguments of `ImageDataset`.
 
     Raises:
@@ -72,10 +72,10 @@ def as_array(values: np.ndarray, where: str) -> np.ndarray:
 
     Args:
         values: numbers of any type.
-        where: what an error calls them.
+        where: their name in errors.
 
     Raises:
-        InputError: they are no real numbers, or one is not finite, or not as float32.
+        InputError: They are not real numbers, or one is not finite, or not as float32.
 
     Example:
         >>> as_array(np.array([1, 2]), "ones")

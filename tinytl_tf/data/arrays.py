@@ -1,4 +1,4 @@
-"""Reads archives of arrays that may come from anywhere: no pickles, and no more memory than the file is worth."""
+"""Reads archives of arrays from untrusted sources: no pickles, and memory in proportion to the file's size."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from tinytl_tf.regular_file import open_regular
 
 __all__ = ["read_arrays"]
 
-# By the version of the format of an array: what reads its shape and type.
+# By the version of the format of an array: the reader of its shape and type.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -23,11 +23,11 @@ def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> dict[str, np
 
     Args:
         path: the file.
-        what: words for it at the beginning of an error, its path among them.
-        remedy: words at the end of an error about a damaged file.
+        what: beginning of an error, with the path of the file.
+        remedy: end of an error about a damaged file.
 
     Raises:
-        InputError: the file is missing, is no such archive, or would unpack to far more than it is.
+        InputError: The file is missing, is another archive, or would unpack to far more than it is.
     """
     try:
         with open_regular(path) as file:
@@ -43,7 +43,7 @@ def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> dict[str, np
 
 
 def _require_bounded(path: str | os.PathLike, file: BinaryIO, what: str, remedy: str) -> None:
-    """Refuses arrays that would take far more memory than the file: numpy makes room for what their headers say."""
+    """Refuses arrays that would take far more memory than the file: numpy allocates the size in their headers."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         size = sum(member.file_size for member in members)
@@ -57,7 +57,5 @@ def _require_bounded(path: str | os.PathLike, file: BinaryIO, what: str, remedy:
                 shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
                 wanted, there = math.prod(shape) * max(dtype.itemsize, 1), member.file_size - stream.tell()
             if wanted > there:
-                raise InputError(
-                    f"{what}: {member.filename} says that it has {wanted:,} bytes and has {there:,}; {remedy}"
-                )
+                raise InputError(f"{what}: {member.filename} claims {wanted:,} bytes and has {there:,}; {remedy}")
     file.seek(0)

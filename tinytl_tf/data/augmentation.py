@@ -23,9 +23,9 @@ CROP_TRIES = 10
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Random resized crop, horizontal flip and color, each of which can be switched off.
+    """Random resized crop, horizontal flip and color; each can be switched off.
 
-    The defaults are those of the TinyTL paper's training.
+    The defaults are the same as in the TinyTL paper's training.
 
     Args:
         crop: whether to cut out a random part; otherwise the image is cut as for evaluation.

@@ -1,4 +1,4 @@
-"""Batches of images, decoded ahead by a few threads, in an order that depends on the seed alone."""
+"""Batches of images, decoded ahead by a few threads, in an order that depends only on the seed."""
 
 import collections
 import concurrent.futures
@@ -16,7 +16,7 @@ from tinytl_tf.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray]
 
-_PREPARATION = 1  # counts up when the pixels of an image change: its cached features are those of other pixels then
+_PREPARATION = 1  # counts up when the pixels of an image change: cached features are then invalid
 WORKERS = 2
 AHEAD = 2  # batches that wait, ready or in work, beyond one for each worker
 
@@ -24,8 +24,8 @@ AHEAD = 2  # batches that wait, ready or in work, beyond one for each worker
 def steps_per_epoch(dataset: ImageDataset, batch_size: int) -> int:
     """Returns the number of batches of an epoch.
 
-    Full ones, as an exported file has a fixed batch size; the images left over are dropped, others in each epoch. Of
-    fewer images than a batch there is one batch, filled up by repeating them.
+    Full batches, as an exported file has a fixed batch size. The remaining images are dropped, different ones in each
+    epoch. Fewer images than a batch are repeated to fill one batch.
 
     Raises:
         InputError: `batch_size` is below 1.
@@ -52,9 +52,9 @@ def train_batches(
     """Returns the augmented batches of one epoch.
 
     The order is drawn from (seed, epoch) and the changes of an image from (seed, epoch, its index), as docs/formats.md
-    has it for all clients: see `training_order` and `training_stream`. Nothing else has an influence: a run that is
-    resumed at `start_step` sees what it would have seen. Only full batches are given, because an exported file has a
-    fixed batch size; see `steps_per_epoch`.
+    defines for all clients: see `training_order` and `training_stream`. Nothing else has an influence: a run that is
+    resumed at `start_step` gets the same batches as without interruption. Only full batches are given, because an
+    exported file has a fixed batch size; see `steps_per_epoch`.
 
     Args:
         dataset: the training images.
@@ -68,9 +68,9 @@ def train_batches(
         part: which part of each batch to read, and into how many it is divided: `(1, 2)` is the second half. The parts
             together are the batch.
         workers: threads that decode. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
-        features: gives the features of the images, in their place. They are those of the same images in the same order;
-            the augmentation may flip and nothing else, see `check_cacheable`.
+        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
+        features: gives features instead of the images, of the same images in the same order; the augmentation
+            may only flip, see `check_cacheable`.
 
     Returns:
         Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, or their features
@@ -147,7 +147,7 @@ def training_stream(seed: int, epoch: int, index: int, copy: int = 0) -> RandomS
         index: position of the image among the training images.
         copy: how often the image was in this epoch before, in a batch that is filled up.
     """
-    return RandomStream(seed, epoch, index + 1, *([copy] if copy else []))  # 0 in the place of an index is the order
+    return RandomStream(seed, epoch, index + 1, *([copy] if copy else []))  # 0 instead of an index is the order
 
 
 def eval_batches(
@@ -170,8 +170,8 @@ def eval_batches(
         image_size: pixels of a side, or (height, width).
         central_fraction: part of an image's side that is kept, in (0, 1].
         workers: threads that decode. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
-        features: gives the features of the images, in their place.
+        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
+        features: gives features instead of the images.
 
     Returns:
         Iterator over images, uint8 [batch, height, width, 3] in 0..255 RGB, or their features, and labels,
@@ -228,7 +228,7 @@ def _reader(
 def _finder(
     batches: list[np.ndarray], features: CachedFeatures, request: Callable[[int], FeatureRequest]
 ) -> Callable[[int], np.ndarray]:
-    """Gives the features of a batch by its number; what batches after it want is computed with it."""
+    """Gives the features of a batch by its number, and computes features for later batches with it."""
 
     def make(number: int) -> np.ndarray:
         wanted = [request(int(place)) for place in batches[number]]
@@ -248,13 +248,13 @@ def prefetch(
 
     Args:
         labels: of all places.
-        batches: of each batch its places in `labels`.
-        images_of: gives what belongs to the labels of a batch, by its number.
+        batches: places in `labels` of each batch.
+        images_of: gives the inputs of a batch, by its number.
         workers: threads. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with none, a single worker waits for the caller.
+        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
 
     Raises:
-        InputError: at once for an argument out of range; while iterating what `images_of` raises.
+        InputError: At once for an argument out of range; while iterating, errors of `images_of`.
     """
     _check_positive("workers", workers)
     if ahead < 0:

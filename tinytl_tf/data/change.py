@@ -15,7 +15,7 @@ class Change:
     """How one training image is cut out, mirrored and recolored.
 
     Attributes:
-        box: Left, upper, right and lower edge of the part in pixels; None for the part that is evaluated.
+        box: Left, upper, right and lower edge of the part in pixels; None for the part used in an evaluation.
         flip: Whether left and right are mirrored.
         colors: Pairs of a key of `COLOR_CHANGES` and its amount, in the order in which they are applied. Brightness,
             contrast and saturation change by the factor 1 + amount; the hue turns by amount, a part of the circle.

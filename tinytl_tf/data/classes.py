@@ -30,7 +30,7 @@ def check_name(name: str) -> None:
     """Checks the name of one class or attribute by the rule of docs/formats.md, which needs no table of Unicode.
 
     Args:
-        name: What should be a name.
+        name: The name to check.
 
     Raises:
         InputError: If it is not text, empty, invisible, too long, or has a control character or a line separator.
@@ -44,11 +44,11 @@ def check_name(name: str) -> None:
 
 
 def check_names(names: Iterable[str], taken: Collection[str] = ()) -> tuple[str, ...]:
-    """Checks names of classes as they come from a person, a folder or a table.
+    """Checks names of classes from a user, a folder or a table.
 
     Args:
-        names: What should be names.
-        taken: Names that other classes have.
+        names: The names to check.
+        taken: Names of other classes.
 
     Returns:
         The names in Unicode's form NFC, by which clients match them.
@@ -73,7 +73,7 @@ def check_names(names: Iterable[str], taken: Collection[str] = ()) -> tuple[str,
 
 
 def _problem(name: Any) -> str | None:
-    """What is wrong with a name, or None."""
+    """Why a name is invalid, or None."""
     if not isinstance(name, str):
         return "which is not a str"
     try:
@@ -86,7 +86,7 @@ def _problem(name: Any) -> str | None:
     bad = points & _FORBIDDEN
     if bad:
         return f"which has the control character or line separator U+{min(bad):04X}"
-    return None if points - _INVISIBLE else "which shows nothing"
+    return None if points - _INVISIBLE else "which is invisible"
 
 
 def match_classes(
@@ -105,17 +105,17 @@ def match_classes(
         names: Classes of the data: any of the model's, in any order.
         labels: Names of the model's outputs; None if the file and its manifest have none.
         num_classes: Number of the model's outputs.
-        where: What an error calls the data.
-        by_position: Whether the first class is the first output and so on, whatever they are called.
-        complete: Whether all of the model's have to be there: an attribute that the data do not have is not absent
-            from their images, it is unknown.
-        spare: Number of outputs that the caller could give to classes that the model does not know.
+        where: Name of the data in errors.
+        by_position: Whether the first class is the first output and so on, independent of the names.
+        complete: Whether all of the model's classes must be present: an attribute that the data lack is not
+            absent from the images, it is unknown.
+        spare: Number of outputs that the caller could give to classes that are new to the model.
 
     Returns:
         int32 `[len(names)]`: the output of each class.
 
     Raises:
-        InputError: If a class is none of the model's; if the model has no names and `by_position` is false; or if one
+        InputError: If a class is not in the model; if the model has no names and `by_position` is false; or if one
             of the model's is missing and `complete` is true.
 
     Example:
@@ -145,7 +145,7 @@ def match_classes(
     if unknown:
         remedy = "add them to its spare outputs with new_classes=True" if spare else "export a model for them"
         raise InputError(
-            f"{where} has classes that the model does not know: {_listed(unknown)}; it knows {_listed(labels)}: "
+            f"{where} has classes that the model does not have: {_listed(unknown)}; it has {_listed(labels)}: "
             f"rename or leave out these, or {remedy}"
         )
     found = set(wanted)
@@ -163,7 +163,7 @@ def model_labels(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 
     Args:
         labels: Integers `[n]`, or numbers `[n, C]` of a set with several attributes.
-        outputs: What `match_classes` gave for the set; with several attributes it has to name each output once.
+        outputs: Result of `match_classes` for the set; with several attributes it must name each output once.
 
     Example:
         >>> model_labels(np.array([1, 0]), np.array([2, 0]))

@@ -1,4 +1,4 @@
-"""Images that are in two sets: what was trained on tests nothing."""
+"""Finds images that are in two sets: a test on training images is meaningless."""
 
 import collections
 
@@ -15,7 +15,7 @@ def find_copies(train: ImageDataset, other: ImageDataset) -> list[tuple[str, str
         other: The test or validation images.
 
     Returns:
-        Of each such image of `other`, in order: what messages call it, and the first training image that equals it.
+        For each such image of `other`, in order: its name in messages, and the first equal training image.
 
     Raises:
         InputError: If a file cannot be read. Only files of a size that is in both sets are read.

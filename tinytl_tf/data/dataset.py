@@ -23,19 +23,19 @@ class ImageDataset:
     `tinytl_tf.tasks`.
 
     Args:
-        name: what errors call the set.
+        name: name of the set in errors.
         class_names: names of the classes; the position of a name is its label.
         labels: int array [n], each in [0, number of classes); or, where an image has several attributes, numbers
             [n, classes] from 0 to 1, or finite ones of a regression.
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
-            one whose short side has `short_side` pixels, unless that is None.
-        check: `check(index)` raises `InputError` for an image that cannot be read, by its header alone.
+            one with a short side of `short_side` pixels, unless that is None.
+        check: `check(index)` raises `InputError` for an image that cannot be read, only from its header.
         digest: `digest(index)` returns the SHA-256 of the image's file, in hexadecimal; None where there is no file.
-        decoding: what the pixels of an image depend on besides its file.
+        decoding: settings of the decoder that the pixels depend on, in addition to the file.
         cache_bytes: decoded images are kept until they take so much memory, so that a small set is decoded once and
             not once an epoch. A device has no memory for that.
-        sources: what messages call each image; its position by default.
-        sizes: bytes of each image's file, where they are known without reading it.
+        sources: name of each image in messages; its position by default.
+        sizes: bytes of each image's file, if known without reading it.
         task: a key of `tinytl_tf.tasks.TASKS`; by default labels [n] are of a classification and [n, classes] of
             attributes.
 
@@ -49,7 +49,7 @@ class ImageDataset:
         2
     """
 
-    items = "images"  # what messages call the members
+    items = "images"  # name of the members in messages
 
     def __init__(
         self,
@@ -128,17 +128,17 @@ class ImageDataset:
         return image
 
     def require_task(self, task: str) -> None:
-        """Raises `InputError` if the labels are those of another task."""
+        """Raises `InputError` if the labels belong to another task."""
         if self.task != task:
             wanted = {
                 "classification": "one class for each image; give data with a folder for each class, or labels [n]",
                 "multilabel": "each attribute for each image; give data with a labels.csv, or labels [n, attributes]",
-                "regression": "each number for each of them; give data whose task is regression",
+                "regression": "each number for each of them; give data for the task regression",
             }
             raise InputError(f"{self.name} has labels for {self.task}, expected {task}: {wanted[task]}")
 
     def describe(self) -> str:
-        """Returns how many images there are, and of which class, with which attribute, or the mean of each number."""
+        """Returns the number of images, and by class or attribute, or the mean of each number, in words."""
         if self.task == "regression":
             means, spreads = self.labels.mean(axis=0, dtype=np.float64), self.labels.std(axis=0, dtype=np.float64)
             rows = list(zip(self.class_names, means, spreads, strict=True))[:SHOWN]
@@ -154,11 +154,11 @@ class ImageDataset:
         return f"{len(self)} {self.items} of {len(listed)} {kind}: {', '.join(listed[:SHOWN])}{more}"
 
     def source(self, index: int) -> str:
-        """Returns what messages call an image."""
+        """Returns the name of an image in messages."""
         return f"{self.name}[{index}]" if self._sources is None else self._sources[index]
 
     def size(self, index: int) -> int | None:
-        """Returns the bytes of an image's file, or None where only reading it tells."""
+        """Returns the size of an image's file in bytes, or None if unknown without reading it."""
         return None if self._sizes is None else self._sizes[index]
 
     def require_classes(self, least: int) -> None:
@@ -169,7 +169,7 @@ class ImageDataset:
             )
 
     def fingerprint(self) -> str:
-        """Returns a hash of classes, labels and the content of all images in their order, to know the same set again.
+        """Returns a hash of classes, labels and the content of all images in their order, to recognize the same set.
 
         Raises:
             InputError: a file cannot be read.
@@ -214,7 +214,7 @@ class ImageDataset:
             whole: whether to decode each of them; otherwise their headers are read.
 
         Returns:
-            What is wrong, by the index of the image.
+            The errors, by the index of the image.
         """
         found = {}
         for index in range(len(self)):
@@ -236,7 +236,7 @@ class ImageDataset:
         result.labels = self.labels[indices]
         result._read = lambda index, short_side: self._read(int(indices[index]), short_side)
         result._check = None if self._check is None else lambda index: self._check(int(indices[index]))
-        result._digest = lambda index: self.digest(int(indices[index]))  # what is known is not read again
+        result._digest = lambda index: self.digest(int(indices[index]))  # known digests are not read again
         result._sources = [self.source(int(index)) for index in indices]
         result._sizes = None if self._sizes is None else [self._sizes[index] for index in indices]
         result._cache, result._cache_bytes, result._digests, result._lock = {}, 0, {}, threading.Lock()

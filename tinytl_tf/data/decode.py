@@ -1,4 +1,4 @@
-"""One image file, whatever its kind, to 8-bit RGB."""
+"""Decodes an image file of any supported format to 8-bit RGB."""
 
 import contextlib
 import importlib
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError
 
-# Decoders that a file may reach, by its content: Pillow knows others, one of which starts an interpreter of PostScript.
+# Decoders that a file may reach, by its content: Pillow has more, and one of them starts a PostScript interpreter.
 _PLUGINS = {
     "BMP": "Bmp",
     "GIF": "Gif",
@@ -28,12 +28,12 @@ _PLUGINS = {
 }
 FORMATS = tuple(_PLUGINS)
 MAX_PIXELS = 89_000_000  # just below the size at which Pillow starts to warn of a decompression bomb
-MAX_WHOLE_PIXELS = 25_000_000  # of a format that is decoded whole before it is shrunk: 100 to 300 MB
+MAX_WHOLE_PIXELS = 25_000_000  # of a format that is decoded completely before it is shrunk: 100 to 300 MB
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
 _SIXTEEN_BITS = 65535
 
 for _format in FORMATS:
-    importlib.import_module(f"PIL.{_PLUGINS[_format]}ImagePlugin")  # `Image.open` loads half of them by itself
+    importlib.import_module(f"PIL.{_PLUGINS[_format]}ImagePlugin")  # `Image.open` would load half of them
 
 _logger = logging.getLogger(__name__)
 _warning_lock = threading.Lock()
@@ -51,7 +51,7 @@ def decode(
 
     Args:
         source: path of the file, or its bytes.
-        name: what an error calls the image.
+        name: name of the image in errors.
         short_side: when given, a larger image is shrunk until its short side has this many pixels. A JPEG is then
             already decoded at a fraction of its size, several times faster.
         deep_maximum: the value of pixels of more than 8 bits that becomes 255, see the function of that name.
@@ -65,15 +65,15 @@ def decode(
     with _errors_of(name), _open(source, name) as image:
         if short_side:
             image.draft(None, _shrunk(image.size, short_side))
-        ImageOps.exif_transpose(image, in_place=True)  # otherwise a copy, whatever the orientation
+        ImageOps.exif_transpose(image, in_place=True)  # otherwise always a copy
         small = _shrink(_to_rgb(image, deep_maximum), short_side)
         if small is not image:
-            image.close()  # its pixels would stay beside the result's
+            image.close()  # its pixels would stay in memory with the result's
         return np.asarray(small)
 
 
 def check_header(source: str | os.PathLike | bytes, name: str) -> None:
-    """Raises `InputError` if an image cannot be read, as far as its header shows; takes what `decode` takes."""
+    """Raises `InputError` if the header of an image cannot be read; has the arguments of `decode`."""
     with _errors_of(name), _open(source, name):
         pass
 
@@ -84,14 +84,14 @@ def deep_maximum(sources: Iterable[tuple[str | os.PathLike | bytes, str]]) -> in
     Files of 16 or 32 bits often hold 10, 12 or 14: scaled by the size of the file they would be nearly black.
 
     Args:
-        sources: For each image what `decode` takes: its source and its name.
+        sources: Source and name of each image, as for `decode`.
 
     Returns:
         The largest value of as many bits as the largest gray pixel of the set needs: 8, 10, 12, 14, 16, or exactly so
         many above 16. 65535 for a set without deep pixels.
 
     Raises:
-        InputError: If color images of 16 bits use no more than 14, whose upper 8 are all that Pillow reads of them.
+        InputError: If color images of 16 bits use no more than 14: Pillow reads only their upper 8 bits.
     """
     gray, color, first = 0, 0, ""
     for source, name in sources:
@@ -105,15 +105,15 @@ def deep_maximum(sources: Iterable[tuple[str | os.PathLike | bytes, str]]) -> in
             continue
     if first and color < 2**6:
         raise InputError(
-            f"image {first} and the others like it have colors of 16 bits of which at most {color.bit_length() + 8} "
-            "are used: they would be nearly black; convert them to 8 bits"
+            f"image {first} and similar ones have colors of 16 bits and use at most {color.bit_length() + 8} "
+            "of them: they would be nearly black; convert them to 8 bits"
         )
     bits = gray.bit_length()
     return 2 ** max(bits + bits % 2 if bits < 16 else bits, 8) - 1 if gray else _SIXTEEN_BITS
 
 
 def _is_deep_color(image: Image.Image) -> bool:
-    """Whether an image has 16 bits a channel, of which Pillow keeps 8."""
+    """Whether an image has 16 bits a channel; Pillow keeps 8 of them."""
     if image.format not in ("PNG", "TIFF") or not image.tile or not image.mode.startswith("RGB"):
         return False
     raw_mode = image.tile[0][3]
@@ -130,13 +130,13 @@ def _errors_of(name: str) -> Iterator[None]:
         raise InputError(
             f"image {name} has more than {MAX_PIXELS:,} pixels, the most that is read; shrink it or remove it"
         ) from error
-    except Exception as error:  # Pillow's readers meet broken bytes with OSError, SyntaxError, struct.error and others
+    except Exception as error:  # Pillow raises OSError, SyntaxError, struct.error and more for broken bytes
         raise InputError(f"image {name} cannot be decoded ({reason(error)}); repair it or remove it") from error
 
 
 @contextlib.contextmanager
 def _open(source: str | os.PathLike | bytes, name: str) -> Iterator[Image.Image]:
-    """Opens an image and reads its header; what Pillow warns of is logged with the image's name."""
+    """Opens an image and reads its header; logs Pillow's warnings with the image's name."""
     if not isinstance(source, bytes) and not stat.S_ISREG(os.stat(source).st_mode):
         raise ValueError("expected a regular file")
     # `warnings` are of the whole process, and images are decoded in threads.
@@ -144,7 +144,7 @@ def _open(source: str | os.PathLike | bytes, name: str) -> Iterator[Image.Image]
         warnings.simplefilter("always")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
-        if image.format != "PNG":  # which would be decoded whole for it
+        if image.format != "PNG":  # a PNG would be decoded completely for it
             image.getexif()
     if caught and name not in _warned:
         _warned.add(name)
@@ -169,7 +169,7 @@ def _to_rgb(image: Image.Image, deep_maximum: int) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")  # which copies in any case
+    return image if image.mode == "RGB" else image.convert("RGB")  # always copies
 
 
 def _from_deep(pixels: np.ndarray, maximum: int) -> Image.Image:

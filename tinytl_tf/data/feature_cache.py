@@ -1,9 +1,9 @@
-r"""A file of features on disk: bounded, checked, and whole after a kill.
+r"""A file of features on disk: bounded, checked, and intact after a kill.
 
 | offset | size | content |
 |---|---|---|
 | 0 | 8 | magic: `TINYTLF\n` |
-| 8 | 32 | SHA-256 of what the features depend on: the network that makes them and how images are prepared |
+| 8 | 32 | SHA-256 of the inputs of the features: the network that computes them and the preparation of images |
 | 40 | 4 | uint32: size of the features of one image, in bytes |
 | 44 | 4 | CRC-32 of the bytes before |
 | 48 | | records of equal size: key (32), features, CRC-32 of both (4) |
@@ -46,9 +46,9 @@ _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 class FeatureCache:
     """Features of images by key, in a file of their own for each network and preparation of images.
 
-    The folder holds at most `limit_bytes`. Files of other networks go first, the one that was not used for longest
-    before the others. When there is no room left, records that this object has neither read nor written are replaced;
-    where there is none of those, what comes is not kept: a set that is larger than the limit keeps a part of it, and is
+    The folder holds at most `limit_bytes`. Files of other networks are removed first, the least recently used one
+    first. When there is no room left, records that this object has neither read nor written are replaced;
+    without such records, new features are not kept: a set that is larger than the limit keeps a part of it, and is
     not pushed through.
 
     One process at a time uses a file. Threads may share an object.
@@ -61,8 +61,8 @@ class FeatureCache:
         limit_bytes: Of the folder.
 
     Raises:
-        InputError: If the folder cannot be written, another process uses the file, something else has its name, or not
-            even one image fits.
+        InputError: If the folder cannot be written, another process uses the file, its name is taken by another
+            file, or not even one image fits.
 
     Example:
         >>> cache = FeatureCache("features", "a network", (4, 4, 8), "int8")
@@ -118,7 +118,7 @@ class FeatureCache:
         return len(self._slots)
 
     def __contains__(self, key: bytes) -> bool:
-        """Whether there is a record of a key, without a look whether it is whole."""
+        """Whether there is a record of a key; does not check that it is complete."""
         return key in self._slots
 
     @property
@@ -127,7 +127,7 @@ class FeatureCache:
         return os.fstat(self._file).st_size
 
     def get(self, key: bytes) -> np.ndarray | None:
-        """Returns the features of a key, or None where there are none that are whole.
+        """Returns the features of a key, or None without a complete record.
 
         Args:
             key: 32 bytes.
@@ -258,7 +258,7 @@ class FeatureCache:
         return [os.pread(self._file, _KEY, self._offset(slot)) for slot in range(count)]
 
     def _make_room(self, limit_bytes: int) -> int:
-        """Removes files of other networks until the rest fits; returns the bytes of those that stay."""
+        """Removes files of other networks until the rest fits; returns the bytes of the remaining ones."""
         others = {}
         for path in self._folder.iterdir():
             if path != self.path and _NAME.fullmatch(path.name):

@@ -1,4 +1,4 @@
-"""Features of images, each computed once: what a frozen prefix makes of them does not change from epoch to epoch."""
+"""Features of images from a frozen prefix. They do not change between epochs and are computed once."""
 
 import dataclasses
 import hashlib
@@ -15,19 +15,19 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["CachedFeatures", "FeatureRequest", "check_cacheable"]
 
-_SEARCHED = 512  # images that come later are searched for some to fill up a call with
-_MOST_AHEAD = 4  # calls whose results wait in memory, where the cache has no room
+_SEARCHED = 512  # later images that are searched to fill up a call
+_MOST_AHEAD = 4  # calls with results that wait in memory if the cache is full
 
 
 @dataclasses.dataclass(frozen=True)
 class FeatureRequest:
-    """An image whose features are wanted.
+    """An image to compute the features of.
 
     Attributes:
         dataset: The set.
         index: Position of the image in it.
-        variant: What is done to the image before the features are computed: size, part, mirrored or not.
-        pixels: Reads and prepares the image; is called only where its features are not known.
+        variant: Preparation of the image before the features are computed: size, part, mirrored or not.
+        pixels: Reads and prepares the image; is called only if its features are not cached.
     """
 
     dataset: ImageDataset
@@ -36,7 +36,7 @@ class FeatureRequest:
     pixels: Callable[[], np.ndarray]
 
     def key(self) -> bytes:
-        """What the features are known by, 32 bytes."""
+        """Key of the features, 32 bytes."""
         text = f"{self.dataset.digest(self.index)}\0{self.dataset.decoding}\0{self.variant}"
         return hashlib.sha256(text.encode()).digest()
 
@@ -48,16 +48,16 @@ class CachedFeatures:
     same photo in two sets is computed once.
 
     Args:
-        cache: What was computed before.
+        cache: Features that were computed before.
         compute: Pixels, uint8 `[together, height, width, 3]` -> features of these, `[together, *shape]` of the cache's
-            shape and type. Features of an image may depend on the number of images in a call, by rounding, so that this
-            is always the same; they must not depend on the others.
-        together: Images that are computed in a call. Where fewer are missing the call is filled up with images that
-            are wanted later, and by repetition where there are none.
+            shape and type. Features of an image may depend on the number of images in a call, by rounding, so this
+            number is always the same; they must not depend on the other images.
+        together: Images that are computed in a call. If fewer are missing the call is filled up with images that
+            are wanted later, and by repetition without such images.
 
     Attributes:
         computed: Number of images that were computed.
-        found: Number of times that features were found, because they had been computed before.
+        found: Number of times that features were found in the cache.
 
     Example:
         >>> cache = FeatureCache("features", "means of channels", (3,), "float32")
@@ -81,7 +81,7 @@ class CachedFeatures:
 
     @property
     def identity(self) -> str:
-        """Tells the features of one network from those of another."""
+        """Identifies the network of the features."""
         return self._cache.path.name
 
     @property
@@ -94,7 +94,7 @@ class CachedFeatures:
 
         Args:
             wanted: The images.
-            later: Images that will be wanted next, in that order, to be computed in the same calls.
+            later: Images that are needed next, in this order, to compute them in the same calls.
 
         Returns:
             Features `[len(wanted), *shape]`.
@@ -125,7 +125,7 @@ class CachedFeatures:
         return found
 
     def _compute_all(self, requests: dict[bytes, FeatureRequest], wanted: set[bytes]) -> dict[bytes, np.ndarray]:
-        """Computes and keeps; what is wanted later and finds no room in the cache waits in memory."""
+        """Computes and caches; features for later that do not fit the cache wait in memory."""
         results, keys = {}, list(requests)
         for start in range(0, len(keys), self._together):
             call = keys[start : start + self._together]
@@ -134,8 +134,8 @@ class CachedFeatures:
             for key, features in zip(call, self._compute(images)[: len(call)], strict=True):
                 results[key] = features
                 if not self._cache.put(key, features) and key not in wanted:
-                    self._ahead[key] = features.copy()  # not a view that holds its whole call
-        for key in list(self._ahead)[: -_MOST_AHEAD * self._together]:  # of batches that nobody took
+                    self._ahead[key] = features.copy()  # not a view, which would keep the complete call
+        for key in list(self._ahead)[: -_MOST_AHEAD * self._together]:  # of batches that were never requested
             del self._ahead[key]
         self.computed += len(results)
         return results
@@ -156,5 +156,5 @@ def check_cacheable(augmentation: Augmentation) -> None:
     if random:
         raise InputError(
             f"expected augmentation by flips at most, got {' and '.join(random)}: a random {random[0]} makes another "
-            "image each time, whose features no cache can have; switch it off, or train without cached features"
+            "image each time, and its features cannot be cached; switch it off, or train without cached features"
         )

@@ -21,7 +21,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand, sha256
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-# Split -> words that name it, in any case, with or without what is usual before and after them.
+# Split -> words for it, in any case, with or without the usual prefixes and suffixes.
 SPELLINGS = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
@@ -51,18 +51,18 @@ def load_folder(path: str | os.PathLike, *, seed: int = 0, cache_bytes: int = 0)
     """Lists an image folder.
 
     Folders of splits are found by the usual words in any case: `train`, `Training`, `seg_test`, `val`. The classes are
-    the sorted names of the folders in that of the training images. With both test and validation images there are three
-    splits; validation images alone are the test set, and training images alone leave no test set. A folder without
-    splits is flat: its own sub-folders are the classes, and about a quarter of the images becomes the test set, by a
-    hash of `seed` and each file's content: see `tinytl_tf.data.splits.is_held_out`. Adding, removing or renaming files
-    moves no other.
+    the sorted names of the sub-folders of the training images. With both test and validation images there are three
+    splits. Without test images the validation images are the test set; with only training images there is no test set.
+    A folder without splits is flat: its own sub-folders are the classes, and about a quarter of the images becomes the
+    test set, by a hash of `seed` and each file's content: see `tinytl_tf.data.splits.is_held_out`. Adding, removing or
+    renaming files moves no other.
 
     Where images have several attributes each, there are no class folders: the file `labels.csv` in the folder of each
-    split, or in a flat folder, says which, see `tinytl_tf.data.labels_file`.
+    split, or in a flat folder, has them, see `tinytl_tf.data.labels_file`.
 
-    A class folder is searched in its whole depth. Hidden files and folders are ignored. What else is left out is said
-    in a warning: files with another suffix than an image's, what is no regular file, folders that a system made, and
-    links to what is in the tree already.
+    A class folder is searched recursively. Hidden files and folders are ignored. A warning lists other omitted
+    entries: files with another suffix than an image's, anything but regular files, folders of the system, and
+    links to files and folders that are in the tree already.
 
     Args:
         path: The folder.
@@ -85,7 +85,7 @@ def load_with(reader: Callable[[pathlib.Path], "FolderReader"], path: str | os.P
     Args:
         reader: Makes the reader of a folder.
         path: The folder.
-        seed: Chooses what a flat folder is tested on.
+        seed: Chooses the test images of a flat folder.
 
     Raises:
         InputError: As `load_folder`.
@@ -102,7 +102,7 @@ def load_with(reader: Callable[[pathlib.Path], "FolderReader"], path: str | os.P
 
 
 def split_of(folder: str) -> str | None:
-    """Returns the split that a folder's name stands for, or None.
+    """Returns the split that a folder's name means, or None.
 
     Example:
         >>> split_of("seg_train"), split_of("Valid"), split_of("trains")
@@ -114,15 +114,15 @@ def split_of(folder: str) -> str | None:
 
 
 class FolderReader(abc.ABC):
-    """Lists the folders of one data set and remembers what it has seen and left out.
+    """Lists the folders of one data set and remembers visited and ignored files.
 
     Args:
         root: The folder.
 
     Attributes:
-        kind: What errors call such a folder.
-        items: What errors call its files.
-        suffixes: Of its files.
+        kind: Word for such a folder in errors.
+        items: Word for its files in errors.
+        suffixes: Suffixes of its files.
     """
 
     kind = items = ""
@@ -131,7 +131,7 @@ class FolderReader(abc.ABC):
     def __init__(self, root: pathlib.Path) -> None:
         self._root = root
         self._seen: set[str] = set()
-        self._listed: set[str] = set()  # class folders, whose images are found without a link
+        self._listed: set[str] = set()  # class folders; their images are found without a link
         self._ignored: collections.Counter[str] = collections.Counter()
 
     @abc.abstractmethod
@@ -203,7 +203,7 @@ class FolderReader(abc.ABC):
         return _as_splits(datasets)
 
     def _without_wrapper(self, path: pathlib.Path, split: str) -> pathlib.Path:
-        """Some sets come as `train/train/CLASS`."""
+        """Some sets have folders `train/train/CLASS`."""
         folders = self._subfolders(path)
         return path / folders[0] if len(folders) == 1 and split_of(folders[0]) == split else path
 
@@ -211,7 +211,8 @@ class FolderReader(abc.ABC):
         classes = self._classes(self._root)
         if len(classes) == 1 and len(self._subfolders(self._root / folders[0])) > 1:
             raise InputError(
-                f"{self.kind} {self._root} has one folder, {folders[0]}/, which holds others; give that one: {LAYOUT}"
+                f"{self.kind} {self._root} has only the folder {folders[0]}/, with folders inside; give that one: "
+                f"{LAYOUT}"
             )
         for name in classes.values():
             inside = [child for child in self._subfolders(self._root / name) if split_of(child)]
@@ -257,8 +258,8 @@ class FolderReader(abc.ABC):
             found = [row] if row in images else spellings.get(normalized(row), [])
             if len(found) > 1 or found and found[0] in labels:
                 raise InputError(
-                    f"{root / LABELS_FILE} names {row!r}, of which there are two spellings, with letters and accents "
-                    "apart and together; rename one of the files, or remove one of the rows"
+                    f"{root / LABELS_FILE} names {row!r}, which has two spellings, with accents as separate "
+                    "characters and combined; rename one of the files, or remove one of the rows"
                 )
             if found:
                 labels[found[0]] = values
@@ -318,13 +319,13 @@ class FolderReader(abc.ABC):
             elif child.name == LABELS_FILE:
                 continue
             elif child.suffix.lower() not in self.suffixes:
-                self._ignored[f"files of {child.suffix.lower() or 'no suffix'} that are no {self.items}"] += 1
+                self._ignored[f"files of {child.suffix.lower() or 'no suffix'} that are not {self.items}"] += 1
             elif not child.exists():
                 raise InputError(
                     f"{self.items.removesuffix('s')} {child} is a link to a file that is not there; remove it"
                 )
             elif not stat.S_ISREG(child.stat().st_mode):
-                self._ignored["that are no regular files"] += 1
+                self._ignored["that are not regular files"] += 1
             elif self._is_new(child):
                 images.append(child)
         return images
@@ -337,13 +338,13 @@ class FolderReader(abc.ABC):
         # An image has the class and the split of the folder where it lies, not of a link to it.
         elsewhere = path.is_symlink() and not self._listed.isdisjoint([real, *map(str, pathlib.PurePath(real).parents)])
         if real in self._seen or ancestor or elsewhere:
-            self._ignored["links to what is in the set already"] += 1
+            self._ignored["links to files that are in the set already"] += 1
             return False
         self._seen.add(real)
         return True
 
     def _real_folders(self, root: pathlib.Path) -> list[str]:
-        """Returns the real paths of the sub-folders that are no links."""
+        """Returns the real paths of the sub-folders that are not links."""
         return [os.path.realpath(root / name) for name in self._subfolders(root) if not (root / name).is_symlink()]
 
     def _subfolders(self, root: pathlib.Path) -> list[str]:
@@ -368,7 +369,7 @@ class FolderReader(abc.ABC):
                     child.name.encode()
                 except UnicodeEncodeError as error:
                     raise InputError(
-                        f"{os.fsencode(child)!r} has a name that is not UTF-8; rename it, its class has to be written "
+                        f"{os.fsencode(child)!r} has a name that is not UTF-8; rename it, its class must be written "
                         "into files"
                     ) from error
                 visible.append(child)
@@ -402,7 +403,7 @@ class _ImageReader(FolderReader):
 
 
 def _as_splits(datasets: dict[str, ImageDataset]) -> Splits:
-    """Validation images alone are the test set."""
+    """Without test images the validation images are the test set."""
     if "test" not in datasets:
         return Splits(datasets["train"], datasets.get("validation"))
     return Splits(datasets["train"], datasets["test"], datasets.get("validation"))

@@ -51,28 +51,28 @@ def load(
     | any other path | an image folder, see `load_folder`; with `samples` one of WAV files, see `load_wav_folder` |
 
     Args:
-        name: see the table. A folder that is called like a set is named `./digits`.
-        seed: chooses the test images of a folder without splits and the look of `digits-shifted`; of the others None.
-        default_seed: the seed where `seed` is None; sets that need none ignore it.
+        name: see the table. For a folder with a set's name give `./digits`.
+        seed: chooses the test images of a folder without splits and the look of `digits-shifted`; otherwise None.
+        default_seed: the seed if `seed` is None; sets without random choices ignore it.
         train_images: keep only this many training images: the first of each class, evenly spread. None keeps all.
         test_images: the same for the test set.
-        data_dir: where TensorFlow Datasets keeps its files; None is its own default. The others ignore it.
-        download: whether TensorFlow Datasets may download a set that is not there. The others ignore it.
+        data_dir: folder of TensorFlow Datasets; None is its own default. All other sets ignore it.
+        download: whether TensorFlow Datasets may download a missing set. All other sets ignore it.
         cache_bytes: memory for decoded images of each split, see `ImageDataset`.
         check_images: whether the header of each image is read now, so that all that are broken are named at once.
-        check_whole: whether each image is decoded for that, which finds files that are cut short.
-        skip_broken: whether to go on without those that cannot be decoded; how many they are is logged as a warning.
+        check_whole: whether each image is decoded for that, which finds truncated files.
+        skip_broken: whether to leave out images that cannot be decoded; a warning logs their number.
         strict: whether test or validation images that are training images too are refused; otherwise a warning counts
             and names them.
-        samples: length of each waveform of a folder of WAV files; None for a folder of images. The others ignore it.
-        sample_rate: that the WAV files have to have; given with `samples`.
+        samples: length of each waveform of a folder of WAV files; None for images. All other sets ignore it.
+        sample_rate: required sample rate of the WAV files; given with `samples`.
 
     Returns:
         The sets.
 
     Raises:
         InputError: there is no such set, it cannot be used, or a seed is given that has no effect on it; the message
-            says why and what to do.
+            has the reason and a remedy.
 
     Example:
         >>> splits = load("digits", train_images=100)
@@ -81,14 +81,14 @@ def load(
     """
     check = check_images or check_whole or skip_broken
     if (samples is None) != (sample_rate is None):
-        raise InputError(f"expected samples and sample_rate, or none of them, got {samples!r} and {sample_rate!r}")
+        raise InputError(f"expected samples and sample_rate, or neither of them, got {samples!r} and {sample_rate!r}")
     waveform = None if samples is None else (samples, sample_rate)
     seed_used = default_seed if seed is None else seed
     splits = _open(os.fspath(name), seed_used, data_dir, download, cache_bytes, waveform)
     if seed is not None and not splits.by_seed:
         raise InputError(
-            f"the split seed {seed} does nothing for {splits.train.name}, whose test images are always the same; leave "
-            "it out"
+            f"the split seed {seed} does nothing for {splits.train.name}, whose test images are always the same; "
+            "leave it out"
         )
     limits = {"train": train_images, "test": test_images, "validation": None}
     if test_images is not None:
@@ -123,7 +123,7 @@ def _report_copies(splits: Splits, strict: bool) -> None:
 
 
 def _without_broken(dataset: ImageDataset, whole: bool, skip: bool) -> ImageDataset:
-    # To go on without broken images is a promise that a header cannot keep.
+    # To leave out broken images, decode them completely: a header does not show all damage.
     broken = dataset.broken(whole=whole or skip)
     if not broken:
         return dataset

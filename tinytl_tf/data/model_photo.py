@@ -15,7 +15,7 @@ __all__ = ["photo"]
 
 
 class _Model(Protocol):
-    """What `photo` asks a model for."""
+    """Attributes of a model that `photo` needs."""
 
     image_size: tuple[int, int]
     central_fraction: float
@@ -30,7 +30,7 @@ def photo(
 
     Args:
         path: The file.
-        model: A `tinytl_tf.device.TrainableModel`; or the size alone, pixels of a side or (height, width).
+        model: A `tinytl_tf.device.TrainableModel`; or only the size, pixels of a side or (height, width).
         central_fraction: Part of the photo's side that is kept, in (0, 1]; by default the model's, or 0.875.
 
     Returns:

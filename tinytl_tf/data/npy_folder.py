@@ -30,14 +30,14 @@ def load_npy_folder(path: str | os.PathLike) -> Splits:
     `x_train.npy` has numbers [n, ...] with 1 to 3 sizes after the first, `y_train.npy` their labels: int [n] of
     classes, str [n] of their names, numbers [n, classes] from 0 to 1 of attributes, or floats [n] that are to be
     predicted. `x_test.npy` and `y_test.npy` are the test set; without them the last quarter of each class is.
-    `classes.txt` has the name of a class, or of what is predicted, on each line, in the order of the labels; labels
-    that are names need none. Names of files may have capitals.
+    `classes.txt` has the name of a class, or of a predicted number, on each line, in the order of the labels; labels
+    that are names do not need it. Names of files may have capitals.
 
     Args:
         path: the folder.
 
     Raises:
-        InputError: a file is missing, cannot be read, or does not fit the others.
+        InputError: a file is missing, cannot be read, or does not fit the other files.
     """
     root = expand(path)
     files = _files(root)
@@ -91,7 +91,7 @@ def _joined(root: pathlib.Path, letter: str, values: dict[str, np.ndarray], spli
 
 
 def _numbered(root: pathlib.Path, labels: np.ndarray, names: pathlib.Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as numbers, and the names that they stand for."""
+    """Labels as numbers, and their names."""
     is_named = labels.dtype.kind == "U" and labels.ndim == 1
     if names is None:
         if not is_named:

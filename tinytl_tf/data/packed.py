@@ -14,7 +14,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 
 _ARRAY_KEYS = ("array", *(alias for alias, key in ALIASES.items() if key == "array"))
-# Of each array that must be there: the numpy type it must be of, and what an error calls that.
+# Numpy type of each required array, and its description in errors.
 ARRAYS = {
     "jpeg": (np.uint8, "uint8 [bytes]"),
     "offsets": (np.integer, "int [n+1]"),
@@ -26,15 +26,15 @@ ARRAYS = {
 def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
     """Reads a set packed as arrays.
 
-    With the key `array` or `x` it is one of float arrays, see `make_array_dataset`; all others are of photos.
+    With the key `array` or `x` it is a set of float arrays, see `make_array_dataset`; otherwise of photos.
 
     Keys of the file: `jpeg`, the bytes of all files in one uint8 array; `offsets`, int [n+1], image i is
     `jpeg[offsets[i]:offsets[i+1]]`; `label`, int [n], or numbers [n, classes] of 0 and 1 where an image has several
     attributes; `classes`, str [classes]; optional `split`, str [n] of "train"
     and "test"; optional `source`, str or bytes [n], the names that errors use.
 
-    Without `split`, or when all of it is "", the last quarter of each class is the test set: the file has an order, and
-    who adds images to a set that was trained on names their split.
+    Without `split`, or if it is "" for all images, the last quarter of each class is the test set: the file has an
+    order. To add images to a set that was trained on, give `split`.
 
     Args:
         path: the `.npz` file.
@@ -86,12 +86,12 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
 
 
 def array_splits(name: str, arrays: dict[str, np.ndarray], sources: list[str]) -> Splits:
-    """Returns the two sets of float arrays; takes what `make_array_dataset` takes."""
+    """Returns the two sets of float arrays; has the arguments of `make_array_dataset`."""
     return _split(arrays, make_array_dataset(name, arrays, sources))
 
 
 def _split(arrays: dict[str, np.ndarray], dataset: ImageDataset) -> Splits:
-    """Cuts a set in two as the file says."""
+    """Splits a set in two, by the file."""
     split = _texts(arrays.get("split", np.full(len(dataset), "")))
     if len(split) == len(dataset) and set(split) == {""}:
         return last_quarter(dataset)

@@ -7,7 +7,7 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["ALIASES", "make_array_dataset"]
 
-ALIASES = {"x": "array", "y": "label"}  # what other libraries call these
+ALIASES = {"x": "array", "y": "label"}  # names in other libraries
 _REMEDY = "pack it again with numpy.savez"
 _MOST_AXES = 3  # of one array
 
@@ -17,14 +17,14 @@ def make_array_dataset(name: str, arrays: dict[str, np.ndarray], sources: list[s
 
     Keys: `array` or `x`, numbers [n, ...] with 1 to 3 sizes after the first; `label` or `y`, int [n] of classes, or
     numbers [n, classes] from 0 to 1 of attributes, or numbers [n] or [n, outputs] that are to be predicted; `classes`,
-    str [classes], the names; optional `task`, `"regression"` where labels [n, outputs] are to be predicted (those that
-    are no integers [n] are); optional `sample_rate`, int, of waveforms [n, samples]; `split` and `source` as of images,
-    see `load_packed`.
+    str [classes], the names; optional `task`, `"regression"` if labels [n, outputs] are to be predicted (labels
+    other than integers [n] are); optional `sample_rate`, int, of waveforms [n, samples]; `split` and `source` as of
+    images, see `load_packed`.
 
     Args:
-        name: what errors call the set.
+        name: name of the set in errors.
         arrays: the arrays by key.
-        sources: what errors call each array.
+        sources: name of each array in errors.
 
     Raises:
         InputError: a key is missing, or the arrays do not fit together.
@@ -59,7 +59,7 @@ def make_array_dataset(name: str, arrays: dict[str, np.ndarray], sources: list[s
 
 
 def _task(name: str, arrays: dict[str, np.ndarray]) -> str:
-    """The task: as `task` says, or as labels [n] of floats do; empty where their shape says it."""
+    """The task: from `task`, or regression for labels [n] of floats; empty if the shape of the labels decides."""
     labels = arrays["label"]
     if "task" in arrays:
         task = str(arrays["task"])

@@ -13,7 +13,7 @@ _Number = TypeVar("_Number", int, np.ndarray)
 
 
 class RandomStream:
-    """Random numbers that depend on a few whole numbers alone: SplitMix64, started at a key mixed from them.
+    """Random numbers that depend only on a few whole numbers: SplitMix64, started at a key mixed from them.
 
     Args:
         names: Whole numbers from 0 to 2^53 - 1. Other numbers, or more of them, give an independent stream.

@@ -1,4 +1,4 @@
-"""What a dependency's error says, in the one line that an InputError has for it."""
+"""One line about a dependency's error, for an InputError."""
 
 
 def reason(error: Exception) -> str:

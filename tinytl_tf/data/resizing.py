@@ -27,7 +27,7 @@ _SHORT_SIDE = 2.5
 
 
 def short_side(size: tuple[int, int]) -> int:
-    """Returns to how many pixels the short side of a larger photo is shrunk before anything else, for a model's input.
+    """Returns the size in pixels to which the short side of a larger photo is shrunk first, for a model's input.
 
     Args:
         size: Height and width of the model's input in pixels.
@@ -60,8 +60,8 @@ def check_central_fraction(fraction: float) -> None:
 def central_box(height: int, width: int, size: tuple[int, int], fraction: float = CENTRAL_FRACTION) -> Box:
     """Returns the part of an image that is evaluated.
 
-    It is what the central crop leaves after the image was scaled to cover ceil(size / fraction); for a square size
-    that brings the short side to ceil(size / fraction).
+    It is the central crop of the image, scaled to cover ceil(size / fraction); for a square size this scales the short
+    side to ceil(size / fraction).
 
     Args:
         height: Of the image in pixels.

@@ -22,9 +22,9 @@ class Splits:
 
     Attributes:
         train: Images to train on.
-        test: Images to report on, or None; nothing is chosen by them where there is a validation set.
+        test: Images to report on, or None; with a validation set nothing is chosen by them.
         validation: Images to choose the best epoch by, or None.
-        by_seed: Whether another seed would give other sets.
+        by_seed: Whether the sets depend on the seed.
         held_out: Whether the test images were chosen by `hold_out`.
     """
 
@@ -51,20 +51,20 @@ class Splits:
         return self.test
 
     def warn_of_other_split(self, split: str) -> None:
-        """Logs a warning where images that a network was trained on may be among those that are held out.
+        """Logs a warning if the held-out images may contain images that a network was trained on.
 
         Args:
             split: how the training of the network chose its test images: `"content"` for `is_held_out`.
         """
         if self.held_out and split != "content":
             _logger.warning(
-                "%s: the network was trained by a version that held out other images; some of those that are tested "
-                "now may have been trained on: sort them into folders train/ and test/ to be sure",
+                "%s: the network was trained by a version that held out other images; some of the test images "
+                "may have been trained on: sort them into folders train/ and test/ to be sure",
                 self.train.name,
             )
 
     def describe(self) -> str:
-        """Returns a line for each set: how many images, and of which class; what a command prints before it works."""
+        """Returns a line for each set, with its images by class; commands print it first."""
         lines = [f"{name}: {dataset.describe()}" for name, dataset in self.by_name.items()]
         if self.test is None:
             lines.append(f"test: no {self.train.items}, so that no accuracy is measured")
@@ -80,9 +80,9 @@ class Splits:
 def is_held_out(digest: str, seed: int) -> bool:
     """Whether an image is held out of training, to test.
 
-    It depends on the image alone: not on how many there are, where they lie and what they are called. So an image that
-    was trained on is never tested on later, whatever is added or removed, and copies stay together. All clients keep
-    this rule, see "Photos that are held out" in docs/formats.md.
+    It depends only on the image's content: not on the number of images, their places and names. So an image that was
+    trained on is never tested on later, even if images are added or removed, and copies stay together. All clients
+    follow this rule, see "Photos that are held out" in docs/formats.md.
 
     Args:
         digest: SHA-256 of the image's file, in lowercase hexadecimal.
@@ -99,8 +99,8 @@ def hold_out(dataset: ImageDataset, seed: int) -> Splits:
     """Cuts a set that has no test split, by `is_held_out`.
 
     Args:
-        dataset: the whole set.
-        seed: chooses the images that are held out.
+        dataset: the complete set.
+        seed: chooses the held-out images.
 
     Returns:
         The two sets, each in the order of `dataset`; no test set where no image is held out.
@@ -115,13 +115,11 @@ def hold_out(dataset: ImageDataset, seed: int) -> Splits:
         for name, count, there in zip(dataset.class_names, counts, present, strict=True):
             if there and not count:
                 raise InputError(
-                    f"{dataset.name} has {there} {dataset.items} of class {name!r}, all of which are held out to test; "
+                    f"{dataset.name} has {there} {dataset.items} of class {name!r}, and all are held out to test; "
                     f"{_REMEDY}"
                 )
     if held.all():
-        raise InputError(
-            f"{dataset.name} has {len(dataset)} {dataset.items}, all of which are held out to test; {_REMEDY}"
-        )
+        raise InputError(f"{dataset.name} has {len(dataset)} {dataset.items}, and all are held out to test; {_REMEDY}")
     train = dataset.subset(np.flatnonzero(~held))
     test = dataset.subset(np.flatnonzero(held)) if held.any() else None
     return Splits(train, test, by_seed=True, held_out=True)
@@ -133,7 +131,7 @@ def last_quarter(dataset: ImageDataset) -> Splits:
     Of images with several attributes it is the last quarter of all.
 
     Args:
-        dataset: the whole set.
+        dataset: the complete set.
 
     Returns:
         The two sets, each in the order of `dataset`.
@@ -163,8 +161,8 @@ def first_of_each_class(dataset: ImageDataset, count: int | None, option: str) -
 
     Args:
         dataset: the set to take from.
-        count: images in all; None takes the whole set.
-        option: what an error calls `count`.
+        count: images in all; None takes the complete set.
+        option: name of `count` in errors.
 
     Raises:
         InputError: `count` is below one image a class, or a class has too few images.

@@ -30,13 +30,13 @@ def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download:
     | train, validation | train | validation |
     | train | first three quarters of each class | last quarter of each class |
 
-    A test split whose labels are kept secret (all -1, as ImageNet's) counts as none. A set without a class for each
-    image, but with a feature `attributes` of yes or no, such as `celeb_a`, is one of several attributes.
+    A test split with secret labels (all -1, as in ImageNet) is ignored. A set without a class for each
+    image, but with a feature `attributes` of yes or no, such as `celeb_a`, is a set with several attributes.
 
     Args:
         name: `NAME`, `NAME:VERSION` or `NAME/CONFIG`.
-        data_dir: where the prepared sets lie; None is TensorFlow Datasets' own default.
-        download: whether to download and prepare the set when it is not there.
+        data_dir: folder of the prepared sets; None is TensorFlow Datasets' own default.
+        download: whether to download and prepare a missing set.
 
     Returns:
         The sets in the order of their files.
@@ -116,8 +116,8 @@ def _keys(name: str, info, tfds) -> tuple[str, str]:
     if keys is None and is_set and all(attributes[key].np_dtype == np.bool_ for key in attributes):
         return "image", _ATTRIBUTES
     raise InputError(
-        f"'tfds:{name}' is no set of images with one class, or with attributes of yes or no, each; its supervised keys "
-        f"are {keys}"
+        f"'tfds:{name}' is not a set of images with one class, or with attributes of yes or no, each; its supervised "
+        f"keys are {keys}"
     )
 
 
@@ -131,7 +131,7 @@ def _prepare(name: str, builder, download: bool) -> None:
         _check_reachable(name, builder, next(iter(builder.url_infos or ()), ""))
     try:
         builder.download_and_prepare()  # returns at once when that was done before
-    except Exception as error:  # each set fails in its own way: network, checksums, files to be fetched by hand
+    except Exception as error:  # each set fails in its own way: network, checksums, files to fetch by hand
         raise InputError(
             f"'tfds:{name}' cannot be prepared in {builder.data_path} ({reason(error)}); "
             f"check the network, copy this folder from a machine where the set is prepared, or {_FOLDER}"
@@ -139,13 +139,13 @@ def _prepare(name: str, builder, download: bool) -> None:
 
 
 def _check_reachable(name: str, builder, url: str) -> None:
-    """Fails at once where TensorFlow Datasets would go on trying for minutes."""
+    """Fails at once where TensorFlow Datasets would keep trying for minutes."""
     if not url.startswith("http"):
         return
     try:
         urllib.request.urlopen(url, timeout=CONNECT_SECONDS).close()
     except urllib.error.HTTPError:
-        return  # the server answers; what it thinks of this request does not matter here
+        return  # the server answers; the status of this request does not matter
     except OSError as error:
         raise InputError(
             f"'tfds:{name}' cannot be downloaded from {url} ({reason(error)}); check the network, copy the folder "
@@ -156,7 +156,7 @@ def _check_reachable(name: str, builder, url: str) -> None:
 def _split_names(
     name: str, splits: list[str], is_secret: Callable[[str], bool], keep_validation: bool
 ) -> tuple[str, str | None, str | None]:
-    """Returns what is read to train, to validate and to test."""
+    """Returns the splits to read for training, validation and test."""
     if "train" not in splits:
         raise InputError(f"'tfds:{name}' has no split 'train'; it has {', '.join(splits)}")
     if "test" not in splits or is_secret("test"):

@@ -23,7 +23,7 @@ def read_wav(path: str | os.PathLike, samples: int, sample_rate: int) -> np.ndar
     Args:
         path: a WAV file of 16-bit PCM with one channel.
         samples: number of samples to return.
-        sample_rate: that the file has to have; nothing is resampled.
+        sample_rate: required sample rate of the file; nothing is resampled.
 
     Returns:
         float32 array [samples] from -1 to 1: the samples divided by 32768.
@@ -51,7 +51,7 @@ def read_wav(path: str | os.PathLike, samples: int, sample_rate: int) -> np.ndar
 
 
 def check_wav(path: str | os.PathLike, sample_rate: int) -> None:
-    """Checks the header of a file and that all of its samples are there; takes and raises what `read_wav` does."""
+    """Checks the header of a file and that it has all samples; arguments and errors as for `read_wav`."""
     _with_wave(path, sample_rate, lambda file: b"")
 
 
@@ -64,7 +64,7 @@ def _with_wave(path, sample_rate, read):
         raise
     except FileNotFoundError as error:
         raise InputError(f"expected a WAV file at {path}, got none; put it back or load the set again") from error
-    # Broken files raise wave.Error, EOFError, OSError and others.
+    # Broken files raise wave.Error, EOFError, OSError and more.
     except Exception as error:
         problem = " ".join(str(error).split()) or type(error).__name__
         raise InputError(

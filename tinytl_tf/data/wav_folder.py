@@ -19,9 +19,9 @@ def load_wav_folder(path: str | os.PathLike, *, samples: int, sample_rate: int, 
 
     Args:
         path: the folder.
-        samples: of each waveform; a longer recording is cropped and a shorter one padded, see `read_wav`.
-        sample_rate: that each file has to have; nothing is resampled.
-        seed: chooses the files that a flat folder is tested on.
+        samples: length of each waveform; a longer recording is cropped and a shorter one padded, see `read_wav`.
+        sample_rate: required sample rate of each file; nothing is resampled.
+        seed: chooses the test files of a flat folder.
 
     Returns:
         The sets, of waveforms float32 [samples], sorted by class and path.

@@ -13,7 +13,7 @@ from tinytl_tf.schedules import SCHEDULES
 
 __all__ = ["AdaptSettings"]
 
-_MOST = float(np.finfo(np.float32).max)  # what the file can take as a learning rate
+_MOST = float(np.finfo(np.float32).max)  # the largest learning rate of a file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,15 +22,15 @@ class AdaptSettings:
 
     Attributes:
         epochs: Passes over the training images.
-        learning_rate: Learning rate of step 0; None for what the manifest specifies.
-        schedule: A key of `tinytl_tf.schedules.SCHEDULES`; None for what the manifest specifies.
+        learning_rate: Learning rate of step 0; None for the manifest's.
+        schedule: A key of `tinytl_tf.schedules.SCHEDULES`; None for the manifest's.
         seed: Chooses the order of the images and their augmentation.
-        augmentation: How training images are changed; None for what the manifest specifies, and of arrays.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest specifies,
-            and of arrays.
+        augmentation: Changes of training images; None for the manifest's, and for arrays.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for the manifest's, and
+            for arrays.
         by_position: Whether classes are matched by their position, not by name.
-        new_classes: Whether classes of the data that the model does not know are added to it, in the order of the data.
-        save_every: Steps between two saves of how far the run is.
+        new_classes: Whether classes of the data that are new to the model are added to it, in the order of the data.
+        save_every: Steps between two saves of the progress.
 
     Raises:
         InputError: If a value is out of range or of another type.
@@ -62,7 +62,7 @@ class AdaptSettings:
             data.check_central_fraction(self.central_fraction)
 
     def of(self, model: TrainableModel) -> "AdaptSettings":
-        """Returns the settings with what a model's manifest specifies in the places of None.
+        """Returns the settings, with None replaced by the values of a model's manifest.
 
         Raises:
             InputError: If there are settings of images for a model of arrays.

@@ -36,25 +36,25 @@ from tinytl_tf.schedules import SCHEDULES
 
 __all__ = ["AdaptResult", "adapt", "find_new_classes"]
 
-_OVERHEAD = 65536  # bytes that come with a state: its header, the losses of the steps
+_OVERHEAD = 65536  # bytes in addition to a state: its header, the losses of the steps
 
 _REMEDY = "lower the learning rate, and reset the model or restore another state"
 
 
 @dataclasses.dataclass(frozen=True)
 class AdaptResult:
-    """What a run of `adapt` measured.
+    """Results of a run of `adapt`.
 
     Attributes:
         before: On the test split before the first step; None without test images.
         after: The same after the last step.
-        losses: Mean training loss of each epoch, over all steps whose loss is finite.
+        losses: Mean training loss of each epoch, over all steps with a finite loss.
         train_accuracies: Mean training accuracy of each epoch, 0 to 1, over the same steps.
         steps: Steps taken.
-        applied: Steps that changed the model; the others met a loss or a gradient that was not finite.
+        applied: Steps that changed the model; all other steps had a loss or a gradient that was not finite.
         step_ms: Median time of a step in milliseconds, without decoding of images.
-        best_accuracy: On the validation split after the best epoch, or None without one; of a regression, whose best
-            epoch is that of the least loss, the negative of that.
+        best_accuracy: On the validation split after the best epoch, or None without one; for a regression
+            the negative of the least loss, which decides about the best epoch.
         added_classes: Names of all classes that were added to the model, now or before.
     """
 
@@ -94,7 +94,7 @@ class AdaptResult:
         return {"loss": list(self.losses), "accuracy": list(self.train_accuracies)}
 
     def to_json(self, names: Sequence[str]) -> dict[str, Any]:
-        """Returns what `--json` has: the figures by class of `names` too."""
+        """Returns the result for `--json`, with the figures by class of `names`."""
         return {
             **dataclasses.asdict(self),
             **{key: getattr(self, key) for key in ("accuracy_before", "accuracy_after", "loss_before", "loss_after")},
@@ -115,19 +115,19 @@ def adapt(
     """Trains `model` on the training split and evaluates it on the test split, if there is one, before and after.
 
     With `state_path` the run is saved there at its end, every `save_every` steps to files next to it, and when it is
-    interrupted; with `resume` it goes on and ends with the same numbers and the same state, bit for bit, with the
+    interrupted; with `resume` it continues and ends with the same numbers and the same state, bit for bit, with the
     same data, settings, threads, XNNPACK and interface only. With a
-    validation split the state of the epoch that is best on it is kept too, as `<stem>.best.tinytl`; nothing is ever
-    chosen by the test split.
+    validation split the best epoch's state is kept too, as `<stem>.best.tinytl`. The test split never decides about
+    anything.
 
     Args:
         model: The model; it is changed.
         splits: The images, or arrays; their classes are matched to the model's by name.
         state_path: State file to write, `.tinytl`. One run at a time may write it.
-        resume: Whether to go on with the run that was to write `state_path`.
+        resume: Whether to resume the interrupted run that writes `state_path`.
         features: Gives the features of the images to a model whose `input_name` is `"features"`, see
             `tinytl_tf.device.coral`; None for a model of images.
-        **settings: Those of `tinytl_tf.device.AdaptSettings`: `epochs`, `learning_rate` and others.
+        **settings: Fields of `tinytl_tf.device.AdaptSettings`, such as `epochs` and `learning_rate`.
 
     Returns:
         Figures, losses and times.
@@ -147,10 +147,10 @@ def adapt(
     """
     unknown = sorted(settings.keys() - {field.name for field in dataclasses.fields(AdaptSettings)})
     if unknown:
-        raise InputError(f"unknown setting {unknown[0]!r}; see tinytl_tf.device.AdaptSettings for those that there are")
+        raise InputError(f"unknown setting {unknown[0]!r}; see tinytl_tf.device.AdaptSettings for all settings")
     settings = AdaptSettings(**settings).of(model)
     if resume and state_path is None:
-        raise InputError("expected the path of the state file whose run is to be resumed, got None")
+        raise InputError("expected the path of the state file of the run to resume, got None")
     check_features(model, features)
     for dataset in splits.by_name.values():
         check_dataset(model, dataset)
@@ -160,19 +160,19 @@ def adapt(
 
 
 def find_new_classes(model: TrainableModel, dataset: data.ImageDataset) -> tuple[str, ...]:
-    """Returns the classes of a data set that a model does not know and could add, in the order of the data.
+    """Returns the classes of a data set that are new to a model and can be added to it, in the order of the data.
 
     Args:
         model: The model.
         dataset: The images.
 
     Raises:
-        InputError: If the model has no names of classes, too few spare outputs, or a new name differs from one that it
-            knows by upper and lower case only.
+        InputError: If the model has no names of classes, too few spare outputs, or a new name differs from one of
+            the model's by upper and lower case only.
     """
     dataset.require_task(model.task.name)
     if model.class_names is None:
-        raise InputError("without names of its classes a model cannot tell new ones; put the manifest next to the file")
+        raise InputError("without names of a model's classes, new ones are unknown; put the manifest next to the file")
     known = set(map(normalized, model.class_names))
     new = tuple(name for name in dataset.class_names if name not in known)
     alike = {name.casefold(): name for name in model.class_names}
@@ -191,7 +191,7 @@ def find_new_classes(model: TrainableModel, dataset: data.ImageDataset) -> tuple
 
 
 class _Run:
-    """One adaptation: its settings, and what it has done."""
+    """One adaptation: its settings and progress."""
 
     def __init__(
         self,
@@ -224,7 +224,7 @@ class _Run:
             return self._go(resume)
 
     def _go(self, resume: bool) -> AdaptResult:
-        if self._path is not None:  # the result, the last and the next state on the way, and the best one
+        if self._path is not None:  # the result, the last and the next intermediate state, and the best one
             files.require_room(self._path, 4 * (4 * self._model.state_size + _OVERHEAD))
         if resume:
             self._progress = self._read_back()  # with the classes that the run has added
@@ -277,7 +277,7 @@ class _Run:
         )
 
     def _check_loss(self, after: EvaluateResult | None) -> None:
-        """Refuses a result whose loss is far above that before: of the test images, or else of the training images."""
+        """Refuses a result with a loss far above the one before: of the test images, or else of the training images."""
         if after is None:
             self._refuse_loss(self._progress.steps[0][0], self._means(self._settings.epochs - 1)[0])
         else:
@@ -293,8 +293,8 @@ class _Run:
     def _read_back(self) -> AdaptProgress:
         if self._model.manifest is None:
             raise InputError(
-                "without its manifest a file does not say whether its state holds all that training goes on from; put "
-                "the manifest next to the file, or start the run again"
+                "without a manifest it is unknown whether the file's state holds all that training continues from; "
+                "put the manifest next to the file, or start the run again"
             )
         if not self._model.saves_optimizer:
             raise InputError(
@@ -304,7 +304,7 @@ class _Run:
         path = progress_path(self._path)
         progress = read_progress(path, self._depends_on)
         if progress.best is not None and not best_path(self._path).exists():
-            raise InputError(f"cannot go on: {best_path(self._path)} of the run is missing; start the run again")
+            raise InputError(f"cannot continue: {best_path(self._path)} of the run is missing; start the run again")
         self._model.restore(path.with_name(progress.state))
         return progress
 
@@ -334,7 +334,7 @@ class _Run:
         if too_few_applied(applied, self._per_epoch):
             raise TrainingDiverged(
                 f"the training has diverged: {applied} of {self._per_epoch} steps of epoch {epoch + 1} were applied, "
-                f"as the others had a loss or gradients that are not finite; nothing is saved; {_REMEDY}"
+                f"all others had a loss or gradients that are not finite; nothing is saved; {_REMEDY}"
             )
         loss, accuracy = self._means(epoch)
         refused = f", {applied} of {self._per_epoch} steps applied" if applied < self._per_epoch else ""
@@ -347,7 +347,7 @@ class _Run:
         return sum(bool(row[2]) for row in self._rows(epoch))
 
     def _means(self, epoch: int) -> tuple[float, float]:
-        """Mean loss and accuracy over the steps whose loss is finite, applied or not; of an epoch that went well."""
+        """Mean loss and accuracy over the steps with a finite loss, applied or not, of an epoch without divergence."""
         known = [row for row in self._rows(epoch) if math.isfinite(row[0])]
         return statistics.fmean(row[0] for row in known), statistics.fmean(row[1] for row in known)
 
@@ -364,7 +364,7 @@ class _Run:
             self._progress.validated += 1
 
     def _save_progress(self) -> None:
-        """The state goes first, under a name of its own: the progress names one that is whole."""
+        """Writes the state first, under a name of its own: the progress then names a complete state."""
         if self._path is None:
             return
         path, old = progress_path(self._path), self._progress.state
@@ -376,7 +376,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _interrupts(self) -> Iterator[None]:
-        """An interrupt or SIGTERM ends the run, but not in the middle of what `_whole` guards; a second one does."""
+        """An interrupt or SIGTERM ends the run, but not inside of a `_whole` block; a second one does."""
         if self._path is None or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -398,7 +398,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:
-        """What is done in the block is done whole: an interrupt that came meanwhile takes effect after it."""
+        """Completes the block: an interrupt during the block takes effect after it."""
         self._in_step = True
         yield
         self._in_step = False  # not after an exception: model and list of steps may be one step apart
@@ -422,7 +422,7 @@ class _Run:
 
 
 def _described(settings: AdaptSettings) -> dict[str, Any]:
-    """The settings that the numbers depend on; added classes come with the state."""
+    """The settings that the numbers depend on; the state has the added classes."""
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return {
         name: repr(value) if name == "augmentation" else value

@@ -1,4 +1,4 @@
-"""The signatures that a file has to have before anything of it runs."""
+"""The signatures that a file must have before it runs."""
 
 import dataclasses
 import os
@@ -13,10 +13,10 @@ from tinytl_tf.tflite.manifest import INPUTS, Manifest, manifest_path
 
 __all__ = ["Contract", "augmentation_of", "check_contract", "check_manifest"]
 
-# Shape of an image; that of features and arrays is any of rank 1 to 3, without the batch.
+# Shape of an image; features and arrays have any shape of rank 1 to 3, without the batch.
 _IMAGE = ("H", "W", 3)
 _ANY = ("D0", "D1", "D2")
-# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes. What is inferred comes to it.
+# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes. The input is added.
 _CONTRACT = {
     "infer": (
         {},
@@ -33,12 +33,12 @@ _CONTRACT = {
 
 @dataclasses.dataclass(frozen=True)
 class Contract:
-    """What the signatures of a file say.
+    """Task, input and sizes of a file, from its signatures.
 
     Attributes:
         task: A key of `tinytl_tf.tasks.TASKS`.
-        input: Name of what the file infers and is trained on, a key of `tinytl_tf.tflite.manifest.INPUTS`.
-        shape: Shape of one image, `(H, W, 3)`, of its features, or of one array.
+        input: Name of the input, a key of `tinytl_tf.tflite.manifest.INPUTS`.
+        shape: Shape of one image, `(H, W, 3)`, of its features, or of one array, without the batch.
         batch_size: B.
         outputs: C.
         state_size: N.
@@ -57,11 +57,11 @@ def check_contract(path: str | os.PathLike, runners: Mapping[str, Callable], tas
 
     Args:
         path: The file, for the errors.
-        runners: Name of each signature -> the function that `load_signatures` gives.
-        task: What the file or its manifest says, or None; then the type of the labels decides.
+        runners: Name of each signature -> its function, from `load_signatures`.
+        task: Task of the file or its manifest, or None; then the type of the labels decides.
 
     Returns:
-        The task, what the file takes, and the sizes.
+        The task, the input, and the sizes.
 
     Raises:
         InputError: If something is missing, unknown or of another type or shape, or of contract 1.
@@ -69,7 +69,7 @@ def check_contract(path: str | os.PathLike, runners: Mapping[str, Callable], tas
     train = runners["train"].get_input_details() if "train" in runners else {}
     if "learning_rate" in train and len(train["learning_rate"]["shape_signature"]) == 0:
         raise InputError(
-            f"{path} has signatures of contract 1, whose numbers of rank 0 end a process on ARM; export it again "
+            f"{path} has signatures of contract 1, and their numbers of rank 0 end a process on ARM; export it again "
             "with this version of tinytl_tf"
         )
     missing = [name for name in _CONTRACT if name not in runners]
@@ -98,7 +98,7 @@ def check_contract(path: str | os.PathLike, runners: Mapping[str, Callable], tas
 
 
 def augmentation_of(manifest: Manifest) -> Augmentation:
-    """Returns how a manifest says that training images are changed.
+    """Returns the augmentation of training images in a manifest.
 
     Raises:
         InputError: If its values are out of range.
@@ -108,7 +108,7 @@ def augmentation_of(manifest: Manifest) -> Augmentation:
 
 
 def check_manifest(path: str | os.PathLike, manifest: Manifest, contract: Contract) -> None:
-    """Checks that a manifest says the same of a file as the signatures of the file do.
+    """Checks that a manifest agrees with the signatures of its file.
 
     Args:
         path: The `.tflite`.
@@ -119,7 +119,7 @@ def check_manifest(path: str | os.PathLike, manifest: Manifest, contract: Contra
         InputError: If a number differs, or the settings of the data are out of range.
     """
     rows = [("values of the state", manifest.state_size, contract.state_size)]
-    if not manifest.micro:  # whose batches may have any size
+    if not manifest.micro:  # its batches may have any size
         rows.append(("images in a batch", manifest.batch_size, contract.batch_size))
     rows.append(("as the kind of input", _kind(manifest, contract), contract.input))
     if contract.input == "image":
@@ -136,7 +136,7 @@ def check_manifest(path: str | os.PathLike, manifest: Manifest, contract: Contra
 
 
 def _kind(manifest: Manifest, contract: Contract) -> str:
-    """What a manifest says that a file takes; one without `inputs` is of images, or of what a prefix makes of them."""
+    """Input of a file by its manifest; without `inputs` it is an image, or the features of a prefix."""
     if manifest.inputs:
         return next(iter(manifest.inputs))
     return contract.input if contract.input == "features" else "image"

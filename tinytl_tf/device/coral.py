@@ -22,26 +22,26 @@ from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = ["COMPILED_NAME", "CoralModel", "is_coral"]
 
-COMPILED_NAME = "prefix_int8_edgetpu.tflite"  # as the compiler calls what it makes of prefix_int8.tflite
+COMPILED_NAME = "prefix_int8_edgetpu.tflite"  # the compiler's name for the compiled prefix_int8.tflite
 _LIBRARY = "libedgetpu.so.1"
 _CLOSE = 1e-3  # relative difference of two scales that are the same number in other floats
 
 
 def is_coral(path: str | os.PathLike) -> bool:
-    """Whether a path is that of a `coral.json`, by its name."""
+    """Whether a path is a `coral.json`, by its name."""
     return pathlib.Path(path).name == CORAL_NAME
 
 
 class CoralModel:
     """Prefix and suffix of one export.
 
-    The prefix runs on the Edge TPU where its compiled file is in the folder and the accelerator's library is installed,
-    and on the CPU otherwise. It is frozen, so that each image has to pass it once; `features` keeps what comes out. The
+    The prefix runs on the Edge TPU if its compiled file is in the folder and the accelerator's library is installed,
+    and on the CPU otherwise. It is frozen, so each image passes it only once; `features` caches the results. The
     suffix is a `TrainableModel` that takes these features, with its own state files.
 
     Args:
         path: The `coral.json` of the export, with its files in the same folder.
-        prefix_command: A program that runs the prefix in place of this process, see
+        prefix_command: A program that runs the prefix instead of this process, see
             `tinytl_tf.device.prefix_runner`; None for this process.
         num_threads: Threads of the CPU's kernels.
         xnnpack: As `TrainableModel` takes it, for the suffix.
@@ -49,7 +49,7 @@ class CoralModel:
 
     Attributes:
         manifest: Content of the `coral.json`.
-        suffix: What is trained.
+        suffix: The model that trains.
         on_accelerator: Whether this process runs the prefix on an Edge TPU.
 
     Raises:
@@ -84,7 +84,7 @@ class CoralModel:
         else:
             self._prefix = self._load_prefix(prefix, num_threads)
             made_by = sha256(prefix.with_name(COMPILED_NAME) if self.on_accelerator else prefix)
-        # The accelerator rounds in its own way: what it made is not mixed with what a CPU made.
+        # The accelerator rounds in its own way: its features are not mixed with a CPU's.
         self._depends_on = f"{self.manifest.sha256['prefix']} {made_by}"
         self._check()
 
@@ -120,11 +120,11 @@ class CoralModel:
         """Returns a context manager that gives the features of images, each computed once.
 
         Args:
-            folder: Where they are kept; None for a folder that is removed afterwards.
+            folder: Folder of the cache; None for a folder that is removed afterwards.
             limit_bytes: Most bytes of the folder, see `tinytl_tf.data.FeatureCache`.
 
         Returns:
-            What `tinytl_tf.device.adapt` takes as `features`.
+            The argument `features` of `tinytl_tf.device.adapt`.
 
         Raises:
             InputError: If the folder cannot be written, or another process uses it for this prefix.
@@ -138,7 +138,7 @@ class CoralModel:
             yield data.CachedFeatures(cache, lambda images: self.featurize(images[0])[np.newaxis])
 
     def close(self) -> None:
-        """Ends the process of the prefix, where there is one."""
+        """Ends the process of the prefix, if any."""
         if isinstance(self._prefix, PrefixProcess):
             self._prefix.close()
 
@@ -153,7 +153,7 @@ class CoralModel:
             raise InputError(f"{error}; without {compiled.name} in the folder the CPU is used") from error
 
     def _check(self) -> None:
-        """What comes out has to mean what the suffix takes it for."""
+        """Checks that prefix and suffix fit the manifest: shapes, scales and zero points."""
         pairs = ((self._prefix.input, self.manifest.image), (self._prefix.output, self.manifest.features))
         for given, wanted in pairs:
             got = Quantized(tuple(given["shape"]), given["scale"], given["zero_point"])

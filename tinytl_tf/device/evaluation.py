@@ -54,20 +54,20 @@ def evaluate_dataset(
     central_fraction: float | None = None,
     features: data.CachedFeatures | None = None,
 ) -> EvaluateResult:
-    """Evaluates a model on a data set whose classes are matched by name; shows progress.
+    """Evaluates a model on a data set and matches classes by name; shows progress.
 
     Args:
         model: The model.
-        dataset: The images, or arrays; of any of the model's classes, one alone too.
-        label: What the progress calls them.
+        dataset: The images, or arrays, of one or more of the model's classes.
+        label: Their name in the progress.
         by_position: Whether classes are matched by their position instead.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for what the manifest specifies,
-            and of arrays.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for the manifest's, and
+            for arrays.
         features: As `adapt` takes it.
 
     Raises:
         InputError: If the classes do not fit, an image cannot be decoded, the fraction is out of range or is given for
-            arrays, or the model takes something else, see `check_dataset`.
+            arrays, or the model takes another input, see `check_dataset`.
     """
     check_features(model, features)
     check_dataset(model, dataset)
@@ -85,16 +85,16 @@ def evaluate_dataset(
 
 
 def check_features(model: TrainableModel, features: data.CachedFeatures | None) -> None:
-    """Raises `InputError` unless a model of features gets those of its shape, and any other one gets none."""
+    """Raises `InputError` unless a model of features gets features of its shape, and another model gets no features."""
     if model.input_name != "features" and features is not None:
         raise InputError(
             f"expected a model that takes features, got one that takes {model.input_name}s; leave the features out"
         )
     if model.input_name == "features" and (features is None or features.shape != model.input_shape):
-        got = "none" if features is None else f"those of shape {list(features.shape)}"
+        got = "none" if features is None else f"features of shape {list(features.shape)}"
         raise InputError(
             f"expected features of shape {list(model.input_shape)} for this model, got {got}; open the coral.json of "
-            "the export, which knows the prefix that makes them"
+            "the export, which names the prefix that computes them"
         )
 
 

@@ -22,9 +22,9 @@ def as_dataset(model: "TrainableModel", examples: Any, labels: Any) -> data.Imag
     """Returns a data set of examples and their labels; one that is a data set already stays as it is.
 
     Args:
-        model: what they are for.
-        examples: a data set, or what `as_examples` takes.
-        labels: of a data set `None`; otherwise what the model's task takes, as an array or a list, or names of classes.
+        model: the model that takes them.
+        examples: a data set, or examples for `as_examples`.
+        labels: `None` for a data set; otherwise labels of the model's task, as an array or a list, or names of classes.
 
     Raises:
         InputError: if they do not fit the model or one another.
@@ -46,17 +46,17 @@ def as_examples(model: "TrainableModel", examples: Any) -> np.ndarray:
     """Returns examples as the model takes them, `[n, *model.input_shape]`.
 
     Args:
-        model: what they are for.
-        examples: of images uint8 or whole numbers of 0 to 255, or a list of photos' paths, which are read by
-            `data.photo`; of arrays numbers. Lists are taken too.
+        model: the model that takes them.
+        examples: images as uint8 or whole numbers of 0 to 255, or a list of photos' paths, which `data.photo`
+            reads; or arrays of numbers. Lists are accepted too.
 
     Raises:
-        InputError: if there are none, or they are something else.
+        InputError: If there is no example, or they have another type.
     """
     if model.input_name == "features":
         raise InputError("expected a model of images or arrays, got one of features; see tinytl_tf.device.coral")
     if isinstance(examples, str | os.PathLike):
-        raise InputError(f"expected several examples, got the one path {os.fspath(examples)!r:.200}; give a list")
+        raise InputError(f"expected several examples, got a single path {os.fspath(examples)!r:.200}; give a list")
     is_image = model.input_name == "image"
     if is_image and isinstance(examples, Sequence) and examples and _are_paths(examples):
         examples = [data.photo(path, model) for path in examples]
@@ -79,7 +79,7 @@ def as_labels(model: "TrainableModel", labels: Any) -> np.ndarray:
     """Returns labels as an array; names of classes become their numbers.
 
     Raises:
-        InputError: if there are none, or a name is not one of the model's.
+        InputError: If there are no labels, or a name is not one of the model's.
     """
     if labels is None:
         raise InputError("expected labels, got none; give one for each example")
@@ -109,11 +109,11 @@ def _pixels(values: np.ndarray) -> np.ndarray:
     if pixels is None or (pixels != values).any():
         raise InputError(
             f"expected pixels that are whole numbers of 0 to 255, got {values.dtype} from {values.min():g} to "
-            f"{values.max():g}; undo what scaled them, the model scales them itself"
+            f"{values.max():g}; undo the scaling, the model scales them itself"
         )
     if values.dtype.kind == "f" and values.max() <= 1:
         raise InputError(
-            "expected pixels of 0 to 255, got floats of 0 and 1 alone; multiply them by 255, or give uint8 if they are "
+            "expected pixels of 0 to 255, got only floats of 0 and 1; multiply them by 255, or give uint8 if they are "
             "right"
         )
     return pixels

@@ -1,4 +1,4 @@
-"""An exported model that infers and goes on training with TensorFlow Lite Micro, as on a microcontroller."""
+"""An exported model that infers and keeps training with TensorFlow Lite Micro, as on a microcontroller."""
 
 import os
 
@@ -13,15 +13,15 @@ __all__ = ["MicroModel"]
 class MicroModel(TrainableModel):
     """A `.tflite` for TensorFlow Lite Micro, with the verbs of `TrainableModel`.
 
-    It runs the interpreter of the package `tflite-micro`, which is the one of a microcontroller with its plain kernels:
-    one thread, one arena, nothing allocated after the start. A step adds up the gradients of its images one by one.
+    It runs the interpreter of the package `tflite-micro`, the same as on a microcontroller, with plain kernels: one
+    thread, one arena, no allocation after the start. A step adds up the gradients of its images one by one.
 
-    State files are those of the file that the manifest names under `state_of`, if there is one: they move between that
-    file in LiteRT and this one.
+    If the manifest names a file under `state_of`, both have the same state files: they move between that file in LiteRT
+    and this one.
 
     Args:
-        path: The `.tflite` file; its manifest has to be in the same folder.
-        batch_size: Images of a step, 1 or more; `None` for what the manifest says.
+        path: The `.tflite` file; its manifest must be in the same folder.
+        batch_size: Images of a step, 1 or more; `None` for the manifest's.
 
     Raises:
         InputError: If the file cannot be read, has no manifest or another one, is for LiteRT, or the package
@@ -44,15 +44,15 @@ class MicroModel(TrainableModel):
 
     @property
     def fingerprint(self) -> bytes:
-        """SHA-256 of the `.tflite` that state files belong to: that of `state_of`, or of the file itself."""
+        """SHA-256 of the `.tflite` that state files belong to: the file `state_of`, or the file itself."""
         return bytes.fromhex(self._file.manifest.micro["state_of"]) or self._file.fingerprint
 
     def _load(self) -> None:
-        """Loads the file; what was loaded before, if anything, is freed first."""
+        """Loads the file; frees a loaded one first."""
         manifest = self._file.manifest
         if manifest is None:
             raise InputError(
-                f"expected {manifest_path(self._file.path)}, without which TensorFlow Lite Micro cannot be told how to "
+                f"expected {manifest_path(self._file.path)}, which TensorFlow Lite Micro needs to "
                 "run the file, got none; copy both files that the export wrote"
             )
         if not manifest.micro:

@@ -17,7 +17,7 @@ _READING = {"workers": 1, "ahead": 1}
 
 
 def check_dataset(model: TrainableModel, dataset: data.ImageDataset) -> None:
-    """Checks that a data set has what a model takes.
+    """Checks that a data set fits the input of a model.
 
     Args:
         model: The model.
@@ -53,12 +53,12 @@ def eval_batches_of(
 
     Args:
         model: The model.
-        dataset: What `check_dataset` accepts.
-        central_fraction: Part of an image's side; None for what the manifest specifies, and of arrays.
-        features: Gives the features of the images, in their place.
+        dataset: A data set that `check_dataset` accepts.
+        central_fraction: Part of an image's side; None for the manifest's, and for arrays.
+        features: Gives the features of the images, which replace them.
 
     Raises:
-        InputError: If a fraction is given for arrays; while iterating for what cannot be read.
+        InputError: If a fraction is given for arrays; while iterating, if an example cannot be read.
     """
     if model.input_name == "array" and central_fraction is None:
         return data.array_eval_batches(dataset, batch_size=_EVAL_BATCH, **_READING)
@@ -85,14 +85,14 @@ def train_batches_of(
 
     Args:
         model: The model.
-        dataset: What `check_dataset` accepts.
-        settings: What `AdaptSettings.of` gave for the model.
+        dataset: A data set that `check_dataset` accepts.
+        settings: Result of `AdaptSettings.of` for the model.
         epoch: From 0.
         start_step: Number of batches to leave out.
-        features: Gives the features of the images, in their place.
+        features: Gives the features of the images, which replace them.
 
     Raises:
-        InputError: While iterating, for what cannot be read.
+        InputError: While iterating, if an example cannot be read.
     """
     common = {"batch_size": model.batch_size, "seed": settings.seed, "epoch": epoch, "start_step": start_step}
     if model.input_name == "array":

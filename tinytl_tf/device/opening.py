@@ -1,4 +1,4 @@
-"""The one way in which a `.tflite` is opened: what it is has to be known before anything of it runs."""
+"""Opens a `.tflite`: the only way, so that every file is checked before it runs."""
 
 import dataclasses
 import mmap
@@ -23,14 +23,14 @@ _LARGEST_ENTRY = 2**20  # bytes of names
 
 @dataclasses.dataclass(frozen=True)
 class OpenedFile:
-    """What a file says of itself.
+    """Description of a file, from the file and its manifest.
 
     Attributes:
         path: The `.tflite`.
         fingerprint: SHA-256 of all of its bytes.
         manifest: The manifest in its folder, or None.
         labels: Names of the outputs, from the manifest or from the file itself, or None.
-        spare_classes: Number of outputs after those that have no class yet; 0 where nothing says otherwise.
+        spare_classes: Number of outputs after these without a class; 0 by default.
         task: A key of `tinytl_tf.tasks.TASKS`, from the manifest or from the file itself, or None.
     """
 
@@ -48,10 +48,10 @@ class OpenedFile:
 
 
 def open_file(path: str | os.PathLike, *, trust: bool = False) -> OpenedFile:
-    """Reads what a `.tflite` says of itself, without the runtime.
+    """Reads the description of a `.tflite`, without the runtime.
 
-    The file is hashed once, and the hash has to be the one that the exporter wrote into the manifest, so that no
-    changed byte goes unnoticed. Without a manifest only the structure can be checked, here and by the runtime's own
+    The file is hashed once, and the hash must be the one that the exporter wrote into the manifest, so that every
+    changed byte is found. Without a manifest only the structure can be checked, here and by the runtime's own
     verifier: a changed weight is a weight, and a changed shape can end the process.
 
     Args:
@@ -60,7 +60,7 @@ def open_file(path: str | os.PathLike, *, trust: bool = False) -> OpenedFile:
 
     Raises:
         InputError: If the file cannot be read, is not a `.tflite`, is damaged, has operators that are not builtin, does
-            not fit its manifest, or has none and is not trusted.
+            not fit its manifest, or has no manifest and is not trusted.
     """
     path = files.expand(path)
     try:
@@ -98,7 +98,7 @@ def _read_labels(path: pathlib.Path) -> tuple[str, tuple[str, ...], int] | None:
     try:
         with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if content[4:8] != _IDENTIFIER:
-                raise InputError(f"{path} is no .tflite file: expected the mark TFL3 at byte 4; check the path")
+                raise InputError(f"{path} is not a .tflite file: expected the mark TFL3 at byte 4; check the path")
             model = schema.Model.GetRootAs(content, 0)
             custom = sorted({code.decode() for code in _custom_codes(model) if code})
             text = _metadata(model)
@@ -106,7 +106,7 @@ def _read_labels(path: pathlib.Path) -> tuple[str, tuple[str, ...], int] | None:
         raise
     except Exception as error:  # an offset of a damaged file can lead anywhere
         raise InputError(
-            f"{path} is no whole .tflite file ({type(error).__name__} while reading it); copy or export it again"
+            f"{path} is truncated or corrupt ({type(error).__name__} while reading it); copy or export it again"
         ) from error
     if custom:
         raise InputError(

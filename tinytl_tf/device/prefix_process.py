@@ -26,11 +26,11 @@ class PrefixProcess:
             `["python3.7", "prefix_runner.py", "prefix_int8_edgetpu.tflite", "libedgetpu.so.1"]`.
 
     Attributes:
-        input: `shape`, `scale` and `zero_point` of the image, as the program says.
-        output: The same of the features.
+        input: `shape`, `scale` and `zero_point` of the image, from the program.
+        output: The same for the features.
 
     Raises:
-        InputError: If the program cannot be started or does not say what it takes and gives.
+        InputError: If the program cannot be started or does not describe its input and output.
 
     Example:
         >>> prefix = PrefixProcess(["python3", "prefix_runner.py", "prefix_int8.tflite"])  # doctest: +SKIP
@@ -58,7 +58,7 @@ class PrefixProcess:
             values = parse_json(line)
             self.input, self.output = _described(values["input"]), _described(values["output"])
         except (ValueError, KeyError, TypeError) as error:  # InputError is a ValueError
-            raise self._failed("said nothing of its input and output") from error
+            raise self._failed("did not describe its input and output") from error
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Returns the int8 features of one image, uint8 `[H, W, 3]`.
@@ -95,7 +95,7 @@ class PrefixProcess:
             lines = self._errors.read().decode(errors="replace").strip().splitlines()
         self.close()
         command, message = _line(" ".join(self._command)), _line(lines[-1] if lines else "no message")
-        return InputError(f"expected features from {command}, but it {what}: {message}; run it by itself to see why")
+        return InputError(f"expected features from {command}, but it {what}: {message}; run it on its own to see why")
 
 
 def _line(text: str) -> str:

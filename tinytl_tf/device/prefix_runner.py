@@ -51,7 +51,7 @@ class PrefixRunner:
         module = _runtime()
         try:
             if delegate:
-                ctypes.CDLL(delegate)  # says what is missing; the runtime's own attempt leaves a broken object behind
+                ctypes.CDLL(delegate)  # names the missing library; the runtime's own attempt leaves a broken object
             delegates = [module.load_delegate(delegate)] if delegate else None
             self._interpreter = module.Interpreter(
                 model_path=os.fspath(path), num_threads=num_threads, experimental_delegates=delegates

@@ -42,7 +42,7 @@ class AdaptProgress:
     """The steps that an adaptation has taken.
 
     Attributes:
-        settings: Everything that the numbers depend on; a run resumes only with the same settings.
+        settings: All settings that the numbers depend on; a run resumes only with the same settings.
         before: Figures of the test images before the first step, or None without any.
         steps: One row for each step: loss, accuracy, whether it was applied, milliseconds. A loss that is not finite
             is read back as NaN.
@@ -98,7 +98,7 @@ def write_progress(path: pathlib.Path, progress: AdaptProgress) -> None:
 
     Args:
         path: See `progress_path`.
-        progress: The steps; the state file that it names has to be written before.
+        progress: The steps; write the state file that it names before.
 
     Raises:
         InputError: If a file cannot be read or written.
@@ -116,7 +116,7 @@ def read_progress(path: pathlib.Path, settings: dict[str, Any]) -> AdaptProgress
 
     Args:
         path: See `progress_path`.
-        settings: Those of the run that should resume.
+        settings: Settings of the run to resume.
 
     Raises:
         InputError: If there is no such file; it, or the state file that it names, is damaged; or its settings differ.

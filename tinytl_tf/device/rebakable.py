@@ -1,4 +1,4 @@
-"""Whether an int8 file has the parts that a rebaking changes, where the manifest says that they are."""
+"""Checks that an int8 file has the parts that a rebaking changes, at the places in the manifest."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -28,8 +28,8 @@ def require_rebakable(model: Model, manifest: CoralManifest, variables: Mapping[
         where: Words for the file in an error.
 
     Raises:
-        InputError: If the file is not a chain of quantized operators from the image on, or a number is not that of the
-            tensor that holds the variable.
+        InputError: If the file is not a chain of quantized operators from the image on, or a number is not the one of
+            the tensor that holds the variable.
     """
     for expected, is_kept, value in _rules(model, manifest, variables):
         if not is_kept:
@@ -80,7 +80,7 @@ def _classifier(operators: tuple[Operator, ...]) -> int:
 
 
 def _quantized(model: Model, tensor: Tensor) -> Quantized | None:
-    """What an int8 image of a batch of one is, or None."""
+    """Shape of an int8 image of a batch of one, or None."""
     if tensor.dtype != "int8" or tensor.shape[:1] != (1,) or _scales(model, tensor) != 1:
         return None
     parameters = model.schema.subgraphs[0].tensors[tensor.index].quantization
@@ -88,7 +88,7 @@ def _quantized(model: Model, tensor: Tensor) -> Quantized | None:
 
 
 def _scales(model: Model, tensor: Tensor) -> int:
-    """Number of finite scales above 0, each with a zero point; 0 where there are others."""
+    """Number of finite scales above 0, each with a zero point; 0 if there are other scales."""
     parameters = model.schema.subgraphs[0].tensors[tensor.index].quantization
     if parameters is None or parameters.scale is None or parameters.zeroPoint is None:
         return 0

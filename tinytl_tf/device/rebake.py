@@ -1,4 +1,4 @@
-"""What was learnt goes into the int8 file of the whole network, so that it runs whole on the accelerator."""
+"""Writes learned values into the int8 file of the complete network, which then runs on the accelerator."""
 
 import dataclasses
 import math
@@ -26,18 +26,18 @@ __all__ = ["MOST_LOSS_DB", "RebakeResult", "rebake"]
 MOST_LOSS_DB = 3.0  # how much more noise than at the export is let through
 _LOWEST, _HIGHEST = -128, 127
 _LARGEST_BIAS = 2**30  # of 32 bits, with room for the products that are added to it
-_KEEP_SCALE = frozenset(["AVERAGE_POOL_2D", "PAD"])  # their results have the scale of what they take
+_KEEP_SCALE = frozenset(["AVERAGE_POOL_2D", "PAD"])  # their outputs have the scale of their inputs
 
 
 @dataclasses.dataclass(frozen=True)
 class RebakeResult:
-    """What a rebaking came to.
+    """Result of a rebaking.
 
     Attributes:
-        snr_db: Signal to noise of the new file's logits against those of the float network, over the photos.
-        exported_snr_db: The same of the exported file, at its export.
+        snr_db: Signal to noise of the new file's logits against the float network's, over the photos.
+        exported_snr_db: The same for the exported file, at its export.
         photos: Number of photos that ranges and noise were measured on.
-        lint: What is known against compiling the file.
+        lint: Known reasons why the file may not compile.
     """
 
     snr_db: float
@@ -54,21 +54,21 @@ def rebake(
     *,
     overwrite: bool = False,
 ) -> RebakeResult:
-    """Writes the int8 file of the whole network with what a state has learnt.
+    """Writes the int8 file of the complete network with the learned values of a state.
 
     Biases become integers of the scale of their convolution, `round(b / (scale of the image * scale of the filter))`;
     the classifier's kernel gets a scale of its own. Then the ranges of the images between operators are measured again,
-    on photos, by the same graph in float: learnt biases move them. No TensorFlow is needed.
+    on photos, by the same graph in float: learned biases move them. No TensorFlow is needed.
 
     Args:
         coral: The `coral.json` of the export, with its files in the same folder.
         state: A `.tinytl` of its suffix.
-        output: The `.tflite` to write; it is for the compiler, as the exported `model_int8.tflite` is.
-        photos: Images, uint8 `[H, W, 3]`, like those that the network is for.
+        output: The `.tflite` to write; it is for the compiler, like the exported `model_int8.tflite`.
+        photos: Images, uint8 `[H, W, 3]`, similar to the network's later inputs.
         overwrite: Whether an existing file may be replaced.
 
     Returns:
-        How well the integers compute what floats do.
+        Signal to noise of the integers against floats.
 
     Raises:
         InputError: If a file is missing, damaged or of another export, the export has no int8 file, or there are no
@@ -84,7 +84,7 @@ def rebake(
     source, suffix = manifest.part(coral, "int8"), manifest.part(coral, "suffix")
     learned, whole = TrainableModel(suffix), TrainableModel(manifest.part(coral, "model"))
     if whole.manifest is None or whole.manifest.state != learned.manifest.state:
-        raise InputError(f"expected one state for {suffix.name} and the whole network in {coral}; export both again")
+        raise InputError(f"expected one state for {suffix.name} and the complete network in {coral}; export both again")
     start, model = _values(learned), Model.read(source)
     require_rebakable(model, manifest, start, f"{source} of {coral}")
     learned.restore(state)
@@ -118,7 +118,7 @@ def _rebaked(
     values: Mapping[str, np.ndarray],
     images: Sequence[np.ndarray],
 ) -> bytes:
-    """Changes the integers of a file; `start` is what they hold of the trained variables, `values` what they shall."""
+    """Changes the integers of a file; `start` has the old values of the trained variables, `values` the new ones."""
     graph, subgraph = model.graphs[0], model.schema.subgraphs[0]
     convolutions = [op for op in graph.operators if op.name in KERNELS]
     floats = {op.inputs[2]: constant(model.schema, subgraph.tensors[op.inputs[2]]) for op in convolutions}
@@ -127,7 +127,7 @@ def _rebaked(
             floats[index] = values[path].T.astype(np.float64)
         elif path == CLASSIFIER_BIAS:
             floats[index] = values[path].astype(np.float64)
-        else:  # what else the norm adds to the bias stays
+        else:  # the other part of the bias, from the norm, stays
             floats[index] = floats[index] + (values[path].astype(np.float64) - start[path])
     ranges = tensor_ranges(float_twin(model, floats), images)
     changed = set(tensors.values())
@@ -144,11 +144,11 @@ def _rebaked(
 
 
 def _set_convolution(model: Model, op: Operator, shift: np.ndarray, weights: np.ndarray | None) -> None:
-    """Stores bias and, where there is a new one, kernel of a convolution in integers of the scale of its image."""
+    """Stores the bias and, if new, the kernel of a convolution in integers of the scale of its image."""
     image, kernel, bias = (model.schema.subgraphs[0].tensors[index] for index in op.inputs)
     image_scale, old_scales = quantization_of(image)[0], quantization_of(kernel)[0]
     scales = old_scales if weights is None else np.array([np.abs(weights).max() / _HIGHEST or 1.0])
-    # A filter with hardly any weights gets larger steps, so that its bias is a number of them; as by the converter.
+    # A filter with tiny weights gets a larger scale, so that its bias fits the integers; as in the converter.
     least = np.abs(shift) / (image_scale * _LARGEST_BIAS)
     scales = np.maximum(scales, least if len(scales) > 1 else least.max())
     if weights is not None or (scales != old_scales).any():
@@ -188,9 +188,9 @@ def _judge(
     ratio, exported = snr_db(expected, logits), manifest.snr_db["int8"]
     if not ratio >= exported - MOST_LOSS_DB:
         raise ParityError(
-            f"signal to noise of the rebaked file is {ratio:.1f} dB, that of the exported one was {exported:.1f} (at "
+            f"signal to noise of the rebaked file is {ratio:.1f} dB, of the exported one it was {exported:.1f} (at "
             f"most {MOST_LOSS_DB:.0f} less); nothing was written; give more photos, or quantize the network with the "
-            "state anew"
+            "state again"
         )
     findings = tuple(finding.text for finding in lint(Model.from_bytes(content)))
     return RebakeResult(ratio, exported, len(images), findings)

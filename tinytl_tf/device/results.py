@@ -1,4 +1,4 @@
-"""What the device client returns."""
+"""Results of the device client."""
 
 import dataclasses
 

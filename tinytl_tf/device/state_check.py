@@ -20,7 +20,7 @@ def check_finite(state: np.ndarray, what: str) -> None:
 
     Args:
         state: float32 `[N]`.
-        what: How the error begins, for example "cannot set the state".
+        what: Beginning of the error, for example "cannot set the state".
 
     Raises:
         InputError: If a value is not finite.
@@ -40,11 +40,11 @@ def check_state(state: np.ndarray, manifest: Manifest, added: int, what: str) ->
         state: float32 `[N]`.
         manifest: Of the file.
         added: Number of classes that were added on the device.
-        what: How the error begins, for example "cannot set the state".
+        what: Beginning of the error, for example "cannot set the state".
 
     Raises:
-        InputError: If a value is not finite or negative where it cannot be, the values add up to over 1e15, or other
-            outputs are in use than those that have names.
+        InputError: If a value is not finite or negative where it cannot be, the values add up to over 1e15, or the
+            outputs in use differ from the named ones.
     """
     check_finite(state, what)
     total = float(np.abs(state.astype(np.float64)).sum())

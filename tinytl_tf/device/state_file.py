@@ -1,4 +1,4 @@
-r"""The `.tinytl` state file: what a model has learnt, apart from the model. One format for all clients.
+r"""The `.tinytl` state file: the learned values of a model, without the model. One format for all clients.
 
 All numbers are little-endian; offsets and sizes are in bytes; N is the number of values of the state.
 
@@ -59,7 +59,7 @@ class SavedState:
 def write_state(
     path: str | os.PathLike, state: np.ndarray, fingerprint: bytes, added_classes: Sequence[str] = ()
 ) -> None:
-    """Writes a state file; a reader sees the old file or the new one, whatever happens meanwhile.
+    """Writes a state file; a reader always sees the complete old or new file.
 
     Args:
         path: The file to write; an existing one is replaced.
@@ -108,7 +108,7 @@ def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> SavedS
         The state, `[size]`, and the names of the classes that were added.
 
     Raises:
-        InputError: If the file cannot be read, is no state file, is damaged, or belongs to another model.
+        InputError: If the file cannot be read, is not a state file, is damaged, or belongs to another model.
     """
     try:
         with open_regular(files.expand(path)) as stream:
@@ -137,7 +137,7 @@ def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> SavedS
 
 
 def _parse_header(path: str | os.PathLike, header: bytes, length: int) -> int:
-    """Checks magic, version and length before anything big is read; returns N."""
+    """Checks magic, version and length before large reads; returns N."""
     if header[: len(_MAGIC)] != _MAGIC:
         raise InputError(f"{path} is not a state file: expected it to begin with {_MAGIC!r}, got {header[:8]!r}")
     if len(header) < _HEADER.size:
@@ -162,7 +162,7 @@ def _parse_header(path: str | os.PathLike, header: bytes, length: int) -> int:
 
 
 def _names(path: str | os.PathLike, content: bytes, count: int) -> bytes:
-    """Returns the bytes of the names; their length has to fill the file."""
+    """Returns the bytes of the names; their length must fill the file."""
     if _HEADER.unpack_from(content)[1] == _VERSION:
         return b""
     start = _HEADER.size + 4 * count

@@ -1,4 +1,4 @@
-"""An exported model that infers and goes on training with LiteRT."""
+"""An exported model that infers and keeps training with LiteRT."""
 
 import math
 import numbers
@@ -35,12 +35,12 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class TrainableModel:
-    """A `.tflite` with the signatures `infer`, `train`, `save` and `restore`, run by LiteRT alone.
+    """A `.tflite` with the signatures `infer`, `train`, `save` and `restore`, run by LiteRT only.
 
     Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that
     raises leaves the model as it was.
 
-    The file stays mapped while the model lives: whoever truncates it in place, and does not replace it, ends the
+    The file stays mapped while the model lives: truncating it in place, instead of replacing it, ends the
     process.
 
     Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.tflite.runtime.load_signatures`.
@@ -48,16 +48,16 @@ class TrainableModel:
     Args:
         path: The `.tflite` file, with its manifest `<stem>.manifest.json` in the same folder.
         num_threads: Threads of the runtime's kernels, 1 or more.
-        xnnpack: Whether to use XNNPACK: faster, and more memory. `None` for what the manifest says, and yes without
-            a manifest.
+        xnnpack: Whether to use XNNPACK: faster, and more memory. `None` for the manifest's setting, or True
+            without a manifest.
         api: `"interpreter"`; or `"compiled_model"`, with which XNNPACK takes less memory: see
-            `tinytl_tf.tflite.runtime.load_signatures`. What is computed is the same.
-        trust: Whether a file without its manifest is loaded. Nothing tells then whether it is damaged, and a damaged
-            one can end the process.
+            `tinytl_tf.tflite.runtime.load_signatures`. The results are the same.
+        trust: Whether a file without its manifest is loaded. Damage is then not detected, and a damaged file can end
+            the process.
 
     Raises:
-        InputError: If the file cannot be read, is no `.tflite`, needs operators that LiteRT lacks, or has not
-            the signatures above with their types and shapes; or if the manifest does not fit the file.
+        InputError: If the file cannot be read, is not a `.tflite`, needs operators that LiteRT lacks, or does
+            not have the signatures above with their types and shapes; or if the manifest does not fit the file.
 
     Example:
         >>> model = TrainableModel("model.tflite")  # doctest: +SKIP
@@ -107,7 +107,7 @@ class TrainableModel:
 
     @property
     def task(self) -> Task:
-        """What a label is: `classification`, `multilabel` or `regression` of `tinytl_tf.tasks`."""
+        """Task of the labels: `classification`, `multilabel` or `regression` of `tinytl_tf.tasks`."""
         return get_task(self._contract.task)
 
     @property
@@ -127,24 +127,24 @@ class TrainableModel:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(H, W) of an image in pixels; of a file that takes features, of those that they are made of.
+        """(H, W) of an image in pixels; for a file that takes features, of their images.
 
         Raises:
-            InputError: If the file takes features and has no manifest, which alone says so, or arrays.
+            InputError: If the file takes arrays, or takes features and has no manifest with the size.
         """
         self._require_images("image_size")
         if self._contract.input == "image":
             return self._contract.shape[:2]
         if self._file.manifest is None:
             raise InputError(
-                f"without its manifest {self._file.path} does not say of what images its features are; put the "
-                "manifest next to the file"
+                f"without its manifest the size of the images of {self._file.path} is unknown; put the manifest next "
+                "to the file"
             )
         return self._file.manifest.input.size
 
     @property
     def input_name(self) -> str:
-        """What the file infers and is trained on: `"image"`; `"features"`, see `tinytl_tf.device.coral`; or `"array"`.
+        """Input of the file: `"image"`; `"features"`, see `tinytl_tf.device.coral`; or `"array"`.
 
         An array is float32 of the shape `input_shape`: a spectrogram, a window of sensors, a waveform.
         """
@@ -152,12 +152,12 @@ class TrainableModel:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one of them: `(H, W, 3)`, that of the features of an image, or that of an array."""
+        """Shape of one input: `(H, W, 3)`, or the shape of the features of an image or of an array."""
         return self._contract.shape
 
     @property
     def sample_rate(self) -> int:
-        """The manifest's: samples a second of a waveform, the array of the file; 0 for everything else."""
+        """Samples per second of a waveform, from the manifest; 0 for all other inputs."""
         facts = {} if self._file.manifest is None else self._file.manifest.inputs
         return max((facts.sample_rate for facts in facts.values()), default=0)
 
@@ -193,7 +193,7 @@ class TrainableModel:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes or attributes, from the manifest or the file itself, and of those added; or None."""
+        """Names of the classes or attributes, from the manifest or the file itself, with added ones; or None."""
         return None if self._file.labels is None else self._file.labels + self._added
 
     @property
@@ -218,12 +218,12 @@ class TrainableModel:
 
     @property
     def default_learning_rate(self) -> float:
-        """The manifest's: of the first step where nobody gives one. 1e-3 without a manifest."""
+        """Default learning rate of the first step, from the manifest; 1e-3 without a manifest."""
         return LEARNING_RATE if self._file.manifest is None else self._file.manifest.learning_rate
 
     @property
     def added_classes(self) -> tuple[str, ...]:
-        """Names of the classes that were added to those of the export."""
+        """Names of the classes that were added to the exported ones."""
         return self._added
 
     @property
@@ -233,7 +233,7 @@ class TrainableModel:
 
     @property
     def augmentation(self) -> Augmentation:
-        """How the manifest says that training images are changed; not at all without a manifest.
+        """Augmentation of training images, from the manifest; no augmentation without a manifest.
 
         Raises:
             InputError: If the file takes arrays.
@@ -245,7 +245,7 @@ class TrainableModel:
 
     @property
     def saves_optimizer(self) -> bool:
-        """Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it."""
+        """Whether the state holds all that training continues from: the optimizer has no slots, or they are in it."""
         manifest = self._file.manifest
         if manifest is None:
             return False
@@ -292,7 +292,7 @@ class TrainableModel:
                 Every value of an array is finite.
 
         Returns:
-            Logits and probabilities, float32 `[num_classes]`. Of a regression both are what is predicted.
+            Logits and probabilities, float32 `[num_classes]`. For a regression both are the predicted numbers.
 
         Raises:
             InputError: If the image has another type or shape, or the photo cannot be read.
@@ -307,17 +307,17 @@ class TrainableModel:
     def fit(self, examples: Any, labels: Any = None, *, validation_data: Any = None, **settings: Any) -> "AdaptResult":
         """Trains on examples in memory, or on a data set, as `fit` of Keras does.
 
-        Every step takes `batch_size` examples: those that are left over in an epoch are others in the next, and fewer
-        examples than a batch are repeated to fill it. Examples in memory are taken as they are, without crops or flips.
+        Every step takes `batch_size` examples. Each epoch leaves out other remaining examples; fewer examples than a
+        batch are repeated to fill it. Examples in memory are used unchanged, without crops or flips.
 
         Args:
             examples: uint8 `[n, H, W, 3]`, arrays `[n, *input_shape]`, a list of photos' paths, a data set of
                 `tinytl_tf.data`, or its `Splits`.
-            labels: integers or names of classes `[n]`, or what `train` takes for several attributes or numbers; of a
-                data set none.
+            labels: integers or names of classes `[n]`, or labels of several attributes or numbers as for `train`;
+                None for a data set.
             validation_data: a pair of examples and labels, or a data set, on which the model is evaluated before and
                 after.
-            **settings: those of `tinytl_tf.device.AdaptSettings`: `epochs`, `learning_rate` and others.
+            **settings: fields of `tinytl_tf.device.AdaptSettings`, such as `epochs` and `learning_rate`.
 
         Returns:
             The figures; its `history` has loss and accuracy of each epoch.
@@ -335,7 +335,7 @@ class TrainableModel:
         if isinstance(examples, Splits):
             splits = examples
             if labels is not None or validation_data is not None:
-                raise InputError("expected splits alone, got labels or validation_data too; leave them out")
+                raise InputError("expected only splits, got labels or validation_data too; leave them out")
         else:
             test = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
             test = None if test[0] is None else as_dataset(self, *test)
@@ -345,7 +345,7 @@ class TrainableModel:
         return adapt(self, splits, **settings)
 
     def evaluate(self, examples: Any, labels: Any = None) -> "EvaluateResult":
-        """Returns loss, accuracy and the figures of each class; takes what `fit` takes, but for `Splits`."""
+        """Returns loss, accuracy and the figures of each class; accepts the examples of `fit`, except `Splits`."""
         from tinytl_tf.device.evaluation import evaluate_dataset
 
         as_they_are = not isinstance(examples, ImageDataset) and self.input_name == "image"
@@ -353,7 +353,7 @@ class TrainableModel:
         return evaluate_dataset(self, dataset, central_fraction=1.0 if as_they_are else None)
 
     def predict(self, examples: Any) -> np.ndarray:
-        """Returns the probabilities of several examples, of a regression what is predicted, float32 `[n, num_classes]`.
+        """Returns the probabilities, or the predicted numbers of a regression, of examples, float32 `[n, num_classes]`.
 
         Args:
             examples: uint8 `[n, H, W, 3]`, arrays `[n, *input_shape]`, or a list of photos' paths.
@@ -367,7 +367,7 @@ class TrainableModel:
         """Returns copies of the trained variables by the paths that they had in Keras.
 
         Raises:
-            InputError: If the manifest is missing, which alone has the paths.
+            InputError: If the manifest, which has the paths, is missing.
         """
         if self._file.manifest is None:
             raise InputError(f"without its manifest {self._file.path} has no names; put the manifest next to the file")
@@ -389,20 +389,20 @@ class TrainableModel:
         return f"<{type(self).__name__} {self._file.path.name}: {', '.join(facts)}>"
 
     def add_class(self, name: str) -> int:
-        """Gives a spare output to a new class, which is then trained like the others.
+        """Gives a spare output to a new class, which then trains like all other classes.
 
-        Its weights start as the mean of those of the other classes, so that it is neither the likeliest class nor the
-        least likely one. Where the optimizer's slots are not part of the state, they start again.
+        Its weights start as the mean of the other classes' weights, so that it is neither the likeliest class nor the
+        least likely one. If the optimizer's slots are not part of the state, they start again.
 
         Args:
-            name: Name of the class, none of `class_names`.
+            name: Name of the class, not one of `class_names`.
 
         Returns:
             The label of the class.
 
         Raises:
             InputError: If the file was exported without spare classes or all are used, the name is taken or no name, or
-                the manifest is missing. The model goes on unchanged.
+                the manifest is missing. The model stays unchanged.
 
         Example:
             >>> model.add_class("tulip")  # doctest: +SKIP
@@ -418,8 +418,8 @@ class TrainableModel:
             check_added(added)
             if self._file.manifest is None:
                 raise InputError(
-                    f"without its manifest {self._file.path} does not say where the classifier lies in the state; put "
-                    "the manifest next to the file"
+                    f"without its manifest the place of the classifier in the state of {self._file.path} is unknown; "
+                    "put the manifest next to the file"
                 )
             state, label = self.state(), self.num_classes
             for _, weights in classifier_parts(state, self._file.manifest):
@@ -439,13 +439,13 @@ class TrainableModel:
 
         Raises:
             InputError: If it has another type or shape, a value is not finite, or it is of more or fewer classes; the
-                model goes on unchanged.
+                model stays unchanged.
         """
         with self._lock:
             self._set(state, self._added)
 
     def _set(self, state: np.ndarray, added: tuple[str, ...]) -> None:
-        """Replaces the state, and what classes it was trained for."""
+        """Replaces the state, and the classes that it was trained for."""
         _check_array("state", state, "float32", (self.state_size,))
         if self._file.manifest is None:
             check_finite(state, "cannot set the state")
@@ -460,7 +460,7 @@ class TrainableModel:
         self._added = added
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the state to a `.tinytl` file, whole or not at all; an existing file is replaced.
+        """Writes the state to a `.tinytl` file atomically; an existing file is replaced.
 
         Args:
             path: The file to write.
@@ -479,7 +479,7 @@ class TrainableModel:
             path: The file to read.
 
         Raises:
-            InputError: If the file is damaged or belongs to another model; the model goes on unchanged.
+            InputError: If the file is damaged or belongs to another model; the model stays unchanged.
         """
         saved = read_state(path, self.fingerprint, self.state_size)
         if len(saved.added_classes) > self._file.spare_classes:
@@ -500,7 +500,7 @@ class TrainableModel:
         """Puts the exported state and classes back, through the signature `reset` or by loading the file again.
 
         Raises:
-            InputError: If the file has to be loaded again and has changed; the model goes on unchanged.
+            InputError: If the file must be loaded again and has changed; the model stays unchanged.
         """
         with self._lock:
             if "reset" in self._runners:
@@ -516,19 +516,19 @@ class TrainableModel:
         """Checks `count` labels against the model's classes.
 
         Args:
-            labels: What should be integers `[count]` in `[0, num_classes)`, or numbers `[count, C]` in `[0, 1]`.
+            labels: Checked for integers `[count]` in `[0, num_classes)`, or numbers `[count, C]` in `[0, 1]`.
             count: Number of images.
 
         Raises:
-            InputError: If they are something else.
+            InputError: If they are anything else.
         """
         self.task.check_labels(labels, count, self.num_classes)
 
     def _require_images(self, what: str) -> None:
-        """Raises `InputError` of a file of arrays: what is said of images must not be taken for it."""
+        """Raises `InputError` for a file of arrays: settings of images do not apply to it."""
         if self._contract.input == "array":
             raise InputError(
-                f"expected a model of images, which alone have {what}, got {self._file.path} of arrays "
+                f"expected a model of images for {what}, got {self._file.path} of arrays "
                 f"{list(self._contract.shape)}; leave {what} out"
             )
 
@@ -543,7 +543,7 @@ class TrainableModel:
                 ) from error
 
     def _load(self) -> None:
-        """Loads the file; what was loaded before, if anything, is freed first, since two may not fit a board."""
+        """Loads the file; frees a loaded one first, since two may not fit the memory of a board."""
         if self._file.manifest is not None and self._file.manifest.micro:
             raise InputError(
                 f"expected a file for LiteRT, got {self._file.path}, which is for TensorFlow Lite Micro; open it with "

@@ -1,4 +1,4 @@
-"""Keras layers whose variables are trained one by one and that keep little for backward, and the model of them."""
+"""Keras layers that train single variables and keep little for the backward pass, and the model class."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.layers.activation import Activation

@@ -21,7 +21,7 @@ _FORMAT = "transpose the input to channels_last"
 _MULTIPLIER = "repeat the input's channels, or use FrozenConv2D with as many groups"
 _INITIALIZER = "assign the pre-trained values to the layer's variable"
 _UNUSED = "leave it out, or compute it in the loss from the layer's variables"
-# Arguments of Keras' layers with the one value that they have here besides None, and the remedy for others.
+# Arguments of Keras' layers with the only value, apart from None, that is accepted, and the remedy for all others.
 _FIXED = {
     "data_format": ("channels_last", _FORMAT),
     "depth_multiplier": (1, _MULTIPLIER),
@@ -37,7 +37,7 @@ _FIXED = {
 
 
 def require_positive_integers(**arguments: int) -> None:
-    """Raises `ValueError` for the first argument that is no integer above 0."""
+    """Raises `ValueError` for the first argument that is not an integer above 0."""
     for name, value in arguments.items():
         if not _is_positive_integer(value):
             raise ValueError(f"{name} must be an integer above 0, got {value!r}")
@@ -60,7 +60,7 @@ def checked_padding(padding: str | Sequence, axes: int) -> str | Sequence:
     """Returns a padding with its word in small letters, as Keras writes it; numbers as they are.
 
     Raises:
-        ValueError: for anything but `"same"`, `"valid"`, with one axis `"causal"`, and two numbers for each axis.
+        ValueError: For another padding than `"same"`, `"valid"`, `"causal"` with one axis, or two numbers per axis.
     """
     words = ("same", "valid", "causal")[: 3 if axes == 1 else 2]
     if isinstance(padding, str) and padding.lower() in words:
@@ -72,7 +72,7 @@ def checked_padding(padding: str | Sequence, axes: int) -> str | Sequence:
 
 
 def checked_activation(activation: str | None) -> str | None:
-    """Returns the name of an activation; `None` for none, which Keras calls `"linear"`.
+    """Returns the name of an activation; `None` for Keras' `"linear"`.
 
     Raises:
         ValueError: if it is not one of `ops.ACTIVATIONS`.
@@ -85,7 +85,7 @@ def checked_activation(activation: str | None) -> str | None:
 
 
 def drop_fixed_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Returns the arguments without those of Keras' layers that have one value here.
+    """Returns the arguments, without Keras arguments that have only one accepted value here.
 
     Raises:
         ValueError: if one of them has another value.

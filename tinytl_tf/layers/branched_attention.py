@@ -14,10 +14,10 @@ _PORTS = ("query", "key", "value")
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class BranchedAttention(SelectiveWrapper):
-    """A `keras.layers.MultiHeadAttention` to whose projections the outputs of branches are added.
+    """A `keras.layers.MultiHeadAttention` that adds the outputs of branches to its projections.
 
-    Everything else is as in `SelectiveWrapper`; the layer itself and its variables stay as they are, where Keras'
-    `enable_lora` would add variables to it, and would merge them for good when a model is saved.
+    Everything else is as in `SelectiveWrapper`; the layer itself and its variables stay unchanged. Keras'
+    `enable_lora` would add variables to it, and would merge them permanently when a model is saved.
 
     Args:
         layer: the attention.
@@ -28,10 +28,10 @@ class BranchedAttention(SelectiveWrapper):
         ValueError: for another layer or other ports, or a call with more or fewer branches than ports.
 
     Input shape:
-        That of the attention; and of each branch `(batch, tokens, heads, width)`.
+        As for the attention; for each branch `(batch, tokens, heads, width)`.
 
     Output shape:
-        That of the attention.
+        As for the attention.
 
     Example:
         >>> attention = BranchedAttention(keras.layers.MultiHeadAttention(2, 4), ["value"], name="attention")
@@ -50,7 +50,7 @@ class BranchedAttention(SelectiveWrapper):
         self.ports = tuple(ports)
 
     def call(self, *args, branches: Sequence[tf.Tensor], **kwargs) -> tf.Tensor:
-        """Returns what the attention returns when each branch is added to its projection."""
+        """Returns the output of the attention, with each branch added to its projection."""
         if len(branches) != len(self.ports):
             raise ValueError(f"expected a branch for each of {', '.join(self.ports)}, got {len(branches)}")
         if not self.layer.built:

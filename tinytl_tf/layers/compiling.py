@@ -1,4 +1,4 @@
-"""What a network is compiled with where its user does not compile it."""
+"""Default optimizer, loss and metrics of a network that the user does not compile."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tinytl_tf.tasks import TASKS
 
 __all__ = ["OPTIMIZER_NAME", "compile_arguments"]
 
-OPTIMIZER_NAME = "adam_of_the_scheme"  # tells that nobody compiled a network
+OPTIMIZER_NAME = "adam_of_the_scheme"  # marks the default, so that a user's own optimizer is kept
 
 _LOSSES = {
     "classification": lambda: (

@@ -9,13 +9,13 @@ __all__ = ["FrozenConv1D"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class FrozenConv1D(FrozenConv2D):
-    """`FrozenConv2D` of signals, as those of an accelerometer; its kernel has the shape of that of Keras' `Conv1D`.
+    """`FrozenConv2D` for signals, for example of an accelerometer; the kernel has the shape of Keras' `Conv1D`.
 
     Args:
         filters: number of output channels.
         kernel_size: length of the kernel.
         **kwargs: the other arguments of `FrozenConv2D`, one number each. `padding` is `"same"`, `"valid"`,
-            `"causal"`, which pads before the signal alone, or `(before, after)`.
+            `"causal"`, which pads only before the signal, or `(before, after)`.
 
     Input shape:
         `(batch, steps, channels)`, steps known.

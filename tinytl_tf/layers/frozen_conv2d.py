@@ -28,11 +28,11 @@ class FrozenConv2D(SelectiveLayer):
     """A pre-trained convolution and its norm in one; `norm/beta` is the bias that TinyTL trains.
 
     While gamma is frozen, the norm is folded exactly into the kernel and a bias, and backward keeps no activation.
-    Everything can be trained by name; then backward keeps what that needs. Without a norm, `bias` takes the place of
-    `norm/beta`.
+    All variables can be trained by name; backward then keeps the activations that they need. Without a norm,
+    `bias` replaces `norm/beta`.
 
     Args:
-        filters: number of output channels; `None` in `FrozenDepthwiseConv2D`, which has those of its input.
+        filters: number of output channels; `None` in `FrozenDepthwiseConv2D`, which keeps the channels of its input.
         kernel_size: height and width of the kernel, one number or a pair.
         strides: step of the window, one number or a pair.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
@@ -40,11 +40,11 @@ class FrozenConv2D(SelectiveLayer):
         dilation_rate: distance of the kernel's taps, one number or a pair; above 1 only where the strides are 1.
         groups: groups of channels; divides `filters` and the input's channels.
         norm: whether a norm follows the convolution.
-        use_bias: whether a bias follows the convolution; only without a norm, whose beta is one.
+        use_bias: whether a bias follows the convolution; only without a norm: its beta is a bias.
         activation: `None` or one of `ops.ACTIVATIONS`, applied last.
         train: variables to train, of `"kernel"`, `"norm/gamma"` and `"norm/beta"`, or `"kernel"` and `"bias"`.
-        **kwargs: arguments of `keras.layers.Layer`. Of those of `keras.layers.Conv2D` that are not above, such as
-            `data_format`, only values that change nothing are taken.
+        **kwargs: arguments of `keras.layers.Layer`. Other arguments of `keras.layers.Conv2D`, such as
+            `data_format`, are accepted only with values that change nothing.
 
     Raises:
         ValueError: for an argument that is not one of these; it names the argument.
@@ -95,7 +95,7 @@ class FrozenConv2D(SelectiveLayer):
         if filters is not None and filters % groups:
             raise ValueError(f"groups must divide filters, got {groups} groups and {filters} filters")
         if norm and use_bias:
-            raise ValueError("use_bias must be False where there is a norm, whose beta is a bias; or give norm=False")
+            raise ValueError("use_bias must be False with a norm, whose beta is a bias; or give norm=False")
         self.filters = filters
         self.kernel_size = checked_window("kernel_size", kernel_size, self.axes)
         self.strides = checked_window("strides", strides, self.axes)
@@ -119,7 +119,7 @@ class FrozenConv2D(SelectiveLayer):
             )
         shape = self.kernel_shape(input_shape[-1])
         output_shape = self.compute_output_shape(input_shape)
-        # He's rule by the inputs of one output; Keras would count those of all channels of a depthwise kernel.
+        # He's rule by the inputs of one output; for a depthwise kernel Keras would count the inputs of all channels.
         stddev = (2 / self.inputs_of_one_output(shape)) ** 0.5
         self.kernel = self.add_weight(
             name="kernel", shape=shape, initializer=keras.initializers.TruncatedNormal(stddev=stddev)
@@ -142,7 +142,7 @@ class FrozenConv2D(SelectiveLayer):
         return self.kernel * scale
 
     def folded(self) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Returns kernel and bias, if any, of the one convolution that does the work of kernel and norm."""
+        """Returns kernel and bias, if any, of the convolution with the norm folded in."""
         if self.norm:
             scale, shift = self.norm.scale_and_shift()
             return self.folded_kernel(scale), shift

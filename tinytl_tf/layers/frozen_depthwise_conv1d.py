@@ -9,12 +9,12 @@ __all__ = ["FrozenDepthwiseConv1D"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class FrozenDepthwiseConv1D(FrozenDepthwiseConv2D):
-    """`FrozenDepthwiseConv2D` of signals; its kernel has the shape of that of Keras' `DepthwiseConv1D`.
+    """`FrozenDepthwiseConv2D` for signals; the kernel has the shape of Keras' `DepthwiseConv1D`.
 
     Args:
         kernel_size: length of the kernel.
         **kwargs: the other arguments of `FrozenDepthwiseConv2D`, one number each. `padding` is `"same"`, `"valid"`,
-            `"causal"`, which pads before the signal alone, or `(before, after)`.
+            `"causal"`, which pads only before the signal, or `(before, after)`.
 
     Input shape:
         `(batch, steps, channels)`, steps known.

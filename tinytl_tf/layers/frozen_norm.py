@@ -1,4 +1,4 @@
-"""Batch normalization whose statistics are constants."""
+"""Batch normalization with constant statistics."""
 
 import keras
 import tensorflow as tf
@@ -13,7 +13,7 @@ __all__ = ["FrozenNorm"]
 class FrozenNorm(Norm):
     """Normalizes with fixed statistics, an affine map of each channel: `(x - mean) / sqrt(var + eps) * gamma + beta`.
 
-    The variables are those of `keras.layers.BatchNormalization`, so pre-trained ones are copied as they are. The
+    The variables are the same as in `keras.layers.BatchNormalization`, so pre-trained ones are copied unchanged. The
     statistics never change: images do not depend on each other, batch 1 trains like any other batch, and with a frozen
     gamma backward keeps nothing.
 
@@ -32,12 +32,12 @@ class FrozenNorm(Norm):
         The same.
 
     Reference:
-        TinyTL trains beta alone, as the bias of equation 2. It normalizes by groups; statistics that are frozen
-        instead make the claim that nothing is stored exact.
+        TinyTL trains beta alone, as the bias of equation 2. It normalizes by groups; with frozen statistics instead,
+        backward stores exactly nothing.
     """
 
     def build_variables(self, input_shape: tuple) -> None:
-        """Creates gamma and beta, as far as the layer has them, and the two statistics, each of shape `(channels,)`."""
+        """Creates gamma and beta, if the layer has them, and the two statistics, each of shape `(channels,)`."""
         super().build_variables(input_shape)
         shape = (input_shape[-1],)
         self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", trainable=False)

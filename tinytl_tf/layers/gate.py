@@ -19,7 +19,7 @@ class Gate(keras.layers.Layer):
     The squeeze takes `Activation(activation)(x)`, which keeps the same `x` where the activation keeps its input.
 
     Args:
-        activation: a name of `ops.ACTIVATIONS`, or `None` for a product alone.
+        activation: a name of `ops.ACTIVATIONS`, or `None` for only a product.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:

@@ -23,7 +23,7 @@ class GlobalAveragePooling(keras.layers.Layer):
         `(batch, height, width, channels)` or `(batch, steps, channels)`; all but the batch known.
 
     Output shape:
-        `(batch, channels)`, or with `keepdims` that of the input with lengths of 1.
+        `(batch, channels)`, or with `keepdims` the input's, with lengths of 1.
     """
 
     def __init__(self, keepdims: bool = False, **kwargs) -> None:

@@ -16,8 +16,8 @@ MAX_CHANNELS_PER_GROUP = 8
 class GroupNorm(Norm):
     """Normalizes each image over space and over groups of channels; batch size 1 trains like any other.
 
-    The groups are by default those of TinyTL: as many channels each as the largest divisor of the channels up to 8.
-    With `groups` the layer computes what `keras.layers.GroupNormalization` does, whose variables have the same names.
+    By default the groups follow TinyTL: as many channels each as the largest divisor of the channels up to 8.
+    With `groups` the layer computes the same as `keras.layers.GroupNormalization`; variables have the same names.
     Keeps the normalized input, see `ops.group_norm`.
 
     Args:
@@ -54,7 +54,7 @@ class GroupNorm(Norm):
         self.groups = groups
 
     def build_variables(self, input_shape: tuple) -> None:
-        """Creates gamma and beta, each of shape `(channels,)`, as far as the layer has them."""
+        """Creates gamma and beta, each of shape `(channels,)`, if the layer has them."""
         sizes = tuple(input_shape[1:])
         if None in sizes or 0 in sizes:
             raise ValueError(f"{self.name} needs known sizes of 1 or more, got {sizes}")

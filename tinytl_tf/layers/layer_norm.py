@@ -13,8 +13,8 @@ __all__ = ["LayerNorm"]
 class LayerNorm(Norm):
     """Normalizes each row over the last axis; keeps the normalized input, see `ops.layer_norm`.
 
-    The variables are those of `keras.layers.LayerNormalization` over the last axis, so pre-trained ones are copied as
-    they are.
+    The variables are the same as in `keras.layers.LayerNormalization` over the last axis, so pre-trained ones are
+    copied unchanged.
 
     Args:
         epsilon: added to the variance.

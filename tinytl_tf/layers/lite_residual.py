@@ -17,13 +17,13 @@ __all__ = ["LiteResidual"]
 class LiteResidual(SelectiveLayer):
     """Average pooling, grouped convolution, norm, ReLU, 1x1 convolution, bilinear upsampling.
 
-    The 1x1 kernel starts at zero, so the branch starts as exact zero. Add its output to that of the block whose
-    input it takes: `y = block(x) + lite_residual(x)`. Backward keeps tensors at half the resolution and at the
+    The 1x1 kernel starts at zero, so the branch starts as exact zero. Add its output to the output of the block
+    with the same input: `y = block(x) + lite_residual(x)`. Backward keeps tensors at half the resolution and at the
     width of the block's input, where the block itself would keep six times wider ones.
 
-    The paper's branch has a norm after the 1x1 convolution, whose gamma starts at zero in place of the kernel:
-    `final_norm=True`. That gamma moves by the learning rate at most in a step of Adam and holds back the whole branch
-    until it has grown, which costs accuracy in trainings of some hundred steps (RESULTS.md).
+    In the paper's branch a norm follows the 1x1 convolution, and its gamma starts at zero instead of the kernel:
+    `final_norm=True`. A step of Adam changes this gamma by at most the learning rate. Until it has grown it limits the
+    complete branch, which costs accuracy in trainings of a few hundred steps (RESULTS.md).
 
     Args:
         filters: output channels of the block.
@@ -31,7 +31,7 @@ class LiteResidual(SelectiveLayer):
         strides: stride of the block.
         groups: groups of the first convolution; divides the input channels.
         expand: width of the branch as a multiple of its input channels, rounded to a multiple of 8.
-        global_pool: pool the whole image instead of 2x2 windows; the result is spread over the block's output.
+        global_pool: pool the complete image instead of 2x2 windows; the result is spread over the block's output.
         final_norm: whether a norm follows the 1x1 convolution, as in the paper.
         weight_standardization: whether both kernels are standardized in each call, as in the paper's code; needs
             `final_norm`, since a kernel of zeros has nothing to divide by.
@@ -46,7 +46,7 @@ class LiteResidual(SelectiveLayer):
         `(batch, ceil(height / strides), ceil(width / strides), filters)`
 
     Reference:
-        TinyTL, section 3.2 and equation 4; the details are those of the released code, but for the last norm and
+        TinyTL, section 3.2 and equation 4; the details follow the released code, except for the last norm and
         weight standardization, which are options. A last kernel of zero is how LoRA (Hu et al., 2021, section 4.1)
         starts its branches.
     """
@@ -142,7 +142,7 @@ class LiteResidual(SelectiveLayer):
 
     @classmethod
     def from_config(cls, config: dict) -> "LiteResidual":
-        """Returns the layer of a configuration; one without `final_norm` is of a version whose branches all had it."""
+        """Returns the layer of a configuration; versions without the key `final_norm` always had this norm."""
         return super().from_config({"final_norm": True, **config})
 
     def get_config(self) -> dict:

@@ -19,19 +19,19 @@ class LogMel(keras.layers.Layer):
     So a client passes on the samples and needs no transform. With frames of N samples, one each H samples, of a
     waveform of T samples:
 
-    1. Frame t has the samples t H to t H + N - 1; there are 1 + floor((T - N) / H), and what is left over is not used.
+    1. Frame t has the samples t H to t H + N - 1; there are 1 + floor((T - N) / H). Remaining samples are not used.
     2. It is multiplied by the periodic Hann window, 0.5 - 0.5 cos(2 pi n / N).
     3. The discrete Fourier transform of N points gives N / 2 + 1 frequencies, k R / N of R samples a second; the power
        of each is the square of its magnitude.
     4. Band m of M is the sum of the powers with triangular weights that rise from 0 to 1 and fall back to 0 between the
        points m, m + 1 and m + 2 of M + 2, which divide the range from `low` to `high` equally on the mel scale of HTK,
-       1127 ln(1 + f / 700). The triangles are straight on that scale, and frequency 0 has no weight: what
-       `tf.signal.linear_to_mel_weight_matrix` gives.
+       1127 ln(1 + f / 700). The triangles are straight on that scale, and frequency 0 has no weight, as in
+       `tf.signal.linear_to_mel_weight_matrix`.
     5. The natural logarithm of the band plus `floor`.
 
     Frames are parts of a reshaped waveform next to each other, the transform is a product with a constant matrix of N
-    by 2 (N / 2 + 1) numbers, which is in the file once. It has nothing to train, and a network whose first trained
-    layer comes after it keeps nothing of it for backward.
+    by 2 (N / 2 + 1) numbers, which is in the file once. The layer has no variables to train. If the first trained
+    layer of a network comes after it, backward keeps nothing of it.
 
     Input shape:
         `(batch, samples)`, the number known and at least `frame_length`.
@@ -46,7 +46,7 @@ class LogMel(keras.layers.Layer):
         bands: M.
         low: Lowest frequency in Hz.
         high: Highest frequency in Hz; None for half the sample rate.
-        floor: What is added before the logarithm: the power of silence. Of full-scale noise a band has about N.
+        floor: Added before the logarithm: the power of silence. A band of full-scale noise has a power of about N.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:

@@ -15,15 +15,15 @@ __all__ = ["LoRA"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class LoRA(SelectiveLayer):
-    """Returns `alpha / rank * x A B`, to be added to the output of a layer that mixes the channels of `x` alone.
+    """Returns `alpha / rank * x A B`, to be added to the output of a layer that mixes only the channels of `x`.
 
-    `B` starts at zero, so the branch starts as exact zero. Backward keeps `x` and the `rank` channels of `x A`; where
-    `a` is frozen, these alone. The products are 1x1 convolutions, see `ops.conv2d`.
+    `B` starts at zero, so the branch starts as exact zero. Backward keeps `x` and the `rank` channels of `x A`; with a
+    frozen `a` only the latter. The products are 1x1 convolutions, see `ops.conv2d`.
 
     Args:
         filters: channels of the output; several numbers for several axes, as heads and their width.
         rank: channels in between.
-        alpha: times `1 / rank` the scale of the output; `None` for `rank`, a scale of 1, as in Keras' `enable_lora`.
+        alpha: `alpha / rank` is the scale of the output; `None` for `rank`, a scale of 1, as in Keras' `enable_lora`.
         train: variables to train, of `"a"` and `"b"`.
         **kwargs: arguments of `keras.layers.Layer`.
 

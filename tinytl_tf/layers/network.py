@@ -19,16 +19,16 @@ _BATCH = 8  # of data sets, for which the rates of the schemes are
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class Network(keras.Model):
-    """A functional model whose `fit`, `evaluate` and `predict` take the data sets of `tinytl_tf.data` too.
+    """A functional model; `fit`, `evaluate` and `predict` also accept the data sets of `tinytl_tf.data`.
 
-    Images are scaled and cut to the model's input, shuffled in each epoch, and changed as an `Augmentation` says; see
-    `data.train_batches`. With arrays, tensors and everything else that Keras takes it is a Keras model like any other.
+    Images are scaled and cut to the model's input, shuffled in each epoch, and changed by an `Augmentation`; see
+    `data.train_batches`. With arrays, tensors and other inputs of Keras it behaves like any Keras model.
 
-    Nobody has to compile it: `fit` and `evaluate` of a network that was not compiled do so, with Adam at the learning
-    rate of the scheme, the loss of the task and a metric, see `apply_scheme`.
+    `compile` is optional: `fit` and `evaluate` otherwise compile the network with Adam at the learning rate of the
+    scheme, the loss of the task and a metric, see `apply_scheme`.
 
     Attributes:
-        class_names: names of the outputs, from the data set that `fit` was given last; `None` before.
+        class_names: names of the outputs, from the last data set passed to `fit`; `None` before.
 
     Example:
         >>> import tinytl_tf as tiny
@@ -43,14 +43,14 @@ class Network(keras.Model):
     _defaults = ("classification", LEARNING_RATE)
 
     def compile_later(self, task: str, learning_rate: float) -> None:
-        """Sets what `fit` and `evaluate` compile the network with, unless its user does or has done so.
+        """Sets the defaults with which `fit` and `evaluate` compile the network, unless the user compiles it.
 
         Raises:
             InputError: if there is no such task.
         """
         compile_arguments(task, learning_rate)
         self._defaults = (task, learning_rate)
-        if self.compiled and self.optimizer.name == OPTIMIZER_NAME:  # of another scheme, whose variables were others
+        if self.compiled and self.optimizer.name == OPTIMIZER_NAME:  # of another scheme, with other variables
             self.compiled = False
 
     def _compile_if_needed(self) -> None:
@@ -61,9 +61,9 @@ class Network(keras.Model):
         """Trains, as `keras.Model.fit` does.
 
         Args:
-            x: what Keras takes, or a data set, or `Splits`, whose training set is taken, and whose validation set is
-                the `validation_data` if none are given.
-            y: labels; of a data set none.
+            x: an input of Keras, a data set, or `Splits`: its training set is used, and its validation set unless
+                `validation_data` is given.
+            y: labels; None for a data set.
             batch_size: examples of a step; of a data set 8 by default.
             **options: arguments of `keras.Model.fit`; `validation_data` may be a data set. With a data set also
                 `augmentation`, an `Augmentation` (by default images are not changed), and `seed` of the order.
@@ -105,7 +105,7 @@ class Network(keras.Model):
         return super().predict(x, batch_size=batch_size, **options)
 
     def summary(self, **options: Any) -> None:
-        """Prints the layers, whether each is trained, and the variables that are; takes what Keras' summary takes."""
+        """Prints the layers and the trained variables; accepts the arguments of Keras' `summary`."""
         super().summary(**{"show_trainable": True, **options})
         write = options.get("print_fn") or print
         write(f"trained variables of {self.name}:")

@@ -36,7 +36,7 @@ class Norm(SelectiveLayer):
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
     def build_variables(self, input_shape: tuple) -> None:
-        """Creates gamma and beta, each of shape `(channels,)`, as far as the layer has them."""
+        """Creates gamma and beta, each of shape `(channels,)`, if the layer has them."""
         shape = (input_shape[-1],)
         gamma = {"name": "gamma", "shape": shape, "initializer": self.gamma_initializer}
         self.gamma = self.add_weight(**gamma) if self.scale else None

@@ -1,4 +1,4 @@
-"""Base of the layers whose variables are trained or frozen one by one."""
+"""Base of the layers that train or freeze single variables."""
 
 from collections.abc import Iterable
 
@@ -13,9 +13,8 @@ class SelectiveLayer(keras.layers.Layer):
     """A layer that trains a named subset of its variables and keeps that choice in its configuration.
 
     Keras freezes whole layers, and loses the `trainable` of single variables when a model is saved or cloned. Here
-    `train` is part of the configuration, and setting `layer.trainable` switches the layer off and on again without
-    forgetting which of its variables were chosen. While it is off all of its variables are frozen, so that a model
-    around it leaves them alone.
+    `train` is part of the configuration, and setting `layer.trainable` switches the layer off and on again and
+    keeps the choice of variables. While it is off, all of its variables are frozen, also for a model around it.
 
     Subclasses create their variables in `build_variables`. Those that take other inputs than images set their own
     `input_spec`.

@@ -19,7 +19,7 @@ def own_names(layer: keras.layers.Layer, *prefixes: str) -> dict[str, keras.Vari
 
     Args:
         layer: the layer.
-        prefixes: what paths may begin with, beside the layer's own path.
+        prefixes: allowed beginnings of paths, in addition to the layer's own path.
 
     Example:
         >>> layer = keras.layers.MultiHeadAttention(2, 4)
@@ -49,11 +49,11 @@ def _unused(name: str, names: Iterable[str]) -> str:
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class SelectiveWrapper(SelectiveLayer):
-    """Calls another layer, whose variables are trained one by one and by that name.
+    """Calls another layer and trains single variables of it, by name.
 
-    The layer itself computes and keeps what Keras' own gradient needs. It always computes as in inference, so that the
-    statistics in it stay as they are and dropout in it does nothing. It is shared, not copied: what trains it here
-    trains it in every model that has it.
+    The layer computes and keeps activations as in Keras. It always runs in inference mode, so that its statistics do
+    not change and its dropout does nothing. It is shared, not copied: training it here trains it in every model that
+    contains it.
 
     Args:
         layer: the layer; built, or it is built by the first call.
@@ -61,10 +61,10 @@ class SelectiveWrapper(SelectiveLayer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        That of `layer`.
+        As for `layer`.
 
     Output shape:
-        That of `layer`.
+        As for `layer`.
 
     Example:
         >>> layer = SelectiveWrapper(keras.layers.Dense(4), train=["bias"], name="hidden")
@@ -86,13 +86,13 @@ class SelectiveWrapper(SelectiveLayer):
         """Does nothing: a layer that is not built is built by its first call."""
 
     def call(self, *args, **kwargs) -> tf.Tensor:
-        """Returns what the layer returns in inference."""
+        """Returns the output of the layer in inference mode."""
         outputs = self.layer(*args, **{**kwargs, "training": False})
         self._adopt()
         return outputs
 
     def compute_mask(self, inputs: tuple, previous_mask: tuple | tf.Tensor | None) -> tf.Tensor | None:
-        """Returns the mask that the layer passes on; takes what Keras gives for a `call` of `*args`."""
+        """Returns the mask of the layer; the arguments are those of Keras for a `call` of `*args`."""
         mask = previous_mask[0] if isinstance(previous_mask, tuple) else previous_mask
         return self.layer.compute_mask(inputs[0], mask) if self.layer.supports_masking else None
 
@@ -102,7 +102,7 @@ class SelectiveWrapper(SelectiveLayer):
         return keras.tree.map_structure(lambda output: keras.KerasTensor(output.shape, output.dtype), outputs)
 
     def get_config(self) -> dict:
-        """Returns the configuration, with that of the layer."""
+        """Returns the configuration, including the layer's."""
         return {**super().get_config(), "layer": keras.saving.serialize_keras_object(self.layer)}
 
     @classmethod
@@ -114,9 +114,9 @@ class SelectiveWrapper(SelectiveLayer):
         return own_names(self.layer, self.name) if self.variables else {}
 
     def _adopt(self) -> None:
-        """Once the layer is built, gives its variables the paths that this layer's own would have, and applies `train`.
+        """Once the layer is built, gives its variables paths below this layer, and applies `train`.
 
-        Theirs are those of another network, where they may not differ from others.
+        Their own paths come from another network and may not be unique here.
         """
         if self._is_adopted or not self.layer.built:
             return

@@ -13,7 +13,7 @@ def as_image(x: tf.Tensor) -> tf.Tensor:
 
 
 def on_images(op: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    """Applies an op of images to images, or to signals, whose steps it sees as the columns of one row.
+    """Applies an op of images to images, or to signals, as images of one row with a column for each step.
 
     Args:
         op: from `[batch, height, width, channels]` to another such tensor.

@@ -58,7 +58,7 @@ class WindowPooling(keras.layers.Layer):
         require_known_size(self.name, input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns what is pooled."""
+        """Returns the pooled tensor."""
         window = self._window_of_images(inputs.shape)
         return on_images(lambda images: self.pool(images, *window, self.padding), inputs)
 
@@ -87,7 +87,7 @@ class WindowPooling(keras.layers.Layer):
 
 
 def _checked(name: str, value: int | Sequence[int]) -> int | tuple[int, ...]:
-    """What is known before the input is: a number, or one for each of one or two axes."""
+    """Checks and unpacks a number, or one for each of one or two axes, before the input is known."""
     if isinstance(value, Sequence) and len(value) in (1, 2):
         return checked_window(name, value, len(value))
     return checked_window(name, value, 2)[0]

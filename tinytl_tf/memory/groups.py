@@ -1,23 +1,23 @@
-"""What each tensor of a signature is for: saved for backward, gradient, state, input or temporary.
+"""Use of each tensor of a signature: saved for backward, gradient, state, input or temporary.
 
 Found from the graph, without names of TensorFlow; the only name used is that of the signature's output `loss`.
 
 * `state`: read from a resource variable or written to one: trained variables, slots, sums of gradients.
-* `input`: inputs of the signature, and what is made of them by copying (reshape, slice, gather).
-* `saved`: made by the forward part and read by the backward part; also what waits beyond the logits to be turned
-  into such a tensor, for example into a mask.
+* `input`: inputs of the signature, and their copies (reshape, slice, gather).
+* `saved`: made by the forward part and read by the backward part; also tensors that wait beyond the logits to
+  become such a tensor, for example a mask.
 * `gradient`: made by the backward part.
 * `temporary`: the rest.
 
-The forward part is what the loss depends on, and everything that does not depend on the logits. The logits are found
-as the last tensor with more than one element which every path from the images to the loss passes, and which something
-else reads as well; the images are the biggest input that the loss depends on. The backward part is what depends on
-the logits and is not needed for the loss. WHILE and IF are looked into: the images and the loss are followed through
+The forward part has the operators that the loss depends on, and all that do not depend on the logits. The logits are
+the last tensor with more than one element that is on every path from the images to the loss and has another reader as
+well; the images are the biggest input that the loss depends on. The backward part has the operators that depend on
+the logits and that the loss does not need. WHILE and IF are looked into: the images and the loss are followed through
 them, and their results are grouped as inside.
 
 Limits: without an output `loss`, or where no such logits exist (two separate heads), nothing is `saved` or
 `gradient`. Metrics that are computed from the logits count as `gradient`; they are a few bytes. Several tensors in
-one buffer are grouped as the one that owns it, and are `saved` if the backward part reads any that forward made.
+one buffer have the group of its owner, and are `saved` if the backward part reads any that forward made.
 """
 
 import collections
@@ -31,7 +31,7 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["GROUPS", "signature_groups"]
 
 GROUPS = ("saved", "gradient", "temporary", "state", "input")
-# Operators whose result holds nothing but elements of one of their inputs, and which one that is.
+# Operators that only copy elements of one of their inputs, and the number of this input.
 _COPIES = {
     "RESHAPE": 0,
     "EXPAND_DIMS": 0,
@@ -75,7 +75,7 @@ def _group(
     Args:
         model: The file.
         graph: The graph.
-        loss: The results that the loss is made of.
+        loss: The results that the loss is computed from.
         given: Groups of the graph's inputs.
         result: Takes the groups of each graph.
     """
@@ -149,7 +149,7 @@ def _backward(graph: Graph, loss: set[int], needed: set[int], forward: set[int])
 
 
 def _logits(graph: Graph, loss: set[int], needed: set[int], forward: set[int]) -> int | None:
-    """The last tensor that every path from the images to the loss passes and that others read as well."""
+    """The last tensor on every path from the images to the loss that has another reader as well."""
     image = max((graph.tensors[i] for i in graph.inputs if i in needed), key=lambda t: t.bytes, default=None)
     if image is None:
         return None

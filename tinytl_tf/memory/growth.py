@@ -1,20 +1,20 @@
-"""Planned growth of a process: what running a signature adds to it, from the file alone.
+"""Planned growth of a process that runs a signature, from the file only.
 
 The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants were measured once, over files with 250 to
-9700 operators, from the maps of the process; none is fitted to a model.
+9700 operators, from the maps of the process; they are not fitted to a model.
 
 * `runtime`: pages of the runtime's library that loading and running a model reads, and the stack. The most
   that was seen; small files, and page caches that hold the library in smaller pieces, read 1 to 2 MB less.
 * `file`: pages of the mapped file that are read: its structure and the constants of the graphs that run. The kernel
-  brings pages in windows, so that of each constant that is not read up to one window comes along; more where its page
-  cache holds the file in bigger pieces, as after it was written at once and not as `tinytl_tf.files` does (seen: 2.6
-  MB). A file with the signature `reset` is given back when it is loaded: then only what is read after that counts.
+  maps pages in windows, so that up to one window of each unread constant is included; more if its page cache holds
+  the file in bigger pieces, as after one large write and not in the way of `tinytl_tf.files` (seen: 2.6 MB). The
+  pages of a file with the signature `reset` are dropped after loading: then only later reads count.
 * `structures`: records of the interpreter for each operator with its tensors, in all graphs of the file when it is
-  loaded and once more in those that are prepared to run; scales and zero points of quantized constants.
+  loaded and again in those that are prepared to run; scales and zero points of quantized constants.
 * `variables`: resource variables of the graphs that run.
 * `arena`, `heap`: as laid out; see `PlannedMemory`.
 * `work`: operands that a matrix product packs. For float32 Eigen packs pieces of the caches' size; for int8 ruy packs
-  both operands whole and keeps the memory for the biggest, but reads the kernel of a FULLY_CONNECTED of one row in
+  both operands completely and keeps the memory for the biggest, but reads the kernel of a FULLY_CONNECTED of one row in
   place, and int8 kernels over float32 other than a convolution's. On processors where ruy multiplies float32 too (ARM),
   it is more.
 
@@ -33,8 +33,8 @@ __all__ = ["PlannedGrowth", "planned_growth"]
 
 _RUNTIME = 3_100_000  # bytes
 _RESET = "reset"  # sets the variables; loading a file runs it
-_WINDOW = 65536  # bytes; what Linux maps around a page of a file that is read (fault_around_bytes)
-_MORE_WINDOWS = 4 * _WINDOW  # what comes along with constants that lie side by side
+_WINDOW = 65536  # bytes; Linux maps them around a page of a file that is read (fault_around_bytes)
+_MORE_WINDOWS = 4 * _WINDOW  # mapped with constants that lie side by side
 _LOADED_OPERATOR = 550  # bytes: node, registration, parsed options, numbers, shapes and records of its tensors
 _PREPARED_OPERATOR = 450  # bytes: the kernel's own data, temporary tensors, the planner's records
 _SCALE = 8  # bytes of a quantized channel: scale and zero point
@@ -48,7 +48,7 @@ _KERNEL_INPUT = 1
 
 @dataclasses.dataclass(frozen=True)
 class PlannedGrowth:
-    """What running a signature adds to a process.
+    """Planned growth of a process that runs a signature, by parts.
 
     Attributes:
         signature: Name of the signature.
@@ -114,7 +114,7 @@ def _constants(graphs: list[Graph]) -> set[int]:
 
 
 def _bytes_read_after_reset(model: Model, signature: str) -> int:
-    """Constants of a signature's graphs, without those of initializers, which `reset` has run."""
+    """Constants of a signature's graphs, without the initializers' constants, which `reset` has run."""
     done = {
         i for graph in model.graphs_of(_RESET) for op in graph.operators if op.name == "CALL_ONCE" for i in op.nested
     }
@@ -131,7 +131,7 @@ def _structure_bytes(model: Model, running: list[Graph]) -> int:
 
 
 def _work_bytes(graph: Graph, op: Operator, num_threads: int) -> int:
-    """What the matrix product of an operator packs."""
+    """Bytes that the matrix product of an operator packs."""
     if op.name not in _ACTIVATION_INPUT:
         return 0
     activation, kernel = (graph.tensors[op.inputs[index]] for index in (_ACTIVATION_INPUT[op.name], _KERNEL_INPUT))

@@ -50,7 +50,7 @@ def graph_slots(graph: Graph, given: set[int], num_threads: int) -> tuple[list[S
         size = graph.tensors[index].bytes
         if size and index not in on_heap and index not in given:
             whole = life.first == 0 and life.last == end
-            # The runtime leaves open what of one operator and one size comes first; mostly it is the youngest.
+            # The runtime does not define the order of tensors of one operator and size; mostly the youngest is first.
             order = (
                 (chunk_of[life.first], False, index)
                 if whole
@@ -67,7 +67,7 @@ def graph_slots(graph: Graph, given: set[int], num_threads: int) -> tuple[list[S
 
 
 def kept_on_heap(graph: Graph) -> frozenset[int]:
-    """Tensors outside of the arena: those that can not be planned, and constants that are made float32 once."""
+    """Tensors outside of the arena: those that cannot be planned, and constants that are made float32 once."""
     made_float = {
         op.outputs[0] for op in graph.operators if op.name == "DEQUANTIZE" and graph.tensors[op.inputs[0]].is_constant
     }
@@ -75,7 +75,7 @@ def kept_on_heap(graph: Graph) -> frozenset[int]:
 
 
 def given_inputs(op: Operator, nested: Graph) -> set[int]:
-    """Inputs of a nested graph that need no memory in it: the caller's buffers are used, or nobody reads them."""
+    """Inputs of a nested graph that need no memory in it: the caller's buffers are used, or they have no reader."""
     if op.name == "WHILE" and nested.index == op.nested[0]:
         readers = nested.readers()
         return {i for i in nested.inputs if not readers[i] and i not in nested.outputs}
@@ -101,7 +101,7 @@ def lay_out(slots: list[Slot]) -> list[Slot]:
         The pieces with offsets, in the order in which they were placed.
     """
     placed: list[Slot] = []
-    # Columns offset, end, first, last of what is placed, sorted by offset.
+    # Columns offset, end, first, last of placed tensors, sorted by offset.
     table = np.empty((0, 4), np.int64)
     for slot in sorted(slots, key=lambda s: s.order):
         life = slot.lifetime
@@ -114,7 +114,7 @@ def lay_out(slots: list[Slot]) -> list[Slot]:
 
 
 def arena_growth(slots: list[Slot]) -> list[int]:
-    """Sizes of the arena, from the first to the last: it grows each time that planning goes on after a dynamic tensor.
+    """Sizes of the arena, from first to last: it grows each time that planning continues after a dynamic tensor.
 
     Args:
         slots: Pieces without offsets.

@@ -24,7 +24,7 @@ _SMALL = 1e-3  # a learning rate with which random images do not drive the weigh
 
 @dataclasses.dataclass(frozen=True)
 class MeasuredMemory:
-    """What one process needed to run a signature.
+    """Memory and time of one process that ran a signature.
 
     Attributes:
         signature: Name of the signature.
@@ -33,7 +33,7 @@ class MeasuredMemory:
         api: LiteRT's interface.
         give_back: Whether memory that LiteRT does not use any more left the process.
         growth_bytes: Highest resident memory (VmHWM) after the runs, minus the resident memory before the model was
-            loaded. Constants of the file count as far as they were read and not given back.
+            loaded. Constants of the file count if they were read and not dropped.
         first_step_ms: Time of loading the model and of the first run, which plans the memory and packs the kernels.
         step_ms_median: Median time of the further runs.
         steps: Number of the further runs.
@@ -68,8 +68,8 @@ def measure(
         steps: Number of runs to take the median of, after the first one.
         num_threads: Threads of LiteRT's kernels.
         xnnpack: Whether to use the XNNPACK delegate, which the runtime does by default.
-        api: One of `tinytl_tf.tflite.runtime.APIS`. What a CompiledModel sets up before it loads a file counts too.
-        give_back: Whether memory that LiteRT does not use any more leaves the process, as with `tinytl_tf.device`; see
+        api: One of `tinytl_tf.tflite.runtime.APIS`. The setup of a CompiledModel before it loads a file counts too.
+        give_back: Whether memory that LiteRT no longer uses is returned to the system, as with `tinytl_tf.device`; see
             `tinytl_tf.tflite.runtime.load_signatures`. Without it, a process holds more, and with glibc more after
             several steps.
 
@@ -78,7 +78,7 @@ def measure(
 
     Raises:
         InputError: If the system is not Linux, the file, the signature or the api does not exist, the file needs
-            operators that the runtime lacks, or the process was ended, for example for want of memory.
+            operators that the runtime lacks, or the process was ended, for example by a lack of memory.
     """
     _require_linux()
     if type(steps) is not int or steps < 1:
@@ -107,13 +107,13 @@ def measure_client(
 ) -> int:
     """Returns by how much a fresh process grows that infers, trains and infers again, as any client does.
 
-    The runtime keeps what a signature needs, its packed kernels among them, while another one runs: a client needs more
-    than `measure` finds for `train` alone. The images are random; the batch counts, their reading does not.
+    The runtime keeps the memory of a signature, with its packed kernels, while another one runs: a client needs more
+    than `measure` reports for `train`. The images are random; the batch counts, decoding does not.
 
     Args:
         path: The `.tflite` file.
         num_threads: Threads of LiteRT's kernels.
-        xnnpack: Whether to use the XNNPACK delegate; None for what the manifest says.
+        xnnpack: Whether to use the XNNPACK delegate; None for the manifest's setting.
         api: One of `tinytl_tf.tflite.runtime.APIS`.
 
     Returns:
@@ -139,17 +139,17 @@ def measure_adapt(
     api: str = "interpreter",
     by_position: bool = False,
 ) -> int:
-    """Returns by how much a fresh process grows that does what `tinytl adapt` does.
+    """Returns the growth of a fresh process that runs the steps of `tinytl adapt`.
 
     It loads the file, evaluates, trains an epoch and evaluates again, on up to 64 images for training and 32 for the
-    test, with the reading of the images: what is decoded is at its largest after a few of them. `measure_client` reads
-    none.
+    test, with decoding: the memory for decoding peaks after a few images. `measure_client` does not
+    decode.
 
     Args:
         path: The `.tflite` file.
-        dataset: What `tinytl_tf.data.load` takes, for example a folder of photos.
+        dataset: Name for `tinytl_tf.data.load`, for example a folder of photos.
         num_threads: Threads of LiteRT's kernels.
-        xnnpack: Whether to use the XNNPACK delegate; None for what the manifest says.
+        xnnpack: Whether to use the XNNPACK delegate; None for the manifest's setting.
         api: One of `tinytl_tf.tflite.runtime.APIS`.
         by_position: Whether classes are matched to outputs by their position.
 
@@ -191,7 +191,7 @@ def _in_fresh_process(worker: str, task: dict, what: str) -> dict:
 
 
 def run_worker() -> None:
-    """Does one measurement in this process: the task comes as JSON on standard input, the result goes out as JSON."""
+    """Runs one measurement in this process: the task is JSON on standard input, the result JSON on standard output."""
     task = json.loads(sys.stdin.read())
     import_api(task["api"])  # before the growth is measured
     rng = np.random.default_rng(0)
@@ -249,9 +249,7 @@ def _first(dataset, count: int):
 
 def _require_linux() -> None:
     if not STATUS.exists():
-        raise InputError(
-            f"expected Linux, whose /proc shows the memory of a process, got {sys.platform}; measure there"
-        )
+        raise InputError(f"expected Linux, with /proc to measure a process's memory, got {sys.platform}; measure there")
 
 
 def _random_input(rng: np.random.Generator, shape: list[int], dtype: str) -> np.ndarray:

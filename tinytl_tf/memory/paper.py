@@ -1,16 +1,16 @@
-"""Paper account: the training memory that TinyTL's paper computes, and what it leaves out.
+"""Paper account: the training memory that TinyTL's paper computes, and the memory that it leaves out.
 
-The bytes of the activations of one image, at the worst moment of the forward pass, times the batch, plus those of the
-parameters: 4 for each one that is trained, 1 for each frozen one, which is taken to be kept in 8 bits. Nothing is
-measured, and nobody has to have built the network: the tables of blocks are enough.
+The bytes of the activations of one image, at the worst moment of the forward pass, times the batch, plus the bytes of
+the parameters: 4 for each trained one, 1 for each frozen one, assuming 8 bits. Nothing is measured, and no network is
+built: the tables of blocks are enough.
 
-What is trained follows from the tables of `tinytl_tf.networks.schemes`, applied to the described variables. They come
-to the paper's counts for all six methods. Two things are the paper's and not ours: its norms are group norms
+The tables of `tinytl_tf.networks.schemes`, applied to the described variables, decide what trains. They give the
+paper's counts for all six methods. Two things are the paper's and not ours: its norms are group norms
 throughout, where our trunk has frozen statistics, which changes nothing as it charges no norm for them; and it counts
 branches for every method, because it pre-trained its network with them.
 
 Reference:
-    TinyTL, sections 3 and 4, tables 2 and 3; the rules are those of its released profiler.
+    TinyTL, sections 3 and 4, tables 2 and 3; the rules follow its released profiler.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ FROZEN_BYTES = 1
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What an operation of a kind costs besides its input, which it needs while it runs.
+    """Cost of an operation of a kind, in addition to its input, which exists while it runs.
 
     Attributes:
         kept_bits: of each element of the input, kept until backward: by an operation with parameters if its first one
@@ -65,7 +65,7 @@ RULES = {
 
 @dataclasses.dataclass(frozen=True)
 class LeafOp:
-    """One operation. Those that cost nothing in the paper's account (pooling, resizing, addition) are left out.
+    """One operation. Operations without a cost in the paper's account (pooling, resizing, addition) are left out.
 
     Attributes:
         layer: the layer that it is a part of.
@@ -88,7 +88,7 @@ class LeafOp:
 
 @dataclasses.dataclass(frozen=True)
 class PaperAccount:
-    """The paper's figure, and what it does not count.
+    """The paper's figure, and memory that it does not count.
 
     Attributes:
         backbone: name of the network.
@@ -97,17 +97,17 @@ class PaperAccount:
         batch_size: images of a step.
         classes: number of outputs.
         lite_residual: whether the network was counted with lite residuals.
-        parameters: number of parameters; statistics of norms are none.
+        parameters: number of parameters, without statistics of norms.
         trained_parameters: how many of them are trained.
         parameters_bytes: 4 for each trained parameter, 1 for each frozen one.
-        stored_bytes: what one image keeps until backward.
-        peak_bytes: the most that one image needs at once.
-        peak_op: layer in whose run that is.
+        stored_bytes: bytes kept for one image until backward.
+        peak_bytes: peak bytes for one image.
+        peak_op: layer at the peak.
         activations_bytes: `peak_bytes` times the batch.
         total_bytes: the paper's figure, activations and parameters.
-        gradients_bytes: not in it, a float32 gradient for each trained parameter.
-        slots_bytes: not in it, what the optimizer keeps for each trained parameter.
-        group_norm_bytes: not in it, the growth of `activations_bytes` if the norms are group norms with their true
+        gradients_bytes: not counted, a float32 gradient for each trained parameter.
+        slots_bytes: not counted, the optimizer's slots for each trained parameter.
+        group_norm_bytes: not counted, the growth of `activations_bytes` if the norms are group norms with their true
             gradient, which needs the normalized input even where gamma is frozen. A norm with frozen statistics
             does not have it.
     """
@@ -150,8 +150,8 @@ def paper_account(
     """Computes the memory of a training step as the paper does.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, a table of your own, or `"resnet50"`, of which there is this account
-            alone.
+        architecture: a key of `ARCHITECTURES`, a table of your own, or `"resnet50"`, which has only this
+            account.
         scheme: a key of `SCHEMES`.
         resolution: height and width of the images, in pixels.
         batch_size: images of a step.
@@ -159,7 +159,7 @@ def paper_account(
         width: multiplies the number of channels.
         lite_residual: whether the network has lite residuals. `None` is the paper's choice: ProxylessNAS-Mobile
             always, as it was pre-trained with them, another network if the scheme trains them. Branches of other kinds
-            are those that the scheme trains.
+            are counted if the scheme trains them.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`, for `slots_bytes`.
 
     Returns:
@@ -241,7 +241,7 @@ def walk(ops: Sequence[LeafOp], trained: Collection[str], *, group_norm: bool = 
     Args:
         ops: the operations.
         trained: paths of the variables that are trained.
-        group_norm: whether norms keep their input for the gradient that passes through them, as group norms have to.
+        group_norm: whether norms keep their input for the gradient that passes through them, as group norms must.
 
     Returns:
         Bytes that are kept for backward at the end, the most bytes needed at once, and the layer where that was.
@@ -285,7 +285,7 @@ def _parts(layer: LayerSpec, inputs: int) -> Iterator[LeafOp]:
         kind = layer.option(ACTIVATION)
         yield LeafOp(layer, kind if kind in RULES else ACTIVATION, inputs, layer.size)
     elif layer.kind == GATE:
-        if layer.option(ACTIVATION) in (None, "relu", "relu6"):  # any other has kept the input itself
+        if layer.option(ACTIVATION) in (None, "relu", "relu6"):  # all other activations keep the input itself
             yield LeafOp(layer, GATE, inputs, layer.size)
     elif layer.kind in RULES or layer.kind in NORMS:
         yield LeafOp(layer, NORM if layer.kind in NORMS else layer.kind, inputs, layer.size, variables=variables)

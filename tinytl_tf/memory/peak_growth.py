@@ -11,7 +11,7 @@ _CLEAR_REFS = pathlib.Path("/proc/self/clear_refs")
 class PeakGrowth:
     """Highest resident memory (VmHWM) since this was made, over the resident memory then.
 
-    Where the kernel does not let a process reset its peak, the peak so far is what counts as the start.
+    If the kernel does not let a process reset its peak, the peak so far counts as the start.
 
     Example:
     >>> growth = PeakGrowth()

@@ -1,4 +1,4 @@
-"""Planned account: the memory that LiteRT lays out for a signature, from the file alone.
+"""Planned account: the memory that LiteRT plans for a signature, from the file only.
 
 Reference: `layout.py`, and LiteRT's `tflite/kernels/while.cc` and `if.cc`.
 """
@@ -15,19 +15,19 @@ __all__ = ["PlannedMemory", "planned_peak"]
 
 @dataclasses.dataclass(frozen=True)
 class PlannedMemory:
-    """What the runtime without a delegate allocates to run a signature; constants and variables come on top.
+    """Allocations of the runtime without a delegate to run a signature; constants and variables are additional.
 
-    The work space of a single matrix product is not in it, nor, with several threads, that of Eigen's convolution:
-    both come and go within one operator, a few MB at most.
+    The work space of a single matrix product is not counted, nor, with several threads, of Eigen's convolution:
+    both exist only during one operator, a few MB at most.
 
     Attributes:
         signature: Name of the signature.
         num_threads: Threads of the interpreter; they decide which kernels run.
         peak_bytes: `arena_bytes` and `heap_bytes` together.
-        arena_bytes: The arenas that exist at the same time: the signature's and those of the loop that needs most; or
-            an arena and its copy, when a tensor that can not be planned makes it grow.
-        heap_bytes: What kernels keep outside of the arena until the interpreter goes away (scratch, transposed
-            kernels), and tensors outside of the arena: those whose shape is known only when they are computed, and
+        arena_bytes: The arenas that exist at the same time: of the signature and of the loop with the largest need; or
+            an arena and its copy, when a tensor that cannot be planned makes it grow.
+        heap_bytes: Memory of kernels outside of the arena until the interpreter is deleted (scratch, transposed
+            kernels), and tensors outside of the arena: tensors with a shape that is computed at run time, and
             float32 copies of constants.
         arenas: Size of each graph's arena in bytes at its end, by the graph's name.
         dynamic: Names of the tensors that could not be planned.
@@ -51,7 +51,7 @@ def planned_peak(model: Model, signature: str = "train", *, num_threads: int = T
         num_threads: Threads of the interpreter.
 
     Returns:
-        The peak and what it is made of.
+        The peak and its parts.
 
     Raises:
         InputError: If the file has no such signature.
@@ -75,7 +75,7 @@ def planned_peak(model: Model, signature: str = "train", *, num_threads: int = T
 def _nested_arena(
     model: Model, graph: Graph, given: set[int], num_threads: int, sizes: dict[int, tuple[int, int]]
 ) -> int:
-    """Size of a graph's arena and of those that are alive inside of it; fills `sizes` with (arena, heap) of each."""
+    """Size of a graph's arena and of nested arenas that are alive; fills `sizes` with (arena, heap) of each."""
     slots, heap = graph_slots(graph, given, num_threads)
     grown = arena_growth(slots)
     sizes[graph.index] = (grown[-1], heap)
@@ -87,5 +87,5 @@ def _nested_arena(
         ]
         # A loop's condition and body exist together; of two branches one runs.
         deepest = max(deepest, sum(inner) if op.name == "WHILE" else max(inner, default=0))
-    # An arena that grows is copied: for a moment its content is there twice, and nothing yet in what was added.
+    # A growing arena is copied: for a moment its content exists twice, and the added part is still empty.
     return max([grown[-1] + deepest, *(2 * size for size in grown[:-1])])

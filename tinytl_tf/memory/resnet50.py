@@ -1,4 +1,4 @@
-"""The description of ResNet-50: the paper compares with it. There are no weights of it to train here."""
+"""The description of ResNet-50: the paper compares with it. The package has no weights for it."""
 
 from tinytl_tf.networks.spec import STEM, NetworkSpec, block_name
 from tinytl_tf.networks.writer import SpecWriter

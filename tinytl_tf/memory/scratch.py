@@ -1,9 +1,9 @@
-"""Scratch memory that LiteRT's kernels ask for when no delegate takes the operator.
+"""Scratch memory that LiteRT's kernels request for operators without a delegate.
 
 Reference: `tflite/kernels/conv.cc`, `depthwise_conv.cc`, `fully_connected.cc`, `batch_matmul.cc`, `transpose_conv.cc`,
 `add_n.cc`, `reduce.cc` of LiteRT 2.3. A kernel with float32 activations and int8 constants (dynamic range) quantizes
 its input when it runs. Checked against the tensors that the interpreter adds to a graph for each operator.
-Operators that are not listed here, GATHER, CAST, comparisons and the like, ask for none.
+Operators that are not listed here, such as GATHER, CAST and comparisons, do not need scratch memory.
 """
 
 import math
@@ -18,7 +18,7 @@ _WORD = 4  # bytes of a float32 or int32
 
 
 def scratch(graph: Graph, op: Operator, num_threads: int) -> tuple[list[int], list[int]]:
-    """What the kernel of an operator asks for.
+    """Scratch memory of the kernel of an operator.
 
     Args:
         graph: The operator's graph.

@@ -1,4 +1,4 @@
-"""Timeline of the planned account: the bytes that are alive while each operator runs, by what they are for."""
+"""Timeline of the planned account: the bytes that are alive while each operator runs, by use."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ __all__ = ["Moment", "plan_timeline"]
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """What is alive while one operator runs.
+    """Live bytes while one operator runs.
 
     Attributes:
         graph: Name of the operator's graph.
         position: Its position in that graph.
         operator: Its name.
-        bytes: Bytes of each of `groups.GROUPS`, of this graph and of those that wait for it.
+        bytes: Bytes of each of `groups.GROUPS`, of this graph and of graphs that wait for it.
     """
 
     graph: str
@@ -40,10 +40,10 @@ class Moment:
 def plan_timeline(model: Model, signature: str = "train", *, num_threads: int = THREADS) -> list[Moment]:
     """Follows a signature through its operators, in the order in which they run.
 
-    A loop's condition and body, and both branches of a condition, stand once where they run, on top of what the
-    caller holds. Scratch memory counts as `temporary`; what kernels keep on the heap does so from its first use in
-    the graph to the end of the timeline. The highest moment is at most `PlannedMemory.peak_bytes`: the rest of that
-    is lost between the pieces of the arenas, and to arenas that keep their size while less is alive in them.
+    A loop's condition and body, and both branches of a condition, are listed once where they run, in addition to the
+    caller's memory. Scratch memory counts as `temporary`; so does kernels' memory on the heap, from its first use in
+    the graph to the end of the timeline. The highest moment is at most `PlannedMemory.peak_bytes`: the rest of that is
+    lost between the pieces of the arenas, and to arenas that keep their size while less is alive in them.
 
     Args:
         model: The file.

@@ -1,1 +1,1 @@
-"""Networks as tables of blocks, and update schemes as tables of patterns. Knows no TensorFlow."""
+"""Networks as tables of blocks, and update schemes as tables of patterns. No TensorFlow."""

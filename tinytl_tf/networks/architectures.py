@@ -1,4 +1,4 @@
-"""The networks as tables of blocks, and what a table comes to at a width. Knows no framework."""
+"""The networks as tables of blocks, and the channels of a table at a width. Uses no framework."""
 
 import dataclasses
 import math
@@ -30,7 +30,7 @@ class Block:
         expand: width of the block as a multiple of its input channels; 1 leaves out the expanding convolution.
         kernel_size: of the depthwise convolution.
         filters: output channels at width 1.
-        strides: stride of the first repetition; the others have 1.
+        strides: stride of the first repetition; later ones have 1.
         repeats: number of blocks.
     """
 
@@ -56,15 +56,15 @@ class Architecture:
             each of red, green and blue.
         pixel_deviation: see `pixel_mean`.
         norm_epsilon: epsilon of the norms.
-        imagenet_weights: where `weights="imagenet"` comes from: `published.KERAS_APPLICATIONS`, or a key of
-            `published.PACKAGES`; `None` if there is no such place.
+        imagenet_weights: source of `weights="imagenet"`: `published.KERAS_APPLICATIONS`, or a key of
+            `published.PACKAGES`; `None` without a source.
         padding: `"same"` as TensorFlow pads, or `"symmetric"`: `kernel_size // 2` on every side, as PyTorch does. They
             differ where the stride is 2; the sizes of the outputs are the same.
-        torch_names: a name that a PyTorch checkpoint of these conventions has (padding, epsilon, range of pixels), as
-            a regular expression; `None` if such checkpoints have other ones, under which the network would compute
-            something else.
-        resolution: pixels of a side of the images that it was published for.
-        widths: the widths of its published weights, or 1 alone.
+        torch_names: a name in PyTorch checkpoints with the same conventions (padding, epsilon, range of pixels), as
+            a regular expression; `None` if all such checkpoints have other conventions, with which the network would
+            compute something else.
+        resolution: side of the published network's images, in pixels.
+        widths: the widths of its published weights, or only 1.
     """
 
     name: str
@@ -265,7 +265,7 @@ def get_architecture(name: str) -> Architecture:
     """Returns the table called `name`.
 
     Raises:
-        InputError: if there is none.
+        InputError: If the name is unknown.
     """
     if name not in ARCHITECTURES:
         raise InputError(f"unknown backbone {name!r}; choose one of {', '.join(ARCHITECTURES)}")
@@ -273,7 +273,7 @@ def get_architecture(name: str) -> Architecture:
 
 
 def check_sizes(name: str, *, classes: int, resolution: Resolution, width: float, lite_residual: bool) -> None:
-    """Raises `InputError` if a network of these sizes can not be.
+    """Raises `InputError` if a network cannot have these sizes.
 
     Args:
         name: of the network, for the message.

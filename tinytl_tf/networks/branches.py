@@ -1,6 +1,6 @@
-"""The kinds of branches: small trainable modules around a frozen part, whose output is added to that of the part.
+"""The kinds of branches: small trainable modules around a frozen part; their outputs are added.
 
-A kind says where it fits, what it computes and which variables it has. Building, schemes and the accounts of memory
+A kind defines its places, its computation and its variables. Building, schemes and the accounts of memory
 read it here; the Keras layer of the same arguments does the work. A new kind is a class with a row in `BRANCHES`, its
 layer and its test.
 """
@@ -34,7 +34,7 @@ __all__ = [
 
 LITE_RESIDUAL, LORA = "lite_residual", "lora"
 LORA_RANK = 4
-PORTS = "ports"  # option of a layer: to what inside of it branches are added, whose outputs are its last inputs
+PORTS = "ports"  # option of a layer: names of inner layers that branches are added to; branches are the last inputs
 NOMINAL_RESOLUTION = 128
 MAX_BRANCH_KERNEL_SIZE = 5
 BRANCH_POOL_SIZE = 2
@@ -43,8 +43,8 @@ BRANCH_GROUPS = 2
 MOST_BRANCH_PARAMETERS = 4
 
 
-# True for every place that has room, False for none, the names of places, a number that is the kind's `number`, or a
-# mapping of "places" and settings, {"places": ["block_2"], "rank": 8} for example.
+# True for every place with room, False for no place, the names of places, a number for the kind's setting `number`, or
+# a mapping of "places" and settings, for example {"places": ["block_2"], "rank": 8}.
 BranchChoice = bool | int | Collection[str] | Mapping[str, object]
 
 
@@ -53,12 +53,12 @@ class BranchSite:
     """A part of a network around which a branch goes.
 
     Attributes:
-        part: name of the place or layer, with which the name of the branch begins.
-        entry: name of the layer, or `INPUT`, whose output the branch takes.
-        joint: name of the layer to whose output that of the branch is added.
+        part: name of the place or layer; the name of the branch begins with it.
+        entry: name of the layer that feeds the branch, or `INPUT`.
+        joint: name of the layer; the output of the branch is added to its output.
         shape: of the branch's output for one example.
         options: arguments of the branch's layer.
-        port: what inside of `joint` the branch is added to, in place of its output; "" for the output.
+        port: inner layer of `joint` that the branch is added to instead of the output; "" for the output.
     """
 
     part: str
@@ -74,15 +74,15 @@ class BranchKind(abc.ABC):
 
     Attributes:
         name: a key of `BRANCHES`; the name of a branch's layer ends with it.
-        title: what messages and tables call several of them.
+        title: plural for messages and tables.
         layer: module and name of its Keras layer, which takes `LayerSpec.options` as its arguments and starts as exact
             zero.
-        repeated: relative paths of variables that repeat what a bias of the part around which it is does.
-        arguments: those of the layer that it always has.
-        settings: those that a user may choose.
-        defaults: values of settings that the layer has without them, where that is not None or False.
-        number: that of the settings which a number alone gives; "" for none.
-        config_keys: of settings, the keys in `config.backbone`.
+        repeated: relative paths of variables with the same effect as a bias of the frozen part.
+        arguments: arguments that the layer always gets.
+        settings: arguments that a user may choose.
+        defaults: default values of settings in the layer, if not None or False.
+        number: the setting that a plain number stands for; "" without one.
+        config_keys: keys of settings in `config.backbone`.
     """
 
     name: str
@@ -97,11 +97,11 @@ class BranchKind(abc.ABC):
 
     @abc.abstractmethod
     def sites(self, spec: NetworkSpec, place: PlaceSpec, **settings: object) -> tuple[BranchSite, ...]:
-        """Returns the parts of a place around which its branches go; none where it does not fit."""
+        """Returns the parts of a place that get a branch; empty if the kind does not fit."""
 
     @abc.abstractmethod
     def parts(self, branch: LayerSpec, input_shape: Sequence[int]) -> tuple[LayerSpec, ...]:
-        """Returns what the branch is made of, as layers of a network; their variables are the branch's.
+        """Returns the branch as layers of a network, with their variables.
 
         Args:
             branch: the layer; its options and its output's shape count.
@@ -165,7 +165,7 @@ class LiteResidual(BranchKind):
         return (BranchSite(place.name, place.entry, place.joint, shapes[1], tuple(options.items())),)
 
     def parts(self, branch, input_shape):
-        """Returns the two convolutions with what is before and after them."""
+        """Returns the two convolutions, with pooling, norms and activations around them."""
         height, width, channels = input_shape
         options = self.defaults | dict(branch.options)
         wide = make_divisible(int(channels * options["expand"]))
@@ -221,7 +221,7 @@ def _expansion(spec: NetworkSpec, place: PlaceSpec, channels: int, filters: int,
 
 
 class LowRank(BranchKind):
-    """LoRA: two thin matrices around a layer that mixes channels alone, `y = W x + alpha / rank * B A x`.
+    """LoRA: two thin matrices around a layer that only mixes channels, `y = W x + alpha / rank * B A x`.
 
     It goes around dense layers, 1x1 convolutions of stride 1, and the projections of query and value of self-attention.
     `A` is random and `B` zero.
@@ -238,7 +238,7 @@ class LowRank(BranchKind):
     config_keys = {"rank": "lora_rank"}
 
     def sites(self, spec, place, **settings):
-        """Fits layers whose outputs are each a sum over the channels at one position."""
+        """Fits layers that sum over the channels at one position for each output."""
         rank = settings.get("rank", LORA_RANK)
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
             raise InputError(f"expected the rank of LoRA as a whole number of 1 or more, got {rank!r:.80}; 4 is common")
@@ -339,13 +339,13 @@ def with_branches(
 ) -> NetworkSpec:
     """Returns a network with branches in some of its places.
 
-    A lite residual takes what enters the place. Its output is added to the end of the place's main path, before the
+    A lite residual takes the input of the place. Its output is added to the end of the place's main path, before the
     shortcut is:
 
         block_2_project -> block_2_add_lite_residual -> block_2_add_shortcut
         block_1_project -> block_2_lite_residual ----^
 
-    LoRA takes what enters a layer, and is added to its output:
+    LoRA takes the input of a layer, and is added to its output:
 
         block_2_depthwise_activation -> block_2_project ------> block_2_project_add_lora
                                      -> block_2_project_lora -^
@@ -357,7 +357,7 @@ def with_branches(
         settings: further arguments of the branches' layers.
 
     Raises:
-        InputError: if a place has no room for one; the message lists those that have.
+        InputError: if a place has no room for one; the message lists the places that have room.
     """
     layers = list(spec.layers)
     for name in places:
@@ -378,7 +378,7 @@ def with_branches(
 def kernel_schedule(strides: Sequence[int]) -> list[tuple[int, bool]]:
     """Returns `(kernel_size, global_pool)` of the branch at each block of a network.
 
-    The size is chosen for a nominal resolution of 128 before the first block, whatever the images are.
+    The size is chosen for a nominal resolution of 128 before the first block, independent of the images.
 
     Args:
         strides: stride of each block, from the input to the output.
@@ -431,7 +431,7 @@ def _with_sum(layers: Sequence[LayerSpec], site: BranchSite, branch: LayerSpec) 
 
 
 def _with_port(layers: Sequence[LayerSpec], site: BranchSite, branch: LayerSpec) -> list[LayerSpec]:
-    """Lets a layer add a branch to something inside of it."""
+    """Lets a layer add a branch to one of its inner layers."""
     at = _position(layers, site.joint)
     joint, ports = layers[at], layers[at].option(PORTS) or ()
     options = tuple((dict(joint.options) | {PORTS: (*ports, site.port)}).items())
@@ -445,12 +445,12 @@ def _position(layers: Sequence[LayerSpec], name: str) -> int:
 
 def _with_variables(branch: LayerSpec, input_shape: Sequence[int]) -> LayerSpec:
     variables = [v for part in BRANCHES[branch.kind].parts(branch, input_shape) for v in part.variables]
-    variables.sort(key=lambda variable: variable.path.count("/"))  # a layer lists its own before those of its norms
+    variables.sort(key=lambda variable: variable.path.count("/"))  # a layer's own come before its norms'
     return dataclasses.replace(branch, variables=tuple(variables))
 
 
 def _actual(layers: Sequence[LayerSpec], name: str) -> str:
-    """The layer whose output is there where that of `name` was: the last sum that adds a branch to it."""
+    """The layer that replaces the output of `name`: the last sum that adds a branch to it."""
     for layer in layers:
         if layer.kind == "add" and layer.branch and layer.inputs[0] == name:
             return _actual(layers, layer.name)

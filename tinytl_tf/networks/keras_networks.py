@@ -1,4 +1,4 @@
-"""Networks of Keras Applications that were tried here. Knows no framework."""
+"""Tested networks of Keras Applications. Uses no framework."""
 
 import dataclasses
 

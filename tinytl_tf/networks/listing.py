@@ -9,7 +9,7 @@ __all__ = ["list_networks"]
 def list_networks() -> tuple[str, ...]:
     """Returns names that `build` and `config.backbone.name` take: the tables, and networks of Keras that were tried.
 
-    Others of `keras.applications` can be built too, and models of your own.
+    Other networks of `keras.applications` can be built too, and models of your own.
 
     Example:
         >>> list_networks()[:2]

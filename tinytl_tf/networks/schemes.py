@@ -2,8 +2,8 @@
 
 A scheme is a list of rows, each a selection of variables with a rate factor. The first row that selects a variable
 decides; a variable that no row covers is an error. The factor is of the learning rate: 0 freezes, 1 is the rate itself.
-A `Selector` goes by what a variable does and where it is, so that the tables fit any network that is described; a
-regular expression over paths is for rows of your own. Knows no framework.
+A `Selector` selects by role and place of a variable, so that the tables fit any described network; a regular
+expression over paths is for rows of your own. Uses no framework.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ __all__ = [
     "with_rate_factors",
 ]
 
-LEARNING_RATE = 1e-3  # of what no scheme names
+LEARNING_RATE = 1e-3  # default of schemes
 _MOST_FACTOR = sys.float_info.max
 
 _EXAMPLE = '(("_lite_residual/", 0.1),)'
@@ -44,14 +44,14 @@ _EXAMPLE = '(("_lite_residual/", 0.1),)'
 
 @dataclasses.dataclass(frozen=True)
 class Selector:
-    """Variables by what they do and where they are; each field that is not empty narrows the choice.
+    """Variables by role and place; each field that is not empty narrows the choice.
 
     Attributes:
-        name: what the printed table calls them.
-        roles: those of `VariableSpec`.
+        name: their name in the printed table.
+        roles: roles of `VariableSpec`.
         places: names of places.
-        but_places: names of places that are left out.
-        branch: kind of their branch; `False` for none, the network itself.
+        but_places: names of excluded places.
+        branch: kind of their branch; `False` for the network itself.
     """
 
     name: str
@@ -75,15 +75,15 @@ Row = tuple[Selector | str, float]
 
 @dataclasses.dataclass(frozen=True)
 class Scheme:
-    """A named table of what is trained.
+    """A named table that selects the trained variables.
 
     Attributes:
         name: the name on the command line.
         rows: `(selector or regular expression, rate factor)`; of these that select a variable, or are found in its
             path, the first decides: 0.0 freezes, 1.0 trains at the learning rate.
         branch: kind of the branches that the network needs, a key of `branches.BRANCHES`; "" for none.
-        learning_rate: of the first step with Adam where nobody gives one, see `default_learning_rate`.
-        rate_factors: rows of a user, by which the factor of what `rows` train is multiplied, see `with_rate_factors`.
+        learning_rate: default rate of the first step with Adam, see `default_learning_rate`.
+        rate_factors: rows of a user; they multiply the factors of trained variables, see `with_rate_factors`.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Scheme:
 
     @property
     def branches(self) -> dict[str, bool]:
-        """What `build` takes for a network with its branches, `build(..., **scheme.branches)`."""
+        """Arguments of `build` for a network with its branches, `build(..., **scheme.branches)`."""
         return {self.branch: True} if self.branch else {}
 
     @property
@@ -109,7 +109,7 @@ class Scheme:
 
     @property
     def can_restrict(self) -> bool:
-        """Whether all that it trains beside the classifier can be kept to some places, see `restrict`."""
+        """Whether all that it trains in addition to the classifier can be restricted to some places, see `restrict`."""
         return self.biases or bool(self.branch) or self.rows == (_HEAD, _REST)
 
 
@@ -144,7 +144,7 @@ _STATES = {0.0: "freeze", 1.0: "train"}
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedScheme:
-    """What a scheme came to on one network.
+    """Result of a scheme on one network.
 
     Attributes:
         scheme: the scheme.
@@ -173,7 +173,7 @@ class ResolvedScheme:
 
 
 def default_learning_rate(scheme: str, optimizer: str) -> float:
-    """Returns the learning rate of the first step where nobody gives one.
+    """Returns the default learning rate of the first step.
 
     Args:
         scheme: name of a scheme; one that is not in `SCHEMES` has the rate of most of them.
@@ -194,7 +194,7 @@ def get_scheme(name: str) -> Scheme:
     """Returns the scheme called `name`.
 
     Raises:
-        InputError: if there is none.
+        InputError: If the name is unknown.
     """
     if name not in SCHEMES:
         raise InputError(f"unknown scheme {name!r}; choose one of {', '.join(SCHEMES)}")
@@ -236,7 +236,7 @@ def restrict(
     if biases:
         if not scheme.biases:
             raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
-        # Those of branches are a matter of `branches`, where the scheme has them.
+        # Biases of branches follow `branches`, if the scheme has them.
         branch = False if scheme.branch else None
         rows.append((Selector("biases elsewhere", _SHIFTS, but_places=(*biases, CLASSIFIER), branch=branch), 0.0))
     for key, places, what in (
@@ -254,16 +254,16 @@ def restrict(
 
 
 def with_rate_factors(scheme: Scheme, rate_factors: Iterable[tuple[str, float]]) -> Scheme:
-    """Returns a scheme some of whose variables learn at a multiple of the learning rate.
+    """Returns a scheme with a multiple of the learning rate for some variables.
 
     Args:
         scheme: the scheme.
-        rate_factors: `(regular expression, factor)`. Of what the scheme trains, each variable takes the factor of the
-            first expression that is found in its path: 0.1 is a tenth of the rate, 0 freezes. What the scheme
-            freezes stays frozen.
+        rate_factors: `(regular expression, factor)`. Each trained variable of the scheme gets the factor of the first
+            expression that is found in its path: 0.1 is a tenth of the rate, 0 freezes. Frozen variables stay
+            frozen.
 
     Raises:
-        InputError: if a factor is no finite number of 0 or more, or an expression is none.
+        InputError: If a factor is not a finite number of 0 or more, or an expression is not a regular one.
 
     Example:
         >>> slow = with_rate_factors(get_scheme("tinytl-lb"), [("_lite_residual/", 0.1)])
@@ -293,11 +293,11 @@ def with_rate_factors(scheme: Scheme, rate_factors: Iterable[tuple[str, float]])
 
 
 def useful_rate_factors(scheme: Scheme, variables: Iterable[VariableSpec]) -> tuple[tuple[str, float], ...]:
-    """Returns those of a scheme's `rate_factors` that decide about a variable which the scheme's rows train.
+    """Returns the `rate_factors` of a scheme that decide about a variable trained by the scheme's rows.
 
     Args:
         scheme: the scheme.
-        variables: those of the network.
+        variables: variables of the network.
 
     Raises:
         InputError: if a variable is covered by no row.
@@ -327,10 +327,10 @@ def rate_factor(variable: Any) -> float:
 
 
 def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
-    """Sets `trainable` and `rate_factor` of each variable as the scheme says.
+    """Sets `trainable` and `rate_factor` of each variable by the scheme.
 
-    `make_train_step` and exported files follow the factors. `model.fit` knows one rate for all, and Keras does not keep
-    them in a model that is saved or cloned: apply the scheme to it again.
+    `make_train_step` and exported files follow the factors. `model.fit` uses one rate for all, and Keras does not save
+    or clone the factors with a model: apply the scheme to it again.
 
     Args:
         variables: objects with `path`, `shape` and a settable `trainable`, for example `model.weights`.
@@ -341,7 +341,7 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
 
     Raises:
         InputError: if a variable is covered by no row, the scheme trains branches and the network has none, or one of
-            its `rate_factors` is of nothing that it trains.
+            its `rate_factors` matches no trained variable.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -362,8 +362,9 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
     for pattern, factor in scheme.rate_factors:
         if (pattern, factor) not in useful:
             raise InputError(
-                f"expected rate_factors of what scheme {scheme.name} trains, got {pattern!r}, which is found first in "
-                "the path of no such variable; leave it out, or look up the paths in model.weights"
+                f"expected rate_factors of variables that scheme {scheme.name} trains, got {pattern!r}, "
+                "which is found first in the path of no such variable; leave it out, or look up the paths in "
+                "model.weights"
             )
     groups: dict[tuple[int, int | None], list[Any]] = {}
     for variable, place in zip(variables, decided, strict=True):
@@ -381,7 +382,7 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
 
 
 def require_branches(scheme: Scheme, variables: Iterable[VariableSpec]) -> None:
-    """Raises `InputError` if a scheme trains branches and none of a network's variables is of one."""
+    """Raises `InputError` if a scheme trains branches and the network has none."""
     if scheme.branch and not any(variable.branch == scheme.branch for variable in variables):
         kind = scheme.branch.replace("_", " ")
         raise InputError(
@@ -390,7 +391,7 @@ def require_branches(scheme: Scheme, variables: Iterable[VariableSpec]) -> None:
 
 
 def trained_by(scheme: Scheme, variables: Iterable[VariableSpec]) -> set[str]:
-    """Returns the paths of those of a network's variables that a scheme trains.
+    """Returns the paths of a network's variables that a scheme trains.
 
     Raises:
         InputError: if a variable is covered by no row.
@@ -404,7 +405,7 @@ def trained_by(scheme: Scheme, variables: Iterable[VariableSpec]) -> set[str]:
 
 
 def _decide(scheme: Scheme, variable: VariableSpec) -> tuple[int, int | None]:
-    """Which row of a scheme covers a variable, and which of its rate factors: None of what is frozen, and of others."""
+    """Row of a scheme that covers a variable, and the index of its rate factor; None if frozen or without one."""
     row = _first_match(scheme.rows, variable)
     if row is None:
         raise InputError(

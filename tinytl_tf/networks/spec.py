@@ -1,7 +1,7 @@
-"""The one description of a network: its layers in order, what they compute, and the place that each belongs to.
+"""Description of a network: its layers in order, their computation, and the place of each layer.
 
-A table of blocks gives a `NetworkSpec`, and so does a Keras model; building, schemes, branches, the accounts of memory,
-tiles and splits read it. Nothing else knows how places and layers are called. Knows no framework.
+Tables of blocks and Keras models become a `NetworkSpec`; building, schemes, branches, the accounts of memory, tiles and
+splits read it. The names of places and layers are defined only here. Uses no framework.
 
 A place is a part of a network that is trained or frozen as one. From the input to the output these are the stem, the
 blocks, the head and the classifier:
@@ -12,7 +12,7 @@ blocks, the head and the classifier:
           -> head, head_activation, pool           place "head"; a network may have none
           -> dropout, classifier                   place "classifier"
 
-The name of a layer begins with that of its place, `block_3_expand`; so does the path of a variable.
+The name of a layer begins with the name of its place, `block_3_expand`; so does the path of a variable.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ def block_name(number: int) -> str:
 
 
 def place_of(path: str) -> str:
-    """Returns the place in the name of a layer or the path of a variable, or "" where it begins with none.
+    """Returns the place in the name of a layer or the path of a variable, or "" without a place.
 
     Example:
         >>> place_of("block_3_expand/norm/beta"), place_of("head_activation"), place_of("dropout")
@@ -93,7 +93,7 @@ def place_position(place: str) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class VariableSpec:
-    """A variable, by what it does.
+    """A variable and its role.
 
     Attributes:
         path: its path in the network.
@@ -121,13 +121,13 @@ class LayerSpec:
     """A call of a layer.
 
     Attributes:
-        name: of the layer, unique in the network.
-        kind: a key of `tinytl_tf.backbones.kinds.KINDS`, which has what each computes.
-        inputs: names of the layers whose outputs it takes, or `INPUT`.
-        shape: of its output for one example, without the batch.
+        name: name of the layer, unique in the network.
+        kind: a key of `tinytl_tf.backbones.kinds.KINDS`, which builds each kind.
+        inputs: names of the layers that feed it, or `INPUT`.
+        shape: shape of its output for one example, without the batch.
         place: name of its place.
         variables: its variables, as the layer creates them.
-        kernel_size: height and width of its window, or its length along signals; `None` where it has none.
+        kernel_size: height and width of its window, or its length along signals; `None` without a window.
         strides: of the window, as many numbers.
         padding: `"same"`, `"valid"`, along signals `"causal"`, or `((top, bottom), (left, right))`.
         dilation: of the window.
@@ -156,23 +156,23 @@ class LayerSpec:
         return math.prod(self.shape)
 
     def option(self, name: str) -> object:
-        """Returns the value of an option, or `None` where it has none of that name."""
+        """Returns the value of an option, or `None` without an option of that name."""
         return dict(self.options).get(name)
 
     def role(self, role: str) -> tuple[VariableSpec, ...]:
-        """Returns those of its variables that have a role."""
+        """Returns its variables of a role."""
         return tuple(variable for variable in self.variables if variable.role == role)
 
 
 @dataclasses.dataclass(frozen=True)
 class PlaceSpec:
-    """A place, by the layers at its borders; those of branches are left out.
+    """A place, by the layers at its borders, without branches.
 
     Attributes:
         name: its name.
-        entry: name of the layer, or `INPUT`, whose output enters it; "" where more than one does.
-        joint: name of the layer to whose output a branch around the place is added: the end of the main path, before
-            the shortcut is.
+        entry: name of the layer that feeds it, or `INPUT`; "" if several do.
+        joint: name of the layer that a branch around the place is added to: the end of the main path, before the
+            shortcut.
         output: name of its last layer.
         shortcut: whether its input is added to its output.
     """
@@ -224,7 +224,7 @@ class NetworkSpec:
 
     @property
     def features(self) -> str:
-        """Name of the layer whose output the classifier takes, before dropout."""
+        """Name of the layer that feeds the classifier, before dropout."""
         name = self.layers[-1].inputs[0]
         while name != INPUT and self.layer(name).kind == "dropout":
             name = self.layer(name).inputs[0]
@@ -239,7 +239,7 @@ class NetworkSpec:
         return self.input_shape if name == INPUT else self.layer(name).shape
 
     def layers_of(self, place: str) -> tuple[LayerSpec, ...]:
-        """Returns the layers of a place, without those of branches."""
+        """Returns the layers of a place, without branches."""
         return tuple(layer for layer in self.layers if layer.place == place and not layer.branch)
 
     def readers(self, name: str) -> tuple[LayerSpec, ...]:
@@ -272,7 +272,7 @@ class NetworkSpec:
         return name
 
     def boundary(self, place: str) -> str | None:
-        """Returns the name of the one layer whose output a place and all after it take, or `None` if they take more.
+        """Returns the name of the only layer that feeds a place and all later ones, or `None` if several do.
 
         Example:
             >>> from tinytl_tf.networks.from_table import from_table
@@ -305,9 +305,9 @@ def check_places(what: str, names: Iterable[str], places: Iterable[str]) -> None
     """Raises `InputError` if a name is not among the places of a network.
 
     Args:
-        what: is at these places, for the message.
+        what: kind of object at these places, for the message.
         names: the names.
-        places: those that there are.
+        places: all places.
     """
     places = tuple(places)
     for name in names:

@@ -1,4 +1,4 @@
-"""What a variable does, by its path: its role, its place, and the branch that it belongs to."""
+"""Description of a variable by its path: its role, its place, and its branch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def describe_variable(path: str, shape: Sequence[int] = ()) -> VariableSpec:
     """Returns the description of a variable of a network that was built here.
 
     Args:
-        path: its path; what ends with no known name is a kernel.
+        path: its path; a path without a known name at its end is a kernel.
         shape: its shape.
 
     Example:
@@ -48,5 +48,5 @@ def branch_of(layer: str) -> str:
 
 
 def variable_spec(variable: Any) -> VariableSpec:
-    """Returns the description of a variable, of which `path` and `shape` are looked at."""
+    """Returns the description of a variable with `path` and `shape`."""
     return describe_variable(variable.path, variable.shape)

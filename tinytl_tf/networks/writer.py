@@ -10,7 +10,7 @@ _NORM = {"gamma": "scale", "beta": "shift", "moving_mean": "statistic", "moving_
 
 
 class SpecWriter:
-    """Writes one layer after the other; each takes what the last one gives, if nothing else is said.
+    """Writes one layer after the other; by default each takes the output of the last one.
 
     Args:
         input_shape: of one image, `(height, width, 3)`.
@@ -19,7 +19,7 @@ class SpecWriter:
         rescale: `(scale, offset)` of the pixels.
 
     Attributes:
-        layers: what is written.
+        layers: the layers so far.
 
     Example:
         >>> writer = SpecWriter((32, 32, 3), rescale=(1 / 127.5, -1.0))
@@ -87,12 +87,12 @@ class SpecWriter:
         self.layers.append(LayerSpec(name, "add", (one.name, other.name), other.shape, place))
 
     def add(self, name: str, kind: str, place: str, shape: tuple[int, ...] = (), **options: object) -> None:
-        """Another layer, whose output has the shape of its input where none is given."""
+        """Adds a layer; by default its output has the shape of its input."""
         shape = shape or self.last.shape
         self.layers.append(LayerSpec(name, kind, (self.last.name,), shape, place, options=tuple(options.items())))
 
     def finish(self, name: str, place: str, classes: int, dropout: float) -> NetworkSpec:
-        """The mean over the image, which belongs to `place`, dropout and the classifier: the whole network."""
+        """Adds the mean over the image, which belongs to `place`, dropout and the classifier; returns the network."""
         features = self.last.shape[2:]
         self.add("pool", "global_pool", place, features)
         self.add("dropout", "dropout", CLASSIFIER, rate=dropout)

@@ -1,4 +1,4 @@
-"""Activations that keep a mask, or one tensor, of each element, and nothing more."""
+"""Activations that keep only a mask or one tensor for the backward pass."""
 
 import math
 
@@ -31,7 +31,7 @@ _CUBIC = 0.044715  # of the tanh form of GELU
 
 @tf.custom_gradient
 def relu(x: tf.Tensor) -> tf.Tensor:
-    """`max(x, 0)` of any shape; keeps a mask, see `mask_storage`, where TensorFlow keeps the whole output.
+    """`max(x, 0)` of any shape; keeps a mask, see `mask_storage`; TensorFlow keeps the complete output.
 
     Reference:
         TinyTL, table 1.
@@ -56,7 +56,7 @@ def leaky_relu(x: tf.Tensor, negative_slope: float = 0.2) -> tf.Tensor:
 
     Args:
         x: float tensor.
-        negative_slope: slope below zero. The default is that of `keras.activations.leaky_relu`;
+        negative_slope: slope below zero. The default is the same as in `keras.activations.leaky_relu`;
             `keras.layers.LeakyReLU` has 0.3.
     """
     slope = float(np.float32(negative_slope))  # as TensorFlow's operator has it, for doubles too
@@ -84,28 +84,28 @@ def hard_sigmoid(x: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def sigmoid(x: tf.Tensor) -> tf.Tensor:
-    """`1 / (1 + exp(-x))` of any shape; keeps its output, which the derivative is a function of."""
+    """`1 / (1 + exp(-x))` of any shape; keeps its output; the derivative is a function of it."""
     y = tf.sigmoid(x)
     return y, lambda dy: dy * (y * (1.0 - y))
 
 
 @tf.custom_gradient
 def tanh(x: tf.Tensor) -> tf.Tensor:
-    """`tanh(x)` of any shape; keeps its output, which the derivative is a function of."""
+    """`tanh(x)` of any shape; keeps its output; the derivative is a function of it."""
     y = tf.tanh(x)
     return y, lambda dy: dy * (1.0 - y * y)
 
 
 @tf.custom_gradient
 def elu(x: tf.Tensor) -> tf.Tensor:
-    """`x` above zero and `exp(x) - 1` below, of any shape; keeps its output, which the derivative is a function of."""
+    """`x` above zero and `exp(x) - 1` below, of any shape; keeps its output; the derivative is a function of it."""
     y = tf.nn.elu(x)
     return y, lambda dy: dy * (tf.minimum(y, 0.0) + 1.0)
 
 
 @tf.custom_gradient
 def hard_swish(x: tf.Tensor) -> tf.Tensor:
-    """`x * relu6(x + 3) / 6` of any shape; keeps its input, which the derivative is a function of.
+    """`x * relu6(x + 3) / 6` of any shape; keeps its input; the derivative is a function of it.
 
     The derivative is `relu6(x + 3) / 6 + x / 6` between -3 and 3, 0 below and 1 above.
 

@@ -1,4 +1,4 @@
-"""What plain and depthwise convolutions have in common: pads, and a gradient that keeps the input only if it must."""
+"""Shared code of plain and depthwise convolutions: pads, and a gradient that keeps the input only if needed."""
 
 from collections.abc import Callable, Sequence
 
@@ -38,7 +38,7 @@ def convolution(
         train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
 
     Returns:
-        What `convolve` makes of the padded input.
+        Output of `convolve` for the padded input.
 
     Raises:
         ValueError: if both a stride and a dilation are above 1, which Keras refuses as well.
@@ -50,7 +50,7 @@ def convolution(
     pads = resolve_padding(padding, input_size, kernel_size, strides, dilation)
 
     def correlate(x, kernel, strides, pads):
-        # SAME where that says the same saves a PAD.
+        # SAME saves a PAD if it gives the same pads.
         if resolve_padding("same", x.shape[1:3], kernel_size, strides, dilation) == pads:
             return convolve(x, kernel, strides, "SAME", dilation)
         return convolve(pad_or_crop(x, pads), kernel, strides, "VALID", dilation)
@@ -74,7 +74,7 @@ def convolution(
 def flipped(kernel: tf.Tensor) -> tf.Tensor:
     """Mirrors a kernel `[height, width, ...]` in both directions, by one reversal for each.
 
-    A runtime of 2.14 and older reverses along the first of several axes alone, without an error.
+    Runtimes up to 2.14 reverse only the first of several axes, without an error.
     """
     for axis in (0, 1):
         if kernel.shape[axis] > 1:

@@ -10,7 +10,7 @@ __all__ = ["crop"]
 def crop(x: tf.Tensor, begin: Sequence[int], size: Sequence[int]) -> tf.Tensor:
     """Cuts a box out of each example; keeps nothing for backward.
 
-    StridedSliceGrad, the gradient of `x[:, 1:]`, is not a builtin. That of a box is a pad with zeros.
+    StridedSliceGrad, the gradient of `x[:, 1:]`, is not a builtin. The gradient of a box is a pad with zeros.
 
     Args:
         x: tensor `[batch, ...]`; all sizes but the batch known.
@@ -30,7 +30,7 @@ def crop(x: tf.Tensor, begin: Sequence[int], size: Sequence[int]) -> tf.Tensor:
 
     @tf.custom_gradient
     def op(x):
-        # XNNPACK takes no size of -1; a batch that is not known is none of a file.
+        # XNNPACK does not accept a size of -1; a file has no unknown batch size.
         batch = -1 if x.shape[0] is None else x.shape[0]
         return tf.slice(x, [0, *begin], [batch, *size]), lambda dy: tf.pad(dy, pads)
 

@@ -20,12 +20,12 @@ def depthwise_conv2d(
     dilation: int | Sequence[int] = 1,
     train_kernel: bool = False,
 ) -> tf.Tensor:
-    """Depthwise convolution of multiplier 1, differentiable with LiteRT's builtin operators alone.
+    """Depthwise convolution of multiplier 1, differentiable with LiteRT's builtin operators only.
 
     LiteRT has neither of TensorFlow's depthwise gradients. The input gradient is the forward operator with the
-    flipped kernel, after zeros were put between the rows and columns where the stride is 2; the kernel gradient is
-    the forward operator with the output gradient as the kernel. TensorFlow's kernel takes equal strides alone: for
-    others the output is computed at their greatest common divisor and thinned out.
+    flipped kernel, with zeros between the rows and columns if the stride is 2; the kernel gradient is
+    the forward operator with the output gradient as the kernel. TensorFlow's kernel requires equal strides: for
+    unequal strides the output is computed at their greatest common divisor and subsampled.
 
     Args:
         x: float tensor `[batch, height, width, channels]`; height and width known.
@@ -69,7 +69,7 @@ def _convolve(
     if down == across:
         return tf.nn.depthwise_conv2d(x, kernel, [1, *strides, 1], padding, dilations=dilation)
     x = pad_or_crop(x, resolve_padding(padding.lower(), x.shape[1:3], kernel.shape[:2], strides))
-    # Along an axis that the kernel fills, as that of one row, any stride gives the one output.
+    # Along an axis that the kernel covers completely, any stride gives the same single output.
     down = across if x.shape[1] == kernel.shape[0] else down
     across = down if x.shape[2] == kernel.shape[1] else across
     common = math.gcd(down, across)

@@ -20,7 +20,7 @@ def gate(x: tf.Tensor, gates: tf.Tensor, activation: Callable[[tf.Tensor], tf.Te
     Args:
         x: float tensor `[batch, ..., channels]`.
         gates: float tensor `[batch, 1, ..., 1, channels]` of the rank of `x`.
-        activation: an element-wise op, see `ACTIVATIONS`, or `None`, which keeps `x` all the same.
+        activation: an element-wise op, see `ACTIVATIONS`, or `None`; `x` is kept in both cases.
 
     Returns:
         Tensor of the shape and dtype of `x`.

@@ -25,7 +25,7 @@ def group_norm(
 
     Args:
         x: float tensor `[batch, channels]`, `[batch, length, channels]` or `[batch, height, width, channels]`; all but
-            the batch known. Statistics of halves are gathered in float32.
+            the batch known. Statistics of float16 and bfloat16 are computed in float32.
         gamma: float tensor `[channels]`, or `None` for a scale of one.
         beta: float tensor `[channels]`, or `None` for no shift.
         groups: number of groups; divides `channels`.

@@ -17,11 +17,11 @@ def layer_norm(
 ) -> tf.Tensor:
     """Normalizes each row over the last axis, then scales and shifts each channel.
 
-    The input gradient is the true one. Keeps the normalized input, one float an element, which is also what the
-    gradient of gamma needs, and one float a row.
+    The input gradient is exact. Keeps the normalized input, one float per element, which the gradient of gamma
+    needs too, and one float per row.
 
     Args:
-        x: float tensor `[batch, ..., channels]` of rank 2 to 4. Statistics of halves are gathered in float32.
+        x: float tensor `[batch, ..., channels]` of rank 2 to 4. Statistics of float16 and bfloat16 use float32.
         gamma: float tensor `[channels]`, or `None` for a scale of one.
         beta: float tensor `[channels]`, or `None` for no shift.
         epsilon: added to the variance.

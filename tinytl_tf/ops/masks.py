@@ -1,14 +1,14 @@
-"""How an activation keeps what its backward pass needs: a mask, as bool, bytes or bits, or its input.
+"""Storage of activations for the backward pass: a mask, as bool, bytes or bits, or the input.
 
 A mask here is a float tensor of zeros and ones. Comparisons, selects and casts of bools run outside XNNPACK in LiteRT
-and cut the graph into pieces there, so an exported file keeps a mask as numbers and computes it with arithmetic alone.
+and cut the graph into pieces there, so an exported file keeps a mask as numbers and computes it with arithmetic only.
 
 Worked example: a ReLU6 with an output of float32 `[1, 48, 48, 16]`, 147,456 bytes. The storage `"bytes"` keeps a mask
 of 36,864 bytes for backward, `"bits"` one of 4,608:
 
     mask       float32 [1, 48, 48, 16]  1 where 0 < y < 6
     slabs      float32 [1, 8, 144, 32]  the same elements as 8 slabs
-    packed     uint8   [1, 1, 144, 32]  slab 0 + 2 slab 1 + ... + 128 slab 7: what is kept
+    packed     uint8   [1, 1, 144, 32]  slab 0 + 2 slab 1 + ... + 128 slab 7: this is kept
     unpacked   float32 [1, 8, 144, 32]  bit k: the fraction of packed / 2^(k + 1) is at least one half
     gradient   float32 [1, 48, 48, 16]  dy times the unpacked mask
 """
@@ -28,7 +28,7 @@ _WORTH_ROWS = 4096  # elements; below it the records of six operators take more 
 _LANES = 32  # channels of the depthwise convolution that packs; any number that divides and fills a vector register
 # Beyond it a product with any output of an activation is over 1, unless that is below 1e-30.
 _HUGE = 1e30
-# Lifts a fraction of one half, which rounding takes to the even number, and none from below a half or a whole.
+# Raises a fraction of exactly one half, which would round to even; smaller fractions stay below one half or one.
 _ABOVE_ONE = np.float32(1 + 2**-16)
 _HALVES = _ABOVE_ONE * 0.5 ** np.arange(1, _BITS + 1, dtype=np.float32)
 
@@ -71,7 +71,7 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
 
     Args:
         y: output of an activation, from 0 to `ceiling`. Float32 where masks are stored as numbers; outputs
-            below 1e-30 then count as what rounding makes of them.
+            below 1e-30 then count as their rounded values.
         ceiling: the largest output, or `None`.
 
     Returns:
@@ -101,8 +101,8 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
 def keep_input(x: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     """Keeps the input of an activation that computes its forward pass again in backward.
 
-    Compilers merge two equal computations into one, whose result then waits for backward in addition to `x`. What
-    stops the converter to LiteRT is a sum with a zero of the gradient; TensorFlow heeds a control dependency.
+    Compilers merge two equal computations into one, whose result then waits for backward in addition to `x`. A
+    sum with a zero of the gradient stops the converter to LiteRT; TensorFlow respects a control dependency.
 
     Args:
         x: float tensor.

@@ -1,4 +1,4 @@
-"""Maximum of each window, whose backward pass needs one byte of each output."""
+"""Maximum of each window; backward needs one byte for each output."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from tinytl_tf.ops.pooling import average_pool
 
 __all__ = ["max_pool"]
 
-_MOST_TAPS = 256  # that a byte tells apart
+_MOST_TAPS = 256  # values of a byte
 # Beyond it a product with any difference of two activations is over 1, unless that is below 1e-30.
 _HUGE = 1e30
 
@@ -23,8 +23,8 @@ def max_pool(
 ) -> tf.Tensor:
     """Maximum of each window; backward keeps a byte of each output: where in its window the first maximum was.
 
-    LiteRT has no MaxPoolGrad, and TensorFlow's keeps input and output. The index is computed by arithmetic alone, as
-    the masks of `mask_storage` are, and tied to the gradient as those are, in every profile. Numbers of a window that
+    LiteRT has no MaxPoolGrad, and TensorFlow's keeps input and output. The index is computed by arithmetic only, and
+    tied to the gradient, like the masks of `mask_storage`, in every profile. Numbers of a window that
     differ by less than 1e-30 may be taken for each other.
 
     Args:
@@ -72,13 +72,13 @@ def max_pool(
 
 
 def _first_maximum(x: tf.Tensor, y: tf.Tensor, size: Sequence[int], strides: Sequence[int], pads: Pads) -> tf.Tensor:
-    """Returns for each output how many of its window's numbers come before the first that is the maximum."""
+    """Returns for each output how many numbers of its window precede the first maximum."""
     _, height, width, _ = y.shape
     (down, across), (rows, columns) = strides, ((height - 1) * strides[0] + 1, (width - 1) * strides[1] + 1)
     if any(map(any, pads)):
         x = tf.pad(x, [[0, 0], *pads, [0, 0]], constant_values=y.dtype.min)
     count = None
-    # From the last but one: a maximum that is none of the others is the last.
+    # From the last but one: if no other place has the maximum, the last has it.
     for row, column in reversed(list(_taps(size))[:-1]):
         tap = x[:, row : row + rows : down, column : column + columns : across, :]
         below = tf.minimum(tf.cast(y - tap, tf.float32) * _HUGE, 1.0)  # 0 at a maximum, 1 elsewhere
@@ -112,7 +112,7 @@ def _spread(
 
 
 def _interleaved(phases: dict[tuple[int, int], tf.Tensor], filled: Sequence[int], strides: Sequence[int]) -> tf.Tensor:
-    """Returns the tensor whose `[:, row::down, column::across]` are the phases; zero beyond those that are filled.
+    """Returns the tensor whose `[:, row::down, column::across]` are the phases; zero beyond the given phases.
 
     Concatenations and reshapes at rank 4, so that one phase after the other can be written and freed.
     """

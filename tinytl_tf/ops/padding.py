@@ -1,4 +1,4 @@
-"""Geometry of a window: its extent, the rows and columns added before and after, and what it gives."""
+"""Geometry of a window: its extent, the rows and columns added before and after, and the output size."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def as_pair(value: int | Sequence[int]) -> tuple[int, int]:
 
 
 def extent_of(kernel_size: Sequence[int], dilation: int | Sequence[int] = 1) -> tuple[int, int]:
-    """Returns the rows and columns from the first to the last tap of a kernel, whose taps are `dilation` apart."""
+    """Returns the rows and columns from the first to the last tap of a kernel with this dilation."""
     rows, columns = ((size - 1) * step + 1 for size, step in zip(kernel_size, as_pair(dilation), strict=True))
     return rows, columns
 
@@ -64,7 +64,7 @@ def resolve_padding(
 def resolve_pool_padding(
     padding: str, input_size: Sequence[int], pool_size: Sequence[int], strides: Sequence[int]
 ) -> Pads:
-    """Returns `((top, bottom), (left, right))` of a pooling, whose padding is a word: numbers count for none there.
+    """Returns `((top, bottom), (left, right))` of a pooling. Only words are accepted as padding, not numbers.
 
     Raises:
         ValueError: as `resolve_padding`, and for anything but `"same"` and `"valid"`.
@@ -81,7 +81,7 @@ def output_size(
     strides: int | Sequence[int],
     dilation: int | Sequence[int] = 1,
 ) -> tuple[int | None, int | None]:
-    """Returns height and width of what a window gives; `None` where that of the input is.
+    """Returns height and width of the output; `None` if unknown for the input.
 
     Args:
         padding: as in `resolve_padding`, like the other arguments.

@@ -13,7 +13,7 @@ def split_last(x: tf.Tensor, parts: int) -> list[tf.Tensor]:
     parts.
 
     Args:
-        x: tensor whose last axis has a multiple of `parts` elements.
+        x: tensor with a multiple of `parts` elements along the last axis.
         parts: number of parts.
     """
     x = tf.convert_to_tensor(x)

@@ -22,13 +22,13 @@ def conv2d(
     dilation: int | Sequence[int] = 1,
     train_kernel: bool = False,
 ) -> tf.Tensor:
-    """Two-dimensional convolution, differentiable with LiteRT's builtin operators alone.
+    """Two-dimensional convolution, differentiable with LiteRT's builtin operators only.
 
     Backward keeps the kernel only; with `train_kernel` also the input. LiteRT has no filter gradient
     (`Conv2DBackpropFilter` needs Flex), so that one is a convolution of the transposed input with the transposed
-    output gradient. Groups are convolved one by one: a native grouped convolution lifts the operator's version in
-    the whole file, which older runtimes and the Edge TPU compiler refuse. Groups of one channel and one filter are a
-    depthwise convolution and are computed as that.
+    output gradient. Groups are convolved one by one: a native grouped convolution raises the operator's version in
+    the complete file, which older runtimes and the Edge TPU compiler refuse. Groups of one channel and one filter are a
+    depthwise convolution and are computed as one.
 
     Args:
         x: float tensor `[batch, height, width, in_channels]`; height and width known.
@@ -47,7 +47,7 @@ def conv2d(
             and a dilation are above 1.
 
     Reference:
-        TinyTL, equation 2: of the two gradients only that of the weights needs the activations.
+        TinyTL, equation 2: only the gradient of the weights needs the activations.
     """
     kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no Keras variable.
     in_channels, filters = kernel.shape[2] * groups, kernel.shape[3]
@@ -90,7 +90,7 @@ def _kernel_gradient(
     if height == width == max(strides) == 1 and not any(map(any, pads)):
         dk = tf.matmul(tf.reshape(x, [-1, in_channels]), tf.reshape(dy, [-1, filters]), transpose_a=True)
         return tf.reshape(dk, shape)
-    # Input channels take the place of the batch, the output gradient that of the kernel, strides that of dilation.
+    # Input channels replace the batch, the output gradient replaces the kernel, strides replace dilation.
     lhs = tf.transpose(pad_or_crop(x, pads), [3, 1, 2, 0])
     rhs = tf.transpose(dy, [1, 2, 0, 3])
     dk = tf.nn.conv2d(lhs, rhs, dilation, "VALID", dilations=strides)

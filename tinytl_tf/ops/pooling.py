@@ -1,4 +1,4 @@
-"""Average pooling over windows and over the whole image; neither keeps anything for backward."""
+"""Average pooling over windows and over the complete image; neither keeps anything for backward."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def average_pool(
 ) -> tf.Tensor:
     """Mean of each window; keeps nothing for backward.
 
-    `"same"` leaves out what is padded, as TensorFlow and LiteRT do. AvgPoolGrad is not a builtin. Where windows do not
+    `"same"` does not average the padding, as in TensorFlow and LiteRT. AvgPoolGrad is not a builtin. If windows do not
     overlap, each gradient is spread over its window; else the gradient is the mean, without stride, over the output's
     gradient with zeros between its rows and columns.
 
@@ -27,7 +27,7 @@ def average_pool(
         x: float tensor `[batch, height, width, channels]`; height and width known.
         pool_size: size of the window, one number or `(rows, columns)`.
         strides: its step, one number or `(rows, columns)`; `None` is the size of the window.
-        padding: `"same"` or `"valid"`, which leaves out rows and columns that fill no window.
+        padding: `"same"` or `"valid"`, which drops rows and columns that do not fill a window.
 
     Returns:
         Tensor `[batch, out_height, out_width, channels]` of the dtype of `x`.

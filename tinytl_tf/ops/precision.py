@@ -6,5 +6,5 @@ __all__ = ["wide_dtype"]
 
 
 def wide_dtype(dtype: tf.DType) -> tf.DType:
-    """Returns float32 for the two halves, whose squares overflow or lose their digits, and `dtype` for others."""
+    """Returns float32 for float16 and bfloat16: their squares overflow or lose digits. Otherwise `dtype`."""
     return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype

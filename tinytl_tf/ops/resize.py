@@ -1,4 +1,4 @@
-"""Resizing: bilinear, whose gradient is two products with constant matrices, and by repetition."""
+"""Resizing: bilinear, with a gradient of two products with constant matrices, and by repetition."""
 
 from collections.abc import Sequence
 
@@ -47,8 +47,8 @@ def resize_bilinear(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
 def upsample_nearest(x: tf.Tensor, size: int | Sequence[int] = 2) -> tf.Tensor:
     """Repeats each row and column; keeps nothing for backward.
 
-    ResizeNearestNeighborGrad is not a builtin. Each input's gradient is the sum of those of its copies, as a mean of
-    windows.
+    ResizeNearestNeighborGrad is not a builtin. The gradient of an input is the sum over its copies, computed as a mean
+    of windows.
 
     Args:
         x: float tensor `[batch, height, width, channels]`; height and width known.

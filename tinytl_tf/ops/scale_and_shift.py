@@ -22,8 +22,8 @@ def affine(x: tf.Tensor, shift: tf.Tensor | None, scale: tf.Tensor | None = None
     Args:
         x: float tensor `[batch, ..., channels]` of rank 2 or more.
         shift: float tensor `[channels]`, or `None` for no shift.
-        scale: float tensor `[channels]` that gets a gradient, or `None` for a scale of one. A frozen scale belongs
-            into the kernel before it, where it costs nothing.
+        scale: float tensor `[channels]` that gets a gradient, or `None` for a scale of one. Fold a frozen
+            scale into the kernel before it, where it costs nothing.
 
     Returns:
         Tensor of the shape and dtype of `x`.

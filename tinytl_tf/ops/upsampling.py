@@ -1,4 +1,4 @@
-"""The output gradient of a strided convolution, as the image of one without stride."""
+"""Output gradient of a strided convolution, upsampled to one of a convolution without stride."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ def upsample_with_zeros(
 
 
 def _insert_zeros(dy: tf.Tensor, strides: Sequence[int], first: Sequence[int]) -> tf.Tensor:
-    """Puts `stride - 1` zeros next to each row and column, `first` of them before it and the others after.
+    """Puts `stride - 1` zeros next to each row and column, `first` of them before it and the rest after.
 
     Reshape and PAD at rank 2: `tf.stack` with zeros would be folded into megabytes of constants.
     """

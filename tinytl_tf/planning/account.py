@@ -1,4 +1,4 @@
-"""What a plan takes of what is limited: the seam between the search and the place where the file is to train."""
+"""Needs of a plan in limited resources: the interface between the search and the target device."""
 
 import abc
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from tinytl_tf import data
 __all__ = ["Account", "Needs", "Parts", "total"]
 
 Needs = Mapping[str, int]  # bytes by resource
-Parts = Mapping[str, Mapping[str, int]]  # bytes by resource, and by what takes them
+Parts = Mapping[str, Mapping[str, int]]  # bytes by resource, and by part
 
 
 class Account(abc.ABC):
-    """Makes the file of a plan, and says how many bytes of each resource it needs.
+    """Makes the file of a plan, and counts the bytes of each resource that it needs.
 
-    A resource is something that has a budget of its own, by name: `"growth"` of a process, `"arena"` and `"flash"` of a
+    A resource has a name and a budget of its own: `"growth"` of a process, `"arena"` and `"flash"` of a
     microcontroller.
     """
 
@@ -31,10 +31,10 @@ class Account(abc.ABC):
 
     @abc.abstractmethod
     def plan(self, content: bytes) -> Parts:
-        """Returns what a file needs as far as one can say without running it; by the same resources for all files."""
+        """Returns the needs of a file that are known without running it; with the same resources for all files."""
 
     def measure(self, content: bytes) -> Needs:
-        """Returns what a file needs when it runs; nothing where `plan` says that already."""
+        """Returns the needs of a file while it runs; empty if `plan` has them already."""
         return {}
 
     @abc.abstractmethod
@@ -43,11 +43,11 @@ class Account(abc.ABC):
 
     @abc.abstractmethod
     def needs_text(self, needs: Needs) -> str:
-        """Returns in words what a file needs, as `15.72 MB`."""
+        """Returns the needs of a file in words, such as `15.72 MB`."""
 
     @abc.abstractmethod
     def excess_text(self, planned: Needs, measured: Needs, budget: Needs) -> str:
-        """Returns in words what a file needs that is above a budget, and by how much."""
+        """Returns the needs of a file above a budget in words, and by how much."""
 
 
 def total(parts: Parts) -> dict[str, int]:

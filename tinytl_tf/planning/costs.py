@@ -1,4 +1,4 @@
-"""What training each place costs, estimated from a few files that were converted."""
+"""Costs of training each place, estimated from a few converted files."""
 
 import dataclasses
 import math
@@ -11,10 +11,10 @@ from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Target
 
 __all__ = ["Costs"]
 
-# How the parts of a resource are shared out; the others go by `activations`.
+# How the parts of a resource are distributed; all other parts scale with `activations`.
 _SHARED_BY = {"file": "constants", "variables": "variables", "structures": "operators", "records": "operators"}
 
-_Table = dict[Target | None, float]  # bytes of each target; those of the classifier alone under `None`
+_Table = dict[Target | None, float]  # bytes of each target; the classifier's under `None`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +28,18 @@ class Sizes:
 
 
 class Costs:
-    """Estimates what any plan between those that were converted needs of each resource.
+    """Estimates the needs of any plan between the converted ones, for each resource.
 
-    At the smallest and the largest resolution three files are known: the classifier alone, all biases, all biases and
-    lite residuals. What the second needs above the first is shared out over the places, each part of a resource in
-    proportion to what makes it: kernels for the file (backward has copies), convolutions for the structures,
-    activations for the arena. Backward runs down to the lowest trained place, so a plan pays for all places from there
-    up. What the third needs above the second is shared out over the branches likewise. Between the resolutions
-    each part is linear in the number of pixels.
+    At the smallest and the largest resolution three files are known: only the classifier, all biases, all biases and
+    lite residuals. The difference between the first two is distributed over the places, each part of a resource in
+    proportion to its cause: kernels for the file (backward has copies), convolutions for the structures, activations
+    for the arena. Backward runs down to the lowest trained place, so a plan pays for all places above it. The
+    difference between the last two is distributed over the branches in the same way. Between the resolutions each
+    part is linear in the number of pixels.
 
     Args:
         spec: the network, with every branch.
-        anchors: by resolution, what the three files need, in this order.
+        anchors: needs of the three files in this order, by resolution.
     """
 
     def __init__(self, spec: NetworkSpec, anchors: Mapping[int, tuple[Parts, Parts, Parts]]) -> None:
@@ -61,7 +61,7 @@ class Costs:
 
     def _at_anchor(self, table: _Table, targets: Collection[Target]) -> float:
         places = self._spec.places
-        # The gradient of a branch needs that of its block's output, and nothing from inside the block.
+        # The gradient of a branch needs the gradient of its block's output, and nothing from inside the block.
         lowest = min((places.index(t.place) + (t.kind == LITE_RESIDUALS) for t in targets), default=len(places))
         backward = sum(table[Target(BIASES, place)] for place in places[lowest:])
         return table[None] + backward + sum(table[t] for t in targets if t.kind == LITE_RESIDUALS)
@@ -70,7 +70,7 @@ class Costs:
 def _share_out(
     spec: NetworkSpec, last: Mapping[str, int], biases: Mapping[str, int], everything: Mapping[str, int]
 ) -> _Table:
-    """What each target needs of a resource, by the parts of it that the three files need."""
+    """Needs of each target in a resource, from the parts that the three files need."""
     table: _Table = {None: float(sum(last.values()))}
     for kind, sizes, less, more in (
         (BIASES, {name: _place_size(spec.layers_of(name)) for name in spec.places}, last, biases),

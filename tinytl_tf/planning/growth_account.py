@@ -21,7 +21,7 @@ MEASUREMENTS = 3  # of a file; they differ by up to 0.3 MB, and the largest coun
 class GrowthAccount(Account):
     """The growth of a process that loads a file and trains, without a delegate and with `THREADS` threads.
 
-    It is planned from the file, and measured in several processes, of which the largest counts. The file has the
+    It is planned from the file, and measured in several processes; the largest counts. The file has the
     profile `min-memory`.
 
     Args:

@@ -1,4 +1,4 @@
-"""The account of a file for TensorFlow Lite Micro: the arena that it asks for, and the flash that the file takes."""
+"""The account of a file for TensorFlow Lite Micro: the arena that it needs, and the flash for the file."""
 
 import math
 
@@ -22,8 +22,8 @@ _WORDS = {"arena": "an arena of {} KB", "flash": "{} KB of flash"}
 class MicroAccount(Account):
     """Arena and file of an export with target `"micro"`.
 
-    The arena is what TensorFlow Lite Micro itself needs to start the file, on x86-64, as in the manifest: `tensors`,
-    `variables` with their sums and slots, and `records` of operators and tensors. KB are 1024 bytes.
+    The arena is the memory that TensorFlow Lite Micro needs to start the file, on x86-64, as in the manifest:
+    `tensors`, `variables` with their sums and slots, and `records` of operators and tensors. KB are 1024 bytes.
 
     Args:
         optimizer: The device's.
@@ -43,7 +43,7 @@ class MicroAccount(Account):
         return with_labels(build_micro_file(module)[0], dataset.task, dataset.class_names)
 
     def plan(self, content: bytes) -> Parts:
-        """Returns what TensorFlow Lite Micro reports, and the size of the file."""
+        """Returns the arena that TensorFlow Lite Micro reports, and the size of the file."""
         arena = measure_arena(content)
         variables = sum(Model.from_bytes(content).resource_variables.values())
         records = arena.bytes - arena.head_bytes - variables
@@ -70,7 +70,7 @@ class MicroAccount(Account):
 
 
 def _kb(size: int) -> int:
-    """Rounded up, so that what is said is enough."""
+    """Rounds up, so that the printed size is enough."""
     return math.ceil(size / 1024)
 
 

@@ -1,4 +1,4 @@
-"""A plan: what is trained at which resolution, as data."""
+"""A plan as data: trained targets and the resolution."""
 
 import dataclasses
 from typing import NamedTuple
@@ -21,7 +21,7 @@ _SCHEMES = {
 
 
 class Target(NamedTuple):
-    """Something that a plan trains or freezes as one.
+    """A unit that a plan trains or freezes.
 
     Attributes:
         kind: `"biases"` or `"lite_residuals"`.
@@ -34,11 +34,11 @@ class Target(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is trained in addition to the classifier.
+    """Trained targets in addition to the classifier.
 
     Attributes:
         resolution: height and width of the images, in pixels.
-        targets: what is trained.
+        targets: the trained targets.
     """
 
     resolution: int
@@ -46,7 +46,7 @@ class Plan:
 
     @property
     def scheme(self) -> str:
-        """Name of the update scheme that trains nothing else."""
+        """Name of the update scheme that trains only the kinds of the targets."""
         kinds = {target.kind for target in self.targets}
         return _SCHEMES[BIASES in kinds, LITE_RESIDUALS in kinds]
 
@@ -55,7 +55,7 @@ class Plan:
         return tuple(sorted((t.place for t in self.targets if t.kind == kind), key=place_position))
 
     def configure(self, config: ConfigDict) -> ConfigDict:
-        """Returns a copy of a configuration that trains what the plan says; of its rate factors, those of that."""
+        """Returns a copy of a configuration that trains the plan's targets, with their rate factors."""
         spec = network_of(config)
         every = {BIASES: spec.places, LITE_RESIDUALS: branch_places(spec)}
         result = config.copy_and_resolve_references()

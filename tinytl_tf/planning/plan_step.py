@@ -26,8 +26,8 @@ def plan_step(
 ) -> tuple[NetworkSpec, PlannedMemory]:
     """Converts a network with random weights, and lays the memory of a training step out.
 
-    The file is what `tinytl export` writes if no flag says otherwise: SGD, the profile `balanced`. Kernels of float32
-    come on top of the arena, as LiteRT without a delegate keeps transposed copies of them.
+    The file is the one that `tinytl export` writes by default: SGD, the profile `balanced`. Kernels of float32
+    need memory in addition to the arena: LiteRT without a delegate keeps transposed copies of them.
 
     Args:
         name: of the network, as `build` takes it.
@@ -42,8 +42,8 @@ def plan_step(
         The description of the network, and its plan.
 
     Raises:
-        InputError: if the network cannot be, has an operator that is no builtin of LiteRT, or no kernel that is worth
-            storing as int8.
+        InputError: If the network is impossible, has an operator that is not a builtin of LiteRT, or has no kernel
+            that is large enough to store as int8.
 
     Example:
         tinytl networks --planned=mbv2_w0.35 --resolution=96

@@ -22,13 +22,13 @@ TRIALS = 4  # conversions at a resolution once one has fitted
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """A plan whose file was converted.
+    """A plan with its converted file.
 
     Attributes:
         plan: the plan.
-        resolved: the table of what it trains.
-        parts: what its file is planned to need, see `Account.plan`.
-        measured: what it was measured to need, see `Account.measure`.
+        resolved: its resolved scheme.
+        parts: planned needs of its file, see `Account.plan`.
+        measured: measured needs of its file, see `Account.measure`.
     """
 
     plan: Plan
@@ -57,8 +57,8 @@ class Outcome:
 
     Attributes:
         config: the configuration that trains it.
-        trial: the plan with what it needs.
-        trials: all that were measured while choosing it, in this order.
+        trial: the plan with its needs.
+        trials: all measured plans, in the order of the search.
         losses: by resolution, the loss on held-out images with the classifier fitted, and after some steps of
             the best plan there.
         contributions: of each target at the chosen resolution; loss per unit of the learning rate, see `Probe`.
@@ -74,20 +74,20 @@ class Outcome:
 
 
 class Planner:
-    """Finds what can be trained within a budget.
+    """Finds the best plan within a budget.
 
-    What the budget is for is said by an account: `GrowthAccount` for a process with LiteRT, `MicroAccount` for a
-    microcontroller.
+    An account has the resources of the budget: `GrowthAccount` for a process with LiteRT, `MicroAccount` for
+    a microcontroller.
 
     A plan is filled by contribution per byte, see `Probe` and `Costs`. The most promising resolution is the one
-    with the least loss on held-out images after some steps of its plan. Its plan is converted and measured; what the
-    estimate missed corrects the next one, until the budget is used. Where nothing fits, the next resolution follows.
+    with the least loss on held-out images after some steps of its plan. Its plan is converted and measured; the error
+    of the estimate corrects the next one, until the budget is used. If nothing fits, the next resolution follows.
 
     Args:
         config: backbone, weights and data; its scheme and places do not matter.
-        account: makes the files and says what they need.
+        account: makes the files and counts their needs.
         resolutions: heights and widths of images to choose from, in pixels.
-        say: gets a line of progress.
+        say: prints a line of progress.
 
     Example:
     >>> outcome = Planner(config, GrowthAccount(), resolutions=[96, 128]).find({"growth": 16_000_000})  # doctest: +SKIP
@@ -110,7 +110,7 @@ class Planner:
         self._targets = all_targets(spec)
         self._resolutions = sorted(set(resolutions))
         self._say = say
-        # Refuses what is wrong with it, in places that are chosen anew as well.
+        # Refuses an invalid config, also in places that are chosen again.
         self._check_rate_factors(Experiment(config).scheme().rate_factors)
         everything = Experiment(Plan(self._resolutions[0], frozenset(self._targets)).configure(config))
         model, _ = everything.build_model(classes=2)
@@ -129,7 +129,7 @@ class Planner:
             budget: bytes of each resource of the account.
 
         Raises:
-            InputError: if not even the classifier alone fits at the smallest resolution; the message says by how much.
+            InputError: If not even the classifier fits at the smallest resolution; the message has the missing amount.
         """
         smallest = self._try(Plan(self._resolutions[0], frozenset()))
         if not smallest.fits(budget):
@@ -162,13 +162,13 @@ class Planner:
         )
 
     def _check_rate_factors(self, given: Sequence[tuple[str, float]]) -> None:
-        """Each plan takes those of what it trains; here those are refused that no plan would take."""
+        """Each plan uses the rate factors of its targets; this refuses factors that no plan would use."""
         everything = Plan(self._resolutions[0], frozenset(self._targets)).configure(self._config)
         unused = [pattern for pattern, factor in given if (pattern, factor) not in everything.training.rate_factors]
         if unused:
             raise InputError(
-                f"expected rate_factors of what a plan may train, got {unused[0]!r}, which is found first in the path "
-                "of no such variable; leave it out"
+                f"expected rate_factors of variables that a plan may train, got {unused[0]!r}, which is found "
+                "first in the path of no such variable; leave it out"
             )
 
     def _estimate_costs(self) -> Costs:
@@ -179,7 +179,7 @@ class Planner:
         return Costs(self._spec, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
 
     def _judge(self, resolution: int, costs: Costs, budget: Needs) -> tuple[float, float]:
-        """Loss on held-out images with the classifier fitted, and after some steps of what the budget may train."""
+        """Loss on held-out images with the classifier fitted, and after some steps of training within the budget."""
         if resolution not in self._probes:
             self._probes[resolution] = Probe(self._config, self._train, resolution)
         probe = self._probes[resolution]
@@ -188,7 +188,7 @@ class Planner:
         return probe.loss, after
 
     def _search(self, resolution: int, costs: Costs, budget: Needs, trials: list[Trial]) -> Trial | None:
-        """Returns the best plan at a resolution that fits; adds what it tried to `trials`."""
+        """Returns the best plan at a resolution that fits; appends all tried plans to `trials`."""
         contributions = self._probes[resolution].contributions
         best, worth, seen, limits = None, (), set(), dict(budget)
         while best is None or len(seen) < TRIALS:
@@ -204,7 +204,7 @@ class Planner:
                 best, worth = trial, its_worth
             estimate = costs.needs(resolution, targets)
             corrected = {name: budget[name] - (size - estimate[name]) for name, size in trial.needs.items()}
-            # One resource may not take back what another one was too much for: that would try the same plan again.
+            # A correction for one resource must not undo another's correction: that would try the same plan again.
             limits = corrected if fits else {name: min(limits[name], size) for name, size in corrected.items()}
         return best
 
@@ -232,15 +232,15 @@ class Planner:
 def fill(
     resolution: int, contributions: Mapping[Target, float], costs: Costs, limits: Mapping[str, float]
 ) -> frozenset[Target]:
-    """Takes one target after the other, that of the most contribution per byte first, as long as one fits.
+    """Adds targets in the order of contribution per byte, as long as one fits.
 
     Bytes of several resources are added up as shares of their limits.
 
     Args:
         resolution: height and width of the images, in pixels.
-        contributions: of each target; negative ones count as none.
-        costs: estimates what a plan needs.
-        limits: what the estimate may be, in bytes of each resource.
+        contributions: contribution of each target; negative ones count as 0.
+        costs: estimates the needs of a plan.
+        limits: limits of the estimate, in bytes of each resource.
     """
     chosen, now = frozenset(), costs.needs(resolution, ())
     while True:
@@ -253,7 +253,7 @@ def fill(
 
 
 def _share(needs: Mapping[str, float], now: Mapping[str, float], limits: Mapping[str, float]) -> float:
-    """What is needed above `now`, at least a byte, as shares of the limits."""
+    """Needs above `now`, at least a byte, as shares of the limits."""
     return sum(max(size - now[name], 1) / limits[name] for name, size in needs.items())
 
 

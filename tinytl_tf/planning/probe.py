@@ -1,4 +1,4 @@
-"""What training each place of a network is worth on the user's own images."""
+"""Contribution of training each place of a network, on the user's own images."""
 
 import itertools
 from collections.abc import Callable, Collection
@@ -22,13 +22,13 @@ from tinytl_tf.training.objectives import get_objective
 __all__ = ["Probe"]
 
 PARTS = 3
-# Of a part, at most. With 12 the choice among sizes hung on which images were taken, by up to 0.13 of the loss: 96 px
-# were chosen that are 3 to 7 points behind 128 px after a whole training (MobileNetV2 1.0, flowers17).
+# Largest number of a part. With 12 the choice among sizes depended on the sampled images, by up to 0.13 of the loss:
+# it chose 96 px, which is 3 to 7 points behind 128 px after a complete training (MobileNetV2 1.0, flowers17).
 BATCHES = 36
 BATCH_SIZE = 8
 HEAD_STEPS = 100
 HEAD_LEARNING_RATE = 1e-2
-PASSES = 2  # over the second part, to see what a plan brings
+PASSES = 2  # over the second part, to measure the gain of a plan
 
 Batches = list[tuple[np.ndarray, np.ndarray]]
 
@@ -38,10 +38,10 @@ class Probe:
 
     The classifier is fitted on the first part, above the frozen network. The contribution of a target is the scalar
     product of its gradients on the second and on the third part, times its rate factor: how much a small step of
-    gradient descent on the one lowers the loss on the other, per unit of the learning rate. It is the squared norm of
-    the gradient without the noise of a small sample, so that it can be negative, where a place has only noise to learn
-    from. Everything is measured at the start of training; there, of a fresh lite residual, the last kernel alone has a
-    gradient, or the scale of its final norm.
+    gradient descent on one part lowers the loss on the other, per unit of the learning rate. It is the squared norm of
+    the gradient without the noise of a small sample, so it can be negative if a place learns only noise.
+    Everything is measured at the start of training, when only the last kernel of a fresh lite residual, or the scale
+    of its final norm, has a gradient.
 
     Args:
         config: the configuration; its scheme and places do not matter.
@@ -50,15 +50,15 @@ class Probe:
 
     Attributes:
         model: the network with every branch and the fitted classifier.
-        loss: mean loss on the third part with the classifier fitted and nothing else.
-        contributions: of each target, loss per unit of the learning rate.
+        loss: mean loss on the third part with only the classifier fitted.
+        contributions: contribution of each target, loss per unit of the learning rate.
 
     Raises:
         InputError: if there are fewer than three images.
 
     Reference:
         Lin et al., On-Device Training Under 256KB Memory (2022), choose layers by contribution under a budget; they
-        measure it by training each layer alone. The scalar product stands for that at the cost of two gradients.
+        measure it by training each layer separately. The scalar product replaces that at the cost of two gradients.
     """
 
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
@@ -83,7 +83,7 @@ class Probe:
         """Returns the mean loss on the third part after a few steps on the second one; then undoes them.
 
         Args:
-            targets: what is trained in addition to the classifier, by the configuration's optimizer and learning rate.
+            targets: trained targets in addition to the classifier.
         """
         variables = [v for v in self.model.trainable_variables if _target(v) in {None, *targets}]
         start = [variable.numpy() for variable in variables]
@@ -170,6 +170,6 @@ def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: fl
 
 
 def _target(variable: keras.Variable) -> Target | None:
-    """What a trained variable belongs to; `None` for the classifier."""
+    """Target of a trained variable; `None` for the classifier."""
     spec = variable_spec(variable)
     return None if spec.place == CLASSIFIER else Target(LITE_RESIDUALS if spec.branch else BIASES, spec.place)

@@ -1,4 +1,4 @@
-"""Chooses where to split a network for a Coral board: what trains best of what fits a budget, both measured."""
+"""Chooses the split of a network for a Coral board: the best accuracy within a budget, both measured."""
 
 import bisect
 import dataclasses
@@ -38,7 +38,7 @@ class SplitTrial:
     Attributes:
         place: Name of the first place of the suffix.
         growth_bytes: Growth of a process that loads the suffix and trains a step.
-        accuracy: On held-out training images, 0 to 1; None where it does not fit.
+        accuracy: On held-out training images, 0 to 1; None if it does not fit.
     """
 
     place: str
@@ -51,7 +51,7 @@ class SplitOutcome:
     """The split that was chosen.
 
     Attributes:
-        config: The configuration whose scheme is kept to the places from the split on.
+        config: The configuration with its scheme restricted to the places from the split on.
         place: Name of the first place of the suffix.
         trials: All that were measured, from the input to the output.
     """
@@ -92,29 +92,29 @@ def choose_split(
     profile: Profile,
     say: Callable[[str], None] = print,
 ) -> SplitOutcome:
-    """Finds the split that trains best of those whose suffix fits a budget.
+    """Finds the split with the best accuracy and a suffix that fits a budget.
 
-    The later a split the less its suffix needs, so that the earliest that fits is found by halving. Each from there on
-    trains a few epochs in Keras, on features in float of some of the training images, and is judged by others of them;
-    of equals the later one is taken. Test images have no say.
+    The later a split, the less its suffix needs, so bisection finds the earliest one that fits. Each one from there on
+    trains a few epochs in Keras, on float features of some training images, and is evaluated on other ones. Of equal
+    splits the later one is chosen. Test images have no influence.
 
     Args:
         config: Of the network and its data; stays as it is.
         splits: The data.
-        budget_bytes: What a process may grow by that loads the suffix and trains.
-        restrict: Keeps the scheme of a configuration to the places from one on; raises `InputError` where there is
-            nothing to train.
-        make_model: Gives the network of an experiment, with what it trains.
-        optimizer: The device's.
+        budget_bytes: Largest growth of a process that loads the suffix and trains.
+        restrict: Restricts the scheme of a configuration to the places from one on; raises `InputError` if nothing
+            trains there.
+        make_model: Gives the network of an experiment, with its resolved scheme.
+        optimizer: The device's optimizer.
         batch_size: Images of a step on the device.
-        profile: Of the file.
-        say: Gets a line of progress.
+        profile: Profile of the file.
+        say: Prints a line of progress.
 
     Returns:
-        The choice, and what was measured.
+        The choice, and all measurements.
 
     Raises:
-        InputError: If not even the last split fits; the message says by how much.
+        InputError: If not even the last split fits; the message has the missing amount.
     """
     experiments = {}
     for place in candidates(config):
@@ -173,7 +173,7 @@ def _growth(model: keras.Model, place: str, optimizer: str, batch_size: int, tas
 
 
 def _divide(dataset: data.ImageDataset) -> tuple[data.ImageDataset, data.ImageDataset]:
-    """Training and held-out images, both of all classes where there are enough."""
+    """Training and held-out images, both with all classes if there are enough images."""
     order = np.random.default_rng(0).permutation(len(dataset))[:MOST_IMAGES]
     keys = dataset.labels[order] if dataset.task == "classification" else np.zeros(len(order), int)
     ranks = np.zeros(len(order), int)

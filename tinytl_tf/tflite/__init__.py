@@ -1,1 +1,1 @@
-"""All that knows a `.tflite` and no TensorFlow: the graph, edits, runtimes, the manifest, the memory of a process."""
+"""Everything about a `.tflite`, without TensorFlow: graph, edits, runtimes, manifest, memory of a process."""

@@ -1,4 +1,4 @@
-"""`coral.json`: what belongs together of an export for a Coral board, and how the parts fit."""
+"""`coral.json`: the parts of an export for a Coral board, and their sizes and scales."""
 
 import dataclasses
 import json
@@ -33,11 +33,11 @@ _MOST_NAME = 255  # characters
 
 @dataclasses.dataclass(frozen=True)
 class Quantized:
-    """A tensor of int8: its numbers stand for `scale * (number - zero_point)`.
+    """A tensor of int8: its numbers mean `scale * (number - zero_point)`.
 
     Attributes:
         shape: Without the axis of the batch.
-        scale: What a step is worth.
+        scale: Scale of the integers.
         zero_point: The number that stands for 0.
     """
 
@@ -48,18 +48,18 @@ class Quantized:
 
 @dataclasses.dataclass(frozen=True)
 class CoralManifest:
-    """What an export for a Coral board consists of.
+    """The parts of an export for a Coral board.
 
     Attributes:
         split: Name of the first place of the suffix.
-        files: Part -> name of its file, in the folder of this one: `prefix`, `suffix`, `model` (the whole network with
-            float kernels, for the CPU) and, where it can be rebaked, `int8` (the whole network for the compiler).
-        sha256: Part -> that of its file, in hexadecimal.
-        image: Of the prefix's input; raw pixels of 0 to 255 less 128.
+        files: Part -> name of its file, in the same folder: `prefix`, `suffix`, `model` (the complete network with
+            float kernels, for the CPU) and, if it can be rebaked, `int8` (the complete network for the compiler).
+        sha256: Part -> digest of its file, in hexadecimal.
+        image: The prefix's input; raw pixels of 0 to 255 less 128.
         features: Of the prefix's output and the suffix's input.
         calibration_images: Number of photos that the ranges of the integers were measured on.
         snr_db: Of `prefix` and `int8`: signal to noise of their outputs against float, in decibels.
-        lint: What is known against compiling the prefix: parts that may run on the CPU.
+        lint: Known obstacles to compiling the prefix: parts that may run on the CPU.
         rebake: Path of a trained variable -> number of its tensor in the file `int8`.
         format_version: Version of this layout.
 
@@ -81,7 +81,7 @@ class CoralManifest:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "CoralManifest":
-        """Reads the file, not those that it names; see `part`.
+        """Reads this file, not the named files; see `part`.
 
         Raises:
             InputError: If it is missing, damaged or of another version.
@@ -105,7 +105,7 @@ class CoralManifest:
         return manifest
 
     def _rules(self) -> Iterator[tuple[str, bool, Any]]:
-        """What no type expresses: a rule, whether it is kept, and the value."""
+        """Rules beyond types: a rule, whether it is kept, and the value."""
         names, parts = list(self.files.values()), self.files.keys()
         yield "files of prefix, suffix, model and perhaps int8", _PARTS <= parts <= {*_PARTS, "int8"}, self.files
         fits = all(_is_line(name) and name == pathlib.Path(name).name and name != ".." for name in names)
@@ -144,7 +144,7 @@ class CoralManifest:
             InputError: If there is no such part, or its file is missing or another one.
         """
         if name not in self.files:
-            raise InputError(f"{path} has no part {name!r}: what this export trains cannot be put into one int8 file")
+            raise InputError(f"{path} has no part {name!r}: its trained variables do not fit into one int8 file")
         file = files.expand(path).with_name(self.files[name])
         try:
             digest = sha256(file)
@@ -157,7 +157,7 @@ class CoralManifest:
         return file
 
     def write(self, path: str | os.PathLike) -> None:
-        """Writes the file, whole or not at all."""
+        """Writes the file atomically."""
         text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         files.atomic_write_bytes(path, text.encode())
 
@@ -167,10 +167,10 @@ def _is_line(text: str) -> bool:
 
 
 def coral_files(path: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """Returns the files of an export for a Coral board by what they are.
+    """Returns the files of an export for a Coral board by part.
 
     Args:
-        path: That of the whole file, which gives the folder.
+        path: Path of the complete file, which gives the folder.
 
     Example:
         >>> coral_files("boards/flowers.tflite")["prefix"].name

@@ -1,4 +1,4 @@
-"""What is known of the files that the Edge TPU compiler takes, as a table of rules.
+"""Known requirements of the Edge TPU compiler, as a table of rules.
 
 The rules are necessary, not sufficient: the compiler is closed, and nothing here was compiled. They come from pairs of
 source files and compiled files that are public, and from public logs of compiler 16.0, the newest.
@@ -36,13 +36,13 @@ _MAPPED_IN_LOGS = frozenset(["MEAN"])
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """Something that a file has to fulfil.
+    """A requirement for a file.
 
     Attributes:
         name: Short, for lists.
-        wants: What a file should be.
-        find: Says of a file what does not fulfil it; nothing where all does.
-        refuses: Whether such a file is of no use. Otherwise a part of it runs on the CPU, or may.
+        wants: The required property of a file.
+        find: Returns the parts of a file that do not meet it; empty if all do.
+        refuses: Whether such a file is unusable. Otherwise a part of it runs on the CPU, or may.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What a rule has against a file.
+    """A violation of a rule by a file.
 
     Attributes:
         rule: Name of the rule.
-        refuses: Whether the file is of no use.
-        text: What was expected and what came, in a sentence.
+        refuses: Whether the file is unusable.
+        text: Expected and actual property, in a sentence.
     """
 
     rule: str
@@ -73,7 +73,7 @@ def lint(model: Model) -> list[Finding]:
         model: The file.
 
     Returns:
-        What the rules have against it, in their order.
+        The violations, in the order of the rules.
 
     Example:
         >>> lint(Model.read("prefix_int8.tflite"))  # doctest: +SKIP
@@ -192,5 +192,5 @@ RULES: tuple[Rule, ...] = (
     Rule("versions", "versions of operators that the compiler was not seen to refuse", _versions),
     Rule("dense", "one scale for the kernel of a dense layer, as runtimes 2.5 and 2.7 compute it", _dense),
     Rule("mapped", "operators that were seen to run on the accelerator", _mapped, refuses=False),
-    Rule("logged", "operators that were seen in compiled files, not in logs alone", _logged, refuses=False),
+    Rule("logged", "operators that were seen in compiled files, not only in logs", _logged, refuses=False),
 )

@@ -1,4 +1,4 @@
-"""What passes add to a file and take away."""
+"""Adds and removes parts of a file, for the passes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _LAST_DEPRECATED = 127  # largest code of the old field, which is a byte
 
 
 def add_operator_code(schema: schema_fb.ModelT, name: str, version: int = 1) -> int:
-    """Returns the number of an operator code of the file; adds the code if there is none."""
+    """Returns the number of an operator code of the file; adds the code if it is missing."""
     builtin = getattr(schema_fb.BuiltinOperator, name)
     for index, code in enumerate(schema.operatorCodes):
         if code.builtinCode == builtin and code.version == version:
@@ -31,7 +31,7 @@ def add_operator_code(schema: schema_fb.ModelT, name: str, version: int = 1) -> 
 
 
 def drop_unused_codes(schema: schema_fb.ModelT) -> None:
-    """Takes away the operator codes that no operator uses: a runtime that does not know one refuses the file."""
+    """Removes unused operator codes: a runtime that lacks an operator refuses the file."""
     operators = [op for subgraph in schema.subgraphs for op in subgraph.operators or ()]
     used = sorted({op.opcodeIndex for op in operators})
     numbers = {old: new for new, old in enumerate(used)}
@@ -55,8 +55,8 @@ def add_tensor(subgraph: schema_fb.SubGraphT, shape: Sequence[int], dtype: str, 
     Args:
         subgraph: is changed.
         shape: its shape.
-        dtype: name of its type, as numpy has it.
-        buffer: that of a constant; 0 for a tensor that an operator makes.
+        dtype: numpy's name of its type.
+        buffer: buffer of a constant; 0 for the output of an operator.
     """
     tensor = schema_fb.TensorT()
     tensor.shape, tensor.buffer = [int(size) for size in shape], buffer
@@ -76,7 +76,7 @@ def new_operator(
     """Returns an operator, to be put into a graph.
 
     Args:
-        schema: gets the operator's code if it has none.
+        schema: gets the operator's code if it is missing.
         name: builtin name.
         inputs: numbers of tensors.
         outputs: numbers of tensors.

@@ -31,8 +31,8 @@ def parse_fields(
         kind: The type; a dataclass, a tuple, a dictionary or a plain one. A float is finite. Of `X | None` it is X: a
             field that may be missing is left out, never null.
         value: A value of `json.loads`.
-        where: Dotted name of the field, with a dot at its end, or empty, for the errors.
-        path: Where it comes from, for the errors.
+        where: Dotted name of the field, with a dot at its end, or empty, for errors.
+        path: Source, for errors.
         optional: Fields of dataclasses that may be missing; they have their defaults.
         remedy: Words at the end of an error.
 

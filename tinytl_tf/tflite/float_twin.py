@@ -1,4 +1,4 @@
-"""The network of an int8 file computed in float: what ranges its tensors have, without TensorFlow."""
+"""Runs the network of an int8 file in float to find the ranges of its tensors, without TensorFlow."""
 
 import copy
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["constant", "float_twin", "quantization_of", "set_quantization", "tensor_ranges"]
 
-# Operators of which this knows that the float one has the same inputs, with its version.
+# Supported operators: the float one has the same inputs. With its version.
 _FLOAT_VERSIONS = {
     "ADD": 1,
     "AVERAGE_POOL_2D": 1,
@@ -39,7 +39,7 @@ def set_quantization(tensor: schema_fb.TensorT, scales: np.ndarray, zero_points:
 
 
 def constant(schema: schema_fb.ModelT, tensor: schema_fb.TensorT) -> np.ndarray:
-    """Returns what a constant of int8 or int32 stands for, float64, of its shape."""
+    """Returns the values of a constant of int8 or int32, float64, of its shape."""
     stored = np.frombuffer(bytes(schema.buffers[tensor.buffer].data), _DTYPES[tensor.type])
     stored = stored.reshape([int(size) for size in tensor.shape]).astype(np.float64)
     scales, zero_points = quantization_of(tensor)
@@ -51,14 +51,14 @@ def constant(schema: schema_fb.ModelT, tensor: schema_fb.TensorT) -> np.ndarray:
 
 
 def float_twin(model: Model, replaced: Mapping[int, np.ndarray] | None = None) -> bytes:
-    """Returns the same graph with float tensors under the same numbers; constants are what the integers stand for.
+    """Returns the same graph with float tensors under the same numbers; constants have the values of the integers.
 
     Args:
-        model: A file of one graph of int8, as post-training quantization makes it; it stays as it is.
-        replaced: Number of a constant -> what it holds instead, of its shape.
+        model: A file of one graph of int8, as post-training quantization makes it; it is not changed.
+        replaced: Number of a constant -> its new value, of its shape.
 
     Raises:
-        InputError: If it has an operator whose float form is not known here.
+        InputError: If it has an operator with an unknown float form.
     """
     twin = Model.from_bytes(model.to_bytes())
     schema, subgraph = twin.schema, twin.schema.subgraphs[0]
@@ -84,7 +84,7 @@ def tensor_ranges(content: bytes, images: Iterable[np.ndarray]) -> dict[int, tup
 
     Args:
         content: The `.tflite`, of one graph with one input and one output.
-        images: What its input takes, float32 `[H, W, 3]` each.
+        images: Inputs, float32 `[H, W, 3]` each.
 
     Returns:
         Number of the tensor -> both values over all images.

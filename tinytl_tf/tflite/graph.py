@@ -18,7 +18,7 @@ class Tensor:
         dtype: Name of the type in lower case, numpy's where numpy has it.
         bytes: Size of its content; 0 for handles of variables.
         is_constant: Whether its content is stored in the file.
-        is_variable: Whether it keeps its content between calls. Resource variables are no tensors of this kind.
+        is_variable: Whether it keeps its content between calls. Resource variables are not tensors of this kind.
         buffer: Number of the file's buffer that holds its content.
     """
 
@@ -37,9 +37,9 @@ class Operator:
     """An operator of a graph.
 
     Attributes:
-        name: Its builtin name (`CONV_2D`), or that of the custom operator.
-        version: Version that the runtime must know.
-        inputs: Numbers of tensors; -1 for an input that is left out.
+        name: Its builtin name (`CONV_2D`), or the name of the custom operator.
+        version: Version that the runtime must support.
+        inputs: Numbers of tensors; -1 for an omitted input.
         outputs: Numbers of tensors.
         is_custom: Whether it is not one of the runtime's own operators; Flex operators are custom ones.
         nested: Numbers of the graphs that it runs: condition and body of WHILE, both branches of IF.
@@ -66,9 +66,9 @@ class Graph:
         operators: In the order of execution.
         inputs: Numbers of tensors.
         outputs: Numbers of tensors.
-        dynamic: Tensors that the runtime can not plan: outputs of operators whose shape is computed, scalars read
+        dynamic: Tensors that the runtime cannot plan: outputs of operators with a computed shape, scalars read
             from variables, and results of loops and branches that contain such an operator.
-        dropped: Results of WHILE that the loop does not change and nobody reads: they get no memory.
+        dropped: Results of WHILE that the loop does not change and no operator reads: they get no memory.
     """
 
     index: int

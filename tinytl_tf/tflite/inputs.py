@@ -1,7 +1,7 @@
-"""What a file can infer and be trained on."""
+"""Kinds of inputs of a file."""
 
 __all__ = ["ARRAY", "INPUTS"]
 
 ARRAY = "array"
-# Name in the signatures, and type: raw pixels, what a prefix has made of them, or numbers of any kind.
+# Name in the signatures, and type: raw pixels, features from a prefix, or numbers of any kind.
 INPUTS = {"image": "uint8", "features": "int8", ARRAY: "float32"}

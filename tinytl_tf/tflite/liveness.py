@@ -1,7 +1,7 @@
 """Which tensors of a graph live when, which share a buffer, and which the runtime cannot plan.
 
-The runtime's facts are those of LiteRT 2.3 without a delegate, from its sources (`tflite/arena_planner.cc`,
-`tflite/kernels/while.cc`) and checked against the addresses that it hands out.
+The rules are those of LiteRT 2.3 without a delegate, from its sources (`tflite/arena_planner.cc`,
+`tflite/kernels/while.cc`), and were checked against the addresses that it assigns.
 """
 
 import collections
@@ -22,7 +22,7 @@ __all__ = [
     "shared_buffers",
 ]
 
-# Operators whose first output may take the buffer of one of these inputs, if nobody else reads it.
+# Operators whose first output may take the buffer of one of these inputs, if it has no other reader.
 IN_PLACE = {
     "ADD": (0, 1),
     "SUB": (0, 1),
@@ -32,18 +32,18 @@ IN_PLACE = {
     "DYNAMIC_UPDATE_SLICE": (0,),
 }
 # Operators of TensorFlow Lite Micro that write element i after they read element i of one of these inputs, and none
-# before it. It lets them share a buffer where the file says so, see `place_tensors`.
+# before it. The interpreter lets them share a buffer if the file assigns one, see `place_tensors`.
 MICRO_IN_PLACE = {
     **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"), (0, 1)),
     **dict.fromkeys(("ABS", "EXP", "FLOOR", "FLOOR_MOD", "LOG", "NEG", "ROUND", "RSQRT", "SQRT", "SQUARE"), (0,)),
     **dict.fromkeys(("RELU", "RELU6"), (0,)),
     "SELECT_V2": (1, 2),
 }
-# Operators whose output is their first input under another shape or type: one buffer, however many read it.
+# Operators whose output is their first input under another shape or type: one buffer for any number of readers.
 VIEWS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "BITCAST")
 _SMALLEST_SHARED = 5  # bytes; the runtime does not share scalars
-# Inputs that say how big the output is. Unless they are constant, the output is dynamic: allocated on the heap when
-# the operator runs, and all that follows is planned again each time.
+# Inputs that determine the size of the output. Unless they are constant, the output is dynamic: allocated on the heap
+# when the operator runs, and all that follows is planned again each time.
 _SHAPE_INPUTS = {
     "BROADCAST_TO": (1,),
     "EXPAND_DIMS": (1,),
@@ -79,14 +79,14 @@ class Lifetime:
 def shared_buffers(graph: Graph, in_place: Mapping[str, Sequence[int]] = IN_PLACE) -> dict[int, int]:
     """Tensors that live in the buffer of another one, and that tensor.
 
-    Views (RESHAPE) always share; arithmetic may overwrite an input that nobody else reads.
+    Views (RESHAPE) always share; arithmetic may overwrite an input without another reader.
 
     Args:
         graph: The graph.
         in_place: Operators that may overwrite an input, and the positions of those inputs.
 
     Returns:
-        A dictionary from a tensor to the one that owns the buffer.
+        A dictionary from a tensor to the owner of its buffer.
     """
     references = graph.readers()
     references.update([*graph.inputs, *graph.outputs, *_variables(graph)])
@@ -113,7 +113,7 @@ def late_readers(graph: Graph) -> list[int]:
     it does not look at tensors between the two, a view of a view or a view of a result that was computed in place.
     """
     owner = shared_buffers(graph)
-    content: dict[int, int] = {}  # of a buffer: who wrote it last
+    content: dict[int, int] = {}  # of a buffer: the operator that wrote it last
     expected: dict[int, int | None] = {}  # by a tensor
     late = []
     for position, op in enumerate(graph.operators):
@@ -130,8 +130,8 @@ def late_readers(graph: Graph) -> list[int]:
 def lifetimes(graph: Graph) -> dict[int, Lifetime]:
     """When each tensor needs its buffer.
 
-    A buffer is needed from the operator that first writes it to the one that last reads it or a tensor that
-    shares it. Inputs, outputs, variables and results that nobody reads stay to the end.
+    A buffer is needed from the operator that first writes it to the last reader of it or of a tensor that
+    shares it. Inputs, outputs, variables and results without a reader stay to the end.
 
     Returns:
         A dictionary from the tensors that own a buffer in memory; constants and dropped tensors are not in it.
@@ -154,14 +154,14 @@ def lifetimes(graph: Graph) -> dict[int, Lifetime]:
 
 
 def dynamic_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
-    """Returns what the runtime cannot plan, see `Graph.dynamic`; `graphs` are all of the file."""
+    """Returns the tensors that the runtime cannot plan, see `Graph.dynamic`; `graphs` are all graphs of the file."""
     return frozenset(i for op in graph.operators if _is_dynamic(op, graph, graphs) for i in op.outputs)
 
 
 def _is_dynamic(op: Operator, graph: Graph, graphs: Sequence[Graph]) -> bool:
     if op.name in ("WHILE", "IF"):
         return any(dynamic_tensors(graphs[i], graphs) for i in op.nested)
-    if op.name == "READ_VARIABLE":  # the runtime can not tell a scalar from a tensor of unknown rank
+    if op.name == "READ_VARIABLE":  # the runtime cannot distinguish a scalar from a tensor of unknown rank
         return not graph.tensors[op.outputs[0]].shape
     positions = [i for i in _SHAPE_INPUTS.get(op.name, ()) if i < len(op.inputs)]
     return any(not graph.tensors[op.inputs[i]].is_constant for i in positions)

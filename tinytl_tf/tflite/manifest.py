@@ -45,9 +45,9 @@ __all__ = [
 
 FORMAT_VERSION = 2  # of the layout of the JSON
 CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which crash clients on ARM
-ARRAY_CONTRACT = 3  # of a file that takes arrays or predicts numbers, which a reader of contract 2 does not know
+ARRAY_CONTRACT = 3  # of a file that takes arrays or predicts numbers; readers of contract 2 do not support it
 CONTRACTS = (CONTRACT, ARRAY_CONTRACT)
-# Fields of `DataSettings` that change photos; the manifest of a file of arrays has none of them, and no `input`.
+# Fields of `DataSettings` that change photos; the manifest of a file of arrays lacks them and `input`.
 IMAGE_DATA = ("crop", "crop_area", "crop_aspect", "flip", "color")
 LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
 # Fields that manifests of older exports lack, or of one kind of input.
@@ -63,7 +63,7 @@ _MOST_RANK = 8  # of a variable
 
 @dataclasses.dataclass(frozen=True)
 class InputSettings:
-    """What an image has to be.
+    """Requirements for an image.
 
     Attributes:
         dtype: Of a pixel.
@@ -82,14 +82,14 @@ class InputSettings:
 
 @dataclasses.dataclass(frozen=True)
 class InputFacts:
-    """What a file infers and is trained on.
+    """Input of a file.
 
     Attributes:
         dtype: Of an element, as in `INPUTS`.
-        shape: Of one image, one array or the features of one, without the batch; 1 to 3 sizes.
-        meaning: For people: what the axes and the numbers are. May be empty.
-        sample_rate: Samples a second, where an array is a waveform: one size, and values from -1 to 1. 0 for everything
-            else.
+        shape: Shape of one image, one array or the features of one image, without the batch; 1 to 3 sizes.
+        meaning: For people: meaning of the axes and the numbers. May be empty.
+        sample_rate: Samples per second of a waveform: one size, and values from -1 to 1. 0 for all other
+            inputs.
     """
 
     dtype: str
@@ -100,7 +100,7 @@ class InputFacts:
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
-    """How the data of the run were split and changed; clients follow it unless the user says otherwise.
+    """How the data of the run were split and changed; clients use it by default.
 
     Attributes:
         split_seed: Chooses the test images of a folder without splits.
@@ -110,8 +110,8 @@ class DataSettings:
         flip: Whether training images are mirrored at random.
         color: Name of the color changes.
         split: How the test images of a folder without splits were chosen: `"content"`, see
-            `tinytl_tf.data.splits.is_held_out`; empty where that is not known, as for older exports, whose training
-            images may be among those that are held out now.
+            `tinytl_tf.data.splits.is_held_out`; empty if unknown, as for older exports: clients may hold out images
+            that these were trained on.
     """
 
     split_seed: int = 0
@@ -142,13 +142,13 @@ class StateEntry:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a client or a person needs to know of an exported file.
+    """Description of an exported file, for clients and people.
 
     Attributes:
-        labels: Names of the classes or attributes, in the order of the outputs; Unicode NFC, none twice.
-        spare_classes: Number of outputs after those of `labels` that have no class yet.
+        labels: Names of the classes or attributes, in the order of the outputs; Unicode NFC, all different.
+        spare_classes: Number of outputs after `labels` without a class.
         task: A key of `tinytl_tf.tasks.TASKS`.
-        input: What an image has to be; None of a file that takes arrays.
+        input: Requirements for an image; None for a file that takes arrays.
         data: How the data were split and changed.
         backbone: Name of the network.
         scheme: Name of the update scheme.
@@ -162,26 +162,26 @@ class Manifest:
         state: The parts of the state, in order.
         sizes: `file_bytes`, `state_bytes`, `variable_bytes`, `constant_bytes`.
         operators: `name`, `version` and `count` of each.
-        min_runtime_version: Oldest TensorFlow Lite that knows all of them.
+        min_runtime_version: Oldest TensorFlow Lite that supports all of them.
         planned_peak_bytes: Name of a signature -> bytes of its arenas without a delegate.
         passes: Planned peak of `train` after each pass, in bytes.
         sha256: Of the `.tflite`, in hexadecimal.
         tools: Name of a package -> version that made the file.
         parity: Figures of the exporter's checks.
         tolerances: How far losses may differ between runtimes.
-        learning_rate: Of the first step, where a client is given none. The manifest of an older export lacks it.
+        learning_rate: Default rate of the first step. Manifests of older exports lack it.
         learning_rate_from: `"run"` if it is the rate of the run that was exported, times the factor between the two
-            optimizers; `"default"` if it is that of scheme and optimizer, see
+            optimizers; `"default"` if it is the default of scheme and optimizer, see
             `tinytl_tf.networks.schemes.default_learning_rate`.
-        schedule: How the rate changes over the steps, where a client is given nothing else: a key of
+        schedule: Default change of the rate over the steps: a key of
             `tinytl_tf.schedules.SCHEDULES`.
         frozen_sha256: Of the network's weights that are not trained, see `frozen_sha256`; empty in the manifest of an
             older export.
-        micro: Of a file for TensorFlow Lite Micro, else empty: `inputs` and `outputs` in their order, `commands` with
+        micro: For a file for TensorFlow Lite Micro, else empty: `inputs` and `outputs` in their order, `commands` with
             their numbers, `arena` as `Arena` has it, `operators` as `MicroMutableOpResolver` adds them,
-            `resource_variables`, their number, and `state_of`, the digest of the file whose state files it shares, or
-            empty.
-        inputs: Name of what the file takes, a key of `INPUTS` -> what it is. A file of images may lack it.
+            `resource_variables`, their number, and `state_of`, the digest of the file that it shares state files with,
+            or empty.
+        inputs: Name of the input, a key of `INPUTS` -> its description. A file of images may lack it.
         contract: Version of the signatures, see `contract_of`.
         format_version: Version of this layout.
 
@@ -252,9 +252,9 @@ class Manifest:
         """Checks the content of a manifest.
 
         Args:
-            values: What `json.loads` gave.
-            path: Where it comes from, for the errors.
-            digest: SHA-256 of the `.tflite` that it has to belong to.
+            values: Result of `json.loads`.
+            path: Source, for errors.
+            digest: SHA-256 of the `.tflite` that it must belong to.
 
         Raises:
             InputError: If a field is missing, unknown, or of another kind.
@@ -278,7 +278,7 @@ class Manifest:
             raise InputError(f"expected {problem} in {path}; export the model again")
         if digest is not None and manifest.sha256 != digest:
             raise InputError(
-                f"expected the manifest of the .tflite with sha256 {digest[:12]}..., got that of another file in "
+                f"expected the manifest of the .tflite with sha256 {digest[:12]}..., got another file's in "
                 f"{path}; copy both files of one export"
             )
         return manifest
@@ -286,7 +286,7 @@ class Manifest:
     def to_json(self) -> str:
         """Returns the text of the file; `from_json` reads it."""
         values = dataclasses.asdict(self)
-        for field in ("micro", "inputs"):  # most clients do not know them
+        for field in ("micro", "inputs"):  # most clients do not need them
             if not values[field]:
                 del values[field]
         for facts in values.get("inputs", {}).values():
@@ -298,7 +298,7 @@ class Manifest:
         return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def write(self, tflite_path: str | os.PathLike) -> None:
-        """Writes the manifest of a `.tflite` into its folder, whole or not at all."""
+        """Writes the manifest of a `.tflite` into its folder, atomically."""
         files.atomic_write_bytes(manifest_path(tflite_path), self.to_json().encode())
 
     @property
@@ -312,7 +312,7 @@ class Manifest:
         return ARRAY in self.inputs
 
     def _problem(self) -> str | None:
-        """What no type says, or None."""
+        """The first broken rule beyond types, or None."""
         if self.contract not in CONTRACTS:
             return f"signatures of contract {' or '.join(map(str, CONTRACTS))}, got {self.contract}"
         least = contract_of(ARRAY if self.takes_arrays else "image", self.task)
@@ -347,7 +347,7 @@ class Manifest:
 
 
 def find_twice(values: Iterable[Hashable]) -> Any:
-    """Returns the first value that is there a second time, or None.
+    """Returns the first repeated value, or None.
 
     Example:
         >>> find_twice(["a/kernel", "b/kernel", "a/kernel"])
@@ -358,7 +358,7 @@ def find_twice(values: Iterable[Hashable]) -> Any:
 
 
 def contract_of(inputs: str, task: str) -> int:
-    """Returns the version of the signatures of a file, the oldest that its clients have to know.
+    """Returns the version of the signatures of a file, the oldest that its clients must support.
 
     Args:
         inputs: A key of `INPUTS`.
@@ -372,7 +372,7 @@ def contract_of(inputs: str, task: str) -> int:
 
 
 def embedded_labels(task: str, labels: Sequence[str], spare_classes: int = 0, *, inputs: str = "image") -> bytes:
-    """Returns the content of the metadata `TINYTL` of a `.tflite`: what a file without its manifest still says.
+    """Returns the content of the metadata `TINYTL` of a `.tflite`, the description in the file itself.
 
     Args:
         task: A key of `tinytl_tf.tasks.TASKS`.
@@ -391,7 +391,7 @@ def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:
 
 
 def _check_kind(values: dict[str, Any], manifest: Manifest, path: str | os.PathLike) -> None:
-    """Raises `InputError` unless the fields of images are all there, or none of them in the manifest of arrays."""
+    """Raises `InputError` unless the manifest of images has all their fields, or that of arrays has none."""
     fields = {"input": "input" in values, **{f"data.{name}": name in values["data"] for name in IMAGE_DATA}}
     for name, is_there in fields.items():
         if is_there and manifest.takes_arrays:

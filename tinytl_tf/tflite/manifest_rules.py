@@ -25,7 +25,7 @@ __all__ = ["OperatorFacts", "SignatureFacts", "TensorFacts", "broken_rule"]
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DTYPES = ("float32", "int32", "uint8", "int8")
 _MOST_SIDE = 2**16 - 1  # pixels
-_MOST_SEED = 2**53 - 1  # the largest whole number that all clients can read
+_MOST_SEED = 2**53 - 1  # the largest integer that all clients can read
 _MOST_BATCH = 2**16
 _MOST_RATE = 2**24  # samples a second
 _MOST_TEXT = 255  # characters
@@ -64,7 +64,7 @@ def broken_rule(manifest: "Manifest") -> str | None:
     """Returns the first rule that a manifest breaks, with its value, or None.
 
     Args:
-        manifest: Its types have been checked, those of the facts of signatures and Micro included.
+        manifest: A manifest with checked types, also in the parts about signatures and Micro.
     """
     # One after the other: a rule may rely on those before it.
     rules = itertools.chain(

@@ -1,11 +1,10 @@
-"""Pages of a mapped file: takes those that were read out of the process.
+"""Drops pages of a mapped file that were read from the process.
 
-LiteRT maps a `.tflite` and reads its constants from there. What is read once, such as the start of a variable or a
-kernel that XNNPACK packs, stays resident until the kernel needs the page for something else, which may be never, and
-counts as the process' memory until then.
+LiteRT maps a `.tflite` and reads its constants from there. Constants that are read once, such as the initial value of
+a variable or a kernel that XNNPACK packs, stay resident until the operating system needs the page, possibly never,
+and count as the process's memory.
 
-Reference: madvise(2), MADV_DONTNEED: on a mapping that nobody writes to, a page that is read again comes back from the
-file.
+Reference: madvise(2), MADV_DONTNEED: on a read-only mapping, a page that is read again is loaded from the file.
 """
 
 import ctypes

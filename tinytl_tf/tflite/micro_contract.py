@@ -1,11 +1,11 @@
-"""Inputs, outputs and commands of a file for TensorFlow Lite Micro, which runs one graph and knows no names."""
+"""Inputs, outputs and commands of a file for TensorFlow Lite Micro, which runs one graph without names."""
 
 import dataclasses
 
 __all__ = ["COMMANDS", "GRAPH", "INPUTS", "OUTPUTS", "MicroFacts"]
 
-GRAPH = "micro"  # name of the signature while the file is made; the finished file has none
-# In the order in which the graph has them.
+GRAPH = "micro"  # name of the signature during the export; the finished file has no signature
+# In the order of the graph.
 INPUTS = ("image", "label", "learning_rate", "command", "state")
 OUTPUTS = ("loss", "accuracy", "applied", "logits", "state")
 COMMANDS = {

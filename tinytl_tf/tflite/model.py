@@ -22,7 +22,7 @@ __all__ = ["Model", "Signature"]
 _IDENTIFIER = b"TFL3"
 _BUILTINS = {code: name for name, code in vars(schema_fb.BuiltinOperator).items() if isinstance(code, int)}
 _DTYPES = {code: name.lower() for name, code in vars(schema_fb.TensorType).items() if isinstance(code, int)}
-# Types that numpy does not know, in bits; a handle owns no bytes of the arena.
+# Types that numpy lacks, in bits; a handle has no bytes in the arena.
 _BITS = {"int4": 4, "uint4": 4, "int2": 2, "bfloat16": 16, "string": 0, "resource": 0, "variant": 0}
 _BITS |= {"float8_e4m3fn": 8, "float8_e5m2": 8}
 
@@ -91,7 +91,7 @@ class Model:
 
     @classmethod
     def from_bytes(cls, content: bytes, source: str | os.PathLike = "the given bytes") -> "Model":
-        """Reads the content of a file; `source` is what an error calls it."""
+        """Reads the content of a file; `source` is its name in errors."""
         if content[4:8] != _IDENTIFIER:
             raise InputError(
                 f"expected a .tflite file (it has the mark TFL3 at byte 4), got {content[4:8]!r} in {source}; "
@@ -99,9 +99,9 @@ class Model:
             )
         try:
             return cls(flatbuffer_utils.read_model_from_bytearray(content))
-        except Exception as error:  # the flatbuffer library raises whatever a damaged offset leads to
+        except Exception as error:  # the flatbuffer library can raise any error at a damaged offset
             raise InputError(
-                f"expected a whole .tflite file, got a damaged one: {source} ({type(error).__name__} while reading); "
+                f"expected an intact .tflite file, got a damaged one: {source} ({type(error).__name__} while reading); "
                 "export or copy it again"
             ) from error
 
@@ -113,14 +113,14 @@ class Model:
         return bytes(builder.Output())
 
     def write(self, path: str | os.PathLike) -> None:
-        """Writes the file, whole or not at all."""
+        """Writes the file atomically."""
         files.atomic_write_bytes(path, self.to_bytes())
 
     def signature(self, name: str) -> Signature:
         """The signature of that name.
 
         Raises:
-            InputError: If the file has none of that name.
+            InputError: If the file does not have it.
         """
         if name not in self.signatures:
             known = ", ".join(self.signatures) or "none"
@@ -140,14 +140,14 @@ class Model:
         return [self.graphs[i] for i in found]
 
     def metadata(self, name: str) -> bytes | None:
-        """Content of the metadata of that name, or None."""
+        """Content of the metadata of a name, or None."""
         for entry in self.schema.metadata or []:
             if _text(entry.name) == name:
                 return bytes(self.schema.buffers[entry.buffer].data)
         return None
 
     def set_metadata(self, name: str, content: bytes) -> None:
-        """Stores metadata under a name, in the place of what has that name already.
+        """Stores metadata under a name; replaces existing metadata.
 
         Args:
             name: As `metadata` finds it.

@@ -12,8 +12,8 @@ class Checkpoint:
     Attributes:
         name: `"best"` or `"last"`.
         step: Steps that its optimizer had taken; None if the model has no optimizer.
-        epoch: Epochs that were done; None within an epoch, and where the log does not tell.
-        epochs: Epochs of the whole run.
+        epoch: Completed epochs; None within an epoch, and if the log does not have it.
+        epochs: Epochs of the run.
 
     Example:
         >>> print(Checkpoint("best", step=40, epoch=5, epochs=8))

@@ -74,7 +74,7 @@ class Cluster:
 
 
 def _index(value: Any) -> int | None:
-    """A whole number of at most nine digits; TensorFlow takes it as a text as well."""
+    """An integer of at most nine digits; TensorFlow accepts it as a string as well."""
     return int(value) if type(value) in (int, str) and re.fullmatch(r"\d{1,9}", str(value), re.ASCII) else None
 
 

@@ -20,17 +20,17 @@ LONGEST_TIMEOUT = 10**6
 
 
 class Distribution:
-    """A strategy of `tf.distribute`, and what this process does in it.
+    """A strategy of `tf.distribute`, and the role of this process in it.
 
-    Each step takes one batch, which is divided evenly among the devices; the gradient is that of the whole batch, so
-    that a run has the losses of one on a single device, but for dropout, which each device draws for itself.
+    Each step takes one batch, which is divided evenly among the devices. The gradient is the gradient of the complete
+    batch, so a run has the same losses as on a single device, except for dropout, which each device draws itself.
 
     Args:
-        name: `"none"`; `"mirrored"`: all GPUs of this machine; or `"workers"`: this process is one of several, which
-            the environment variable `TF_CONFIG` tells, see TensorFlow's MultiWorkerMirroredStrategy. All workers see
-            the folder of the run; the first one writes it. With `"workers"` it is made before TensorFlow computes
-            anything.
-        timeout: Seconds that `"workers"` waits for the other ones.
+        name: `"none"`; `"mirrored"`: all GPUs of this machine; or `"workers"`: this process is one of several,
+            as defined by the environment variable `TF_CONFIG`, see TensorFlow's MultiWorkerMirroredStrategy. All
+            workers need access to the folder of the run; the first one writes it. With `"workers"` create it before
+            TensorFlow computes anything.
+        timeout: Seconds that `"workers"` waits for the other processes.
 
     Attributes:
         strategy: the strategy.
@@ -84,7 +84,7 @@ class Distribution:
             array: `[images of this worker, ...]`.
 
         Returns:
-            What `strategy.run` takes.
+            The argument for `strategy.run`.
         """
         if self.devices == 1:
             return array
@@ -95,7 +95,7 @@ class Distribution:
         )
 
     def wait(self) -> None:
-        """Returns when all workers have come here."""
+        """Returns when all workers have reached this call."""
         if self.workers > 1:
 
             @tf.function
@@ -119,5 +119,5 @@ def _connect(cluster: Cluster, timeout: float) -> tf.distribute.Strategy:
             "again with resume=True"
         ) from error
     finally:
-        if is_main and before is not None:  # TensorFlow takes the signal for itself, and then ignores it
+        if is_main and before is not None:  # TensorFlow replaces the handler, and then ignores the signal
             signal.signal(signal.SIGTERM, before)

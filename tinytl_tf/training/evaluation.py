@@ -29,7 +29,7 @@ def evaluate(
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits.
         dataset: the images, resized and cropped to the model's input; with labels for one class or for attributes.
-        outputs: int [classes of the data], the model's output for each class; None where they are the same.
+        outputs: int [classes of the data], the model's output for each class; None if they are the same.
         central_fraction: part of an image's side that is evaluated, in (0, 1].
     """
     return make_evaluate(model, dataset.task, central_fraction=central_fraction)(dataset, outputs)
@@ -48,9 +48,9 @@ def make_evaluate(
     Args:
         model: as `evaluate` takes it.
         task: a key of `tinytl_tf.tasks.TASKS`; the data sets have labels for it.
-        central_fraction: as `evaluate` takes it.
-        features: gives the features of the images to a model of these; None for a model of images.
-        image_size: with `features`, height and width of the images that they are made of.
+        central_fraction: as for `evaluate`.
+        features: gives the features of the images to a model of features; None for a model of images.
+        image_size: with `features`, height and width of their images.
 
     Raises:
         InputError: if the model does not map images of a known size and 3 channels to logits, or for another task.
@@ -83,7 +83,7 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
     """Height and width of the images that a model takes."""
     try:
         inputs, outputs = model.input_shape, model.output_shape
-    except AttributeError:  # of a model that was never called, or of what is no model
+    except AttributeError:  # of a model that was never called, or of another object
         inputs = outputs = ()
     shapes_fit = len(inputs) == 4 and len(outputs) == 2 and inputs[3] == 3
     if not shapes_fit or not all(isinstance(size, int) for size in inputs[1:3]):

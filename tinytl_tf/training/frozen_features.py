@@ -1,4 +1,4 @@
-"""What lies before the first trained place gives the same features in each epoch: they are computed once."""
+"""Caches the features before the first trained place, which are the same in each epoch."""
 
 import contextlib
 import pathlib
@@ -14,7 +14,7 @@ from tinytl_tf.files import temporary_folder
 
 __all__ = ["frozen_features", "frozen_until"]
 
-_TOGETHER = 16  # images of a call: each costs a third of what it costs alone, and hardly less where there are more
+_TOGETHER = 16  # images of a call: each costs a third of a single one, and more images save little
 
 
 def frozen_until(model: keras.Model) -> str:
@@ -26,20 +26,20 @@ def frozen_until(model: keras.Model) -> str:
     place = last_split(model)
     if place is None:
         raise InputError(
-            "expected a network whose first places are frozen, got one that trains its first: there are no features to "
-            "keep; train biases and lite_residuals at late places only, or do without cached features"
+            "expected a network with frozen first places, got one that trains its first: there are no features to "
+            "cache; train biases and lite_residuals at late places only, or train without cached features"
         )
     return place
 
 
 @contextlib.contextmanager
 def frozen_features(model: keras.Model, folder: pathlib.Path) -> Iterator[tuple[keras.Model, CachedFeatures]]:
-    """Cuts a network before the first place that trains something.
+    """Splits a network before the first trained place.
 
     Args:
         model: A network of `tinytl_tf.backbones`.
-        folder: Where features are kept while the block runs, float32, up to `tinytl_tf.data.CACHE_BYTES`; what does not
-            fit is computed each time.
+        folder: Folder of the features while the block runs, float32, up to `tinytl_tf.data.CACHE_BYTES`; features that
+            do not fit are computed each time.
 
     Returns:
         A context manager that gives the part of the network that is trained, from features to logits, which shares its

@@ -50,27 +50,27 @@ _OF_THE_NETWORK = (
 def train(
     config: ConfigDict, workdir: str, *, resume: bool = False, distribution: Distribution | None = None
 ) -> dict[str, Any]:
-    """Trains a network as a configuration says and leaves checkpoints and a log in a folder.
+    """Trains a network by a configuration and writes checkpoints and a log to a folder.
 
-    A run that was killed and is resumed gives the numbers of one that was not: it goes on after the last save, of
-    which `training.saves_per_epoch` says how many there are; order and augmentation of the images depend on seed and
-    epoch alone, dropout on seed and step, and the checkpoint holds the optimizer's state.
+    A run that was killed and resumed gives the same numbers as an uninterrupted run: it continues after the last
+    save (`training.saves_per_epoch` sets their number); order and augmentation of the images depend only on
+    seed and epoch, dropout on seed and step, and the checkpoint holds the optimizer's state.
 
     Args:
         config: a configuration with the keys of `configs/default.py`.
         workdir: the folder of the run, see `RunFolder`.
-        resume: go on with the run in the folder; its configuration must be the same.
-        distribution: the devices; None for one. Of several workers each calls this with the same arguments, and the
-            first one writes the folder.
+        resume: continue the run in the folder; its configuration must be the same.
+        distribution: the devices; None for one. With several workers, each calls this with the same arguments, and
+            the first one writes the folder.
 
     Returns:
         The last row of the log, with the number and test accuracy (None without test images) of the best epoch, see
         `RunFolder`, and the trained parameters.
 
     Raises:
-        InputError: for a configuration, data or weights that cannot be used, or a folder that another training uses.
-        TrainingDiverged: for a loss that is not finite, or far above that of a guess: see `tinytl_tf.divergence`.
-        WorkerLost: when another worker has ended; start all again, with `resume`.
+        InputError: For an invalid configuration, data or weights, or a folder that another training uses.
+        TrainingDiverged: For a loss that is not finite, or far above the loss of a guess: see `tinytl_tf.divergence`.
+        WorkerLost: When another worker has ended; start all again, with `resume`.
     """
     folder = RunFolder(workdir)
     refuse_existing(folder.path / "run.json", overwrite=True)
@@ -107,7 +107,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         _check_same(folder.read_run(), run, splits)
 
     goes_on = resume and (folder.path / "last.keras").exists()
-    # Variables alone are made in the scope: there, saving a model would make some that other workers do not have.
+    # Only variables are created in the scope: saving a model there would create some that other workers do not have.
     with distribution.strategy.scope():
         if goes_on:
             model, resolution = experiment.adopt(folder.load("last"))
@@ -246,7 +246,7 @@ def _train_parts(
 
 
 def _evaluate(splits: data.Splits, evaluate: Callable[..., EvaluateResult]) -> dict[str, Any]:
-    """Returns the figures of the validation and test images, as far as there are any, for a row of the log."""
+    """Returns the figures of the validation and test images, if any, for a row of the log."""
     row = {}
     for name in ("validation", "test"):
         if name in splits.by_name:
@@ -257,7 +257,7 @@ def _evaluate(splits: data.Splits, evaluate: Callable[..., EvaluateResult]) -> d
 
 
 def _require_sound(row: dict[str, Any], dataset: data.ImageDataset, training: ConfigDict) -> None:
-    """Refuses a row of the log whose numbers say that the training has diverged."""
+    """Refuses a row of the log with the numbers of a diverged training."""
     numbers = {key: value for key, value in row.items() if isinstance(value, float)}
     _require_finite(numbers, row["step"] - 1, training.learning_rate)
     if not row["ends_epoch"]:
@@ -269,8 +269,8 @@ def _require_sound(row: dict[str, Any], dataset: data.ImageDataset, training: Co
         if has_diverged(None, row[name], guess):
             raise TrainingDiverged(
                 f"the training has diverged: the {name.replace('_', ' ')} of epoch {row['epoch'] + 1} is "
-                f"{row[name]:.4g}, that of a guess {guess:.4g}; lower config.training.learning_rate (now "
-                f"{training.learning_rate}); checkpoints of earlier epochs are whole"
+                f"{row[name]:.4g}, for a guess it is {guess:.4g}; lower config.training.learning_rate (now "
+                f"{training.learning_rate}); checkpoints of earlier epochs are intact"
             )
 
 
@@ -280,7 +280,7 @@ def _ends(steps: int, saves: int) -> list[int]:
 
 
 def _merit(row: dict[str, Any]) -> float:
-    """What the best epoch is chosen by; never by the test images, whose accuracy would be too good."""
+    """Score of an epoch; never from the test images: their accuracy would be too high."""
     if not row["ends_epoch"]:
         return -math.inf
     return row.get("validation_accuracy", -row["loss"])
@@ -339,7 +339,7 @@ def _train_part(
 
 
 def _distance(variables: Sequence[keras.Variable], before: Sequence[np.ndarray]) -> float:
-    """Euclidean norm of what an epoch changed."""
+    """Euclidean norm of the change in an epoch."""
     changes = [variable.numpy() - old for variable, old in zip(variables, before, strict=True)]
     return math.sqrt(sum(float(np.vdot(change, change)) for change in changes))
 
@@ -349,12 +349,12 @@ def _require_finite(metrics: dict[str, float], step: int, learning_rate: float) 
     if bad:
         raise TrainingDiverged(
             f"step {step} of training gave {', '.join(bad)}; lower config.training.learning_rate (now "
-            f"{learning_rate}) or look at the images of that step; checkpoints of earlier epochs are whole"
+            f"{learning_rate}) or look at the images of that step; checkpoints of earlier epochs are intact"
         )
 
 
 def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
-    """Refuses to go on with another configuration or other data."""
+    """Refuses to continue with another configuration or other data."""
     names = {"classes": "the list of classes", "task": "the task of the labels"}
     old = flat(before.config) | {"classes": before.class_names, "task": before.task}
     new = flat(now.config) | {"classes": now.class_names, "task": now.task}
@@ -393,13 +393,13 @@ def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]
     if [row["step"] for row in rows] != expected or iterations not in (0, *expected):
         raise InputError(
             f"cannot resume: the checkpoint took {iterations} steps, which log.jsonl and epochs of {steps} steps do "
-            "not tell; the number of training images or the log has changed; train again without resuming"
+            "not explain; the number of training images or the log has changed; train again without resuming"
         )
     folder.write_log(rows)
 
 
 def _set_dropout(model: keras.Model, step: int) -> None:
-    """Lets dropout draw what it draws at a step; Keras leaves the counts of random generators out of a checkpoint."""
+    """Sets dropout to its random numbers of a step; Keras does not save the counts of generators in checkpoints."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             state = layer.seed_generator.state

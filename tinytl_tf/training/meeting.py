@@ -1,8 +1,8 @@
 """Brings the workers of a training together before TensorFlow connects them.
 
-TensorFlow waits for a missing worker for ever, without a word, and lets no signal in meanwhile. So the workers look for
-each other first, on the ports that TensorFlow takes afterwards. Each answers whoever asks at its own address, and asks
-all others; the first one ends the meeting for all as soon as each says that it reaches all others.
+TensorFlow waits for a missing worker forever, without output, and blocks signals. So the workers look for each other
+first, on the ports that TensorFlow uses afterwards. Each answers requests at its own address, and asks all other
+workers. The first one ends the meeting when each worker reports that it reaches all others.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ __all__ = ["meet"]
 
 _PAUSE = 0.2  # seconds between two questions to a worker
 _PATIENCE = 2.0  # seconds for an answer
-_LAST = 10.0  # seconds for all to hear of the end
-_SETTLED = 1.0  # seconds until the lack of a worker is worth a word
-_REPEAT = 30.0  # seconds until the same is said again
+_LAST = 10.0  # seconds for all to receive the end
+_SETTLED = 1.0  # seconds until a missing worker is reported
+_REPEAT = 30.0  # seconds until the same report is repeated
 _LONGEST = 1000  # bytes of a message
 
 
@@ -35,8 +35,8 @@ def meet(cluster: Cluster, timeout: float, say: Callable[[str], None] | None = N
 
     Args:
         cluster: The workers.
-        timeout: Seconds to wait for the others.
-        say: Takes a line that names those who are missing; it goes to standard error by default.
+        timeout: Seconds to wait for the other workers.
+        say: Prints a line with the missing workers; to standard error by default.
 
     Raises:
         InputError: If an address does not resolve or two are the same, or this worker's port is taken.
@@ -76,7 +76,7 @@ def _wait(meeting: "_Meeting", timeout: float, end: float, say: Callable[[str], 
 
 
 class _Meeting:
-    """What one worker knows of the others."""
+    """State of a worker about all other workers."""
 
     def __init__(self, cluster: Cluster, targets: list[list[tuple]]) -> None:
         self.cluster = cluster
@@ -84,12 +84,12 @@ class _Meeting:
         self._targets = targets
         self._digest = hashlib.sha256(json.dumps(cluster.addresses).encode()).hexdigest()
         self._reasons = dict.fromkeys(cluster.others, "not asked yet")  # why a worker does not count; None if it does
-        self._ready: set[int] = set()  # those that say they reach all others
-        self._told: set[int] = set()  # by the first one: those that heard of the end
+        self._ready: set[int] = set()  # workers that report that they reach all others
+        self._told: set[int] = set()  # for the first worker: workers that received the end
         self._ends_at: float | None = None
 
     def missing(self) -> str:
-        """The workers who keep the others waiting, and why."""
+        """The workers that block the meeting, and why."""
         reasons = {number: reason for number, reason in self._reasons.items() if reason}
         if not reasons:
             reasons = {
@@ -116,7 +116,7 @@ class _Meeting:
         return not gone
 
     def answer(self, listener: socket.socket) -> None:
-        """Answers whoever asks, until the meeting is stopped."""
+        """Answers requests, until the meeting is stopped."""
         listener.settimeout(_PAUSE)
         while not self.stopped.is_set():
             with contextlib.suppress(OSError, ValueError):
@@ -185,7 +185,7 @@ class _Meeting:
             message = self._message()
             connection.sendall(message)
             with contextlib.suppress(OSError):
-                connection.recv(1)  # whoever closes first keeps its port for a while: the other does, a port of no use
+                connection.recv(1)  # the first side to close blocks its port for a while: here the other one's
             if json.loads(message)["over"]:
                 self._told.add(other)
 

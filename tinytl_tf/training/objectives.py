@@ -1,4 +1,4 @@
-"""The tasks of `tinytl_tf.tasks` in TensorFlow: what the loop minimizes and an exported file computes."""
+"""The tasks of `tinytl_tf.tasks` in TensorFlow, for the training loop and exported files."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,8 +18,8 @@ class Objective:
 
     Attributes:
         loss: `(logits, labels, label_smoothing) -> float32 [batch]`.
-        correct: `(logits, labels) -> float32 [batch]`, how much of each answer is right, 0 to 1.
-        probabilities: `logits -> float32 [batch, classes]`; of a regression what is predicted, the logits.
+        correct: `(logits, labels) -> float32 [batch]`, accuracy of each example, 0 to 1.
+        probabilities: `logits -> float32 [batch, classes]`; for a regression the logits, which are the predictions.
         valid: `(labels, classes) -> bool []`, whether every label is in range.
     """
 

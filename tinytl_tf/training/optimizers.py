@@ -1,4 +1,4 @@
-"""Keras' optimizers, made from the table of `tinytl_tf.optimizers`; `export.update_rules` makes those of a file."""
+"""Keras optimizers from the table of `tinytl_tf.optimizers`; `export.update_rules` makes a file's update rules."""
 
 import keras
 
@@ -12,7 +12,7 @@ def make_optimizer(name: str) -> keras.optimizers.Optimizer:
     """Returns a new optimizer of Keras; the loop sets its learning rate at each step.
 
     Raises:
-        InputError: if there is none of that name.
+        InputError: If the name is unknown.
     """
     optimizer = optimizers.get_optimizer(name)
     if optimizer.beta_1:
@@ -23,8 +23,8 @@ def make_optimizer(name: str) -> keras.optimizers.Optimizer:
 def follow_rate_factors(optimizer: keras.optimizers.Optimizer) -> None:
     """Lets an optimizer update each variable at its own multiple of the learning rate, see `schemes.apply_scheme`.
 
-    The rate is scaled and not the gradient, whose scale Adam takes out again. What is saved of the optimizer stays as
-    it is: the factors belong to the variables.
+    The rate is scaled and not the gradient: Adam normalizes the gradient's scale. The saved state of the optimizer does
+    not change: the factors belong to the variables.
 
     Args:
         optimizer: is changed; a second time changes nothing.
@@ -32,7 +32,7 @@ def follow_rate_factors(optimizer: keras.optimizers.Optimizer) -> None:
     rule = type(optimizer).update_step
 
     def update_step(gradient, variable, learning_rate):
-        # On several devices Keras gives a part of the variable, which knows nothing of the whole.
+        # On several devices Keras passes a component of the variable, without its attributes.
         whole = optimizer._trainable_variables[optimizer._get_variable_index(variable)]
         factor = rate_factor(whole)
         return rule(optimizer, gradient, variable, learning_rate if factor == 1 else learning_rate * factor)

@@ -1,4 +1,4 @@
-"""Half precision of the activations while a step is computed; variables, and what is saved, stay float32."""
+"""Half precision of the activations during a step; variables and saved values stay float32."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["LOSS_SCALE", "computing_in", "require_precision"]
 
-# Of float16, whose smallest numbers gradients of 1e-8 fall below. A step that leaves its range is taken in float32.
+# For float16: gradients of 1e-8 are below its smallest number. A step that leaves its range is taken in float32.
 LOSS_SCALE = 2.0**15
-# What stays float32: pixels, whose steps a half rounds; dropout, which draws by type; and the logits, of which the loss
-# takes exponentials.
+# These stay float32: pixels, which half precision would round; dropout, which draws by type; and the logits, for
+# the exponentials of the loss.
 _FLOAT32 = (keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.Dropout, keras.layers.Dense)
 
 
@@ -37,11 +37,11 @@ def require_precision(precision: str) -> None:
 def computing_in(model: keras.Model, precision: str) -> Iterator[None]:
     """Lets the layers of a model compute in half precision where it is called inside of the block.
 
-    The policies are put back at its end: what is saved, evaluated and exported of the model is float32. Their graph is
-    what `tf.function` traces inside of the block.
+    The policies are restored at its end: the model is saved, evaluated and exported in float32. They apply to graphs
+    that `tf.function` traces inside of the block.
 
     Args:
-        model: a network of float32; its variables stay so, and its logits.
+        model: a network of float32; its variables and logits stay float32.
         precision: a name of a dtype policy of Keras, `"float32"` for none.
 
     Example:

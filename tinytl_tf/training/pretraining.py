@@ -32,19 +32,19 @@ def pretrain(
     license: str = UNSTATED,
     distribution: Distribution | None = None,
 ) -> dict[str, Any]:
-    """Trains what a configuration says on its data, as `train` does, and writes what was learnt to a file of branches.
+    """Trains a configuration on its data, as `train` does, and writes the learned branches to a file.
 
     The classifier of the source set is trained along and is left out of that file, `branches.npz` in the run's folder.
 
     Args:
         config: a configuration of a scheme with lite residuals, such as `tinytl-l`, which freezes the rest.
         workdir: the folder of the run, see `RunFolder`.
-        resume: go on with the run in the folder; its configuration must be the same.
+        resume: continue the run in the folder; its configuration must be the same.
         license: terms of the branches, for their card.
         distribution: the devices, as `train` takes it.
 
     Returns:
-        What `train` returns, with the path `branches` and their `card`.
+        The result of `train`, with the path `branches` and their `card`.
 
     Raises:
         InputError: as `train`, and for a scheme that trains no lite residuals.

@@ -29,18 +29,18 @@ _LARGEST = 2**28  # bytes of run.json and of the log
 CHECKPOINTS = ("best", "last")
 BRANCHES = "branches.npz"
 ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", BRANCHES, "events.out.tfevents.*")
-# What a choice that a later version brought was before.
+# Former fixed values of settings that a later version added.
 BEFORE = {"backbone.branch_final_norm": True, "data.split": ""}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a run was started with.
+    """Start settings of a run.
 
     Attributes:
         config: its configuration.
         class_names: names of the classes or attributes, in the order of the outputs.
-        task: what its labels are, a key of `tinytl_tf.tasks.TASKS`.
+        task: task of its labels, a key of `tinytl_tf.tasks.TASKS`.
         fingerprints: `ImageDataset.fingerprint` of each split, by name; None in a run of an older version.
     """
 
@@ -51,12 +51,12 @@ class Run:
 
     @classmethod
     def of(cls, config: ConfigDict, splits: Splits) -> "Run":
-        """Returns what a run on these data is started with."""
+        """Returns the start settings of a run on these data."""
         fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
         return cls(config, splits.train.class_names, splits.train.task, fingerprints)
 
     def changed_data(self, splits: Splits) -> str | None:
-        """Returns the name of a set that is not as the run was started with, or None; of an older run, None."""
+        """Returns the name of a set that has changed since the start of the run, or None; for an older run, None."""
         if self.fingerprints is None:
             return None
         names = (name for name, data in splits.by_name.items() if self.fingerprints.get(name) != data.fingerprint())
@@ -71,17 +71,17 @@ class RunFolder:
     | `run.json` | the configuration, the names of the classes, the task and the fingerprints of the data |
     | `last.keras` | model and optimizer at the last save; a run resumes from here |
     | `best.keras` | the same after the best epoch, see below |
-    | `log.jsonl` | a line of JSON for each save: one in each epoch, unless the configuration asks for more |
-    | `branches.npz` | of `tinytl pretrain`: what it trained, see `backbones.branch_weights` |
+    | `log.jsonl` | a line of JSON for each save: one in each epoch, unless the configuration sets more |
+    | `branches.npz` | of `tinytl pretrain`: the trained branches, see `backbones.branch_weights` |
 
-    The best epoch is that of the highest validation accuracy or, without validation images, of the lowest training
-    loss. It is never chosen by the test images.
+    The best epoch has the highest validation accuracy or, without validation images, the lowest training loss. It is
+    never chosen by the test images.
 
-    Every file is replaced in one step, so that a killed run leaves whole files. Keras opens the checkpoints by
-    itself, once `tinytl_tf.layers` is imported.
+    Every file is replaced atomically, so that a killed run leaves complete files. `keras.models.load_model` opens the
+    checkpoints, once `tinytl_tf.layers` is imported.
 
     Args:
-        path: the folder; made when something is written.
+        path: the folder; created by the first write.
     """
 
     def __init__(self, path: str | pathlib.Path) -> None:
@@ -93,9 +93,9 @@ class RunFolder:
         return (self.path / "run.json").exists()
 
     def start(self, run: Run) -> None:
-        """Removes what an older run left and writes `run.json` and an empty log.
+        """Removes the files of an older run and writes `run.json` and an empty log.
 
-        `run.json` goes first and comes last: a folder without it holds no run, whatever a kill left in it.
+        `run.json` is removed first and written last: a folder without it does not hold a run, also after a kill.
         """
         for pattern in ARTIFACTS:
             for path in self.path.glob(pattern):
@@ -110,9 +110,9 @@ class RunFolder:
         atomic_write_bytes(self.path / "run.json", (json.dumps(content, indent=2) + "\n").encode())
 
     def read_run(self) -> Run:
-        """Returns what the run was started with.
+        """Returns the start settings of the run.
 
-        A key that the configuration lacks, since a later version brought it, has its default, or its value in `BEFORE`.
+        A key that a later version added has its default, or its value in `BEFORE`.
 
         Raises:
             InputError: if the folder holds no run, or a damaged one.
@@ -172,7 +172,7 @@ class RunFolder:
 
         Args:
             name: `"best"` or `"last"`.
-            model: what `load` returned for it.
+            model: model from `load`.
         """
         epochs, optimizer = self.read_run().config.training.epochs, getattr(model, "optimizer", None)
         if optimizer is None:
@@ -180,13 +180,13 @@ class RunFolder:
         step = int(optimizer.iterations.numpy())
         try:
             rows = self.read_log()
-        except InputError:  # the checkpoint is whole without its log
+        except InputError:  # the checkpoint is complete without its log
             rows = []
         epoch = next((row["epoch"] + 1 for row in rows if row["step"] == step and row["ends_epoch"]), None)
         return Checkpoint(name, step, epoch, epochs)
 
     def append_log(self, row: dict[str, Any]) -> None:
-        """Adds a line to the log; the whole file is replaced, so that no line is ever cut."""
+        """Adds a line to the log; replaces the complete file, so that no line is truncated."""
         self.write_log([*self.read_log(), row])
 
     def read_log(self) -> list[dict[str, Any]]:

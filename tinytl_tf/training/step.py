@@ -32,23 +32,23 @@ def make_train_step(
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     """Returns a compiled function that takes one optimizer step.
 
-    The tape watches `variables` and nothing else, so that what is frozen is neither differentiated nor kept.
+    The tape watches only `variables`: frozen variables get no gradients, and backward keeps nothing for them.
 
     Args:
         model: maps images `[batch, height, width, 3]` of 0 to 255 to logits `[batch, classes]`.
         variables: the variables to train, each at the multiple of the learning rate that `apply_scheme` gave it.
-        optimizer: is built for these variables here.
-        task: a key of `tinytl_tf.tasks.TASKS`, which says what the loss and the accuracy are.
-        label_smoothing: of the loss.
-        weight_decay: a step shrinks each kernel by this times its own learning rate; vectors are spared.
-        clip_norm: a gradient that is longer, all variables together, is scaled to this length; 0 for none.
+        optimizer: will be built for these variables.
+        task: a key of `tinytl_tf.tasks.TASKS`, with the loss and the accuracy.
+        label_smoothing: label smoothing of the loss.
+        weight_decay: a step shrinks each kernel by this times its own learning rate; vectors are not affected.
+        clip_norm: a longer gradient, over all variables, is scaled to this norm; 0 for no clipping.
         training: whether dropout is on.
-        precision: what layers compute in: `"float32"`, or `"mixed_bfloat16"` or `"mixed_float16"` for all but the
+        precision: dtype of the layers: `"float32"`, or `"mixed_bfloat16"` or `"mixed_float16"` for all but the
             logits; the variables and their gradients are float32. With float16 the loss is scaled before backward, and
             a step whose gradients still leave its range is taken in float32, with the same dropout.
-        teacher: whose features the model's are to follow, None for labels alone. A step then takes the teacher's
-            images, reduces them for the model, and its metrics have `feature_distance` besides.
-        strategy: devices that share the work, None for one device; model and optimizer were made in its scope. A step
+        teacher: the model learns to match its features; None for only labels. A step then takes the teacher's
+            images, reduces them for the model, and its metrics also have `feature_distance`.
+        strategy: devices that share the work, None for one device; create model and optimizer in its scope. A step
             then takes each device's part of the batch, all parts of one size.
 
     Returns:

@@ -15,13 +15,13 @@ __all__ = ["Teacher", "feature_distance", "with_features"]
 class Teacher:
     """A network that is not trained, and how much another one follows it.
 
-    What a teacher sees beyond the network that trains is detail: it is the same network at a higher resolution. No
-    labels are needed for it.
+    The teacher is the same network at a higher resolution, so it sees more detail than the trained network. It does not
+    need labels.
 
     Attributes:
-        network: a network of `tinytl_tf.backbones`, whose classifier is not used.
-        scale: how many times as high and wide its images are as those of the network that trains.
-        share: of the loss that is the distance from its features, above 0; the labels have the rest, at 1 nothing.
+        network: a network of `tinytl_tf.backbones`; its classifier is not used.
+        scale: height and width of its images as a multiple of the trained network's.
+        share: share of the loss for the distance from its features, above 0; the rest is for the labels.
     """
 
     network: keras.Model
@@ -33,7 +33,7 @@ class Teacher:
 
         Args:
             images: float32 `[batch, scale * height, scale * width, 3]` of 0 to 255.
-            precision: what its layers compute in, as `make_train_step` takes it.
+            precision: dtype of its layers, as for `make_train_step`.
         """
         with computing_in(self.network, precision):
             return tf.cast(feature_network(self.network)(images, training=False), tf.float32)
@@ -57,7 +57,7 @@ def with_features(model: keras.Model) -> keras.Model:
 
 
 def feature_distance(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Returns how far the features of each image are from those of the teacher, float32 `[batch]`.
+    """Returns the distance of the features of each image from the teacher's, float32 `[batch]`.
 
     The squared distance as a share of the squared length of the teacher's: 0 where both are one, 1 where features are
     zero.

@@ -79,7 +79,7 @@ def _download() -> bytes:
     remedy = "check the network, or give the folder `wasm` of the npm package as wasm"
     try:
         if not registry.startswith(("http://", "https://")):
-            raise ValueError("the registry is no address of http or https")
+            raise ValueError("the registry is not an address of http or https")
         with urllib.request.urlopen(f"{registry}/{_PACKAGE}", timeout=_TIMEOUT) as response:
             content = response.read(2 * _BYTES)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a page consists of: each address with its content, decided before anything is served."""
+"""The resources of the page: each address with its content, fixed before the server starts."""
 
 import dataclasses
 import functools
@@ -52,7 +52,7 @@ class Resource:
 
     @functools.cached_property
     def tag(self) -> str:
-        """What tells this content from any other, for `ETag`."""
+        """Unique identifier of this content, for `ETag`."""
         return f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
 
 
@@ -60,7 +60,7 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
     """Returns all that a page loads, by its path in the address.
 
     Args:
-        model: The model that the page begins with; the one that comes with the package is there in any case.
+        model: The model that the page opens first; the package's own model is always included.
         runtime: Files of LiteRT's web runtime.
 
     Raises:
@@ -72,7 +72,7 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
     if model is not None:
         if model.manifest is None:
             raise InputError(
-                f"expected {manifest_path(model.path)} beside {model.path}, which the page needs too, got none; copy "
+                f"expected {manifest_path(model.path)} next to {model.path}, which the page needs too, got none; copy "
                 "both files of one export"
             )
         if model.manifest.takes_arrays:
@@ -98,7 +98,7 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
 
 
 def _unchanged(model: OpenedFile) -> Resource:
-    """What was opened, even if the file is replaced while the page is served."""
+    """The content at the start, even if the file is replaced while the page is served."""
     resource = _of_file(model.path)
     if hashlib.sha256(resource.data).digest() != model.fingerprint:
         raise InputError(f"{model.path} has changed while it was read; start again")

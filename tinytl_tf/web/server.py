@@ -1,4 +1,4 @@
-"""Serves resources and nothing else: no folder is ever looked into for a request."""
+"""Serves only the given resources: no request reads a folder."""
 
 import http.server
 import ipaddress
@@ -12,11 +12,11 @@ from tinytl_tf.web.resources import Resource
 
 __all__ = ["PageServer"]
 
-# On every answer, errors too: the page's service worker knows by it that it is not another program that answers.
+# On every response, errors too: it shows the page's service worker that the response is from this program.
 _MARK = ("TinyTL-Page", "1")
 _HEADERS = {
     "Cache-Control": "no-cache",
-    # Photos go nowhere: the page can reach its own server alone, and that takes nothing.
+    # Photos stay in the page: it can reach only its own server, which accepts no uploads.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
         "style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; manifest-src 'self'; "
@@ -26,7 +26,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-# What browsers ask for before they give a page memory that threads share.
+# Browsers require these headers before they give a page shared memory.
 _THREADS = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -39,8 +39,8 @@ _PACKED_FROM = 1024  # bytes below which gzip gains nothing
 class PageServer(http.server.ThreadingHTTPServer):
     """A server of fixed content.
 
-    On a loopback address it answers only to requests that name one, so that no other site can reach it under a name
-    of its own. On others it compresses what it sends.
+    On a loopback address it answers only requests for a loopback name, so that no other site can reach it under its
+    own name. On other addresses it compresses responses.
 
     Args:
         resources: Path -> content.
@@ -82,11 +82,11 @@ class PageServer(http.server.ThreadingHTTPServer):
 
     @property
     def is_local(self) -> bool:
-        """Whether this machine alone can reach it."""
+        """Whether only this machine can reach it."""
         return ipaddress.ip_address(self.server_address[0]).is_loopback
 
     def handle_error(self, request, client_address) -> None:
-        """A browser that goes away in the middle of an answer is nothing to tell of."""
+        """Ignores browsers that close the connection during a response."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -110,7 +110,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *args) -> None:
-        """Says nothing: the command's output is for a person."""
+        """Logs nothing: the command's output is for a person."""
 
     def _answer(self, *, with_body: bool) -> None:
         if self.server.is_local and not _is_loopback(self.headers.get("Host", "")):

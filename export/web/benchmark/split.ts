@@ -1,5 +1,5 @@
 /**
- * Which photos of a folder the page holds out, when it has trained on none yet.
+ * Photos of a folder that the page holds out, before its first training.
  *
  *     node scripts/benchmark.mjs split FOLDER SEED
  *

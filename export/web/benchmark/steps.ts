@@ -1,5 +1,5 @@
 /**
- * What a browser loads of the page, and how long training steps take in it.
+ * Bytes that a browser loads of the page, and time of its training steps.
  *
  *     node scripts/benchmark.mjs steps MODEL.tflite STEPS
  *
@@ -16,7 +16,7 @@ import type { PackageGlobal } from "../browser-test/browser.js";
 import { Server } from "../browser-test/server.js";
 
 const [model, steps] = [resolve(process.argv[2]!), Number(process.argv[3])];
-// On all addresses the server packs what it sends.
+// On all addresses the server compresses responses.
 const server = await Server.start(`--model=${model}`, "--host=0.0.0.0");
 const address = `http://127.0.0.1:${new URL(server.address).port}/`;
 const browser = await chromium.launch({
@@ -43,7 +43,7 @@ try {
   await server.stop();
 }
 
-/** Bytes of a body as it is sent to who takes it packed, and without packing. */
+/** Bytes of a body with compression, and without it. */
 async function bytesOf(url: string): Promise<{ path: string; packed: number; plain: number }> {
   const [packed, plain] = [await received(url, "gzip"), await received(url, "identity")];
   return { path: new URL(url).pathname, packed, plain };

@@ -55,14 +55,14 @@ export class Camera {
     this.video.srcObject = null;
   }
 
-  /** Goes on with the camera that looks the other way. */
+  /** Switches to the camera that faces the other way. */
   async turn(): Promise<void> {
     this.#facing = this.#facing === "environment" ? "user" : "environment";
     this.stop();
     await this.start();
   }
 
-  /** How many cameras the browser tells of. */
+  /** Number of cameras that the browser lists. */
   async count(): Promise<number> {
     const devices = await navigator.mediaDevices.enumerateDevices();
     return devices.filter(({ kind }) => kind === "videoinput").length;

@@ -138,7 +138,7 @@ export class ClassCard {
     });
   }
 
-  /** The newest photos and those that cannot be read, or all; elements that are there already are kept. */
+  /** The newest photos and those that cannot be read, or all; existing elements are kept. */
   #showThumbnails(): void {
     const { photos } = this.entry;
     const oldest = photos.length - SHOWN;

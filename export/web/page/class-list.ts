@@ -4,25 +4,25 @@ import { enteredName, indexOfName } from "../src/names.js";
 import { PagePhoto } from "./page-photo.js";
 import type { Storage } from "./storage.js";
 
-/** Stands for the spare output that a class gets when it is trained for the first time. */
+/** Placeholder for the spare output that a class gets in its first training. */
 export const NEW = -1;
 
-/** One class: an output of the model or `NEW`, what a person calls it, and photos. */
+/** One class: an output of the model or `NEW`, the user's name, and photos. */
 export interface PhotoClass {
   output: number;
   name: string;
   readonly photos: PagePhoto[];
 }
 
-/** What the classes of a page are put on: a model, of which only this is looked at. */
+/** The parts of a model that the classes of the page use. */
 export interface Outputs {
   /** Names of the outputs, the model's own and then the added ones. */
   readonly classNames: readonly string[];
-  /** Number of outputs after those that have no name yet. */
+  /** Number of outputs after these without a name. */
   readonly spareClasses: number;
 }
 
-/** Something that was removed, and how it comes back. */
+/** A removed class or photo, and how to restore it. */
 export interface Removal {
   /** The class, or the photo's class, in words. */
   readonly what: string;
@@ -37,7 +37,7 @@ const FEWEST_PHOTOS = 2;
 /** The classes that a person trains, each on an output of the model. */
 export class ClassList {
   readonly classes: PhotoClass[] = [];
-  /** Digests of all photos that were ever trained on. */
+  /** Digests of all photos that a training has used. */
   trained: ReadonlySet<string> = new Set();
   /** The last removal, while it can be undone. */
   removed: Removal | undefined;
@@ -50,7 +50,7 @@ export class ClassList {
     private readonly changed: () => void,
   ) {}
 
-  /** Reads what was stored. */
+  /** Reads the stored classes and photos. */
   async restore(): Promise<void> {
     const [classes, photos, trained, learned] = await Promise.all([
       this.storage.get("classes"),
@@ -81,7 +81,7 @@ export class ClassList {
     }
   }
 
-  /** Notes photos that are trained on: they are never held out again, whatever becomes of them. */
+  /** Marks photos as trained: they are never held out again, even after a removal. */
   async markTrained(digests: readonly string[]): Promise<void> {
     this.trained = new Set([...this.trained, ...digests]);
     await this.storage.set("trained", [...this.trained]);
@@ -122,12 +122,12 @@ export class ClassList {
     const [count, most] = [this.#kept(classNames).length, classNames.length + spareClasses];
     if (count > most) {
       throw new InputError(
-        `expected at most ${most} classes, which is what this model has, got ${count}; remove classes`,
+        `expected at most ${most} classes, the number of this model, got ${count}; remove classes`,
       );
     }
   }
 
-  /** Classes but those of the model before that nobody has given a name or a photo. */
+  /** Classes without unused ones of the previous model: those without a user's name or photo. */
   #kept(names: readonly string[]): PhotoClass[] {
     return this.classes.filter(
       ({ name, photos }) => photos.length > 0 || names.includes(name) || !this.#names.includes(name),
@@ -156,7 +156,7 @@ export class ClassList {
     return this.#names;
   }
 
-  /** What a person has to know of a class's name, or nothing. */
+  /** A note about a class's name for the user, or nothing. */
   note({ output, name }: PhotoClass): string {
     if (output === NEW) {
       return "New to the model: training adds it.";
@@ -167,7 +167,7 @@ export class ClassList {
     return this.#names[output] === name ? "" : `The state file calls it “${this.#names[output]}”.`;
   }
 
-  /** Adds a class, by default one that the model knows. */
+  /** Adds a class, by default one of the model's. */
   add(name?: string): PhotoClass {
     const free = this.#firstFree();
     const entry = { output: free, name: name ?? this.#names[free] ?? this.#unusedName(), photos: [] };
@@ -179,7 +179,7 @@ export class ClassList {
   #insert(entry: PhotoClass, index: number, isNew: boolean): void {
     if (!this.hasRoom) {
       throw new InputError(
-        `expected at most ${this.#names.length + this.#spare} classes, which is what this model has, got one more ` +
+        `expected at most ${this.#names.length + this.#spare} classes, the number of this model, got one more ` +
           `(${entry.name}); remove a class, or export a model of more`,
       );
     }
@@ -212,7 +212,7 @@ export class ClassList {
     void this.#store(entry, entry.photos);
   }
 
-  /** Puts a class on the output that has its name; who was there goes where it comes from. */
+  /** Moves a class to the output with its name; the class there takes its old output. */
   #takeOutputCalled(entry: PhotoClass): boolean {
     const output = this.#outputCalled(entry.name);
     if (output < 0) {
@@ -237,7 +237,7 @@ export class ClassList {
     this.changed();
   }
 
-  /** Returns the classes of folders by their names, those that are missing added: all of them or none. */
+  /** Returns the classes of folders by their names, and adds missing ones: all of them or none. */
   classesOf(folders: readonly string[]): PhotoClass[] {
     const before = this.classes.map((entry) => [entry, { ...entry }] as const);
     try {
@@ -254,14 +254,14 @@ export class ClassList {
     }
   }
 
-  /** Returns the class of a folder; those of other folders (`taken`) have no photos yet, but are in use. */
+  /** Returns the class of a folder; classes of other folders (`taken`) have no photos yet, but are in use. */
   #classOf(folder: string, taken: readonly PhotoClass[]): PhotoClass {
     const name = enteredName(folder);
     const entry = this.classes.find((candidate) => candidate.name.normalize("NFC") === name);
     if (entry) {
       return entry;
     }
-    // A card that nobody has named yet.
+    // A card without a user's name.
     const untouched = this.classes.find(
       (entry) =>
         entry.photos.length === 0 &&
@@ -339,7 +339,7 @@ export class ClassList {
     return this.classes.reduce((sum, { photos }) => sum + photos.length, 0);
   }
 
-  /** What is missing before one can train, or nothing. */
+  /** A requirement that is missing for a training, or nothing. */
   missing(): string {
     const used = this.classes.filter((entry) => readable(entry).length > 0);
     const short = used.filter((entry) => readable(entry).length < FEWEST_PHOTOS).map(({ name }) => name);
@@ -375,7 +375,7 @@ export class ClassList {
     );
   }
 
-  /** What the trainer takes: the photos that can be read, after `prepare`. */
+  /** Examples for the trainer: the readable photos, after `prepare`. */
   labeledPhotos(size: Size): LabeledPhoto[] {
     return this.classes.flatMap((entry) =>
       readable(entry).map((photo) => ({
@@ -421,7 +421,7 @@ export class ClassList {
   }
 
   #keep(): void {
-    // An output that was added is called what a person calls it.
+    // An added output has the user's name.
     this.#names = this.#names.map(
       (name, output) =>
         (output < this.#own ? undefined : this.classes.find((entry) => entry.output === output)?.name) ??

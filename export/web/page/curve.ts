@@ -4,7 +4,7 @@ const LEFT = 48;
 const BOTTOM = 24;
 const TOP = 12;
 
-/** Draws losses over the steps as an SVG that says in words what it shows. */
+/** Draws losses over the steps as an SVG with a text description. */
 export class Curve {
   #losses: number[] = [];
   #held: (readonly [step: number, loss: number])[] = [];
@@ -13,7 +13,7 @@ export class Curve {
 
   constructor(private readonly parent: HTMLElement) {}
 
-  /** Starts anew. */
+  /** Clears the curve. */
   begin(total: number): void {
     this.#losses = [];
     this.#held = [];
@@ -46,7 +46,7 @@ export class Curve {
 
   #picture(): SVGElement {
     const shown = [...this.#losses, ...this.#held.map(([, loss]) => loss)].filter(Number.isFinite);
-    // A unit of the picture is a pixel, so that its words are as large as others.
+    // A unit of the picture is a pixel, so that its text has the size of other text.
     const width = Math.max(NARROWEST, this.parent.clientWidth);
     const most = Math.max(0.1, ...shown);
     const x = (step: number) => LEFT + (step / (this.#total - 1)) * (width - LEFT - 8);

@@ -1,9 +1,9 @@
 import { InputError } from "../src/index.js";
 
-// Some of them only some browsers read: those that cannot be read are named when they are added.
+// Not all browsers read all of them: unreadable files are named when they are added.
 const PHOTO = /\.(jpe?g|png|webp|gif|bmp|avif|heic|heif|jxl|tiff?)$/i;
 
-/** Files by what they are. */
+/** Files by kind. */
 export interface SortedFiles {
   readonly models: File[];
   readonly manifests: File[];
@@ -15,12 +15,12 @@ export interface SortedFiles {
 /** A file with the names of the folders that it lies in. */
 export type PlacedFile = readonly [path: string, file: File];
 
-/** Files that were chosen, with their folders where the browser tells them, in the order of their names. */
+/** Chosen files, with their folders if the browser has them, in the order of their names. */
 export function placed(files: readonly File[]): PlacedFile[] {
   return inOrder(files.map((file) => [file.webkitRelativePath || file.name, file]));
 }
 
-/** Reads what was dropped, folders and all. */
+/** Reads dropped files, with folders. */
 export async function droppedFiles(transfer: DataTransfer): Promise<PlacedFile[]> {
   // The list is empty once the event is over: all entries are taken before anything is awaited.
   const entries = [...transfer.items]

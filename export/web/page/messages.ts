@@ -1,12 +1,12 @@
 import { TinyTLError } from "../src/index.js";
 import { byId } from "./dom.js";
 
-/** Says what happens; screen readers read it out when they are idle. */
+/** Shows a status; screen readers read it out when they are idle. */
 export function say(text: string): void {
   byId("status").textContent = text;
 }
 
-/** Says what went wrong, at once, in place of what went well before. */
+/** Shows an error at once, and clears the status. */
 export function complain(error: unknown): void {
   say("");
   const alert = byId("alert");
@@ -14,12 +14,12 @@ export function complain(error: unknown): void {
   alert.hidden = false;
 }
 
-/** Takes the last complaint away: something else works. */
+/** Removes the last error. */
 export function calm(): void {
   byId("alert").hidden = true;
 }
 
-/** Runs what a person asked for and says what went wrong. */
+/** Runs an action of the user and shows its error. */
 export function attempt(work: () => Promise<void> | void): void {
   calm();
   void Promise.resolve().then(work).catch(complain);

@@ -3,9 +3,9 @@ const PATIENCE = 3000; // milliseconds
 /**
  * Registers the service worker, which keeps the page for the next time.
  *
- * Waits until it sees what the page loads: on a first visit it would miss the model and the runtime.
+ * Waits for the page's own requests: on a first visit it would miss the model and the runtime.
  *
- * @returns What the page says about it.
+ * @returns The page's text about it.
  */
 export async function keepForOffline(): Promise<string> {
   const container = (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker;

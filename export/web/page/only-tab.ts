@@ -4,7 +4,7 @@ const PATIENCE = 1000; // milliseconds until a tab that is loaded again has let 
 /**
  * Takes the page's data for this tab until it is closed.
  *
- * Without Web Locks (on a page of another machine that came over http) tabs are not told apart.
+ * Without Web Locks (on a page of another machine over http) tabs are not distinguished.
  *
  * @param freed Called when the other tab lets go, if one has the data.
  * @returns Whether this tab may change them; otherwise another tab of this browser has them.
@@ -23,7 +23,7 @@ export function takeData(freed: () => void): Promise<boolean> {
     void locks.request(NAME, () => {
       clearTimeout(timer);
       if (!waiting) {
-        freed(); // and left to the tab that is loaded next: what this one shows may be out of date
+        freed(); // and left to the next tab: this one may be out of date
         return undefined;
       }
       resolve(true);

@@ -31,7 +31,7 @@ export class PagePhoto {
     this.url = URL.createObjectURL(file);
   }
 
-  /** What a person calls it. */
+  /** The user's name for it. */
   get name(): string {
     return this.file instanceof File ? this.file.name : "a photo of the camera";
   }
@@ -71,7 +71,7 @@ export class PagePhoto {
     return photo;
   }
 
-  /** Frees what the page keeps of it. */
+  /** Frees the page's memory for it. */
   delete(): void {
     URL.revokeObjectURL(this.url);
     this.#drop();
@@ -91,7 +91,7 @@ export interface OpenedPhotos {
 }
 
 /**
- * Reads files that a person adds; those that the browser cannot read are left out.
+ * Reads files from the user; files that the browser cannot read are left out.
  *
  * @param files The files.
  * @param size The model's input.

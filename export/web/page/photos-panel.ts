@@ -93,7 +93,7 @@ export class PhotosPanel {
     }
   }
 
-  /** Adds files to a class; returns what to say. */
+  /** Adds files to a class; returns the message. */
   async #addFiles(entry: PhotoClass, files: readonly Blob[]): Promise<string> {
     const { photos, skipped } = await this.#open(files);
     this.classes.addPhotos(entry, photos);
@@ -108,7 +108,7 @@ export class PhotosPanel {
     });
   }
 
-  /** A class that was added to the model is called in it what it is called here. */
+  /** Renames an added class in the model as on the page. */
   async #renamed(): Promise<void> {
     const { addedNames } = this.classes;
     if (addedNames.length > 0) {

@@ -3,16 +3,16 @@ import { Turns } from "../src/turns.js";
 import type { ModelFiles } from "./model-files.js";
 import type { Storage } from "./storage.js";
 
-/** The model that is open, and who may use it. */
+/** The open model, and the access to it. */
 export class Session {
   name = "";
-  /** What the model was before it learned anything, as a state file: what Reset brings back. */
+  /** The exported state of the model, as a state file, for Reset. */
   exported: Uint8Array<ArrayBuffer> = new Uint8Array();
   /** Whether a training runs. */
   training = false;
   /** Whether another tab has the page's data: here one can look and try. */
   readOnly = false;
-  /** Whether the model has learned anything since it was exported. */
+  /** Whether the model has been trained since the export. */
   hasLearned = false;
   #model: TrainableModel | undefined;
   readonly #turns = new Turns();
@@ -33,7 +33,7 @@ export class Session {
     return this.#model;
   }
 
-  /** Whether photos, classes and the model have to stay as they are. */
+  /** Whether photos, classes and the model must not change. */
   get locked(): boolean {
     return this.training || this.readOnly;
   }
@@ -43,14 +43,14 @@ export class Session {
     this.#listeners.push(listener);
   }
 
-  /** Tells all listeners. */
+  /** Notifies all listeners. */
   changed(): void {
     this.#listeners.forEach((listener) => {
       listener();
     });
   }
 
-  /** Opens a model in place of the one that is open; that one stays when the new one cannot be opened. */
+  /** Opens a model and replaces the open one, which stays if the new one cannot be opened. */
   async load(files: ModelFiles): Promise<void> {
     const model = await load(files);
     await this.exclusively(async () => {
@@ -68,7 +68,7 @@ export class Session {
     this.changed();
   }
 
-  /** Calls the added classes in the model what a person calls them. */
+  /** Gives the added classes in the model the user's names. */
   async nameAdded(names: readonly (readonly [label: number, name: string])[]): Promise<void> {
     await this.exclusively(async () => {
       for (const [label, name] of names) {
@@ -77,7 +77,7 @@ export class Session {
     });
   }
 
-  /** Stores what the model has learned, so that it is there again when the page is opened again. */
+  /** Stores the learned state, to restore it when the page is opened again. */
   async keepLearned(): Promise<void> {
     const { model } = this;
     const state = await this.exclusively(() => model.save());
@@ -86,15 +86,15 @@ export class Session {
   }
 
   /**
-   * Lets nobody else use the model meanwhile who asks in the same way. Whoever reads or shows what the model has learned
-   * has to: a comparison puts the exported state into it for a moment.
+   * Runs work with exclusive access to the model. All code that reads or shows the learned state must use it: a
+   * comparison puts the exported state into the model for a moment.
    */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.take(work);
   }
 }
 
-/** Whether two states of a model differ in what was learned: zeros of both signs are the same. */
+/** Whether two states of a model differ in learned values: zeros of both signs are the same. */
 function differ(model: TrainableModel, one: Uint8Array, other: Uint8Array): boolean {
   const read = (file: Uint8Array) => StateFile.parse(file, model.fingerprint, model.stateSize);
   const [first, second] = [read(one), read(other)];

@@ -9,20 +9,20 @@ export interface StoredPhoto {
   readonly id: string;
   readonly className: string;
   readonly file: Blob;
-  /** What `photoId` returns for the file; an earlier version of the page stored none. */
+  /** Result of `photoId` for the file; an earlier version of the page did not store it. */
   readonly digest?: string | undefined;
 }
 
-/** What else is stored, by its key. */
+/** Other stored values, by key. */
 export interface StoredValues {
   /** Which model was open: one of the list by its name, or files of one's own. */
   model: { readonly name: string; readonly files?: { readonly model: Blob; readonly manifest: string } };
   /** Names of the classes by the model's output. */
   classes: readonly { readonly output: number; readonly name: string }[];
   settings: { readonly epochs: number; readonly learningRate: number };
-  /** What was learned last, with the model that it belongs to. */
+  /** The last learned state, with its model. */
   learned: { readonly sha256: string; readonly state: Uint8Array<ArrayBuffer> };
-  /** Digests of all photos that were ever trained on. */
+  /** Digests of all photos that a training has used. */
   trained: readonly string[];
 }
 
@@ -69,7 +69,7 @@ export class Storage {
     await this.#use("values", "readwrite", (store) => store.put(value, key));
   }
 
-  /** A browser that stores nothing is no reason not to train. */
+  /** Training does not need a browser that stores something. */
   async #use<T>(
     name: Store,
     mode: IDBTransactionMode,

@@ -1,8 +1,8 @@
 /**
  * The service worker: the page, its models and LiteRT are there without network once they were loaded.
  *
- * It touches only the addresses of the page below its own path. Whoever else answers there is not stored, and ends it:
- * another program may have taken the port of `tinytl serve`.
+ * It touches only the addresses of the page below its own path. Responses of other programs are not stored, and end it:
+ * such a program may have taken the port of `tinytl serve`.
  */
 
 declare const VERSION: string;
@@ -30,7 +30,7 @@ interface WorkerScope {
 }
 
 const scope = self as unknown as WorkerScope;
-/** What `tinytl serve` marks all of its answers with. */
+/** Header of all responses of `tinytl serve`. */
 const MARK = "TinyTL-Page";
 const OWN = new Set([...SHELL, ...LOADED].map(pathOf));
 const PREFIX = `tinytl ${pathOf("./")} `;
@@ -57,7 +57,7 @@ scope.addEventListener("fetch", (event) => {
   }
 });
 
-/** All is as new as the server has it; what was kept is for when there is no server. */
+/** Network first: stored responses are only for times without a server. */
 async function answer(event: FetchEvent, path: string): Promise<Response> {
   const cacheName = path.startsWith(pathOf("wasm/")) ? RUNTIME : PAGE;
   let response: Response;

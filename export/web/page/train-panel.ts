@@ -90,7 +90,7 @@ export class TrainPanel {
       [this.#epochs.value, this.#rate.value] = [String(epochs), String(learningRate)];
       const steps = this.#unfinished.steps.length;
       byId("resume-text").textContent =
-        `A training was stopped after ${steps} ${steps === 1 ? "step" : "steps"}. It can go on with the same photos and settings.`;
+        `A training was stopped after ${steps} ${steps === 1 ? "step" : "steps"}. It can continue with the same photos and settings.`;
     }
     this.show();
   }
@@ -123,7 +123,7 @@ export class TrainPanel {
       if (began) {
         await this.#keep();
       }
-      say(`Stopped.${began ? " What was learned so far is there; the training can go on." : ""}`);
+      say(`Stopped.${began ? " What was learned so far is there; the training can continue." : ""}`);
     } finally {
       this.session.training = false;
       this.session.changed();
@@ -134,7 +134,7 @@ export class TrainPanel {
     }
   }
 
-  /** Looks at the photos before anything changes, and chooses those that are held out. */
+  /** Checks the photos before anything changes, and chooses the held-out ones. */
   async #prepare(signal: AbortSignal): Promise<Trainer> {
     const { model } = this.session;
     say("Reading the photos…");
@@ -184,7 +184,7 @@ export class TrainPanel {
       if (error === STOPPED) {
         throw error;
       }
-      await model.restore(former).catch(() => undefined); // a runtime that has died is what is told
+      await model.restore(former).catch(() => undefined); // the error of a dead runtime is reported instead
       throw error instanceof TrainingDiverged
         ? new TrainingDiverged(`${error.message} (here it is as it was before)`)
         : error;
@@ -199,7 +199,7 @@ export class TrainPanel {
     }
   }
 
-  /** Stores what was learned; a resumed training may have brought names of before. */
+  /** Stores the learned state; a resumed training may have restored earlier names. */
   async #keep(): Promise<void> {
     await this.session.nameAdded(this.classes.addedNames);
     await this.session.keepLearned();
@@ -239,7 +239,7 @@ export class TrainPanel {
       .catch(complain);
   }
 
-  /** Says what the training has led to. */
+  /** Shows the result of the training. */
   #tell({ before, after, steps }: TrainingResult): void {
     calm();
     const applied = steps.every((step) => step.applied) ? "" : ` (${appliedInWords(steps)})`;
@@ -293,7 +293,7 @@ export class TrainPanel {
     byId("compare-box").hidden = false;
   }
 
-  /** Figures of the classes that have photos, by what a person calls them. */
+  /** Figures of the classes with photos, by the user's names. */
   #recall({ classes }: EvaluateResult): (readonly [name: string, figures: ClassFigures | undefined])[] {
     return this.classes.classes
       .filter(({ photos }) => photos.length > 0)

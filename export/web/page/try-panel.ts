@@ -12,7 +12,7 @@ const PATIENCE = 1500; // milliseconds between two things that are read out
 
 type Row = readonly [name: string, probability: number];
 
-/** Step 4: what the model says of the camera's picture or of a photo. */
+/** Step 4: predictions for the camera's picture or a photo. */
 export class TryPanel {
   readonly #button = byId("try-camera");
   readonly #before = byId<HTMLInputElement>("try-before");
@@ -45,7 +45,7 @@ export class TryPanel {
     });
   }
 
-  /** Says again what the model says of the photo that is shown. */
+  /** Updates the prediction for the shown photo. */
   refresh(): void {
     const photo = this.#photo;
     if (photo && !this.#watching && this.session.open && !this.session.training) {
@@ -88,7 +88,7 @@ export class TryPanel {
     this.#stop();
   }
 
-  /** Says what the camera sees when that changes, for those who do not see the bars. */
+  /** Announces a changed prediction for the camera, for users who do not see the bars. */
   #tell([name, part]: Row): void {
     const now = performance.now();
     if (this.#watching && name !== this.#told.name && now - this.#told.time > PATIENCE) {
@@ -97,7 +97,7 @@ export class TryPanel {
     }
   }
 
-  /** Shows what the model says of a photo; returns what it takes it for. */
+  /** Shows the prediction for a photo; returns the best class. */
   async #predict(photo: Photo): Promise<Row> {
     const { model } = this.session;
     const image = modelInput(photo, model.imageSize, model.centralFraction);
@@ -158,9 +158,9 @@ export class TryPanel {
     );
   }
 
-  /** Name and probability of each class, and what is left for the model's other ones. */
+  /** Name and probability of each class, and the rest for the model's other classes. */
   #rows(probabilities: Float32Array): Row[] {
-    // A class that the model does not have yet has no answer, and one that was added had none before.
+    // A class that the model does not have yet has no probability.
     const rows = this.classes.classes
       .filter(({ output }) => output !== NEW)
       .map(({ name, output }): Row => [name, probabilities[output] ?? 0]);

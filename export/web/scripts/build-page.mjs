@@ -17,7 +17,7 @@ await build({
   entryPoints: { app: "page/main.ts" },
   format: "esm",
   outdir: OUTPUT,
-  // Without the branch for callers who want no worker: LiteRT is in the worker alone.
+  // Without the branch for callers without a worker: LiteRT is only in the worker.
   external: ["./local-engine.js"],
 });
 await build({ ...common, entryPoints: { app: "page/style.css" }, outdir: OUTPUT });
@@ -44,7 +44,7 @@ await build({
     VERSION: JSON.stringify(hash.digest("hex").slice(0, 12)),
     LITERT: JSON.stringify(litert),
     SHELL: JSON.stringify(["./", ...shell.filter((name) => name !== "index.html")]),
-    // What `tinytl_tf.web.page_resources` adds to them.
+    // Additional files from `tinytl_tf.web.page_resources`.
     LOADED: JSON.stringify([
       "models.json",
       ...models.flatMap(({ model, manifest }) => [model, manifest]),

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 /**
  * Returns the exit status.
  *
- * @param {string} folder where the tests are; what is made of them is in `build/`
+ * @param {string} folder folder of the tests; their output is in `build/`
  * @param {string[]} options for `node`
  * @param {NodeJS.ProcessEnv} env environment of the tests
  */

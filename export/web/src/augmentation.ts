@@ -23,7 +23,7 @@ export interface Change {
   readonly colors: readonly ColorAmount[];
 }
 
-/** Random changes of a training image, drawn as docs/formats.md says. */
+/** Random changes of a training image, drawn as in docs/formats.md. */
 export class Augmentation {
   constructor(readonly settings: AugmentationSettings) {
     if (!Object.hasOwn(COLORS, settings.color)) {

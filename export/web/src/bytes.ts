@@ -1,4 +1,4 @@
-/** A file's content, however it is at hand. */
+/** A file's content. */
 export type FileContent = ArrayBuffer | Uint8Array | Blob;
 
 /** Returns the bytes in memory of their own, so that they can be handed on to a worker. */

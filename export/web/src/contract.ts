@@ -5,7 +5,7 @@ import type { Manifest } from "./manifest.js";
 import { TASKS } from "./tasks.js";
 import type { Task } from "./tasks.js";
 
-/** What the letters of the contract stand for. */
+/** The sizes for the letters of the contract. */
 export interface Sizes {
   /** Images or arrays of a step. */
   readonly B: number;
@@ -21,7 +21,7 @@ export interface Sizes {
 type Dimension = number | keyof Sizes;
 type Expected = Readonly<Record<string, readonly [dtype: string, shape: readonly Dimension[]]>>;
 
-/** What one example is in the signatures: name, type, and shape without the batch. */
+/** One example in the signatures: name, type, and shape without the batch. */
 type Input = readonly [name: string, dtype: string, shape: readonly Dimension[]];
 
 function inputOf(manifest: Manifest): Input {
@@ -56,11 +56,11 @@ function contract(
 }
 
 /**
- * Checks signatures, names, types and shapes before anything of a file runs.
+ * Checks signatures, names, types and shapes before a file runs.
  *
- * @param signatures What the runtime says that the file has.
- * @param manifest What it should have.
- * @returns The sizes that the letters of docs/formats.md stand for.
+ * @param signatures Signatures of the file, from the runtime.
+ * @param manifest The expected content.
+ * @returns The sizes for the letters of docs/formats.md.
  * @throws InputError If something is missing, unknown, or of another type or shape, or of contract 1, or if the file
  *   takes features, which this client cannot compute.
  */

@@ -1,7 +1,7 @@
 import { TrainingDiverged } from "./errors.js";
 import type { StepRecord } from "./progress-store.js";
 
-/** A loss so many times larger than before is none that a training leads to. */
+/** A loss so many times larger than before means divergence. */
 const GROWTH = 10;
 const REMEDY = "lower the learning rate, and reset or restore the model";
 
@@ -11,10 +11,10 @@ export function appliedInWords(steps: readonly StepRecord[]): string {
 }
 
 /**
- * Ends a training of whose epoch more than half of the steps were not applied, as soon as it is certain.
+ * Ends a training as soon as more than half of the steps of an epoch cannot be applied.
  *
- * @param steps Those of the epoch so far.
- * @param perEpoch Steps of a whole epoch.
+ * @param steps Steps of the epoch so far.
+ * @param perEpoch Steps of a complete epoch.
  * @param epoch Counted from 0.
  */
 export function checkSteps(steps: readonly StepRecord[], perEpoch: number, epoch: number): void {

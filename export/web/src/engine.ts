@@ -26,7 +26,7 @@ export interface EngineOptions {
 
 /** A runtime with one model; calls are carried out one after the other. */
 export interface Engine {
-  /** Loads a model, whose memory is the engine's from here on; returns its signatures by name. */
+  /** Loads a model and takes ownership of its memory; returns its signatures by name. */
   open(model: Uint8Array<ArrayBuffer>): Promise<Record<string, SignatureInfo>>;
   /** Runs a signature; the inputs have its types and lengths. */
   run(signature: string, inputs: Tensors): Promise<Tensors>;

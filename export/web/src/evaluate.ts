@@ -27,7 +27,7 @@ export interface EvaluateResult extends RecallFigures {
  * @param model The model.
  * @param examples At least one; arrays for a model of arrays.
  * @param signal Ends it early: its reason is thrown.
- * @throws InputError If there is none, or one or its label does not fit the model; nothing runs then.
+ * @throws InputError If the list is empty, or one or its label does not fit the model; nothing runs then.
  * @throws TrainingDiverged If the model's answers are not finite.
  */
 export async function evaluate(

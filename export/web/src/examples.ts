@@ -5,10 +5,10 @@ import { labelNumbers } from "./photo-set.js";
 import type { LabeledPhoto } from "./photo-set.js";
 import type { TrainableModel } from "./trainable-model.js";
 
-/** What a model is trained and evaluated on: photos, or arrays where it takes these, but not both. */
+/** Examples to train and evaluate on: photos, or arrays for a model of arrays, but not both. */
 export type Examples = readonly LabeledPhoto[] | readonly LabeledArray[];
 
-/** What a model's examples are called. */
+/** Word for a model's examples. */
 export function kindOf(model: TrainableModel): "photos" | "arrays" {
   return model.inputName === "array" ? "arrays" : "photos";
 }

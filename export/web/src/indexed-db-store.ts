@@ -3,10 +3,10 @@ import type { ProgressStore, TrainingProgress } from "./progress-store.js";
 
 const STORE = "progress";
 
-/** Progress in the browser's own database, so that a closed tab goes on where it was. */
+/** Progress in the browser's own database, so that a closed tab continues where it was. */
 export class IndexedDbStore implements ProgressStore {
   /**
-   * @param key Tells one training from another.
+   * @param key Identifies the training.
    * @param database Name of the database.
    */
   constructor(
@@ -26,7 +26,7 @@ export class IndexedDbStore implements ProgressStore {
     await this.#with("readwrite", (store) => store.delete(this.key));
   }
 
-  /** Holds a lock of the browser meanwhile; without Web Locks (http from another machine) tabs are not told apart. */
+  /** Holds a lock of the browser meanwhile; without Web Locks (http from another host) tabs are not distinguished. */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
     const locks = (globalThis.navigator as { locks?: LockManager } | undefined)?.locks;
     if (!locks) {

@@ -6,7 +6,7 @@ export interface LabeledArray {
   /** A class; with several attributes a number from 0 to 1 for each; of a regression a list of finite numbers. */
   readonly label: number | readonly number[];
   /**
-   * What `arrayId` returns for it, or `photoId` for the file that it was read from: whether the array is held out and
+   * Result of `arrayId` for it, or of `photoId` for its file: whether the array is held out and
    * whether a training can resume depends on it.
    */
   readonly id: string;
@@ -29,10 +29,10 @@ export async function arrayId(array: Float32Array): Promise<string> {
 }
 
 /**
- * Checks what a model of arrays is given.
+ * Checks the input of a model of arrays.
  *
- * @param what Words for it.
- * @param array What should be float32 numbers of `shape`.
+ * @param what Its name in errors.
+ * @param array Checked for float32 numbers of `shape`.
  * @param shape Of one array, or of a batch.
  * @throws InputError If the type or the length differs, or a number is not finite.
  */
@@ -53,7 +53,7 @@ export function checkArray(what: string, array: unknown, shape: readonly number[
   }
 }
 
-/** Type and length of a value that is none of the expected ones. */
+/** Type and length of an unexpected value. */
 export function describe(value: unknown): string {
   if (ArrayBuffer.isView(value)) {
     return `${value.constructor.name} of ${(value as Uint8Array).length}`;

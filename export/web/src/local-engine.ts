@@ -4,7 +4,7 @@ import type { Engine, EngineOptions, SignatureInfo, TensorInfo, Tensors } from "
 import { InputError, reason, RuntimeUnavailable } from "./errors.js";
 import { Turns } from "./turns.js";
 
-/** LiteRT in the thread that calls it: of a worker, of Node, or of a page that asks for it. */
+/** LiteRT in the calling thread: of a worker, of Node, or of a page without a worker. */
 export class LocalEngine implements Engine {
   #model: CompiledModel | undefined;
   readonly #turns = new Turns();
@@ -86,7 +86,7 @@ export class LocalEngine implements Engine {
   }
 }
 
-/** Emscripten looks for the `.wasm` next to the script of the worker unless it is told where it lies. */
+/** By default Emscripten looks for the `.wasm` next to the script of the worker. */
 function load(options: EngineOptions): Promise<LiteRt> {
   const wasm = options.wasm.endsWith("/") ? options.wasm : `${options.wasm}/`;
   const module: Record<string, unknown> = { locateFile: (file: string) => `${wasm}${file}` };

@@ -30,7 +30,7 @@ export interface SplitSettings {
   readonly split?: string;
 }
 
-/** How the exporter's training images were changed; docs/formats.md says what each means. */
+/** Changes of the exporter's training images; docs/formats.md describes each. */
 export interface DataSettings extends SplitSettings {
   readonly crop: boolean;
   readonly crop_area: readonly [number, number];
@@ -39,12 +39,12 @@ export interface DataSettings extends SplitSettings {
   readonly color: string;
 }
 
-/** What the file takes in its signatures. */
+/** Input of the file's signatures. */
 export interface InputFacts {
   readonly dtype: string;
   /** Without the batch, 1 to 3 sizes. */
   readonly shape: readonly number[];
-  /** What the axes and the numbers are, for people; may be empty. */
+  /** Meaning of the axes and the numbers, for people; may be empty. */
   readonly meaning: string;
   /** Samples a second of a waveform from -1 to 1; other inputs lack it, or have 0. */
   readonly sample_rate?: number;
@@ -66,11 +66,11 @@ interface AnyManifest {
   readonly state: readonly StatePart[];
   readonly planned_peak_bytes: Readonly<Record<string, number>>;
   readonly sha256: string;
-  /** Of the first step, where the client is given none; 1e-3 where an older export does not say. */
+  /** Default rate of the first step; 1e-3 if an older export lacks it. */
   readonly learning_rate: number;
-  /** Whether that is the rate of the run that made the file; a file of an older export lacks it. */
+  /** Whether it is the rate of the run that made the file; a file of an older export lacks it. */
   readonly learning_rate_from?: "run" | "default";
-  /** How the rate changes, where the client is given nothing else; cosine where an older export does not say. */
+  /** Default change of the rate; cosine if an older export lacks it. */
   readonly schedule: keyof typeof SCHEDULES;
 }
 
@@ -88,10 +88,10 @@ export interface ArrayManifest extends AnyManifest {
   readonly data: SplitSettings;
 }
 
-/** What a client acts on of `NAME.manifest.json`. With `input` it is of images, without it of arrays. */
+/** Fields of `NAME.manifest.json` for clients. With `input` it is for images, without it for arrays. */
 export type Manifest = ImageManifest | ArrayManifest;
 
-/** Name of what a file takes in its signatures; a file of images or features may lack `inputs`. */
+/** Name of the input in a file's signatures; a file of images or features may lack `inputs`. */
 export function inputName({ inputs }: Pick<Manifest, "inputs">): keyof typeof INPUT_TYPES {
   return inputs ? (Object.keys(inputs)[0] as keyof typeof INPUT_TYPES) : "image";
 }
@@ -99,8 +99,8 @@ export function inputName({ inputs }: Pick<Manifest, "inputs">): keyof typeof IN
 /**
  * Reads a manifest.
  *
- * @param text JSON, or what it was parsed to.
- * @throws InputError If it is none, or of another version or contract.
+ * @param text JSON, or the parsed value.
+ * @throws InputError If it is not JSON, or of another version or contract.
  */
 export function parseManifest(text: string | object): Manifest {
   const values = typeof text === "string" ? parseJson(text) : text;

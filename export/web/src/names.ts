@@ -46,8 +46,8 @@ export function nameProblem(name: string): string {
 /**
  * Brings a name to Unicode's form NFC and checks it. For names that enter: from a folder, a text field, a caller.
  *
- * @param name What should be a name.
- * @param taken Names that other classes have, in any form.
+ * @param name The name to check.
+ * @param taken Names of other classes, in any form.
  * @throws InputError If it cannot be a name, or is taken.
  */
 export function enteredName(name: string, taken: readonly string[] = []): string {

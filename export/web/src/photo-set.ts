@@ -5,14 +5,14 @@ import type { Photo } from "./pixels.js";
 import { plainSha256 } from "./sha256.js";
 import type { Labels } from "./tasks.js";
 
-/** Held out are photos whose number is below this one of 2^32: a quarter. */
+/** Photos with a number below this one of 2^32 are held out: a quarter. */
 const HELD_OUT_BELOW = 2 ** 30;
 
 /** One photo with its label, decoded when it is needed. */
 export interface LabeledPhoto {
   /** A class, or with several attributes a number from 0 to 1 for each. */
   readonly label: number | readonly number[];
-  /** What `photoId` returns for it: whether the photo is held out and whether a training can resume depends on it. */
+  /** Result of `photoId` for it: whether the photo is held out and whether a training can resume depends on it. */
   readonly id: string;
   /** The photo after step 2 of docs/formats.md. */
   read(): Promise<Photo>;
@@ -33,9 +33,9 @@ export function labelNumbers({ label }: Pick<LabeledPhoto, "label">): Labels {
 }
 
 /**
- * Whether a photo is held out; it depends on the photo alone, so that copies of it stay together.
+ * Whether a photo is held out; it depends only on the photo, so that copies of it stay together.
  *
- * @param id What `photoId` returns for it.
+ * @param id Result of `photoId` for it.
  * @param seed `data.split_seed` of the manifest, or another whole number.
  */
 export function isHeldOut(id: string, seed: number): boolean {
@@ -45,14 +45,14 @@ export function isHeldOut(id: string, seed: number): boolean {
 
 /**
  * Holds out about a quarter of the photos or arrays, chosen by their content. Which ones does not depend on the other photos: a
- * photo that was trained on is not held out later, whatever is added or removed. Of few photos it may be none.
+ * photo that was trained on is not held out later, even if photos are added or removed. With few photos it may be none.
  *
  * @param photos All photos, or all arrays.
  * @param seed Chooses them: `model.manifest.data.split_seed`, or another whole number.
- * @param trained Ids of all photos that were ever trained on, for a caller that remembers them: these are not held out,
- *   and a class whose photos would all be held out is trained on.
- * @throws InputError If without `trained` all photos of a class would be held out, or a label is a number that is no
- *   class: those of a regression are lists.
+ * @param trained Ids of all photos that a training has used, for a caller that stores them: these are not held out, and
+ *   a class with all photos held out is trained on.
+ * @throws InputError If without `trained` all photos of a class would be held out, or a label is a number that is not
+ *   a class: those of a regression are lists.
  */
 export function holdOut<Example extends LabeledPhoto | LabeledArray>(
   photos: readonly Example[],
@@ -89,10 +89,10 @@ export function holdOut<Example extends LabeledPhoto | LabeledArray>(
 }
 
 /**
- * What a person has to know of photos that are held out for a file of an older export, or nothing.
+ * A note for the user about held-out photos for a file of an older export, or nothing.
  *
  * @param data The manifest's.
- * @param kind What the model is trained on.
+ * @param kind Kind of the model's examples.
  */
 export function splitWarning(
   { split }: Pick<SplitSettings, "split">,

@@ -2,7 +2,7 @@ import { InputError, reason } from "./errors.js";
 import { shrink } from "./pixels.js";
 import type { Photo, PixelSource, Size } from "./pixels.js";
 
-/** What a browser can draw: a bitmap, a canvas, a video that plays, an image. */
+/** Sources that a browser can draw: a bitmap, a canvas, a playing video, an image. */
 export type Drawable =
   ImageBitmap | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement | HTMLImageElement;
 
@@ -11,7 +11,7 @@ const MOST_PIXELS = 89_000_000; // the Python client's limit
 /**
  * Reads a photo's file by steps 1 and 2 of docs/formats.md: upright, on white, without color profile, shrunk.
  *
- * @param file JPEG, PNG, WebP, GIF or whatever else the browser reads.
+ * @param file JPEG, PNG, WebP, GIF or another format that the browser reads.
  * @param size The model's input.
  * @throws InputError If the browser cannot decode it.
  */
@@ -42,7 +42,7 @@ export async function photoFromFile(file: Blob, size: Size): Promise<Photo> {
 }
 
 /**
- * Takes what is drawn, or the frame that a video shows, as a photo, shrunk by step 2 of docs/formats.md.
+ * Takes a drawing, or the current frame of a video, as a photo, shrunk by step 2 of docs/formats.md.
  *
  * @param drawable The picture, upright.
  * @param size The model's input.

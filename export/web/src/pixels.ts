@@ -6,11 +6,11 @@ export type Box = readonly [left: number, top: number, right: number, bottom: nu
 /** Height and width in pixels. */
 export type Size = readonly [height: number, width: number];
 
-/** An upright picture whose rows can be had piece by piece: the whole of a large photo need not be in memory. */
+/** An upright picture with rows that can be read in pieces: a large photo need not be in memory completely. */
 export interface PixelSource {
   readonly width: number;
   readonly height: number;
-  /** Bytes of a pixel: RGB, or RGBA whose alpha is shown on white. */
+  /** Bytes of a pixel: RGB, or RGBA, with alpha on white. */
   readonly channels: 3 | 4;
   /** Pixels of the rows from `top` to below `bottom`. */
   rows(top: number, bottom: number): Uint8Array | Uint8ClampedArray;
@@ -61,13 +61,13 @@ export function centralBox(photo: { width: number; height: number }, size: Size,
   return [left, top, left + width, top + height];
 }
 
-/** What a model is shown of a photo to evaluate it, H W 3 bytes. */
+/** A model's input from a photo for an evaluation, H W 3 bytes. */
 export function modelInput(photo: Photo, size: Size, fraction: number): Uint8Array<ArrayBuffer> {
   return resize(photo, size, centralBox(photo, size, fraction));
 }
 
 /**
- * Resizes a part of a picture as docs/formats.md says, bit for bit as Pillow 12 does: the rows first.
+ * Resizes a part of a picture as in docs/formats.md, bit for bit like Pillow 12: the rows first.
  *
  * @param source The picture.
  * @param size Height and width of the result.
@@ -124,7 +124,7 @@ export function roundToEven(value: number): number {
   return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }
 
-/** For each pixel of output the first pixel that it reads, how many, and their whole-numbered weights. */
+/** For each pixel of output the first pixel that it reads, their number, and integer weights. */
 interface Taps {
   readonly starts: Int32Array;
   readonly counts: Int32Array;

@@ -45,7 +45,7 @@ export class OrderPlan<Settings extends OrderSettings = OrderSettings> {
     this.totalSteps = settings.epochs * this.stepsPerEpoch;
   }
 
-  /** Learning rate of a step, counted from 0 over the whole training. */
+  /** Learning rate of a step, counted from 0 over the complete training. */
   rate(step: number): number {
     const { schedule, learningRate } = this.settings;
     return SCHEDULES[schedule](step, this.totalSteps, learningRate);
@@ -65,9 +65,9 @@ export class OrderPlan<Settings extends OrderSettings = OrderSettings> {
   }
 }
 
-/** What a training on photos does in each step: order, learning rate and changes. */
+/** Plan of a training on photos for each step: order, learning rate and changes. */
 export class TrainingPlan extends OrderPlan<PlanSettings> {
-  /** The change of a photo, whose width and height are those after step 2 of "Pixels". */
+  /** The change of a photo, with its width and height after step 2 of "Pixels". */
   change(epoch: number, { photo, copy }: Place, photoSize: { width: number; height: number }): Change {
     const { seed, augmentation, size, centralFraction } = this.settings;
     const random = new Random([seed, epoch, photo + 1, ...(copy > 0 ? [copy] : [])]);

@@ -1,6 +1,6 @@
 import type { EvaluateResult } from "./evaluate.js";
 
-/** One step: what `train` gave, its learning rate, and how long it took. */
+/** One step: result of `train`, its learning rate, and its time. */
 export interface StepRecord {
   readonly loss: number;
   readonly accuracy: number;
@@ -8,9 +8,9 @@ export interface StepRecord {
   readonly milliseconds: number;
 }
 
-/** How far a training is: all that it goes on from. */
+/** How far a training is: all that it continues from. */
 export interface TrainingProgress {
-  /** What the numbers depend on; a training goes on with the same settings only. */
+  /** Settings that the numbers depend on; a training continues with the same settings only. */
   readonly settings: string;
   /** On the held-out photos before the first step. */
   readonly before: EvaluateResult | undefined;
@@ -21,11 +21,11 @@ export interface TrainingProgress {
   readonly state: Uint8Array<ArrayBuffer>;
 }
 
-/** Where a training saves how far it is; whatever happens, a reader finds the old progress or the new one. */
+/** Storage of a training's progress; a reader always finds the complete old or new progress. */
 export interface ProgressStore {
   read(): Promise<TrainingProgress | undefined>;
   write(progress: TrainingProgress): Promise<void>;
   remove(): Promise<void>;
-  /** Where others can use the same store: runs `work` while no other training does, or refuses at once. */
+  /** For a shared store: runs `work` while no other training does, or refuses at once. */
   exclusively?<T>(work: () => Promise<T>): Promise<T>;
 }

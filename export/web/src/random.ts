@@ -1,8 +1,8 @@
 const GAMMA = 0x9e3779b97f4a7c15n;
 
 /**
- * Random numbers of docs/formats.md, "Random numbers": the same in all clients. SplitMix64, started at a key that whole
- * numbers are mixed into one after the other.
+ * Random numbers of docs/formats.md, "Random numbers": the same in all clients. SplitMix64, started at a key mixed from
+ * integers one after the other.
  */
 export class Random {
   #state: bigint;
@@ -24,7 +24,7 @@ export class Random {
     return low + (high - low) * this.unit();
   }
 
-  /** A whole number from 0 to below `end`. */
+  /** An integer from 0 to below `end`. */
   integer(end: number): number {
     return Math.floor(end * this.unit());
   }

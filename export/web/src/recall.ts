@@ -5,7 +5,7 @@ export interface ClassFigures {
   readonly name: string;
   /** Photos of the class. */
   readonly images: number;
-  /** Those of them that were answered rightly. */
+  /** Those with a correct prediction. */
   readonly right: number;
   /** right / images; not known without photos of the class. */
   readonly recall: number | undefined;
@@ -18,13 +18,13 @@ export interface AttributeFigures {
   readonly images: number;
   /** Photos that have the attribute. */
   readonly positives: number;
-  /** Those of them that were answered rightly. */
+  /** Those with a correct prediction. */
   readonly truePositives: number;
-  /** Photos that were said to have it and do not. */
+  /** Photos that were predicted to have it and do not. */
   readonly falsePositives: number;
-  /** truePositives / all that were said to have it; not known where there are none. */
+  /** truePositives / all that were predicted to have it; unknown if nothing was. */
   readonly precision: number | undefined;
-  /** truePositives / positives; not known where there are none. */
+  /** truePositives / positives; unknown without positives. */
   readonly recall: number | undefined;
 }
 
@@ -43,11 +43,11 @@ export interface RegressionFigures {
   readonly r2: number | undefined;
 }
 
-/** Figures by class or attribute, of which a rare one counts as much as a frequent one. */
+/** Figures by class or attribute; rare ones count as much as frequent ones. */
 export interface RecallFigures {
   /**
    * Mean recall of the classes that have photos; with attributes the mean of (recall + share of the right answers for
-   * photos without it) / 2 over the attributes that have both kinds. Not known where there are none.
+   * photos without it) / 2 over the attributes that have both kinds; unknown without such an attribute.
    */
   readonly balancedAccuracy: number | undefined;
   /** With one class for each photo: of each class in use, in the order of the outputs. */

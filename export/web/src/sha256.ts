@@ -17,7 +17,7 @@ function rootsOfPrimes(count: number, root: number): Uint32Array {
 const START = rootsOfPrimes(8, 2);
 const ROUNDS = rootsOfPrimes(64, 3);
 
-/** SHA-256, 32 bytes: by the browser, or in plain code on a page that is no secure context. */
+/** SHA-256, 32 bytes: by the browser, or in plain code on a page that is not a secure context. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   // Absent from pages of other machines that came over http.
   const subtle = (globalThis.crypto as { subtle?: SubtleCrypto }).subtle;

@@ -13,8 +13,8 @@ const HEADER = 48;
 const NUMBER = 4; // bytes of a length or checksum
 
 /**
- * The `.tinytl` state file: what a model has learned, apart from the model. docs/formats.md has its layout; all clients
- * write the same bytes for the same state.
+ * The `.tinytl` state file: the learned values of a model, without the model. docs/formats.md has its layout; all
+ * clients write the same bytes for the same state.
  *
  * Typed arrays are little-endian wherever WebAssembly runs.
  */
@@ -56,13 +56,13 @@ export class StateFile {
   }
 
   /**
-   * Reads a file that has to belong to a model.
+   * Reads a file that must belong to a model.
    *
    * @param bytes The content of the file.
    * @param fingerprint SHA-256 of the model's `.tflite`.
    * @param size Number of values of the model's state.
-   * @param name What an error calls the file.
-   * @throws InputError If it is no state file, damaged, or of another model.
+   * @param name Name of the file in errors.
+   * @throws InputError If it is not a state file, is damaged, or is of another model.
    */
   static parse(bytes: Uint8Array, fingerprint: Uint8Array, size: number, name = "the state file"): StateFile {
     const count = parseHeader(bytes, name);
@@ -99,7 +99,7 @@ export class StateFile {
  * Refuses a state that would ruin a model.
  *
  * @param state The values.
- * @param what How the error begins, for example "cannot set the state".
+ * @param what Beginning of the error, for example "cannot set the state".
  * @throws InputError If a value is not finite.
  */
 export function checkFinite(state: Float32Array, what: string): void {
@@ -116,7 +116,7 @@ export function checkFinite(state: Float32Array, what: string): void {
 function parseHeader(bytes: Uint8Array, name: string): number {
   if (!MAGIC.every((byte, index) => bytes[index] === byte)) {
     throw new InputError(
-      `${name} is no state file: expected it to begin with TINYTL, got ${JSON.stringify(beginning(bytes))}; ` +
+      `${name} is not a state file: expected it to begin with TINYTL, got ${JSON.stringify(beginning(bytes))}; ` +
         "choose a .tinytl file",
     );
   }
@@ -144,7 +144,7 @@ function parseHeader(bytes: Uint8Array, name: string): number {
   return count;
 }
 
-/** Returns the bytes of the names; their length has to fill the file. */
+/** Returns the bytes of the names; their length must fill the file. */
 function namesIn(bytes: Uint8Array, view: DataView, count: number, name: string): Uint8Array {
   if (view.getUint32(VERSION_AT, true) === VERSION) {
     return new Uint8Array();

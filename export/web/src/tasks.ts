@@ -8,7 +8,7 @@ const RIGHT_WITHIN = 0.5;
 /** Labels of images or arrays: a class each, or C numbers each, one after the other. */
 export type Labels = Int32Array | Float32Array | readonly number[];
 
-/** What a label is: loss, accuracy and validity, as `tinytl_tf/tasks.py` has them. */
+/** Label semantics: loss, accuracy and validity, as in `tinytl_tf/tasks.py`. */
 export interface Task {
   /** Name in the manifest. */
   readonly name: "classification" | "multilabel" | "regression";
@@ -106,7 +106,7 @@ const regression: Task = {
     const right = predictions.filter((value, index) => Math.abs(value - label[index]!) <= RIGHT_WITHIN);
     return right.length / predictions.length;
   },
-  guessLoss: () => 1, // of labels whose spread is 1
+  guessLoss: () => 1, // for labels with a standard deviation of 1
   tally: (names) => new RegressionTally(names),
 };
 

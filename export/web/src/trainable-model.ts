@@ -24,9 +24,9 @@ const NOT_NEGATIVE = ["second_moment", "step"];
 
 /** Where the runtime is and how it runs. */
 export interface LoadOptions {
-  /** Folder with the files of `@litertjs/core/wasm`; by default `wasm/` beside the page. */
+  /** Folder with the files of `@litertjs/core/wasm`; by default `wasm/` next to the page. */
   readonly wasm?: string | URL;
-  /** The package's `worker.js`; by default beside the script that the package is in. `false`: no worker. */
+  /** The package's `worker.js`; by default next to the script that the package is in. `false`: no worker. */
   readonly worker?: string | URL | false;
   /** Whether to use LiteRT's build with threads, which needs a page that is cross-origin isolated. */
   readonly threads?: boolean;
@@ -49,7 +49,7 @@ export interface TrainResult {
 
 /** The answer for one image or array. */
 export interface InferResult {
-  /** C numbers; of a regression what is predicted. */
+  /** C numbers; for a regression the predictions. */
   readonly logits: Float32Array;
   /** Softmax of the logits, or sigmoid of each where images have several attributes; of a regression the logits again. */
   readonly probabilities: Float32Array;
@@ -74,7 +74,7 @@ export class TrainableModel {
 
   private constructor(
     private readonly engine: Engine,
-    /** What the exporter has written about the file. */
+    /** Description of the file from the exporter. */
     readonly manifest: Manifest,
     /** SHA-256 of the `.tflite`, 32 bytes; a state file belongs to it. */
     readonly fingerprint: Uint8Array<ArrayBuffer>,
@@ -85,8 +85,8 @@ export class TrainableModel {
    * Loads a model.
    *
    * @param model Content of the `.tflite`.
-   * @param manifest Content of its `.manifest.json`: text, what it was parsed to, or a file.
-   * @param options Where the runtime is.
+   * @param manifest Content of its `.manifest.json`: text, the parsed value, or a file.
+   * @param options Place of the runtime.
    * @throws InputError If the two do not belong together, or are of another contract.
    * @throws RuntimeUnavailable If the browser cannot run it.
    */
@@ -120,12 +120,12 @@ export class TrainableModel {
     return this.sizes.B;
   }
 
-  /** What the model infers and is trained on: raw pixels of images, or float arrays. */
+  /** Input of the model: raw pixels of images, or float arrays. */
   get inputName(): "image" | "array" {
     return this.manifest.input ? "image" : "array";
   }
 
-  /** Shape of one of them: [H, W, 3], or that of an array, 1 to 3 sizes. */
+  /** Shape of one input: [H, W, 3], or 1 to 3 sizes of an array. */
   get inputShape(): readonly number[] {
     return this.manifest.input ? [...this.imageSize, 3] : this.manifest.inputs.array.shape;
   }
@@ -187,17 +187,17 @@ export class TrainableModel {
     return this.sizes.N;
   }
 
-  /** Names of the classes or attributes, in the order of the outputs, those that were added too. */
+  /** Names of the classes or attributes, in the order of the outputs, with added ones. */
   get classNames(): readonly string[] {
     return [...this.manifest.labels, ...this.#added];
   }
 
-  /** What a label is. */
+  /** Task of the labels. */
   get task(): Task {
     return TASKS[this.manifest.task];
   }
 
-  /** Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it. */
+  /** Whether the state holds all that training continues from: the optimizer has no slots, or they are in it. */
   get savesOptimizer(): boolean {
     return this.manifest.optimizer === "sgd" || this.manifest.state.some((part) => part.slot !== "");
   }
@@ -259,11 +259,11 @@ export class TrainableModel {
   }
 
   /**
-   * Gives a spare output to a new class, which is then trained like the others.
+   * Gives a spare output to a new class, which then trains like all other classes.
    *
-   * Its weights start as the mean of those of the other classes.
+   * Its weights start as the mean of the other classes' weights.
    *
-   * @param name Name of the class, none of `classNames`; it is brought to Unicode's form NFC.
+   * @param name Name of the class, not one of `classNames`; it is brought to Unicode's form NFC.
    * @returns The label of the class.
    * @throws InputError If no output is spare, or the name is taken or cannot be a name; the model is unchanged.
    */
@@ -293,8 +293,8 @@ export class TrainableModel {
   /**
    * Gives an added class another name.
    *
-   * @param label What `addClass` returned.
-   * @param name Name of the class, none of the other ones'; it is brought to Unicode's form NFC.
+   * @param label Result of `addClass`.
+   * @param name Name of the class, different from all other names; it is brought to Unicode's form NFC.
    * @throws InputError If no class was added with that label, or the name is taken or cannot be a name; nothing changes.
    */
   renameClass(label: number, name: string): Promise<void> {
@@ -306,7 +306,7 @@ export class TrainableModel {
         );
       }
       if (name === this.classNames[label]) {
-        return; // byte for byte as it was read, in whatever form
+        return; // byte for byte as it was read, in any form
       }
       const others = this.classNames.filter((_, index) => index !== label);
       const entered = enteredName(name, others);
@@ -328,8 +328,8 @@ export class TrainableModel {
   /**
    * Replaces all that training changes.
    *
-   * @param state N finite values, as `state` returned them.
-   * @throws InputError If they are others; the model is unchanged.
+   * @param state N finite values, as from `state`.
+   * @throws InputError If they are invalid; the model is unchanged.
    */
   async setState(state: Float32Array): Promise<void> {
     this.#checkState(state);
@@ -343,7 +343,7 @@ export class TrainableModel {
     }
   }
 
-  /** Replaces the state, and what classes it was trained for. */
+  /** Replaces the state, and the classes that it was trained for. */
   async #set(state: Float32Array<ArrayBuffer>, added: readonly string[]): Promise<void> {
     checkFinite(state, "cannot set the state");
     checkSlots(state, this.manifest);
@@ -425,7 +425,7 @@ async function startEngine(options: LoadOptions): Promise<Engine> {
   return WorkerEngine.start(settings, options.worker ?? new URL("./worker.js", import.meta.url));
 }
 
-/** The manifest was checked against the file by its hash; these are what the exporter itself could have got wrong. */
+/** The hash ties the manifest to the file; this checks for mistakes of the exporter itself. */
 function checkManifest(manifest: Manifest, sizes: Sizes): void {
   const pairs: (readonly [string, number, number])[] = [
     ["labels and spare classes", manifest.labels.length + manifest.spare_classes, sizes.C],

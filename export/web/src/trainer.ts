@@ -48,7 +48,7 @@ export interface ArrayTrainerOptions extends CommonOptions {
   readonly heldOut?: readonly LabeledArray[];
 }
 
-/** What a training is called with. */
+/** Options of a run of a training. */
 export interface RunOptions {
   /** Ends the training after the step that runs, once that is saved: the signal's reason is thrown. */
   readonly signal?: AbortSignal;
@@ -56,23 +56,23 @@ export interface RunOptions {
   readonly resume?: boolean;
   /** Called after each step. */
   readonly onStep?: (step: StepRecord, index: number, total: number) => void;
-  /** Called after each epoch with the figures of what is held out, if there is anything. */
+  /** Called after each epoch with the figures of held-out examples, if any. */
   readonly onEpoch?: (epoch: number, heldOut: EvaluateResult | undefined) => void;
 }
 
-/** What a training measured. */
+/** Results of a training. */
 export interface TrainingResult {
   /** On the held-out photos or arrays before the first step. */
   readonly before: EvaluateResult | undefined;
   /** The same after the last one. */
   readonly after: EvaluateResult | undefined;
   readonly steps: readonly StepRecord[];
-  /** Mean loss of each epoch, over all steps whose loss is finite; not known where there is none. */
+  /** Mean loss of each epoch, over all steps with a finite loss; unknown if no loss is finite. */
   readonly losses: readonly (number | undefined)[];
 }
 
 /**
- * Trains a model on photos or arrays: epochs in random order, schedule, augmentation of photos, what is held out,
+ * Trains a model on photos or arrays: epochs in random order, schedule, augmentation of photos, held-out examples,
  * cancel, resume.
  *
  * @example
@@ -89,8 +89,8 @@ export class Trainer {
 
   /**
    * @param model The model; it is changed.
-   * @param examples What to train on: photos, or arrays for a model of arrays.
-   * @param options How.
+   * @param examples Examples to train on: photos, or arrays for a model of arrays.
+   * @param options Settings.
    * @throws InputError If an option is out of range, there is no example, or an example or its label does not fit the
    *   model; nothing runs then.
    */
@@ -150,7 +150,7 @@ export class Trainer {
     } satisfies Record<keyof ReturnType<typeof settingsInWords>, unknown>);
   }
 
-  /** Steps of the whole training. */
+  /** Steps of the complete training. */
   get totalSteps(): number {
     return this.#plan.totalSteps;
   }
@@ -160,7 +160,7 @@ export class Trainer {
    *
    * @throws TrainingDiverged If more than half of the steps of an epoch were not applied, or the loss after is far above
    *   that before. The model is left as the training made it.
-   * @throws InputError If a photo cannot be read, an array is not what it was, or the training in the store cannot be
+   * @throws InputError If a photo cannot be read, an array has changed, or the training in the store cannot be
    *   resumed.
    */
   async run(options: RunOptions = {}): Promise<TrainingResult> {
@@ -278,7 +278,7 @@ export class Trainer {
 /** A training's options, with all defaults. */
 type Settings = Required<Omit<CommonOptions, "store">> & { readonly heldOut: Examples };
 
-/** What a training depends on, by the words of an error. */
+/** Settings that a training depends on, with their words in errors. */
 const settingsInWords = (kind: string) => ({
   model: "the model",
   photos: `the ${kind} to train on (their content, labels or order)`,
@@ -291,7 +291,7 @@ const settingsInWords = (kind: string) => ({
   augmentation: "the augmentation",
 });
 
-/** Names what differs between two trainings. */
+/** Names the differences between two trainings. */
 function changedSettings(stored: string, current: string, kind: string): string[] {
   const [one, other] = [stored, current].map((text) => JSON.parse(text) as Record<string, unknown>);
   return Object.entries(settingsInWords(kind))

@@ -1,7 +1,7 @@
 import { InputError } from "./errors.js";
 import type { TrainableModel } from "./trainable-model.js";
 
-/** What a 16-bit sample is divided by. */
+/** Divisor of 16-bit samples. */
 const FULL_SCALE = 32768;
 
 /**

@@ -1,6 +1,6 @@
 import type { Engine, EngineOptions } from "./engine.js";
 
-/** Methods that the worker carries out: those of the engine, and `start` before any other. */
+/** Methods of the worker: those of the engine, and `start` before any other. */
 export type Method = keyof Engine | "start";
 
 /** From the page to the worker. */

@@ -41,7 +41,7 @@ describe("classes on a model without spare outputs", () => {
     assert.equal(classes.hasRoom, false);
     assert.throws(
       () => classes.add(),
-      /expected at most 3 classes, which is what this model has, got one more/,
+      /expected at most 3 classes, the number of this model, got one more/,
     );
     assert.throws(() => classes.add("cup"), /got one more \(cup\)/);
   });
@@ -106,7 +106,7 @@ describe("classes on a model with spare outputs", () => {
     classes.requireRoom({ classNames: ["a", "b"], spareClasses: 1 });
     assert.throws(() => {
       classes.requireRoom({ classNames: ["a", "b"], spareClasses: 0 });
-    }, /expected at most 2 classes, which is what this model has, got 3; remove classes/);
+    }, /expected at most 2 classes, the number of this model, got 3; remove classes/);
   });
 
   test("folders are new classes, on cards that nobody has named yet, but not on what was added", () => {

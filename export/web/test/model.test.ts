@@ -107,7 +107,7 @@ for (const [key, name] of [
       readonly edits: readonly { readonly offset: number; readonly bytes: string }[];
     }
     const messages: Readonly<Record<string, RegExp>> = {
-      magic: /no state file: expected it to begin with TINYTL/,
+      magic: /not a state file: expected it to begin with TINYTL/,
       version: /format version \d+, expected 1 or 2/,
       length: /(cut short|damaged): expected \d+( to \d+)? bytes/,
       checksum: /damaged: expected checksum [0-9a-f]{8}, got [0-9a-f]{8}/,

@@ -78,7 +78,7 @@ def test_a_pass_that_would_overwrite_what_is_read_later_is_left_out(late, monkey
     assert ("ADD_N" in names(content)) == late
     assert list(report) == ["converted", "add_in_place"]
     assert report["add_in_place"]["changed"] == (0 if late else 1)
-    warnings = ["pass add_in_place is left out: an operator would read what another one overwrote"] if late else []
+    warnings = ["pass add_in_place is left out: an operator would read an overwritten tensor"] if late else []
     assert messages(caplog) == warnings
     for xnnpack in (False, True):
         outputs = results(Model.from_bytes(content), [("train", {"x": X})], xnnpack=xnnpack)[0]
@@ -145,6 +145,6 @@ def test_int8_kernels_go_through_the_same_guard(monkeypatch, caplog):
     broken = Pass(QUANTIZE_KERNELS.name, add_in_place)
     monkeypatch.setattr(pipeline, "QUANTIZE_KERNELS", broken)
     content = sum_beside_a_reader(late=True).to_bytes()
-    with pytest.raises(InputError, match="expected frozen kernels that are worth storing as int8"):
+    with pytest.raises(InputError, match="expected frozen kernels that are large enough for int8"):
         with_int8_kernels(content)
-    assert messages(caplog) == ["pass quantize_kernels is left out: an operator would read what another one overwrote"]
+    assert messages(caplog) == ["pass quantize_kernels is left out: an operator would read an overwritten tensor"]

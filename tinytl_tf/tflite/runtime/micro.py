@@ -1,7 +1,7 @@
 """A file for TensorFlow Lite Micro, run by the interpreter of the package `tflite-micro`.
 
-The interpreter ends the process at an arena of a few bytes, and does not check a file. So a file is opened with its
-manifest only, whose digest it has to have, and with the arena that was measured for it.
+The interpreter ends the process at an arena of a few bytes, and does not check a file. So a file is opened only
+with a manifest of the same digest, and with the arena that was measured for it.
 """
 
 import importlib
@@ -39,7 +39,7 @@ def import_runtime() -> ModuleType:
 
 
 def load(path: str | os.PathLike, manifest: Manifest, batch_size: int) -> dict[str, MicroSignature]:
-    """Loads a file; returns what it can do as the signatures that a file for LiteRT has.
+    """Loads a file; returns its functions in the form of a LiteRT file's signatures.
 
     `train` adds the gradients of its images up one by one, then applies them.
 

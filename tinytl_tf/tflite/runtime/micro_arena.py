@@ -1,4 +1,4 @@
-"""How much memory TensorFlow Lite Micro needs for a file, as it says itself."""
+"""Memory that TensorFlow Lite Micro needs for a file, measured with its interpreter."""
 
 import dataclasses
 import re
@@ -11,8 +11,8 @@ from tinytl_tf.tflite.runtime.micro import import_runtime
 
 __all__ = ["Arena", "measure_arena"]
 
-# In a process of its own, since it says what it found on standard error; and each try in a fork of that, since an arena
-# that does not do can end the process.
+# In a process of its own, since it prints its result on standard error; and each try in a fork, since a too small
+# arena can end the process.
 _CODE = """
 import os, sys
 from tflite_micro.python.tflite_micro import runtime
@@ -67,8 +67,8 @@ def measure_arena(content: bytes) -> Arena:
         content: The `.tflite`.
 
     Raises:
-        InputError: If the package `tflite-micro` is not installed, or no arena of up to 1 GB does; it says what the
-            runtime said.
+        InputError: If the package `tflite-micro` is not installed, or no arena of up to 1 GB is enough; the
+            message has the runtime's last lines.
 
     Example:
         >>> measure_arena(pathlib.Path("micro.tflite").read_bytes()).bytes  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""A signature of the contract, computed by the one graph of a file for TensorFlow Lite Micro."""
+"""A signature of the contract, computed by the graph of a file for TensorFlow Lite Micro."""
 
 from typing import Any, ClassVar
 
@@ -25,14 +25,14 @@ class MicroInterpreter:
         self._interpreter = interpreter
 
     def run(self, command: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Does what a command says.
+        """Runs a command.
 
         Args:
             command: A key of `COMMANDS`.
-            **inputs: Those that the command uses, by the names of `INPUTS`.
+            **inputs: Inputs that the command uses, by the names of `INPUTS`.
 
         Returns:
-            All of `OUTPUTS`; those that the command does not give hold anything.
+            All of `OUTPUTS`; outputs that the command does not write have undefined values.
 
         Raises:
             RuntimeError: If the interpreter cannot run it.
@@ -51,10 +51,10 @@ class MicroSignature(NamedSignature):
         interpreter: The graph; it lives as long as one of its signatures does.
         details: `inputs` and `outputs` of the graph: name -> `dtype` and `shape_signature`.
         batch_size: Images of a call of `train`.
-        task: What a label is.
+        task: Task of the labels.
 
     Attributes:
-        NAMES: What a file can do, by the names of LiteRT's signatures.
+        NAMES: Functions of a file, by the names of LiteRT's signatures.
     """
 
     NAMES: ClassVar = ("infer", "train", "save", "restore", "reset")
@@ -87,7 +87,7 @@ class MicroSignature(NamedSignature):
         return {"logits": logits, "probabilities": self._task.probabilities(logits).astype(np.float32)}
 
     def _train(self, image, label, learning_rate):
-        self._interpreter.run("forget")  # what a call that was interrupted has left
+        self._interpreter.run("forget")  # rest of an interrupted call
         results = [
             self._interpreter.run("accumulate", image=image[i : i + 1], label=label[i : i + 1])
             for i in range(len(image))

@@ -1,4 +1,4 @@
-"""What the signatures of runtimes other than the Interpreter share."""
+"""Base of signatures of runtimes other than the Interpreter."""
 
 import abc
 from typing import Any
@@ -37,7 +37,7 @@ class NamedSignature(abc.ABC):
             Name of each output -> a new array.
 
         Raises:
-            ValueError: If the names are not those of the inputs.
+            ValueError: If the names differ from the inputs' names.
             RuntimeError: If the runtime cannot run it.
         """
         if inputs.keys() != self._inputs.keys():

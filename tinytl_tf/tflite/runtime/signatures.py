@@ -1,4 +1,4 @@
-"""The signatures of a `.tflite` as functions, whichever of LiteRT's interfaces runs them."""
+"""The signatures of a `.tflite` as functions, for each of LiteRT's interfaces."""
 
 import importlib
 import os
@@ -21,19 +21,19 @@ APIS = ("interpreter", "compiled_model")
 
 
 def check_api(api: str) -> None:
-    """Raises InputError if `api` is none of `APIS`."""
+    """Raises InputError if `api` is not one of `APIS`."""
     if api not in APIS:
         raise InputError(f"expected an api of {', '.join(APIS)}, got {api!r}")
 
 
 def check_threads(num_threads: int) -> None:
-    """Raises InputError if `num_threads` is no number of threads that a machine can have."""
+    """Raises InputError if `num_threads` is not a number of threads that a machine can have."""
     if type(num_threads) is not int or not 1 <= num_threads <= _MOST_THREADS:
         raise InputError(f"expected num_threads from 1 to {_MOST_THREADS}, got {num_threads!r:.80}")
 
 
 def import_api(api: str) -> ModuleType:
-    """Imports what one of `APIS` needs, and only that: `compiled_model` takes 3 MB that the other does not need.
+    """Imports the modules of one of `APIS` only: `compiled_model` takes 3 MB that the other does not need.
 
     Raises:
         InputError: If there is no such api.
@@ -52,7 +52,7 @@ def lacks_atomics(machine: str, cpuinfo: str) -> bool:
 
     Args:
         machine: As `platform.machine()` gives it.
-        cpuinfo: Content of `/proc/cpuinfo`; where it lists no features nothing is known, and the answer is no.
+        cpuinfo: Content of `/proc/cpuinfo`; without features in it, False.
     """
     features = [line.partition(":")[2].split() for line in cpuinfo.splitlines() if line.startswith("Features")]
     return machine in ("aarch64", "arm64") and bool(features) and "atomics" not in features[0]
@@ -79,12 +79,12 @@ def load_signatures(
     Args:
         path: The `.tflite` file.
         num_threads: Threads of the runtime's kernels, 1 or more.
-        xnnpack: Whether XNNPACK computes what it can.
-        api: `"interpreter"`; or `"compiled_model"`, LiteRT's newer interface, whose options let XNNPACK take less
-            memory. It writes to standard error what it finds on the machine.
-        give_back: Whether memory that LiteRT does not use any more leaves the process. It sets the process' allocator,
+        xnnpack: Whether XNNPACK runs the operators that it supports.
+        api: `"interpreter"`; or `"compiled_model"`, LiteRT's newer interface, with options that let XNNPACK take
+            less memory. It writes log lines about the machine to standard error.
+        give_back: Whether memory that LiteRT no longer uses is returned to the system. It sets the process' allocator,
             see `tinytl_tf.tflite.allocator`; and a file with the signature `reset` has its variables set and its
-            kernels packed here, so that what was read for it can go, see `tinytl_tf.tflite.mapped_file`.
+            kernels packed here, so that the pages read for it can be dropped, see `tinytl_tf.tflite.mapped_file`.
         check: Looks at the signatures before any of them runs; raises `InputError` to refuse them.
 
     Returns:

@@ -1,14 +1,14 @@
 package org.tinytl
 
 /**
- * What a model of arrays takes, from its manifest: a window of sensors, a spectrogram, a waveform, a row of a table.
+ * Input of a model of arrays, from its manifest: a window of sensors, a spectrogram, a waveform, a row of a table.
  *
  * Scaling and features are inside the model: give the numbers as they are.
  *
  * @property shape sizes of one array, 1 to 3 of them, without the batch; numbers are in row-major order, the last axis
  *   the fastest
- * @property meaning what the axes and the numbers are, for people; it may be empty
- * @property sampleRate samples a second where the array is a waveform, see [Waveform]; 0 for everything else
+ * @property meaning meaning of the axes and the numbers, for people; it may be empty
+ * @property sampleRate samples per second of a waveform, see [Waveform]; 0 for all other arrays
  */
 public data class ArrayInput(
     val shape: List<Int>,
@@ -22,7 +22,7 @@ public data class ArrayInput(
     /**
      * Checks an array before anything runs.
      *
-     * @param what what an error calls it
+     * @param what its name in errors
      * @throws InputException if it has another size, or a number of it is not finite
      */
     internal fun check(

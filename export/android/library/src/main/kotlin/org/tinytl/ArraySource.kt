@@ -11,8 +11,8 @@ public interface ArraySource : ExampleSource {
     public fun read(): FloatArray
 
     /**
-     * Returns the SHA-256 of the content, 32 bytes. By default it is that of the numbers, as float32 in little-endian
-     * order; a source that reads a file returns that of the file.
+     * Returns the SHA-256 of the content, 32 bytes. By default it is the digest of the numbers, as float32 in
+     * little-endian order; a source that reads a file returns the digest of the file.
      *
      * @throws InputException if it cannot be read
      */

@@ -5,7 +5,7 @@ import java.io.IOException
 import java.io.RandomAccessFile
 import java.security.SecureRandom
 
-/** Writes files that are either whole or as they were. */
+/** Writes files atomically. */
 internal object AtomicFile {
     private const val SUFFIX = ".tinytl.tmp"
     private const val LEFT_OVER_MILLIS = 3_600_000L
@@ -17,11 +17,11 @@ internal object AtomicFile {
     private val inUse = HashSet<File>()
 
     /**
-     * Replaces [file]: whatever happens meanwhile, a reader sees the old content or the new one.
+     * Replaces [file]: a reader always sees the complete old or new content.
      *
-     * The content goes to a temporary file in the same folder, is flushed to the disk, and takes the name in one step.
-     * Temporary files that a killed process left an hour ago or earlier are removed; those of a writer that lives are
-     * locked, also seen from another container. Missing folders are made.
+     * The content is written to a temporary file in the same folder, flushed to the disk, and renamed in one step.
+     * Temporary files of killed processes are removed after an hour; files of running writers are locked, also for
+     * other containers. Missing folders are created.
      *
      * @throws InputException if the file cannot be written; an old one is untouched
      */
@@ -84,7 +84,7 @@ internal object AtomicFile {
         throw IOException("temporary files are taken away")
     }
 
-    /** Whether the lock was free; where files cannot be locked, nobody takes one that is in use for a left-over. */
+    /** Whether the lock was free; without locks in the file system, a file in use does not count as abandoned. */
     private fun isLocked(stream: RandomAccessFile): Boolean =
         try {
             stream.channel.tryLock() != null
@@ -92,7 +92,7 @@ internal object AtomicFile {
             true
         }
 
-    /** It is short whatever the name, which may be as long as the file system allows. */
+    /** It is always short: the name may be as long as the file system allows. */
     private fun prefix(name: String) = ".${Fingerprint.hex(Fingerprint.of(name.toByteArray()).copyOf(PREFIX_BYTES))}."
 
     private fun removeLeftovers(

@@ -11,7 +11,7 @@ internal object CheckedJson {
     private const val END = "}"
     private const val DIGITS = 64
 
-    /** Replaces a file, whole or not at all. */
+    /** Replaces a file atomically. */
     fun write(
         file: File,
         content: JSONObject,
@@ -21,7 +21,7 @@ internal object CheckedJson {
     }
 
     /**
-     * Reads what [write] wrote.
+     * Reads the output of [write].
      *
      * @param remedy how an error ends
      * @throws InputException if the file cannot be read, or is not as it was written

@@ -5,7 +5,7 @@ import java.text.Normalizer
 /**
  * Names of classes and attributes: which ones can be used, and when two are the same.
  *
- * The rule is that of `docs/formats.md`. It needs no Unicode table, so that all clients agree on any device.
+ * The rule is in `docs/formats.md`. It needs no Unicode table, so that all clients agree on any device.
  */
 public object ClassNames {
     private const val REMEDY = "give each class a name of its own"

@@ -6,8 +6,8 @@ package org.tinytl
  * @property name of the class or attribute
  * @property positives images that are of the class, or have the attribute
  * @property negatives images that are not, or have it not
- * @property truePositives those of [positives] that were answered so
- * @property falsePositives those of [negatives] that were answered as if they were of the class, or had the attribute
+ * @property truePositives number of [positives] with a correct prediction
+ * @property falsePositives number of [negatives] that were predicted to be of the class, or to have the attribute
  */
 public data class ClassResult(
     val name: String,

@@ -19,7 +19,7 @@ public enum class ColorChange(
     public val saturation: Double,
     public val hue: Double,
 ) {
-    /** Colors stay as they are. */
+    /** Colors are not changed. */
     NONE("none", 0.0, 0.0, 0.0, 0.0),
 
     /** A little brightness and saturation. */

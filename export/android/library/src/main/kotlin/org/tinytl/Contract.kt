@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * The signatures that a file has to have before anything of it runs.
+ * The signatures that a file must have before it runs.
  *
  * @property batch images or arrays of a training step
  * @property outputs number of classes, attributes or numbers, spare ones included
@@ -16,7 +16,7 @@ internal class Contract private constructor(
         private const val REMEDY = "export it with `tinytl export`"
 
         /**
-         * Checks signatures, names, types and shapes against what the manifest says.
+         * Checks signatures, names, types and shapes against the manifest.
          *
          * @throws InputException if something is missing, unknown or of another type or shape
          */

@@ -22,8 +22,7 @@ public data class CropBox(
         /**
          * Returns the part of a photo that is evaluated.
          *
-         * It is what the central crop leaves after the photo was scaled to cover the model's size divided by
-         * [fraction].
+         * It is the central crop of the photo, scaled to cover the model's size divided by [fraction].
          *
          * @param imageWidth of the photo
          * @param imageHeight of the photo

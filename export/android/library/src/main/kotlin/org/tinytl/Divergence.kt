@@ -32,7 +32,7 @@ internal object Divergence {
      * @param before mean loss before the training; null if it is not known
      * @param after mean loss after it; null if it is not finite
      * @param guess loss of a uniform guess
-     * @throws TrainingDivergedException if [after] is not finite, or far above the others
+     * @throws TrainingDivergedException if [after] is not finite, or far above the other losses
      */
     fun checkLoss(
         before: Double?,

@@ -8,8 +8,8 @@ package org.tinytl
  * @property loss mean cross-entropy, without label smoothing; of a regression the mean squared error
  * @property balancedAccuracy mean recall of the classes that have images; with several attributes the mean, over those
  *   that some images have and some have not, of the shares of both that were answered rightly; null without any
- * @property classes one for each class or attribute in use, in the order of the outputs; empty of a regression
- * @property numbers of a regression one for each output, in their order; else empty
+ * @property classes one for each class or attribute in use, in the order of the outputs; empty for a regression
+ * @property numbers for a regression one for each output, in their order; else empty
  */
 public data class EvaluateResult
     @JvmOverloads

@@ -22,7 +22,7 @@ internal object EvaluateResultJson {
         return values
     }
 
-    /** Reads what [write] wrote. */
+    /** Reads the output of [write]. */
     fun read(fields: JsonFields): EvaluateResult =
         EvaluateResult(
             fields.double("accuracy"),

@@ -3,7 +3,7 @@ package org.tinytl
 import java.nio.ByteBuffer
 
 /**
- * A photo or an array, and what it shows.
+ * A photo or an array, and its labels.
  *
  * ```
  * Example(Photo.of(file), "rose")
@@ -26,7 +26,7 @@ public class Example private constructor(
     /** A photo or an array of one class. */
     public constructor(source: ExampleSource, label: String) : this(source, setOf(label))
 
-    /** A photo or an array of which numbers are to be predicted, each by the name of its output. */
+    /** A photo or an array with numbers to predict, each by the name of its output. */
     public constructor(source: ExampleSource, numbers: Map<String, Float>) : this(source, emptySet(), numbers)
 
     /**
@@ -45,16 +45,16 @@ public class Example private constructor(
         private const val QUARTER = 1 shl 30
 
         /**
-         * Holds out about a quarter of the examples, by the content of each photo or array alone.
+         * Holds out about a quarter of the examples, only by the content of each photo or array.
          *
-         * Whether one is held out does not depend on the others, their number or their order, so that one that was
-         * trained on is not held out later. Copies stay together. Each one is read once.
+         * Whether one is held out does not depend on other examples, their number or their order, so that an example
+         * that was trained on is not held out later. Copies stay together. Each one is read once.
          *
          * @param examples all examples
          * @param manifest of the model
-         * @param seed chooses others, 0 or more; give the same one each time
+         * @param seed chooses which, 0 or more; give the same one each time
          * @return both parts, each in the order of [examples]
-         * @throws InputException if one cannot be read, there is none, or all of a class are held out
+         * @throws InputException if one cannot be read, the list is empty, or all of a class are held out
          */
         @JvmStatic
         @JvmOverloads

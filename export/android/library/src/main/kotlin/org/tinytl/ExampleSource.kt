@@ -1,8 +1,8 @@
 package org.tinytl
 
-/** What an [Example] shows: a photo ([ImageSource]) or an array ([ArraySource]). */
+/** The input of an [Example]: a photo ([ImageSource]) or an array ([ArraySource]). */
 public sealed interface ExampleSource {
-    /** What messages call it. */
+    /** Its name in messages. */
     public val name: String
 
     /**

@@ -33,7 +33,7 @@ public object ExifOrientation {
     private val exif = "Exif\u0000\u0000".toByteArray(Charsets.US_ASCII)
 
     /**
-     * Returns the orientation of a photo, 1 to 8; [Pixels.UPRIGHT] when the file does not say it.
+     * Returns the orientation of a photo, 1 to 8; [Pixels.UPRIGHT] if the file does not have it.
      *
      * @param file all bytes of the file
      */

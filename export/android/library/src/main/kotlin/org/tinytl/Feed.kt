@@ -1,8 +1,8 @@
 package org.tinytl
 
-/** Turns the examples of a run into what its model takes. */
+/** Turns the examples of a run into inputs of its model. */
 internal interface Feed {
-    /** What the numbers of a run depend on besides the settings that every run has, by name. */
+    /** Additional settings that the numbers of a run depend on, by name. */
     val settings: Map<String, String>
 
     /**
@@ -13,7 +13,7 @@ internal interface Feed {
     fun checkKind(example: Example)
 
     /**
-     * Checks what can be checked of an example before anything runs.
+     * Checks an example, as far as possible before anything runs.
      *
      * @throws InputException if it cannot be used
      */

@@ -3,7 +3,7 @@ package org.tinytl
 import org.json.JSONObject
 
 /**
- * Says that a run has ended, in a file next to its state: a job whose process died after the last save does not train
+ * Marks a run as ended, in a file next to its state: a job whose process died after the last save does not train
  * again.
  *
  * @property job names the job that asked for the run
@@ -15,7 +15,7 @@ internal class FinishedRun(
     val progress: TrainerProgress,
     val after: EvaluateResult?,
 ) {
-    /** Replaces the file; the state has to be written before. */
+    /** Replaces the file; write the state before. */
     fun write(files: RunFiles) {
         val values = JSONObject()
         values.put("job", job)
@@ -28,7 +28,7 @@ internal class FinishedRun(
         private const val REMEDY = "the run starts again"
 
         /**
-         * Returns the run that this job has ended, or null if there is none.
+         * Returns the run that this job has ended, or null without one.
          *
          * @throws InputException if the file is damaged, or of another job, other photos or settings
          */

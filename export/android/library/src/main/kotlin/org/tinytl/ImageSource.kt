@@ -11,7 +11,7 @@ public interface ImageSource : ExampleSource {
     public fun read(shortSide: Int): RgbImage
 
     /**
-     * Returns the SHA-256 of the photo's content, 32 bytes: of its file, or, where there is no file, of its pixels.
+     * Returns the SHA-256 of the photo's content, 32 bytes: of its file, or, without a file, of its pixels.
      *
      * It decides whether the photo is held out, see [Example.holdOut], and whether a stopped run may be resumed with
      * it. The default reads the photo in its own size.

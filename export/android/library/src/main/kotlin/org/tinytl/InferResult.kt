@@ -4,8 +4,8 @@ package org.tinytl
  * The answer for one image or array.
  *
  * @property logits one for each class; of a regression the numbers that are predicted
- * @property probabilities softmax of the logits, or sigmoid of each where images have several attributes; of a
- *   regression there are none, and these are the predicted numbers again
+ * @property probabilities softmax of the logits, or sigmoid of each where images have several attributes; a
+ *   regression has no probabilities, and these are the predicted numbers again
  */
 public class InferResult internal constructor(
     public val logits: FloatArray,

@@ -5,12 +5,12 @@ import org.json.JSONException
 import org.json.JSONObject
 
 /**
- * Reads the fields of a JSON object and refuses what is missing or of another kind.
+ * Reads the fields of a JSON object and refuses missing fields and other types.
  *
  * @param values the object
- * @param where what an error calls it, with a dot at the end unless it is empty
- * @param file what an error calls the file
- * @param remedy how an error ends
+ * @param where its name in errors, with a dot at the end unless it is empty
+ * @param file name of the file in errors
+ * @param remedy end of errors
  */
 internal class JsonFields(
     private val values: JSONObject,

@@ -33,7 +33,7 @@ public enum class LearningRateSchedule(
      * Returns the rate of a step.
      *
      * @param step index of the step, from 0
-     * @param totalSteps number of steps of the whole run
+     * @param totalSteps number of steps of the run
      * @param base rate of step 0
      */
     public abstract fun rate(

@@ -101,8 +101,7 @@ public class LiteRtInterpreter(
     /**
      * The inputs of `save` and `reset`, which have none.
      *
-     * `Interpreter.runSignature` refuses a map that says that it is empty; with this one it finds no input to set and
-     * runs.
+     * `Interpreter.runSignature` refuses a map with `isEmpty`; with this one it finds no input to set and runs.
      */
     private object NoInputs : AbstractMap<String, Any>() {
         override val entries: MutableSet<MutableMap.MutableEntry<String, Any>> = HashSet()

@@ -4,31 +4,31 @@ import java.io.File
 import java.io.IOException
 
 /**
- * What an app needs to know of an exported file, from its `.manifest.json`.
+ * Description of an exported file, from its `.manifest.json`.
  *
- * @property labels names of the classes, attributes or predicted numbers, in the order of the outputs; Unicode NFC, none twice
- * @property spareClasses number of outputs after those of [labels] that have no class yet
- * @property task what a label is
- * @property array what the model takes, or null if it takes images
- * @property splitSeed chooses the photos that are held out unless the app says otherwise, see [Example.holdOut]
- * @property split how the photos of the export's own training were held out: `content`, or empty for a rule of older
- *   exports, by which they may be others
+ * @property labels names of the classes, attributes or predicted numbers, in the order of the outputs; Unicode NFC, all different
+ * @property spareClasses number of outputs after [labels] without a class
+ * @property task task of the labels
+ * @property array input of the model, or null if it takes images
+ * @property splitSeed chooses the held-out photos by default, see [Example.holdOut]
+ * @property split how the photos of the export's own training were held out: `content`, or empty for older exports
+ *   with another rule
  * @property backbone name of the network
  * @property scheme name of the update scheme
  * @property optimizer name of the optimizer
  * @property batchSize images or arrays of a training step
  * @property labelSmoothing of the loss
  * @property profile memory profile of the export
- * @property xnnpack whether to use XNNPACK unless the app says otherwise
+ * @property xnnpack whether to use XNNPACK by default
  * @property frozenWeights type of the frozen kernels, `float32` or `int8`
- * @property signatures what the file can run
+ * @property signatures signatures of the file
  * @property state the parts of the state, in order
- * @property minRuntimeVersion oldest TensorFlow Lite that knows all operators of the file
+ * @property minRuntimeVersion oldest TensorFlow Lite that supports all operators of the file
  * @property plannedPeakBytes memory of each signature without a delegate
- * @property learningRate of the first step unless the app says otherwise; 0.001 where an older export does not say
- * @property learningRateFrom `run` if [learningRate] is that of the export's own training, `default` if it is that of
- *   the scheme; empty where an older export does not say
- * @property schedule of the learning rate unless the app says otherwise
+ * @property learningRate default rate of the first step; 0.001 if an older export lacks it
+ * @property learningRateFrom `run` if [learningRate] is the rate of the export's own training, `default` if it is the
+ *   scheme's; empty if an older export lacks it
+ * @property schedule default schedule of the learning rate
  * @property contract version of the signatures: 2, or 3 of a model of arrays or a regression
  * @property sha256 of the `.tflite`, in hexadecimal
  */
@@ -74,7 +74,7 @@ public class Manifest private constructor(
     public val centralFraction: Double
         get() = ofPhotos("centralFraction").centralFraction
 
-    /** How training images are changed unless the app says otherwise. */
+    /** Default augmentation of training images. */
     public val augmentation: Augmentation
         get() = ofPhotos("augmentation").augmentation
 
@@ -82,7 +82,7 @@ public class Manifest private constructor(
     public val stateSize: Int
         get() = state.sumOf { it.size }
 
-    /** Whether the state holds all that training goes on from: the optimizer has no slots, or they are in it. */
+    /** Whether the state holds all that training continues from: the optimizer has no slots, or they are in it. */
     public val savesOptimizer: Boolean
         get() = optimizer == "sgd" || state.any { it.slot.isNotEmpty() }
 
@@ -90,11 +90,11 @@ public class Manifest private constructor(
     public val splitsByContent: Boolean
         get() = split == SPLIT
 
-    /** Name of what the model takes, in the signatures. */
+    /** Name of the model's input, in the signatures. */
     internal val inputName: String
         get() = if (array == null) Tensors.IMAGE else Tensors.ARRAY
 
-    /** What messages call its examples. */
+    /** Name of its examples in messages. */
     internal val examples: String
         get() = if (array == null) "photos" else "arrays"
 
@@ -112,7 +112,7 @@ public class Manifest private constructor(
                 "arrays as they are, see Manifest.array",
         )
 
-    /** The parts of the state whose last axis is the output: kernel and bias of the classifier. */
+    /** The parts of the state with the output as last axis: kernel and bias of the classifier. */
     internal val classifier: List<StateEntry>
         get() = state.filter { it.isOfClassifier }
 
@@ -154,7 +154,7 @@ public class Manifest private constructor(
          * Parses a manifest.
          *
          * @param text content of the `.manifest.json`
-         * @param name what an error calls the file
+         * @param name name of the file in errors
          * @throws InputException if it is damaged or of another version
          */
         @JvmStatic

@@ -1,6 +1,6 @@
 package org.tinytl
 
-/** Reads from a manifest what its model takes. */
+/** Reads the input of a model from its manifest. */
 internal object ManifestInputs {
     private const val MOST_SIZES = 3
     private const val MOST_TEXT = 255
@@ -9,7 +9,7 @@ internal object ManifestInputs {
     private val ofPhotos = listOf("crop", "crop_area", "crop_aspect", "flip", "color")
 
     /**
-     * Reads what a model of arrays takes.
+     * Reads the input of a model of arrays.
      *
      * @return null for a model of images
      * @throws InputException if it is damaged, or the manifest of arrays has fields of photos
@@ -36,7 +36,7 @@ internal object ManifestInputs {
     }
 
     /**
-     * Reads what a model of images takes.
+     * Reads the input of a model of images.
      *
      * @throws InputException if it is damaged
      */

@@ -10,12 +10,12 @@ public object ModelAssets {
     /**
      * Opens a model.
      *
-     * `noCompress "tflite"` has to be in the app's build file: a compressed asset cannot be mapped.
+     * `noCompress "tflite"` must be in the app's build file: a compressed asset cannot be mapped.
      *
      * @param assets of the app
      * @param name of the model: `NAME.tflite` and `NAME.manifest.json` are read
      * @param threads threads of the kernels
-     * @param xnnpack whether to use XNNPACK: faster, and more memory; null for what the manifest says
+     * @param xnnpack whether to use XNNPACK: faster, and more memory; null for the manifest's setting
      * @throws InputException if an asset is missing or compressed, or [TinyTlModel.open] refuses
      */
     @JvmStatic

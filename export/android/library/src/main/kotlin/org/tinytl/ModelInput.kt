@@ -2,7 +2,7 @@ package org.tinytl
 
 import java.nio.ByteBuffer
 
-/** What a model infers and is trained on. */
+/** An input of a model. */
 internal sealed class ModelInput {
     /**
      * Checks it before anything runs.

@@ -3,7 +3,7 @@ package org.tinytl
 /**
  * An array in memory.
  *
- * @property name what messages call it
+ * @property name its name in messages
  * @param numbers in row-major order, see [ArrayInput]; they are copied, so that a buffer may be filled again
  */
 public class NamedArray(

@@ -16,7 +16,7 @@ public data class NumberResult(
     val squaredError: Double,
     val variance: Double,
 ) {
-    /** Share of [variance] that is predicted: 1 is all, 0 what the mean of the labels does; null if they are equal. */
+    /** Share of [variance] that is predicted: 1 is all, 0 is as good as the labels' mean; null if they are equal. */
     public val r2: Double?
         get() = if (variance > 0) 1 - squaredError / variance else null
 }

@@ -41,7 +41,7 @@ internal class NumberTally(
         return EvaluateResult(right.toDouble() / count / labels.size, loss, null, emptyList(), numbers)
     }
 
-    /** What rounding leaves of equal labels is 0. */
+    /** Exactly 0 for equal labels, despite rounding. */
     private fun variance(index: Int): Double {
         val mean = sums[index] / count
         val meanSquare = squares[index] / count

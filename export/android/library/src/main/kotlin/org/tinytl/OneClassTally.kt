@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * Counts the answers of a classification, of which each is one class.
+ * Counts the predictions of a classification, one class each.
  *
  * @param labels names of the classes in use
  */

@@ -7,9 +7,9 @@ import java.io.IOException
 import java.io.InputStream
 
 /**
- * A photo in a file, or wherever its bytes come from; it is decoded each time a step needs it.
+ * A photo in a file or from another source of bytes; it is decoded each time a step needs it.
  *
- * @property name what errors call it
+ * @property name its name in errors
  * @param open opens its bytes
  */
 public class Photo(

@@ -9,7 +9,7 @@ import kotlin.math.min
 /**
  * Decodes photos with Android's decoders: upright 8-bit RGB, transparent pixels on white, no color profile applied.
  *
- * A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, so that it never is in memory whole.
+ * A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, so that it is never in memory at full size.
  */
 public object PhotoDecoder {
     private const val JPEG = "image/jpeg"
@@ -24,9 +24,9 @@ public object PhotoDecoder {
     /**
      * Decodes a photo.
      *
-     * @param file all bytes of the file: JPEG, PNG, WebP or whatever else the device decodes
+     * @param file all bytes of the file: JPEG, PNG, WebP or another format that the device decodes
      * @param shortSide a larger photo is shrunk until its short side has this many pixels, see [Pixels.shortSide]
-     * @param name what an error calls it
+     * @param name its name in errors
      * @throws InputException if it cannot be decoded, or is too large
      */
     @JvmStatic
@@ -42,7 +42,7 @@ public object PhotoDecoder {
         if (options.outWidth < 1 || options.outHeight < 1) {
             throw undecodable(name)
         }
-        val stored = Pair(options.outWidth, options.outHeight) // decoding replaces them by what it gives
+        val stored = Pair(options.outWidth, options.outHeight) // decoding replaces them
         val isJpeg = options.outMimeType == JPEG
         val reduction = if (isJpeg) reduction(stored.first, stored.second, shortSide) else 1
         val pixels = stored.first.toLong() * stored.second / (reduction * reduction)
@@ -62,7 +62,7 @@ public object PhotoDecoder {
             val orientation = ExifOrientation.read(file)
             val image = Pixels.upright(toRgb(bitmap), orientation)
             bitmap.recycle()
-            // That of the photo itself: rounded twice, a side might have a pixel more or less than elsewhere.
+            // From the photo's own size: rounded twice, a side might have a pixel more or less than in other clients.
             val (width, height) = Pixels.shrunkSize(stored.first, stored.second, shortSide)
             return if (orientation in TURNED) scaled(image, height, width) else scaled(image, width, height)
         } catch (error: OutOfMemoryError) {
@@ -73,7 +73,7 @@ public object PhotoDecoder {
     /**
      * Turns a bitmap into an image, transparent pixels on white; the bitmap stays as it is.
      *
-     * @param bitmap any bitmap whose pixels are upright, for example a frame of the camera
+     * @param bitmap any bitmap with upright pixels, for example a frame of the camera
      * @throws InputException if its pixels cannot be read
      */
     @JvmStatic
@@ -127,7 +127,7 @@ public object PhotoDecoder {
         if (bytes.get(0).toInt() and BYTE == BYTE) intArrayOf(0, 1, 2) else intArrayOf(2, 1, 0)
     }
 
-    /** The largest reduction of a JPEG by which no side falls below what is wanted. */
+    /** The largest reduction of a JPEG by which no side falls below the wanted size. */
     internal fun reduction(
         width: Int,
         height: Int,

@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * Photos: those to train on are changed as the plan says, those to measure by are cut as the manifest says.
+ * Photos: training photos are changed by the plan, held-out photos are cropped by the manifest.
  *
  * @param manifest of the model
  * @param plan of the run

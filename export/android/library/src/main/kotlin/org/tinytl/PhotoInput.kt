@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * What a model of images takes, from its manifest.
+ * Input of a model of images, from its manifest.
  *
  * @property height of an image in pixels
  * @property width of an image in pixels

@@ -7,7 +7,7 @@ import kotlin.math.round
 /**
  * Turns photos into the model's input, as the Python client does, byte for byte.
  *
- * [PhotoDecoder] decodes files; what is here knows nothing of Android.
+ * [PhotoDecoder] decodes files; this code does not use Android.
  */
 public object Pixels {
     private const val SHORT_SIDE = 2.5
@@ -18,7 +18,7 @@ public object Pixels {
     public const val UPRIGHT: Int = 1
 
     /**
-     * Returns the length of the short side to which a photo is shrunk before anything else, for a model's input.
+     * Returns the length of the short side to which a photo is shrunk first, for a model's input.
      *
      * @param width of the model's input
      * @param height of the model's input

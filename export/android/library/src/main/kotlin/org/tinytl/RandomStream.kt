@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * Random numbers that all clients draw alike: SplitMix64, started at a number that stands for the stream's name.
+ * The same random numbers in all clients: SplitMix64, started at a number made from the stream's name.
  *
  * `docs/formats.md` has the arithmetic.
  *

@@ -5,7 +5,7 @@ import kotlin.math.max
 import kotlin.math.min
 
 /**
- * Scales images with a triangle filter whose width grows with the reduction, one axis after the other, in integers.
+ * Scales images with a triangle filter, wider for larger reductions, one axis after the other, in integers.
  *
  * `docs/formats.md` has the rules; the results equal those of the Python client byte for byte.
  */
@@ -74,7 +74,7 @@ internal object Resize {
         return RgbImage(image.width, axis.size, result)
     }
 
-    /** The weights of one axis of [count] pixels, of which those from [start] to [end] become [size]. */
+    /** The weights of one axis of [count] pixels; pixels from [start] to [end] become [size]. */
     private class Axis(
         count: Int,
         start: Float,

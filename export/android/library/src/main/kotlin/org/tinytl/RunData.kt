@@ -5,7 +5,7 @@ package org.tinytl
  *
  * @param training the examples to train on
  * @param heldOut the examples to measure by
- * @param what what messages call them: photos or arrays
+ * @param what their name in messages: photos or arrays
  * @param beforeEach is called before each one is read
  * @throws InputException if one cannot be read
  */
@@ -23,10 +23,10 @@ internal class RunData(
             }
         }
 
-    /** What identifies each example, by the list that it is in: content and labels, not its name. */
+    /** Identity of each example, by its list: content and labels, not its name. */
     val identities: Map<String, List<String>> = lists.mapValues { (_, contents) -> contents.map { it.identity } }
 
-    /** What messages call each of them. */
+    /** Name of each of them in messages. */
     val names: Map<String, List<String>> = lists.mapValues { (_, contents) -> contents.map { it.name } }
 
     /** A line about those to measure by that are trained on, too; null without any. */

@@ -4,7 +4,7 @@ import java.io.File
 import java.io.IOException
 
 /**
- * The files of a run beside the state file that it writes.
+ * The files of a run next to the state file that it writes.
  *
  * @param path of the state file
  * @throws InputException if it has no folder
@@ -23,16 +23,16 @@ internal class RunFiles(
     private val folder: File = state.parentFile ?: throw AtomicFile.unwritable(path, IOException("it has no folder"))
 
     /** How far the run is. */
-    val progress: File = beside(".progress.json")
+    val progress: File = sibling(".progress.json")
 
     /** That the run of a job has ended. */
-    val finished: File = beside(".done.json")
+    val finished: File = sibling(".done.json")
 
-    /** What a run locks. */
-    val lock: File = beside(".lock")
+    /** The lock of a run. */
+    val lock: File = sibling(".lock")
 
     /** The state after a step. */
-    fun step(number: Int): File = beside("$STEP$number")
+    fun step(number: Int): File = sibling("$STEP$number")
 
     /** The file in the same folder that [progress] names. */
     fun named(name: String): File = File(folder, name)
@@ -63,14 +63,14 @@ internal class RunFiles(
             }
         } catch (error: IOException) {
             throw InputException(
-                "expected to write $state, and files beside it whose names are up to ${most - state.name.length} " +
+                "expected to write $state, and files next to it with names of up to ${most - state.name.length} " +
                     "characters longer, got: ${error.message}; choose a shorter name in a folder that can be written",
                 error,
             )
         }
     }
 
-    private fun beside(suffix: String) = File(folder, "${state.name}$suffix")
+    private fun sibling(suffix: String) = File(folder, "${state.name}$suffix")
 
     private companion object {
         const val STEP = ".step-"

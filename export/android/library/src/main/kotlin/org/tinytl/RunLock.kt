@@ -7,7 +7,7 @@ import java.io.RandomAccessFile
 import java.nio.channels.OverlappingFileLockException
 
 /**
- * Lets one run at a time write a state file, of this process and of others; the system gives it up with the process.
+ * Lets one run at a time write a state file, across processes; the system releases it when the process ends.
  *
  * The file that is locked stays: if it were removed, a run that has opened it and one that makes another would both
  * have a lock.

@@ -4,7 +4,7 @@ import org.json.JSONArray
 import org.json.JSONObject
 
 /**
- * What the numbers of a run depend on; a run is resumed with the same only.
+ * The settings that the numbers of a run depend on; a run is resumed only with the same ones.
  *
  * @param values by name
  * @param data the examples
@@ -13,7 +13,7 @@ internal class RunSettings(
     private val values: Map<String, String>,
     private val data: RunData,
 ) {
-    /** What [requireSame] compares with. */
+    /** The values that [requireSame] compares. */
     fun json(): JSONObject {
         val lists = JSONObject()
         data.identities.forEach { (name, identities) -> lists.put(name, JSONArray(identities)) }
@@ -21,10 +21,10 @@ internal class RunSettings(
     }
 
     /**
-     * Compares with what a stopped run had.
+     * Compares with the settings of a stopped run.
      *
-     * @param then what [json] wrote
-     * @param remedy how an error ends
+     * @param then output of [json]
+     * @param remedy end of errors
      * @throws InputException if something has changed; it is named
      */
     fun requireSame(

@@ -4,7 +4,7 @@ import java.io.Closeable
 import java.nio.ByteBuffer
 
 /**
- * What runs the signatures of a `.tflite`.
+ * Runs the signatures of a `.tflite`.
  *
  * One thread at a time may use it; [TinyTlModel] sees to that.
  */
@@ -16,9 +16,9 @@ public interface Runtime : Closeable {
      * Runs a signature.
      *
      * @param signature its name
-     * @param inputs all inputs by name: direct buffers in native order, whose capacity is the size of the tensor. They
-     *   are read from their first byte, whatever their position.
-     * @param outputs the outputs that are wanted, by name: buffers of the same kind, which are written from their first
+     * @param inputs all inputs by name: direct buffers in native order with the capacity of the tensor. They are
+     *   read from their first byte, independent of their position.
+     * @param outputs the requested outputs, by name: buffers of the same kind, which are written from their first
      *   byte
      * @throws InputException if the runtime refuses
      */

@@ -3,8 +3,8 @@ package org.tinytl
 /**
  * Inputs and outputs of a signature, by name.
  *
- * @property inputs what the signature takes
- * @property outputs what it gives
+ * @property inputs inputs of the signature
+ * @property outputs outputs of the signature
  */
 public data class SignatureSpec(
     val inputs: Map<String, TensorSpec>,

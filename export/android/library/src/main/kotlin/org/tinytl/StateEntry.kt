@@ -18,7 +18,7 @@ public data class StateEntry(
     public val size: Int
         get() = shape.fold(1, Math::multiplyExact)
 
-    /** Whether it is a variable of the classifier, whose last axis is the output. */
+    /** Whether it is a variable of the classifier, with the output as last axis. */
     internal val isOfClassifier: Boolean
         get() = slot.isEmpty() && name.startsWith("classifier/")
 

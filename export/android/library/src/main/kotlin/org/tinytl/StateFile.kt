@@ -8,7 +8,7 @@ import java.nio.ByteOrder
 import java.util.zip.CRC32
 
 /**
- * The `.tinytl` state file: what a model has learnt, apart from the model. The same format for all clients.
+ * The `.tinytl` state file: the learned values of a model, without the model. The same format for all clients.
  *
  * `docs/formats.md` has its layout.
  */
@@ -23,7 +23,7 @@ public object StateFile {
     private val magic = "TINYTL\r\n".toByteArray(Charsets.US_ASCII)
 
     /**
-     * Writes a state file; a reader sees the old file or the new one, whatever happens meanwhile.
+     * Writes a state file; a reader always sees the complete old or new file.
      *
      * @param file the file to write; an existing one is replaced
      * @param state the values, each finite
@@ -66,7 +66,7 @@ public object StateFile {
      * @param file the file to read
      * @param fingerprint SHA-256 of the model's file, 32 bytes
      * @param size number of values that the model's state has
-     * @throws InputException if the file cannot be read, is no state file, is damaged, or belongs to another model
+     * @throws InputException if the file cannot be read, is not a state file, is damaged, or belongs to another model
      */
     @JvmStatic
     public fun read(
@@ -81,7 +81,7 @@ public object StateFile {
      * @param file the file to read
      * @param fingerprint SHA-256 of the model's file, 32 bytes
      * @param size number of values that the model's state has
-     * @throws InputException if the file cannot be read, is no state file, is damaged, or belongs to another model
+     * @throws InputException if the file cannot be read, is not a state file, is damaged, or belongs to another model
      */
     @JvmStatic
     public fun readState(
@@ -121,7 +121,7 @@ public object StateFile {
         return SavedState(state, added)
     }
 
-    /** Refuses a state that would ruin a model; [what] is how the error begins. */
+    /** Refuses a state that would ruin a model; [what] is the beginning of the error. */
     internal fun checkFinite(
         state: FloatArray,
         what: String,
@@ -180,7 +180,7 @@ public object StateFile {
         return header + ByteArray((length - HEADER_BYTES).toInt()).also { stream.readFully(it) }
     }
 
-    /** Returns the bytes of the names; their length has to fill the file. */
+    /** Returns the bytes of the names; their length must fill the file. */
     private fun names(
         file: File,
         buffer: ByteBuffer,
@@ -218,7 +218,7 @@ public object StateFile {
         }
     }
 
-    /** The refusal of a file whose names of added classes cannot be used. */
+    /** The refusal of a file with invalid names of added classes. */
     internal fun unusable(
         file: File,
         reason: String?,

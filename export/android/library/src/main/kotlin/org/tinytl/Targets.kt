@@ -1,11 +1,11 @@
 package org.tinytl
 
 /**
- * What a model is to answer for examples, by the names of its classes in any form of Unicode.
+ * Targets of a model for examples, by the names of its classes in any form of Unicode.
  *
  * @param task of the model
  * @param labels names of the classes, attributes or numbers, in the order of the outputs
- * @throws InputException if two names differ in their form alone
+ * @throws InputException if two names differ only in their form
  */
 internal class Targets(
     private val task: Task,

@@ -7,7 +7,7 @@ import kotlin.math.ln1p
 import kotlin.math.max
 
 /**
- * What a label is.
+ * Task of the labels.
  *
  * @property manifestName its name in the manifest
  */
@@ -75,7 +75,7 @@ public enum class Task(
         ): Double =
             logits.indices.sumOf { (logits[it].toDouble() - target[it]).let { error -> error * error } } / logits.size
 
-        override fun guessLoss(classes: Int): Double = 1.0 // of labels whose spread is 1
+        override fun guessLoss(classes: Int): Double = 1.0 // for labels with a standard deviation of 1
 
         override fun tally(labels: List<String>): Tally = NumberTally(labels)
     }, ;

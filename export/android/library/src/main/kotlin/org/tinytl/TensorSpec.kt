@@ -10,7 +10,7 @@ public data class TensorSpec(
     val type: TensorType?,
     val shape: List<Int>,
 ) {
-    /** Size of the whole tensor. */
+    /** Size of the complete tensor. */
     public val bytes: Int
         get() = shape.fold(type?.bytes ?: 0) { product, size -> Math.multiplyExact(product, size) }
 

@@ -3,7 +3,7 @@ package org.tinytl
 /**
  * Base of all errors that the library raises on purpose.
  *
- * Each message is one line, whatever names it quotes: what was expected, what came, and a remedy that exists.
+ * Each message is one line, with any quoted names: expected value, actual value, and a remedy.
  */
 public abstract class TinyTlException internal constructor(
     message: String,

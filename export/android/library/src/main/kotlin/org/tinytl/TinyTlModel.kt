@@ -9,10 +9,10 @@ import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 
 /**
- * An exported model that infers and goes on training.
+ * An exported model that infers and keeps training.
  *
  * Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that throws leaves
- * the model as it was. What the model has learnt is in memory until [save] writes it.
+ * the model as it was. The learned values are in memory until [save] writes them.
  *
  * ```
  * TinyTlModel.open(File(filesDir, "photos.tflite"), File(filesDir, "photos.manifest.json")).use { model ->
@@ -26,7 +26,7 @@ import java.nio.channels.FileChannel
  *
  * A model that was exported with spare classes learns new ones: see [addClass].
  *
- * @property manifest what the file says of itself
+ * @property manifest description of the file
  * @property threads threads of the kernels
  * @property xnnpack whether XNNPACK is used
  */
@@ -46,7 +46,7 @@ public class TinyTlModel private constructor(
     private val inputs = mapValues { it.inputs }
     private val outputs = mapValues { it.outputs }
 
-    /** Names of the classes, attributes or predicted numbers in use, in the order of the outputs; those that were added come last. */
+    /** Names of the classes, attributes or predicted numbers in use, in the order of the outputs; added ones last. */
     public val labels: List<String>
         get() = manifest.labels + added
 
@@ -54,11 +54,11 @@ public class TinyTlModel private constructor(
     public val spareClasses: Int
         get() = manifest.spareClasses - added.size
 
-    /** What a label is. */
+    /** Task of the labels. */
     public val task: Task
         get() = manifest.task
 
-    /** What the model takes, or null if it takes images. */
+    /** Input of the model, or null if it takes images. */
     public val array: ArrayInput?
         get() = manifest.array
 
@@ -133,7 +133,8 @@ public class TinyTlModel private constructor(
      * @param batch [batchSize] images, each as [infer] takes them
      * @param labels the index of each image's class in [TinyTlModel.labels]
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, or the model is none of images of one class each
+     * @throws InputException if an argument has another size or range, or the model does not
+     *   classify images of one class each
      */
     public fun train(
         batch: List<ByteArray>,
@@ -147,8 +148,8 @@ public class TinyTlModel private constructor(
      * @param batch [batchSize] arrays, each as [infer] takes them
      * @param labels the index of each array's class in [TinyTlModel.labels]
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, a number is not finite, or the model is none of
-     *   arrays of one class each
+     * @throws InputException if an argument has another size or range, a number is not finite, or the model does not
+     *   classify arrays of one class each
      */
     @JvmName("trainArrays")
     public fun train(
@@ -182,7 +183,7 @@ public class TinyTlModel private constructor(
     }
 
     /**
-     * Takes one training step with images that have several attributes, or of which numbers are predicted.
+     * Takes one training step with images with several attributes, or with numbers to predict.
      *
      * @param batch [batchSize] images, each as [infer] takes them
      * @param numbers for each image a number for each of [labels], one image after the other: from 0 to 1 for an
@@ -198,7 +199,7 @@ public class TinyTlModel private constructor(
     ): TrainResult = step(batch.map { ModelInput.Image(it) }, numbers, learningRate)
 
     /**
-     * Takes one training step with arrays that have several attributes, or of which numbers are predicted.
+     * Takes one training step with arrays with several attributes, or with numbers to predict.
      *
      * @param batch [batchSize] arrays, each as [infer] takes them
      * @param numbers for each array a number for each of [labels], one array after the other: from 0 to 1 for an
@@ -244,10 +245,10 @@ public class TinyTlModel private constructor(
     }
 
     /**
-     * Gives a spare output to a new class, which is then trained like the others.
+     * Gives a spare output to a new class, which then trains like all other classes.
      *
-     * Its weights start as the mean of those of the other classes, so that it is neither the likeliest class nor the
-     * least likely one. Where the optimizer's slots are not part of the state, they start again.
+     * Its weights start as the mean of the other classes' weights, so that it is neither the likeliest class nor the
+     * least likely one. If the optimizer's slots are not part of the state, they start again.
      *
      * ```
      * val tulip = model.addClass("tulip")
@@ -295,13 +296,13 @@ public class TinyTlModel private constructor(
      *
      * @param state as [state] returned it
      * @throws InputException if it has another size, a value is not finite, or it is of more or fewer classes; the
-     *   model goes on unchanged
+     *   model stays unchanged
      */
     public fun setState(state: FloatArray) {
         synchronized(lock) { setState(state, added) }
     }
 
-    /** Replaces the state, and what classes it was trained for; the lock is held. */
+    /** Replaces the state, and the classes that it was trained for; needs the lock. */
     private fun setState(
         state: FloatArray,
         names: List<String>,
@@ -328,7 +329,7 @@ public class TinyTlModel private constructor(
     }
 
     /**
-     * Writes the state to a `.tinytl` file, whole or not at all; an existing file is replaced.
+     * Writes the state to a `.tinytl` file atomically; an existing file is replaced.
      *
      * @param file the file to write
      * @throws InputException if the file cannot be written
@@ -342,7 +343,7 @@ public class TinyTlModel private constructor(
      * Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved with any client.
      *
      * @param file the file to read
-     * @throws InputException if the file is damaged or belongs to another model; the model goes on unchanged
+     * @throws InputException if the file is damaged or belongs to another model; the model stays unchanged
      */
     public fun restore(file: File) {
         val saved = StateFile.readState(file, fingerprintBytes, stateSize)
@@ -368,7 +369,7 @@ public class TinyTlModel private constructor(
         }
     }
 
-    /** Frees the runtime, after the call that runs; what was not saved is lost. A second call does nothing. */
+    /** Frees the runtime, after the current call; an unsaved state is lost. A second call does nothing. */
     override fun close() {
         synchronized(lock) {
             if (!isClosed) {
@@ -472,7 +473,7 @@ public class TinyTlModel private constructor(
 
     /** Opens models. */
     public companion object {
-        /** Threads of the kernels unless the app says otherwise, as in the Python client. */
+        /** Default number of threads of the kernels, as in the Python client. */
         public const val THREADS: Int = 2
 
         private const val MOST_THREADS = 256
@@ -484,7 +485,7 @@ public class TinyTlModel private constructor(
          * @param model the `.tflite`; it stays mapped while the model is open
          * @param manifest its `.manifest.json`
          * @param threads threads of the kernels
-         * @param xnnpack whether to use XNNPACK: faster, and more memory; null for what the manifest says
+         * @param xnnpack whether to use XNNPACK: faster, and more memory; null for the manifest's setting
          * @throws InputException if a file cannot be read, they do not belong together, or the runtime refuses them
          */
         @JvmStatic
@@ -509,12 +510,12 @@ public class TinyTlModel private constructor(
         }
 
         /**
-         * Opens a model whose bytes are in memory or mapped, for example from the app's assets.
+         * Opens a model from bytes in memory or mapped, for example from the app's assets.
          *
          * @param model bytes of the `.tflite`, a direct buffer that stays as it is while the model is open
          * @param manifest its manifest
          * @param threads threads of the kernels
-         * @param xnnpack whether to use XNNPACK: faster, and more memory; null for what the manifest says
+         * @param xnnpack whether to use XNNPACK: faster, and more memory; null for the manifest's setting
          * @param runtime makes the runtime
          * @throws InputException if they do not belong together, or the runtime refuses the model
          */

@@ -17,10 +17,10 @@ import java.util.concurrent.CancellationException
  * @param training the examples to train on
  * @param heldOut the examples to measure by, see [Example.holdOut]; without any, nothing is measured
  * @param settings of the run
- * @param stateFile the `.tinytl` to write, or null to keep what is learned in memory only
- * @param listener hears how far the run is
- * @throws InputException if [training] is empty, or an example has a label that the model does not know or cannot
- *   learn, or is an array for a model of photos, or a photo for a model of arrays
+ * @param stateFile the `.tinytl` to write, or null to keep the learned values only in memory
+ * @param listener gets the progress
+ * @throws InputException if [training] is empty, or an example has a label that is unknown to the model and cannot
+ *   be learned, or is an array for a model of photos, or a photo for a model of arrays
  */
 public class Trainer
     @JvmOverloads
@@ -64,7 +64,7 @@ public class Trainer
             get() = files != null && files.progress.exists()
 
         /**
-         * Trains from the model's present state; what a stopped run left is removed.
+         * Trains from the model's current state; files of a stopped run are removed.
          *
          * @throws InputException if another run writes the state file, an example cannot be read, or a file cannot be
          *   written
@@ -83,10 +83,10 @@ public class Trainer
         public fun resume(): TrainerResult = locked { resume(described(), null) }
 
         /**
-         * Continues the run that was stopped, or starts one, unless this job has ended it already: then it brings the
-         * state back and returns what the run measured.
+         * Continues the run that was stopped, or starts one, unless this job has ended it already: then it restores
+         * the state and returns the figures of the run.
          *
-         * @param job names the job, the same each time it starts; null for one that cannot be told from others
+         * @param job names the job, the same each time it starts; null without an identity
          */
         internal fun runFor(job: String?): TrainerResult =
             locked {
@@ -104,7 +104,7 @@ public class Trainer
          * Measures the model on the examples that were held out; [cancel] does not stop it.
          *
          * @return the figures, or null if nothing is held out
-         * @throws InputException if an example cannot be read, or has a class that the model does not know before [run],
+         * @throws InputException if an example cannot be read, or has a class that is new to the model before [run],
          *   or an answer is not finite
          */
         public fun evaluate(): EvaluateResult? = measure({ }, ::broken)
@@ -156,7 +156,7 @@ public class Trainer
             return result(run.progress, run.after)
         }
 
-        /** Lets one run at a time write the state file; what would end the run late is checked first. */
+        /** Lets one run at a time write the state file; checks first for errors that would end the run late. */
         private inline fun locked(block: () -> TrainerResult): TrainerResult {
             if (files == null) {
                 return block()
@@ -313,11 +313,11 @@ public class Trainer
             )
         }
 
-        /** Classes to train on that the model does not know yet, in the order of the examples. */
+        /** Classes to train on that are new to the model, in the order of the examples. */
         private fun newClasses(): List<String> =
             if (settings.newClasses) Targets(model.task, model.labels).unknown(training) else emptyList()
 
-        /** What the numbers of the run depend on. */
+        /** The settings that the numbers of the run depend on. */
         private fun described(): RunSettings {
             val data =
                 RunData(training, heldOut, model.manifest.examples) {
@@ -338,12 +338,12 @@ public class Trainer
             return RunSettings(values + feed.settings, data)
         }
 
-        /** Removes what a stopped run has left. */
+        /** Removes the files of a stopped run. */
         public companion object {
             private const val NANOS = 1e6
 
             /**
-             * Removes what a stopped run has left beside its state file, which stays.
+             * Removes the files of a stopped run next to its state file, which stays.
              *
              * @param stateFile the file that the run was to write
              * @throws InputException if a run writes it at the moment

@@ -5,8 +5,8 @@ public interface TrainerListener {
     /**
      * A step was taken.
      *
-     * @param step how many steps were taken, from 1
-     * @param totalSteps steps of the whole run
+     * @param step number of steps so far, from 1
+     * @param totalSteps steps of the run
      * @param result loss and accuracy of the step's batch
      */
     public fun onStep(
@@ -41,7 +41,7 @@ public interface TrainerListener {
     }
 
     /**
-     * Something limits what the figures of the run mean; the run goes on.
+     * The meaning of the run's figures is limited; the run continues.
      *
      * @param message one line, to show to the user
      */

@@ -6,9 +6,9 @@ import java.io.File
 import java.io.IOException
 
 /**
- * What a run has done, in a file of its own, so that it can be resumed after its process died.
+ * Progress of a run, in a file of its own, so that it can be resumed after its process died.
  *
- * @property settings what the numbers depend on; a run is resumed with the same ones only
+ * @property settings settings that the numbers depend on; a run is resumed only with the same ones
  * @property before the model on the examples that were held out, before the first step; null without any
  * @property steps all steps taken
  */
@@ -20,7 +20,7 @@ internal class TrainerProgress(
     private var state = ""
 
     /**
-     * Saves how far the run is: the state first, under a name of its own, so that the progress names one that is whole.
+     * Saves the progress: first the state, under a name of its own, so that the progress names a complete one.
      *
      * @param files of the run
      * @param model that is trained
@@ -39,7 +39,7 @@ internal class TrainerProgress(
         }
     }
 
-    /** What [parse] reads. */
+    /** Input of [parse]. */
     fun json(): JSONObject {
         val rows = JSONArray()
         for (step in steps) {
@@ -94,7 +94,7 @@ internal class TrainerProgress(
             }
 
         /**
-         * Takes what [json] wrote.
+         * Reads the output of [json].
          *
          * @throws InputException if it is of a run with other photos or settings
          */

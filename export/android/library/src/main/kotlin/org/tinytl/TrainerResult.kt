@@ -1,9 +1,9 @@
 package org.tinytl
 
 /**
- * What a run of a [Trainer] measured.
+ * Results of a run of a [Trainer].
  *
- * @property before the model before the first step, on the examples that were held out; null if there are none
+ * @property before the model before the first step, on the held-out examples; null without held-out examples
  * @property after the same after the last step
  * @property epochs figures of each pass over the examples to train on
  * @property stepMillis median time of a step in milliseconds, without reading of photos or arrays

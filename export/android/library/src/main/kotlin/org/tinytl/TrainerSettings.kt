@@ -4,13 +4,12 @@ package org.tinytl
  * Settings of a [Trainer].
  *
  * @property epochs passes over the examples
- * @property learningRate of step 0; null for what the manifest says
- * @property schedule of the learning rate; null for what the manifest says
+ * @property learningRate rate of step 0; null for the manifest's
+ * @property schedule schedule of the learning rate; null for the manifest's
  * @property seed chooses the order of the examples and their changes, 0 to 2^53 - 1
- * @property augmentation how photos are changed; null for what the manifest says, and for arrays, which are not
- *   changed
- * @property saveEvery steps between two saves of how far the run is
- * @property newClasses whether classes of the examples to train on that the model does not know are added to it, see
+ * @property augmentation changes of photos; null for the manifest's, and for arrays, which are not changed
+ * @property saveEvery steps between two saves of the progress
+ * @property newClasses whether classes of the training examples that are new to the model are added to it, see
  *   [TinyTlModel.addClass]
  * @throws InputException if one of them is out of range
  */

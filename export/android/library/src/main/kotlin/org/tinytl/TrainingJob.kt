@@ -15,10 +15,10 @@ import java.util.concurrent.Executors
 /**
  * Trains while the app is not in front, when the system has time for it.
  *
- * A job goes on from the trainer's state file after the system stopped it, the process died or the phone restarted. It
- * needs a [Trainer] with a state file, and a model whose state holds its optimizer's slots. One job trains at a time.
+ * A job continues from the trainer's state file after the system stopped it, the process died or the phone restarted.
+ * It needs a [Trainer] with a state file, and a model with the optimizer's slots in its state. One job trains at once.
  *
- * The app's manifest has to declare the subclass, and to ask for a job that outlives a restart:
+ * The app's manifest must declare the subclass, and request a job that outlives a restart:
  *
  * ```
  * <uses-permission android:name="android.permission.RECEIVE_BOOT_COMPLETED" />
@@ -33,7 +33,7 @@ public abstract class TrainingJob : JobService() {
      * Returns the trainer to run, or null if there is nothing to train any more.
      *
      * It is called on the thread that trains, at each start of the job. Give the same photos in the same order and the
-     * same settings each time: a run goes on with these only.
+     * same settings each time: a run continues with these only.
      */
     protected abstract fun createTrainer(parameters: JobParameters): Trainer?
 
@@ -44,11 +44,11 @@ public abstract class TrainingJob : JobService() {
     protected open fun onTrained(result: TrainerResult) {
     }
 
-    /** The run cannot go on, and the job is over; called on the thread that trains. */
+    /** The run cannot continue, and the job is over; called on the thread that trains. */
     protected open fun onFailed(error: TinyTlException) {
     }
 
-    /** Frees what [createTrainer] has opened; called last, whether the run has ended, failed or was stopped. */
+    /** Frees resources of [createTrainer]; called last, if the run has ended, failed or was stopped. */
     protected open fun release() {
     }
 
@@ -77,7 +77,7 @@ public abstract class TrainingJob : JobService() {
             try {
                 start()?.let { onTrained(it.runFor(parameters.extras?.getString(RUN))) }
             } catch (_: CancellationException) {
-                // What was done is saved.
+                // The progress is saved.
             } catch (error: TinyTlException) {
                 onFailed(error)
             } finally {
@@ -116,13 +116,13 @@ public abstract class TrainingJob : JobService() {
         private val executor = Executors.newSingleThreadExecutor { Thread(it, "tinytl-training") }
 
         /**
-         * Asks the system to train; a job of the same number is replaced. It is kept over restarts of the phone.
+         * Schedules a training; a job of the same number is replaced. It is kept over restarts of the phone.
          *
          * @param context of the app
          * @param job the app's subclass
          * @param id the number of the job, among all jobs of the app
          * @param charging whether to wait until the phone charges
-         * @param idle whether to wait until nobody uses the phone
+         * @param idle whether to wait until the phone is idle
          * @throws InputException if the manifest lacks the service or the permission, or the app has too many jobs
          */
         @JvmStatic
@@ -135,7 +135,7 @@ public abstract class TrainingJob : JobService() {
             idle: Boolean = false,
         ) {
             val builder = JobInfo.Builder(id, ComponentName(context, job))
-            // What is asked for once is trained once, even if the process dies before the system knows that it ended.
+            // One request is trained once, even if the process dies before the system receives its end.
             val extras = PersistableBundle()
             extras.putString(RUN, UUID.randomUUID().toString())
             builder.setExtras(extras)
@@ -159,7 +159,7 @@ public abstract class TrainingJob : JobService() {
             }
         }
 
-        /** Takes a job back; one that trains is stopped after its present step, and what it has done is kept. */
+        /** Cancels a job; a running one is stopped after its current step, and its progress is kept. */
         @JvmStatic
         public fun cancel(
             context: Context,

@@ -1,10 +1,10 @@
 package org.tinytl
 
 /**
- * What a run draws at random: the examples of each step, the changes of photos, and the rates. It is the same in all clients.
+ * Random choices of a run: the examples of each step, the changes of photos, and the rates. All clients make the same.
  *
  * @param photos number of examples to train on
- * @param manifest of the model, for what the settings leave out
+ * @param manifest of the model, for defaults of the settings
  * @param settings of the run
  * @param batchSize images of a step
  */
@@ -26,7 +26,7 @@ internal class TrainingPlan(
     /** Of the learning rate. */
     val schedule: LearningRateSchedule = settings.schedule ?: manifest.schedule
 
-    /** Steps of a pass over the photos; those that do not fill a batch are left out. */
+    /** Steps of a pass over the photos; an incomplete batch is left out. */
     val stepsPerEpoch: Int = maxOf(1, photos / batchSize)
 
     /** Steps of the run. */

@@ -43,7 +43,7 @@ public suspend fun Trainer.fitSuspending(dispatcher: CoroutineDispatcher = Dispa
     }
 
 /**
- * Returns what happens in a run, which starts, or is resumed, with each collection; the last event is [Trained].
+ * Returns the events of a run, which starts, or is resumed, with each collection; the last event is [Trained].
  *
  * A collector that is canceled stops the trainer after its present step; a slow one does not make it wait.
  *

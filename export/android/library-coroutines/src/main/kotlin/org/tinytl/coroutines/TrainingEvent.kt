@@ -5,14 +5,14 @@ import org.tinytl.EvaluateResult
 import org.tinytl.TrainResult
 import org.tinytl.TrainerResult
 
-/** What happens in a run, see [trainingFlow]. */
+/** An event of a run, see [trainingFlow]. */
 public sealed interface TrainingEvent
 
 /**
  * A step was taken.
  *
- * @property step how many steps were taken, from 1
- * @property totalSteps steps of the whole run
+ * @property step number of steps so far, from 1
+ * @property totalSteps steps of the run
  * @property result loss and accuracy of the step's batch
  */
 public data class StepTaken(
@@ -33,7 +33,7 @@ public data class EpochEnded(
 ) : TrainingEvent
 
 /**
- * Something limits what the figures of the run mean; the run goes on.
+ * The meaning of the run's figures is limited; the run continues.
  *
  * @property message one line, to show to the user
  */
@@ -55,7 +55,7 @@ public data class Evaluated(
 /**
  * The run has ended, and its state is saved.
  *
- * @property result what was measured
+ * @property result the figures
  */
 public data class Trained(
     val result: TrainerResult,

@@ -19,7 +19,7 @@ import org.tinytl.TinyTlException
 import org.tinytl.TinyTlModel
 import java.util.concurrent.Executors
 
-/** Says what the camera sees, again and again, while it is shown. */
+/** Classifies the camera's pictures repeatedly, while it is shown. */
 class CameraActivity : Activity() {
     private val session get() = (application as SampleApplication).session
     private val main = Handler(Looper.getMainLooper())
@@ -29,7 +29,7 @@ class CameraActivity : Activity() {
     private lateinit var text: TextView
     private lateinit var camera: LiveCamera
 
-    /** Where pictures come from: the camera. */
+    /** Source of pictures: the camera. */
     internal var picture: () -> Bitmap? = { camera.picture() }
 
     override fun onCreate(savedInstanceState: Bundle?) {

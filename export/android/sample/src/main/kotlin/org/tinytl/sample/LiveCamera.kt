@@ -17,11 +17,11 @@ import android.view.Surface
 import android.view.TextureView
 
 /**
- * Shows what the camera at the back sees, or the first one of a device without.
+ * Shows the picture of the back camera, or of the first one of a device without it.
  *
  * All of it runs on the main thread.
  *
- * @param activity whose screen it is; it has the permission
+ * @param activity its activity, with the permission
  * @param view where to show it
  * @param onProblem hears in words why there is nothing to see
  */
@@ -42,7 +42,7 @@ internal class LiveCamera(
     val orientation: Int
         get() = ORIENTATIONS[activity.windowManager.defaultDisplay.rotation]
 
-    /** Starts, as soon as the view can show something. */
+    /** Starts as soon as the view is ready. */
     fun open() {
         isWanted = true
         view.surfaceTextureListener = Listener()
@@ -61,7 +61,7 @@ internal class LiveCamera(
         device = null
     }
 
-    /** Returns what is shown now, or null while there is nothing. */
+    /** Returns the current picture, or null before the first one. */
     fun picture(): Bitmap? {
         val upright = if (isTurned) Size(size.height, size.width) else size
         return if (isOn) view.getBitmap(upright.width, upright.height) else null

@@ -19,7 +19,7 @@ class MainActivity : Activity() {
     private val session get() = (application as SampleApplication).session
     private lateinit var screen: Screen
 
-    /** The class that the photos are for that another app is asked for; [CLASSIFY] for the question what one shows. */
+    /** The class of the requested photos; [CLASSIFY] to classify a photo. */
     private var target = CLASSIFY
 
     override fun onCreate(savedInstanceState: Bundle?) {
@@ -92,7 +92,7 @@ class MainActivity : Activity() {
         ask(intent, PICK, Strings.NO_PICKER)
     }
 
-    /** An app that asks for the camera itself may not send the user to another one without that permission. */
+    /** An app that declares the camera permission may open another camera app only with this permission. */
     private fun take(index: Int) {
         target = index
         if (checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED) {

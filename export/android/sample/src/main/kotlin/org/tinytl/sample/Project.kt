@@ -70,7 +70,7 @@ internal class Project(
     /**
      * Returns all photos with the names of their classes.
      *
-     * @param labels what the model calls the classes, the first one of the user's first; null for their own names
+     * @param labels the model's names of the classes, in the order of the user's classes; null for their own names
      */
     @Synchronized
     fun examples(labels: List<String>?): List<Example> =
@@ -79,7 +79,7 @@ internal class Project(
             photoClass.photos.map { photo -> Example(Photo(photo) { File(photos, photo).inputStream() }, label) }
         }
 
-    /** A photo whose file is gone is dropped: nobody could train on it, or take it out. */
+    /** A photo without its file is dropped: it can be neither trained on nor removed. */
     private fun read(): List<PhotoClass> {
         val rows = JSONArray(file.readFully().toString(Charsets.UTF_8))
         return List(rows.length(), rows::getJSONObject).map { row ->

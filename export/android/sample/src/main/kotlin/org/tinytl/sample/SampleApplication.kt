@@ -4,7 +4,7 @@ import android.app.Application
 import org.tinytl.ModelAssets
 import org.tinytl.TinyTlModel
 
-/** Holds what outlives a screen. */
+/** Holds objects that outlive a screen. */
 open class SampleApplication : Application() {
     internal val session: Session by lazy { Session(filesDir, ::openModel) }
 

@@ -11,12 +11,12 @@ import android.widget.ScrollView
 import android.widget.TextView
 import org.tinytl.TinyTlModel
 
-/** The views, made in code; what they show is given to [show]. */
+/** The views, made in code; [show] sets their content. */
 internal class Screen(
     private val activity: Activity,
     private val actions: ScreenActions,
 ) {
-    /** What to put into the activity. */
+    /** The activity's content. */
     val root = ScrollView(activity)
 
     private val column = LinearLayout(activity)
@@ -40,7 +40,7 @@ internal class Screen(
         name.hint = Strings.CLASS_NAME
         name.contentDescription = Strings.CLASS_NAME
         name.setSingleLine()
-        name.id = NAME_ID // so that the framework keeps what is written over a rotation
+        name.id = NAME_ID // so that the framework keeps the text over a rotation
         bar.contentDescription = Strings.PROGRESS
         message.accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
         column.addView(message)

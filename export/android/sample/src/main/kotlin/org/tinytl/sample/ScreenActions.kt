@@ -1,6 +1,6 @@
 package org.tinytl.sample
 
-/** What the buttons of a [Screen] do; a photo is asked for with the index of its class. */
+/** Actions of the buttons of a [Screen]; a photo is asked for with the index of its class. */
 internal class ScreenActions(
     val addClass: (String) -> Unit,
     val pick: (Int) -> Unit,

@@ -24,9 +24,9 @@ import java.util.concurrent.CancellationException
 import java.util.concurrent.Executors
 
 /**
- * The model, the photos, and what runs; one for the process, whichever screen is shown.
+ * The model, the photos, and the running task; one for the process and all screens.
  *
- * What takes time runs on a thread of its own; [observer] is called on the main thread after each change.
+ * Long tasks run on a thread of their own; [observer] is called on the main thread after each change.
  *
  * @param folder of the app's own files
  * @param openModel opens the model
@@ -51,14 +51,14 @@ internal class Session(
     var status = Status()
         private set
 
-    /** Called on the main thread when there is something new to show. */
+    /** Called on the main thread when the status has changed. */
     var observer: (() -> Unit)? = null
 
     /** The model, if it is open. */
     val model: TinyTlModel?
         get() = if (opening.isInitialized()) opening.value else null
 
-    /** This app shows classes of photos alone. */
+    /** This app shows only classes of photos. */
     private fun opened(): TinyTlModel {
         val model = openModel()
         if (model.array != null || model.task == Task.REGRESSION) {
@@ -82,8 +82,8 @@ internal class Session(
     }
 
     /**
-     * Names a class of the user. A model with spare outputs gives one to a class that it does not know; for another
-     * model the class stands for its next output, whatever that is called.
+     * Names a class of the user. A model with spare outputs gives one to a new class; for another model the class means
+     * its next output, independent of the output's name.
      */
     fun addClass(name: String) {
         val model = model ?: return
@@ -123,9 +123,9 @@ internal class Session(
     }
 
     /**
-     * Copies photos into a class; those that cannot be decoded are left out and named.
+     * Copies photos into a class; photos that cannot be decoded are left out and named.
      *
-     * @param photos their names, and what opens them
+     * @param photos their names, and functions that open them
      */
     fun addPhotos(
         index: Int,
@@ -162,13 +162,13 @@ internal class Session(
             Strings.unreadable(error.message)
         }
 
-    /** Says what is on a photo. */
+    /** Classifies a photo. */
     fun classify(photo: () -> InputStream) =
         work {
             answer(opening.value, Photo(Strings.THE_PHOTO, photo).read(shortSide()))
         }
 
-    /** Says what is on an image; any thread may call it. */
+    /** Classifies an image; any thread may call it. */
     fun answer(
         model: TinyTlModel,
         image: RgbImage,
@@ -197,7 +197,7 @@ internal class Session(
         synchronized(this) { trainer }?.cancel()
     }
 
-    /** Keeps a copy of what was learned. */
+    /** Keeps a copy of the learned state. */
     fun save() =
         work {
             opening.value.save(saved)
@@ -212,7 +212,7 @@ internal class Session(
             Strings.RESTORED
         }
 
-    /** Forgets what was learned; photos and classes stay. */
+    /** Resets the model; photos and classes stay. */
     fun reset() =
         work {
             opening.value.reset()
@@ -220,7 +220,7 @@ internal class Session(
             Strings.RESET
         }
 
-    /** Writes what was learned to a file to share, and then calls [then] on the main thread. */
+    /** Writes the learned state to a file to share, and then calls [then] on the main thread. */
     fun share(
         file: File,
         then: () -> Unit,
@@ -246,7 +246,7 @@ internal class Session(
     /** The job of [beginJob] has ended. */
     fun endJob(message: String?) = end(message ?: Strings.STOPPED)
 
-    /** What a run says at its end; its figures by class are shown apart. */
+    /** Message at the end of a run; its figures by class are shown separately. */
     fun trained(result: TrainerResult): String {
         val classes = result.after?.classes.orEmpty()
         val names = opening.value.let { model -> project.classes().associateBy({ outputOf(it, model) }, { it.name }) }
@@ -256,7 +256,7 @@ internal class Session(
         return Strings.trained(result)
     }
 
-    /** What a run says that cannot go on; one that has diverged leaves the model as it was before. */
+    /** The message of a run that cannot continue; a diverged run leaves the model as it was before. */
     fun failed(error: TinyTlException): String {
         if (error !is TrainingDivergedException) {
             return error.message.orEmpty()
@@ -298,7 +298,7 @@ internal class Session(
         return trainer.run()
     }
 
-    /** Keeps what the model is now; a run that was stopped is not resumed. */
+    /** Saves the current state of the model; a stopped run is not resumed. */
     private fun keep() {
         Trainer.discard(learned)
         opening.value.save(learned)
@@ -362,7 +362,7 @@ internal class Session(
         main.post { observer?.invoke() }
     }
 
-    /** Shows how far the run is; the accuracy is smoothed, because that of a few photos jumps. */
+    /** Shows the progress; the accuracy is smoothed, because it jumps for a few photos. */
     private inner class Listener : TrainerListener {
         private var accuracy = Double.NaN
 
@@ -372,7 +372,7 @@ internal class Session(
             result: TrainResult,
         ) {
             val last = result.accuracy.toDouble()
-            if (!last.isNaN()) { // that of a step that was not applied may not be a number
+            if (!last.isNaN()) { // NaN is possible for a step that was not applied
                 accuracy = if (accuracy.isNaN()) last else accuracy + (last - accuracy) / SPAN
             }
             synchronized(this@Session) {
@@ -389,7 +389,7 @@ internal class Session(
     private companion object {
         const val SPAN = 5
 
-        // After a reset the model does not know the classes that were added; the run adds them again.
+        // After a reset the model lacks the added classes; the run adds them again.
         val SETTINGS = TrainerSettings(epochs = 10, saveEvery = 5, newClasses = true)
 
         /** Whether the model has room for classes by name. */

@@ -11,7 +11,7 @@ import android.provider.OpenableColumns
 import java.io.File
 import java.io.FileNotFoundException
 
-/** Lets the apps that the user chooses read the state that is shared, and the camera write its photo; nothing else. */
+/** Lets apps that the user chooses read the shared state, and the camera write its photo; nothing else. */
 class SharedFiles : ContentProvider() {
     override fun onCreate(): Boolean = true
 

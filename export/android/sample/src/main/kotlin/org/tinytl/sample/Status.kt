@@ -1,15 +1,15 @@
 package org.tinytl.sample
 
 /**
- * What the screen shows of the session.
+ * Content of the screen, from the session.
  *
- * @property isBusy whether something runs that changes the model
- * @property isTraining whether that is a training run
+ * @property isBusy whether a task runs that changes the model
+ * @property isTraining whether it is a training run
  * @property step steps taken in it
  * @property totalSteps steps of it
  * @property accuracy of the photos of the last steps, 0 to 1; not a number if it is not known
- * @property message what happened last
- * @property figures of the last run, a line for each class, and what limits them
+ * @property message the last event
+ * @property figures of the last run, a line for each class, and their limits
  */
 internal data class Status(
     val isBusy: Boolean = false,

@@ -2,7 +2,7 @@ package org.tinytl.sample
 
 import android.content.res.Configuration
 
-/** The framework's themes; those that follow day and night by themselves came after Android 7. */
+/** The framework's themes; themes that follow day and night automatically need a later version than Android 7. */
 internal object Themes {
     /** The theme for a device that is set up so. */
     fun of(configuration: Configuration): Int {
