@@ -35,7 +35,7 @@ from tinytl_tf.training.teacher import Teacher
 
 __all__ = ["train"]
 
-# Keys of `config.backbone` that say what the network of a run is.
+# Keys of `config.backbone` that define the network of a run.
 _OF_THE_NETWORK = (
     "name",
     "width",

@@ -52,4 +52,4 @@ def test_every_command_has_the_same_default():
             command.define_flags(values, [info.name])
             if "threads" in values and type(values["threads"].default) is int:
                 found[info.name] = values["threads"].default
-    assert found == dict.fromkeys(("adapt", "evaluate", "memory", "quickstart"), THREADS)
+    assert found == dict.fromkeys(("adapt", "evaluate", "infer", "memory", "quickstart"), THREADS)
