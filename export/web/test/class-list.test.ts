@@ -39,10 +39,7 @@ describe("classes on a model without spare outputs", () => {
     assert.equal(classes.add("disk").output, 1);
     assert.deepEqual(outputs(classes), { stripes: 0, ball: 2, disk: 1 });
     assert.equal(classes.hasRoom, false);
-    assert.throws(
-      () => classes.add(),
-      /expected at most 3 classes, the number of this model, got one more/,
-    );
+    assert.throws(() => classes.add(), /expected at most 3 classes, the number of this model, got one more/);
     assert.throws(() => classes.add("cup"), /got one more \(cup\)/);
   });
 });
