@@ -156,7 +156,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_unknown_pixels_are_asked_about(name):
-    with pytest.raises(InputError, match="what is done to pixels before .*; give preprocess_input="):
+    with pytest.raises(InputError, match="the preprocessing of pixels before .*; give preprocess_input="):
         from_keras(model(lambda x: L.Dense(4)(pooled(x)), first=UNKNOWN[name]))
 
 
@@ -402,7 +402,7 @@ REFUSED = {
         "that is built, got .*; begin it with keras.Input",
     ),
     "subclass_not_built": (Subclass, {}, "that is built, got Subclass; call it once"),
-    "overridden": (_overridden, {}, r"what its layers do, got Overridden, .*; give keras.Model\(inputs, outputs\)"),
+    "overridden": (_overridden, {}, r"the same as its layers, got Overridden with another call; give keras.Model\(inputs, outputs\)"),
     "network": (lambda: from_keras(chain(L.Conv2D(4, 3))), {}, "which is a network already"),
     "nothing": (_nothing, {"classes": 3}, "layers before the classifier, got none"),
     "no_head": (lambda: model(lambda x: x), {}, "ends with a Dense layer .* got activation .*; give classes="),
@@ -447,7 +447,7 @@ REFUSED = {
     "preprocess_resizes": (
         lambda: chain(L.Conv2D(4, 3)),
         {"preprocess_input": lambda x: ops.image.resize(x, (8, 8))},
-        r"what the model takes, \(None, 12, 12, 3\), got \(None, 8, 8, 3\); leave",
+        r"the model's input, \(None, 12, 12, 3\), got \(None, 8, 8, 3\); leave",
     ),
 }
 
