@@ -402,7 +402,7 @@ REFUSED = {
         "that is built, got .*; begin it with keras.Input",
     ),
     "subclass_not_built": (Subclass, {}, "that is built, got Subclass; call it once"),
-    "overridden": (_overridden, {}, r"the same as its layers, got Overridden with another call; give keras.Model\(inputs, outputs\)"),
+    "overridden": (_overridden, {}, r"the same as its layers, got Overridden with another call; give keras"),
     "network": (lambda: from_keras(chain(L.Conv2D(4, 3))), {}, "which is a network already"),
     "nothing": (_nothing, {"classes": 3}, "layers before the classifier, got none"),
     "no_head": (lambda: model(lambda x: x), {}, "ends with a Dense layer .* got activation .*; give classes="),

@@ -116,8 +116,8 @@ BAD_FILES = {
     ),
     "an empty name": (
         with_checksum(NAMED[:68] + b"rose\n     "),
-        "{path} has names of classes that cannot be used (expected the name of a class, got '     ', which shows "
-        "nothing; give the class another name); use another copy",
+        "{path} has names of classes that cannot be used (expected the name of a class, got '     ', which is "
+        "invisible; give the class another name); use another copy",
     ),
     "data cut": (CONTENT[:-1], "{path} is damaged: expected 68 bytes for 4 values, got 67; use another copy"),
     "longer": (CONTENT + b"\0", "{path} is damaged: expected 68 bytes for 4 values, got 69; use another copy"),
