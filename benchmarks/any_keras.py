@@ -8,6 +8,7 @@ Commands:
 Each case runs in a process of its own and adds a line to the file; existing rows are not run again. Weights are random,
 norms have made-up statistics. Cases of keras-hub need the package. MB are 10^6 bytes; measured ones are the growth of a
 fresh process (VmHWM) that does a step of 8 images: the exported file with one image at a time, plain Keras with all.
+int8 MB: the same with frozen kernels of int8.
 """
 
 import json
@@ -68,7 +69,19 @@ OWN = (
     "transfer:ResNet50",
 )
 ALL = (*APPLICATIONS, *(f"hub:{name}" for name in HUB), *(f"own:{name}" for name in OWN))
-COLUMNS = ("case", "outputs", "places", "schemes", "gradient", "file MB", "planned", "measured", "Keras full", "biases")
+COLUMNS = (
+    "case",
+    "outputs",
+    "places, with branches",
+    "schemes",
+    "gradient",
+    "file MB",
+    "planned MB",
+    "measured MB",
+    "int8 MB",
+    "Keras full MB",
+    "Keras biases MB",
+)
 
 
 def main(argv: list[str]) -> None:
@@ -98,9 +111,10 @@ def _line(row: dict[str, Any]) -> str:
     if "refused" in row:
         return f"| {row['case']} | {row['refused']} {'| ' * (len(COLUMNS) - 1)}|"
     gradients = "; ".join(f"{value:.0e}" for value in row["gradient"])
-    memory = (row["planned_mb"], row["measured_mb"], row.get("full_mb"), row.get("biases_mb"))
+    keys = ("file_mb", "planned_mb", "measured_mb", "int8_mb", "full_mb", "biases_mb")
+    memory = ("-" if row.get(key) is None else f"{row[key]:.1f}" for key in keys)
     cells = [row["case"], f"{row['outputs']:.0e}", f"{row['places']}, {row['branches']}", ", ".join(row["schemes"])]
-    cells += [gradients, f"{row['file_mb']:.1f}", *("-" if value is None else f"{value:.1f}" for value in memory)]
+    cells += [gradients or "-", *memory]
     return f"| {' | '.join(cells)} |"
 
 
@@ -179,23 +193,27 @@ def _build(network: Any, case: str) -> bytes | None:
 
 
 def _measure(model: Any, network: Any, content: bytes | None, case: str) -> dict[str, Any]:
+    from tinytl_tf.export.build import with_int8_kernels
     from tinytl_tf.files import temporary_folder
     from tinytl_tf.memory import measure, planned_peak
     from tinytl_tf.tflite.model import Model
 
     if content is None:
-        return {"gradient": [], "file_mb": 0.0, "planned_mb": None, "measured_mb": None}
+        return {"gradient": []}
     planned = planned_peak(Model.from_bytes(content))
     with temporary_folder() as folder:
         path = folder / "model.tflite"
         path.write_bytes(content)
         gradients = [_gradient(model, network, path, case, xnnpack) for xnnpack in (True, False)]
         measured = measure(path, steps=1).growth_bytes
+        path.write_bytes(with_int8_kernels(content))
+        int8 = measure(path, steps=1).growth_bytes
     return {
         "gradient": gradients,
         "file_mb": len(content) / 1e6,
         "planned_mb": planned.peak_bytes / 1e6,
         "measured_mb": measured / 1e6,
+        "int8_mb": int8 / 1e6,
     }
 
 

@@ -29,7 +29,7 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
         The content of the `.tflite`; it has one graph and no variables.
 
     Raises:
-        InputError: If the pixels are scaled channel by channel, there are no images, or an operator is not a builtin of
+        InputError: If the pixels are scaled channel by channel, `images` is empty, or an operator is not a builtin of
             int8.
     """
     scale, offset = require_one_scale(model)

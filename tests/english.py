@@ -26,7 +26,6 @@ class Wording:
 IGNORED = (
     "golden/",
     "tests/",
-    "tinytl_tf/cli/",  # to be swept next
     "export/android/library/src/test/",
     "export/android/library-coroutines/src/test/",
     "export/android/sample/src/test/",

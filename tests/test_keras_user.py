@@ -40,6 +40,29 @@ def fitted(*args, classes=3, scheme="tinytl-b", **options):
     return model.fit(*args, verbose=0, **options)
 
 
+def renamed(dataset):
+    """The same images under other names."""
+    classes = dataset.class_names[::-1]
+    return data.ImageDataset(dataset.name, classes, dataset.labels, lambda index, short_side: dataset.image(index))
+
+
+def fitted_network():
+    model = network(10)
+    model.fit(SPLITS.train, verbose=0)
+    return model
+
+
+def attributes():
+    names, labels = tuple("abcdefghij"), np.eye(10)[:6]
+    return data.ImageDataset("attributes", names, labels, lambda index, short_side: PHOTOS[index])
+
+
+def fitted_attributes():
+    model = network(10)
+    tiny.apply_scheme(model, "last", task="multilabel")
+    return model.fit(attributes(), verbose=0).history
+
+
 WORKS = {
     "the name of Keras": lambda: mobilenet(classes=3).output_shape == (None, 3),
     "the name of a network of Keras Applications": lambda: (
@@ -67,6 +90,7 @@ WORKS = {
     "fit with augmentation": lambda: (
         "loss" in fitted(SPLITS.train, augmentation=data.Augmentation(), classes=10).history
     ),
+    "fit on attributes": lambda: set(fitted_attributes()) == {"loss", "accuracy"},
     "evaluate on a data set": lambda: len(network(10).evaluate(SPLITS.test, verbose=0)) == 2,
     "predict on a data set": lambda: network(10).predict(SPLITS.test, verbose=0).shape == (10, 10),
     "repr": lambda: (
@@ -106,6 +130,22 @@ REFUSED = {
     "data of other classes": (
         lambda: fitted(SPLITS.train),
         "expected data of 3 classes, as many as the model has outputs, got 10 in digits; build the model with",
+    ),
+    "validation data of other classes": (
+        lambda: fitted(SPLITS.train, validation_data=renamed(SPLITS.test), classes=10),
+        "expected the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 that the model was fit to, in this order, got 9, 8, 7, 6, 5",
+    ),
+    "an evaluation on other classes": (
+        lambda: fitted_network().evaluate(renamed(SPLITS.test), verbose=0),
+        "that the model was fit to, in this order, got 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 in digits",
+    ),
+    "data of another task": (
+        lambda: network(10).fit(attributes(), verbose=0),
+        "expected data for classification, which the network is trained for, got multilabel in attributes; give",
+    ),
+    "a seed without a data set": (
+        lambda: fitted(PHOTOS, LABELS, seed=3),
+        "expected seed with a data set of tinytl_tf.data, got other data; leave it out",
     ),
     "labels with a data set": (lambda: fitted(SPLITS.train, LABELS, classes=10), "expected no labels with a data set"),
     "no augmentation": (

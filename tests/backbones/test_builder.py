@@ -218,7 +218,10 @@ def test_dropout_acts_in_training_only():
             "proxyless_w0.3, mbv2_w0.35",
         ),
         ({"classes": 1}, "a classifier needs at least 2 classes, got 1"),
-        ({"resolution": 0}, "resolution must be a positive number of pixels or (height, width), got 0; 224 is common"),
+        (
+            {"resolution": 0},
+            "expected resolution as a number of pixels above 0 or (height, width), got 0",
+        ),
         ({"resolution": 31}, "mobilenet_v2 needs images of 32 pixels or more to run at all, got resolution 31"),
         (
             {"resolution": 32, "lite_residual": True},

@@ -176,6 +176,13 @@ def test_operations():
     )
 
 
+def test_pixels_may_be_cropped_before_they_are_rescaled():
+    inputs = keras.Input((12, 12, 3))
+    x = L.Rescaling(1 / 255)(L.Cropping2D(1)(inputs))
+    network = assert_taken_over(keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling2D()(conv()(x)))))
+    assert _kinds(network)[:4] == ["rescale", "crop", "rescale", "convolution"]  # the first says that files take pixels
+
+
 @pytest.mark.parametrize(
     ("item", "kinds"),
     [

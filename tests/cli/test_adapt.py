@@ -323,7 +323,7 @@ def test_a_run_that_was_stopped_is_not_lost_by_starting_it_again(place, monkeypa
     monkeypatch.chdir(place)
     progress = (place / "out.tinytl.progress.json").read_bytes()
     assert runner.run_command("adapt", ARGV) == 2
-    assert "was stopped on its way; go on with --resume, or give --overwrite" in capsys.readouterr().err
+    assert "was stopped on its way; continue with --resume, or give --overwrite" in capsys.readouterr().err
     assert (place / "out.tinytl.progress.json").read_bytes() == progress
     assert runner.run_command("adapt", [*ARGV, "--overwrite"]) == 0
 
@@ -384,7 +384,7 @@ def test_an_interrupted_process_ends_with_130_and_its_state_saved(place):
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 130, error
-    assert "saved how far the run is; go on with --resume" in error
+    assert "saved the run's progress; continue with --resume" in error
     assert "Traceback" not in error
     progress = json.loads((place / "out.tinytl.progress.json").read_text())
     assert len(progress["steps"]) >= 3 * STEPS
@@ -703,7 +703,7 @@ BAD_INPUT = {
     "two starts": (
         nothing,
         ["--resume", "--state_in=in.tinytl"],
-        "expected --resume or --state_in, got both: a run goes on from its own state",
+        "expected --resume or --state_in, got both: a run resumes from its own state",
     ),
     "a switch of what is off": (
         nothing,

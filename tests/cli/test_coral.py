@@ -35,6 +35,7 @@ def result(path):
     return json.loads(path.read_text())
 
 
+@pytest.mark.thorough
 def test_adapt_learns_and_keeps_its_features(adapted, capsys):
     first = result(adapted / "adapt.json")
     assert first["loss_after"] < first["loss_before"]
@@ -46,12 +47,14 @@ def test_adapt_learns_and_keeps_its_features(adapted, capsys):
     assert result(adapted / "again.json")["losses"] == first["losses"]
 
 
+@pytest.mark.thorough
 def test_evaluate_tells_what_adapt_did(adapted, tmp_path):
     argv = ["--model=board/coral.json", f"--state={adapted / 'a.tinytl'}", "--data=tints.npz"]
     assert runner.run_command("evaluate", [*argv, f"--json={tmp_path / 'e.json'}"]) == 0
     assert result(tmp_path / "e.json")["loss"] == pytest.approx(result(adapted / "adapt.json")["loss_after"], rel=1e-6)
 
 
+@pytest.mark.thorough
 def test_adapt_with_the_prefix_in_another_program(adapted, tmp_path, capsys):
     from tinytl_tf.device import prefix_runner
 
@@ -63,6 +66,7 @@ def test_adapt_with_the_prefix_in_another_program(adapted, tmp_path, capsys):
     assert result(tmp_path / "e.json")["loss"] == pytest.approx(result(adapted / "adapt.json")["loss_after"], rel=1e-6)
 
 
+@pytest.mark.thorough
 def test_rebake_puts_it_into_one_file(adapted, tmp_path, capsys):
     argv = ["--model=board/coral.json", f"--state={adapted / 'a.tinytl'}", "--data=tints.npz"]
     argv += [f"--output={tmp_path / 'mine_int8.tflite'}", f"--json={tmp_path / 'r.json'}"]
@@ -77,6 +81,7 @@ def test_rebake_puts_it_into_one_file(adapted, tmp_path, capsys):
     assert "exists already; choose another path, or give --overwrite" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_what_was_learnt_comes_home_into_a_whole_file(adapted, tmp_path):
     argv = ["--workdir=run", "--scheme=tinytl-b", f"--state={adapted / 'a.tinytl'}", "--batch_size=4"]
     argv += ["--state_model=board/suffix_train.tflite", f"--output={tmp_path / 'home.tflite'}"]
@@ -88,6 +93,7 @@ def test_what_was_learnt_comes_home_into_a_whole_file(adapted, tmp_path):
     assert Manifest.read(tmp_path / "home.tflite").labels == tiny_network.LABELS
 
 
+@pytest.mark.thorough
 def test_adapt_on_a_board_imports_no_tensorflow(adapted):
     code = (
         "import sys; from tinytl_tf.cli import runner\n"

@@ -468,7 +468,7 @@ def test_a_step_that_is_planned_to_take_more_than_it_may_is_refused(tmp_path, ca
     [
         ("--output=model.tflite", "in a folder named assets"),
         ("--output=assets/model.bin", "noCompress"),
-        ("--nosave_optimizer", "cannot go on"),
+        ("--nosave_optimizer", "cannot resume"),
         ("--profile=fast", "balanced"),
     ],
 )

@@ -58,6 +58,7 @@ def test_the_export_is_checked_and_says_what_it_needs(place):
     assert (place / "micro_model.c").stat().st_size > 2 * manifest.sizes["file_bytes"]
 
 
+@pytest.mark.thorough
 def test_adapt_and_evaluate_run_on_it_and_states_move(place, capsys):
     argv = ["--data=tints.npz", "--epochs=2", "--learning_rate=0.01", "--noaugment"]
     results = {}

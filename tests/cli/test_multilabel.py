@@ -17,7 +17,10 @@ from tinytl_tf.tflite.manifest import Manifest
 from tinytl_tf.training import RunFolder
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+]
 
 CONFIG = pathlib.Path(configs.__path__[0]) / "default.py"
 NAMES = ("tinted", "red or green", "blue")
@@ -71,7 +74,6 @@ def test_evaluation_in_keras_is_that_of_tensorflow(place):
     assert result["loss"] == pytest.approx(loss, rel=1e-4)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("frozen_weights", ["float32", pytest.param("int8", marks=pytest.mark.slow)])
 def test_export_adapt_and_back_home(place, frozen_weights, monkeypatch):
     monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # those of the tiny network are
@@ -123,7 +125,6 @@ def test_attributes_that_lie_in_another_order_are_matched_by_name(place):
     assert results[0] == results[1]
 
 
-@pytest.mark.thorough
 def test_places_are_judged_by_the_loss_of_the_attributes(place):
     config = tiny_network.config(pathlib.Path("tints.npz"))
     dataset = data.load("tints.npz").train

@@ -230,6 +230,12 @@ def test_a_file_comes_before_a_config_of_the_package(command, config, tmp_path, 
     assert seen == [{"rate": 0.1, "training": {"epochs": 3}}]
 
 
+def test_a_folder_does_not_hide_a_config_of_the_package(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "default").mkdir()
+    assert runner.run_command("fake", ["--model=m", "--config=default"]) == 0
+
+
 def test_names_of_no_config_are_told_with_those_that_are(command, capsys):
     assert runner.run_command("fake", ["--model=m", "--config=defualt"]) == 2
     assert capsys.readouterr().err.startswith(

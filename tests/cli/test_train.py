@@ -83,9 +83,17 @@ def test_a_finished_run_is_trained_further(place, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "scheme full: " in printed
     assert "learning rate 0.0001, adam" in printed  # that of the scheme, not of the run
+    assert "are new" not in printed
     assert runner.run_command("train", [*again, "--resume"]) == 0
     assert "all 1 epochs of this run are done" in capsys.readouterr().out
     assert RunFolder(tmp_path / "again").read_run().config.training.continue_from == f"{tmp_path}/more"
+
+
+def test_branches_that_a_run_lacks_are_added(place, tmp_path, capsys):
+    argv = [f"--continue_from={place}/run", f"--workdir={tmp_path}/lora", "--config.scheme=lora"]
+    assert runner.run_command("train", [*argv, "--config.training.epochs=1", "--config.backbone.lora_rank=2"]) == 0
+    assert "\nLoRA branches are new: their output starts at zero\n" in capsys.readouterr().out
+    assert any(variable.path.endswith("_lora/a") for variable in RunFolder(tmp_path / "lora").load("last").weights)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +106,12 @@ def test_a_finished_run_is_trained_further(place, tmp_path, capsys):
         (
             ["--config.backbone.width=0.5"],
             "expected config.backbone.width=1.0 as in the run that is continued",
+        ),
+        (["--config.backbone.dropout=0.5"], "expected config.backbone.dropout=0.2 as in the run that is continued"),
+        (["--branch_weights=pretrained"], "expected config.backbone.branch_weights='auto' as in the run"),
+        (
+            ["--config.backbone.branch_final_norm=True"],
+            "expected config.backbone.branch_final_norm=False as in the run",
         ),
         (
             ["--config.data.name=digits"],

@@ -185,10 +185,13 @@ def test_only_a_few_batches_are_made_ahead(options, most):
         ({"central_fraction": float("nan")}, "expected central_fraction above 0 and at most 1, got nan"),
         ({"workers": 0}, "expected workers to be 1 or more, got 0"),
         ({"ahead": -1}, "expected ahead to be 0 or more, got -1"),
-        ({"image_size": 0}, "expected image_size to be a number of pixels or (height, width), each above 0, got 0"),
+        (
+            {"image_size": 0},
+            "expected image_size as a number of pixels above 0 or (height, width), got 0",
+        ),
         (
             {"image_size": (8, 8, 3)},
-            "expected image_size to be a number of pixels or (height, width), each above 0, got (8, 8, 3)",
+            "expected image_size as a number of pixels above 0 or (height, width), got (8, 8, 3)",
         ),
     ],
 )

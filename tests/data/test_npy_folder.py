@@ -1,5 +1,7 @@
 """Folders of `.npy` files."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,16 @@ FILES = {
     "y_test.npy": LABELS[6:],
     "classes.txt": b"walk\nrest\n",
 }
+
+
+def _huge():
+    """A header that promises far more than follows it."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (10**12,)})
+    return stream.getvalue() + bytes(4)
+
+
+HUGE = _huge()
 
 
 def write(folder, files):
@@ -74,6 +86,7 @@ def test_numbers_to_predict(tmp_path):
         ({"y_test.npy": np.float32([0, 1])}, "{0}: expected y_train.npy and y_test.npy of one type and shape, got "),
         ({"x_train.npy": b"no array"}, "{0}/x_train.npy cannot be read as .npy ("),
         ({"x_train.npy": np.array([{}])}, "{0}/x_train.npy cannot be read as .npy ("),
+        ({"x_train.npy": HUGE}, "{0}/x_train.npy claims 4,000,000,000,000 bytes and has 4; save it again"),
         ({"x_train.npy": np.float32(1)}, "expected one array with a row for each example in {0}/x_train.npy"),
         ({"classes.txt": b"\xff"}, "{0}/classes.txt cannot be read as UTF-8 ("),
         (

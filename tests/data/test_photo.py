@@ -58,9 +58,9 @@ def test_a_deep_gray_photo_is_not_black(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("x.png", 0), "expected image_size to be a number of pixels or "),
-        (("x.png", (4, 4.5)), "expected image_size to be a number of pixels or "),
-        (("x.png", "224"), "expected image_size to be a number of pixels or "),
+        (("x.png", 0), "expected the size as a number of pixels above 0 or "),
+        (("x.png", (4, 4.5)), "expected the size as a number of pixels above 0 or "),
+        (("x.png", "224"), "expected the size as a number of pixels above 0 or "),
         ((np.zeros([4, 4, 3]), 4), "expected the path of a photo, got ndarray"),
         (("x.png", 4), "image x.png "),
     ],

@@ -112,7 +112,7 @@ def test_variables_have_names(model):
         (PHOTOS[0], LABELS, "expected images [n, 4, 4, 3], got [4, 4, 3]"),
         ([PHOTOS[0], PHOTOS[1][:2]], LABELS[:2], "expected examples of one shape, got list of several ("),
         ([], [], "expected images [n, 4, 4, 3], got [0]"),
-        ("rose.jpg", [0], "expected several examples, got a single path 'rose.jpg'; give a list"),
+        ("rose.jpg", [0], "expected several examples, got a single path 'rose.jpg'; give a list, or"),
         (["rose.jpg"], [0], "rose.jpg"),
         (PHOTOS, None, "expected labels, got none; give one for each example"),
         (PHOTOS, LABELS[:3], "expected labels: integers [9], got int64 [3]"),
@@ -126,3 +126,9 @@ def test_refused_and_unchanged(model, photos, labels, message):
         model.fit(photos, labels)
     assert message in str(error.value)
     np.testing.assert_array_equal(model.state(), before)
+
+
+def test_splits_are_no_examples(model):
+    splits = data.Splits(data.ImageDataset("set", NAMES, LABELS, lambda index, short_side: PHOTOS[index]), None)
+    with pytest.raises(InputError, match="expected one data set, got splits; give splits.test, for example"):
+        model.evaluate(splits)

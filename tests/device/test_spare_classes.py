@@ -20,6 +20,9 @@ from tinytl_tf.tflite.runtime import load_signatures
 LABELS, SPARE, BATCH, RATE = tiny_network.LABELS, 2, 4, 0.01
 
 
+pytestmark = pytest.mark.thorough  # a file with spare classes is among the golden ones too
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """`plain.tflite`, and the same network with two spare classes: `spare.tflite`."""

@@ -287,7 +287,7 @@ def test_threads_below_one_are_refused(model_path):
     ("content", "message"),
     [
         (b"", "is truncated or corrupt (ValueError while reading it); copy or export it again"),
-        (b"hello, this is no model", "is not a .tflite file: expected the mark TFL3 at byte 4; check the path"),
+        (b"hello, not a model", "is not a .tflite file: expected the mark TFL3 at byte 4; check the path"),
         (tiny_tflite.__doc__.encode() * 9, "is not a .tflite file: expected the mark TFL3 at byte 4; check the path"),
     ],
 )

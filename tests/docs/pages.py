@@ -74,7 +74,7 @@ class Block:
 
     @property
     def is_explained(self) -> bool:
-        """Whether it is no code, runs, is written to a file, or has a reason why it does not run."""
+        """Whether it runs, is written to a file, has a reason not to run, or is output and not code."""
         return self.language not in CODE or self.runs or self.comment in ("not run", "file")
 
 
@@ -125,7 +125,7 @@ def _append(blocks: list[Block], block: Block) -> None:
 def same_output(expected: str, got: str) -> bool:
     """Returns whether a program printed what its page shows.
 
-    `...` stands for anything. Figures depend on the machine: per cents may differ by 20 points, other numbers with a
+    `...` stands for anything. Figures depend on the machine: per cents may differ by 15 points, other numbers with a
     decimal point by a factor of 2. All else is the same, but for spaces.
     """
     pattern = ""
@@ -160,4 +160,4 @@ def _number(figure: str) -> tuple[float, bool]:
 
 def _near(expected: tuple[float, bool], got: tuple[float, bool]) -> bool:
     (a, is_percent), (b, _) = expected, got
-    return abs(a - b) <= 20 if is_percent else a / 2 <= b <= 2 * a
+    return abs(a - b) <= 15 if is_percent else a / 2 <= b <= 2 * a

@@ -286,7 +286,7 @@ ROWS = {
     ),
     "resume and overwrite": (
         train("--resume", "--overwrite"),
-        "expected --resume or --overwrite, got both: one goes on with the run, the other replaces it",
+        "expected --resume or --overwrite, got both: one resumes the run, the other replaces it",
     ),
     "damaged run": (
         ["evaluate", "--workdir=damaged"],

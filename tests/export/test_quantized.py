@@ -63,7 +63,8 @@ def int8_kernels(path):
     return sum(graph.tensors[i].dtype == "int8" for graph, i in used)
 
 
-@pytest.mark.parametrize("xnnpack", [True, pytest.param(False, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("xnnpack", [True, False])
 def test_a_compiled_model_computes_the_same(quantized, xnnpack):
     """Its cache gives one packed copy to all kernels that it takes for the same."""
     interpreter, compiled = (TrainableModel(quantized(), xnnpack=xnnpack, api=api, trust=True) for api in APIS)

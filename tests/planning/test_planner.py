@@ -48,6 +48,7 @@ def test_a_generous_budget_trains_everything(made, measurements, everything):
     assert (outcome.config.scheme, outcome.config.biases, outcome.config.lite_residuals) == ("tinytl-lb", (), ())
 
 
+@pytest.mark.thorough
 def test_a_tight_budget_trains_less_and_is_kept(made, measurements, everything, smallest):
     most = made.find(GENEROUS).trial.planned["growth"]
     budget = (smallest + most) // 2

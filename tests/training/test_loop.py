@@ -119,6 +119,7 @@ def test_a_run_learns_and_leaves_its_files(whole, config):
     assert result == {**rows[-1], **chosen, "trained_parameters": 1147}
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(whole, config, tmp_path):
     train(config, str(tmp_path / "same"))
     assert_same_run(tmp_path / "same", whole[0])

@@ -75,6 +75,7 @@ def test_a_network_starts_from_the_branches(source, config, branches):
     assert last_kernel(model).max() > 0
 
 
+@pytest.mark.thorough
 def test_a_training_says_what_its_branches_start_from(config, branches, tmp_path, capsys):
     config.training.epochs = 1
     train(config, str(tmp_path / "fresh"))

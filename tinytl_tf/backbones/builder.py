@@ -16,7 +16,7 @@ from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, check_sizes, get_architecture
 from tinytl_tf.networks.branches import LITE_RESIDUAL, BranchChoice, add_branches
 from tinytl_tf.networks.from_table import from_table
-from tinytl_tf.networks.keras_networks import KERAS_NETWORKS
+from tinytl_tf.networks.listing import default_resolution
 from tinytl_tf.networks.sizes import Resolution, image_size
 from tinytl_tf.networks.spec import NetworkSpec
 
@@ -24,7 +24,6 @@ __all__ = ["build", "canonical_name", "check_network", "network_spec"]
 
 _TABLES_OF_KERAS = {"MobileNetV2": "mobilenet_v2"}
 _IMAGENET_CLASSES = 1000
-_RESOLUTION = 224  # pixels, of a network that is in no list
 
 
 def build(
@@ -140,9 +139,7 @@ def _resolution(name: str | Architecture, resolution: Resolution | None) -> Reso
     if resolution is not None:
         height, width = image_size(resolution)
         return height if height == width else (height, width)
-    if isinstance(name, str) and is_source(name):
-        return next((network.resolution for network in KERAS_NETWORKS if network.name == name), _RESOLUTION)
-    return get_architecture(name).resolution if isinstance(name, str) else name.resolution
+    return default_resolution(name) if isinstance(name, str) else name.resolution
 
 
 def _refuse_for_models(

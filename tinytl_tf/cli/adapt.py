@@ -1,4 +1,4 @@
-"""Trains an exported .tflite on your images or arrays with LiteRT only, as a phone does, and saves what it learnt.
+"""Trains an exported .tflite on your images or arrays with LiteRT only, as a phone does, and saves the result.
 
 Prints the accuracy on the test images before and after. The .tflite is not changed: the result is a small state
 file that belongs to it, to be loaded with `tinytl_tf.device.TrainableModel.restore` or given here as --state_in.
@@ -69,13 +69,13 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "new_classes", False, "Add classes that --model does not know, to its spare ones.", flag_values=values
     )
     flags.DEFINE_integer("save_every", 50, "Steps between two saves of the run.", lower_bound=1, flag_values=values)
-    flags.DEFINE_boolean("resume", False, "Go on with the run that was to write --state_out.", flag_values=values)
+    flags.DEFINE_boolean("resume", False, "Resume the run that writes --state_out.", flag_values=values)
     define_features_flags(values)
     define_runtime_flags(values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     with contextlib.ExitStack() as stack:
         return _main(values, stack)
 
@@ -84,7 +84,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
     if values.learning_rate is not None and not 0.0 < values.learning_rate < math.inf:
         raise InputError(f"expected a finite --learning_rate above 0, got {values.learning_rate}")
     if values.resume and values.state_in is not None:
-        raise InputError("expected --resume or --state_in, got both: a run goes on from its own state")
+        raise InputError("expected --resume or --state_in, got both: a run resumes from its own state")
     if values.central_fraction is not None:
         data.check_central_fraction(values.central_fraction)
     check_paths(values.state_out)
@@ -97,7 +97,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
     files.refuse_existing(values.state_out, values.overwrite)
     if progress_path(values.state_out).exists() and not (values.resume or values.overwrite):
         raise InputError(
-            f"a run that was to write {values.state_out} was stopped on its way; go on with --resume, or give "
+            f"a run that was to write {values.state_out} was stopped on its way; continue with --resume, or give "
             "--overwrite to start it again"
         )
     if values.new_classes and values.classes_by_position:
@@ -137,7 +137,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
         )
     except KeyboardInterrupt:
         if progress_path(values.state_out).exists():
-            print("saved how far the run is; go on with --resume", file=sys.stderr)
+            print("saved the run's progress; continue with --resume", file=sys.stderr)
         raise
     names = (model.class_names or [str(number) for number in range(model.num_classes)])[: model.num_classes]
     if result.after is not None:
@@ -170,7 +170,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
 
 
 def _augmentation(values: flags.FlagValues, default: data.Augmentation) -> data.Augmentation:
-    """What the flags say, and the manifest where they say nothing."""
+    """Returns the augmentation of the flags, and by default that of the manifest."""
     if values.augment is False:
         given = [name for name in ("crop", "flip", "color") if values[name].present]
         if given:

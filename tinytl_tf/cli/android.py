@@ -27,7 +27,7 @@ class AndroidTarget(Target):
     always_saves_optimizer = True
 
     def check(self, values: flags.FlagValues) -> None:
-        """Refuses what does not fit a phone.
+        """Refuses flags that do not suit a phone.
 
         Raises:
             InputError: If the path is not among an app's assets, a system that stops the app would cost the run, or the
@@ -48,7 +48,7 @@ class AndroidTarget(Target):
         if values["save_optimizer"].present and not values.save_optimizer:
             raise InputError(
                 "expected --save_optimizer for Android, which is its default, got --nosave_optimizer; Android stops "
-                "apps at any time, and without the optimizer's slots in the state a run cannot go on"
+                "apps at any time, and without the optimizer's slots in the state a run cannot resume"
             )
         if values.profile == "fast":
             raise InputError(

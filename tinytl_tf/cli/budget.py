@@ -1,4 +1,4 @@
-"""The budget of `tinytl plan`: how its flags are checked, and how what a plan needs is told."""
+"""The budget of `tinytl plan`: checks of its flags, and reports of the needs of a plan."""
 
 import abc
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ __all__ = ["Budget"]
 
 
 class Budget(abc.ABC):
-    """What the flags of a target mean.
+    """The budget that the flags of a target give.
 
-    It is made from the flags of `tinytl plan`, before TensorFlow is imported, and refuses with an `InputError` what is
-    missing, out of range, or does nothing with the target.
+    It is made from the flags of `tinytl plan`, before TensorFlow is imported, and raises `InputError` for flags
+    that are missing, out of range, or do nothing with the target.
 
     Attributes:
         bytes: The budget, as `Planner.find` takes it.
-        account: What is counted, in words.
-        numbers: What --json says of the budget.
+        account: The counted quantity, in words.
+        numbers: The budget in the result of --json.
         export_flags: What `tinytl export` is to be told for the planned file.
-        columns: Keys of a row's costs in the table, and what stands above them.
+        columns: Keys of a row's costs in the table, and their titles.
     """
 
     account: ClassVar[str]
@@ -33,11 +33,11 @@ class Budget(abc.ABC):
 
     @abc.abstractmethod
     def needs(self, trial) -> dict[str, float]:
-        """What --json says of what a plan needs."""
+        """Returns the needs of a plan for --json."""
 
     @abc.abstractmethod
     def parts(self, trial) -> dict[str, Any]:
-        """What --json says of what makes up the needs of the chosen plan."""
+        """Returns the parts of the chosen plan's needs for --json."""
 
     @abc.abstractmethod
     def cost(self, needs: Mapping[str, float]) -> dict[str, float]:
@@ -49,7 +49,7 @@ class Budget(abc.ABC):
 
     @abc.abstractmethod
     def promise(self, result: Mapping[str, Any]) -> str:
-        """What the config's file says of the plan, after "Chosen by `tinytl plan`: "."""
+        """Returns the description of the plan in the config's file, after "Chosen by `tinytl plan`: "."""
 
     @abc.abstractmethod
     def verdict(self, result: Mapping[str, Any]) -> str:

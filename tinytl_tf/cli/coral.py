@@ -4,7 +4,7 @@ import dataclasses
 import math
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 from ml_collections import ConfigDict
@@ -17,7 +17,10 @@ from tinytl_tf.networks.schemes import get_scheme
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.tflite.coral_manifest import coral_files
 
-__all__ = ["AUTO", "CALIBRATION_IMAGES", "CoralTarget", "choose", "define_flags", "restrict"]
+if TYPE_CHECKING:
+    from tinytl_tf.data import Splits
+
+__all__ = ["AUTO", "CALIBRATION_IMAGES", "CoralTarget", "define_flags", "restrict"]
 
 AUTO = "auto"
 CALIBRATION_IMAGES = 128  # photos by which the ranges of the integers are measured; fewer where there are fewer
@@ -71,43 +74,8 @@ def restrict(config: ConfigDict, split: str) -> None:
     drop_useless_rate_factors(config)
 
 
-def choose(values: flags.FlagValues, config: ConfigDict, splits: Any, make_model: Callable) -> tuple[Any, dict]:
-    """Chooses the split for --split=auto, and puts it into the flags.
-
-    Returns the experiment that trains behind it, and what --json holds of the choice.
-
-    Args:
-        values: The flags of `tinytl export`.
-        config: The configuration with the scheme of --scheme.
-        splits: The data.
-        make_model: Gives the network of an experiment, with what it trains.
-    """
-    from tinytl_tf.planning.split_search import choose_split
-    from tinytl_tf.profiles import get_profile
-    from tinytl_tf.training import Experiment
-
-    print(f"splits that train within {values.budget_mb:g} MB:", flush=True)
-    outcome = choose_split(
-        config,
-        splits,
-        budget_bytes=round(min(values.budget_mb * 1e6, runner.MOST)),
-        restrict=restrict,
-        make_model=make_model,
-        optimizer=values.optimizer,
-        batch_size=values.batch_size,
-        profile=get_profile(values.profile),
-    )
-    print(_table(outcome, values.budget_mb), flush=True)
-    values["split"].value = outcome.place
-    rows = [
-        {"split": trial.place, "growth_mb": trial.growth_bytes / 1e6, "held_out_accuracy": trial.accuracy}
-        for trial in outcome.trials
-    ]
-    return Experiment(outcome.config), {"budget_mb": values.budget_mb, "chosen": outcome.place, "splits": rows}
-
-
 def _table(outcome: Any, budget_mb: float) -> str:
-    """What was measured, one split a line, and which was chosen."""
+    """The measurements, a line for each split, and the chosen one."""
     lines = [f"\n{'split':12s} {'growth MB':>9s}  held-out accuracy"]
     for trial in outcome.trials:
         judged = "does not fit" if trial.accuracy is None else f"{trial.accuracy:.2%}"
@@ -123,6 +91,7 @@ class CoralTarget(Target):
     own_flags = ("split", "budget_mb")
     replaced = (("frozen_weights",), "with --target=coral, whose prefix is int8 and whose suffix float32")
     always_needs_photos = True
+    remedy_for_other_data = "use the same data"
 
     def check(self, values: flags.FlagValues) -> None:
         """Refuses a split that is missing, or that does not go with the other flags."""
@@ -146,29 +115,53 @@ class CoralTarget(Target):
         """Returns the paths that it writes."""
         return list(coral_files(output).values())
 
+    def restrict(self, values: flags.FlagValues, config: ConfigDict) -> None:
+        """Restricts the scheme of `--scheme` to the places from `--split` on."""
+        if values.scheme is not None and values.split != AUTO:
+            restrict(config, values.split)
+
+    def choose(
+        self, values: flags.FlagValues, config: ConfigDict, splits: "Splits | None", make_model: Callable
+    ) -> tuple[ConfigDict, dict[str, Any]]:
+        """Chooses the split for `--split=auto`, and puts it into the flags."""
+        if values.split != AUTO:
+            return config, {}
+        from tinytl_tf.planning.split_search import choose_split
+        from tinytl_tf.profiles import get_profile
+
+        print(f"splits that train within {values.budget_mb:g} MB:", flush=True)
+        outcome = choose_split(
+            config,
+            splits,
+            budget_bytes=round(min(values.budget_mb * 1e6, runner.MOST)),
+            restrict=restrict,
+            make_model=make_model,
+            optimizer=values.optimizer,
+            batch_size=values.batch_size,
+            profile=get_profile(values.profile),
+        )
+        print(_table(outcome, values.budget_mb), flush=True)
+        values["split"].value = outcome.place
+        rows = [
+            {"split": trial.place, "growth_mb": trial.growth_bytes / 1e6, "held_out_accuracy": trial.accuracy}
+            for trial in outcome.trials
+        ]
+        choice = {"budget_mb": values.budget_mb, "chosen": outcome.place, "splits": rows}
+        return outcome.config, {"choice": choice}
+
     def write(self, values: flags.FlagValues, ready: Export) -> dict[str, Any]:
-        """Writes the three files and `coral.json`, and says what they are; training images calibrate the prefix."""
+        """Writes and reports the three files and `coral.json`; training images calibrate the prefix."""
         from tinytl_tf.export.coral import export_coral
 
-        train, experiment = ready.splits.train, ready.experiment
-        count = min(CALIBRATION_IMAGES, len(train))
-        photos, _ = experiment.plain_batches(train, 1, count)
+        count = min(CALIBRATION_IMAGES, len(ready.splits.train))
+        photos, _ = ready.experiment.plain_batches(ready.splits.train, 1, count)
         result = export_coral(
             ready.model,
             values.output,
             split=values.split,
             calibration=photos[:, 0],
-            labels=ready.labels,
-            task=ready.task,
-            spare_classes=values.spare_classes,
-            optimizer=values.optimizer,
-            batch_size=values.batch_size,
-            label_smoothing=values.label_smoothing,
-            save_optimizer=values.save_optimizer,
             profile=values.profile,
-            **experiment.client_settings(values.optimizer),
-            overwrite=values.overwrite,
-            verbose=True,
+            **self.common_options(values, ready),
         )
         coral, paths = result.coral, self.written(values.output)
         shape = "x".join(map(str, coral.features.shape))

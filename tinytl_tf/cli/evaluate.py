@@ -42,7 +42,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     if (values.workdir is None) == (values.model is None):
         raise InputError("expected either --workdir=FOLDER of a run or --model=FILE.tflite")
     if values.workdir is not None:

@@ -1,4 +1,4 @@
-"""Writes a .tflite that goes on training on a device, from a finished run or from pre-trained weights.
+"""Writes a .tflite that keeps training on a device, from a finished run or from pre-trained weights.
 
 The file is checked before it is written: builtin operators alone, and training steps that equal TensorFlow's. A
 manifest with labels, signatures, sizes and the figures of that check is written into its folder.
@@ -6,7 +6,7 @@ manifest with labels, signatures, sizes and the figures of that check is written
 Examples:
   tinytl export --workdir=runs/digits --output=digits.tflite
   tinytl export --config=digits --scheme=tinytl-b --output=start.tflite
-  tinytl export --workdir=runs/digits --state=mine.tinytl --state_model=digits.tflite --output=learnt.tflite
+  tinytl export --workdir=runs/digits --state=mine.tinytl --state_model=digits.tflite --output=learned.tflite
   tinytl export --workdir=runs/digits --target=micro --output=firmware.tflite
   tinytl export --workdir=runs/digits --target=android --output=export/android/sample/src/main/assets/model.tflite
 """
@@ -23,6 +23,7 @@ from tinytl_tf import files
 from tinytl_tf.cli import coral, runner
 from tinytl_tf.cli.android import MAX_PLANNED_MB, AndroidTarget
 from tinytl_tf.cli.coral import CoralTarget
+from tinytl_tf.cli.export_source import ExportSource
 from tinytl_tf.cli.micro import MicroTarget
 from tinytl_tf.cli.target import Export, Target
 from tinytl_tf.cli.train import define_config, refuse_continue, set_config
@@ -50,13 +51,15 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "target",
         "file",
         list(TARGETS),
-        "android: into an app's folder assets, with labels.txt; refuses what does not fit a phone. coral: an int8 "
+        "android: into an app's folder assets, with labels.txt; refuses files that do not suit a phone. coral: an int8 "
         "prefix for the Edge TPU's compiler, a suffix that trains on its features, and the whole file. micro: for "
         "TensorFlow Lite Micro, with a header and the file as an array in C.",
         flag_values=values,
     )
     coral.define_flags(values)
-    flags.DEFINE_enum("scheme", None, list(SCHEMES), "What the device trains; default: the run's.", flag_values=values)
+    flags.DEFINE_enum(
+        "scheme", None, list(SCHEMES), "Update scheme on the device; default: the run's.", flag_values=values
+    )
     flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images of a step on the device.", lower_bound=1, flag_values=values)
     flags.DEFINE_float("label_smoothing", 0.0, "Of the device's loss, in [0, 1).", flag_values=values)
@@ -84,13 +87,13 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string(
         "state_of", None, "With --target=micro: an exported .tflite to share state files with.", flag_values=values
     )
-    flags.DEFINE_string("state", None, "A device's .tinytl; what it learnt is in the new file.", flag_values=values)
+    flags.DEFINE_string("state", None, "A device's .tinytl, whose variables the new file has.", flag_values=values)
     flags.DEFINE_list("rename", [], "OLD=NEW,...: other names of classes in the new file.", flag_values=values)
     flags.DEFINE_string("state_model", None, "The .tflite that --state was saved from.", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     target = TARGETS[values.target]
     _check_flags(values, target)
     if values.state is not None:
@@ -102,16 +105,14 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     from tinytl_tf.export.spare_classes import with_spare_classes
     from tinytl_tf.training import Experiment
 
-    source = _Source.of(values)
+    source = ExportSource.of(values)
     config = source.config
     if values.scheme not in (None, config.scheme):
         config.scheme, config.biases, config.branches, config.lite_residuals = values.scheme, (), (), ()
         if source.run is not None:  # its network is the run's, and the run's rate that of another scheme
             config.backbone.branch_weights, config.training.learning_rate = "", 0.0
         drop_useless_rate_factors(config)
-    is_coral = target.name == "coral"
-    if is_coral and values.scheme is not None and values.split != coral.AUTO:
-        coral.restrict(config, values.split)
+    target.restrict(values, config)
     experiment = Experiment(config)
     check_arguments(
         values.output,
@@ -125,12 +126,13 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     class_names, task = source.labels(splits)
     check_spare(values.spare_classes, task)
     if source.run is not None and splits is not None:
-        source.require_same(splits, "use the same data" + ("" if is_coral else ", or --frozen_weights=float32"))
+        source.require_same(splits, target.remedy_for_other_data)
 
-    facts: dict[str, Any] = {}
-    if is_coral and values.split == coral.AUTO:
-        make = lambda experiment: source.make_model(experiment, len(class_names))[0]  # noqa: E731
-        experiment, facts["choice"] = coral.choose(values, config, splits, make)
+    def make_model(experiment: Experiment) -> Any:
+        return source.make_model(experiment, len(class_names))[0]
+
+    config, facts = target.choose(values, config, splits, make_model)
+    experiment = Experiment(config)
     model, resolved, origin = source.make_model(experiment, len(class_names))
     print(origin, end="", flush=True)
     print(resolved, flush=True)
@@ -164,67 +166,6 @@ def _check_flags(values: flags.FlagValues, target: Target) -> None:
     target.check(values)
     for path in target.written(values.output):
         files.refuse_existing(path, values.overwrite)
-
-
-@dataclasses.dataclass
-class _Source:
-    """Where the network comes from: a run, or a configuration and pre-trained weights.
-
-    Attributes:
-        config: the configuration.
-        folder: of the run, or None.
-        run: what it was started with, or None.
-        checkpoint_name: of the run.
-        checkpoint: when what `make_model` returned was saved; None before, and of a configuration.
-    """
-
-    config: Any
-    folder: Any = None
-    run: Any = None
-    checkpoint_name: str = "last"
-    checkpoint: Any = None
-
-    @classmethod
-    def of(cls, values: flags.FlagValues) -> "_Source":
-        from tinytl_tf.training import RunFolder
-
-        if values.workdir is None:
-            return cls(values.config)
-        folder = RunFolder(values.workdir)
-        run = folder.read_run()
-        return cls(run.config, folder, run, values.checkpoint)
-
-    def load_data(self, experiment: Any, needed: bool) -> Any:
-        """Returns the data, or None where nothing of them is needed."""
-        if self.run is not None and not needed:
-            return None
-        splits = experiment.load_data(strict_seed=self.run is None)
-        print(splits.describe(), flush=True)
-        return splits
-
-    def labels(self, splits: Any) -> tuple[Sequence[str], str]:
-        """Returns the names of the classes and the task."""
-        if self.run is None:
-            return splits.train.class_names, splits.train.task
-        return self.run.class_names, self.run.task
-
-    def require_same(self, splits: Any, remedy: str) -> None:
-        """Refuses data that are not those of the run."""
-        changed = self.run.changed_data(splits)
-        if changed:
-            raise InputError(
-                f"cannot judge int8: the {changed} images are not those of the run: content, labels or order has "
-                f"changed; {remedy}"
-            )
-
-    def make_model(self, experiment: Any, classes: int) -> tuple[Any, Any, str]:
-        """Returns the network, what of it trains, and a line about where its weights come from."""
-        if self.folder is None:
-            model, resolved = experiment.build_model(classes)
-            return model, resolved, experiment.describe_branches(model)
-        trained = self.folder.load(self.checkpoint_name)
-        self.checkpoint = self.folder.checkpoint(self.checkpoint_name, trained)
-        return *experiment.adopt(trained), f"{self.checkpoint}\n"
 
 
 def _renamed(class_names: Sequence[str], pairs: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""Answers of an exported .tflite for photos: the likeliest classes, or the numbers that it predicts.
+"""Prints the answers of an exported .tflite for photos: the likeliest classes, or the predicted numbers.
 
-A folder stands for all photos in it. A file of float arrays takes .npy files.
+A folder stands for all photos in it. For a model of float arrays give .npy files.
 
 Examples:
   tinytl infer --model=flowers.tflite rose.jpg tulip.jpg
@@ -8,27 +8,25 @@ Examples:
 """
 
 import contextlib
-import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from tinytl_tf import data, files
 from tinytl_tf.cli import runner
-from tinytl_tf.cli.runtime_flags import define_runtime_flags, load_model
+from tinytl_tf.cli.runtime_flags import define_prefix_flag, define_runtime_flags, load_model, open_coral
 from tinytl_tf.data.array_dataset import as_array
+from tinytl_tf.data.arrays import read_array
 from tinytl_tf.data.folder import IMAGE_SUFFIXES
-from tinytl_tf.data.reason import reason
-from tinytl_tf.device.coral import CoralModel, is_coral
+from tinytl_tf.device.coral import is_coral
 from tinytl_tf.device.results import InferResult
 from tinytl_tf.device.trainable_model import TrainableModel
 from tinytl_tf.errors import InputError
 
-__all__ = ["WORDS"]
+__all__ = []
 
 FIRST = ("model", "state", "top")  # in --help
 
@@ -41,11 +39,12 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_string("state", None, "State file of --model, .tinytl.", flag_values=values)
     flags.DEFINE_list("photos", [], "Photos or folders; they may be given as words alone.", flag_values=values)
     flags.DEFINE_integer("top", 3, "How many classes are printed.", lower_bound=1, flag_values=values)
+    define_prefix_flag(values)
     define_runtime_flags(values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     if not values.photos:
         raise InputError("expected photos, got none; give their paths after the flags")
     with contextlib.ExitStack() as stack:
@@ -67,16 +66,15 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 def _opened(
     values: flags.FlagValues, stack: contextlib.ExitStack
 ) -> tuple[TrainableModel, Callable[[pathlib.Path], InferResult]]:
-    """The model that has the state, and what answers for a file."""
-    if not is_coral(values.model):
-        model = load_model(values)
-        read = _array if model.input_name == "array" else lambda path: data.photo(path, model)
-        return model, lambda path: model.infer(read(path))
-    runner.refuse_unused(values, ("trust", "runtime"), "with a coral.json, which guards its files")
-    options = {"num_threads": values.threads, "xnnpack": values.xnnpack, "api": values.api}
-    whole = CoralModel(values.model, **options)
-    stack.callback(whole.close)
-    return whole.suffix, lambda path: whole.infer(data.photo(path, whole.suffix))
+    """The model with the state, and the function that answers for a file."""
+    if is_coral(values.model):
+        whole = open_coral(values, stack)
+        return whole.suffix, lambda path: whole.infer(data.photo(path, whole.suffix))
+    runner.refuse_unused(values, ("prefix_command",), "with a .tflite, which is complete; give a coral.json")
+    model = load_model(values)
+    if model.input_name == "array":
+        return model, lambda path: model.infer(as_array(read_array(path), str(path)))
+    return model, model.infer
 
 
 def _listed(path: pathlib.Path, suffixes: Sequence[str]) -> list[pathlib.Path]:
@@ -87,14 +85,6 @@ def _listed(path: pathlib.Path, suffixes: Sequence[str]) -> list[pathlib.Path]:
     if not found:
         raise InputError(f"expected files of {', '.join(suffixes)} in {path}, got none; give their folder")
     return found
-
-
-def _array(path: str | os.PathLike) -> np.ndarray:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except Exception as error:  # numpy raises several kinds for damaged files
-        raise InputError(f"{path} cannot be read as .npy ({reason(error)}); save it with numpy.save") from error
-    return as_array(values, str(path))
 
 
 def _line(figures: dict[str, float], task: str, top: int) -> str:

@@ -1,9 +1,9 @@
 """How much memory training needs, by one of three accounts that are not to be mixed up.
 
---account=paper computes what the paper of TinyTL counts for a network and a scheme (`--scheme=all`: for each scheme),
-and what the paper leaves out. Nothing is built or run.
+--account=paper computes the memory that the paper of TinyTL counts for a network and a scheme (`--scheme=all`: for
+each scheme), and the parts that it leaves out. Nothing is built or run.
 --account=planned lays the memory of a signature out as LiteRT does without a delegate, from the .tflite alone: the
-peak, who is alive at it, and by how much a process will grow. --plot draws what is alive over the operators.
+peak, who is alive at it, and by how much a process will grow. --plot draws the live tensors over the operators.
 --account=measured runs the signature, and `infer` where the file has it, each in a fresh process, and reports the
 growth of the process and the time of a step; and, of a file that a client can train, the growth of one that infers and
 trains, as clients do. With --data it also runs what `tinytl adapt` does on these images: their decoding comes on top.
@@ -54,7 +54,7 @@ _FLAGS = {
     "planned": ("model", "signature", "threads", "xnnpack", "plot"),
     "measured": ("model", "signature", "threads", "xnnpack", "api", "give_back", "data", "classes_by_position"),
 }
-# Keys of a row of the paper account and what stands above them.
+# Keys of a row of the paper account and their titles.
 _COLUMNS = {
     "scheme": "scheme",
     "total_mb": "total MB",
@@ -72,7 +72,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum("account", "planned", list(_FLAGS), "Which account.", flag_values=values)
     flags.DEFINE_string("backbone", "mobilenet_v2", "Name of the network (paper).", flag_values=values)
     flags.DEFINE_float("width", 1.0, "Multiplies the number of channels (paper).", flag_values=values)
-    flags.DEFINE_enum("scheme", "tinytl-lb", [*SCHEMES, _ALL], "What is trained (paper).", flag_values=values)
+    flags.DEFINE_enum("scheme", "tinytl-lb", [*SCHEMES, _ALL], "Update scheme (paper).", flag_values=values)
     flags.DEFINE_integer("resolution", 224, "Pixels of a side of an image (paper).", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images of a step (paper).", flag_values=values)
     flags.DEFINE_integer("classes", 102, "Number of classes (paper).", flag_values=values)
@@ -99,7 +99,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     account = values.account
     _refuse_foreign_flags(values)
     if account == "paper":
@@ -198,7 +198,7 @@ def _planned(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _measured(values: flags.FlagValues, default: bool) -> dict[str, Any]:
-    """What the client would need, which follows the manifest where no flag says otherwise."""
+    """The memory that the client needs; it follows the manifest unless a flag overrides it."""
     if values.data is None:
         runner.refuse_unused(values, ("classes_by_position",), "without --data, whose classes they are")
     xnnpack = default if values.xnnpack is None else values.xnnpack

@@ -56,11 +56,11 @@ class MicroBudget(Budget):
         return MicroAccount(optimizer=self.numbers["optimizer"])
 
     def needs(self, trial) -> dict[str, int]:
-        """What --json says of what a plan needs."""
+        """Returns the needs of a plan for --json."""
         return {f"{name}_bytes": trial.planned[name] for name in _RESOURCES}
 
     def parts(self, trial) -> dict[str, Any]:
-        """What --json says of what makes up the arena of the chosen plan."""
+        """Returns the parts of the chosen plan's arena for --json."""
         return {"arena_parts_bytes": dict(trial.parts["arena"])}
 
     def cost(self, needs: Mapping[str, float]) -> dict[str, float]:
@@ -73,7 +73,7 @@ class MicroBudget(Budget):
         return f"budget {numbers['arena_kb']:g} KB of arena, {numbers['flash_kb']:g} KB of flash: {self.account}"
 
     def promise(self, result: Mapping[str, Any]) -> str:
-        """What the config's file says of the plan, after "Chosen by `tinytl plan`: "."""
+        """Returns the description of the plan in the config's file, after "Chosen by `tinytl plan`: "."""
         return (
             f"an arena of {_both(result['arena_bytes'])} of {result['arena_kb']:g} KB,\n"
             f"a file of {_both(result['flash_bytes'])} of {result['flash_kb']:g} KB (--target=micro, "

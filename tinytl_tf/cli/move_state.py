@@ -1,7 +1,7 @@
-"""Moves what a device learned into a new export of the same network: another batch, int8 kernels, another target.
+"""Moves a device's state to a new export of the same network: another batch, int8 kernels, another target.
 
-Variables are matched by name. Classes, frozen weights and what trains have to be the same; the optimizer's slots start
-again, as they do after a reset.
+Variables are matched by name. Classes, frozen weights and trained variables have to be the same; the optimizer's slots
+start again, as they do after a reset.
 
 Example:
   tinytl move-state --state=mine.tinytl --from_model=old.tflite --model=new.tflite --output=new.tinytl
@@ -31,7 +31,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     files.refuse_existing(values.output, values.overwrite)
     average_states([(values.state, values.from_model)], values.model, values.output)
     print(f"wrote {values.output}, a state of {values.model}")

@@ -4,7 +4,7 @@ The tables of this package, each at the widths of its published weights, and net
 tried. Any other of these is taken as well, and so are hub:PRESET, file:my.keras and module:function.
 
 Parameters are those without the classifier. Paper is the paper's account of a step of tinytl-b on 102 classes, see
-`tinytl memory`; a network that is no table has to be built for that, so that it is shown with --planned.
+`tinytl memory`; other networks have to be built for that: see --planned.
 --planned=NAME,... shows these networks alone, with random weights: each is converted, which takes 10 seconds to a few
 minutes, and the memory of a step is laid out from its file as LiteRT does without a delegate (tinytl-b, SGD, the
 profile balanced). A file goes through its batch one image at a time; the paper's account takes
@@ -31,6 +31,7 @@ from tinytl_tf.memory.paper import account_of
 from tinytl_tf.networks.architectures import ARCHITECTURES, check_sizes
 from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.keras_networks import KERAS_NETWORKS
+from tinytl_tf.networks.listing import default_resolution
 from tinytl_tf.networks.published import KERAS_APPLICATIONS, PACKAGES
 from tinytl_tf.networks.spec import NetworkSpec, is_of_classifier
 from tinytl_tf.profiles import FROZEN_WEIGHTS
@@ -41,7 +42,6 @@ __all__ = []
 FIRST = ("planned", "resolution", "batch_size")  # in --help
 
 _SCHEME, _CLASSES = "tinytl-b", 102
-_RESOLUTION = 224  # pixels, of a network that is in no list
 _WEIGHTS = {"keras": f"{KERAS_APPLICATIONS}, downloaded once", "hub": "its preset, downloaded once"}
 _COLUMNS = (("paper_mb", "paper MB"), ("planned_mb", "planned MB"))
 
@@ -60,7 +60,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     setting = {"scheme": _SCHEME, "batch_size": values.batch_size, "classes": _CLASSES}
     if values.planned is None:
         runner.refuse_unused(values, ("width", "frozen_weights"), "without --planned, whose networks it is of")
@@ -102,9 +102,7 @@ def _planned(values: flags.FlagValues) -> list[dict[str, Any]]:
     from tinytl_tf.backbones.builder import check_network
     from tinytl_tf.planning.plan_step import plan_step
 
-    own = {name: table.resolution for name, table in ARCHITECTURES.items()}
-    own |= {network.name: network.resolution for network in KERAS_NETWORKS}
-    sizes = {name: values.resolution or own.get(name, _RESOLUTION) for name in names}
+    sizes = {name: values.resolution or default_resolution(name) for name in names}
     options = {"classes": _CLASSES, "width": values.width}
     for name, resolution in sizes.items():
         check_network(name, resolution=resolution, lite_residual=False, **options)

@@ -1,4 +1,4 @@
-"""Decides what a user sees on standard error: our words always, those of the libraries below only when they matter.
+"""Filters standard error: our words always, those of the libraries below only when they matter.
 
 TensorFlow, its converter, LiteRT and its delegates write remarks to the process's standard error, below Python. They
 are held back while a command runs and shown after a fault of ours. `--verbose` shows them as they come.
@@ -23,7 +23,7 @@ __all__ = ["held_back", "quiet_imports"]
 
 @contextlib.contextmanager
 def held_back(verbose: bool = False) -> Iterator[None]:
-    """Holds back what is written to standard error below Python; `sys.stderr` goes on as before.
+    """Holds back output to standard error from below Python; `sys.stderr` still works.
 
     The held text is shown if the block raises anything but a `TinyTLError`, an interrupt or an exit.
 
@@ -38,7 +38,7 @@ def held_back(verbose: bool = False) -> Iterator[None]:
     logging.set_verbosity(logging.ERROR)
     try:
         held = tempfile.TemporaryFile()  # noqa: SIM115  closed by the block below
-    except OSError:  # without room for it, it is lost; what needs room for its work says so itself
+    except OSError:  # without room the output is lost; code that needs room for its work reports that itself
         held = open(os.devnull, "r+b")  # noqa: SIM115
     sys.stderr.flush()
     with held, _duplicate(2) as terminal, _python_writes_to(terminal), _crashes_are_traced(terminal):
@@ -76,7 +76,7 @@ def _duplicate(descriptor: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _python_writes_to(terminal: int) -> Iterator[None]:
-    """Keeps `sys.stderr` where it was, unless it is no file of the process (in a test or a notebook)."""
+    """Keeps `sys.stderr` where it was, unless it is not a file of the process (in a test or a notebook)."""
     try:
         is_own = sys.stderr.fileno() == 2
     except (OSError, ValueError, AttributeError):

@@ -46,9 +46,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum(
         "target", "file", list(_BUDGETS), "file: for LiteRT; micro: for TensorFlow Lite Micro.", flag_values=values
     )
-    flags.DEFINE_float("budget_mb", None, "file: what the process may grow by, in MB.", flag_values=values)
-    flags.DEFINE_float("arena_kb", None, "micro: what the arena may take, in KB of 1024 bytes.", flag_values=values)
-    flags.DEFINE_float("flash_kb", None, "micro: what the file may take, in KB of 1024 bytes.", flag_values=values)
+    flags.DEFINE_float("budget_mb", None, "file: largest growth of the process, in MB.", flag_values=values)
+    flags.DEFINE_float("arena_kb", None, "micro: largest arena, in KB of 1024 bytes.", flag_values=values)
+    flags.DEFINE_float("flash_kb", None, "micro: largest file, in KB of 1024 bytes.", flag_values=values)
     flags.DEFINE_string("output", None, "The config to write, a .py file.", flag_values=values, required=True)
     flags.DEFINE_list("resolutions", None, "Pixels to choose from; default: the config's.", flag_values=values)
     flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
@@ -59,7 +59,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     if values.config is None:
         raise InputError(
             "expected --config=NAME, or a Python file with get_config(); --config=default is for photos of your own"
@@ -148,7 +148,7 @@ def _result(values: flags.FlagValues, budget: Budget, outcome) -> dict[str, Any]
 
 
 def _config_file(result: dict[str, Any], promise: str, config) -> str:
-    """The config, with what it promises."""
+    """The config, with its measured accuracy and memory."""
     commands = "\n".join(f"    {command}" for command in result["commands"])
     values = pprint.pformat(config.to_dict(), width=100, sort_dicts=False)
     return (

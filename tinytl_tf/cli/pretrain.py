@@ -4,8 +4,8 @@ The run is one of `tinytl train`, with its checkpoints and log, under a scheme t
 WORKDIR/branches.npz has the branches as float16, with a card that says how they were made; `--branch_weights` of
 train, export and plan reads it. Each row of log.jsonl has images_per_second, and waiting: the share of the time that
 was spent waiting for images. With --config.training.precision=mixed_bfloat16 (or, on a GPU, mixed_float16) the layers
-of a step compute in 16 bits; what is saved stays float32. With --config.training.distillation=0.5 and teacher_scale=2
-half of the loss is the distance from the features of the frozen network at twice the resolution.
+of a step compute in 16 bits; checkpoints and branches stay float32. With --config.training.distillation=0.5 and
+teacher_scale=2 half of the loss is the distance from the features of the frozen network at twice the resolution.
 
 With --distribute=workers the same command runs once for each worker that TF_CONFIG lists, with a folder that all of
 them see. They wait for each other for up to --worker_timeout seconds. Where one of them is lost, the others end as
@@ -54,7 +54,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     require_run(values, "pretrain")
     if values.distribute != "workers":
         runner.refuse_unused(values, ("worker_timeout",), "without --distribute=workers")
@@ -74,7 +74,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         print(f"distance from the teacher's features {result['feature_distance']:.3f} in the last epoch")
     elif "test_accuracy" in result:
         print(f"test accuracy on the source {result['test_accuracy']:.2%} after the last epoch")
-    print(f"branches in {result['branches']}, checkpoints and log beside them")
+    print(f"branches in {result['branches']}, checkpoints and log next to them")
     branches = f"--branch_weights={result['branches']}"
     runner.print_next(shlex.join(["tinytl", "train", "--config=FILE", branches, "--workdir=FOLDER"]))
     return {"workdir": values.workdir, **result}

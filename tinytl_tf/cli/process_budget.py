@@ -1,4 +1,4 @@
-"""The budget of `tinytl plan` for a file that LiteRT trains: what a process may grow by."""
+"""The budget of `tinytl plan` for a file that LiteRT trains: the largest growth of a process."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ class ProcessBudget(Budget):
     def __init__(self, values: flags.FlagValues) -> None:
         runner.refuse_unused(values, ("arena_kb", "flash_kb"), "without --target=micro")
         if values.budget_mb is None:
-            raise InputError("expected --budget_mb=MB, what the process may grow by; 16 is a usual one")
+            raise InputError("expected --budget_mb=MB, the largest growth of the process; 16 is common")
         if not 0 < values.budget_mb < float("inf"):
             raise InputError(f"expected a --budget_mb above 0, got {values.budget_mb:g}; 16 is a usual one")
         self.bytes = {"growth": int(min(1e6 * values.budget_mb, runner.MOST))}
@@ -45,11 +45,11 @@ class ProcessBudget(Budget):
         return GrowthAccount(**self._settings)
 
     def needs(self, trial) -> dict[str, float]:
-        """What --json says of what a plan needs."""
+        """Returns the needs of a plan for --json."""
         return {"planned_mb": trial.planned["growth"] / 1e6, "measured_mb": trial.measured["growth"] / 1e6}
 
     def parts(self, trial) -> dict[str, Any]:
-        """What --json says of what makes up the needs of the chosen plan."""
+        """Returns the parts of the chosen plan's needs for --json."""
         return {"planned_parts_mb": {name: size / 1e6 for name, size in trial.parts["growth"].items()}}
 
     def cost(self, needs: Mapping[str, float]) -> dict[str, float]:
@@ -61,7 +61,7 @@ class ProcessBudget(Budget):
         return f"budget {self.numbers['budget_mb']:g} MB: {self.account}, {self._conditions(self._settings)}"
 
     def promise(self, result: Mapping[str, Any]) -> str:
-        """What the config's file says of the plan, after "Chosen by `tinytl plan`: "."""
+        """Returns the description of the plan in the config's file, after "Chosen by `tinytl plan`: "."""
         return (
             f"planned {result['planned_mb']:.2f} MB, measured {result['measured_mb']:.2f} MB of a budget of "
             f"{result['budget_mb']:g} MB\n({self.account}, {self._conditions(result)}, {result['optimizer']})"

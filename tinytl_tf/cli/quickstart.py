@@ -46,7 +46,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     workdir = files.expand(values.workdir)
     files.refuse_existing(workdir, values.overwrite, folder=True)
     pyplot = _pyplot()

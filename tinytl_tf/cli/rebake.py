@@ -1,4 +1,4 @@
-"""Puts what a Coral board has learnt into the int8 file of the whole network, to be compiled once more.
+"""Puts a Coral board's state into the int8 file of the complete network, to be compiled again.
 
 For exports of `tinytl export --target=coral` that train biases and the classifier alone. The new file is measured
 against the float network on photos before it is written.
@@ -30,12 +30,12 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     )
     flags.DEFINE_integer("images", 128, "Use so many of them.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("split_seed", None, "Test images of a flat folder.", lower_bound=0, flag_values=values)
-    flags.DEFINE_boolean("skip_broken", False, "Go on without images that cannot be read.", flag_values=values)
+    flags.DEFINE_boolean("skip_broken", False, "Leave out images that cannot be read.", flag_values=values)
     flags.DEFINE_string("output", None, "The .tflite to write.", flag_values=values, required=True)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     from tinytl_tf.device import TrainableModel
     from tinytl_tf.device.coral import is_coral
     from tinytl_tf.device.rebake import rebake

@@ -6,7 +6,7 @@ __all__ = ["get_config"]
 
 
 def get_config(folder: str) -> ConfigDict:
-    """Returns what the run in a folder was started with; it continues no other run.
+    """Returns the configuration of the run in a folder, without the run that it continued.
 
     Raises:
         InputError: If the folder holds no run.

@@ -9,7 +9,7 @@ A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help a
         return {"accuracy": ...}  # what --json writes
 
 It may have `FIRST`, the names of the flags that `--help` lists first, `WORDS`, the name of a list flag that takes
-words without a name, and `with_config(argv)`, which adds a `--config` where there is none.
+words without a name, and `with_config(argv)`, which adds a `--config` if it is missing.
 
 Each run has `values` of its own, so that commands share no flags. `argv` is for
 `config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
@@ -62,7 +62,7 @@ _PATHS = frozenset(
         "workdir",
     )
 )
-# Commands whose result is what they print, unless --json takes it: without it they have done nothing.
+# Commands whose printed text is their result, unless --json takes it: without it they have done nothing.
 _PRINTED = frozenset(("evaluate", "infer", "memory", "networks"))
 _LONGEST_WORD = 1000
 MOST = 2**53 - 1  # of a whole number: up to here it is one in every client, and as a float
@@ -174,7 +174,7 @@ def _with_config_paths(argv: Sequence[str]) -> list[str]:
 def _config_path(path: str) -> str:
     """The file of a config: a path, or the name of one that comes with the package, `default` for example."""
     file = files.expand(path)
-    if path.partition(":")[0].endswith(".py") or file.exists():  # a parameter may follow
+    if path.partition(":")[0].endswith(".py") or file.is_file():  # a parameter may follow
         return str(file)
     folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.configs")))
     names = sorted(one.stem for one in folder.glob("*.py") if one.stem != "__init__")
@@ -187,7 +187,7 @@ def _config_path(path: str) -> str:
 
 
 def print_next(*commands: str) -> None:
-    """Prints the commands that use what this one wrote."""
+    """Prints commands that use the output of this one."""
     print("next:")
     for command in commands:
         print(f"  {command}")
@@ -210,7 +210,7 @@ def refuse_unused(values: flags.FlagValues, names: Sequence[str], why: str) -> N
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow for a command, without the warnings of its import; `noise` holds back what it writes."""
+    """Imports TensorFlow for a command, without the warnings of its import; `noise` holds back its output."""
     with noise.quiet_imports():
         importlib.import_module("tensorflow")
 

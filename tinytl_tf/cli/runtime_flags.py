@@ -14,13 +14,16 @@ from tinytl_tf.tflite.runtime import APIS, THREADS
 if TYPE_CHECKING:
     from tinytl_tf.data import CachedFeatures
     from tinytl_tf.device import TrainableModel
+    from tinytl_tf.device.coral import CoralModel
 
 __all__ = [
     "define_api_flag",
     "define_features_flags",
     "define_position_flag",
+    "define_prefix_flag",
     "define_runtime_flags",
     "load_model",
+    "open_coral",
     "open_model",
 ]
 
@@ -31,7 +34,7 @@ def define_runtime_flags(values: flags.FlagValues) -> None:
         "runtime",
         "litert",
         ["litert", "micro"],
-        "What runs the file; micro: TensorFlow Lite Micro, as on a microcontroller.",
+        "Runtime of the file; micro: TensorFlow Lite Micro, as on a microcontroller.",
         flag_values=values,
     )
     flags.DEFINE_integer("threads", THREADS, "Threads of LiteRT.", lower_bound=1, flag_values=values)
@@ -92,6 +95,11 @@ def define_features_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_integer("features_cache_mb", 512, "Most MB of that folder.", lower_bound=1, flag_values=values)
+    define_prefix_flag(values)
+
+
+def define_prefix_flag(values: flags.FlagValues) -> None:
+    """Defines --prefix_command."""
     flags.DEFINE_string(
         "prefix_command",
         None,
@@ -100,23 +108,16 @@ def define_features_flags(values: flags.FlagValues) -> None:
     )
 
 
-def open_model(
-    values: flags.FlagValues, stack: contextlib.ExitStack
-) -> tuple["TrainableModel", "CachedFeatures | None"]:
-    """Loads the file of --model, a .tflite or a coral.json; returns what is trained, and where its features come from.
+def open_coral(values: flags.FlagValues, stack: contextlib.ExitStack) -> "CoralModel":
+    """Loads the coral.json of --model, and says who runs the prefix.
 
     Args:
-        values: The flags of the command, with those of `define_features_flags`.
-        stack: Closes the cache of features and ends the process of the prefix.
+        values: The flags of the command, with those of `define_prefix_flag` and `define_runtime_flags`.
+        stack: Ends the process of the prefix.
     """
-    from tinytl_tf.device.coral import CoralModel, is_coral
+    from tinytl_tf.device.coral import CoralModel
 
-    if is_coral(values.model):
-        runner.refuse_unused(values, ("trust",), "with a coral.json, which guards its files")
-    else:
-        names = ("features_cache", "features_cache_mb", "prefix_command")
-        runner.refuse_unused(values, names, "with a .tflite, which has no signature for features; give a coral.json")
-        return load_model(values), None
+    runner.refuse_unused(values, ("trust",), "with a coral.json, which guards its files")
     model = CoralModel(
         values.model,
         prefix_command=None if values.prefix_command is None else _words(values.prefix_command),
@@ -127,6 +128,25 @@ def open_model(
     stack.callback(model.close)
     where = "by another program" if values.prefix_command else "an Edge TPU" if model.on_accelerator else "the CPU"
     print(f"prefix up to {model.manifest.split}: {where}", flush=True)
+    return model
+
+
+def open_model(
+    values: flags.FlagValues, stack: contextlib.ExitStack
+) -> tuple["TrainableModel", "CachedFeatures | None"]:
+    """Loads the file of --model, a .tflite or a coral.json; returns the trained model and the source of its features.
+
+    Args:
+        values: The flags of the command, with those of `define_features_flags`.
+        stack: Closes the cache of features and ends the process of the prefix.
+    """
+    from tinytl_tf.device.coral import is_coral
+
+    if not is_coral(values.model):
+        names = ("features_cache", "features_cache_mb", "prefix_command")
+        runner.refuse_unused(values, names, "with a .tflite, which has no signature for features; give a coral.json")
+        return load_model(values), None
+    model = open_coral(values, stack)
     limit_bytes = values.features_cache_mb * 2**20
     return model.suffix, stack.enter_context(model.features(values.features_cache, limit_bytes=limit_bytes))
 

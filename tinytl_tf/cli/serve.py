@@ -39,7 +39,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     model = None if values.model is None else open_file(values.model, trust=True)
     page_resources(model, ())  # refuses a model that the page cannot train before anything is fetched
     runtime = litert_files(fetch_litert() if values.wasm is None else values.wasm, threads=values.wasm_threads)

@@ -53,7 +53,7 @@ class Signals:
 
     @contextlib.contextmanager
     def unwrapped(self) -> Iterator[None]:
-        """Raises `KeyboardInterrupt` in place of what a library has made of it in the block."""
+        """Raises `KeyboardInterrupt` in place of the exception that a library raised for it in the block."""
         try:
             yield
         except BaseException:

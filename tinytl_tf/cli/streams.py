@@ -34,7 +34,7 @@ def guarded_streams() -> Iterator[None]:
 
 
 def end_of_printed(program: str) -> int:
-    """Ends a command, inside of `guarded_streams`, whose result is what it printed.
+    """Ends a command, inside of `guarded_streams`, whose result is its printed text.
 
     Args:
         program: Its name, for the error.
@@ -59,7 +59,7 @@ def end_of_printed(program: str) -> int:
 def open_missing_descriptors() -> None:
     """Opens standard descriptors that are closed on the null device, for good.
 
-    The next file that is opened would take such a number, and get what libraries write there.
+    The next file that is opened would take such a number, and get the output of libraries.
     """
     for descriptor in range(3):
         try:

@@ -102,7 +102,7 @@ class _Child:
             self._read()
             self._silence += _TURN  # by our own turns: while both processes are stopped, nobody is silent
             if self._status:
-                self._end(0.0)  # what is left is to leave the others in peace, which takes long where they hang
+                self._end(0.0)  # the others are only to be left alone, which takes long if they hang
             elif self._silence > _SILENCE:
                 self._end(0.0)
                 if self._status is None:
@@ -116,7 +116,7 @@ class _Child:
         return self._lose(f"signal {-self._ended} ended it")
 
     def _interrupt(self, info: signal.struct_siginfo) -> int:
-        if info.si_code <= 0:  # from a process; what a terminal sends has reached the child as well
+        if info.si_code <= 0:  # from a process; a signal from a terminal has reached the child as well
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGINT)
         self._end(_GRACE)

@@ -121,13 +121,13 @@ def require_run(values: flags.FlagValues, example: str) -> None:
     if values.config is None:
         raise InputError(f"expected --config=NAME, or a Python file with get_config(); --config={example} is one")
     if values.resume and values.overwrite:
-        raise InputError("expected --resume or --overwrite, got both: one goes on with the run, the other replaces it")
+        raise InputError("expected --resume or --overwrite, got both: one resumes the run, the other replaces it")
     if (files.expand(values.workdir) / "run.json").exists() and not (values.resume or values.overwrite):
         raise InputError(f"{values.workdir} holds a run already; give --resume, --overwrite or another --workdir")
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
-    """Runs the command; returns what --json holds."""
+    """Runs the command; returns the result for --json."""
     require_run(values, "digits")
     if values["cache_features"].present:
         values.config.training.cache_features = values.cache_features

@@ -52,6 +52,11 @@ class ArrayDataset(ImageDataset):
         self.shape = tuple(shape)
         self.sample_rate = sample_rate
 
+    def require_input(self, shape: Sequence[int]) -> None:
+        """Raises `InputError` unless a model whose input has this shape, without the batch, takes the members."""
+        if self.shape != tuple(shape):
+            raise InputError(f"expected arrays {list(shape)} for this model, got {list(self.shape)} in {self.name}")
+
     def array(self, index: int) -> np.ndarray:
         """Returns one array.
 

@@ -12,7 +12,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.files import most_unpacked
 from tinytl_tf.regular_file import open_regular
 
-__all__ = ["read_arrays"]
+__all__ = ["read_array", "read_arrays"]
 
 # By the version of the format of an array: the reader of its shape and type.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -42,6 +42,26 @@ def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> dict[str, np
         raise InputError(f"{what} cannot be read as .npz ({reason(error)}); {remedy}") from error
 
 
+def read_array(path: str | os.PathLike) -> np.ndarray:
+    """Returns the array of an `.npy` file.
+
+    Raises:
+        InputError: The file is missing, is not such a file, or claims more data than it has.
+    """
+    remedy = "save it again with numpy.save"
+    try:
+        with open_regular(path) as file:
+            _require_data(file, os.fstat(file.fileno()).st_size, os.fspath(path), remedy)
+            file.seek(0)
+            return np.load(file, allow_pickle=False)
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; give the path of an .npy file") from error
+    except Exception as error:  # numpy raises several kinds for damaged files
+        raise InputError(f"{path} cannot be read as .npy ({reason(error)}); {remedy}") from error
+
+
 def _require_bounded(path: str | os.PathLike, file: BinaryIO, what: str, remedy: str) -> None:
     """Refuses arrays that would take far more memory than the file: numpy allocates the size in their headers."""
     with zipfile.ZipFile(file) as archive:
@@ -54,8 +74,13 @@ def _require_bounded(path: str | os.PathLike, file: BinaryIO, what: str, remedy:
             )
         for member in members:
             with archive.open(member) as stream:
-                shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
-                wanted, there = math.prod(shape) * max(dtype.itemsize, 1), member.file_size - stream.tell()
-            if wanted > there:
-                raise InputError(f"{what}: {member.filename} claims {wanted:,} bytes and has {there:,}; {remedy}")
+                _require_data(stream, member.file_size, f"{what}: {member.filename}", remedy)
     file.seek(0)
+
+
+def _require_data(stream: BinaryIO, size: int, what: str, remedy: str) -> None:
+    """Refuses an array whose header promises more than the `size` bytes of header and data together have."""
+    shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+    wanted, there = math.prod(shape) * max(dtype.itemsize, 1), size - stream.tell()
+    if wanted > there:
+        raise InputError(f"{what} claims {wanted:,} bytes and has {there:,}; {remedy}")

@@ -11,8 +11,9 @@ from tinytl_tf.data.change import Change
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.data.features import CachedFeatures, FeatureRequest, check_cacheable
 from tinytl_tf.data.random_stream import RandomStream
-from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction, height_width, short_side
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction, short_side
 from tinytl_tf.errors import InputError
+from tinytl_tf.networks.sizes import image_size as checked_size
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -80,7 +81,7 @@ def train_batches(
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
     """
-    size = height_width(image_size)
+    size = checked_size(image_size, "image_size")
     steps = steps_per_epoch(dataset, batch_size)
     check_central_fraction(central_fraction)
     for option, value in (("seed", seed), ("epoch", epoch), ("start_step", start_step)):
@@ -180,7 +181,7 @@ def eval_batches(
     Raises:
         InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
     """
-    size = height_width(image_size)
+    size = checked_size(image_size, "image_size")
     _check_positive("batch_size", batch_size)
     check_central_fraction(central_fraction)
 

@@ -127,6 +127,11 @@ class ImageDataset:
                 self._cache_bytes += image.nbytes
         return image
 
+    def require_input(self, shape: Sequence[int]) -> None:
+        """Raises `InputError` unless a model whose input has this shape, without the batch, takes the members."""
+        if len(shape) != 3 or shape[-1] != 3:
+            raise InputError(f"expected data of arrays {list(shape)} for this model, got {self.items} in {self.name}")
+
     def require_task(self, task: str) -> None:
         """Raises `InputError` if the labels belong to another task."""
         if self.task != task:

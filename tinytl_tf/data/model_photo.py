@@ -7,9 +7,10 @@ import numpy as np
 
 from tinytl_tf.data.change import Change
 from tinytl_tf.data.decode import decode, deep_maximum
-from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction, height_width, short_side
+from tinytl_tf.data.resizing import CENTRAL_FRACTION, check_central_fraction, short_side
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
+from tinytl_tf.networks.sizes import image_size
 
 __all__ = ["photo"]
 
@@ -46,7 +47,7 @@ def photo(
         >>> photo("red.png", (24, 32)).shape
         (24, 32, 3)
     """
-    size = height_width(getattr(model, "image_size", model))
+    size = image_size(getattr(model, "image_size", model), "the size")
     fraction = getattr(model, "central_fraction", CENTRAL_FRACTION) if central_fraction is None else central_fraction
     check_central_fraction(fraction)
     if not isinstance(path, str | os.PathLike):

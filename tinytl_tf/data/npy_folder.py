@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from tinytl_tf.data.arrays import read_array
 from tinytl_tf.data.packed import array_splits
 from tinytl_tf.data.reason import reason
 from tinytl_tf.data.splits import Splits
@@ -70,14 +71,8 @@ def _files(root: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def _read(path: pathlib.Path) -> np.ndarray:
-    try:
-        with open_regular(path) as file:
-            values = np.load(file, allow_pickle=False)
-    except InputError:
-        raise
-    except Exception as error:  # numpy raises several kinds for damaged files
-        raise InputError(f"{path} cannot be read as .npy ({reason(error)}); save it again with numpy.save") from error
-    if not isinstance(values, np.ndarray) or values.ndim == 0:
+    values = read_array(path)
+    if values.ndim == 0:
         raise InputError(f"expected one array with a row for each example in {path}; save it with numpy.save")
     return values
 

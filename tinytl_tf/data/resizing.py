@@ -1,7 +1,6 @@
 """The part of a photo that is evaluated, and how it becomes the model's input."""
 
 import math
-import numbers
 
 import numpy as np
 from PIL import Image
@@ -13,7 +12,6 @@ __all__ = [
     "Box",
     "central_box",
     "check_central_fraction",
-    "height_width",
     "resize",
     "short_side",
 ]
@@ -33,22 +31,6 @@ def short_side(size: tuple[int, int]) -> int:
         size: Height and width of the model's input in pixels.
     """
     return round(_SHORT_SIDE * max(size))
-
-
-def height_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
-    """Returns (height, width) of a size that may be one number for both.
-
-    Raises:
-        InputError: If it is not one or two numbers of pixels above 0.
-    """
-    size = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
-    if len(size) != 2 or any(isinstance(side, bool) or not isinstance(side, numbers.Integral) for side in size):
-        size = (0, 0)
-    if min(size) < 1:
-        raise InputError(
-            f"expected image_size to be a number of pixels or (height, width), each above 0, got {image_size}"
-        )
-    return size
 
 
 def check_central_fraction(fraction: float) -> None:

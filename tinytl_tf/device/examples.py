@@ -55,8 +55,13 @@ def as_examples(model: "TrainableModel", examples: Any) -> np.ndarray:
     """
     if model.input_name == "features":
         raise InputError("expected a model of images or arrays, got one of features; see tinytl_tf.device.coral")
+    if isinstance(examples, data.Splits):
+        raise InputError("expected one data set, got splits; give splits.test, for example")
     if isinstance(examples, str | os.PathLike):
-        raise InputError(f"expected several examples, got a single path {os.fspath(examples)!r:.200}; give a list")
+        raise InputError(
+            f"expected several examples, got a single path {os.fspath(examples)!r:.200}; give a list, or "
+            "tinytl_tf.data.load of a folder"
+        )
     is_image = model.input_name == "image"
     if is_image and isinstance(examples, Sequence) and examples and _are_paths(examples):
         examples = [data.photo(path, model) for path in examples]

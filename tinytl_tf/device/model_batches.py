@@ -32,10 +32,7 @@ def check_dataset(model: TrainableModel, dataset: data.ImageDataset) -> None:
         raise InputError(f"expected data of {wanted} for this model, got {dataset.items} in {dataset.name}")
     if not has_arrays:
         return
-    if dataset.shape != model.input_shape:
-        raise InputError(
-            f"expected arrays {list(model.input_shape)} for this model, got {list(dataset.shape)} in {dataset.name}"
-        )
+    dataset.require_input(model.input_shape)
     if model.sample_rate and dataset.sample_rate and model.sample_rate != dataset.sample_rate:
         raise InputError(
             f"expected waveforms of {model.sample_rate} samples a second, got {dataset.sample_rate} in "

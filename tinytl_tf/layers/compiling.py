@@ -4,8 +4,7 @@ from typing import Any
 
 import keras
 
-from tinytl_tf.errors import InputError
-from tinytl_tf.tasks import TASKS
+from tinytl_tf.tasks import get_task
 
 __all__ = ["OPTIMIZER_NAME", "compile_arguments"]
 
@@ -38,8 +37,6 @@ def compile_arguments(task: str, learning_rate: float) -> dict[str, Any]:
         >>> compile_arguments("regression", 1e-3)["metrics"][0].name
         'mae'
     """
-    if task not in TASKS:
-        raise InputError(f"unknown task {task!r:.80}; choose one of {', '.join(TASKS)}")
-    loss, metrics = _LOSSES[task]()
+    loss, metrics = _LOSSES[get_task(task).name]()
     optimizer = keras.optimizers.Adam(learning_rate, name=OPTIMIZER_NAME)
     return {"optimizer": optimizer, "loss": loss, "metrics": metrics}

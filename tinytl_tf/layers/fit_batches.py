@@ -1,10 +1,11 @@
 """Batches of a data set for `fit` of Keras."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
 from tinytl_tf import data
-from tinytl_tf.errors import InputError
 
 __all__ = ["FitBatches"]
 
@@ -13,28 +14,28 @@ class FitBatches(keras.utils.PyDataset):
     """The batches of a data set, in another order in each epoch, or once in order to evaluate.
 
     Args:
-        model: maps images or arrays to an output for each class.
         dataset: the images, or arrays.
+        shape: of an input of the model, `(height, width, 3)` or that of the arrays.
         batch_size: examples in a batch.
         augmentation: how training images are changed; `None` for the batches of an evaluation.
         seed: of order and changes.
 
     Raises:
-        InputError: if the data set does not fit the model, or an argument is out of range.
+        InputError: if the data set does not fit the shape, or an argument is out of range.
     """
 
     def __init__(
         self,
-        model: keras.Model,
         dataset: data.ImageDataset,
+        shape: Sequence[int],
         *,
         batch_size: int,
-        augmentation: data.Augmentation | None,
-        seed: int,
+        augmentation: data.Augmentation | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self._shape = tuple(model.input_shape[1:])
-        _check(dataset, self._shape, model.output_shape[-1])
+        dataset.require_input(shape)
+        self._shape = tuple(shape)
         self._dataset = dataset
         self._batch_size = batch_size
         self._augmentation = augmentation
@@ -68,16 +69,3 @@ class FitBatches(keras.utils.PyDataset):
     def on_epoch_begin(self) -> None:
         """Takes the order of the next epoch. Keras calls `on_epoch_end` before the first one too."""
         self._epoch += 1
-
-
-def _check(dataset: data.ImageDataset, shape: tuple[int, ...], outputs: int) -> None:
-    is_array = isinstance(dataset, data.ArrayDataset)
-    if is_array and dataset.shape != shape:
-        raise InputError(f"expected arrays {list(shape)} for this model, got {list(dataset.shape)} in {dataset.name}")
-    if not is_array and (len(shape) != 3 or shape[-1] != 3):
-        raise InputError(f"expected data of arrays {list(shape)} for this model, got images in {dataset.name}")
-    if len(dataset.class_names) != outputs:
-        raise InputError(
-            f"expected data of {outputs} classes, as many as the model has outputs, got {len(dataset.class_names)} in "
-            f"{dataset.name}; build the model with classes={len(dataset.class_names)}"
-        )

@@ -11,6 +11,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.layers.compiling import OPTIMIZER_NAME, compile_arguments
 from tinytl_tf.layers.fit_batches import FitBatches
 from tinytl_tf.networks.schemes import LEARNING_RATE
+from tinytl_tf.tasks import get_task
 
 __all__ = ["Network"]
 
@@ -34,9 +35,9 @@ class Network(keras.Model):
         >>> import tinytl_tf as tiny
         >>> model = tiny.build("MobileNetV2", classes=10, resolution=32, width=0.35, weights=None)
         >>> splits = tiny.data.load("digits", train_images=20, test_images=10)
-        >>> history = model.fit(splits.train, validation_data=splits.test, epochs=2, verbose=0)
+        >>> history = model.fit(splits.train, epochs=2, verbose=0)
         >>> sorted(history.history)
-        ['accuracy', 'loss', 'val_accuracy', 'val_loss']
+        ['accuracy', 'loss']
     """
 
     class_names: tuple[str, ...] | None = None
@@ -48,10 +49,13 @@ class Network(keras.Model):
         Raises:
             InputError: if there is no such task.
         """
-        compile_arguments(task, learning_rate)
-        self._defaults = (task, learning_rate)
-        if self.compiled and self.optimizer.name == OPTIMIZER_NAME:  # of another scheme, with other variables
+        self._defaults = (get_task(task).name, learning_rate)
+        if self._has_default_compilation:  # of another scheme, with other variables
             self.compiled = False
+
+    @property
+    def _has_default_compilation(self) -> bool:
+        return self.compiled and self.optimizer.name == OPTIMIZER_NAME
 
     def _compile_if_needed(self) -> None:
         if not self.compiled:
@@ -74,34 +78,39 @@ class Network(keras.Model):
         if isinstance(x, str | os.PathLike):
             raise InputError(f"expected arrays or a data set, got a path; give tinytl_tf.data.load({os.fspath(x)!r})")
         self._compile_if_needed()
-        augmentation, seed = options.pop("augmentation", None), options.pop("seed", 0)
+        own = {name: options.pop(name) for name in ("augmentation", "seed") if name in options}
         if isinstance(x, Splits):
             options.setdefault("validation_data", x.validation)
             x = x.train
+        is_dataset = isinstance(x, ImageDataset)
+        if own and not is_dataset:
+            raise InputError(f"expected {min(own)} with a data set of tinytl_tf.data, got other data; leave it out")
+        names = x.class_names if is_dataset else self.class_names
         if isinstance(options.get("validation_data"), ImageDataset):
-            options["validation_data"] = self._batches(options["validation_data"], None, None, batch_size, seed)
-        if not isinstance(x, ImageDataset):
-            if augmentation is not None:
-                raise InputError(
-                    "expected augmentation with a data set of tinytl_tf.data, got other data; leave it out"
-                )
+            options["validation_data"] = self._batches(options["validation_data"], None, names, batch_size)
+        if not is_dataset:
             return super().fit(x, y, batch_size=batch_size, **options)
-        self.class_names = x.class_names
-        augmentation = Augmentation(crop=False, flip=False) if augmentation is None else augmentation
+        own.setdefault("augmentation", Augmentation(crop=False, flip=False))
+        batches = self._batches(x, y, names, batch_size, **own)
+        self.class_names = names
         options.setdefault("shuffle", False)  # the batches are drawn in another order in each epoch
-        return super().fit(self._batches(x, y, augmentation, batch_size, seed), **options)
+        return super().fit(batches, **options)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
-        """Returns loss and metrics, as `keras.Model.evaluate` does; `x` may be a data set."""
+        """Returns loss and metrics, as `keras.Model.evaluate` does; `x` may be a data set.
+
+        Raises:
+            InputError: if a data set does not fit the model, or has other classes than that of the last `fit`.
+        """
         self._compile_if_needed()
         if isinstance(x, ImageDataset):
-            return super().evaluate(self._batches(x, y, None, batch_size, 0), **options)
+            return super().evaluate(self._batches(x, y, self.class_names, batch_size), **options)
         return super().evaluate(x, y, batch_size=batch_size, **options)
 
     def predict(self, x: Any, batch_size: int | None = None, **options: Any) -> np.ndarray:
         """Returns the logits, as `keras.Model.predict` does; `x` may be a data set."""
         if isinstance(x, ImageDataset):
-            return super().predict(self._batches(x, None, None, batch_size, 0), **options)
+            return super().predict(self._batches(x, None, None, batch_size), **options)
         return super().predict(x, batch_size=batch_size, **options)
 
     def summary(self, **options: Any) -> None:
@@ -120,8 +129,26 @@ class Network(keras.Model):
         )
 
     def _batches(
-        self, dataset: ImageDataset, labels: Any, augmentation: Augmentation | None, batch_size: int | None, seed: int
-    ) -> keras.utils.PyDataset:
+        self, dataset: ImageDataset, labels: Any, names: tuple[str, ...] | None, batch_size: int | None, **options: Any
+    ) -> FitBatches:
+        """Returns the batches of a data set whose classes are the named ones; None for any as many as the outputs."""
         if labels is not None:
             raise InputError("expected no labels with a data set, which has its own; leave y out")
-        return FitBatches(self, dataset, batch_size=batch_size or _BATCH, augmentation=augmentation, seed=seed)
+        task, outputs = self._defaults[0], self.output_shape[-1]
+        if dataset.task != task and not (self.compiled and not self._has_default_compilation):
+            raise InputError(
+                f"expected data for {task}, which the network is trained for, got {dataset.task} in {dataset.name}; "
+                f"give apply_scheme the argument task={dataset.task!r}, or compile the network"
+            )
+        if len(dataset.class_names) != outputs:
+            raise InputError(
+                f"expected data of {outputs} classes, as many as the model has outputs, got "
+                f"{len(dataset.class_names)} in {dataset.name}; build the model with "
+                f"classes={len(dataset.class_names)}"
+            )
+        if names is not None and dataset.class_names != names:
+            raise InputError(
+                f"expected the classes {', '.join(names)} that the model was fit to, in this order, got "
+                f"{', '.join(dataset.class_names)} in {dataset.name}; tinytl_tf.training.evaluate matches them by name"
+            )
+        return FitBatches(dataset, self.input_shape[1:], batch_size=batch_size or _BATCH, **options)

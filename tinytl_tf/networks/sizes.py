@@ -1,17 +1,21 @@
 """Sizes of images: one number for both sides, or a pair."""
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from tinytl_tf.errors import InputError
 
 __all__ = ["Resolution", "image_size"]
 
-Resolution = int | Sequence[int]  # pixels of both sides, or (height, width)
+Resolution = int | Iterable[int]  # pixels of both sides, or (height, width)
 
 
-def image_size(resolution: Resolution) -> tuple[int, int]:
+def image_size(resolution: Resolution, what: str = "resolution") -> tuple[int, int]:
     """Returns height and width, in pixels.
+
+    Args:
+        resolution: one number for both, or a pair.
+        what: its name, for the error.
 
     Raises:
         InputError: if it is neither a whole number above 0 nor a pair of these.
@@ -20,11 +24,9 @@ def image_size(resolution: Resolution) -> tuple[int, int]:
         >>> image_size(96), image_size((96, 64))
         ((96, 96), (96, 64))
     """
-    size = tuple(resolution) if isinstance(resolution, Sequence) and not isinstance(resolution, str) else (resolution,)
+    is_pair = isinstance(resolution, Iterable) and not isinstance(resolution, str)
+    size = tuple(resolution) if is_pair else (resolution, resolution)
     fits = all(isinstance(side, numbers.Integral) and not isinstance(side, bool) and side > 0 for side in size)
-    if not fits or len(size) not in (1, 2):
-        raise InputError(
-            f"resolution must be a positive number of pixels or (height, width), got {resolution!r:.80}; 224 is common"
-        )
-    height, width = size * 2 if len(size) == 1 else size
-    return int(height), int(width)
+    if not fits or len(size) != 2:
+        raise InputError(f"expected {what} as a number of pixels above 0 or (height, width), got {resolution!r:.80}")
+    return int(size[0]), int(size[1])

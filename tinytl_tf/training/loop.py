@@ -20,7 +20,9 @@ from tinytl_tf.experiment import Experiment, flat
 from tinytl_tf.figures import EvaluateResult
 from tinytl_tf.files import refuse_existing, require_room
 from tinytl_tf.locks import output_lock
+from tinytl_tf.networks.branches import BRANCHES
 from tinytl_tf.networks.schemes import ResolvedScheme
+from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.progress import Progress
 from tinytl_tf.schedules import warmed_up
 from tinytl_tf.tasks import get_task
@@ -34,17 +36,6 @@ from tinytl_tf.training.step import make_train_step
 from tinytl_tf.training.teacher import Teacher
 
 __all__ = ["train"]
-
-# Keys of `config.backbone` that define the network of a run.
-_OF_THE_NETWORK = (
-    "name",
-    "width",
-    "resolution",
-    "preprocess_input",
-    "branch_final_norm",
-    "branch_weight_standardization",
-    "lora_rank",
-)
 
 
 def train(
@@ -183,20 +174,25 @@ def _start(
             f"expected config.training.continue_from as the folder of another run, got {before.path}, which the new "
             "run would replace; give another folder, or resume=True for an interrupted run"
         )
-    _check_continues(before.read_run(), experiment.config, class_names, task)
     trained = before.load("last")
-    checkpoint = before.checkpoint("last", trained)
-    return *experiment.adopt(trained), f"continues from {before.path}, {checkpoint}\n"
+    _check_continues(before.read_run(), trained, experiment.config, class_names, task)
+    origin = f"continues from {before.path}, {before.checkpoint('last', trained)}\n"
+    model, resolved = experiment.adopt(trained)
+    if model is not trained:
+        origin += f"{BRANCHES[experiment.scheme().branch].title} are new: their output starts at zero\n"
+    return model, resolved, origin
 
 
-def _check_continues(run: Run, config: ConfigDict, class_names: Sequence[str], task: str) -> None:
+def _check_continues(run: Run, trained: keras.Model, config: ConfigDict, class_names: Sequence[str], task: str) -> None:
     """Refuses to train the network of a run further for other labels, or as another network."""
     if (run.class_names, run.task) != (tuple(class_names), task):
         raise InputError(
             f"expected data with the labels of the run that is continued, {run.task} of {', '.join(run.class_names)}, "
             f"got {task} of {', '.join(class_names)}; use such data, or train from pre-trained weights"
         )
-    for key in _OF_THE_NETWORK:
+    kinds = {variable_spec(variable).branch for variable in trained.weights}
+    free = {key for kind, branch in BRANCHES.items() if kind not in kinds for key in branch.config_keys.values()}
+    for key in sorted(set(config.backbone.keys()) - free):  # settings of branches that are to be added are free
         old, new = run.config.backbone[key], config.backbone[key]
         if old != new:
             raise InputError(

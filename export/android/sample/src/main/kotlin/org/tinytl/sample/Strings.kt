@@ -6,7 +6,7 @@ import org.tinytl.TrainerResult
 import java.util.Locale
 import kotlin.math.abs
 
-/** All texts of the app, in one place to translate; there are no resources, so that Maven builds it without aapt2. */
+/** All texts of the app, in one place to translate. The app has no resource files, so Maven builds it without aapt2. */
 internal object Strings {
     const val READY = "Name two classes or more, and give each a few photos."
     const val CLASS_NAME = "Name of a class"
