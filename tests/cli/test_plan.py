@@ -79,7 +79,7 @@ BAD = {
         ["--output=new.py", "CONFIG"],
         "expected --budget_mb=MB, the largest growth of the process; 16 is common",
     ),
-    "budget": (["--budget_mb=0", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got 0; 16 is a usual"),
+    "budget": (["--budget_mb=0", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got 0; 16 is common"),
     "endless": (["--budget_mb=inf", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got inf; 16 is"),
     "suffix": (
         ["--budget_mb=16", "--output=new.json", "CONFIG"],
