@@ -159,7 +159,7 @@ def _refuse_for_models(
 def check_network(
     name: str, *, classes: int, resolution: int, width: float, lite_residual: bool, preprocess_input: str = ""
 ) -> None:
-    """Raises `InputError` if a named network cannot have these sizes; checks only what needs no build.
+    """Raises `InputError` if a named network cannot have these sizes; checks as much as possible without building it.
 
     Args:
         name: name of the network; see `build`.

@@ -1,4 +1,4 @@
-"""Activation layer that keeps only what its backward pass needs."""
+"""Activation layer that keeps as little as possible for the backward pass."""
 
 import functools
 

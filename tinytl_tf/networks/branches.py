@@ -1,7 +1,7 @@
 """The kinds of branches. A branch is a small trainable module around a frozen part; its output is added to that part's.
 
-A kind defines where its branches can go, what they compute, and which variables they have. The network builder, the
-schemes and the memory accounting use these definitions; a Keras layer with the same arguments performs the computation.
+A kind defines the places, the computation and the variables of its branches. The network builder, the schemes and the
+memory accounting use these definitions; a Keras layer with the same arguments performs the computation.
 To add a kind, write its class, add it to `BRANCHES`, and write its Keras layer and a test.
 """
 

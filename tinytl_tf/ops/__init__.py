@@ -1,4 +1,4 @@
-"""Differentiable primitives that keep only what backward needs; both passes use only builtin operators of LiteRT."""
+"""Differentiable primitives that keep little for backward; both passes use only builtin operators of LiteRT."""
 
 from tinytl_tf.ops.activations import (
     ACTIVATIONS,
