@@ -35,5 +35,5 @@ class AveragePooling(WindowPooling):
     """
 
     def pool(self, images: tf.Tensor, size: tuple, strides: tuple, padding: str) -> tf.Tensor:
-        """Pools `[batch, height, width, channels]`."""
+        """Pools images `[batch, height, width, channels]`."""
         return ops.average_pool(images, size, strides, padding)

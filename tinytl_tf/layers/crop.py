@@ -53,7 +53,7 @@ class Crop(keras.layers.Layer):
             raise ValueError(f"{self.name} needs an input of known sizes of {tuple(ends)} or more, got {input_shape}")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the box."""
+        """Returns the part of each example inside the box."""
         return ops.crop(inputs, self.begin, self.size)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

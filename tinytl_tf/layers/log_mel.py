@@ -104,7 +104,7 @@ class LogMel(keras.layers.Layer):
         self._frames(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the bands of each frame."""
+        """Returns the logarithmic bands of each frame."""
         frames = self._frames(inputs.shape)
         parts = -(-self.frame_length // self.hop)  # parts of `hop` samples in a frame; the last may be zero-padded
         samples = (frames + parts - 1) * self.hop

@@ -35,5 +35,5 @@ class MaxPooling(WindowPooling):
     """
 
     def pool(self, images: tf.Tensor, size: tuple, strides: tuple, padding: str) -> tf.Tensor:
-        """Pools `[batch, height, width, channels]`."""
+        """Pools images `[batch, height, width, channels]`."""
         return ops.max_pool(images, size, strides, padding)

@@ -37,7 +37,7 @@ __all__ = [
     "with_rate_factors",
 ]
 
-LEARNING_RATE = 1e-3  # default of schemes
+LEARNING_RATE = 1e-3  # default learning rate of schemes
 _MOST_FACTOR = sys.float_info.max
 
 _EXAMPLE = '(("_lite_residual/", 0.1),)'
@@ -237,7 +237,7 @@ def restrict(
     if biases:
         if not scheme.biases:
             raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
-        # Biases of branches follow `branches`, if the scheme has them.
+        # If the scheme trains branches, `branches` restricts their biases as well.
         branch = False if scheme.branch else None
         rows.append((Selector("biases elsewhere", _SHIFTS, but_places=(*biases, CLASSIFIER), branch=branch), 0.0))
     for key, places, what in (

@@ -65,7 +65,7 @@ class GrowthAccount(Account):
         return f"{budget['growth'] / 1e6:g} MB"
 
     def needs_text(self, needs: Needs) -> str:
-        """Returns a growth in MB, to 10 KB."""
+        """Returns a growth in MB, rounded to 10 KB."""
         return f"{needs['growth'] / 1e6:.2f} MB"
 
     def excess_text(self, planned: Needs, measured: Needs, budget: Needs) -> str:
