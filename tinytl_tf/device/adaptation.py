@@ -124,7 +124,7 @@ def adapt(
         model: The model, which is changed.
         splits: The images or arrays; by default, their classes are matched to the model's by name.
         state_path: State file to write, `.tinytl`. Only one run at a time may write it.
-        resume: Whether to resume the interrupted run that was to write `state_path`.
+        resume: Whether to resume the interrupted run that saved its progress next to `state_path`.
         features: Features of the images, for a model whose `input_name` is `"features"`; see `tinytl_tf.device.coral`.
             None for all other models.
         **settings: Fields of `tinytl_tf.device.AdaptSettings`, such as `epochs` and `learning_rate`.
@@ -277,7 +277,7 @@ class _Run:
         )
 
     def _check_loss(self, after: EvaluateResult | None) -> None:
-        """Refuses a loss far above the one before training, for the test images or, without any, the training images."""
+        """Refuses a loss far above the one before training: of the test images or, without any, the training images."""
         if after is None:
             self._refuse_loss(self._progress.steps[0][0], self._means(self._settings.epochs - 1)[0])
         else:

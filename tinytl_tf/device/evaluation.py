@@ -67,7 +67,7 @@ def evaluate_dataset(
 
     Raises:
         InputError: If the classes do not match; if an image cannot be decoded; if the fraction is out of range or is
-            given for arrays; or if the data does not fit the model's input, see `check_dataset`.
+            given for arrays; or if the data does not fit the model's input; see `check_dataset`.
     """
     check_features(model, features)
     check_dataset(model, dataset)

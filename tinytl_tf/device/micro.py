@@ -49,7 +49,7 @@ class MicroModel(TrainableModel):
         return bytes.fromhex(self._file.manifest.micro["state_of"]) or self._file.fingerprint
 
     def _load(self) -> None:
-        """Loads the file; frees the one loaded before first."""
+        """Loads the file; a previously loaded one is freed first."""
         manifest = self._file.manifest
         if manifest is None:
             raise InputError(

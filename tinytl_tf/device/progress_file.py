@@ -46,7 +46,7 @@ class AdaptProgress:
         before: Figures for the test images before the first step; None without test images.
         steps: One row for each step: loss, accuracy, whether it was applied, and its time in milliseconds. A loss that
             is not finite is read back as NaN.
-        best: Score on the validation images after the best epoch; see `Task.score`. None if no epoch was validated yet.
+        best: Score on the validation images after the best epoch; see `Task.score`. None before the first validation.
         validated: Number of epochs that were evaluated on the validation images.
         state: Name of the state file after the last of these steps, in the same folder.
     """

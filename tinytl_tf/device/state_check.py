@@ -43,8 +43,8 @@ def check_state(state: np.ndarray, manifest: Manifest, added: int, what: str) ->
         what: Beginning of the error message, for example "cannot set the state".
 
     Raises:
-        InputError: If a value is not finite; if a value is negative that cannot be; if the magnitudes add up to 1e15 or
-            more; or if the outputs in use differ from the outputs with names.
+        InputError: If a value is not finite; if a value that cannot be negative is negative; if the magnitudes add up
+            to 1e15 or more; or if the outputs in use differ from the outputs with names.
     """
     check_finite(state, what)
     total = float(np.abs(state.astype(np.float64)).sum())

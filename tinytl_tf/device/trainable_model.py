@@ -546,7 +546,7 @@ class TrainableModel:
                 ) from error
 
     def _load(self) -> None:
-        """Loads the file; frees the one loaded before first, because two may not fit into a board's memory."""
+        """Loads the file; a previously loaded one is freed first, because two may not fit into a board's memory."""
         if self._file.manifest is not None and self._file.manifest.micro:
             raise InputError(
                 f"expected a file for LiteRT, got {self._file.path}, which is for TensorFlow Lite Micro; open it with "
