@@ -80,7 +80,7 @@ def as_array(values: np.ndarray, where: str) -> np.ndarray:
         where: name of the numbers in error messages.
 
     Raises:
-        InputError: If they are not real numbers; or if one of them is not finite as float32.
+        InputError: If `values` are not real numbers; or if one of them is not finite as float32.
 
     Example:
         >>> as_array(np.array([1, 2]), "ones")

@@ -144,7 +144,7 @@ class ImageDataset:
             raise InputError(f"{self.name} has labels for {self.task}, expected {task}: {wanted[task]}")
 
     def describe(self) -> str:
-        """Returns a description: the number of images, and the count of each class or attribute or mean of each number."""
+        """Returns a description: the number of images, and counts by class or attribute, or the mean of each number."""
         if self.task == "regression":
             means, spreads = self.labels.mean(axis=0, dtype=np.float64), self.labels.std(axis=0, dtype=np.float64)
             rows = list(zip(self.class_names, means, spreads, strict=True))[:SHOWN]
