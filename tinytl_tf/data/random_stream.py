@@ -16,7 +16,7 @@ class RandomStream:
     """Random numbers that depend only on a few whole numbers: SplitMix64, seeded with a mix of them.
 
     Args:
-        names: Whole numbers from 0 to 2^53 - 1. Different numbers, or more of them, give an independent stream.
+        names: Whole numbers from 0 to 2^53 - 1. Different numbers, or more of them, yield an independent stream.
 
     Example:
         >>> stream = RandomStream(0, 1, 2)

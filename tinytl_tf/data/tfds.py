@@ -131,7 +131,7 @@ def _prepare(name: str, builder, download: bool) -> None:
     if not builder.data_path.exists():
         _check_reachable(name, builder, next(iter(builder.url_infos or ()), ""))
     try:
-        builder.download_and_prepare()  # returns at once when that was done before
+        builder.download_and_prepare()  # returns immediately if that was done before
     except Exception as error:  # each set fails in its own way: network, checksums, files to fetch by hand
         raise InputError(
             f"'tfds:{name}' cannot be prepared in {builder.data_path} ({reason(error)}); "

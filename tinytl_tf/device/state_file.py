@@ -99,7 +99,7 @@ def check_added(names: Sequence[str]) -> None:
 
 
 def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> SavedState:
-    """Reads a state file that must belong to the given model.
+    """Reads a state file, which must belong to the model with this fingerprint.
 
     Args:
         path: The file to read.

@@ -43,9 +43,9 @@ def train(
 ) -> dict[str, Any]:
     """Trains the network that a configuration describes, and writes checkpoints and a log to a folder.
 
-    A run that was killed and resumed gives the same numbers as an uninterrupted run: it continues after the last save
-    (`training.saves_per_epoch` sets the number of saves); the order and augmentation of images depend only on seed and
-    epoch, dropout depends only on seed and step, and the checkpoint includes the optimizer's state.
+    A run that was killed and resumed produces the same numbers as an uninterrupted run: it continues after the last
+    save (`training.saves_per_epoch` sets the number of saves); the order and augmentation of images depend only on seed
+    and epoch, dropout depends only on seed and step, and the checkpoint includes the optimizer's state.
 
     Args:
         config: a configuration with the keys of `configs/default.py`.

@@ -76,7 +76,7 @@ def _wait(meeting: "_Meeting", timeout: float, end: float, say: Callable[[str], 
 
 
 class _Meeting:
-    """What one worker has learned about all other workers."""
+    """One worker's view of all other workers."""
 
     def __init__(self, cluster: Cluster, targets: list[list[tuple]]) -> None:
         self.cluster = cluster

@@ -56,7 +56,7 @@ class Run:
         return cls(config, splits.train.class_names, splits.train.task, fingerprints)
 
     def changed_data(self, splits: Splits) -> str | None:
-        """Returns the name of a split that has changed since the run started; None without changes or for an older run."""
+        """Returns the name of a split that has changed since the run started; None without changes or for older runs."""
         if self.fingerprints is None:
             return None
         names = (name for name, data in splits.by_name.items() if self.fingerprints.get(name) != data.fingerprint())
@@ -70,7 +70,7 @@ class RunFolder:
     |---|---|
     | `run.json` | the configuration, the names of the classes, the task and the fingerprints of the data |
     | `last.keras` | model and optimizer at the last save; a run resumes from here |
-    | `best.keras` | the same after the best epoch, see below |
+    | `best.keras` | the same after the best epoch (see below) |
     | `log.jsonl` | a line of JSON for each save: one in each epoch, unless the configuration sets more |
     | `branches.npz` | only for `tinytl pretrain`: the trained branches; see `backbones.branch_weights` |
 
