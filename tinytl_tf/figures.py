@@ -158,7 +158,7 @@ class EvaluateResult:
 
     @property
     def balanced_accuracy(self) -> float | None:
-        """Mean over the classes that have images, so that rare classes count as much as common ones, or None."""
+        """Mean over the classes with images, so that rare classes count as much as common ones; None without any."""
         known = [figures.balanced_accuracy for figures in self.classes if figures.balanced_accuracy is not None]
         return statistics.fmean(known) if known else None
 

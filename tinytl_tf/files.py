@@ -87,7 +87,7 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
 
 
 def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Writes `data` to `path` atomically: even after a power cut, the file is the complete old one or the new one.
+    """Writes `data` to `path` atomically: even after a power cut, it is the complete old or the complete new file.
 
     The data is written to a temporary file in the same folder, flushed to disk, and renamed in one step. Temporary
     files of killed writers in this folder are removed. Files of running writers are kept, even if the writers run in

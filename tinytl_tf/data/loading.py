@@ -55,7 +55,8 @@ def load(
         seed: chooses the test images of a folder without splits and the look of `digits-shifted`; must be None for all
             other sets.
         default_seed: the seed if `seed` is None; sets without random choices ignore it.
-        train_images: number of training images to keep: the first ones of each class, spread evenly. None keeps all.
+        train_images: number of training images to keep: the first images of each class, spread evenly over the classes.
+            None keeps all.
         test_images: the same for the test set.
         data_dir: folder of TensorFlow Datasets. None uses its own default. All other sets ignore it.
         download: whether TensorFlow Datasets may download a missing set. All other sets ignore it.

@@ -9,7 +9,7 @@ __all__ = ["ALIASES", "make_array_dataset"]
 
 ALIASES = {"x": "array", "y": "label"}  # names that other libraries use
 _REMEDY = "pack it again with numpy.savez"
-_MOST_AXES = 3  # of one array
+_MOST_AXES = 3  # maximum number of axes of one array
 
 
 def make_array_dataset(name: str, arrays: dict[str, np.ndarray], sources: list[str]) -> ArrayDataset:

@@ -56,7 +56,7 @@ class Run:
         return cls(config, splits.train.class_names, splits.train.task, fingerprints)
 
     def changed_data(self, splits: Splits) -> str | None:
-        """Returns the name of a split that has changed since the run started; None without changes or for older runs."""
+        """Returns the name of a split that has changed since the run started; None for no change or an older run."""
         if self.fingerprints is None:
             return None
         names = (name for name, data in splits.by_name.items() if self.fingerprints.get(name) != data.fingerprint())
