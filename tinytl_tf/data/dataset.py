@@ -26,7 +26,7 @@ class ImageDataset:
         name: name of the set in error messages.
         class_names: names of the classes; the position of a name is its label.
         labels: int array [n], each in [0, number of classes); for several attributes, numbers [n, classes] from 0 to 1;
-            or for a regression, finite numbers [n, classes].
+            for a regression, finite numbers [n, classes].
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one with a short side of `short_side` pixels, unless that is None.
         check: `check(index)` reads only the header of an image, and raises `InputError` if it cannot be read.

@@ -37,7 +37,7 @@ for _format in FORMATS:
 
 _logger = logging.getLogger(__name__)
 _warning_lock = threading.Lock()
-_warned: set[str] = set()  # names of images whose warnings were logged, once and not in each epoch
+_warned: set[str] = set()  # names of images whose warnings were logged, so that they are not logged in each epoch
 
 
 def decode(

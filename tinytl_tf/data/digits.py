@@ -11,7 +11,7 @@ from tinytl_tf.data.splits import Splits, last_quarter
 from tinytl_tf.errors import InputError
 
 SIDE = 64  # pixels of an image
-DIGIT = 60  # of these pixels for the digit and its margin of paper, as wide as one of the 8x8 pixels
+DIGIT = 60  # pixels of the digit and a margin of paper on each side, as wide as one of its 8x8 pixels
 INK, PAPER = (35, 35, 60), (246, 244, 238)  # colors of the unshifted digits
 
 
