@@ -51,6 +51,8 @@ describe("a model with spare outputs", () => {
   });
 
   const file = (name: string) => join(folder, `${name}.tinytl`);
+  const namesInFile = (hasText: RegExp) =>
+    page.locator("#names-in-file").filter({ hasText }).waitFor({ state: "attached" });
   const bars = () => page.locator("#bars .bar-head span:first-child").allInnerTexts();
 
   test("learns classes of a person's own, whose names are in the state file", async () => {
@@ -68,7 +70,7 @@ describe("a model with spare outputs", () => {
     shown = Number(await page.getByRole("row", { name: /^Loss/ }).getByRole("cell").last().innerText());
     assert.equal(await page.getByText("Added to the model; its name is in the state file.").count(), 2);
     assert.deepEqual(namesIn(await saveState(page, file("trained"))).sort(), ["ball", "cup"]);
-    await page.getByText(/stripes, disk, cross, leaf, éclair, (ball, cup|cup, ball)/).waitFor();
+    await namesInFile(/stripes, disk, cross, leaf, éclair, (ball, cup|cup, ball)/);
     await screenshot(page, "classes-1-trained");
     assert.deepEqual(await axeFindings(page), []);
   });
@@ -91,7 +93,7 @@ describe("a model with spare outputs", () => {
 
   test("a new name is a name in the file", async () => {
     await rename(page, "ball", "red ball");
-    await page.getByText(/éclair, .*red ball/).waitFor();
+    await namesInFile(/éclair, .*red ball/);
     assert.deepEqual(namesIn(await saveState(page, file("renamed"))).sort(), ["cup", "red ball"]);
     await rename(page, "red ball", "éclair");
     await rename(page, "éclair", "stripes");
@@ -99,7 +101,7 @@ describe("a model with spare outputs", () => {
     assert.deepEqual(namesIn(await saveState(page, file("renamed"))).sort(), ["cup", "red ball"]);
     await rename(page, "éclair", "red ball");
     await rename(page, "red ball", "ball");
-    await page.getByText(/éclair, (ball, cup|cup, ball)/).waitFor();
+    await namesInFile(/éclair, (ball, cup|cup, ball)/);
     assert.deepEqual(await saveState(page, file("renamed")), readFileSync(file("trained")));
   });
 

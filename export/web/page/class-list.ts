@@ -91,25 +91,28 @@ export class ClassList {
   }
 
   /**
-   * Puts the classes on the outputs of a model: by name if it has the name, else on their former ones if it is the model
-   * of these, else on spare ones, else on the first free ones.
+   * Puts the classes on the outputs of a model: by name if it has the name, else on their former ones, else on spare ones,
+   * else on the first free ones.
    *
    * @param outputs The model as it is now; only names and numbers are read.
    * @param own How many of the names the model was exported with.
    * @param model SHA-256 of the model.
+   * @param former Outputs that the model was trained on, by class; by default the present ones, if it is their model.
    */
-  useOutputs({ classNames, spareClasses }: Outputs, own: number, model: string): void {
+  useOutputs(
+    { classNames, spareClasses }: Outputs,
+    own: number,
+    model: string,
+    former = model === this.#model ? this.outputs : new Map<PhotoClass, number>(),
+  ): void {
     indexOfName(classNames, ""); // refuses names by which no class can be matched
     const kept = this.#kept(classNames);
     [this.#names, this.#spare, this.#own] = [[...classNames], spareClasses, own];
     this.classes.splice(0, this.classes.length, ...kept);
-    const former = new Map(this.classes.map((entry) => [entry, entry.output]));
     for (const entry of this.classes) {
       entry.output = this.#outputCalled(entry.name);
     }
-    if (model === this.#model) {
-      this.#keepFormer(former);
-    }
+    this.#keepFormer(former);
     this.#model = model;
     for (const entry of this.classes.filter(({ output }) => output < 0).slice(spareClasses)) {
       entry.output = this.#firstFree();
@@ -129,7 +132,7 @@ export class ClassList {
   /** Puts classes whose name the model does not have back on its own outputs that they had. */
   #keepFormer(former: ReadonlyMap<PhotoClass, number>): void {
     for (const entry of this.classes.filter(({ output }) => output < 0)) {
-      const output = former.get(entry)!;
+      const output = former.get(entry) ?? NEW;
       if (output >= 0 && output < this.#own && this.classes.every((other) => other.output !== output)) {
         entry.output = output;
       }
@@ -178,6 +181,11 @@ export class ClassList {
     return this.classes
       .filter(({ output }) => output >= this.#own)
       .map(({ output, name }) => [output, name] as const);
+  }
+
+  /** The output of each class. */
+  get outputs(): ReadonlyMap<PhotoClass, number> {
+    return new Map(this.classes.map((entry) => [entry, entry.output]));
   }
 
   /** Names by which a state file counts, in the order of the outputs. */

@@ -7,10 +7,16 @@ import type { Session } from "./session.js";
 
 const SURE = 5000; // milliseconds in which a second press means yes
 
+/** What Undo brings back. */
+interface Former {
+  readonly state: Uint8Array<ArrayBuffer>;
+  readonly outputs: ClassList["outputs"];
+}
+
 /** Below step 3: the state and the project as files, and the way back. */
 export class KeepPanel {
   readonly #undo = byId<HTMLButtonElement>("undo");
-  #former: Uint8Array<ArrayBuffer> | undefined;
+  #former: Former | undefined;
 
   constructor(
     private readonly session: Session,
@@ -39,7 +45,7 @@ export class KeepPanel {
       attempt(async () => {
         const former = this.#former;
         if (former) {
-          await this.#change(() => session.model.restore(former));
+          await this.#change(() => session.model.restore(former.state), former.outputs);
           say("What the model had learned is back.");
         }
         this.#forgetFormer();
@@ -112,15 +118,16 @@ export class KeepPanel {
     say(`Opened ${file.name}: the model ${this.session.name} and ${photosInWords(this.classes.count)}.`);
   }
 
-  async #change(work: () => Promise<void>): Promise<void> {
+  /** Changes the state, in which classes were trained on `outputs` if that is known. */
+  async #change(work: () => Promise<void>, outputs: Former["outputs"] = new Map()): Promise<void> {
     await this.session.exclusively(async () => {
       const { model } = this.session;
-      const former = await model.save();
+      const former = { state: await model.save(), outputs: this.classes.outputs };
       await work();
       try {
-        this.classes.useOutputs(model, model.manifest.labels.length, model.manifest.sha256);
+        this.classes.useOutputs(model, model.manifest.labels.length, model.manifest.sha256, outputs);
       } catch (error) {
-        await model.restore(former);
+        await model.restore(former.state);
         throw error;
       }
       this.#former = former;

@@ -116,16 +116,25 @@ function acceptDrops(take: (files: PlacedFile[], target: EventTarget | null) => 
   });
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
+    mark(event.target);
   });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     enter(-depth);
+    mark(null);
     const { dataTransfer, target } = event;
     if (dataTransfer) {
       const files = droppedFiles(dataTransfer);
       attempt(async () => take(await files, target));
     }
   });
+}
+
+/** Shows the class that would get what is dropped. */
+function mark(target: EventTarget | null): void {
+  for (const card of document.querySelectorAll(".class")) {
+    card.classList.toggle("over", target instanceof Node && card.contains(target));
+  }
 }
 
 window.addEventListener("unhandledrejection", ({ reason }) => {

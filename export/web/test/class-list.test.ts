@@ -41,6 +41,10 @@ describe("classes on a model without spare outputs", () => {
     classes.useOutputs({ classNames: LABELS, spareClasses: 0 }, LABELS.length, MODEL);
     assert.equal(outputs(classes).ball, 1);
     assert.equal(new Set(Object.values(outputs(classes))).size, classes.classes.length);
+    const former = classes.outputs;
+    classes.useOutputs({ classNames: LABELS, spareClasses: 0 }, LABELS.length, MODEL, new Map()); // as Reset does
+    classes.useOutputs({ classNames: LABELS, spareClasses: 0 }, LABELS.length, MODEL, former); // as Undo does
+    assert.equal(outputs(classes).ball, 1);
     classes.useOutputs({ classNames: ["a", "ball"], spareClasses: 0 }, 2, "another model");
     assert.equal(outputs(classes).ball, 1);
     classes.rename(
@@ -49,6 +53,12 @@ describe("classes on a model without spare outputs", () => {
     );
     classes.useOutputs({ classNames: ["a", "b", "c"], spareClasses: 0 }, 3, "a third model");
     assert.deepEqual(Object.values(outputs(classes)).sort(), [0, 1]);
+  });
+
+  test("prefer a spare output to a borrowed one after Reset", () => {
+    classes.rename(classes.classes[1]!, "ball");
+    classes.useOutputs({ classNames: LABELS, spareClasses: 1 }, LABELS.length, MODEL, new Map());
+    assert.equal(outputs(classes).ball, NEW);
   });
 
   test("who takes a name of the model's takes its output, and the other goes elsewhere", () => {
