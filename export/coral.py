@@ -18,6 +18,7 @@ from tinytl_tf.export.contract import check_labels, check_model, scheme_of
 from tinytl_tf.export.exporter import PARITY_STEPS, check_arguments, check_rate, check_spare, export, with_labels
 from tinytl_tf.export.int8 import convert_int8, require_one_scale
 from tinytl_tf.export.manifest import describe
+from tinytl_tf.export.native_log import quiet_unless_verbose
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, random_photos
 from tinytl_tf.export.rebake_map import rebake_map
@@ -58,6 +59,7 @@ class CoralExport:
     model: Manifest
 
 
+@quiet_unless_verbose
 def export_coral(
     model: keras.Model,
     path: str | os.PathLike,
@@ -108,7 +110,7 @@ def export_coral(
         learning_rate: See `export`.
         schedule: See `export`.
         overwrite: Whether existing files may be replaced.
-        verbose: Whether to report progress on standard error.
+        verbose: See `export`.
 
     Returns:
         The manifests.

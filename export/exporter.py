@@ -20,6 +20,7 @@ from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.micro import check_shared, check_target, micro_facts
 from tinytl_tf.export.micro_header import header, header_paths, source
 from tinytl_tf.export.micro_module import MicroModule
+from tinytl_tf.export.native_log import quiet_unless_verbose
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import LITERT, check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
@@ -46,6 +47,7 @@ __all__ = ["check_arguments", "check_rate", "check_spare", "export", "with_label
 PARITY_STEPS = 4
 
 
+@quiet_unless_verbose
 def export(
     model: keras.Model,
     path: str | os.PathLike,
@@ -115,7 +117,7 @@ def export(
         schedule: Default change of the rate over the steps, for the manifest: `"cosine"` or `"constant"`.
         max_planned_bytes: Most memory that LiteRT may plan for a training step, see `planned_peak`; None for no limit.
         overwrite: Whether existing files may be replaced.
-        verbose: Whether to report progress on standard error.
+        verbose: Whether to report progress and the log of TensorFlow's converter on standard error.
 
     Returns:
         The manifest.

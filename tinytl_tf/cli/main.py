@@ -27,6 +27,7 @@ COMMANDS = {
     "memory": "paper, planned and measured training memory",
     "networks": "which networks there are, how large, and where their weights come from",
     "quickstart": "all of it on data that comes with the package",
+    "completion": "a script that completes commands and flags in bash, zsh or fish",
 }
 
 

@@ -17,8 +17,9 @@ from absl import flags
 
 from tinytl_tf import data, files
 from tinytl_tf.cli import runner
+from tinytl_tf.curves import plot_history
 from tinytl_tf.device import AdaptResult, adapt
-from tinytl_tf.errors import InputError
+from tinytl_tf.pictures import require_matplotlib
 from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = []
@@ -49,7 +50,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns the result for --json."""
     workdir = files.expand(values.workdir)
     files.refuse_existing(workdir, values.overwrite, folder=True)
-    pyplot = _pyplot()
+    require_matplotlib()  # before anything slow
     splits = data.load(NEW_DOMAIN, train_images=TRAIN_IMAGES, test_images=TEST_IMAGES)
 
     runner.import_tensorflow()
@@ -67,7 +68,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         rows.append(row)
     _say("3/3 results")
     picture = workdir / "curves.png"
-    _draw(pyplot, results, picture)
+    plot_history(results, picture)
     print(f"test accuracy of the base model: {base['test_accuracy']:.1%} on {config.data.name}")
     print(f"the exported files on {NEW_DOMAIN}, {len(splits.train)} images to adapt, {len(splits.test)} to test:")
     print(_table(rows))
@@ -141,32 +142,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         cells += [f"{row[key]:.1f}" for key in list(COLUMNS)[3:]]
         lines.append("  ".join(f"{cell:>11s}" for cell in cells))
     return "\n".join(lines)
-
-
-def _pyplot():
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise InputError("the picture needs matplotlib; pip install 'tinytl_tf[quickstart]'") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _draw(pyplot, results: dict[str, AdaptResult], path: pathlib.Path) -> None:
-    """Draws training loss and accuracy of each epoch, with the test accuracy at the end as a dashed line."""
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for scheme, result in results.items():
-        epochs = range(1, len(result.losses) + 1)
-        left.plot(epochs, result.losses, marker="o", label=scheme)
-        (line,) = right.plot(epochs, result.train_accuracies, marker="o", label=scheme)
-        right.axhline(result.accuracy_after, linestyle="--", color=line.get_color())
-    left.set(xlabel="epoch", ylabel="training loss", title="LiteRT training")
-    right.set(xlabel="epoch", ylabel="accuracy", title="training (dots), test at the end (dashed)")
-    left.legend()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
 
 
 def _say(text: str) -> None:

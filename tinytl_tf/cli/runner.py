@@ -9,7 +9,8 @@ A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help a
         return {"accuracy": ...}  # what --json writes
 
 It may have `FIRST`, the names of the flags that `--help` lists first, `WORDS`, the name of a list flag that takes
-words without a name, and `with_config(argv)`, which adds a `--config` if it is missing.
+words without a name, `CHOICES`, all words that this flag takes, and `with_config(argv)`, which adds a `--config` if it
+is missing.
 
 Each run has `values` of its own, so that commands share no flags. `argv` is for
 `config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
@@ -24,6 +25,7 @@ import os
 import pathlib
 import re
 import sys
+import types
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -39,7 +41,16 @@ from tinytl_tf.cli.streams import end_of_printed, guarded_streams
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError, TinyTLError
 
-__all__ = ["MOST", "import_tensorflow", "print_next", "refuse_unused", "run_command"]
+__all__ = [
+    "MOST",
+    "config_names",
+    "define_flags",
+    "import_command",
+    "import_tensorflow",
+    "print_next",
+    "refuse_unused",
+    "run_command",
+]
 
 # Flags whose value is a path, in any command; `data` may be a name as well, which stays as it is.
 _PATHS = frozenset(
@@ -63,7 +74,7 @@ _PATHS = frozenset(
     )
 )
 # Commands whose printed text is their result, unless --json takes it: without it they have done nothing.
-_PRINTED = frozenset(("evaluate", "infer", "memory", "networks"))
+_PRINTED = frozenset(("completion", "evaluate", "infer", "memory", "networks"))
 _LONGEST_WORD = 1000
 MOST = 2**53 - 1  # of a whole number: up to here it is one in every client, and as a float
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
@@ -126,12 +137,9 @@ def _is_verbose(argv: Sequence[str]) -> bool:
 
 def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     """Runs the command; returns whether its result is nowhere but on standard output."""
-    command = importlib.import_module(f"tinytl_tf.cli.{name.replace('-', '_')}")
+    command = import_command(name)
     argv = _with_config_paths(getattr(command, "with_config", list)(argv))
-    command.define_flags(values, [name, *argv])
-    flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
-    flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
-    flags.DEFINE_boolean("verbose", False, "Show what TensorFlow and LiteRT write as well.", flag_values=values)
+    define_flags(command, values, [name, *argv])
     if _HELP.intersection(argv):
         print(help_text(command, values))
         return True
@@ -157,6 +165,34 @@ def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     return False
 
 
+def import_command(name: str) -> types.ModuleType:
+    """Imports the module of the command `name`."""
+    return importlib.import_module(f"tinytl_tf.cli.{name.replace('-', '_')}")
+
+
+def define_flags(command: types.ModuleType, values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines the flags of a command: its own, and those that every command has.
+
+    Args:
+        command: The module of the command.
+        values: Gets the flags.
+        argv: The name of the command and its arguments.
+    """
+    command.define_flags(values, argv)
+    flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
+    flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
+    flags.DEFINE_boolean("verbose", False, "Show what TensorFlow and LiteRT write as well.", flag_values=values)
+
+
+def config_names() -> list[str]:
+    """Returns the names of the configs that come with the package, sorted."""
+    return sorted(one.stem for one in _config_folder().glob("*.py") if one.stem != "__init__")
+
+
+def _config_folder() -> pathlib.Path:
+    return pathlib.Path(str(importlib.resources.files("tinytl_tf.configs")))
+
+
 def _with_config_paths(argv: Sequence[str]) -> list[str]:
     """The config file is read while the flags are parsed, so that its path is found before."""
     result = list(argv)
@@ -176,14 +212,13 @@ def _config_path(path: str) -> str:
     file = files.expand(path)
     if path.partition(":")[0].endswith(".py") or file.is_file():  # a parameter may follow
         return str(file)
-    folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.configs")))
-    names = sorted(one.stem for one in folder.glob("*.py") if one.stem != "__init__")
+    names = config_names()
     if path not in names:
         raise InputError(
             f"expected --config=FILE.py, or the name of a config that comes with the package, got {path!r:.200}; there "
             f"are {', '.join(names)}"
         )
-    return str(folder / f"{path}.py")
+    return str(_config_folder() / f"{path}.py")
 
 
 def print_next(*commands: str) -> None:
