@@ -78,9 +78,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_integer("resolution", 224, "Input size in pixels (paper).", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "Images per step (paper).", flag_values=values)
     flags.DEFINE_integer("classes", 102, "Number of classes (paper).", flag_values=values)
-    flags.DEFINE_enum(
-        "optimizer", "sgd", list(OPTIMIZERS), "Optimizer, for its slots (paper).", flag_values=values
-    )
+    flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "Optimizer, for its slots (paper).", flag_values=values)
     flags.DEFINE_string("model", None, "The .tflite file (planned, measured).", flag_values=values)
     flags.DEFINE_string("signature", "train", "The signature (planned, measured).", flag_values=values)
     flags.DEFINE_integer("threads", THREADS, "Threads (planned, measured).", lower_bound=1, flag_values=values)
