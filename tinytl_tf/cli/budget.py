@@ -15,7 +15,7 @@ class Budget(abc.ABC):
 
     Attributes:
         bytes: Limit in bytes for each resource, as passed to `Planner.find`.
-        account: Description of what the budget measures, for messages.
+        account: Description of the memory that the budget limits, for messages.
         numbers: Budget entries in the `--json` result.
         export_flags: Flags to pass to `tinytl export` for the planned model.
         columns: `(key, title)` of each cost column in the table.
