@@ -69,9 +69,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum("color", None, list(COLORS), "Random colors; default: the manifest's.", flag_values=values)
     define_position_flag(values)
     flags.DEFINE_boolean(
-        "new_classes", False, "Add classes that --model does not have, as its spare classes.", flag_values=values
+        "new_classes", False, "Add new classes of the data to --model, as its spare classes.", flag_values=values
     )
-    flags.DEFINE_integer("save_every", 50, "Save the run every so many steps.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("save_every", 50, "Number of steps between saves.", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean("resume", False, "Resume the interrupted run of --state_out.", flag_values=values)
     define_features_flags(values)
     define_runtime_flags(values)

@@ -66,7 +66,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 def _opened(
     values: flags.FlagValues, stack: contextlib.ExitStack
 ) -> tuple[TrainableModel, Callable[[pathlib.Path], InferResult]]:
-    """Returns the model that loads the state, and a function that predicts a file."""
+    """Returns the model that loads the state, and a function that returns the prediction for a file."""
     if is_coral(values.model):
         whole = open_coral(values, stack)
         return whole.suffix, lambda path: whole.infer(data.photo(path, whole.suffix))

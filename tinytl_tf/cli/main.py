@@ -20,7 +20,7 @@ COMMANDS = {
     "plan": "choose what to train within a memory budget, and write it as a config",
     "export": "write a .tflite that keeps training on a device",
     "adapt": "train an exported .tflite on your images, with LiteRT only",
-    "infer": "predict photos with an exported .tflite",
+    "infer": "print the predictions of an exported .tflite for photos",
     "move-state": "move a device's state to a new export of the same network",
     "rebake": "write a Coral board's state into the int8 file of the complete network",
     "serve": "serve a page that trains an exported .tflite in a browser",

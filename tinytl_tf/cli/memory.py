@@ -3,7 +3,7 @@
 --account=paper computes the memory as the TinyTL paper counts it for a network and a scheme (--scheme=all: for each
 scheme), and the parts that the paper leaves out. No network is built or run.
 
---account=planned plans the memory of a signature from the .tflite, as LiteRT allocates it without a delegate: the peak,
+--account=planned computes the memory of a signature from the .tflite, as LiteRT plans it without a delegate: the peak,
 the live tensors at the peak, and the expected growth of a process. --plot draws the live tensors over the operators.
 
 --account=measured runs the signature, and `infer` if the file has it, each in a fresh process, and reports the growth

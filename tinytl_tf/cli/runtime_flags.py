@@ -43,7 +43,7 @@ def define_runtime_flags(values: flags.FlagValues) -> None:
     )
     define_api_flag(values)
     flags.DEFINE_boolean(
-        "trust", False, "Load a .tflite without its manifest, so that damage is not detected.", flag_values=values
+        "trust", False, "Load a .tflite without its manifest; damage is then not detected.", flag_values=values
     )
 
 
