@@ -54,7 +54,9 @@ describe("a model with spare outputs", () => {
   const bars = () => page.locator("#bars .bar-head span:first-child").allInnerTexts();
 
   test("learns classes of a person's own, whose names are in the state file", async () => {
+    await page.locator("#model-panel summary").click();
     await page.getByText("Room for new classes").waitFor();
+    await page.locator("#model-panel summary").click();
     await drop(
       page,
       ["stripes", "ball", "cup"].map((name) => join(photos, name)),
@@ -80,7 +82,7 @@ describe("a model with spare outputs", () => {
     await page.getByLabel("Choose a photo").setInputFiles(`${GOLDEN}/photos/disk/large_3.jpg`);
     await said(page, /: \d+ %/);
     assert.deepEqual((await bars()).sort(), ["ball", "cup", "others", "stripes"]);
-    await page.getByLabel("Show what the model said").check();
+    await page.getByLabel("Also show the answer from before training").check();
     const ball = page.locator("#bars li").filter({ hasText: /^ball/ });
     await ball.getByText(/^\d+ %, before 0 %$/).waitFor();
     const learned = readFileSync(file("trained"));
@@ -152,7 +154,7 @@ describe("a model with spare outputs", () => {
     page = await context.newPage();
     await page.goto(server.address);
     await page.getByText(/A training was stopped after [2-9]0 steps/).waitFor();
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Continue" }).click();
     await said(page, "Done after 300 steps");
     assert.deepEqual(namesIn(await saveState(page, file("resumed"))).sort(), ["ball", "cup"]);
   });

@@ -44,6 +44,7 @@ export class ClassList {
   #names: readonly string[] = [];
   #spare = 0;
   #own = 0;
+  #model = ""; // SHA-256 of the model that the outputs of the classes are for
 
   constructor(
     private readonly storage: Storage,
@@ -52,12 +53,14 @@ export class ClassList {
 
   /** Reads the stored classes and photos. */
   async restore(): Promise<void> {
-    const [classes, photos, trained, learned] = await Promise.all([
+    const [classes, model, photos, trained, learned] = await Promise.all([
       this.storage.get("classes"),
+      this.storage.get("classesOf"),
       this.storage.photos(),
       this.storage.get("trained"),
       this.storage.get("learned"),
     ]);
+    this.#model = model ?? "";
     for (const { output, name } of classes ?? []) {
       this.classes.push({ output, name, photos: [] });
     }
@@ -88,20 +91,26 @@ export class ClassList {
   }
 
   /**
-   * Puts the classes on the outputs of a model: by name where it has the name, else on spare ones, else on the first free
-   * ones.
+   * Puts the classes on the outputs of a model: by name if it has the name, else on their former ones if it is the model
+   * of these, else on spare ones, else on the first free ones.
    *
    * @param outputs The model as it is now; only names and numbers are read.
    * @param own How many of the names the model was exported with.
+   * @param model SHA-256 of the model.
    */
-  useOutputs({ classNames, spareClasses }: Outputs, own: number): void {
+  useOutputs({ classNames, spareClasses }: Outputs, own: number, model: string): void {
     indexOfName(classNames, ""); // refuses names by which no class can be matched
     const kept = this.#kept(classNames);
     [this.#names, this.#spare, this.#own] = [[...classNames], spareClasses, own];
     this.classes.splice(0, this.classes.length, ...kept);
+    const former = new Map(this.classes.map((entry) => [entry, entry.output]));
     for (const entry of this.classes) {
       entry.output = this.#outputCalled(entry.name);
     }
+    if (model === this.#model) {
+      this.#keepFormer(former);
+    }
+    this.#model = model;
     for (const entry of this.classes.filter(({ output }) => output < 0).slice(spareClasses)) {
       entry.output = this.#firstFree();
     }
@@ -115,6 +124,26 @@ export class ClassList {
       this.add();
     }
     this.#keep();
+  }
+
+  /** Puts classes whose name the model does not have back on its own outputs that they had. */
+  #keepFormer(former: ReadonlyMap<PhotoClass, number>): void {
+    for (const entry of this.classes.filter(({ output }) => output < 0)) {
+      const output = former.get(entry)!;
+      if (output >= 0 && output < this.#own && this.classes.every((other) => other.output !== output)) {
+        entry.output = output;
+      }
+    }
+  }
+
+  /** Replaces all classes and photos, before the outputs of a model are used. */
+  replace(classes: readonly PhotoClass[], model: string): void {
+    this.clear();
+    this.#model = model;
+    this.classes.splice(0, this.classes.length, ...classes);
+    for (const entry of classes) {
+      void this.#store(entry, entry.photos);
+    }
   }
 
   /** Refuses a model that has fewer classes than a person uses. */
@@ -326,7 +355,7 @@ export class ClassList {
     }
     this.#forgetRemoved();
     void this.storage.clearPhotos();
-    this.useOutputs({ classNames: this.#names, spareClasses: this.#spare }, this.#own);
+    this.useOutputs({ classNames: this.#names, spareClasses: this.#spare }, this.#own, this.#model);
   }
 
   #store(entry: PhotoClass, photos: readonly PagePhoto[]): Promise<void> {
@@ -427,6 +456,7 @@ export class ClassList {
         (output < this.#own ? undefined : this.classes.find((entry) => entry.output === output)?.name) ??
         name,
     );
+    void this.storage.set("classesOf", this.#model);
     void this.storage.set(
       "classes",
       this.classes.map(({ output, name }) => ({ output, name })),
