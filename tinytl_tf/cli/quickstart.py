@@ -1,8 +1,9 @@
-"""The whole way on data that comes with a dependency: train in Keras, export, adapt in LiteRT, measure.
+"""Runs the complete workflow on data that comes with a dependency: train in Keras, export, adapt in LiteRT, measure.
 
-A network with ImageNet weights learns to read scikit-learn's handwritten digits in Keras. Then the domain changes as
-it might on a phone: other inks and papers, turned and unevenly lit. Exported files of three update schemes adapt to
-it in LiteRT on a small labeled set. Prints a table and leaves files, states and a picture of the curves in --workdir.
+A network with ImageNet weights is trained in Keras on scikit-learn's handwritten digits. Then the domain changes as it
+might on a phone: different inks and papers, rotation, and uneven light. The network is exported with three update
+schemes, and each file adapts to the new domain in LiteRT on a small labeled set. The command prints a table, and
+writes files, states and a plot of the training curves to --workdir.
 
 Example:
   tinytl quickstart
@@ -41,7 +42,7 @@ COLUMNS = {
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_string("workdir", "tinytl_quickstart", "Folder for everything that is written.", flag_values=values)
+    flags.DEFINE_string("workdir", "tinytl_quickstart", "Folder for all written files.", flag_values=values)
     flags.DEFINE_integer("epochs", EPOCHS, "Passes over the new images.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("threads", THREADS, "Threads of LiteRT.", lower_bound=1, flag_values=values)
 
@@ -84,7 +85,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 def _run_scheme(
     workdir: pathlib.Path, scheme: str, splits: data.Splits, values: flags.FlagValues
 ) -> tuple[dict[str, Any], AdaptResult]:
-    """Exports the base model for a scheme, adapts the file and measures it."""
+    """Exports the base model with a scheme, adapts the file and measures its memory."""
     from tinytl_tf.device import TrainableModel
     from tinytl_tf.export import export
     from tinytl_tf.memory import measure
