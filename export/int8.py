@@ -15,12 +15,13 @@ PIXEL_OFFSET = 128  # an int8 pixel is the uint8 value minus this offset: the sa
 
 
 def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
-    """Converts a network to int8. Kernels have a scale for each filter; all other tensors have a single scale.
+    """Converts a network to int8.
 
-    The file takes one image of int8 pixels (0 to 255, minus 128). The scale of its input does the normalization, so no
-    operator is needed for it. Variables are converted to constants first, because calibration does not support
-    variables. Kernels of dense layers have a single scale, because runtimes 2.5 and 2.7 compute per-filter scales
-    incorrectly, without an error.
+    Convolution kernels have a scale for each filter; all other tensors have a single scale. The file takes one image of
+    int8 pixels (0 to 255, minus 128). The scale and zero point of its input do the normalization, so no operator is
+    needed for it. Variables are converted to constants first, because calibration does not support variables. Kernels
+    of dense layers have a single scale, because tflite-runtime 2.5 and 2.7 silently give wrong results for per-filter
+    scales there.
 
     Args:
         model: A network that maps images `(batch, height, width, 3)` with values from 0 to 255 to one tensor; its
@@ -33,7 +34,7 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     Raises:
         InputError: If the normalization differs between the color channels, if `images` are empty or do not fit the
             network, or if an operator has no int8 builtin.
-        ParityError: If the input's scale in the file differs from the network's normalization.
+        ParityError: If the input's scale or zero point in the file differs from the network's normalization.
     """
     scale, offset = require_one_scale(model)
     if (

@@ -22,8 +22,8 @@ def check_target(target: str, frozen_weights: str, state_of: str | os.PathLike |
     """Checks that the arguments of an export fit its target.
 
     Raises:
-        InputError: If the target is unknown, if an argument does not apply to it, or if the package `tflite-micro` is
-            not installed for the target `"micro"`.
+        InputError: If the target is unknown, if an argument does not apply to it, or, for the target `"micro"`, if the
+            package `tflite-micro` is not installed.
     """
     if target not in TARGETS:
         raise InputError(f"unknown target {target!r}; choose one of {', '.join(TARGETS)}")

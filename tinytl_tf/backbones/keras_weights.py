@@ -31,8 +31,8 @@ def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
         Numeric arrays by layer name, in the order of the layers.
 
     Raises:
-        InputError: if the file cannot be read; if it has no weights in these layouts; if a value is not a number; or if
-            it refers to other files.
+        InputError: if the file cannot be read; if it has no weights in these layouts; if an array is not numeric; or if
+            the file refers to other files.
     """
     path = pathlib.Path(path)
     try:

@@ -46,8 +46,9 @@ def decode(
 ) -> np.ndarray:
     """Decodes one image to upright 8-bit RGB.
 
-    The EXIF orientation is applied. Grayscale, palette, CMYK and deep pixels are converted; transparent pixels get a
-    white background, because the color stored under them is arbitrary. The first frame of an animation is used.
+    The EXIF orientation is applied. Images in grayscale, with a palette, in CMYK or with more than 8 bits per channel
+    are converted; transparent pixels get a white background, because the color stored under them is arbitrary. The
+    first frame of an animation is used.
 
     Args:
         source: path of the file, or its bytes.
@@ -60,8 +61,8 @@ def decode(
         uint8 array [height, width, 3], values 0 to 255.
 
     Raises:
-        InputError: if the file cannot be read, is broken or too large, or has an unsupported format; the message names
-            it.
+        InputError: if the file cannot be read, is broken or too large, or has an unsupported format; the message
+            includes `name`.
     """
     with _errors_of(name), _open(source, name) as image:
         if short_side:

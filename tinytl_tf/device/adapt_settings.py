@@ -26,10 +26,10 @@ class AdaptSettings:
         schedule: A key of `tinytl_tf.schedules.SCHEDULES`. None uses the manifest's.
         seed: Chooses the order of the images and their augmentation.
         augmentation: Random changes of training images. None uses the manifest's; must be None for arrays.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]. None uses the manifest's; must be None
-            for arrays.
+        central_fraction: Fraction of an image's height and width, around the center, that is evaluated, in (0, 1]. None
+            uses the manifest's; must be None for arrays.
         by_position: Whether to match classes by position instead of by name.
-        new_classes: Whether to add classes of the data that the model lacks, in the order of the data.
+        new_classes: Whether to add the classes that are in the data but not in the model, in the order of the data.
         save_every: Number of steps between two saves of the progress.
 
     Raises:

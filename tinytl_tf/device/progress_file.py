@@ -119,11 +119,11 @@ def read_progress(path: pathlib.Path, settings: dict[str, Any]) -> AdaptProgress
 
     Args:
         path: Result of `progress_path`.
-        settings: Settings of the run to resume.
+        settings: Settings of the current run, which must equal the stored ones.
 
     Raises:
-        InputError: If there is no such file; if it, or the state file that it names, is damaged; or if its settings
-            differ.
+        InputError: If there is no such file; if it, or the state file that it names, is damaged; or if the stored
+            settings differ from `settings`.
     """
     try:
         with open_regular(path) as stream:

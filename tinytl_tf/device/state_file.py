@@ -86,8 +86,8 @@ def check_added(names: Sequence[str]) -> None:
     """Checks the names of added classes for a state file.
 
     Raises:
-        InputError: If `check_name` refuses a name; if two names have the same bytes; or if all names together take over
-            2^20 bytes.
+        InputError: If `check_name` refuses a name; if two names have the same bytes; or if all names together take more
+            than 2^20 bytes.
     """
     for name in names:
         check_name(name)

@@ -289,8 +289,8 @@ class TrainableModel:
 
         Args:
             image: The path of a photo, which is read by `tinytl_tf.data.photo`; or uint8 `[H, W, 3]`, raw RGB pixels
-                from 0 to 255. If `input_name` is `"features"`, features, int8 `input_shape`; if it is `"array"`, an
-                array of finite numbers, float32 `input_shape`.
+                from 0 to 255. If `input_name` is `"features"`, the features as int8 `input_shape`; if it is `"array"`,
+                finite numbers as float32 `input_shape`.
 
         Returns:
             Logits and probabilities, float32 `[num_classes]`. For a regression, both are the predicted numbers.
@@ -355,7 +355,7 @@ class TrainableModel:
         return evaluate_dataset(self, dataset, central_fraction=1.0 if as_they_are else None)
 
     def predict(self, examples: Any) -> np.ndarray:
-        """Returns the probabilities of examples, or the numbers that a regression predicts, float32 `[n, num_classes]`.
+        """Returns the class probabilities for examples, or a regression's predictions, float32 `[n, num_classes]`.
 
         Args:
             examples: uint8 `[n, H, W, 3]`, arrays `[n, *input_shape]`, or a list of paths of photos.

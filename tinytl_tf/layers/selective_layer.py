@@ -12,9 +12,10 @@ __all__ = ["SelectiveLayer"]
 class SelectiveLayer(keras.layers.Layer):
     """A layer that trains a named subset of its variables and stores that choice in its configuration.
 
-    Keras freezes whole layers and loses the `trainable` of single variables when a model is saved or cloned. Here,
-    `train` is part of the configuration. Setting `layer.trainable` turns training of the layer off or on and keeps the
-    choice of variables. While training is off, all variables are frozen, for any model that contains the layer too.
+    Keras freezes whole layers and loses the `trainable` flags of individual variables when a model is saved or cloned.
+    Here, `train` is part of the configuration. Setting `layer.trainable` turns training of the layer off or on and
+    keeps the choice of variables. While training is off, all variables of the layer are frozen, including in any model
+    that contains it.
 
     Subclasses create their variables in `build_variables`. Subclasses whose inputs are not images set their own
     `input_spec`.

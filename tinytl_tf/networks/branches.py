@@ -81,8 +81,8 @@ class BranchKind(abc.ABC):
         repeated: relative paths of variables that have the same effect as a bias of the frozen part.
         arguments: arguments that are always passed to the layer.
         settings: arguments that a user may choose.
-        defaults: the layer's default values of settings, if not None or False.
-        number: setting that a plain number stands for; "" if there is no such setting.
+        defaults: the layer's default values for the settings whose default is neither None nor False.
+        number: setting that is meant if a user gives only a number, such as `rank`; "" for a kind without one.
         config_keys: keys in `config.backbone`, by setting.
     """
 

@@ -306,7 +306,7 @@ def check_places(what: str, names: Iterable[str], places: Iterable[str]) -> None
     """Raises `InputError` if a name is not among the places of a network.
 
     Args:
-        what: name of the thing that the places should have, such as the kind of branch; used in the error message.
+        what: kind of thing at these places, such as `"biases"`; used in the error message.
         names: names to check.
         places: names of all places.
     """

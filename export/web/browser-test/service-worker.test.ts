@@ -139,8 +139,8 @@ describe("the service worker", () => {
     for (const path of ["/api/secret", "/wasm/app.wasm", "/wasm/", "/sub/app.js", "/models.json/"]) {
       assert.equal(await get(path), "no answer");
     }
-    assert.match(await get("/models.json"), /small demo/);
-    assert.match(await get("/models.json?x"), /small demo/);
+    assert.match(await get("/models.json"), /general/);
+    assert.match(await get("/models.json?x"), /general/);
   });
 
   test("has the page while there is no server, or one that has failed", async () => {
