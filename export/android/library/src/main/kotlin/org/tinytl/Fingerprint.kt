@@ -5,7 +5,7 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.security.MessageDigest
 
-/** SHA-256: of a `.tflite`, to which manifests and state files belong, of photos and arrays, and of a run's own files. */
+/** SHA-256 digests of `.tflite` files, of photos and arrays, and of the files of a run. */
 internal object Fingerprint {
     private const val SHOWN_BYTES = 6
 
@@ -17,7 +17,7 @@ internal object Fingerprint {
 
     fun of(content: ByteArray): ByteArray = sha256().digest(content)
 
-    /** Of the numbers as float32 in little-endian order. */
+    /** Returns the digest of numbers as little-endian float32. */
     fun of(numbers: FloatArray): ByteArray {
         val bytes = ByteBuffer.allocate(Float.SIZE_BYTES * numbers.size).order(ByteOrder.LITTLE_ENDIAN)
         bytes.asFloatBuffer().put(numbers)
