@@ -1,6 +1,6 @@
 /*
- * The fields that the library needs of a manifest, or of the metadata entry
- * TINYTL of a `.tflite`: which they are, and their ranges.
+ * The fields that the library reads from a manifest, or from the metadata entry
+ * TINYTL of a `.tflite`, and their ranges.
  */
 
 #include <float.h>
@@ -10,24 +10,24 @@
 #include "internal.h"
 #include "json.h"
 
-#define LARGEST_WHOLE 999999999 /* Of versions, counts and sizes. */
+#define LARGEST_WHOLE 999999999 /* Largest version, count or size. */
 #define MAX_LABELS 65536
-#define MAX_VALUES 0x7fffffffU /* Of a part of the state, and of an array. */
-#define MAX_RATE (1 << 24)     /* Samples a second. */
+#define MAX_VALUES 0x7fffffffU /* Of a part of the state, or of an array. */
+#define MAX_RATE (1 << 24)     /* Samples per second. */
 
 /* ---- Objects by tables of fields ---- */
 
 typedef struct {
   const char *name;
   bool (*read)(tinytl_json *json, void *target);
-  size_t offset; /* Of the target in the struct that is read. */
+  size_t offset; /* Offset of the target in the struct. */
 } field;
 
 typedef struct {
   const field *fields;
   size_t count;
   char *target;
-  unsigned seen; /* A bit for each field. */
+  unsigned seen; /* A bit for each field that was found. */
 } object;
 
 static bool read_field(tinytl_json *json, const char *name, void *context) {
@@ -45,7 +45,7 @@ static bool read_field(tinytl_json *json, const char *name, void *context) {
 }
 
 /* Reads an object into `target`; fields that the table lacks are skipped.
-   `seen`, unless it is NULL, gets a bit for each field that is there. */
+   `seen`, unless it is NULL, gets a bit for each field that was found. */
 static bool read_object(tinytl_json *json, const field *fields, size_t count,
                         void *target, unsigned *seen) {
   object into = {fields, count, target, 0};
@@ -99,7 +99,7 @@ static bool read_label(tinytl_json *json, void *target) {
   if (count == MAX_LABELS) {
     return tinytl_json_fail(json, "fewer names");
   }
-  /* Room for 16, 32, 64, ... names: a new one when a power of two is full. */
+  /* Room for 16, 32, 64, ... names: grows when a power of two is full. */
   if (count == 0 || (count >= 16 && (count & (count - 1)) == 0)) {
     const size_t room = count == 0 ? 16 : 2 * count;
     char **labels = realloc(description->labels, room * sizeof *labels);
@@ -123,9 +123,9 @@ static bool read_labels(tinytl_json *json, void *target) {
          (description->label_count > 0 || tinytl_json_fail(json, "a string"));
 }
 
-/* ---- Where the classifier lies in the state ---- */
+/* ---- Position of the classifier in the state ---- */
 
-/* One entry of `state`. */
+/* An entry of `state`. */
 typedef struct {
   char *name;
   char *slot;
@@ -258,7 +258,7 @@ static bool read_aspect(tinytl_json *json, void *target) {
 
 #define AT(member) offsetof(tinytl_description, member)
 
-/* The fields that only manifests of images have: `input`, then those of `data`
+/* The fields that only manifests of images have: `input`, then fields of `data`
    in the order of its table. */
 static const char *const kImageFields[] = {"input",          "data.crop",
                                            "data.crop_area", "data.crop_aspect",
@@ -432,10 +432,10 @@ tinytl_status tinytl_parse_description(const char *text, size_t length,
   if (json.no_memory) {
     return tinytl_fail_memory(error, length);
   }
-  return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
-                     "cannot read %s: expected %s at byte %td; copy or export "
-                     "the model again",
-                     what, json.problem, json.next - text);
+  return tinytl_fail(
+      error, TINYTL_ERROR_MANIFEST,
+      "cannot read %s: expected %s at byte %td; copy or export the model again",
+      what, json.problem, json.next - text);
 }
 
 void tinytl_free_description(tinytl_description *description) {

@@ -1,5 +1,6 @@
 /*
- * The manifest of a `.tflite`: where it is, and whether it belongs to it.
+ * The manifest of a `.tflite`: finds it, and checks that it belongs to the
+ * file.
  */
 
 #define _DEFAULT_SOURCE /* lstat() in C11. */
@@ -22,7 +23,7 @@ static char *manifest_path(const char *path) {
   const char *slash = strrchr(path, '/');
   const char *name = slash == NULL ? path : slash + 1;
   const char *dot = strrchr(name, '.');
-  /* As in Python, a dot that begins a name begins no suffix. */
+  /* As in Python, a dot at the start of a name does not start a suffix. */
   const size_t stem =
       dot == NULL || dot == name ? strlen(path) : (size_t)(dot - path);
   char *result = malloc(stem + sizeof kSuffix);
@@ -86,7 +87,7 @@ static tinytl_status check_manifest(const tinytl_model *model,
   if (strcmp(manifest->sha256, digest) != 0) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
                        "%s is for a .tflite with SHA-256 %.16s..., got %.16s..."
-                       "; one of both is damaged: copy both files of one "
+                       "; one of the files is damaged: copy both files of one "
                        "export",
                        path, manifest->sha256, digest);
   }
@@ -125,12 +126,12 @@ tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
   }
   struct stat about;
   tinytl_status status = TINYTL_OK;
-  /* An existing manifest that cannot be read is an error, not a missing one. */
+  /* A manifest that exists but cannot be read is not treated as missing. */
   if (lstat(file, &about) == 0 || errno != ENOENT) {
     status = read_manifest(model, file, error);
   } else if (!options->trust) {
     status = tinytl_fail(error, TINYTL_ERROR_MANIFEST,
-                         "expected the manifest %s, whose checksum says that "
+                         "expected the manifest %s, whose checksum shows that "
                          "the .tflite is not damaged, got none; copy both "
                          "files of the export, or set `trust` (adapt: "
                          "--trust)",

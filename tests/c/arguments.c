@@ -117,7 +117,8 @@ static void check_null(void) {
           "train");
   require(tinytl_get_info(NULL) == NULL, "info");
   require(
-      strcmp(tinytl_status_name((tinytl_status)999), "no tinytl_status") == 0,
+      strcmp(tinytl_status_name((tinytl_status)999),
+             "an unknown tinytl_status") == 0,
       "name");
   tinytl_close(NULL);
   free(state);
