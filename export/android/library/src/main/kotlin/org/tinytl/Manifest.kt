@@ -31,6 +31,7 @@ import java.io.IOException
  *   the default of the scheme; empty if an older export lacks it
  * @property schedule default schedule of the learning rate
  * @property contract version of the signatures: 2, or 3 for a model of arrays or a regression
+ * @property frozenSha256 digest of the network's frozen weights, in hexadecimal; empty if an older export lacks it
  * @property sha256 SHA-256 of the `.tflite`, in hexadecimal
  */
 public class Manifest private constructor(
@@ -57,6 +58,7 @@ public class Manifest private constructor(
     public val learningRateFrom: String,
     public val schedule: LearningRateSchedule,
     public val contract: Int,
+    public val frozenSha256: String,
     public val sha256: String,
 ) {
     /**
@@ -202,6 +204,7 @@ public class Manifest private constructor(
                 learningRateFrom = fields.optionalText("learning_rate_from"),
                 schedule = schedule(fields),
                 contract = contract,
+                frozenSha256 = fields.optionalText("frozen_sha256"),
                 sha256 = fields.text("sha256"),
             )
         }

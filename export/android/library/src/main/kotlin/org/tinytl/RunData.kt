@@ -38,9 +38,8 @@ internal class RunData(
             return if (shared.isEmpty()) {
                 null
             } else {
-                "${shared.size} of ${measured.size} held-out $what are also trained on " +
-                    "(${listed(shared.map { it.name })}), so the accuracy is too high; remove them from one of " +
-                    "the two lists"
+                "${shared.size} of ${measured.size} held-out $what (${listed(shared.map { it.name })}) are also " +
+                    "trained on, so the accuracy is too high; remove them from one of the two lists"
             }
         }
 

@@ -120,6 +120,38 @@ public object StateFile {
         return SavedState(state, added)
     }
 
+    /**
+     * Moves a state to a new export of the same network, for example with another batch size or int8 kernels, as
+     * `tinytl move-state` does: the new file has the same bytes.
+     *
+     * Variables are matched by name. The optimizer's slots restart, as after a reset.
+     *
+     * ```
+     * StateFile.move(mine, Manifest.read(oldManifest), Manifest.read(newManifest), moved)
+     * newModel.restore(moved)
+     * ```
+     *
+     * @param file the state file of the old model
+     * @param from manifest of the model that the state was saved from
+     * @param to manifest of the new model
+     * @param output the state file to write for the new model; an existing one is replaced
+     * @throws InputException if the state is damaged or belongs to another model; if the models differ in their
+     *   classes, their frozen weights or their trained variables; if the new model could not restore the state; or if
+     *   [output] cannot be written
+     */
+    @JvmStatic
+    public fun move(
+        file: File,
+        from: Manifest,
+        to: Manifest,
+        output: File,
+    ) {
+        val move = StateMove(from, to)
+        move.checkModels()
+        val saved = readState(file, Fingerprint.bytes(from), from.stateSize)
+        write(output, move.values(saved, file), Fingerprint.bytes(to), saved.addedClasses)
+    }
+
     /** Refuses a state that is not finite; [what] is the beginning of the error. */
     internal fun checkFinite(
         state: FloatArray,

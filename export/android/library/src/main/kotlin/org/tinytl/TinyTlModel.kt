@@ -312,8 +312,8 @@ public class TinyTlModel private constructor(
             throw InputException("expected a state of $stateSize values, got ${state.size}; use a state of this model")
         }
         StateFile.checkFinite(state, "cannot set the state")
-        checkSlots(state)
-        checkOutputs(state, manifest.labels.size + names.size)
+        StateCheck.checkSlots(state, manifest)
+        StateCheck.checkOutputs(state, manifest, names.size, "cannot set the state")
         val isRestored =
             running(Tensors.RESTORE) { input, output ->
                 state.forEach { input.getValue(Tensors.STATE).putFloat(it) }
@@ -348,17 +348,7 @@ public class TinyTlModel private constructor(
      */
     public fun restore(file: File) {
         val saved = StateFile.readState(file, fingerprintBytes, stateSize)
-        if (saved.addedClasses.size > manifest.spareClasses) {
-            throw InputException(
-                "$file has ${saved.addedClasses.size} added classes, expected at most ${manifest.spareClasses}, " +
-                    "the spare ones of the model; use another copy",
-            )
-        }
-        try {
-            ClassNames.check(saved.addedClasses, manifest.labels)
-        } catch (error: InputException) {
-            throw StateFile.unusable(file, error.message, error)
-        }
+        StateCheck.checkAdded(saved.addedClasses, manifest, file)
         synchronized(lock) { setState(saved.values, saved.addedClasses) }
     }
 
@@ -434,37 +424,6 @@ public class TinyTlModel private constructor(
         return values
     }
 
-    private fun checkSlots(state: FloatArray) {
-        for (entry in manifest.state.filter { it.isNotNegative }) {
-            val smallest = (entry.offset until entry.offset + entry.size).minOf { state[it] }
-            if (smallest < 0) {
-                throw InputException(
-                    "cannot set the state: expected ${entry.slot} of ${entry.name} of 0 or more, got $smallest; use " +
-                        "another copy",
-                )
-            }
-        }
-    }
-
-    /** Refuses a state in which an output is in use but has no name, or has a name but is not in use. */
-    private fun checkOutputs(
-        state: FloatArray,
-        expected: Int,
-    ) {
-        if (manifest.spareClasses == 0) {
-            return
-        }
-        val offset = manifest.classifierBias.offset
-        val outputs = 0 until contract.outputs
-        val used = outputs.count { state[offset + it] > UNUSED / 2 }
-        if (used != expected || outputs.drop(expected).any { state[offset + it] != UNUSED }) {
-            throw InputException(
-                "cannot set the state: expected $expected outputs in use, got $used; restore it from its file, which " +
-                    "has the names of the added classes",
-            )
-        }
-    }
-
     private fun mapValues(tensors: (SignatureSpec) -> Map<String, TensorSpec>): Map<String, Map<String, ByteBuffer>> =
         runtime.signatures.mapValues { (_, signature) ->
             tensors(signature).mapValues { (_, tensor) ->
@@ -478,7 +437,6 @@ public class TinyTlModel private constructor(
         public const val THREADS: Int = 2
 
         private const val MOST_THREADS = 256
-        private const val UNUSED = -10_000f // bias of an output without a class
 
         /**
          * Opens a model.
