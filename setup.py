@@ -44,7 +44,7 @@ setup(
         "tinytl_tf.export.passes": "export/passes",
         "tinytl_tf.configs": "configs",
     },
-    package_data={"tinytl_tf.web": ["page/*"], "tinytl_tf.backbones": ["pretrained/*.npz"]},
+    package_data={"tinytl_tf.web": ["page/*", "model/*"], "tinytl_tf.backbones": ["pretrained/*.npz"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "keras>=3.12,<3.16",

@@ -1,7 +1,7 @@
 """TinyTL in Keras: train biases and lite residuals, export a `.tflite` that keeps training on a device.
 
-All steps, with `photos` and `new_photos` of uint8 `[n, 96, 96, 3]`, raw RGB pixels, and their classes `labels` and
-`new_labels`, int32 `[n]`:
+The complete workflow. `photos` and `new_photos` are raw RGB pixels, uint8 `[n, 96, 96, 3]`; `labels` and `new_labels`
+are their classes, int32 `[n]`.
 
     import keras
     import tinytl_tf as tiny
@@ -41,7 +41,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Public name -> the module that has it, and its name there.
+# Public name -> the module that defines it, and its name there.
 _PUBLIC = {
     "SCHEMES": ("tinytl_tf.networks.schemes", "SCHEMES"),
     "TrainableModel": ("tinytl_tf.device", "TrainableModel"),

@@ -9,24 +9,25 @@ class TinyTLError(Exception):
     The command line prints the message without a traceback and exits with `exit_status`.
 
     Attributes:
-        exit_status: Of a command that ends with this error. 1 is left to faults of ours, 130 to interrupts.
+        exit_status: Exit status of a command that fails with this error. 1 is reserved for bugs in the package and 130
+            for interrupts.
     """
 
     exit_status = 2
 
 
 class InputError(TinyTLError, ValueError):
-    """Invalid input of the user: a value, a file, a data set, a model."""
+    """Invalid user input: a value, a file, a data set or a model."""
 
     exit_status = 2
 
 
 class NotFiniteError(InputError):
-    """A model's state makes its answers infinite or NaN."""
+    """A model's state makes its outputs infinite or NaN."""
 
 
 class ParityError(TinyTLError, RuntimeError):
-    """An exported file computes other results than TensorFlow; nothing was written."""
+    """The results of an exported file differ from TensorFlow's; nothing was written."""
 
     exit_status = 3
 
@@ -38,6 +39,6 @@ class TrainingDiverged(TinyTLError, ArithmeticError):
 
 
 class WorkerLost(TinyTLError, ConnectionError):
-    """Another process of a distributed training has ended; earlier saves are intact."""
+    """Another process of a distributed training run has ended; earlier saves are intact."""
 
     exit_status = 5

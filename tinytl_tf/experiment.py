@@ -1,4 +1,4 @@
-"""From a configuration to its data and its network."""
+"""Builds the data set and the network that a configuration describes."""
 
 import dataclasses
 import itertools
@@ -26,9 +26,9 @@ from tinytl_tf.tflite.manifest import SPLITS, DataSettings
 __all__ = ["PRECISIONS", "Experiment", "drop_useless_rate_factors", "flat", "network_of"]
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-CACHE_BYTES = 256 * 2**20  # of decoded images of each split; training in Keras takes far more
+CACHE_BYTES = 256 * 2**20  # for the decoded images of each split; training in Keras takes far more
 MOST_CENTROIDS = 2**16
-FLOAT32 = (1.2e-38, 3.4e38)  # in a step smaller values become 0, larger ones infinite
+FLOAT32 = (1.2e-38, 3.4e38)  # in float32, smaller values become 0 and larger ones infinite
 # Smallest and largest value of integers that are not checked elsewhere in the package.
 RANGES = {
     "training.epochs": (1, 10**6),
@@ -47,7 +47,7 @@ RANGES = {
 
 
 def flat(config: ConfigDict) -> dict[str, Any]:
-    """Returns the values of a configuration by dotted key; lists, as JSON has them, are tuples."""
+    """Returns the values of a configuration by dotted key; lists, which JSON uses, become tuples."""
     values = {}
     for key, value in config.items():
         if isinstance(value, ConfigDict):
@@ -58,15 +58,15 @@ def flat(config: ConfigDict) -> dict[str, Any]:
 
 
 def drop_useless_rate_factors(config: ConfigDict) -> None:
-    """Takes those rate factors out of a configuration that are of nothing which it trains.
+    """Removes the rate factors that apply to no variable that the configuration trains.
 
-    For a configuration with other schemes or places than its factors were written for.
+    Use it for a configuration whose scheme or places were changed after its rate factors were written.
 
     Args:
-        config: is changed.
+        config: The configuration, which is changed.
 
     Raises:
-        InputError: If it lacks keys, or has unknown keys or invalid values.
+        InputError: If keys are missing or unknown; or if a value is invalid.
     """
     _check_keys(config)
     if config.training.rate_factors:
@@ -79,9 +79,9 @@ def network_of(config: ConfigDict | FrozenConfigDict, *, classes: int = 2, branc
     """Returns the description of a configuration's network.
 
     Args:
-        config: the configuration; its scheme and places do not matter.
+        config: the configuration; its scheme and places are ignored.
         classes: number of outputs.
-        branch: kind of its branches, at every place that fits; "" for none.
+        branch: kind of branch to add at every place that fits; "" for no branches.
     """
     options = config.backbone
     spec = backbones.network_spec(
@@ -101,12 +101,12 @@ class Experiment:
     """A checked configuration.
 
     Attributes:
-        config: a configuration with the keys of `configs/default.py`; after the check its learning rate is
-            never 0, but the scheme's.
-        has_own_rate: whether the configuration itself has this rate, like the configuration of a run.
+        config: a configuration with the keys of `configs/default.py`. After the check, its learning rate is never 0:
+            the default rate of the scheme and optimizer replaces a rate of 0.
+        has_own_rate: whether the configuration itself sets the learning rate, as the configuration of a saved run does.
 
     Raises:
-        InputError: if a value is out of range or names nothing, or Keras' own settings are not ours.
+        InputError: if a value is out of range; if a name is unknown; or if Keras itself has unsupported settings.
     """
 
     config: ConfigDict | FrozenConfigDict
@@ -139,7 +139,7 @@ class Experiment:
         self._check_centroids()
         self._check_teacher()
         scheme, options = self.scheme(), self.config.backbone
-        # 2 as the number of classes, which depends on the data.
+        # The number of classes depends on the data; 2 stands in for it.
         backbones.check_network(
             options.name,
             classes=2,
@@ -212,11 +212,11 @@ class Experiment:
         """Opens the data set.
 
         Args:
-            strict_seed: whether a seed of the split above 0 is refused for a set with fixed test images; otherwise
-                such a set ignores it, as when a run's network is evaluated on other data.
+            strict_seed: whether to refuse a split seed above 0 for a data set with fixed test images. Otherwise, such a
+                data set ignores the seed, for example when a run's network is evaluated on different data.
 
         Raises:
-            InputError: If the configuration does not name a data set, or it cannot be used.
+            InputError: If the configuration does not name a data set; or if the data set cannot be used.
         """
         options = self.config.data
         if not options.name:
@@ -239,15 +239,16 @@ class Experiment:
         return splits
 
     def augmentation(self) -> data.Augmentation:
-        """Returns how training images are changed."""
+        """Returns the augmentation of training images."""
         return data.Augmentation(**self.config.augmentation)
 
     def client_settings(self, optimizer: str) -> dict[str, Any]:
-        """Returns the arguments of `tinytl_tf.export.export` with the clients' settings of images and training.
+        """Returns the arguments of `tinytl_tf.export.export` that set the clients' defaults for images and training.
 
         Args:
-            optimizer: optimizer of the exported file. If the configuration has another, its learning rate is multiplied
-                by the ratio of their `rate_factor`. A default rate is left out: the file then has its own default.
+            optimizer: optimizer of the exported file. If the configuration has a different optimizer, its learning rate
+                is multiplied by the ratio of their `rate_factor`. A default learning rate is left out; the file then
+                uses its own default.
         """
         config, augmentation = self.config, self.augmentation()
         factors = [get_optimizer(name).rate_factor for name in (optimizer, config.training.optimizer)]
@@ -269,16 +270,16 @@ class Experiment:
     def plain_batches(
         self, dataset: data.ImageDataset, batch_size: int, count: int = 4
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns training images without augmentation, for the checks of an exported file.
+        """Returns batches of unaugmented training images for checking an exported file.
 
         Args:
             dataset: the training images.
-            batch_size: images in a batch.
-            count: number of batches; fewer where the images do not suffice.
+            batch_size: images per batch.
+            count: maximum number of batches; fewer are returned if there are not enough images.
 
         Returns:
-            Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`,
-            or of several attributes float32 `[count, batch_size, attributes]`.
+            Images, uint8 `[count, batch_size, height, width, 3]`, and labels, int32 `[count, batch_size]`, or float32
+            `[count, batch_size, attributes]` for several attributes.
         """
         batches = data.train_batches(
             dataset,
@@ -296,7 +297,7 @@ class Experiment:
         """Builds the network with its pre-trained weights and applies the scheme.
 
         Args:
-            classes: number of classes of the data.
+            classes: number of classes in the data.
 
         Returns:
             The model and the resolved scheme.
@@ -315,7 +316,7 @@ class Experiment:
         return model, resolution
 
     def build_teacher(self) -> keras.Model:
-        """Returns the network as its weights have it, without branches, for images of the teacher's resolution.
+        """Returns the pre-trained network, without branches, for images at the teacher's resolution.
 
         Raises:
             InputError: if the weights cannot be used.
@@ -324,16 +325,16 @@ class Experiment:
         return self._build(2, branches={}, weights=self.config.backbone.weights, resolution=resolution)
 
     def adopt(self, trained: keras.Model) -> tuple[keras.Model, schemes.ResolvedScheme]:
-        """Puts this configuration's scheme on a network that was trained under another one.
+        """Applies this configuration's scheme to a network that was trained with a different scheme.
 
-        Branches are added if the scheme trains them and the network has none; they start as exact zero, so that the
-        network computes the same as before.
+        If the scheme trains branches that the network lacks, they are added. Their output starts at exactly zero, so
+        the network computes the same as before.
 
         Args:
             trained: a network of the same backbone, width and resolution.
 
         Returns:
-            The model, `trained` itself if nothing was added, and the resolved scheme.
+            The model (`trained` itself if no branch was added) and the resolved scheme.
         """
         values = {variable.path: variable for variable in trained.weights}
         has: dict[str, set[str]] = {}
@@ -369,7 +370,7 @@ class Experiment:
         return {"places": tuple(places), **_branch_settings(self.config.backbone, kind)}
 
     def describe_branches(self, model: keras.Model) -> str:
-        """Returns a line, with its end, about the weights that lite residuals start from; "" for a scheme without them.
+        """Returns a line, with its newline, about the initial weights of lite residuals; "" for a scheme without them.
 
         Args:
             model: model from `build_model`.
@@ -427,10 +428,10 @@ def _check_keys(config: ConfigDict) -> None:
 
 
 def _with_learning_rate(config: ConfigDict | FrozenConfigDict) -> FrozenConfigDict:
-    """A copy with the default learning rate of scheme and optimizer, if it has none."""
+    """Returns a copy in which the default learning rate of the scheme and optimizer replaces a rate of 0."""
     values = config.to_dict()
     if values["training"]["learning_rate"] == 0:
-        scheme = schemes.get_scheme(config.scheme).name  # an unknown one has no rate here
+        scheme = schemes.get_scheme(config.scheme).name  # refuses an unknown scheme
         values["training"]["learning_rate"] = schemes.default_learning_rate(scheme, config.training.optimizer)
     return FrozenConfigDict(values)
 

@@ -1,4 +1,4 @@
-"""Figures over a set of images, in total and by class."""
+"""Accuracy, loss and other figures for a set of images, in total and by class."""
 
 import dataclasses
 import statistics
@@ -7,17 +7,17 @@ from typing import Any
 
 __all__ = ["AttributeFigures", "ClassFigures", "EvaluateResult", "RegressionFigures"]
 
-_WORTH_A_LINE = 0.05  # by which accuracy and balanced accuracy differ
-_SHOWN = 20  # classes that a summary lists
+_WORTH_A_LINE = 0.05  # a larger difference between accuracy and balanced accuracy is shown
+_SHOWN = 20  # maximum number of classes that a summary lists
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassFigures:
-    """How the images of one class were answered.
+    """Results for the images of one class.
 
     Attributes:
         images: Number of images of the class.
-        right: How many of them were answered rightly.
+        right: Number of these images that were classified correctly.
     """
 
     images: int
@@ -25,12 +25,12 @@ class ClassFigures:
 
     @property
     def recall(self) -> float | None:
-        """Share of correct predictions, 0 to 1; None without images."""
+        """Share of correct predictions, 0 to 1; None if there are no images."""
         return self.right / self.images if self.images else None
 
     @property
     def rank(self) -> float | None:
-        """Sort key of the list of figures, the lowest first; None is not listed."""
+        """Sort key for listing the figures, lowest first; figures with None are not listed."""
         return self.recall
 
     @property
@@ -39,23 +39,23 @@ class ClassFigures:
         return self.recall
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the numbers as `--json` and logs have them."""
+        """Returns the numbers for `--json` and logs."""
         return {"images": self.images, "right": self.right, "recall": self.recall}
 
     def describe(self, before: "ClassFigures | None" = None) -> str:
-        """Returns the figures in words, with those before a training if they are given."""
+        """Returns a description of the figures, with those from before training if `before` is given."""
         return f"recall {_change(before and before.recall, self.recall)} of {self.images}"
 
 
 @dataclasses.dataclass(frozen=True)
 class AttributeFigures:
-    """How one attribute was answered.
+    """Results for one attribute.
 
     Attributes:
         images: Number of images.
-        positives: How many of them have the attribute.
-        true_positives: How many of these were predicted to have it.
-        false_positives: How many of all other images were predicted to have it.
+        positives: Number of images that have the attribute.
+        true_positives: Number of these images that were predicted to have it.
+        false_positives: Number of other images that were predicted to have it.
     """
 
     images: int
@@ -65,47 +65,47 @@ class AttributeFigures:
 
     @property
     def precision(self) -> float | None:
-        """Share of correct predictions among the images predicted to have the attribute; None without any."""
+        """Share of the images predicted to have the attribute that do have it; None if there is no such prediction."""
         found = self.true_positives + self.false_positives
         return self.true_positives / found if found else None
 
     @property
     def recall(self) -> float | None:
-        """Share of the images with the attribute that were predicted to have it; None without any."""
+        """Share of the images with the attribute that were predicted to have it; None if no image has it."""
         return self.true_positives / self.positives if self.positives else None
 
     @property
     def rank(self) -> float | None:
-        """Sort key of the list of figures, the lowest first; None is not listed."""
+        """Sort key for listing the figures, lowest first; figures with None are not listed."""
         return self.recall
 
     @property
     def balanced_accuracy(self) -> float | None:
-        """Mean of the shares of correct predictions with and without the attribute; None without one kind of image."""
+        """Mean recall of the images with and without the attribute; None if one of the two kinds has no images."""
         negatives = self.images - self.positives
         if not self.positives or not negatives:
             return None
         return (self.true_positives / self.positives + 1 - self.false_positives / negatives) / 2
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the numbers as `--json` and logs have them."""
+        """Returns the numbers for `--json` and logs."""
         return {**dataclasses.asdict(self), "precision": self.precision, "recall": self.recall}
 
     def describe(self, before: "AttributeFigures | None" = None) -> str:
-        """Returns the figures in words, with those before a training if they are given."""
+        """Returns a description of the figures, with those from before training if `before` is given."""
         precision = _change(before and before.precision, self.precision)
         return f"precision {precision}, recall {_change(before and before.recall, self.recall)} of {self.positives}"
 
 
 @dataclasses.dataclass(frozen=True)
 class RegressionFigures:
-    """How one output of a regression was predicted.
+    """Results for one output of a regression.
 
     Attributes:
         images: Number of images or arrays.
         absolute_error: Mean magnitude of the error.
         squared_error: Mean square of the error.
-        variance: Of the labels: the mean square of the error of their mean.
+        variance: Variance of the labels: the mean squared error of predicting their mean.
     """
 
     images: int
@@ -115,12 +115,12 @@ class RegressionFigures:
 
     @property
     def r2(self) -> float | None:
-        """Share of the labels' variance that is predicted: 1 is all, 0 is as good as the mean; None if constant."""
+        """Share of the labels' variance that is explained: 1 is all, 0 is as good as their mean; None if constant."""
         return 1 - self.squared_error / self.variance if self.variance > 0 else None
 
     @property
     def rank(self) -> float:
-        """By which figures are listed, the lowest first."""
+        """Sort key for listing the figures, lowest first."""
         return -self.absolute_error
 
     @property
@@ -129,11 +129,11 @@ class RegressionFigures:
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the numbers as `--json` and logs have them."""
+        """Returns the numbers for `--json` and logs."""
         return {**dataclasses.asdict(self), "r2": self.r2}
 
     def describe(self, before: "RegressionFigures | None" = None) -> str:
-        """Returns the figures in words, with those before a training if they are given."""
+        """Returns a description of the figures, with those from before training if `before` is given."""
         errors = [f"{figures.absolute_error:.4g}" for figures in (before, self) if figures]
         shares = ["unknown" if figures.r2 is None else f"{figures.r2:.3f}" for figures in (before, self) if figures]
         return f"mean absolute error {' -> '.join(errors)}, R2 {' -> '.join(shares)}"
@@ -141,13 +141,14 @@ class RegressionFigures:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateResult:
-    """Figures over a data set.
+    """Figures for a data set.
 
     Attributes:
-        accuracy: Share of the images (of their attributes or numbers, with several) that were answered rightly, 0 to 1.
-        loss: Mean cross-entropy, without label smoothing; of a regression the mean squared error.
+        accuracy: Share of correct predictions, 0 to 1. With several attributes or numbers per image, each of them
+            counts.
+        loss: Mean cross-entropy, without label smoothing; for a regression, the mean squared error.
         examples: Number of images.
-        classes: Figures of each class, attribute or number, in the order of the model's outputs.
+        classes: Figures for each class, attribute or number, in the order of the model's outputs.
     """
 
     accuracy: float
@@ -157,15 +158,15 @@ class EvaluateResult:
 
     @property
     def balanced_accuracy(self) -> float | None:
-        """Mean over the classes that have images, so that rare ones count as much; None if there is no such class."""
+        """Mean over the classes with images, so that rare classes count as much as common ones; None without any."""
         known = [figures.balanced_accuracy for figures in self.classes if figures.balanced_accuracy is not None]
         return statistics.fmean(known) if known else None
 
     def to_json(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Returns the figures as `--json` and logs have them.
+        """Returns the figures for `--json` and logs.
 
         Args:
-            names: Names of the classes; their numbers by default.
+            names: Names of the classes; by default, their indices.
 
         Example:
             >>> result = EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0)))
@@ -185,11 +186,11 @@ class EvaluateResult:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], prefix: str = "") -> "EvaluateResult":
-        """Returns the result from its `to_json` in `values`.
+        """Returns the result that `to_json` wrote into `values`.
 
         Args:
-            values: Values with the result of `to_json`.
-            prefix: Prefix of its keys.
+            values: A dictionary that contains the items of `to_json`.
+            prefix: Prefix of the keys of these items.
 
         Example:
             >>> result = EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0)))
@@ -204,11 +205,11 @@ class EvaluateResult:
         return cls(accuracy, loss, images, tuple(classes))
 
     def describe(self, names: Sequence[str] | None = None, before: "EvaluateResult | None" = None) -> str:
-        """Returns a line for each class or attribute that has images, or for the 20 worst.
+        """Returns one line for each class or attribute that has images; for more than 20 of them, only the 20 worst.
 
         Args:
-            names: Names of the classes; their numbers by default.
-            before: Figures of the same images before a training, to show too.
+            names: Names of the classes; by default, their indices.
+            before: Figures for the same images from before training, to show as well.
 
         Example:
             >>> result = EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0)))
@@ -229,9 +230,9 @@ class EvaluateResult:
         return "\n".join([*shown, *([f"  and {more} more, none of which is worse"] if more else [])])
 
     def summary(self) -> str:
-        """Returns the accuracy, with the balanced one where the two differ by more than 5 points.
+        """Returns the accuracy, and the balanced accuracy if the two differ by more than 5 points.
 
-        Of a regression it is followed by the mean absolute error over all outputs.
+        For a regression, the accuracy is followed by the mean absolute error over all outputs.
 
         Example:
             >>> EvaluateResult(0.75, 0.5, 4, (ClassFigures(3, 3), ClassFigures(1, 0))).summary()
@@ -249,7 +250,7 @@ class EvaluateResult:
         return [str(number) for number in range(len(self.classes))] if names is None else names
 
 
-# Type of the figures in a row of JSON, by a key that only they have.
+# Type of the figures in a JSON row, by a key that only this type has.
 _KINDS = {"positives": AttributeFigures, "absolute_error": RegressionFigures, "right": ClassFigures}
 
 

@@ -1,4 +1,4 @@
-"""Atomic writes: files are complete or absent, and only replaced on request. POSIX only (fsync of folders)."""
+"""Atomic writes: files are complete or absent, and are replaced only on request. POSIX only (fsync of folders)."""
 
 import contextlib
 import errno
@@ -30,14 +30,14 @@ __all__ = [
     "temporary_folder",
 ]
 
-# Bytes. Linux keeps one large write in one piece, and maps all of it into a process that maps the file and reads one
-# page (seen with 6.18): a .tflite that was written at once would count completely.
+# Bytes. Linux (seen with 6.18) keeps the pages of one large write together: if a process maps the file and reads one
+# page, all of them are mapped. A .tflite written at once would count completely as the memory of that process.
 _WRITTEN_AT_ONCE = 65536
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_WORDS = re.compile(r"No space left on device|errno = 28\b|Disk quota exceeded|File too large")
 _TEMPORARY = re.compile(r"\.tinytl-(.+)-[0-9a-f]{8}\.tmp", re.ASCII)
-_LOCK = "lock"  # in a temporary folder
-_OLD = 86400.0  # seconds after which files from before a restart of a host are abandoned
+_LOCK = "lock"  # name in a temporary folder
+_OLD = 86400.0  # seconds after which files from before a host's restart count as abandoned
 _KINDS = {
     stat.S_ISDIR: "folder",
     stat.S_ISFIFO: "FIFO",
@@ -51,13 +51,13 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
     """Replaces a leading `~` or `~user` and environment variables (`$NAME`, `${NAME}`) in a path.
 
     Args:
-        path: As the user wrote it. A path that exists as written keeps its `$`; `./~name` keeps its `~`.
+        path: The path as the user wrote it. A path that exists as written keeps its `$`; `./~name` keeps its `~`.
 
     Returns:
         The path to open.
 
     Raises:
-        InputError: If the variable is not set, the user has no home folder, or the path has a NUL character.
+        InputError: If a variable is not set; if the user has no home folder; or if the path contains a NUL character.
 
     Example:
         >>> import os
@@ -87,19 +87,19 @@ def expand(path: str | os.PathLike) -> pathlib.Path:
 
 
 def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Writes `data` to `path` so that a reader, or a power cut, sees the old file or the new one and nothing between.
+    """Writes `data` to `path` atomically: even after a power cut, it is the complete old or the complete new file.
 
-    The data are written to a temporary file in the same folder, flushed to the disk, and renamed in one step.
-    Temporary files of killed writers in this folder are removed. Files of running writers are kept, also if these run
-    in another container or on another host. Missing folders are created.
+    The data is written to a temporary file in the same folder, flushed to disk, and renamed in one step. Temporary
+    files of killed writers in this folder are removed. Files of running writers are kept, even if the writers run in
+    another container or on another host. Missing folders are created.
 
     Args:
-        path: The file to write; an existing one is replaced, and for a symbolic link its target.
+        path: The file to write. An existing file is replaced; for a symbolic link, its target is replaced.
         data: The complete content.
 
     Raises:
-        InputError: If the folder or the file cannot be written, or `path` is a folder or a device; the old file,
-            if any, is untouched.
+        InputError: If the folder or the file cannot be written; or if `path` is a folder or a device. An old file is
+            untouched.
     """
     path = expand(path)
     _require_regular(path)
@@ -120,7 +120,7 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
 
 
 def most_unpacked(path: str | os.PathLike) -> int:
-    """Most bytes that a file may unpack to; readers refuse larger ones before they allocate memory.
+    """Returns the maximum number of bytes that a file may unpack to; readers refuse more before they allocate memory.
 
     Compression does not shrink photos and weights much, and the other arrays are small.
 
@@ -139,8 +139,8 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool, folder: bool = Fal
         folder: Whether a folder will be written.
 
     Raises:
-        InputError: If it exists and `overwrite` is false, if it is of another kind (a device, say), or if its folder
-            cannot be written, or a name in it is too long.
+        InputError: If `path` exists and `overwrite` is false; if it is of another kind, for example a device; if its
+            folder is not writable; or if a name in it is too long.
     """
     path = expand(path)
     parent = _existing_folder(path)
@@ -158,12 +158,12 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool, folder: bool = Fal
 def require_room(path: str | os.PathLike, size: int) -> None:
     """Checks, before any work, that the disk has room for a file of `size` bytes at `path`.
 
-    The space is allocated for a moment and freed, so that quotas and limits of the process count as well. An existing
-    file at `path` keeps its space, since it is replaced only when the new one is complete.
+    The space is allocated briefly and then freed, so that quotas and process limits are checked as well. The space of
+    an existing file at `path` does not count as free, because the file is replaced only when the new one is complete.
 
     Args:
         path: The file to be written; its folder need not exist.
-        size: Bytes.
+        size: Size of the file in bytes.
 
     Raises:
         InputError: If there is not enough room.
@@ -187,13 +187,13 @@ def require_room(path: str | os.PathLike, size: int) -> None:
 
 
 def sha256(path: str | os.PathLike) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal; it is read in parts, which keeps the peak memory small.
+    """Returns the SHA-256 of a file, in hexadecimal; the file is read in parts to keep the peak memory small.
 
     Args:
         path: The file.
 
     Raises:
-        OSError: If it cannot be read, or is not a regular file.
+        OSError: If the file cannot be read or is not a regular file.
     """
     digest = hashlib.sha256()
     with open_regular(path) as stream:
@@ -204,16 +204,17 @@ def sha256(path: str | os.PathLike) -> str:
 
 @contextlib.contextmanager
 def temporary_folder(place: pathlib.Path | None = None) -> Iterator[pathlib.Path]:
-    """Makes a folder that is removed afterwards; folders that killed processes left are removed before.
+    """Creates a folder that is removed at the end; first removes folders that killed processes left behind.
 
     Args:
-        place: Where it is made; the system's folder for temporary files by default.
+        place: Parent of the folder; by default, the system's folder for temporary files.
 
     Returns:
-        A context manager that gives the empty folder.
+        A context manager that returns the empty folder.
 
     Raises:
-        InputError: If there is no folder for temporary files or it is full, also when the block runs into that.
+        InputError: If there is no writable folder for temporary files; or if the disk is full, before the block or
+            while it runs.
     """
     remedy = "set TMPDIR to a folder with room" if place is None else "make room there"
     try:
@@ -235,7 +236,7 @@ def temporary_folder(place: pathlib.Path | None = None) -> Iterator[pathlib.Path
 
 
 def _require_regular(path: pathlib.Path) -> None:
-    """Refuses objects that a file must not replace; a link counts as its target."""
+    """Refuses a path that a file must not replace, such as a folder or a device; a link counts as its target."""
     try:
         mode = os.stat(path).st_mode
     except OSError:  # absent, or a dangling link; other errors show up when it is written
@@ -246,7 +247,7 @@ def _require_regular(path: pathlib.Path) -> None:
 
 
 def _require_short(path: pathlib.Path, parent: pathlib.Path) -> None:
-    """Refuses a path that the file system finds too long; `parent` is the folder of it that exists."""
+    """Refuses a path that is too long for the file system; `parent` is its nearest existing folder."""
     try:
         for name in (path, *(parent / part for part in path.absolute().relative_to(parent).parts)):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
@@ -272,22 +273,22 @@ def _temporary_file(folder: pathlib.Path) -> Iterator[tuple[BinaryIO, pathlib.Pa
 
 
 def _locked_file(folder: pathlib.Path) -> tuple[BinaryIO, pathlib.Path]:
-    """A new file that no other process takes for a leftover."""
+    """Returns a new file, locked so that no other process mistakes it for a leftover."""
     while True:
         path = _temporary_path(folder)
         stream = open(path, "xb")  # noqa: SIM115
         try_lock(stream)
-        if path.exists():  # otherwise it was taken for a leftover before it was locked
+        if path.exists():  # otherwise another process removed it as a leftover before it was locked
             return stream, path
         stream.close()
 
 
 def _locked_folder(place: pathlib.Path) -> tuple[BinaryIO, pathlib.Path]:
-    """The open lock of a new folder that no other process takes for a leftover, and the folder."""
+    """Returns the open lock file of a new folder, and the folder; no other process mistakes it for a leftover."""
     while True:
         path = _temporary_path(place)
         path.mkdir(mode=0o700)
-        with contextlib.suppress(FileNotFoundError):  # it was taken for a leftover before it had a lock
+        with contextlib.suppress(FileNotFoundError):  # another process removed it before it had a lock
             stream = open(path / _LOCK, "xb")  # noqa: SIM115
             try_lock(stream)
             if (path / _LOCK).exists():
@@ -300,7 +301,7 @@ def _temporary_path(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _remove_leftovers(folder: pathlib.Path) -> None:
-    """Removes temporary files and folders of ended processes; its own errors never stop the following work."""
+    """Removes temporary files and folders of ended processes; ignores errors, which must not stop the actual work."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             match = _TEMPORARY.fullmatch(name)
@@ -315,13 +316,13 @@ def _remove_leftover(path: pathlib.Path, owner: Owner) -> None:
     try:
         descriptor = os.open(path / _LOCK if is_folder else path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
-        os.rmdir(path)  # a process that is about to lock in it creates another
+        os.rmdir(path)  # a process that is about to put its lock there creates another folder
         return
     with open(descriptor, "r+b", buffering=0) as stream:
         locked = try_lock(stream)
         if owner.is_on_this_kernel:
             ended = owner.has_ended if locked is None else locked
-        else:  # if another host does not see our locks, ours do not show whether it has one
+        else:  # hosts may not see each other's locks: acquiring one does not prove that the owner has ended
             ended = locked is True and owner.host == Owner.here().host and _age(stream) > _OLD
         if ended and is_folder:
             shutil.rmtree(path, ignore_errors=True)
@@ -334,7 +335,7 @@ def _age(stream: BinaryIO) -> float:
 
 
 def _fsync_folder(folder: pathlib.Path) -> None:
-    """Makes the new name itself survive a power cut."""
+    """Flushes a folder to disk, so that a new name in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Output that never stops the work: lines that cannot be written are dropped."""
+"""Output that never interrupts a program: lines that cannot be written are dropped."""
 
 import contextlib
 import errno
@@ -10,18 +10,18 @@ __all__ = ["GuardedStream"]
 
 
 class GuardedStream:
-    r"""A text stream that stores failures and does not raise them.
+    r"""A text stream that records write errors instead of raising them.
 
-    After the first write that fails (a closed stream, a full disk, a closed pipe) nothing more is written.
-    Characters that the stream's encoding lacks are written as escapes, such as `\u82b1`.
+    After the first failed write (a closed stream, a full disk, a closed pipe), nothing more is written. Characters that
+    the stream's encoding lacks are written as escapes, such as `\u82b1`.
 
     Args:
         stream: The stream; None for one that was closed before Python started.
-        is_own: Whether its descriptor may be redirected to the null device after a failure. Python's buffer would
-            otherwise fail again when the process ends, and change the exit status.
+        is_own: Whether its descriptor may be redirected to the null device after a failure. Otherwise, flushing
+            Python's buffer would fail again when the process ends, and change the exit status.
 
     Attributes:
-        error: Why nothing more is written; None without a failure.
+        error: The error after which nothing more is written; None if no write has failed.
 
     Example:
         >>> import io
@@ -39,7 +39,7 @@ class GuardedStream:
         self.error = OSError(errno.EBADF, os.strerror(errno.EBADF)) if stream is None else None
 
     def write(self, text: str) -> int:
-        """Writes `text`, or nothing; returns its length."""
+        """Writes `text`, or drops it after a failure; returns its length."""
         if self.error is None:
             with self._failures_are_remembered():
                 try:
@@ -69,7 +69,7 @@ class GuardedStream:
     def _failures_are_remembered(self):
         try:
             yield
-        except BlockingIOError:  # a slow reader of a pipe that does not block: only this text is lost
+        except BlockingIOError:  # a non-blocking pipe with a slow reader: only this text is lost
             pass
         except (OSError, ValueError) as error:  # ValueError if Python has closed the stream
             self.error = error if isinstance(error, OSError) else OSError(errno.EBADF, "I/O operation on closed file")

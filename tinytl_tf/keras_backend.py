@@ -1,8 +1,8 @@
-"""Refuses a Keras with other settings than ours: another backend, float type or order of an image's axes.
+"""Refuses unsupported settings of Keras: a different backend, float type or order of an image's axes.
 
-Importing this module makes the check, before Keras is imported: Keras chooses its backend once, when it is imported,
-and a backend that is not installed ends that import with an error of its own. Settings may change afterwards, so all
-code that makes layers checks them again.
+Importing this module runs the check before Keras is imported: Keras chooses its backend once, at import, and fails with
+an error of its own if that backend is not installed. Settings may change later, so all code that creates layers checks
+them again.
 """
 
 import json
@@ -32,21 +32,21 @@ _IN_FILE = ("backend", "floatx", "image_data_format")
 
 
 def require_keras_settings() -> None:
-    """Raises `InputError` unless Keras makes layers on TensorFlow, in float32 and with channels last."""
+    """Raises `InputError` unless Keras creates layers on TensorFlow, in float32 and with channels last."""
     import keras
 
-    # Asked here and not at the import: Keras settles the policy when it is asked for it.
+    # Read here and not at import: Keras fixes the policy when it is first read.
     _require(_of_module(keras) | {"dtype_policy": _changeable("dtype_policy", keras.config.dtype_policy().name)})
 
 
 def _require_at_import() -> None:
     keras = sys.modules.get("keras")
-    # Of a Keras that is being imported right now, the functions are not there yet.
+    # While Keras is still being imported, it does not have these functions yet.
     _require(_of_module(keras) if hasattr(keras, "config") else _of_environment())
 
 
 def _require(settings: dict[str, tuple[Any, str, str]]) -> None:
-    """Checks the value of each setting; also takes its source, and how to change it."""
+    """Checks each setting, given as its value, its source, and how to change it."""
     for name, (value, source, remedy) in settings.items():
         if value != _WANTED[name]:
             raise InputError(f"tinytl_tf needs {_NEEDS[name]}, but {source} says {value!r}; {remedy}")
@@ -66,7 +66,7 @@ def _changeable(name: str, value: str) -> tuple[str, str, str]:
 
 
 def _of_environment() -> dict[str, tuple[Any, str, str]]:
-    """By Keras' own rules, for a Keras that is not imported yet."""
+    """Returns the settings of a Keras that is not imported yet, by Keras' own rules."""
     path = _settings_path()
     try:
         content = json.loads(path.read_text())

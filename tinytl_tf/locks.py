@@ -1,4 +1,4 @@
-"""Locks of files. The system drops them with their process, so that a kill leaves no stale one. POSIX only."""
+"""File locks. The system releases a lock when its process ends, so a kill leaves no stale lock. POSIX only."""
 
 import contextlib
 import errno
@@ -16,20 +16,20 @@ from tinytl_tf.owner import Owner
 
 __all__ = ["is_at", "output_lock", "try_lock"]
 
-_TRIES = 100  # of opening a lock file that its last owner has just removed
+_TRIES = 100  # attempts to open a lock file that its last owner has just removed
 
 
 @contextlib.contextmanager
 def output_lock(output: str | os.PathLike, *, folder: bool = False) -> Iterator[None]:
     """Keeps other runs from writing the same output while the block runs.
 
-    The lock is a file next to the output, `<output>.lock`, or `.lock` inside of a folder, and is removed afterwards.
-    Without locks in the file system, its content is the lock: after a kill on another host, remove the file by hand, as
-    the error explains.
+    The lock is a file next to the output, `<output>.lock`, or `.lock` inside a folder, and is removed afterwards. If
+    the file system does not support locks, the file's content is the lock: after a process on another host was killed,
+    remove the file by hand, as the error explains.
 
     Args:
-        output: The file or folder that the run writes; of a symbolic link, the file that it leads to is locked. Missing
-            folders are made, and removed again if they stay empty.
+        output: The file or folder that the run writes; for a symbolic link, its target is locked. Missing folders are
+            created, and removed again if they stay empty.
         folder: Whether the output is a folder.
 
     Raises:
@@ -60,8 +60,8 @@ def try_lock(stream: io.IOBase) -> bool | None:
     """Takes the lock of an open file without waiting; it is held until the file is closed.
 
     Returns:
-        True if the lock was acquired, False if another process, or another descriptor of the file, holds it; None if
-        the file system has no locks.
+        True if the lock was acquired; False if another process, or another descriptor of the file, holds it; None if
+        the file system does not support locks.
     """
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,11 +125,11 @@ def _who(text: bytes) -> str:
 
 
 def _remove(path: pathlib.Path) -> None:
-    with contextlib.suppress(OSError):  # without a lock on it, the file keeps no other run out
+    with contextlib.suppress(OSError):  # without a lock on it, a remaining file blocks no other run
         path.unlink()
 
 
 def _remove_empty(folders: list[pathlib.Path]) -> None:
-    with contextlib.suppress(OSError):  # the first one that is not empty
+    with contextlib.suppress(OSError):  # stops at the first folder that is not empty
         for folder in folders:
             folder.rmdir()

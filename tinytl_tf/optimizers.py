@@ -1,4 +1,4 @@
-"""The optimizers, as one table: flags, config checks, Keras, exported files and the paper account follow it."""
+"""The table of optimizers, which flags, config checks, Keras, exported files and the paper account use."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["NOT_NEGATIVE", "OPTIMIZERS", "STEP", "Optimizer", "get_optimizer"]
 
-NOT_NEGATIVE = ("second_moment", "step")  # parts of a state that training never leaves below zero
+NOT_NEGATIVE = ("second_moment", "step")  # parts of a state that are never negative after training
 STEP = "step"  # name of the count of steps in a saved state
 
 
@@ -17,11 +17,11 @@ class Optimizer:
     Attributes:
         name: the name on the command line.
         slots: names of the float32 tensors kept for each trained variable.
-        momentum: of the velocity, for `momentum`.
+        momentum: decay of the velocity, for `momentum`.
         beta_1: decay of the first moment, for `adam`.
         beta_2: decay of the second moment, for `adam`.
-        epsilon: added to the root of the second moment, for `adam`.
-        rate_factor: multiplies the default learning rate of a scheme, which was found with Adam.
+        epsilon: added to the square root of the second moment, for `adam`.
+        rate_factor: factor for the default learning rate of a scheme, which was tuned with Adam.
     """
 
     name: str

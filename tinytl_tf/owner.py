@@ -1,4 +1,4 @@
-"""Which process made a file, in a form that other containers and hosts on the same volume can judge."""
+"""Identifies the process that created a file, in a form that other containers and hosts on the volume can check."""
 
 import dataclasses
 import functools
@@ -39,7 +39,7 @@ class Owner:
 
     @classmethod
     def parse(cls, text: str) -> "Owner | None":
-        """Returns the owner from the text of `str`, or None for another text."""
+        """Parses the result of `str(owner)`; returns None for any other text."""
         match = re.fullmatch(r"([0-9a-f]{8})-([0-9a-f]{8})-(\d{1,20})-(\d{1,20})", text, re.ASCII)
         return match and cls(match[1], match[2], int(match[3]), int(match[4]))
 
@@ -53,7 +53,7 @@ class Owner:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process has certainly ended; False where that cannot be known."""
+        """Whether the process has certainly ended; False if that cannot be determined."""
         here = Owner.here()
         return (self.kernel, self.namespace) == (here.kernel, here.namespace) and not _is_running(self.pid)
 

@@ -16,11 +16,11 @@ class Progress:
     """Steps done, time passed and time left: one updating line on a terminal, plain lines otherwise.
 
     Args:
-        total: Number of all steps.
-        label: Words before the count.
+        total: Total number of steps.
+        label: Text before the count.
         stream: Where to write; standard error by default, so that results can be piped. Text that cannot be written is
-            left out.
-        clock: Seconds from any origin; a test gives its own.
+            dropped.
+        clock: Returns the time in seconds from any origin; tests pass their own.
 
     Example:
         >>> with Progress(total=2, label="train", stream=sys.stdout, clock=lambda: 0.0) as progress:
@@ -52,7 +52,7 @@ class Progress:
         self._clear()
 
     def advance(self, text: str = "", steps: int = 1) -> None:
-        """Counts `steps` more as done and shows it, with `text`, when the last showing is some time ago."""
+        """Counts `steps` more steps as done; shows the count and `text`, unless the last update is too recent."""
         self._done += steps
         now = self._clock()
         if now - self._shown < _SECONDS_BETWEEN_UPDATES[self._is_terminal]:
@@ -80,7 +80,7 @@ class Progress:
 
 
 def _clock_face(seconds: float) -> str:
-    """Seconds as `m:ss`, or `h:mm:ss` from an hour on."""
+    """Formats seconds as `m:ss`, or as `h:mm:ss` from one hour on."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -18,7 +18,7 @@ def open_regular(path: str | os.PathLike) -> BinaryIO:
         The open file.
 
     Raises:
-        OSError: If it cannot be opened, or is a folder, FIFO, socket or device; `strerror` and `filename` are set.
+        OSError: If the file cannot be opened or is a folder, FIFO, socket or device; `strerror` and `filename` are set.
     """
     try:
         # A FIFO without a writer would block a plain open forever.

@@ -6,7 +6,7 @@ __all__ = ["DEFAULT_SCHEDULE", "SCHEDULES", "constant", "cosine", "warmed_up"]
 
 
 def cosine(step: int, total_steps: int, base: float) -> float:
-    """Half a cosine from `base` at step 0 towards 0 after the last step.
+    """Half a cosine wave from `base` at step 0 towards 0 after the last step.
 
     Args:
         step: Index of the step, from 0.
@@ -25,14 +25,14 @@ def constant(step: int, total_steps: int, base: float) -> float:
 
 
 def warmed_up(schedule: str, step: int, total_steps: int, base: float, warmup_steps: int) -> float:
-    """A line up to `base` over the first steps, then a schedule over the remaining ones.
+    """Linear warm-up to `base` over the first steps, then a schedule over the remaining steps.
 
     Args:
         schedule: a key of `SCHEDULES`.
         step: Index of the step, from 0.
-        total_steps: Number of steps of the run, including the first ones.
+        total_steps: Number of steps of the run, including the warm-up.
         base: Highest learning rate.
-        warmup_steps: Number of the first steps; 0 is only the schedule.
+        warmup_steps: Number of warm-up steps; with 0, only the schedule applies.
 
     Example:
         >>> [warmed_up("constant", step, 6, 0.4, 4) for step in range(6)]
@@ -44,4 +44,4 @@ def warmed_up(schedule: str, step: int, total_steps: int, base: float, warmup_st
 
 
 SCHEDULES = {"cosine": cosine, "constant": constant}
-DEFAULT_SCHEDULE = "cosine"  # of a file that specifies none
+DEFAULT_SCHEDULE = "cosine"  # for a file that does not specify a schedule

@@ -1,7 +1,7 @@
-"""Loads or averages on-device training results: state files into a Keras model, or into one state of many.
+"""Loads on-device training results into a Keras model, or averages the results of several devices.
 
-A `.tinytl` is a row of numbers; the manifest of the file that it was saved from names its parts. No TensorFlow is
-imported here: averaging runs on a server without it.
+A `.tinytl` file holds an array of numbers; the manifest of the file that it was saved from names its parts. This module
+does not import TensorFlow, so averaging also runs on a server without it.
 """
 
 import math
@@ -30,10 +30,10 @@ def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[s
         tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
 
     Returns:
-        Path of each trained variable -> its value, float32. Slots of the optimizer and spare outputs are left out.
+        Path of each trained variable -> its value, float32. Optimizer slots and unused spare outputs are left out.
 
     Raises:
-        InputError: If a file cannot be read or is damaged, or the state belongs to another `.tflite`.
+        InputError: If a file cannot be read or is damaged; or if the state was saved from a different `.tflite`.
 
     Example:
         >>> read_variables("mine.tinytl", "flowers.tflite")["classifier/bias"].shape  # doctest: +SKIP
@@ -44,34 +44,35 @@ def read_variables(path: str | os.PathLike, tflite: str | os.PathLike) -> dict[s
 
 
 def read_class_names(path: str | os.PathLike, tflite: str | os.PathLike) -> tuple[str, ...]:
-    """Returns the names of the classes of a state file: exported ones, then classes that were added on the device.
+    """Returns the class names of a state file: the exported classes, then the classes added on the device.
 
     Args:
         path: The `.tinytl`.
         tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
 
     Raises:
-        InputError: As `read_variables`.
+        InputError: As for `read_variables`.
     """
     manifest = Manifest.read(tflite)
     return manifest.labels + _read(path, manifest)[1]
 
 
 def load_state(model: Any, path: str | os.PathLike, tflite: str | os.PathLike) -> None:
-    """Loads the learned values of a device into the Keras model that its file was exported from.
+    """Loads the values learned on a device into the Keras model that the device's file was exported from.
 
-    The state has only the trained variables. The frozen ones in `model` are not changed, so it must be the model of
-    the export, not the same architecture with other weights: the manifest has their digest. The model may have
-    additional lite residuals, which the file does not have.
+    The state has only the trained variables. The frozen variables in `model` are not changed, so it must be the model
+    of the export, not the same architecture with different weights; the manifest has their digest to check this. The
+    model may have additional lite residuals that the file lacks.
 
     Args:
         model: The `keras.Model`; only the variables of the state are changed.
-        path: The `.tinytl` of the device.
+        path: The `.tinytl` saved on the device.
         tflite: The `.tflite` that it was saved from, with its manifest in the same folder.
 
     Raises:
-        InputError: If a file cannot be read or is damaged, the state belongs to another `.tflite`, or the model lacks
-            a variable of the state, has it in another shape, or has other frozen weights. The model is then unchanged.
+        InputError: If a file cannot be read or is damaged; if the state was saved from a different `.tflite`; if the
+            model lacks a variable of the state or has it in a different shape; or if the model has different frozen
+            weights. The model is then unchanged.
 
     Example:
         >>> load_state(model, "mine.tinytl", "flowers.tflite")  # doctest: +SKIP
@@ -111,21 +112,22 @@ def average_states(
     *,
     weights: Sequence[float] | None = None,
 ) -> None:
-    """Averages the states of many devices, variable by variable, and writes the state of one file.
+    """Averages the states of several devices, variable by variable, and writes the result as a state file for `tflite`.
 
-    Devices may run different files of one model: float32 on one, int8 on another, exported for other batches. Parts
-    are matched by name. Slots of the optimizer start again in the average, as they do after a reset.
+    The devices may run different exports of the same model, for example float32 on one and int8 on another, or with
+    different batch sizes. Variables are matched by name. Optimizer slots are not averaged: they are zero in the result,
+    as after a reset.
 
     Args:
-        states: State files of `tflite`; or pairs of a state file and the `.tflite` that it was saved from.
-        tflite: The `.tflite` that the average is for, with its manifest in the same folder.
-        output: The `.tinytl` to write; an existing one is replaced.
-        weights: How much each state counts, for example its number of images; all the same without.
+        states: State files saved from `tflite`, or pairs of a state file and the `.tflite` that it was saved from.
+        tflite: The `.tflite` that the result is for, with its manifest in the same folder.
+        output: The `.tinytl` to write; an existing file is replaced.
+        weights: Weight of each state, for example its number of images. By default, all states have the same weight.
 
     Raises:
-        InputError: If there is no state, a file cannot be read, does not belong to its `.tflite`, has other classes,
-            other frozen weights or other variables than `tflite`, a weight is not a finite number of 0 or more, or the
-            average could not be restored.
+        InputError: If there is no state; if a file cannot be read; if a state does not belong to its `.tflite`; if the
+            classes, frozen weights or variables differ from those of `tflite`; if a weight is not a finite number of 0
+            or more, or all weights are 0; or if the result could not be restored.
 
     Example:
         >>> average_states(["ann.tinytl", "bob.tinytl"], "m.tflite", "all.tinytl", weights=[80, 20])  # doctest: +SKIP
@@ -168,7 +170,7 @@ def average_states(
                 "average states of one model and update scheme"
             )
         for name, value in values.items():
-            # Relative to the first state, so that equal values stay bit for bit the same.
+            # Sums are relative to the first state, so that equal values stay the same bit for bit.
             totals[name] += share * (value.astype(np.float64) - first.setdefault(name, value))
     average = np.zeros(target.state_size, np.float32)
     for entry in target.state:
@@ -180,7 +182,7 @@ def average_states(
 
 
 def _frozen_digests(variables: Mapping[str, Any], trained: Collection[str]) -> list[str]:
-    """Digests of a model's frozen weights: of all, and without lite residuals that were added after the export."""
+    """Returns digests of a model's frozen weights: of all, and without branches, which may be newer than the export."""
     frozen = {name: variable.numpy() for name, variable in variables.items() if name not in trained}
     bare = {name: value for name, value in frozen.items() if not describe_variable(name).branch}
     return [frozen_sha256(frozen), frozen_sha256(bare)]
@@ -203,7 +205,7 @@ def _read(path: str | os.PathLike, manifest: Manifest) -> tuple[dict[str, np.nda
 
 
 def _used(values: Mapping[str, np.ndarray], added: Sequence[str], manifest: Manifest) -> dict[str, np.ndarray]:
-    """Leaves out values of outputs without a class."""
+    """Drops the values of classifier outputs that have no class."""
     used = len(manifest.labels) + len(added)
     return {name: value[..., :used] if is_of_classifier(name) else value for name, value in values.items()}
 
@@ -216,5 +218,5 @@ def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
     bad = [w for w in weights if isinstance(w, bool) or not isinstance(w, numbers.Real) or not 0 <= w < math.inf]
     if bad or not any(weights):
         raise InputError(f"expected finite weights of 0 or more, not all 0, got {weights!r:.80}")
-    scaled = [float(weight) / float(max(weights)) for weight in weights]  # the sum of large ones would be infinite
+    scaled = [float(weight) / float(max(weights)) for weight in weights]  # the sum of large weights could be infinite
     return [weight / math.fsum(scaled) for weight in scaled]

@@ -9,22 +9,22 @@ from tinytl_tf.regular_file import open_regular
 
 __all__ = ["parse_json", "read_json"]
 
-_LEAST, _MOST = -(2**63), 2**64 - 1  # of an integer
-_MOST_LEVELS = 64  # far below Python's own limit, so that code that walks through the values stays below it, too
-_SHOWN = 200  # characters of an error
+_LEAST, _MOST = -(2**63), 2**64 - 1  # limits of an integer
+_MOST_LEVELS = 64  # far below Python's recursion limit, so that code that walks through the values stays below it too
+_SHOWN = 200  # maximum characters of an error message
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Returns the content of a JSON text.
+    """Parses a JSON text.
 
-    Unlike `json.loads` it refuses NaN and Infinity, numbers that no float64 or 64-bit integer holds, a key that an
-    object has twice, strings with lone surrogates, and more than 64 levels of nesting.
+    Unlike `json.loads`, it refuses NaN and Infinity, numbers that no float64 or 64-bit integer can hold, duplicate keys
+    in an object, strings with lone surrogates, and more than 64 levels of nesting.
 
     Args:
-        text: The text; bytes are UTF-8.
+        text: The text, as a string or as UTF-8 bytes.
 
     Raises:
-        ValueError: If it is not such a text; the message is one line.
+        ValueError: If the text breaks one of these rules; the message is one line.
 
     Example:
         >>> parse_json('{"scale": 0.5}')
@@ -50,15 +50,15 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json(path: str | os.PathLike, most_bytes: int) -> Any:
-    """Returns the content of a JSON file, see `parse_json`.
+    """Reads and parses a JSON file; see `parse_json`.
 
     Args:
         path: The file.
-        most_bytes: Size in bytes above which it is refused without being read.
+        most_bytes: Maximum size in bytes; a larger file is refused.
 
     Raises:
-        OSError: If it cannot be read, or is not a regular file.
-        ValueError: If it is too large or not such a text; the message is one line.
+        OSError: If the file cannot be read or is not a regular file.
+        ValueError: If the file is too large or `parse_json` refuses its text; the message is one line.
     """
     with open_regular(path) as stream:
         content = stream.read(most_bytes + 1)

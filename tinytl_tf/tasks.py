@@ -1,6 +1,6 @@
 """Label semantics: loss, accuracy, probabilities and validity of each task, in numpy.
 
-`tinytl_tf.training.objectives` has the same of TensorFlow, for the loop in Python and the exported graph.
+`tinytl_tf.training.objectives` implements the same in TensorFlow, for the training loop and the exported graph.
 """
 
 import abc
@@ -16,10 +16,10 @@ from tinytl_tf.figures import AttributeFigures, ClassFigures, EvaluateResult, Re
 __all__ = ["RIGHT_WITHIN", "TASKS", "UNUSED", "Tally", "Task", "get_task"]
 
 # Bias of an output that has no class yet. Its probability and the gradient of its weights are exactly 0 in float32, so
-# that it stays as it is until a class is added.
+# it does not change until a class is added.
 UNUSED = -1e4
 # A predicted number counts as correct within this distance of its label. Labels with a standard deviation of about 1
-# train best; this is half of it.
+# train best; this is half of that.
 RIGHT_WITHIN = 0.5
 
 
@@ -29,7 +29,7 @@ class Task(abc.ABC):
 
     Attributes:
         name: The name in the manifest, `"classification"`, `"multilabel"` or `"regression"`.
-        label_dtype: Of a label in the signature `train`.
+        label_dtype: Type of a label in the signature `train`.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Task(abc.ABC):
 
     @property
     def label_kinds(self) -> str:
-        """Kinds of numpy types that can become `label_dtype`, as `numpy.dtype.kind` names them."""
+        """Kinds of numpy types that can be converted to `label_dtype`, as letters of `numpy.dtype.kind`."""
         return {"int32": "iu", "float32": "iufb"}[self.label_dtype]
 
     @abc.abstractmethod
     def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
-        """Returns the shape of the labels of `batch` images; None means any number of them."""
+        """Returns the shape of the labels of `batch` images; None means any number of images."""
 
     @abc.abstractmethod
     def loss(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -50,38 +50,38 @@ class Task(abc.ABC):
 
         Args:
             logits: Floats `[n, C]`.
-            labels: As `check_labels` accepts them.
+            labels: Labels that `check_labels` accepts.
         """
 
     @abc.abstractmethod
     def correct(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Returns the accuracy of each image, float64 `[n]` from 0 to 1; has the arguments of `loss`."""
+        """Returns the accuracy of each image, float64 `[n]` from 0 to 1; takes the arguments of `loss`."""
 
     @abc.abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of logits `[n, C]`, float64 of the same shape; of a regression the logits."""
+        """Returns the probabilities of logits `[n, C]`, float64 of the same shape; for a regression, the logits."""
 
     @abc.abstractmethod
     def guess_loss(self, classes: int) -> float:
-        """Returns the loss of a guess without knowledge: of a uniform one among `classes`, or of the labels' mean."""
+        """Returns the loss of an uninformed guess: uniform over `classes`, or the labels' mean for a regression."""
 
     def score(self, result: EvaluateResult) -> float:
-        """Returns the score that compares the epochs of a training; the highest is the best."""
+        """Returns the score by which epochs are compared; the highest is the best."""
         return result.accuracy
 
     @abc.abstractmethod
     def count(self, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Returns sums for `figures` of each of C outputs, `[C, ...]`; has the arguments of `loss`."""
+        """Returns the sums that `figures` needs for each of C outputs, `[C, ...]`; takes the arguments of `loss`."""
 
     @abc.abstractmethod
     def figures(
         self, counts: np.ndarray, images: int
     ) -> tuple[ClassFigures, ...] | tuple[AttributeFigures, ...] | tuple[RegressionFigures, ...]:
-        """Returns the figures of each class.
+        """Returns the figures for each class.
 
         Args:
-            counts: Sum of the results of `count`.
-            images: Number of all images.
+            counts: Sum of the results of `count` over all batches.
+            images: Total number of images.
         """
 
     @abc.abstractmethod
@@ -97,7 +97,7 @@ class Task(abc.ABC):
             classes: Number of classes or attributes.
 
         Raises:
-            InputError: If they have another type or shape, or a value is out of range.
+            InputError: If the labels have the wrong type or shape; or if a value is out of range.
         """
         shape = self.label_shape(count, classes)
         if not isinstance(labels, np.ndarray) or labels.dtype.kind not in self.label_kinds or labels.shape != shape:
@@ -110,7 +110,7 @@ class Task(abc.ABC):
 
 
 class _Classification(Task):
-    """Each image has one class: softmax over the classes, labels are integers `[n]` in `[0, C)`."""
+    """Each image has one class: softmax over the classes; labels are integers `[n]` in `[0, C)`."""
 
     def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
         return (batch,)
@@ -142,9 +142,9 @@ class _Classification(Task):
 
 
 class _Multilabel(Task):
-    """Each image has each of C attributes or not: a sigmoid for each, labels are numbers `[n, C]` in `[0, 1]`.
+    """Each image has or lacks each of C attributes: one sigmoid per attribute; labels are numbers `[n, C]` in `[0, 1]`.
 
-    The loss is the mean over the attributes, the accuracy the share of attributes that are right.
+    The loss is the mean over the attributes; the accuracy is the share of attributes that are predicted correctly.
     """
 
     def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
@@ -179,8 +179,8 @@ class _Multilabel(Task):
 class _Regression(Task):
     """Each image has C numbers, which the outputs predict: labels are finite numbers `[n, C]`.
 
-    The loss is the mean over the outputs of the squared error. There is no accuracy in the strict sense: it is the
-    share of the outputs that are within `RIGHT_WITHIN` of their labels.
+    The loss is the squared error, averaged over the outputs. There is no accuracy in the strict sense; instead, it is
+    the share of the outputs that are within `RIGHT_WITHIN` of their labels.
     """
 
     def label_shape(self, batch: int | None, classes: int) -> tuple[int | None, ...]:
@@ -220,7 +220,7 @@ class Tally:
     """Adds up figures over the images of a data set.
 
     Args:
-        task: Of the labels.
+        task: Task of the labels.
 
     Example:
         >>> tally = Tally(TASKS["classification"])
@@ -236,11 +236,11 @@ class Tally:
         self._counts = 0
 
     def add(self, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Counts images.
+        """Adds the results for some images.
 
         Args:
             logits: Floats `[n, C]`.
-            labels: As `Task.check_labels` accepts them.
+            labels: Labels that `Task.check_labels` accepts.
         """
         self._examples += len(labels)
         self._right += float(self._task.correct(logits, labels).sum())
@@ -251,7 +251,7 @@ class Tally:
         """Returns the figures.
 
         Raises:
-            InputError: If there was no image.
+            InputError: If no image was added.
         """
         if not self._examples:
             raise InputError("expected images to evaluate on, got none; check the data's test split")
@@ -289,7 +289,7 @@ def get_task(name: str) -> Task:
 
 
 def _variance(mean: float, mean_square: float) -> float:
-    """The variance of numbers; exactly 0 for equal ones, despite rounding."""
+    """Returns the variance of numbers; exactly 0 for equal numbers, despite rounding."""
     variance = mean_square - mean**2
     return variance if variance > 1e-12 * mean_square else 0.0
 

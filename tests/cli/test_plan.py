@@ -77,9 +77,9 @@ BAD = {
     "no config": (["--budget_mb=16", "--output=new.py"], "expected --config=NAME, or a Python file with get_config()"),
     "no budget": (
         ["--output=new.py", "CONFIG"],
-        "expected --budget_mb=MB, what the process may grow by; 16 is a usual",
+        "expected --budget_mb=MB, the largest growth of the process; 16 is common",
     ),
-    "budget": (["--budget_mb=0", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got 0; 16 is a usual"),
+    "budget": (["--budget_mb=0", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got 0; 16 is common"),
     "endless": (["--budget_mb=inf", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got inf; 16 is"),
     "suffix": (
         ["--budget_mb=16", "--output=new.json", "CONFIG"],

@@ -48,7 +48,7 @@ def test_serves_until_it_is_interrupted(wasm, tmp_path):
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
     assert model == f"model: {GOLDEN / 'model_int8.tflite'}, classes stripes, disk, cross, leaf, éclair\n"
-    assert names == ["model_int8", "small demo"]
+    assert names == ["model_int8", "general"]
     assert (process.returncode, output, errors) == (130, "", "tinytl serve: interrupted\n")
     assert json.loads(result.read_text()) == {"address": address}
 

@@ -11,7 +11,8 @@ from tinytl_tf.web import page_resources
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDEN = ROOT / "golden"
-LARGEST = 500_000  # bytes of the page in the package
+MODEL = ROOT / "tinytl_tf" / "web" / "model"
+LARGEST = 200_000  # bytes of the page in the package, without the model
 
 
 @pytest.fixture(scope="module")
@@ -20,17 +21,18 @@ def resources():
 
 
 def test_the_model_comes_first(resources):
-    first, demo = json.loads(resources["/models.json"].data)
+    first, general = json.loads(resources["/models.json"].data)
     assert first["name"] == "model_int8"
     assert resources[f"/{first['model']}"].data == (GOLDEN / "model_int8.tflite").read_bytes()
     assert resources[f"/{first['manifest']}"].data == (GOLDEN / "model_int8.manifest.json").read_bytes()
-    assert resources[f"/{demo['model']}"].data == (GOLDEN / "model_float32.tflite").read_bytes()
-    assert resources[f"/{demo['manifest']}"].data == (GOLDEN / "model_float32.manifest.json").read_bytes()
+    assert general["name"] == "general"
+    assert resources[f"/{general['model']}"].data == (MODEL / "general.tflite").read_bytes()
+    assert resources[f"/{general['manifest']}"].data == (MODEL / "general.manifest.json").read_bytes()
 
 
-def test_without_a_model_there_is_the_small_one():
+def test_without_a_model_there_is_the_general_one():
     resources = page_resources(None, ())
-    assert [model["model"] for model in json.loads(resources["/models.json"].data)] == ["demo.tflite"]
+    assert [model["model"] for model in json.loads(resources["/models.json"].data)] == ["general.tflite"]
     assert "/model/model.tflite" not in resources
 
 
@@ -58,8 +60,8 @@ def test_each_content_has_a_tag_of_its_own(resources):
 
 
 def test_the_page_is_small(resources):
-    own = [name for name in resources if not name.startswith(("/model/", "/wasm/"))]
-    assert len(own) > 8
+    own = [name for name in resources if not name.startswith(("/model/", "/general.", "/wasm/"))]
+    assert len(own) > 7
     assert sum(len(resources[name].data) for name in own) < LARGEST
 
 

@@ -1,4 +1,4 @@
-"""Networks of tables of blocks and of Keras models, one builder, and their pre-trained weights."""
+"""Networks built from tables of blocks or from Keras models, and their pre-trained weights."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.backbones.branch_weights import BranchCard, describe_branches, read_branch_card, save_branches

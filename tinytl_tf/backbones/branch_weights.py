@@ -1,4 +1,4 @@
-"""Files of pre-trained lite residual branches: written by a pre-training, loaded into networks of the same backbone."""
+"""Files of pre-trained lite residual branches: pre-training writes them; networks of the same backbone load them."""
 
 import dataclasses
 import importlib.resources
@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 PRETRAINED = "pretrained"  # names the file that ships with the package
-AUTO = "auto"  # that file if it fits, else fresh branches
+AUTO = "auto"  # that file if it fits; otherwise fresh branches
 FORMAT_VERSION = 2
 _NO_FILE_NAME = re.compile(r"[^\w.-]")
 CARD = "card"  # the array that holds the card, as JSON
-# Settings of branches that their values depend on: key in the config, default of a file, and words.
+# Branch settings that the weights depend on: key in the config, default if a file lacks the key, description.
 _SETTINGS = {
     "final_norm": ("backbone.branch_final_norm", True, "a norm at their end"),
     "weight_standardization": ("backbone.branch_weight_standardization", False, "standardized kernels"),
@@ -52,24 +52,25 @@ _FRESH = "lite residuals start fresh: random, with an output of zero"
 
 @dataclasses.dataclass(frozen=True)
 class BranchCard:
-    """Description of a file of branches, stored in it.
+    """Description of a branch file, stored in the file itself.
 
     Attributes:
-        backbone: name of the network that they were trained in.
-        width: its width.
-        scheme: the scheme, a key of `networks.schemes.SCHEMES`.
+        backbone: name of the network that the branches were trained in.
+        width: width of that network.
+        scheme: training scheme, a key of `networks.schemes.SCHEMES`.
         source: name of the training data set.
-        classes: number of its classes.
-        train_images: number of its training images.
-        test_images: number of its test images.
-        test_accuracy: of the network with its branches on these, 0 to 1; without a meaning if no labels were used.
-        test_loss: mean cross-entropy on these.
+        classes: number of classes in the data set.
+        train_images: number of training images.
+        test_images: number of test images.
+        test_accuracy: accuracy of the network with its branches on the test images, 0 to 1; meaningless if the
+            training used no labels.
+        test_loss: mean cross-entropy on the test images.
         resolution: height and width of the images, in pixels.
-        frozen_scales: scales of the frozen weights of the training, see `frozen_scale.frozen_scales`.
-        license: terms of the branches; they follow from the terms of weights and source.
-        config: the configuration of the training, by dotted key; names of files without their folders.
-        made_with: name and version of the program.
-        format_version: of the file.
+        frozen_scales: scales of the frozen weights used in training; see `frozen_scale.frozen_scales`.
+        license: license of the branches; it follows from the licenses of the weights and the data set.
+        config: training configuration, by dotted key; file names are stored without their folders.
+        made_with: name and version of the program that wrote the file.
+        format_version: version of the file format.
     """
 
     backbone: str
@@ -104,12 +105,12 @@ def _line(text: str) -> str:
 
 
 def save_branches(path: str | os.PathLike, variables: Iterable[keras.Variable], card: BranchCard) -> None:
-    """Writes variables as float16, with their card, in one step.
+    """Writes variables as float16, together with their card, in one atomic step.
 
     Args:
-        path: the `.npz` to write; an older one is replaced.
-        variables: variables of the branches, and all others that were trained, except the classifier.
-        card: their description.
+        path: path of the `.npz` file to write; an existing file is replaced.
+        variables: variables of the branches and all other trained variables, except those of the classifier.
+        card: description of the branches.
 
     Raises:
         InputError: if a value is too large for float16, or the file cannot be written.
@@ -131,15 +132,15 @@ def save_branches(path: str | os.PathLike, variables: Iterable[keras.Variable], 
 
 
 def read_branch_card(source: str, backbone: str, width: float) -> BranchCard:
-    """Returns the card of a file that fits a network.
+    """Returns the card of a branch file for a network.
 
     Args:
         source: path of the file, or `"pretrained"` for the file that ships with the package.
         backbone: name of the network.
-        width: its width.
+        width: width of the network.
 
     Raises:
-        InputError: if there is no such file, it is damaged, or it is of another network.
+        InputError: if the file does not exist; if it is damaged; or if it is for a different network.
     """
     return _read(source, backbone, width)[0]
 
@@ -147,21 +148,22 @@ def read_branch_card(source: str, backbone: str, width: float) -> BranchCard:
 def load_branches(model: keras.Model, backbone: str, source: str, *, width: float) -> BranchCard:
     """Copies pre-trained branches into a network; nothing is copied unless all of them fit.
 
-    The network may have fewer branches than the file. Its frozen weights must be those of the training of the
-    branches: with other weights they add noise to every block.
+    The network may have fewer branches than the file. The network must have the same frozen weights that the branches
+    were trained with. With different weights, the branches add noise to every block.
 
     Args:
-        model: a network made by `build`, with branches.
-        backbone: its name.
-        source: as for `read_branch_card`.
+        model: network made by `build`, with branches.
+        backbone: name of the network.
+        source: see `read_branch_card`.
         width: width of the network.
 
     Returns:
-        The card of the file.
+        The file's card.
 
     Raises:
-        InputError: as `read_branch_card`, or if frozen weights, names or shapes are not those of the network, an array
-            is neither of a branch nor trained by the file's scheme, or a value is not finite as float32.
+        InputError: if `read_branch_card` raises it; if the frozen weights, names or shapes do not match the network;
+            if an array is not part of a branch and not trained by the file's scheme; or if a value is not finite in
+            float32.
     """
     card, arrays = _read(source, backbone, width)
     if not has_scales(model, card.frozen_scales):
@@ -184,7 +186,7 @@ def load_branches(model: keras.Model, backbone: str, source: str, *, width: floa
     for path, array in arrays.items():
         variable = variables.get(path)
         if variable is None and describe_variable(path).branch:
-            continue  # of a block that has no branch here
+            continue  # belongs to a block that has no branch in this network
         if variable is None:
             raise InputError(f"{source} has the array {path}, which {model.name} has not; it is of another network")
         if path not in own:
@@ -208,16 +210,16 @@ def load_branches(model: keras.Model, backbone: str, source: str, *, width: floa
 
 
 def describe_branches(model: keras.Model, backbone: str, source: str, *, width: float) -> str:
-    """Returns a line about the initial values of a network's branches.
+    """Returns a line that describes the initial values of a network's branches.
 
     Args:
-        model: a network made by `build` with `branch_weights=source`.
-        backbone: its name.
-        source: as for `read_branch_card`, or `"auto"`, or `""` for fresh ones.
+        model: network made by `build` with `branch_weights=source`.
+        backbone: name of the network.
+        source: see `read_branch_card`; also `"auto"`, or `""` for fresh branches.
         width: width of the network.
 
     Raises:
-        InputError: as `read_branch_card`.
+        InputError: if `read_branch_card` raises it.
     """
     if not source:
         return _FRESH
@@ -230,24 +232,24 @@ def describe_branches(model: keras.Model, backbone: str, source: str, *, width: 
 
 
 def shipped_fit(model: keras.Model, backbone: str, width: float) -> bool:
-    """Returns whether the package's branches are for a network.
+    """Returns whether the branches that ship with the package fit a network.
 
     Args:
-        model: a network made by `build`, with branches.
-        backbone: its name.
-        width: its width.
+        model: network made by `build`, with branches.
+        backbone: name of the network.
+        width: width of the network.
     """
     return _shipped_misfit(model, backbone, width) is None
 
 
 def shipped_path(backbone: str, width: float) -> pathlib.Path:
-    """Returns where the package would have the branches of a network."""
+    """Returns the path at which the package stores the branches of a network; the file may not exist."""
     folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.backbones"))) / "pretrained"
     return folder / f"{_NO_FILE_NAME.sub('_', backbone)}_{width}.npz"
 
 
 def _shipped_misfit(model: keras.Model, backbone: str, width: float) -> str | None:
-    """Network of the package's branches, in words, if it is not this one."""
+    """Describes the network that the package's branches are for, or returns `None` if they fit this network."""
     if not shipped_path(backbone, width).is_file():
         return "other networks"
     card = read_branch_card(PRETRAINED, backbone, width)
@@ -257,7 +259,7 @@ def _shipped_misfit(model: keras.Model, backbone: str, width: float) -> str | No
 
 
 def _other_settings(card: BranchCard, model: keras.Model) -> Iterator[tuple[str, bool, str]]:
-    """Settings that differ between the branches of a file and of a network: key, value in the file, and words."""
+    """Yields the settings in which a file's branches differ from a network's: key, value in the file, description."""
     own = next((layer.get_config() for layer in model.layers if isinstance(layer, LiteResidual)), None)
     for name, (key, before, words) in _SETTINGS.items() if own else ():
         has = card.config.get(key, before)
@@ -266,7 +268,7 @@ def _other_settings(card: BranchCard, model: keras.Model) -> Iterator[tuple[str,
 
 
 def _trained(card: BranchCard, paths: Iterable[str]) -> set[str]:
-    """Paths that a file may have: of branches, and of biases that its scheme trains with them."""
+    """Returns the paths allowed in a file: branches and whatever else its scheme trains, except the classifier."""
     paths = set(paths)
     described = map(describe_variable, paths)
     trained = {path for path in trained_by(get_scheme(card.scheme), described) if not is_of_classifier(path)}

@@ -1,4 +1,4 @@
-"""Builds a network by its name, with its weights and branches."""
+"""Builds a network, with its weights and branches, from its name."""
 
 import inspect
 import numbers
@@ -40,37 +40,38 @@ def build(
     seed: int = 0,
     **branches: BranchChoice,
 ) -> keras.Model:
-    """Builds a network with everything frozen but the classifier.
+    """Builds a network in which everything except the classifier is frozen.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, a table of your own, the name of a network of `keras.applications`, as
-            `"MobileNetV2"`, a name of the forms in `tinytl_tf.backbones.sources`, as `"file:my.keras"`, or a Keras
-            model, see `from_keras`.
-        classes: number of outputs. `None` for the 1000 of ImageNet, with their classifier for a table with
-            these weights, or for the model's own classes.
-        resolution: height and width of the images, in pixels, one number or a pair; `None` for the size that
-            the weights were trained on, or the model's own.
-        width: multiplies the number of channels, of a table.
-        branch_final_norm: whether lite residuals end with a norm, as in the paper, see `LiteResidual`.
-        dropout: share of features dropped before the classifier while training in Keras.
-        weights: `"imagenet"`, the path of a weight file, or `None` for random ones. The file's classifier is
-            loaded if it has as many classes. A network of a file or of your own function has its own weights.
-        branch_weights: the path of a file of pre-trained branches, `"pretrained"` for the package's,
-            `"auto"` for these if they were trained with the same frozen weights, or `None` for random ones that start
-            as zero.
-        preprocess_input: preprocessing of pixels before a model of a file or of your own, see `load_source`.
-        seed: seed of branches, classifier and dropout.
-        **branches: by the kind, a key of `BRANCHES`, which places get branches: `lite_residual=True` for each block but
-            the first, `lite_residual=["block_2"]` for one, `lora=4` for LoRA of rank 4 around each layer that can have
-            it, `lora={"places": ["block_2", "head"], "rank": 8}` at two places.
+        architecture: a key of `ARCHITECTURES`; your own table; the name of a `keras.applications` network, such as
+            `"MobileNetV2"`; a name in one of the forms in `tinytl_tf.backbones.sources`, such as `"file:my.keras"`; or
+            a Keras model (see `from_keras`).
+        classes: number of outputs. For a table, `None` means the 1000 ImageNet classes; with ImageNet weights, the
+            pre-trained classifier is loaded too. For a Keras model, `None` keeps the model's own classifier.
+        resolution: height and width of the images in pixels, as one number or a pair; `None` for the size that the
+            weights were trained on, or for the model's own size.
+        width: multiplier for the number of channels; only for tables.
+        branch_final_norm: whether lite residuals end with a norm, as in the paper; see `LiteResidual`.
+        dropout: fraction of features dropped before the classifier during training in Keras.
+        weights: `"imagenet"`, the path of a weight file, or `None` for random weights. The file's classifier is loaded
+            if it has the same number of classes. A network from a file or from your own function has its own weights.
+        branch_weights: path of a file of pre-trained branches; `"pretrained"` for the file that ships with the package;
+            `"auto"` for that file if its branches were trained with the same frozen weights; or `None` for random
+            branches with an initial output of zero.
+        preprocess_input: preprocessing of pixels before a model from a file or function; see `load_source`.
+        seed: seed for the branches, the classifier and dropout.
+        **branches: for each kind of branch, a key of `BRANCHES`, the places that get one. `lite_residual=True` adds one
+            to every block that has room for one, except the first block; `lite_residual=["block_2"]` adds a single
+            one; `lora=4` adds LoRA of rank 4 to every layer that can have it; and
+            `lora={"places": ["block_2", "head"], "rank": 8}` adds it at two places.
 
     Returns:
-        A `Network`, a functional `keras.Model`, from images `(batch, height, width, 3)`, RGB of 0 to 255, to logits
-        `(batch, classes)`. Normalization is inside.
+        A `Network`, a functional `keras.Model` that maps images `(batch, height, width, 3)`, RGB from 0 to 255, to
+        logits `(batch, classes)`. Normalization is inside.
 
     Raises:
-        InputError: for an unknown name, an impossible size, weights that are missing or do not fit, or settings of
-            Keras that are not ours.
+        InputError: if the name is unknown; if a size is impossible; if the weights are missing or do not fit; or if a
+            Keras setting is not supported.
 
     Example:
         >>> model = build("mobilenet_v2", classes=17, resolution=128, weights=None)
@@ -105,10 +106,10 @@ def build(
 
 
 def canonical_name(name: Any) -> Any:
-    """Returns the name of a network as in configurations; other objects are returned unchanged.
+    """Returns the name of a network as used in configurations; tables are returned unchanged.
 
     Raises:
-        InputError: if it is neither a name, a table, nor a Keras model.
+        InputError: if `name` is neither a string nor a table.
 
     Example:
         >>> canonical_name("MobileNetV2"), canonical_name("ResNet50"), canonical_name("mcunet_5fps")
@@ -145,7 +146,7 @@ def _resolution(name: str | Architecture, resolution: Resolution | None) -> Reso
 def _refuse_for_models(
     resolution: Resolution | None, width: float, weights: str | None, branch_weights: str | None
 ) -> None:
-    """A Keras model has sizes and weights of its own."""
+    """Refuses arguments that a Keras model sets itself: its size, width, weights and branch weights."""
     given = {"resolution": resolution, "width": None if width == 1 else width, "branch_weights": branch_weights}
     given["weights"] = None if weights == "imagenet" else weights
     name = next((name for name, value in given.items() if value is not None), None)
@@ -158,14 +159,14 @@ def _refuse_for_models(
 def check_network(
     name: str, *, classes: int, resolution: int, width: float, lite_residual: bool, preprocess_input: str = ""
 ) -> None:
-    """Raises `InputError` if a named network cannot have these sizes, as far as is known without building it.
+    """Raises `InputError` if a named network cannot have these sizes; checks as much as possible without building it.
 
     Args:
-        name: as `build` takes it.
+        name: name of the network; see `build`.
         classes: number of outputs.
         resolution: height and width of the images, in pixels.
-        width: multiplies the number of channels.
-        lite_residual: whether it has branches.
+        width: multiplier for the number of channels.
+        lite_residual: whether the network has lite residuals.
         preprocess_input: see `build`.
     """
     name = canonical_name(name)
@@ -180,17 +181,17 @@ def check_network(
 def network_spec(
     name: str, *, resolution: int, classes: int, width: float = 1.0, preprocess_input: str = ""
 ) -> NetworkSpec:
-    """Returns the description of a network by its name, without branches.
+    """Returns the description of a named network, without branches.
 
     Args:
-        name: as `build` takes it. One of another source is built for that, once.
+        name: name of the network; see `build`. A network that is not a table is built once to describe it.
         resolution: height and width of the images, in pixels.
         classes: number of outputs.
-        width: multiplies the number of channels.
+        width: multiplier for the number of channels.
         preprocess_input: see `build`.
 
     Raises:
-        InputError: as `build`.
+        InputError: if `build` raises it.
 
     Example:
         >>> network_spec("mobilenet_v2", resolution=96, classes=10).places[-1]

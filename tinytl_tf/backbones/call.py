@@ -1,4 +1,4 @@
-"""A call of a layer that has no counterpart here, which is made again in another network."""
+"""A call to a layer without a counterpart in this package; it can be repeated in another network."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,36 +16,36 @@ __all__ = ["Call"]
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A call of a layer, or of an operation of `keras.ops`, in a model.
+    """A call to a layer or a `keras.ops` operation in a model.
 
     Attributes:
-        operation: the layer or operation.
-        node: the call in the model's graph, which has the arguments.
+        operation: layer or operation.
+        node: node of the call in the model's graph; it holds the arguments.
     """
 
     operation: keras.Operation
     node: Any
 
     def run(self, inputs: Sequence[Any]) -> Any:
-        """Returns the output of the operation in inference mode, for other inputs than the model's."""
+        """Returns the output of the operation in inference mode for the given inputs."""
         args, kwargs = self.arguments(inputs)
         if isinstance(self.operation, keras.Layer):
             kwargs["training"] = False
         return self.operation(*args, **kwargs)
 
     def again(self, name: str, inputs: Sequence[keras.KerasTensor], ports: Sequence[str] = ()) -> keras.KerasTensor:
-        """Makes the call in another network.
+        """Repeats the call in another network.
 
-        A layer with variables is copied there. One that its configuration does not make again is shared: it belongs to
-        that network from then on.
+        A layer with variables is copied into that network. If its configuration does not reproduce the layer, the
+        layer is shared instead: it belongs to that network from then on.
 
         Args:
-            name: of the layer there.
-            inputs: the tensors that it takes there.
+            name: name of the layer in that network.
+            inputs: input tensors in that network.
             ports: inner layers that branches are added to; the outputs of the branches are the last inputs.
 
         Raises:
-            InputError: if the layer is shared with a network already, under another name.
+            InputError: if the layer is already shared with a network under a different name.
         """
         own = len(inputs) - len(ports)
         args, kwargs = self.arguments(inputs[:own])
@@ -62,7 +62,7 @@ class Call:
         return SelectiveWrapper(layer, name=name)(*args, **kwargs)
 
     def arguments(self, inputs: Sequence[Any]) -> tuple[tuple, dict[str, Any]]:
-        """Returns the arguments of the call, with other tensors in the place of the model's own."""
+        """Returns the arguments of the call, with the model's tensors replaced by `inputs`."""
         values = {id(tensor): value for tensor, value in zip(self.node.input_tensors, inputs, strict=True)}
         args, kwargs = self.node.arguments.fill_in(values)
         kwargs.pop("training", None)
@@ -70,15 +70,15 @@ class Call:
 
 
 def _named(operation: keras.Operation, name: str) -> keras.Operation:
-    """Returns a copy of an operation under another name, or itself if that fails."""
+    """Returns a copy of an operation with a new name, or the operation itself if copying fails."""
     try:
         return type(operation).from_config({**operation.get_config(), "name": name})
-    except Exception:  # its arguments are not all values that Keras can write down
+    except Exception:  # an argument is not a value that Keras can serialize
         return operation
 
 
 def _copy_of(layer: keras.Layer, args: tuple, kwargs: dict[str, Any]) -> keras.Layer | None:
-    """Returns a built layer of the same class, configuration and values, or `None` if that fails."""
+    """Returns a built layer with the same class, configuration and values, or `None` if copying fails."""
     if not layer.variables:
         return None
     try:
@@ -88,14 +88,14 @@ def _copy_of(layer: keras.Layer, args: tuple, kwargs: dict[str, Any]) -> keras.L
         args, kwargs = keras.tree.map_structure(_example, (args, kwargs))
         pairs = zip(*(keras.tree.flatten(one(*args, training=False, **kwargs)) for one in (copy, layer)), strict=True)
         if not all(np.array_equal(mine, own, equal_nan=True) for mine, own in pairs):
-            return None  # a function in a configuration is a name, which may mean another function
-    except Exception:  # any error of a layer that needs more than its configuration
+            return None  # a configuration stores functions by name; the name may refer to a different function
+    except Exception:  # a layer that needs more than its configuration can raise any error
         return None
     return copy
 
 
 def _example(argument: Any) -> Any:
-    """Values of a symbolic tensor."""
+    """Returns random values for a symbolic tensor; other arguments are returned unchanged."""
     if not isinstance(argument, keras.KerasTensor):
         return argument
     shape = [size or 1 for size in argument.shape]

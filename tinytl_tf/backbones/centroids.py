@@ -1,4 +1,4 @@
-"""Frozen kernels of few distinct values, as the paper stores them: 8 bits a weight and a table of floats."""
+"""Frozen kernels with few distinct values, as the paper stores them: 8 bits per weight and a table of floats."""
 
 import heapq
 import math
@@ -13,16 +13,16 @@ _ITERATIONS = 50
 
 
 def centroids(values: np.ndarray, count: int) -> np.ndarray:
-    """Returns the means of a k-means clustering of numbers, Lloyd's algorithm on one axis.
+    """Returns the means of a k-means clustering of scalars, computed by Lloyd's algorithm.
 
-    It starts from clusters that were halved at their mean, the cluster with the largest error first.
+    The initial clusters come from repeated halving: the cluster with the largest error is split at its mean.
 
     Args:
-        values: float32, any shape.
-        count: number of means; fewer are returned for fewer distinct values.
+        values: float32 array of any shape.
+        count: number of means; if there are fewer distinct values, fewer means are returned.
 
     Returns:
-        Rising float32 `[<= count]`.
+        Means in ascending order, float32 with at most `count` elements.
 
     Example:
         >>> centroids(np.float32([0, 0, 1, 5, 6, 7]), 2).tolist()
@@ -45,14 +45,14 @@ def centroids(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def round_kernels(variables: Iterable[keras.Variable], count: int) -> None:
-    """Replaces each value of a kernel by the nearest of its own centroids.
+    """Replaces each value of a kernel with the nearest centroid of that kernel.
 
     Args:
-        variables: kernels; each is one clustering.
-        count: remaining distinct values in each.
+        variables: kernels; each is clustered separately.
+        count: maximum number of distinct values left in each kernel.
 
     Reference:
-        TinyTL, section 4.1, after Deep Compression (Han et al., 2016): 256 centroids, 8 bits a weight.
+        TinyTL, section 4.1, after Deep Compression (Han et al., 2016): 256 centroids, 8 bits per weight.
     """
     for variable in variables:
         values = variable.numpy()
@@ -61,7 +61,7 @@ def round_kernels(variables: Iterable[keras.Variable], count: int) -> None:
 
 
 def _halve(ordered: np.ndarray, sums: np.ndarray, count: int) -> np.ndarray:
-    """Borders of the first clusters: positions in `ordered`, rising from 0 to its size."""
+    """Returns the borders of the initial clusters: positions in `ordered`, ascending from 0 to its size."""
     squares = np.concatenate([[0.0], np.cumsum(ordered**2)])
 
     def entry(start: int, end: int) -> tuple[float, int, int]:

@@ -1,4 +1,4 @@
-"""The description of a Keras model that was built here."""
+"""Describes a Keras model that this package built."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,10 +33,10 @@ __all__ = ["describe", "describe_calls"]
 
 
 def describe(model: keras.Model) -> NetworkSpec:
-    """Returns the description of a network, from its layers and their names.
+    """Returns the description of a network, derived from its layers and their names.
 
     Args:
-        model: a network of `build` or `from_keras`, as it was built or as it was loaded again; or a part of one.
+        model: network made by `build` or `from_keras`, new or loaded from a file; or a part of such a network.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -49,10 +49,10 @@ def describe(model: keras.Model) -> NetworkSpec:
 
 
 def describe_calls(model: keras.Model) -> tuple[NetworkSpec, dict[str, Any]]:
-    """Returns the description of a network, and the node of each of its layers by name.
+    """Returns the description of a network, and the node of each layer by name.
 
     Args:
-        model: as for `describe`. Each call of a layer that is called more than once is a layer of its own here.
+        model: see `describe`. If a layer is called more than once, each call becomes a separate layer.
     """
     nodes = {}
     names = {id(tensor): INPUT for tensor in model.inputs}
@@ -79,18 +79,18 @@ def describe_calls(model: keras.Model) -> tuple[NetworkSpec, dict[str, Any]]:
 
 
 def _unused(name: str, layers: Mapping[str, LayerSpec]) -> str:
-    """A name of its own for each call of a layer that is called more than once."""
+    """Returns the name, with a suffix for further calls to the same layer."""
     return name if name not in layers else _unused(f"{name}_again", layers)
 
 
 def _inherited(inputs: Sequence[str], layers: Mapping[str, LayerSpec]) -> str:
-    """The place of a layer without a place in its name: that of its last input."""
+    """Returns the place of a layer with no place in its name: the last of its inputs' places."""
     places = [layers[name].place for name in inputs if name != INPUT]
     return max(places, key=place_position, default=STEM)
 
 
 def _with_dropout_behind(layers: Mapping[str, LayerSpec]) -> Iterator[LayerSpec]:
-    """The layers, where dropout before the classifier belongs to it."""
+    """Yields the layers, with dropout right before the classifier assigned to the classifier's place."""
     *_, last = layers.values()
     behind, name = set(), last.inputs[0]
     while name != INPUT and layers[name].kind == "dropout":
@@ -101,7 +101,7 @@ def _with_dropout_behind(layers: Mapping[str, LayerSpec]) -> Iterator[LayerSpec]
 
 
 def _read(layer: keras.Operation) -> tuple[str, dict[str, object]]:
-    """The kind of a layer, and those fields of its description that follow from it."""
+    """Returns the kind of a layer, and the description fields derived from the layer."""
     if type(layer) in _READERS:
         kind, read = _READERS[type(layer)]
         return kind, read(layer)
@@ -140,7 +140,7 @@ def _options(*names: str) -> Callable[[keras.layers.Layer], dict[str, object]]:
 
 
 def _branch(layer: keras.layers.Layer, kind: BranchKind) -> dict[str, object]:
-    """The arguments that make the layer of a branch again."""
+    """Returns the arguments that recreate the layer of a branch."""
     values = layer.get_config()
     chosen = [
         name

@@ -1,4 +1,4 @@
-"""Features of a network before the classifier."""
+"""The part of a network that computes the features before the classifier."""
 
 import keras
 
@@ -8,10 +8,10 @@ __all__ = ["feature_network"]
 
 
 def feature_network(model: keras.Model) -> keras.Model:
-    """Returns the part of a network from images to features, `[batch, channels]`; its layers are shared.
+    """Returns the part of a network that maps images to features `[batch, channels]`; it shares the network's layers.
 
     Args:
-        model: a network made by `build`.
+        model: network made by `build`.
 
     Example:
         >>> from tinytl_tf.backbones import build

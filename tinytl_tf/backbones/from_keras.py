@@ -1,4 +1,4 @@
-"""Rebuilds a Keras model of the user's own from the layers of this package."""
+"""Rebuilds a user's Keras model with the layers of this package."""
 
 import dataclasses
 import logging
@@ -24,9 +24,9 @@ __all__ = ["RAW_PIXELS", "from_keras"]
 
 _logger = logging.getLogger(__name__)
 
-RAW_PIXELS = "raw"  # as preprocess_input: the model takes pixels of 0 to 255
+RAW_PIXELS = "raw"  # value of preprocess_input for models that take pixels of 0 to 255
 _RGB = 3
-# Layers that only move pixels, or choose among them.
+# Layers that only move or select pixels.
 _MOVING = (
     keras.layers.CenterCrop,
     keras.layers.Permute,
@@ -47,40 +47,41 @@ def from_keras(
     seed: int = 0,
     **branches: BranchChoice,
 ) -> keras.Model:
-    """Returns a network that computes the same as a Keras model, and trains and exports like networks of `build`.
+    """Returns a network that computes the same as a Keras model, and that trains and exports like those from `build`.
 
     Nested models become one flat network. Convolutions, norms, activations, pools and dense layers are rebuilt with
-    layers that keep little for backward, and their weights are copied; batch normalization keeps its statistics for
-    good. Other layers are copied, and always compute as in inference; one that its configuration does not make again is
-    shared: it is frozen and trained in the model too. Layers that only augment images or regularize are left out, but
-    `Dropout`. The names of layers begin with their place, see `NetworkSpec`. Everything but the classifier is
-    frozen, independent of the model's `trainable`.
+    layers that keep little for the backward pass, and their weights are copied. Batch normalization never updates its
+    statistics. Other layers are copied and always run in inference mode. If a layer's configuration does not reproduce
+    it, the layer is shared with the model: freezing or training it in the network affects the model too. Layers that
+    only augment images or regularize are dropped, except `Dropout`. Layer names begin with their place; see
+    `NetworkSpec`. Everything except the classifier is frozen, whatever the model's `trainable` is.
 
     Args:
-        model: functional, `Sequential`, a subclass with layers in its `call`, or any of these nested in another;
-            it has one input and one output.
-        classes: number of outputs of a new classifier; it replaces the model's, or follows a model without one.
-            `None` keeps the model's, without its softmax or sigmoid: the network ends with logits. A removed sigmoid
-            is logged, since a file applies softmax to logits unless it is exported with `task="multilabel"`.
-            A classifier without a bias gets one, which starts at zero.
-        branch_final_norm: whether lite residuals end with a norm, as in the paper, see `LiteResidual`.
-        preprocess_input: preprocessing of pixels of 0 to 255, if it is not part of the model, for example
-            `keras.applications.resnet50.preprocess_input`; `"raw"` for a model of such pixels.
-        dropout: share of features dropped before a new classifier while training in Keras; dropout right before the old
-            one is removed.
-        examples: inputs on which network and model are compared, `[n, ...]`, images with pixels of 0 to 255; random
-            by default.
-        seed: seed of branches and a new classifier.
-        **branches: by the kind, which places get branches, see `build`.
+        model: a functional model, a `Sequential` model, a subclass that calls layers in `call`, or a nesting of these;
+            it must have one input and one output.
+        classes: number of outputs of a new classifier. It replaces the model's classifier, or is appended to a model
+            that lacks one. `None` keeps the model's classifier but removes its softmax or sigmoid, so that the network
+            ends with logits. Removing a sigmoid logs a warning, since an exported file applies softmax to logits
+            unless it is exported with `task="multilabel"`. A classifier without a bias gets one that starts at zero.
+        branch_final_norm: whether lite residuals end with a norm, as in the paper; see `LiteResidual`.
+        preprocess_input: preprocessing of pixels of 0 to 255 if it is not part of the model, for example
+            `keras.applications.resnet50.preprocess_input`; `"raw"` if the model takes such pixels directly.
+        dropout: fraction of features dropped before a new classifier during training in Keras; dropout right before
+            the replaced classifier is removed.
+        examples: inputs `[n, ...]` for comparing the network with the model, images with pixels of 0 to 255. By
+            default, they are random.
+        seed: seed for the branches and a new classifier.
+        **branches: for each kind of branch, the places that get one; see `build`.
 
     Returns:
-        A `Network`, a functional `keras.Model`, from inputs like the model's, images being raw pixels, to logits
+        A `Network`, a functional `keras.Model` that maps inputs like the model's (raw pixels for images) to logits
         `(batch, classes)`.
 
     Raises:
-        InputError: if the model has several inputs or outputs, a layer is not supported, or the
-            preprocessing of pixels is unknown; the message names the layer.
-        ParityError: If the outputs of network and model differ; the message names the first layer that differs.
+        InputError: if the model has several inputs or outputs; if a layer is not supported; or if the preprocessing of
+            pixels is unknown. The message names the layer.
+        ParityError: if the outputs of the network and the model differ; the message names the first layer that
+            differs.
 
     Example:
         >>> base = keras.applications.MobileNetV3Small((64, 64, 3), include_top=False, weights=None)
@@ -120,7 +121,7 @@ def _check_arguments(classes: int | None, dropout: float) -> None:
 
 
 def _require_one_end(model: keras.Model) -> tuple[int, ...]:
-    """Returns the shape of a model's input; refuses models of several inputs or outputs, and networks of ours."""
+    """Returns a model's input shape; refuses models with several inputs or outputs, and networks of this package."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise InputError(
@@ -146,7 +147,7 @@ def _as_model(function: Callable[[Any], Any], shape: Sequence[int]) -> keras.Mod
     inputs = keras.Input(shape)
     try:
         model = keras.Model(inputs, function(inputs), name="preprocess_input")
-    except Exception as error:  # any error of the user's code on symbolic tensors
+    except Exception as error:  # the user's code can raise any error on symbolic tensors
         raise InputError(
             f"expected preprocess_input to be made of operations of Keras, got {function!r:.80}, which does not run on "
             f"symbolic tensors ({type(error).__name__}); write it with keras.ops, or as a Rescaling layer in the model"
@@ -165,7 +166,7 @@ def _with_pixels(
     shape: tuple[int, ...],
     preprocess_input: Callable | str | None,
 ) -> list[LayerSpec]:
-    """The layers of a network; for images it takes raw pixels and begins with a rescaling."""
+    """Returns the layers of a network; a network for images takes raw pixels and begins with a rescaling."""
     first = [layer for layer in layers if INPUT in layer.inputs]
     if preprocess_input is not None and not callable(preprocess_input) and preprocess_input != RAW_PIXELS:
         raise InputError(
@@ -197,7 +198,7 @@ def _is_image(shape: tuple[int, ...]) -> bool:
 
 
 def _first_of_pixels(layers: Sequence[LayerSpec], calls: Mapping[str, Call]) -> str:
-    """The first layer with weights, or any layer, that takes raw pixels; "" if all are rescaled."""
+    """Returns the first layer that computes on raw pixels; "" if all pixels are rescaled first."""
     pixels = {INPUT}
     for layer in layers:
         if not pixels.intersection(layer.inputs):
@@ -211,7 +212,7 @@ def _first_of_pixels(layers: Sequence[LayerSpec], calls: Mapping[str, Call]) -> 
 
 
 def _placed_names(layers: Sequence[LayerSpec]) -> dict[str, str]:
-    """New names of layers; each begins with its place."""
+    """Returns the new name of each layer, which begins with the layer's place."""
     names: dict[str, str] = {}
     for layer in layers:
         begins = layer.name == layer.place or layer.name.startswith(f"{layer.place}_")
@@ -220,7 +221,7 @@ def _placed_names(layers: Sequence[LayerSpec]) -> dict[str, str]:
 
 
 def _renamed(layer: LayerSpec, names: Mapping[str, str]) -> LayerSpec:
-    """A layer under its new name, which its variables' paths begin with."""
+    """Returns a layer with its new name; the paths of its variables begin with that name too."""
     name = names[layer.name]
     variables = tuple(
         dataclasses.replace(variable, path=name + variable.path.removeprefix(layer.name), place=layer.place)
@@ -231,7 +232,7 @@ def _renamed(layer: LayerSpec, names: Mapping[str, str]) -> LayerSpec:
 
 
 def _assign(network: keras.Model, values: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Copies values into the variables of layers, by their paths in the layer."""
+    """Copies values into the layers' variables; the values are keyed by layer name, then by path in the layer."""
     variables = {variable.path: variable for variable in network.weights}
     for name, own in values.items():
         for path, value in own.items():

@@ -1,4 +1,4 @@
-"""Distinguishes the weights of networks by the scale of their frozen convolutions."""
+"""Identifies a network's weights by the scales of its frozen convolutions."""
 
 import math
 
@@ -9,19 +9,19 @@ from tinytl_tf.layers import FrozenConv2D, FrozenDepthwiseConv2D
 
 __all__ = ["frozen_scales", "has_scales"]
 
-TOLERANCE = 0.05  # weights that went through 8 bits are within 0.01, other weights of the same table are not
+TOLERANCE = 0.05  # weights rounded to 8 bits differ by less than 0.01; different weights of the same table differ more
 
 
 def frozen_scales(model: keras.Model) -> dict[str, float]:
-    """Returns how large the kernel of each convolution is, with the scale of its norm.
+    """Returns the magnitude of each convolution's kernel, multiplied by the scale of its norm.
 
-    Weights with norms folded into the kernels give the same numbers.
+    Weights with norms already folded into the kernels give the same values.
 
     Args:
-        model: a network made by `build`.
+        model: network made by `build`.
 
     Returns:
-        By the name of the layer, the root of the sum of squares, to five digits; layers of branches are left out.
+        Root of the sum of squares, to five digits, by layer name; layers of branches are left out.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -32,10 +32,10 @@ def frozen_scales(model: keras.Model) -> dict[str, float]:
 
 
 def has_scales(model: keras.Model, scales: dict[str, float]) -> bool:
-    """Returns whether a network has the same weights, up to rounding, as the network of the scales.
+    """Returns whether a network has the same weights, up to rounding, as the network that the scales were taken from.
 
     Args:
-        model: a network made by `build`.
+        model: network made by `build`.
         scales: result of `frozen_scales`.
     """
     own = frozen_scales(model)

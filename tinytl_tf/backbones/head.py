@@ -1,4 +1,4 @@
-"""Finds the classifier at the end of a network, keeps it or puts another one there."""
+"""Finds the classifier at the end of a network, and keeps or replaces it."""
 
 import dataclasses
 import math
@@ -19,10 +19,10 @@ class Head:
     """A network that ends with a classifier.
 
     Attributes:
-        layers: all layers; the classifier is the last.
-        values: values of the variables of the model's own classifier; empty for a new one.
-        features: name of the layer that feeds the classifier, pooled if its output is an image.
-        activation: the model's activation of the logits: `"softmax"`, `"sigmoid"` or `""`.
+        layers: all layers; the last one is the classifier.
+        values: values of the variables of the model's own classifier; empty for a new classifier.
+        features: name of the layer whose output goes to the classifier; if that output is an image, it is pooled first.
+        activation: activation that the model applies to the logits: `"softmax"`, `"sigmoid"` or `""`.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -38,17 +38,17 @@ def split_head(
     classes: int | None,
     dropout: float,
 ) -> Head:
-    """Returns a network with the model's classifier, or with a new one.
+    """Returns a network with the model's classifier or a new one.
 
     Args:
-        layers: layers of the model, in an order that can run.
-        output: name of the layer with the model's output.
+        layers: layers of the model, in an order in which they can run.
+        output: name of the layer that computes the model's output.
         values: values of the variables of each layer.
-        classes: number of outputs of a new classifier; `None` keeps the model's.
-        dropout: share of features dropped before a new classifier.
+        classes: number of outputs of a new classifier; `None` keeps the model's classifier.
+        dropout: fraction of features dropped before a new classifier.
 
     Raises:
-        InputError: If there is no classifier to keep, or a classifier cannot follow.
+        InputError: if there is no classifier to keep; or if the model's output cannot feed a classifier.
     """
     by_name = {layer.name: layer for layer in layers}
     last, activation = _find_classifier(output, by_name)
@@ -93,7 +93,7 @@ def split_head(
 
 
 def unused_name(name: str, names: Iterable[str]) -> str:
-    """Returns a name, with a number if it is taken.
+    """Returns a name, with a number appended if the name is taken.
 
     Example:
         >>> unused_name("pool", ["stem", "pool"])
@@ -106,7 +106,7 @@ def unused_name(name: str, names: Iterable[str]) -> str:
 
 
 def _find_classifier(output: str, by_name: Mapping[str, LayerSpec]) -> tuple[LayerSpec | None, str]:
-    """The classifier, or `None`, and the activation that follows it; a reshape of its numbers may follow too."""
+    """Returns the classifier or `None`, and the activation after it; a reshape of the logits may follow too."""
     name, activation = output, ""
     while name != INPUT:
         layer = by_name[name]
@@ -125,7 +125,7 @@ def _is_final(layer: LayerSpec) -> bool:
 
 
 def _is_classifier(layer: LayerSpec, by_name: Mapping[str, LayerSpec]) -> bool:
-    """Whether it is a dense layer, or a convolution that is one: 1x1, of an image of one pixel."""
+    """Returns whether a layer is a dense layer or an equivalent: a convolution of a one-pixel image."""
     source = by_name.get(layer.inputs[0])
     if layer.kind == "dense":
         return len(layer.shape) == 1
@@ -134,7 +134,7 @@ def _is_classifier(layer: LayerSpec, by_name: Mapping[str, LayerSpec]) -> bool:
 
 
 def _before(layers: Sequence[LayerSpec], name: str) -> list[LayerSpec]:
-    """The layers on which the output of one depends, and itself."""
+    """Returns a layer and all layers that its output depends on."""
     by_name = {layer.name: layer for layer in layers}
     needed, todo = set(), [name]
     while todo:
@@ -146,7 +146,7 @@ def _before(layers: Sequence[LayerSpec], name: str) -> list[LayerSpec]:
 
 
 def _with_classifier(layers: Sequence[LayerSpec], classes: int) -> tuple[LayerSpec, ...]:
-    """The layers and a classifier; dropout right before it belongs to it."""
+    """Returns the layers and a classifier; dropout right before the classifier gets the classifier's place."""
     features = layers[-1]
     kernel = VariableSpec(f"{CLASSIFIER}/kernel", (*features.shape, classes), "kernel", CLASSIFIER)
     bias = VariableSpec(f"{CLASSIFIER}/bias", (classes,), "bias", CLASSIFIER)

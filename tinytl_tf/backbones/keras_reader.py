@@ -1,4 +1,4 @@
-"""Reads a Keras model of any layers as the layers of a `NetworkSpec`, with their values."""
+"""Converts a Keras model with any layers into the layers of a `NetworkSpec` and their values."""
 
 import functools
 import inspect
@@ -19,8 +19,8 @@ from tinytl_tf.ops import ACTIVATIONS
 
 __all__ = ["KerasReader", "functional_body", "stable_name"]
 
-# Names of activations, of Keras' functions and of the operations that they are in a graph. A function of the user's own
-# may have such a name too.
+# Names of activations, by Keras function and by the name of the operation in a graph. Functions are compared by
+# identity, since a user's function may have the same name.
 _ACTIVATIONS = {
     keras.activations.linear: "",
     keras.activations.relu: "relu",
@@ -46,7 +46,7 @@ _OPERATIONS = {
     "Softmax": "softmax",
 }
 _LAYERS = keras.layers
-_MOST_AXES = 4  # of inputs of norms
+_MOST_AXES = 4  # highest rank of a norm's input
 # Layers that do nothing in inference, except `Dropout`, which the network keeps.
 _ONLY_IN_TRAINING = (
     _LAYERS.ActivityRegularization,
@@ -70,11 +70,11 @@ def functional_body(model: keras.Model) -> keras.Model:
     """Returns a model as a graph of layers.
 
     Args:
-        model: functional, `Sequential`, or a subclass that calls only layers and operations of Keras; the
+        model: a functional model, a `Sequential` model, or a subclass that calls only Keras layers and operations; the
             latter two must be built.
 
     Raises:
-        InputError: If it is something else.
+        InputError: if `model` is something else.
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"expected a keras.Model, got {type(model).__name__}")
@@ -101,10 +101,10 @@ def functional_body(model: keras.Model) -> keras.Model:
 
 
 def stable_name(operation: keras.Operation) -> str:
-    """Returns the name of a layer, without the number that Keras gives one which its user has not named.
+    """Returns the name of a layer, without the number that Keras appends to automatic names.
 
-    Keras counts the layers of a process: the same code makes `conv2d` first and `conv2d_22` later, and the paths of
-    variables have to be the same in each.
+    Keras counts the layers in a process: the same code may create `conv2d` at first and `conv2d_22` later, but the
+    paths of variables must stay the same.
 
     Example:
         >>> stable_name(keras.layers.ReLU(name="re_lu_22")), stable_name(keras.layers.ReLU(name="block_22"))
@@ -116,16 +116,17 @@ def stable_name(operation: keras.Operation) -> str:
 
 
 class KerasReader:
-    """Reads models one after the other into one list of layers.
+    """Reads models, one after another, into a single list of layers.
 
-    Nested models become part of it. A convolution takes in the padding before it, and the batch normalization after it.
+    Nested models are flattened into it. Padding before a convolution and batch normalization after it are merged into
+    the convolution.
 
     Attributes:
-        layers: layers read so far, in an order that can run; the places are not known yet.
-        values: values of the variables of a layer, by its name and by their paths in the layer.
-        calls: of layers that have no counterpart, by the name.
-        outputs: name of the layer with the output of each node, in the order of reading.
-        paddings: paddings to fold into the next convolutions, by a name: the padded layer, and the pads.
+        layers: layers read so far, in an order in which they can run; their places are not assigned yet.
+        values: values of the variables of each layer, by layer name and then by path in the layer.
+        calls: calls to layers without a counterpart, by layer name.
+        outputs: (node, name of the layer with the node's output) pairs, in the order in which they were read.
+        paddings: paddings to merge into the convolutions that follow, by placeholder name: (padded layer, pads).
     """
 
     def __init__(self) -> None:
@@ -139,10 +140,10 @@ class KerasReader:
         self._bodies: dict[int, keras.Model] = {}
 
     def read(self, model: keras.Model, inputs: Sequence[str]) -> str:
-        """Reads a model that takes the outputs of the named layers; returns the name of its output.
+        """Reads a model that takes the outputs of the named layers; returns the name of the layer with its output.
 
         Raises:
-            InputError: if a layer cannot be taken over; it names the layer.
+            InputError: if a layer is not supported; the message names the layer.
         """
         names = {id(tensor): name for tensor, name in zip(model.inputs, inputs, strict=True)}
         for tensor, name in zip(model.inputs, inputs, strict=True):
@@ -170,11 +171,11 @@ class KerasReader:
         return names[id(model.outputs[0])]
 
     def body(self, model: keras.Model, shapes: Sequence[tuple[int, ...]] = ()) -> keras.Model:
-        """Returns a model as a graph of layers, the same one at every call.
+        """Returns a model as a graph of layers; every call returns the same graph.
 
         Args:
             model: the model.
-            shapes: of its inputs where it is called; a model of any size is traced again with them.
+            shapes: shapes of its inputs in the call; a model with a variable input size is traced again with them.
         """
         if id(model) not in self._bodies:
             body = functional_body(model)
@@ -185,7 +186,7 @@ class KerasReader:
         return self._bodies[id(model)]
 
     def read_node(self, node: Any, inputs: Sequence[str], graph: "_Graph") -> tuple[str, Any]:
-        """Reads a call; returns the name of its output, and the last node that was read with it."""
+        """Reads a call; returns the name of the layer with its output, and the last node that was merged into it."""
         operation = node.operation
         if type(operation) in _READERS:
             return _READERS[type(operation)](self, node, inputs, graph)
@@ -200,11 +201,11 @@ class KerasReader:
         return self.keep(node, inputs), node
 
     def check_call(self, node: Any) -> None:
-        """Notes the call of a layer.
+        """Checks a call and records that its layer was called.
 
         Raises:
-            InputError: if the layer was called before and has variables, is quantized, computes in another precision
-                than float32, or is called as in training.
+            InputError: if the layer has variables and was called before; if it is quantized; if it does not compute in
+                float32; or if it is called with `training=True`.
         """
         operation = node.operation
         if node.arguments.kwargs.get("training") and not _trains_by_default(operation):
@@ -240,7 +241,7 @@ class KerasReader:
         values: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> str:
-        """Writes a layer down; returns its name, which may have a number added."""
+        """Adds a layer to `layers`; returns its name, which may have a number appended."""
         plain = name.replace("/", "_")
         unused, number = plain, 2
         while unused in self._shapes or unused == CLASSIFIER or branch_of(unused):
@@ -254,33 +255,33 @@ class KerasReader:
         return unused
 
     def activate(self, name: str, inputs: Sequence[str], activation: str, **options: Any) -> str:
-        """Writes an activation down."""
+        """Adds an activation to `layers`; returns its name."""
         options = tuple({"activation": activation, **options}.items())
         return self.emit(name, "activation", inputs, self._shapes[inputs[0]], options=options)
 
     def pad(self, source: str, padding: tuple[tuple[int, int], tuple[int, int]]) -> str:
-        """Keeps a padding for the convolution that follows; returns a name for it."""
+        """Stores a padding for the convolution that follows; returns a placeholder name for the padded output."""
         name = f"{source}, padded by {padding}"
         self.paddings[name] = (source, padding)
         return name
 
     def keep(self, node: Any, inputs: Sequence[str]) -> str:
-        """Writes a layer down that is called as it is."""
+        """Adds a layer that stays a call to the Keras layer; returns its name."""
         operation = node.operation
         values = own_names(operation) if isinstance(operation, keras.Layer) else {}
         kind = "attention" if isinstance(operation, _LAYERS.MultiHeadAttention) else "keras"
         name = self.emit(stable_name(operation), kind, inputs, node.outputs[0].shape[1:], values)
-        self.values.pop(name, None)  # it has its own
+        self.values.pop(name, None)  # the Keras layer holds its own values
         self.calls[name] = Call(operation, node)
         return name
 
 
 class _Graph:
-    """The nodes of a model, and their readers.
+    """The nodes of a model, and the nodes that use their outputs.
 
     Attributes:
-        nodes: nodes in an order that can run.
-        taken: identities of nodes that were folded into another node.
+        nodes: nodes in an order in which they can run.
+        taken: `id()` of each node that was merged into another node.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -293,26 +294,26 @@ class _Graph:
                 self._readers.setdefault(id(tensor), []).append(node)
 
     def only_reader(self, node: Any, *kinds: type) -> Any | None:
-        """Returns the only reader of a node's output, if it calls a layer of one of the classes."""
+        """Returns the only node that uses a node's output, if it calls a layer of one of the given classes."""
         tensor = node.outputs[0]
         readers = self._readers.get(id(tensor), [])
         fits = len(readers) == 1 and id(tensor) not in self._outputs and type(readers[0].operation) in kinds
         return readers[0] if fits else None
 
     def take(self, node: Any) -> Any:
-        """Marks a node as read with another."""
+        """Marks a node as merged into another one."""
         self.taken.add(id(node))
         return node
 
 
 def _activation_of(layer: keras.Layer) -> str | None:
-    """The name of a layer's activation here; `""` without one, `None` without a counterpart."""
+    """Returns this package's name for a layer's activation; `""` for none, `None` if there is no counterpart."""
     function = layer.activation
     return next((name for known, name in _ACTIVATIONS.items() if function is known), None)
 
 
 def _activation_node(layer: keras.Layer, shape: Sequence[int | None]) -> Any:
-    """A call of a layer's activation as a layer of its own."""
+    """Returns a call to a layer's activation as a separate layer."""
     function = layer.activation
     if not isinstance(function, keras.Layer):
         function = _LAYERS.Activation(function, name=f"{stable_name(layer)}_activation")
@@ -321,7 +322,7 @@ def _activation_node(layer: keras.Layer, shape: Sequence[int | None]) -> Any:
 
 
 def _with_activation(read: Callable) -> Callable:
-    """For layers with an `activation`, which becomes a layer of its own."""
+    """Decorates the reader of layers with an `activation`: turns the activation into a separate layer."""
 
     @functools.wraps(read)
     def wrapped(reader, node, inputs, graph):
@@ -362,7 +363,7 @@ def _window(layer: keras.Layer) -> dict[str, Any]:
 
 
 def _depthwise(kernel: np.ndarray) -> tuple[str, np.ndarray, int]:
-    """Kind, kernel and groups of a depthwise convolution; with several filters for each channel it is a grouped one."""
+    """Returns kind, kernel and groups of a depthwise convolution; with a multiplier above 1 it becomes grouped."""
     channels, multiplier = kernel.shape[-2:]
     if multiplier == 1:
         return "depthwise", kernel, channels
@@ -370,7 +371,7 @@ def _depthwise(kernel: np.ndarray) -> tuple[str, np.ndarray, int]:
 
 
 def _emit_convolution(reader, node, kind, inputs, kernel, bias, graph, window) -> tuple[str, Any]:
-    """A convolution with the norm behind it, if there is one that has a scale and a shift."""
+    """Adds a convolution, merged with the norm after it if that norm has a scale and a shift."""
     name, shape = stable_name(node.operation), node.outputs[0].shape[1:]
     norm = graph.only_reader(node, _LAYERS.BatchNormalization) if _activation_of(node.operation) == "" else None
     if norm is not None and norm.operation.scale and norm.operation.center and _is_on_last_axis(norm):
@@ -381,7 +382,7 @@ def _emit_convolution(reader, node, kind, inputs, kernel, bias, graph, window) -
             "kernel": kernel,
             "norm/gamma": layer.gamma,
             "norm/beta": layer.beta,
-            "norm/moving_mean": np.asarray(layer.moving_mean) - shift,  # the bias is taken away again with it
+            "norm/moving_mean": np.asarray(layer.moving_mean) - shift,  # absorbs the bias of the convolution
             "norm/moving_variance": layer.moving_variance,
         }
         options = (("epsilon", layer.epsilon),)
@@ -483,7 +484,7 @@ def _read_leaky_relu(reader: KerasReader, node: Any, inputs: Sequence[str], grap
 
 
 def _read_softmax(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    if not _is_on_last_axis(node) or len(inputs) != 1:  # the second is a mask
+    if not _is_on_last_axis(node) or len(inputs) != 1:  # a second input is a mask
         return reader.keep(node, inputs), node
     return reader.activate(stable_name(node.operation), inputs, "softmax"), node
 
@@ -508,7 +509,7 @@ def _read_global_pool(reader: KerasReader, node: Any, inputs: Sequence[str], gra
 
 
 def _read_join(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    """A sum or product of tensors of the same shape; a product with a number for each channel is a gate."""
+    """Reads a sum of tensors of the same shape, or a product with one number per channel, which is a gate."""
     name, shapes = stable_name(node.operation), [tuple(tensor.shape[1:]) for tensor in node.input_tensors]
     shape = tuple(node.outputs[0].shape[1:])
     is_sum = type(node.operation).__name__ == "Add"
@@ -576,7 +577,7 @@ def _read_cropping(reader: KerasReader, node: Any, inputs: Sequence[str], graph:
 
 
 def _read_item(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    """Indices and slices without a step, such as `x[:, 0]` and `x[..., 4:]`; all others are left unchanged."""
+    """Reads indices and slices without a step, such as `x[:, 0]` and `x[..., 4:]`; keeps all others as calls."""
     name, before, shape = stable_name(node.operation), node.input_tensors[0].shape[1:], node.outputs[0].shape[1:]
     key = node.arguments.args[1]
     key = list(key) if isinstance(key, tuple) else [key]
@@ -612,19 +613,19 @@ def _read_flatten(reader: KerasReader, node: Any, inputs: Sequence[str], graph: 
 
 
 def _read_nothing(reader: KerasReader, node: Any, inputs: Sequence[str], graph: _Graph) -> tuple[str, Any]:
-    """A layer that only regularizes, augments or names."""
+    """Skips a layer that only regularizes, augments or names."""
     return inputs[0], node
 
 
 def _is_on_last_axis(node: Any) -> bool:
-    """Whether a layer or an operation that may have an axis works along the last."""
+    """Returns whether a layer or operation works along the last axis; one without an `axis` does."""
     axis, rank = getattr(node.operation, "axis", -1), len(node.outputs[0].shape)
     axes = axis if isinstance(axis, list | tuple) else [axis]
     return None not in axes and [one % rank for one in axes] == [rank - 1]
 
 
 def _trains_by_default(operation: keras.Operation) -> bool:
-    """Whether a call without `training` runs in training mode, as for layers that augment images; `fit` decides."""
+    """Returns whether `training` defaults to True in `call`, as for layers that augment images."""
     training = inspect.signature(operation.call).parameters.get("training")
     return training is not None and training.default is True
 

@@ -1,4 +1,4 @@
-"""Reads only the arrays of a Keras weight file, and does not follow references to other files."""
+"""Reads the arrays of a Keras weight file; refuses references to other files."""
 
 import io
 import os
@@ -14,25 +14,25 @@ from tinytl_tf.files import most_unpacked
 
 __all__ = ["read_keras_weights"]
 
-_MEMBER = "model.weights.h5"  # of a `.keras` archive
+_MEMBER = "model.weights.h5"  # file with the weights in a `.keras` archive
 _REMEDY = "download it again, or save it again with model.save_weights()"
 _WHOLE = "save all weights into one file with model.save_weights()"
-_NO_WEIGHTS = r"^optimizer/|/seed_generator/vars/0$"  # arrays that go with weights: the optimizer's, dropout's seeds
+_NO_WEIGHTS = r"^optimizer/|/seed_generator/vars/0$"  # arrays other than weights: the optimizer's, seeds of dropout
 
 
 def read_keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     """Returns the arrays of each layer.
 
     Args:
-        path: A `.keras` file, or HDF5 in the legacy layout (`layer_names`) or the layout of Keras 3
-            (`layers/<name>/vars/<index>`, models inside of models included).
+        path: a `.keras` file, or an HDF5 file in the legacy layout (`layer_names`) or the layout of Keras 3
+            (`layers/<name>/vars/<index>`, including nested models).
 
     Returns:
-        Arrays of float32 or float64 by the name of the layer, in the order of the layers.
+        Numeric arrays by layer name, in the order of the layers.
 
     Raises:
-        InputError: If the file cannot be read, holds no such weights or values that are not numbers, or refers to other
-            files.
+        InputError: if the file cannot be read; if it has no weights in these layouts; if a value is not a number; or if
+            it refers to other files.
     """
     path = pathlib.Path(path)
     try:
@@ -68,7 +68,7 @@ def _legacy(root: h5py.Group) -> dict[str, list[h5py.Dataset]]:
 
 
 def _layers(group: h5py.Group, prefix: str):
-    """Layers in the order in which Keras made them; a nested model counts as its own layers."""
+    """Yields the layers in the order in which Keras created them; a nested model yields its own layers."""
     for name in sorted(group["layers"], key=_creation_order):
         layer = group["layers"][name]
         if "layers" in layer and len(layer["layers"]):
@@ -79,7 +79,7 @@ def _layers(group: h5py.Group, prefix: str):
 
 
 def _refuse_others(root: h5py.Group, found: dict[str, list[h5py.Dataset]], path: pathlib.Path) -> None:
-    """Refuses arrays of layers nested in a layer: they would be skipped silently."""
+    """Refuses arrays of layers nested in another layer, which would otherwise be skipped silently."""
     taken, others = {dataset.name for datasets in found.values() for dataset in datasets}, []
 
     def visit(_: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -103,7 +103,7 @@ def _array(dataset: h5py.Dataset, path: pathlib.Path) -> np.ndarray:
 
 
 def _refuse_references(root: h5py.Group, path: pathlib.Path) -> None:
-    """HDF5 can take content from other files of the machine."""
+    """Refuses links and external storage: HDF5 could read content from other files on the machine."""
     for name in root:
         if _is_link(root, name):
             raise InputError(f"{path} refers to another place at {root.name}/{name}; {_WHOLE}")
@@ -123,6 +123,6 @@ def _text(name: str | bytes) -> str:
 
 
 def _creation_order(name: str) -> tuple[str, int]:
-    """Keras 3 numbers the layers of a class: `conv2d`, `conv2d_1`, ..., `conv2d_10`."""
+    """Returns a sort key: Keras 3 numbers the layers of a class, `conv2d`, `conv2d_1`, ..., `conv2d_10`."""
     stem, index = re.fullmatch(r"(.*?)(?:_(\d+))?", name).groups()
     return stem, int(index or 0)

@@ -1,4 +1,4 @@
-"""The Keras layer of each kind of layer in a `NetworkSpec`, made from its description and a seed."""
+"""Creates the Keras layer for each kind of layer in a `NetworkSpec` from its description and a seed."""
 
 import importlib
 from collections.abc import Callable

@@ -18,15 +18,15 @@ def build_network(spec: NetworkSpec, *, calls: Mapping[str, Call] | None = None,
     """Builds a network from its description, with random weights.
 
     Args:
-        spec: the description.
-        calls: Keras calls of layers without a counterpart here, by the layers' names.
-        seed: seed of all initializers and dropout.
+        spec: description of the network.
+        calls: calls to Keras layers without a counterpart in this package, by layer name.
+        seed: seed for all initializers and dropout.
 
     Returns:
-        A `Network` from `(batch, *spec.input_shape)` to logits.
+        A `Network` that maps `(batch, *spec.input_shape)` to logits.
 
     Raises:
-        InputError: if settings of Keras are not ours.
+        InputError: if a Keras setting is not supported.
 
     Example:
         >>> from tinytl_tf.networks.from_table import from_table

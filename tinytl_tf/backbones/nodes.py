@@ -1,4 +1,4 @@
-"""The calls of layers in a network."""
+"""The calls to layers in a network."""
 
 import keras
 
@@ -6,7 +6,7 @@ __all__ = ["network_nodes"]
 
 
 def network_nodes(model: keras.Model) -> list:
-    """Returns the calls of layers of a functional model, in an order that can run."""
-    # Not `model.layers`: a layer may be called more than once, and in other models too.
+    """Returns the calls to layers in a functional model, in an order in which they can run."""
+    # Not `model.layers`: a layer may be called more than once and may also be called in other models.
     depths = sorted(model._nodes_by_depth, reverse=True)
     return [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]

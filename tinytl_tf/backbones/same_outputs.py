@@ -1,4 +1,4 @@
-"""Checks that a rebuilt network computes the same as its model, and finds the first difference."""
+"""Checks that a rebuilt network computes the same as the original model, and finds the first difference."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from tinytl_tf.errors import InputError, ParityError
 
 __all__ = ["TOLERANCE", "check_same_outputs"]
 
-TOLERANCE = 1e-4  # of the largest output; folding norms into kernels and another order of sums round to 5e-6
+TOLERANCE = 1e-4  # relative to the largest output; folding norms and reordering sums cause differences up to 5e-6
 _EXAMPLES = 2
 _ACTIVATIONS = {"": tf.identity, "softmax": tf.nn.softmax, "sigmoid": tf.sigmoid}
 
@@ -32,18 +32,18 @@ def check_same_outputs(
     """Compares a network with the model that it was rebuilt from.
 
     Args:
-        network: the network.
-        model: the model.
-        body: source of the graph of the model, and of nested models.
+        network: the rebuilt network.
+        model: the original model.
+        body: function that returns the graph of the model or of a nested model.
         nodes: the model's node with the same output, by the name of the network's layer.
-        features: name of the last layer that is always taken over from the model.
-        head: classifier, activation and the layers before them.
-        preprocess_input: preprocessing in the network before the model's part.
-        examples: inputs of the network, or `None`.
+        features: name of the last layer that is always taken from the model.
+        head: the classifier, its activation and the layers before it.
+        preprocess_input: preprocessing that the network applies before the model's own layers.
+        examples: inputs of the network; `None` for random ones.
 
     Raises:
-        InputError: if the examples do not fit, or the model's `call` differs from its graph.
-        ParityError: if an output differs by more than `TOLERANCE` of the largest one.
+        InputError: if the examples do not fit; or if the model's `call` differs from its graph.
+        ParityError: if an output differs by more than `TOLERANCE` times the largest output.
     """
     examples = _examples(network.input_shape[1:], examples)
     inputs = preprocess_input(examples.copy()) if callable(preprocess_input) else examples
@@ -56,7 +56,7 @@ def check_same_outputs(
     if _differs(got, wanted[features]):
         raise ParityError(_explain(network, wanted, examples, got, wanted[features]))
     if head.values:
-        # Behind a softmax large differences are small: the features are looked at too.
+        # A softmax can shrink large differences, so the features above are compared as well.
         got = _ACTIVATIONS[head.activation](logits).numpy()
         expected = expected.reshape(got.shape)
         if _differs(got, expected):
@@ -64,7 +64,7 @@ def check_same_outputs(
 
 
 def _before_classifier(network: keras.Model, head: Head) -> keras.KerasTensor:
-    """Compares the features: layers between them and the classifier, such as pooling, may not be the model's."""
+    """Returns the tensor with the features; layers between it and the classifier may not be part of the model."""
     tensor = network.layers[-1].input
     for layer in reversed(head.layers[:-1]):
         if layer.name == head.features:
@@ -74,7 +74,7 @@ def _before_classifier(network: keras.Model, head: Head) -> keras.KerasTensor:
 
 
 def _examples(shape: tuple[int, ...], given: np.ndarray | None) -> np.ndarray:
-    """The given inputs, or inputs as they may be: pixels of 0 to 255 for images."""
+    """Returns the given inputs as float32, or random ones: pixels of 0 to 255 for images."""
     if given is not None:
         given = np.asarray(given, np.float32)
         if given.shape[1:] != shape or not len(given):
@@ -87,7 +87,7 @@ def _examples(shape: tuple[int, ...], given: np.ndarray | None) -> np.ndarray:
 
 
 def _require_call_of_graph(model: keras.Model, network: keras.Model, inputs: Any, expected: np.ndarray) -> None:
-    """A subclass of a functional model may compute something else than its graph."""
+    """Refuses a subclass of a functional model if its `call` does not compute the same as its graph."""
     if type(model).call in (type(network).call, keras.Sequential.call):
         return
     structure = getattr(model, "_inputs_struct", None)  # a list or a dictionary if it was built with one
@@ -101,7 +101,7 @@ def _require_call_of_graph(model: keras.Model, network: keras.Model, inputs: Any
 
 
 def _run(model: keras.Model, inputs: list[Any], body: Callable, values: dict[int, np.ndarray]) -> np.ndarray:
-    """Runs a model node by node; records each output."""
+    """Runs a model node by node; stores each output in `values`."""
     tensors = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
     for node in network_nodes(model):
         given = [tensors[id(tensor)] for tensor in node.input_tensors]
@@ -122,7 +122,7 @@ def _differs(got: np.ndarray, expected: np.ndarray) -> bool:
 def _explain(
     network: keras.Model, wanted: Mapping[str, np.ndarray], examples: np.ndarray, got: np.ndarray, expected: np.ndarray
 ) -> str:
-    """Names the first layer with a different output."""
+    """Returns a message that names the first layer with a different output."""
     nodes = {node.operation.name: node for node in network_nodes(network) if node.operation.name in wanted}
     outputs = keras.Model(network.input, [node.outputs[0] for node in nodes.values()])(examples, training=False)
     found = (name for name, own in zip(nodes, outputs, strict=True) if _differs(own.numpy(), wanted[name]))

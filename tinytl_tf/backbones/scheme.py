@@ -20,26 +20,26 @@ def apply_scheme(
     lite_residuals: Collection[str] = (),
     task: str = "classification",
 ) -> schemes.ResolvedScheme:
-    """Sets `trainable` and `rate_factor` of each variable of a network by a scheme.
+    """Sets `trainable` and `rate_factor` of each variable of a network according to a scheme.
 
-    The layers keep it when the model is saved, loaded or cloned, except for the rate factors. `make_train_step` and
-    exported files follow the factors; `model.fit` uses one rate for all.
+    The choice of trained variables is kept when the model is saved, loaded or cloned; the rate factors are not.
+    `make_train_step` and exported files use the rate factors; `model.fit` uses one learning rate for all variables.
 
-    A network that its user does not compile trains with Adam at the scheme's learning rate, see `Network`.
+    A network that the user does not compile trains with Adam at the scheme's learning rate; see `Network`.
 
     Args:
-        model: a network of `build` or `from_keras`.
-        scheme: a key of `tinytl_tf.networks.schemes.SCHEMES`, or a scheme of your own.
-        biases: places with trained biases, see `NetworkSpec.places`; empty for all.
-        lite_residuals: places with trained lite residuals; empty for all.
-        task: a key of `tinytl_tf.tasks.TASKS`; decides the loss.
+        model: network made by `build` or `from_keras`.
+        scheme: a key of `tinytl_tf.networks.schemes.SCHEMES`, or your own scheme.
+        biases: places with trained biases (see `NetworkSpec.places`); empty for all places.
+        lite_residuals: places with trained lite residuals; empty for all places.
+        task: a key of `tinytl_tf.tasks.TASKS`; determines the loss.
 
     Returns:
-        The resolved table, which can be printed, and the trained variables.
+        The resolved scheme: a table that can be printed, and the trained variables.
 
     Raises:
-        InputError: if there is no such scheme or place, the network lacks branches that the scheme trains, or the
-            model has layers that cannot train single variables.
+        InputError: if the scheme or task does not exist; if the scheme trains nothing to restrict to these places; if
+            the network lacks branches that the scheme trains; or if a layer of the model cannot train single variables.
 
     Example:
         >>> from tinytl_tf.backbones import build

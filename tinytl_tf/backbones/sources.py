@@ -1,4 +1,4 @@
-"""Networks by name from other sources than the tables: Keras Applications, keras-hub, a file or a function.
+"""Networks by name from sources other than the tables: Keras Applications, keras-hub, a file or a function.
 
 | name | network |
 |---|---|
@@ -34,11 +34,11 @@ _OWN_PREPROCESSING = ("keras", "hub")
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A Keras model, and its preprocessing of pixels.
+    """A Keras model and its preprocessing of pixels.
 
     Attributes:
         model: the model.
-        preprocess_input: as `from_keras` takes it.
+        preprocess_input: preprocessing of pixels; see `from_keras`.
     """
 
     model: keras.Model
@@ -46,7 +46,7 @@ class Source:
 
 
 def is_source(name: str) -> bool:
-    """Returns whether a name is one of the forms above, and not the name of a table.
+    """Returns whether a name has one of the forms in the module's table, as opposed to the name of a table of blocks.
 
     Example:
         >>> is_source("keras:ResNet50"), is_source("mobilenet_v2")
@@ -56,13 +56,13 @@ def is_source(name: str) -> bool:
 
 
 def check_source(name: str, *, classes: int, resolution: Resolution, width: float) -> None:
-    """Raises `InputError` if a named network of these sizes cannot be.
+    """Raises `InputError` if a named network cannot have these sizes.
 
     Args:
-        name: of the network, for the message.
+        name: name of the network, for the error message.
         classes: number of outputs.
         resolution: height and width of the images, in pixels.
-        width: must be 1: the channels of such a network are fixed.
+        width: must be 1, since the channels of such a network are fixed.
     """
     if classes < 2:
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
@@ -73,18 +73,18 @@ def check_source(name: str, *, classes: int, resolution: Resolution, width: floa
 
 
 def load_source(name: str, *, resolution: Resolution, weights: str | None, preprocess_input: str = "") -> Source:
-    """Returns the model of a name.
+    """Returns the Keras model that a name refers to.
 
     Args:
-        name: one of the forms of the module's table.
+        name: a name in one of the forms of the module's table.
         resolution: height and width of the images, in pixels.
-        weights: `"imagenet"` for the published ones, the path of a weight file for one of
-            `keras.applications`, or `None` for random ones.
+        weights: `"imagenet"` for the published weights; the path of a weight file, only for `keras.applications`; or
+            `None` for random weights.
         preprocess_input: for a file or a function, the preprocessing of pixels of 0 to 255 before the model, as
-            `module:function`, or `"raw"`; "" if the model does it itself, and for all other forms.
+            `module:function` or `"raw"`; "" if the model preprocesses its input itself, and for all other forms.
 
     Raises:
-        InputError: if there is no such network, or its weights cannot be had.
+        InputError: if the network does not exist; or if its weights are unavailable.
 
     Example:
         >>> load_source("keras:MobileNetV3Small", resolution=64, weights=None).model.name
@@ -107,7 +107,7 @@ def load_source(name: str, *, resolution: Resolution, weights: str | None, prepr
 
 
 def _for_images(name: str, model: keras.Model, size: tuple[int, int]) -> keras.Model:
-    """Returns a model for images of the size; refuses one of other inputs."""
+    """Returns a model for images of a fixed size; refuses a model with a different input."""
     shape = tuple(functional_body(model).inputs[0].shape[1:])
     if shape == (None, None, 3):
         images = keras.Input((*size, 3))
@@ -127,10 +127,10 @@ def _for_images(name: str, model: keras.Model, size: tuple[int, int]) -> keras.M
 
 @functools.lru_cache(maxsize=8)
 def source_spec(name: str, *, resolution: Resolution, classes: int, preprocess_input: str = "") -> NetworkSpec:
-    """Returns the description of a named network, without branches; it is built for that, with random weights.
+    """Returns the description of a named network, without branches; builds the network with random weights first.
 
     Raises:
-        InputError: as `load_source` and `from_keras`.
+        InputError: if `load_source` or `from_keras` raises it.
     """
     source = load_source(name, resolution=resolution, weights=None, preprocess_input=preprocess_input)
     return describe(from_keras(source.model, classes=classes, preprocess_input=source.preprocess_input))
@@ -144,7 +144,7 @@ def _of_applications(name: str, size: tuple[int, int], weights: str | None) -> S
     path = weights if weights in (None, PRETRAINED_WEIGHTS) else str(expand(weights))
     try:
         model = make(include_top=False, weights=path, input_shape=(*size, 3))
-    except Exception as error:  # Keras passes on errors of urllib, h5py or its own checks
+    except Exception as error:  # Keras raises errors of urllib, of h5py and of its own checks
         raise InputError(
             f"keras.applications could not make {name} for {size[0]} x {size[1]} pixels with the weights {weights!r} "
             f"(Keras: {_first_line(error)}); choose another resolution, or on a machine without network copy "
@@ -165,7 +165,7 @@ def _of_hub(preset: str, size: tuple[int, int], weights: str | None) -> Source:
         options = {"load_weights": weights is not None, "image_shape": (*size, 3)}
         model = keras_hub.models.Backbone.from_preset(preset, **options)
         converter = keras_hub.layers.ImageConverter.from_preset(preset)
-    except Exception as error:  # of Kaggle, of the network, of the preset
+    except Exception as error:  # Kaggle, the network connection or the preset can cause any error
         raise InputError(
             f"keras-hub could not make the preset {preset!r} (it says: {_first_line(error)}); presets of images are "
             "listed on keras.io/keras_hub/presets, and are downloaded once"

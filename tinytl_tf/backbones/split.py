@@ -1,4 +1,4 @@
-"""Splits a network at a place: a frozen prefix before it, and a suffix that trains."""
+"""Splits a network at a place into a frozen prefix and a trainable suffix."""
 
 import dataclasses
 
@@ -14,12 +14,13 @@ __all__ = ["SplitModel", "dequantizing", "last_split", "split_model", "split_pla
 
 @dataclasses.dataclass(frozen=True)
 class SplitModel:
-    """A network in two parts that share its layers.
+    """A network in two parts, which share the network's layers.
 
     Attributes:
-        place: Name of the first place of the suffix.
-        prefix: From images `(batch, height, width, 3)` of 0 to 255 to features; nothing in it is trained.
-        suffix: From features to logits `(batch, classes)`.
+        place: name of the first place of the suffix.
+        prefix: model that maps images `(batch, height, width, 3)` with pixels of 0 to 255 to features; nothing in it is
+            trained.
+        suffix: model that maps features to logits `(batch, classes)`.
     """
 
     place: str
@@ -33,18 +34,18 @@ class SplitModel:
 
 
 def split_places(model: keras.Model) -> list[str]:
-    """Returns the places at which a network can be cut, from the input to the output.
+    """Returns the places at which `split_model` can split a network, from the input to the output.
 
-    A place is a name that `split_model` takes: one of `NetworkSpec` but the first. The suffix must
-    depend on a single tensor there, the features.
+    These are the places of `NetworkSpec` except the stem, and the classifier. The suffix must depend on only one
+    tensor from before the place: the features.
     """
     return [place for place, boundary in _boundaries(model).items() if boundary is not None]
 
 
 def last_split(model: keras.Model) -> str | None:
-    """Returns the last place before which nothing is trained, or None without such a place.
+    """Returns the last place before which nothing is trained, or None if there is no such place.
 
-    The layers before it give the same features in each epoch.
+    The layers before that place produce the same features in every epoch.
     """
     trained = {id(variable) for variable in model.trainable_variables}
     found = None
@@ -59,17 +60,17 @@ def last_split(model: keras.Model) -> str | None:
 
 
 def split_model(model: keras.Model, place: str) -> SplitModel:
-    """Cuts a network before a place.
+    """Splits a network before a place.
 
     Args:
-        model: A network of `tinytl_tf.backbones`; its layers are shared, nothing is copied.
-        place: Name of the first place of the suffix, one of `split_places`.
+        model: network of `tinytl_tf.backbones`; the parts share its layers, and nothing is copied.
+        place: name of the first place of the suffix, one of `split_places`.
 
     Returns:
-        Both parts.
+        The prefix and the suffix.
 
     Raises:
-        InputError: If the network cannot be cut there, or a variable before the place is trained.
+        InputError: if the network cannot be split there; or if a variable before the place is trained.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -92,12 +93,12 @@ def split_model(model: keras.Model, place: str) -> SplitModel:
 
 
 def dequantizing(suffix: keras.Model, scale: float, zero_point: int) -> keras.Model:
-    """Returns a suffix that takes features as the integers of an int8 prefix, and scales them by its first layer.
+    """Returns a suffix that takes the integer features of an int8 prefix and dequantizes them in its first layer.
 
     Args:
-        suffix: As `split_model` gives it; its layers are shared.
-        scale: Scale of the integers.
-        zero_point: The integer that stands for 0.
+        suffix: suffix made by `split_model`; the result shares its layers.
+        scale: quantization scale of the features.
+        zero_point: integer that represents 0.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -108,7 +109,7 @@ def dequantizing(suffix: keras.Model, scale: float, zero_point: int) -> keras.Mo
     features = keras.Input(suffix.input_shape[1:], name="features")
     x = keras.layers.Rescaling(scale, -scale * zero_point, name="dequantize")(features)
     values = {id(suffix.inputs[0]): x}
-    for node in network_nodes(suffix):  # not the suffix as one layer: tiles are cut from its inner layers
+    for node in network_nodes(suffix):  # node by node, since tiling needs the suffix's inner layers
         args, kwargs = node.arguments.fill_in(values)
         values[id(node.outputs[0])] = node.operation(*args, **kwargs)
     return keras.Model(features, values[id(suffix.outputs[0])], name=suffix.name)
@@ -123,7 +124,7 @@ def _require_place(model: keras.Model, place: str) -> None:
 
 
 def _boundaries(model: keras.Model) -> dict[str, keras.KerasTensor | None]:
-    """The only tensor that enters each place and all later ones, by the name of the place; None if there are more."""
+    """Returns, for each place, the only tensor that enters it and all later places; None if there is more than one."""
     spec = describe(model)
     names = {name: spec.boundary(name) for name in (*spec.places, CLASSIFIER) if name != STEM}
     return {name: model.get_layer(layer).output if layer else None for name, layer in names.items()}

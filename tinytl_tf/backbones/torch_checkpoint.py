@@ -1,4 +1,4 @@
-"""Reads the tensors of an old-style PyTorch checkpoint without running code of the file."""
+"""Reads the tensors of an old-style PyTorch checkpoint without running code from the file."""
 
 import collections
 import io
@@ -13,32 +13,33 @@ from tinytl_tf.errors import InputError
 __all__ = ["read_torch_checkpoint"]
 
 ZIP = b"PK\x03\x04"
-# Operations that make room before they read: of protocol 5, which no such checkpoint uses.
+# Opcodes of pickle protocol 5 that allocate memory before they read; no such checkpoint uses them.
 _ALLOCATING = {pickle.BYTEARRAY8[0], pickle.NEXT_BUFFER[0], pickle.READONLY_BUFFER[0]}
-_SHARED = 2**20  # additional elements that views may have beyond the file's
+_SHARED = 2**20  # extra elements that views may have in total beyond those in the file
 MAGIC = 0x1950A86A20F9469CFC6C
 DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the state dictionary of a `.pth` file in PyTorch's format before version 1.6.
+    """Returns the state dictionary of a `.pth` file in the format that PyTorch used before version 1.6.
 
-    A pickle can name any function to be called, and claim any size. This reader accepts only the five names of a
-    dictionary of tensors, and allocates no more than the file's size allows.
-    A dictionary inside of `state_dict` or `model` is taken for the checkpoint, and `module.` before all names left out.
+    A pickle can call any function by name and claim any size. This reader accepts only the few names that a dictionary
+    of tensors needs, and limits the memory that it allocates by the size of the file. If the checkpoint has a
+    dictionary under `state_dict` or `model`, that dictionary is used. If all names begin with `module.`, that prefix is
+    removed.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Returns:
         Arrays by name, in the order of the file.
 
     Raises:
-        InputError: if the file is cut short, in another format, or names other objects than tensors.
+        InputError: if the file is truncated; if it is in another format; or if it contains objects other than tensors.
 
     Reference:
         The layout is that of `torch.serialization._legacy_save`: four pickles (magic number, protocol, system,
-        dictionary), a pickled list of storage keys, then each storage as its length and its elements.
+        dictionary), a pickled list of storage keys, then the length and the elements of each storage.
     """
     data = pathlib.Path(path).read_bytes()
     if data.startswith(ZIP):
@@ -55,13 +56,13 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         unpickler = _TensorUnpickler(stream)
         state = _unwrapped(unpickler.load())
         tensors = [tensor for tensor in state.values() if isinstance(tensor, _Tensor)]
-        dtypes = unpickler.dtypes  # of all storages: an optimizer's lie between the weights
+        dtypes = unpickler.dtypes  # of all storages, since those of an optimizer lie between those of the weights
         storages = dict.fromkeys(_TensorUnpickler(stream).load())
         for key in storages:
             count = int.from_bytes(stream.read(8), "little")
             content = stream.read(count * np.dtype(dtypes[key]).itemsize)
             storages[key] = np.frombuffer(content, dtypes[key], count)
-        # Each element is in one tensor, except for shared weights: views could claim any number of copies.
+        # Each element belongs to one tensor, except for shared weights; without a limit, views could claim any size.
         if sum(math.prod(tensor.shape) for tensor in tensors) > 2 * sum(map(len, storages.values())) + _SHARED:
             raise InputError("its tensors hold more elements than the file")
         return {str(name): tensor.array(storages) for name, tensor in state.items()}
@@ -74,7 +75,7 @@ def read_torch_checkpoint(path: str | pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _unwrapped(state: dict) -> dict:
-    """The dictionary of tensors in the object that a training script saved."""
+    """Returns the dictionary of tensors in the object that a training script saved."""
     for key in ("state_dict", "model"):
         if isinstance(state.get(key), dict):
             state = state[key]
@@ -104,9 +105,9 @@ def _rebuild_tensor(storage, offset, shape, strides, *_):
 
 
 class _TensorUnpickler(pickle._Unpickler):
-    """Unpickler that accepts only the names of tensors.
+    """Unpickler that accepts only the names that tensors need.
 
-    It is the Python implementation: the C one allocates as many objects as a file of a few bytes claims.
+    It is based on Python's implementation: the C implementation allocates whatever a file of a few bytes claims.
     """
 
     def __init__(self, stream: io.BytesIO) -> None:

@@ -1,4 +1,4 @@
-"""Pre-trained weights: their sources, and loading them into a network."""
+"""Finds pre-trained weights and loads them into a network."""
 
 import dataclasses
 import hashlib
@@ -21,21 +21,21 @@ from tinytl_tf.networks.spec import CLASSIFIER
 
 __all__ = ["load_weights"]
 
-LISTED = 3  # arrays that an error names
-TORCH_PARTS = ("weight", "bias", "running_mean", "running_var")  # of a module of PyTorch, in Keras' order
+LISTED = 3  # number of arrays that an error message names
+TORCH_PARTS = ("weight", "bias", "running_mean", "running_var")  # arrays of a PyTorch module, in Keras' order
 
 
 @dataclasses.dataclass
 class PretrainedWeights:
-    """The arrays of a network in the order of its layers, in Keras' layouts.
+    """The arrays of a network, in the order of its layers and in Keras' layouts.
 
     Attributes:
-        convolutions: kernels `[height, width, in, out]`.
-        depthwise: kernels `[height, width, channels, 1]`.
-        norms: `(gamma, beta, mean, variance)`, each `[channels]`.
-        convolution_biases: instead of norms, biases of convolutions with a folded norm, each `[channels]`.
-        depthwise_biases: the same for depthwise convolutions.
-        classifier: `(kernel, bias)`, or `None`.
+        convolutions: kernels of convolutions, each `[height, width, in, out]`.
+        depthwise: kernels of depthwise convolutions, each `[height, width, channels, 1]`.
+        norms: `(gamma, beta, mean, variance)` of each norm, each `[channels]`.
+        convolution_biases: if norms are folded into the kernels, biases of convolutions, each `[channels]`.
+        depthwise_biases: if norms are folded into the kernels, biases of depthwise convolutions, each `[channels]`.
+        classifier: `(kernel, bias)` of the classifier, or `None`.
         unknown: names and shapes of all other arrays.
     """
 
@@ -52,14 +52,14 @@ def load_weights(model: keras.Model, architecture: Architecture, source: str, *,
     """Copies pre-trained weights into a network; nothing is copied unless all of them fit.
 
     Args:
-        model: a network made by `build`.
-        architecture: its table.
-        source: `"imagenet"`, or the path of a `.keras`, `.h5` or `.pth` file.
+        model: network made by `build`.
+        architecture: table of the network.
+        source: `"imagenet"`, or the path of a `.keras`, `.h5`, `.hdf5` or `.pth` file.
         width: width of the network.
 
     Raises:
-        InputError: if the file is missing, damaged, of another network or of other conventions, or has an array that
-            no layer takes.
+        InputError: if the file is missing or damaged; if it is for a different network or uses different conventions;
+            or if no layer matches one of its arrays.
     """
     if source == "imagenet":
         if architecture.imagenet_weights is None:
@@ -132,13 +132,13 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
 
 
 def _unfolded(bias: np.ndarray, epsilon: float) -> tuple[np.ndarray, ...]:
-    """A norm that only adds a bias: gamma, beta, mean and variance."""
+    """Returns gamma, beta, mean and variance of a norm that only adds a bias."""
     one = np.ones_like(bias)
     return one, bias, 0 * one, one - np.asarray(epsilon, bias.dtype)
 
 
 def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
-    """Sorts the layers by their arrays; unknown layers are kept by name, to be refused."""
+    """Classifies the layers by the ranks of their arrays; records unknown layers, which are refused later."""
     weights = PretrainedWeights()
     ranks = {name: [array.ndim for array in arrays] for name, arrays in layers.items()}
     folded = [1, 1, 1, 1] not in ranks.values()  # we never write a biased convolution next to a norm
@@ -159,7 +159,7 @@ def _sort(layers: dict[str, list[np.ndarray]]) -> PretrainedWeights:
 
 
 def _read_pth(path: pathlib.Path, architecture: Architecture) -> PretrainedWeights:
-    """Reads a state dictionary with its modules in the order of the network."""
+    """Reads a PyTorch state dictionary, whose modules must be in the order of the network."""
     state = read_torch_checkpoint(path)
     if not any(architecture.torch_names and re.fullmatch(architecture.torch_names, name) for name in state):
         raise InputError(
@@ -183,14 +183,14 @@ def _read_pth(path: pathlib.Path, architecture: Architecture) -> PretrainedWeigh
 
 
 def _in_order(parts: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """The arrays of a module in Keras' order, by their names: a file may have been sorted."""
+    """Returns the arrays of a module in Keras' order; they are found by name, since a file may be sorted."""
     if parts.keys() <= set(TORCH_PARTS):
         return [parts[part] for part in TORCH_PARTS if part in parts]
     return list(parts.values())
 
 
 def _require_order(path: pathlib.Path, layers: Collection[str]) -> None:
-    """Refuses modules that were sorted by name: `blocks.10` before `blocks.2` would go to the other's place."""
+    """Refuses modules sorted by name: with `blocks.10` before `blocks.2`, arrays would go to the wrong blocks."""
     last: dict[str, int] = {}
     for module in layers:
         words = module.split(".")
@@ -210,7 +210,7 @@ def _of_keras(architecture: Architecture, width: float) -> PretrainedWeights:
     *narrower, widest = architecture.widths
     try:
         model = keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=width, weights="imagenet")
-    except Exception as error:  # Keras passes on errors of urllib or the file system
+    except Exception as error:  # Keras raises errors of urllib and of the file system
         raise InputError(
             f"Keras could not load its ImageNet weights of MobileNetV2 at width {width} (it has "
             f"{', '.join(map(str, narrower))} and {widest} and downloads them once to its cache); on a machine without "

@@ -31,7 +31,7 @@ class ProcessBudget(Budget):
         if values.budget_mb is None:
             raise InputError("expected --budget_mb=MB, the largest growth of the process; 16 is common")
         if not 0 < values.budget_mb < float("inf"):
-            raise InputError(f"expected a --budget_mb above 0, got {values.budget_mb:g}; 16 is a usual one")
+            raise InputError(f"expected a --budget_mb above 0, got {values.budget_mb:g}; 16 is common")
         self.bytes = {"growth": int(min(1e6 * values.budget_mb, runner.MOST))}
         settings = {name: values[name].value for name in ("optimizer", "batch_size", "frozen_weights")}
         self.numbers = {"budget_mb": values.budget_mb, **settings}

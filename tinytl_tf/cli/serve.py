@@ -28,7 +28,7 @@ __all__ = []
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
     flags.DEFINE_string(
-        "model", None, "The .tflite that the page begins with; without it a small one.", flag_values=values
+        "model", None, "The .tflite that the page opens first; default: a general one with room for new classes.", flag_values=values
     )
     flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 for all.", flag_values=values)
     flags.DEFINE_integer("port", 8000, "Port; 0 for any.", lower_bound=0, upper_bound=65535, flag_values=values)

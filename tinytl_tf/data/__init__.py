@@ -1,6 +1,7 @@
-"""Images in, batches out: folders, packed files, TensorFlow Datasets and the embedded digits, in numpy and Pillow.
+"""Loads data sets and makes batches: folders, packed files, TensorFlow Datasets and digits, with numpy and Pillow.
 
-Float arrays too: packed ones and folders of WAV files, see `load`, `array_train_batches` and `array_eval_batches`.
+Float arrays are supported as well, packed or as folders of `.npy` or WAV files; see `load`, `array_train_batches` and
+`array_eval_batches`.
 
 ```python
 splits = data.load("photos/")

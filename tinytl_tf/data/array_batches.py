@@ -1,4 +1,4 @@
-"""Batches of arrays, as they are, in the order that images have."""
+"""Batches of arrays without augmentation, in the same order as for images."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,24 +23,25 @@ def array_train_batches(
 ) -> Iterator[Batch]:
     """Returns the batches of one epoch; arrays are not augmented.
 
-    The order is drawn from (seed, epoch) as for images, see `training_order`. Only full batches are given, see
-    `steps_per_epoch`.
+    As for images, the order depends only on `seed` and `epoch`; see `training_order`. Only full batches are returned;
+    see `steps_per_epoch`.
 
     Args:
         dataset: the training arrays.
-        batch_size: arrays in a batch.
-        seed: integer from 0.
-        epoch: integer from 0.
-        start_step: number of batches to leave out.
-        workers: threads that read. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
+        batch_size: arrays per batch.
+        seed: non-negative integer.
+        epoch: non-negative integer.
+        start_step: number of batches to skip at the start of the epoch.
+        workers: number of reader threads. They stop when the iterator is exhausted or closed early.
+        ahead: number of batches to prefetch in addition to one per worker. With 0 and a single worker, the worker waits
+            until the caller asks for the next batch.
 
     Returns:
-        Iterator over arrays, float32 [batch_size, *shape], and labels, int32 [batch_size], or float32
+        Iterator over pairs of arrays, float32 [batch_size, *shape], and labels, int32 [batch_size] or float32
         [batch_size, classes].
 
     Raises:
-        InputError: at once for an argument out of range; while iterating for an array that cannot be read.
+        InputError: immediately if an argument is out of range; during iteration if an array cannot be read.
     """
     for option, value in (("seed", seed), ("epoch", epoch), ("start_step", start_step)):
         if value < 0:
@@ -54,19 +55,20 @@ def array_train_batches(
 def array_eval_batches(
     dataset: ArrayDataset, *, batch_size: int, workers: int = WORKERS, ahead: int = AHEAD
 ) -> Iterator[Batch]:
-    """Returns all arrays once, in order.
+    """Returns batches of all arrays once, in order.
 
     Args:
         dataset: the arrays.
-        batch_size: arrays in a batch; the last batch may be smaller.
-        workers: threads that read. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
+        batch_size: arrays per batch; the last batch may be smaller.
+        workers: number of reader threads. They stop when the iterator is exhausted or closed early.
+        ahead: number of batches to prefetch in addition to one per worker. With 0 and a single worker, the worker waits
+            until the caller asks for the next batch.
 
     Returns:
-        Iterator over arrays, float32 [batch, *shape], and labels, int32 [batch], or float32 [batch, classes].
+        Iterator over pairs of arrays, float32 [batch, *shape], and labels, int32 [batch] or float32 [batch, classes].
 
     Raises:
-        InputError: at once for an argument out of range; while iterating for an array that cannot be read.
+        InputError: immediately if an argument is out of range; during iteration if an array cannot be read.
     """
     if batch_size < 1:
         raise InputError(f"expected batch_size to be 1 or more, got {batch_size}")

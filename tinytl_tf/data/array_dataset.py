@@ -12,21 +12,21 @@ __all__ = ["ArrayDataset", "as_array"]
 
 
 class ArrayDataset(ImageDataset):
-    """Labels in memory, arrays on demand: windows of sensors, spectrograms, waveforms, rows of a table.
+    """Labels in memory, arrays on demand: windows of sensor data, spectrograms, waveforms or rows of a table.
 
     The digest of an array without a file is the digest of its numbers as little-endian float32.
 
     Args:
         name: as for `ImageDataset`.
-        class_names: the same.
-        labels: the same.
-        read: `read(index)` returns an array of float32.
+        class_names: as for `ImageDataset`.
+        labels: as for `ImageDataset`.
+        read: `read(index)` returns a float32 array.
         shape: shape of each array.
         sample_rate: samples per second of waveforms; 0 if unknown, and for all other arrays.
-        **options: arguments of `ImageDataset`.
+        **options: further arguments of `ImageDataset`.
 
     Raises:
-        InputError: as `ImageDataset`.
+        InputError: as for `ImageDataset`.
 
     Example:
         >>> values = np.zeros([2, 40, 6], np.float32)
@@ -53,7 +53,7 @@ class ArrayDataset(ImageDataset):
         self.sample_rate = sample_rate
 
     def require_input(self, shape: Sequence[int]) -> None:
-        """Raises `InputError` unless a model whose input has this shape, without the batch, takes the members."""
+        """Raises `InputError` unless the arrays fit a model whose input has this shape, without the batch."""
         if self.shape != tuple(shape):
             raise InputError(f"expected arrays {list(shape)} for this model, got {list(self.shape)} in {self.name}")
 
@@ -67,7 +67,7 @@ class ArrayDataset(ImageDataset):
             float32 array of the shape `shape`, not writable.
 
         Raises:
-            InputError: the file of the array cannot be read, or is of another shape; the message names it.
+            InputError: if the file of the array cannot be read or has a different shape; the message names it.
         """
         return self.image(index)
 
@@ -77,10 +77,10 @@ def as_array(values: np.ndarray, where: str) -> np.ndarray:
 
     Args:
         values: numbers of any type.
-        where: their name in errors.
+        where: name of the numbers in error messages.
 
     Raises:
-        InputError: They are not real numbers, or one is not finite, or not as float32.
+        InputError: If `values` are not real numbers; or if one of them is not finite as float32.
 
     Example:
         >>> as_array(np.array([1, 2]), "ones")

@@ -14,7 +14,7 @@ from tinytl_tf.regular_file import open_regular
 
 __all__ = ["read_array", "read_arrays"]
 
-# By the version of the format of an array: the reader of its shape and type.
+# Version of an array's format -> the reader of its shape and type.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -23,11 +23,11 @@ def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> dict[str, np
 
     Args:
         path: the file.
-        what: beginning of an error, with the path of the file.
-        remedy: end of an error about a damaged file.
+        what: beginning of error messages, with the path of the file.
+        remedy: end of error messages about a damaged file.
 
     Raises:
-        InputError: The file is missing, is another archive, or would unpack to far more than it is.
+        InputError: If the file is missing or is not such an archive; or if it would unpack to far more than its size.
     """
     try:
         with open_regular(path) as file:
@@ -46,7 +46,7 @@ def read_array(path: str | os.PathLike) -> np.ndarray:
     """Returns the array of an `.npy` file.
 
     Raises:
-        InputError: The file is missing, is not such a file, or claims more data than it has.
+        InputError: If the file is missing, is not an `.npy` file, or claims more data than it has.
     """
     remedy = "save it again with numpy.save"
     try:
@@ -79,7 +79,7 @@ def _require_bounded(path: str | os.PathLike, file: BinaryIO, what: str, remedy:
 
 
 def _require_data(stream: BinaryIO, size: int, what: str, remedy: str) -> None:
-    """Refuses an array whose header promises more than the `size` bytes of header and data together have."""
+    """Refuses an array whose header claims more data than there is in `size`, the bytes of header and data together."""
     shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
     wanted, there = math.prod(shape) * max(dtype.itemsize, 1), size - stream.tell()
     if wanted > there:

@@ -12,7 +12,7 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["COLORS", "Augmentation"]
 
-# Half-widths of the ranges of the amounts, in the order of `COLOR_CHANGES`.
+# Half-widths of the ranges of the random amounts, in the order of `COLOR_CHANGES`.
 COLORS = {
     "none": (0.0, 0.0, 0.0, 0.0),
     "tf": (32 / 255, 0.0, 0.5, 0.0),
@@ -23,21 +23,21 @@ CROP_TRIES = 10
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Random resized crop, horizontal flip and color; each can be switched off.
+    """Random resized crop, horizontal flip and color changes; each can be switched off.
 
     The defaults are the same as in the TinyTL paper's training.
 
     Args:
-        crop: whether to cut out a random part; otherwise the image is cut as for evaluation.
+        crop: whether to crop a random part; otherwise the image is cropped as for evaluation.
         crop_area: smallest and largest part of the image's area, each in (0, 1].
-        crop_aspect: smallest and largest width divided by height of the part.
-        flip: whether to mirror left and right, with probability 1/2. Not for digits, letters or signs.
-        color: "none"; "tf" (brightness 32/255, saturation 0.5); or "torch" (brightness, contrast and saturation
-            0.4, hue 0.1). Brightness, contrast and saturation are scaled by factors from 1 - x to 1 + x, hue is
-            turned by -x to x of the circle, in random order.
+        crop_aspect: smallest and largest aspect ratio of the part, width divided by height.
+        flip: whether to flip left and right, with probability 1/2. Do not use it for digits, letters or signs.
+        color: "none"; "tf" (brightness 32/255, saturation 0.5); or "torch" (brightness, contrast and saturation 0.4,
+            hue 0.1). Brightness, contrast and saturation are scaled by factors from 1 - x to 1 + x, and hue is rotated
+            by -x to x of the color circle, in random order.
 
     Raises:
-        InputError: a range is empty or out of bounds, or `color` is unknown.
+        InputError: if a range is empty or out of bounds; or if `color` is unknown.
 
     Example:
         >>> Augmentation(color="tf").draw(100, 150, RandomStream(0, 0, 1)).box
@@ -68,7 +68,7 @@ class Augmentation:
         stream: RandomStream,
         central_fraction: float = CENTRAL_FRACTION,
     ) -> np.ndarray:
-        """Returns one random variant.
+        """Returns one random variant of an image.
 
         Args:
             image: uint8 [h, w, 3], RGB 0 to 255.
@@ -82,11 +82,13 @@ class Augmentation:
         return self.draw(*image.shape[:2], stream).apply(image, size, central_fraction)
 
     def draw(self, height: int, width: int, stream: RandomStream) -> Change:
-        """Draws a change of an image; docs/formats.md has the order of the draws, which all clients keep.
+        """Draws a random `Change` (crop, flip, color) for an image.
+
+        All clients make the draws in the same order, which docs/formats.md specifies.
 
         Args:
-            height: of the image in pixels.
-            width: of the image in pixels.
+            height: height of the image in pixels.
+            width: width of the image in pixels.
             stream: the only source of randomness.
         """
         box = self._draw_box(height, width, stream) if self.crop else None
@@ -101,10 +103,10 @@ class Augmentation:
         return Change(box, flip, tuple(colors))
 
     def _draw_box(self, height: int, width: int, stream: RandomStream) -> tuple[int, int, int, int]:
-        """Draws a part of an image.
+        """Draws the box of a random crop.
 
-        Area and the logarithm of the aspect are uniform. When ten tries do not fit into the image, the largest
-        central part of an allowed aspect is taken.
+        The area and the logarithm of the aspect ratio are uniformly distributed. If none of ten boxes fits into the
+        image, the largest central box with an allowed aspect ratio is used.
         """
         low, high = map(math.log, self.crop_aspect)
         for _ in range(CROP_TRIES):

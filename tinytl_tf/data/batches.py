@@ -1,4 +1,4 @@
-"""Batches of images, decoded ahead by a few threads, in an order that depends only on the seed."""
+"""Batches of images, decoded in advance by a few threads, in an order that depends only on seed and epoch."""
 
 import collections
 import concurrent.futures
@@ -17,19 +17,19 @@ from tinytl_tf.networks.sizes import image_size as checked_size
 
 Batch = tuple[np.ndarray, np.ndarray]
 
-_PREPARATION = 1  # counts up when the pixels of an image change: cached features are then invalid
+_PREPARATION = 1  # increased when the preparation of images changes, which invalidates cached features
 WORKERS = 2
-AHEAD = 2  # batches that wait, ready or in work, beyond one for each worker
+AHEAD = 2  # batches to prefetch in addition to one per worker
 
 
 def steps_per_epoch(dataset: ImageDataset, batch_size: int) -> int:
-    """Returns the number of batches of an epoch.
+    """Returns the number of batches in an epoch.
 
-    Full batches, as an exported file has a fixed batch size. The remaining images are dropped, different ones in each
-    epoch. Fewer images than a batch are repeated to fill one batch.
+    Only full batches count, because an exported file has a fixed batch size. The remaining images are dropped,
+    different ones in each epoch. If there are fewer images than a batch, they are repeated to fill one batch.
 
     Raises:
-        InputError: `batch_size` is below 1.
+        InputError: if `batch_size` is below 1.
     """
     _check_positive("batch_size", batch_size)
     return max(1, len(dataset) // batch_size)
@@ -52,34 +52,35 @@ def train_batches(
 ) -> Iterator[Batch]:
     """Returns the augmented batches of one epoch.
 
-    The order is drawn from (seed, epoch) and the changes of an image from (seed, epoch, its index), as docs/formats.md
-    defines for all clients: see `training_order` and `training_stream`. Nothing else has an influence: a run that is
-    resumed at `start_step` gets the same batches as without interruption. Only full batches are given, because an
+    The order depends only on `seed` and `epoch`, and the changes of an image only on `seed`, `epoch` and its index, as
+    docs/formats.md specifies for all clients; see `training_order` and `training_stream`. A run that is resumed at
+    `start_step` therefore gets the same batches as an uninterrupted run. Only full batches are returned, because an
     exported file has a fixed batch size; see `steps_per_epoch`.
 
     Args:
         dataset: the training images.
-        batch_size: images in a batch.
-        image_size: pixels of a side, or (height, width).
-        seed: integer from 0.
-        epoch: integer from 0.
+        batch_size: images per batch.
+        image_size: side of the square images in pixels, or (height, width).
+        seed: non-negative integer.
+        epoch: non-negative integer.
         augmentation: how to change the images.
         central_fraction: part of an image's side that is kept without the augmentation's crop, in (0, 1].
-        start_step: number of batches to leave out.
-        part: which part of each batch to read, and into how many it is divided: `(1, 2)` is the second half. The parts
+        start_step: number of batches to skip at the start of the epoch.
+        part: index of the part of each batch to read, and number of parts: `(1, 2)` is the second half. All parts
             together are the batch.
-        workers: threads that decode. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
-        features: gives features instead of the images, of the same images in the same order; the augmentation
-            may only flip, see `check_cacheable`.
+        workers: number of reader threads. They stop when the iterator is exhausted or closed early.
+        ahead: number of batches to prefetch in addition to one per worker. With 0 and a single worker, the worker waits
+            until the caller asks for the next batch.
+        features: features to return in place of the images, for the same images in the same order; the augmentation may
+            then only flip; see `check_cacheable`.
 
     Returns:
-        Iterator over images, uint8 [batch_size, height, width, 3] in 0..255 RGB, or their features
-        [batch_size, *features.shape], and labels, int32 [batch_size], or float32 [batch_size, attributes] of a set with
-        several attributes; of a part with as many less.
+        Iterator over pairs of images and labels. The images are uint8 [batch_size, height, width, 3], RGB from 0 to
+        255, or their features, [batch_size, *features.shape]. The labels are int32 [batch_size], or float32
+        [batch_size, attributes] for several attributes. With `part`, each pair holds only that part of the batch.
 
     Raises:
-        InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
+        InputError: immediately if an argument is out of range; during iteration if an image cannot be decoded.
     """
     size = checked_size(image_size, "image_size")
     steps = steps_per_epoch(dataset, batch_size)
@@ -109,7 +110,7 @@ def train_batches(
 
     def request(place: int) -> FeatureRequest:
         index, random = stream(place)
-        change = augmentation.draw(*size, random)  # a flip at most, which no size has an influence on
+        change = augmentation.draw(*size, random)  # at most a flip, which does not depend on the size
         return _request(dataset, index, size, central_fraction, change.flip)
 
     places = np.arange(len(order))
@@ -121,13 +122,13 @@ def train_batches(
 
 
 def training_order(images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
-    """Returns which image is at each place of an epoch.
+    """Returns the index of the image at each position of an epoch.
 
     Args:
         images: number of training images.
-        batch_size: images in a batch; of fewer images than that there are as many places as in one batch.
-        seed: integer from 0.
-        epoch: integer from 0.
+        batch_size: images per batch. Fewer images than that are repeated to fill one batch.
+        seed: non-negative integer.
+        epoch: non-negative integer.
 
     Returns:
         int64 `[max(images, batch_size)]`, indices of images.
@@ -143,12 +144,12 @@ def training_stream(seed: int, epoch: int, index: int, copy: int = 0) -> RandomS
     """Returns the stream from which the changes of an image are drawn.
 
     Args:
-        seed: integer from 0.
-        epoch: integer from 0.
+        seed: non-negative integer.
+        epoch: non-negative integer.
         index: position of the image among the training images.
-        copy: how often the image was in this epoch before, in a batch that is filled up.
+        copy: number of earlier occurrences of the image in this epoch, in a batch that repeats images.
     """
-    return RandomStream(seed, epoch, index + 1, *([copy] if copy else []))  # 0 instead of an index is the order
+    return RandomStream(seed, epoch, index + 1, *([copy] if copy else []))  # 0 in place of an index + 1 is the order
 
 
 def eval_batches(
@@ -161,25 +162,26 @@ def eval_batches(
     ahead: int = AHEAD,
     features: CachedFeatures | None = None,
 ) -> Iterator[Batch]:
-    """Returns all images once, in order, unchanged but for size.
+    """Returns batches of all images once, in order; only their size is changed.
 
-    The short side is scaled to ceil(image_size / central_fraction) pixels, then the center is cut out.
+    The short side is scaled to ceil(image_size / central_fraction) pixels, then the center is cropped.
 
     Args:
         dataset: the images.
-        batch_size: images in a batch; the last batch may be smaller.
-        image_size: pixels of a side, or (height, width).
+        batch_size: images per batch; the last batch may be smaller.
+        image_size: side of the square images in pixels, or (height, width).
         central_fraction: part of an image's side that is kept, in (0, 1].
-        workers: threads that decode. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
-        features: gives features instead of the images.
+        workers: number of reader threads. They stop when the iterator is exhausted or closed early.
+        ahead: number of batches to prefetch in addition to one per worker. With 0 and a single worker, the worker waits
+            until the caller asks for the next batch.
+        features: features to return in place of the images.
 
     Returns:
-        Iterator over images, uint8 [batch, height, width, 3] in 0..255 RGB, or their features, and labels,
-        int32 [batch], or float32 [batch, attributes].
+        Iterator over pairs of images, uint8 [batch, height, width, 3], RGB from 0 to 255, or their features, and
+        labels, int32 [batch] or float32 [batch, attributes].
 
     Raises:
-        InputError: at once for an argument out of range; while iterating for an image that cannot be decoded.
+        InputError: immediately if an argument is out of range; during iteration if an image cannot be decoded.
     """
     size = checked_size(image_size, "image_size")
     _check_positive("batch_size", batch_size)
@@ -215,7 +217,7 @@ def _request(
 def _reader(
     batches: list[np.ndarray], size: tuple[int, int], read: Callable[[int], np.ndarray]
 ) -> Callable[[int], np.ndarray]:
-    """Gives the images of a batch by its number."""
+    """Returns a function from the index of a batch to its images."""
 
     def make(number: int) -> np.ndarray:
         images = np.empty((len(batches[number]), *size, 3), np.uint8)
@@ -229,7 +231,7 @@ def _reader(
 def _finder(
     batches: list[np.ndarray], features: CachedFeatures, request: Callable[[int], FeatureRequest]
 ) -> Callable[[int], np.ndarray]:
-    """Gives the features of a batch by its number, and computes features for later batches with it."""
+    """Returns a function from the index of a batch to its features, which also computes features for later batches."""
 
     def make(number: int) -> np.ndarray:
         wanted = [request(int(place)) for place in batches[number]]
@@ -245,17 +247,18 @@ def prefetch(
     workers: int,
     ahead: int,
 ) -> Iterator[Batch]:
-    """Makes batches in threads, a few ahead, and returns them in order.
+    """Makes batches in threads, a few in advance, and returns them in order.
 
     Args:
-        labels: of all places.
-        batches: places in `labels` of each batch.
-        images_of: gives the inputs of a batch, by its number.
-        workers: threads. They end with the iterator, also when it is dropped early.
-        ahead: batches that wait beyond one for each worker; with 0, a single worker waits for the caller.
+        labels: labels of all positions.
+        batches: positions in `labels` of each batch.
+        images_of: returns the inputs of a batch for its index.
+        workers: number of reader threads. They stop when the iterator is exhausted or closed early.
+        ahead: number of batches to prefetch in addition to one per worker. With 0 and a single worker, the worker waits
+            until the caller asks for the next batch.
 
     Raises:
-        InputError: At once for an argument out of range; while iterating, errors of `images_of`.
+        InputError: Immediately if an argument is out of range; during iteration if `images_of` raises it.
     """
     _check_positive("workers", workers)
     if ahead < 0:

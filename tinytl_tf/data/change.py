@@ -1,4 +1,4 @@
-"""One change of a training image, drawn or given."""
+"""One change of a training image: crop, flip and color."""
 
 import dataclasses
 
@@ -12,13 +12,14 @@ __all__ = ["COLOR_CHANGES", "Change"]
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """How one training image is cut out, mirrored and recolored.
+    """How one training image is cropped, flipped and recolored.
 
     Attributes:
-        box: Left, upper, right and lower edge of the part in pixels; None for the part used in an evaluation.
-        flip: Whether left and right are mirrored.
+        box: Left, upper, right and lower edge of the crop in pixels; None for the crop used in an evaluation.
+        flip: Whether left and right are swapped.
         colors: Pairs of a key of `COLOR_CHANGES` and its amount, in the order in which they are applied. Brightness,
-            contrast and saturation change by the factor 1 + amount; the hue turns by amount, a part of the circle.
+            contrast and saturation change by the factor 1 + amount; the hue is rotated by the amount, as a fraction of
+            the color circle.
     """
 
     box: Box | None = None

@@ -1,4 +1,4 @@
-"""Classes of a data set are matched to a model's outputs by name."""
+"""Matches the classes of a data set to a model's outputs by name."""
 
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
@@ -11,10 +11,10 @@ from tinytl_tf.errors import InputError
 __all__ = ["check_name", "check_names", "match_classes", "model_labels", "normalized"]
 
 _SHOWN = 20
-_MOST_BYTES = 255  # of a name in UTF-8: as many as a folder's name can have
+_MOST_BYTES = 255  # maximum length of a name in UTF-8, the same as for the name of a folder
 # Code points that no name may have: controls, and separators that would end a line.
 _FORBIDDEN = frozenset([*range(0x00, 0x20), *range(0x7F, 0xA0), 0x2028, 0x2029])
-# Code points that show nothing: a name needs another one too.
+# Invisible code points: a name needs at least one visible code point.
 _INVISIBLE = frozenset(
     [0x20, 0xA0, 0xAD, 0x1680, 0x180E, *range(0x2000, 0x2010), *range(0x202A, 0x2030), *range(0x205F, 0x2070), 0x3000]
     + [0xFEFF]
@@ -22,18 +22,19 @@ _INVISIBLE = frozenset(
 
 
 def normalized(name: str) -> str:
-    """Returns a name in Unicode's form NFC, in which names are compared: macOS writes letters and accents apart."""
+    """Returns a name in Unicode's form NFC, in which names are compared; macOS separates letters and accents."""
     return unicodedata.normalize("NFC", name)
 
 
 def check_name(name: str) -> None:
-    """Checks the name of one class or attribute by the rule of docs/formats.md, which needs no table of Unicode.
+    """Checks the name of one class or attribute by the rule in docs/formats.md, which needs no Unicode tables.
 
     Args:
         name: The name to check.
 
     Raises:
-        InputError: If it is not text, empty, invisible, too long, or has a control character or a line separator.
+        InputError: If the name is not text; if it is empty, invisible or too long; or if it has a control character or
+            line separator.
 
     Example:
         >>> check_name("éclair")
@@ -44,17 +45,17 @@ def check_name(name: str) -> None:
 
 
 def check_names(names: Iterable[str], taken: Collection[str] = ()) -> tuple[str, ...]:
-    """Checks names of classes from a user, a folder or a table.
+    """Checks class names from a user, a folder or a table.
 
     Args:
         names: The names to check.
         taken: Names of other classes.
 
     Returns:
-        The names in Unicode's form NFC, by which clients match them.
+        The names in Unicode's form NFC, in which clients match them.
 
     Raises:
-        InputError: If one is refused by `check_name`, or is there twice.
+        InputError: If `check_name` refuses a name; or if a name occurs twice.
 
     Example:
         >>> check_names(["daisy", "rose"])
@@ -99,24 +100,24 @@ def match_classes(
     complete: bool = False,
     spare: int = 0,
 ) -> np.ndarray:
-    """Returns the model's output for each class of a data set.
+    """Returns the index of the model's output for each class of a data set.
 
     Args:
-        names: Classes of the data: any of the model's, in any order.
+        names: Classes of the data: any of the model's classes, in any order.
         labels: Names of the model's outputs; None if the file and its manifest have none.
         num_classes: Number of the model's outputs.
-        where: Name of the data in errors.
-        by_position: Whether the first class is the first output and so on, independent of the names.
-        complete: Whether all of the model's classes must be present: an attribute that the data lack is not
-            absent from the images, it is unknown.
-        spare: Number of outputs that the caller could give to classes that are new to the model.
+        where: Name of the data in error messages.
+        by_position: Whether the first class is the first output and so on, regardless of the names.
+        complete: Whether all of the model's classes must be present: an attribute that the data lacks is unknown, not
+            absent from the images.
+        spare: Number of outputs that the caller could assign to new classes.
 
     Returns:
         int32 `[len(names)]`: the output of each class.
 
     Raises:
-        InputError: If a class is not in the model; if the model has no names and `by_position` is false; or if one
-            of the model's is missing and `complete` is true.
+        InputError: If a class is not in the model; if the model has no names and `by_position` is false; or if one of
+            the model's classes is missing and `complete` is true.
 
     Example:
         >>> match_classes(["rose", "daisy"], ["daisy", "lily", "rose"], 3, where="photos")
@@ -159,11 +160,11 @@ def match_classes(
 
 
 def model_labels(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Returns the labels of a data set as the model counts its outputs.
+    """Converts the labels of a data set to the order of the model's outputs.
 
     Args:
-        labels: Integers `[n]`, or numbers `[n, C]` of a set with several attributes.
-        outputs: Result of `match_classes` for the set; with several attributes it must name each output once.
+        labels: Integers `[n]`, or numbers `[n, C]` for several attributes.
+        outputs: Result of `match_classes` for the set; with several attributes, it must contain each output once.
 
     Example:
         >>> model_labels(np.array([1, 0]), np.array([2, 0]))

@@ -8,17 +8,17 @@ __all__ = ["find_copies"]
 
 
 def find_copies(train: ImageDataset, other: ImageDataset) -> list[tuple[str, str]]:
-    """Finds the images of a set that are training images too, byte for byte.
+    """Finds the images of a set that are byte-for-byte copies of training images.
 
     Args:
         train: The training images.
         other: The test or validation images.
 
     Returns:
-        For each such image of `other`, in order: its name in messages, and the first equal training image.
+        For each such image of `other`, in order: its name in messages, and the name of the first equal training image.
 
     Raises:
-        InputError: If a file cannot be read. Only files of a size that is in both sets are read.
+        InputError: If a file cannot be read. Only files whose size occurs in both sets are read.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""A labeled set of images that are decoded when asked for."""
+"""A labeled set of images that are decoded on demand."""
 
 import copy
 import hashlib
@@ -18,29 +18,30 @@ SHOWN = 12  # classes that are listed with their counts
 class ImageDataset:
     """Labels in memory, images on demand.
 
-    Any number of threads may read at the same time. `task` is "classification" where each image has one class,
-    "multilabel" where it has each of several attributes or not, and "regression" where it has numbers: see
+    Any number of threads may read at the same time. `task` is "classification" if each image has one class,
+    "multilabel" if it has or lacks each of several attributes, and "regression" if it has numbers; see
     `tinytl_tf.tasks`.
 
     Args:
-        name: name of the set in errors.
+        name: name of the set in error messages.
         class_names: names of the classes; the position of a name is its label.
-        labels: int array [n], each in [0, number of classes); or, where an image has several attributes, numbers
-            [n, classes] from 0 to 1, or finite ones of a regression.
+        labels: int array [n], each in [0, number of classes); for several attributes, numbers [n, classes] from 0 to 1;
+            for a regression, finite numbers [n, classes].
         read: `read(index, short_side)` returns the image, uint8 [height, width, 3] RGB; it may return a smaller
             one with a short side of `short_side` pixels, unless that is None.
-        check: `check(index)` raises `InputError` for an image that cannot be read, only from its header.
-        digest: `digest(index)` returns the SHA-256 of the image's file, in hexadecimal; None where there is no file.
+        check: `check(index)` reads only the header of an image, and raises `InputError` if it cannot be read.
+        digest: `digest(index)` returns the SHA-256 of the image's file, in hexadecimal; None if there is no file.
         decoding: settings of the decoder that the pixels depend on, in addition to the file.
-        cache_bytes: decoded images are kept until they take so much memory, so that a small set is decoded once and
-            not once an epoch. A device has no memory for that.
+        cache_bytes: maximum memory for keeping decoded images, so that a small set is decoded once and not in each
+            epoch. A device has no memory for that.
         sources: name of each image in messages; its position by default.
-        sizes: bytes of each image's file, if known without reading it.
-        task: a key of `tinytl_tf.tasks.TASKS`; by default labels [n] are of a classification and [n, classes] of
-            attributes.
+        sizes: size of each image's file in bytes, if known without reading the file.
+        task: a key of `tinytl_tf.tasks.TASKS`; by default, labels [n] are for classification and labels [n, classes]
+            for attributes.
 
     Raises:
-        InputError: no class, a class twice or with a name that is refused, no image, or a label outside the classes.
+        InputError: if there is no class or no image; if a class name is refused or occurs twice; or if a label is out
+            of range.
 
     Example:
         >>> pixels = np.zeros([2, 8, 8, 3], np.uint8)
@@ -108,13 +109,13 @@ class ImageDataset:
 
         Args:
             index: position in the set, 0 to `len(self) - 1`.
-            short_side: when given, a larger file may be shrunk until its short side has this many pixels.
+            short_side: if given, a larger image may be shrunk until its short side has this many pixels.
 
         Returns:
             uint8 array [height, width, 3], RGB 0 to 255, not writable.
 
         Raises:
-            InputError: the image cannot be decoded; the message names it.
+            InputError: if the image cannot be decoded; the message names it.
         """
         key = (index, short_side)
         if key in self._cache:
@@ -128,12 +129,12 @@ class ImageDataset:
         return image
 
     def require_input(self, shape: Sequence[int]) -> None:
-        """Raises `InputError` unless a model whose input has this shape, without the batch, takes the members."""
+        """Raises `InputError` unless the images fit a model whose input has this shape, without the batch."""
         if len(shape) != 3 or shape[-1] != 3:
             raise InputError(f"expected data of arrays {list(shape)} for this model, got {self.items} in {self.name}")
 
     def require_task(self, task: str) -> None:
-        """Raises `InputError` if the labels belong to another task."""
+        """Raises `InputError` if the labels belong to a different task."""
         if self.task != task:
             wanted = {
                 "classification": "one class for each image; give data with a folder for each class, or labels [n]",
@@ -143,7 +144,7 @@ class ImageDataset:
             raise InputError(f"{self.name} has labels for {self.task}, expected {task}: {wanted[task]}")
 
     def describe(self) -> str:
-        """Returns the number of images, and by class or attribute, or the mean of each number, in words."""
+        """Returns a description: the number of images, and counts by class or attribute, or the mean of each number."""
         if self.task == "regression":
             means, spreads = self.labels.mean(axis=0, dtype=np.float64), self.labels.std(axis=0, dtype=np.float64)
             rows = list(zip(self.class_names, means, spreads, strict=True))[:SHOWN]
@@ -167,27 +168,27 @@ class ImageDataset:
         return None if self._sizes is None else self._sizes[index]
 
     def require_classes(self, least: int) -> None:
-        """Raises `InputError` if images have one class each and there are fewer than `least` classes to tell apart."""
+        """Raises `InputError` for a classification with fewer than `least` classes."""
         if self.task == "classification" and len(self.class_names) < least:
             raise InputError(
                 f"{self.name} has {len(self.class_names)} class; at least {least} are needed to tell apart"
             )
 
     def fingerprint(self) -> str:
-        """Returns a hash of classes, labels and the content of all images in their order, to recognize the same set.
+        """Returns a hash of the classes, the labels and the content of all images in order, which identifies the set.
 
         Raises:
-            InputError: a file cannot be read.
+            InputError: if a file cannot be read.
         """
         return hashlib.sha256(
             repr((self.class_names, self.labels.tolist(), self.decoding, self.digests())).encode()
         ).hexdigest()
 
     def digests(self) -> list[str]:
-        """Returns `digest` of each image; shows how far it is, as all files are read.
+        """Returns the `digest` of each image; shows progress, because all files are read.
 
         Raises:
-            InputError: a file cannot be read.
+            InputError: if a file cannot be read.
         """
         with Progress(len(self), f"reading {self.name}") as progress:
             result = []
@@ -197,12 +198,12 @@ class ImageDataset:
         return result
 
     def digest(self, index: int) -> str:
-        """Returns the SHA-256 of an image's file, in hexadecimal, or of its pixels where there is no file.
+        """Returns the SHA-256 of an image's file, in hexadecimal, or of its pixels if there is no file.
 
         It is computed once: a file that changes while the set is open keeps its digest.
 
         Raises:
-            InputError: the file cannot be read.
+            InputError: if the file cannot be read.
         """
         if index not in self._digests:
             self._digests[index] = (
@@ -216,7 +217,7 @@ class ImageDataset:
         """Finds the images that cannot be read.
 
         Args:
-            whole: whether to decode each of them; otherwise their headers are read.
+            whole: whether to decode each image; otherwise, only the headers are read.
 
         Returns:
             The errors, by the index of the image.

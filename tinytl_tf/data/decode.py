@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError
 
-# Decoders that a file may reach, by its content: Pillow has more, and one of them starts a PostScript interpreter.
+# Decoders that the content of a file may select: Pillow has more, and one of them starts a PostScript interpreter.
 _PLUGINS = {
     "BMP": "Bmp",
     "GIF": "Gif",
@@ -28,7 +28,7 @@ _PLUGINS = {
 }
 FORMATS = tuple(_PLUGINS)
 MAX_PIXELS = 89_000_000  # just below the size at which Pillow starts to warn of a decompression bomb
-MAX_WHOLE_PIXELS = 25_000_000  # of a format that is decoded completely before it is shrunk: 100 to 300 MB
+MAX_WHOLE_PIXELS = 25_000_000  # for formats that are decoded completely before they are shrunk: 100 to 300 MB
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
 _SIXTEEN_BITS = 65535
 
@@ -37,7 +37,7 @@ for _format in FORMATS:
 
 _logger = logging.getLogger(__name__)
 _warning_lock = threading.Lock()
-_warned: set[str] = set()  # names of images whose warnings were logged: once, not once an epoch
+_warned: set[str] = set()  # names of images whose warnings were logged, so that they are not logged in each epoch
 
 
 def decode(
@@ -45,22 +45,22 @@ def decode(
 ) -> np.ndarray:
     """Decodes one image to upright 8-bit RGB.
 
-    The EXIF orientation is applied. Grayscale, palette, CMYK and deep pixels are converted; transparent pixels
-    show a white background, because the color stored under them is arbitrary. Of an animation the first
-    frame is taken.
+    The EXIF orientation is applied. Grayscale, palette, CMYK and deep pixels are converted; transparent pixels get a
+    white background, because the color stored under them is arbitrary. The first frame of an animation is used.
 
     Args:
         source: path of the file, or its bytes.
-        name: name of the image in errors.
-        short_side: when given, a larger image is shrunk until its short side has this many pixels. A JPEG is then
-            already decoded at a fraction of its size, several times faster.
-        deep_maximum: the value of pixels of more than 8 bits that becomes 255, see the function of that name.
+        name: name of the image in error messages.
+        short_side: if given, a larger image is shrunk until its short side has this many pixels. A JPEG is then decoded
+            at a fraction of its size, which is several times faster.
+        deep_maximum: the value that becomes 255 in images with more than 8 bits; see the function `deep_maximum`.
 
     Returns:
         uint8 array [height, width, 3], values 0 to 255.
 
     Raises:
-        InputError: the file cannot be read, is broken, too large or of another format; the message names it.
+        InputError: if the file cannot be read, is broken or too large, or has an unsupported format; the message names
+            it.
     """
     with _errors_of(name), _open(source, name) as image:
         if short_side:
@@ -73,25 +73,26 @@ def decode(
 
 
 def check_header(source: str | os.PathLike | bytes, name: str) -> None:
-    """Raises `InputError` if the header of an image cannot be read; has the arguments of `decode`."""
+    """Raises `InputError` if the header of an image cannot be read; `source` and `name` are those of `decode`."""
     with _errors_of(name), _open(source, name):
         pass
 
 
 def deep_maximum(sources: Iterable[tuple[str | os.PathLike | bytes, str]]) -> int:
-    """Returns the value of deep pixels that becomes 255, for all images of all splits of a data set alike.
+    """Returns the value that becomes 255 in images with more than 8 bits, the same for all splits of a data set.
 
-    Files of 16 or 32 bits often hold 10, 12 or 14: scaled by the size of the file they would be nearly black.
+    Files with 16 or 32 bits often use only 10, 12 or 14 of them: scaled by the full range, the images would be nearly
+    black.
 
     Args:
         sources: Source and name of each image, as for `decode`.
 
     Returns:
-        The largest value of as many bits as the largest gray pixel of the set needs: 8, 10, 12, 14, 16, or exactly so
-        many above 16. 65535 for a set without deep pixels.
+        The largest value with as many bits as the largest gray pixel of the set needs: 8, 10, 12, 14 or 16 bits, or the
+        exact number of bits above 16. 65535 for a set without images of more than 8 bits.
 
     Raises:
-        InputError: If color images of 16 bits use no more than 14: Pillow reads only their upper 8 bits.
+        InputError: If color images with 16 bits use no more than 14 of them: Pillow reads only their upper 8 bits.
     """
     gray, color, first = 0, 0, ""
     for source, name in sources:
@@ -113,7 +114,7 @@ def deep_maximum(sources: Iterable[tuple[str | os.PathLike | bytes, str]]) -> in
 
 
 def _is_deep_color(image: Image.Image) -> bool:
-    """Whether an image has 16 bits a channel; Pillow keeps 8 of them."""
+    """Whether a color image has 16 bits per channel; Pillow keeps 8 of them."""
     if image.format not in ("PNG", "TIFF") or not image.tile or not image.mode.startswith("RGB"):
         return False
     raw_mode = image.tile[0][3]
@@ -139,7 +140,7 @@ def _open(source: str | os.PathLike | bytes, name: str) -> Iterator[Image.Image]
     """Opens an image and reads its header; logs Pillow's warnings with the image's name."""
     if not isinstance(source, bytes) and not stat.S_ISREG(os.stat(source).st_mode):
         raise ValueError("expected a regular file")
-    # `warnings` are of the whole process, and images are decoded in threads.
+    # `warnings` is global to the process, and images are decoded in threads.
     with _warning_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.simplefilter("error", Image.DecompressionBombWarning)

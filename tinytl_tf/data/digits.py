@@ -1,4 +1,4 @@
-"""The embedded default: scikit-learn's handwritten digits, as a scan and as a phone might meet them."""
+"""The embedded default data set: scikit-learn's handwritten digits, as scans or as photos that a phone might take."""
 
 import dataclasses
 import hashlib
@@ -11,28 +11,28 @@ from tinytl_tf.data.splits import Splits, last_quarter
 from tinytl_tf.errors import InputError
 
 SIDE = 64  # pixels of an image
-DIGIT = 60  # of them hold the digit and an 8x8 pixel's width of paper on each side
-INK, PAPER = (35, 35, 60), (246, 244, 238)  # of the unshifted digits
+DIGIT = 60  # pixels of the digit and a margin of paper on each side, as wide as one of its 8x8 pixels
+INK, PAPER = (35, 35, 60), (246, 244, 238)  # colors of the unshifted digits
 
 
 def load_digits(*, shifted: bool, seed: int = 0) -> Splits:
     """Renders the 1797 digits of scikit-learn, 8x8 pixels each, as 64x64 color images.
 
-    The digits are dark ink on light paper. Shifted, each has its own ink and paper color (half are light on dark),
-    is turned by up to 25 degrees, sheared, scaled and moved a little, and lies on uneven paper under uneven light;
-    all of it drawn from (seed, index of the digit), so that an image is always the same.
+    The digits are dark ink on light paper. Each shifted digit has its own ink and paper color (half are light on dark),
+    is rotated by up to 25 degrees, sheared, scaled and moved a little, and lies on uneven paper under uneven light. All
+    of this depends only on `seed` and the index of the digit, so an image is always the same.
 
     The last quarter of each class, in the order of scikit-learn, is the test set.
 
     Args:
-        shifted: whether to change the domain.
+        shifted: whether to return the shifted digits.
         seed: chooses the looks of the shifted digits.
 
     Returns:
         Training and test set with the classes "0" to "9".
 
     Raises:
-        InputError: scikit-learn is not installed.
+        InputError: if scikit-learn is not installed.
     """
     name = "digits-shifted" if shifted else "digits"
     try:
@@ -73,9 +73,10 @@ def _photo(strokes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _ink(strokes: np.ndarray, turn: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Returns how much of each pixel is covered by ink, [SIDE, SIDE, 1] in 0..1.
 
-    `turn` [2, 2] maps a place of the result to one of the digit, both measured from the center in image sides.
+    `turn` [2, 2] maps a position in the result to a position in the digit, both measured from the center in units of
+    the image side.
     """
-    strokes = np.pad(strokes.astype(np.float32) / 16, 1)  # without a margin of paper strokes end in a straight cut
+    strokes = np.pad(strokes.astype(np.float32) / 16, 1)  # without a margin of paper, strokes end in a straight cut
     large = Image.fromarray(strokes).resize((DIGIT, DIGIT), Image.Resampling.BICUBIC)
     page = Image.new("F", (SIDE, SIDE))
     page.paste(large, ((SIDE - DIGIT) // 2, (SIDE - DIGIT) // 2))
@@ -83,7 +84,7 @@ def _ink(strokes: np.ndarray, turn: np.ndarray, shift: np.ndarray) -> np.ndarray
     offset = center - turn @ np.full(2, center) + shift * SIDE
     matrix = (*turn[0], offset[0], *turn[1], offset[1])
     page = page.transform((SIDE, SIDE), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
-    # The 8x8 pixels are soft: a steep ramp around one half makes a pen's edge of them.
+    # The 8x8 pixels are blurry: a steep ramp around one half sharpens them to the edge of a pen stroke.
     return np.clip((np.asarray(page) - 0.5) * 3 + 0.5, 0, 1)[..., None]
 
 
@@ -100,7 +101,7 @@ def _colors(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _smooth_noise(rng: np.random.Generator, cells: int, strength: float) -> np.ndarray:
-    """Returns [SIDE, SIDE, 1] values in -strength..strength that vary over 1/cells of the image."""
+    """Returns noise [SIDE, SIDE, 1] in -strength..strength, which varies over distances of 1/cells of the image."""
     coarse = rng.uniform(-strength, strength, (cells, cells)).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC))[..., None]
 

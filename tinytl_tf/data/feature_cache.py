@@ -1,4 +1,4 @@
-r"""A file of features on disk: bounded, checked, and intact after a kill.
+r"""A file of features on disk: limited in size, checksummed, and intact after a kill.
 
 | offset | size | content |
 |---|---|---|
@@ -8,9 +8,9 @@ r"""A file of features on disk: bounded, checked, and intact after a kill.
 | 44 | 4 | CRC-32 of the bytes before |
 | 48 | | records of equal size: key (32), features, CRC-32 of both (4) |
 
-All numbers are little-endian. A record that a kill has cut short is cut off when the file is opened; one that is
-damaged counts as missing and is written again. A file without the magic is another
-program's: it is neither replaced nor removed.
+All numbers are little-endian. A record that a kill left incomplete is removed when the file is opened; a damaged record
+counts as missing and is written again. A file without the magic belongs to another program and is neither replaced nor
+removed.
 """
 
 import contextlib
@@ -39,30 +39,30 @@ _CHECKSUM = struct.Struct("<I")
 _START = _HEADER.size + _CHECKSUM.size
 _KEY = 32
 _NAME = re.compile(r"features-[0-9a-f]{32}\.bin")
-# A FIFO is not waited for, and a link not followed.
+# Neither wait for a FIFO nor follow a link.
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class FeatureCache:
-    """Features of images by key, in a file of their own for each network and preparation of images.
+    """Features of images by key, in a separate file for each network and preparation of images.
 
-    The folder holds at most `limit_bytes`. Files of other networks are removed first, the least recently used one
-    first. When there is no room left, records that this object has neither read nor written are replaced;
-    without such records, new features are not kept: a set that is larger than the limit keeps a part of it, and is
-    not pushed through.
+    The folder holds at most `limit_bytes`. Files of other networks are removed first, starting with the least recently
+    used one. When there is no room left, records that this object has neither read nor written are replaced. Without
+    such records, new features are not stored: for a data set larger than the limit, one part stays cached instead of
+    all records replacing each other.
 
-    One process at a time uses a file. Threads may share an object.
+    Only one process at a time can use a file. Threads may share an object.
 
     Args:
-        folder: Made if it is missing.
-        depends_on: Text of all that the features depend on but the image.
-        shape: Of the features of one image.
-        dtype: Of the features.
-        limit_bytes: Of the folder.
+        folder: Folder of the file; created if it is missing.
+        depends_on: Text that describes everything that the features depend on, except for the image.
+        shape: Shape of the features of one image.
+        dtype: Type of the features.
+        limit_bytes: Maximum size of the folder in bytes.
 
     Raises:
-        InputError: If the folder cannot be written, another process uses the file, its name is taken by another
-            file, or not even one image fits.
+        InputError: If the folder cannot be written; if another process uses the file; if its name is taken by an
+            unrelated file; or if the features of not even one image fit.
 
     Example:
         >>> cache = FeatureCache("features", "a network", (4, 4, 8), "int8")
@@ -118,16 +118,16 @@ class FeatureCache:
         return len(self._slots)
 
     def __contains__(self, key: bytes) -> bool:
-        """Whether there is a record of a key; does not check that it is complete."""
+        """Whether there is a record of a key; does not check that the record is intact."""
         return key in self._slots
 
     @property
     def bytes(self) -> int:
-        """Size of the file."""
+        """Size of the file in bytes."""
         return os.fstat(self._file).st_size
 
     def get(self, key: bytes) -> np.ndarray | None:
-        """Returns the features of a key, or None without a complete record.
+        """Returns the features of a key, or None without an intact record.
 
         Args:
             key: 32 bytes.
@@ -137,7 +137,7 @@ class FeatureCache:
             return None
         try:
             content = os.pread(self._file, self._record, self._offset(slot))
-        except OSError:  # of the disk, or of a server
+        except OSError:  # an error of the disk, or of a file server
             content = b""
         if not _is_whole(content, self._record) or content[:_KEY] != key:
             self._forget(slot)
@@ -148,11 +148,11 @@ class FeatureCache:
         )
 
     def put(self, key: bytes, features: np.ndarray) -> bool:
-        """Keeps features.
+        """Stores the features of an image.
 
         Args:
             key: 32 bytes.
-            features: Of `shape` and `dtype`.
+            features: Features with the cache's `shape` and `dtype`.
 
         Returns:
             Whether there was room.
@@ -169,7 +169,7 @@ class FeatureCache:
                 return False
             content = key + np.ascontiguousarray(features).tobytes()
             try:
-                if self.bytes < _START:  # somebody has cut it off
+                if self.bytes < _START:  # another program has truncated the file
                     self._write(self._header, 0)
                 self._write(content + _CHECKSUM.pack(zlib.crc32(content)), self._offset(slot))
             except OSError as error:
@@ -204,7 +204,7 @@ class FeatureCache:
         return self._next
 
     def _forget(self, slot: int) -> None:
-        """Takes a record out of the list; another one may take its place."""
+        """Removes a record from the index, so that its slot can be reused."""
         if self._slots.get(self._keys[slot]) == slot:
             del self._slots[self._keys[slot]]
         self._keys[slot] = None
@@ -217,7 +217,7 @@ class FeatureCache:
             content, offset = content[written:], offset + written
 
     def _hold(self) -> int:
-        """Returns the descriptor of the file, locked; it is made if it is missing."""
+        """Returns the locked descriptor of the file, which is created if it is missing."""
         flags = _FLAGS | os.O_CREAT
         while True:
             with contextlib.ExitStack() as stack:
@@ -225,7 +225,7 @@ class FeatureCache:
                     stream = stack.enter_context(
                         open(self.path, "r+b", 0, opener=lambda name, _: os.open(name, flags, 0o644))
                     )
-                except OSError as error:  # of a link, for one
+                except OSError as error:  # a link, for example
                     if os.path.lexists(self.path) and not _is_file(os.lstat(self.path)):
                         raise self._other("a link, folder or device") from error
                     raise
@@ -236,7 +236,7 @@ class FeatureCache:
                         f"another process uses the features in {self._folder}; wait for it, or choose another"
                     )
                 if is_at(stream, self.path):
-                    return os.dup(stream.fileno())  # of the same opening, to which the lock belongs
+                    return os.dup(stream.fileno())  # shares the lock of the open file
 
     def _other(self, problem: str) -> InputError:
         return InputError(
@@ -244,7 +244,7 @@ class FeatureCache:
         )
 
     def _open(self, most: int) -> list:
-        """Reads the keys; a file of other features, or one that was begun and not finished, starts empty."""
+        """Reads the keys; a file with different features or an incomplete header is emptied first."""
         header = os.pread(self._file, _START, 0)
         if not header.startswith(_MAGIC) and not self._header.startswith(header):
             raise self._other("another file")
@@ -258,7 +258,7 @@ class FeatureCache:
         return [os.pread(self._file, _KEY, self._offset(slot)) for slot in range(count)]
 
     def _make_room(self, limit_bytes: int) -> int:
-        """Removes files of other networks until the rest fits; returns the bytes of the remaining ones."""
+        """Removes files of other networks until the rest fits; returns the total bytes of the remaining files."""
         others = {}
         for path in self._folder.iterdir():
             if path != self.path and _NAME.fullmatch(path.name):
@@ -286,7 +286,7 @@ def _is_file(status: os.stat_result) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: pathlib.Path):
-    """A file of features, open for the block; raises OSError for another file."""
+    """Opens a file of features for the block; raises OSError for any other file."""
     with open(path, "r+b", 0, opener=lambda name, _: os.open(name, _FLAGS)) as stream:
         if not _is_file(os.fstat(stream.fileno())) or os.pread(stream.fileno(), len(_MAGIC), 0) != _MAGIC:
             raise OSError(errno.EINVAL, "another file")

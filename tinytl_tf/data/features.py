@@ -1,4 +1,4 @@
-"""Features of images from a frozen prefix. They do not change between epochs and are computed once."""
+"""Features of images from a frozen prefix. They do not change between epochs and are computed only once."""
 
 import dataclasses
 import hashlib
@@ -15,19 +15,19 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["CachedFeatures", "FeatureRequest", "check_cacheable"]
 
-_SEARCHED = 512  # later images that are searched to fill up a call
-_MOST_AHEAD = 4  # calls with results that wait in memory if the cache is full
+_SEARCHED = 512  # maximum number of later images to search for ones that fill a call
+_MOST_AHEAD = 4  # maximum number of calls whose results wait in memory if the cache is full
 
 
 @dataclasses.dataclass(frozen=True)
 class FeatureRequest:
-    """An image to compute the features of.
+    """A request for the features of one image.
 
     Attributes:
-        dataset: The set.
+        dataset: The data set.
         index: Position of the image in it.
-        variant: Preparation of the image before the features are computed: size, part, mirrored or not.
-        pixels: Reads and prepares the image; is called only if its features are not cached.
+        variant: Preparation of the image before the features are computed: size, crop, flipped or not.
+        pixels: Reads and prepares the image; called only if its features are not cached.
     """
 
     dataset: ImageDataset
@@ -42,18 +42,18 @@ class FeatureRequest:
 
 
 class CachedFeatures:
-    """Features of the images of data sets, from a cache or computed and put there.
+    """Features of images, read from a cache or computed and then cached.
 
-    An image is known by the digest of its file, so that a file that was changed or replaced is computed again, and the
-    same photo in two sets is computed once.
+    An image is identified by the digest of its file. Features are therefore computed again for a changed or replaced
+    file, and only once for a photo that is in two data sets.
 
     Args:
-        cache: Features that were computed before.
-        compute: Pixels, uint8 `[together, height, width, 3]` -> features of these, `[together, *shape]` of the cache's
-            shape and type. Features of an image may depend on the number of images in a call, by rounding, so this
-            number is always the same; they must not depend on the other images.
-        together: Images that are computed in a call. If fewer are missing the call is filled up with images that
-            are wanted later, and by repetition without such images.
+        cache: Cache of the features.
+        compute: Pixels, uint8 `[together, height, width, 3]` -> their features, `[together, *shape]`, with the cache's
+            shape and type. Due to rounding, the features of an image may depend on the number of images in a call, so
+            this number is always the same; they must not depend on the other images.
+        together: Number of images per call. If fewer are missing, the call is filled with images that are needed later
+            or, without any, by repetition.
 
     Attributes:
         computed: Number of images that were computed.
@@ -81,12 +81,12 @@ class CachedFeatures:
 
     @property
     def identity(self) -> str:
-        """Identifies the network of the features."""
+        """Text that identifies the network of the features."""
         return self._cache.path.name
 
     @property
     def dtype(self) -> np.dtype:
-        """Their type."""
+        """Type of the features."""
         return self._cache.dtype
 
     def of(self, wanted: Sequence[FeatureRequest], later: Iterable[FeatureRequest] = ()) -> np.ndarray:
@@ -94,13 +94,13 @@ class CachedFeatures:
 
         Args:
             wanted: The images.
-            later: Images that are needed next, in this order, to compute them in the same calls.
+            later: Images that are needed next, in this order; they may fill the same calls.
 
         Returns:
             Features `[len(wanted), *shape]`.
 
         Raises:
-            InputError: If an image cannot be read, or the cache cannot be written.
+            InputError: If an image cannot be read; or if the cache cannot be written.
         """
         keys = [request.key() for request in wanted]
         with self._lock:
@@ -114,7 +114,7 @@ class CachedFeatures:
         return self._ahead.pop(key) if key in self._ahead else self._cache.get(key)
 
     def _fill(self, missing: dict, later: Iterable[FeatureRequest]) -> dict[bytes, FeatureRequest]:
-        """Images of `later` that are not known either, for the places that calls for `missing` have left."""
+        """Returns uncached images of `later` that fill the free places in the calls for `missing`."""
         places, found = -len(missing) % self._together, {}
         for request in itertools.islice(later, _SEARCHED if places else 0):
             key = request.key()
@@ -125,7 +125,7 @@ class CachedFeatures:
         return found
 
     def _compute_all(self, requests: dict[bytes, FeatureRequest], wanted: set[bytes]) -> dict[bytes, np.ndarray]:
-        """Computes and caches; features for later that do not fit the cache wait in memory."""
+        """Computes and caches features; those for later that do not fit into the cache wait in memory."""
         results, keys = {}, list(requests)
         for start in range(0, len(keys), self._together):
             call = keys[start : start + self._together]
@@ -142,12 +142,12 @@ class CachedFeatures:
 
 
 def check_cacheable(augmentation: Augmentation) -> None:
-    """Checks that the images of all epochs are so few that their features can be kept.
+    """Checks that an augmentation makes so few variants of each image that their features can be cached.
 
-    Mirrored images are kept as a second entry. A random crop or color is another image each time.
+    A flipped image is cached as a second entry. A random crop or color change makes a different image each time.
 
     Raises:
-        InputError: If there is a random crop or color.
+        InputError: If there is a random crop or color change.
 
     Example:
         >>> check_cacheable(Augmentation(crop=False, flip=True))

@@ -1,4 +1,4 @@
-"""Image folders: one sub-folder for each class, with or without folders of splits above them."""
+"""Image folders: one subfolder per class, with or without split folders above them."""
 
 import abc
 import collections
@@ -21,14 +21,14 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand, sha256
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-# Split -> words for it, in any case, with or without the usual prefixes and suffixes.
+# Split -> names for it, in any case, with or without the usual prefixes and suffixes.
 SPELLINGS = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
     "validation": ("val", "valid", "validation", "eval", "dev"),
 }
 _DECORATED = re.compile(r"(?:seg|images?|data)?[-_ ]?(?P<word>[a-z]+?)[-_ ]?(?:set|data|images?)?")
-# Folders that systems put among a user's own.
+# Folders that operating systems create among a user's own.
 SERVICE_FOLDERS = (
     "@eadir",
     "@recycle",
@@ -48,47 +48,47 @@ _logger = logging.getLogger(__name__)
 
 
 def load_folder(path: str | os.PathLike, *, seed: int = 0, cache_bytes: int = 0) -> Splits:
-    """Lists an image folder.
+    """Finds the images, classes and splits of an image folder.
 
-    Folders of splits are found by the usual words in any case: `train`, `Training`, `seg_test`, `val`. The classes are
-    the sorted names of the sub-folders of the training images. With both test and validation images there are three
-    splits. Without test images the validation images are the test set; with only training images there is no test set.
-    A folder without splits is flat: its own sub-folders are the classes, and about a quarter of the images becomes the
-    test set, by a hash of `seed` and each file's content: see `tinytl_tf.data.splits.is_held_out`. Adding, removing or
-    renaming files moves no other.
+    Split folders are recognized by the usual names in any case, for example `train`, `Training`, `seg_test` or `val`.
+    The classes are the sorted names of the subfolders of the training images. With both test and validation images,
+    there are three splits. Without test images, the validation images are the test set; with only training images,
+    there is no test set. A folder without splits is flat: its own subfolders are the classes, and about a quarter of
+    the images becomes the test set, chosen by a hash of `seed` and each file's content; see
+    `tinytl_tf.data.splits.is_held_out`. Adding, removing or renaming files does not move other files between the sets.
 
-    Where images have several attributes each, there are no class folders: the file `labels.csv` in the folder of each
-    split, or in a flat folder, has them, see `tinytl_tf.data.labels_file`.
+    If images have several attributes each, there are no class folders: the file `labels.csv` in the folder of each
+    split, or in a flat folder, lists the attributes; see `tinytl_tf.data.labels_file`.
 
-    A class folder is searched recursively. Hidden files and folders are ignored. A warning lists other omitted
-    entries: files with another suffix than an image's, anything but regular files, folders of the system, and
-    links to files and folders that are in the tree already.
+    A class folder is searched recursively. Hidden files and folders are ignored. A warning lists other ignored entries:
+    files without an image suffix, anything but regular files, system folders, and links to files and folders that are
+    already in the tree.
 
     Args:
         path: The folder.
-        seed: Chooses the images that a flat folder is tested on.
+        seed: Chooses the test images of a flat folder.
         cache_bytes: See `ImageDataset`.
 
     Returns:
-        The sets, images sorted by class and path. Class names are in Unicode's normal form NFC.
+        The sets, with images sorted by class and path. Class names are in Unicode's normal form NFC.
 
     Raises:
-        InputError: If the folder is missing, unreadable or has another layout, a class is empty, a name is not UTF-8,
-            or another split has a class that the training set has not.
+        InputError: If the folder is missing, is unreadable or has a different layout; if a class is empty; if a name is
+            not UTF-8; or if another split has a class that the training set lacks.
     """
     return load_with(lambda root: _ImageReader(root, cache_bytes), path, seed)
 
 
 def load_with(reader: Callable[[pathlib.Path], "FolderReader"], path: str | os.PathLike, seed: int) -> Splits:
-    """Lists a folder with a reader of its kind of files.
+    """Reads the structure of a folder with a reader for its kind of files.
 
     Args:
-        reader: Makes the reader of a folder.
+        reader: Creates the reader for a folder.
         path: The folder.
         seed: Chooses the test images of a flat folder.
 
     Raises:
-        InputError: As `load_folder`.
+        InputError: As for `load_folder`.
     """
     root = expand(path)
     listing = reader(root)
@@ -102,7 +102,7 @@ def load_with(reader: Callable[[pathlib.Path], "FolderReader"], path: str | os.P
 
 
 def split_of(folder: str) -> str | None:
-    """Returns the split that a folder's name means, or None.
+    """Returns the split that a folder's name stands for, or None.
 
     Example:
         >>> split_of("seg_train"), split_of("Valid"), split_of("trains")
@@ -120,8 +120,8 @@ class FolderReader(abc.ABC):
         root: The folder.
 
     Attributes:
-        kind: Word for such a folder in errors.
-        items: Word for its files in errors.
+        kind: Name for such a folder in error messages.
+        items: Name for its files in error messages.
         suffixes: Suffixes of its files.
     """
 
@@ -131,16 +131,16 @@ class FolderReader(abc.ABC):
     def __init__(self, root: pathlib.Path) -> None:
         self._root = root
         self._seen: set[str] = set()
-        self._listed: set[str] = set()  # class folders; their images are found without a link
+        self._listed: set[str] = set()  # class folders, so that links to their images are ignored
         self._ignored: collections.Counter[str] = collections.Counter()
 
     @abc.abstractmethod
     def prepare(self, paths: list[pathlib.Path]) -> None:
-        """Looks at all files of all splits before `make`."""
+        """Inspects all files of all splits before `make` is called."""
 
     @abc.abstractmethod
     def make(self, root: pathlib.Path, names: list[str], labels: np.ndarray, paths: list[pathlib.Path]) -> ImageDataset:
-        """Returns the set of some files, with the labels of each."""
+        """Returns the data set of `paths` with their `labels`."""
 
     def load(self, seed: int) -> Splits:
         """Returns the sets."""
@@ -203,7 +203,7 @@ class FolderReader(abc.ABC):
         return _as_splits(datasets)
 
     def _without_wrapper(self, path: pathlib.Path, split: str) -> pathlib.Path:
-        """Some sets have folders `train/train/CLASS`."""
+        """Returns the inner folder of `train/train/CLASS`, which some data sets have, or else `path`."""
         folders = self._subfolders(path)
         return path / folders[0] if len(folders) == 1 and split_of(folders[0]) == split else path
 
@@ -254,7 +254,7 @@ class FolderReader(abc.ABC):
         labels: dict[str, np.ndarray] = {}
         missing = []
         for row, values in rows.items():
-            # As it is spelled, or with letters and accents apart or together, as another system spells it.
+            # As spelled in the file, or in another Unicode form, as another system may spell it.
             found = [row] if row in images else spellings.get(normalized(row), [])
             if len(found) > 1 or found and found[0] in labels:
                 raise InputError(
@@ -277,7 +277,7 @@ class FolderReader(abc.ABC):
         return attributes, [images[name] for name in names], table
 
     def _classes(self, root: pathlib.Path) -> dict[str, str]:
-        """Name of each class, in order, and of its folder."""
+        """Name of each class, in order -> name of its folder."""
         classes: dict[str, str] = {}
         for folder in self._subfolders(root):
             name = normalized(folder)
@@ -331,11 +331,11 @@ class FolderReader(abc.ABC):
         return images
 
     def _is_new(self, path: pathlib.Path) -> bool:
-        """Whether a file or folder was not reached on another way: through a link, it may be at several places."""
+        """Whether a file or folder was not found before: with links, it may be in several places."""
         real = os.path.realpath(path)
         root = os.path.realpath(self._root)
         ancestor = path.is_dir() and _is_within(root, real)
-        # An image has the class and the split of the folder where it lies, not of a link to it.
+        # An image belongs to the class and the split of its own folder, not of a link to it.
         elsewhere = path.is_symlink() and not self._listed.isdisjoint([real, *map(str, pathlib.PurePath(real).parents)])
         if real in self._seen or ancestor or elsewhere:
             self._ignored["links to files that are in the set already"] += 1
@@ -344,7 +344,7 @@ class FolderReader(abc.ABC):
         return True
 
     def _real_folders(self, root: pathlib.Path) -> list[str]:
-        """Returns the real paths of the sub-folders that are not links."""
+        """Returns the real paths of the subfolders that are not links."""
         return [os.path.realpath(root / name) for name in self._subfolders(root) if not (root / name).is_symlink()]
 
     def _subfolders(self, root: pathlib.Path) -> list[str]:
@@ -403,7 +403,7 @@ class _ImageReader(FolderReader):
 
 
 def _as_splits(datasets: dict[str, ImageDataset]) -> Splits:
-    """Without test images the validation images are the test set."""
+    """Makes the splits; without test images, the validation images are the test set."""
     if "test" not in datasets:
         return Splits(datasets["train"], datasets.get("validation"))
     return Splits(datasets["train"], datasets["test"], datasets.get("validation"))
@@ -417,7 +417,7 @@ def file_digest(path: pathlib.Path) -> str:
     """Returns the SHA-256 of a file of a set, in hexadecimal.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If the file cannot be read.
     """
     try:
         return sha256(path)

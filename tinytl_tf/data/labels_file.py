@@ -28,18 +28,18 @@ def read_labels(path: pathlib.Path) -> tuple[list[str], dict[str, np.ndarray]]:
     more/2.jpg,1,1
     ```
 
-    Any ends of lines, a byte order mark, quoted fields, and blanks around fields are allowed.
+    Any line endings, a byte order mark, quoted fields, and blanks around fields are allowed.
 
     Args:
         path: The file, UTF-8.
 
     Returns:
-        The attributes in order, in Unicode's normal form NFC, and of each image, by its path inside the folder as the
-        file spells it, float32 `[attributes]` of 0 and 1.
+        The attributes in order, in Unicode's normal form NFC, and for each image, by its path inside the folder as
+        spelled in the file, float32 `[attributes]` of 0 and 1.
 
     Raises:
-        InputError: If the file cannot be read or has another format, an attribute has no name or one that is refused,
-            or an attribute or image is named twice.
+        InputError: If the file cannot be read or has a different format; if the name of an attribute is missing or
+            refused; or if an attribute or image is named twice.
     """
     try:
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream:

@@ -1,4 +1,4 @@
-"""From the name of a data set to its training and test images."""
+"""Finds the training and test images of a data set by its name."""
 
 import dataclasses
 import logging
@@ -18,7 +18,7 @@ from tinytl_tf.data.wav_folder import load_wav_folder
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
 
-LISTED = 10  # broken images that an error names
+LISTED = 10  # maximum number of broken images that an error names
 TFDS_PREFIX = "tfds:"
 
 
@@ -44,35 +44,38 @@ def load(
     | name | set |
     |---|---|
     | `digits` | scikit-learn's handwritten digits as dark ink on light paper, the embedded default |
-    | `digits-shifted` | the same digits in other inks, papers, light and positions |
+    | `digits-shifted` | the same digits with different inks, papers, light and positions |
     | `tfds:NAME` | a TensorFlow Datasets builder, `NAME`, `NAME:VERSION` or `NAME/CONFIG` |
-    | a path ending in `.npz` | packed JPEG files, see `load_packed`; or float arrays, see `make_array_dataset` |
-    | a folder with `x_train.npy` | float arrays, see `load_npy_folder` |
-    | any other path | an image folder, see `load_folder`; with `samples` one of WAV files, see `load_wav_folder` |
+    | a path ending in `.npz` | packed JPEG files (see `load_packed`) or float arrays (see `make_array_dataset`) |
+    | a folder with `x_train.npy` | float arrays (see `load_npy_folder`) |
+    | any other path | an image folder (see `load_folder`) or, with `samples`, WAV files (see `load_wav_folder`) |
 
     Args:
-        name: see the table. For a folder with a set's name give `./digits`.
-        seed: chooses the test images of a folder without splits and the look of `digits-shifted`; otherwise None.
+        name: see the table. For a folder that has the name of a set, write `./digits`, for example.
+        seed: chooses the test images of a folder without splits and the look of `digits-shifted`; must be None for all
+            other sets.
         default_seed: the seed if `seed` is None; sets without random choices ignore it.
-        train_images: keep only this many training images: the first of each class, evenly spread. None keeps all.
+        train_images: number of training images to keep: the first images of each class, spread evenly over the classes.
+            None keeps all.
         test_images: the same for the test set.
-        data_dir: folder of TensorFlow Datasets; None is its own default. All other sets ignore it.
+        data_dir: folder of TensorFlow Datasets. None uses its own default. All other sets ignore it.
         download: whether TensorFlow Datasets may download a missing set. All other sets ignore it.
-        cache_bytes: memory for decoded images of each split, see `ImageDataset`.
-        check_images: whether the header of each image is read now, so that all that are broken are named at once.
-        check_whole: whether each image is decoded for that, which finds truncated files.
+        cache_bytes: memory for the decoded images of each split; see `ImageDataset`.
+        check_images: whether to read the header of each image immediately, so that one error names all broken images.
+        check_whole: whether to decode each image for this check, which also finds truncated files.
         skip_broken: whether to leave out images that cannot be decoded; a warning logs their number.
-        strict: whether test or validation images that are training images too are refused; otherwise a warning counts
+        strict: whether to refuse test or validation images that are also training images; otherwise, a warning counts
             and names them.
-        samples: length of each waveform of a folder of WAV files; None for images. All other sets ignore it.
-        sample_rate: required sample rate of the WAV files; given with `samples`.
+        samples: number of samples in each waveform, for a folder of WAV files; None for images. All other sets ignore
+            it.
+        sample_rate: required sample rate of the WAV files; required with `samples`.
 
     Returns:
         The sets.
 
     Raises:
-        InputError: there is no such set, it cannot be used, or a seed is given that has no effect on it; the message
-            has the reason and a remedy.
+        InputError: if there is no such set; if the set cannot be used; or if a seed is given that has no effect on it.
+            The message has the reason and a remedy.
 
     Example:
         >>> splits = load("digits", train_images=100)

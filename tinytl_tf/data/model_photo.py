@@ -1,4 +1,4 @@
-"""From one photo to the pixels that a model takes."""
+"""Converts one photo to the pixels that a model takes."""
 
 import os
 from typing import Protocol
@@ -25,20 +25,21 @@ class _Model(Protocol):
 def photo(
     path: str | os.PathLike, model: _Model | int | tuple[int, int], *, central_fraction: float | None = None
 ) -> np.ndarray:
-    """Reads a photo as an exported model takes it: upright, its center cut out and scaled; see docs/formats.md.
+    """Reads a photo for an exported model: upright, with its center cropped and scaled; see docs/formats.md.
 
-    A photo that is squashed to the model's size, or cut at its edges, is another picture: the model answers worse.
+    Squashing a photo to the model's size, or cropping it differently, makes the model's predictions worse.
 
     Args:
         path: The file.
-        model: A `tinytl_tf.device.TrainableModel`; or only the size, pixels of a side or (height, width).
-        central_fraction: Part of the photo's side that is kept, in (0, 1]; by default the model's, or 0.875.
+        model: A `tinytl_tf.device.TrainableModel`; or only the size: the side in pixels, or (height, width).
+        central_fraction: Part of the photo's side that is kept, in (0, 1]; by default, the model's, or 0.875 without a
+            model.
 
     Returns:
         uint8 `[height, width, 3]`, RGB of 0 to 255.
 
     Raises:
-        InputError: If the file cannot be read, or size or fraction are out of range.
+        InputError: If the file cannot be read; or if the size or the fraction is out of range.
 
     Example:
         >>> model.infer(photo("rose.jpg", model)).probabilities  # doctest: +SKIP

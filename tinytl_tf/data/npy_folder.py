@@ -1,4 +1,4 @@
-"""Float arrays as numpy saves them one by one: `x_train.npy`, `y_train.npy`, `x_test.npy`, `y_test.npy`."""
+"""Float arrays in separate files of numpy: `x_train.npy`, `y_train.npy`, `x_test.npy`, `y_test.npy`."""
 
 import os
 import pathlib
@@ -17,28 +17,28 @@ __all__ = ["has_npy_files", "load_npy_folder"]
 
 _NAMES = ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")
 _CLASSES = "classes.txt"
-_LARGEST_TEXT = 2**20  # bytes of the names of classes
+_LARGEST_TEXT = 2**20  # maximum bytes of the class names
 
 
 def has_npy_files(path: str | os.PathLike) -> bool:
-    """Returns whether a folder holds `x_train.npy`, in small letters or capitals."""
+    """Returns whether a folder holds `x_train.npy`, in lower or upper case."""
     return "x_train.npy" in _files(expand(path))
 
 
 def load_npy_folder(path: str | os.PathLike) -> Splits:
     """Reads arrays and labels from the `.npy` files of a folder.
 
-    `x_train.npy` has numbers [n, ...] with 1 to 3 sizes after the first, `y_train.npy` their labels: int [n] of
-    classes, str [n] of their names, numbers [n, classes] from 0 to 1 of attributes, or floats [n] that are to be
-    predicted. `x_test.npy` and `y_test.npy` are the test set; without them the last quarter of each class is.
-    `classes.txt` has the name of a class, or of a predicted number, on each line, in the order of the labels; labels
-    that are names do not need it. Names of files may have capitals.
+    `x_train.npy` has numbers [n, ...] with 1 to 3 sizes after the first. `y_train.npy` has their labels: class indices,
+    int [n]; class names, str [n]; attributes, numbers [n, classes] from 0 to 1; or numbers to predict, floats [n].
+    `x_test.npy` and `y_test.npy` are the test set; without them, the last quarter of each class is the test set.
+    `classes.txt` has the name of one class or predicted number on each line, in the order of the labels; it is not
+    needed if the labels are names. File names may be in upper or lower case.
 
     Args:
         path: the folder.
 
     Raises:
-        InputError: a file is missing, cannot be read, or does not fit the other files.
+        InputError: if a file is missing, cannot be read, or does not fit the other files.
     """
     root = expand(path)
     files = _files(root)
@@ -63,7 +63,7 @@ def load_npy_folder(path: str | os.PathLike) -> Splits:
 
 
 def _files(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Paths of the files that may be read, by their names in small letters."""
+    """Paths of the files that may be read, by their names in lower case."""
     try:
         return {path.name.lower(): path for path in root.iterdir() if path.name.lower() in (*_NAMES, _CLASSES)}
     except OSError:
@@ -86,7 +86,7 @@ def _joined(root: pathlib.Path, letter: str, values: dict[str, np.ndarray], spli
 
 
 def _numbered(root: pathlib.Path, labels: np.ndarray, names: pathlib.Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as numbers, and their names."""
+    """Returns the labels as numbers, and the names of the classes or outputs."""
     is_named = labels.dtype.kind == "U" and labels.ndim == 1
     if names is None:
         if not is_named:

@@ -24,17 +24,18 @@ ARRAYS = {
 
 
 def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
-    """Reads a set packed as arrays.
+    """Reads a data set that is packed into one `.npz` file.
 
-    With the key `array` or `x` it is a set of float arrays, see `make_array_dataset`; otherwise of photos.
+    With the key `array` or `x`, it is a set of float arrays; see `make_array_dataset`. Otherwise, it is a set of
+    photos.
 
-    Keys of the file: `jpeg`, the bytes of all files in one uint8 array; `offsets`, int [n+1], image i is
-    `jpeg[offsets[i]:offsets[i+1]]`; `label`, int [n], or numbers [n, classes] of 0 and 1 where an image has several
-    attributes; `classes`, str [classes]; optional `split`, str [n] of "train"
-    and "test"; optional `source`, str or bytes [n], the names that errors use.
+    Keys for photos: `jpeg`, the bytes of all files in one uint8 array; `offsets`, int [n+1], so that image i is
+    `jpeg[offsets[i]:offsets[i+1]]`; `label`, int [n], or numbers [n, classes] of 0 and 1 for several attributes;
+    `classes`, str [classes]; optionally `split`, str [n] of "train" and "test"; optionally `source`, str or bytes [n],
+    the names of the images in error messages.
 
-    Without `split`, or if it is "" for all images, the last quarter of each class is the test set: the file has an
-    order. To add images to a set that was trained on, give `split`.
+    Without `split`, or if it is "" for all images, the last quarter of each class is the test set, because the file has
+    a fixed order. If you add images to a set that was trained on, include `split`.
 
     Args:
         path: the `.npz` file.
@@ -44,8 +45,8 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
         The two sets in the order of the file.
 
     Raises:
-        InputError: the file is missing, is no such archive, would unpack to far more than it is, or its arrays do not
-            fit together.
+        InputError: if the file is missing or is not such an archive; if it would unpack to far more than its size; or
+            if its arrays do not fit together.
     """
     path = os.fspath(expand(path))
     arrays = _read(path)
@@ -86,12 +87,12 @@ def load_packed(path: str | os.PathLike, *, cache_bytes: int = 0) -> Splits:
 
 
 def array_splits(name: str, arrays: dict[str, np.ndarray], sources: list[str]) -> Splits:
-    """Returns the two sets of float arrays; has the arguments of `make_array_dataset`."""
+    """Returns the two sets of float arrays; takes the arguments of `make_array_dataset`."""
     return _split(arrays, make_array_dataset(name, arrays, sources))
 
 
 def _split(arrays: dict[str, np.ndarray], dataset: ImageDataset) -> Splits:
-    """Splits a set in two, by the file."""
+    """Splits a set into training and test images as the file specifies."""
     split = _texts(arrays.get("split", np.full(len(dataset), "")))
     if len(split) == len(dataset) and set(split) == {""}:
         return last_quarter(dataset)

@@ -7,27 +7,27 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["ALIASES", "make_array_dataset"]
 
-ALIASES = {"x": "array", "y": "label"}  # names in other libraries
+ALIASES = {"x": "array", "y": "label"}  # names that other libraries use
 _REMEDY = "pack it again with numpy.savez"
-_MOST_AXES = 3  # of one array
+_MOST_AXES = 3  # maximum number of axes of one array
 
 
 def make_array_dataset(name: str, arrays: dict[str, np.ndarray], sources: list[str]) -> ArrayDataset:
-    """Makes a set of the content of an `.npz` file.
+    """Makes a data set from the content of an `.npz` file.
 
-    Keys: `array` or `x`, numbers [n, ...] with 1 to 3 sizes after the first; `label` or `y`, int [n] of classes, or
-    numbers [n, classes] from 0 to 1 of attributes, or numbers [n] or [n, outputs] that are to be predicted; `classes`,
-    str [classes], the names; optional `task`, `"regression"` if labels [n, outputs] are to be predicted (labels
-    other than integers [n] are); optional `sample_rate`, int, of waveforms [n, samples]; `split` and `source` as of
-    images, see `load_packed`.
+    Keys: `array` or `x`, numbers [n, ...] with 1 to 3 sizes after the first; `label` or `y`: class indices, int [n],
+    attributes, numbers [n, classes] from 0 to 1, or numbers to predict, [n] or [n, outputs]; `classes`, str [classes],
+    the names of the classes or outputs; optionally `task`, which must be `"regression"` if labels [n, outputs] or
+    integers [n] are numbers to predict (floats [n] always are); optionally `sample_rate`, int, for waveforms [n,
+    samples]; optionally `split` and `source`, as for images; see `load_packed`.
 
     Args:
-        name: name of the set in errors.
+        name: name of the set in error messages.
         arrays: the arrays by key.
-        sources: name of each array in errors.
+        sources: name of each array in error messages.
 
     Raises:
-        InputError: a key is missing, or the arrays do not fit together.
+        InputError: if a key is missing; or if the arrays do not fit together.
     """
     arrays = {ALIASES.get(key, key): value for key, value in arrays.items()}
     missing = [key for key in ("array", "label", "classes") if key not in arrays]
@@ -59,7 +59,7 @@ def make_array_dataset(name: str, arrays: dict[str, np.ndarray], sources: list[s
 
 
 def _task(name: str, arrays: dict[str, np.ndarray]) -> str:
-    """The task: from `task`, or regression for labels [n] of floats; empty if the shape of the labels decides."""
+    """The task: from `task`, or regression for float labels [n]; empty if the shape of the labels determines it."""
     labels = arrays["label"]
     if "task" in arrays:
         task = str(arrays["task"])

@@ -1,4 +1,4 @@
-"""The random numbers of a training, which every client draws alike: see "Random numbers" in docs/formats.md."""
+"""Random numbers for training, which all clients draw in the same way; see "Random numbers" in docs/formats.md."""
 
 from typing import TypeVar
 
@@ -13,10 +13,10 @@ _Number = TypeVar("_Number", int, np.ndarray)
 
 
 class RandomStream:
-    """Random numbers that depend only on a few whole numbers: SplitMix64, started at a key mixed from them.
+    """Random numbers that depend only on a few whole numbers: SplitMix64, seeded with a mix of them.
 
     Args:
-        names: Whole numbers from 0 to 2^53 - 1. Other numbers, or more of them, give an independent stream.
+        names: Whole numbers from 0 to 2^53 - 1. Different numbers, or more of them, yield an independent stream.
 
     Example:
         >>> stream = RandomStream(0, 1, 2)
@@ -47,7 +47,7 @@ class RandomStream:
         return int(end * self.unit())
 
     def permutation(self, count: int) -> list[int]:
-        """Returns the numbers from 0 to `count - 1` in random order (Fisher and Yates, from the last place down)."""
+        """Returns the numbers from 0 to `count - 1` in random order (Fisher-Yates, from the last position down)."""
         order, draws = list(range(count)), max(0, count - 1)
         states = np.uint64(self._state) + np.arange(draws, dtype=np.uint64) * np.uint64(_GAMMA)
         self._state = (self._state + draws * _GAMMA) & _BITS
@@ -59,7 +59,7 @@ class RandomStream:
 
 
 def _mix(value: _Number) -> _Number:
-    """Spreads the bits of numbers that differ little over all 64 (the finalizer of SplitMix64)."""
+    """Spreads small differences between numbers over all 64 bits (the finalizer of SplitMix64)."""
     value = (value + _GAMMA) & _BITS
     value = ((value ^ (value >> 30)) * _FIRST) & _BITS
     value = ((value ^ (value >> 27)) * _SECOND) & _BITS

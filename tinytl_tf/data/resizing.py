@@ -1,4 +1,4 @@
-"""The part of a photo that is evaluated, and how it becomes the model's input."""
+"""Selects the part of a photo that is evaluated, and resizes it to the model's input."""
 
 import math
 
@@ -18,9 +18,9 @@ __all__ = [
 
 Box = tuple[float, float, float, float]  # left, upper, right and lower edge in pixels
 
-# Part of an image's side that is evaluated: ImageNet's habit of 224 pixels out of 256, which TinyTL keeps.
+# Part of an image's side that is evaluated: 224 of 256 pixels, the ImageNet convention, which TinyTL follows.
 CENTRAL_FRACTION = 0.875
-# A crop of 0.22 of the area has a short side of at least 0.4 of the image's: 2.5 times the size loses nothing.
+# The short side of a crop with 0.22 of the area is at least 0.4 of the image's: 2.5 times the size loses nothing.
 _SHORT_SIDE = 2.5
 
 
@@ -34,7 +34,7 @@ def short_side(size: tuple[int, int]) -> int:
 
 
 def check_central_fraction(fraction: float) -> None:
-    """Raises `InputError` unless `fraction` is a part of an image's side, in (0, 1]."""
+    """Raises `InputError` unless `fraction`, a part of an image's side, is in (0, 1]."""
     if not 0 < fraction <= 1:
         raise InputError(f"expected central_fraction above 0 and at most 1, got {fraction}")
 
@@ -42,12 +42,12 @@ def check_central_fraction(fraction: float) -> None:
 def central_box(height: int, width: int, size: tuple[int, int], fraction: float = CENTRAL_FRACTION) -> Box:
     """Returns the part of an image that is evaluated.
 
-    It is the central crop of the image, scaled to cover ceil(size / fraction); for a square size this scales the short
-    side to ceil(size / fraction).
+    It is the center crop of the image after scaling it to cover ceil(size / fraction) pixels; for a square size, the
+    short side is scaled to ceil(size / fraction).
 
     Args:
-        height: Of the image in pixels.
-        width: Of the image in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
         size: Height and width of the model's input in pixels.
         fraction: Part of the side that is kept, in (0, 1].
 

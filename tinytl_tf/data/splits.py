@@ -1,4 +1,4 @@
-"""A training and a test set, and how one set is cut into the two."""
+"""Training and test sets, and rules that split one set into the two."""
 
 import dataclasses
 import hashlib
@@ -9,21 +9,21 @@ import numpy as np
 from tinytl_tf.data.dataset import ImageDataset
 from tinytl_tf.errors import InputError
 
-_HELD_OUT = 2**30  # of the 2^32 values of four bytes: a quarter
+_HELD_OUT = 2**30  # a quarter of the 2^32 values of four bytes
 _logger = logging.getLogger(__name__)
 
-_LISTED = 20  # classes that a message names
+_LISTED = 20  # maximum number of classes that a message names
 _REMEDY = "add images, sort them into folders train/ and test/, or choose another split seed"
 
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The sets of one problem; all have the same classes in the same order.
+    """The sets of one learning problem; all have the same classes in the same order.
 
     Attributes:
         train: Images to train on.
-        test: Images to report on, or None; with a validation set nothing is chosen by them.
-        validation: Images to choose the best epoch by, or None.
+        test: Images to report results on, or None. With a validation set, they influence no choice.
+        validation: Images that determine the best epoch, or None.
         by_seed: Whether the sets depend on the seed.
         held_out: Whether the test images were chosen by `hold_out`.
     """
@@ -36,7 +36,7 @@ class Splits:
 
     @property
     def by_name(self) -> dict[str, ImageDataset]:
-        """The sets that there are, by the names of their attributes."""
+        """The existing sets, by the names of their attributes."""
         sets = {"train": self.train, "test": self.test, "validation": self.validation}
         return {name: dataset for name, dataset in sets.items() if dataset is not None}
 
@@ -44,7 +44,7 @@ class Splits:
         """Returns the test set.
 
         Raises:
-            InputError: there are no test images.
+            InputError: if there are no test images.
         """
         if self.test is None:
             raise InputError(f"{self.train.name} has no test {self.train.items} to report on; {_REMEDY}")
@@ -78,15 +78,15 @@ class Splits:
 
 
 def is_held_out(digest: str, seed: int) -> bool:
-    """Whether an image is held out of training, to test.
+    """Whether an image is held out from training as a test image.
 
-    It depends only on the image's content: not on the number of images, their places and names. So an image that was
-    trained on is never tested on later, even if images are added or removed, and copies stay together. All clients
-    follow this rule, see "Photos that are held out" in docs/formats.md.
+    For each seed, this depends only on the image's content, not on the number of images or on their paths and names. So
+    an image that was used for training is never a test image later, even if images are added or removed, and copies
+    stay together. All clients follow this rule; see "Photos that are held out" in docs/formats.md.
 
     Args:
         digest: SHA-256 of the image's file, in lowercase hexadecimal.
-        seed: Another one holds out other images, a quarter each.
+        seed: Each seed holds out a different quarter of the images.
 
     Example:
         >>> [is_held_out(hashlib.sha256(name).hexdigest(), seed=0) for name in (b"a", b"b", b"c", b"d", b"e", b"f")]
@@ -96,17 +96,17 @@ def is_held_out(digest: str, seed: int) -> bool:
 
 
 def hold_out(dataset: ImageDataset, seed: int) -> Splits:
-    """Cuts a set that has no test split, by `is_held_out`.
+    """Splits a set that has no test images with `is_held_out`.
 
     Args:
         dataset: the complete set.
         seed: chooses the held-out images.
 
     Returns:
-        The two sets, each in the order of `dataset`; no test set where no image is held out.
+        The two sets, each in the order of `dataset`; no test set if no image is held out.
 
     Raises:
-        InputError: a file cannot be read, or all images of a class, or all images, are held out.
+        InputError: if a file cannot be read; or if all images, or all images of a class, are held out.
     """
     held = np.array([is_held_out(digest, seed) for digest in dataset.digests()])
     if dataset.task == "classification":
@@ -126,9 +126,9 @@ def hold_out(dataset: ImageDataset, seed: int) -> Splits:
 
 
 def last_quarter(dataset: ImageDataset) -> Splits:
-    """Cuts a set that is always the same, with no test split: the last quarter of each class becomes the test set.
+    """Splits a fixed set that has no test images: the last quarter of each class becomes the test set.
 
-    Of images with several attributes it is the last quarter of all.
+    For attributes and regression, it is the last quarter of all images.
 
     Args:
         dataset: the complete set.
@@ -137,7 +137,7 @@ def last_quarter(dataset: ImageDataset) -> Splits:
         The two sets, each in the order of `dataset`.
 
     Raises:
-        InputError: a class has fewer than two images.
+        InputError: if a class has fewer than two images.
     """
     if dataset.task != "classification":
         groups = {f"{len(dataset)} {dataset.items}": np.arange(len(dataset))}
@@ -156,16 +156,16 @@ def last_quarter(dataset: ImageDataset) -> Splits:
 def first_of_each_class(dataset: ImageDataset, count: int | None, option: str) -> ImageDataset:
     """Returns the first `count` images, spread evenly over the classes.
 
-    Each class gives its first `count // classes` images, the first `count % classes` classes one more.
-    Of images with several attributes the first of all are taken.
+    Each class contributes its first `count // classes` images; the first `count % classes` classes contribute one more.
+    For attributes and regression, the first `count` of all images are returned.
 
     Args:
-        dataset: the set to take from.
-        count: images in all; None takes the complete set.
-        option: name of `count` in errors.
+        dataset: the complete set.
+        count: total number of images; None returns the complete set.
+        option: name of `count` in error messages.
 
     Raises:
-        InputError: `count` is below one image a class, or a class has too few images.
+        InputError: if `count` is below one image per class; or if a class has too few images.
     """
     if count is None:
         return dataset
@@ -191,6 +191,6 @@ def first_of_each_class(dataset: ImageDataset, count: int | None, option: str) -
 
 
 def _by_class(dataset: ImageDataset) -> list[np.ndarray]:
-    """Positions of the images of each class, in their order; all classes at once, as there may be 10,000."""
+    """Positions of each class's images, in order, for all classes at once, because there may be 10,000."""
     counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     return np.split(np.argsort(dataset.labels, kind="stable"), np.cumsum(counts)[:-1])

@@ -1,4 +1,4 @@
-"""TensorFlow Datasets: any builder of images with one class, or with the same attributes, each."""
+"""TensorFlow Datasets: any builder whose images each have one class or the same attributes."""
 
 import hashlib
 import os
@@ -20,29 +20,30 @@ _FOLDER = "lay its images out as train/CLASS/*.jpg and test/CLASS/*.jpg and give
 
 
 def load_tfds(name: str, *, data_dir: str | os.PathLike | None = None, download: bool = True) -> Splits:
-    """Opens a set of TensorFlow Datasets; its encoded images are held in memory.
+    """Opens a set from TensorFlow Datasets; its encoded images are held in memory.
 
     | splits of the set | train | test |
     |---|---|---|
     | train, validation, test | train and validation, as the TinyTL paper does for flowers | test |
-    | the same, of attributes | train; validation stays a set of its own | test |
+    | the same, with attributes | train; validation stays a separate set | test |
     | train, test | train | test |
     | train, validation | train | validation |
     | train | first three quarters of each class | last quarter of each class |
 
-    A test split with secret labels (all -1, as in ImageNet) is ignored. A set without a class for each
-    image, but with a feature `attributes` of yes or no, such as `celeb_a`, is a set with several attributes.
+    A test split with secret labels (all -1, as in ImageNet) is ignored. A set whose images have no class but a feature
+    `attributes` of yes-or-no values, such as `celeb_a`, is a set with several attributes.
 
     Args:
         name: `NAME`, `NAME:VERSION` or `NAME/CONFIG`.
-        data_dir: folder of the prepared sets; None is TensorFlow Datasets' own default.
+        data_dir: folder of the prepared sets; None uses TensorFlow Datasets' own default.
         download: whether to download and prepare a missing set.
 
     Returns:
         The sets in the order of their files.
 
     Raises:
-        InputError: there is no such set, it cannot be prepared, or it is not one of images with classes or attributes.
+        InputError: if there is no such set; if it cannot be prepared; or if it does not have images with classes or
+            attributes.
     """
     try:
         import tensorflow_datasets as tfds
@@ -130,7 +131,7 @@ def _prepare(name: str, builder, download: bool) -> None:
     if not builder.data_path.exists():
         _check_reachable(name, builder, next(iter(builder.url_infos or ()), ""))
     try:
-        builder.download_and_prepare()  # returns at once when that was done before
+        builder.download_and_prepare()  # returns immediately if that was done before
     except Exception as error:  # each set fails in its own way: network, checksums, files to fetch by hand
         raise InputError(
             f"'tfds:{name}' cannot be prepared in {builder.data_path} ({reason(error)}); "
@@ -139,7 +140,7 @@ def _prepare(name: str, builder, download: bool) -> None:
 
 
 def _check_reachable(name: str, builder, url: str) -> None:
-    """Fails at once where TensorFlow Datasets would keep trying for minutes."""
+    """Fails immediately if the server is unreachable; TensorFlow Datasets would retry for minutes."""
     if not url.startswith("http"):
         return
     try:

@@ -1,4 +1,4 @@
-"""Waveforms of WAV files, in Python's own `wave`."""
+"""Reads waveforms from WAV files with Python's `wave` module."""
 
 import os
 import wave
@@ -10,15 +10,16 @@ from tinytl_tf.regular_file import open_regular
 
 __all__ = ["check_wav", "read_wav"]
 
-_BYTES = 2  # of a sample
+_BYTES = 2  # per sample
 _REMEDY = "save it as mono WAV of 16-bit PCM at that rate, as `ffmpeg -i IN -ac 1 -ar RATE -c:a pcm_s16le OUT.wav` does"
 
 
 def read_wav(path: str | os.PathLike, samples: int, sample_rate: int) -> np.ndarray:
-    """Reads the waveform of a file as a model takes it.
+    """Reads the waveform of a file in the form that a model takes.
 
-    A recording that is too long loses as much at its start as at its end, of an odd number one more at its end; one
-    that is too short gets zeros in the same way. See "Arrays" in docs/formats.md.
+    A recording that is too long is cropped equally at its start and end; if the difference is odd, one more sample is
+    cropped at the end. A recording that is too short is padded with zeros in the same way. See "Arrays" in
+    docs/formats.md.
 
     Args:
         path: a WAV file of 16-bit PCM with one channel.
@@ -29,7 +30,7 @@ def read_wav(path: str | os.PathLike, samples: int, sample_rate: int) -> np.ndar
         float32 array [samples] from -1 to 1: the samples divided by 32768.
 
     Raises:
-        InputError: the file cannot be read, is of another kind or rate, is cut short, or has no sample.
+        InputError: if the file cannot be read, has a different format or rate, is cut short, or has no samples.
 
     Example:
         >>> with wave.open("beep.wav", "wb") as file:
@@ -51,7 +52,7 @@ def read_wav(path: str | os.PathLike, samples: int, sample_rate: int) -> np.ndar
 
 
 def check_wav(path: str | os.PathLike, sample_rate: int) -> None:
-    """Checks the header of a file and that it has all samples; arguments and errors as for `read_wav`."""
+    """Checks the header of a file, and that no samples are missing; arguments and errors as for `read_wav`."""
     _with_wave(path, sample_rate, lambda file: b"")
 
 

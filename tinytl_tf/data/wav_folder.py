@@ -1,4 +1,4 @@
-"""Folders of WAV files: one sub-folder for each class, as image folders have."""
+"""Folders of WAV files: one subfolder per class, as in image folders."""
 
 import os
 import pathlib
@@ -15,19 +15,20 @@ __all__ = ["load_wav_folder"]
 
 
 def load_wav_folder(path: str | os.PathLike, *, samples: int, sample_rate: int, seed: int = 0) -> Splits:
-    """Lists a folder of WAV files, mono of 16-bit PCM, with the layouts of an image folder, see `load_folder`.
+    """Finds the files of a folder of mono 16-bit PCM WAV files, with the layouts of an image folder; see `load_folder`.
 
     Args:
         path: the folder.
-        samples: length of each waveform; a longer recording is cropped and a shorter one padded, see `read_wav`.
+        samples: number of samples in each waveform; a longer recording is cropped and a shorter one padded; see
+            `read_wav`.
         sample_rate: required sample rate of each file; nothing is resampled.
         seed: chooses the test files of a flat folder.
 
     Returns:
-        The sets, of waveforms float32 [samples], sorted by class and path.
+        The sets of waveforms, float32 [samples], sorted by class and path.
 
     Raises:
-        InputError: as `load_folder`, or `samples` or `sample_rate` is below 1.
+        InputError: as for `load_folder`; or if `samples` or `sample_rate` is below 1.
     """
     for option, value in (("samples", samples), ("sample_rate", sample_rate)):
         if type(value) is not int or value < 1:

@@ -1,4 +1,4 @@
-"""The Python clients of an exported model: LiteRT or its Micro runtime, and numpy, but no TensorFlow."""
+"""The Python clients of an exported model, which need LiteRT or its Micro runtime, and numpy, but not TensorFlow."""
 
 from tinytl_tf.device.adapt_settings import AdaptSettings
 from tinytl_tf.device.adaptation import AdaptResult, adapt

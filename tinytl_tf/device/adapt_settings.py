@@ -1,4 +1,4 @@
-"""How an exported file is adapted."""
+"""Settings for adapting an exported file."""
 
 import dataclasses
 import numbers
@@ -13,27 +13,27 @@ from tinytl_tf.schedules import SCHEDULES
 
 __all__ = ["AdaptSettings"]
 
-_MOST = float(np.finfo(np.float32).max)  # the largest learning rate of a file
+_MOST = float(np.finfo(np.float32).max)  # the largest learning rate that a file accepts
 
 
 @dataclasses.dataclass(frozen=True)
 class AdaptSettings:
-    """Settings of `tinytl_tf.device.adapt`, checked.
+    """Checked settings of `tinytl_tf.device.adapt`.
 
     Attributes:
         epochs: Passes over the training images.
-        learning_rate: Learning rate of step 0; None for the manifest's.
-        schedule: A key of `tinytl_tf.schedules.SCHEDULES`; None for the manifest's.
+        learning_rate: Learning rate of step 0. None uses the manifest's.
+        schedule: A key of `tinytl_tf.schedules.SCHEDULES`. None uses the manifest's.
         seed: Chooses the order of the images and their augmentation.
-        augmentation: Changes of training images; None for the manifest's, and for arrays.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for the manifest's, and
+        augmentation: Random changes of training images. None uses the manifest's; must be None for arrays.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]. None uses the manifest's; must be None
             for arrays.
-        by_position: Whether classes are matched by their position, not by name.
-        new_classes: Whether classes of the data that are new to the model are added to it, in the order of the data.
-        save_every: Steps between two saves of the progress.
+        by_position: Whether to match classes by position instead of by name.
+        new_classes: Whether to add classes of the data that the model lacks, in the order of the data.
+        save_every: Number of steps between two saves of the progress.
 
     Raises:
-        InputError: If a value is out of range or of another type.
+        InputError: If a value is out of range or has the wrong type.
     """
 
     epochs: int = 5
@@ -62,10 +62,10 @@ class AdaptSettings:
             data.check_central_fraction(self.central_fraction)
 
     def of(self, model: TrainableModel) -> "AdaptSettings":
-        """Returns the settings, with None replaced by the values of a model's manifest.
+        """Returns the settings with each None replaced by the value from a model's manifest.
 
         Raises:
-            InputError: If there are settings of images for a model of arrays.
+            InputError: If image settings are given for a model that takes arrays.
         """
         defaults: dict[str, Any] = {"learning_rate": model.default_learning_rate, "schedule": model.schedule}
         for name in ("augmentation", "central_fraction"):

@@ -36,7 +36,7 @@ from tinytl_tf.schedules import SCHEDULES
 
 __all__ = ["AdaptResult", "adapt", "find_new_classes"]
 
-_OVERHEAD = 65536  # bytes in addition to a state: its header, the losses of the steps
+_OVERHEAD = 65536  # bytes in addition to a state: its header and the losses of the steps
 
 _REMEDY = "lower the learning rate, and reset the model or restore another state"
 
@@ -46,16 +46,16 @@ class AdaptResult:
     """Results of a run of `adapt`.
 
     Attributes:
-        before: On the test split before the first step; None without test images.
-        after: The same after the last step.
+        before: Figures on the test split before the first step; None without test images.
+        after: Figures on the test split after the last step; None without test images.
         losses: Mean training loss of each epoch, over all steps with a finite loss.
         train_accuracies: Mean training accuracy of each epoch, 0 to 1, over the same steps.
-        steps: Steps taken.
-        applied: Steps that changed the model; all other steps had a loss or a gradient that was not finite.
-        step_ms: Median time of a step in milliseconds, without decoding of images.
-        best_accuracy: On the validation split after the best epoch, or None without one; for a regression
-            the negative of the least loss, which decides about the best epoch.
-        added_classes: Names of all classes that were added to the model, now or before.
+        steps: Number of steps taken.
+        applied: Number of steps that changed the model. All other steps had a loss or a gradient that was not finite.
+        step_ms: Median time per step in milliseconds, without image decoding.
+        best_accuracy: Accuracy on the validation split after the best epoch; None without a validation split. For a
+            regression, the negative of the lowest loss, which determines the best epoch.
+        added_classes: Names of all classes that were added to the model, in this run or earlier.
     """
 
     before: EvaluateResult | None
@@ -70,31 +70,31 @@ class AdaptResult:
 
     @property
     def accuracy_before(self) -> float | None:
-        """On the test split, 0 to 1."""
+        """Accuracy on the test split before the first step, 0 to 1; None without test images."""
         return self.before and self.before.accuracy
 
     @property
     def accuracy_after(self) -> float | None:
-        """The same after the last step."""
+        """Accuracy on the test split after the last step, 0 to 1; None without test images."""
         return self.after and self.after.accuracy
 
     @property
     def loss_before(self) -> float | None:
-        """Mean loss on the test split."""
+        """Mean loss on the test split before the first step; None without test images."""
         return self.before and self.before.loss
 
     @property
     def loss_after(self) -> float | None:
-        """The same after the last step."""
+        """Mean loss on the test split after the last step; None without test images."""
         return self.after and self.after.loss
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """`loss` and `accuracy` of the training, of each epoch, as Keras' `History` has them."""
+        """Training `loss` and `accuracy` of each epoch, in the form of Keras' `History.history`."""
         return {"loss": list(self.losses), "accuracy": list(self.train_accuracies)}
 
     def to_json(self, names: Sequence[str]) -> dict[str, Any]:
-        """Returns the result for `--json`, with the figures by class of `names`."""
+        """Returns the result for `--json`; `names` are the names of the classes."""
         return {
             **dataclasses.asdict(self),
             **{key: getattr(self, key) for key in ("accuracy_before", "accuracy_after", "loss_before", "loss_after")},
@@ -114,31 +114,31 @@ def adapt(
 ) -> AdaptResult:
     """Trains `model` on the training split and evaluates it on the test split, if there is one, before and after.
 
-    With `state_path` the run is saved there at its end, every `save_every` steps to files next to it, and when it is
-    interrupted; with `resume` it continues and ends with the same numbers and the same state, bit for bit, with the
-    same data, settings, threads, XNNPACK and interface only. With a
-    validation split the best epoch's state is kept too, as `<stem>.best.tinytl`. The test split never decides about
-    anything.
+    With `state_path`, the final state is saved there, and the progress is saved to files next to it, every `save_every`
+    steps and when the run is interrupted. With `resume`, an interrupted run continues and ends with the same numbers
+    and the same state, bit for bit, provided that the data, settings, threads, XNNPACK and interface are the same. With
+    a validation split, the state of the best epoch is kept as well, as `<stem>.best.tinytl`. The test split never
+    influences the choice of the best epoch.
 
     Args:
-        model: The model; it is changed.
-        splits: The images, or arrays; their classes are matched to the model's by name.
-        state_path: State file to write, `.tinytl`. One run at a time may write it.
-        resume: Whether to resume the interrupted run that writes `state_path`.
-        features: Gives the features of the images to a model whose `input_name` is `"features"`, see
-            `tinytl_tf.device.coral`; None for a model of images.
+        model: The model, which is changed.
+        splits: The images or arrays; by default, their classes are matched to the model's by name.
+        state_path: State file to write, `.tinytl`. Only one run at a time may write it.
+        resume: Whether to resume the interrupted run that saved its progress next to `state_path`.
+        features: Features of the images, for a model whose `input_name` is `"features"`; see `tinytl_tf.device.coral`.
+            None for all other models.
         **settings: Fields of `tinytl_tf.device.AdaptSettings`, such as `epochs` and `learning_rate`.
 
     Returns:
         Figures, losses and times.
 
     Raises:
-        InputError: If an argument is out of range, the classes do not fit, another run writes `state_path`, or the run
-            cannot be resumed.
-        TrainingDiverged: If most steps of an epoch could not be applied, or the loss is far above that before: see
-            `tinytl_tf.divergence`. No state is written then, an old one stays, and the model is as the training left
-            it.
-        KeyboardInterrupt: After the step that was interrupted was saved.
+        InputError: If an argument is out of range; if the classes do not match; if another run is writing `state_path`;
+            or if the run cannot be resumed.
+        TrainingDiverged: If most steps of an epoch could not be applied; or if the loss is far above the loss before
+            training; see `tinytl_tf.divergence`. Then no state is written, an old state file is kept, and the model
+            stays as the training left it.
+        KeyboardInterrupt: If the run is interrupted. With `state_path`, the current step is completed and saved first.
 
     Example:
         >>> model = TrainableModel("photos.tflite")  # doctest: +SKIP
@@ -167,8 +167,8 @@ def find_new_classes(model: TrainableModel, dataset: data.ImageDataset) -> tuple
         dataset: The images.
 
     Raises:
-        InputError: If the model has no names of classes, too few spare outputs, or a new name differs from one of
-            the model's by upper and lower case only.
+        InputError: If the model has no class names; if it has too few spare outputs; or if a new name differs from one
+            of the model's names only in upper and lower case.
     """
     dataset.require_task(model.task.name)
     if model.class_names is None:
@@ -224,7 +224,7 @@ class _Run:
             return self._go(resume)
 
     def _go(self, resume: bool) -> AdaptResult:
-        if self._path is not None:  # the result, the last and the next intermediate state, and the best one
+        if self._path is not None:  # the result, the last and the next intermediate state, and the best state
             files.require_room(self._path, 4 * (4 * self._model.state_size + _OVERHEAD))
         if resume:
             self._progress = self._read_back()  # with the classes that the run has added
@@ -277,7 +277,7 @@ class _Run:
         )
 
     def _check_loss(self, after: EvaluateResult | None) -> None:
-        """Refuses a result with a loss far above the one before: of the test images, or else of the training images."""
+        """Refuses a loss far above the one before training: of the test images or, without any, the training images."""
         if after is None:
             self._refuse_loss(self._progress.steps[0][0], self._means(self._settings.epochs - 1)[0])
         else:
@@ -347,7 +347,7 @@ class _Run:
         return sum(bool(row[2]) for row in self._rows(epoch))
 
     def _means(self, epoch: int) -> tuple[float, float]:
-        """Mean loss and accuracy over the steps with a finite loss, applied or not, of an epoch without divergence."""
+        """Mean loss and accuracy of an epoch without divergence, over all steps with a finite loss, applied or not."""
         known = [row for row in self._rows(epoch) if math.isfinite(row[0])]
         return statistics.fmean(row[0] for row in known), statistics.fmean(row[1] for row in known)
 
@@ -364,7 +364,7 @@ class _Run:
             self._progress.validated += 1
 
     def _save_progress(self) -> None:
-        """Writes the state first, under a name of its own: the progress then names a complete state."""
+        """Writes the state first, under a name of its own, so that the progress always names a complete state."""
         if self._path is None:
             return
         path, old = progress_path(self._path), self._progress.state
@@ -376,7 +376,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _interrupts(self) -> Iterator[None]:
-        """An interrupt or SIGTERM ends the run, but not inside of a `_whole` block; a second one does."""
+        """Lets SIGINT or SIGTERM end the run, but not inside a `_whole` block; a second signal ends it there too."""
         if self._path is None or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -422,7 +422,7 @@ class _Run:
 
 
 def _described(settings: AdaptSettings) -> dict[str, Any]:
-    """The settings that the numbers depend on; the state has the added classes."""
+    """Returns the settings that the numbers depend on; `new_classes` is left out, because the state has the classes."""
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return {
         name: repr(value) if name == "augmentation" else value

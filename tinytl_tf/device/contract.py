@@ -16,14 +16,15 @@ __all__ = ["Contract", "augmentation_of", "check_contract", "check_manifest"]
 # Shape of an image; features and arrays have any shape of rank 1 to 3, without the batch.
 _IMAGE = ("H", "W", 3)
 _ANY = ("D0", "D1", "D2")
-# Signature -> inputs and outputs: name -> (type, shape). Equal letters are equal sizes. The input is added.
+# Signature -> inputs and outputs: name -> (type, shape). Equal letters stand for equal sizes. The model's input is
+# added later.
 _CONTRACT = {
     "infer": (
         {},
         {"logits": ("float32", (1, "C")), "probabilities": ("float32", (1, "C"))},
     ),
     "train": (
-        {"learning_rate": ("float32", (1,))},  # and the label, by the task
+        {"learning_rate": ("float32", (1,))},  # and the label, which depends on the task
         {"loss": ("float32", (1,)), "accuracy": ("float32", (1,)), "applied": ("int32", (1,))},
     ),
     "save": ({}, {"state": ("float32", ("N",))}),
@@ -39,9 +40,9 @@ class Contract:
         task: A key of `tinytl_tf.tasks.TASKS`.
         input: Name of the input, a key of `tinytl_tf.tflite.manifest.INPUTS`.
         shape: Shape of one image, `(H, W, 3)`, of its features, or of one array, without the batch.
-        batch_size: B.
-        outputs: C.
-        state_size: N.
+        batch_size: Images per training step, B.
+        outputs: Number of outputs, C.
+        state_size: Number of values in the state, N.
     """
 
     task: str
@@ -53,18 +54,19 @@ class Contract:
 
 
 def check_contract(path: str | os.PathLike, runners: Mapping[str, Callable], task: str | None) -> Contract:
-    """Checks signatures, names, types and shapes.
+    """Checks the signatures of a file: names, types and shapes.
 
     Args:
-        path: The file, for the errors.
+        path: Path of the file, for error messages.
         runners: Name of each signature -> its function, from `load_signatures`.
-        task: Task of the file or its manifest, or None; then the type of the labels decides.
+        task: Task from the file or its manifest. With None, the type of the labels determines the task.
 
     Returns:
         The task, the input, and the sizes.
 
     Raises:
-        InputError: If something is missing, unknown or of another type or shape, or of contract 1.
+        InputError: If a signature is missing; if an input or output is missing, is unknown, or has the wrong type or
+            shape; or if the signatures are of contract 1.
     """
     train = runners["train"].get_input_details() if "train" in runners else {}
     if "learning_rate" in train and len(train["learning_rate"]["shape_signature"]) == 0:
@@ -98,7 +100,7 @@ def check_contract(path: str | os.PathLike, runners: Mapping[str, Callable], tas
 
 
 def augmentation_of(manifest: Manifest) -> Augmentation:
-    """Returns the augmentation of training images in a manifest.
+    """Returns the augmentation of training images from a manifest.
 
     Raises:
         InputError: If its values are out of range.
@@ -112,11 +114,11 @@ def check_manifest(path: str | os.PathLike, manifest: Manifest, contract: Contra
 
     Args:
         path: The `.tflite`.
-        manifest: Its own.
-        contract: Of its signatures.
+        manifest: The manifest of the file.
+        contract: The contract of the file's signatures.
 
     Raises:
-        InputError: If a number differs, or the settings of the data are out of range.
+        InputError: If a value differs from the signatures; or if the data settings are out of range.
     """
     rows = [("values of the state", manifest.state_size, contract.state_size)]
     if not manifest.micro:  # its batches may have any size
@@ -136,7 +138,7 @@ def check_manifest(path: str | os.PathLike, manifest: Manifest, contract: Contra
 
 
 def _kind(manifest: Manifest, contract: Contract) -> str:
-    """Input of a file by its manifest; without `inputs` it is an image, or the features of a prefix."""
+    """Kind of input according to the manifest; without `inputs`, it is an image or the features of a prefix."""
     if manifest.inputs:
         return next(iter(manifest.inputs))
     return contract.input if contract.input == "features" else "image"

@@ -24,36 +24,36 @@ __all__ = ["COMPILED_NAME", "CoralModel", "is_coral"]
 
 COMPILED_NAME = "prefix_int8_edgetpu.tflite"  # the compiler's name for the compiled prefix_int8.tflite
 _LIBRARY = "libedgetpu.so.1"
-_CLOSE = 1e-3  # relative difference of two scales that are the same number in other floats
+_CLOSE = 1e-3  # maximum relative difference of one scale in two float formats
 
 
 def is_coral(path: str | os.PathLike) -> bool:
-    """Whether a path is a `coral.json`, by its name."""
+    """Whether a path names a `coral.json`."""
     return pathlib.Path(path).name == CORAL_NAME
 
 
 class CoralModel:
-    """Prefix and suffix of one export.
+    """The prefix and the suffix of one export.
 
     The prefix runs on the Edge TPU if its compiled file is in the folder and the accelerator's library is installed,
-    and on the CPU otherwise. It is frozen, so each image passes it only once; `features` caches the results. The
-    suffix is a `TrainableModel` that takes these features, with its own state files.
+    and on the CPU otherwise. It is frozen, so each image passes it only once; `features` caches the results. The suffix
+    is a `TrainableModel` that takes these features and has state files of its own.
 
     Args:
-        path: The `coral.json` of the export, with its files in the same folder.
-        prefix_command: A program that runs the prefix instead of this process, see
-            `tinytl_tf.device.prefix_runner`; None for this process.
-        num_threads: Threads of the CPU's kernels.
-        xnnpack: As `TrainableModel` takes it, for the suffix.
-        api: The same.
+        path: The `coral.json` of the export. The files it lists must be in the same folder.
+        prefix_command: A program that runs the prefix instead of this process; see `tinytl_tf.device.prefix_runner`.
+            None runs the prefix in this process.
+        num_threads: Number of threads for the CPU's kernels.
+        xnnpack: The argument `xnnpack` of `TrainableModel`, for the suffix.
+        api: The argument `api` of `TrainableModel`, for the suffix.
 
     Attributes:
         manifest: Content of the `coral.json`.
-        suffix: The model that trains.
+        suffix: The trainable model.
         on_accelerator: Whether this process runs the prefix on an Edge TPU.
 
     Raises:
-        InputError: If a file is missing or belongs to another export, or the prefix cannot be run.
+        InputError: If a file is missing or belongs to a different export; or if the prefix cannot be run.
 
     Example:
         >>> model = CoralModel("boards/coral.json")  # doctest: +SKIP
@@ -84,15 +84,15 @@ class CoralModel:
         else:
             self._prefix = self._load_prefix(prefix, num_threads)
             made_by = sha256(prefix.with_name(COMPILED_NAME) if self.on_accelerator else prefix)
-        # The accelerator rounds in its own way: its features are not mixed with a CPU's.
+        # The accelerator rounds differently, so its features are not mixed with a CPU's.
         self._depends_on = f"{self.manifest.sha256['prefix']} {made_by}"
         self._check()
 
     def infer(self, image: np.ndarray) -> InferResult:
-        """Classifies one image, uint8 `[H, W, 3]`, by prefix and suffix.
+        """Classifies one image, uint8 `[H, W, 3]`, with the prefix and the suffix.
 
         Raises:
-            InputError: If the image has another type or shape.
+            InputError: If the image has the wrong type or shape.
         """
         return self.suffix.infer(self.featurize(image))
 
@@ -103,10 +103,10 @@ class CoralModel:
             image: uint8 `[H, W, 3]`, raw RGB pixels from 0 to 255.
 
         Returns:
-            int8, of the shape `manifest.features.shape`.
+            The features, int8 with the shape `manifest.features.shape`.
 
         Raises:
-            InputError: If the image has another type or shape.
+            InputError: If the image has the wrong type or shape.
         """
         shape = self.manifest.image.shape
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape != shape:
@@ -117,17 +117,17 @@ class CoralModel:
 
     @contextlib.contextmanager
     def features(self, folder: str | os.PathLike | None = None, *, limit_bytes: int = data.CACHE_BYTES):
-        """Returns a context manager that gives the features of images, each computed once.
+        """Returns a context manager for the features of images, which are computed only once for each image.
 
         Args:
-            folder: Folder of the cache; None for a folder that is removed afterwards.
-            limit_bytes: Most bytes of the folder, see `tinytl_tf.data.FeatureCache`.
+            folder: Folder of the cache. None uses a folder that is removed afterwards.
+            limit_bytes: Maximum size of the folder in bytes; see `tinytl_tf.data.FeatureCache`.
 
         Returns:
-            The argument `features` of `tinytl_tf.device.adapt`.
+            A context manager that returns the argument `features` for `tinytl_tf.device.adapt`.
 
         Raises:
-            InputError: If the folder cannot be written, or another process uses it for this prefix.
+            InputError: If the folder cannot be written; or if another process uses it for this prefix.
         """
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(files.temporary_folder()) if folder is None else folder

@@ -17,18 +17,18 @@ __all__ = ["check_features", "evaluate", "evaluate_dataset", "match_outputs"]
 
 
 def evaluate(model: TrainableModel, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> EvaluateResult:
-    """Runs inference on each image of `batches`.
+    """Evaluates a model on each image of `batches`.
 
     Args:
         model: The model.
-        batches: Pairs of images, uint8 `[n, H, W, 3]`, or arrays, float32 `[n, ...]`, and labels as
-            `TrainableModel.train` takes them; any `n`.
+        batches: Pairs of images, uint8 `[n, H, W, 3]`, or arrays, float32 `[n, ...]`, and their labels, in the form
+            that `TrainableModel.train` takes; `n` may vary.
 
     Returns:
-        Accuracy and mean loss over all images, as the model's task counts them, and figures of each class.
+        Accuracy and mean loss over all images, as the model's task defines them, and figures for each class.
 
     Raises:
-        InputError: If there is no image, or an image or a label does not fit the model.
+        InputError: If there is no image; or if an image or a label does not fit the model.
         NotFiniteError: If a logit is not finite.
     """
     tally = Tally(model.task)
@@ -54,20 +54,20 @@ def evaluate_dataset(
     central_fraction: float | None = None,
     features: data.CachedFeatures | None = None,
 ) -> EvaluateResult:
-    """Evaluates a model on a data set and matches classes by name; shows progress.
+    """Evaluates a model on a data set whose classes are matched by name; shows progress.
 
     Args:
         model: The model.
-        dataset: The images, or arrays, of one or more of the model's classes.
-        label: Their name in the progress.
-        by_position: Whether classes are matched by their position instead.
-        central_fraction: Part of an image's side that is evaluated, in (0, 1]; None for the manifest's, and
+        dataset: Images or arrays of one or more of the model's classes.
+        label: Name of the data in the progress display.
+        by_position: Whether to match classes by position instead.
+        central_fraction: Part of an image's side that is evaluated, in (0, 1]. None uses the manifest's; must be None
             for arrays.
-        features: As `adapt` takes it.
+        features: Features of the images; see `adapt`.
 
     Raises:
-        InputError: If the classes do not fit, an image cannot be decoded, the fraction is out of range or is given for
-            arrays, or the model takes another input, see `check_dataset`.
+        InputError: If the classes do not match; if an image cannot be decoded; if the fraction is out of range or is
+            given for arrays; or if the data does not fit the model's input; see `check_dataset`.
     """
     check_features(model, features)
     check_dataset(model, dataset)
@@ -85,7 +85,7 @@ def evaluate_dataset(
 
 
 def check_features(model: TrainableModel, features: data.CachedFeatures | None) -> None:
-    """Raises `InputError` unless a model of features gets features of its shape, and another model gets no features."""
+    """Raises `InputError` unless a model that takes features gets them in its shape and any other model gets None."""
     if model.input_name != "features" and features is not None:
         raise InputError(
             f"expected a model that takes features, got one that takes {model.input_name}s; leave the features out"
@@ -99,7 +99,7 @@ def check_features(model: TrainableModel, features: data.CachedFeatures | None) 
 
 
 def match_outputs(model: TrainableModel, dataset: data.ImageDataset, by_position: bool, spare: int = 0) -> np.ndarray:
-    """Returns the model's output for each class of a data set, int32; see `tinytl_tf.data.classes.match_classes`."""
+    """Returns the output's index for each class of a data set, int32; see `tinytl_tf.data.classes.match_classes`."""
     dataset.require_task(model.task.name)
     return match_classes(
         dataset.class_names,

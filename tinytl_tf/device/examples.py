@@ -1,4 +1,4 @@
-"""Examples as they lie in memory, made into the data sets that a model is trained and evaluated on."""
+"""Converts examples in memory into the data sets that a model is trained and evaluated on."""
 
 import os
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ _NAME = "the given examples"
 
 
 def as_dataset(model: "TrainableModel", examples: Any, labels: Any) -> data.ImageDataset:
-    """Returns a data set of examples and their labels; one that is a data set already stays as it is.
+    """Returns a data set of examples and their labels; a data set is returned unchanged.
 
     Args:
-        model: the model that takes them.
-        examples: a data set, or examples for `as_examples`.
-        labels: `None` for a data set; otherwise labels of the model's task, as an array or a list, or names of classes.
+        model: the model that the examples are for.
+        examples: a data set, or examples that `as_examples` accepts.
+        labels: `None` for a data set; otherwise labels of the model's task, as an array or a list, or class names.
 
     Raises:
-        InputError: if they do not fit the model or one another.
+        InputError: if the examples or labels do not fit the model or each other.
     """
     if isinstance(examples, data.ImageDataset):
         if labels is not None:
@@ -43,15 +43,15 @@ def as_dataset(model: "TrainableModel", examples: Any, labels: Any) -> data.Imag
 
 
 def as_examples(model: "TrainableModel", examples: Any) -> np.ndarray:
-    """Returns examples as the model takes them, `[n, *model.input_shape]`.
+    """Converts examples to the form that the model takes, `[n, *model.input_shape]`.
 
     Args:
-        model: the model that takes them.
-        examples: images as uint8 or whole numbers of 0 to 255, or a list of photos' paths, which `data.photo`
-            reads; or arrays of numbers. Lists are accepted too.
+        model: the model that the examples are for.
+        examples: images as uint8 or whole numbers from 0 to 255; a list of paths of photos, which `data.photo` reads;
+            or arrays of numbers. Lists are accepted in place of arrays.
 
     Raises:
-        InputError: If there is no example, or they have another type.
+        InputError: If there is no example; or if they have the wrong type or shape.
     """
     if model.input_name == "features":
         raise InputError("expected a model of images or arrays, got one of features; see tinytl_tf.device.coral")
@@ -67,7 +67,7 @@ def as_examples(model: "TrainableModel", examples: Any) -> np.ndarray:
         examples = [data.photo(path, model) for path in examples]
     try:
         values = np.asarray(examples)
-    except ValueError as error:  # of rows of different lengths
+    except ValueError as error:  # rows of different lengths
         raise InputError(
             f"expected examples of one shape, got {type(examples).__name__} of several ({error})"
         ) from error
@@ -81,10 +81,10 @@ def as_examples(model: "TrainableModel", examples: Any) -> np.ndarray:
 
 
 def as_labels(model: "TrainableModel", labels: Any) -> np.ndarray:
-    """Returns labels as an array; names of classes become their numbers.
+    """Returns labels as an array; class names become their indices.
 
     Raises:
-        InputError: If there are no labels, or a name is not one of the model's.
+        InputError: If there are no labels; or if a name is not one of the model's class names.
     """
     if labels is None:
         raise InputError("expected labels, got none; give one for each example")
@@ -105,7 +105,7 @@ def _are_paths(examples: Sequence) -> bool:
 
 
 def _pixels(values: np.ndarray) -> np.ndarray:
-    """Pixels as uint8; other numbers only where nothing is lost."""
+    """Converts pixels to uint8; accepts other types only if the conversion is exact."""
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind not in "iuf":

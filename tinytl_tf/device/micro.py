@@ -11,21 +11,22 @@ __all__ = ["MicroModel"]
 
 
 class MicroModel(TrainableModel):
-    """A `.tflite` for TensorFlow Lite Micro, with the verbs of `TrainableModel`.
+    """A `.tflite` for TensorFlow Lite Micro, with the same methods as `TrainableModel`.
 
-    It runs the interpreter of the package `tflite-micro`, the same as on a microcontroller, with plain kernels: one
-    thread, one arena, no allocation after the start. A step adds up the gradients of its images one by one.
+    It runs on the interpreter from the `tflite-micro` package, the same interpreter as on a microcontroller, with
+    reference kernels: one thread, one arena, and no allocation after initialization. A training step processes its
+    images one at a time and accumulates their gradients.
 
-    If the manifest names a file under `state_of`, both have the same state files: they move between that file in LiteRT
-    and this one.
+    If the manifest's `state_of` identifies another exported `.tflite`, the two share state files: a state saved by that
+    file in LiteRT can be restored here, and vice versa.
 
     Args:
         path: The `.tflite` file; its manifest must be in the same folder.
-        batch_size: Images of a step, 1 or more; `None` for the manifest's.
+        batch_size: Images per training step, 1 or more. `None` uses the manifest's batch size.
 
     Raises:
-        InputError: If the file cannot be read, has no manifest or another one, is for LiteRT, or the package
-            `tflite-micro` is not installed.
+        InputError: If the file cannot be read; if its manifest is missing or belongs to a different file; if the file
+            is for LiteRT; or if the package `tflite-micro` is not installed.
 
     Example:
         >>> model = MicroModel("micro.tflite", batch_size=16)  # doctest: +SKIP
@@ -44,11 +45,11 @@ class MicroModel(TrainableModel):
 
     @property
     def fingerprint(self) -> bytes:
-        """SHA-256 of the `.tflite` that state files belong to: the file `state_of`, or the file itself."""
+        """SHA-256 of the `.tflite` that state files belong to: the one that `state_of` identifies, or this file."""
         return bytes.fromhex(self._file.manifest.micro["state_of"]) or self._file.fingerprint
 
     def _load(self) -> None:
-        """Loads the file; frees a loaded one first."""
+        """Loads the file; a previously loaded one is freed first."""
         manifest = self._file.manifest
         if manifest is None:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Batches of a data set as a model takes them: images, their features, or arrays."""
+"""Batches of a data set in the form that a model takes: images, their features, or arrays."""
 
 from collections.abc import Iterator
 
@@ -11,8 +11,8 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["check_dataset", "eval_batches_of", "train_batches_of"]
 
-_EVAL_BATCH = 1  # images are inferred one by one; more would only lie in memory
-# One batch is decoded while the model works on another; more would only lie in memory.
+_EVAL_BATCH = 1  # images are evaluated one by one; larger batches would only take memory
+# One batch is decoded while the model works on another; more would only take memory.
 _READING = {"workers": 1, "ahead": 1}
 
 
@@ -24,7 +24,8 @@ def check_dataset(model: TrainableModel, dataset: data.ImageDataset) -> None:
         dataset: Images, or arrays as `tinytl_tf.data.ArrayDataset`.
 
     Raises:
-        InputError: If it has images for a model of arrays or the other way round, or arrays of another shape or rate.
+        InputError: If the data set has images and the model takes arrays, or vice versa; or if the arrays have the
+            wrong shape or sample rate.
     """
     takes_arrays, has_arrays = model.input_name == "array", isinstance(dataset, data.ArrayDataset)
     if takes_arrays != has_arrays:
@@ -46,16 +47,16 @@ def eval_batches_of(
     central_fraction: float | None,
     features: data.CachedFeatures | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Returns all members of a data set once, in order.
+    """Returns batches of all examples of a data set once, in order.
 
     Args:
         model: The model.
         dataset: A data set that `check_dataset` accepts.
-        central_fraction: Part of an image's side; None for the manifest's, and for arrays.
-        features: Gives the features of the images, which replace them.
+        central_fraction: Part of an image's side that is evaluated. None uses the manifest's; must be None for arrays.
+        features: Features that replace the images, for a model that takes features; otherwise None.
 
     Raises:
-        InputError: If a fraction is given for arrays; while iterating, if an example cannot be read.
+        InputError: Immediately if a fraction is given for arrays; during iteration if an example cannot be read.
     """
     if model.input_name == "array" and central_fraction is None:
         return data.array_eval_batches(dataset, batch_size=_EVAL_BATCH, **_READING)
@@ -84,12 +85,12 @@ def train_batches_of(
         model: The model.
         dataset: A data set that `check_dataset` accepts.
         settings: Result of `AdaptSettings.of` for the model.
-        epoch: From 0.
-        start_step: Number of batches to leave out.
-        features: Gives the features of the images, which replace them.
+        epoch: Index of the epoch, from 0.
+        start_step: Number of batches to skip at the start of the epoch.
+        features: Features that replace the images, for a model that takes features; otherwise None.
 
     Raises:
-        InputError: While iterating, if an example cannot be read.
+        InputError: During iteration if an example cannot be read.
     """
     common = {"batch_size": model.batch_size, "seed": settings.seed, "epoch": epoch, "start_step": start_step}
     if model.input_name == "array":

@@ -1,4 +1,4 @@
-"""Opens a `.tflite`: the only way, so that every file is checked before it runs."""
+"""Opens a `.tflite`. All Python clients open files here, so that every file is checked before it runs."""
 
 import dataclasses
 import mmap
@@ -18,7 +18,7 @@ from tinytl_tf.tflite.manifest import CONTRACTS, LABELS_ENTRY, Manifest, manifes
 __all__ = ["OpenedFile", "open_file"]
 
 _IDENTIFIER = b"TFL3"
-_LARGEST_ENTRY = 2**20  # bytes of names
+_LARGEST_ENTRY = 2**20  # maximum bytes of the names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +27,10 @@ class OpenedFile:
 
     Attributes:
         path: The `.tflite`.
-        fingerprint: SHA-256 of all of its bytes.
+        fingerprint: SHA-256 of all bytes of the file.
         manifest: The manifest in its folder, or None.
         labels: Names of the outputs, from the manifest or from the file itself, or None.
-        spare_classes: Number of outputs after these without a class; 0 by default.
+        spare_classes: Number of outputs after `labels` that have no class; 0 by default.
         task: A key of `tinytl_tf.tasks.TASKS`, from the manifest or from the file itself, or None.
     """
 
@@ -50,17 +50,17 @@ class OpenedFile:
 def open_file(path: str | os.PathLike, *, trust: bool = False) -> OpenedFile:
     """Reads the description of a `.tflite`, without the runtime.
 
-    The file is hashed once, and the hash must be the one that the exporter wrote into the manifest, so that every
-    changed byte is found. Without a manifest only the structure can be checked, here and by the runtime's own
-    verifier: a changed weight is a weight, and a changed shape can end the process.
+    The file is hashed once, and the hash must match the one that the exporter wrote into the manifest, so every changed
+    byte is detected. Without a manifest, only the structure can be checked, here and by the runtime's own verifier: a
+    changed weight goes unnoticed, and a changed shape can end the process.
 
     Args:
         path: The file, with its manifest in the same folder.
-        trust: Whether a file without a manifest is opened.
+        trust: Whether to open a file without a manifest.
 
     Raises:
-        InputError: If the file cannot be read, is not a `.tflite`, is damaged, has operators that are not builtin, does
-            not fit its manifest, or has no manifest and is not trusted.
+        InputError: If the file cannot be read; if it is not a `.tflite` or is damaged; if it has operators that are not
+            builtin; if it does not match its manifest; or if it has no manifest and `trust` is false.
     """
     path = files.expand(path)
     try:
@@ -94,7 +94,7 @@ def _outputs(stated: tuple[str, tuple[str, ...], int]) -> str:
 
 
 def _read_labels(path: pathlib.Path) -> tuple[str, tuple[str, ...], int] | None:
-    """Walks through the file's structure; returns task, names and number of spare outputs, as the exporter put them."""
+    """Walks through the file's structure; returns the task, names and number of spare outputs in its metadata."""
     try:
         with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             if content[4:8] != _IDENTIFIER:

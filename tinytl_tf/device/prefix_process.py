@@ -1,4 +1,4 @@
-"""The prefix in a process of its own, under another Python with another runtime."""
+"""Runs the prefix in a process of its own, with a different Python and a different runtime."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ _LONGEST_LINE = 65536
 
 
 class PrefixProcess:
-    """Talks to `prefix_runner.py`, run as a program.
+    """Communicates with `prefix_runner.py`, which runs as a separate program.
 
     Args:
         command: The program and its arguments, for example
@@ -30,7 +30,7 @@ class PrefixProcess:
         output: The same for the features.
 
     Raises:
-        InputError: If the program cannot be started or does not describe its input and output.
+        InputError: If the program cannot be started; or if it does not describe its input and output.
 
     Example:
         >>> prefix = PrefixProcess(["python3", "prefix_runner.py", "prefix_int8.tflite"])  # doctest: +SKIP
@@ -42,7 +42,7 @@ class PrefixProcess:
         self._command = [str(word) for word in command]
         if not self._command or any("\0" in word for word in self._command):
             raise InputError(f"expected a program that runs the prefix, got {self._command!r:.80}; check the command")
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, not a pipe: a full one would stop the program
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, not a pipe: a full pipe would stop the program
         try:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors

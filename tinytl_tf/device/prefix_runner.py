@@ -1,12 +1,12 @@
-"""Runs the int8 prefix of a network: in this process, or as a program of its own that is fed through pipes.
+"""Runs the int8 prefix of a network: in this process, or as a separate program that reads and writes pipes.
 
-A Coral board with Mendel Linux has Python 3.7 and a runtime that drives the accelerator and cannot train. So this file
-needs nothing but numpy and one of the TensorFlow Lite runtimes, and is written for Python 3.7: copy it to the board.
+A Coral board with Mendel Linux has Python 3.7 and a runtime that drives the accelerator but cannot train. Therefore,
+this file needs only numpy and one of the TensorFlow Lite runtimes, and is written for Python 3.7: copy it to the board.
 
     python3 prefix_runner.py prefix_int8_edgetpu.tflite libedgetpu.so.1 < pixels > features
 
-It writes a line of JSON about input and output first; then, for each image of uint8 pixels [H,W,3] on standard input,
-the int8 features on standard output, until the input ends.
+It first writes one line of JSON that describes the input and the output. Then, for each image on standard input, uint8
+pixels [H,W,3], it writes the int8 features to standard output, until the input ends.
 """
 
 import ctypes
@@ -20,25 +20,26 @@ import numpy as np
 __all__ = ["PrefixRunner"]
 
 RUNTIMES = ("tflite_runtime.interpreter", "ai_edge_litert.interpreter", "tensorflow.lite.python.interpreter")
-TURN = 128  # an int8 pixel is the uint8 one less this: the same byte with its highest bit turned
+TURN = 128  # an int8 pixel is the uint8 pixel minus this: the same byte with its highest bit flipped
 
 
 class PrefixRunner:
-    """A file with one int8 image in and one int8 tensor out.
+    """Runs a file with one int8 image as its input and one int8 tensor as its output.
 
-    Compiled files have no signatures, so that the tensors' own details are used.
+    Compiled files have no signatures, so the details of the tensors are used instead.
 
     Args:
         path: The `.tflite`, compiled or not.
         delegate: Name of the accelerator's library, for example `libedgetpu.so.1`; empty for the CPU.
-        num_threads: Threads of the CPU's kernels.
+        num_threads: Number of threads for the CPU's kernels.
 
     Attributes:
         input: `shape` (without the batch), `scale` and `zero_point` of the image.
-        output: The same of the result.
+        output: The same for the result.
 
     Raises:
-        ValueError: If the file or the library cannot be loaded, or the file is another one.
+        ValueError: If the file or the library cannot be loaded; or if the file does not have one int8 input and one
+            int8 output.
 
     Example:
         >>> runner = PrefixRunner("prefix_int8.tflite")  # doctest: +SKIP
@@ -51,7 +52,7 @@ class PrefixRunner:
         module = _runtime()
         try:
             if delegate:
-                ctypes.CDLL(delegate)  # names the missing library; the runtime's own attempt leaves a broken object
+                ctypes.CDLL(delegate)  # names a missing library; the runtime's own attempt leaves a broken object
             delegates = [module.load_delegate(delegate)] if delegate else None
             self._interpreter = module.Interpreter(
                 model_path=os.fspath(path), num_threads=num_threads, experimental_delegates=delegates
@@ -76,7 +77,7 @@ class PrefixRunner:
 
 
 def _runtime():
-    """The first runtime that is installed."""
+    """Returns the first runtime that is installed."""
     for name in RUNTIMES:
         try:
             return importlib.import_module(name)
@@ -92,7 +93,7 @@ def _described(tensor):
 
 
 def main(path, delegate=""):
-    """Answers images on standard input by features on standard output."""
+    """Reads images from standard input and writes their features to standard output."""
     runner = PrefixRunner(path, delegate)
     pipe_in, pipe_out = sys.stdin.buffer, sys.stdout.buffer
     pipe_out.write(json.dumps({"input": runner.input, "output": runner.output}).encode() + b"\n")

@@ -1,6 +1,6 @@
-"""How far an adaptation is, in a file of its own, so that a stopped run can resume.
+"""Stores the progress of an adaptation in a file, so that a stopped run can resume.
 
-The file is a line of JSON: the format version, the fields of `AdaptProgress`, the SHA-256 of the state file that they
+The file is a line of JSON: the format version, the fields of `AdaptProgress`, the SHA-256 of the state file that these
 name, and the SHA-256 of all text before it. Only the bytes that a run has written are accepted.
 """
 
@@ -33,22 +33,22 @@ __all__ = [
 
 _VERSION = 3  # 1 did not count validated epochs; 2 had no checksums
 _LARGEST = 2**28  # bytes; a step takes about 60
-_MOST_STEPS = 10**7  # in the name that is checked
+_MOST_STEPS = 10**7  # in the longest name that is checked
 _CHECKSUM = ', "sha256": "{}"}}\n'  # the end of the file
 
 
 @dataclasses.dataclass
 class AdaptProgress:
-    """The steps that an adaptation has taken.
+    """The progress of an adaptation.
 
     Attributes:
         settings: All settings that the numbers depend on; a run resumes only with the same settings.
-        before: Figures of the test images before the first step, or None without any.
-        steps: One row for each step: loss, accuracy, whether it was applied, milliseconds. A loss that is not finite
-            is read back as NaN.
-        best: Score on the validation images after the best epoch, see `Task.score`, or None.
-        validated: Epochs that were evaluated on the validation images.
-        state: Name of the state file of this step, in the same folder.
+        before: Figures for the test images before the first step; None without test images.
+        steps: One row for each step: loss, accuracy, whether it was applied, and its time in milliseconds. A loss that
+            is not finite is read back as NaN.
+        best: Score on the validation images after the best epoch; see `Task.score`. None before the first validation.
+        validated: Number of epochs that were evaluated on the validation images.
+        state: Name of the state file after the last of these steps, in the same folder.
     """
 
     settings: dict[str, Any]
@@ -66,25 +66,28 @@ def progress_path(state_path: str | os.PathLike) -> pathlib.Path:
 
 
 def step_path(state_path: str | os.PathLike, steps: int) -> pathlib.Path:
-    """Returns the path of the state that a run saves after so many steps."""
+    """Returns the path of the state that a run saves after `steps` steps."""
     path = files.expand(state_path)
     return path.with_name(f"{path.name}.step-{steps}")
 
 
 def best_path(state_path: str | os.PathLike) -> pathlib.Path:
-    """Returns the path of the state of the epoch that is best on the validation images."""
+    """Returns the path of the state after the best epoch on the validation images."""
     path = files.expand(state_path)
     return path.with_name(f"{path.stem}.best{path.suffix}")
 
 
 def check_paths(state_path: str | os.PathLike) -> None:
-    """Checks, before any work, that a run can write all of its files: result, progress, steps and best state.
+    """Checks, before any work, that a run can write all of its files.
+
+    These are the final state, the progress file, the per-step states and the best state.
 
     Args:
         state_path: The state file to write.
 
     Raises:
-        InputError: If a name is too long for the file system, or a folder, FIFO or device has one of the names.
+        InputError: If a name is too long for the file system; if one of the paths is already a folder, FIFO or device;
+            or if the folder is not writable.
     """
     path = files.expand(state_path)
     if not path.name:
@@ -97,11 +100,11 @@ def write_progress(path: pathlib.Path, progress: AdaptProgress) -> None:
     """Replaces the progress file.
 
     Args:
-        path: See `progress_path`.
-        progress: The steps; write the state file that it names before.
+        path: Result of `progress_path`.
+        progress: The progress to record. Save the state file that it names first.
 
     Raises:
-        InputError: If a file cannot be read or written.
+        InputError: If the state file cannot be read; or if the progress file cannot be written.
     """
     try:
         digest = sha256(path.with_name(progress.state))
@@ -112,14 +115,15 @@ def write_progress(path: pathlib.Path, progress: AdaptProgress) -> None:
 
 
 def read_progress(path: pathlib.Path, settings: dict[str, Any]) -> AdaptProgress:
-    """Reads the steps that a run has taken.
+    """Reads the progress of a run.
 
     Args:
-        path: See `progress_path`.
+        path: Result of `progress_path`.
         settings: Settings of the run to resume.
 
     Raises:
-        InputError: If there is no such file; it, or the state file that it names, is damaged; or its settings differ.
+        InputError: If there is no such file; if it, or the state file that it names, is damaged; or if its settings
+            differ.
     """
     try:
         with open_regular(path) as stream:
@@ -156,7 +160,7 @@ def read_progress(path: pathlib.Path, settings: dict[str, Any]) -> AdaptProgress
 
 
 def remove_progress(path: pathlib.Path) -> None:
-    """Removes the progress and the step states of a run that has ended, or starts again."""
+    """Removes the progress file and the per-step states of a run that has ended or starts again."""
     path.unlink(missing_ok=True)
     stem = path.name.removesuffix(".progress.json")
     for state in path.parent.glob(f"{glob.escape(stem)}.step-*"):
@@ -165,13 +169,13 @@ def remove_progress(path: pathlib.Path) -> None:
 
 
 def _encode(values: dict[str, Any]) -> bytes:
-    """The bytes of the file, but for its version and checksum given by `values`."""
+    """Returns the bytes of the file: `values`, with the version and a checksum added."""
     text = json.dumps(_finite({"version": _VERSION, **values}))[:-1]
     return (text + _CHECKSUM.format(hashlib.sha256(text.encode()).hexdigest())).encode()
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for numbers that JSON does not have."""
+    """Returns the same value with None for numbers that JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Checks that an int8 file has the parts that a rebaking changes, at the places in the manifest."""
+"""Checks that an int8 file has the parts that `rebake` changes, where the manifest lists them."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,21 +15,21 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["KERNELS", "require_rebakable"]
 
 KERNELS = frozenset(["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
-_KERNEL, _BIAS = 1, 2  # which input of these
+_KERNEL, _BIAS = 1, 2  # indices of the inputs of these operators
 
 
 def require_rebakable(model: Model, manifest: CoralManifest, variables: Mapping[str, np.ndarray], where: str) -> None:
-    """Checks the structure of an int8 file, and the numbers of tensors in `rebake`, before anything is changed.
+    """Checks the structure of an int8 file, and the tensor indices in `rebake`, before anything is changed.
 
     Args:
-        model: The file.
+        model: The int8 file.
         manifest: The `coral.json` that names it.
         variables: The trained variables by path, in the order of the network.
-        where: Words for the file in an error.
+        where: Name of the file in error messages.
 
     Raises:
-        InputError: If the file is not a chain of quantized operators from the image on, or a number is not the one of
-            the tensor that holds the variable.
+        InputError: If the file is not a chain of quantized operators that begins at the image; or if an index is not
+            that of the tensor that holds the variable.
     """
     for expected, is_kept, value in _rules(model, manifest, variables):
         if not is_kept:
@@ -80,7 +80,7 @@ def _classifier(operators: tuple[Operator, ...]) -> int:
 
 
 def _quantized(model: Model, tensor: Tensor) -> Quantized | None:
-    """Shape of an int8 image of a batch of one, or None."""
+    """Shape, scale and zero point of an int8 image in a batch of one, or None."""
     if tensor.dtype != "int8" or tensor.shape[:1] != (1,) or _scales(model, tensor) != 1:
         return None
     parameters = model.schema.subgraphs[0].tensors[tensor.index].quantization
@@ -88,7 +88,7 @@ def _quantized(model: Model, tensor: Tensor) -> Quantized | None:
 
 
 def _scales(model: Model, tensor: Tensor) -> int:
-    """Number of finite scales above 0, each with a zero point; 0 if there are other scales."""
+    """Number of finite scales above 0, each with a zero point; 0 if any scale is invalid."""
     parameters = model.schema.subgraphs[0].tensors[tensor.index].quantization
     if parameters is None or parameters.scale is None or parameters.zeroPoint is None:
         return 0

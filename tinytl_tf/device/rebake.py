@@ -23,20 +23,21 @@ from tinytl_tf.tflite.snr import snr_db
 
 __all__ = ["MOST_LOSS_DB", "RebakeResult", "rebake"]
 
-MOST_LOSS_DB = 3.0  # how much more noise than at the export is let through
+MOST_LOSS_DB = 3.0  # maximum loss of signal-to-noise ratio since the export
 _LOWEST, _HIGHEST = -128, 127
-_LARGEST_BIAS = 2**30  # of 32 bits, with room for the products that are added to it
+_LARGEST_BIAS = 2**30  # leaves room in 32 bits for the products that are added to the bias
 _KEEP_SCALE = frozenset(["AVERAGE_POOL_2D", "PAD"])  # their outputs have the scale of their inputs
 
 
 @dataclasses.dataclass(frozen=True)
 class RebakeResult:
-    """Result of a rebaking.
+    """Result of `rebake`.
 
     Attributes:
-        snr_db: Signal to noise of the new file's logits against the float network's, over the photos.
-        exported_snr_db: The same for the exported file, at its export.
-        photos: Number of photos that ranges and noise were measured on.
+        snr_db: Signal-to-noise ratio, in decibels, of the new file's logits against the float network's, over the
+            photos.
+        exported_snr_db: The same for the exported file, measured during its export.
+        photos: Number of photos on which ranges and noise were measured.
         lint: Known reasons why the file may not compile.
     """
 
@@ -54,26 +55,27 @@ def rebake(
     *,
     overwrite: bool = False,
 ) -> RebakeResult:
-    """Writes the int8 file of the complete network with the learned values of a state.
+    """Writes a copy of the complete int8 network that contains the values learned on the device.
 
-    Biases become integers of the scale of their convolution, `round(b / (scale of the image * scale of the filter))`;
-    the classifier's kernel gets a scale of its own. Then the ranges of the images between operators are measured again,
-    on photos, by the same graph in float: learned biases move them. No TensorFlow is needed.
+    Each bias is quantized as `round(b / (input scale * filter scale))`, with the scales of its convolution; the
+    classifier's kernel is quantized again with a new scale. Because the learned biases shift the activation ranges, a
+    float version of the graph measures those ranges again on `photos`. TensorFlow is not needed.
 
     Args:
-        coral: The `coral.json` of the export, with its files in the same folder.
-        state: A `.tinytl` of its suffix.
-        output: The `.tflite` to write; it is for the compiler, like the exported `model_int8.tflite`.
-        photos: Images, uint8 `[H, W, 3]`, similar to the network's later inputs.
+        coral: The export's `coral.json`. The files it lists must be in the same folder.
+        state: A `.tinytl` file saved from the export's suffix.
+        output: The `.tflite` to write. Compile it for the Edge TPU, like the exported `model_int8.tflite`.
+        photos: Images, uint8 `[H, W, 3]`, similar to the images that the network will see in use.
         overwrite: Whether an existing file may be replaced.
 
     Returns:
-        Signal to noise of the integers against floats.
+        A `RebakeResult`, including the signal-to-noise ratio of the int8 outputs against the float outputs.
 
     Raises:
-        InputError: If a file is missing, damaged or of another export, the export has no int8 file, or there are no
-            photos.
-        ParityError: If the new file is noisier than the exported one by more than `MOST_LOSS_DB`; nothing was written.
+        InputError: If a file is missing, damaged or from a different export; if the export has no int8 file; or if
+            there are no photos or they have the wrong type or shape.
+        ParityError: If the signal-to-noise ratio is more than `MOST_LOSS_DB` below that of the exported file; nothing
+            is written.
 
     Example:
         >>> rebake("boards/coral.json", "mine.tinytl", "mine_int8.tflite", photos).snr_db  # doctest: +SKIP
@@ -118,7 +120,7 @@ def _rebaked(
     values: Mapping[str, np.ndarray],
     images: Sequence[np.ndarray],
 ) -> bytes:
-    """Changes the integers of a file; `start` has the old values of the trained variables, `values` the new ones."""
+    """Changes the integers of a file; `start` has the old values of the trained variables, `values` the new values."""
     graph, subgraph = model.graphs[0], model.schema.subgraphs[0]
     convolutions = [op for op in graph.operators if op.name in KERNELS]
     floats = {op.inputs[2]: constant(model.schema, subgraph.tensors[op.inputs[2]]) for op in convolutions}
@@ -127,7 +129,7 @@ def _rebaked(
             floats[index] = values[path].T.astype(np.float64)
         elif path == CLASSIFIER_BIAS:
             floats[index] = values[path].astype(np.float64)
-        else:  # the other part of the bias, from the norm, stays
+        else:  # the part of the bias that comes from the norm is kept
             floats[index] = floats[index] + (values[path].astype(np.float64) - start[path])
     ranges = tensor_ranges(float_twin(model, floats), images)
     changed = set(tensors.values())
@@ -144,11 +146,11 @@ def _rebaked(
 
 
 def _set_convolution(model: Model, op: Operator, shift: np.ndarray, weights: np.ndarray | None) -> None:
-    """Stores the bias and, if new, the kernel of a convolution in integers of the scale of its image."""
+    """Quantizes and stores the bias and, if it is new, the kernel of a convolution."""
     image, kernel, bias = (model.schema.subgraphs[0].tensors[index] for index in op.inputs)
     image_scale, old_scales = quantization_of(image)[0], quantization_of(kernel)[0]
     scales = old_scales if weights is None else np.array([np.abs(weights).max() / _HIGHEST or 1.0])
-    # A filter with tiny weights gets a larger scale, so that its bias fits the integers; as in the converter.
+    # A filter with tiny weights gets a larger scale, so that its bias fits into an integer, as in the converter.
     least = np.abs(shift) / (image_scale * _LARGEST_BIAS)
     scales = np.maximum(scales, least if len(scales) > 1 else least.max())
     if weights is not None or (scales != old_scales).any():
@@ -163,7 +165,7 @@ def _set_convolution(model: Model, op: Operator, shift: np.ndarray, weights: np.
 
 
 def _scale_of(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and zero point of int8 for a range, which always holds zero."""
+    """Returns the int8 scale and zero point for a range, which is extended to include zero."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = (high - low) / (_HIGHEST - _LOWEST) or 1.0
     zero_point = min(max(round(_LOWEST - low / scale), _LOWEST), _HIGHEST)
@@ -171,7 +173,7 @@ def _scale_of(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _store(model: Model, tensor, content: np.ndarray) -> None:
-    """Puts a constant into a buffer of its own: equal ones may share theirs."""
+    """Stores a constant in a buffer of its own, because equal constants may share a buffer."""
     tensor.buffer = add_buffer(model.schema, content)
 
 

@@ -9,11 +9,12 @@ __all__ = ["InferResult", "TrainResult"]
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """One training step.
+    """Result of one training step.
 
     Attributes:
         loss: Mean loss of the batch before the step.
-        accuracy: Share of the batch (of its attributes, with several) that was right before the step, 0 to 1.
+        accuracy: Share of correct predictions for the batch before the step, 0 to 1. With several attributes or numbers
+            per image, each of them counts.
         applied: False if the step changed nothing, because the loss or a gradient was not finite.
     """
 
@@ -24,11 +25,12 @@ class TrainResult:
 
 @dataclasses.dataclass(frozen=True)
 class InferResult:
-    """The answer for one image.
+    """Result for one image or array.
 
     Attributes:
         logits: float32 `[C]`.
-        probabilities: float32 `[C]`, softmax of the logits, or sigmoid of each where images have several attributes.
+        probabilities: float32 `[C]`: the softmax of the logits; for several attributes, the sigmoid of each logit; for
+            a regression, the predicted numbers.
     """
 
     logits: np.ndarray

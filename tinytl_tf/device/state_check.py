@@ -1,4 +1,4 @@
-"""Whether a state can be restored: one rule for models, files and averages."""
+"""Checks whether a state can be restored: one rule for models, files and averages."""
 
 import math
 
@@ -12,15 +12,15 @@ from tinytl_tf.tflite.manifest import Manifest
 
 __all__ = ["check_finite", "check_state", "classifier_parts"]
 
-_LARGEST = 1e15  # of the sum of all magnitudes; the signature `restore` refuses more
+_LARGEST = 1e15  # limit for the sum of all magnitudes; the signature `restore` refuses more
 
 
 def check_finite(state: np.ndarray, what: str) -> None:
-    """Refuses a state that would ruin a model.
+    """Refuses a state with values that are not finite, which would ruin a model.
 
     Args:
         state: float32 `[N]`.
-        what: Beginning of the error, for example "cannot set the state".
+        what: Beginning of the error message, for example "cannot set the state".
 
     Raises:
         InputError: If a value is not finite.
@@ -34,17 +34,17 @@ def check_finite(state: np.ndarray, what: str) -> None:
 
 
 def check_state(state: np.ndarray, manifest: Manifest, added: int, what: str) -> None:
-    """Refuses a state that the signature `restore` would refuse, or that no training of the file can have left.
+    """Refuses a state that the signature `restore` would refuse, or that training of the file cannot have produced.
 
     Args:
         state: float32 `[N]`.
-        manifest: Of the file.
+        manifest: Manifest of the file.
         added: Number of classes that were added on the device.
-        what: Beginning of the error, for example "cannot set the state".
+        what: Beginning of the error message, for example "cannot set the state".
 
     Raises:
-        InputError: If a value is not finite or negative where it cannot be, the values add up to over 1e15, or the
-            outputs in use differ from the named ones.
+        InputError: If a value is not finite; if a value that cannot be negative is negative; if the magnitudes add up
+            to 1e15 or more; or if the outputs in use differ from the outputs with names.
     """
     check_finite(state, what)
     total = float(np.abs(state.astype(np.float64)).sum())
@@ -64,7 +64,7 @@ def check_state(state: np.ndarray, manifest: Manifest, added: int, what: str) ->
 
 
 def classifier_parts(state: np.ndarray, manifest: Manifest) -> list[tuple[str, np.ndarray]]:
-    """Returns views of kernel and bias of the classifier inside a state, by name; the last axis is the output."""
+    """Returns views of the classifier's kernel and bias in a state, with their names; the last axis is the outputs."""
     return [
         (entry.name, state[entry.offset : entry.offset + math.prod(entry.shape)].reshape(entry.shape))
         for entry in manifest.state
@@ -73,7 +73,7 @@ def classifier_parts(state: np.ndarray, manifest: Manifest) -> list[tuple[str, n
 
 
 def _check_outputs(state: np.ndarray, manifest: Manifest, added: int, what: str) -> None:
-    """Refuses a state in which an output is in use that has no name, or the other way round."""
+    """Refuses a state in which an output without a name is in use, or vice versa."""
     bias = next(weights for name, weights in classifier_parts(state, manifest) if name.endswith("/bias"))
     used, expected = int(np.sum(bias > UNUSED / 2)), len(manifest.labels) + added
     if used != expected or (bias[expected:] != UNUSED).any():

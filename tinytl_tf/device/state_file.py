@@ -13,11 +13,12 @@ All numbers are little-endian; offsets and sizes are in bytes; N is the number o
 | 52 + 4N | L    | UTF-8          | version 2 only: names of the added classes, one on each line        |
 | the end | 4    | uint32         | CRC-32 of all bytes before it (zlib's, `java.util.zip.CRC32`)       |
 
-The file ends there: its length is 52 + 4 N, or 56 + 4 N + L, with L from 1 to 2^20. The names follow the rule of
-docs/formats.md, and no two have the same bytes; they are in the order of their outputs, which follow those of the
-exported classes; 0A is between two of them. A reader checks, in this order, magic, version, length, checksum,
-fingerprint, N against the model, the names, and that each value is finite; it uses nothing of a file that fails. It
-keeps the names as they are: they need not be in Unicode's form NFC, which not every client can compute.
+The file ends there: its length is 52 + 4 N, or 56 + 4 N + L, with L from 1 to 2^20. The names follow the rule in
+docs/formats.md, and no two names have the same bytes. They are separated by 0A and are in the order of their outputs,
+which come after the outputs of the exported classes. A reader checks, in this order, the magic, the version, the
+length, the checksum, the fingerprint, N against the model, the names, and that each value is finite; it uses nothing
+from a file that fails a check. It keeps the names as they are: they need not be in Unicode's form NFC, which not every
+client can compute.
 """
 
 import dataclasses
@@ -62,13 +63,13 @@ def write_state(
     """Writes a state file; a reader always sees the complete old or new file.
 
     Args:
-        path: The file to write; an existing one is replaced.
+        path: The file to write; an existing file is replaced.
         state: float32 `[N]`, finite.
         fingerprint: SHA-256 of the model's file, 32 bytes.
         added_classes: Names of the classes that were added on the device.
 
     Raises:
-        InputError: If the state is not finite, a name is refused, or the file cannot be written; an old file is
+        InputError: If the state is not finite; if a name is refused; or if the file cannot be written. An old file is
             untouched.
     """
     check_finite(state, f"cannot save {path}")
@@ -82,10 +83,11 @@ def write_state(
 
 
 def check_added(names: Sequence[str]) -> None:
-    """Checks the names of added classes as a state file has them.
+    """Checks the names of added classes for a state file.
 
     Raises:
-        InputError: If one is refused by `check_name`, two have the same bytes, or together they take over 2^20 bytes.
+        InputError: If `check_name` refuses a name; if two names have the same bytes; or if all names together take over
+            2^20 bytes.
     """
     for name in names:
         check_name(name)
@@ -97,18 +99,19 @@ def check_added(names: Sequence[str]) -> None:
 
 
 def read_state(path: str | os.PathLike, fingerprint: bytes, size: int) -> SavedState:
-    """Reads a state file that must belong to the given model.
+    """Reads a state file, which must belong to the model with this fingerprint.
 
     Args:
         path: The file to read.
         fingerprint: SHA-256 of the model's file, 32 bytes.
-        size: Number of values that the model's state has.
+        size: Number of values in the model's state.
 
     Returns:
-        The state, `[size]`, and the names of the classes that were added.
+        The state, `[size]`, and the names of the added classes.
 
     Raises:
-        InputError: If the file cannot be read, is not a state file, is damaged, or belongs to another model.
+        InputError: If the file cannot be read; if it is not a state file or is damaged; or if it belongs to a different
+            model.
     """
     try:
         with open_regular(files.expand(path)) as stream:
@@ -162,7 +165,7 @@ def _parse_header(path: str | os.PathLike, header: bytes, length: int) -> int:
 
 
 def _names(path: str | os.PathLike, content: bytes, count: int) -> bytes:
-    """Returns the bytes of the names; their length must fill the file."""
+    """Returns the bytes of the names, which must fill the file up to its checksum."""
     if _HEADER.unpack_from(content)[1] == _VERSION:
         return b""
     start = _HEADER.size + 4 * count

@@ -37,27 +37,27 @@ _LARGEST = float(np.finfo(np.float32).max)
 class TrainableModel:
     """A `.tflite` with the signatures `infer`, `train`, `save` and `restore`, run by LiteRT only.
 
-    Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that
-    raises leaves the model as it was.
+    Any number of threads may share a model: a lock admits one call at a time to the runtime. A call that raises an
+    error leaves the model unchanged.
 
-    The file stays mapped while the model lives: truncating it in place, instead of replacing it, ends the
-    process.
+    The file stays mapped while the model exists: truncating it in place, instead of replacing it, ends the process.
 
-    Loading a model sets the process' allocator: see `give_back` of `tinytl_tf.tflite.runtime.load_signatures`.
+    Loading a model changes a setting of the process's memory allocator; see `give_back` of
+    `tinytl_tf.tflite.runtime.load_signatures`.
 
     Args:
         path: The `.tflite` file, with its manifest `<stem>.manifest.json` in the same folder.
-        num_threads: Threads of the runtime's kernels, 1 or more.
-        xnnpack: Whether to use XNNPACK: faster, and more memory. `None` for the manifest's setting, or True
-            without a manifest.
-        api: `"interpreter"`; or `"compiled_model"`, with which XNNPACK takes less memory: see
+        num_threads: Number of threads for the runtime's kernels, 1 or more.
+        xnnpack: Whether to use XNNPACK, which is faster and takes more memory. `None` uses the manifest's setting, or
+            True without a manifest.
+        api: `"interpreter"` or `"compiled_model"`. With the latter, XNNPACK takes less memory; see
             `tinytl_tf.tflite.runtime.load_signatures`. The results are the same.
-        trust: Whether a file without its manifest is loaded. Damage is then not detected, and a damaged file can end
-            the process.
+        trust: Whether to load a file without its manifest. Damage is then not detected, and a damaged file can end the
+            process.
 
     Raises:
-        InputError: If the file cannot be read, is not a `.tflite`, needs operators that LiteRT lacks, or does
-            not have the signatures above with their types and shapes; or if the manifest does not fit the file.
+        InputError: If the file cannot be read or is not a `.tflite`; if it needs operators that LiteRT lacks; if it
+            does not have the signatures above with their types and shapes; or if the manifest does not match the file.
 
     Example:
         >>> model = TrainableModel("model.tflite")  # doctest: +SKIP
@@ -102,7 +102,7 @@ class TrainableModel:
 
     @property
     def batch_size(self) -> int:
-        """B: images in each training step."""
+        """B: images per training step."""
         return self._contract.batch_size
 
     @property
@@ -112,12 +112,12 @@ class TrainableModel:
 
     @property
     def num_threads(self) -> int:
-        """Threads of the runtime's kernels."""
+        """Number of threads for the runtime's kernels."""
         return self._num_threads
 
     @property
     def api(self) -> str:
-        """LiteRT's interface that is used."""
+        """The LiteRT interface in use."""
         return self._api
 
     @property
@@ -127,10 +127,10 @@ class TrainableModel:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(H, W) of an image in pixels; for a file that takes features, of their images.
+        """Height and width of an image in pixels; for a file that takes features, of their source images.
 
         Raises:
-            InputError: If the file takes arrays, or takes features and has no manifest with the size.
+            InputError: If the file takes arrays; or if it takes features and has no manifest with the size.
         """
         self._require_images("image_size")
         if self._contract.input == "image":
@@ -144,15 +144,16 @@ class TrainableModel:
 
     @property
     def input_name(self) -> str:
-        """Input of the file: `"image"`; `"features"`, see `tinytl_tf.device.coral`; or `"array"`.
+        """Kind of input: `"image"`, `"features"` (see `tinytl_tf.device.coral`) or `"array"`.
 
-        An array is float32 of the shape `input_shape`: a spectrogram, a window of sensors, a waveform.
+        An array is float32 with the shape `input_shape`, for example a spectrogram, a window of sensor data or a
+        waveform.
         """
         return self._contract.input
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input: `(H, W, 3)`, or the shape of the features of an image or of an array."""
+        """Shape of one input: `(H, W, 3)` for an image, or the shape of an image's features or of an array."""
         return self._contract.shape
 
     @property
@@ -183,22 +184,22 @@ class TrainableModel:
 
     @property
     def fingerprint(self) -> bytes:
-        """SHA-256 of the `.tflite` file; a state file belongs to it."""
+        """SHA-256 of the `.tflite` file, by which its state files are recognized."""
         return self._file.fingerprint
 
     @property
     def manifest(self) -> Manifest | None:
-        """Content of the manifest of the file, or None without one."""
+        """Content of the file's manifest, or None without a manifest."""
         return self._file.manifest
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes or attributes, from the manifest or the file itself, with added ones; or None."""
+        """Names of the classes or attributes, from the manifest or the file itself, and added ones; or None."""
         return None if self._file.labels is None else self._file.labels + self._added
 
     @property
     def central_fraction(self) -> float:
-        """The manifest's: part of a photo's side, about its center, that is evaluated. 0.875 without a manifest.
+        """Part of a photo's side, around its center, that is evaluated, from the manifest; 0.875 without a manifest.
 
         Raises:
             InputError: If the file takes arrays.
@@ -208,12 +209,12 @@ class TrainableModel:
 
     @property
     def split_seed(self) -> int:
-        """The manifest's: chose the test images of a folder without splits. 0 without a manifest."""
+        """Seed that chose the test images of a folder without splits, from the manifest; 0 without a manifest."""
         return 0 if self._file.manifest is None else self._file.manifest.data.split_seed
 
     @property
     def split(self) -> str:
-        """The manifest's: how the training of the file chose the test images of a folder without splits, or empty."""
+        """How training chose the test images of a folder without splits, from the manifest; empty if unknown."""
         return "" if self._file.manifest is None else self._file.manifest.data.split
 
     @property
@@ -228,7 +229,7 @@ class TrainableModel:
 
     @property
     def schedule(self) -> str:
-        """The manifest's: how the learning rate changes over the steps, by default. `"cosine"` without a manifest."""
+        """Default schedule of the learning rate over the steps, from the manifest; `"cosine"` without a manifest."""
         return DEFAULT_SCHEDULE if self._file.manifest is None else self._file.manifest.schedule
 
     @property
@@ -245,7 +246,7 @@ class TrainableModel:
 
     @property
     def saves_optimizer(self) -> bool:
-        """Whether the state holds all that training continues from: the optimizer has no slots, or they are in it."""
+        """Whether the state is enough to continue training: the optimizer has no slots, or the state includes them."""
         manifest = self._file.manifest
         if manifest is None:
             return False
@@ -255,17 +256,17 @@ class TrainableModel:
         """Takes one training step.
 
         Args:
-            images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255; where `input_name` is `"features"` or `"array"`,
-                these: int8 or float32 `[B, *input_shape]`. Every value of an array is finite.
-            labels: integers `[B]` in `[0, num_classes)`; with several attributes numbers `[B, C]` in `[0, 1]`; of a
-                regression finite numbers `[B, C]`.
-            learning_rate: Finite, not negative.
+            images: uint8 `[B, H, W, 3]`, raw RGB pixels from 0 to 255. If `input_name` is `"features"`, features, int8
+                `[B, *input_shape]`; if it is `"array"`, arrays of finite numbers, float32 `[B, *input_shape]`.
+            labels: integers `[B]` in `[0, num_classes)`; for several attributes, numbers `[B, C]` in `[0, 1]`; for a
+                regression, finite numbers `[B, C]`.
+            learning_rate: Learning rate of this step, finite and not negative.
 
         Returns:
             Loss and accuracy of the batch before the step, and whether the step was applied.
 
         Raises:
-            InputError: If an argument has another type, shape or range.
+            InputError: If an argument has the wrong type or shape or is out of range.
         """
         name = self.input_name
         what = {"image": "images", "array": "arrays"}.get(name, name)
@@ -284,18 +285,18 @@ class TrainableModel:
         )
 
     def infer(self, image: np.ndarray | str | os.PathLike) -> InferResult:
-        """Answers for one image or array.
+        """Runs inference on one image or array.
 
         Args:
             image: The path of a photo, which is read by `tinytl_tf.data.photo`; or uint8 `[H, W, 3]`, raw RGB pixels
-                from 0 to 255; where `input_name` is `"features"` or `"array"`, these: int8 or float32 `input_shape`.
-                Every value of an array is finite.
+                from 0 to 255. If `input_name` is `"features"`, features, int8 `input_shape`; if it is `"array"`, an
+                array of finite numbers, float32 `input_shape`.
 
         Returns:
-            Logits and probabilities, float32 `[num_classes]`. For a regression both are the predicted numbers.
+            Logits and probabilities, float32 `[num_classes]`. For a regression, both are the predicted numbers.
 
         Raises:
-            InputError: If the image has another type or shape, or the photo cannot be read.
+            InputError: If the image has the wrong type or shape; or if the photo cannot be read.
         """
         if self.input_name == "image" and isinstance(image, str | os.PathLike):
             image = photo(image, self)
@@ -305,22 +306,23 @@ class TrainableModel:
         return InferResult(logits=outputs["logits"][0, :used], probabilities=outputs["probabilities"][0, :used])
 
     def fit(self, examples: Any, labels: Any = None, *, validation_data: Any = None, **settings: Any) -> "AdaptResult":
-        """Trains on examples in memory, or on a data set, as `fit` of Keras does.
+        """Trains on examples in memory or on a data set, like `fit` in Keras.
 
-        Every step takes `batch_size` examples. Each epoch leaves out other remaining examples; fewer examples than a
-        batch are repeated to fill it. Examples in memory are used unchanged, without crops or flips.
+        Every step takes `batch_size` examples. Each epoch leaves out the examples that do not fill a batch, different
+        ones each time; fewer examples than a batch are repeated to fill it. Examples in memory are used unchanged,
+        without crops or flips.
 
         Args:
-            examples: uint8 `[n, H, W, 3]`, arrays `[n, *input_shape]`, a list of photos' paths, a data set of
-                `tinytl_tf.data`, or its `Splits`.
-            labels: integers or names of classes `[n]`, or labels of several attributes or numbers as for `train`;
-                None for a data set.
+            examples: uint8 `[n, H, W, 3]`; arrays `[n, *input_shape]`; a list of paths of photos; a data set from
+                `tinytl_tf.data`; or `Splits` from there.
+            labels: integers or class names `[n]`, or labels for several attributes or numbers, as for `train`; None for
+                a data set.
             validation_data: a pair of examples and labels, or a data set, on which the model is evaluated before and
-                after.
+                after the training.
             **settings: fields of `tinytl_tf.device.AdaptSettings`, such as `epochs` and `learning_rate`.
 
         Returns:
-            The figures; its `history` has loss and accuracy of each epoch.
+            The result; its `history` has the loss and accuracy of each epoch.
 
         Raises:
             InputError: If an argument is out of range or does not fit the model.
@@ -345,7 +347,7 @@ class TrainableModel:
         return adapt(self, splits, **settings)
 
     def evaluate(self, examples: Any, labels: Any = None) -> "EvaluateResult":
-        """Returns loss, accuracy and the figures of each class; accepts the examples of `fit`, except `Splits`."""
+        """Returns loss, accuracy and figures for each class; accepts the examples of `fit`, except `Splits`."""
         from tinytl_tf.device.evaluation import evaluate_dataset
 
         as_they_are = not isinstance(examples, ImageDataset) and self.input_name == "image"
@@ -353,18 +355,18 @@ class TrainableModel:
         return evaluate_dataset(self, dataset, central_fraction=1.0 if as_they_are else None)
 
     def predict(self, examples: Any) -> np.ndarray:
-        """Returns the probabilities, or the predicted numbers of a regression, of examples, float32 `[n, num_classes]`.
+        """Returns the probabilities of examples, or the numbers that a regression predicts, float32 `[n, num_classes]`.
 
         Args:
-            examples: uint8 `[n, H, W, 3]`, arrays `[n, *input_shape]`, or a list of photos' paths.
+            examples: uint8 `[n, H, W, 3]`, arrays `[n, *input_shape]`, or a list of paths of photos.
 
         Raises:
-            InputError: If they do not fit the model.
+            InputError: If the examples do not fit the model.
         """
         return np.stack([self.infer(example).probabilities for example in as_examples(self, examples)])
 
     def variables(self) -> dict[str, np.ndarray]:
-        """Returns copies of the trained variables by the paths that they had in Keras.
+        """Returns copies of the trained variables by their paths in Keras.
 
         Raises:
             InputError: If the manifest, which has the paths, is missing.
@@ -389,20 +391,20 @@ class TrainableModel:
         return f"<{type(self).__name__} {self._file.path.name}: {', '.join(facts)}>"
 
     def add_class(self, name: str) -> int:
-        """Gives a spare output to a new class, which then trains like all other classes.
+        """Assigns a spare output to a new class, which then trains like all other classes.
 
-        Its weights start as the mean of the other classes' weights, so that it is neither the likeliest class nor the
-        least likely one. If the optimizer's slots are not part of the state, they start again.
+        Its weights start as the mean of the other classes' weights, so it is neither the most likely class nor the
+        least likely. If the optimizer's slots are not part of the state, they are reset.
 
         Args:
             name: Name of the class, not one of `class_names`.
 
         Returns:
-            The label of the class.
+            The label of the new class.
 
         Raises:
-            InputError: If the file was exported without spare classes or all are used, the name is taken or no name, or
-                the manifest is missing. The model stays unchanged.
+            InputError: If there is no spare output left; if the name is taken or invalid; or if the manifest is
+                missing. The model stays unchanged.
 
         Example:
             >>> model.add_class("tulip")  # doctest: +SKIP
@@ -428,18 +430,18 @@ class TrainableModel:
             return label
 
     def state(self) -> np.ndarray:
-        """Returns a copy of all that training changes, float32 `[N]`."""
+        """Returns a copy of everything that training changes, float32 `[N]`."""
         return self._run("save")["state"]
 
     def set_state(self, state: np.ndarray) -> None:
-        """Replaces all that training changes.
+        """Replaces everything that training changes.
 
         Args:
             state: float32 `[N]`, finite, as `state` returned it.
 
         Raises:
-            InputError: If it has another type or shape, a value is not finite, or it is of more or fewer classes; the
-                model stays unchanged.
+            InputError: If the state has the wrong type or shape; if a value is not finite; or if the state has a
+                different number of classes. The model stays unchanged.
         """
         with self._lock:
             self._set(state, self._added)
@@ -473,13 +475,13 @@ class TrainableModel:
         write_state(path, state, self.fingerprint, added)
 
     def restore(self, path: str | os.PathLike) -> None:
-        """Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved.
+        """Restores the state from a `.tinytl` file that was saved by this model or by another copy of its file.
 
         Args:
             path: The file to read.
 
         Raises:
-            InputError: If the file is damaged or belongs to another model; the model stays unchanged.
+            InputError: If the file is damaged or belongs to a different model. The model stays unchanged.
         """
         saved = read_state(path, self.fingerprint, self.state_size)
         if len(saved.added_classes) > self._file.spare_classes:
@@ -497,10 +499,10 @@ class TrainableModel:
             self._set(saved.values, saved.added_classes)
 
     def reset(self) -> None:
-        """Puts the exported state and classes back, through the signature `reset` or by loading the file again.
+        """Restores the exported state and classes, with the signature `reset` or by loading the file again.
 
         Raises:
-            InputError: If the file must be loaded again and has changed; the model stays unchanged.
+            InputError: If the file must be loaded again and has changed. The model stays unchanged.
         """
         with self._lock:
             if "reset" in self._runners:
@@ -516,16 +518,17 @@ class TrainableModel:
         """Checks `count` labels against the model's classes.
 
         Args:
-            labels: Checked for integers `[count]` in `[0, num_classes)`, or numbers `[count, C]` in `[0, 1]`.
+            labels: Labels that must be integers `[count]` in `[0, num_classes)`; for several attributes, numbers
+                `[count, C]` in `[0, 1]`; for a regression, finite numbers `[count, C]`.
             count: Number of images.
 
         Raises:
-            InputError: If they are anything else.
+            InputError: If the labels are anything else.
         """
         self.task.check_labels(labels, count, self.num_classes)
 
     def _require_images(self, what: str) -> None:
-        """Raises `InputError` for a file of arrays: settings of images do not apply to it."""
+        """Raises `InputError` for a file that takes arrays: image settings do not apply to it."""
         if self._contract.input == "array":
             raise InputError(
                 f"expected a model of images for {what}, got {self._file.path} of arrays "
@@ -543,7 +546,7 @@ class TrainableModel:
                 ) from error
 
     def _load(self) -> None:
-        """Loads the file; frees a loaded one first, since two may not fit the memory of a board."""
+        """Loads the file; a previously loaded one is freed first, because two may not fit into a board's memory."""
         if self._file.manifest is not None and self._file.manifest.micro:
             raise InputError(
                 f"expected a file for LiteRT, got {self._file.path}, which is for TensorFlow Lite Micro; open it with "

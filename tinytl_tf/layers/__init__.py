@@ -1,4 +1,4 @@
-"""Keras layers that train single variables and keep little for the backward pass, and the model class."""
+"""Keras layers that can train single variables and keep little for the backward pass, and the model class."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.layers.activation import Activation

@@ -1,4 +1,4 @@
-"""Activation that keeps the least that its backward needs."""
+"""Activation layer that keeps as little as possible for the backward pass."""
 
 import functools
 
@@ -13,23 +13,23 @@ __all__ = ["Activation"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class Activation(keras.layers.Layer):
-    """Applies one of `ops.ACTIVATIONS`, which keep a mask or one tensor for backward.
+    """Applies one of `ops.ACTIVATIONS`, which keep a mask or one tensor for the backward pass.
 
     Args:
-        activation: a name of `ops.ACTIVATIONS`, for example `"relu6"` or `"silu"`.
-        negative_slope: slope of `"leaky_relu"` below zero, by default 0.2 as in `keras.activations.leaky_relu`;
-            `keras.layers.LeakyReLU` has 0.3. `None` for all other activations.
+        activation: a key of `ops.ACTIVATIONS`, for example `"relu6"` or `"silu"`.
+        negative_slope: slope of `"leaky_relu"` below zero. The default is 0.2, as in `keras.activations.leaky_relu`;
+            `keras.layers.LeakyReLU` uses 0.3. Must be `None` for all other activations.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        InputError: if Keras' own settings are not ours.
-        ValueError: if the activation is unknown, or has no slope to set.
+        InputError: if a Keras setting is not supported.
+        ValueError: if the activation is unknown; or if it has no slope to set.
 
     Input shape:
         Any.
 
     Output shape:
-        The same.
+        Same as the input shape.
     """
 
     def __init__(self, activation: str, negative_slope: float | None = None, **kwargs) -> None:
@@ -43,7 +43,7 @@ class Activation(keras.layers.Layer):
         self.negative_slope = negative_slope
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the activation of `inputs`, of the same shape."""
+        """Returns the activation of `inputs`, with the same shape."""
         op = ops.ACTIVATIONS[self.activation]
         if self.negative_slope is not None:
             op = functools.partial(op, negative_slope=self.negative_slope)
@@ -59,6 +59,6 @@ class Activation(keras.layers.Layer):
 
 
 def require_activation(activation: str) -> None:
-    """Raises `ValueError` unless `activation` is a name of `ops.ACTIVATIONS`."""
+    """Raises `ValueError` unless `activation` is a key of `ops.ACTIVATIONS`."""
     if activation not in ops.ACTIVATIONS:
         raise ValueError(f"activation must be one of {sorted(ops.ACTIVATIONS)}, got {activation!r}")

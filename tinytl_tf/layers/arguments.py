@@ -1,4 +1,4 @@
-"""Checks of the arguments and input shapes of the layers."""
+"""Checks for the arguments and input shapes of the layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ __all__ = [
     "require_positive_integers",
 ]
 
-_EXPLICIT = {1: "(before, after)", 2: "((top, bottom), (left, right))"}  # by the number of axes
+_EXPLICIT = {1: "(before, after)", 2: "((top, bottom), (left, right))"}  # explicit padding, by the number of axes
 _FORMAT = "transpose the input to channels_last"
 _MULTIPLIER = "repeat the input's channels, or use FrozenConv2D with as many groups"
 _INITIALIZER = "assign the pre-trained values to the layer's variable"
 _UNUSED = "leave it out, or compute it in the loss from the layer's variables"
-# Arguments of Keras' layers with the only value, apart from None, that is accepted, and the remedy for all others.
+# Arguments of Keras layers that accept only one value apart from None: (that value, remedy for all other values).
 _FIXED = {
     "data_format": ("channels_last", _FORMAT),
     "depth_multiplier": (1, _MULTIPLIER),
@@ -44,10 +44,10 @@ def require_positive_integers(**arguments: int) -> None:
 
 
 def checked_window(name: str, value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    """Returns one positive integer for each axis, of a number for all of them or a sequence.
+    """Returns one positive integer for each axis, from a number for all axes or a sequence.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if `value` is neither a positive integer nor a sequence of one for each axis.
     """
     values = (value,) * axes if np.ndim(value) == 0 else tuple(value)
     if len(values) != axes or not all(map(_is_positive_integer, values)):
@@ -57,10 +57,10 @@ def checked_window(name: str, value: int | Sequence[int], axes: int) -> tuple[in
 
 
 def checked_padding(padding: str | Sequence, axes: int) -> str | Sequence:
-    """Returns a padding with its word in small letters, as Keras writes it; numbers as they are.
+    """Returns a padding, with names in lowercase as in Keras; explicit numbers are returned unchanged.
 
     Raises:
-        ValueError: For another padding than `"same"`, `"valid"`, `"causal"` with one axis, or two numbers per axis.
+        ValueError: unless the padding is `"same"`, `"valid"`, `"causal"` (one axis only) or two numbers per axis.
     """
     words = ("same", "valid", "causal")[: 3 if axes == 1 else 2]
     if isinstance(padding, str) and padding.lower() in words:
@@ -72,10 +72,10 @@ def checked_padding(padding: str | Sequence, axes: int) -> str | Sequence:
 
 
 def checked_activation(activation: str | None) -> str | None:
-    """Returns the name of an activation; `None` for Keras' `"linear"`.
+    """Returns the name of an activation, or `None` for `None` and Keras' `"linear"`.
 
     Raises:
-        ValueError: if it is not one of `ops.ACTIVATIONS`.
+        ValueError: if the activation is not one of `ops.ACTIVATIONS`.
     """
     if activation in (None, "linear"):
         return None
@@ -85,10 +85,10 @@ def checked_activation(activation: str | None) -> str | None:
 
 
 def drop_fixed_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Returns the arguments, without Keras arguments that have only one accepted value here.
+    """Returns the arguments, without those Keras arguments for which only one value is accepted.
 
     Raises:
-        ValueError: if one of them has another value.
+        ValueError: if one of the removed arguments has a different value.
     """
     for name, (only, remedy) in _FIXED.items():
         value = arguments.get(name)
@@ -98,7 +98,7 @@ def drop_fixed_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def require_known_size(layer: str, input_shape: Sequence[int | None], least: int = 1) -> None:
-    """Raises `ValueError` unless the axes between batch and channels are known and large enough."""
+    """Raises `ValueError` unless the dimensions between batch and channels are static and large enough."""
     size = tuple(input_shape[1:-1])
     if None in size or min(size) < least:
         what = "height and width" if len(size) == 2 else "length"

@@ -1,4 +1,4 @@
-"""Keras' attention, with branches added to its projections."""
+"""Keras' multi-head attention with branches added to its projections."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,22 +16,23 @@ _PORTS = ("query", "key", "value")
 class BranchedAttention(SelectiveWrapper):
     """A `keras.layers.MultiHeadAttention` that adds the outputs of branches to its projections.
 
-    Everything else is as in `SelectiveWrapper`; the layer itself and its variables stay unchanged. Keras'
-    `enable_lora` would add variables to it, and would merge them permanently when a model is saved.
+    Everything else is as in `SelectiveWrapper`; the attention layer and its variables stay unchanged. (Keras'
+    `enable_lora` would add variables to the layer and merge them permanently when a model is saved.)
 
     Args:
-        layer: the attention.
-        ports: to which of `"query"`, `"key"` and `"value"` branches are added, in the order of `branches`.
+        layer: attention layer.
+        ports: projections that branches are added to (`"query"`, `"key"` or `"value"`), in the order of `branches`.
         **kwargs: arguments of `SelectiveWrapper`.
 
     Raises:
-        ValueError: for another layer or other ports, or a call with more or fewer branches than ports.
+        ValueError: if `layer` is not a `MultiHeadAttention`; if a port is unknown; or if a call has a different number
+            of branches than ports.
 
     Input shape:
-        As for the attention; for each branch `(batch, tokens, heads, width)`.
+        Same as for the attention layer; for each branch `(batch, tokens, heads, width)`.
 
     Output shape:
-        As for the attention.
+        Same as for the attention layer.
 
     Example:
         >>> attention = BranchedAttention(keras.layers.MultiHeadAttention(2, 4), ["value"], name="attention")
@@ -55,14 +56,14 @@ class BranchedAttention(SelectiveWrapper):
             raise ValueError(f"expected a branch for each of {', '.join(self.ports)}, got {len(branches)}")
         if not self.layer.built:
             super().call(*args, **kwargs)
-        view = object.__new__(type(self.layer))  # the same layer, but for its projections
+        view = object.__new__(type(self.layer))  # the same layer, with different projections
         vars(view).update(vars(self.layer))
         for port, branch in zip(self.ports, branches, strict=True):
             vars(view)[f"_{port}_dense"] = _sum_of(vars(view)[f"_{port}_dense"], branch)
         return view.call(*args, **{**kwargs, "training": False})
 
     def compute_output_spec(self, *args, branches: Sequence[keras.KerasTensor] = (), **kwargs) -> keras.KerasTensor:
-        """Returns shape and type of the output."""
+        """Returns the shape and dtype of the output."""
         return super().compute_output_spec(*args, branches=branches, **kwargs)
 
     def get_config(self) -> dict:

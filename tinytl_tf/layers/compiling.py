@@ -1,4 +1,4 @@
-"""Default optimizer, loss and metrics of a network that the user does not compile."""
+"""Default optimizer, loss and metrics for a network that the user does not compile."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tinytl_tf.tasks import get_task
 
 __all__ = ["OPTIMIZER_NAME", "compile_arguments"]
 
-OPTIMIZER_NAME = "adam_of_the_scheme"  # marks the default, so that a user's own optimizer is kept
+OPTIMIZER_NAME = "adam_of_the_scheme"  # identifies the default optimizer, so that a user's own optimizer is kept
 
 _LOSSES = {
     "classification": lambda: (
@@ -24,14 +24,14 @@ _LOSSES = {
 
 
 def compile_arguments(task: str, learning_rate: float) -> dict[str, Any]:
-    """Returns arguments of `keras.Model.compile`: Adam, the loss of a task on logits, and a metric.
+    """Returns arguments for `keras.Model.compile`: Adam, the task's loss on logits, and a metric.
 
     Args:
         task: a key of `tinytl_tf.tasks.TASKS`.
-        learning_rate: of Adam.
+        learning_rate: learning rate of Adam.
 
     Raises:
-        InputError: if there is no such task.
+        InputError: if the task does not exist.
 
     Example:
         >>> compile_arguments("regression", 1e-3)["metrics"][0].name

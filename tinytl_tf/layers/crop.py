@@ -1,4 +1,4 @@
-"""A part of each example."""
+"""Layer that crops each example."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,19 @@ __all__ = ["Crop"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class Crop(keras.layers.Layer):
-    """Cuts a box out of each example, as `x[:, 1:5, :, 2:]` does; keeps nothing for backward.
+    """Cuts a box out of each example, as `x[:, 1:5, :, 2:]` does; keeps nothing for the backward pass.
 
     Args:
-        begin: where the box begins along each axis but the batch, whole numbers from 0.
-        size: its size along each axis but the batch, whole numbers from 1.
+        begin: start of the box along each axis except the batch; integers of 0 or more.
+        size: size of the box along each axis except the batch; integers of 1 or more.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: for numbers that are not these; while building if the box is not inside of the input.
+        ValueError: if `begin` or `size` has other values, or their lengths differ; or, when the layer is built, if the
+            box is not inside the input.
 
     Input shape:
-        `(batch, ...)` with as many sizes after the batch as the box has, all known.
+        `(batch, ...)` with one static dimension for each dimension of the box.
 
     Output shape:
         `(batch, *size)`
@@ -46,13 +47,13 @@ class Crop(keras.layers.Layer):
         self.input_spec = keras.InputSpec(ndim=1 + len(self.size))
 
     def build(self, input_shape: tuple) -> None:
-        """Refuses a box that is not inside of the input."""
+        """Refuses a box that is not inside the input."""
         ends = [first + length for first, length in zip(self.begin, self.size, strict=True)]
         if any(whole is None or whole < end for whole, end in zip(input_shape[1:], ends, strict=True)):
             raise ValueError(f"{self.name} needs an input of known sizes of {tuple(ends)} or more, got {input_shape}")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the box."""
+        """Returns the part of each example inside the box."""
         return ops.crop(inputs, self.begin, self.size)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

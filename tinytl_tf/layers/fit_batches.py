@@ -1,4 +1,4 @@
-"""Batches of a data set for `fit` of Keras."""
+"""Batches of a data set for Keras' `fit`."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,17 @@ __all__ = ["FitBatches"]
 
 
 class FitBatches(keras.utils.PyDataset):
-    """The batches of a data set, in another order in each epoch, or once in order to evaluate.
+    """The batches of a data set: for training, in a new order in every epoch; for evaluation, once and in order.
 
     Args:
-        dataset: the images, or arrays.
-        shape: of an input of the model, `(height, width, 3)` or that of the arrays.
-        batch_size: examples in a batch.
-        augmentation: how training images are changed; `None` for the batches of an evaluation.
-        seed: of order and changes.
+        dataset: data set of images or arrays.
+        shape: shape of one model input: `(height, width, 3)`, or that of the arrays.
+        batch_size: number of examples in a batch.
+        augmentation: augmentation of training images; `None` for evaluation batches.
+        seed: seed for the order and the augmentation.
 
     Raises:
-        InputError: if the data set does not fit the shape, or an argument is out of range.
+        InputError: if the data set does not fit the shape; or if an argument is out of range.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class FitBatches(keras.utils.PyDataset):
         return self._steps
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the images or arrays of a batch, float32, and their labels."""
+        """Returns the images or arrays of a batch as float32, and their labels."""
         options = {"batch_size": self._batch_size, "workers": 1, "ahead": 0}
         is_array = isinstance(self._dataset, data.ArrayDataset)
         if not is_array:
@@ -67,5 +67,5 @@ class FitBatches(keras.utils.PyDataset):
         return examples.astype(np.float32), labels
 
     def on_epoch_begin(self) -> None:
-        """Takes the order of the next epoch. Keras calls `on_epoch_end` before the first one too."""
+        """Switches to the order of the next epoch. Not `on_epoch_end`: Keras calls it before the first epoch too."""
         self._epoch += 1

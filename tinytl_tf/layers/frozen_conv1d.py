@@ -1,4 +1,4 @@
-"""Convolution of signals with a frozen kernel and a trainable bias."""
+"""Convolution layer for signals with a frozen kernel and a trainable bias."""
 
 import keras
 
@@ -14,11 +14,11 @@ class FrozenConv1D(FrozenConv2D):
     Args:
         filters: number of output channels.
         kernel_size: length of the kernel.
-        **kwargs: the other arguments of `FrozenConv2D`, one number each. `padding` is `"same"`, `"valid"`,
-            `"causal"`, which pads only before the signal, or `(before, after)`.
+        **kwargs: the other arguments of `FrozenConv2D`, with one number instead of a pair. `padding` is `"same"`,
+            `"valid"`, `"causal"`, which pads only before the signal, or `(before, after)`.
 
     Input shape:
-        `(batch, steps, channels)`, steps known.
+        `(batch, steps, channels)` with static `steps`.
 
     Output shape:
         `(batch, new_steps, filters)`

@@ -1,4 +1,4 @@
-"""Convolution with a frozen kernel and a trainable bias."""
+"""Convolution layer with a frozen kernel and a trainable bias."""
 
 import math
 from collections.abc import Sequence
@@ -25,32 +25,33 @@ __all__ = ["FrozenConv2D"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class FrozenConv2D(SelectiveLayer):
-    """A pre-trained convolution and its norm in one; `norm/beta` is the bias that TinyTL trains.
+    """A pre-trained convolution combined with its norm; `norm/beta` is the bias that TinyTL trains.
 
-    While gamma is frozen, the norm is folded exactly into the kernel and a bias, and backward keeps no activation.
-    All variables can be trained by name; backward then keeps the activations that they need. Without a norm,
-    `bias` replaces `norm/beta`.
+    While gamma is frozen, the norm is folded exactly into the kernel and a bias, and no activation is kept for the
+    backward pass. Any variable can be trained by name; the activations that its gradient needs are then kept. Without
+    a norm, `bias` replaces `norm/beta`.
 
     Args:
-        filters: number of output channels; `None` in `FrozenDepthwiseConv2D`, which keeps the channels of its input.
+        filters: number of output channels; `None` only in `FrozenDepthwiseConv2D`, which keeps the number of channels.
         kernel_size: height and width of the kernel, one number or a pair.
-        strides: step of the window, one number or a pair.
+        strides: strides of the window, one number or a pair.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
         epsilon: epsilon of the norm.
-        dilation_rate: distance of the kernel's taps, one number or a pair; above 1 only where the strides are 1.
-        groups: groups of channels; divides `filters` and the input's channels.
+        dilation_rate: dilation rate of the kernel, one number or a pair; above 1 only if all strides are 1.
+        groups: number of channel groups; must divide `filters` and the number of input channels.
         norm: whether a norm follows the convolution.
-        use_bias: whether a bias follows the convolution; only without a norm: its beta is a bias.
-        activation: `None` or one of `ops.ACTIVATIONS`, applied last.
-        train: variables to train, of `"kernel"`, `"norm/gamma"` and `"norm/beta"`, or `"kernel"` and `"bias"`.
+        use_bias: whether a bias follows the convolution; not allowed with a norm, whose beta is a bias.
+        activation: one of `ops.ACTIVATIONS`, applied last, or `None`.
+        train: variables to train: any of `"kernel"`, `"norm/gamma"` and `"norm/beta"`, or, without a norm, of
+            `"kernel"` and `"bias"`.
         **kwargs: arguments of `keras.layers.Layer`. Other arguments of `keras.layers.Conv2D`, such as
             `data_format`, are accepted only with values that change nothing.
 
     Raises:
-        ValueError: for an argument that is not one of these; it names the argument.
+        ValueError: if the value of an argument is not allowed; the message names the argument.
 
     Input shape:
-        `(batch, height, width, channels)`, height and width known.
+        `(batch, height, width, channels)` with static height and width.
 
     Output shape:
         `(batch, new_height, new_width, filters)`
@@ -71,7 +72,7 @@ class FrozenConv2D(SelectiveLayer):
         TinyTL, section 3.1.
     """
 
-    axes = 2  # over which the window moves
+    axes = 2  # number of axes that the window moves along
 
     def __init__(
         self,
@@ -119,7 +120,8 @@ class FrozenConv2D(SelectiveLayer):
             )
         shape = self.kernel_shape(input_shape[-1])
         output_shape = self.compute_output_shape(input_shape)
-        # He's rule by the inputs of one output; for a depthwise kernel Keras would count the inputs of all channels.
+        # He initialization by the number of inputs of one output. For a depthwise kernel, Keras would count the inputs
+        # of all channels.
         stddev = (2 / self.inputs_of_one_output(shape)) ** 0.5
         self.kernel = self.add_weight(
             name="kernel", shape=shape, initializer=keras.initializers.TruncatedNormal(stddev=stddev)
@@ -134,7 +136,7 @@ class FrozenConv2D(SelectiveLayer):
         return (*self.kernel_size, channels // self.groups, self.filters)
 
     def inputs_of_one_output(self, kernel_shape: tuple[int, ...]) -> int:
-        """Returns how many products one output sums up."""
+        """Returns the number of products that are summed for one output."""
         return math.prod(kernel_shape[:-1])
 
     def folded_kernel(self, scale: tf.Tensor) -> tf.Tensor:
@@ -142,7 +144,7 @@ class FrozenConv2D(SelectiveLayer):
         return self.kernel * scale
 
     def folded(self) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Returns kernel and bias, if any, of the convolution with the norm folded in."""
+        """Returns the kernel and the bias, or `None` for no bias, of the convolution with the norm folded in."""
         if self.norm:
             scale, shift = self.norm.scale_and_shift()
             return self.folded_kernel(scale), shift
@@ -154,12 +156,12 @@ class FrozenConv2D(SelectiveLayer):
         return ops.conv2d(inputs, self._kernel_of_images(kernel), **options)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Convolves, then normalizes: in one operator and a bias while gamma is frozen."""
+        """Convolves and normalizes, then applies the activation; while gamma is frozen, the norm is folded in."""
         outputs = on_images(self._call_on_images, inputs)
         return ops.ACTIVATIONS[self.activation](outputs) if self.activation else outputs
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the output; an unknown height or width stays unknown."""
+        """Returns the output shape; a dimension that is `None` in the input shape stays `None`."""
         window = self._window_of_images()
         size = output_size(
             window["padding"],
@@ -209,5 +211,5 @@ class FrozenConv2D(SelectiveLayer):
         return kernel if self.axes == 2 else tf.expand_dims(kernel, 0)
 
     def _of_images(self, sizes: tuple) -> tuple:
-        """A signal is an image of one row."""
+        """Converts sizes to those of images; a signal is treated as an image with one row."""
         return (1,) * (2 - self.axes) + sizes

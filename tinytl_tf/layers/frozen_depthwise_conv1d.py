@@ -1,4 +1,4 @@
-"""Depthwise convolution of signals with a frozen kernel and a trainable bias."""
+"""Depthwise convolution layer for signals with a frozen kernel and a trainable bias."""
 
 import keras
 
@@ -13,11 +13,11 @@ class FrozenDepthwiseConv1D(FrozenDepthwiseConv2D):
 
     Args:
         kernel_size: length of the kernel.
-        **kwargs: the other arguments of `FrozenDepthwiseConv2D`, one number each. `padding` is `"same"`, `"valid"`,
-            `"causal"`, which pads only before the signal, or `(before, after)`.
+        **kwargs: the other arguments of `FrozenDepthwiseConv2D`, with one number instead of a pair. `padding` is
+            `"same"`, `"valid"`, `"causal"`, which pads only before the signal, or `(before, after)`.
 
     Input shape:
-        `(batch, steps, channels)`, steps known.
+        `(batch, steps, channels)` with static `steps`.
 
     Output shape:
         `(batch, new_steps, channels)`

@@ -1,4 +1,4 @@
-"""Depthwise convolution with a frozen kernel and a trainable bias."""
+"""Depthwise convolution layer with a frozen kernel and a trainable bias."""
 
 import math
 from collections.abc import Sequence
@@ -18,12 +18,13 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
 
     Args:
         kernel_size: height and width of the kernel, one number or a pair.
-        strides: step of the window, one number or a pair.
+        strides: strides of the window, one number or a pair.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
-        **kwargs: the other arguments of `FrozenConv2D` but `groups`; there are as many filters as input channels.
+        **kwargs: the other arguments of `FrozenConv2D`, except `filters` and `groups`. The number of filters is the
+            number of input channels.
 
     Input shape:
-        `(batch, height, width, channels)`, height and width known.
+        `(batch, height, width, channels)` with static height and width.
 
     Output shape:
         `(batch, new_height, new_width, channels)`
@@ -45,7 +46,7 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
         return (*self.kernel_size, channels, 1)
 
     def inputs_of_one_output(self, kernel_shape: tuple[int, ...]) -> int:
-        """Returns how many products one output sums up."""
+        """Returns the number of products that are summed for one output."""
         return math.prod(kernel_shape[:-2])
 
     def folded_kernel(self, scale: tf.Tensor) -> tf.Tensor:
@@ -58,7 +59,7 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
         return ops.depthwise_conv2d(inputs, self._kernel_of_images(kernel), **options)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the output; an unknown height or width stays unknown."""
+        """Returns the output shape; a height or width that is `None` in the input shape stays `None`."""
         return (*super().compute_output_shape(input_shape)[:-1], input_shape[-1])
 
     def get_config(self) -> dict:

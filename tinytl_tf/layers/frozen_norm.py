@@ -13,38 +13,38 @@ __all__ = ["FrozenNorm"]
 class FrozenNorm(Norm):
     """Normalizes with fixed statistics, an affine map of each channel: `(x - mean) / sqrt(var + eps) * gamma + beta`.
 
-    The variables are the same as in `keras.layers.BatchNormalization`, so pre-trained ones are copied unchanged. The
-    statistics never change: images do not depend on each other, batch 1 trains like any other batch, and with a frozen
-    gamma backward keeps nothing.
+    The variables are those of `keras.layers.BatchNormalization`, so pre-trained values can be copied unchanged. The
+    statistics never change. Therefore images do not depend on each other, batch size 1 trains like any other, and with
+    a frozen gamma nothing is kept for the backward pass.
 
     Args:
-        epsilon: added to the variance.
-        center: whether there is a beta.
-        scale: whether there is a gamma.
-        gamma_initializer: of gamma.
-        train: variables to train, of `"gamma"` and `"beta"`.
+        epsilon: small number added to the variance.
+        center: whether the layer has a beta.
+        scale: whether the layer has a gamma.
+        gamma_initializer: initializer of gamma.
+        train: variables to train: any of `"gamma"` and `"beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
         `(batch, ..., channels)` of rank 2 to 4.
 
     Output shape:
-        The same.
+        Same as the input shape.
 
     Reference:
-        TinyTL trains beta alone, as the bias of equation 2. It normalizes by groups; with frozen statistics instead,
-        backward stores exactly nothing.
+        TinyTL trains only beta, the bias of equation 2. It uses group normalization; with frozen statistics instead,
+        nothing is stored for the backward pass.
     """
 
     def build_variables(self, input_shape: tuple) -> None:
-        """Creates gamma and beta, if the layer has them, and the two statistics, each of shape `(channels,)`."""
+        """Creates gamma and beta, if the layer has them, and the two statistics; all have shape `(channels,)`."""
         super().build_variables(input_shape)
         shape = (input_shape[-1],)
         self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", trainable=False)
         self.moving_variance = self.add_weight(name="moving_variance", shape=shape, initializer="ones", trainable=False)
 
     def scale_and_shift(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the map as two vectors, `x * scale + shift`, for a convolution to take in."""
+        """Returns the affine map `x * scale + shift` as two vectors, to be folded into a convolution."""
         scale = tf.math.rsqrt(self.moving_variance + self.epsilon)
         if self.scale:
             scale = self.gamma * scale
@@ -52,7 +52,7 @@ class FrozenNorm(Norm):
         return scale, self.beta - shift if self.center else -shift
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Normalizes `inputs`; keeps them only if gamma is trained."""
+        """Normalizes `inputs`; they are kept only if gamma is trained."""
         scale, shift = self.scale_and_shift()
         if self.scale and self.gamma.trainable:
             return ops.affine(inputs, shift, scale)

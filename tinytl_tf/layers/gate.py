@@ -14,20 +14,20 @@ __all__ = ["Gate"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class Gate(keras.layers.Layer):
-    """Returns `activation(x) * gates` for the inputs `[x, gates]`; keeps `x` and the gates, see `ops.gate`.
+    """Returns `activation(x) * gates` for the inputs `[x, gates]`; keeps `x` and the gates (see `ops.gate`).
 
-    The squeeze takes `Activation(activation)(x)`, which keeps the same `x` where the activation keeps its input.
+    The squeeze path should use `Activation(activation)(x)`. If that activation keeps its input, it keeps the same `x`.
 
     Args:
-        activation: a name of `ops.ACTIVATIONS`, or `None` for only a product.
+        activation: a key of `ops.ACTIVATIONS`, or `None` to only multiply.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        InputError: if Keras' own settings are not ours.
-        ValueError: if the activation is unknown, or the gates are not one number for each channel of `x`.
+        InputError: if a Keras setting is not supported.
+        ValueError: if the activation is unknown; or if the gates are not one number for each channel of `x`.
 
     Input shape:
-        `[(batch, ..., channels), (batch, 1, ..., 1, channels)]`, of one rank.
+        `[(batch, ..., channels), (batch, 1, ..., 1, channels)]`, both of the same rank.
 
     Output shape:
         `(batch, ..., channels)`
@@ -55,7 +55,7 @@ class Gate(keras.layers.Layer):
             raise ValueError(f"{self.name} needs gates of shape {(x[0], *expected)} for input {x}, got {gates}")
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Returns the product, of the shape of the first input."""
+        """Returns the product, which has the shape of the first input."""
         x, gates = inputs
         return ops.gate(x, gates, ops.ACTIVATIONS[self.activation] if self.activation else None)
 

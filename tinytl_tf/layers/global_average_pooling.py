@@ -1,4 +1,4 @@
-"""Mean over height and width."""
+"""Global average pooling layer."""
 
 import keras
 import tensorflow as tf
@@ -13,17 +13,19 @@ __all__ = ["GlobalAveragePooling"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class GlobalAveragePooling(keras.layers.Layer):
-    """Mean over height and width of images, or over the steps of signals, with a gradient made of builtin operators.
+    """Computes the mean over height and width of images, or over the steps of signals.
+
+    The gradient uses only builtin operators of LiteRT.
 
     Args:
-        keepdims: whether the axes stay, with length 1.
-        **kwargs: arguments of `keras.layers.Layer`; `data_format` may be `"channels_last"`.
+        keepdims: whether the reduced axes are kept with length 1.
+        **kwargs: arguments of `keras.layers.Layer`; `data_format` is accepted if it is `"channels_last"`.
 
     Input shape:
-        `(batch, height, width, channels)` or `(batch, steps, channels)`; all but the batch known.
+        `(batch, height, width, channels)` or `(batch, steps, channels)`; all dimensions except the batch are static.
 
     Output shape:
-        `(batch, channels)`, or with `keepdims` the input's, with lengths of 1.
+        `(batch, channels)`; with `keepdims`, `(batch, 1, 1, channels)` or `(batch, 1, channels)`.
     """
 
     def __init__(self, keepdims: bool = False, **kwargs) -> None:
@@ -33,7 +35,7 @@ class GlobalAveragePooling(keras.layers.Layer):
         self.keepdims = keepdims
 
     def build(self, input_shape: tuple) -> None:
-        """Refuses images of unknown size, which have no gradient here."""
+        """Refuses inputs without a static size, which the gradient needs."""
         require_known_size(self.name, input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -43,7 +45,7 @@ class GlobalAveragePooling(keras.layers.Layer):
         return ops.global_average_pool(as_image(inputs))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the output."""
+        """Returns the output shape."""
         ones = (1,) * (len(input_shape) - 2) if self.keepdims else ()
         return (input_shape[0], *ones, input_shape[-1])
 

@@ -1,4 +1,4 @@
-"""Group normalization with a chosen subset of its two vectors trained."""
+"""Group normalization layer whose gamma and beta can be trained separately."""
 
 import keras
 import tensorflow as tf
@@ -16,27 +16,28 @@ MAX_CHANNELS_PER_GROUP = 8
 class GroupNorm(Norm):
     """Normalizes each image over space and over groups of channels; batch size 1 trains like any other.
 
-    By default the groups follow TinyTL: as many channels each as the largest divisor of the channels up to 8.
-    With `groups` the layer computes the same as `keras.layers.GroupNormalization`; variables have the same names.
-    Keeps the normalized input, see `ops.group_norm`.
+    By default, groups follow TinyTL's rule: the number of channels in a group is the largest divisor of the number of
+    channels that is at most 8. With `groups`, the layer computes the same as `keras.layers.GroupNormalization`, and its
+    variables have the same names. The normalized input is kept; see `ops.group_norm`.
 
     Args:
-        epsilon: added to the variance.
-        gamma_initializer: initializer of the scale; `"zeros"` lets a residual branch start as exact zero.
-        groups: number of groups, which divides the channels; -1 for one group a channel, `None` for TinyTL's rule.
-        center: whether there is a beta.
-        scale: whether there is a gamma.
-        train: variables to train, of `"gamma"` and `"beta"`.
+        epsilon: small number added to the variance.
+        gamma_initializer: initializer of gamma; with `"zeros"`, a residual branch has an initial output of exactly
+            zero.
+        groups: number of groups; must divide the channels. -1 for one group per channel, `None` for TinyTL's rule.
+        center: whether the layer has a beta.
+        scale: whether the layer has a gamma.
+        train: variables to train: any of `"gamma"` and `"beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, ..., channels)` of rank 2 to 4; all sizes but the batch known.
+        `(batch, ..., channels)` of rank 2 to 4; all dimensions except the batch are static.
 
     Output shape:
-        The same.
+        Same as the input shape.
 
     Reference:
-        TinyTL's released code: batch norms become group norms of 8 channels, epsilon 1e-3.
+        TinyTL's released code replaces batch norms with group norms of 8 channels and epsilon 1e-3.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class GroupNorm(Norm):
         self.groups = groups
 
     def build_variables(self, input_shape: tuple) -> None:
-        """Creates gamma and beta, each of shape `(channels,)`, if the layer has them."""
+        """Creates gamma and beta, if the layer has them, each with shape `(channels,)`."""
         sizes = tuple(input_shape[1:])
         if None in sizes or 0 in sizes:
             raise ValueError(f"{self.name} needs known sizes of 1 or more, got {sizes}")

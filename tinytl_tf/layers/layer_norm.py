@@ -1,4 +1,4 @@
-"""Layer normalization with a chosen subset of its two vectors trained."""
+"""Layer normalization layer whose gamma and beta can be trained separately."""
 
 import keras
 import tensorflow as tf
@@ -11,24 +11,24 @@ __all__ = ["LayerNorm"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class LayerNorm(Norm):
-    """Normalizes each row over the last axis; keeps the normalized input, see `ops.layer_norm`.
+    """Normalizes over the last axis; keeps the normalized input (see `ops.layer_norm`).
 
-    The variables are the same as in `keras.layers.LayerNormalization` over the last axis, so pre-trained ones are
-    copied unchanged.
+    The variables are those of `keras.layers.LayerNormalization` over the last axis, so pre-trained values can be copied
+    unchanged.
 
     Args:
-        epsilon: added to the variance.
-        center: whether there is a beta.
-        scale: whether there is a gamma.
-        gamma_initializer: of gamma.
-        train: variables to train, of `"gamma"` and `"beta"`.
+        epsilon: small number added to the variance.
+        center: whether the layer has a beta.
+        scale: whether the layer has a gamma.
+        gamma_initializer: initializer of gamma.
+        train: variables to train: any of `"gamma"` and `"beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
         `(batch, ..., channels)` of rank 2 to 4.
 
     Output shape:
-        The same.
+        Same as the input shape.
 
     Reference:
         Layer Normalization (Ba et al., 2016).

@@ -17,38 +17,39 @@ __all__ = ["LiteResidual"]
 class LiteResidual(SelectiveLayer):
     """Average pooling, grouped convolution, norm, ReLU, 1x1 convolution, bilinear upsampling.
 
-    The 1x1 kernel starts at zero, so the branch starts as exact zero. Add its output to the output of the block
-    with the same input: `y = block(x) + lite_residual(x)`. Backward keeps tensors at half the resolution and at the
-    width of the block's input, where the block itself would keep six times wider ones.
+    The 1x1 kernel starts at zero, so the branch's initial output is exactly zero. Add the output to that of the block
+    with the same input: `y = block(x) + lite_residual(x)`. The tensors kept for the backward pass have half the
+    resolution and the width of the block's input; those of the block itself would be six times wider.
 
-    In the paper's branch a norm follows the 1x1 convolution, and its gamma starts at zero instead of the kernel:
-    `final_norm=True`. A step of Adam changes this gamma by at most the learning rate. Until it has grown it limits the
-    complete branch, which costs accuracy in trainings of a few hundred steps (RESULTS.md).
+    With `final_norm=True`, as in the paper, a norm follows the 1x1 convolution, and its gamma starts at zero instead of
+    the kernel. One step of Adam changes this gamma by at most the learning rate. While gamma is small, it limits the
+    whole branch, which lowers the accuracy of training runs of only a few hundred steps (see RESULTS.md).
 
     Args:
-        filters: output channels of the block.
-        kernel_size: height and width of the grouped kernel, odd; see `branches.kernel_schedule`.
+        filters: number of output channels of the block.
+        kernel_size: height and width of the grouped kernel, an odd number; see `branches.kernel_schedule`.
         strides: stride of the block.
-        groups: groups of the first convolution; divides the input channels.
+        groups: number of groups of the first convolution; must divide the number of input channels.
         expand: width of the branch as a multiple of its input channels, rounded to a multiple of 8.
-        global_pool: pool the complete image instead of 2x2 windows; the result is spread over the block's output.
+        global_pool: whether to pool the complete image instead of 2x2 windows; the result is repeated over the block's
+            output.
         final_norm: whether a norm follows the 1x1 convolution, as in the paper.
-        weight_standardization: whether both kernels are standardized in each call, as in the paper's code; needs
-            `final_norm`, since a kernel of zeros has nothing to divide by.
-        train: variables to train, of `"kernel"`, `"pointwise_kernel"`, `"norm/gamma"`, `"norm/beta"` and, with
+        weight_standardization: whether both kernels are standardized in each call, as in the paper's code. Requires
+            `final_norm`, since a kernel of zeros cannot be standardized.
+        train: variables to train: any of `"kernel"`, `"pointwise_kernel"`, `"norm/gamma"`, `"norm/beta"` and, with
             `final_norm`, `"final_norm/gamma"` and `"final_norm/beta"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, height and width known and, unless `global_pool`, at least 2.
+        `(batch, height, width, channels)` with static height and width, both at least 2 unless `global_pool` is True.
 
     Output shape:
         `(batch, ceil(height / strides), ceil(width / strides), filters)`
 
     Reference:
-        TinyTL, section 3.2 and equation 4; the details follow the released code, except for the last norm and
-        weight standardization, which are options. A last kernel of zero is how LoRA (Hu et al., 2021, section 4.1)
-        starts its branches.
+        TinyTL, section 3.2 and equation 4. The details follow the released code, except that the last norm and weight
+        standardization are options. LoRA (Hu et al., 2021, section 4.1) also initializes the last kernel of its
+        branches with zeros.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class LiteResidual(SelectiveLayer):
                 f"{self.name} needs input channels and a width divisible by {self.groups} groups, "
                 f"got {channels} channels and width {width}"
             )
-        # He's rule over the outgoing connections, groups ignored, as in the released code.
+        # He initialization with fan-out, ignoring groups, as in the released code.
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.kernel_size, self.kernel_size, channels // self.groups, width),
@@ -111,7 +112,7 @@ class LiteResidual(SelectiveLayer):
             self.final_norm.build((*input_shape[:3], self.filters))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the branch, to be added to the block's output."""
+        """Returns the output of the branch, to be added to the block's output."""
         if self.global_pool:
             pooled = ops.global_average_pool(inputs, keepdims=True)
         else:
@@ -136,13 +137,13 @@ class LiteResidual(SelectiveLayer):
         return ops.standardize(kernel) if self.weight_standardization else tf.convert_to_tensor(kernel)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the block's output; an unknown height or width stays unknown."""
+        """Returns the shape of the block's output; a height or width that is `None` in the input shape stays `None`."""
         size = (None if length is None else -(-length // self.strides) for length in input_shape[1:3])
         return (input_shape[0], *size, self.filters)
 
     @classmethod
     def from_config(cls, config: dict) -> "LiteResidual":
-        """Returns the layer of a configuration; versions without the key `final_norm` always had this norm."""
+        """Returns the layer of a configuration; older configurations without `final_norm` always had that norm."""
         return super().from_config({"final_norm": True, **config})
 
     def get_config(self) -> dict:

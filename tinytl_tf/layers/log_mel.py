@@ -16,41 +16,43 @@ _MEL_FACTOR = 1127.0
 class LogMel(keras.layers.Layer):
     """Logarithm of the power in bands of the mel scale, computed inside the network and the exported file.
 
-    So a client passes on the samples and needs no transform. With frames of N samples, one each H samples, of a
-    waveform of T samples:
+    A client can therefore pass raw samples and needs no transform of its own. For a waveform of T samples at R samples
+    per second, with frames of N samples that start every H samples:
 
-    1. Frame t has the samples t H to t H + N - 1; there are 1 + floor((T - N) / H). Remaining samples are not used.
-    2. It is multiplied by the periodic Hann window, 0.5 - 0.5 cos(2 pi n / N).
-    3. The discrete Fourier transform of N points gives N / 2 + 1 frequencies, k R / N of R samples a second; the power
-       of each is the square of its magnitude.
-    4. Band m of M is the sum of the powers with triangular weights that rise from 0 to 1 and fall back to 0 between the
-       points m, m + 1 and m + 2 of M + 2, which divide the range from `low` to `high` equally on the mel scale of HTK,
-       1127 ln(1 + f / 700). The triangles are straight on that scale, and frequency 0 has no weight, as in
+    1. Frame t contains the samples t H to t H + N - 1. There are 1 + floor((T - N) / H) frames; the remaining samples
+       are not used.
+    2. Each frame is multiplied by the periodic Hann window, 0.5 - 0.5 cos(2 pi n / N).
+    3. The discrete Fourier transform with N points gives N / 2 + 1 frequencies, k R / N. The power of each frequency
+       is the square of its magnitude.
+    4. Band m of M is the sum of the powers with triangular weights, which rise from 0 at point m to 1 at point m + 1
+       and fall back to 0 at point m + 2. The M + 2 points divide the range from `low` to `high` equally on the mel
+       scale of HTK, 1127 ln(1 + f / 700). The triangles are straight on that scale, and frequency 0 has weight 0, as in
        `tf.signal.linear_to_mel_weight_matrix`.
-    5. The natural logarithm of the band plus `floor`.
+    5. The output is the natural logarithm of the band plus `floor`.
 
-    Frames are parts of a reshaped waveform next to each other, the transform is a product with a constant matrix of N
-    by 2 (N / 2 + 1) numbers, which is in the file once. The layer has no variables to train. If the first trained
-    layer of a network comes after it, backward keeps nothing of it.
+    Frames are concatenated slices of a reshaped waveform. The transform is a product with a constant matrix of N by
+    2 (N / 2 + 1) numbers, which the file contains once. The layer has no variables to train. If the first trained
+    layer of a network comes after it, nothing from it is kept for the backward pass.
 
     Input shape:
-        `(batch, samples)`, the number known and at least `frame_length`.
+        `(batch, samples)`, where `samples` is static and at least `frame_length`.
 
     Output shape:
         `(batch, frames, bands)`
 
     Args:
-        sample_rate: R.
-        frame_length: N, even.
-        hop: H.
-        bands: M.
-        low: Lowest frequency in Hz.
-        high: Highest frequency in Hz; None for half the sample rate.
-        floor: Added before the logarithm: the power of silence. A band of full-scale noise has a power of about N.
-        **kwargs: Arguments of `keras.layers.Layer`.
+        sample_rate: samples per second, R.
+        frame_length: number of samples in a frame, N; must be even.
+        hop: number of samples from the start of one frame to the start of the next, H.
+        bands: number of bands, M.
+        low: lowest frequency in Hz.
+        high: highest frequency in Hz; None for half the sample rate.
+        floor: power added before the logarithm; it is the output power for silence. A band of full-scale noise has a
+            power of about N.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: If an argument is out of range, or a band is so narrow that no frequency is in it.
+        ValueError: if an argument is out of range; or if a band is so narrow that it contains no frequency.
 
     Example:
         >>> layer = LogMel(16000, frame_length=512, hop=256, bands=40)
@@ -98,19 +100,19 @@ class LogMel(keras.layers.Layer):
             )
 
     def build(self, input_shape: tuple) -> None:
-        """Refuses waveforms of unknown length, or shorter than a frame."""
+        """Refuses waveforms whose length is not static, or is shorter than a frame."""
         self._frames(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the bands of each frame."""
+        """Returns the logarithmic bands of each frame."""
         frames = self._frames(inputs.shape)
-        parts = -(-self.frame_length // self.hop)  # of `hop` samples, in a frame that is filled up by zeros
+        parts = -(-self.frame_length // self.hop)  # parts of `hop` samples in a frame; the last may be zero-padded
         samples = (frames + parts - 1) * self.hop
         length = inputs.shape[1]
         padded = inputs[:, :samples] if samples <= length else tf.pad(inputs, [[0, 0], [0, samples - length]])
         blocks = tf.reshape(padded, [-1, frames + parts - 1, self.hop])
         framed = tf.concat([blocks[:, part : part + frames] for part in range(parts)], axis=2)
-        # Of rank 2, which the converter makes a FULLY_CONNECTED.
+        # Rank 2, so that the converter turns the product into a FULLY_CONNECTED.
         flat = tf.reshape(framed, [-1, parts * self.hop])
         cosine, sine = tf.split(tf.matmul(flat, _dft_matrix(self.frame_length, parts * self.hop)), 2, axis=1)
         power = tf.matmul(cosine * cosine + sine * sine, self._mel)
@@ -135,17 +137,17 @@ class LogMel(keras.layers.Layer):
 
 
 def _dft_matrix(length: int, rows: int) -> np.ndarray:
-    """Windowed cosines, then sines, float32 `[rows, 2 (length // 2 + 1)]`; rows after the frame are zero."""
+    """Returns windowed cosines, then sines, float32 `[rows, 2 (length // 2 + 1)]`; rows after the frame are zero."""
     times = np.arange(length)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * times / length)
-    # The product of time and frequency is reduced first: the cosine of a large number is less exact.
+    # The product of time and frequency is reduced first, since the cosine of a large number is less accurate.
     angles = 2 * np.pi * (np.outer(times, np.arange(length // 2 + 1)) % length) / length
     waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) * window[:, np.newaxis]
     return np.pad(waves, [(0, rows - length), (0, 0)]).astype(np.float32)
 
 
 def _mel_matrix(sample_rate: int, length: int, bands: int, low: float, high: float) -> np.ndarray:
-    """Weights of each frequency in each band, float32 `[length // 2 + 1, bands]`."""
+    """Returns the weight of each frequency in each band, float32 `[length // 2 + 1, bands]`."""
     frequencies = _mel(np.arange(1, length // 2 + 1) * sample_rate / length)[:, np.newaxis]
     points = np.linspace(_mel(low), _mel(high), bands + 2)
     rising = (frequencies - points[:-2]) / (points[1:-1] - points[:-2])

@@ -1,4 +1,4 @@
-"""LoRA: two thin trainable matrices around a frozen one."""
+"""LoRA: two thin trainable matrices next to a frozen one."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,18 +17,18 @@ __all__ = ["LoRA"]
 class LoRA(SelectiveLayer):
     """Returns `alpha / rank * x A B`, to be added to the output of a layer that mixes only the channels of `x`.
 
-    `B` starts at zero, so the branch starts as exact zero. Backward keeps `x` and the `rank` channels of `x A`; with a
-    frozen `a` only the latter. The products are 1x1 convolutions, see `ops.conv2d`.
+    `B` starts at zero, so the branch's initial output is exactly zero. Kept for the backward pass are `x` and the
+    `rank` channels of `x A`; with a frozen `a`, only the latter. The products are 1x1 convolutions; see `ops.conv2d`.
 
     Args:
-        filters: channels of the output; several numbers for several axes, as heads and their width.
-        rank: channels in between.
-        alpha: `alpha / rank` is the scale of the output; `None` for `rank`, a scale of 1, as in Keras' `enable_lora`.
-        train: variables to train, of `"a"` and `"b"`.
+        filters: number of output channels; several numbers for several axes, such as the heads and their width.
+        rank: number of channels of `x A`.
+        alpha: the output is scaled by `alpha / rank`; `None` for a scale of 1, as in Keras' `enable_lora`.
+        train: variables to train: any of `"a"` and `"b"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, ..., channels)`, of rank 2 to 4; all but the batch known.
+        `(batch, ..., channels)` of rank 2 to 4; all dimensions except the batch are static.
 
     Output shape:
         `(batch, ..., *filters)`
@@ -41,8 +41,8 @@ class LoRA(SelectiveLayer):
         [('hidden_lora/a', (4, 2)), ('hidden_lora/b', (2, 16))]
 
     Reference:
-        Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2021), section 4.1. `A` is drawn as in its
-        released code: uniform, up to the root of `1 / channels`.
+        Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2021), section 4.1. `A` is initialized as in the
+        released code: uniformly, with absolute values up to the square root of `1 / channels`.
     """
 
     def __init__(self, filters: int | Sequence[int], rank: int = LORA_RANK, alpha: float | None = None, **kwargs):
@@ -63,7 +63,7 @@ class LoRA(SelectiveLayer):
         self.b = self.add_weight(name="b", shape=(self.rank, *self.filters), initializer="zeros")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the branch, to be added to the layer's output."""
+        """Returns the output of the branch, to be added to the layer's output."""
         inside = inputs.shape[1:-1]
         positions = inside if inputs.shape.rank == 4 else (1, inside.num_elements())
         branch = _multiply(tf.reshape(inputs, [-1, *positions, inputs.shape[-1]]), self.a)
@@ -73,7 +73,7 @@ class LoRA(SelectiveLayer):
         return tf.reshape(branch, [-1, *inside, *self.filters])
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the output."""
+        """Returns the output shape."""
         return (*input_shape[:-1], *self.filters)
 
     def get_config(self) -> dict:

@@ -1,4 +1,4 @@
-"""Maximum of each window."""
+"""Max pooling layer."""
 
 import keras
 import tensorflow as tf
@@ -11,18 +11,18 @@ __all__ = ["MaxPooling"]
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class MaxPooling(WindowPooling):
-    """Maximum of each window by `ops.max_pool`, which keeps one byte of each output for backward.
+    """Computes the maximum of each window with `ops.max_pool`, which keeps one byte per output for the backward pass.
 
-    Takes the arguments of Keras' `MaxPooling2D` for images, and of `MaxPooling1D` for signals.
+    Takes the arguments of Keras' `MaxPooling2D` for images, and those of `MaxPooling1D` for signals.
 
     Args:
         pool_size: size of the window, one number or one for each axis.
-        strides: its step, one number or one for each axis; `None` is the size of the window.
+        strides: strides of the window, one number or one for each axis; `None` for the size of the window.
         padding: `"same"` or `"valid"`.
-        **kwargs: arguments of `keras.layers.Layer`; `data_format` may be `"channels_last"`.
+        **kwargs: arguments of `keras.layers.Layer`; `data_format` is accepted if it is `"channels_last"`.
 
     Input shape:
-        `(batch, height, width, channels)` or `(batch, steps, channels)`; all but the batch known.
+        `(batch, height, width, channels)` or `(batch, steps, channels)`; all dimensions except the batch are static.
 
     Output shape:
         `(batch, new_height, new_width, channels)` or `(batch, new_steps, channels)`
@@ -35,5 +35,5 @@ class MaxPooling(WindowPooling):
     """
 
     def pool(self, images: tf.Tensor, size: tuple, strides: tuple, padding: str) -> tf.Tensor:
-        """Pools `[batch, height, width, channels]`."""
+        """Pools images `[batch, height, width, channels]`."""
         return ops.max_pool(images, size, strides, padding)

@@ -15,21 +15,22 @@ from tinytl_tf.tasks import get_task
 
 __all__ = ["Network"]
 
-_BATCH = 8  # of data sets, for which the rates of the schemes are
+_BATCH = 8  # default batch size for data sets; the learning rates of the schemes are for this size
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class Network(keras.Model):
-    """A functional model; `fit`, `evaluate` and `predict` also accept the data sets of `tinytl_tf.data`.
+    """A functional model whose `fit`, `evaluate` and `predict` also accept the data sets of `tinytl_tf.data`.
 
-    Images are scaled and cut to the model's input, shuffled in each epoch, and changed by an `Augmentation`; see
-    `data.train_batches`. With arrays, tensors and other inputs of Keras it behaves like any Keras model.
+    Images are scaled and cropped to the model's input size. For training, they are also shuffled in every epoch and
+    changed by an `Augmentation`; see `data.train_batches`. With arrays, tensors and other Keras inputs, the network
+    behaves like any Keras model.
 
-    `compile` is optional: `fit` and `evaluate` otherwise compile the network with Adam at the learning rate of the
-    scheme, the loss of the task and a metric, see `apply_scheme`.
+    `compile` is optional. Without it, `fit` and `evaluate` compile the network with Adam at the scheme's learning rate,
+    the task's loss and a metric; see `apply_scheme`.
 
     Attributes:
-        class_names: names of the outputs, from the last data set passed to `fit`; `None` before.
+        class_names: names of the outputs, from the last data set passed to `fit`; `None` before the first one.
 
     Example:
         >>> import tinytl_tf as tiny
@@ -44,13 +45,13 @@ class Network(keras.Model):
     _defaults = ("classification", LEARNING_RATE)
 
     def compile_later(self, task: str, learning_rate: float) -> None:
-        """Sets the defaults with which `fit` and `evaluate` compile the network, unless the user compiles it.
+        """Sets the defaults with which `fit` and `evaluate` compile the network if the user does not compile it.
 
         Raises:
-            InputError: if there is no such task.
+            InputError: if the task does not exist.
         """
         self._defaults = (get_task(task).name, learning_rate)
-        if self._has_default_compilation:  # of another scheme, with other variables
+        if self._has_default_compilation:  # compiled for a different scheme, with different variables
             self.compiled = False
 
     @property
@@ -62,18 +63,19 @@ class Network(keras.Model):
             self.compile(**compile_arguments(*self._defaults))
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
-        """Trains, as `keras.Model.fit` does.
+        """Trains the network, as `keras.Model.fit` does.
 
         Args:
-            x: an input of Keras, a data set, or `Splits`: its training set is used, and its validation set unless
-                `validation_data` is given.
-            y: labels; None for a data set.
-            batch_size: examples of a step; of a data set 8 by default.
-            **options: arguments of `keras.Model.fit`; `validation_data` may be a data set. With a data set also
-                `augmentation`, an `Augmentation` (by default images are not changed), and `seed` of the order.
+            x: an input for Keras, a data set, or `Splits`. Of `Splits`, the training set is used, and the validation
+                set too unless `validation_data` is given.
+            y: labels; None with a data set.
+            batch_size: number of examples per training step; 8 by default for a data set.
+            **options: arguments of `keras.Model.fit`; `validation_data` may be a data set. With a data set, also
+                `augmentation`, an `Augmentation` (by default, images are not changed), and `seed`, the seed for the
+                order and the augmentation.
 
         Raises:
-            InputError: if a data set does not fit the model.
+            InputError: if a data set does not fit the model; or if `augmentation` or `seed` is given with other data.
         """
         if isinstance(x, str | os.PathLike):
             raise InputError(f"expected arrays or a data set, got a path; give tinytl_tf.data.load({os.fspath(x)!r})")
@@ -93,14 +95,14 @@ class Network(keras.Model):
         own.setdefault("augmentation", Augmentation(crop=False, flip=False))
         batches = self._batches(x, y, names, batch_size, **own)
         self.class_names = names
-        options.setdefault("shuffle", False)  # the batches are drawn in another order in each epoch
+        options.setdefault("shuffle", False)  # the batches already have a new order in every epoch
         return super().fit(batches, **options)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
-        """Returns loss and metrics, as `keras.Model.evaluate` does; `x` may be a data set.
+        """Returns the loss and metrics, as `keras.Model.evaluate` does; `x` may be a data set.
 
         Raises:
-            InputError: if a data set does not fit the model, or has other classes than that of the last `fit`.
+            InputError: if a data set does not fit the model; or if its classes differ from those of the last `fit`.
         """
         self._compile_if_needed()
         if isinstance(x, ImageDataset):
@@ -131,7 +133,7 @@ class Network(keras.Model):
     def _batches(
         self, dataset: ImageDataset, labels: Any, names: tuple[str, ...] | None, batch_size: int | None, **options: Any
     ) -> FitBatches:
-        """Returns the batches of a data set whose classes are the named ones; None for any as many as the outputs."""
+        """Returns the batches of a data set; refuses one whose classes differ from `names`, unless `names` is None."""
         if labels is not None:
             raise InputError("expected no labels with a data set, which has its own; leave y out")
         task, outputs = self._defaults[0], self.output_shape[-1]

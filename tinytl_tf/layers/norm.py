@@ -1,4 +1,4 @@
-"""Base of the layers that normalize and then scale and shift each channel."""
+"""Base class of the layers that normalize, and then scale and shift each channel."""
 
 import keras
 
@@ -8,20 +8,20 @@ __all__ = ["Norm"]
 
 
 class Norm(SelectiveLayer):
-    """Has a scale `gamma` and a shift `beta` of each channel; subclasses normalize.
+    """A layer with a scale `gamma` and a shift `beta` for each channel; subclasses implement the normalization.
 
     Args:
-        epsilon: added to the variance.
-        center: whether there is a beta.
-        scale: whether there is a gamma.
-        gamma_initializer: of gamma.
+        epsilon: small number added to the variance.
+        center: whether the layer has a beta.
+        scale: whether the layer has a gamma.
+        gamma_initializer: initializer of gamma.
         **kwargs: arguments of `SelectiveLayer`.
 
     Input shape:
         `(batch, ..., channels)` of rank 2 to 4.
 
     Output shape:
-        The same.
+        Same as the input shape.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Norm(SelectiveLayer):
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
     def build_variables(self, input_shape: tuple) -> None:
-        """Creates gamma and beta, each of shape `(channels,)`, if the layer has them."""
+        """Creates gamma and beta, if the layer has them, each with shape `(channels,)`."""
         shape = (input_shape[-1],)
         gamma = {"name": "gamma", "shape": shape, "initializer": self.gamma_initializer}
         self.gamma = self.add_weight(**gamma) if self.scale else None

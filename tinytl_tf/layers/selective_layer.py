@@ -1,4 +1,4 @@
-"""Base of the layers that train or freeze single variables."""
+"""Base class of the layers that can train or freeze single variables."""
 
 from collections.abc import Iterable
 
@@ -10,22 +10,22 @@ __all__ = ["SelectiveLayer"]
 
 
 class SelectiveLayer(keras.layers.Layer):
-    """A layer that trains a named subset of its variables and keeps that choice in its configuration.
+    """A layer that trains a named subset of its variables and stores that choice in its configuration.
 
-    Keras freezes whole layers, and loses the `trainable` of single variables when a model is saved or cloned. Here
-    `train` is part of the configuration, and setting `layer.trainable` switches the layer off and on again and
-    keeps the choice of variables. While it is off, all of its variables are frozen, also for a model around it.
+    Keras freezes whole layers and loses the `trainable` of single variables when a model is saved or cloned. Here,
+    `train` is part of the configuration. Setting `layer.trainable` turns training of the layer off or on and keeps the
+    choice of variables. While training is off, all variables are frozen, for any model that contains the layer too.
 
-    Subclasses create their variables in `build_variables`. Those that take other inputs than images set their own
+    Subclasses create their variables in `build_variables`. Subclasses whose inputs are not images set their own
     `input_spec`.
 
     Args:
-        train: paths, relative to the layer, of the variables to train, for example `["kernel", "norm/beta"]`.
+        train: paths of the variables to train, relative to the layer, for example `["kernel", "norm/beta"]`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        InputError: if Keras' own settings are not ours.
-        ValueError: if `train` is a string, or, once the layer is built, names no variable of it.
+        InputError: if a Keras setting is not supported.
+        ValueError: if `train` is a string; or, once the layer is built, if it names a variable that does not exist.
 
     Input shape:
         `(batch, height, width, channels)`
@@ -49,7 +49,7 @@ class SelectiveLayer(keras.layers.Layer):
 
     @property
     def train(self) -> tuple[str, ...]:
-        """Relative paths of the variables that are trained while the layer is on."""
+        """Relative paths of the variables that are trained while the layer is trainable."""
         if not self.variables or not self.trainable:
             return self._train
         return tuple(name for name, variable in self._by_name().items() if variable.trainable)
@@ -68,18 +68,18 @@ class SelectiveLayer(keras.layers.Layer):
 
     @property
     def trainable(self) -> bool:
-        """Whether the chosen variables are trained at all."""
+        """Whether the variables chosen by `train` are trained."""
         return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        # Keras would set every variable of the layer here and so undo the choice.
+        # Keras would set every variable of the layer here and thus undo the choice.
         self._train = self.train
         self._trainable = bool(value)
         self._apply_train()
 
     def get_config(self) -> dict:
-        """Returns the configuration, with the variables that are trained while the layer is on."""
+        """Returns the configuration, including the variables that are trained while the layer is trainable."""
         return {**super().get_config(), "train": list(self.train)}
 
     def _apply_train(self) -> None:

@@ -1,4 +1,4 @@
-"""Any Keras layer, with a chosen subset of its variables trained."""
+"""Wrapper that trains a chosen subset of any Keras layer's variables."""
 
 import re
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ __all__ = ["SelectiveWrapper", "own_names"]
 
 
 def own_names(layer: keras.layers.Layer, *prefixes: str) -> dict[str, keras.Variable]:
-    """Returns the variables of a layer by paths in it that do not change when it is made again, nor from run to run.
+    """Returns the variables of a layer by relative paths that stay the same in every copy of the layer and every run.
 
-    Keras counts the layers of a process in the names that it makes up, such as `conv2d_7`. Here such numbers count the
-    parts of the layer; layers in it that have one name keep apart too.
+    Automatic Keras names, such as `conv2d_7`, count the layers in a process. Here, such numbers count only within the
+    layer, and inner layers with the same name get different numbers.
 
     Args:
         layer: the layer.
-        prefixes: allowed beginnings of paths, in addition to the layer's own path.
+        prefixes: prefixes to remove from paths, in addition to the layer's own path.
 
     Example:
         >>> layer = keras.layers.MultiHeadAttention(2, 4)
@@ -49,22 +49,22 @@ def _unused(name: str, names: Iterable[str]) -> str:
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class SelectiveWrapper(SelectiveLayer):
-    """Calls another layer and trains single variables of it, by name.
+    """Wraps another layer and trains single variables of it, selected by name.
 
-    The layer computes and keeps activations as in Keras. It always runs in inference mode, so that its statistics do
-    not change and its dropout does nothing. It is shared, not copied: training it here trains it in every model that
+    The layer computes and keeps activations as in Keras. It always runs in inference mode, so its statistics do not
+    change and its dropout does nothing. The layer is shared, not copied: training it here trains it in every model that
     contains it.
 
     Args:
-        layer: the layer; built, or it is built by the first call.
-        train: paths, relative to `layer`, of the variables to train.
+        layer: layer to wrap; if it is not built yet, the first call builds it.
+        train: paths of the variables to train, relative to `layer`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        As for `layer`.
+        Same as for `layer`.
 
     Output shape:
-        As for `layer`.
+        Same as for `layer`.
 
     Example:
         >>> layer = SelectiveWrapper(keras.layers.Dense(4), train=["bias"], name="hidden")
@@ -83,40 +83,40 @@ class SelectiveWrapper(SelectiveLayer):
         self._adopt()
 
     def build(self, input_shape: tuple | None) -> None:
-        """Does nothing: a layer that is not built is built by its first call."""
+        """Does nothing, since the first call builds the wrapped layer."""
 
     def call(self, *args, **kwargs) -> tf.Tensor:
-        """Returns the output of the layer in inference mode."""
+        """Returns the output of the wrapped layer in inference mode."""
         outputs = self.layer(*args, **{**kwargs, "training": False})
         self._adopt()
         return outputs
 
     def compute_mask(self, inputs: tuple, previous_mask: tuple | tf.Tensor | None) -> tf.Tensor | None:
-        """Returns the mask of the layer; the arguments are those of Keras for a `call` of `*args`."""
+        """Returns the mask of the wrapped layer; Keras passes these arguments for a `call` with `*args`."""
         mask = previous_mask[0] if isinstance(previous_mask, tuple) else previous_mask
         return self.layer.compute_mask(inputs[0], mask) if self.layer.supports_masking else None
 
     def compute_output_spec(self, *args, **kwargs) -> keras.KerasTensor:
-        """Returns shape and type of the output; builds the layer."""
+        """Returns the shape and dtype of the output; builds the wrapped layer."""
         outputs = self.call(*args, **kwargs)
         return keras.tree.map_structure(lambda output: keras.KerasTensor(output.shape, output.dtype), outputs)
 
     def get_config(self) -> dict:
-        """Returns the configuration, including the layer's."""
+        """Returns the configuration, including that of the wrapped layer."""
         return {**super().get_config(), "layer": keras.saving.serialize_keras_object(self.layer)}
 
     @classmethod
     def from_config(cls, config: dict) -> "SelectiveWrapper":
-        """Returns the layer of a configuration."""
+        """Returns the layer that a configuration describes."""
         return cls(layer=keras.saving.deserialize_keras_object(config.pop("layer")), **config)
 
     def _by_name(self) -> dict:
         return own_names(self.layer, self.name) if self.variables else {}
 
     def _adopt(self) -> None:
-        """Once the layer is built, gives its variables paths below this layer, and applies `train`.
+        """Once the wrapped layer is built, prefixes its variables' paths with this layer's name, and applies `train`.
 
-        Their own paths come from another network and may not be unique here.
+        The original paths come from another network and may not be unique in this one.
         """
         if self._is_adopted or not self.layer.built:
             return

@@ -1,4 +1,4 @@
-"""Upsampling by whole factors."""
+"""Layer that upsamples images by integer factors."""
 
 from collections.abc import Sequence
 
@@ -16,18 +16,18 @@ _INTERPOLATIONS = ("bilinear", "nearest")
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
 class Upsampling(keras.layers.Layer):
-    """Enlarges images as `keras.layers.UpSampling2D` does; keeps nothing for backward.
+    """Enlarges images as `keras.layers.UpSampling2D` does; keeps nothing for the backward pass.
 
     Args:
-        size: factors of height and width, one number or a pair.
+        size: factors for height and width, one number or a pair.
         interpolation: `"nearest"` or `"bilinear"`.
-        **kwargs: arguments of `keras.layers.Layer`; `data_format` may be `"channels_last"`.
+        **kwargs: arguments of `keras.layers.Layer`; `data_format` is accepted if it is `"channels_last"`.
 
     Raises:
-        ValueError: for an argument that is not one of these; it names the argument.
+        ValueError: if the value of an argument is not allowed; the message names the argument.
 
     Input shape:
-        `(batch, height, width, channels)`, height and width known.
+        `(batch, height, width, channels)` with static height and width.
 
     Output shape:
         `(batch, height * size[0], width * size[1], channels)`
@@ -47,17 +47,17 @@ class Upsampling(keras.layers.Layer):
         self.interpolation = interpolation
 
     def build(self, input_shape: tuple) -> None:
-        """Refuses images of unknown size, which have no gradient here."""
+        """Refuses images without a static size, which the gradient needs."""
         require_known_size(self.name, input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the larger images."""
+        """Returns the enlarged images."""
         if self.interpolation == "nearest":
             return ops.upsample_nearest(inputs, self.size)
         return ops.resize_bilinear(inputs, self.compute_output_shape(inputs.shape)[1:3])
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the output; an unknown height or width stays unknown."""
+        """Returns the output shape; a height or width that is `None` in the input shape stays `None`."""
         size = (None if length is None else length * n for length, n in zip(input_shape[1:3], self.size, strict=True))
         return (input_shape[0], *size, input_shape[-1])
 

@@ -1,4 +1,4 @@
-"""Base of the layers that pool windows."""
+"""Base class of the layers that pool windows."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,19 @@ __all__ = ["WindowPooling"]
 
 
 class WindowPooling(keras.layers.Layer):
-    """Pools windows of images, or of signals; subclasses define `pool`.
+    """Pools windows of images or signals; subclasses define `pool`.
 
     Args:
         pool_size: size of the window, one number or one for each axis.
-        strides: its step, one number or one for each axis; `None` is the size of the window.
+        strides: strides of the window, one number or one for each axis; `None` for the size of the window.
         padding: `"same"` or `"valid"`.
-        **kwargs: arguments of `keras.layers.Layer`; `data_format` may be `"channels_last"`.
+        **kwargs: arguments of `keras.layers.Layer`; `data_format` is accepted if it is `"channels_last"`.
 
     Raises:
-        ValueError: for an argument that is not one of these; it names the argument.
+        ValueError: if the value of an argument is not allowed; the message names the argument.
 
     Input shape:
-        `(batch, height, width, channels)` or `(batch, steps, channels)`; all but the batch known.
+        `(batch, height, width, channels)` or `(batch, steps, channels)`; all dimensions except the batch are static.
 
     Output shape:
         `(batch, new_height, new_width, channels)` or `(batch, new_steps, channels)`
@@ -49,11 +49,11 @@ class WindowPooling(keras.layers.Layer):
         self.padding = padding.lower()
 
     def pool(self, images: tf.Tensor, size: tuple, strides: tuple, padding: str) -> tf.Tensor:
-        """Pools `[batch, height, width, channels]`."""
+        """Pools images `[batch, height, width, channels]`."""
         raise NotImplementedError(f"{type(self).__name__} must define pool")
 
     def build(self, input_shape: tuple) -> None:
-        """Refuses images of unknown size, which have no gradient here."""
+        """Refuses inputs without a static size, which the gradient needs."""
         self._window_of_images(input_shape)
         require_known_size(self.name, input_shape)
 
@@ -63,7 +63,7 @@ class WindowPooling(keras.layers.Layer):
         return on_images(lambda images: self.pool(images, *window, self.padding), inputs)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Returns the shape of the output; an unknown height or width stays unknown."""
+        """Returns the output shape; a dimension that is `None` in the input shape stays `None`."""
         size, lifted = tuple(input_shape[1:-1]), (1,) * (4 - len(input_shape))
         pooled = output_size(self.padding, lifted + size, *self._window_of_images(input_shape))
         return (input_shape[0], *pooled[-len(size) :], input_shape[-1])
@@ -78,7 +78,7 @@ class WindowPooling(keras.layers.Layer):
         }
 
     def _window_of_images(self, input_shape: tuple) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Returns size and strides; a signal is an image of one row."""
+        """Returns the size and strides of the window for images; a signal is treated as an image with one row."""
         axes = len(input_shape) - 2
         lifted = (1,) * (2 - axes)
         size = lifted + checked_window("pool_size", self.pool_size, axes)
@@ -87,7 +87,7 @@ class WindowPooling(keras.layers.Layer):
 
 
 def _checked(name: str, value: int | Sequence[int]) -> int | tuple[int, ...]:
-    """Checks and unpacks a number, or one for each of one or two axes, before the input is known."""
+    """Checks and unpacks a number, or a sequence for one or two axes, before the rank of the input is known."""
     if isinstance(value, Sequence) and len(value) in (1, 2):
         return checked_window(name, value, len(value))
     return checked_window(name, value, 2)[0]

@@ -1,4 +1,4 @@
-"""Accounts of memory: the paper's, from tables of blocks; planned, from the file only; measured, from a process."""
+"""Memory accounting: the paper's, from tables of blocks; planned, from the file only; and measured, in a process."""
 
 from tinytl_tf.memory.growth import PlannedGrowth, planned_growth
 from tinytl_tf.memory.measured import MeasuredMemory, measure, measure_adapt, measure_client

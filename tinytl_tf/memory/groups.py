@@ -1,23 +1,25 @@
-"""Use of each tensor of a signature: saved for backward, gradient, state, input or temporary.
+"""Groups the tensors of a signature by use: saved for backward, gradient, state, input or temporary.
 
-Found from the graph, without names of TensorFlow; the only name used is that of the signature's output `loss`.
+The groups are derived from the graph. Names given by TensorFlow are not used; the only name used is `loss`, an output
+of the signature.
 
-* `state`: read from a resource variable or written to one: trained variables, slots, sums of gradients.
+* `state`: tensors read from or written to resource variables: trained variables, optimizer slots, sums of gradients.
 * `input`: inputs of the signature, and their copies (reshape, slice, gather).
-* `saved`: made by the forward part and read by the backward part; also tensors that wait beyond the logits to
-  become such a tensor, for example a mask.
-* `gradient`: made by the backward part.
-* `temporary`: the rest.
+* `saved`: tensors computed by the forward part and used by the backward part; also tensors that are kept past the
+  logits until such a tensor, for example a mask, is computed from them.
+* `gradient`: tensors computed by the backward part.
+* `temporary`: all other tensors.
 
-The forward part has the operators that the loss depends on, and all that do not depend on the logits. The logits are
-the last tensor with more than one element that is on every path from the images to the loss and has another reader as
-well; the images are the biggest input that the loss depends on. The backward part has the operators that depend on
-the logits and that the loss does not need. WHILE and IF are looked into: the images and the loss are followed through
-them, and their results are grouped as inside.
+The forward part consists of the operators that the loss depends on, and of all operators that do not depend on the
+logits. The logits are the last tensor with more than one element that is on every path from the images to the loss and
+that is also used by an operator that the loss does not depend on. The images are the largest input that the loss
+depends on. The backward part consists of the operators that depend on the logits but that the loss does not depend on.
+The images and the loss are traced into WHILE and IF operators, and the results of such an operator have the groups that
+they have inside it.
 
-Limits: without an output `loss`, or where no such logits exist (two separate heads), nothing is `saved` or
-`gradient`. Metrics that are computed from the logits count as `gradient`; they are a few bytes. Several tensors in
-one buffer have the group of its owner, and are `saved` if the backward part reads any that forward made.
+Limits: if there is no output `loss`, or no such logits exist (two separate heads), no tensor is `saved` or `gradient`.
+Metrics computed from the logits count as `gradient`; they take only a few bytes. Tensors that share a buffer have the
+group of its owner, and are `saved` if the backward part uses any of them that the forward part computed.
 """
 
 import collections
@@ -31,7 +33,7 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["GROUPS", "signature_groups"]
 
 GROUPS = ("saved", "gradient", "temporary", "state", "input")
-# Operators that only copy elements of one of their inputs, and the number of this input.
+# Operators that only copy elements of one of their inputs, and the index of that input.
 _COPIES = {
     "RESHAPE": 0,
     "EXPAND_DIMS": 0,
@@ -50,14 +52,14 @@ def signature_groups(model: Model, signature: str) -> dict[int, dict[int, str]]:
     """Groups the tensors of all graphs that a signature runs.
 
     Args:
-        model: The file.
-        signature: Name of the signature.
+        model: the file.
+        signature: name of the signature.
 
     Returns:
-        For each graph, by its number, the group of each tensor; an entry of `GROUPS`.
+        The group of each tensor, an entry of `GROUPS`, by graph index and then by tensor index.
 
     Raises:
-        InputError: If the file has no such signature.
+        InputError: if the file has no such signature.
     """
     entry = model.signature(signature)
     loss = {entry.outputs["loss"].index} if "loss" in entry.outputs else set()
@@ -70,14 +72,14 @@ def signature_groups(model: Model, signature: str) -> dict[int, dict[int, str]]:
 def _group(
     model: Model, graph: Graph, loss: set[int], given: Mapping[int, str], result: dict[int, dict[int, str]]
 ) -> None:
-    """Groups a graph and those inside of it.
+    """Groups the tensors of a graph and of graphs nested in it.
 
     Args:
-        model: The file.
-        graph: The graph.
-        loss: The results that the loss is computed from.
-        given: Groups of the graph's inputs.
-        result: Takes the groups of each graph.
+        model: the file.
+        graph: the graph.
+        loss: indices of the graph's outputs that the loss is computed from.
+        given: groups of the graph's inputs.
+        result: the groups of each graph are stored here.
     """
     needed, forward = _ancestors(graph, loss)
     logits, backward = _backward(graph, loss, needed, forward)
@@ -115,7 +117,7 @@ def _group_nested(
     groups: Mapping[int, str],
     result: dict[int, dict[int, str]],
 ) -> dict[int, str]:
-    """Groups a graph inside of an operator; returns the groups of the operator's outputs that it decides."""
+    """Groups a graph nested in an operator; returns the groups of those operator outputs that it determines."""
     operands = op.inputs[1:] if op.name == "IF" else op.inputs
     given = {i: groups.get(operand, "temporary") for i, operand in zip(nested.inputs, operands, strict=False)}
     is_condition = op.name == "WHILE" and nested.index == op.nested[0]
@@ -126,7 +128,7 @@ def _group_nested(
 
 
 def _ancestors(graph: Graph, loss: Iterable[int]) -> tuple[set[int], set[int]]:
-    """Tensors that the loss depends on, and the positions of the operators that make them."""
+    """Returns the tensors that the loss depends on, and the positions of the operators that compute them."""
     needed, forward = set(loss), set()
     for position, op in reversed(list(enumerate(graph.operators))):
         if needed.intersection(op.outputs):
@@ -136,7 +138,7 @@ def _ancestors(graph: Graph, loss: Iterable[int]) -> tuple[set[int], set[int]]:
 
 
 def _backward(graph: Graph, loss: set[int], needed: set[int], forward: set[int]) -> tuple[int, set[int]]:
-    """Position after the logits, and positions of the operators that depend on them and that the loss does not need."""
+    """Returns the position after the logits, and the positions of the operators of the backward part."""
     logits = _logits(graph, loss, needed, forward)
     after, reached, backward = len(graph.operators), {logits}, set()
     for position, op in enumerate(graph.operators):
@@ -149,12 +151,12 @@ def _backward(graph: Graph, loss: set[int], needed: set[int], forward: set[int])
 
 
 def _logits(graph: Graph, loss: set[int], needed: set[int], forward: set[int]) -> int | None:
-    """The last tensor on every path from the images to the loss that has another reader as well."""
+    """Returns the index of the logits as defined in the module's docstring, or `None` if there are no logits."""
     image = max((graph.tensors[i] for i in graph.inputs if i in needed), key=lambda t: t.bytes, default=None)
     if image is None:
         return None
     steps = [graph.operators[position] for position in sorted(forward)]
-    # Paths from the images to a tensor times paths from it to the loss: all of them, if all pass it.
+    # A tensor is on every path if the paths from the images to it, times those from it to the loss, equal all paths.
     from_image = collections.Counter({image.index: 1})
     for op in steps:
         from_image.update(dict.fromkeys(op.outputs, sum(from_image[i] for i in op.inputs)))

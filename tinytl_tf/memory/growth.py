@@ -1,24 +1,26 @@
-"""Planned growth of a process that runs a signature, from the file only.
+"""Planned memory growth of a process that runs a signature, computed from the file only.
 
-The parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants were measured once, over files with 250 to
-9700 operators, from the maps of the process; they are not fitted to a model.
+The growth is the sum of the following parts, for LiteRT 2.3 without a delegate on x86-64 Linux. Their constants were
+measured once from the memory maps of processes, over files with 250 to 9700 operators; they are not fitted to a model.
 
-* `runtime`: pages of the runtime's library that loading and running a model reads, and the stack. The most
-  that was seen; small files, and page caches that hold the library in smaller pieces, read 1 to 2 MB less.
+* `runtime`: pages of the runtime's library that are read when a model is loaded and run, and the stack. This is the
+  highest value observed. Small files need 1 to 2 MB less, and so do page caches that hold the library in smaller
+  pieces.
 * `file`: pages of the mapped file that are read: its structure and the constants of the graphs that run. The kernel
-  maps pages in windows, so that up to one window of each unread constant is included; more if its page cache holds
-  the file in bigger pieces, as after one large write and not in the way of `tinytl_tf.files` (seen: 2.6 MB). The
-  pages of a file with the signature `reset` are dropped after loading: then only later reads count.
-* `structures`: records of the interpreter for each operator with its tensors, in all graphs of the file when it is
-  loaded and again in those that are prepared to run; scales and zero points of quantized constants.
+  maps pages in windows, so up to one window of each unread constant is included. It is more if the kernel's page cache
+  holds the file in larger pieces, as it does after one large write (2.6 MB was observed); `tinytl_tf.files` avoids
+  that. If a file has the signature `reset`, its pages are dropped after loading, so only later reads count.
+* `structures`: the interpreter's records for each operator and its tensors. They exist once for all graphs of the file
+  when it is loaded, and again for the graphs that are prepared to run. Scales and zero points of quantized constants
+  are included.
 * `variables`: resource variables of the graphs that run.
-* `arena`, `heap`: as laid out; see `PlannedMemory`.
-* `work`: operands that a matrix product packs. For float32 Eigen packs pieces of the caches' size; for int8 ruy packs
-  both operands completely and keeps the memory for the biggest, but reads the kernel of a FULLY_CONNECTED of one row in
-  place, and int8 kernels over float32 other than a convolution's. On processors where ruy multiplies float32 too (ARM),
-  it is more.
+* `arena`, `heap`: planned memory; see `PlannedMemory`.
+* `work`: packed operands of matrix products. For float32, Eigen packs pieces of about the size of the caches. For int8,
+  ruy packs both operands completely and keeps the memory for the largest product. However, it does not pack the kernel
+  of a FULLY_CONNECTED with one row, or int8 kernels with float32 activations except those of convolutions. On
+  processors on which ruy also multiplies float32 (ARM), `work` is larger.
 
-It holds for a process that gives memory back; see `tinytl_tf.tflite.runtime.load_signatures`.
+The plan applies to a process that returns unused memory to the system; see `tinytl_tf.tflite.runtime.load_signatures`.
 """
 
 import dataclasses
@@ -32,28 +34,28 @@ from tinytl_tf.tflite.runtime import THREADS
 __all__ = ["PlannedGrowth", "planned_growth"]
 
 _RUNTIME = 3_100_000  # bytes
-_RESET = "reset"  # sets the variables; loading a file runs it
-_WINDOW = 65536  # bytes; Linux maps them around a page of a file that is read (fault_around_bytes)
-_MORE_WINDOWS = 4 * _WINDOW  # mapped with constants that lie side by side
-_LOADED_OPERATOR = 550  # bytes: node, registration, parsed options, numbers, shapes and records of its tensors
+_RESET = "reset"  # signature that sets the variables; loading a file runs it
+_WINDOW = 65536  # bytes that Linux maps around a page of a file when it is read (fault_around_bytes)
+_MORE_WINDOWS = 4 * _WINDOW  # bytes mapped in addition to constants that are next to each other
+_LOADED_OPERATOR = 550  # bytes: node, registration, parsed options, indices, shapes and records of its tensors
 _PREPARED_OPERATOR = 450  # bytes: the kernel's own data, temporary tensors, the planner's records
-_SCALE = 8  # bytes of a quantized channel: scale and zero point
+_SCALE = 8  # bytes per quantized channel: scale and zero point
 _WORK = 600_000  # bytes
 _WORK_OF_THREADS = 2_200_000  # bytes; Eigen's convolution packs pieces of both operands for all threads at once
 _SUM = 4  # bytes that ruy keeps for each packed row and column
-# Matrix products, and which of their inputs is the activation.
+# Matrix products, and the index of the input that is the activation.
 _ACTIVATION_INPUT = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "BATCH_MATMUL": 0, "TRANSPOSE_CONV": 2}
 _KERNEL_INPUT = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class PlannedGrowth:
-    """Planned growth of a process that runs a signature, by parts.
+    """Planned memory growth of a process that runs a signature, by part.
 
     Attributes:
-        signature: Name of the signature.
-        num_threads: Threads of the interpreter.
-        parts: Bytes of each part; see the module's text.
+        signature: name of the signature.
+        num_threads: number of interpreter threads.
+        parts: bytes of each part; see the module's docstring.
     """
 
     signature: str
@@ -62,26 +64,26 @@ class PlannedGrowth:
 
     @property
     def growth_bytes(self) -> int:
-        """All parts together."""
+        """Sum of all parts."""
         return sum(self.parts.values())
 
 
 def planned_growth(
     model: Model, signature: str = "train", *, file_bytes: int, num_threads: int = THREADS
 ) -> PlannedGrowth:
-    """Estimates by how much a process grows that loads a file and runs a signature.
+    """Estimates the memory growth of a process that loads a file and runs a signature.
 
     Args:
-        model: The file.
-        signature: Name of the signature.
-        file_bytes: Size of the file in bytes.
-        num_threads: Threads of the interpreter.
+        model: the file.
+        signature: name of the signature.
+        file_bytes: size of the file in bytes.
+        num_threads: number of interpreter threads.
 
     Returns:
         The parts of the growth.
 
     Raises:
-        InputError: If the file has no such signature.
+        InputError: if the file has no such signature.
     """
     parts = _parts(model, signature, file_bytes, num_threads)
     if _RESET in model.signatures:
@@ -92,7 +94,7 @@ def planned_growth(
 
 
 def _parts(model: Model, signature: str, file_bytes: int, num_threads: int) -> dict[str, int]:
-    """The growth of a process that runs a signature of a file and gives nothing of the file back."""
+    """Returns the growth of a process that runs a signature and does not drop any page of the file."""
     plan = planned_peak(model, signature, num_threads=num_threads)
     running = model.graphs_of(signature)
     read = _constants(running)
@@ -109,12 +111,12 @@ def _parts(model: Model, signature: str, file_bytes: int, num_threads: int) -> d
 
 
 def _constants(graphs: list[Graph]) -> set[int]:
-    """Buffers of the graphs' constants."""
+    """Returns the indices of the buffers of the graphs' constants."""
     return {tensor.buffer for graph in graphs for tensor in graph.tensors if tensor.is_constant}
 
 
 def _bytes_read_after_reset(model: Model, signature: str) -> int:
-    """Constants of a signature's graphs, without the initializers' constants, which `reset` has run."""
+    """Returns the bytes of a signature's constants, without those of initializers, which `reset` has already run."""
     done = {
         i for graph in model.graphs_of(_RESET) for op in graph.operators if op.name == "CALL_ONCE" for i in op.nested
     }
@@ -131,7 +133,7 @@ def _structure_bytes(model: Model, running: list[Graph]) -> int:
 
 
 def _work_bytes(graph: Graph, op: Operator, num_threads: int) -> int:
-    """Bytes that the matrix product of an operator packs."""
+    """Returns the bytes that the matrix product of an operator packs; 0 for other operators."""
     if op.name not in _ACTIVATION_INPUT:
         return 0
     activation, kernel = (graph.tensors[op.inputs[index]] for index in (_ACTIVATION_INPUT[op.name], _KERNEL_INPUT))

@@ -1,8 +1,8 @@
-"""The arena of a graph: its pieces, and where LiteRT puts each of them.
+"""The arena of a graph: its slots, and where LiteRT puts each of them.
 
-Reference: LiteRT's `tflite/arena_planner.cc` and `tflite/simple_memory_arena.cc` (greedy by size: the biggest tensor
-first, each into the smallest gap that is free for its lifetime). Checked against the addresses that the runtime
-gives out.
+Reference: LiteRT's `tflite/arena_planner.cc` and `tflite/simple_memory_arena.cc` (greedy by size: tensors are placed
+from the largest to the smallest, each into the smallest gap that is free during its lifetime). The layout was checked
+against the addresses that the runtime assigns.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ _ALIGNMENT = 64  # bytes
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """A piece of the arena: its size, when it is needed, its place among equals, and where it lies."""
+    """A piece of the arena: its size, its lifetime, its sort key in the planning order, its tensor, and its offset."""
 
     bytes: int
     lifetime: Lifetime
@@ -31,15 +31,15 @@ class Slot:
 
 
 def graph_slots(graph: Graph, given: set[int], num_threads: int) -> tuple[list[Slot], int]:
-    """The pieces of a graph's arena, and the bytes that it keeps on the heap.
+    """Returns the slots of a graph's arena, and the number of bytes that the graph keeps on the heap.
 
     Args:
-        graph: The graph.
-        given: Inputs that need no memory in this graph; see `given_inputs`.
-        num_threads: Threads of the interpreter.
+        graph: the graph.
+        given: inputs that need no memory in this graph; see `given_inputs`.
+        num_threads: number of interpreter threads.
 
     Returns:
-        The pieces, without offsets, and a size in bytes.
+        The slots, without offsets, and a size in bytes.
     """
     chunk_of = _chunks(graph)
     end = len(graph.operators)
@@ -50,7 +50,7 @@ def graph_slots(graph: Graph, given: set[int], num_threads: int) -> tuple[list[S
         size = graph.tensors[index].bytes
         if size and index not in on_heap and index not in given:
             whole = life.first == 0 and life.last == end
-            # The runtime does not define the order of tensors of one operator and size; mostly the youngest is first.
+            # The runtime does not define the order of an operator's tensors of equal size; usually the last is first.
             order = (
                 (chunk_of[life.first], False, index)
                 if whole
@@ -67,7 +67,7 @@ def graph_slots(graph: Graph, given: set[int], num_threads: int) -> tuple[list[S
 
 
 def kept_on_heap(graph: Graph) -> frozenset[int]:
-    """Tensors outside of the arena: those that cannot be planned, and constants that are made float32 once."""
+    """Returns the tensors outside the arena: those that cannot be planned, and constants that are dequantized once."""
     made_float = {
         op.outputs[0] for op in graph.operators if op.name == "DEQUANTIZE" and graph.tensors[op.inputs[0]].is_constant
     }
@@ -75,7 +75,7 @@ def kept_on_heap(graph: Graph) -> frozenset[int]:
 
 
 def given_inputs(op: Operator, nested: Graph) -> set[int]:
-    """Inputs of a nested graph that need no memory in it: the caller's buffers are used, or they have no reader."""
+    """Returns the inputs of a nested graph that need no memory in it: they use the caller's buffers or are unused."""
     if op.name == "WHILE" and nested.index == op.nested[0]:
         readers = nested.readers()
         return {i for i in nested.inputs if not readers[i] and i not in nested.outputs}
@@ -83,7 +83,7 @@ def given_inputs(op: Operator, nested: Graph) -> set[int]:
 
 
 def _chunks(graph: Graph) -> list[int]:
-    """For each operator, how many times planning stopped before it to wait for a dynamic tensor."""
+    """Returns, for each operator, how often planning stopped before it to wait for a dynamic tensor."""
     chunks, count = [], 0
     for op in graph.operators:
         chunks.append(count)
@@ -92,16 +92,16 @@ def _chunks(graph: Graph) -> list[int]:
 
 
 def lay_out(slots: list[Slot]) -> list[Slot]:
-    """Gives each slot its offset: greedy by size, the smallest gap that fits.
+    """Assigns an offset to each slot: greedy by size, with the smallest gap that fits.
 
     Args:
-        slots: Pieces without offsets.
+        slots: slots without offsets.
 
     Returns:
-        The pieces with offsets, in the order in which they were placed.
+        The slots with offsets, in the order in which they were placed.
     """
     placed: list[Slot] = []
-    # Columns offset, end, first, last of placed tensors, sorted by offset.
+    # Placed slots as rows with the columns offset, end, first, last, sorted by offset.
     table = np.empty((0, 4), np.int64)
     for slot in sorted(slots, key=lambda s: s.order):
         life = slot.lifetime
@@ -114,13 +114,13 @@ def lay_out(slots: list[Slot]) -> list[Slot]:
 
 
 def arena_growth(slots: list[Slot]) -> list[int]:
-    """Sizes of the arena, from first to last: it grows each time that planning continues after a dynamic tensor.
+    """Returns the sizes that the arena has over time; it can grow when planning continues after a dynamic tensor.
 
     Args:
-        slots: Pieces without offsets.
+        slots: slots without offsets.
 
     Returns:
-        Rising sizes in bytes; one of them where all tensors can be planned.
+        Sizes in bytes, in ascending order and starting with 0.
     """
     ends: dict[int, int] = {}
     for slot in lay_out(slots):
@@ -133,7 +133,7 @@ def arena_growth(slots: list[Slot]) -> list[int]:
 
 
 def _best_offset(offsets: np.ndarray, ends: np.ndarray, size: int) -> int:
-    """Start of the smallest gap between the given pieces that holds `size` bytes, or the end of them."""
+    """Returns the start of the smallest gap between pieces that holds `size` bytes, or the end of the last piece."""
     if not len(offsets):
         return 0
     reached = np.maximum.accumulate(ends)

@@ -1,4 +1,4 @@
-"""Measured account: the growth of a fresh process that runs a signature. Linux only."""
+"""Measured memory: the growth of a new process that runs a signature. Linux only."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from tinytl_tf.tflite.runtime import THREADS, check_api, check_threads, import_a
 
 __all__ = ["MeasuredMemory", "measure", "measure_adapt", "measure_client"]
 
-_SMALL = 1e-3  # a learning rate with which random images do not drive the weights to infinity
+_SMALL = 1e-3  # learning rate low enough that training on random images does not make the weights infinite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,16 +27,16 @@ class MeasuredMemory:
     """Memory and time of one process that ran a signature.
 
     Attributes:
-        signature: Name of the signature.
-        num_threads: Threads of LiteRT's kernels.
-        xnnpack: Whether the XNNPACK delegate was used.
-        api: LiteRT's interface.
-        give_back: Whether memory that LiteRT does not use any more left the process.
-        growth_bytes: Highest resident memory (VmHWM) after the runs, minus the resident memory before the model was
-            loaded. Constants of the file count if they were read and not dropped.
-        first_step_ms: Time of loading the model and of the first run, which plans the memory and packs the kernels.
-        step_ms_median: Median time of the further runs.
-        steps: Number of the further runs.
+        signature: name of the signature.
+        num_threads: number of threads of LiteRT's kernels.
+        xnnpack: whether the XNNPACK delegate was used.
+        api: LiteRT API that was used, one of `tinytl_tf.tflite.runtime.APIS`.
+        give_back: whether memory that LiteRT no longer used was returned to the system.
+        growth_bytes: peak resident memory (VmHWM) after the runs, minus the resident memory before the model was
+            loaded. Constants in the file count if they were read and not dropped.
+        first_step_ms: time for loading the model and for the first run, which plans the memory and packs the kernels.
+        step_ms_median: median time of the subsequent runs.
+        steps: number of subsequent runs.
     """
 
     signature: str
@@ -60,25 +60,27 @@ def measure(
     api: str = "interpreter",
     give_back: bool = True,
 ) -> MeasuredMemory:
-    """Runs a signature in a fresh process with random inputs and measures its memory and time.
+    """Runs a signature with random inputs in a new process, and measures memory and time.
 
     Args:
-        path: The `.tflite` file.
-        signature: Name of the signature.
-        steps: Number of runs to take the median of, after the first one.
-        num_threads: Threads of LiteRT's kernels.
-        xnnpack: Whether to use the XNNPACK delegate, which the runtime does by default.
-        api: One of `tinytl_tf.tflite.runtime.APIS`. The setup of a CompiledModel before it loads a file counts too.
-        give_back: Whether memory that LiteRT no longer uses is returned to the system, as with `tinytl_tf.device`; see
-            `tinytl_tf.tflite.runtime.load_signatures`. Without it, a process holds more, and with glibc more after
-            several steps.
+        path: path of the `.tflite` file.
+        signature: name of the signature.
+        steps: number of runs after the first one; the median time is over these runs.
+        num_threads: number of threads of LiteRT's kernels.
+        xnnpack: whether to use the XNNPACK delegate, as the runtime does by default.
+        api: one of `tinytl_tf.tflite.runtime.APIS`. The setup that a CompiledModel needs before it loads a file is
+            included in the growth.
+        give_back: whether memory that LiteRT no longer uses is returned to the system, as in `tinytl_tf.device`; see
+            `tinytl_tf.tflite.runtime.load_signatures`. Otherwise a process keeps more memory, and with glibc even more
+            after several steps.
 
     Returns:
-        The growth and the times.
+        The memory growth and the times.
 
     Raises:
-        InputError: If the system is not Linux, the file, the signature or the api does not exist, the file needs
-            operators that the runtime lacks, or the process was ended, for example by a lack of memory.
+        InputError: if the system is not Linux; if `steps` or `num_threads` is out of range; if the file, signature or
+            API does not exist; if the file needs operators that the runtime lacks; or if the process failed or was
+            killed, for example for lack of memory.
     """
     _require_linux()
     if type(steps) is not int or steps < 1:
@@ -105,23 +107,24 @@ def measure_client(
     xnnpack: bool | None = None,
     api: str = "interpreter",
 ) -> int:
-    """Returns by how much a fresh process grows that infers, trains and infers again, as any client does.
+    """Returns the memory growth of a new process that infers, trains and infers again, as any client does.
 
-    The runtime keeps the memory of a signature, with its packed kernels, while another one runs: a client needs more
-    than `measure` reports for `train`. The images are random; the batch counts, decoding does not.
+    The runtime keeps the memory of a signature, with its packed kernels, while another signature runs. Therefore a
+    client needs more memory than `measure` reports for `train`. The images are random. The memory of the batch is
+    included, but no memory for decoding images.
 
     Args:
-        path: The `.tflite` file.
-        num_threads: Threads of LiteRT's kernels.
-        xnnpack: Whether to use the XNNPACK delegate; None for the manifest's setting.
-        api: One of `tinytl_tf.tflite.runtime.APIS`.
+        path: path of the `.tflite` file.
+        num_threads: number of threads of LiteRT's kernels.
+        xnnpack: whether to use the XNNPACK delegate; None for the manifest's setting.
+        api: one of `tinytl_tf.tflite.runtime.APIS`.
 
     Returns:
-        Bytes: the highest resident memory (VmHWM) of the process over that before the file was loaded.
+        Peak resident memory (VmHWM) of the process, minus the resident memory before the file was loaded, in bytes.
 
     Raises:
-        InputError: If the system is not Linux, or `tinytl_tf.device.TrainableModel` refuses the file; the message has
-            its reason.
+        InputError: if the system is not Linux; if `num_threads` or `api` is invalid; or if
+            `tinytl_tf.device.TrainableModel` refuses the file, in which case the message gives its reason.
     """
     _require_linux()
     check_threads(num_threads)
@@ -139,25 +142,25 @@ def measure_adapt(
     api: str = "interpreter",
     by_position: bool = False,
 ) -> int:
-    """Returns the growth of a fresh process that runs the steps of `tinytl adapt`.
+    """Returns the memory growth of a new process that runs the steps of `tinytl adapt`.
 
-    It loads the file, evaluates, trains an epoch and evaluates again, on up to 64 images for training and 32 for the
-    test, with decoding: the memory for decoding peaks after a few images. `measure_client` does not
-    decode.
+    The process loads the file, evaluates, trains for one epoch and evaluates again, on up to 64 training images and 32
+    test images. Unlike in `measure_client`, the images are decoded; the memory for decoding peaks after a few images.
 
     Args:
-        path: The `.tflite` file.
-        dataset: Name for `tinytl_tf.data.load`, for example a folder of photos.
-        num_threads: Threads of LiteRT's kernels.
-        xnnpack: Whether to use the XNNPACK delegate; None for the manifest's setting.
-        api: One of `tinytl_tf.tflite.runtime.APIS`.
-        by_position: Whether classes are matched to outputs by their position.
+        path: path of the `.tflite` file.
+        dataset: name of a data set for `tinytl_tf.data.load`, for example a folder of photos.
+        num_threads: number of threads of LiteRT's kernels.
+        xnnpack: whether to use the XNNPACK delegate; None for the manifest's setting.
+        api: one of `tinytl_tf.tflite.runtime.APIS`.
+        by_position: whether classes are matched to outputs by their position.
 
     Returns:
-        Bytes: the highest resident memory (VmHWM) of the run over that before the file was loaded.
+        Peak resident memory (VmHWM) of the run, minus the resident memory before the file was loaded, in bytes.
 
     Raises:
-        InputError: If the system is not Linux, or the run fails; the message has its reason.
+        InputError: if the system is not Linux; if `num_threads` or `api` is invalid; or if the run fails, in which case
+            the message gives the reason.
     """
     _require_linux()
     check_threads(num_threads)
@@ -172,7 +175,7 @@ def measure_adapt(
 
 
 def _in_fresh_process(worker: str, task: dict, what: str) -> dict:
-    """Calls a function of this module in a process of its own, with a task as JSON; returns its result."""
+    """Calls a function of this module in a new process, with a task as JSON on standard input; returns its result."""
     process = subprocess.run(
         [sys.executable, "-c", f"from tinytl_tf.memory import measured; measured.{worker}()"],
         input=json.dumps(task),
@@ -191,7 +194,7 @@ def _in_fresh_process(worker: str, task: dict, what: str) -> dict:
 
 
 def run_worker() -> None:
-    """Runs one measurement in this process: the task is JSON on standard input, the result JSON on standard output."""
+    """Runs one measurement in this process; reads the task from standard input and prints the result, both as JSON."""
     task = json.loads(sys.stdin.read())
     import_api(task["api"])  # before the growth is measured
     rng = np.random.default_rng(0)
@@ -211,8 +214,8 @@ def run_worker() -> None:
 
 
 def run_client_worker() -> None:
-    """Does one run of `measure_client` in this process, with the same way in and out."""
-    from tinytl_tf import device  # no other account needs it
+    """Runs one `measure_client` measurement in this process, with the same input and output as `run_worker`."""
+    from tinytl_tf import device  # the other measurements do not need it
 
     task = json.loads(sys.stdin.read())
     import_api(task["model"]["api"])  # before the growth is measured
@@ -230,8 +233,8 @@ def run_client_worker() -> None:
 
 
 def run_adapt_worker() -> None:
-    """Does one run of `measure_adapt` in this process, with the same way in and out."""
-    from tinytl_tf import data, device  # no other account needs them
+    """Runs one `measure_adapt` measurement in this process, with the same input and output as `run_worker`."""
+    from tinytl_tf import data, device  # the other measurements do not need them
 
     task = json.loads(sys.stdin.read())
     import_api(task["model"]["api"])  # before the growth is measured
@@ -253,7 +256,7 @@ def _require_linux() -> None:
 
 
 def _random_input(rng: np.random.Generator, shape: list[int], dtype: str) -> np.ndarray:
-    """Random pixels and features; small numbers for single floats (learning rate) and integers (labels)."""
+    """Returns random pixels or features, a small number for a single float (learning rate), or 0s and 1s (labels)."""
     dtype = np.dtype(dtype)
     if dtype == np.uint8:
         return rng.integers(0, 256, shape, dtype)

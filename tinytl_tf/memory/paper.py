@@ -1,13 +1,14 @@
-"""Paper account: the training memory that TinyTL's paper computes, and the memory that it leaves out.
+"""The paper's account: the training memory that TinyTL's paper computes, and the memory that the paper omits.
 
-The bytes of the activations of one image, at the worst moment of the forward pass, times the batch, plus the bytes of
-the parameters: 4 for each trained one, 1 for each frozen one, assuming 8 bits. Nothing is measured, and no network is
-built: the tables of blocks are enough.
+The paper's figure is the number of activation bytes for one image, at the peak of the forward pass, times the batch
+size, plus the bytes of the parameters: 4 for each trained parameter, and 1 for each frozen parameter, assuming 8 bits.
+Nothing is measured, and no network is built; the tables of blocks are sufficient.
 
-The tables of `tinytl_tf.networks.schemes`, applied to the described variables, decide what trains. They give the
-paper's counts for all six methods. Two things are the paper's and not ours: its norms are group norms
-throughout, where our trunk has frozen statistics, which changes nothing as it charges no norm for them; and it counts
-branches for every method, because it pre-trained its network with them.
+The schemes of `tinytl_tf.networks.schemes`, applied to the described variables, determine which variables are trained.
+They give the paper's counts for all six methods. The paper differs from this package in two ways. First, all its norms
+are group norms, whereas norms in this package's trunk have frozen statistics; this changes no figure, since the paper
+does not count the memory of norms. Second, it counts branches for every method, since its network was pre-trained with
+them.
 
 Reference:
     TinyTL, sections 3 and 4, tables 2 and 3; the rules follow its released profiler.
@@ -39,12 +40,14 @@ FROZEN_BYTES = 1
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """Cost of an operation of a kind, in addition to its input, which exists while it runs.
+    """Memory cost of one kind of operation, in addition to its input, which exists while the operation runs.
 
     Attributes:
-        kept_bits: of each element of the input, kept until backward: by an operation with parameters if its first one
-            is trained, by one without if there is anything to train before the classifier.
-        counts_output: whether the output counts while it runs: a group of it, as if the groups ran one by one.
+        kept_bits: number of bits kept until backward for each element of the input. An operation with variables keeps
+            them if its first variable is trained; any other operation keeps them if anything before the classifier is
+            trained.
+        counts_output: whether the output counts while the operation runs; only one group of it counts, as if the groups
+            ran one by one.
     """
 
     kept_bits: int
@@ -57,7 +60,7 @@ RULES = {
     NORM: Rule(kept_bits=32, counts_output=False),
     "relu": Rule(kept_bits=1, counts_output=False),
     "relu6": Rule(kept_bits=1, counts_output=False),
-    ACTIVATION: Rule(kept_bits=32, counts_output=False),  # any other
+    ACTIVATION: Rule(kept_bits=32, counts_output=False),  # all other activations
     GATE: Rule(kept_bits=32, counts_output=False),
     "keras": Rule(kept_bits=32, counts_output=True),
 }
@@ -65,16 +68,16 @@ RULES = {
 
 @dataclasses.dataclass(frozen=True)
 class LeafOp:
-    """One operation. Operations without a cost in the paper's account (pooling, resizing, addition) are left out.
+    """One operation. Operations without a cost in the paper's account (pooling, resizing, addition) are omitted.
 
     Attributes:
-        layer: the layer that it is a part of.
-        kind: a key of `RULES`.
-        inputs: elements of its input.
-        outputs: elements of its output.
-        groups: of a convolution; a depthwise one has as many as channels.
-        held: elements of the block's input, which the block's shortcut keeps alive meanwhile.
-        variables: its variables; the first one multiplies the input, so that its gradient needs the input.
+        layer: the layer that the operation is part of.
+        kind: kind of operation, a key of `RULES`.
+        inputs: number of elements in its input.
+        outputs: number of elements in its output.
+        groups: number of groups of a convolution; a depthwise convolution has as many groups as channels.
+        held: number of elements in the block's input, which the block's shortcut keeps alive while the operation runs.
+        variables: variables of the operation; the first one multiplies the input, so its gradient needs the input.
     """
 
     layer: LayerSpec
@@ -88,28 +91,28 @@ class LeafOp:
 
 @dataclasses.dataclass(frozen=True)
 class PaperAccount:
-    """The paper's figure, and memory that it does not count.
+    """The paper's figure, and memory that the paper does not count.
 
     Attributes:
         backbone: name of the network.
         scheme: name of the scheme.
         resolution: height and width of the images, in pixels.
-        batch_size: images of a step.
+        batch_size: images per training step.
         classes: number of outputs.
         lite_residual: whether the network was counted with lite residuals.
         parameters: number of parameters, without statistics of norms.
-        trained_parameters: how many of them are trained.
-        parameters_bytes: 4 for each trained parameter, 1 for each frozen one.
-        stored_bytes: bytes kept for one image until backward.
-        peak_bytes: peak bytes for one image.
-        peak_op: layer at the peak.
-        activations_bytes: `peak_bytes` times the batch.
-        total_bytes: the paper's figure, activations and parameters.
-        gradients_bytes: not counted, a float32 gradient for each trained parameter.
-        slots_bytes: not counted, the optimizer's slots for each trained parameter.
-        group_norm_bytes: not counted, the growth of `activations_bytes` if the norms are group norms with their true
-            gradient, which needs the normalized input even where gamma is frozen. A norm with frozen statistics
-            does not have it.
+        trained_parameters: number of trained parameters.
+        parameters_bytes: bytes of the parameters: 4 for each trained parameter, 1 for each frozen parameter.
+        stored_bytes: bytes kept until backward for one image.
+        peak_bytes: peak activation bytes for one image.
+        peak_op: name of the layer at the peak.
+        activations_bytes: `peak_bytes` times the batch size.
+        total_bytes: the paper's figure: activations and parameters.
+        gradients_bytes: bytes of a float32 gradient for each trained parameter; not counted by the paper.
+        slots_bytes: bytes of the optimizer's slots for each trained parameter; not counted by the paper.
+        group_norm_bytes: additional `activations_bytes` for group norms with their exact gradient, which needs the
+            normalized input even if gamma is frozen; not counted by the paper. Norms with frozen statistics do not
+            need these bytes.
     """
 
     backbone: str
@@ -132,7 +135,7 @@ class PaperAccount:
 
     @property
     def honest_bytes(self) -> int:
-        """The paper's figure, the gradients, the optimizer's slots and the group norms."""
+        """Sum of the paper's figure, the gradients, the optimizer's slots and the group norms."""
         return self.total_bytes + self.gradients_bytes + self.slots_bytes + self.group_norm_bytes
 
 
@@ -150,23 +153,22 @@ def paper_account(
     """Computes the memory of a training step as the paper does.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, a table of your own, or `"resnet50"`, which has only this
-            account.
+        architecture: a key of `ARCHITECTURES`, your own table, or `"resnet50"`, which only this account supports.
         scheme: a key of `SCHEMES`.
         resolution: height and width of the images, in pixels.
-        batch_size: images of a step.
+        batch_size: images per training step.
         classes: number of outputs.
-        width: multiplies the number of channels.
-        lite_residual: whether the network has lite residuals. `None` is the paper's choice: ProxylessNAS-Mobile
-            always, as it was pre-trained with them, another network if the scheme trains them. Branches of other kinds
-            are counted if the scheme trains them.
-        optimizer: `"sgd"`, `"momentum"` or `"adam"`, for `slots_bytes`.
+        width: multiplier for the number of channels.
+        lite_residual: whether the network has lite residuals. `None` follows the paper: ProxylessNAS-Mobile always has
+            them, since it was pre-trained with them; all other networks have them if the scheme trains them. Other
+            kinds of branches are counted if the scheme trains them.
+        optimizer: a key of `tinytl_tf.optimizers.OPTIMIZERS`, for `slots_bytes`.
 
     Returns:
-        The account, in bytes; the paper's MB are 10^6 of them.
+        The account, in bytes. In the paper, one MB is 10^6 bytes.
 
     Raises:
-        InputError: for an unknown name or an impossible size.
+        InputError: if a name is unknown; or if a size is impossible.
 
     Example:
     >>> account = paper_account("proxyless_mobile", "tinytl-lb", resolution=224, batch_size=8, classes=102)
@@ -191,14 +193,14 @@ def account_of(spec: NetworkSpec, scheme: str, *, batch_size: int, optimizer: st
     Args:
         spec: the network, with its branches.
         scheme: a key of `SCHEMES`.
-        batch_size: images of a step.
-        optimizer: as for `paper_account`.
+        batch_size: images per training step.
+        optimizer: see `paper_account`.
 
     Returns:
         The account, in bytes.
 
     Raises:
-        InputError: for an unknown name.
+        InputError: if a name is unknown; or if the network lacks branches that the scheme trains.
     """
     slots = len(get_optimizer(optimizer).slots)
     ops, variables = list_ops(spec), [v for v in spec.variables if v.role != "statistic"]
@@ -231,20 +233,20 @@ def account_of(spec: NetworkSpec, scheme: str, *, batch_size: int, optimizer: st
 
 
 def list_ops(spec: NetworkSpec) -> list[LeafOp]:
-    """Lists the operations of a network in the order in which they run: in a block the main branch first."""
+    """Lists the operations of a network in the order in which they run; in a block, the main path comes first."""
     return [op for layer in spec.layers for op in _ops_of(spec, layer)]
 
 
 def walk(ops: Sequence[LeafOp], trained: Collection[str], *, group_norm: bool = False) -> tuple[int, int, str]:
-    """Goes through the forward pass of one image.
+    """Computes the memory of the forward pass of one image.
 
     Args:
         ops: the operations.
-        trained: paths of the variables that are trained.
+        trained: paths of the trained variables.
         group_norm: whether norms keep their input for the gradient that passes through them, as group norms must.
 
     Returns:
-        Bytes that are kept for backward at the end, the most bytes needed at once, and the layer where that was.
+        Bytes kept for backward after the last operation, peak bytes, and name of the layer at the peak.
     """
     backward = any(v.path in trained for op in ops if op.layer.place != CLASSIFIER for v in op.variables)
     stored = peak = 0
@@ -273,7 +275,7 @@ def _ops_of(spec: NetworkSpec, layer: LayerSpec) -> Iterator[LeafOp]:
 
 
 def _parts(layer: LayerSpec, inputs: int) -> Iterator[LeafOp]:
-    """A convolution and its norm are two operations; an activation is known by its name."""
+    """Yields the operations of a layer; a convolution and its norm are two operations."""
     variables = tuple(v for v in layer.variables if v.role != "statistic")
     if layer.kind in ("convolution", "depthwise"):
         norm = tuple(v for v in variables if v.role in ("scale", "shift", "repeated"))

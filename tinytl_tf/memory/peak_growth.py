@@ -1,4 +1,4 @@
-"""By how much this process has grown at most, by Linux's own account of it."""
+"""Peak memory growth of this process, as reported by Linux."""
 
 import pathlib
 
@@ -9,9 +9,9 @@ _CLEAR_REFS = pathlib.Path("/proc/self/clear_refs")
 
 
 class PeakGrowth:
-    """Highest resident memory (VmHWM) since this was made, over the resident memory then.
+    """Peak resident memory (VmHWM) since this object was created, minus the resident memory at that time.
 
-    If the kernel does not let a process reset its peak, the peak so far counts as the start.
+    If the kernel does not allow the process to reset its peak, the growth is relative to the earlier peak.
 
     Example:
     >>> growth = PeakGrowth()
@@ -29,7 +29,7 @@ class PeakGrowth:
             self._start = _status_bytes("VmRSS")
 
     def bytes(self) -> int:
-        """The growth in bytes."""
+        """Returns the growth in bytes."""
         return _status_bytes("VmHWM") - self._start
 
 

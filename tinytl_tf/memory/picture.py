@@ -1,4 +1,4 @@
-"""The timeline of the planned account as a picture."""
+"""Draws the timeline of planned memory."""
 
 import io
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ _COLORS = {
 
 
 def draw_timeline(moments: Sequence[Moment], *, title: str, peak_bytes: int) -> bytes:
-    """Draws the groups stacked over the operators, and the planned peak as a line.
+    """Draws the bytes of all groups as stacked areas over the operators, and the planned peak as a line.
 
     Args:
-        moments: A timeline; see `plan_timeline`.
-        title: Stands above.
-        peak_bytes: The peak as laid out.
+        moments: timeline; see `plan_timeline`.
+        title: title above the plot.
+        peak_bytes: planned peak, in bytes; see `PlannedMemory.peak_bytes`.
 
     Returns:
         The content of a PNG file.
 
     Raises:
-        InputError: If matplotlib is not installed.
+        InputError: if matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Planned account: the memory that LiteRT plans for a signature, from the file only.
+"""Planned memory: the memory that LiteRT plans for a signature, computed from the file only.
 
 Reference: `layout.py`, and LiteRT's `tflite/kernels/while.cc` and `if.cc`.
 """
@@ -15,22 +15,21 @@ __all__ = ["PlannedMemory", "planned_peak"]
 
 @dataclasses.dataclass(frozen=True)
 class PlannedMemory:
-    """Allocations of the runtime without a delegate to run a signature; constants and variables are additional.
+    """Memory that the runtime allocates to run a signature without a delegate, except for constants and variables.
 
-    The work space of a single matrix product is not counted, nor, with several threads, of Eigen's convolution:
-    both exist only during one operator, a few MB at most.
+    Also not counted are the workspace of a single matrix product and, with several threads, that of Eigen's
+    convolution. Both exist only while one operator runs, and take a few MB at most.
 
     Attributes:
-        signature: Name of the signature.
-        num_threads: Threads of the interpreter; they decide which kernels run.
-        peak_bytes: `arena_bytes` and `heap_bytes` together.
-        arena_bytes: The arenas that exist at the same time: of the signature and of the loop with the largest need; or
-            an arena and its copy, when a tensor that cannot be planned makes it grow.
-        heap_bytes: Memory of kernels outside of the arena until the interpreter is deleted (scratch, transposed
-            kernels), and tensors outside of the arena: tensors with a shape that is computed at run time, and
-            float32 copies of constants.
-        arenas: Size of each graph's arena in bytes at its end, by the graph's name.
-        dynamic: Names of the tensors that could not be planned.
+        signature: name of the signature.
+        num_threads: number of interpreter threads; determines which kernels run.
+        peak_bytes: sum of `arena_bytes` and `heap_bytes`.
+        arena_bytes: bytes of all arenas that exist at the same time: those of the signature and of the loop that needs
+            the most memory; or an arena and its copy, when a tensor that cannot be planned makes the arena grow.
+        heap_bytes: bytes outside the arena: memory that kernels keep until the interpreter is deleted (scratch memory
+            and transposed kernels), tensors with a shape that is computed at run time, and float32 copies of constants.
+        arenas: final size of each graph's arena in bytes, by the name of the graph.
+        dynamic: names of the tensors that cannot be planned.
     """
 
     signature: str
@@ -43,18 +42,18 @@ class PlannedMemory:
 
 
 def planned_peak(model: Model, signature: str = "train", *, num_threads: int = THREADS) -> PlannedMemory:
-    """Lays out the memory of a signature as the runtime does.
+    """Plans the memory of a signature as the runtime does.
 
     Args:
-        model: The file.
-        signature: Name of the signature.
-        num_threads: Threads of the interpreter.
+        model: the file.
+        signature: name of the signature.
+        num_threads: number of interpreter threads.
 
     Returns:
         The peak and its parts.
 
     Raises:
-        InputError: If the file has no such signature.
+        InputError: if the file has no such signature.
     """
     graph = model.graphs[model.signature(signature).graph]
     sizes: dict[int, tuple[int, int]] = {}
@@ -75,7 +74,7 @@ def planned_peak(model: Model, signature: str = "train", *, num_threads: int = T
 def _nested_arena(
     model: Model, graph: Graph, given: set[int], num_threads: int, sizes: dict[int, tuple[int, int]]
 ) -> int:
-    """Size of a graph's arena and of nested arenas that are alive; fills `sizes` with (arena, heap) of each."""
+    """Returns the bytes of a graph's arena and its live nested arenas; stores (arena, heap) of each in `sizes`."""
     slots, heap = graph_slots(graph, given, num_threads)
     grown = arena_growth(slots)
     sizes[graph.index] = (grown[-1], heap)
@@ -85,7 +84,7 @@ def _nested_arena(
             _nested_arena(model, model.graphs[i], given_inputs(op, model.graphs[i]), num_threads, sizes)
             for i in op.nested
         ]
-        # A loop's condition and body exist together; of two branches one runs.
+        # A loop's condition and body exist at the same time; of the two branches of IF, only one runs.
         deepest = max(deepest, sum(inner) if op.name == "WHILE" else max(inner, default=0))
-    # A growing arena is copied: for a moment its content exists twice, and the added part is still empty.
+    # An arena is copied when it grows: for a moment, its content exists twice, and the added part is still empty.
     return max([grown[-1] + deepest, *(2 * size for size in grown[:-1])])

@@ -1,4 +1,4 @@
-"""The description of ResNet-50: the paper compares with it. The package has no weights for it."""
+"""The description of ResNet-50, which the paper compares with. The package has no weights for it."""
 
 from tinytl_tf.networks.spec import STEM, NetworkSpec, block_name
 from tinytl_tf.networks.writer import SpecWriter
@@ -10,10 +10,10 @@ EXPANSION = 4
 
 
 def resnet50_spec(*, resolution: int, classes: int) -> NetworkSpec:
-    """Returns the description of ResNet-50 with the stride in the 3x3 convolution, as torchvision has it.
+    """Returns the description of ResNet-50 with the stride in the 3x3 convolution, as in torchvision.
 
     Args:
-        resolution: height and width of the image, in pixels.
+        resolution: height and width of the images, in pixels.
         classes: number of outputs.
     """
     writer, number = SpecWriter((resolution, resolution, 3), rescale=(1.0, 0.0)), 0
@@ -28,7 +28,7 @@ def resnet50_spec(*, resolution: int, classes: int) -> NetworkSpec:
 
 
 def _bottleneck(writer: SpecWriter, place: str, filters: int, strides: int) -> None:
-    """1x1, 3x3 and 1x1 convolution, a 1x1 one on the way past them where the shape changes, the sum's ReLU."""
+    """Adds 1x1, 3x3 and 1x1 convolutions, a shortcut (a 1x1 convolution if the shape changes), the sum and a ReLU."""
     shortcut = entry = writer.last
     writer.convolve(place, filters, 1, part="reduce", activation="relu")
     writer.convolve(place, filters, 3, part="convolve", strides=strides, activation="relu")

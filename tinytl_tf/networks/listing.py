@@ -1,17 +1,17 @@
-"""Names of networks, and the images that they are for."""
+"""Names of networks and their default resolutions."""
 
 from tinytl_tf.networks.architectures import ARCHITECTURES
 from tinytl_tf.networks.keras_networks import KERAS_NETWORKS
 
 __all__ = ["default_resolution", "list_networks"]
 
-_RESOLUTION = 224  # pixels, of a network in no list
+_RESOLUTION = 224  # pixels; for networks that are not listed
 
 
 def list_networks() -> tuple[str, ...]:
-    """Returns names that `build` and `config.backbone.name` take: the tables, and networks of Keras that were tried.
+    """Returns the names accepted by `build` and `config.backbone.name`: the tables and the tested Keras networks.
 
-    Other networks of `keras.applications` can be built too, and models of your own.
+    You can also build other networks of `keras.applications`, and your own models.
 
     Example:
         >>> list_networks()[:2]
@@ -21,7 +21,7 @@ def list_networks() -> tuple[str, ...]:
 
 
 def default_resolution(name: str) -> int:
-    """Returns pixels of a side of the images that the weights of a network were trained on; 224 if unknown.
+    """Returns the height and width, in pixels, of the images a network's weights were trained on; 224 if unknown.
 
     Example:
         >>> default_resolution("keras:InceptionV3"), default_resolution("file:my.keras")

@@ -1,9 +1,9 @@
-"""Divides a network of any layers into places: stem, blocks, head and classifier.
+"""Divides any network into places: stem, blocks, head and classifier.
 
-A residual block is a place: the layers between two points with a single tensor, if sums or concatenations join several
-paths inside. In a plain sequence of layers there is no such block. There a place
-ends after a 1x1 convolution that narrows and has no activation, as the blocks of MobileNetV2 without a shortcut do, or
-at the smallest tensor between two downsamplings. The stem is the first convolution with its norm and activation.
+A residual block becomes a place. It consists of the layers between two points at which only one tensor is alive, and
+has sums or concatenations that join several paths. A plain sequence of layers has no such blocks, so its places end
+after a 1x1 convolution that reduces the channels and has no activation, as in MobileNetV2 blocks without a shortcut,
+or at the smallest tensor between two downsamplings. The stem is the first convolution with its norm and activation.
 """
 
 import dataclasses
@@ -23,11 +23,11 @@ _POOLS = ("global_pool", "flatten")
 
 @dataclasses.dataclass(frozen=True)
 class _Piece:
-    """Layers between two points at which one tensor carries everything.
+    """Layers between two points at which only one tensor is alive.
 
     Attributes:
-        layers: in their order; a piece of a line is often one.
-        is_block: whether several ways join inside.
+        layers: the layers in order; a piece of a plain sequence often has only one.
+        is_block: whether several paths join inside.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -41,17 +41,17 @@ class _Piece:
         return any(layer.kind in kinds for layer in self.layers)
 
 
-_Group = list[_Piece]  # one after the other, a place
+_Group = list[_Piece]  # consecutive pieces that form a place
 
 
 def assign_places(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...]:
-    """Returns the layers of a network with the place of each.
+    """Returns the layers of a network, each with its place.
 
     Args:
-        layers: in an order that can run; the place of the classifier and of dropout before it is `CLASSIFIER` already,
-            all other places are ignored.
+        layers: layers in an order in which they can run. The classifier and dropout before it must have the place
+            `CLASSIFIER`; all other places are ignored.
 
-    The example is a line of four convolutions of stride 2 with 8, 16, 16 and 32 filters, and a classifier.
+    The example is a plain sequence of four stride-2 convolutions with 8, 16, 16 and 32 filters, and a classifier.
 
     Example:
         >>> from tinytl_tf.networks.writer import SpecWriter
@@ -76,7 +76,7 @@ def assign_places(layers: Sequence[LayerSpec]) -> tuple[LayerSpec, ...]:
 
 
 def _pieces(body: Sequence[LayerSpec]) -> list[_Piece]:
-    """Cuts wherever the output of the last layer is all that later layers take."""
+    """Cuts wherever later layers take only the output of the layer before the cut."""
     last_reader = {source: number for number, layer in enumerate(body) for source in layer.inputs}
     pieces, own, alive = [], [], {INPUT}
     for number, layer in enumerate(body):
@@ -89,7 +89,7 @@ def _pieces(body: Sequence[LayerSpec]) -> list[_Piece]:
 
 
 def _with_activations(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """The activation of a sum belongs to the block."""
+    """Merges an activation after a block into the block."""
     result: list[_Piece] = []
     for piece in pieces:
         if result and result[-1].is_block and [layer.kind for layer in piece.layers] == ["activation"]:
@@ -99,7 +99,7 @@ def _with_activations(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _with_attention(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """Attention and the dense layers behind it are one block of a transformer."""
+    """Merges an attention block and the dense layers after it into one transformer block."""
     result: list[_Piece] = []
     for piece in pieces:
         attends = bool(result) and result[-1].is_block and result[-1].has_kind("attention")
@@ -110,7 +110,7 @@ def _with_attention(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _groups(pieces: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[_Group]:
-    """Each block, and lines cut as described in the module's docstring."""
+    """Yields each block, and the parts of plain sequences, cut as described in the module's docstring."""
     for is_block, run in itertools.groupby(pieces, key=lambda piece: piece.is_block):
         if is_block:
             yield from ([piece] for piece in run)
@@ -122,7 +122,7 @@ def _groups(pieces: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]]) -> 
 
 
 def _cuts_of_line(line: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]]) -> set[int]:
-    """Numbers of the pieces before which a line is cut."""
+    """Returns the indices of the pieces before which a plain sequence is cut."""
     before = [shapes.get(piece.layers[0].inputs[0], ()) for piece in line]
     after = [piece.last.shape for piece in line]
     narrowing = {
@@ -138,13 +138,13 @@ def _cuts_of_line(line: Sequence[_Piece], shapes: Mapping[str, tuple[int, ...]])
     for start, end in itertools.pairwise([0, *sorted(cuts), len(line)]):
         shrinking = [i for i in range(start, end) if len(before[i]) == len(after[i]) > 1 and before[i][0] > after[i][0]]
         for first, second in itertools.pairwise(shrinking):
-            # Of equal ones the last: an activation belongs to its convolution.
+            # If several are equally small, cut after the last one, so that an activation stays with its convolution.
             cuts.add(min(range(first, second), key=lambda i: (math.prod(after[i]), -i)) + 1)
     return cuts
 
 
 def _end_of_stem(line: Sequence[_Piece]) -> Iterator[int]:
-    """Where the first line of a network continues after its first convolution."""
+    """Yields the index of the first piece after the stem, if the sequence is at the start of the network."""
     if line[0].layers[0].inputs != (INPUT,):
         return
     kinds = [piece.last.kind for piece in line]
@@ -155,7 +155,7 @@ def _end_of_stem(line: Sequence[_Piece]) -> Iterator[int]:
 
 
 def _with_what_has_no_variables(groups: Iterable[_Group]) -> list[_Group]:
-    """Layers without variables belong to the place before them; at the start, to the place after them."""
+    """Merges layers without variables into the place before them or, at the start, into the place after them."""
     result: list[_Group] = []
     for group in groups:
         if result and not (_has_variables(group) and (_has_variables(result[-1]) or group[0].is_block)):
@@ -170,6 +170,6 @@ def _has_variables(group: _Group) -> bool:
 
 
 def _is_head(group: _Group) -> bool:
-    """Whether nothing in it looks at neighbors: dense layers, 1x1 convolutions and norms."""
+    """Returns whether no layer combines neighboring pixels: only dense layers, 1x1 convolutions and norms."""
     layers = [layer for piece in group for layer in piece.layers if layer.variables]
     return not group[0].is_block and all(set(layer.kernel_size or (1,)) == {1} for layer in layers)

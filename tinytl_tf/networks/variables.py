@@ -1,4 +1,4 @@
-"""Description of a variable by its path: its role, its place, and its branch."""
+"""Describes a variable by its path: its role, its place and its branch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,11 +19,11 @@ _ROLES = {
 
 
 def describe_variable(path: str, shape: Sequence[int] = ()) -> VariableSpec:
-    """Returns the description of a variable of a network that was built here.
+    """Returns the description of a variable in a network that this package built.
 
     Args:
-        path: its path; a path without a known name at its end is a kernel.
-        shape: its shape.
+        path: path of the variable; if the last part is not a known name, the variable is a kernel.
+        shape: shape of the variable.
 
     Example:
         >>> describe_variable("block_3_expand/norm/beta").role, describe_variable("head/kernel").place
@@ -38,7 +38,7 @@ def describe_variable(path: str, shape: Sequence[int] = ()) -> VariableSpec:
 
 
 def branch_of(layer: str) -> str:
-    """Returns the kind of branch that a layer is, by its name; "" for none.
+    """Returns the kind of branch that a layer is, by its name; "" if it is not a branch.
 
     Example:
         >>> branch_of("block_3_lite_residual"), branch_of("block_3_expand")
@@ -48,5 +48,5 @@ def branch_of(layer: str) -> str:
 
 
 def variable_spec(variable: Any) -> VariableSpec:
-    """Returns the description of a variable with `path` and `shape`."""
+    """Returns the description of an object with `path` and `shape`, such as a `keras.Variable`."""
     return describe_variable(variable.path, variable.shape)

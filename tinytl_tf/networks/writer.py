@@ -1,4 +1,4 @@
-"""Writes down the description of a network, one layer after the other."""
+"""Builds the description of a network layer by layer."""
 
 import math
 
@@ -10,16 +10,17 @@ _NORM = {"gamma": "scale", "beta": "shift", "moving_mean": "statistic", "moving_
 
 
 class SpecWriter:
-    """Writes one layer after the other; by default each takes the output of the last one.
+    """Adds one layer after another; by default, each layer takes the output of the previous one.
 
     Args:
-        input_shape: of one image, `(height, width, 3)`.
-        symmetric: whether convolutions pad `kernel_size // 2` on every side, as PyTorch does, or as TensorFlow does.
-        epsilon: of the norms.
-        rescale: `(scale, offset)` of the pixels.
+        input_shape: shape of one image, `(height, width, 3)`.
+        symmetric: whether convolutions pad `kernel_size // 2` on every side, as in PyTorch. By default, they pad as in
+            TensorFlow.
+        epsilon: epsilon of the norms.
+        rescale: `(scale, offset)` for the pixels.
 
     Attributes:
-        layers: the layers so far.
+        layers: the layers added so far.
 
     Example:
         >>> writer = SpecWriter((32, 32, 3), rescale=(1 / 127.5, -1.0))
@@ -42,7 +43,7 @@ class SpecWriter:
 
     @property
     def last(self) -> LayerSpec:
-        """The layer that was written last."""
+        """The layer that was added last."""
         return self.layers[-1]
 
     def convolve(
@@ -56,7 +57,7 @@ class SpecWriter:
         activation: str = "",
         source: LayerSpec | None = None,
     ) -> None:
-        """A convolution with its norm and, where one is named, its activation; depthwise where `filters` is 0."""
+        """Adds a convolution with a norm and, if one is named, an activation; depthwise if `filters` is 0."""
         before = source or self.last
         name = f"{place}_{part}" if part else place
         height, width, channels = before.shape
@@ -83,16 +84,16 @@ class SpecWriter:
             self.add(f"{name}_activation", "activation", place, activation=activation)
 
     def sum(self, name: str, place: str, one: LayerSpec, other: LayerSpec) -> None:
-        """The sum of two outputs of the same shape."""
+        """Adds the sum of two outputs of the same shape."""
         self.layers.append(LayerSpec(name, "add", (one.name, other.name), other.shape, place))
 
     def add(self, name: str, kind: str, place: str, shape: tuple[int, ...] = (), **options: object) -> None:
-        """Adds a layer; by default its output has the shape of its input."""
+        """Adds a layer; by default, its output has the shape of its input."""
         shape = shape or self.last.shape
         self.layers.append(LayerSpec(name, kind, (self.last.name,), shape, place, options=tuple(options.items())))
 
     def finish(self, name: str, place: str, classes: int, dropout: float) -> NetworkSpec:
-        """Adds the mean over the image, which belongs to `place`, dropout and the classifier; returns the network."""
+        """Adds global pooling with the place `place`, dropout and the classifier; returns the network."""
         features = self.last.shape[2:]
         self.add("pool", "global_pool", place, features)
         self.add("dropout", "dropout", CLASSIFIER, rate=dropout)

@@ -1,4 +1,4 @@
-"""Differentiable primitives: each keeps the least its backward needs, and both directions are LiteRT builtins."""
+"""Differentiable primitives that keep little for backward; both passes use only builtin operators of LiteRT."""
 
 from tinytl_tf.ops.activations import (
     ACTIVATIONS,

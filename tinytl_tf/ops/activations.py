@@ -26,12 +26,12 @@ __all__ = [
 # 1 / (1 + _ERF_RATE * z) that is erfc(z) * exp(z * z) for z >= 0.
 _ERF_RATE = 0.3275911
 _ERF_COEFFICIENTS = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
-_CUBIC = 0.044715  # of the tanh form of GELU
+_CUBIC = 0.044715  # coefficient of the tanh form of GELU
 
 
 @tf.custom_gradient
 def relu(x: tf.Tensor) -> tf.Tensor:
-    """`max(x, 0)` of any shape; keeps a mask, see `mask_storage`; TensorFlow keeps the complete output.
+    """`max(x, 0)`, for any shape; keeps only a mask (see `mask_storage`), where TensorFlow keeps the complete output.
 
     Reference:
         TinyTL, table 1.
@@ -42,7 +42,7 @@ def relu(x: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def relu6(x: tf.Tensor) -> tf.Tensor:
-    """`min(max(x, 0), 6)` of any shape; keeps a mask, see `mask_storage`.
+    """`min(max(x, 0), 6)`, for any shape; keeps a mask (see `mask_storage`).
 
     Reference:
         TinyTL, table 1.
@@ -52,14 +52,14 @@ def relu6(x: tf.Tensor) -> tf.Tensor:
 
 
 def leaky_relu(x: tf.Tensor, negative_slope: float = 0.2) -> tf.Tensor:
-    """`x` above zero and `negative_slope * x` below, of any shape; keeps a mask, see `mask_storage`.
+    """`x` above zero and `negative_slope * x` below, for any shape; keeps a mask (see `mask_storage`).
 
     Args:
         x: float tensor.
-        negative_slope: slope below zero. The default is the same as in `keras.activations.leaky_relu`;
-            `keras.layers.LeakyReLU` has 0.3.
+        negative_slope: slope below zero. The default is that of `keras.activations.leaky_relu`;
+            `keras.layers.LeakyReLU` uses 0.3.
     """
-    slope = float(np.float32(negative_slope))  # as TensorFlow's operator has it, for doubles too
+    slope = float(np.float32(negative_slope))  # TensorFlow's operator has a float32 slope even for float64
 
     @tf.custom_gradient
     def op(x):
@@ -67,7 +67,7 @@ def leaky_relu(x: tf.Tensor, negative_slope: float = 0.2) -> tf.Tensor:
 
         def grad(dy):
             passed = masked(dy)
-            return passed + slope * (dy - passed)  # in this form exactly `dy` above zero
+            return passed + slope * (dy - passed)  # this form gives exactly `dy` above zero
 
         return tf.nn.leaky_relu(x, slope), grad
 
@@ -76,7 +76,7 @@ def leaky_relu(x: tf.Tensor, negative_slope: float = 0.2) -> tf.Tensor:
 
 @tf.custom_gradient
 def hard_sigmoid(x: tf.Tensor) -> tf.Tensor:
-    """`relu6(x + 3) / 6` of any shape; keeps a mask, see `mask_storage`."""
+    """`relu6(x + 3) / 6`, for any shape; keeps a mask (see `mask_storage`)."""
     y = tf.nn.relu6(x + 3.0)
     masked = keep_mask(y, 6.0)
     return y / 6.0, lambda dy: masked(dy) / 6.0
@@ -84,28 +84,28 @@ def hard_sigmoid(x: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def sigmoid(x: tf.Tensor) -> tf.Tensor:
-    """`1 / (1 + exp(-x))` of any shape; keeps its output; the derivative is a function of it."""
+    """`1 / (1 + exp(-x))`, for any shape; keeps its output, from which the derivative is computed."""
     y = tf.sigmoid(x)
     return y, lambda dy: dy * (y * (1.0 - y))
 
 
 @tf.custom_gradient
 def tanh(x: tf.Tensor) -> tf.Tensor:
-    """`tanh(x)` of any shape; keeps its output; the derivative is a function of it."""
+    """`tanh(x)`, for any shape; keeps its output, from which the derivative is computed."""
     y = tf.tanh(x)
     return y, lambda dy: dy * (1.0 - y * y)
 
 
 @tf.custom_gradient
 def elu(x: tf.Tensor) -> tf.Tensor:
-    """`x` above zero and `exp(x) - 1` below, of any shape; keeps its output; the derivative is a function of it."""
+    """`x` above zero and `exp(x) - 1` below, for any shape; keeps its output, from which the derivative is computed."""
     y = tf.nn.elu(x)
     return y, lambda dy: dy * (tf.minimum(y, 0.0) + 1.0)
 
 
 @tf.custom_gradient
 def hard_swish(x: tf.Tensor) -> tf.Tensor:
-    """`x * relu6(x + 3) / 6` of any shape; keeps its input; the derivative is a function of it.
+    """`x * relu6(x + 3) / 6`, for any shape; keeps its input, from which the derivative is computed.
 
     The derivative is `relu6(x + 3) / 6 + x / 6` between -3 and 3, 0 below and 1 above.
 
@@ -124,7 +124,7 @@ def hard_swish(x: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def silu(x: tf.Tensor) -> tf.Tensor:
-    """`x * sigmoid(x)` of any shape, also known as swish; keeps its input and computes the sigmoid again."""
+    """`x * sigmoid(x)`, also known as swish, for any shape; keeps its input and recomputes the sigmoid in backward."""
     kept = keep_input(x)
 
     def grad(dy):
@@ -137,10 +137,10 @@ def silu(x: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def gelu(x: tf.Tensor) -> tf.Tensor:
-    """`x` times the normal distribution function of `x`, of any shape; keeps its input.
+    """`x` times the cumulative normal distribution function of `x`, for any shape; keeps its input.
 
-    LiteRT has no operator for the error function. The formula in its place is off by 1.5e-7 at most, as much as
-    float32 rounds; so is this op in float64.
+    LiteRT has no operator for the error function. The formula used instead has an error of at most 1.5e-7, about the
+    rounding error of float32; in float64, this op has the same error.
 
     Reference:
         Gaussian Error Linear Units (Hendrycks and Gimpel, 2016), equation 1; Abramowitz and Stegun, formula 7.1.26.
@@ -156,7 +156,7 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
 
 
 def _normal_distribution(x: tf.Tensor) -> tf.Tensor:
-    """The share of a normal distribution below `x`."""
+    """Returns the cumulative distribution function of the standard normal distribution."""
     z = tf.abs(x) * math.sqrt(0.5)
     t = 1.0 / (1.0 + _ERF_RATE * z)
     tail = tf.zeros([], x.dtype)
@@ -167,7 +167,7 @@ def _normal_distribution(x: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def gelu_tanh(x: tf.Tensor) -> tf.Tensor:
-    """The tanh form of `gelu`, Keras' `gelu(x, approximate=True)`, of any shape; keeps its input.
+    """The tanh form of `gelu`, Keras' `gelu(x, approximate=True)`, for any shape; keeps its input.
 
     Reference:
         Gaussian Error Linear Units (Hendrycks and Gimpel, 2016), section 2.

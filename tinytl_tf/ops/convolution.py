@@ -1,4 +1,4 @@
-"""Shared code of plain and depthwise convolutions: pads, and a gradient that keeps the input only if needed."""
+"""Shared code of plain and depthwise convolutions: padding, and a gradient that keeps the input only if needed."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,26 +22,28 @@ def convolution(
     dilation: int | Sequence[int],
     train_kernel: bool,
 ) -> tf.Tensor:
-    """Convolves; the input gradient is the same convolution, without stride, of the output gradient.
+    """Convolves; the input gradient is the same kind of convolution, without stride, of the output gradient.
 
-    Not a transposed convolution: its kernel in LiteRT keeps a copy of the weights and all of its products.
+    A transposed convolution is not used, since LiteRT's kernel for it keeps a copy of the weights and all products.
 
     Args:
-        x: float tensor `[batch, height, width, channels]`; height and width known.
+        x: float tensor `[batch, height, width, channels]` with static height and width.
         kernel: float tensor `[kernel_height, kernel_width, ...]`.
-        convolve: `(x, kernel, strides, "SAME" or "VALID", dilation)`; strides and dilation are pairs.
-        transpose: gives the kernel of the input gradient.
-        kernel_gradient: `(x, dy, shape of the kernel, strides, pads, dilation)`.
-        strides: step of the window, one number or `(rows, columns)`.
+        convolve: function of `(x, kernel, strides, "SAME" or "VALID", dilation)` that computes the convolution; strides
+            and dilation are pairs.
+        transpose: function of the kernel that returns the kernel of the input gradient.
+        kernel_gradient: function of `(x, dy, shape of the kernel, strides, pads, dilation)` that returns the gradient
+            of the kernel.
+        strides: strides of the window, one number or `(rows, columns)`.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
-        dilation: distance of the kernel's taps, one number or `(rows, columns)`.
+        dilation: dilation rate of the kernel, one number or `(rows, columns)`.
         train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
 
     Returns:
         Output of `convolve` for the padded input.
 
     Raises:
-        ValueError: if both a stride and a dilation are above 1, which Keras refuses as well.
+        ValueError: if a stride and a dilation rate are both above 1, which Keras refuses as well.
     """
     strides, dilation = as_pair(strides), as_pair(dilation)
     if max(strides) > 1 and max(dilation) > 1:
@@ -50,7 +52,7 @@ def convolution(
     pads = resolve_padding(padding, input_size, kernel_size, strides, dilation)
 
     def correlate(x, kernel, strides, pads):
-        # SAME saves a PAD if it gives the same pads.
+        # SAME saves a PAD operator if it pads by the same amounts.
         if resolve_padding("same", x.shape[1:3], kernel_size, strides, dilation) == pads:
             return convolve(x, kernel, strides, "SAME", dilation)
         return convolve(pad_or_crop(x, pads), kernel, strides, "VALID", dilation)
@@ -72,9 +74,9 @@ def convolution(
 
 
 def flipped(kernel: tf.Tensor) -> tf.Tensor:
-    """Mirrors a kernel `[height, width, ...]` in both directions, by one reversal for each.
+    """Flips a kernel `[height, width, ...]` in both directions, with a separate reversal for each axis.
 
-    Runtimes up to 2.14 reverse only the first of several axes, without an error.
+    Given several axes at once, runtimes up to 2.14 silently reverse only the first one.
     """
     for axis in (0, 1):
         if kernel.shape[axis] > 1:

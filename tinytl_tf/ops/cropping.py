@@ -1,4 +1,4 @@
-"""A part of a tensor."""
+"""Cropping with a gradient of builtin operators."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,18 @@ __all__ = ["crop"]
 
 
 def crop(x: tf.Tensor, begin: Sequence[int], size: Sequence[int]) -> tf.Tensor:
-    """Cuts a box out of each example; keeps nothing for backward.
+    """Cuts a box out of each example; keeps nothing for the backward pass.
 
-    StridedSliceGrad, the gradient of `x[:, 1:]`, is not a builtin. The gradient of a box is a pad with zeros.
+    `StridedSliceGrad`, the gradient of `x[:, 1:]`, is not a builtin operator of LiteRT. Here, the gradient pads with
+    zeros.
 
     Args:
-        x: tensor `[batch, ...]`; all sizes but the batch known.
-        begin: where the box begins along each axis but the batch.
-        size: its size along each axis but the batch.
+        x: tensor `[batch, ...]`; all dimensions except the batch are static.
+        begin: start of the box along each axis except the batch.
+        size: size of the box along each axis except the batch.
 
     Returns:
-        Tensor `[batch, *size]` of the dtype of `x`.
+        Tensor `[batch, *size]` with the dtype of `x`.
 
     Example:
         >>> crop(tf.constant([[[1.0], [2.0], [3.0]]]), [1, 0], [2, 1]).numpy().tolist()
@@ -30,7 +31,7 @@ def crop(x: tf.Tensor, begin: Sequence[int], size: Sequence[int]) -> tf.Tensor:
 
     @tf.custom_gradient
     def op(x):
-        # XNNPACK does not accept a size of -1; a file has no unknown batch size.
+        # XNNPACK does not accept a size of -1. The batch size is always static in a file.
         batch = -1 if x.shape[0] is None else x.shape[0]
         return tf.slice(x, [0, *begin], [batch, *size]), lambda dy: tf.pad(dy, pads)
 

@@ -10,9 +10,9 @@ def softmax_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, *, label_smoothi
 
     Args:
         logits: float tensor `[batch, classes]`.
-        labels: int32 tensor `[batch]`, in `[0, classes)`. Another label gives a target without a one; the train
-            signature guards against it.
-        label_smoothing: share of the target that is spread evenly over all classes.
+        labels: int32 tensor `[batch]` with values in `[0, classes)`. Any other label gives a target without a one; the
+            `train` signature guards against it.
+        label_smoothing: fraction of the target that is spread evenly over all classes.
 
     Returns:
         Tensor `[batch]`.
@@ -28,7 +28,7 @@ def softmax_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, *, label_smoothi
         log_probabilities = tf.nn.log_softmax(logits)
 
         def grad(dy):
-            # The target sums to one, so the gradient of the logits is the difference of the two distributions.
+            # The target sums to one, so the gradient of the logits is the difference between the two distributions.
             return tf.expand_dims(dy, 1) * (tf.nn.softmax(logits) - target)
 
         return -tf.reduce_sum(target * log_probabilities, axis=1), grad
@@ -37,12 +37,12 @@ def softmax_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, *, label_smoothi
 
 
 def sigmoid_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, *, label_smoothing: float = 0.0) -> tf.Tensor:
-    """Mean over the attributes of the cross-entropy of each, for images that may have several.
+    """Mean of the cross-entropies of all attributes, for images that may have several attributes.
 
     Args:
         logits: float tensor `[batch, classes]`.
-        labels: float tensor `[batch, classes]`, 1 where the image has the attribute and 0 where it has not.
-        label_smoothing: share of each target that is moved to one half.
+        labels: float tensor `[batch, classes]`: 1 if the image has the attribute, 0 if not.
+        label_smoothing: fraction by which each target is moved toward one half.
 
     Returns:
         Tensor `[batch]`.

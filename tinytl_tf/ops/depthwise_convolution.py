@@ -20,29 +20,29 @@ def depthwise_conv2d(
     dilation: int | Sequence[int] = 1,
     train_kernel: bool = False,
 ) -> tf.Tensor:
-    """Depthwise convolution of multiplier 1, differentiable with LiteRT's builtin operators only.
+    """Depthwise convolution with a multiplier of 1 whose gradients use only builtin operators of LiteRT.
 
-    LiteRT has neither of TensorFlow's depthwise gradients. The input gradient is the forward operator with the
-    flipped kernel, with zeros between the rows and columns if the stride is 2; the kernel gradient is
-    the forward operator with the output gradient as the kernel. TensorFlow's kernel requires equal strides: for
-    unequal strides the output is computed at their greatest common divisor and subsampled.
+    LiteRT has neither of TensorFlow's depthwise gradients. Here, the input gradient is the forward operator with the
+    flipped kernel, applied to the output gradient with zeros between its rows and columns if the stride is above 1. The
+    kernel gradient is the forward operator with the output gradient as the kernel. TensorFlow's kernel requires equal
+    strides; for unequal strides, the output is computed at their greatest common divisor and then subsampled.
 
     Args:
-        x: float tensor `[batch, height, width, channels]`; height and width known.
+        x: float tensor `[batch, height, width, channels]` with static height and width.
         kernel: float tensor `[kernel_height, kernel_width, channels, 1]`.
-        strides: step of the window, one number or `(rows, columns)`.
+        strides: strides of the window, one number or `(rows, columns)`.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
-        dilation: distance of the kernel's taps, one number or `(rows, columns)`; above 1 only where the strides are 1.
+        dilation: dilation rate of the kernel, one number or `(rows, columns)`; above 1 only if all strides are 1.
         train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
 
     Returns:
-        Tensor `[batch, out_height, out_width, channels]` of the dtype of `x`.
+        Tensor `[batch, out_height, out_width, channels]` with the dtype of `x`.
 
     Raises:
-        ValueError: if the channels of `x` and `kernel` differ, the padding is not one, or both a stride and a dilation
-            are above 1.
+        ValueError: if the channels of `x` and `kernel` differ; if the padding is invalid; or if a stride and a dilation
+            rate are both above 1.
     """
-    kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no Keras variable.
+    kernel = tf.convert_to_tensor(kernel)  # A custom gradient does not accept a Keras variable.
     if x.shape[-1] != kernel.shape[2] or kernel.shape[3] != 1:
         raise ValueError(
             f"a depthwise kernel for input {tuple(x.shape)} has shape [height, width, {x.shape[-1]}, 1], "
@@ -64,7 +64,7 @@ def depthwise_conv2d(
 def _convolve(
     x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], padding: str, dilation: Sequence[int] = (1, 1)
 ) -> tf.Tensor:
-    """TensorFlow's forward operator, for unequal strides too."""
+    """Applies TensorFlow's forward operator; also supports unequal strides."""
     down, across = strides
     if down == across:
         return tf.nn.depthwise_conv2d(x, kernel, [1, *strides, 1], padding, dilations=dilation)
@@ -99,9 +99,9 @@ def _kernel_gradient(
 
 
 def _taps(x: tf.Tensor, dy: tf.Tensor, dilation: Sequence[int]) -> tf.Tensor:
-    """Returns the sum over images and places of `x`, moved by each `dilation`-th offset that fits, times `dy`.
+    """Returns, for each `dilation`-th offset that fits, the sum of shifted `x` times `dy` over images and positions.
 
-    It is a depthwise convolution of `x` with `dy` as the kernel, in which each image has its own channels.
+    The sums are a depthwise convolution of `x` with `dy` as the kernel, in which each image has its own channels.
 
     Returns:
         Tensor `[offsets down, offsets across, channels]`.
@@ -116,9 +116,10 @@ def _taps(x: tf.Tensor, dy: tf.Tensor, dilation: Sequence[int]) -> tf.Tensor:
 
 
 def _phases(x: tf.Tensor, strides: Sequence[int]) -> list[list[tf.Tensor]]:
-    """Returns `x[:, row::down, column::across, :]` for each row and column below the strides, which divide the size.
+    """Returns `x[:, row::down, column::across, :]` for each row below `down` and each column below `across`.
 
-    Reshapes and plain slices of full rank: TensorFlow is slow at strided slices and XNNPACK takes no other.
+    The strides must divide the size. Only reshapes and plain slices of full rank are used, since TensorFlow is slow at
+    strided slices and XNNPACK does not support them.
     """
     down, across = strides
     if down == across == 1:

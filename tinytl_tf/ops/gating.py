@@ -10,20 +10,20 @@ __all__ = ["gate"]
 
 
 def gate(x: tf.Tensor, gates: tf.Tensor, activation: Callable[[tf.Tensor], tf.Tensor] | None = None) -> tf.Tensor:
-    """Returns `activation(x) * gates`, a product of each channel of each image with a number.
+    """Returns `activation(x) * gates`, which multiplies each channel of each image by one number.
 
-    Keeps `x`, one float an element, and the gates, and computes the activation again in backward. The gradient of the
-    gates needs the activation's output, so `gate(silu(x), gates)` would keep that in addition to the `x` that `silu`
-    keeps. The squeeze may take `silu(x)`: that keeps the same `x`. After ReLU the fusion saves only the mask: the
-    product needs one float an element in any case, the input of the activation or its output.
+    Keeps `x`, one float per element, and the gates, and recomputes the activation in the backward pass. The gradient of
+    the gates needs the activation's output, so `gate(silu(x), gates)` would keep that output in addition to the `x`
+    that `silu` keeps. The squeeze path may use `silu(x)`, which keeps the same `x`. For ReLU, the fusion saves only the
+    mask, since the product needs one float per element in any case: the activation's input or its output.
 
     Args:
         x: float tensor `[batch, ..., channels]`.
-        gates: float tensor `[batch, 1, ..., 1, channels]` of the rank of `x`.
-        activation: an element-wise op, see `ACTIVATIONS`, or `None`; `x` is kept in both cases.
+        gates: float tensor `[batch, 1, ..., 1, channels]` with the rank of `x`.
+        activation: an element-wise op (see `ACTIVATIONS`), or `None`; `x` is kept in both cases.
 
     Returns:
-        Tensor of the shape and dtype of `x`.
+        Tensor with the shape and dtype of `x`.
 
     Reference:
         Squeeze-and-Excitation Networks (Hu et al., 2018), equation 4.

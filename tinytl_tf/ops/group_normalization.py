@@ -19,20 +19,20 @@ def group_norm(
 ) -> tf.Tensor:
     """Normalizes each image over space and over the channels of a group, then scales and shifts each channel.
 
-    The input gradient is the true one, which needs the normalized input even where gamma is frozen; the paper's
-    accounting charges nothing for it. Keeps the normalized input, one float an element, and one float for each channel
-    of each image. Statistics are gathered over space first, so that all that follows is a vector of a number a channel.
+    The input gradient is exact; it needs the normalized input even if gamma is frozen. (The paper's accounting does not
+    count that.) Keeps the normalized input, one float per element, and one float for each channel of each image.
+    Statistics are first averaged over space, so all further steps work on one number per channel.
 
     Args:
-        x: float tensor `[batch, channels]`, `[batch, length, channels]` or `[batch, height, width, channels]`; all but
-            the batch known. Statistics of float16 and bfloat16 are computed in float32.
+        x: float tensor `[batch, channels]`, `[batch, length, channels]` or `[batch, height, width, channels]`; all
+            dimensions except the batch are static. Statistics of float16 and bfloat16 are computed in float32.
         gamma: float tensor `[channels]`, or `None` for a scale of one.
         beta: float tensor `[channels]`, or `None` for no shift.
-        groups: number of groups; divides `channels`.
-        epsilon: added to the variance.
+        groups: number of groups; must divide `channels`.
+        epsilon: small number added to the variance.
 
     Returns:
-        Tensor of the shape and dtype of `x`.
+        Tensor with the shape and dtype of `x`.
 
     Raises:
         ValueError: if `groups` does not divide the channels.
@@ -47,7 +47,7 @@ def group_norm(
     vector_shape = [-1, *[1] * len(space), channels]
 
     def over_group(vector):
-        """Mean of a `[batch, 1, ..., 1, channels]` tensor within each group, given back to each of its channels."""
+        """Averages a `[batch, 1, ..., 1, channels]` tensor within each group, and repeats the mean for its channels."""
         mean = tf.reduce_mean(tf.reshape(vector, [-1, groups, channels // groups]), axis=2, keepdims=True)
         return tf.reshape(mean * tf.ones([channels // groups], vector.dtype), vector_shape)
 
@@ -55,7 +55,7 @@ def group_norm(
         return tf.reduce_mean(tensor, axis=list(range(1, len(space) + 1)), keepdims=True) if space else tensor
 
     def over_images(vector):
-        """Sum of a `[batch, 1, ..., 1, channels]` mean over images and, as it is a mean, over their pixels."""
+        """Sums a `[batch, 1, ..., 1, channels]` mean over images, and multiplies by the number of pixels."""
         return tf.reduce_sum(vector, axis=list(range(len(space) + 1))) * pixels
 
     @tf.custom_gradient
@@ -74,7 +74,7 @@ def group_norm(
 
         return normalized * gamma + beta, grad
 
-    # A custom gradient takes no Keras variable.
+    # A custom gradient does not accept a Keras variable.
     gamma = tf.ones([channels], x.dtype) if gamma is None else tf.convert_to_tensor(gamma)
     beta = tf.zeros([channels], x.dtype) if beta is None else tf.convert_to_tensor(beta)
     return op(x, gamma, beta)

@@ -15,19 +15,20 @@ def layer_norm(
     *,
     epsilon: float = 1e-3,
 ) -> tf.Tensor:
-    """Normalizes each row over the last axis, then scales and shifts each channel.
+    """Normalizes over the last axis, then scales and shifts each channel.
 
-    The input gradient is exact. Keeps the normalized input, one float per element, which the gradient of gamma
-    needs too, and one float per row.
+    The input gradient is exact. Keeps the normalized input, one float per element, which the gradient of gamma needs
+    too, and one float for each vector along the last axis.
 
     Args:
-        x: float tensor `[batch, ..., channels]` of rank 2 to 4. Statistics of float16 and bfloat16 use float32.
+        x: float tensor `[batch, ..., channels]` of rank 2 to 4. Statistics of float16 and bfloat16 are computed in
+            float32.
         gamma: float tensor `[channels]`, or `None` for a scale of one.
         beta: float tensor `[channels]`, or `None` for no shift.
-        epsilon: added to the variance.
+        epsilon: small number added to the variance.
 
     Returns:
-        Tensor of the shape and dtype of `x`.
+        Tensor with the shape and dtype of `x`.
 
     Reference:
         Layer Normalization (Ba et al., 2016), equations 3 and 4.

@@ -1,4 +1,4 @@
-"""Maximum of each window; backward needs one byte for each output."""
+"""Max pooling that keeps one byte per output for the backward pass."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,8 +10,8 @@ from tinytl_tf.ops.pooling import average_pool
 
 __all__ = ["max_pool"]
 
-_MOST_TAPS = 256  # values of a byte
-# Beyond it a product with any difference of two activations is over 1, unless that is below 1e-30.
+_MOST_TAPS = 256  # number of values that a byte can have
+# Its product with any difference of two activations of 1e-30 or more is 1 or more.
 _HUGE = 1e30
 
 
@@ -21,24 +21,25 @@ def max_pool(
     strides: int | Sequence[int] | None = None,
     padding: str = "valid",
 ) -> tf.Tensor:
-    """Maximum of each window; backward keeps a byte of each output: where in its window the first maximum was.
+    """Maximum of each window; keeps one byte per output for backward: the index of the first maximum in its window.
 
-    LiteRT has no MaxPoolGrad, and TensorFlow's keeps input and output. The index is computed by arithmetic only, and
-    tied to the gradient, like the masks of `mask_storage`, in every profile. Numbers of a window that
-    differ by less than 1e-30 may be taken for each other.
+    LiteRT has no MaxPoolGrad, and TensorFlow's MaxPoolGrad keeps the input and the output. The index is computed with
+    arithmetic only. In every profile, it is unpacked only after the gradient exists, like masks with `wait` (see
+    `mask_storage`). Elements of a window that differ by less than 1e-30 may be treated as equal.
 
     Args:
-        x: float tensor `[batch, height, width, channels]`; height and width known.
-        pool_size: size of the window, one number or `(rows, columns)`, of at most 256 numbers.
-        strides: its step, one number or `(rows, columns)`; `None` is the size of the window.
-        padding: `"same"` or `"valid"`, which leaves out rows and columns that fill no window.
+        x: float tensor `[batch, height, width, channels]` with static height and width.
+        pool_size: size of the window, one number or `(rows, columns)`; at most 256 elements.
+        strides: strides of the window, one number or `(rows, columns)`; `None` for the size of the window.
+        padding: `"same"` or `"valid"`, which drops rows and columns that do not fill a window.
 
     Returns:
-        Tensor `[batch, out_height, out_width, channels]` of the dtype of `x`. Its gradient goes to the first maximum of
-        each window, by rows, as TensorFlow's does.
+        Tensor `[batch, out_height, out_width, channels]` with the dtype of `x`. As in TensorFlow, the gradient of each
+        output goes to the first maximum of its window in row-major order.
 
     Raises:
-        ValueError: for another padding, a window larger than the padded input, or one of more than 256 numbers.
+        ValueError: if the padding is invalid; or if a window is larger than the padded input or has more than 256
+            elements.
 
     Example:
     >>> x = tf.reshape([1.0, 3.0, 3.0, 2.0], [1, 2, 2, 1])
@@ -52,7 +53,7 @@ def max_pool(
     strides = size if strides is None else as_pair(strides)
     if size[0] * size[1] > _MOST_TAPS:
         raise ValueError(f"expected a window of at most {_MOST_TAPS} numbers, got {size}; pool in two steps")
-    if size == (1, 1):  # a mean of one number, which needs no index
+    if size == (1, 1):  # the mean of one element, which needs no index
         return average_pool(x, size, strides, padding)
     pads = resolve_pool_padding(padding, x.shape[1:3], size, strides)
 
@@ -62,7 +63,7 @@ def max_pool(
         kept = tf.cast(_first_maximum(x, y, size, strides, pads), tf.uint8)
 
         def grad(dy):
-            # Untied, a float of it and a mask of each place would be made, and kept, as soon as they can be.
+            # Otherwise, its float copy and a mask for each position would be computed, and kept, as early as possible.
             index = tf.cast(_tied(kept, dy), dy.dtype)
             return _spread(dy, index, x.shape[1:3], size, strides, pads)
 
@@ -72,13 +73,13 @@ def max_pool(
 
 
 def _first_maximum(x: tf.Tensor, y: tf.Tensor, size: Sequence[int], strides: Sequence[int], pads: Pads) -> tf.Tensor:
-    """Returns for each output how many numbers of its window precede the first maximum."""
+    """Returns, for each output, how many elements of its window precede the first maximum."""
     _, height, width, _ = y.shape
     (down, across), (rows, columns) = strides, ((height - 1) * strides[0] + 1, (width - 1) * strides[1] + 1)
     if any(map(any, pads)):
         x = tf.pad(x, [[0, 0], *pads, [0, 0]], constant_values=y.dtype.min)
     count = None
-    # From the last but one: if no other place has the maximum, the last has it.
+    # Starts with the second to last element: if no other element is the maximum, the last one is.
     for row, column in reversed(list(_taps(size))[:-1]):
         tap = x[:, row : row + rows : down, column : column + columns : across, :]
         below = tf.minimum(tf.cast(y - tap, tf.float32) * _HUGE, 1.0)  # 0 at a maximum, 1 elsewhere
@@ -94,9 +95,9 @@ def _spread(
     strides: Sequence[int],
     pads: Pads,
 ) -> tf.Tensor:
-    """Returns the input's gradient: each number of `dy` at the place in its window that `index` names."""
+    """Returns the input gradient: each element of `dy` goes to the position in its window that `index` gives."""
     (down, across), (_, height, width, _) = strides, dy.shape
-    # The places that are `strides` apart form one phase, with room for windows that reach beyond the last.
+    # Positions that are `strides` apart form one phase, with room for windows that extend beyond the last position.
     more = [(length - 1) // stride for length, stride in zip(size, strides, strict=True)]
     phases = {}
     for number, (row, column) in enumerate(_taps(size)):
@@ -112,9 +113,9 @@ def _spread(
 
 
 def _interleaved(phases: dict[tuple[int, int], tf.Tensor], filled: Sequence[int], strides: Sequence[int]) -> tf.Tensor:
-    """Returns the tensor whose `[:, row::down, column::across]` are the phases; zero beyond the given phases.
+    """Returns the tensor whose slices `[:, row::down, column::across]` are the phases; missing phases are zero.
 
-    Concatenations and reshapes at rank 4, so that one phase after the other can be written and freed.
+    Uses concatenations and reshapes at rank 4, so that the phases can be written and freed one by one.
     """
     (down, across), (rows, columns) = strides, filled
     _, height, width, channels = phases[0, 0].shape
@@ -131,5 +132,5 @@ def _interleaved(phases: dict[tuple[int, int], tf.Tensor], filled: Sequence[int]
 
 
 def _taps(size: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The places of a window in row-major order."""
+    """Returns the positions in a window, in row-major order."""
     return ((row, column) for row in range(size[0]) for column in range(size[1]))

@@ -1,4 +1,4 @@
-"""Geometry of a window: its extent, the rows and columns added before and after, and the output size."""
+"""Geometry of a window: its extent, the padding before and after, and the output size."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
 def as_pair(value: int | Sequence[int]) -> tuple[int, int]:
-    """Returns `(rows, columns)` of one number for both or of the two numbers themselves."""
+    """Returns `(rows, columns)`, given one number for both or a pair."""
     rows, columns = (value, value) if np.ndim(value) == 0 else value
     return int(rows), int(columns)
 
 
 def extent_of(kernel_size: Sequence[int], dilation: int | Sequence[int] = 1) -> tuple[int, int]:
-    """Returns the rows and columns from the first to the last tap of a kernel with this dilation."""
+    """Returns the number of rows and columns from the first to the last element of a dilated kernel."""
     rows, columns = ((size - 1) * step + 1 for size, step in zip(kernel_size, as_pair(dilation), strict=True))
     return rows, columns
 
@@ -29,17 +29,18 @@ def resolve_padding(
     strides: int | Sequence[int],
     dilation: int | Sequence[int] = 1,
 ) -> Pads:
-    """Returns `((top, bottom), (left, right))` for a padding given in Keras' words or as numbers.
+    """Returns the padding `((top, bottom), (left, right))` for one of Keras' names or for explicit numbers.
 
     Args:
-        padding: `"same"` (TensorFlow's rule: the odd row goes to the bottom), `"valid"`, or the numbers themselves.
-        input_size: height and width of the input, both known.
+        padding: `"same"` (as in TensorFlow, an odd row goes to the bottom), `"valid"`, or the numbers themselves.
+        input_size: height and width of the input; both must be static.
         kernel_size: height and width of the kernel or window.
-        strides: step of the window, one number or `(rows, columns)`.
-        dilation: distance of the kernel's taps, one number or `(rows, columns)`.
+        strides: strides of the window, one number or `(rows, columns)`.
+        dilation: dilation rate of the kernel, one number or `(rows, columns)`.
 
     Raises:
-        ValueError: for another word, an unknown size, or a window larger than the padded input.
+        ValueError: if the name is unknown; if the input size is not static; or if the window is larger than the padded
+            input.
     """
     if None in tuple(input_size):
         raise ValueError(f"expected a known height and width, got {tuple(input_size)}; give the input a size")
@@ -64,10 +65,10 @@ def resolve_padding(
 def resolve_pool_padding(
     padding: str, input_size: Sequence[int], pool_size: Sequence[int], strides: Sequence[int]
 ) -> Pads:
-    """Returns `((top, bottom), (left, right))` of a pooling. Only words are accepted as padding, not numbers.
+    """Returns the padding `((top, bottom), (left, right))` of a pooling; only names are accepted, not numbers.
 
     Raises:
-        ValueError: as `resolve_padding`, and for anything but `"same"` and `"valid"`.
+        ValueError: if `resolve_padding` raises it; or if `padding` is not `"same"` or `"valid"`.
     """
     if padding not in ("same", "valid"):
         raise ValueError(f'padding must be "same" or "valid", got {padding!r}')
@@ -81,17 +82,17 @@ def output_size(
     strides: int | Sequence[int],
     dilation: int | Sequence[int] = 1,
 ) -> tuple[int | None, int | None]:
-    """Returns height and width of the output; `None` if unknown for the input.
+    """Returns the height and width of the output; each is `None` if it is `None` for the input.
 
     Args:
-        padding: as in `resolve_padding`, like the other arguments.
-        input_size: height and width of the input, known or `None`.
+        padding: see `resolve_padding`.
+        input_size: height and width of the input; each may be `None`.
         kernel_size: height and width of the kernel or window.
-        strides: step of the window.
-        dilation: distance of the kernel's taps.
+        strides: strides of the window, one number or `(rows, columns)`.
+        dilation: dilation rate of the kernel, one number or `(rows, columns)`.
 
     Raises:
-        ValueError: as `resolve_padding` for the sizes that are known.
+        ValueError: if `resolve_padding` raises it for the sizes that are static.
     """
     extent = extent_of(kernel_size, dilation)
     known = [length if size is None else size for size, length in zip(input_size, extent, strict=True)]
@@ -109,11 +110,11 @@ def _same(size: int, length: int, stride: int) -> tuple[int, int]:
 
 
 def pad_or_crop(x: tf.Tensor, pads: Pads) -> tf.Tensor:
-    """Adds zeros around the two middle axes of `x`, or takes rows and columns away where a number is negative.
+    """Zero-pads the height and width of `x`; a negative pad crops that many rows or columns instead.
 
     Args:
         x: tensor `[batch, height, width, channels]`.
-        pads: `((top, bottom), (left, right))`.
+        pads: numbers of rows and columns, `((top, bottom), (left, right))`.
     """
     (top, bottom), (left, right) = pads
     height, width = x.shape[1:3]

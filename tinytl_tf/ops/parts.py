@@ -1,4 +1,4 @@
-"""Equal parts of a weight."""
+"""Splitting a weight into equal parts."""
 
 import tensorflow as tf
 
@@ -6,14 +6,14 @@ __all__ = ["split_last"]
 
 
 def split_last(x: tf.Tensor, parts: int) -> list[tf.Tensor]:
-    """Cuts a tensor into equal parts along its last axis; the gradient is their concatenation.
+    """Splits a tensor into equal parts along its last axis; the gradient is the concatenation of the parts' gradients.
 
-    As slices: XNNPACK has no SPLIT into many parts, and a SPLIT keeps all of its parts in memory until the last is
-    used. With sizes written out, since XNNPACK takes no -1. The gradient of TensorFlow's slice would be a sum of padded
-    parts.
+    The parts are slices: XNNPACK has no SPLIT into many parts, and a SPLIT keeps all parts in memory until the last one
+    is used. Slice sizes are explicit, since XNNPACK does not accept -1. The gradient of TensorFlow's slice would be a
+    sum of padded parts.
 
     Args:
-        x: tensor with a multiple of `parts` elements along the last axis.
+        x: tensor whose last dimension is a multiple of `parts`.
         parts: number of parts.
     """
     x = tf.convert_to_tensor(x)

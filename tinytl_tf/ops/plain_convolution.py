@@ -22,34 +22,34 @@ def conv2d(
     dilation: int | Sequence[int] = 1,
     train_kernel: bool = False,
 ) -> tf.Tensor:
-    """Two-dimensional convolution, differentiable with LiteRT's builtin operators only.
+    """Two-dimensional convolution whose gradients use only builtin operators of LiteRT.
 
-    Backward keeps the kernel only; with `train_kernel` also the input. LiteRT has no filter gradient
-    (`Conv2DBackpropFilter` needs Flex), so that one is a convolution of the transposed input with the transposed
-    output gradient. Groups are convolved one by one: a native grouped convolution raises the operator's version in
-    the complete file, which older runtimes and the Edge TPU compiler refuse. Groups of one channel and one filter are a
-    depthwise convolution and are computed as one.
+    Only the kernel is kept for the backward pass; with `train_kernel`, the input is kept too. LiteRT has no filter
+    gradient (`Conv2DBackpropFilter` needs Flex), so the kernel gradient is a convolution of the transposed input with
+    the transposed output gradient. Groups are convolved one by one, since a native grouped convolution would raise the
+    operator's version in the whole file, which older runtimes and the Edge TPU compiler refuse. Groups with one channel
+    and one filter each are computed as a depthwise convolution.
 
     Args:
-        x: float tensor `[batch, height, width, in_channels]`; height and width known.
+        x: float tensor `[batch, height, width, in_channels]` with static height and width.
         kernel: float tensor `[kernel_height, kernel_width, in_channels // groups, filters]`.
-        strides: step of the window, one number or `(rows, columns)`.
+        strides: strides of the window, one number or `(rows, columns)`.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
-        groups: number of channel groups; divides `in_channels` and `filters`.
-        dilation: distance of the kernel's taps, one number or `(rows, columns)`; above 1 only where the strides are 1.
-        train_kernel: whether the kernel gets a gradient. If not, its gradient is `None`.
+        groups: number of channel groups; must divide `in_channels` and `filters`.
+        dilation: dilation rate of the kernel, one number or `(rows, columns)`; above 1 only if all strides are 1.
+        train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
 
     Returns:
-        Tensor `[batch, out_height, out_width, filters]` of the dtype of `x`.
+        Tensor `[batch, out_height, out_width, filters]` with the dtype of `x`.
 
     Raises:
-        ValueError: if the channels of `x` and `kernel` do not fit together, the padding is not one, or both a stride
-            and a dilation are above 1.
+        ValueError: if the channels of `x` and `kernel` do not match; if the padding is invalid; or if a stride and a
+            dilation rate are both above 1.
 
     Reference:
         TinyTL, equation 2: only the gradient of the weights needs the activations.
     """
-    kernel = tf.convert_to_tensor(kernel)  # A custom gradient takes no Keras variable.
+    kernel = tf.convert_to_tensor(kernel)  # A custom gradient does not accept a Keras variable.
     in_channels, filters = kernel.shape[2] * groups, kernel.shape[3]
     if x.shape[-1] != in_channels or filters % groups:
         raise ValueError(
@@ -90,7 +90,7 @@ def _kernel_gradient(
     if height == width == max(strides) == 1 and not any(map(any, pads)):
         dk = tf.matmul(tf.reshape(x, [-1, in_channels]), tf.reshape(dy, [-1, filters]), transpose_a=True)
         return tf.reshape(dk, shape)
-    # Input channels replace the batch, the output gradient replaces the kernel, strides replace dilation.
+    # Input channels act as the batch, the output gradient acts as the kernel, and strides and dilation are swapped.
     lhs = tf.transpose(pad_or_crop(x, pads), [3, 1, 2, 0])
     rhs = tf.transpose(dy, [1, 2, 0, 3])
     dk = tf.nn.conv2d(lhs, rhs, dilation, "VALID", dilations=strides)

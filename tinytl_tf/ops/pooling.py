@@ -1,4 +1,4 @@
-"""Average pooling over windows and over the complete image; neither keeps anything for backward."""
+"""Average pooling over windows and over the complete image; neither keeps anything for the backward pass."""
 
 from collections.abc import Sequence
 
@@ -17,23 +17,23 @@ def average_pool(
     strides: int | Sequence[int] | None = None,
     padding: str = "valid",
 ) -> tf.Tensor:
-    """Mean of each window; keeps nothing for backward.
+    """Mean of each window; keeps nothing for the backward pass.
 
-    `"same"` does not average the padding, as in TensorFlow and LiteRT. AvgPoolGrad is not a builtin. If windows do not
-    overlap, each gradient is spread over its window; else the gradient is the mean, without stride, over the output's
-    gradient with zeros between its rows and columns.
+    With `"same"`, padding is not part of the mean, as in TensorFlow and LiteRT. AvgPoolGrad is not a builtin operator
+    of LiteRT. If the strides equal the window size, the gradient of each output is spread over its window. Otherwise,
+    the output gradient is average-pooled without stride, with zeros inserted between its rows and columns.
 
     Args:
-        x: float tensor `[batch, height, width, channels]`; height and width known.
+        x: float tensor `[batch, height, width, channels]` with static height and width.
         pool_size: size of the window, one number or `(rows, columns)`.
-        strides: its step, one number or `(rows, columns)`; `None` is the size of the window.
+        strides: strides of the window, one number or `(rows, columns)`; `None` for the size of the window.
         padding: `"same"` or `"valid"`, which drops rows and columns that do not fill a window.
 
     Returns:
-        Tensor `[batch, out_height, out_width, channels]` of the dtype of `x`.
+        Tensor `[batch, out_height, out_width, channels]` with the dtype of `x`.
 
     Raises:
-        ValueError: for another padding, or a window larger than the padded input.
+        ValueError: if the padding is invalid; or if a window is larger than the padded input.
     """
     size = as_pair(pool_size)
     strides = size if strides is None else as_pair(strides)
@@ -43,7 +43,7 @@ def average_pool(
     @tf.custom_gradient
     def op(x):
         def grad(dy):
-            # Windows at the edge are means of fewer numbers. By axis: one factor a window would be a large constant.
+            # Windows at the edge are means of fewer elements. Factors per axis avoid a large constant for all windows.
             for axis, pad in enumerate(pads):
                 if any(pad):
                     dy = dy * tf.constant(_shares(axis, x.shape, dy.shape, size, strides, pads), dy.dtype)
@@ -63,7 +63,10 @@ def average_pool(
 def _shares(
     axis: int, shape: Sequence[int], pooled: Sequence[int], size: Sequence[int], strides: Sequence[int], pads: Pads
 ) -> np.ndarray:
-    """Returns, along rows or columns, a window's length divided by how much of it is inside: `[1, rows, 1, 1]`."""
+    """Returns, for each window along an axis, its length divided by its length inside the input.
+
+    The shape is `[1, rows, 1, 1]` or `[1, 1, columns, 1]`.
+    """
     start = np.arange(pooled[axis + 1]) * strides[axis] - pads[axis][0]
     inside = np.minimum(start + size[axis], shape[axis + 1]) - np.maximum(start, 0)
     return np.reshape(size[axis] / inside, [1, -1, 1, 1] if axis == 0 else [1, 1, -1, 1])
@@ -73,8 +76,8 @@ def global_average_pool(x: tf.Tensor, *, keepdims: bool = False) -> tf.Tensor:
     """Mean over height and width.
 
     Args:
-        x: float tensor `[batch, height, width, channels]`; height and width known.
-        keepdims: whether the two axes stay, with length 1.
+        x: float tensor `[batch, height, width, channels]` with static height and width.
+        keepdims: whether the two axes are kept with length 1.
 
     Returns:
         Tensor `[batch, channels]`, or `[batch, 1, 1, channels]` with `keepdims`.
@@ -85,7 +88,7 @@ def global_average_pool(x: tf.Tensor, *, keepdims: bool = False) -> tf.Tensor:
     def op(x):
         def grad(dy):
             share = tf.reshape(dy, [-1, 1, 1, channels]) * (1.0 / (height * width))
-            # BROADCAST_TO copies number by number in LiteRT, forty times slower.
+            # LiteRT's BROADCAST_TO copies element by element and is forty times slower.
             return tf.image.resize(share, [height, width], method="nearest")
 
         return tf.reduce_mean(x, axis=[1, 2], keepdims=keepdims), grad

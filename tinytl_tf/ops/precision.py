@@ -1,4 +1,4 @@
-"""The dtype of sums over many elements."""
+"""The dtype for sums over many elements."""
 
 import tensorflow as tf
 
@@ -6,5 +6,5 @@ __all__ = ["wide_dtype"]
 
 
 def wide_dtype(dtype: tf.DType) -> tf.DType:
-    """Returns float32 for float16 and bfloat16: their squares overflow or lose digits. Otherwise `dtype`."""
+    """Returns float32 for float16 and bfloat16, whose squares overflow or lose digits; otherwise `dtype`."""
     return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype

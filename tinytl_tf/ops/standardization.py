@@ -7,26 +7,26 @@ import tensorflow as tf
 
 __all__ = ["standardize"]
 
-_TINY = 1e-30  # a deviation of zero has a gradient of zero, not of 0 / 0
+_TINY = 1e-30  # a deviation of zero has a gradient of zero instead of 0 / 0
 
 
 def standardize(kernel: tf.Tensor, epsilon: float = 1e-5, *, axes: Sequence[int] = (0, 1, 2)) -> tf.Tensor:
-    """Returns `(kernel - mean) / (deviation + epsilon)`, with mean and deviation of each output channel.
+    """Returns `(kernel - mean) / (deviation + epsilon)`, with a mean and deviation for each output channel.
 
-    The deviation divides by the number of weights less one, and epsilon is added to it and not to the variance, as in
-    the released code of TinyTL. Keeps the standardized kernel and two floats an output channel.
+    As in TinyTL's released code, the variance is divided by the number of weights minus one, and epsilon is added to
+    the standard deviation, not to the variance. Keeps the standardized kernel and two floats per output channel.
 
     Args:
         kernel: float tensor `[height, width, channels, filters]`.
-        epsilon: added to the deviation.
-        axes: axes that one output sums over: `(0, 1, 2)`, or `(0, 1)` for a depthwise kernel
+        epsilon: small number added to the deviation.
+        axes: axes that are summed for one output: `(0, 1, 2)`, or `(0, 1)` for a depthwise kernel
             `[height, width, channels, 1]`.
 
     Returns:
-        Tensor of the shape and dtype of `kernel`.
+        Tensor with the shape and dtype of `kernel`.
 
     Raises:
-        ValueError: if an output sums over a single weight, which has no deviation.
+        ValueError: if an output has only one weight, for which there is no deviation.
 
     Reference:
         Micro-Batch Training with Batch-Channel Normalization and Weight Standardization (Qiao et al., 2019), equations
@@ -49,7 +49,7 @@ def standardize(kernel: tf.Tensor, epsilon: float = 1e-5, *, axes: Sequence[int]
 
         def grad(dy):
             along = tf.reduce_sum(dy * standardized, axes, keepdims=True)
-            # Of the deviation: (deviation + epsilon) / deviation is next to one for all but a constant kernel.
+            # Gradient of the deviation; (deviation + epsilon) / deviation is close to 1 unless the kernel is constant.
             along *= (deviation + epsilon) / tf.maximum(deviation, _TINY) * (1.0 / freedom)
             return (dy - mean(dy) - standardized * along) / (deviation + epsilon)
 

@@ -1,4 +1,4 @@
-"""Output gradient of a strided convolution, upsampled to one of a convolution without stride."""
+"""Upsamples the output gradient of a strided convolution to that of a convolution without stride."""
 
 from collections.abc import Sequence
 
@@ -12,23 +12,23 @@ __all__ = ["upsample_with_zeros"]
 def upsample_with_zeros(
     dy: tf.Tensor, input_size: Sequence[int], kernel_size: Sequence[int], strides: Sequence[int], pads: Pads
 ) -> tuple[tf.Tensor, Pads]:
-    """Puts zeros between the rows and columns of an output gradient where the stride is above 1.
+    """Inserts zeros between the rows and columns of an output gradient along axes with a stride above 1.
 
-    The input gradient of a convolution is the convolution of the result, without stride and with the returned pads,
-    with the flipped kernel.
+    The input gradient of a convolution is the convolution of the result with the flipped kernel, without stride and
+    with the returned pads.
 
     Args:
-        dy: tensor `[batch, out_height, out_width, channels]`.
+        dy: output gradient `[batch, out_height, out_width, channels]`.
         input_size: height and width of the convolution's input.
-        kernel_size: height and width of its kernel, from the first to the last tap.
-        strides: its strides, down and across.
-        pads: its `((top, bottom), (left, right))`.
+        kernel_size: height and width of its kernel, including dilation (see `extent_of`).
+        strides: strides of the convolution, `(rows, columns)`.
+        pads: padding of the convolution, `((top, bottom), (left, right))`.
 
     Returns:
-        The upsampled gradient and the pads.
+        The upsampled gradient and the pads for its convolution.
     """
     before = [length - 1 - pad[0] for length, pad in zip(kernel_size, pads, strict=True)]
-    # Zeros before a row stand in for padding: SAME then fits an even input as it is, with no copy of the gradient.
+    # Zeros before a row replace padding: SAME then fits inputs of even size without a padded copy of the gradient.
     first = [
         min(max(rows - length // 2, 0), stride - 1)
         for rows, length, stride in zip(before, kernel_size, strides, strict=True)
@@ -41,9 +41,9 @@ def upsample_with_zeros(
 
 
 def _insert_zeros(dy: tf.Tensor, strides: Sequence[int], first: Sequence[int]) -> tf.Tensor:
-    """Puts `stride - 1` zeros next to each row and column, `first` of them before it and the rest after.
+    """Inserts `stride - 1` zeros around each row and column, `first` of them before it and the rest after it.
 
-    Reshape and PAD at rank 2: `tf.stack` with zeros would be folded into megabytes of constants.
+    Uses reshapes and PAD at rank 2, since `tf.stack` with zeros would be folded into megabytes of constants.
     """
     _, height, width, channels = dy.shape
     (down, across), (top, left) = strides, first

@@ -1,4 +1,4 @@
-"""Chooses what to train within a budget: contribution and cost of each place, and the search."""
+"""Chooses which places to train within a budget: the contribution and cost of each place, and the search."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.planning.account import Account

@@ -1,4 +1,4 @@
-"""Needs of a plan in limited resources: the interface between the search and the target device."""
+"""The limited resources that a plan needs: the interface between the search and the target device."""
 
 import abc
 from collections.abc import Mapping
@@ -10,48 +10,48 @@ from tinytl_tf import data
 __all__ = ["Account", "Needs", "Parts", "total"]
 
 Needs = Mapping[str, int]  # bytes by resource
-Parts = Mapping[str, Mapping[str, int]]  # bytes by resource, and by part
+Parts = Mapping[str, Mapping[str, int]]  # bytes by resource, then by part
 
 
 class Account(abc.ABC):
-    """Makes the file of a plan, and counts the bytes of each resource that it needs.
+    """Creates the file of a plan, and computes how many bytes of each resource it needs.
 
-    A resource has a name and a budget of its own: `"growth"` of a process, `"arena"` and `"flash"` of a
+    Each resource has a name and a separate budget: `"growth"` for a process, `"arena"` and `"flash"` for a
     microcontroller.
     """
 
     @abc.abstractmethod
     def build(self, model: keras.Model, dataset: data.ImageDataset) -> bytes:
-        """Returns the file that an export writes, before its checks.
+        """Returns the file that an export would write, without the export's checks.
 
         Args:
-            model: The network of a plan; its trainable variables are trained on the device.
-            dataset: The training images, for their task and classes.
+            model: network of the plan; its trainable variables are trained on the device.
+            dataset: training images; provides the task and the classes.
         """
 
     @abc.abstractmethod
     def plan(self, content: bytes) -> Parts:
-        """Returns the needs of a file that are known without running it; with the same resources for all files."""
+        """Returns the planned needs of a file, computed without running it; every file has the same resources."""
 
     def measure(self, content: bytes) -> Needs:
-        """Returns the needs of a file while it runs; empty if `plan` has them already."""
+        """Returns the needs of a file, measured while it runs; empty if `plan` already includes them."""
         return {}
 
     @abc.abstractmethod
     def budget_text(self, budget: Needs) -> str:
-        """Returns a budget in words, as `16 MB`."""
+        """Returns a budget as text, such as `16 MB`."""
 
     @abc.abstractmethod
     def needs_text(self, needs: Needs) -> str:
-        """Returns the needs of a file in words, such as `15.72 MB`."""
+        """Returns the needs of a file as text, such as `15.72 MB`."""
 
     @abc.abstractmethod
     def excess_text(self, planned: Needs, measured: Needs, budget: Needs) -> str:
-        """Returns the needs of a file above a budget in words, and by how much."""
+        """Returns a text about a file that exceeds a budget: its needs, and by how much they exceed the budget."""
 
 
 def total(parts: Parts) -> dict[str, int]:
-    """Adds the parts of each resource up.
+    """Adds up the parts of each resource.
 
     Example:
         >>> total({"growth": {"file": 3, "arena": 4}})

@@ -11,15 +11,15 @@ from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Target
 
 __all__ = ["Costs"]
 
-# How the parts of a resource are distributed; all other parts scale with `activations`.
+# The field of `Sizes` that each part of a resource is distributed by; all other parts are distributed by `activations`.
 _SHARED_BY = {"file": "constants", "variables": "variables", "structures": "operators", "records": "operators"}
 
-_Table = dict[Target | None, float]  # bytes of each target; the classifier's under `None`
+_Table = dict[Target | None, float]  # bytes of each target; `None` is the key for the classifier
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """How large a place is, for sharing out: numbers without a unit that are compared with each other only."""
+    """Sizes of a place or branch, used as weights to distribute costs; only their ratios matter."""
 
     constants: float
     variables: float
@@ -28,18 +28,19 @@ class Sizes:
 
 
 class Costs:
-    """Estimates the needs of any plan between the converted ones, for each resource.
+    """Estimates how much of each resource a plan needs, by interpolating between converted files.
 
-    At the smallest and the largest resolution three files are known: only the classifier, all biases, all biases and
-    lite residuals. The difference between the first two is distributed over the places, each part of a resource in
-    proportion to its cause: kernels for the file (backward has copies), convolutions for the structures, activations
-    for the arena. Backward runs down to the lowest trained place, so a plan pays for all places above it. The
-    difference between the last two is distributed over the branches in the same way. Between the resolutions each
-    part is linear in the number of pixels.
+    At the smallest and the largest resolution, three files are converted, which train only the classifier; all biases;
+    and all biases and lite residuals. The difference between the first two files is distributed over the places. Each
+    part of a resource is distributed in proportion to its cause: kernels for the file (backward contains copies of
+    them), convolutions for the structures, and activations for the arena. Since backward runs down to the lowest
+    trained place, a plan pays for all places above it. The difference between the last two files is distributed over
+    the branches in the same way. Between the two resolutions, each need is interpolated linearly in the number of
+    pixels.
 
     Args:
-        spec: the network, with every branch.
-        anchors: needs of the three files in this order, by resolution.
+        spec: the network with all branches.
+        anchors: needs of the three files, in this order, by resolution.
     """
 
     def __init__(self, spec: NetworkSpec, anchors: Mapping[int, tuple[Parts, Parts, Parts]]) -> None:
@@ -50,7 +51,7 @@ class Costs:
         }
 
     def needs(self, resolution: int, targets: Collection[Target]) -> dict[str, float]:
-        """Estimated bytes of each resource that training these targets needs."""
+        """Returns the estimated bytes of each resource that are needed to train these targets."""
         low, high = min(self._tables), max(self._tables)
         share = (resolution**2 - low**2) / (high**2 - low**2) if high > low else 0
         needs = {}
@@ -61,7 +62,7 @@ class Costs:
 
     def _at_anchor(self, table: _Table, targets: Collection[Target]) -> float:
         places = self._spec.places
-        # The gradient of a branch needs the gradient of its block's output, and nothing from inside the block.
+        # The gradient of a branch needs the gradient of its block's output, but nothing from inside the block.
         lowest = min((places.index(t.place) + (t.kind == LITE_RESIDUALS) for t in targets), default=len(places))
         backward = sum(table[Target(BIASES, place)] for place in places[lowest:])
         return table[None] + backward + sum(table[t] for t in targets if t.kind == LITE_RESIDUALS)
@@ -70,7 +71,7 @@ class Costs:
 def _share_out(
     spec: NetworkSpec, last: Mapping[str, int], biases: Mapping[str, int], everything: Mapping[str, int]
 ) -> _Table:
-    """Needs of each target in a resource, from the parts that the three files need."""
+    """Returns the bytes of a resource that each target needs, given the parts that the three files need."""
     table: _Table = {None: float(sum(last.values()))}
     for kind, sizes, less, more in (
         (BIASES, {name: _place_size(spec.layers_of(name)) for name in spec.places}, last, biases),

@@ -1,4 +1,4 @@
-"""The account of a file for LiteRT: by how much a process grows that loads it and trains."""
+"""The account for a LiteRT file: the memory growth of a process that loads the file and trains."""
 
 import keras
 
@@ -15,19 +15,19 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["PROFILE", "GrowthAccount"]
 
 PROFILE = "min-memory"
-MEASUREMENTS = 3  # of a file; they differ by up to 0.3 MB, and the largest counts
+MEASUREMENTS = 3  # measurements per file; they differ by up to 0.3 MB, and the largest is used
 
 
 class GrowthAccount(Account):
-    """The growth of a process that loads a file and trains, without a delegate and with `THREADS` threads.
+    """Memory growth of a process that loads a file and trains, without a delegate and with `THREADS` threads.
 
-    It is planned from the file, and measured in several processes; the largest counts. The file has the
-    profile `min-memory`.
+    The growth is planned from the file and measured in several processes; the largest measurement is used. The file has
+    the profile `min-memory`.
 
     Args:
-        optimizer: The device's.
-        batch_size: Images of a step on the device.
-        frozen_weights: `"float32"` or `"int8"`.
+        optimizer: optimizer on the device.
+        batch_size: images per training step on the device.
+        frozen_weights: data type of frozen weights, `"float32"` or `"int8"`.
 
     Example:
         >>> GrowthAccount().budget_text({"growth": 16_000_000})
@@ -40,7 +40,7 @@ class GrowthAccount(Account):
         self._frozen_weights = frozen_weights
 
     def build(self, model: keras.Model, dataset: data.ImageDataset) -> bytes:
-        """Returns the file of the profile `min-memory`."""
+        """Returns the file with the profile `min-memory`."""
         module = TrainableModule(
             model,
             model.trainable_variables,
@@ -53,11 +53,11 @@ class GrowthAccount(Account):
         return with_int8_kernels(content) if self._frozen_weights == "int8" else content
 
     def plan(self, content: bytes) -> Parts:
-        """Returns the parts of the planned growth, see `planned_growth`."""
+        """Returns the parts of the planned growth; see `planned_growth`."""
         return {"growth": planned_growth(Model.from_bytes(content), file_bytes=len(content)).parts}
 
     def measure(self, content: bytes) -> Needs:
-        """Returns the largest growth of several fresh processes."""
+        """Returns the largest growth among several new processes."""
         return {"growth": _measure(content)}
 
     def budget_text(self, budget: Needs) -> str:
@@ -65,11 +65,11 @@ class GrowthAccount(Account):
         return f"{budget['growth'] / 1e6:g} MB"
 
     def needs_text(self, needs: Needs) -> str:
-        """Returns a growth in MB, to 10 KB."""
+        """Returns a growth in MB, rounded to 10 KB."""
         return f"{needs['growth'] / 1e6:.2f} MB"
 
     def excess_text(self, planned: Needs, measured: Needs, budget: Needs) -> str:
-        """Returns both growths, and by how much the larger one is above the budget."""
+        """Returns the planned and the measured growth, and by how much the larger one exceeds the budget."""
         missing = max(planned["growth"], measured["growth"]) - budget["growth"]
         return (
             f"lets the process grow by {self.needs_text(planned)} (planned) or {self.needs_text(measured)} (measured), "

@@ -1,4 +1,4 @@
-"""The account of a file for TensorFlow Lite Micro: the arena that it needs, and the flash for the file."""
+"""The account for a TensorFlow Lite Micro file: the arena that it needs, and the flash that stores it."""
 
 import math
 
@@ -20,13 +20,14 @@ _WORDS = {"arena": "an arena of {} KB", "flash": "{} KB of flash"}
 
 
 class MicroAccount(Account):
-    """Arena and file of an export with target `"micro"`.
+    """Arena and file size of an export with target `"micro"`.
 
-    The arena is the memory that TensorFlow Lite Micro needs to start the file, on x86-64, as in the manifest:
-    `tensors`, `variables` with their sums and slots, and `records` of operators and tensors. KB are 1024 bytes.
+    The arena is the memory that TensorFlow Lite Micro needs to start the file on x86-64, as in the manifest. Its parts
+    are `tensors`, `variables` with their gradient sums and optimizer slots, and `records` of operators and tensors. One
+    KB is 1024 bytes.
 
     Args:
-        optimizer: The device's.
+        optimizer: optimizer on the device.
 
     Example:
         >>> MicroAccount().budget_text({"arena": 320 * 1024, "flash": 2048 * 1024})
@@ -37,7 +38,7 @@ class MicroAccount(Account):
         self._rule = get_optimizer(optimizer)
 
     def build(self, model: keras.Model, dataset: data.ImageDataset) -> bytes:
-        """Returns the file as it is after training; the model's trained variables get other values for it."""
+        """Returns the file as it would be after training; sets the model's trained variables to random values."""
         _move(model)
         module = MicroModule(model, model.trainable_variables, optimizer=self._rule, task=dataset.task)
         return with_labels(build_micro_file(module)[0], dataset.task, dataset.class_names)
@@ -53,15 +54,15 @@ class MicroAccount(Account):
         }
 
     def budget_text(self, budget: Needs) -> str:
-        """Returns arena and flash in KB."""
+        """Returns the arena and the flash in KB."""
         return " and ".join(words.format(f"{budget[name] / 1024:g}") for name, words in _WORDS.items())
 
     def needs_text(self, needs: Needs) -> str:
-        """Returns arena and flash in KB, rounded up."""
+        """Returns the arena and the flash in KB, rounded up."""
         return " and ".join(words.format(_kb(needs[name])) for name, words in _WORDS.items())
 
     def excess_text(self, planned: Needs, measured: Needs, budget: Needs) -> str:
-        """Returns arena and flash in KB, and by how much each is above the budget."""
+        """Returns the arena and the flash in KB, and by how much each exceeds the budget."""
         texts = []
         for name, words in _WORDS.items():
             missing = planned[name] - budget[name]
@@ -70,12 +71,12 @@ class MicroAccount(Account):
 
 
 def _kb(size: int) -> int:
-    """Rounds up, so that the printed size is enough."""
+    """Returns a size in KB, rounded up so that the printed size is sufficient."""
     return math.ceil(size / 1024)
 
 
 def _move(model: keras.Model) -> None:
-    """Gives trained variables values as after training: zeros take less of a file, and so do two that are alike."""
+    """Sets trained variables to random values, since zeros and identical variables would make the file smaller."""
     rng = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(scale=0.1, size=variable.shape))

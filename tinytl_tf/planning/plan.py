@@ -1,4 +1,4 @@
-"""A plan as data: trained targets and the resolution."""
+"""A plan: the trained targets and the resolution."""
 
 import dataclasses
 from typing import NamedTuple
@@ -24,8 +24,8 @@ class Target(NamedTuple):
     """A unit that a plan trains or freezes.
 
     Attributes:
-        kind: `"biases"` or `"lite_residuals"`.
-        place: name of a place, see `NetworkSpec`.
+        kind: kind of variables, `"biases"` or `"lite_residuals"`.
+        place: name of their place; see `NetworkSpec`.
     """
 
     kind: str
@@ -34,11 +34,11 @@ class Target(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Trained targets in addition to the classifier.
+    """The targets to train in addition to the classifier, and the resolution.
 
     Attributes:
         resolution: height and width of the images, in pixels.
-        targets: the trained targets.
+        targets: targets to train.
     """
 
     resolution: int
@@ -46,16 +46,16 @@ class Plan:
 
     @property
     def scheme(self) -> str:
-        """Name of the update scheme that trains only the kinds of the targets."""
+        """Name of the update scheme that trains only the targets' kinds."""
         kinds = {target.kind for target in self.targets}
         return _SCHEMES[BIASES in kinds, LITE_RESIDUALS in kinds]
 
     def places(self, kind: str) -> tuple[str, ...]:
-        """Places of the targets of a kind, from the input to the output."""
+        """Returns the places of all targets of one kind, from the input to the output."""
         return tuple(sorted((t.place for t in self.targets if t.kind == kind), key=place_position))
 
     def configure(self, config: ConfigDict) -> ConfigDict:
-        """Returns a copy of a configuration that trains the plan's targets, with their rate factors."""
+        """Returns a copy of a configuration, changed to train the plan's targets with their rate factors."""
         spec = network_of(config)
         every = {BIASES: spec.places, LITE_RESIDUALS: branch_places(spec)}
         result = config.copy_and_resolve_references()
@@ -73,6 +73,6 @@ class Plan:
 
 
 def all_targets(spec: NetworkSpec) -> tuple[Target, ...]:
-    """Returns everything that can be trained, from the output to the input."""
+    """Returns all targets: first the biases, then the lite residuals, each from the output to the input."""
     biases = [Target(BIASES, place) for place in reversed(spec.places)]
     return (*biases, *(Target(LITE_RESIDUALS, place) for place in reversed(branch_places(spec))))

@@ -1,4 +1,4 @@
-"""The planned memory of a training step of a network by its name."""
+"""The planned memory of a training step, for a network given by name."""
 
 from tinytl_tf.backbones.builder import build
 from tinytl_tf.backbones.describe import describe
@@ -24,26 +24,26 @@ def plan_step(
     width: float = 1.0,
     frozen_weights: str = "int8",
 ) -> tuple[NetworkSpec, PlannedMemory]:
-    """Converts a network with random weights, and lays the memory of a training step out.
+    """Converts a network with random weights, and plans the memory of a training step.
 
-    The file is the one that `tinytl export` writes by default: SGD, the profile `balanced`. Kernels of float32
-    need memory in addition to the arena: LiteRT without a delegate keeps transposed copies of them.
+    The file is the one that `tinytl export` writes by default, with SGD and the profile `balanced`. Float32 kernels
+    need memory in addition to the arena, since LiteRT keeps transposed copies of them if no delegate is used.
 
     Args:
-        name: of the network, as `build` takes it.
+        name: name of the network; see `build`.
         scheme: a key of `SCHEMES` that needs no branches.
-        resolution: height and width of the images, in pixels; a network of a file keeps its own.
-        batch_size: images of a step.
+        resolution: height and width of the images, in pixels; must match the input of a network with a fixed size.
+        batch_size: images per training step.
         classes: number of outputs.
-        width: multiplies the number of channels, of a table.
-        frozen_weights: `"float32"` or `"int8"`.
+        width: multiplier for the number of channels; only for tables.
+        frozen_weights: data type of frozen weights, `"float32"` or `"int8"`.
 
     Returns:
-        The description of the network, and its plan.
+        The description of the network, and the planned memory.
 
     Raises:
-        InputError: If the network is impossible, has an operator that is not a builtin of LiteRT, or has no kernel
-            that is large enough to store as int8.
+        InputError: if the network cannot be built; if it has an operator that is not a builtin operator of LiteRT; or
+            if it has no kernel that is large enough to store as int8.
 
     Example:
         tinytl networks --planned=mbv2_w0.35 --resolution=96

@@ -1,4 +1,4 @@
-"""Chooses a plan for a budget: estimates, converts few files, and checks the promise by measuring."""
+"""Chooses a plan for a budget: estimates needs, converts a few files, and measures whether they fit."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from tinytl_tf.training import Experiment
 
 __all__ = ["Outcome", "Planner", "Trial"]
 
-TRIALS = 4  # conversions at a resolution once one has fitted
+TRIALS = 4  # most conversions at a resolution, unless no plan has fitted yet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Trial:
 
     Attributes:
         plan: the plan.
-        resolved: its resolved scheme.
-        parts: planned needs of its file, see `Account.plan`.
-        measured: measured needs of its file, see `Account.measure`.
+        resolved: resolved scheme of the plan.
+        parts: planned needs of its file; see `Account.plan`.
+        measured: measured needs of its file; see `Account.measure`.
     """
 
     plan: Plan
@@ -38,31 +38,33 @@ class Trial:
 
     @property
     def planned(self) -> Needs:
-        """All parts of each resource together."""
+        """Sum of the parts of each resource."""
         return total(self.parts)
 
     @property
     def needs(self) -> Needs:
-        """The larger of planned and measured."""
+        """Planned or measured bytes of each resource, whichever is larger."""
         return {name: max(size, self.measured.get(name, 0)) for name, size in self.planned.items()}
 
     def fits(self, budget: Needs) -> bool:
-        """Whether it needs no more of any resource than a budget has."""
+        """Returns whether the needs are within a budget for every resource."""
         return all(size <= budget[name] for name, size in self.needs.items())
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The plan that was chosen, and how.
+    """The chosen plan, and how it was chosen.
 
     Attributes:
-        config: the configuration that trains it.
+        config: configuration that trains the plan.
         trial: the plan with its needs.
-        trials: all measured plans, in the order of the search.
-        losses: by resolution, the loss on held-out images with the classifier fitted, and after some steps of
-            the best plan there.
-        contributions: of each target at the chosen resolution; loss per unit of the learning rate, see `Probe`.
-        costs: by how many bytes of each resource the estimate would change if the plan had the target, or had it not.
+        trials: all plans tried by the search, in order.
+        losses: by resolution, the loss on held-out images with only the classifier fitted, and the loss after a few
+            training steps of the estimated best plan.
+        contributions: contribution of each target at the chosen resolution: loss per unit of the learning rate; see
+            `Probe`.
+        costs: for each target, the bytes of each resource by which the estimate would change if the target were added
+            to the plan or, if the plan has it, removed.
     """
 
     config: ConfigDict
@@ -76,18 +78,19 @@ class Outcome:
 class Planner:
     """Finds the best plan within a budget.
 
-    An account has the resources of the budget: `GrowthAccount` for a process with LiteRT, `MicroAccount` for
-    a microcontroller.
+    The account defines the resources of the budget: `GrowthAccount` for a process with LiteRT, `MicroAccount` for a
+    microcontroller.
 
-    A plan is filled by contribution per byte, see `Probe` and `Costs`. The most promising resolution is the one
-    with the least loss on held-out images after some steps of its plan. Its plan is converted and measured; the error
-    of the estimate corrects the next one, until the budget is used. If nothing fits, the next resolution follows.
+    Targets are added to a plan by contribution per byte; see `Probe` and `Costs`. The search starts at the resolution
+    with the lowest loss on held-out images after a few training steps of its estimated plan. That plan is converted and
+    measured, and the error of the estimate corrects the next estimate, until the budget is used up. If nothing fits,
+    the search continues with the next resolution.
 
     Args:
-        config: backbone, weights and data; its scheme and places do not matter.
-        account: makes the files and counts their needs.
+        config: configuration with the backbone, weights and data; its scheme and places are ignored.
+        account: creates the files and computes their needs.
         resolutions: heights and widths of images to choose from, in pixels.
-        say: prints a line of progress.
+        say: prints a progress message.
 
     Example:
     >>> outcome = Planner(config, GrowthAccount(), resolutions=[96, 128]).find({"growth": 16_000_000})  # doctest: +SKIP
@@ -110,7 +113,7 @@ class Planner:
         self._targets = all_targets(spec)
         self._resolutions = sorted(set(resolutions))
         self._say = say
-        # Refuses an invalid config, also in places that are chosen again.
+        # Refuses an invalid config, even if a plan would replace the invalid fields.
         self._check_rate_factors(Experiment(config).scheme().rate_factors)
         everything = Experiment(Plan(self._resolutions[0], frozenset(self._targets)).configure(config))
         model, _ = everything.build_model(classes=2)
@@ -123,13 +126,13 @@ class Planner:
         self._probes: dict[int, Probe] = {}
 
     def find(self, budget: Needs) -> Outcome:
-        """Returns the plan for a budget.
+        """Returns the best plan within a budget.
 
         Args:
             budget: bytes of each resource of the account.
 
         Raises:
-            InputError: If not even the classifier fits at the smallest resolution; the message has the missing amount.
+            InputError: if not even the classifier fits at the smallest resolution; the message says by how much.
         """
         smallest = self._try(Plan(self._resolutions[0], frozenset()))
         if not smallest.fits(budget):
@@ -162,7 +165,7 @@ class Planner:
         )
 
     def _check_rate_factors(self, given: Sequence[tuple[str, float]]) -> None:
-        """Each plan uses the rate factors of its targets; this refuses factors that no plan would use."""
+        """Refuses rate factors that no plan would use; each plan uses only those of its targets."""
         everything = Plan(self._resolutions[0], frozenset(self._targets)).configure(self._config)
         unused = [pattern for pattern, factor in given if (pattern, factor) not in everything.training.rate_factors]
         if unused:
@@ -172,14 +175,14 @@ class Planner:
             )
 
     def _estimate_costs(self) -> Costs:
-        """Converts the three files of `Costs` at the smallest and the largest resolution."""
+        """Converts the three files for `Costs` at the smallest and the largest resolution."""
         biases = [target for target in self._targets if target.kind == BIASES]
         steps = [frozenset(targets) for targets in ((), biases, self._targets)]
         anchors = {self._resolutions[0], self._resolutions[-1]}
         return Costs(self._spec, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
 
     def _judge(self, resolution: int, costs: Costs, budget: Needs) -> tuple[float, float]:
-        """Loss on held-out images with the classifier fitted, and after some steps of training within the budget."""
+        """Returns the held-out loss with only the classifier fitted, and after a few steps of an affordable plan."""
         if resolution not in self._probes:
             self._probes[resolution] = Probe(self._config, self._train, resolution)
         probe = self._probes[resolution]
@@ -188,7 +191,7 @@ class Planner:
         return probe.loss, after
 
     def _search(self, resolution: int, costs: Costs, budget: Needs, trials: list[Trial]) -> Trial | None:
-        """Returns the best plan at a resolution that fits; appends all tried plans to `trials`."""
+        """Returns the best plan that fits at a resolution, or None; appends all plans that it tries to `trials`."""
         contributions = self._probes[resolution].contributions
         best, worth, seen, limits = None, (), set(), dict(budget)
         while best is None or len(seen) < TRIALS:
@@ -204,12 +207,12 @@ class Planner:
                 best, worth = trial, its_worth
             estimate = costs.needs(resolution, targets)
             corrected = {name: budget[name] - (size - estimate[name]) for name, size in trial.needs.items()}
-            # A correction for one resource must not undo another's correction: that would try the same plan again.
+            # A correction for one resource must not undo that for another, which would lead to the same plan again.
             limits = corrected if fits else {name: min(limits[name], size) for name, size in corrected.items()}
         return best
 
     def _try(self, plan: Plan) -> Trial:
-        """Converts and measures a plan, once."""
+        """Converts and measures a plan, at most once per plan."""
         if plan not in self._trials:
             content, resolved, parts = self._draft(plan)
             self._trials[plan] = Trial(plan, resolved, parts, self._account.measure(content))
@@ -218,7 +221,7 @@ class Planner:
         return self._trials[plan]
 
     def _draft(self, plan: Plan) -> tuple[bytes, schemes.ResolvedScheme, Parts]:
-        """Makes the file that `tinytl export` would write, before its checks, once for a plan."""
+        """Creates the file that `tinytl export` would write, without its checks, at most once per plan."""
         if plan not in self._drafts:
             experiment = Experiment(plan.configure(self._config))
             model, resolved = experiment.build_model(len(self._train.class_names))
@@ -232,15 +235,18 @@ class Planner:
 def fill(
     resolution: int, contributions: Mapping[Target, float], costs: Costs, limits: Mapping[str, float]
 ) -> frozenset[Target]:
-    """Adds targets in the order of contribution per byte, as long as one fits.
+    """Selects targets greedily by contribution per byte until no remaining target fits within the limits.
 
-    Bytes of several resources are added up as shares of their limits.
+    If there are several resources, the bytes of each are divided by its limit and then summed.
 
     Args:
         resolution: height and width of the images, in pixels.
-        contributions: contribution of each target; negative ones count as 0.
+        contributions: contribution of each target; negative contributions count as 0.
         costs: estimates the needs of a plan.
-        limits: limits of the estimate, in bytes of each resource.
+        limits: limits for the estimated bytes of each resource.
+
+    Returns:
+        The selected targets.
     """
     chosen, now = frozenset(), costs.needs(resolution, ())
     while True:
@@ -253,7 +259,7 @@ def fill(
 
 
 def _share(needs: Mapping[str, float], now: Mapping[str, float], limits: Mapping[str, float]) -> float:
-    """Needs above `now`, at least a byte, as shares of the limits."""
+    """Returns the sum over resources of the bytes above `now`, at least 1, divided by the resource's limit."""
     return sum(max(size - now[name], 1) / limits[name] for name, size in needs.items())
 
 

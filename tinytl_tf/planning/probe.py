@@ -1,4 +1,4 @@
-"""Contribution of training each place of a network, on the user's own images."""
+"""Measures on the user's images how much training each place of a network contributes."""
 
 import itertools
 from collections.abc import Callable, Collection
@@ -22,43 +22,44 @@ from tinytl_tf.training.objectives import get_objective
 __all__ = ["Probe"]
 
 PARTS = 3
-# Largest number of a part. With 12 the choice among sizes depended on the sampled images, by up to 0.13 of the loss:
-# it chose 96 px, which is 3 to 7 points behind 128 px after a complete training (MobileNetV2 1.0, flowers17).
+# Most batches in a part. With 12, the loss depended on the sampled images by up to 0.13, and so did the chosen
+# resolution: 96 px was chosen, which is 3 to 7 points behind 128 px after complete training (MobileNetV2 1.0,
+# flowers17).
 BATCHES = 36
 BATCH_SIZE = 8
 HEAD_STEPS = 100
 HEAD_LEARNING_RATE = 1e-2
-PASSES = 2  # over the second part, to measure the gain of a plan
+PASSES = 2  # training passes over the second part to measure the gain of a plan
 
 Batches = list[tuple[np.ndarray, np.ndarray]]
 
 
 class Probe:
-    """Measures on three parts of the training images, up to 288 in each, at one resolution.
+    """Measures contributions at one resolution, on three parts of the training images with up to 288 images each.
 
-    The classifier is fitted on the first part, above the frozen network. The contribution of a target is the scalar
-    product of its gradients on the second and on the third part, times its rate factor: how much a small step of
-    gradient descent on one part lowers the loss on the other, per unit of the learning rate. It is the squared norm of
-    the gradient without the noise of a small sample, so it can be negative if a place learns only noise.
-    Everything is measured at the start of training, when only the last kernel of a fresh lite residual, or the scale
-    of its final norm, has a gradient.
+    The classifier is fitted on the first part, on top of the frozen network. The contribution of a target is the dot
+    product of its gradients on the second and the third part, times its rate factor. It estimates how much a small step
+    of gradient descent on one part lowers the loss on the other part, per unit of the learning rate. The dot product
+    estimates the squared norm of the gradient without the noise of a small sample, so it can be negative if a place
+    learns only noise. Everything is measured at the start of training, when only the last kernel of a fresh lite
+    residual, or the scale of its final norm, has a gradient.
 
     Args:
-        config: the configuration; its scheme and places do not matter.
-        dataset: the training images.
+        config: configuration; its scheme and places are ignored.
+        dataset: training images.
         resolution: height and width of the images, in pixels.
 
     Attributes:
-        model: the network with every branch and the fitted classifier.
+        model: the network with all branches and the fitted classifier.
         loss: mean loss on the third part with only the classifier fitted.
-        contributions: contribution of each target, loss per unit of the learning rate.
+        contributions: contribution of each target: loss per unit of the learning rate.
 
     Raises:
         InputError: if there are fewer than three images.
 
     Reference:
-        Lin et al., On-Device Training Under 256KB Memory (2022), choose layers by contribution under a budget; they
-        measure it by training each layer separately. The scalar product replaces that at the cost of two gradients.
+        Lin et al., On-Device Training Under 256KB Memory (2022), also choose layers by contribution under a budget, but
+        measure contributions by training each layer separately. The dot product needs only two gradients instead.
     """
 
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
@@ -80,10 +81,10 @@ class Probe:
             self.contributions[_target(variable)] += rate_factor(variable) * float(np.vdot(a, b))
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
-        """Returns the mean loss on the third part after a few steps on the second one; then undoes them.
+        """Returns the mean loss on the third part after a few training steps on the second part; undoes these steps.
 
         Args:
-            targets: trained targets in addition to the classifier.
+            targets: targets to train in addition to the classifier.
         """
         variables = [v for v in self.model.trainable_variables if _target(v) in {None, *targets}]
         start = [variable.numpy() for variable in variables]
@@ -152,7 +153,7 @@ class Probe:
 
 
 def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: float) -> list[Batches]:
-    """Returns three lists of batches, of other images each, unaugmented."""
+    """Returns three lists of batches without augmentation; the lists have no images in common."""
     batch_size = min(BATCH_SIZE, len(dataset) // PARTS)
     if batch_size < 1:
         raise InputError(f"a plan needs at least {PARTS} training images, got {len(dataset)} of {dataset.name}")
@@ -170,6 +171,6 @@ def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: fl
 
 
 def _target(variable: keras.Variable) -> Target | None:
-    """Target of a trained variable; `None` for the classifier."""
+    """Returns the target that a trained variable belongs to; `None` for the classifier."""
     spec = variable_spec(variable)
     return None if spec.place == CLASSIFIER else Target(LITE_RESIDUALS if spec.branch else BIASES, spec.place)

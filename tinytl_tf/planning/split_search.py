@@ -1,4 +1,4 @@
-"""Chooses the split of a network for a Coral board: the best accuracy within a budget, both measured."""
+"""Chooses where to split a network for a Coral board: the best measured accuracy within a measured memory budget."""
 
 import bisect
 import dataclasses
@@ -25,20 +25,20 @@ from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["SplitOutcome", "SplitTrial", "candidates", "choose_split"]
 
-EPOCHS = 4  # of each split that fits
-HELD_OUT = 4  # every so many-th training image of a class judges
-MOST_IMAGES = 800  # for training and judging
+EPOCHS = 4  # training epochs for each split that fits
+HELD_OUT = 4  # one of this many training images in each class is held out for evaluation
+MOST_IMAGES = 800  # most images for training and evaluation together
 _BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True)
 class SplitTrial:
-    """A split that was measured.
+    """A measured split.
 
     Attributes:
-        place: Name of the first place of the suffix.
-        growth_bytes: Growth of a process that loads the suffix and trains a step.
-        accuracy: On held-out training images, 0 to 1; None if it does not fit.
+        place: name of the first place of the suffix.
+        growth_bytes: memory growth of a process that loads the suffix and runs a training step.
+        accuracy: accuracy on held-out training images, 0 to 1; None if the split does not fit the budget.
     """
 
     place: str
@@ -48,12 +48,12 @@ class SplitTrial:
 
 @dataclasses.dataclass(frozen=True)
 class SplitOutcome:
-    """The split that was chosen.
+    """The chosen split.
 
     Attributes:
-        config: The configuration with its scheme restricted to the places from the split on.
-        place: Name of the first place of the suffix.
-        trials: All that were measured, from the input to the output.
+        config: configuration with its scheme restricted to the places from the split on.
+        place: name of the first place of the suffix.
+        trials: all measured splits, from the input to the output.
     """
 
     config: ConfigDict
@@ -62,7 +62,9 @@ class SplitOutcome:
 
 
 def candidates(config: ConfigDict) -> list[str]:
-    """Returns the places that are tried: the first of each row of blocks of one output and kernels, head, classifier.
+    """Returns the places to try as splits: the head, the classifier, and blocks at which the architecture changes.
+
+    A block is tried if its output shape or its kernel sizes differ from those of the previous block.
 
     Example:
         >>> from tinytl_tf.configs import default
@@ -92,29 +94,30 @@ def choose_split(
     profile: Profile,
     say: Callable[[str], None] = print,
 ) -> SplitOutcome:
-    """Finds the split with the best accuracy and a suffix that fits a budget.
+    """Finds the split with the best accuracy among those whose suffix fits a budget.
 
-    The later a split, the less its suffix needs, so bisection finds the earliest one that fits. Each one from there on
-    trains a few epochs in Keras, on float features of some training images, and is evaluated on other ones. Of equal
-    splits the later one is chosen. Test images have no influence.
+    The later a split is, the less memory its suffix needs, so bisection finds the earliest split that fits. From there
+    on, each split is trained for a few epochs in Keras, on float features of some training images, and evaluated on
+    other training images. If several splits are equally accurate, the last of them is chosen. Test images are not used.
 
     Args:
-        config: Of the network and its data; stays as it is.
-        splits: The data.
-        budget_bytes: Largest growth of a process that loads the suffix and trains.
-        restrict: Restricts the scheme of a configuration to the places from one on; raises `InputError` if nothing
-            trains there.
-        make_model: Gives the network of an experiment, with its resolved scheme.
-        optimizer: The device's optimizer.
-        batch_size: Images of a step on the device.
-        profile: Profile of the file.
-        say: Prints a line of progress.
+        config: configuration of the network and its data; it is not changed.
+        splits: the data.
+        budget_bytes: largest memory growth allowed for a process that loads the suffix and trains.
+        restrict: function that restricts the scheme of a configuration to the places from a given one on; raises
+            `InputError` if nothing is trained there.
+        make_model: function that returns the network of an experiment, with its scheme applied.
+        optimizer: optimizer on the device.
+        batch_size: images per training step on the device.
+        profile: profile of the file.
+        say: prints a progress message.
 
     Returns:
-        The choice, and all measurements.
+        The chosen split, and all measured splits.
 
     Raises:
-        InputError: If not even the last split fits; the message has the missing amount.
+        InputError: if the scheme trains nothing after any split; or if not even the last split fits, in which case the
+            message says how much is missing.
     """
     experiments = {}
     for place in candidates(config):
@@ -173,7 +176,7 @@ def _growth(model: keras.Model, place: str, optimizer: str, batch_size: int, tas
 
 
 def _divide(dataset: data.ImageDataset) -> tuple[data.ImageDataset, data.ImageDataset]:
-    """Training and held-out images, both with all classes if there are enough images."""
+    """Returns training images and held-out images; both have all classes if there are enough images."""
     order = np.random.default_rng(0).permutation(len(dataset))[:MOST_IMAGES]
     keys = dataset.labels[order] if dataset.task == "classification" else np.zeros(len(order), int)
     ranks = np.zeros(len(order), int)

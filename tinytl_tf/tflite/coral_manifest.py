@@ -33,12 +33,12 @@ _MOST_NAME = 255  # characters
 
 @dataclasses.dataclass(frozen=True)
 class Quantized:
-    """A tensor of int8: its numbers mean `scale * (number - zero_point)`.
+    """An int8 tensor: an integer stands for `scale * (integer - zero_point)`.
 
     Attributes:
-        shape: Without the axis of the batch.
+        shape: Shape without the batch axis.
         scale: Scale of the integers.
-        zero_point: The number that stands for 0.
+        zero_point: The integer that stands for 0.
     """
 
     shape: tuple[int, ...]
@@ -54,13 +54,13 @@ class CoralManifest:
         split: Name of the first place of the suffix.
         files: Part -> name of its file, in the same folder: `prefix`, `suffix`, `model` (the complete network with
             float kernels, for the CPU) and, if it can be rebaked, `int8` (the complete network for the compiler).
-        sha256: Part -> digest of its file, in hexadecimal.
-        image: The prefix's input; raw pixels of 0 to 255 less 128.
-        features: Of the prefix's output and the suffix's input.
-        calibration_images: Number of photos that the ranges of the integers were measured on.
-        snr_db: Of `prefix` and `int8`: signal to noise of their outputs against float, in decibels.
+        sha256: Part -> SHA-256 of its file, in hexadecimal.
+        image: Input of the prefix: raw pixels from 0 to 255, minus 128.
+        features: Output of the prefix, which is the input of the suffix.
+        calibration_images: Number of photos on which the ranges of the integers were measured.
+        snr_db: For `prefix` and `int8`: signal-to-noise ratio of their outputs against float outputs, in decibels.
         lint: Known obstacles to compiling the prefix: parts that may run on the CPU.
-        rebake: Path of a trained variable -> number of its tensor in the file `int8`.
+        rebake: Path of a trained variable -> index of its tensor in the file `int8`.
         format_version: Version of this layout.
 
     Example:
@@ -81,10 +81,10 @@ class CoralManifest:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "CoralManifest":
-        """Reads this file, not the named files; see `part`.
+        """Reads the `coral.json`, but not the files that it lists; see `part`.
 
         Raises:
-            InputError: If it is missing, damaged or of another version.
+            InputError: If the file is missing, is damaged, or has a different version.
         """
         path = files.expand(path)
         try:
@@ -134,14 +134,14 @@ class CoralManifest:
         )
 
     def part(self, path: str | os.PathLike, name: str) -> pathlib.Path:
-        """Returns where a part is, once its checksum is right.
+        """Returns the path of a part, after checking its checksum.
 
         Args:
-            path: The file that this manifest was read from.
+            path: The `coral.json` that this manifest was read from.
             name: A key of `files`.
 
         Raises:
-            InputError: If there is no such part, or its file is missing or another one.
+            InputError: If there is no such part; or if its file is missing or differs.
         """
         if name not in self.files:
             raise InputError(f"{path} has no part {name!r}: its trained variables do not fit into one int8 file")
@@ -170,7 +170,7 @@ def coral_files(path: str | os.PathLike) -> dict[str, pathlib.Path]:
     """Returns the files of an export for a Coral board by part.
 
     Args:
-        path: Path of the complete file, which gives the folder.
+        path: Path of the complete network's file; all other files are in the same folder.
 
     Example:
         >>> coral_files("boards/flowers.tflite")["prefix"].name

@@ -1,7 +1,7 @@
 """Known requirements of the Edge TPU compiler, as a table of rules.
 
-The rules are necessary, not sufficient: the compiler is closed, and nothing here was compiled. They come from pairs of
-source files and compiled files that are public, and from public logs of compiler 16.0, the newest.
+The rules are necessary but not sufficient: the compiler is closed source, and nothing was compiled to derive them. They
+come from public pairs of source files and compiled files, and from public logs of compiler 16.0, the latest version.
 """
 
 import dataclasses
@@ -16,9 +16,9 @@ __all__ = ["RULES", "Finding", "Rule", "lint"]
 _RUNTIME_ENTRY, _NEWEST_RUNTIME = "min_runtime_version", (2, 5, 0)
 _TYPES = frozenset(["int8", "uint8", "int32"])
 _FIRST_UNKNOWN_CODE = 142
-# Oldest version of an operator that the compiler was seen to refuse.
+# Oldest version of each operator that the compiler is known to refuse.
 _REFUSED = {"CONV_2D": 6, "TRANSPOSE_CONV": 4, "EXP": 2, "QUANTIZE": 3, "FULLY_CONNECTED": 9}
-# Newest version of an operator that was seen in a compiled file to run on the accelerator.
+# Newest version of each operator that is known, from compiled files, to run on the accelerator.
 _MAPPED = {
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 3,
@@ -39,10 +39,10 @@ class Rule:
     """A requirement for a file.
 
     Attributes:
-        name: Short, for lists.
+        name: Short name, for lists.
         wants: The required property of a file.
-        find: Returns the parts of a file that do not meet it; empty if all do.
-        refuses: Whether such a file is unusable. Otherwise a part of it runs on the CPU, or may.
+        find: Returns the parts of a file that break the rule; empty if no part does.
+        refuses: Whether a file that breaks the rule is unusable. Otherwise, a part of it runs, or may run, on the CPU.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Finding:
     Attributes:
         rule: Name of the rule.
         refuses: Whether the file is unusable.
-        text: Expected and actual property, in a sentence.
+        text: A sentence with the expected and the actual property.
     """
 
     rule: str
@@ -67,7 +67,7 @@ class Finding:
 
 
 def lint(model: Model) -> list[Finding]:
-    """Looks at a file that is meant for the Edge TPU compiler.
+    """Checks a file that is meant for the Edge TPU compiler.
 
     Args:
         model: The file.

@@ -8,17 +8,17 @@ from ai_edge_litert import schema_py_generated as schema_fb
 
 __all__ = ["NESTED", "add_buffer", "add_operator_code", "add_tensor", "drop_unused_codes", "new_operator", "set_nested"]
 
-# Fields of the operators that run graphs, with the numbers of those.
+# Fields that hold the indices of the graphs that an operator runs.
 NESTED = {
     "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"),
     "IF": ("thenSubgraphIndex", "elseSubgraphIndex"),
     "CALL_ONCE": ("initSubgraphIndex",),
 }
-_LAST_DEPRECATED = 127  # largest code of the old field, which is a byte
+_LAST_DEPRECATED = 127  # largest code in the old field, which is one byte
 
 
 def add_operator_code(schema: schema_fb.ModelT, name: str, version: int = 1) -> int:
-    """Returns the number of an operator code of the file; adds the code if it is missing."""
+    """Returns the index of an operator code of the file; adds the code if it is missing."""
     builtin = getattr(schema_fb.BuiltinOperator, name)
     for index, code in enumerate(schema.operatorCodes):
         if code.builtinCode == builtin and code.version == version:
@@ -42,7 +42,7 @@ def drop_unused_codes(schema: schema_fb.ModelT) -> None:
 
 
 def add_buffer(schema: schema_fb.ModelT, content: np.ndarray) -> int:
-    """Stores an array; returns the number of its buffer."""
+    """Stores an array; returns the index of its buffer."""
     buffer = schema_fb.BufferT()
     buffer.data = np.frombuffer(content.tobytes(), np.uint8)
     schema.buffers.append(buffer)
@@ -50,13 +50,13 @@ def add_buffer(schema: schema_fb.ModelT, content: np.ndarray) -> int:
 
 
 def add_tensor(subgraph: schema_fb.SubGraphT, shape: Sequence[int], dtype: str, buffer: int = 0) -> int:
-    """Adds a tensor to a graph; returns its number.
+    """Adds a tensor to a graph; returns its index.
 
     Args:
-        subgraph: is changed.
-        shape: its shape.
-        dtype: numpy's name of its type.
-        buffer: buffer of a constant; 0 for the output of an operator.
+        subgraph: the graph, which is changed.
+        shape: shape of the tensor.
+        dtype: numpy's name for its type.
+        buffer: index of the buffer of a constant; 0 for the output of an operator.
     """
     tensor = schema_fb.TensorT()
     tensor.shape, tensor.buffer = [int(size) for size in shape], buffer
@@ -73,15 +73,15 @@ def new_operator(
     options: Any = None,
     version: int = 1,
 ) -> schema_fb.OperatorT:
-    """Returns an operator, to be put into a graph.
+    """Creates an operator, which the caller adds to a graph.
 
     Args:
-        schema: gets the operator's code if it is missing.
+        schema: the file, to which the operator's code is added if it is missing.
         name: builtin name.
-        inputs: numbers of tensors.
-        outputs: numbers of tensors.
-        options: the schema's object with the attributes, if the operator has some.
-        version: of the operator.
+        inputs: indices of the input tensors.
+        outputs: indices of the output tensors.
+        options: the schema's object with the attributes, if the operator has any.
+        version: version of the operator.
     """
     op = schema_fb.OperatorT()
     op.opcodeIndex = add_operator_code(schema, name, version)
@@ -93,12 +93,12 @@ def new_operator(
 
 
 def set_nested(op: schema_fb.OperatorT, name: str, graphs: Sequence[int]) -> None:
-    """Lets an operator run other graphs.
+    """Sets the graphs that an operator runs.
 
     Args:
-        op: is changed.
+        op: the operator, which is changed.
         name: builtin name, one of `NESTED`.
-        graphs: numbers of the graphs, in the order of `Operator.nested`.
+        graphs: indices of the graphs, in the order of `Operator.nested`.
     """
     for field, index in zip(NESTED[name], graphs, strict=True):
         setattr(op.builtinOptions, field, index)

@@ -1,4 +1,4 @@
-"""Turns JSON into the types of dataclasses."""
+"""Converts JSON to the types of dataclasses."""
 
 import dataclasses
 import functools
@@ -14,7 +14,7 @@ from tinytl_tf.errors import InputError
 __all__ = ["parse_fields"]
 
 _REMEDY = "export the model again"
-_SHOWN = 40  # characters of a name in an error
+_SHOWN = 40  # maximum characters of a name in an error message
 
 
 def parse_fields(
@@ -25,19 +25,19 @@ def parse_fields(
     optional: Collection[str] = (),
     remedy: str = _REMEDY,
 ) -> Any:
-    """Turns JSON into a type of a dataclass' field.
+    """Converts a JSON value to the type of a dataclass field.
 
     Args:
-        kind: The type; a dataclass, a tuple, a dictionary or a plain one. A float is finite. Of `X | None` it is X: a
-            field that may be missing is left out, never null.
-        value: A value of `json.loads`.
-        where: Dotted name of the field, with a dot at its end, or empty, for errors.
-        path: Source, for errors.
-        optional: Fields of dataclasses that may be missing; they have their defaults.
-        remedy: Words at the end of an error.
+        kind: The type: a dataclass, a tuple, a dictionary or a plain type. A float must be finite. `X | None` is read
+            as X: a field that may be missing is left out, never null.
+        value: A value from `json.loads`.
+        where: Dotted name of the field with a dot at its end, or empty, for error messages.
+        path: Source of the value, for error messages.
+        optional: Fields of dataclasses that may be missing, and then have their defaults.
+        remedy: End of error messages.
 
     Raises:
-        InputError: If a field is missing, unknown, or of another kind.
+        InputError: If a field is missing, is unknown, or has the wrong type.
     """
 
     def parse(kind: Any, value: Any, where: str) -> Any:
@@ -60,7 +60,7 @@ def parse_fields(
     elif origin is dict and isinstance(value, dict):
         return {name: parse(arguments[1], item, f"{where}{_shown(name)}.") for name, item in value.items()}
     elif kind is float:
-        if type(value) in (int, float) and abs(value) <= sys.float_info.max:  # NaN is not
+        if type(value) in (int, float) and abs(value) <= sys.float_info.max:  # false for NaN
             return float(value)
     elif kind is Any or type(value) is kind:
         return value

@@ -12,7 +12,7 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["constant", "float_twin", "quantization_of", "set_quantization", "tensor_ranges"]
 
-# Supported operators: the float one has the same inputs. With its version.
+# Supported operators, whose float form has the same inputs -> version of the float form.
 _FLOAT_VERSIONS = {
     "ADD": 1,
     "AVERAGE_POOL_2D": 1,
@@ -32,14 +32,14 @@ def quantization_of(tensor: schema_fb.TensorT) -> tuple[np.ndarray, np.ndarray]:
 
 
 def set_quantization(tensor: schema_fb.TensorT, scales: np.ndarray, zero_points: np.ndarray) -> None:
-    """Replaces scales and zero points of a tensor; its axis stays as it is."""
+    """Replaces scales and zero points of a tensor; its quantized axis does not change."""
     parameters = copy.copy(tensor.quantization)
     parameters.scale, parameters.zeroPoint = np.asarray(scales, np.float32), np.asarray(zero_points, np.int64)
     tensor.quantization = parameters
 
 
 def constant(schema: schema_fb.ModelT, tensor: schema_fb.TensorT) -> np.ndarray:
-    """Returns the values of a constant of int8 or int32, float64, of its shape."""
+    """Returns the real values of an int8 or int32 constant, float64 in its shape."""
     stored = np.frombuffer(bytes(schema.buffers[tensor.buffer].data), _DTYPES[tensor.type])
     stored = stored.reshape([int(size) for size in tensor.shape]).astype(np.float64)
     scales, zero_points = quantization_of(tensor)
@@ -51,14 +51,14 @@ def constant(schema: schema_fb.ModelT, tensor: schema_fb.TensorT) -> np.ndarray:
 
 
 def float_twin(model: Model, replaced: Mapping[int, np.ndarray] | None = None) -> bytes:
-    """Returns the same graph with float tensors under the same numbers; constants have the values of the integers.
+    """Returns the same graph with float tensors at the same indices; constants have the values of the integers.
 
     Args:
-        model: A file of one graph of int8, as post-training quantization makes it; it is not changed.
-        replaced: Number of a constant -> its new value, of its shape.
+        model: A file with one int8 graph, as post-training quantization makes it; it is not changed.
+        replaced: Index of a constant -> its new value, in its shape.
 
     Raises:
-        InputError: If it has an operator with an unknown float form.
+        InputError: If the file has an operator whose float form is unknown.
     """
     twin = Model.from_bytes(model.to_bytes())
     schema, subgraph = twin.schema, twin.schema.subgraphs[0]
@@ -80,14 +80,14 @@ def float_twin(model: Model, replaced: Mapping[int, np.ndarray] | None = None) -
 
 
 def tensor_ranges(content: bytes, images: Iterable[np.ndarray]) -> dict[int, tuple[float, float]]:
-    """Runs a float file on images and returns the least and the largest value of each tensor that operators make.
+    """Runs a float file on images and returns the smallest and largest value of each tensor that operators compute.
 
     Args:
-        content: The `.tflite`, of one graph with one input and one output.
+        content: The `.tflite`, which has one graph with one input and one output.
         images: Inputs, float32 `[H, W, 3]` each.
 
     Returns:
-        Number of the tensor -> both values over all images.
+        Index of the tensor -> both values over all images.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 

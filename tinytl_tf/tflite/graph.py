@@ -12,14 +12,14 @@ class Tensor:
     """A tensor of a graph.
 
     Attributes:
-        index: Its number in the graph.
-        name: Its name; the converter makes it from the names of the TensorFlow nodes.
+        index: Its index in the graph.
+        name: Its name, which the converter makes from the names of the TensorFlow nodes.
         shape: Static shape.
-        dtype: Name of the type in lower case, numpy's where numpy has it.
+        dtype: Name of the type in lower case, as in numpy if numpy has the type.
         bytes: Size of its content; 0 for handles of variables.
         is_constant: Whether its content is stored in the file.
         is_variable: Whether it keeps its content between calls. Resource variables are not tensors of this kind.
-        buffer: Number of the file's buffer that holds its content.
+        buffer: Index of the file's buffer that holds its content.
     """
 
     index: int
@@ -39,10 +39,10 @@ class Operator:
     Attributes:
         name: Its builtin name (`CONV_2D`), or the name of the custom operator.
         version: Version that the runtime must support.
-        inputs: Numbers of tensors; -1 for an omitted input.
-        outputs: Numbers of tensors.
-        is_custom: Whether it is not one of the runtime's own operators; Flex operators are custom ones.
-        nested: Numbers of the graphs that it runs: condition and body of WHILE, both branches of IF.
+        inputs: Indices of the input tensors; -1 for an omitted input.
+        outputs: Indices of the output tensors.
+        is_custom: Whether it is not one of the runtime's own operators; Flex operators are custom operators.
+        nested: Indices of the graphs that it runs: condition and body of WHILE, both branches of IF.
         options: The schema's object with the attributes, or None.
     """
 
@@ -60,15 +60,16 @@ class Graph:
     """One subgraph; its operators run in the order of the file.
 
     Attributes:
-        index: Its number in the file.
+        index: Its index in the file.
         name: Its name.
         tensors: All tensors.
-        operators: In the order of execution.
-        inputs: Numbers of tensors.
-        outputs: Numbers of tensors.
-        dynamic: Tensors that the runtime cannot plan: outputs of operators with a computed shape, scalars read
-            from variables, and results of loops and branches that contain such an operator.
-        dropped: Results of WHILE that the loop does not change and no operator reads: they get no memory.
+        operators: All operators, in execution order.
+        inputs: Indices of the input tensors.
+        outputs: Indices of the output tensors.
+        dynamic: Indices of tensors whose memory the runtime cannot plan ahead: outputs whose shape is computed at run
+            time, scalars read from variables, and outputs of WHILE and IF operators that contain such an operator.
+        dropped: Indices of WHILE outputs that the loop body passes through unchanged and that no operator reads. The
+            runtime allocates no memory for them.
     """
 
     index: int
@@ -81,5 +82,5 @@ class Graph:
     dropped: frozenset[int] = frozenset()
 
     def readers(self) -> collections.Counter:
-        """How often each tensor is read by operators; reading it twice in one operator counts twice."""
+        """Returns how often operators read each tensor; an operator that reads a tensor twice counts twice."""
         return collections.Counter(i for op in self.operators for i in op.inputs if i >= 0)

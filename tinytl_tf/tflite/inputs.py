@@ -1,4 +1,4 @@
-"""Kinds of inputs of a file."""
+"""Kinds of input that a file can have."""
 
 __all__ = ["ARRAY", "INPUTS"]
 

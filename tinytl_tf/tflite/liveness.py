@@ -1,4 +1,4 @@
-"""Which tensors of a graph live when, which share a buffer, and which the runtime cannot plan.
+"""Lifetimes of a graph's tensors, the buffers that they share, and the tensors that the runtime cannot plan.
 
 The rules are those of LiteRT 2.3 without a delegate, from its sources (`tflite/arena_planner.cc`,
 `tflite/kernels/while.cc`), and were checked against the addresses that it assigns.
@@ -22,7 +22,7 @@ __all__ = [
     "shared_buffers",
 ]
 
-# Operators whose first output may take the buffer of one of these inputs, if it has no other reader.
+# Operators whose first output may use the buffer of one of these inputs, if the input has no other reader.
 IN_PLACE = {
     "ADD": (0, 1),
     "SUB": (0, 1),
@@ -31,19 +31,20 @@ IN_PLACE = {
     "SOFTMAX": (0,),
     "DYNAMIC_UPDATE_SLICE": (0,),
 }
-# Operators of TensorFlow Lite Micro that write element i after they read element i of one of these inputs, and none
-# before it. The interpreter lets them share a buffer if the file assigns one, see `place_tensors`.
+# Operators of TensorFlow Lite Micro that write element i only after they have read element i of one of these inputs.
+# The interpreter lets input and output share a buffer if the file assigns one; see `place_tensors`.
 MICRO_IN_PLACE = {
     **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"), (0, 1)),
     **dict.fromkeys(("ABS", "EXP", "FLOOR", "FLOOR_MOD", "LOG", "NEG", "ROUND", "RSQRT", "SQRT", "SQUARE"), (0,)),
     **dict.fromkeys(("RELU", "RELU6"), (0,)),
     "SELECT_V2": (1, 2),
 }
-# Operators whose output is their first input under another shape or type: one buffer for any number of readers.
+# Operators whose output is their first input with a different shape or type: both share one buffer, however many
+# readers there are.
 VIEWS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "BITCAST")
 _SMALLEST_SHARED = 5  # bytes; the runtime does not share scalars
-# Inputs that determine the size of the output. Unless they are constant, the output is dynamic: allocated on the heap
-# when the operator runs, and all that follows is planned again each time.
+# Inputs that determine the size of the output. Unless they are constant, the output is dynamic: it is allocated on the
+# heap when the operator runs, and everything that follows is planned again each time.
 _SHAPE_INPUTS = {
     "BROADCAST_TO": (1,),
     "EXPAND_DIMS": (1,),
@@ -67,9 +68,9 @@ _SHAPE_INPUTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Lifetime:
-    """The operators, by their position, between which a tensor needs its buffer; both are included.
+    """Positions of the first and the last operator between which a tensor needs its buffer, both inclusive.
 
-    `last` is the number of operators, one past the last, for a buffer that is never given back.
+    For a buffer that is never released, `last` is the number of operators, one past the last position.
     """
 
     first: int
@@ -77,16 +78,16 @@ class Lifetime:
 
 
 def shared_buffers(graph: Graph, in_place: Mapping[str, Sequence[int]] = IN_PLACE) -> dict[int, int]:
-    """Tensors that live in the buffer of another one, and that tensor.
+    """Returns the tensors that use the buffer of another tensor, and that tensor.
 
-    Views (RESHAPE) always share; arithmetic may overwrite an input without another reader.
+    Views, such as RESHAPE, always share a buffer; arithmetic may overwrite an input that has no other reader.
 
     Args:
         graph: The graph.
         in_place: Operators that may overwrite an input, and the positions of those inputs.
 
     Returns:
-        A dictionary from a tensor to the owner of its buffer.
+        Index of a tensor -> index of the tensor that owns its buffer.
     """
     references = graph.readers()
     references.update([*graph.inputs, *graph.outputs, *_variables(graph)])
@@ -107,14 +108,14 @@ def shared_buffers(graph: Graph, in_place: Mapping[str, Sequence[int]] = IN_PLAC
 
 
 def late_readers(graph: Graph) -> list[int]:
-    """Operators, by their position, that read a tensor after its buffer was overwritten: they get wrong numbers.
+    """Returns the positions of operators that read a tensor after its buffer was overwritten, and get wrong numbers.
 
-    The runtime lets an operator overwrite a tensor with one reader if the owner of the buffer has only one, too;
-    it does not look at tensors between the two, a view of a view or a view of a result that was computed in place.
+    The runtime lets an operator overwrite a tensor with one reader if the owner of the buffer also has only one. It
+    ignores tensors between the two: a view of a view, or a view of a result that was computed in place.
     """
     owner = shared_buffers(graph)
-    content: dict[int, int] = {}  # of a buffer: the operator that wrote it last
-    expected: dict[int, int | None] = {}  # by a tensor
+    content: dict[int, int] = {}  # owner of a buffer -> the operator that wrote it last
+    expected: dict[int, int | None] = {}  # tensor -> the operator that wrote its content
     late = []
     for position, op in enumerate(graph.operators):
         if any(content.get(owner.get(i, i)) != expected.get(i) for i in op.inputs):
@@ -128,13 +129,14 @@ def late_readers(graph: Graph) -> list[int]:
 
 
 def lifetimes(graph: Graph) -> dict[int, Lifetime]:
-    """When each tensor needs its buffer.
+    """Returns when each tensor needs its buffer.
 
-    A buffer is needed from the operator that first writes it to the last reader of it or of a tensor that
-    shares it. Inputs, outputs, variables and results without a reader stay to the end.
+    A buffer is needed from the operator that first writes it to the last reader of it or of a tensor that shares it.
+    Inputs, outputs, variables and results without a reader stay until the end.
 
     Returns:
-        A dictionary from the tensors that own a buffer in memory; constants and dropped tensors are not in it.
+        Index of each tensor that owns a buffer in memory -> its lifetime; constants and dropped tensors are not
+        included.
     """
     owner = shared_buffers(graph)
     first = dict.fromkeys([*graph.inputs, *_variables(graph)], 0)
@@ -154,7 +156,7 @@ def lifetimes(graph: Graph) -> dict[int, Lifetime]:
 
 
 def dynamic_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
-    """Returns the tensors that the runtime cannot plan, see `Graph.dynamic`; `graphs` are all graphs of the file."""
+    """Returns the tensors that the runtime cannot plan (see `Graph.dynamic`); `graphs` are all graphs of the file."""
     return frozenset(i for op in graph.operators if _is_dynamic(op, graph, graphs) for i in op.outputs)
 
 
@@ -168,7 +170,7 @@ def _is_dynamic(op: Operator, graph: Graph, graphs: Sequence[Graph]) -> bool:
 
 
 def dropped_tensors(graph: Graph, graphs: Sequence[Graph]) -> frozenset[int]:
-    """Returns the results of loops that get no memory, see `Graph.dropped`; `graphs` are all of the file."""
+    """Returns the WHILE outputs that get no memory (see `Graph.dropped`); `graphs` are all graphs of the file."""
     readers = graph.readers()
     dropped = set()
     for op in graph.operators:

@@ -43,14 +43,14 @@ __all__ = [
     "manifest_path",
 ]
 
-FORMAT_VERSION = 2  # of the layout of the JSON
-CONTRACT = 2  # of the signatures; 1 had inputs and outputs of rank 0, which crash clients on ARM
-ARRAY_CONTRACT = 3  # of a file that takes arrays or predicts numbers; readers of contract 2 do not support it
+FORMAT_VERSION = 2  # version of the JSON layout
+CONTRACT = 2  # version of the signatures; 1 had inputs and outputs of rank 0, which crash clients on ARM
+ARRAY_CONTRACT = 3  # for a file that takes arrays or predicts numbers; readers of contract 2 do not support it
 CONTRACTS = (CONTRACT, ARRAY_CONTRACT)
-# Fields of `DataSettings` that change photos; the manifest of a file of arrays lacks them and `input`.
+# Fields of `DataSettings` that change photos; the manifest of a file that takes arrays lacks them and `input`.
 IMAGE_DATA = ("crop", "crop_area", "crop_aspect", "flip", "color")
 LABELS_ENTRY = "TINYTL"  # name of the metadata in the `.tflite`
-# Fields that manifests of older exports lack, or of one kind of input.
+# Fields that are missing from manifests of older exports or of one kind of input.
 OPTIONAL = frozenset(
     ["frozen_sha256", "learning_rate", "learning_rate_from", "micro", "schedule", "split"]
     + ["input", "inputs", "sample_rate", *IMAGE_DATA]
@@ -66,11 +66,11 @@ class InputSettings:
     """Requirements for an image.
 
     Attributes:
-        dtype: Of a pixel.
+        dtype: Type of a pixel.
         size: Height and width in pixels.
         range: Smallest and largest value of a pixel.
         color_order: Order of the channels.
-        central_fraction: Part of a photo's side, about its center, that the model was evaluated on, in (0, 1].
+        central_fraction: Part of a photo's side, around its center, that the model was evaluated on, in (0, 1].
     """
 
     dtype: str
@@ -82,13 +82,13 @@ class InputSettings:
 
 @dataclasses.dataclass(frozen=True)
 class InputFacts:
-    """Input of a file.
+    """Description of a file's input.
 
     Attributes:
-        dtype: Of an element, as in `INPUTS`.
+        dtype: Type of an element, as in `INPUTS`.
         shape: Shape of one image, one array or the features of one image, without the batch; 1 to 3 sizes.
-        meaning: For people: meaning of the axes and the numbers. May be empty.
-        sample_rate: Samples per second of a waveform: one size, and values from -1 to 1. 0 for all other
+        meaning: Meaning of the axes and the numbers, for people; may be empty.
+        sample_rate: Samples per second of a waveform, which has one size and values from -1 to 1; 0 for all other
             inputs.
     """
 
@@ -100,18 +100,18 @@ class InputFacts:
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
-    """How the data of the run were split and changed; clients use it by default.
+    """How the data of the run was split and augmented; clients do the same by default.
 
     Attributes:
         split_seed: Chooses the test images of a folder without splits.
         crop: Whether training images are cropped at random.
-        crop_area: Smallest and largest part of the area.
-        crop_aspect: Smallest and largest width divided by height.
-        flip: Whether training images are mirrored at random.
+        crop_area: Smallest and largest part of an image's area.
+        crop_aspect: Smallest and largest aspect ratio, width divided by height.
+        flip: Whether training images are flipped at random.
         color: Name of the color changes.
-        split: How the test images of a folder without splits were chosen: `"content"`, see
-            `tinytl_tf.data.splits.is_held_out`; empty if unknown, as for older exports: clients may hold out images
-            that these were trained on.
+        split: How the test images of a folder without splits were chosen: `"content"` for
+            `tinytl_tf.data.splits.is_held_out`; empty if unknown, as for older exports. Clients may then hold out
+            images that the file was trained on.
     """
 
     split_seed: int = 0
@@ -128,10 +128,10 @@ class StateEntry:
     """A part of the state: a trained variable, one of its optimizer's slots, or the count of steps.
 
     Attributes:
-        name: Path of the Keras variable; `"step"` for the count.
+        name: Path of the Keras variable; `"step"` for the count of steps.
         shape: Its shape; the elements are in row-major order.
         offset: Index of its first element in the state.
-        slot: Name of the slot, see `tinytl_tf.optimizers`; empty for the variable itself.
+        slot: Name of the slot; see `tinytl_tf.optimizers`. Empty for the variable itself.
     """
 
     name: str
@@ -146,43 +146,42 @@ class Manifest:
 
     Attributes:
         labels: Names of the classes or attributes, in the order of the outputs; Unicode NFC, all different.
-        spare_classes: Number of outputs after `labels` without a class.
+        spare_classes: Number of outputs after `labels` that have no class.
         task: A key of `tinytl_tf.tasks.TASKS`.
         input: Requirements for an image; None for a file that takes arrays.
-        data: How the data were split and changed.
+        data: How the data was split and augmented.
         backbone: Name of the network.
         scheme: Name of the update scheme.
         optimizer: A key of `tinytl_tf.optimizers.OPTIMIZERS`.
-        batch_size: Images of a training step.
-        label_smoothing: Of the file's loss.
+        batch_size: Images per training step.
+        label_smoothing: Label smoothing of the file's loss.
         profile: A key of `tinytl_tf.profiles.PROFILES`.
         xnnpack: Whether clients use XNNPACK by default.
         frozen_weights: Type of the frozen kernels.
         signatures: Name -> `inputs` and `outputs`: name -> `shape` and `dtype`.
         state: The parts of the state, in order.
         sizes: `file_bytes`, `state_bytes`, `variable_bytes`, `constant_bytes`.
-        operators: `name`, `version` and `count` of each.
-        min_runtime_version: Oldest TensorFlow Lite that supports all of them.
+        operators: `name`, `version` and `count` of each operator.
+        min_runtime_version: Oldest version of TensorFlow Lite that supports all operators.
         planned_peak_bytes: Name of a signature -> bytes of its arenas without a delegate.
         passes: Planned peak of `train` after each pass, in bytes.
-        sha256: Of the `.tflite`, in hexadecimal.
-        tools: Name of a package -> version that made the file.
-        parity: Figures of the exporter's checks.
+        sha256: SHA-256 of the `.tflite`, in hexadecimal.
+        tools: Name of a package -> its version when it made the file.
+        parity: Figures from the exporter's checks.
         tolerances: How far losses may differ between runtimes.
-        learning_rate: Default rate of the first step. Manifests of older exports lack it.
-        learning_rate_from: `"run"` if it is the rate of the run that was exported, times the factor between the two
-            optimizers; `"default"` if it is the default of scheme and optimizer, see
+        learning_rate: Default learning rate of the first step. Manifests of older exports lack it.
+        learning_rate_from: `"run"` if it is the rate of the exported run, times the factor between the two optimizers;
+            `"default"` if it is the default of the scheme and optimizer; see
             `tinytl_tf.networks.schemes.default_learning_rate`.
-        schedule: Default change of the rate over the steps: a key of
-            `tinytl_tf.schedules.SCHEDULES`.
-        frozen_sha256: Of the network's weights that are not trained, see `frozen_sha256`; empty in the manifest of an
-            older export.
-        micro: For a file for TensorFlow Lite Micro, else empty: `inputs` and `outputs` in their order, `commands` with
-            their numbers, `arena` as `Arena` has it, `operators` as `MicroMutableOpResolver` adds them,
-            `resource_variables`, their number, and `state_of`, the digest of the file that it shares state files with,
-            or empty.
-        inputs: Name of the input, a key of `INPUTS` -> its description. A file of images may lack it.
-        contract: Version of the signatures, see `contract_of`.
+        schedule: Default schedule of the learning rate over the steps: a key of `tinytl_tf.schedules.SCHEDULES`.
+        frozen_sha256: SHA-256 of the network's frozen weights; see the function `frozen_sha256`. Empty in manifests of
+            older exports.
+        micro: Empty, except for a file for TensorFlow Lite Micro: `inputs` and `outputs` in order; `commands` with
+            their numbers; `arena`, the fields of `Arena`; `operators`, the methods of `MicroMutableOpResolver` that add
+            them; `resource_variables`, the number of variables; and `state_of`, the SHA-256 of the file with which it
+            shares state files, or empty.
+        inputs: Name of the input (a key of `INPUTS`) -> its description. May be empty for a file that takes images.
+        contract: Version of the signatures; see `contract_of`.
         format_version: Version of this layout.
 
     Example:
@@ -229,10 +228,11 @@ class Manifest:
 
         Args:
             tflite_path: The `.tflite` file, not the manifest.
-            digest: The file's SHA-256 in hexadecimal, where the caller has it already.
+            digest: The file's SHA-256 in hexadecimal, if the caller already has it.
 
         Raises:
-            InputError: If either file is missing, or the manifest is damaged, of another version, or of another file.
+            InputError: If either file is missing; or if the manifest is damaged, has a different version, or belongs to
+                a different file.
         """
         path = manifest_path(tflite_path)
         try:
@@ -249,15 +249,16 @@ class Manifest:
 
     @classmethod
     def from_json(cls, values: Any, path: str | os.PathLike, digest: str | None = None) -> "Manifest":
-        """Checks the content of a manifest.
+        """Returns the manifest with checked content.
 
         Args:
             values: Result of `json.loads`.
-            path: Source, for errors.
-            digest: SHA-256 of the `.tflite` that it must belong to.
+            path: Source of the values, for error messages.
+            digest: SHA-256 of the `.tflite` that the manifest must belong to; None for any file.
 
         Raises:
-            InputError: If a field is missing, unknown, or of another kind.
+            InputError: If a field is missing, is unknown, or has the wrong type; if a value is invalid; or if the
+                digest differs.
         """
         version = values.get("format_version") if isinstance(values, dict) else None
         if type(version) is not int or version != FORMAT_VERSION:
@@ -284,7 +285,7 @@ class Manifest:
         return manifest
 
     def to_json(self) -> str:
-        """Returns the text of the file; `from_json` reads it."""
+        """Returns the JSON text of the manifest."""
         values = dataclasses.asdict(self)
         for field in ("micro", "inputs"):  # most clients do not need them
             if not values[field]:
@@ -308,11 +309,11 @@ class Manifest:
 
     @property
     def takes_arrays(self) -> bool:
-        """Whether the file infers and is trained on float arrays, not on images."""
+        """Whether the file takes float arrays instead of images."""
         return ARRAY in self.inputs
 
     def _problem(self) -> str | None:
-        """The first broken rule beyond types, or None."""
+        """Returns the first broken rule beyond types, or None."""
         if self.contract not in CONTRACTS:
             return f"signatures of contract {' or '.join(map(str, CONTRACTS))}, got {self.contract}"
         least = contract_of(ARRAY if self.takes_arrays else "image", self.task)
@@ -358,7 +359,7 @@ def find_twice(values: Iterable[Hashable]) -> Any:
 
 
 def contract_of(inputs: str, task: str) -> int:
-    """Returns the version of the signatures of a file, the oldest that its clients must support.
+    """Returns the version of a file's signatures, the oldest version that its clients must support.
 
     Args:
         inputs: A key of `INPUTS`.
@@ -372,12 +373,12 @@ def contract_of(inputs: str, task: str) -> int:
 
 
 def embedded_labels(task: str, labels: Sequence[str], spare_classes: int = 0, *, inputs: str = "image") -> bytes:
-    """Returns the content of the metadata `TINYTL` of a `.tflite`, the description in the file itself.
+    """Returns the content of the metadata `TINYTL`, which describes a `.tflite` inside the file itself.
 
     Args:
         task: A key of `tinytl_tf.tasks.TASKS`.
         labels: Names of the outputs.
-        spare_classes: Number of outputs after them that have no class yet.
+        spare_classes: Number of outputs after `labels` that have no class yet.
         inputs: A key of `INPUTS`.
     """
     contract = contract_of(inputs, task)
@@ -386,12 +387,12 @@ def embedded_labels(task: str, labels: Sequence[str], spare_classes: int = 0, *,
 
 
 def manifest_path(tflite_path: str | os.PathLike) -> pathlib.Path:
-    """Where the manifest of a `.tflite` lies."""
+    """Returns the path of the manifest of a `.tflite`."""
     return files.expand(tflite_path).with_suffix(".manifest.json")
 
 
 def _check_kind(values: dict[str, Any], manifest: Manifest, path: str | os.PathLike) -> None:
-    """Raises `InputError` unless the manifest of images has all their fields, or that of arrays has none."""
+    """Raises `InputError` if a manifest for images lacks a field for images, or a manifest for arrays has one."""
     fields = {"input": "input" in values, **{f"data.{name}": name in values["data"] for name in IMAGE_DATA}}
     for name, is_there in fields.items():
         if is_there and manifest.takes_arrays:
@@ -404,13 +405,13 @@ def _check_kind(values: dict[str, Any], manifest: Manifest, path: str | os.PathL
 
 
 def frozen_sha256(values: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of a network's frozen weights, in hexadecimal, by which a network of other weights is known.
+    """Returns the SHA-256 of a network's frozen weights, in hexadecimal, which identifies the network.
 
-    For each variable in the order of the names: its name in UTF-8, a zero byte, its shape as decimal numbers with
-    commas between them, a zero byte, and its elements in row-major order as little-endian float32.
+    The hashed bytes are, for each variable in the order of the names: its name in UTF-8, a zero byte, its shape as
+    decimal numbers separated by commas, a zero byte, and its elements in row-major order as little-endian float32.
 
     Args:
-        values: Path of each Keras variable that is not trained -> its value; floats, before any quantization.
+        values: Path of each frozen Keras variable -> its value, floats from before any quantization.
 
     Example:
         >>> frozen_sha256({"stem/kernel": np.zeros([1, 2])})[:8]

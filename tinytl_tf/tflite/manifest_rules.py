@@ -27,7 +27,7 @@ _DTYPES = ("float32", "int32", "uint8", "int8")
 _MOST_SIDE = 2**16 - 1  # pixels
 _MOST_SEED = 2**53 - 1  # the largest integer that all clients can read
 _MOST_BATCH = 2**16
-_MOST_RATE = 2**24  # samples a second
+_MOST_RATE = 2**24  # samples per second
 _MOST_TEXT = 255  # characters
 _MOST_ELEMENTS = 2**31 - 1  # of a tensor, and of the state
 _MOST_ARENA = 2**30  # bytes
@@ -61,12 +61,12 @@ class OperatorFacts:
 
 
 def broken_rule(manifest: "Manifest") -> str | None:
-    """Returns the first rule that a manifest breaks, with its value, or None.
+    """Returns the first rule that a manifest breaks, with the wrong value, or None.
 
     Args:
-        manifest: A manifest with checked types, also in the parts about signatures and Micro.
+        manifest: A manifest with checked types, including those in the parts about signatures and Micro.
     """
-    # One after the other: a rule may rely on those before it.
+    # In order: a rule may rely on the rules before it.
     rules = itertools.chain(
         _settings(manifest), _input(manifest), _tensors(manifest), _state(manifest), _micro(manifest)
     )
@@ -170,7 +170,7 @@ def _micro(manifest: "Manifest") -> Iterator[tuple[str, bool, Any]]:
         yield f"{GRAPH}.{side} of {', '.join(tensors)}", graph[side].keys() == tensors.keys(), list(graph[side])
         for name, tensor in tensors.items():
             yield f"{tensor} for {GRAPH}.{side}.{name}", graph[side][name] == tensor, graph[side][name]
-    # The runtime ends the process at an arena that is too small.
+    # With an arena that is too small, the runtime ends the process.
     arena = facts["arena"]
     yield "micro.arena of bytes, head_bytes, tail_bytes", arena.keys() == {"bytes", "head_bytes", "tail_bytes"}, arena
     least = (arena["head_bytes"], arena["tail_bytes"], manifest.sizes.get("variable_bytes", 0))

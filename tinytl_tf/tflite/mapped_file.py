@@ -1,4 +1,4 @@
-"""Drops pages of a mapped file that were read from the process.
+"""Removes pages of a mapped file from the memory of the process after they were read.
 
 LiteRT maps a `.tflite` and reads its constants from there. Constants that are read once, such as the initial value of
 a variable or a kernel that XNNPACK packs, stay resident until the operating system needs the page, possibly never,
@@ -18,15 +18,15 @@ _MAPS = pathlib.Path("/proc/self/maps")
 
 
 def give_back_pages(path: str | os.PathLike) -> int:
-    """Takes the pages of a file that this process has mapped for reading out of its resident memory.
+    """Removes the pages of a file that is mapped read-only from the resident memory of this process.
 
-    Linux only; elsewhere it does nothing.
+    It works on Linux only and does nothing elsewhere.
 
     Args:
         path: The file.
 
     Returns:
-        Bytes of the mappings that were given back.
+        Total bytes of the mappings whose pages were removed.
     """
     if not _MAPS.exists():
         return 0
@@ -37,7 +37,7 @@ def give_back_pages(path: str | os.PathLike) -> int:
 
 
 def _read_only_ranges(path: str) -> list[tuple[int, int]]:
-    """Addresses at which this process has mapped a file and cannot write to it; see proc(5)."""
+    """Returns the address ranges of this process's read-only mappings of a file; see proc(5)."""
     rows = [line.split(maxsplit=5) for line in _MAPS.read_text(errors="replace").splitlines()]
     found = [row[0].split("-") for row in rows if len(row) == 6 and row[5] == path and row[1].startswith("r-")]
     return [(int(start, 16), int(end, 16)) for start, end in found]

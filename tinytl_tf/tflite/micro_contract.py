@@ -15,7 +15,7 @@ COMMANDS = {
 
 @dataclasses.dataclass(frozen=True)
 class MicroFacts:
-    """The field `micro` of a manifest, by which its content is checked; `Manifest` explains the fields."""
+    """Types of the field `micro` of a manifest, to check its content; `Manifest` explains the fields."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]

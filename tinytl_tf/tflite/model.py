@@ -1,4 +1,4 @@
-"""A `.tflite` file: read, walk, write."""
+"""Reads, inspects and writes a `.tflite` file."""
 
 import dataclasses
 import math
@@ -22,22 +22,22 @@ __all__ = ["Model", "Signature"]
 _IDENTIFIER = b"TFL3"
 _BUILTINS = {code: name for name, code in vars(schema_fb.BuiltinOperator).items() if isinstance(code, int)}
 _DTYPES = {code: name.lower() for name, code in vars(schema_fb.TensorType).items() if isinstance(code, int)}
-# Types that numpy lacks, in bits; a handle has no bytes in the arena.
+# Bits per element of types that numpy lacks; a handle has no bytes in the arena.
 _BITS = {"int4": 4, "uint4": 4, "int2": 2, "bfloat16": 16, "string": 0, "resource": 0, "variant": 0}
 _BITS |= {"float8_e4m3fn": 8, "float8_e5m2": 8}
 
-_LARGEST_SHARED = 65536  # bytes; the converter stores equal constants once already
+_LARGEST_SHARED = 65536  # bytes; the converter already stores equal constants only once
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A named entry of a file.
+    """A signature of a file.
 
     Attributes:
         name: Its name.
-        graph: Number of the graph that it runs.
-        inputs: Tensors of that graph, by the names that callers use.
-        outputs: The same for the results.
+        graph: Index of the graph that it runs.
+        inputs: Input tensors of that graph, by the names that callers use.
+        outputs: The same for the outputs.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Model:
         'CALL_ONCE'
 
     Args:
-        schema: The flatbuffer as an object of ai_edge_litert's schema; changing it needs a new `Model`.
+        schema: The file as an object of ai_edge_litert's schema. After changing it, create a new `Model`.
 
     Attributes:
-        schema: The same.
+        schema: The argument `schema`.
         graphs: All subgraphs.
-        signatures: By name.
+        signatures: All signatures, by name.
     """
 
     def __init__(self, schema: schema_fb.ModelT) -> None:
@@ -91,7 +91,7 @@ class Model:
 
     @classmethod
     def from_bytes(cls, content: bytes, source: str | os.PathLike = "the given bytes") -> "Model":
-        """Reads the content of a file; `source` is its name in errors."""
+        """Reads the content of a file; `source` is its name in error messages."""
         if content[4:8] != _IDENTIFIER:
             raise InputError(
                 f"expected a .tflite file (it has the mark TFL3 at byte 4), got {content[4:8]!r} in {source}; "
@@ -106,7 +106,7 @@ class Model:
             ) from error
 
     def to_bytes(self) -> bytes:
-        """The content of the file, built from `schema`; operator codes without a use are dropped from it first."""
+        """Returns the content of the file, built from `schema`; unused operator codes are first removed from it."""
         drop_unused_codes(self.schema)
         builder = _SharingBuilder(1024)
         builder.Finish(self.schema.Pack(builder), _IDENTIFIER)
@@ -117,7 +117,7 @@ class Model:
         files.atomic_write_bytes(path, self.to_bytes())
 
     def signature(self, name: str) -> Signature:
-        """The signature of that name.
+        """Returns the signature called `name`.
 
         Raises:
             InputError: If the file does not have it.
@@ -128,10 +128,10 @@ class Model:
         return self.signatures[name]
 
     def graphs_of(self, name: str) -> list[Graph]:
-        """The graphs that a signature runs: its own, and those inside of loops, branches and initializers.
+        """Returns the graphs that a signature runs: its own, and the graphs of loops, branches and initializers.
 
         Raises:
-            InputError: If the file has no signature of that name.
+            InputError: If the file has no signature called `name`.
         """
         found = [self.signature(name).graph]
         for index in found:
@@ -140,17 +140,17 @@ class Model:
         return [self.graphs[i] for i in found]
 
     def metadata(self, name: str) -> bytes | None:
-        """Content of the metadata of a name, or None."""
+        """Returns the content of the metadata called `name`, or None."""
         for entry in self.schema.metadata or []:
             if _text(entry.name) == name:
                 return bytes(self.schema.buffers[entry.buffer].data)
         return None
 
     def set_metadata(self, name: str, content: bytes) -> None:
-        """Stores metadata under a name; replaces existing metadata.
+        """Stores metadata; existing metadata of the same name is replaced.
 
         Args:
-            name: As `metadata` finds it.
+            name: Name by which `metadata` finds it.
             content: Any bytes.
         """
         entries = list(self.schema.metadata or [])
@@ -162,11 +162,11 @@ class Model:
         self.schema.buffers[entry.buffer].data = np.frombuffer(content, np.uint8)
 
     def operators(self) -> Iterator[tuple[Graph, Operator]]:
-        """All operators of all graphs, each with its graph."""
+        """Returns all operators of all graphs, each with its graph."""
         return ((graph, op) for graph in self.graphs for op in graph.operators)
 
     def constants(self) -> list[tuple[int, Tensor]]:
-        """The stored buffers, biggest first: size in bytes, and the first tensor that uses it."""
+        """Returns the stored buffers, largest first: size in bytes, and the first tensor that uses the buffer."""
         users: dict[int, Tensor] = {}
         for graph in self.graphs:
             for tensor in graph.tensors:
@@ -182,7 +182,7 @@ class Model:
 
     @property
     def resource_variables(self) -> dict[str, int]:
-        """The variables that live outside of the graphs: name and size in bytes."""
+        """The variables that exist outside the graphs: name -> size in bytes."""
         sizes: dict[str, int] = {}
         for graph in self.graphs:
             handles = {
@@ -196,14 +196,14 @@ class Model:
 
 
 class _SharingBuilder(flatbuffers.Builder):
-    """Stores small vectors that are alike once: shapes, and the zero points that the schema wants for each filter."""
+    """Stores equal small vectors only once: shapes, and the zero points that the schema requires for each filter."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self._vectors: dict[tuple[str, bytes], int] = {}
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802, the library's name
-        """Stores a vector, or finds it; returns its place."""
+        """Returns the offset of a vector, which is stored if no equal vector was stored before."""
         if x.nbytes > _LARGEST_SHARED:
             return super().CreateNumpyVector(x)
         key = (x.dtype.str, x.tobytes())

@@ -1,4 +1,4 @@
-"""Signal to noise of integers against floats."""
+"""Signal-to-noise ratio of integer outputs against float outputs."""
 
 import math
 
@@ -8,7 +8,7 @@ __all__ = ["snr_db"]
 
 
 def snr_db(expected: np.ndarray, got: np.ndarray) -> float:
-    """Returns the ratio of signal to noise in decibels: 10 log10 of the sum of squares over the sum of squared errors.
+    """Returns the signal-to-noise ratio in decibels: 10 log10 of the sum of squares over the sum of squared errors.
 
     Args:
         expected: Float outputs, of any shape.

@@ -1,4 +1,4 @@
-"""The training loop over a restricted list of variables, its checkpoints and its log."""
+"""The training loop for a selection of variables, its checkpoints and its log."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.experiment import Experiment

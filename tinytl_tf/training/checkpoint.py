@@ -7,13 +7,13 @@ __all__ = ["Checkpoint"]
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """When a checkpoint was saved, for a person and for `--json`.
+    """When a checkpoint was saved, for display and for `--json`.
 
     Attributes:
         name: `"best"` or `"last"`.
-        step: Steps that its optimizer had taken; None if the model has no optimizer.
-        epoch: Completed epochs; None within an epoch, and if the log does not have it.
-        epochs: Epochs of the run.
+        step: Number of steps that its optimizer had taken; None if the model has no optimizer.
+        epoch: Number of completed epochs; None within an epoch, or if the log does not have it.
+        epochs: Number of epochs of the run.
 
     Example:
         >>> print(Checkpoint("best", step=40, epoch=5, epochs=8))

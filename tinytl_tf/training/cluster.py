@@ -1,4 +1,4 @@
-"""The processes of a distributed training, as the environment variable TF_CONFIG lists them."""
+"""The processes of a distributed training run, as the environment variable TF_CONFIG lists them."""
 
 import dataclasses
 import ipaddress
@@ -18,14 +18,14 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?")
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The workers, and which of them this process is.
+    """The workers, and the index of this process among them.
 
     Attributes:
-        addresses: `host:port` of each worker, an IPv6 address in brackets.
-        index: Number of this process among them, from 0.
+        addresses: `host:port` of each worker, with IPv6 addresses in brackets.
+        index: Index of this process among the workers, from 0.
 
     Raises:
-        InputError: If an address cannot be one, or is given twice.
+        InputError: If an address is invalid or is given twice.
     """
 
     addresses: tuple[str, ...]
@@ -45,7 +45,8 @@ class Cluster:
         """Reads `TF_CONFIG`.
 
         Raises:
-            InputError: If it is missing or damaged, lists other tasks than workers, or gives no number of one of them.
+            InputError: If it is missing or damaged; if it lists tasks other than workers; or if it does not give the
+                index of a worker.
         """
         text = os.environ.get(_CONFIG, "")
         try:
@@ -64,12 +65,12 @@ class Cluster:
 
     @property
     def ends(self) -> tuple[tuple[str, int], ...]:
-        """Host and port of each worker, an IPv6 address without brackets."""
+        """Host and port of each worker, with IPv6 addresses without brackets."""
         return tuple(map(_split, self.addresses))
 
     @property
     def others(self) -> tuple[int, ...]:
-        """Numbers of the other workers."""
+        """Indices of the other workers."""
         return tuple(number for number in range(len(self.addresses)) if number != self.index)
 
 

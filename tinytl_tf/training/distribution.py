@@ -1,4 +1,4 @@
-"""Training on several devices, of one machine or of several."""
+"""Training on several devices of one or more machines."""
 
 import signal
 import threading
@@ -23,23 +23,25 @@ class Distribution:
     """A strategy of `tf.distribute`, and the role of this process in it.
 
     Each step takes one batch, which is divided evenly among the devices. The gradient is the gradient of the complete
-    batch, so a run has the same losses as on a single device, except for dropout, which each device draws itself.
+    batch, so a run has the same losses as on a single device, except for dropout, which each device draws
+    independently.
 
     Args:
-        name: `"none"`; `"mirrored"`: all GPUs of this machine; or `"workers"`: this process is one of several,
-            as defined by the environment variable `TF_CONFIG`, see TensorFlow's MultiWorkerMirroredStrategy. All
-            workers need access to the folder of the run; the first one writes it. With `"workers"` create it before
-            TensorFlow computes anything.
+        name: `"none"` for one device; `"mirrored"` for all GPUs of this machine; or `"workers"` if this process is one
+            of several, which the environment variable `TF_CONFIG` lists; see TensorFlow's MultiWorkerMirroredStrategy.
+            All workers need access to the folder of the run, which the first one writes. With `"workers"`, create this
+            object before TensorFlow computes anything.
         timeout: Seconds that `"workers"` waits for the other processes.
 
     Attributes:
         strategy: the strategy.
-        worker: number of this process, from 0.
+        worker: index of this process, from 0.
         workers: number of processes.
 
     Raises:
-        InputError: for another name, or `"workers"` without the addresses of workers or with one that cannot be used.
-        WorkerLost: if another worker is missing after that time.
+        InputError: if the name is unknown; if the timeout is out of range; or if, with `"workers"`, the addresses of
+            the workers are missing or cannot be used.
+        WorkerLost: if another worker is still missing after `timeout` seconds; or if the workers cannot be connected.
     """
 
     def __init__(self, name: str = "none", *, timeout: float = WORKER_TIMEOUT) -> None:
@@ -61,7 +63,7 @@ class Distribution:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes the folder of the run and judges the network."""
+        """Whether this process writes the folder of the run and evaluates the network."""
         return self.worker == 0
 
     @property
@@ -81,7 +83,7 @@ class Distribution:
         """Divides this worker's part of a batch among its devices.
 
         Args:
-            array: `[images of this worker, ...]`.
+            array: this worker's part of the batch, `[images of this worker, ...]`.
 
         Returns:
             The argument for `strategy.run`.
@@ -107,7 +109,7 @@ class Distribution:
 
 
 def _connect(cluster: Cluster, timeout: float) -> tf.distribute.Strategy:
-    """Makes the strategy of all workers."""
+    """Waits for all workers and creates their strategy."""
     meet(cluster, timeout)
     is_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)

@@ -24,12 +24,13 @@ def evaluate(
     *,
     central_fraction: float = data.CENTRAL_FRACTION,
 ) -> EvaluateResult:
-    """Returns accuracy and mean cross-entropy, without label smoothing, as the data's task counts them, and by class.
+    """Returns accuracy and mean loss, without label smoothing, as the data's task defines them, in total and by class.
 
     Args:
-        model: maps images `[batch, height, width, 3]` of 0 to 255 to logits.
-        dataset: the images, resized and cropped to the model's input; with labels for one class or for attributes.
-        outputs: int [classes of the data], the model's output for each class; None if they are the same.
+        model: model that maps images `[batch, height, width, 3]` with values from 0 to 255 to logits.
+        dataset: the images, which are resized and cropped to the model's input, with labels of any task.
+        outputs: index of the model's output for each class, int [classes of the data]; None if the classes are the
+            same.
         central_fraction: part of an image's side that is evaluated, in (0, 1].
     """
     return make_evaluate(model, dataset.task, central_fraction=central_fraction)(dataset, outputs)
@@ -43,17 +44,18 @@ def make_evaluate(
     features: data.CachedFeatures | None = None,
     image_size: int | None = None,
 ) -> Callable[..., EvaluateResult]:
-    """Returns `evaluate` for one model, which is traced once however often it is called.
+    """Returns `evaluate` for one model, which is traced only once, however often it is called.
 
     Args:
-        model: as `evaluate` takes it.
-        task: a key of `tinytl_tf.tasks.TASKS`; the data sets have labels for it.
+        model: as for `evaluate`.
+        task: a key of `tinytl_tf.tasks.TASKS`: the task of the data sets' labels.
         central_fraction: as for `evaluate`.
-        features: gives the features of the images to a model of features; None for a model of images.
-        image_size: with `features`, height and width of their images.
+        features: features of the images, for a model that takes features; None for a model that takes images.
+        image_size: with `features`, the height and width of their images.
 
     Raises:
-        InputError: if the model does not map images of a known size and 3 channels to logits, or for another task.
+        InputError: if the model does not map images of a known size and 3 channels to logits; or if the data has a
+            different task.
     """
     image_size = _image_size(model) if features is None else (image_size, image_size)
     images_spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8 if features is None else features.dtype)
@@ -83,7 +85,7 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
     """Height and width of the images that a model takes."""
     try:
         inputs, outputs = model.input_shape, model.output_shape
-    except AttributeError:  # of a model that was never called, or of another object
+    except AttributeError:  # a model that was never called, or another object
         inputs = outputs = ()
     shapes_fit = len(inputs) == 4 and len(outputs) == 2 and inputs[3] == 3
     if not shapes_fit or not all(isinstance(size, int) for size in inputs[1:3]):

@@ -14,14 +14,14 @@ from tinytl_tf.files import temporary_folder
 
 __all__ = ["frozen_features", "frozen_until"]
 
-_TOGETHER = 16  # images of a call: each costs a third of a single one, and more images save little
+_TOGETHER = 16  # images per call: each takes a third of the time of a single image, and more images save little
 
 
 def frozen_until(model: keras.Model) -> str:
     """Returns the last place before which nothing is trained.
 
     Raises:
-        InputError: If the first place trains something already.
+        InputError: If the first place is already trained.
     """
     place = last_split(model)
     if place is None:
@@ -38,18 +38,18 @@ def frozen_features(model: keras.Model, folder: pathlib.Path) -> Iterator[tuple[
 
     Args:
         model: A network of `tinytl_tf.backbones`.
-        folder: Folder of the features while the block runs, float32, up to `tinytl_tf.data.CACHE_BYTES`; features that
-            do not fit are computed each time.
+        folder: Folder for the features, float32, while the block runs, up to `tinytl_tf.data.CACHE_BYTES` bytes.
+            Features that do not fit are computed each time.
 
     Returns:
-        A context manager that gives the part of the network that is trained, from features to logits, which shares its
-        layers with `model`; and the features of images.
+        A context manager that returns the trained part of the network, from features to logits, which shares its layers
+        with `model`; and the features of images.
 
     Raises:
-        InputError: If the first place trains something already, or the folder cannot be written.
+        InputError: If the first place is already trained; or if the folder cannot be written.
     """
     parts = split_model(model, frozen_until(model))
-    # As constants, kernels and norms are multiplied once, not once an image.
+    # As constants, kernels and norms are multiplied only once, not for each image.
     constants = [(variable, tf.constant(variable.numpy())) for variable in parts.prefix.variables]
 
     @tf.function(input_signature=[tf.TensorSpec([_TOGETHER, *model.input_shape[1:]], tf.uint8)])

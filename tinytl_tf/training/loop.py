@@ -41,27 +41,28 @@ __all__ = ["train"]
 def train(
     config: ConfigDict, workdir: str, *, resume: bool = False, distribution: Distribution | None = None
 ) -> dict[str, Any]:
-    """Trains a network by a configuration and writes checkpoints and a log to a folder.
+    """Trains the network that a configuration describes, and writes checkpoints and a log to a folder.
 
-    A run that was killed and resumed gives the same numbers as an uninterrupted run: it continues after the last
-    save (`training.saves_per_epoch` sets their number); order and augmentation of the images depend only on
-    seed and epoch, dropout on seed and step, and the checkpoint holds the optimizer's state.
+    A run that was killed and resumed produces the same numbers as an uninterrupted run: it continues after the last
+    save (`training.saves_per_epoch` sets the number of saves); the order and augmentation of images depend only on seed
+    and epoch, dropout depends only on seed and step, and the checkpoint includes the optimizer's state.
 
     Args:
         config: a configuration with the keys of `configs/default.py`.
-        workdir: the folder of the run, see `RunFolder`.
-        resume: continue the run in the folder; its configuration must be the same.
-        distribution: the devices; None for one. With several workers, each calls this with the same arguments, and
-            the first one writes the folder.
+        workdir: the folder of the run; see `RunFolder`.
+        resume: whether to continue the run in the folder; its configuration must be the same.
+        distribution: the devices; None for one device. With several workers, each calls this function with the same
+            arguments, and the first one writes the folder.
 
     Returns:
-        The last row of the log, with the number and test accuracy (None without test images) of the best epoch, see
-        `RunFolder`, and the trained parameters.
+        The last row of the log, with the index and the test accuracy (None without test images) of the best epoch (see
+        `RunFolder`), and with the number of trained parameters.
 
     Raises:
-        InputError: For an invalid configuration, data or weights, or a folder that another training uses.
-        TrainingDiverged: For a loss that is not finite, or far above the loss of a guess: see `tinytl_tf.divergence`.
-        WorkerLost: When another worker has ended; start all again, with `resume`.
+        InputError: If the configuration, the data or the weights are invalid; or if another run uses the folder.
+        TrainingDiverged: If a loss is not finite; or if it is far above the loss of a guess; see
+            `tinytl_tf.divergence`.
+        WorkerLost: If another worker has ended; start all workers again with `resume`.
     """
     folder = RunFolder(workdir)
     refuse_existing(folder.path / "run.json", overwrite=True)
@@ -98,7 +99,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         _check_same(folder.read_run(), run, splits)
 
     goes_on = resume and (folder.path / "last.keras").exists()
-    # Only variables are created in the scope: saving a model there would create some that other workers do not have.
+    # Only variables are created in the scope: saving a model there would create variables that other workers lack.
     with distribution.strategy.scope():
         if goes_on:
             model, resolution = experiment.adopt(folder.load("last"))
@@ -110,7 +111,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
             network = experiment.build_teacher()
             teacher = Teacher(network, config.training.teacher_scale, config.training.distillation)
     if config.training.cache_features:
-        frozen_until(model)  # refused before an older run in the folder is removed
+        frozen_until(model)  # may raise an error, before an older run in the folder is removed
     if not goes_on:
         print(origin, end="", flush=True)
     if is_first and not goes_on:
@@ -152,7 +153,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
         _train_parts(experiment, splits, model, folder, step, evaluate, start, features, distribution)
     distribution.wait()
     rows = folder.read_log()
-    best = max(rows, key=_merit)  # the first of equals, as the checkpoint
+    best = max(rows, key=_merit)  # the first of equal epochs, as for the checkpoint
     return {
         **rows[-1],
         "best_epoch": best["epoch"],
@@ -164,7 +165,7 @@ def _train(experiment: Experiment, folder: RunFolder, resume: bool, distribution
 def _start(
     experiment: Experiment, folder: RunFolder, class_names: Sequence[str], task: str
 ) -> tuple[keras.Model, ResolvedScheme, str]:
-    """Returns the network of the first step, what of it is trained, and a line about where its weights come from."""
+    """Returns the network for the first step, its resolved scheme, and a line about the origin of its weights."""
     if not experiment.config.training.continue_from:
         model, resolution = experiment.build_model(len(class_names))
         return model, resolution, experiment.describe_branches(model)
@@ -184,7 +185,7 @@ def _start(
 
 
 def _check_continues(run: Run, trained: keras.Model, config: ConfigDict, class_names: Sequence[str], task: str) -> None:
-    """Refuses to train the network of a run further for other labels, or as another network."""
+    """Refuses to continue training the network of a run with different labels or as a different network."""
     if (run.class_names, run.task) != (tuple(class_names), task):
         raise InputError(
             f"expected data with the labels of the run that is continued, {run.task} of {', '.join(run.class_names)}, "
@@ -192,7 +193,7 @@ def _check_continues(run: Run, trained: keras.Model, config: ConfigDict, class_n
         )
     kinds = {variable_spec(variable).branch for variable in trained.weights}
     free = {key for kind, branch in BRANCHES.items() if kind not in kinds for key in branch.config_keys.values()}
-    for key in sorted(set(config.backbone.keys()) - free):  # settings of branches that are to be added are free
+    for key in sorted(set(config.backbone.keys()) - free):  # settings of branches that will be added may differ
         old, new = run.config.backbone[key], config.backbone[key]
         if old != new:
             raise InputError(
@@ -211,7 +212,7 @@ def _train_parts(
     features: data.CachedFeatures | None,
     distribution: Distribution,
 ) -> None:
-    """Trains the parts of epochs from number `start` on, and leaves a row in the log after each."""
+    """Trains the parts of epochs from index `start` on, and adds a row to the log after each part."""
     config = experiment.config
     write_summary = _tensorboard(folder.path) if distribution.is_first else None
     steps, epochs = data.steps_per_epoch(splits.train, config.training.batch_size), config.training.epochs
@@ -253,7 +254,7 @@ def _evaluate(splits: data.Splits, evaluate: Callable[..., EvaluateResult]) -> d
 
 
 def _require_sound(row: dict[str, Any], dataset: data.ImageDataset, training: ConfigDict) -> None:
-    """Refuses a row of the log with the numbers of a diverged training."""
+    """Raises `TrainingDiverged` for a log row with the numbers of a diverged training run."""
     numbers = {key: value for key, value in row.items() if isinstance(value, float)}
     _require_finite(numbers, row["step"] - 1, training.learning_rate)
     if not row["ends_epoch"]:
@@ -271,12 +272,12 @@ def _require_sound(row: dict[str, Any], dataset: data.ImageDataset, training: Co
 
 
 def _ends(steps: int, saves: int) -> list[int]:
-    """Steps of an epoch after which a run is saved, rising to the last one."""
+    """Steps of an epoch after which a run is saved, in ascending order up to the last step."""
     return sorted({-(-steps * (save + 1) // saves) for save in range(saves)})
 
 
 def _merit(row: dict[str, Any]) -> float:
-    """Score of an epoch; never from the test images: their accuracy would be too high."""
+    """Score of an epoch, never from the test images: selecting by them would make their accuracy too high."""
     if not row["ends_epoch"]:
         return -math.inf
     return row.get("validation_accuracy", -row["loss"])
@@ -292,7 +293,7 @@ def _train_part(
     features: data.CachedFeatures | None,
     distribution: Distribution,
 ) -> dict[str, Any]:
-    """Trains the steps of an epoch from `part[0]` to before `part[1]`; returns the means of their metrics."""
+    """Trains the steps of an epoch from `part[0]` to `part[1]`, exclusive; returns the means of their metrics."""
     training = experiment.config.training
     steps = data.steps_per_epoch(dataset, training.batch_size)
     batches = data.train_batches(
@@ -335,7 +336,7 @@ def _train_part(
 
 
 def _distance(variables: Sequence[keras.Variable], before: Sequence[np.ndarray]) -> float:
-    """Euclidean norm of the change in an epoch."""
+    """Euclidean norm of the change of the variables."""
     changes = [variable.numpy() - old for variable, old in zip(variables, before, strict=True)]
     return math.sqrt(sum(float(np.vdot(change, change)) for change in changes))
 
@@ -350,7 +351,7 @@ def _require_finite(metrics: dict[str, float], step: int, learning_rate: float) 
 
 
 def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
-    """Refuses to continue with another configuration or other data."""
+    """Refuses to continue with a different configuration or different data."""
     names = {"classes": "the list of classes", "task": "the task of the labels"}
     old = flat(before.config) | {"classes": before.class_names, "task": before.task}
     new = flat(now.config) | {"classes": now.class_names, "task": now.task}
@@ -369,7 +370,7 @@ def _check_same(before: Run, now: Run, splits: data.Splits) -> None:
 
 
 def _iterations(model: keras.Model, config: ConfigDict, steps: int) -> int:
-    """Steps that the optimizer of a checkpoint has taken."""
+    """Number of steps that the optimizer of a checkpoint has taken."""
     expected, own = type(make_optimizer(config.training.optimizer)), getattr(model, "optimizer", None)
     taken = int(own.iterations.numpy()) if type(own) is expected else -1
     if not 0 <= taken <= config.training.epochs * steps:
@@ -382,7 +383,7 @@ def _iterations(model: keras.Model, config: ConfigDict, steps: int) -> int:
 
 
 def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]) -> None:
-    """Cuts the log to the steps that the checkpoint has seen."""
+    """Truncates the log to the steps that the checkpoint includes."""
     rows = [row for row in folder.read_log() if row["step"] <= iterations]
     saves = [epoch * steps + end for epoch in range(iterations // steps + 1) for end in ends]
     expected = [step for step in saves if step <= iterations]
@@ -395,7 +396,7 @@ def _go_back(folder: RunFolder, iterations: int, steps: int, ends: Sequence[int]
 
 
 def _set_dropout(model: keras.Model, step: int) -> None:
-    """Sets dropout to its random numbers of a step; Keras does not save the counts of generators in checkpoints."""
+    """Sets dropout to its random numbers for a step; Keras checkpoints do not include the counters of generators."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             state = layer.seed_generator.state
@@ -403,7 +404,7 @@ def _set_dropout(model: keras.Model, step: int) -> None:
 
 
 def _tensorboard(workdir: str) -> Callable[[dict[str, Any]], None]:
-    """Returns a function that writes a row for TensorBoard, which does nothing where it is not installed."""
+    """Returns a function that writes a row for TensorBoard, or does nothing if TensorBoard is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         return lambda row: None
     writer = tf.summary.create_file_writer(str(workdir))

@@ -1,8 +1,8 @@
-"""Brings the workers of a training together before TensorFlow connects them.
+"""Waits until all workers of a training run reach each other, before TensorFlow connects them.
 
-TensorFlow waits for a missing worker forever, without output, and blocks signals. So the workers look for each other
-first, on the ports that TensorFlow uses afterwards. Each answers requests at its own address, and asks all other
-workers. The first one ends the meeting when each worker reports that it reaches all others.
+TensorFlow waits for a missing worker forever, without output, and blocks signals. So the workers first look for each
+other, on the ports that TensorFlow uses afterwards. Each worker answers requests at its own address and asks all other
+workers. The first worker ends the meeting when each worker reports that it reaches all others.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ __all__ = ["meet"]
 
 _PAUSE = 0.2  # seconds between two questions to a worker
 _PATIENCE = 2.0  # seconds for an answer
-_LAST = 10.0  # seconds for all to receive the end
+_LAST = 10.0  # seconds for all workers to receive the end of the meeting
 _SETTLED = 1.0  # seconds until a missing worker is reported
 _REPEAT = 30.0  # seconds until the same report is repeated
-_LONGEST = 1000  # bytes of a message
+_LONGEST = 1000  # maximum bytes of a message
 
 
 def meet(cluster: Cluster, timeout: float, say: Callable[[str], None] | None = None) -> None:
@@ -39,8 +39,8 @@ def meet(cluster: Cluster, timeout: float, say: Callable[[str], None] | None = N
         say: Prints a line with the missing workers; to standard error by default.
 
     Raises:
-        InputError: If an address does not resolve or two are the same, or this worker's port is taken.
-        WorkerLost: If a worker is still missing after that time.
+        InputError: If an address does not resolve; if two addresses are the same; or if this worker's port is taken.
+        WorkerLost: If a worker is still missing after `timeout` seconds.
     """
     end = time.monotonic() + timeout
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
@@ -76,7 +76,7 @@ def _wait(meeting: "_Meeting", timeout: float, end: float, say: Callable[[str], 
 
 
 class _Meeting:
-    """State of a worker about all other workers."""
+    """One worker's view of all other workers."""
 
     def __init__(self, cluster: Cluster, targets: list[list[tuple]]) -> None:
         self.cluster = cluster
@@ -89,7 +89,7 @@ class _Meeting:
         self._ends_at: float | None = None
 
     def missing(self) -> str:
-        """The workers that block the meeting, and why."""
+        """Returns the workers that block the meeting, and why."""
         reasons = {number: reason for number, reason in self._reasons.items() if reason}
         if not reasons:
             reasons = {
@@ -101,7 +101,7 @@ class _Meeting:
         """Whether all workers have met.
 
         Raises:
-            WorkerLost: If one has gone at the last moment.
+            WorkerLost: If a worker disappears at the last moment.
         """
         if self.cluster.index:
             return self._ends_at is not None
@@ -155,7 +155,7 @@ class _Meeting:
         return json.dumps(message).encode() + b"\n"
 
     def _read(self, connection: socket.socket) -> dict[str, Any]:
-        """The message of another worker of the same cluster."""
+        """Returns the message of another worker of the same cluster."""
         with connection.makefile("rb") as stream:
             message = json.loads(stream.readline(_LONGEST))
         if message["cluster"] != self._digest or message["worker"] not in self.cluster.others:
@@ -185,13 +185,13 @@ class _Meeting:
             message = self._message()
             connection.sendall(message)
             with contextlib.suppress(OSError):
-                connection.recv(1)  # the first side to close blocks its port for a while: here the other one's
+                connection.recv(1)  # the side that closes first blocks its port for a while: here, the other worker
             if json.loads(message)["over"]:
                 self._told.add(other)
 
 
 def _resolve(cluster: Cluster, end: float) -> list[list[tuple]]:
-    """Addresses of the system for each worker; asked in threads, since a name server may keep us waiting."""
+    """Resolves the address of each worker, in threads, because a name server may be slow."""
     found: list[Any] = [None] * len(cluster.ends)
 
     def resolve(number: int) -> None:
@@ -222,7 +222,7 @@ def _resolve(cluster: Cluster, end: float) -> list[list[tuple]]:
 
 @contextlib.contextmanager
 def _listening(cluster: Cluster) -> Iterator[socket.socket]:
-    """A socket on the port of this worker, at all addresses of the machine as TensorFlow's."""
+    """A socket on this worker's port, at all addresses of the machine, like TensorFlow's."""
     port = cluster.ends[cluster.index][1]
     try:
         try:

@@ -14,7 +14,7 @@ __all__ = ["Objective", "get_objective"]
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """The functions of a task; each lowers to builtin operators of LiteRT, with its gradient.
+    """The functions of a task; each lowers, with its gradient, to builtin operators of LiteRT.
 
     Attributes:
         loss: `(logits, labels, label_smoothing) -> float32 [batch]`.
@@ -54,7 +54,7 @@ def _squared_error(predictions, labels, label_smoothing):
 
 
 def _predictions(logits):
-    # A tensor of its own: LiteRT's CompiledModel loses one of two outputs that are one tensor.
+    # A separate tensor: LiteRT's CompiledModel loses one of two outputs that are the same tensor.
     return tf.maximum(logits, tf.float32.min)
 
 

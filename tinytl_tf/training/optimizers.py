@@ -9,7 +9,7 @@ __all__ = ["follow_rate_factors", "make_optimizer"]
 
 
 def make_optimizer(name: str) -> keras.optimizers.Optimizer:
-    """Returns a new optimizer of Keras; the loop sets its learning rate at each step.
+    """Returns a new Keras optimizer; the loop sets its learning rate at each step.
 
     Raises:
         InputError: If the name is unknown.
@@ -21,13 +21,13 @@ def make_optimizer(name: str) -> keras.optimizers.Optimizer:
 
 
 def follow_rate_factors(optimizer: keras.optimizers.Optimizer) -> None:
-    """Lets an optimizer update each variable at its own multiple of the learning rate, see `schemes.apply_scheme`.
+    """Makes an optimizer update each variable at its own multiple of the learning rate; see `schemes.apply_scheme`.
 
-    The rate is scaled and not the gradient: Adam normalizes the gradient's scale. The saved state of the optimizer does
-    not change: the factors belong to the variables.
+    The rate is scaled, not the gradient, because Adam normalizes the gradient's scale. The saved state of the optimizer
+    does not change, because the factors belong to the variables.
 
     Args:
-        optimizer: is changed; a second time changes nothing.
+        optimizer: the optimizer, which is changed; a second call changes nothing.
     """
     rule = type(optimizer).update_step
 

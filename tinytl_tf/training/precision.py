@@ -1,4 +1,4 @@
-"""Half precision of the activations during a step; variables and saved values stay float32."""
+"""Half-precision activations during a step; variables and saved values stay float32."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,21 +10,21 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["LOSS_SCALE", "computing_in", "require_precision"]
 
-# For float16: gradients of 1e-8 are below its smallest number. A step that leaves its range is taken in float32.
+# For float16: gradients of 1e-8 are below its smallest number. A step that leaves its range is repeated in float32.
 LOSS_SCALE = 2.0**15
-# These stay float32: pixels, which half precision would round; dropout, which draws by type; and the logits, for
-# the exponentials of the loss.
+# These stay float32: pixels, which half precision would round; dropout, whose random numbers depend on the type; and
+# the logits, for the exponentials of the loss.
 _FLOAT32 = (keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.Dropout, keras.layers.Dense)
 
 
 def require_precision(precision: str) -> None:
-    """Refuses a precision that this machine does not compute in.
+    """Refuses a precision that this machine does not support.
 
     Args:
-        precision: of `tinytl_tf.experiment.PRECISIONS`.
+        precision: one of `tinytl_tf.experiment.PRECISIONS`.
 
     Raises:
-        InputError: for float16 without a GPU: bfloat16 is as small, and needs no scale of the loss.
+        InputError: if it is float16 and there is no GPU; bfloat16 is just as small and needs no scaling of the loss.
     """
     if precision == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
         raise InputError(
@@ -35,14 +35,14 @@ def require_precision(precision: str) -> None:
 
 @contextlib.contextmanager
 def computing_in(model: keras.Model, precision: str) -> Iterator[None]:
-    """Lets the layers of a model compute in half precision where it is called inside of the block.
+    """Makes the layers of a model compute in half precision when the model is called inside the block.
 
-    The policies are restored at its end: the model is saved, evaluated and exported in float32. They apply to graphs
-    that `tf.function` traces inside of the block.
+    The policies are restored at the end of the block, so the model is saved, evaluated and exported in float32. They
+    apply to graphs that `tf.function` traces inside the block.
 
     Args:
-        model: a network of float32; its variables and logits stay float32.
-        precision: a name of a dtype policy of Keras, `"float32"` for none.
+        model: a float32 network; its variables and logits stay float32.
+        precision: name of a Keras dtype policy; `"float32"` changes nothing.
 
     Example:
         >>> from tinytl_tf.backbones import build

@@ -1,4 +1,4 @@
-"""Pre-training of lite residuals inside a frozen network, on a source set."""
+"""Pre-training of lite residuals inside a frozen network, on a source data set."""
 
 import dataclasses
 import os
@@ -34,22 +34,23 @@ def pretrain(
 ) -> dict[str, Any]:
     """Trains a configuration on its data, as `train` does, and writes the learned branches to a file.
 
-    The classifier of the source set is trained along and is left out of that file, `branches.npz` in the run's folder.
+    The classifier of the source set is trained as well, but is left out of that file, `branches.npz` in the run's
+    folder.
 
     Args:
         config: a configuration of a scheme with lite residuals, such as `tinytl-l`, which freezes the rest.
-        workdir: the folder of the run, see `RunFolder`.
-        resume: continue the run in the folder; its configuration must be the same.
+        workdir: the folder of the run; see `RunFolder`.
+        resume: whether to continue the run in the folder; its configuration must be the same.
         license: terms of the branches, for their card.
-        distribution: the devices, as `train` takes it.
+        distribution: the devices, as for `train`.
 
     Returns:
-        The result of `train`, with the path `branches` and their `card`.
+        The result of `train`, with `branches`, the path of that file, and `card`, its description.
 
     Raises:
-        InputError: as `train`, and for a scheme that trains no lite residuals.
-        TrainingDiverged: as `train`.
-        WorkerLost: as `train`.
+        InputError: as for `train`; or if the scheme trains no lite residuals.
+        TrainingDiverged: as for `train`.
+        WorkerLost: as for `train`.
     """
     experiment = Experiment(config)
     scheme = experiment.scheme()

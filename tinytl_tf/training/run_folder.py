@@ -29,19 +29,19 @@ _LARGEST = 2**28  # bytes of run.json and of the log
 CHECKPOINTS = ("best", "last")
 BRANCHES = "branches.npz"
 ARTIFACTS = ("run.json", "log.jsonl", "best.keras", "last.keras", BRANCHES, "events.out.tfevents.*")
-# Former fixed values of settings that a later version added.
+# Values that were fixed before a later version made them settings.
 BEFORE = {"backbone.branch_final_norm": True, "data.split": ""}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Start settings of a run.
+    """The settings and data that a run started with.
 
     Attributes:
         config: its configuration.
         class_names: names of the classes or attributes, in the order of the outputs.
         task: task of its labels, a key of `tinytl_tf.tasks.TASKS`.
-        fingerprints: `ImageDataset.fingerprint` of each split, by name; None in a run of an older version.
+        fingerprints: `ImageDataset.fingerprint` of each split, by name; None for a run of an older version.
     """
 
     config: ConfigDict
@@ -51,12 +51,12 @@ class Run:
 
     @classmethod
     def of(cls, config: ConfigDict, splits: Splits) -> "Run":
-        """Returns the start settings of a run on these data."""
+        """Returns the settings and data of a run that starts on `splits`."""
         fingerprints = {name: dataset.fingerprint() for name, dataset in splits.by_name.items()}
         return cls(config, splits.train.class_names, splits.train.task, fingerprints)
 
     def changed_data(self, splits: Splits) -> str | None:
-        """Returns the name of a set that has changed since the start of the run, or None; for an older run, None."""
+        """Returns the name of a split that has changed since the run started; None for no change or an older run."""
         if self.fingerprints is None:
             return None
         names = (name for name, data in splits.by_name.items() if self.fingerprints.get(name) != data.fingerprint())
@@ -70,12 +70,12 @@ class RunFolder:
     |---|---|
     | `run.json` | the configuration, the names of the classes, the task and the fingerprints of the data |
     | `last.keras` | model and optimizer at the last save; a run resumes from here |
-    | `best.keras` | the same after the best epoch, see below |
+    | `best.keras` | the same after the best epoch (see below) |
     | `log.jsonl` | a line of JSON for each save: one in each epoch, unless the configuration sets more |
-    | `branches.npz` | of `tinytl pretrain`: the trained branches, see `backbones.branch_weights` |
+    | `branches.npz` | only for `tinytl pretrain`: the trained branches; see `backbones.branch_weights` |
 
-    The best epoch has the highest validation accuracy or, without validation images, the lowest training loss. It is
-    never chosen by the test images.
+    The best epoch has the highest validation accuracy or, without validation images, the lowest training loss. The test
+    images never influence this choice.
 
     Every file is replaced atomically, so that a killed run leaves complete files. `keras.models.load_model` opens the
     checkpoints, once `tinytl_tf.layers` is imported.
@@ -95,7 +95,7 @@ class RunFolder:
     def start(self, run: Run) -> None:
         """Removes the files of an older run and writes `run.json` and an empty log.
 
-        `run.json` is removed first and written last: a folder without it does not hold a run, also after a kill.
+        `run.json` is removed first and written last: a folder without it does not hold a run, even after a kill.
         """
         for pattern in ARTIFACTS:
             for path in self.path.glob(pattern):
@@ -110,12 +110,12 @@ class RunFolder:
         atomic_write_bytes(self.path / "run.json", (json.dumps(content, indent=2) + "\n").encode())
 
     def read_run(self) -> Run:
-        """Returns the start settings of the run.
+        """Returns the settings and data that the run started with.
 
-        A key that a later version added has its default, or its value in `BEFORE`.
+        A key that a later version added gets its default, or its value in `BEFORE`.
 
         Raises:
-            InputError: if the folder holds no run, or a damaged one.
+            InputError: if the folder holds no run or a damaged run.
         """
         path = self.path / "run.json"
         if not path.is_file():
@@ -149,7 +149,7 @@ class RunFolder:
         """Returns the model of a checkpoint.
 
         Raises:
-            InputError: if there is no such checkpoint, it cannot be read, or it is not the network of the run.
+            InputError: if there is no such checkpoint; if it cannot be read; or if it is not the network of the run.
         """
         if name not in CHECKPOINTS:
             raise InputError(f"unknown checkpoint {name!r}; choose one of {', '.join(CHECKPOINTS)}")
@@ -193,7 +193,7 @@ class RunFolder:
         """Returns the rows of the log.
 
         Raises:
-            InputError: if it is damaged.
+            InputError: if the log is damaged.
         """
         path = self.path / "log.jsonl"
         if not path.exists():
@@ -236,7 +236,7 @@ def _require_bounded(path: pathlib.Path) -> None:
 
 
 def _misfit(model: Any, run: Run) -> str | None:
-    """How a model differs from the network of a run, or None."""
+    """Returns how a model differs from the network of a run, or None."""
     options, classes = run.config.backbone, len(run.class_names)
     inputs, outputs = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     expected = (None, options.resolution, options.resolution, 3), (None, classes)

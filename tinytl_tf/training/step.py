@@ -32,31 +32,36 @@ def make_train_step(
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     """Returns a compiled function that takes one optimizer step.
 
-    The tape watches only `variables`: frozen variables get no gradients, and backward keeps nothing for them.
+    The tape watches only `variables`: frozen variables get no gradients, and nothing is kept for them for the backward
+    pass.
 
     Args:
-        model: maps images `[batch, height, width, 3]` of 0 to 255 to logits `[batch, classes]`.
-        variables: the variables to train, each at the multiple of the learning rate that `apply_scheme` gave it.
-        optimizer: will be built for these variables.
-        task: a key of `tinytl_tf.tasks.TASKS`, with the loss and the accuracy.
+        model: model from images `[batch, height, width, 3]` with values from 0 to 255 to logits `[batch, classes]`.
+        variables: the variables to train, each at the multiple of the learning rate that `apply_scheme` assigned to it.
+        optimizer: the optimizer, which is built for these variables.
+        task: a key of `tinytl_tf.tasks.TASKS`, which determines the loss and the accuracy.
         label_smoothing: label smoothing of the loss.
-        weight_decay: a step shrinks each kernel by this times its own learning rate; vectors are not affected.
-        clip_norm: a longer gradient, over all variables, is scaled to this norm; 0 for no clipping.
+        weight_decay: each step shrinks each kernel by this factor times the kernel's own learning rate; vectors are not
+            affected.
+        clip_norm: maximum norm of the gradient over all variables, to which a longer gradient is scaled; 0 for no
+            clipping.
         training: whether dropout is on.
-        precision: dtype of the layers: `"float32"`, or `"mixed_bfloat16"` or `"mixed_float16"` for all but the
-            logits; the variables and their gradients are float32. With float16 the loss is scaled before backward, and
-            a step whose gradients still leave its range is taken in float32, with the same dropout.
-        teacher: the model learns to match its features; None for only labels. A step then takes the teacher's
-            images, reduces them for the model, and its metrics also have `feature_distance`.
-        strategy: devices that share the work, None for one device; create model and optimizer in its scope. A step
-            then takes each device's part of the batch, all parts of one size.
+        precision: dtype of the layers: `"float32"`, or `"mixed_bfloat16"` or `"mixed_float16"` for all but the logits;
+            the variables and their gradients are float32. With float16, the loss is scaled before the backward pass,
+            and a step whose gradients still leave its range is repeated in float32, with the same dropout.
+        teacher: teacher whose features the model learns to match; None to learn from labels only. With a teacher, a
+            step takes images at the teacher's resolution and reduces them for the model, and the metrics include
+            `feature_distance`.
+        strategy: devices that share the work; None for one device. Create the model and the optimizer in its scope. A
+            step then takes each device's part of the batch; all parts have the same size.
 
     Returns:
-        `step(images, labels, learning_rate)` with uint8 `[batch, height, width, 3]`, the labels of the task and a
-        float32 number, which returns scalars: the mean `loss`, `accuracy` and `gradient_norm`, before it is clipped.
+        A function `step(images, labels, learning_rate)`, which takes images, uint8 `[batch, height, width, 3]`, the
+        labels of the task and a float32 number. It returns scalars: the mean `loss` and `accuracy`, and the
+        `gradient_norm` before clipping.
 
     Raises:
-        InputError: if there are no variables, so that nothing would be trained, or no such task.
+        InputError: if there are no variables, so that nothing would be trained; or if there is no such task.
     """
     if not variables:
         raise InputError(
@@ -127,7 +132,7 @@ def make_train_step(
             gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
         optimizer.learning_rate.assign(learning_rate)
         tf.distribute.get_replica_context().merge_call(shrink, args=(learning_rate * weight_decay,))
-        # Keras adds up the devices' gradients, which are one and the same by now.
+        # Keras adds up the devices' gradients, which are identical by now.
         optimizer.apply([gradient / devices for gradient in gradients] if devices > 1 else gradients)
         return metrics | {"gradient_norm": norm}
 
@@ -154,7 +159,7 @@ def _drops(layer: keras.layers.Layer) -> bool:
 
 
 def _mean(tensors: Sequence[tf.Tensor], devices: int) -> list[tf.Tensor]:
-    """The mean over the devices, in one piece: a small tensor takes as long to send as a large one."""
+    """Returns the means over the devices, sent as one tensor: a small tensor takes as long to send as a large one."""
     if devices == 1:
         return list(tensors)
     flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)

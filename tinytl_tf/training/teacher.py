@@ -13,15 +13,15 @@ __all__ = ["Teacher", "feature_distance", "with_features"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Teacher:
-    """A network that is not trained, and how much another one follows it.
+    """A frozen network, and how strongly another network learns from it.
 
     The teacher is the same network at a higher resolution, so it sees more detail than the trained network. It does not
     need labels.
 
     Attributes:
         network: a network of `tinytl_tf.backbones`; its classifier is not used.
-        scale: height and width of its images as a multiple of the trained network's.
-        share: share of the loss for the distance from its features, above 0; the rest is for the labels.
+        scale: height and width of its images, as a multiple of those of the trained network.
+        share: weight in the loss of the distance from its features, above 0; the remaining weight is for the labels.
     """
 
     network: keras.Model
@@ -32,7 +32,7 @@ class Teacher:
         """Returns the teacher's features of images, float32 `[batch, channels]`.
 
         Args:
-            images: float32 `[batch, scale * height, scale * width, 3]` of 0 to 255.
+            images: float32 `[batch, scale * height, scale * width, 3]` with values from 0 to 255.
             precision: dtype of its layers, as for `make_train_step`.
         """
         with computing_in(self.network, precision):
@@ -42,13 +42,13 @@ class Teacher:
         """Returns the same images for the network that trains, float32 `[batch, height, width, 3]`.
 
         Args:
-            images: as `features` takes them.
+            images: as for `features`.
         """
         return tf.nn.avg_pool2d(images, self.scale, self.scale, "VALID")
 
 
 def with_features(model: keras.Model) -> keras.Model:
-    """Returns a network with its features, `[batch, channels]`, before its logits.
+    """Returns a network with two outputs: its features, `[batch, channels]`, and its logits.
 
     Args:
         model: a network of `tinytl_tf.backbones`; its layers are shared.
@@ -59,8 +59,8 @@ def with_features(model: keras.Model) -> keras.Model:
 def feature_distance(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Returns the distance of the features of each image from the teacher's, float32 `[batch]`.
 
-    The squared distance as a share of the squared length of the teacher's: 0 where both are one, 1 where features are
-    zero.
+    It is the squared distance, divided by the squared length of the teacher's features: 0 if both are equal, 1 if the
+    features are zero.
 
     Args:
         features: `[batch, channels]`.

@@ -15,6 +15,7 @@ from tinytl_tf.tflite.manifest import manifest_path
 __all__ = ["Resource", "page_resources"]
 
 _PAGE = pathlib.Path(__file__).with_name("page")
+_GENERAL = pathlib.Path(__file__).with_name("model") / "general.tflite"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -22,6 +23,7 @@ _TYPES = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
     ".tflite": "application/octet-stream",
+    ".txt": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
 }
@@ -67,8 +69,9 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
         InputError: If the model has no manifest, takes arrays, or has other labels than one class for each photo, or a
             file cannot be read.
     """
-    found = {path.name: _of_file(path) for path in _PAGE.iterdir()}
-    models = json.loads(found[_MODELS].data)
+    own = (_GENERAL, manifest_path(_GENERAL))
+    found = {path.name: _of_file(path) for path in (*_PAGE.iterdir(), *own)}
+    models = [{"name": _GENERAL.stem, "model": own[0].name, "manifest": own[1].name}]
     if model is not None:
         if model.manifest is None:
             raise InputError(

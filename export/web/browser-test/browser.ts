@@ -79,6 +79,14 @@ export async function said(page: Page, text: string | RegExp, timeout = 180_000)
   await page.getByRole("status").filter({ hasText: text }).waitFor({ timeout });
 }
 
+/** Shows a step where the page shows one at a time. */
+export async function step(page: Page, name: "photos" | "train" | "try"): Promise<void> {
+  const button = page.locator(`#steps [data-go=${name}]`);
+  if (await button.isVisible()) {
+    await button.click();
+  }
+}
+
 /** Takes a picture of the whole page. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true });
@@ -98,11 +106,15 @@ export async function axeFindings(page: Page): Promise<string[]> {
 }
 
 /** Drops files and folders on the page, as a mouse does. */
-export async function drop(page: Page, paths: readonly string[]): Promise<void> {
+export async function drop(
+  page: Page,
+  paths: readonly string[],
+  { x, y } = { x: 100, y: 100 },
+): Promise<void> {
   const session = await page.context().newCDPSession(page);
   const data = { items: [], files: [...paths], dragOperationsMask: 1 };
   for (const type of ["dragEnter", "dragOver", "drop"] as const) {
-    await session.send("Input.dispatchDragEvent", { type, x: 100, y: 100, data });
+    await session.send("Input.dispatchDragEvent", { type, x, y, data });
   }
   await session.detach();
 }
@@ -191,6 +203,7 @@ export async function storeAsBefore(
 
 /** Downloads the state to `path`; returns what is in it. */
 export async function saveState(page: Page, path: string): Promise<Buffer> {
+  await step(page, "try");
   const waiting = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save state" }).click();
   const download = await waiting;

@@ -26,6 +26,7 @@ describe(
       browser = await puppeteer.launch({
         browser: "firefox",
         executablePath: FIREFOX!,
+        defaultViewport: { width: 1280, height: 900 },
         extraPrefsFirefox: {
           "media.navigator.streams.fake": true,
           "media.navigator.permission.disabled": true,

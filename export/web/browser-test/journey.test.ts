@@ -19,6 +19,7 @@ import {
   SCREENS,
   screenshot,
   startBrowser,
+  step,
 } from "./browser.js";
 import { Server } from "./server.js";
 
@@ -59,10 +60,12 @@ describe("the page", () => {
       assert.equal(createHash("sha256").update(exported).digest("hex"), golden.exported_state_sha256);
 
       const train = page.getByRole("button", { name: "Train", exact: true });
+      await step(page, "train");
       assert.ok(await train.isDisabled());
       await page
         .getByText("Too few photos: training needs at least 2 photos in each of 2 classes.")
         .waitFor();
+      await step(page, "photos");
       if (screen === "desktop") {
         await drop(page, FOLDERS);
       } else {
@@ -76,7 +79,9 @@ describe("the page", () => {
       assert.deepEqual(shown.sort(), ["cross", "disk", "leaf", "stripes"]);
       assert.equal(await page.getByText("3 photos").count(), 4);
 
+      await screenshot(page, `${screen}-2-photos`);
       // With the keyboard alone.
+      await step(page, "train");
       await page.getByText("Settings").focus();
       await page.keyboard.press("Enter");
       await page.getByLabel("Passes over the photos").fill("30");
@@ -96,12 +101,20 @@ describe("the page", () => {
       const [, first, last] = /^Loss from (\d+\.\d\d) to (\d+\.\d\d)/.exec(curve!)!;
       assert.ok(Number(last) < Number(first), curve);
       const cells = await page.getByRole("row", { name: /^Loss/ }).getByRole("cell").allInnerTexts();
-      const learned = await saveState(page, join(folder, `${screen}.tinytl`));
+      await screenshot(page, `${screen}-3-trained`);
+      await page.getByText(/^\d+ % → \d+ %$/).waitFor();
+      const predicted = await page.locator("#confusion tbody td").allInnerTexts();
       // Python holds the same photos out, and says the same of them.
       const counts = await page
         .getByRole("row", { name: /^Photos/ })
         .getByRole("cell")
         .allInnerTexts();
+      // Each held-out photo is predicted once.
+      assert.equal(
+        predicted.reduce((sum, text) => sum + Number(text), 0),
+        Number(counts[1]),
+      );
+      const learned = await saveState(page, join(folder, `${screen}.tinytl`));
       const states = [undefined, join(folder, `${screen}.tinytl`)];
       for (const [index, state] of states.entries()) {
         const { images, loss } = evaluate(`${GOLDEN}/model_float32.tflite`, `${GOLDEN}/photos`, state);
@@ -113,7 +126,7 @@ describe("the page", () => {
       await page.getByLabel("Choose a photo").setInputFiles(`${GOLDEN}/photos/leaf/large.png`);
       await said(page, /: \d+ %/);
       assert.deepEqual(await shownPixels(page), readFileSync(`${GOLDEN}/${largePhoto.pixels}`));
-      await page.getByLabel("Show what the model said").check();
+      await page.getByLabel("Also show the answer from before training").check();
       await page
         .getByText(/\d+ %, before \d+ %/)
         .first()
@@ -131,10 +144,10 @@ describe("the page", () => {
         });
         assert.deepEqual(await saveState(page, join(folder, "meanwhile.tinytl")), learned, `turn ${turn}`);
       }
-      await screenshot(page, `${screen}-2-trained`);
+      await screenshot(page, `${screen}-4-tried`);
       assert.deepEqual(await axeFindings(page), []);
       await page.emulateMedia({ colorScheme: "dark" });
-      await screenshot(page, `${screen}-3-dark`);
+      await screenshot(page, `${screen}-5-dark`);
       assert.deepEqual(await axeFindings(page), []);
       const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(content <= window, `${content} pixels of content in a window of ${window}`);
@@ -166,14 +179,15 @@ describe("the page", () => {
       );
       await page.getByLabel("Load state").setInputFiles(damaged);
       await alerted(page, /damaged.tinytl is damaged: expected checksum/);
-      await screenshot(page, `${screen}-4-damaged`);
+      await screenshot(page, `${screen}-6-damaged`);
       assert.deepEqual(await saveState(page, join(folder, "kept.tinytl")), python);
 
       // Closed and opened again, all is there, and the page says that the model has learned.
       await page.reload();
       await said(page, "is ready. It has what it learned here before.");
-      await page.getByText("This model has learned in this browser.").waitFor();
       assert.equal(await page.getByText("3 photos").count(), 4);
+      await step(page, "try");
+      await page.getByText("This model has learned in this browser.").waitFor();
       assert.deepEqual(await saveState(page, join(folder, "reopened.tinytl")), python);
 
       const remove = page.locator("#forget");
@@ -216,12 +230,12 @@ describe("the page", () => {
     await second.goto(server.address);
     await second.getByText(/A training was stopped after [2-9]0 steps/).waitFor();
     await screenshot(second, "resume");
-    await second.getByRole("button", { name: "Go on" }).click();
+    await second.getByRole("button", { name: "Continue" }).click();
     await second.getByText(/^Step 1\d\d of 400$/).waitFor();
     await second.getByRole("button", { name: "Stop" }).click();
     await said(second, "Stopped.");
     await second.getByText(/A training was stopped after 1\d\d steps/).waitFor();
-    await second.getByRole("button", { name: "Start again instead" }).click();
+    await second.getByRole("button", { name: "Start over instead" }).click();
     await second.locator("#resume").waitFor({ state: "hidden" });
     await context.close();
   });
@@ -304,7 +318,7 @@ test("without a camera the page says so and goes on", async () => {
   try {
     const page = await newPage(browser, { permissions: [] });
     await page.goto(server.address);
-    await said(page, "The model small demo is ready.");
+    await said(page, "The model general is ready.");
     // Of its manifest: it was trained with momentum.
     assert.equal(await page.getByLabel("Learning rate").inputValue(), "0.003");
     await page.getByRole("button", { name: "Start camera" }).click();

@@ -51,10 +51,14 @@ describe("a model with spare outputs", () => {
   });
 
   const file = (name: string) => join(folder, `${name}.tinytl`);
+  const namesInFile = (hasText: RegExp) =>
+    page.locator("#names-in-file").filter({ hasText }).waitFor({ state: "attached" });
   const bars = () => page.locator("#bars .bar-head span:first-child").allInnerTexts();
 
   test("learns classes of a person's own, whose names are in the state file", async () => {
+    await page.locator("#model-panel summary").click();
     await page.getByText("Room for new classes").waitFor();
+    await page.locator("#model-panel summary").click();
     await drop(
       page,
       ["stripes", "ball", "cup"].map((name) => join(photos, name)),
@@ -66,7 +70,7 @@ describe("a model with spare outputs", () => {
     shown = Number(await page.getByRole("row", { name: /^Loss/ }).getByRole("cell").last().innerText());
     assert.equal(await page.getByText("Added to the model; its name is in the state file.").count(), 2);
     assert.deepEqual(namesIn(await saveState(page, file("trained"))).sort(), ["ball", "cup"]);
-    await page.getByText(/stripes, disk, cross, leaf, éclair, (ball, cup|cup, ball)/).waitFor();
+    await namesInFile(/stripes, disk, cross, leaf, éclair, (ball, cup|cup, ball)/);
     await screenshot(page, "classes-1-trained");
     assert.deepEqual(await axeFindings(page), []);
   });
@@ -80,7 +84,7 @@ describe("a model with spare outputs", () => {
     await page.getByLabel("Choose a photo").setInputFiles(`${GOLDEN}/photos/disk/large_3.jpg`);
     await said(page, /: \d+ %/);
     assert.deepEqual((await bars()).sort(), ["ball", "cup", "others", "stripes"]);
-    await page.getByLabel("Show what the model said").check();
+    await page.getByLabel("Also show the answer from before training").check();
     const ball = page.locator("#bars li").filter({ hasText: /^ball/ });
     await ball.getByText(/^\d+ %, before 0 %$/).waitFor();
     const learned = readFileSync(file("trained"));
@@ -89,7 +93,7 @@ describe("a model with spare outputs", () => {
 
   test("a new name is a name in the file", async () => {
     await rename(page, "ball", "red ball");
-    await page.getByText(/éclair, .*red ball/).waitFor();
+    await namesInFile(/éclair, .*red ball/);
     assert.deepEqual(namesIn(await saveState(page, file("renamed"))).sort(), ["cup", "red ball"]);
     await rename(page, "red ball", "éclair");
     await rename(page, "éclair", "stripes");
@@ -97,7 +101,7 @@ describe("a model with spare outputs", () => {
     assert.deepEqual(namesIn(await saveState(page, file("renamed"))).sort(), ["cup", "red ball"]);
     await rename(page, "éclair", "red ball");
     await rename(page, "red ball", "ball");
-    await page.getByText(/éclair, (ball, cup|cup, ball)/).waitFor();
+    await namesInFile(/éclair, (ball, cup|cup, ball)/);
     assert.deepEqual(await saveState(page, file("renamed")), readFileSync(file("trained")));
   });
 
@@ -152,7 +156,7 @@ describe("a model with spare outputs", () => {
     page = await context.newPage();
     await page.goto(server.address);
     await page.getByText(/A training was stopped after [2-9]0 steps/).waitFor();
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Continue" }).click();
     await said(page, "Done after 300 steps");
     assert.deepEqual(namesIn(await saveState(page, file("resumed"))).sort(), ["ball", "cup"]);
   });

@@ -287,11 +287,11 @@ describe("photos of a person", () => {
     // As many photos, in the same class.
     await page.getByRole("button", { name: "Remove photo 2 of disk" }).click();
     await add("disk", [file("cross/palette.png")]);
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Continue" }).click();
     await alerted(page, /cannot resume: the photos to train on .* changed since the training was stopped/i);
     await page.getByRole("button", { name: "Remove photo 2 of disk" }).click();
     await page.getByLabel("Add photos… to disk").setInputFiles(TRAINED.disk[1]);
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Continue" }).click();
     await page.getByText(/^Step 1?\d\d of 900$/).waitFor();
     await page.getByRole("button", { name: "Stop" }).click();
     await said(page, "Stopped.");

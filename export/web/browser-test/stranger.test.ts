@@ -21,6 +21,7 @@ import {
   SCREENS,
   SCREENSHOTS,
   startBrowser,
+  step,
   waitForScene,
 } from "./browser.js";
 import { Server, WASM } from "./server.js";
@@ -75,7 +76,7 @@ describe("a stranger", () => {
     for (const [scene, name] of OWN) {
       for (let count = 1; count <= 6; count++) {
         await waitForScene(page, scene);
-        await page.getByRole("button", { name: `Take photo of ${name}` }).click();
+        await page.getByRole("button", { name: `Record ${name}` }).click();
         await said(page, `${name}: ${count} photo`);
       }
     }
@@ -90,13 +91,14 @@ describe("a stranger", () => {
   });
 
   test("trains, and the held-out photos, if there are any, are right", async (context) => {
+    await step(page, "train");
     await page.getByRole("button", { name: "Train", exact: true }).click();
     await said(page, /Done after \d+ steps(: 100 % |\. Nothing is held out)/);
     context.diagnostic(`${((Date.now() - opened) / 1000).toFixed(0)} s from opening the address`);
   });
 
   test("sees live what the model says of the camera", async () => {
-    await page.getByRole("button", { name: "Watch the camera" }).click();
+    await step(page, "try"); // where it watches since the training began
     for (const [scene, name] of [...OWN, OWN[0]]) {
       await waitForScene(page, scene);
       await page.waitForFunction((wanted) => {
@@ -106,6 +108,7 @@ describe("a stranger", () => {
     }
     await screenshot(page, "stranger-2-live");
     await page.getByRole("button", { name: "Stop watching" }).click();
+    await step(page, "photos");
     await page.getByRole("button", { name: "Stop camera" }).click();
     await said(page, "The camera is off.");
   });

@@ -55,6 +55,7 @@ describe("two tabs of the page", () => {
     assert.deepEqual(await axeFindings(second), []);
     const changing = [
       ...["#model-select", "#model-files", "#folder-files", "#add-class", "#train", "#load", "#reset"],
+      "#open-project",
       ...["#forget", "#epochs", ".class-name", ".add", ".remove-class"],
     ];
     for (const selector of changing) {
@@ -87,7 +88,7 @@ describe("two tabs of the page", () => {
 
   test("when it is closed, the second is loaded again and has all of it", async () => {
     await first.close();
-    await second.getByRole("button", { name: "Load this page again" }).click();
+    await second.getByRole("button", { name: "Reload this page" }).click();
     await second.getByText("3 photos").first().waitFor();
     await said(second, "is ready");
     assert.equal(await second.getByText(TAKEN).isVisible(), false);

@@ -1,6 +1,6 @@
 import type { Camera } from "./camera.js";
 import type { ClassList, PhotoClass } from "./class-list.js";
-import { byId, create, namesInWords, onFiles, photosInWords } from "./dom.js";
+import { byId, colorOf, create, namesInWords, onFiles, photosInWords } from "./dom.js";
 import { placed, sortFiles } from "./dropped-files.js";
 import { attempt, say } from "./messages.js";
 import type { PagePhoto } from "./page-photo.js";
@@ -57,8 +57,9 @@ export class ClassCard {
     if (this.#name !== document.activeElement) {
       this.#name.value = name;
     }
+    this.element.dataset.color = colorOf(position);
     this.#find(".class-label").textContent = `Name of class ${position + 1}`;
-    this.#find(".take-class").textContent = ` of ${name}`;
+    this.#find(".take-class").textContent = ` ${name}`;
     this.#find(".add-class").textContent = ` to ${name}`;
     this.#remove.setAttribute("aria-label", `Remove class ${name}`);
     this.#find(".class-note").textContent = this.classes.note(this.entry);
@@ -119,9 +120,11 @@ export class ClassCard {
     };
     const release = () => {
       clearInterval(timer);
+      this.#take.classList.remove("recording");
     };
     this.#take.addEventListener("pointerdown", () => {
       held = false;
+      this.#take.classList.add("recording");
       timer = setInterval(() => {
         held = true;
         take();

@@ -44,6 +44,7 @@ export class ClassList {
   #names: readonly string[] = [];
   #spare = 0;
   #own = 0;
+  #model = ""; // SHA-256 of the model that the outputs of the classes are for
 
   constructor(
     private readonly storage: Storage,
@@ -52,12 +53,14 @@ export class ClassList {
 
   /** Reads the stored classes and photos. */
   async restore(): Promise<void> {
-    const [classes, photos, trained, learned] = await Promise.all([
+    const [classes, model, photos, trained, learned] = await Promise.all([
       this.storage.get("classes"),
+      this.storage.get("classesOf"),
       this.storage.photos(),
       this.storage.get("trained"),
       this.storage.get("learned"),
     ]);
+    this.#model = model ?? "";
     for (const { output, name } of classes ?? []) {
       this.classes.push({ output, name, photos: [] });
     }
@@ -88,13 +91,20 @@ export class ClassList {
   }
 
   /**
-   * Puts the classes on the outputs of a model: by name where it has the name, else on spare ones, else on the first free
-   * ones.
+   * Puts the classes on the outputs of a model: by name if it has the name, else on their former ones, else on spare ones,
+   * else on the first free ones.
    *
    * @param outputs The model as it is now; only names and numbers are read.
    * @param own How many of the names the model was exported with.
+   * @param model SHA-256 of the model.
+   * @param former Outputs that the model was trained on, by class; by default the present ones, if it is their model.
    */
-  useOutputs({ classNames, spareClasses }: Outputs, own: number): void {
+  useOutputs(
+    { classNames, spareClasses }: Outputs,
+    own: number,
+    model: string,
+    former = model === this.#model ? this.outputs : new Map<PhotoClass, number>(),
+  ): void {
     indexOfName(classNames, ""); // refuses names by which no class can be matched
     const kept = this.#kept(classNames);
     [this.#names, this.#spare, this.#own] = [[...classNames], spareClasses, own];
@@ -102,6 +112,8 @@ export class ClassList {
     for (const entry of this.classes) {
       entry.output = this.#outputCalled(entry.name);
     }
+    this.#keepFormer(former);
+    this.#model = model;
     for (const entry of this.classes.filter(({ output }) => output < 0).slice(spareClasses)) {
       entry.output = this.#firstFree();
     }
@@ -115,6 +127,26 @@ export class ClassList {
       this.add();
     }
     this.#keep();
+  }
+
+  /** Puts classes whose name the model does not have back on its own outputs that they had. */
+  #keepFormer(former: ReadonlyMap<PhotoClass, number>): void {
+    for (const entry of this.classes.filter(({ output }) => output < 0)) {
+      const output = former.get(entry) ?? NEW;
+      if (output >= 0 && output < this.#own && this.classes.every((other) => other.output !== output)) {
+        entry.output = output;
+      }
+    }
+  }
+
+  /** Replaces all classes and photos, before the outputs of a model are used. */
+  replace(classes: readonly PhotoClass[], model: string): void {
+    this.clear();
+    this.#model = model;
+    this.classes.splice(0, this.classes.length, ...classes);
+    for (const entry of classes) {
+      void this.#store(entry, entry.photos);
+    }
   }
 
   /** Refuses a model that has fewer classes than a person uses. */
@@ -149,6 +181,11 @@ export class ClassList {
     return this.classes
       .filter(({ output }) => output >= this.#own)
       .map(({ output, name }) => [output, name] as const);
+  }
+
+  /** The output of each class. */
+  get outputs(): ReadonlyMap<PhotoClass, number> {
+    return new Map(this.classes.map((entry) => [entry, entry.output]));
   }
 
   /** Names by which a state file counts, in the order of the outputs. */
@@ -326,7 +363,7 @@ export class ClassList {
     }
     this.#forgetRemoved();
     void this.storage.clearPhotos();
-    this.useOutputs({ classNames: this.#names, spareClasses: this.#spare }, this.#own);
+    this.useOutputs({ classNames: this.#names, spareClasses: this.#spare }, this.#own, this.#model);
   }
 
   #store(entry: PhotoClass, photos: readonly PagePhoto[]): Promise<void> {
@@ -427,6 +464,7 @@ export class ClassList {
         (output < this.#own ? undefined : this.classes.find((entry) => entry.output === output)?.name) ??
         name,
     );
+    void this.storage.set("classesOf", this.#model);
     void this.storage.set(
       "classes",
       this.classes.map(({ output, name }) => ({ output, name })),

@@ -38,6 +38,34 @@ export function onFiles(input: HTMLInputElement, act: (files: File[]) => void): 
   });
 }
 
+/** How many colors classes have; style.css has them. */
+const COLORS = 8;
+
+/** The color of the class at a position of the list, for `data-color`. */
+export function colorOf(position: number): string {
+  return String(position % COLORS);
+}
+
+/** A name with a number in words, over a bar. */
+export function barItem(name: string, words: string, ...bars: HTMLElement[]): HTMLLIElement {
+  const head = create(
+    "div",
+    { className: "bar-head" },
+    create("span", { textContent: name }),
+    create("span", { textContent: words }),
+  );
+  return create("li", {}, head, ...bars);
+}
+
+/** A bar that is filled up to a part of 1. */
+export function bar(part: number, className = "bar"): HTMLElement {
+  const fill = create("span");
+  fill.style.width = `${(100 * part).toFixed(1)}%`;
+  const element = create("div", { className }, fill);
+  element.setAttribute("aria-hidden", "true");
+  return element;
+}
+
 /** "1 photo", "2 photos". */
 export function photosInWords(count: number): string {
   return `${count} ${count === 1 ? "photo" : "photos"}`;

@@ -8,6 +8,7 @@ export interface SortedFiles {
   readonly models: File[];
   readonly manifests: File[];
   readonly states: File[];
+  readonly projects: File[];
   /** Name of a folder -> its photos; single photos are under "". */
   readonly folders: Map<string, File[]>;
 }
@@ -31,7 +32,13 @@ export async function droppedFiles(transfer: DataTransfer): Promise<PlacedFile[]
 
 /** Sorts files by their endings; photos by the folder that they lie in. */
 export function sortFiles(files: readonly PlacedFile[]): SortedFiles {
-  const sorted: SortedFiles = { models: [], manifests: [], states: [], folders: new Map() };
+  const sorted: SortedFiles = {
+    models: [],
+    manifests: [],
+    states: [],
+    projects: [],
+    folders: new Map(),
+  };
   for (const [path, file] of files) {
     const folder = path.split("/").filter(Boolean).at(-2) ?? "";
     if (file.name.startsWith(".")) {
@@ -43,14 +50,17 @@ export function sortFiles(files: readonly PlacedFile[]): SortedFiles {
       sorted.manifests.push(file);
     } else if (file.name.endsWith(".tinytl")) {
       sorted.states.push(file);
+    } else if (file.name.endsWith(".zip")) {
+      sorted.projects.push(file);
     } else if (PHOTO.test(file.name) || file.type.startsWith("image/")) {
       sorted.folders.set(folder, [...(sorted.folders.get(folder) ?? []), file]);
     }
   }
-  const found = sorted.models.length + sorted.manifests.length + sorted.states.length + sorted.folders.size;
+  const { models, manifests, states, projects, folders } = sorted;
+  const found = [models, manifests, states, projects].flat().length + folders.size;
   if (found === 0) {
     throw new InputError(
-      `expected photos, folders of photos, a .tflite with its .manifest.json, or a .tinytl, got ` +
+      `expected photos, folders of photos, a .tflite with its .manifest.json, a .tinytl, or a project (.zip), got ` +
         `${
           files.length > 0
             ? files

@@ -3,6 +3,7 @@ import { Camera } from "./camera.js";
 import { ClassList } from "./class-list.js";
 import { byId } from "./dom.js";
 import { droppedFiles, sortFiles } from "./dropped-files.js";
+import type { PlacedFile } from "./dropped-files.js";
 import { KeepPanel } from "./keep-panel.js";
 import { attempt, complain, say } from "./messages.js";
 import { ModelPanel } from "./model-panel.js";
@@ -10,6 +11,7 @@ import { keepForOffline } from "./offline.js";
 import { takeData } from "./only-tab.js";
 import { PhotosPanel } from "./photos-panel.js";
 import { Session } from "./session.js";
+import { Steps } from "./steps.js";
 import { Storage } from "./storage.js";
 import { TrainPanel } from "./train-panel.js";
 import { TryPanel } from "./try-panel.js";
@@ -29,10 +31,13 @@ async function begin(): Promise<void> {
     show();
   });
   const photos = new PhotosPanel(classes, camera, session);
-  const train = new TrainPanel(session, classes, storage);
   const model = new ModelPanel(session, classes, storage);
-  const keep = new KeepPanel(session, classes);
+  const keep = new KeepPanel(session, classes, model);
   const trying = new TryPanel(session, classes, camera, photos);
+  const train = new TrainPanel(session, classes, storage, () => {
+    trying.follow();
+  });
+  new Steps();
   const show = () => {
     photos.show();
     train.show();
@@ -40,7 +45,7 @@ async function begin(): Promise<void> {
     trying.refresh();
   };
   session.onChange(show);
-  acceptDrops(async (files) => {
+  acceptDrops(async (files, target) => {
     if (session.training) {
       throw new InputError("expected no files while the model trains; wait, or stop the training");
     }
@@ -49,11 +54,20 @@ async function begin(): Promise<void> {
         "expected no files in a second tab of this page, got some; drop them in the first tab",
       );
     }
-    const { models, manifests, states, folders } = sortFiles(files);
+    const { models, manifests, states, projects, folders } = sortFiles(files);
+    if (projects[0]) {
+      await keep.openProject(projects[0]);
+      return;
+    }
     if (models.length + manifests.length > 0) {
       await model.openOwn(models, manifests);
     }
-    await photos.addFolders(folders);
+    const entry = photos.classAt(target);
+    if (entry && folders.size > 0) {
+      await photos.addTo(entry, folders);
+    } else {
+      await photos.addFolders(folders);
+    }
     if (states[0]) {
       await keep.load(states[0]);
     }
@@ -87,7 +101,7 @@ function checkBrowser(): void {
   }
 }
 
-function acceptDrops(take: (files: Awaited<ReturnType<typeof droppedFiles>>) => Promise<void>): void {
+function acceptDrops(take: (files: PlacedFile[], target: EventTarget | null) => Promise<void>): void {
   const hint = byId("drop-hint");
   let depth = 0;
   const enter = (change: number) => {
@@ -102,16 +116,25 @@ function acceptDrops(take: (files: Awaited<ReturnType<typeof droppedFiles>>) => 
   });
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
+    mark(event.target);
   });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     enter(-depth);
-    const { dataTransfer } = event;
+    mark(null);
+    const { dataTransfer, target } = event;
     if (dataTransfer) {
       const files = droppedFiles(dataTransfer);
-      attempt(async () => take(await files));
+      attempt(async () => take(await files, target));
     }
   });
+}
+
+/** Shows the class that would get what is dropped. */
+function mark(target: EventTarget | null): void {
+  for (const card of document.querySelectorAll(".class")) {
+    card.classList.toggle("over", target instanceof Node && card.contains(target));
+  }
 }
 
 window.addEventListener("unhandledrejection", ({ reason }) => {

@@ -24,7 +24,7 @@ export class PagePhoto {
 
   constructor(
     readonly file: Blob,
-    stored?: Pick<StoredPhoto, "id" | "digest">,
+    stored?: Partial<Pick<StoredPhoto, "id" | "digest">>,
   ) {
     this.id = stored?.id ?? `${Date.now()}-${String(++counter).padStart(6, "0")}`;
     this.digest = stored?.digest;

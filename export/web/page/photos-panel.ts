@@ -9,7 +9,7 @@ import type { Session } from "./session.js";
 
 const TELL_EVERY = 20; // photos that are read
 
-/** Step 2: classes with their photos. */
+/** Step 1: classes with their photos. */
 export class PhotosPanel {
   readonly #list = byId("classes");
   readonly #toggle = byId("camera-toggle");
@@ -48,23 +48,30 @@ export class PhotosPanel {
   }
 
   async startCamera(): Promise<void> {
-    byId("camera-box").hidden = false;
     try {
       await this.camera.start();
       say("The camera is on.");
       byId("camera-turn").hidden = (await this.camera.count()) < 2;
     } finally {
-      byId("camera-box").hidden = !this.camera.running;
       this.show();
     }
   }
 
   stopCamera(): void {
     this.camera.stop();
-    byId("camera-box").hidden = true;
     byId("camera-turn").hidden = true;
     say("The camera is off.");
     this.show();
+  }
+
+  /** The class on whose card something is dropped, or nothing. */
+  classAt(target: EventTarget | null): PhotoClass | undefined {
+    return this.#cards.find(({ element }) => target instanceof Node && element.contains(target))?.entry;
+  }
+
+  /** Adds all photos of folders to one class. */
+  async addTo(entry: PhotoClass, folders: ReadonlyMap<string, readonly File[]>): Promise<void> {
+    say(await this.#addFiles(entry, [...folders.values()].flat()));
   }
 
   /** Adds folders of photos; single photos need a class to go to. */
@@ -85,7 +92,7 @@ export class PhotosPanel {
       ...(added.length > 0 ? [`Added ${photosInWords(count)} (${added.join(", ")}).`] : []),
       ...leftOut(skipped),
       ...(single
-        ? [`${single.length} photos lie in no folder: use “Add photos…” of the class that they belong to.`]
+        ? [`${single.length} photos are in no folder: drop them on their class, or use its “Add photos…”.`]
         : []),
     ];
     if (words.length > 0) {
@@ -149,7 +156,8 @@ export class PhotosPanel {
     this.#undo.textContent = `Undo: bring back ${removed?.what ?? ""}`;
     const { running } = this.camera;
     this.#toggle.textContent = running ? "Stop camera" : "Start camera";
-    this.#toggle.classList.toggle("on", running);
+    this.#toggle.classList.toggle("primary", !running);
+    byId("camera-box").dataset.state = running ? "on" : "off";
   }
 }
 

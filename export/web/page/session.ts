@@ -6,6 +6,7 @@ import type { Storage } from "./storage.js";
 /** The open model, and the access to it. */
 export class Session {
   name = "";
+  #files: ModelFiles | undefined;
   /** The exported state of the model, as a state file, for Reset. */
   exported: Uint8Array<ArrayBuffer> = new Uint8Array();
   /** Whether a training runs. */
@@ -28,9 +29,17 @@ export class Session {
   /** The model that is open. */
   get model(): TrainableModel {
     if (!this.#model) {
-      throw new RuntimeUnavailable("expected an open model, got none; choose one in step 1");
+      throw noModel();
     }
     return this.#model;
+  }
+
+  /** The files of the model that is open. */
+  get files(): ModelFiles {
+    if (!this.#files) {
+      throw noModel();
+    }
+    return this.#files;
   }
 
   /** Whether photos, classes and the model must not change. */
@@ -50,22 +59,38 @@ export class Session {
     });
   }
 
-  /** Opens a model and replaces the open one, which stays if the new one cannot be opened. */
-  async load(files: ModelFiles): Promise<void> {
+  /**
+   * Opens a model and replaces the open one, which stays if the new one cannot be opened.
+   *
+   * @param files The model.
+   * @param state What it has learned; by default what it has learned in this browser before.
+   */
+  async load(files: ModelFiles, state?: Uint8Array<ArrayBuffer>): Promise<void> {
     const model = await load(files);
     await this.exclusively(async () => {
       const exported = await model.save();
-      const learned = await this.storage.get("learned");
-      if (learned?.sha256 === model.manifest.sha256) {
-        await model.restore(learned.state);
+      const learned = state ?? (await this.#learned(model.manifest.sha256));
+      if (learned) {
+        try {
+          await model.restore(learned);
+        } catch (error) {
+          await model.delete();
+          throw error;
+        }
       }
-      this.hasLearned = learned?.sha256 === model.manifest.sha256 && differ(model, learned.state, exported);
+      this.hasLearned = learned !== undefined && differ(model, learned, exported);
       await this.#model?.delete();
       this.#model = model;
       this.exported = exported;
+      this.#files = files;
       this.name = files.name;
     });
     this.changed();
+  }
+
+  async #learned(model: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const learned = await this.storage.get("learned");
+    return learned?.sha256 === model ? learned.state : undefined;
   }
 
   /** Gives the added classes in the model the user's names. */
@@ -92,6 +117,10 @@ export class Session {
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.take(work);
   }
+}
+
+function noModel(): RuntimeUnavailable {
+  return new RuntimeUnavailable("expected an open model, got none; choose one in the menu at the top");
 }
 
 /** Whether two states of a model differ in learned values: zeros of both signs are the same. */

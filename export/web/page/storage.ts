@@ -17,6 +17,8 @@ export interface StoredPhoto {
 export interface StoredValues {
   /** Which model was open: one of the list by its name, or files of one's own. */
   model: { readonly name: string; readonly files?: { readonly model: Blob; readonly manifest: string } };
+  /** SHA-256 of the model that the outputs of `classes` are for; an earlier version of the page did not store it. */
+  classesOf: string;
   /** Names of the classes by the model's output. */
   classes: readonly { readonly output: number; readonly name: string }[];
   settings: { readonly epochs: number; readonly learningRate: number };

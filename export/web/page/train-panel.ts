@@ -15,8 +15,9 @@ import type {
   TrainingResult,
 } from "../src/index.js";
 import type { ClassList } from "./class-list.js";
+import { confusionRows, showConfusion } from "./confusion.js";
 import { Curve } from "./curve.js";
-import { byId, create, megabytes, namesInWords, percent, showFacts } from "./dom.js";
+import { bar, barItem, byId, colorOf, create, megabytes, namesInWords, percent, showFacts } from "./dom.js";
 import { attempt, calm, complain, say } from "./messages.js";
 import type { Session } from "./session.js";
 import type { Storage, StoredValues } from "./storage.js";
@@ -24,7 +25,9 @@ import type { Storage, StoredValues } from "./storage.js";
 const STOPPED = new Error("stopped");
 const WORTH_SHOWING = 0.05; // difference of accuracy and balanced accuracy
 
-/** Step 3: training, with its curve and figures. */
+type ClassRecall = readonly [name: string, figures: ClassFigures | undefined, color: string];
+
+/** Step 2: training, with its curve and figures. */
 export class TrainPanel {
   readonly #curve = new Curve(byId("curve"));
   readonly #button = byId<HTMLButtonElement>("train");
@@ -38,6 +41,7 @@ export class TrainPanel {
     private readonly session: Session,
     private readonly classes: ClassList,
     private readonly storage: Storage,
+    private readonly stepDone: () => void,
   ) {
     this.#button.addEventListener("click", () => {
       attempt(() => this.#run());
@@ -105,7 +109,7 @@ export class TrainPanel {
     this.session.training = true;
     this.session.changed();
     byId("training").hidden = false;
-    byId("compare-box").hidden = true;
+    byId("compare-box").hidden = byId("score").hidden = true;
     byId("cancel").focus();
     const wakeLock = await keepAwake();
     let began = false;
@@ -177,6 +181,7 @@ export class TrainPanel {
         onEpoch: (_, figures) => {
           if (figures) {
             this.#curve.addHeld(figures.loss);
+            showScore(percent(figures.accuracy));
           }
         },
       });
@@ -226,6 +231,7 @@ export class TrainPanel {
     this.#times.push(milliseconds);
     byId<HTMLProgressElement>("progress").value = (index + 1) / total;
     byId("progress-label").textContent = `Step ${index + 1} of ${total}`;
+    this.stepDone();
     const median = [...this.#times].sort((a, b) => a - b)[this.#times.length >> 1]!;
     void this.session.model
       .heapBytes()
@@ -283,22 +289,34 @@ export class TrainPanel {
         ),
       ),
     );
-    showFacts(
-      byId("recall"),
-      this.#recall(after).map(([name, figures]) => [
-        name,
-        figures?.images ? `${figures.right} of ${figures.images}` : "none held out",
-      ]),
+    byId("recall").replaceChildren(
+      ...this.#recall(after).map(([name, figures, color]) => {
+        const words = figures?.images ? `${figures.right} of ${figures.images}` : "none held out";
+        const item = barItem(name, words, bar(figures?.recall ?? 0));
+        item.dataset.color = color;
+        return item;
+      }),
     );
+    showConfusion(
+      byId<HTMLTableElement>("confusion"),
+      confusionRows(this.classes.classes, after.confusion ?? []),
+    );
+    showScore(`${percent(before.accuracy)} → ${percent(after.accuracy)}`);
     byId("compare-box").hidden = false;
   }
 
   /** Figures of the classes with photos, by the user's names. */
-  #recall({ classes }: EvaluateResult): (readonly [name: string, figures: ClassFigures | undefined])[] {
+  #recall({ classes }: EvaluateResult): ClassRecall[] {
     return this.classes.classes
-      .filter(({ photos }) => photos.length > 0)
-      .map(({ name, output }) => [name, classes?.[output]] as const);
+      .map((entry, index) => [entry, colorOf(index)] as const)
+      .filter(([{ photos }]) => photos.length > 0)
+      .map(([{ name, output }, color]) => [name, classes?.[output], color] as const);
   }
+}
+
+function showScore(text: string): void {
+  byId("score-value").textContent = text;
+  byId("score").hidden = false;
 }
 
 /** Whether rare classes make a difference that the accuracy does not show. */

@@ -3,22 +3,28 @@ import type { Photo } from "../src/index.js";
 import type { Camera } from "./camera.js";
 import { NEW } from "./class-list.js";
 import type { ClassList } from "./class-list.js";
-import { byId, create, onFiles, percent } from "./dom.js";
+import { bar, barItem, byId, colorOf, onFiles, percent } from "./dom.js";
 import { attempt, complain, say } from "./messages.js";
 import type { PhotosPanel } from "./photos-panel.js";
 import type { Session } from "./session.js";
 
 const PATIENCE = 1500; // milliseconds between two things that are read out
+const WHILE_TRAINING = 250; // milliseconds between two predictions, which wait for a step each
 
-type Row = readonly [name: string, probability: number];
+interface Row {
+  readonly name: string;
+  readonly probability: number;
+  readonly color?: string;
+}
 
-/** Step 4: predictions for the camera's picture or a photo. */
+/** Step 3: predictions for the camera's picture or a photo. */
 export class TryPanel {
   readonly #button = byId("try-camera");
   readonly #before = byId<HTMLInputElement>("try-before");
   #watching = false;
   #told = { name: "", time: 0 };
   #photo: Photo | undefined;
+  #followed = 0;
 
   constructor(
     private readonly session: Session,
@@ -36,13 +42,25 @@ export class TryPanel {
       attempt(async () => {
         this.#stop();
         this.#photo = await photoFromFile(file!, session.model.imageSize);
-        const [name, part] = await this.#predict(this.#photo);
-        say(`${name}: ${percent(part)}.`);
+        const { name, probability } = await this.#predict(this.#photo);
+        say(`${name}: ${percent(probability)}.`);
       });
     });
     session.onChange(() => {
       this.refresh();
+      if (session.training && camera.running && !this.#watching) {
+        attempt(() => this.#watch()); // so that one sees the answers change
+      }
     });
+  }
+
+  /** Updates the prediction for the shown photo while the model trains. */
+  follow(): void {
+    const now = performance.now();
+    if (this.#photo && !this.#watching && now - this.#followed > WHILE_TRAINING) {
+      this.#followed = now;
+      void this.#predict(this.#photo).catch(complain);
+    }
   }
 
   /** Updates the prediction for the shown photo. */
@@ -83,17 +101,20 @@ export class TryPanel {
       if (this.camera.ready && !document.hidden) {
         this.#tell(await this.#predict(photoFrom(this.camera.video, this.session.model.imageSize)));
       }
-      await new Promise(requestAnimationFrame);
+      await (this.session.training
+        ? new Promise((resolve) => setTimeout(resolve, WHILE_TRAINING))
+        : new Promise(requestAnimationFrame));
     }
     this.#stop();
   }
 
   /** Announces a changed prediction for the camera, for users who do not see the bars. */
-  #tell([name, part]: Row): void {
+  #tell({ name, probability }: Row): void {
     const now = performance.now();
-    if (this.#watching && name !== this.#told.name && now - this.#told.time > PATIENCE) {
+    const due = name !== this.#told.name && now - this.#told.time > PATIENCE;
+    if (this.#watching && due && !this.session.training) {
       this.#told = { name, time: now };
-      say(`${name}: ${percent(part)}.`);
+      byId("told").textContent = `${name}: ${percent(probability)}.`;
     }
   }
 
@@ -107,7 +128,7 @@ export class TryPanel {
       : await this.session.exclusively(() => (this.#before.checked ? this.#both(image) : this.#now(image)));
     this.#picture(image);
     this.#bars(now, before);
-    return this.#rows(now).sort((one, other) => other[1] - one[1])[0]!;
+    return this.#rows(now).sort((one, other) => other.probability - one.probability)[0]!;
   }
 
   async #now(image: Uint8Array): Promise<[Float32Array, Float32Array | undefined]> {
@@ -138,22 +159,24 @@ export class TryPanel {
     }
     canvas.getContext("2d")?.putImageData(data, 0, 0);
     canvas.hidden = false;
+    byId("try-empty").hidden = true;
   }
 
   #bars(now: Float32Array, before: Float32Array | undefined): void {
     const earlier = before && this.#rows(before);
     byId("bars").replaceChildren(
-      ...this.#rows(now).map(([name, part], index) => {
-        const then = earlier?.[index]?.[1];
-        const words = then === undefined ? percent(part) : `${percent(part)}, before ${percent(then)}`;
-        const bars = [bar(part, "bar"), ...(then === undefined ? [] : [bar(then, "bar before")])];
-        const head = create(
-          "div",
-          { className: "bar-head" },
-          create("span", { textContent: name }),
-          create("span", { textContent: words }),
+      ...this.#rows(now).map(({ name, probability, color = "" }, index) => {
+        const then = earlier?.[index]?.probability;
+        const words =
+          then === undefined ? percent(probability) : `${percent(probability)}, before ${percent(then)}`;
+        const item = barItem(
+          name,
+          words,
+          bar(probability),
+          ...(then === undefined ? [] : [bar(then, "bar before")]),
         );
-        return create("li", {}, head, ...bars);
+        item.dataset.color = color;
+        return item;
       }),
     );
   }
@@ -161,18 +184,13 @@ export class TryPanel {
   /** Name and probability of each class, and the rest for the model's other classes. */
   #rows(probabilities: Float32Array): Row[] {
     // A class that the model does not have yet has no probability.
-    const rows = this.classes.classes
+    const rows: Row[] = this.classes.classes
+      .map(({ name, output }, index) => ({ name, output, color: colorOf(index) }))
       .filter(({ output }) => output !== NEW)
-      .map(({ name, output }): Row => [name, probabilities[output] ?? 0]);
-    const rest = 1 - rows.reduce((sum, [, part]) => sum + part, 0);
-    return rows.length < this.classes.namesInFile.length ? [...rows, ["others", Math.max(0, rest)]] : rows;
+      .map(({ name, output, color }) => ({ name, color, probability: probabilities[output] ?? 0 }));
+    const rest = 1 - rows.reduce((sum, { probability }) => sum + probability, 0);
+    return rows.length < this.classes.namesInFile.length
+      ? [...rows, { name: "others", probability: Math.max(0, rest) }]
+      : rows;
   }
-}
-
-function bar(part: number, className: string): HTMLElement {
-  const fill = create("span");
-  fill.style.width = `${(100 * part).toFixed(1)}%`;
-  const element = create("div", { className }, fill);
-  element.setAttribute("aria-hidden", "true");
-  return element;
 }

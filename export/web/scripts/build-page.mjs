@@ -1,12 +1,12 @@
-// Writes the page that `tinytl serve` serves into the Python package, from page/, src/ and the golden model.
+// Writes the page that `tinytl serve` serves into the Python package, from page/ and src/. The model that it opens first is
+// the work of make_model.py.
 //   node scripts/build-page.mjs [FOLDER]
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { build } from "esbuild";
 import { WORKER } from "./worker.mjs";
 
 const OUTPUT = process.argv[2] ?? "../../tinytl_tf/web/page";
-const GOLDEN = "../../golden/model_float32";
 const { version: litert } = JSON.parse(readFileSync("node_modules/@litertjs/core/package.json", "utf-8"));
 
 rmSync(OUTPUT, { recursive: true, force: true });
@@ -22,15 +22,11 @@ await build({
 });
 await build({ ...common, entryPoints: { app: "page/style.css" }, outdir: OUTPUT });
 await build({ ...WORKER, outfile: `${OUTPUT}/worker.js` });
-for (const name of ["index.html", "icon.svg", "app.webmanifest"]) {
+for (const name of ["index.html", "icon.svg", "app.webmanifest", "licenses.txt"]) {
   copyFileSync(`page/${name}`, `${OUTPUT}/${name}`);
 }
-copyFileSync(`${GOLDEN}.tflite`, `${OUTPUT}/demo.tflite`);
-copyFileSync(`${GOLDEN}.manifest.json`, `${OUTPUT}/demo.manifest.json`);
-const models = [{ name: "small demo", model: "demo.tflite", manifest: "demo.manifest.json" }];
-writeFileSync(`${OUTPUT}/models.json`, `${JSON.stringify(models, null, 2)}\n`);
 
-const shell = readdirSync(OUTPUT).filter((name) => !/^(demo|models)\./.test(name));
+const shell = readdirSync(OUTPUT);
 const hash = createHash("sha256");
 for (const name of shell.sort()) {
   hash.update(name).update(readFileSync(`${OUTPUT}/${name}`));
@@ -46,8 +42,7 @@ await build({
     SHELL: JSON.stringify(["./", ...shell.filter((name) => name !== "index.html")]),
     // Additional files from `tinytl_tf.web.page_resources`.
     LOADED: JSON.stringify([
-      "models.json",
-      ...models.flatMap(({ model, manifest }) => [model, manifest]),
+      ...["models.json", "general.tflite", "general.manifest.json"],
       ...["model/model.tflite", "model/model.manifest.json"],
       ...readdirSync("node_modules/@litertjs/core/wasm").map((name) => `wasm/${name}`),
     ]),

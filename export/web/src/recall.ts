@@ -53,6 +53,11 @@ export interface RecallFigures {
   readonly balancedAccuracy: number | undefined;
   /** With one class for each photo: figures of each class in use, in the order of the outputs. */
   readonly classes?: readonly ClassFigures[];
+  /**
+   * With one class for each photo: `confusion[label][prediction]`, the number of photos of a class for which a class was
+   * predicted, in the order of the outputs.
+   */
+  readonly confusion?: readonly (readonly number[])[];
   /** With several attributes: figures of each attribute, in the order of the outputs. */
   readonly attributes?: readonly AttributeFigures[];
   /** For a regression: figures of each number, in the order of the outputs. */
@@ -67,26 +72,28 @@ export interface Tally {
 
 /** Counts predictions by class. */
 export class ClassTally implements Tally {
-  readonly #images: number[];
-  readonly #right: number[];
+  readonly #confusion: number[][];
 
   constructor(private readonly names: readonly string[]) {
-    this.#images = names.map(() => 0);
-    this.#right = names.map(() => 0);
+    this.#confusion = names.map(() => names.map(() => 0));
   }
 
   add(logits: Float32Array, label: Labels): void {
-    const [expected, answer] = [label[0]!, logits.indexOf(Math.max(...logits))];
-    this.#images[expected]!++;
-    this.#right[expected]! += answer === expected ? 1 : 0;
+    // A spare output without a name is never the largest: its bias is far below all others.
+    this.#confusion[label[0]!]![logits.indexOf(Math.max(...logits))]!++;
   }
 
   figures(): RecallFigures {
     const classes = this.names.map((name, index) => {
-      const [images, right] = [this.#images[index]!, this.#right[index]!];
+      const predicted = this.#confusion[index]!;
+      const [images, right] = [predicted.reduce((sum, count) => sum + count, 0), predicted[index]!];
       return { name, images, right, recall: share(right, images) };
     });
-    return { balancedAccuracy: mean(known(classes.map(({ recall }) => recall))), classes };
+    return {
+      balancedAccuracy: mean(known(classes.map(({ recall }) => recall))),
+      classes,
+      confusion: this.#confusion,
+    };
   }
 }
 

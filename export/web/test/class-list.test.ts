@@ -5,13 +5,14 @@ import type { PhotoClass } from "../page/class-list.js";
 import { PagePhoto } from "../page/page-photo.js";
 import { Storage } from "../page/storage.js";
 
+const MODEL = "sha-256 of the model";
 const LABELS = ["stripes", "disk", "cross"];
 const PHOTO = (name = "photo.jpg") => new PagePhoto(new File([], name));
 
 /** Classes on outputs; Node has no database, so that nothing is stored. */
 function classesOn(spareClasses: number): ClassList {
   const classes = new ClassList(new Storage(), () => undefined);
-  classes.useOutputs({ classNames: LABELS, spareClasses }, LABELS.length);
+  classes.useOutputs({ classNames: LABELS, spareClasses }, LABELS.length, MODEL);
   return classes;
 }
 
@@ -32,6 +33,32 @@ describe("classes on a model without spare outputs", () => {
     assert.equal(classes.note(classes.classes[0]!), "");
     assert.equal(classes.note(classes.classes[1]!), "The state file calls it “disk”.");
     assert.deepEqual(classes.namesInFile, LABELS);
+  });
+
+  test("keep the outputs that they have borrowed when the model is opened again", () => {
+    classes.rename(classes.classes[1]!, "ball");
+    classes.remove(classes.classes[0]!); // the first output is free now, and a training put "ball" on the second
+    classes.useOutputs({ classNames: LABELS, spareClasses: 0 }, LABELS.length, MODEL);
+    assert.equal(outputs(classes).ball, 1);
+    assert.equal(new Set(Object.values(outputs(classes))).size, classes.classes.length);
+    const former = classes.outputs;
+    classes.useOutputs({ classNames: LABELS, spareClasses: 0 }, LABELS.length, MODEL, new Map()); // as Reset does
+    classes.useOutputs({ classNames: LABELS, spareClasses: 0 }, LABELS.length, MODEL, former); // as Undo does
+    assert.equal(outputs(classes).ball, 1);
+    classes.useOutputs({ classNames: ["a", "ball"], spareClasses: 0 }, 2, "another model");
+    assert.equal(outputs(classes).ball, 1);
+    classes.rename(
+      classes.classes.find(({ name }) => name === "ball")!,
+      "cup",
+    );
+    classes.useOutputs({ classNames: ["a", "b", "c"], spareClasses: 0 }, 3, "a third model");
+    assert.deepEqual(Object.values(outputs(classes)).sort(), [0, 1]);
+  });
+
+  test("prefer a spare output to a borrowed one after Reset", () => {
+    classes.rename(classes.classes[1]!, "ball");
+    classes.useOutputs({ classNames: LABELS, spareClasses: 1 }, LABELS.length, MODEL, new Map());
+    assert.equal(outputs(classes).ball, NEW);
   });
 
   test("who takes a name of the model's takes its output, and the other goes elsewhere", () => {
@@ -90,9 +117,9 @@ describe("classes on a model with spare outputs", () => {
   test("classes of a state come with it, and go with it if they have no photos", () => {
     const ball = classes.add("ball");
     classes.addPhotos(ball, [PHOTO()]);
-    classes.useOutputs({ classNames: [...LABELS, "ball", "cup"], spareClasses: 0 }, LABELS.length);
+    classes.useOutputs({ classNames: [...LABELS, "ball", "cup"], spareClasses: 0 }, LABELS.length, MODEL);
     assert.deepEqual(outputs(classes), { stripes: 0, disk: 1, ball: 3, cup: 4 });
-    classes.useOutputs({ classNames: LABELS, spareClasses: 2 }, LABELS.length);
+    classes.useOutputs({ classNames: LABELS, spareClasses: 2 }, LABELS.length, MODEL);
     assert.deepEqual(outputs(classes), { stripes: 0, disk: 1, ball: NEW });
   });
 
@@ -107,7 +134,7 @@ describe("classes on a model with spare outputs", () => {
   });
 
   test("folders are new classes, on cards that nobody has named yet, but not on what was added", () => {
-    classes.useOutputs({ classNames: [...LABELS, "ball"], spareClasses: 1 }, LABELS.length);
+    classes.useOutputs({ classNames: [...LABELS, "ball"], spareClasses: 1 }, LABELS.length, MODEL);
     const entries = classes.classesOf(["cup", "ball", "hat", "cup"]);
     assert.deepEqual(
       entries.map(({ name }) => name),
@@ -141,12 +168,12 @@ describe("classes on a model with spare outputs", () => {
   });
 
   test("a decomposed name of a folder is the model's", () => {
-    classes.useOutputs({ classNames: ["\u00e9clair", "disk"], spareClasses: 1 }, 2);
+    classes.useOutputs({ classNames: ["\u00e9clair", "disk"], spareClasses: 1 }, 2, MODEL);
     assert.equal(classes.classesOf(["e\u0301clair"])[0]!.output, 0);
     assert.equal(classes.classesOf(["e\u0300clair"])[0]!.name, "\u00e8clair");
     assert.throws(
       () => {
-        classes.useOutputs({ classNames: ["\u00e9", "e\u0301"], spareClasses: 0 }, 2);
+        classes.useOutputs({ classNames: ["\u00e9", "e\u0301"], spareClasses: 0 }, 2, MODEL);
       },
       { name: "InputError", message: /expected different names of classes/ },
     );
