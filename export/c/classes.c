@@ -198,9 +198,8 @@ static tinytl_status check_added(const tinytl_description *file,
  * Takes ownership of `lines`, which may be NULL. Refuses more classes than are
  * spare, and names of exported classes.
  */
-tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
+tinytl_status tinytl_make_added(const tinytl_description *file, char *lines,
                                 tinytl_added *added, tinytl_error *error) {
-  const tinytl_description *file = &model->description;
   *added = (tinytl_added){.lines = lines};
   if (lines == NULL) {
     return TINYTL_OK;
@@ -248,10 +247,10 @@ void tinytl_put_added(tinytl_model *model, const tinytl_added *added) {
 
 /* Refuses a state whose outputs in use are not those that have a name.
    Only a manifest has their place. */
-tinytl_status tinytl_check_used(const tinytl_model *model, const float *state,
-                                size_t added, tinytl_error *error) {
-  const tinytl_description *file = &model->description;
-  if (file->spare_classes == 0 || !model->info.has_manifest) {
+tinytl_status tinytl_check_used(const tinytl_description *file,
+                                const float *state, size_t added,
+                                tinytl_error *error) {
+  if (file->spare_classes == 0) {
     return TINYTL_OK;
   }
   const float *bias = state + file->bias.offset;

@@ -107,6 +107,13 @@ typedef struct {
   size_t count;  /* In elements; 0 if the variable is missing. */
 } tinytl_part;
 
+/* A trained variable in the state. */
+typedef struct {
+  char *name;
+  char *shape; /* Its sizes as text, which is equal for equal shapes. */
+  tinytl_part part;
+} tinytl_variable;
+
 /* The inputs that a file can have. */
 typedef enum {
   TINYTL_INPUT_NONE = 0, /* Missing: images. */
@@ -132,6 +139,12 @@ typedef struct {
   char **labels; /* `label_count` names, or NULL. */
   size_t label_count;
   long spare_classes;
+  char *frozen_sha256;        /* Or NULL. */
+  tinytl_variable *variables; /* `variable_count` of them, or NULL. */
+  size_t variable_count;
+  size_t state_size;  /* Sum of the sizes of the entries of `state`. */
+  bool has_gaps;      /* Whether `state` has an entry at another offset, or one
+                         without a name, a slot or a shape. */
   tinytl_part bias;   /* Bias of the classifier. */
   tinytl_part kernel; /* Kernel of the classifier. */
   bool xnnpack;       /* True by default. */

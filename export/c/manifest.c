@@ -61,10 +61,9 @@ static tinytl_status check_input(const tinytl_description *manifest,
   return TINYTL_OK;
 }
 
-/* Refuses other versions, and the manifest of another file. */
-static tinytl_status check_manifest(const tinytl_model *model,
-                                    const tinytl_description *manifest,
-                                    const char *path, tinytl_error *error) {
+/* Refuses other versions, and manifests without the most important fields. */
+static tinytl_status check_version(const tinytl_description *manifest,
+                                   const char *path, tinytl_error *error) {
   if (manifest->format_version != FORMAT_VERSION ||
       manifest->contract < CONTRACT || manifest->contract > ARRAY_CONTRACT) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
@@ -73,16 +72,27 @@ static tinytl_status check_manifest(const tinytl_model *model,
                        path, manifest->format_version, manifest->contract,
                        FORMAT_VERSION, CONTRACT, ARRAY_CONTRACT);
   }
-  char digest[2 * TINYTL_FINGERPRINT_SIZE + 1];
-  for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
-    (void)snprintf(digest + 2 * i, 3, "%02x", model->info.fingerprint[i]);
-  }
   if (manifest->sha256 == NULL || manifest->task == NULL ||
       manifest->labels == NULL) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
                        "expected the fields sha256, task and labels in %s, got "
                        "fewer; copy or export the model again",
                        path);
+  }
+  return TINYTL_OK;
+}
+
+/* Refuses other versions, and the manifest of another file. */
+static tinytl_status check_manifest(const tinytl_model *model,
+                                    const tinytl_description *manifest,
+                                    const char *path, tinytl_error *error) {
+  const tinytl_status status = check_version(manifest, path, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  char digest[2 * TINYTL_FINGERPRINT_SIZE + 1];
+  for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
+    (void)snprintf(digest + 2 * i, 3, "%02x", model->info.fingerprint[i]);
   }
   if (strcmp(manifest->sha256, digest) != 0) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
@@ -94,8 +104,9 @@ static tinytl_status check_manifest(const tinytl_model *model,
   return check_input(manifest, path, error);
 }
 
-static tinytl_status read_manifest(tinytl_model *model, const char *path,
-                                   tinytl_error *error) {
+static tinytl_status parse_manifest(const char *path,
+                                    tinytl_description *manifest,
+                                    tinytl_error *error) {
   void *text = NULL;
   size_t size = 0;
   tinytl_status status = tinytl_map_file(path, "a manifest", LARGEST_MANIFEST,
@@ -103,9 +114,22 @@ static tinytl_status read_manifest(tinytl_model *model, const char *path,
   if (status != TINYTL_OK) {
     return status;
   }
-  status =
-      tinytl_parse_description(text, size, path, &model->description, error);
+  status = tinytl_parse_description(text, size, path, manifest, error);
   (void)munmap(text, size);
+  return status;
+}
+
+tinytl_status tinytl_read_manifest(const char *path,
+                                   tinytl_description *manifest,
+                                   tinytl_error *error) {
+  *manifest = (tinytl_description){0};
+  const tinytl_status status = parse_manifest(path, manifest, error);
+  return status == TINYTL_OK ? check_version(manifest, path, error) : status;
+}
+
+static tinytl_status read_manifest(tinytl_model *model, const char *path,
+                                   tinytl_error *error) {
+  tinytl_status status = parse_manifest(path, &model->description, error);
   if (status == TINYTL_OK) {
     status = check_manifest(model, &model->description, path, error);
   }

@@ -59,6 +59,14 @@ tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
                                    const tinytl_options *options,
                                    tinytl_error *error);
 
+/*
+ * Reads a manifest without its model. The result must be freed with
+ * tinytl_free_description(), also after an error.
+ */
+tinytl_status tinytl_read_manifest(const char *path,
+                                   tinytl_description *manifest,
+                                   tinytl_error *error);
+
 /* ---- Signatures: contract.c ---- */
 
 /* Checks all signatures before the file runs. */
@@ -93,7 +101,7 @@ tinytl_status tinytl_check_outputs(tinytl_model *model, tinytl_error *error);
  * Takes ownership of `lines`, which may be NULL. Refuses more classes than are
  * spare, and names of exported classes.
  */
-tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
+tinytl_status tinytl_make_added(const tinytl_description *file, char *lines,
                                 tinytl_added *added, tinytl_error *error);
 
 /* Replaces the added classes, and takes ownership of the new ones. */
@@ -105,8 +113,9 @@ void tinytl_free_added(tinytl_added *added);
  * Refuses a state whose outputs in use are not those that have a name. Needs a
  * manifest, which has their positions.
  */
-tinytl_status tinytl_check_used(const tinytl_model *model, const float *state,
-                                size_t added, tinytl_error *error);
+tinytl_status tinytl_check_used(const tinytl_description *file,
+                                const float *state, size_t added,
+                                tinytl_error *error);
 
 /* ---- State: state.c ---- */
 

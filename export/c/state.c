@@ -32,7 +32,10 @@ static tinytl_status set_state(tinytl_model *model, const float *state,
                        "at index %zu; use another copy",
                        (double)state[bad], bad);
   }
-  tinytl_status status = tinytl_check_used(model, state, added, error);
+  tinytl_status status =
+      model->info.has_manifest
+          ? tinytl_check_used(&model->description, state, added, error)
+          : TINYTL_OK;
   if (status != TINYTL_OK) {
     return status;
   }
@@ -68,7 +71,8 @@ tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
 tinytl_status tinytl_set_classes(tinytl_model *model, const float *state,
                                  char *lines, tinytl_error *error) {
   tinytl_added added;
-  tinytl_status status = tinytl_make_added(model, lines, &added, error);
+  tinytl_status status =
+      tinytl_make_added(&model->description, lines, &added, error);
   if (status == TINYTL_OK) {
     status = set_state(model, state, added.count, error);
     if (status == TINYTL_OK) {

@@ -500,6 +500,25 @@ tinytl_status tinytl_write_state(const char *path, const uint8_t *fingerprint,
                                  const float *state, size_t count,
                                  const char *names, tinytl_error *error);
 
+/**
+ * @brief Moves a state to a new export of the same network, for example with
+ * another batch size or int8 kernels, as `tinytl move-state` does.
+ *
+ * Variables are matched by name, and the optimizer's slots restart. Classes,
+ * frozen weights and trained variables must be the same. The new file has the
+ * same bytes in all clients, and is written as by tinytl_write_state().
+ *
+ * @param path           The `.tinytl` file.
+ * @param from_manifest  Path of the manifest of the model that the state was
+ *                       saved from.
+ * @param to_manifest    Path of the manifest of the new model.
+ * @param output         The `.tinytl` file to write.
+ * @param error          Gets the error, or NULL.
+ */
+tinytl_status tinytl_move_state(const char *path, const char *from_manifest,
+                                const char *to_manifest, const char *output,
+                                tinytl_error *error);
+
 /** @} */
 
 #ifdef __cplusplus
