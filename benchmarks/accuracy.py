@@ -1,4 +1,4 @@
-"""Test accuracy of update schemes in Keras, and of the exported files trained by LiteRT from the same start.
+"""Test accuracy of update schemes trained in Keras, and of exported files trained in LiteRT from the same start.
 
 Commands (data and weights are not part of the package):
     python benchmarks/accuracy.py --config=flowers17 --data=oxford_flowers17_128.npz --weights=mobilenet_v2.h5
@@ -7,14 +7,14 @@ Commands (data and weights are not part of the package):
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --branch_weights=branches.npz
     python benchmarks/accuracy.py --config=flowers17 --data=... --weights=... --network=efficientnet_lite0
 
-Each run is a `tinytl` command of its own; finished runs are kept in --workdir and not repeated, and a
-training that was killed continues. Prints a
-row for each scheme: accuracy after the last epoch for each seed, mean and standard deviation in per cent; with
---device, the accuracy of `tinytl train` and of `tinytl adapt` on the same images in the same order. With
---branch_weights, schemes that train lite residuals have a second row, which starts from those. --rates gives a scheme
-another learning rate than that of the config or, where the config has none, the scheme's default, as full=3e-5.
-Trainings in Keras are added to the file --rows, which outlives --workdir: rows in it are not trained again. Several of
-these commands may run at once. `accuracy_tables.py` makes tables and a picture of all rows.
+Each run is a separate `tinytl` command. Finished runs are kept in --workdir and not repeated; interrupted runs are
+resumed. Prints a row for each scheme: the accuracy after the last epoch for each seed, the mean and the standard
+deviation, in percent. With --device, prints the accuracy of `tinytl train` and of `tinytl adapt` on the same images in
+the same order. With --branch_weights, schemes that train lite residuals get a second row that starts from these
+weights. --rates replaces the learning rate of a scheme, for example full=3e-5; by default, the config's rate is used,
+or the scheme's default if the config has none. Results in Keras are also appended to the file --rows, which can be kept
+without --workdir: runs with a row are not repeated. Several of these commands may run at the same time.
+`accuracy_tables.py` makes tables and a plot from all rows.
 """
 
 import hashlib
@@ -36,20 +36,20 @@ _DATA = flags.DEFINE_string("data", None, "The data set.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required=True)
 _SCHEMES = flags.DEFINE_list("schemes", ["last", "tinytl-b", "tinytl-lb"], "Update schemes.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds, from 0.")
-_NETWORK = flags.DEFINE_string("network", "mobilenet_v2", "The network, of width 1.0.")
-_RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of an image's side.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step in training.")
+_NETWORK = flags.DEFINE_string("network", "mobilenet_v2", "The network, with width 1.0.")
+_RESOLUTION = flags.DEFINE_integer("resolution", 128, "Input size in pixels.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per training step.")
 _BRANCHES = flags.DEFINE_string("branch_weights", None, "Pre-trained branches, for a second row of tinytl-l and -lb.")
 _BRANCHES_NAME = flags.DEFINE_string("branches_name", "pre-trained", "Name of these branches in rows and tables.")
-_RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE where the rate is another one.")
-_DEVICE = flags.DEFINE_boolean("device", False, "Train the exported file with LiteRT too.")
-_FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: kinds of frozen kernels, of FROZEN.")
+_RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE,...: learning rates to use instead of the defaults.")
+_DEVICE = flags.DEFINE_boolean("device", False, "Also train the exported file with LiteRT.")
+_FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: types of frozen kernels.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/accuracy", "Folder of the runs.")
-_ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished trainings in Keras.")
-FROZEN = {  # flags of an export
+_ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished runs in Keras.")
+FROZEN = {  # flags of `tinytl export`
     "float32": ["--frozen_weights=float32"],
     "int8": ["--frozen_weights=int8"],
-    "k-means": ["--frozen_weights=float32", "--config.backbone.kernel_centroids=256"],  # 8 bits as the paper has them
+    "k-means": ["--frozen_weights=float32", "--config.backbone.kernel_centroids=256"],  # the paper's kind of 8 bits
 }
 flags.register_validator(
     "frozen_weights", lambda kinds: set(kinds) <= set(FROZEN), f"expected some of {', '.join(FROZEN)}"
@@ -83,7 +83,7 @@ def rate_of(scheme: str) -> str:
 
 
 def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pathlib.Path:
-    """Returns the folder of a run and its files."""
+    """Returns the folder for a run and its files."""
     start = f"{_BRANCHES_NAME.value}-{_digest(branch_weights)}" if branch_weights else None
     size = f"{_RESOLUTION.value}px-{_BATCH_SIZE.value}"
     name = "-".join(filter(None, [scheme, start, rate_of(scheme), size, str(seed)]))
@@ -107,7 +107,7 @@ def config_flags(scheme: str, seed: int, branch_weights: str | None = None) -> l
 
 
 def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
-    """Returns the test accuracy of a run in Keras, in per cent; adds it to the rows."""
+    """Returns the test accuracy of a run in Keras, in percent; adds it to the rows."""
     key = {
         "set": _CONFIG.value,
         "network": _NETWORK.value,
@@ -133,24 +133,24 @@ def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
 
 
 def _branches(scheme: str, branch_weights: str | None) -> str:
-    """Initial lite residuals of a row."""
+    """Returns the name of a row's initial lite residuals, or an empty string without them."""
     if not get_scheme(scheme).lite_residual:
         return ""
     return _BRANCHES_NAME.value if branch_weights else "fresh"
 
 
 def _digest(branch_weights: str) -> str:
-    """The first digits of the digest of a file of branches: other ones of the same name are another start."""
+    """Returns the start of a branch file's digest, to distinguish different files with the same --branches_name."""
     path = pathlib.Path(branch_weights)
     if branch_weights == "pretrained":
-        from tinytl_tf.backbones.branch_weights import shipped_path  # takes the seconds of Keras
+        from tinytl_tf.backbones.branch_weights import shipped_path  # slow: imports Keras
 
         path = shipped_path(_NETWORK.value, 1.0)
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def rows() -> list[tuple[str, str | None]]:
-    """Scheme and branches of each row."""
+    """Returns the scheme and the branch file of each row."""
     found = []
     for scheme in _SCHEMES.value:
         found.append((scheme, None))
@@ -164,7 +164,7 @@ def _label(scheme: str, branch_weights: str | None) -> str:
 
 
 def adapt(scheme: str, seed: int, branch_weights: str | None, frozen_weights: str) -> float:
-    """Exports the start of the run and returns the test accuracy after the same training in LiteRT, in per cent."""
+    """Exports the start of a run, trains it in LiteRT in the same way, and returns the test accuracy in percent."""
     folder = run_folder(scheme, seed, branch_weights)
     training, data, augmentation = (config()[name] for name in ("training", "data", "augmentation"))
     model = folder / f"start-{frozen_weights}.tflite"

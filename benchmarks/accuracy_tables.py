@@ -1,10 +1,10 @@
-"""Tables of the rows that accuracy.py has kept, with the memory of a training step; and a picture of both.
+"""Tables of the rows from accuracy.py, with the memory of a training step; and a plot of both.
 
-For each network, size and batch a table: test accuracy on each set, mean and standard deviation over the seeds in per
-cent, how many seeds, and the growth of a fresh process that loads the exported file (int8 frozen kernels, profile
-balanced, Adam, 17 classes, random weights: memory does not depend on them) and takes a training step with XNNPACK
-and two threads. The picture has the rows at 128 px with batches of 8. Measurements are kept in --memory and not
-repeated; measure when nothing else runs.
+Prints a table for each network, resolution and batch size: the mean and standard deviation of the test accuracy on each
+data set in percent, the number of seeds, and the growth of a fresh process that loads the exported file and runs a
+training step with XNNPACK and two threads. The exported file has int8 frozen kernels, profile balanced, Adam, 17
+classes, and random weights, on which memory does not depend. The plot shows the rows at 128 px with batches of 8.
+Measurements are kept in --memory and not repeated. Run this script when nothing else runs on the machine.
 
 Commands:
     python benchmarks/accuracy_tables.py --rows=benchmarks/accuracy.jsonl --memory=benchmarks/accuracy_memory.jsonl
@@ -25,13 +25,13 @@ from tinytl_tf.files import atomic_write_bytes
 from tinytl_tf.memory import measure
 from tinytl_tf.networks.schemes import SCHEMES
 
-_ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished trainings.")
+_ROWS = flags.DEFINE_string("rows", "runs/accuracy/rows.jsonl", "File of finished runs.")
 _MEMORY = flags.DEFINE_string("memory", "runs/accuracy/memory.jsonl", "File of measured memory.")
-_PICTURE = flags.DEFINE_string("picture", None, "Draw accuracy over memory into this PNG file.")
+_PICTURE = flags.DEFINE_string("picture", None, "Plot accuracy over memory to this PNG file.")
 CLASSES, PROFILE, MEASUREMENTS = 17, "balanced", 3
 IN_PICTURE = (128, 8)  # resolution and batch
 TABLE = ("network", "resolution", "batch_size")
-ON_THE_LEFT = ("tinytl-b", "tinytl-l")  # labels of these; another scheme takes only a little more memory
+ON_THE_LEFT = ("tinytl-b", "tinytl-l")  # place labels of these left: another scheme takes only slightly more memory
 
 
 def main(_) -> None:
@@ -76,12 +76,12 @@ def _cell(values: list[float]) -> str:
 
 
 def _memory(key: dict) -> float:
-    """Growth of a process in MB, measured once."""
+    """Returns the growth of a process in MB, measured on the first call."""
     row = accuracy_rows.find(_MEMORY.value, key)
     if row is None:
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "step.tflite"
-            # In a process of its own: TensorFlow would stay in the memory of processes that are forked from here.
+            # In a separate process: TensorFlow would stay in the memory of processes forked from here.
             code = f"import accuracy_tables; accuracy_tables.export_worker({str(path)!r}, **{key!r})"
             subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent, check=True)
             growth = max(measure(path, steps=1).growth_bytes for _ in range(MEASUREMENTS))
@@ -91,25 +91,25 @@ def _memory(key: dict) -> float:
 
 
 def export_worker(path: str, *, network: str, resolution: int, batch_size: int, scheme: str) -> None:
-    """Writes the file to measure. The parity check is left to `export`."""
+    """Writes the file to measure, without the parity check of `export`."""
     from network import trainable_module
 
     from tinytl_tf.export.build import build_file, with_int8_kernels
 
     options = {"name": network, "optimizer": "adam"}
     content, _ = build_file(trainable_module(scheme, PROFILE, resolution, CLASSES, batch_size, **options))
-    # `full` has no frozen kernels to store as integers.
+    # `full` has no frozen kernels to store as int8.
     atomic_write_bytes(path, content if scheme == "full" else with_int8_kernels(content))
 
 
 def _draw(points: list[tuple], sets: list[str]) -> bytes:
-    """A panel for each set, a color for each network."""
+    """Returns a PNG with a panel for each data set and a color for each network."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5 * len(sets), 6), layout="constrained")
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
     most = 1.15 * max(point[2] for point in points)
-    flipped = 0.75 * most  # from here on the label is on the left
+    flipped = 0.75 * most  # above this memory, the label is on the left
     colors = {name: f"C{number}" for number, name in enumerate(dict.fromkeys(point[0] for point in points))}
     for axes, name in zip(panels, sets, strict=True):
         for network, label, memory, means in points:

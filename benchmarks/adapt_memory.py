@@ -1,12 +1,12 @@
-"""Growth of a complete run of `adapt` over real photos against the measured accounts of a client and of a step.
+"""Compares the growth of a complete run of `adapt` on real photos with that of a client and of a training step.
 
 Command:
     python benchmarks/adapt_memory.py --data=photos/ FILE.tflite ...
 
-Prints a row for each file: the size of the model's input, the growth of a fresh process that runs the steps of `tinytl
-adapt` (`measure_adapt`), of one that infers and trains (`measure_client`), the difference of the two in percent,
-and the growth of one that runs only `train` (`measure`); in MB (10^6 bytes). A run also decodes photos.
-Linux only.
+Prints a row for each file: the size of the model's input; the growth of a fresh process that runs the steps of `tinytl
+adapt` (`measure_adapt`); the growth of a process that runs inference and training (`measure_client`); the difference
+between the two in percent; and the growth of a process that only runs `train` (`measure`). Growth is in MB (10^6
+bytes). A run of `adapt` also decodes photos. Linux only.
 """
 
 import pathlib
@@ -18,9 +18,9 @@ from tinytl_tf.device import TrainableModel
 from tinytl_tf.memory import measure, measure_adapt, measure_client
 from tinytl_tf.tflite.runtime import THREADS
 
-_DATA = flags.DEFINE_string("data", None, "Image folder or another data set.", required=True)
+_DATA = flags.DEFINE_string("data", None, "Image folder or other data set.", required=True)
 _THREADS = flags.DEFINE_integer("threads", THREADS, "Threads of LiteRT.", lower_bound=1)
-TIMES = 3  # the median of so many processes counts: decoding threads start and end
+TIMES = 3  # number of processes for the median; figures vary, because decoding threads start and end
 
 
 def main(argv: list[str]) -> None:

@@ -1,11 +1,12 @@
 """Memory and time of a training step with the Kotlin client on the JVM and with the Python client.
 
-Every figure comes from a fresh process with one thread; growth is VmHWM after some steps minus the resident memory
-before the model was opened, as in `tinytl memory --account=measured`. The processes of the two clients take turns, so
-that their times can be compared on a machine that does other things; read them as ratios. The JVM runs TensorFlow Lite
-for Linux under the classes of Android's AAR, Python the installed LiteRT. Needs JDK 17 and Maven, and Linux on x86-64.
+Each figure comes from a fresh process with one thread. Growth is VmHWM after some steps minus the resident memory
+before opening the model, as in `tinytl memory --account=measured`. The processes of both clients alternate, so that
+their times are comparable on a machine that also does other work. Read the times as ratios. The JVM runs TensorFlow
+Lite for Linux with the classes of the Android AAR; Python runs the installed LiteRT. Needs JDK 17 and Maven, and Linux
+on x86-64.
 
-Without files: the golden model, and MobileNetV2 0.35 with random weights under `--scheme` at `--resolutions`.
+By default, measures the golden model, and MobileNetV2 0.35 with random weights, `--scheme` and `--resolutions`.
 
 Commands:
     python benchmarks/android_training.py
@@ -27,11 +28,11 @@ from tinytl_tf.memory import measure
 from tinytl_tf.networks.schemes import SCHEMES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RUNS = flags.DEFINE_integer("runs", 3, "Processes to take the median of.", lower_bound=1)
-STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of in each process.", lower_bound=1)
+RUNS = flags.DEFINE_integer("runs", 3, "Processes for the median.", lower_bound=1)
+STEPS = flags.DEFINE_integer("steps", 5, "Steps for the median in each process.", lower_bound=1)
 SCHEME = flags.DEFINE_enum("scheme", "tinytl-b", list(SCHEMES), "Scheme of the exported files.")
-RESOLUTIONS = flags.DEFINE_list("resolutions", ["96"], "Pixels of the files that are exported.")
-HEAP = "-Xmx128m"  # of the JVM; an app on a phone has about as much
+RESOLUTIONS = flags.DEFINE_list("resolutions", ["96"], "Input sizes of the exported files in pixels.")
+HEAP = "-Xmx128m"  # heap limit of the JVM; an app on a phone has about as much
 
 
 def main(argv: list[str]) -> None:
@@ -68,7 +69,7 @@ def export_worker(path: str, scheme_name: str, resolution: int) -> None:
 
 
 def _export(folder: str, resolution: int) -> pathlib.Path:
-    """Exports in a process of its own: TensorFlow would stay in the memory of processes forked from here."""
+    """Exports in a separate process: TensorFlow would stay in the memory of processes forked from here."""
     path = pathlib.Path(folder) / f"mobilenet_v2_0.35_{SCHEME.value}_{resolution}.tflite"
     arguments = (str(path), SCHEME.value, resolution)
     code = f"import android_training; android_training.export_worker(*{arguments!r})"
@@ -77,7 +78,7 @@ def _export(folder: str, resolution: int) -> pathlib.Path:
 
 
 def _classpath() -> str:
-    """Compiles library and tests; returns the class path."""
+    """Compiles the library and the tests; returns the class path."""
     with tempfile.NamedTemporaryFile() as file:
         goals = ["test-compile", "dependency:build-classpath", f"-Dmdep.outputFile={file.name}"]
         command = ["mvn", "--quiet", f"--file={ROOT / 'export' / 'android'}", "--projects=library", "--also-make"]
@@ -92,7 +93,7 @@ def _classpath() -> str:
 
 
 def _measure(path: pathlib.Path, xnnpack: bool, classpath: str) -> tuple[list[dict], list[dict]]:
-    """Returns the measurements of each process of Python and of the JVM; they take turns."""
+    """Runs Python and the JVM alternately; returns the measurements of each process."""
     python, jvm = [], []
     for _ in range(RUNS.value):
         measured = measure(path, num_threads=1, xnnpack=xnnpack, steps=STEPS.value)

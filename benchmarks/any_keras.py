@@ -1,14 +1,14 @@
-"""Keras models of other people: which are rebuilt exactly, train and export, with which gradients and in which memory.
+"""Conversion of arbitrary Keras models: exactness, supported schemes, accuracy of gradients, and memory.
 
 Commands:
     python benchmarks/any_keras.py --json=any_keras.jsonl
     python benchmarks/any_keras.py --json=any_keras.jsonl --cases=MobileNetV3Small,own:se_net
     python benchmarks/any_keras.py --json=any_keras.jsonl --table
 
-Each case runs in a process of its own and adds a line to the file; existing rows are not run again. Weights are random,
-norms have made-up statistics. Cases of keras-hub need the package. MB are 10^6 bytes; measured ones are the growth of a
-fresh process (VmHWM) that does a step of 8 images: the exported file with one image at a time, plain Keras with all.
-int8 MB: the same with frozen kernels of int8.
+Each case runs in a separate process and adds a row to the JSON file; cases with a row are not run again. Weights and
+the statistics of norms are random. The hub cases need the package keras-hub. MB are 10^6 bytes. Measured memory is the
+growth (VmHWM) of a fresh process that runs a training step of 8 images: the exported file computes one image at a time,
+plain Keras all at once. "int8 MB" is the measured memory with int8 frozen kernels.
 """
 
 import json
@@ -20,14 +20,14 @@ from typing import Any
 
 from absl import app, flags
 
-JSON = flags.DEFINE_string("json", "any_keras.jsonl", "The rows; existing ones are not run again.")
-CASES = flags.DEFINE_list("cases", [], "Names of cases; all by default.")
-CASE = flags.DEFINE_string("case", None, "Runs one case in this process.")
-PLAIN = flags.DEFINE_string("plain", None, "Of the case: full or biases, a step of plain Keras.")
-TABLE = flags.DEFINE_boolean("table", False, "Prints the table of the rows and runs nothing.")
-_BATCH, _CLASSES, _LIMIT = 8, 5, 1800  # seconds of a case
+JSON = flags.DEFINE_string("json", "any_keras.jsonl", "File of the rows; cases with a row are not run again.")
+CASES = flags.DEFINE_list("cases", [], "Names of the cases to run; default: all.")
+CASE = flags.DEFINE_string("case", None, "Run this one case in this process.")
+PLAIN = flags.DEFINE_string("plain", None, "With --case: measure a step in plain Keras that trains full or biases.")
+TABLE = flags.DEFINE_boolean("table", False, "Print the table of existing rows and run nothing.")
+_BATCH, _CLASSES, _LIMIT = 8, 5, 1800  # _LIMIT in seconds per case
 
-# Networks of keras.applications, each with the pixels of its images.
+# Networks of keras.applications, each with its input size in pixels.
 APPLICATIONS = {
     "MobileNet": 96,
     "MobileNetV2": 96,
@@ -85,7 +85,7 @@ COLUMNS = (
 
 
 def main(argv: list[str]) -> None:
-    """Runs the cases that are missing, and prints the table."""
+    """Runs the cases without a row, and prints the table."""
     if CASE.value:
         print(json.dumps(_plain(CASE.value, PLAIN.value) if PLAIN.value else _run(CASE.value)))
         return
@@ -161,7 +161,7 @@ def _difference(model: Any, network: Any) -> float:
 
     examples = _examples(network.input_shape[1:])
     expected, got = np.asarray(model(examples, training=False)), np.asarray(network(examples, training=False))
-    if _has_softmax(model):  # which the network leaves out
+    if _has_softmax(model):  # the converted network returns logits
         got = np.exp(got - got.max(-1, keepdims=True))
         got /= got.sum(-1, keepdims=True)
     return float(np.abs(expected.reshape(got.shape) - got).max() / np.abs(expected).max())
@@ -176,7 +176,7 @@ def _examples(shape: tuple[int, ...]) -> Any:
 
 
 def _build(network: Any, case: str) -> bytes | None:
-    """The exported file's content with float32 kernels, or None if it needs an operator that LiteRT lacks."""
+    """Returns the content of the exported file with float32 kernels, or None if LiteRT lacks an operator."""
     from tinytl_tf.errors import InputError
     from tinytl_tf.export.build import build_file
     from tinytl_tf.export.inputs import input_kind
@@ -218,7 +218,7 @@ def _measure(model: Any, network: Any, content: bytes | None, case: str) -> dict
 
 
 def _gradient(model: Any, network: Any, path: pathlib.Path, case: str, xnnpack: bool) -> float:
-    """Largest difference of one step of the file from the tape on the model, by the largest gradient."""
+    """Returns the largest difference between the file's gradients and the model's, relative to the largest gradient."""
     import numpy as np
     import tensorflow as tf
 
@@ -259,14 +259,14 @@ def _has_softmax(model: Any) -> bool:
 
 
 def _logits(outputs: Any, model: Any) -> Any:
-    """Logits of the model's softmax output."""
+    """Returns the logits for the model's outputs, which may be probabilities."""
     import tensorflow as tf
 
     return tf.math.log(outputs) if _has_softmax(model) else outputs
 
 
 def _plain(case: str, trained: str) -> dict[str, Any]:
-    """Growth of this process by one step of the model in plain Keras."""
+    """Returns the growth of this process from one training step of the model in plain Keras."""
     import keras
     import numpy as np
 
@@ -292,7 +292,7 @@ def _plain(case: str, trained: str) -> dict[str, Any]:
 
 
 def _make(case: str) -> tuple[Any, dict[str, Any]]:
-    """The Keras model of a case with made-up statistics, and the further arguments of `from_keras`."""
+    """Returns the Keras model of a case with random statistics, and additional arguments for `from_keras`."""
     import keras
     from own_models import OWN_MODELS, hub_model, randomized
 

@@ -1,12 +1,12 @@
-"""Cost of an epoch of `tinytl train` with --cache_features and without, if only late places are trained.
+"""Cost of an epoch of `tinytl train` with and without --cache_features, if only late places are trained.
 
 Command (data and weights are not part of the package):
     python benchmarks/cache_features.py --data=oxford_flowers17_128.npz --weights=mobilenet_v2_1.0_224.h5
 
-Trains MobileNetV2 1.0 at 128 px with flips, batches of 8, in Keras. Prints a row for each split: CPU seconds of an
-epoch on images, from the median of some steps with the decoding of their images; and of the first, the second and the
-sixth epoch on cached features: each meets some mirrored images for the first time, the sixth hardly any. CPU seconds,
-so that other work on the machine does not count.
+Trains MobileNetV2 1.0 in Keras at 128 px, with flips and batches of 8. Prints a row for each split with the CPU seconds
+of an epoch on images, estimated from the median of some steps including image decoding; and of the first, second and
+sixth epoch on cached features. Each epoch sees some mirrored images for the first time; the sixth sees very few. Times
+are CPU seconds, so that other work on the machine does not count.
 """
 
 import itertools
@@ -27,7 +27,7 @@ from tinytl_tf.training.frozen_features import frozen_features
 
 _DATA = flags.DEFINE_string("data", None, "The data set.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required=True)
-_STEPS = flags.DEFINE_integer("steps", 12, "Steps on images that are timed.")
+_STEPS = flags.DEFINE_integer("steps", 12, "Timed steps on images.")
 FLIPS = data.Augmentation(crop=False, flip=True)
 CASES = {"head": "tinytl-b", "block_13": "tinytl-b", "classifier": "last"}
 BATCH_SIZE, SIZE, EPOCHS = 8, 128, 6

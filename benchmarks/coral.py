@@ -1,13 +1,13 @@
-"""A Coral export measured on flowers: accuracy behind an int8 prefix, cost of an epoch, noise of a rebaked file.
+"""Measures a Coral export on flowers: accuracy with an int8 prefix, cost of an epoch, noise of a rebaked file.
 
 Command (data and weights are not part of the package):
     python benchmarks/coral.py --data=oxford_flowers17_128.npz --weights=mobilenet_v2_1.0_224.h5 --split=head
 
-Trains the suffix three times from one start, with different orders of the images: in Keras, on features in
-float; and in LiteRT, on the int8 features of the prefix, which both compute once. Both use flips, Adam with a cosine
-schedule, batches of 8, label smoothing 0.1 and no dropout. Times are of the process' own CPU, so that other work on the
-machine does not count: of an epoch of the file that trains all biases of the network, on images that are decoded; and
-of the second epoch on cached features.
+Trains the suffix three times from the same start with different orders of the images, in Keras on float features and in
+LiteRT on the int8 features of the prefix. Both cache the features. Both use flips, Adam with a cosine schedule, batches
+of 8, label smoothing 0.1 and no dropout. Also measures an epoch of a file that trains all biases of the network on
+decoded images, and the second epoch on cached features. Times are CPU seconds of the process, so that other work on the
+machine does not count.
 """
 
 import itertools
@@ -42,15 +42,15 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required
 _SPLIT = flags.DEFINE_string("split", "head", "First place of the suffix.")
 _SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
 _EPOCHS = flags.DEFINE_integer("epochs", 9, "Epochs.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Orders of the images; 0 for only the times.", lower_bound=0)
-_STEPS = flags.DEFINE_integer("steps", 12, "Steps of the whole file that are timed.")
-_WORKDIR = flags.DEFINE_string("workdir", "runs/coral", "Folder of files and features.")
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Number of image orders; 0 to only measure times.", lower_bound=0)
+_STEPS = flags.DEFINE_integer("steps", 12, "Timed steps of the complete file.")
+_WORKDIR = flags.DEFINE_string("workdir", "runs/coral", "Folder for files and features.")
 FLIPS = data.Augmentation(crop=False, flip=True)
 RATE, BATCH_SIZE, SMOOTHING = 1e-3, 8, 0.1
 
 
 def configure():
-    """Returns the configuration of the run."""
+    """Returns the configuration, with the scheme restricted to the suffix."""
     config = flowers17.get_config()
     config.scheme, config.data.name, config.backbone.weights = _SCHEME.value, _DATA.value, _WEIGHTS.value
     config.backbone.dropout, config.augmentation.crop = 0.0, False
@@ -59,7 +59,7 @@ def configure():
 
 
 def train_in_keras(model, suffix, features, splits, seed: int) -> float:
-    """Returns the test accuracy of the suffix on float features."""
+    """Trains the suffix on float features in Keras; returns the test accuracy."""
     size, epochs = model.input_shape[1], _EPOCHS.value
     variables = model.trainable_variables
     step = make_train_step(suffix, variables, make_optimizer("adam"), label_smoothing=SMOOTHING)
@@ -72,7 +72,7 @@ def train_in_keras(model, suffix, features, splits, seed: int) -> float:
 
 
 def time_whole(splits, folder: pathlib.Path) -> float:
-    """Returns the CPU seconds of an epoch of the file that trains all biases, from some of its steps."""
+    """Returns the CPU seconds of an epoch of the file that trains all biases, estimated from some of its steps."""
     model, _ = Experiment(whole_config()).build_model(len(splits.train.class_names))
     rule = get_optimizer("adam")
     content, _ = build_file(TrainableModule(model, model.trainable_variables, optimizer=rule, batch_size=BATCH_SIZE))
@@ -90,14 +90,14 @@ def time_whole(splits, folder: pathlib.Path) -> float:
 
 
 def whole_config():
-    """Returns the configuration that trains everything that the scheme can."""
+    """Returns the configuration with the unrestricted scheme."""
     config = configure()
     config.biases, config.lite_residuals = (), ()
     return config
 
 
 def time_cached(coral: CoralModel, features, splits, epoch: int) -> float:
-    """Returns the CPU seconds of an epoch on features; the second one finds them all, or nearly, in the cache."""
+    """Returns the CPU seconds of an epoch on features. From the second epoch, nearly all features are cached."""
     options = {"batch_size": BATCH_SIZE, "image_size": coral.suffix.image_size, "seed": 0, "workers": 1}
     started = time.process_time()
     plain = data.Augmentation(crop=False, flip=False)
@@ -107,7 +107,7 @@ def time_cached(coral: CoralModel, features, splits, epoch: int) -> float:
 
 
 def rebaked_noise(model, coral_path: pathlib.Path, state_path: pathlib.Path, splits, photos) -> tuple[float, float]:
-    """Returns signal to noise, on the test images, of the rebaked file and of a fresh quantization."""
+    """Returns the signal to noise on the test images of the rebaked file and of a newly quantized network."""
     output = coral_path.with_name("rebaked_int8.tflite")
     rebake(coral_path, state_path, output, list(photos), overwrite=True)
     state.load_state(model, state_path, coral_path.with_name("suffix_train.tflite"))

@@ -1,8 +1,8 @@
-"""Cost of the masks of activations in a training step: a file with masks, and one with constant masks of ones.
+"""Cost of activation masks in a training step: compares a file with masks and a file with constant masks of ones.
 
-The second computes wrong gradients; it is the floor of a step with the same convolutions, sums and updates. MobileNetV2
-with SGD, int8 frozen weights, XNNPACK, one thread; random weights. The two files and the inferences of the first run by
-turns in one process.
+The second file computes wrong gradients; it is the lower bound for a step with the same convolutions, sums and updates.
+MobileNetV2 with random weights, SGD, int8 frozen weights, XNNPACK, one thread. Steps of both files and inferences of
+the first file alternate in one process.
 
 Command:
     python benchmarks/mask_cost.py --scheme=tinytl-b
@@ -24,12 +24,12 @@ SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
 PROFILE = flags.DEFINE_string("profile", "balanced", "Memory profile.")
 RESOLUTION = flags.DEFINE_integer("resolution", 224, "Pixels.")
 CLASSES = flags.DEFINE_integer("classes", 102, "Classes.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
-STEPS = flags.DEFINE_integer("steps", 10, "Steps to take the median of.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per step.")
+STEPS = flags.DEFINE_integer("steps", 10, "Steps for the median.")
 
 
 def make_file() -> bytes:
-    """Converts the network with int8 kernels."""
+    """Returns the file of the network with int8 kernels."""
     task = (SCHEME.value, PROFILE.value, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value)
     return with_int8_kernels(build_file(trainable_module(*task))[0])
 

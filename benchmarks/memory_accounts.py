@@ -1,10 +1,10 @@
-"""Planned against measured growth of a process, without a delegate, over exported files.
+"""Compares the planned and the measured growth of a process, without a delegate, for exported files.
 
 Command:
     python benchmarks/memory_accounts.py FILE.tflite FOLDER ...
 
 Prints a row for each file: the parts of the planned growth in MB (10^6 bytes), their sum, the growth of a fresh process
-that runs the signature, the error, and whether it is within 10 % or 2 MB. Linux only.
+that runs the signature, the error of the plan, and whether the error is within 10 % or 2 MB. Linux only.
 """
 
 import pathlib
@@ -17,13 +17,13 @@ from tinytl_tf.tflite.runtime import THREADS
 
 _SIGNATURE = flags.DEFINE_string("signature", "train", "The signature to run.")
 _THREADS = flags.DEFINE_integer("threads", THREADS, "Threads of the interpreter.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 2, "Runs after the first one.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 2, "Steps after the first step.", lower_bound=1)
 PARTS = ("arena", "heap", "variables", "file", "structures", "runtime", "work")
-RELATIVE, ABSOLUTE = 0.1, 2e6  # bounds of the error: of the measured growth, and in bytes
+RELATIVE, ABSOLUTE = 0.1, 2e6  # error bounds: relative to the measured growth, and in bytes
 
 
 def find_files(arguments: list[str]) -> list[pathlib.Path]:
-    """Returns the named files, and files with the signature in the named folders."""
+    """Returns the given files, and the files with the signature in the given folders."""
     found = []
     for path in map(pathlib.Path, arguments):
         inside = sorted(path.glob("*.tflite")) if path.is_dir() else []

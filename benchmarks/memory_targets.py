@@ -1,9 +1,9 @@
-"""Memory and time of a training step of MobileNetV2: our files against Keras, and the gain of each pass.
+"""Memory and time of a training step of MobileNetV2 in exported files and in Keras, and the memory after each pass.
 
-Every figure comes from a fresh process with one thread; growth is VmHWM after some steps minus the resident memory
-before the model was loaded. `compiled` is XNNPACK in a CompiledModel; other rows use the Interpreter. The first step
-includes loading the file, or building and tracing the Keras model. Weights are random: memory and time do not depend
-on them.
+Each figure comes from a fresh process with one thread. Growth is VmHWM after some steps minus the resident memory
+before loading the model. Columns with `compiled` use XNNPACK in a CompiledModel; all others use the Interpreter. The
+first step includes loading the file, or building and tracing the Keras model. Weights are random: memory and time do
+not depend on them.
 
 Commands:
     python benchmarks/memory_targets.py --json=targets.json
@@ -27,12 +27,12 @@ from tinytl_tf.tflite.model import Model
 
 RESOLUTION = flags.DEFINE_integer("resolution", 224, "Pixels.")
 CLASSES = flags.DEFINE_integer("classes", 102, "Classes.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per step.")
 SCHEMES = flags.DEFINE_list("schemes", ["last", "tinytl-b", "tinytl-lb"], "Update schemes.")
 PROFILES = flags.DEFINE_list("profiles", ["min-memory", "balanced"], "Memory profiles.")
 FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["int8"], "float32, int8 or both.")
-KERAS = flags.DEFINE_bool("keras", True, "Measure plain Keras too.")
-STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.")
+KERAS = flags.DEFINE_bool("keras", True, "Also measure plain Keras.")
+STEPS = flags.DEFINE_integer("steps", 5, "Steps for the median.")
 THREADS = 1  # of all runtimes
 JSON = flags.DEFINE_string("json", None, "Write the rows to this file.")
 
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> None:
 
 
 def _export(folder: str, scheme: str, profile: str) -> tuple[list[pathlib.Path], dict[str, int]]:
-    """Converts in a process of its own: TensorFlow would stay in the memory of processes forked from here."""
+    """Converts in a separate process: TensorFlow would stay in the memory of processes forked from here."""
     task = [scheme, profile, folder, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value, FROZEN_WEIGHTS.value]
     peaks = _run("export_worker", task)
     stems = [f"{scheme}-{profile}-{weights}" for weights in FROZEN_WEIGHTS.value]
@@ -81,7 +81,7 @@ def _export(folder: str, scheme: str, profile: str) -> tuple[list[pathlib.Path],
 
 
 def export_worker(scheme, profile, folder, resolution, classes, batch_size, frozen_weights) -> dict[str, int]:
-    """Writes the files of a scheme; returns the planned peak after each pass. The parity check is left to `export`."""
+    """Writes the files of a scheme, without the parity check of `export`; returns the planned peak after each pass."""
     from network import trainable_module
 
     from tinytl_tf.export.build import build_file, with_int8_kernels
@@ -119,7 +119,7 @@ def _measure_keras(trained: str) -> dict[str, float]:
 
 
 def keras_worker(trained, resolution, classes, batch_size, steps) -> dict[str, float]:
-    """Fine-tunes keras.applications' MobileNetV2 with SGD; batch normalization as in inference."""
+    """Fine-tunes MobileNetV2 of keras.applications with SGD, with batch normalization in inference mode."""
     import keras
     import numpy as np
     import tensorflow as tf

@@ -1,7 +1,7 @@
-"""Memory of training on a microcontroller: the arena that TensorFlow Lite Micro reports, flash, state, and the paper.
+"""Memory of training on a microcontroller: the arena as reported by TensorFlow Lite Micro, flash, state, and paper.
 
-KB are 1024 bytes. The arena is measured on x86-64, with pointers of 8 bytes. Weights are random: sizes do not depend on
-them. Nothing is trained here; the parity check is left to `export`.
+KB are 1024 bytes. The arena is measured on x86-64, which has 8-byte pointers. Weights are random: sizes do not depend
+on them. The script does not train, and does not run the parity check of `export`.
 
 Commands:
     python benchmarks/micro_arena.py --json=micro.json
@@ -33,7 +33,7 @@ CASES = flags.DEFINE_list(
         "mcunet_5fps:1:128:17:tinytl-lb",
         "mcunet_5fps:1:128:17:last",
     ],
-    "Each backbone:width:pixels:classes:scheme, and the first place whose biases train.",
+    "backbone:width:pixels:classes:scheme of each case, optionally with :place for the first place to train biases of.",
 )
 OPTIMIZER = flags.DEFINE_string("optimizer", "sgd", "The device's optimizer.")
 JSON = flags.DEFINE_string("json", None, "Write the rows to this file.")

@@ -1,4 +1,4 @@
-"""The networks that benchmarks of memory and time export: random weights, MobileNetV2 and SGD by default."""
+"""The networks for benchmarks of memory and time, with random weights; by default, MobileNetV2 with SGD."""
 
 from tinytl_tf.backbones import build
 from tinytl_tf.export.signatures import TrainableModule
@@ -19,7 +19,7 @@ def trainable_module(
     name: str = "mobilenet_v2",
     optimizer: str = "sgd",
 ) -> TrainableModule:
-    """Returns the signatures of a network of width 1.0 under a scheme and a memory profile."""
+    """Returns the signatures of a network of width 1.0 with a scheme and a memory profile."""
     table = get_scheme(scheme)
     options = {"classes": classes, "resolution": resolution, **table.branches}
     model = build(name, weights=None, **options)

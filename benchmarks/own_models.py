@@ -1,4 +1,4 @@
-"""Models as users write them, in the form that tutorials give them, for `any_keras.py`."""
+"""Models as users write them, in the style of tutorials, for `any_keras.py`."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ _LAYERS = keras.layers
 
 
 def randomized(model: keras.Model) -> keras.Model:
-    """Gives the norms of a model statistics, scales and shifts that differ from their initial values."""
+    """Sets the statistics, scales and shifts of a model's norms to random values."""
     rng = np.random.default_rng(0)
     for layer in model._flatten_layers():
         if isinstance(layer, _LAYERS.BatchNormalization) and layer.built:
@@ -24,7 +24,7 @@ def randomized(model: keras.Model) -> keras.Model:
 
 
 def plain_cnn() -> keras.Model:
-    """Convolution, norm, activation and pool, three times; softmax inside the last layer."""
+    """Three times convolution, norm, activation and pooling; softmax in the last layer."""
     images = keras.Input((64, 64, 3))
     x = _LAYERS.Rescaling(1 / 255)(images)
     for filters in (16, 32, 64):
@@ -35,7 +35,7 @@ def plain_cnn() -> keras.Model:
 
 
 def sequential() -> keras.Model:
-    """Keras' own image classification tutorial, in small."""
+    """A small version of the image classification tutorial of Keras."""
     layers = [keras.Input((64, 64, 3)), _LAYERS.Rescaling(1 / 255)]
     for filters in (16, 32, 64):
         layers += [_LAYERS.Conv2D(filters, 3, padding="same", activation="relu"), _LAYERS.MaxPooling2D()]
@@ -44,7 +44,7 @@ def sequential() -> keras.Model:
 
 
 class _Subclassed(keras.Model):
-    """A subclass with layers in its `call`."""
+    """A subclassed model with layers called in `call`."""
 
     def __init__(self) -> None:
         super().__init__(name="subclassed")
@@ -59,14 +59,14 @@ class _Subclassed(keras.Model):
 
 
 def subclassed() -> keras.Model:
-    """A subclass that was called once."""
+    """A subclassed model that was called once."""
     model = _Subclassed()
     model(np.zeros((1, 64, 64, 3), np.float32))
     return model
 
 
 def nested() -> keras.Model:
-    """Two towers with the same names of inner layers."""
+    """Two towers whose inner layers have the same names."""
 
     def tower(name: str) -> keras.Model:
         inputs = keras.Input((32, 32, 3))
@@ -80,7 +80,7 @@ def nested() -> keras.Model:
 
 
 def spectrogram() -> keras.Model:
-    """A network of one channel."""
+    """A network with one input channel."""
     sounds = keras.Input((96, 64, 1))
     x = sounds
     for filters in (16, 32):
@@ -101,7 +101,7 @@ def se_net() -> keras.Model:
 
 
 def two_heads() -> keras.Model:
-    """Two outputs; a file can train one of them."""
+    """A model with two outputs; an exported file can train only one."""
     images = keras.Input((64, 64, 3))
     x = _LAYERS.ReLU()(_LAYERS.Conv2D(16, 3, 2)(_LAYERS.Rescaling(1 / 255)(images)))
     x = _LAYERS.GlobalAveragePooling2D()(x)
@@ -109,7 +109,7 @@ def two_heads() -> keras.Model:
 
 
 def regression() -> keras.Model:
-    """One number."""
+    """A model that predicts one number."""
     images = keras.Input((64, 64, 3))
     x = _LAYERS.Conv2D(16, 3, 2, use_bias=False)(_LAYERS.Rescaling(1 / 255)(images))
     x = _LAYERS.GlobalAveragePooling2D()(_LAYERS.ReLU()(_LAYERS.BatchNormalization()(x)))
@@ -117,7 +117,7 @@ def regression() -> keras.Model:
 
 
 def vit() -> keras.Model:
-    """A small vision transformer of Keras' own layers."""
+    """A small vision transformer built from Keras layers."""
     images, size, patch, width = keras.Input((32, 32, 3)), 32, 8, 32
     x = _LAYERS.Conv2D(width, patch, patch)(_LAYERS.Rescaling(1 / 127.5, -1)(images))
     x = _LAYERS.Reshape(((size // patch) ** 2, width))(x)
@@ -140,7 +140,7 @@ def group_norm_gelu() -> keras.Model:
 
 
 def accelerometer() -> keras.Model:
-    """Convolutions along windows of six sensors."""
+    """1D convolutions over windows of six sensor channels."""
     windows = keras.Input((128, 6))
     x = windows
     for filters in (16, 32):
@@ -150,7 +150,7 @@ def accelerometer() -> keras.Model:
 
 
 def transfer(name: str) -> keras.Model:
-    """Keras' transfer learning guide: a frozen base, its preprocessing, pooling, dropout and softmax."""
+    """The model of Keras' transfer learning guide: preprocessing, a frozen base, pooling, dropout and softmax."""
     base = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(96, 96, 3))
     base.trainable = False
     x = images = keras.Input((96, 96, 3))
@@ -163,7 +163,7 @@ def transfer(name: str) -> keras.Model:
 
 
 def hub_model(name: str) -> keras.Model:
-    """A small backbone of keras-hub under a classifier."""
+    """A small keras-hub backbone with a classifier."""
     from keras_hub import models
 
     shape = (64, 64, 3)

@@ -1,7 +1,7 @@
-"""Gain of each pass on the flatbuffer: the files with all passes, with all but one, and without passes.
+"""Gain of each pass on the flatbuffer: compares files with all passes, with all but one, and without passes.
 
-MobileNetV2, SGD, one thread, in the delegate of the profile; growth and time of `train` are those
-of fresh processes. Weights are random: memory and time do not depend on them.
+MobileNetV2 with SGD, one thread, and the delegate of the profile. Growth and time of `train` are measured in fresh
+processes. Weights are random: memory and time do not depend on them.
 
 Commands:
     python benchmarks/pass_gains.py --scheme=tinytl-b --profile=min-memory
@@ -24,11 +24,11 @@ SCHEME = flags.DEFINE_string("scheme", "tinytl-b", "Update scheme.")
 PROFILE = flags.DEFINE_string("profile", "min-memory", "Memory profile.")
 RESOLUTION = flags.DEFINE_integer("resolution", 224, "Pixels.")
 CLASSES = flags.DEFINE_integer("classes", 102, "Classes.")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per step.")
 FROZEN_WEIGHTS = flags.DEFINE_enum("frozen_weights", "int8", FROZEN, "Type of the frozen kernels.")
-LEFT_OUT = flags.DEFINE_list("passes", [], "Passes to leave out, one at a time; all of the profile by default.")
-STEPS = flags.DEFINE_integer("steps", 5, "Steps to take the median of.")
-THREADS = 1  # times scatter less
+LEFT_OUT = flags.DEFINE_list("passes", [], "Passes to leave out, one at a time; default: all of the profile's.")
+STEPS = flags.DEFINE_integer("steps", 5, "Steps for the median.")
+THREADS = 1  # times vary less
 
 
 def export(folder: str, frozen_weights: str, left_out: list[str], *network: str | int) -> tuple[list, bool]:
@@ -56,7 +56,7 @@ def export(folder: str, frozen_weights: str, left_out: list[str], *network: str 
 
 def main(_) -> None:
     """Prints the table."""
-    # In a process of its own, so that TensorFlow is not in the memory of processes that start from here.
+    # In a separate process, so that TensorFlow is not in the memory of processes started from here.
     pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
     with tempfile.TemporaryDirectory() as folder, pool:
         network = (SCHEME.value, PROFILE.value, RESOLUTION.value, CLASSES.value, BATCH_SIZE.value)

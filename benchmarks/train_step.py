@@ -1,11 +1,11 @@
-"""Time of a training step in Keras: our layers against the same scheme written plainly in Keras.
+"""Time of a training step in Keras: compares our layers with the same scheme written in plain Keras.
 
 Command:
     python benchmarks/train_step.py
 
-Both train MobileNetV2 with random weights in float32, SGD, the same batch and image size, in one process; the steps
-alternate, so that a change of the machine's speed meets both. Prints a row for each scheme: median milliseconds of
-each and their ratio.
+Both train MobileNetV2 with random weights in float32, with SGD and the same batch and image size, in one process. Their
+steps alternate, so that changes of the machine's speed affect both. Prints a row for each scheme: the median time of
+each in milliseconds, and the ratio.
 """
 
 import statistics
@@ -23,9 +23,9 @@ from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec
 from tinytl_tf.training import make_optimizer, make_train_step
 
-_RESOLUTION = flags.DEFINE_integer("resolution", 128, "Pixels of a side.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images of a step.")
-_STEPS = flags.DEFINE_integer("steps", 30, "Steps to take the median of.")
+_RESOLUTION = flags.DEFINE_integer("resolution", 128, "Input size in pixels.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per step.")
+_STEPS = flags.DEFINE_integer("steps", 30, "Steps for the median.")
 CLASSES = 102
 PLAIN_SCHEMES = {
     "last": lambda path: path.startswith(CLASSIFIER),
@@ -37,7 +37,7 @@ PLAIN_SCHEMES = {
 
 
 def plain_network(resolution: int, lite_residual: bool) -> keras.Model:
-    """Returns the network in Keras' own layers, named so that a scheme finds its variables."""
+    """Returns the network built from Keras layers, named so that a scheme finds its variables."""
     spec = from_table("mobilenet_v2", resolution=resolution, classes=CLASSES)
     if lite_residual:
         spec = with_branches(spec, branch_places(spec))
@@ -60,7 +60,7 @@ def _plain_branch(spec: LayerSpec, x: keras.KerasTensor) -> keras.KerasTensor:
     layers, size, strides = keras.layers, spec.option("kernel_size"), spec.option("strides")
     x = layers.ZeroPadding2D(size // 2)(layers.AveragePooling2D(2)(x))
     half = x.shape[-1] // 2
-    # Keras' own groups have no gradient on every CPU: one convolution for each half of the channels.
+    # Grouped convolutions of Keras have no gradient on some CPUs: use one convolution for each half of the channels.
     halves = [
         layers.Conv2D(half, size, strides, use_bias=False, name=f"{spec.name}_{index}")(part)
         for index, part in enumerate((x[..., :half], x[..., half:]))
@@ -85,7 +85,7 @@ PLAIN = {
 
 
 def plain_step(scheme: str, resolution: int):
-    """Returns a step of the plain network, written as Keras' guides write it."""
+    """Returns a training step of the plain network, in the style of Keras' guides."""
     model = plain_network(resolution, schemes.get_scheme(scheme).lite_residual)
     chosen = [v for v in model.trainable_variables if PLAIN_SCHEMES[scheme](v.path)]
     optimizer = make_optimizer("sgd")
@@ -106,7 +106,7 @@ def plain_step(scheme: str, resolution: int):
 
 
 def our_step(scheme: str, resolution: int):
-    """Returns a step of the same network made of our layers."""
+    """Returns a training step of the same network built from our layers."""
     chosen = schemes.get_scheme(scheme)
     model = backbones.build(
         "mobilenet_v2", classes=CLASSES, resolution=resolution, weights=None, lite_residual=chosen.lite_residual

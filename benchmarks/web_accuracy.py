@@ -1,12 +1,12 @@
-"""Accuracy after training in the page of `tinytl serve` and with `tinytl adapt`: same start model, same photos.
+"""Accuracy after training in the page of `tinytl serve` and with `tinytl adapt`, from the same model and photos.
 
-The page is driven as by a person: a folder with the training photos is chosen, the button is pressed, the state is
-saved. The page holds out a quarter of the photos, `tinytl adapt` gets only the other photos; both states are evaluated
-by `tinytl evaluate --state` on test photos that neither has seen. A second table has the page's own figures of the
-photos that it holds out, next to those of `tinytl evaluate` on the same ones with the same states.
+The script operates the page like a user: it selects a folder with the training photos, presses the button, and saves
+the state. The page holds out a quarter of the photos; `tinytl adapt` gets only the remaining photos. `tinytl evaluate
+--state` evaluates both states on test photos that neither has seen. A second table compares the page's figures on its
+held-out photos with those of `tinytl evaluate` on the same photos and states.
 
-Takes the flags of accuracy.py; --seeds are those of `tinytl adapt`, the page has one. Finished runs are kept
-in --workdir and not repeated. Data and weights are not part of the package. Needs Node.js and Chromium:
+Takes the flags of accuracy.py. --seeds is the number of seeds for `tinytl adapt`; the page uses one seed. Finished runs
+are kept in --workdir and not repeated. Data and weights are not part of the package. Needs Node.js and Chromium:
 `export/web/ci.sh --apt` installs the requirements.
 
 Command:
@@ -24,17 +24,17 @@ import web_client
 from absl import app, flags
 
 _DATA, _WEIGHTS, _SCHEMES, _SEEDS = (flags.FLAGS[name] for name in ("data", "weights", "schemes", "seeds"))
-SPLIT_SEED = 0  # of the exports, as in configs/default.py
+SPLIT_SEED = 0  # split seed of the exports, as in configs/default.py
 _WORKDIR = flags.FLAGS["workdir"]
 _RESOLUTION = flags.FLAGS["resolution"]
 flags.set_default(_RESOLUTION, 96)
-_TRAIN_IMAGES = flags.DEFINE_integer("class_images", 60, "Photos of each class that the page is given.", lower_bound=2)
+_TRAIN_IMAGES = flags.DEFINE_integer("class_images", 60, "Photos per class for the page.", lower_bound=2)
 _EPOCHS = flags.DEFINE_integer("epochs", 9, "Passes over the photos.", lower_bound=1)
 _RATE = flags.DEFINE_float("learning_rate", 1e-3, "Learning rate of the first step.")
 
 
 def unpack(archive: str, folder: pathlib.Path) -> None:
-    """Writes `photos/` for the page, and its training and held-out photos for the commands."""
+    """Writes `photos/` for the page, and the page's training and held-out photos as folders for the commands."""
     shutil.rmtree(folder, ignore_errors=True)
     with np.load(archive) as packed:
         jpeg, offsets, labels, classes = (packed[name] for name in ("jpeg", "offsets", "label", "classes"))
@@ -89,7 +89,7 @@ def main(_) -> None:
 
 
 def measure(scheme: str, folder: pathlib.Path, data: pathlib.Path) -> dict:
-    """Exports a start, trains it in the page and by `tinytl adapt`, and evaluates both results."""
+    """Exports a start model, trains it in the page and with `tinytl adapt`, and evaluates both results."""
     model, state = folder / "start.tflite", folder / "page.tinytl"
     accuracy.tinytl(
         "export",

@@ -1,4 +1,4 @@
-"""Programs of export/web/benchmark, which drive the page of `tinytl serve` in Chromium."""
+"""Runs the programs in export/web/benchmark, which operate the page of `tinytl serve` in Chromium."""
 
 import json
 import os
@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def run(program: str, *arguments: object) -> Any:
-    """Returns the JSON output of a program."""
+    """Runs a program; returns its JSON output."""
     command = ["node", "scripts/benchmark.mjs", program, *map(str, arguments)]
     environment = {**os.environ, "PYTHON": sys.executable}
     try:

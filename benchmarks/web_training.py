@@ -1,11 +1,11 @@
-"""Bytes that a browser loads for `tinytl serve`, and time and memory of a training step in it next to Python.
+"""Bytes that a browser loads for `tinytl serve`, and time and memory of a training step in the browser and in Python.
 
-Python (one thread, with XNNPACK) and Chromium (LiteRT's build without threads, in a worker, headless) take turns in
-fresh processes, so that their times can be compared on a machine that does other things; read them as ratios. A first
-step includes loading the model, not the runtime. The heap is WebAssembly's, all of LiteRT's memory; it never shrinks.
-Needs Node.js and Chromium: `export/web/ci.sh --apt` installs the requirements.
+Python (one thread, with XNNPACK) and headless Chromium (LiteRT's build without threads, in a worker) alternate in fresh
+processes, so that their times are comparable on a machine that also does other work. Read the times as ratios. The
+first step includes loading the model, but not the runtime. The heap is WebAssembly's: it contains all of LiteRT's
+memory and never shrinks. Needs Node.js and Chromium: `export/web/ci.sh --apt` installs the requirements.
 
-Without files it measures the golden model, and MobileNetV2 0.35 with random weights at 96 and 224 pixels.
+By default, measures the golden model, and MobileNetV2 0.35 with random weights at 96 and 224 pixels.
 
 Commands:
     python benchmarks/web_training.py
@@ -23,9 +23,9 @@ from absl import app, flags
 
 from tinytl_tf.memory import measure
 
-RUNS = flags.DEFINE_integer("runs", 3, "Processes to take the median of.", lower_bound=1)
-STEPS = flags.DEFINE_integer("steps", 20, "Steps to take the median of in each process.", lower_bound=1)
-RESOLUTIONS = flags.DEFINE_list("resolutions", ["96", "224"], "Pixels of the files that are exported.")
+RUNS = flags.DEFINE_integer("runs", 3, "Processes for the median.", lower_bound=1)
+STEPS = flags.DEFINE_integer("steps", 20, "Steps for the median in each process.", lower_bound=1)
+RESOLUTIONS = flags.DEFINE_list("resolutions", ["96", "224"], "Input sizes of the exported files in pixels.")
 
 
 def main(argv: list[str]) -> None:
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
 
 
 def _export(folder: str, resolution: int) -> pathlib.Path:
-    """Exports MobileNetV2 0.35 as android_training.py does, in another process: TensorFlow would stay in memory."""
+    """Exports MobileNetV2 0.35 like android_training.py. In a separate process: TensorFlow would stay in memory."""
     path = pathlib.Path(folder) / f"mobilenet_v2_0.35_{resolution}.tflite"
     code = f"import android_training; android_training.export_worker({str(path)!r}, 'tinytl-lb', {resolution})"
     subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent, check=True)
@@ -54,7 +54,7 @@ def _export(folder: str, resolution: int) -> pathlib.Path:
 
 
 def _measure(path: pathlib.Path) -> tuple[list[dict], list[dict]]:
-    """Returns the measurements of each process of Python and each browser; they take turns."""
+    """Runs Python and a browser alternately; returns the measurements of each process."""
     python, browser = [], []
     for _ in range(RUNS.value):
         measured = measure(path, num_threads=1, xnnpack=True, steps=STEPS.value)
@@ -64,7 +64,7 @@ def _measure(path: pathlib.Path) -> tuple[list[dict], list[dict]]:
 
 
 def _print_bytes(requests: dict[pathlib.Path, list[dict]]) -> None:
-    """Bytes of one visit; only the model is another for each file."""
+    """Prints the bytes of one visit to the page. Only the model differs between files."""
     print("| loaded | files | MB | MB over the wire (gzip) |\n|---|---|---|---|")
     first, *_ = requests.values()
     parts = {

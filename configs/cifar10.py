@@ -1,11 +1,11 @@
-"""CIFAR-10 upsampled to 128 px, 3000 training and 1000 test images: MobileNetV2, one TinyTL scheme.
+"""CIFAR-10 upsampled to 128 px, with 3000 training and 1000 test images: MobileNetV2 with a TinyTL scheme.
 
 Command (the data set and the weights are not part of the package; see RESULTS.md):
     tinytl train --config=cifar10 --workdir=runs/cifar10 --config.scheme=tinytl-b \
         --config.data.name=cifar10_32_15k.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
 
 Test accuracy after the last epoch, mean of 3 seeds: last 73.0 %, tinytl-b 80.3 %, tinytl-lb 83.6 %
-from the package's branches, full 84.3 % (RESULTS.md).
+with the package's branches, full 84.3 % (RESULTS.md).
 """
 
 from ml_collections import ConfigDict

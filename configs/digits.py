@@ -1,4 +1,4 @@
-"""Biases and lite residuals of MobileNetV2 on the embedded digits, which may be neither flipped nor cut short.
+"""Biases and lite residuals of MobileNetV2 on scikit-learn's digits, without flips and with only moderate crops.
 
 Command:
     tinytl train --config=digits --workdir=runs/digits

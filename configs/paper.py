@@ -1,14 +1,14 @@
-"""Common settings of the paper's recipes: 224 px, batch 8, 50 epochs, Adam on a cosine, branches like the paper's.
+"""Common settings of the paper's recipes: 224 px, batch 8, 50 epochs, Adam, cosine schedule, the paper's branches.
 
-Branches end with a norm and have standardized kernels. This is their base, no experiment itself.
+The branches end with a norm and have standardized kernels. This is the base of the recipes, not an experiment itself.
 
 Command:
     tinytl train --config=paper --config.data.name=photos/ --workdir=runs/photos
 
-The network is MobileNetV2, with weights to download. The paper's is ProxylessNAS-Mobile, which has no weights here:
-`--config.backbone.name=proxyless_mobile --config.backbone.weights=FILE.pth`. Its branches were pre-trained on ImageNet
-(`--branch_weights=FILE.npz`). So the figures in the recipes are the paper's, for comparison; they are not ours.
-At 320 px (`--config.backbone.resolution=320`) the rates are the same.
+The network is MobileNetV2, whose weights are downloaded. The paper uses ProxylessNAS-Mobile, whose weights this package
+does not provide: `--config.backbone.name=proxyless_mobile --config.backbone.weights=FILE.pth`. Its branches were
+pre-trained on ImageNet (`--branch_weights=FILE.npz`). Therefore the figures in the recipes are those of the paper, for
+comparison; they were not reproduced here. At 320 px (`--config.backbone.resolution=320`), the rates are the same.
 
 Reference:
     Cai et al., TinyTL, NeurIPS 2020: table 2, and the released training scripts for rates, smoothing and color.

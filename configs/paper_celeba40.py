@@ -1,15 +1,15 @@
-"""CelebA, 40 attributes of a face that are each there or not, as in the paper.
+"""CelebA, 40 binary attributes of a face, as in the paper.
 
 Command:
     tinytl train --config=paper_celeba40 --workdir=runs/celeba40
 
 162,770 training, 19,867 validation and 19,962 test images. The paper's
-scripts leave it out: the rate is the default of the scheme, without smoothing, and was not tried.
+scripts do not include this data set: the rate is the scheme's default, without label smoothing, and was not tested.
 
-Accuracy is the mean over the attributes. The paper's network was pre-trained on faces (VGGFace2), ours was not.
+Accuracy is the mean over the attributes. The paper's network was pre-trained on faces (VGGFace2); ours was not.
 
 The paper's test accuracy, ProxylessNAS-Mobile at 224 px (table 2): last 88.7 %, tinytl-b 90.4 %, tinytl-l 91.2 %,
-tinytl-lb 91.2 %, norm+last 90.4 %, full 91.4 %; none given at 320 px.
+tinytl-lb 91.2 %, norm+last 90.4 %, full 91.4 %; no figure at 320 px.
 """
 
 from ml_collections import ConfigDict

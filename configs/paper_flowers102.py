@@ -3,7 +3,7 @@
 Command:
     tinytl train --config=paper_flowers102 --workdir=runs/flowers102
 
-2,040 training images, which are the set's train and validation splits, and 6,149 test images. Batch 1 has another rate:
+2,040 training images, from the train and validation splits, and 6,149 test images. Batch 1 uses a different rate:
 `--config.training.batch_size=1 --config.training.learning_rate=3e-4`.
 
 The paper's test accuracy, ProxylessNAS-Mobile at 224 px (table 2): last 90.1 %, tinytl-b 93.5 %, tinytl-l 95.3 %,

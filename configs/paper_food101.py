@@ -3,8 +3,8 @@
 Command:
     tinytl train --config=paper_food101 --workdir=runs/food101
 
-75,750 training and 25,250 test images; the set calls the latter validation. For batch 1 the paper's scripts
-have no rate.
+75,750 training and 25,250 test images; the data set calls the latter validation. The paper's scripts have no rate for
+batch 1.
 
 The paper's test accuracy, ProxylessNAS-Mobile at 224 px (table 2): last 68.7 %, tinytl-b 75.5 %, tinytl-l 79.2 %,
 tinytl-lb 79.7 %, norm+last 77.0 %, full 84.6 %; tinytl-lb at 320 px 82.9 %.

@@ -3,7 +3,7 @@
 Command:
     tinytl train --config=paper_pets37 --workdir=runs/pets37
 
-3,680 training and 3,669 test images. For batch 1 the paper's scripts have no rate.
+3,680 training and 3,669 test images. The paper's scripts have no rate for batch 1.
 
 The paper's test accuracy, ProxylessNAS-Mobile at 224 px (table 2): last 91.3 %, tinytl-b 92.1 %, tinytl-l 91.7 %,
 tinytl-lb 91.8 %, norm+last 92.2 %, full 93.0 %; tinytl-lb at 320 px 92.9 %.

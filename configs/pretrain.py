@@ -1,10 +1,10 @@
-"""Only the lite residuals of MobileNetV2, pre-trained at 96 px on a source set; the rest of the network is frozen.
+"""Pre-trains the lite residuals of MobileNetV2 at 96 px on a source data set; the rest of the network is frozen.
 
 Command (the source set and the weights are not part of the package):
     tinytl pretrain --config=pretrain --workdir=runs/pretrain --resume \
         --config.data.name=tiny_imagenet_60k.npz --config.backbone.weights=mobilenet_v2_1.0_224.h5
 
-Test accuracy on the source, one seed: 59.0 %; of EfficientNet-Lite0 63.9 % (RESULTS.md).
+Test accuracy on the source data set, one seed: 59.0 %; with EfficientNet-Lite0 63.9 % (RESULTS.md).
 """
 
 from ml_collections import ConfigDict
@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.scheme = "tinytl-l"
     config.backbone.resolution = 96
-    config.backbone.branch_weights = ""  # from the start
+    config.backbone.branch_weights = ""  # start from new branches
     config.backbone.dropout = 0.0
     config.data.name = "tiny_imagenet_60k.npz"
     config.training.epochs = 2

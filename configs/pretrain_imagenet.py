@@ -1,11 +1,11 @@
-"""Only the lite residuals of MobileNetV2, pre-trained on ImageNet at 224 px, like the paper's before any other set.
+"""Pre-trains the lite residuals of MobileNetV2 on ImageNet at 224 px, like the paper.
 
 Command:
     tinytl pretrain --config=pretrain_imagenet --workdir=runs/imagenet --resume --config.data.data_dir=tfds/
 
-`tfds:imagenet2012` is prepared once, from files that are fetched by hand. Its encoded images are all held in memory; a
-folder (`--config.data.name=imagenet/`) is read image by image. Schedule and ImageNet accuracy of the paper's own
-pre-training are not published; these settings are those of `configs/pretrain.py` with more images in a batch.
+`tfds:imagenet2012` must be prepared once from manually downloaded files. All of its encoded images are held in memory,
+while a folder (`--config.data.name=imagenet/`) is read image by image. The paper does not publish the schedule or the
+ImageNet accuracy of its pre-training; these settings are those of `configs/pretrain.py` with larger batches.
 """
 
 from ml_collections import ConfigDict
@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     """Returns the configuration."""
     config = pretrain.get_config()
     config.backbone.resolution = 224
-    config.backbone.branch_final_norm = True  # as the recipes of the paper have it
+    config.backbone.branch_final_norm = True  # as in the paper's recipes
     config.backbone.branch_weight_standardization = True
     config.data.name = "tfds:imagenet2012"
     config.training.batch_size = 256

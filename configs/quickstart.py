@@ -1,9 +1,10 @@
-"""Base model of `tinytl quickstart`: EfficientNet-Lite0 on scikit-learn's digits, dark ink on light paper.
+"""Base model of `tinytl quickstart`: EfficientNet-Lite0 on scikit-learn's digits, with dark ink on light paper.
 
 Command:
     tinytl quickstart
 
-Trains biases and classifier of the ImageNet network in Keras; the exported files then adapt to `digits-shifted`.
+Trains the biases and the classifier of the ImageNet network in Keras. The exported files then adapt to
+`digits-shifted`.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""An extension of griffe: shows the section `Example:` of our docstrings as code."""
+"""Griffe extension that shows the section `Example:` of our docstrings as code."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from griffe import Extension, Object
 
 
 class Examples(Extension):
-    """Renames `Example:`, which griffe shows as a note, to `Examples:`, which it shows as code."""
+    """Renames `Example:`, which Griffe shows as a note, to `Examples:`, which it shows as code."""
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
-        """Changes the docstring of an object."""
+        """Modifies the docstring of an object."""
         if obj.docstring:
             obj.docstring.value = obj.docstring.value.replace("\nExample:\n", "\nExamples:\n")

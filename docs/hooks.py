@@ -1,8 +1,8 @@
-"""Hooks of MkDocs: pages of the repository outside `docs/` become pages of the site, and links between them stay true.
+"""MkDocs hooks that add the repository's pages outside `docs/` to the site, and adjust the links between pages.
 
-In the repository a page is linked by its path, `../RESULTS.md`, which works in any viewer of Markdown. The site has a
-copy of each such page, and the links lead there. Lists are indented by two or three spaces in the repository and by
-four in the site.
+In the repository, pages link to each other by path, for example `../RESULTS.md`, which works in any Markdown viewer.
+The site has copies of the pages outside `docs/`, and its links lead to these copies. Lists are indented by two or three
+spaces in the repository and by four in the site.
 """
 
 import pathlib
@@ -35,7 +35,7 @@ _LOADED = re.compile(
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that lie outside `docs/`."""
+    """Adds the pages outside `docs/`."""
     for source, site in COPIED.items():
         files.append(File.generated(config, site, content=(ROOT / source).read_text(encoding="utf-8")))
     return files
@@ -62,7 +62,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _indented(markdown: str) -> str:
-    """Indents the content of a list item by four spaces, and puts empty lines around its blocks."""
+    """Indents the content of list items by four spaces, and adds empty lines around the blocks within."""
     lines, width, in_fence, has_blocks = [], 0, False, False
     for line in markdown.splitlines():
         item = _ITEM.match(line)
@@ -83,7 +83,7 @@ def _indented(markdown: str) -> str:
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Refuses a page that would load something from another server."""
+    """Raises an error for a page that would load something from another server."""
     if found := _LOADED.search(output):
         raise PluginError(f"{page.file.src_uri} would load something from another server: {found[0]}")
     return output

@@ -1,4 +1,4 @@
-"""The exporter: signatures, conversion, audit, parity check and manifest."""
+"""The exporter: signatures, conversion, operator audit, parity check and manifest."""
 
 from tinytl_tf import keras_backend  # noqa: F401, before anything imports Keras
 from tinytl_tf.export.exporter import export

@@ -1,4 +1,4 @@
-"""From a `TrainableModule` to the content of a file: conversion, audit, passes, int8 kernels."""
+"""Builds the content of a file from a `TrainableModule`: conversion, audit, passes, int8 kernels."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ __all__ = ["build_file", "build_micro_file", "finish_micro_file", "with_int8_ker
 
 
 def build_file(module: TrainableModule) -> tuple[bytes, dict[str, dict[str, Any]]]:
-    """Makes the file of a module with float32 kernels, by the passes of its profile.
+    """Builds the file of a module with float32 kernels, and runs the passes of its profile.
 
     Args:
         module: The network with its signatures.
@@ -26,47 +26,48 @@ def build_file(module: TrainableModule) -> tuple[bytes, dict[str, dict[str, Any]
         The content of the `.tflite`, and the report of `run_passes`.
 
     Raises:
-        InputError: For an operator that is not a builtin; it names the layer.
+        InputError: If an operator is not a builtin. The message names the layer.
     """
     content = convert(module)
-    audit(Model.from_bytes(content))  # before the passes: it names layers, and they drop the names
+    audit(Model.from_bytes(content))  # before the passes, which drop the names of layers
     content, report = run_passes(content, pass_names(delegate=module.profile.xnnpack))
     return _with_minimum_runtime(content), report
 
 
 def build_micro_file(module: MicroModule) -> tuple[bytes, dict[str, dict[str, Any]]]:
-    """Makes the file of a module for TensorFlow Lite Micro.
+    """Builds the file of a module for TensorFlow Lite Micro.
 
     Args:
-        module: The network with its one graph.
+        module: The network with its single graph.
 
     Returns:
-        As `finish_micro_file`.
+        The result of `finish_micro_file`.
 
     Raises:
-        InputError: For an operator that TensorFlow Lite Micro lacks; it names the layer.
+        InputError: If TensorFlow Lite Micro lacks an operator. The message names the layer.
     """
     return finish_micro_file(convert(module))
 
 
 def finish_micro_file(content: bytes) -> tuple[bytes, dict[str, dict[str, Any]]]:
-    """Makes a converted `MicroModule` ready for TensorFlow Lite Micro.
+    """Prepares a converted `MicroModule` for TensorFlow Lite Micro.
 
     Args:
         content: Result of `convert`.
 
     Returns:
-        The content of the `.tflite`, and by `"converted"` and the name of each pass a dictionary with
-        `planned_peak_bytes`, of the tensors in the arena after it, and for a pass with `changed`.
+        The content of the `.tflite`, and a report. The report has an entry for `"converted"` and for each pass: a
+        dictionary with `planned_peak_bytes`, the size of the tensors in the arena after the stage, and for passes with
+        `changed`.
 
     Raises:
-        InputError: For an operator that TensorFlow Lite Micro lacks; it names the layer.
+        InputError: If TensorFlow Lite Micro lacks an operator. The message names the layer.
     """
     model = Model.from_bytes(content)
     audit(model)
     report: dict[str, dict[str, Any]] = {"converted": {"planned_peak_bytes": arena_plan(model)}}
     for name, run in MICRO_PASSES.items():
-        if name == "drop_names":  # by which the lint finds the layers
+        if name == "drop_names":  # the check needs the names to find layers
             check_operators(model)
         changed = run(model)
         model = Model(model.schema)
@@ -75,13 +76,13 @@ def finish_micro_file(content: bytes) -> tuple[bytes, dict[str, dict[str, Any]]]
 
 
 def with_int8_kernels(content: bytes) -> bytes:
-    """Returns the same file with int8 kernels, see `quantize_kernels`.
+    """Returns the same file with int8 kernels; see `quantize_kernels`.
 
     Args:
         content: A `.tflite` with the signature `train`.
 
     Raises:
-        InputError: If no kernel became int8: all are trained, or small.
+        InputError: If all kernels are trained or small, so that none can become int8.
     """
     content, report = run_passes(content, [QUANTIZE_KERNELS.name])
     if not report[QUANTIZE_KERNELS.name]["changed"]:

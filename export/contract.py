@@ -1,4 +1,4 @@
-"""Checks whether a Keras model can be exported, from the structure of its graph, before any work."""
+"""Checks from a Keras model's graph whether it can be exported, before any slow work."""
 
 import math
 from collections.abc import Sequence
@@ -26,21 +26,22 @@ _REMEDY = "make it with tinytl_tf.build or tinytl_tf.from_keras"
 
 
 def check_model(model: keras.Model, inputs: str = "image", task: str = "classification") -> None:
-    """Checks that a file of the model would compute the same as the model on raw photos, or on arrays.
+    """Checks that an exported file would compute the same as the model, on raw photos or on arrays.
 
-    The exported signatures take pixels of 0 to 255, and compute the loss and the probabilities from the logits. So
-    the model must normalize its pixels inside, and end with its logits. Arrays are passed on unchanged.
+    The exported signatures take pixels from 0 to 255, and compute the loss and the probabilities from the logits.
+    Therefore the model must normalize the pixels itself, and its output must be logits. Arrays are passed unchanged.
 
     Args:
         model: The model to export.
-        inputs: Its input, `"image"` or `"array"`, see `tinytl_tf.export.inputs.input_kind`.
+        inputs: Kind of input, `"image"` or `"array"`; see `tinytl_tf.export.inputs.input_kind`.
         task: A key of `tinytl_tf.tasks.TASKS`.
 
     Raises:
-        InputError: If it is not a functional model of one input and one output in float32; its input is not
-            `(None, height, width, 3)` of an image or `(None, ...)` of 1 to 3 fixed sizes of an array; an image does not
-            go through a `Rescaling` first; or it does not end with a `Dense` layer called `classifier` of 2 classes or
-            more (1 or more of a regression) without an activation; or if Keras' own settings are not ours.
+        InputError: If Keras' global settings are not those that this package needs; if the model is not a functional
+            float32 model with one input and one output; if its input is not `(None, height, width, 3)` for images, or
+            `(None, ...)` with 1 to 3 fixed sizes for arrays; if two variables have the same path; if the first layer
+            of an image model is not `Rescaling`; or if the last layer is not a `Dense` layer named `classifier`
+            without an activation, with at least 2 outputs (1 for a regression).
     """
     require_keras_settings()
     if (
@@ -104,10 +105,10 @@ def check_model(model: keras.Model, inputs: str = "image", task: str = "classifi
 
 
 def check_kernels(model: keras.Model) -> None:
-    """Checks that a model has kernels that can become int8, as far as is known before the conversion.
+    """Checks that a model has kernels that can be stored as int8, as far as is known before the conversion.
 
     Raises:
-        InputError: If all kernels of convolutions and dense layers are trained, or small.
+        InputError: If all kernels of convolutions and dense layers are trained or small.
     """
     sizes = [math.prod(variable.shape) for variable in model.non_trainable_weights if len(variable.shape) > 1]
     if max(sizes, default=0) < quantize_kernels.SMALLEST:
@@ -115,17 +116,17 @@ def check_kernels(model: keras.Model) -> None:
 
 
 def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
-    """Checks the names of the classes.
+    """Checks the class names.
 
     Args:
-        labels: Names, in the order of the outputs.
+        labels: Class names, in the order of the outputs.
         classes: Number of outputs.
 
     Returns:
-        The names in Unicode's normal form NFC, by which clients match them.
+        The names in Unicode normalization form NFC, which clients use to match them.
 
     Raises:
-        InputError: If there are more or fewer, one is not a name, or two are the same.
+        InputError: If the number of names differs from `classes`, if one is not a valid name, or if two are equal.
     """
     labels = list(labels) if isinstance(labels, list | tuple) else labels
     if not isinstance(labels, list) or len(labels) != classes:
@@ -137,13 +138,13 @@ def check_labels(labels: Sequence[str], classes: int) -> tuple[str, ...]:
 def scheme_of(model: keras.Model) -> str:
     """Returns the name of the update scheme that trains the same variables as a model.
 
-    A scheme that is restricted to some places has the scheme's name. `"custom"` means that no scheme matches.
+    A scheme restricted to some places counts as that scheme. If no scheme matches, returns `"custom"`.
 
     Args:
-        model: With `trainable` set variable by variable.
+        model: A model with `trainable` set for each variable.
 
     Raises:
-        InputError: If nothing is trained, or the classifier is not.
+        InputError: If the model has no trainable variables, or if its classifier is not trainable.
     """
     variables = [variable_spec(variable) for variable in model.weights]
     trained = {variable.path for variable in model.trainable_variables}

@@ -1,4 +1,4 @@
-"""From a `TrainableModule` to the bytes of a `.tflite`, with builtin operators only."""
+"""Converts a `TrainableModule` to the content of a `.tflite`, with builtin operators only."""
 
 import tensorflow as tf
 from tensorflow.lite.python.convert import convert_saved_model, deduplicate_readonly_buffers
@@ -15,11 +15,11 @@ _SAVED_MODEL_SCHEMA = 1  # of the SavedModels that TensorFlow 2 writes
 def convert(module: TrainableModule) -> bytes:
     """Converts all signatures of a module into one file.
 
-    It converts a SavedModel, the only input with several signatures that the converter accepts. Variables that no
-    signature assigns become constants; identical constants are stored once.
+    The module is first written as a SavedModel, the only input format with several signatures that the converter
+    accepts. Variables that no signature assigns become constants. Identical constants are stored once.
 
-    These are the steps of `tf.lite.TFLiteConverter`, which in addition loads the SavedModel twice, to see whether it
-    can: a third of the time.
+    The steps are those of `tf.lite.TFLiteConverter`, except that it also loads the SavedModel twice to check that it
+    can be loaded, which takes a third of the time.
 
     Args:
         module: the network with its signatures.
@@ -28,10 +28,11 @@ def convert(module: TrainableModule) -> bytes:
         The content of the `.tflite`.
 
     Raises:
-        InputError: if the network needs an operator that is not a builtin; the message names operator and layer.
+        InputError: if the conversion fails. If the network needs an operator that is not a builtin, the message names
+            the operator and the layer.
     """
     with temporary_folder() as folder:
-        # Gradients are part of the train signature; tracing those of the custom ones again would take a minute.
+        # The train signature already contains the gradients; tracing custom gradients again would take a minute.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(module, str(folder), signatures=module.functions, options=options)
         try:
@@ -44,5 +45,5 @@ def convert(module: TrainableModule) -> bytes:
                 enable_composite_direct_lowering=True,
             )
             return deduplicate_readonly_buffers(content)
-        except Exception as error:  # the converter has its own exception type and raises other ones too
+        except Exception as error:  # the converter raises its own exception type and others
             raise conversion_error(str(error)) from error

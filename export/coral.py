@@ -1,4 +1,4 @@
-"""The export for Coral boards: an int8 prefix for the Edge TPU's compiler, and a suffix that trains on the CPU."""
+"""The export for Coral boards: an int8 prefix for the Edge TPU compiler, and a suffix that trains on the CPU."""
 
 import dataclasses
 import hashlib
@@ -18,6 +18,7 @@ from tinytl_tf.export.contract import check_labels, check_model, scheme_of
 from tinytl_tf.export.exporter import PARITY_STEPS, check_arguments, check_rate, check_spare, export, with_labels
 from tinytl_tf.export.int8 import convert_int8, require_one_scale
 from tinytl_tf.export.manifest import describe
+from tinytl_tf.export.native_log import quiet_unless_verbose
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import check_parity, random_photos
 from tinytl_tf.export.rebake_map import rebake_map
@@ -38,19 +39,19 @@ from tinytl_tf.tflite.snr import snr_db
 
 __all__ = ["CoralExport", "export_coral", "run_int8"]
 
-LEAST_SNR_DB = 10.0  # of the features; below, the integers have lost too much for a suffix to learn
-_MOST_SNR_DB = 200.0  # without any noise
-_JUDGED = 16  # photos
+LEAST_SNR_DB = 10.0  # of the features; below it, quantization has lost too much for a suffix to learn
+_MOST_SNR_DB = 200.0  # reported if there is no noise
+_JUDGED = 16  # photos to measure the signal to noise on
 
 
 @dataclasses.dataclass(frozen=True)
 class CoralExport:
-    """Result of an export.
+    """Result of an export for a Coral board.
 
     Attributes:
-        coral: Content of the `coral.json`.
+        coral: Content of `coral.json`.
         suffix: Manifest of the file that trains on features.
-        model: Manifest of the complete file.
+        model: Manifest of the file with the complete network.
     """
 
     coral: CoralManifest
@@ -58,6 +59,7 @@ class CoralExport:
     model: Manifest
 
 
+@quiet_unless_verbose
 def export_coral(
     model: keras.Model,
     path: str | os.PathLike,
@@ -79,23 +81,27 @@ def export_coral(
     overwrite: bool = False,
     verbose: bool = False,
 ) -> CoralExport:
-    """Writes the files of a network that is trained behind an int8 prefix.
+    """Writes the files of a network that is split into an int8 prefix and a suffix that trains.
 
-    In addition to the complete file and its manifest, as of `export`, the folder of `path` gets: `prefix_int8.tflite`,
-    which takes pixels less 128 and gives features, both int8; `suffix_train.tflite` with its manifest, which has the
-    signatures of `TrainableModule` and takes these features; `coral.json`, see `CoralManifest`, which comes last; and
-    `model_int8.tflite`, the complete network in int8, if only biases and the classifier train, without spare
-    classes, so that `rebake` can put learned values into it. States of the suffix have the same parts as states of the
-    complete file.
+    The folder of `path` gets the complete network and its manifest, as written by `export`, and these files:
 
-    Nothing is compiled: the prefix is checked by the rules of `tinytl_tf.tflite.edge_tpu`, and against float.
+    * `prefix_int8.tflite` takes int8 pixels (the uint8 value minus 128) and returns int8 features.
+    * `suffix_train.tflite`, with its manifest, has the signatures of `TrainableModule` and takes these features.
+    * `model_int8.tflite` is the complete network in int8, for `rebake` to write learned values into. It is written
+      only if nothing but biases and the classifier train, and without spare classes.
+    * `coral.json` describes the files and is written last; see `CoralManifest`.
+
+    States of the suffix have the same parts as states of the complete network.
+
+    Nothing is compiled. The prefix is checked with the rules of `tinytl_tf.tflite.edge_tpu`, and compared with the
+    float network.
 
     Args:
-        model: A network of `tinytl_tf.backbones`; its trained variables must be behind the split.
-        path: The complete file to write; must end in `.tflite`.
-        split: Name of the first place of the suffix, see `split_places`.
-        calibration: Photos, uint8 `[n, height, width, 3]`, by which the ranges of the integers are measured.
-        labels: These and the following arguments as for `export`.
+        model: A network from `tinytl_tf.backbones`. Its trained variables must be after the split.
+        path: The file to write for the complete network; must end in `.tflite`.
+        split: Name of the first place of the suffix; see `split_places`.
+        calibration: Photos to measure quantization ranges with, uint8 `[n, height, width, 3]`.
+        labels: See `export`.
         task: See `export`.
         spare_classes: See `export`.
         optimizer: See `export`.
@@ -108,15 +114,15 @@ def export_coral(
         learning_rate: See `export`.
         schedule: See `export`.
         overwrite: Whether existing files may be replaced.
-        verbose: Whether to report progress on standard error.
+        verbose: See `export`.
 
     Returns:
         The manifests.
 
     Raises:
-        InputError: For an argument out of range, a split with trained variables in the prefix, or a prefix that the
-            compiler is known to refuse.
-        ParityError: If a file does not compute the same as TensorFlow. Nothing was written in either case.
+        InputError: If an argument is out of range, if the prefix would contain trained variables, or if the compiler is
+            known to reject the prefix. Nothing is written.
+        ParityError: If a file does not compute the same as TensorFlow. Nothing is written.
 
     Example:
         >>> photos = np.stack(images)  # doctest: +SKIP
@@ -161,7 +167,7 @@ def export_coral(
     whole, tensors = b"", {}
     if not spare_classes and _can_rebake(
         wide
-    ):  # the bias of an unused output, -10000, would leave no range for the other outputs
+    ):  # with spare classes, the bias of an unused output, -10000, would use up the int8 range
         say("quantizing the whole network")
         whole = convert_int8(wide, calibration)
         tensors = rebake_map(wide, Model.from_bytes(whole))
@@ -199,7 +205,7 @@ def export_coral(
         )
     content = with_labels(content, task, names, spare_classes)
     settings = data or DataSettings()
-    # Random crops and colors make a new image each time, so its features cannot be cached.
+    # Random crops and colors make a new image each time, so that features could not be cached.
     suffix_settings = dataclasses.replace(settings, crop=False, color="none")
     suffix_manifest = describe(
         content,
@@ -225,7 +231,7 @@ def export_coral(
     )
     for file in paths.values():
         require_room(file, len(prefix) + len(whole) + 2 * len(content))
-    paths["coral"].unlink(missing_ok=True)  # A kill from here on leaves no list of files that do not belong together.
+    paths["coral"].unlink(missing_ok=True)  # If killed from here on, no coral.json lists mismatched files.
     model_manifest = export(
         model,
         path,
@@ -249,7 +255,7 @@ def export_coral(
     for part, its_content in contents.items():
         atomic_write_bytes(paths[part], its_content)
     if not whole:
-        paths["int8"].unlink(missing_ok=True)  # of another export
+        paths["int8"].unlink(missing_ok=True)  # left from an earlier export
     manifest = CoralManifest(
         split=split,
         files={part: paths[part].name for part in (*contents, "model")},
@@ -273,26 +279,26 @@ def _ratio(got: "Int8Results", model: keras.Model, photos: np.ndarray) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Int8Results:
-    """Outputs of an int8 file: `values` int8 `[n, ...]`, with their scale."""
+    """Outputs of an int8 file: int8 `values` `[n, ...]`, with their scale and zero point."""
 
     values: np.ndarray
     scale: float
     zero_point: int
 
     def floats(self) -> np.ndarray:
-        """Returns the values of the integers, float32."""
+        """Returns the dequantized values as float32."""
         return (self.values.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
 
 def run_int8(content: bytes, images: np.ndarray) -> tuple[Int8Results, Quantized]:
-    """Runs a file of `convert_int8` on the CPU.
+    """Runs a file from `convert_int8` on the CPU.
 
     Args:
         content: The `.tflite`.
         images: uint8 `[n, height, width, 3]`.
 
     Returns:
-        The outputs of all images, and the file's input.
+        The outputs for all images, and the quantization of the file's input.
     """
     with temporary_folder() as folder:
         file = folder / "int8.tflite"
@@ -304,7 +310,7 @@ def run_int8(content: bytes, images: np.ndarray) -> tuple[Int8Results, Quantized
 
 
 def _refuse_branches(parts: SplitModel) -> None:
-    """The norm of a branch does not run on the accelerator, nor do the operators after it."""
+    """Rejects branches in the prefix: their norm does not run on the accelerator, nor do the operators after it."""
     branches = [layer.name for layer in parts.prefix.layers if branch_of(layer.name)]
     if branches:
         raise InputError(
@@ -314,7 +320,7 @@ def _refuse_branches(parts: SplitModel) -> None:
 
 
 def _can_rebake(model: keras.Model) -> bool:
-    """Whether all that a network trains are biases of its convolutions and its classifier, which integers can hold."""
+    """Whether a network trains only the biases of convolutions and the classifier, which an int8 file can store."""
     known = (FrozenConv2D, keras.layers.Dense)
     convolutions = all(isinstance(layer, known) for layer in model.layers if layer.weights)
     convolutions &= not any(isinstance(layer, FrozenConv2D) and layer.groups > 1 for layer in model.layers)

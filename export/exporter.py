@@ -1,4 +1,4 @@
-"""The exporter: a Keras model in, a `.tflite` that trains and its manifest out."""
+"""The exporter: writes a trainable `.tflite` and its manifest from a Keras model."""
 
 import numbers
 import os
@@ -20,6 +20,7 @@ from tinytl_tf.export.manifest import describe
 from tinytl_tf.export.micro import check_shared, check_target, micro_facts
 from tinytl_tf.export.micro_header import header, header_paths, source
 from tinytl_tf.export.micro_module import MicroModule
+from tinytl_tf.export.native_log import quiet_unless_verbose
 from tinytl_tf.export.packing import state_entries
 from tinytl_tf.export.parity import LITERT, check_parity, check_quantized, random_photos
 from tinytl_tf.export.signatures import TrainableModule
@@ -46,6 +47,7 @@ __all__ = ["check_arguments", "check_rate", "check_spare", "export", "with_label
 PARITY_STEPS = 4
 
 
+@quiet_unless_verbose
 def export(
     model: keras.Model,
     path: str | os.PathLike,
@@ -73,56 +75,58 @@ def export(
     overwrite: bool = False,
     verbose: bool = False,
 ) -> Manifest:
-    """Writes a `.tflite` that keeps training the model's trainable variables, and its manifest into its folder.
+    """Writes a `.tflite` that keeps training the model's trainable variables, and its manifest in the same folder.
 
-    The file has the signatures `train`, `infer`, `save`, `restore` and `reset`, see `TrainableModule`, and only
-    builtin operators. It is written only after it trained like TensorFlow, see `check_parity`.
+    The file has the signatures `train`, `infer`, `save`, `restore` and `reset` (see `TrainableModule`), and only
+    builtin operators. It is written only after a check that it trains like TensorFlow; see `check_parity`.
 
     Args:
-        model: A network of `tinytl_tf.backbones`; its trainable variables are trained on the device.
+        model: A network from `tinytl_tf.backbones`. Its trainable variables are trained on the device.
         path: The file to write; must end in `.tflite`.
-        labels: Names of the classes, attributes or numbers, in the order of the outputs; by default the names of
-            the data set that a `Network` was fit to, else their numbers, "0", "1", ....
-        task: `"classification"`, one class for each image; `"multilabel"`, several attributes; or `"regression"`,
-            numbers that the outputs predict.
-        inputs: Input of the file: `"image"`, photos; or `"array"`, float32 arrays of the model's input shape. By
-            default an input that is not `(height, width, 3)` is an array.
-        meaning: Meaning of the axes and numbers of arrays, for readers of the manifest.
-        sample_rate: Samples per second of waveforms, see `InputFacts`.
-        spare_classes: Number of outputs for classes that are added on the device, see `TrainableModel.add_class`; only
+        labels: Names of the classes, attributes or predicted numbers, in the order of the outputs. By default, the
+            names from the data set that a `Network` was fit to; without these, "0", "1", ....
+        task: `"classification"` for one class per image, `"multilabel"` for several attributes, or `"regression"` for
+            predicted numbers.
+        inputs: Input of the file: `"image"` for photos, or `"array"` for float32 arrays of the model's input shape. By
+            default, the file takes photos if the input shape is `(height, width, 3)`, and arrays otherwise.
+        meaning: Description of the axes and values of arrays, for readers of the manifest.
+        sample_rate: Samples per second of waveforms; see `InputFacts`.
+        spare_classes: Number of outputs for classes that are added on the device; see `TrainableModel.add_class`. Only
             for a classification without label smoothing.
         optimizer: `"sgd"`, `"momentum"` or `"adam"`.
-        batch_size: Images of a training step. A step needs the memory of one image.
+        batch_size: Images per training step. A step needs the memory of one image, for any batch size.
         label_smoothing: Label smoothing of the loss, in [0, 1).
-        save_optimizer: Whether the saved state holds the optimizer's slots too.
-        frozen_weights: `"float32"`, or `"int8"` for frozen kernels, see `quantize_kernels`. Such a file is first
-            checked with float32, and then against that, see `check_quantized`.
-        profile: `"micro"`, `"min-memory"`, `"balanced"` or `"fast"`, see `Profile`; empty for the default:
-            `"balanced"`, for TensorFlow Lite Micro `"micro"`.
-        target: `"litert"`, or `"micro"` for a file of one graph that TensorFlow Lite Micro runs, see `MicroModule`; it
-            needs the package `tflite-micro`. There `batch_size` is the default of clients.
-        state_of: An exported file for LiteRT of the same network, classes and optimizer; with target `"micro"` only.
-            The new file shares its state files.
-        photos: Images `[steps, batch, height, width, 3]` of uint8, or arrays `[steps, batch, ...]` of float32, and
-            their labels, integers `[steps, batch]` or numbers `[steps, batch, attributes]`, on which int8 is judged and
-            predictions are compared; without them random ones, on which a trained network is less certain.
-        central_fraction: Part of an image's side that the model is evaluated on, for the manifest; None for 0.875, and
-            with arrays.
-        data: How the data of the run were split and augmented, for the manifest; the defaults of `DataSettings`
-            otherwise. Arrays are neither cropped, flipped nor recolored.
-        learning_rate: Default rate of the first step on the device, for the manifest; None for the default of scheme
-            and optimizer, see `tinytl_tf.networks.schemes.default_learning_rate`.
-        schedule: Default change of the rate over the steps, for the manifest: `"cosine"` or `"constant"`.
-        max_planned_bytes: Most memory that LiteRT may plan for a training step, see `planned_peak`; None for no limit.
+        save_optimizer: Whether the saved state includes the optimizer's slots.
+        frozen_weights: Type of the frozen kernels, `"float32"` or `"int8"`; see `quantize_kernels`. An int8 file is
+            first checked with float32 kernels and then compared with that version; see `check_quantized`.
+        profile: `"micro"`, `"min-memory"`, `"balanced"` or `"fast"`; see `Profile`. Empty for the default:
+            `"balanced"`, or `"micro"` for TensorFlow Lite Micro.
+        target: `"litert"`, or `"micro"` for a single-graph file for TensorFlow Lite Micro; see `MicroModule`. The
+            target `"micro"` needs the package `tflite-micro`; its `batch_size` is only a default for clients.
+        state_of: An exported file for LiteRT with the same network, classes and optimizer; the new file can use its
+            state files. Only for the target `"micro"`.
+        photos: Data for comparing predictions and for checking int8 kernels: uint8 images
+            `[steps, batch, height, width, 3]` or float32 arrays `[steps, batch, ...]`, and their labels, integers
+            `[steps, batch]` or numbers `[steps, batch, attributes]`. By default, random data, on which a trained
+            network is less certain.
+        central_fraction: Central fraction of each image's side that the model is evaluated on, for the manifest; None
+            for 0.875, and for arrays.
+        data: How the run's data were split and augmented, for the manifest; by default, the defaults of
+            `DataSettings`. Arrays are not cropped, flipped or recolored.
+        learning_rate: Default learning rate of the first step on the device, for the manifest; None for the default of
+            the scheme and optimizer, see `tinytl_tf.networks.schemes.default_learning_rate`.
+        schedule: Default learning rate schedule, for the manifest: `"cosine"` or `"constant"`.
+        max_planned_bytes: Limit of the memory that LiteRT plans for a training step; see `planned_peak`. None for no
+            limit.
         overwrite: Whether existing files may be replaced.
-        verbose: Whether to report progress on standard error.
+        verbose: Whether to report progress and the log of TensorFlow's converter on standard error.
 
     Returns:
         The manifest.
 
     Raises:
-        InputError: For an argument out of range, a model that cannot be exported, an operator that is not a builtin, or
-            a step that needs more memory than it may.
+        InputError: If an argument is out of range, if the model cannot be exported, if it needs an operator that is
+            not a builtin, or if a training step needs more memory than allowed.
         ParityError: If the file does not train like TensorFlow.
 
     Example:
@@ -196,7 +200,7 @@ def export(
         else "converting the signatures and planning their memory"
     )
     content, passes = build(rule)
-    quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # now: it may be refused
+    quantized = with_int8_kernels(content) if frozen_weights == "int8" else b""  # early, because it may fail
     facts = {
         "labels": labels,
         "spare_classes": spare_classes,
@@ -223,7 +227,7 @@ def export(
     _check_planned(facts["micro"]["arena"]["bytes"] if micro else None, quantized or content, max_planned_bytes)
     with temporary_folder() as folder:
         draft = folder / path.name
-        draft.write_bytes(content if micro else named(content))  # the task is among the names
+        draft.write_bytes(content if micro else named(content))  # the embedded labels include the task
         if micro:
             _write_draft(draft, content, batch_size, facts)
         made_up = (
@@ -247,7 +251,7 @@ def export(
         )
         if frozen_weights == "int8":
             say("storing the frozen kernels as int8")
-            # Adam's steps do not show the gradient that the check of int8 needs; steps of the network with SGD do.
+            # The int8 check needs gradients, which Adam's steps do not reveal. Steps of the same network with SGD do.
             judged = build(get_optimizer("sgd"))[0] if optimizer == "adam" else content
             int8, float32 = folder / "int8.tflite", folder / "float32.tflite"
             int8.write_bytes(named(with_int8_kernels(judged)))
@@ -262,7 +266,7 @@ def export(
     if not micro:
         content = named(content)
     manifest = describe(content, batch_size=batch_size, parity=parity, **facts)
-    manifest_path(path).unlink(missing_ok=True)  # A kill from here on leaves no file with the manifest of another.
+    manifest_path(path).unlink(missing_ok=True)  # If killed from here on, no file keeps another file's manifest.
     atomic_write_bytes(path, content)
     if micro:
         for file, text in zip(
@@ -274,7 +278,7 @@ def export(
 
 
 def written_files(path: str | os.PathLike, target: str) -> tuple[pathlib.Path, ...]:
-    """Returns the files that an export writes: the file and its manifest, for `"micro"` header and source in C too.
+    """Returns the files that an export writes: the file, its manifest, and for `"micro"` the C header and source.
 
     Example:
         >>> [file.name for file in written_files("flowers.tflite", "litert")]
@@ -284,13 +288,13 @@ def written_files(path: str | os.PathLike, target: str) -> tuple[pathlib.Path, .
 
 
 def _write_draft(path: pathlib.Path, content: bytes, batch_size: int, facts: dict[str, Any]) -> None:
-    """Writes a manifest next to a file for the checks, which need it to open the file."""
+    """Writes a preliminary manifest next to a file. The checks need it to open the file."""
     manifest = describe(content, batch_size=batch_size, parity={}, **facts)
     atomic_write_bytes(manifest_path(path), manifest.to_json().encode())
 
 
 def _narrator(stages: int, verbose: bool):
-    """Returns a function that reports the current stage and the progress."""
+    """Returns a function that reports the next stage of the export."""
     numbers = iter(range(1, stages + 1))
 
     def say(what: str) -> None:
@@ -303,7 +307,7 @@ def _narrator(stages: int, verbose: bool):
 def with_labels(
     content: bytes, task: str, labels: Sequence[str], spare_classes: int = 0, *, inputs: str = "image"
 ) -> bytes:
-    """Stores the names inside the file, for a client without the manifest; arguments as for `embedded_labels`."""
+    """Stores the labels in the file, for clients without the manifest. Arguments are those of `embedded_labels`."""
     model = Model.from_bytes(content)
     model.set_metadata(LABELS_ENTRY, embedded_labels(task, labels, spare_classes, inputs=inputs))
     return model.to_bytes()
@@ -325,10 +329,10 @@ def check_arguments(
     frozen_weights: str,
     spare_classes: int,
 ) -> None:
-    """Checks arguments of `export` that need no model, so that they are refused before one is built.
+    """Checks the arguments of `export` that do not need a model, so that errors are reported before building one.
 
     Raises:
-        InputError: If one is out of range, or the path does not end in `.tflite`.
+        InputError: If an argument is out of range, or if the path does not end in `.tflite`.
     """
     if frozen_weights not in FROZEN_WEIGHTS:
         raise InputError(f"frozen_weights must be one of {', '.join(FROZEN_WEIGHTS)}, got {frozen_weights!r}")
@@ -350,10 +354,10 @@ def check_arguments(
 
 
 def check_spare(spare_classes: int, task: str) -> None:
-    """Checks whether a file of the task can have spare classes; as `check_arguments`, once the task is known.
+    """Checks that the task allows spare classes. Complements `check_arguments`, once the task is known.
 
     Raises:
-        InputError: If it cannot.
+        InputError: If it does not.
     """
     if spare_classes and task != "classification":
         raise InputError(
@@ -363,10 +367,10 @@ def check_spare(spare_classes: int, task: str) -> None:
 
 
 def check_rate(learning_rate: float | None, schedule: str) -> None:
-    """Checks the arguments about training on the device.
+    """Checks the default learning rate and schedule.
 
     Raises:
-        InputError: If the rate is not a finite number above 0, or there is no such schedule.
+        InputError: If the rate is not a finite number above 0, or if the schedule is unknown.
     """
     if learning_rate is not None and (not _is_number(learning_rate) or not 0 < learning_rate < np.inf):
         raise InputError(f"expected a finite learning_rate above 0, got {learning_rate!r:.80}")
@@ -375,10 +379,10 @@ def check_rate(learning_rate: float | None, schedule: str) -> None:
 
 
 def _check_limit(max_planned_bytes: int | None) -> None:
-    """Refuses an invalid limit of planned memory.
+    """Checks the limit of planned memory.
 
     Raises:
-        InputError: If it is not a whole number of at least 1.
+        InputError: If the limit is not None or an integer of at least 1.
     """
     given = max_planned_bytes
     if given is not None and (not isinstance(given, numbers.Integral) or isinstance(given, bool) or given < 1):
@@ -403,7 +407,7 @@ def _is_number(value: object) -> bool:
 def _check_photos(
     photos: tuple, inputs: str, batch_size: int, shape: tuple[int, ...], classes: int, task: Task
 ) -> None:
-    """Checks the images and labels for the check of int8."""
+    """Checks the argument `photos` of `export`."""
     fits = isinstance(photos, tuple) and len(photos) == 2 and all(isinstance(part, np.ndarray) for part in photos)
     label_shape = task.label_shape(batch_size, classes)
     kind = "integers" if task.label_dtype == "int32" else "numbers"

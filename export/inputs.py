@@ -1,4 +1,4 @@
-"""Inputs of an exported file: photos, or float arrays of one shape."""
+"""Inputs of an exported file: photos, or float arrays of a fixed shape."""
 
 import logging
 
@@ -12,27 +12,28 @@ from tinytl_tf.tflite.manifest import DataSettings
 
 __all__ = ["KINDS", "PLAIN_DATA", "check_array_facts", "check_array_input", "input_kind", "random_arrays"]
 
-KINDS = ("image", ARRAY)  # an export for a Coral board sets features itself
+KINDS = ("image", ARRAY)  # only an export for a Coral board uses "features"
 PLAIN_DATA = DataSettings(crop=False, flip=False)  # arrays are used unchanged
 _MOST_TEXT = 255  # characters
-_MOST_RATE = 2**24  # samples a second
-_MOST_AXES = 3  # of an array; the runtimes support tensors of rank 4
-_COARSE = 8  # a smooth array has an independent number at every eighth place of its first axis
+_MOST_RATE = 2**24  # samples per second
+_MOST_AXES = 3  # of an array without the batch; the runtimes support tensors of rank 4
+_COARSE = 8  # a smooth array interpolates random values at every eighth position of its first axis
 _NOISE = 0.3
 
 _logger = logging.getLogger(__name__)
 
 
 def input_kind(model: keras.Model, inputs: str = "") -> str:
-    """Returns the kind of input of a model's file.
+    """Returns the kind of input of an exported file.
 
     Args:
         model: The model to export, with one input.
-        inputs: `"image"` or `"array"`; empty to derive it: an input without the shape `(height, width, 3)` is an
-            array, and a line in the log reports it. Data of that shape that are not photos need `"array"`.
+        inputs: `"image"` or `"array"`; empty to derive the kind from the shape. An input shape other than
+            `(height, width, 3)` then means arrays, which is logged. Give `"array"` for data of that shape that are not
+            photos.
 
     Raises:
-        InputError: If there is no such kind.
+        InputError: If the kind is unknown.
 
     Example:
         >>> model = keras.Sequential([keras.Input((100, 6)), keras.layers.Flatten()])
@@ -49,10 +50,10 @@ def input_kind(model: keras.Model, inputs: str = "") -> str:
 
 
 def check_array_input(model: keras.Model) -> None:
-    """Checks that the input of a model can be the input of a file of arrays.
+    """Checks that a model's input is valid for a file that takes arrays.
 
     Raises:
-        InputError: If its shape is not `(None, ...)` of 1 to 3 fixed sizes, or its numbers are not float32.
+        InputError: If the shape is not `(None, ...)` with 1 to 3 fixed sizes, or if the dtype is not float32.
     """
     tensor = model.inputs[0]
     shape, dtype = tuple(tensor.shape), tensor.dtype
@@ -69,17 +70,17 @@ def check_array_input(model: keras.Model) -> None:
 def check_array_facts(
     model: keras.Model, meaning: str, sample_rate: int, central_fraction: float | None, data: DataSettings | None
 ) -> None:
-    """Checks the arguments of an export of arrays for the manifest.
+    """Checks the manifest arguments for an export that takes arrays.
 
     Args:
         model: The model to export.
-        meaning: As in `InputFacts`.
-        sample_rate: The same.
+        meaning: Field `meaning` of `InputFacts`.
+        sample_rate: Field `sample_rate` of `InputFacts`.
         central_fraction: Must be None.
-        data: None, or settings without changes of photos.
+        data: None, or settings without photo augmentation.
 
     Raises:
-        InputError: If one is out of range, or applies only to photos.
+        InputError: If an argument is out of range, or if it applies only to photos.
     """
     if not isinstance(meaning, str) or len(meaning) > _MOST_TEXT or not meaning.isprintable():
         raise InputError(f"expected meaning of at most {_MOST_TEXT} printable characters, got {meaning!r:.80}")
@@ -97,21 +98,20 @@ def check_array_facts(
 def random_arrays(
     model: keras.Model, steps: int, batch_size: int, classes: int, task: str = "classification"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns arrays that are smooth along their first axis like signals, and labels; always the same.
+    """Returns random arrays and labels. The arrays are smooth along their first axis, like signals.
 
-    After the network's `Rescaling` or `Normalization`, if it begins with one, they have a mean of 0 and a standard
-    deviation of about 1, like training data.
+    Every call returns the same arrays. If the network starts with `Rescaling` or `Normalization`, the output of that
+    layer has a mean of 0 and a standard deviation of about 1, as with training data.
 
     Args:
-        model: The model that takes them.
+        model: The model that takes the arrays.
         steps: number of batches.
-        batch_size: arrays in each.
-        classes: number of classes, attributes or numbers.
+        batch_size: arrays per batch.
+        classes: number of classes, attributes or predicted numbers.
         task: task of the labels, a key of `tinytl_tf.tasks.TASKS`.
 
     Returns:
-        float32 array `[steps, batch_size, ...]`, and labels as `tinytl_tf.export.parity.random_photos` returns them; of
-        a regression float32 `[steps, batch_size, classes]` of a spread of 1.
+        float32 array `[steps, batch_size, ...]`, and labels in the format of `tinytl_tf.export.parity.random_photos`.
     """
     rng = np.random.default_rng(0)
     length, *rest = model.input_shape[1:]
@@ -127,13 +127,13 @@ def random_arrays(
 
 
 def random_labels(rng: np.random.Generator, steps: int, batch_size: int, classes: int, task: str) -> np.ndarray:
-    """Returns labels of a task, `[steps, ...]`.
+    """Returns random labels for a task, `[steps, ...]`.
 
     Args:
         rng: The random generator.
         steps: number of batches.
-        batch_size: images or arrays in each.
-        classes: number of classes, attributes or numbers.
+        batch_size: images or arrays per batch.
+        classes: number of classes, attributes or predicted numbers.
         task: a key of `tinytl_tf.tasks.TASKS`.
     """
     kind = get_task(task)
@@ -144,7 +144,7 @@ def random_labels(rng: np.random.Generator, steps: int, batch_size: int, classes
 
 
 def _first_scale(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
-    """Factor and offset by which the first layer of a network normalizes; 1 and 0 of any other layer."""
+    """Returns the factor and the offset of a network's first layer if it normalizes the input, otherwise 1 and 0."""
     readers = [node.operation for node in model.inputs[0]._keras_history.operation._outbound_nodes]
     first = next((layer for layer in model.layers if any(layer is reader for reader in readers)), None)
     if isinstance(first, keras.layers.Rescaling):

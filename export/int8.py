@@ -1,4 +1,4 @@
-"""Post-training quantization: a network without trained variables, in integers from pixels to outputs."""
+"""Post-training quantization of a network without trained variables, with int8 from pixels to outputs."""
 
 import keras
 import numpy as np
@@ -11,26 +11,29 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["convert_int8", "require_one_scale"]
 
 _NEARLY_NOTHING = 1e-12
-PIXEL_OFFSET = 128  # an int8 pixel is the uint8 one less this: the same byte with its highest bit turned
+PIXEL_OFFSET = 128  # an int8 pixel is the uint8 value minus this offset: the same byte with its highest bit inverted
 
 
 def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
-    """Converts a network to int8: kernels with a scale for each filter, images and features with one for each tensor.
+    """Converts a network to int8. Kernels have a scale for each filter; all other tensors have a single scale.
 
-    The file takes one image of int8 pixels, 0 to 255 less 128, and normalizes by the scale of its input, without an
-    operator for it. Variables become constants first: the calibration does not support variables. Kernels of dense
-    layers have one scale, since runtimes 2.5 and 2.7 compute several scales wrongly without an error.
+    The file takes one image of int8 pixels (0 to 255, minus 128). The scale of its input does the normalization, so no
+    operator is needed for it. Variables are converted to constants first, because calibration does not support
+    variables. Kernels of dense layers have a single scale, because runtimes 2.5 and 2.7 compute per-filter scales
+    incorrectly, without an error.
 
     Args:
-        model: From images of 0 to 255 `(batch, height, width, 3)` to one tensor; begins with a `Rescaling`.
-        images: Photos, uint8 `[n, height, width, 3]`, by which the ranges are measured.
+        model: A network that maps images `(batch, height, width, 3)` with values from 0 to 255 to one tensor; its
+            first layer must be `Rescaling`.
+        images: Photos to measure quantization ranges with, uint8 `[n, height, width, 3]`.
 
     Returns:
-        The content of the `.tflite`; it has one graph and no variables.
+        The content of the `.tflite`, which has one graph and no variables.
 
     Raises:
-        InputError: If the pixels are scaled channel by channel, `images` is empty, or an operator is not a builtin of
-            int8.
+        InputError: If the normalization differs between the color channels, if `images` are empty or do not fit the
+            network, or if an operator has no int8 builtin.
+        ParityError: If the input's scale in the file differs from the network's normalization.
     """
     scale, offset = require_one_scale(model)
     if (
@@ -51,7 +54,7 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
 
     def calibration():
         for number, image in enumerate(images):
-            if number == 0:  # the range of the pixels must be complete, even if the photos do not use all of it
+            if number == 0:  # the full range of pixels must occur, even if the photos do not use it
                 image = image.copy()
                 image[0, 0], image[0, -1] = 0, 255
             yield [image[np.newaxis].astype(np.float32) * np.float32(scale) + np.float32(offset)]
@@ -65,7 +68,7 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     try:
         content = converter.convert()
-    except Exception as error:  # the converter has its own exception type and raises other ones too
+    except Exception as error:  # the converter raises its own exception type and others
         raise conversion_error(str(error)) from error
     file = Model.from_bytes(content)
     _check_pixels(file, scale, offset)
@@ -74,10 +77,10 @@ def convert_int8(model: keras.Model, images: np.ndarray) -> bytes:
 
 
 def require_one_scale(model: keras.Model) -> tuple[float, float]:
-    """Returns the factor and the offset by which a network normalizes all of its pixels.
+    """Returns the factor and the offset with which a network normalizes all pixels.
 
     Raises:
-        InputError: If they differ between red, green and blue: an int8 tensor has one scale.
+        InputError: If they differ between red, green and blue, because an int8 tensor has a single scale.
     """
     layer = _normalize(model)
     scales, offsets = np.unique(layer.scale), np.unique(layer.offset)
@@ -90,7 +93,7 @@ def require_one_scale(model: keras.Model) -> tuple[float, float]:
 
 
 def _kept(variable: keras.Variable) -> np.ndarray:
-    """Its value; a shift of zeros becomes one of nearly nothing, since the converter leaves out a bias of zeros."""
+    """Returns the value of a variable. A zero shift becomes tiny, because the converter drops biases that are zero."""
     value = variable.numpy()
     is_shift = variable.path.endswith(("/beta", "/bias"))
     return value if not is_shift or value.any() else np.full_like(value, _NEARLY_NOTHING)
@@ -101,10 +104,10 @@ def _normalize(model: keras.Model) -> keras.layers.Layer:
 
 
 def _check_pixels(file: Model, scale: float, offset: float) -> None:
-    """The client passes raw pixels: the input's scale must be the scale of the network's normalization."""
+    """Checks that the input's scale equals the network's normalization, because clients pass raw pixels."""
     quantization = file.schema.subgraphs[0].tensors[file.graphs[0].inputs[0]].quantization
     ratio, zero = float(quantization.scale[0]) / scale, int(quantization.zeroPoint[0])
-    # Rounding the zero point costs half a level.
+    # Rounding of the zero point adds up to half a level.
     if not (abs(ratio - 1) < 1e-3 and abs(zero + PIXEL_OFFSET + offset / scale) < 0.6):
         raise ParityError(
             f"expected an input of scale {scale:.6f}, as the network normalizes its pixels, got {ratio * scale:.6f} "

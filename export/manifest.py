@@ -1,4 +1,4 @@
-"""Looks at an exported file and describes it as a `Manifest`."""
+"""Creates the `Manifest` of an exported file."""
 
 import dataclasses
 import hashlib
@@ -21,8 +21,8 @@ __all__ = ["TOLERANCES", "describe"]
 
 _MICRO = ("tflite-micro",)
 _TOOLS = ("tinytl_tf", "tensorflow", "keras", "ai-edge-litert")
-# Largest relative difference of a loss between two runtimes over 10 steps of real photos, as measured on x86-64,
-# aarch64 and in a browser with MobileNetV2 0.35. At higher rates a flipped element of a mask grows step by step.
+# Largest relative difference of the loss between two runtimes over 10 steps on real photos, measured with MobileNetV2
+# 0.35 on x86-64, on aarch64 and in a browser. At higher rates, the effect of a flipped mask element grows in each step.
 TOLERANCES = {
     "float32": {
         "same_kernels": {"learning_rate": 1e-3, "loss": 2e-5},
@@ -38,16 +38,16 @@ def describe(content: bytes, **facts: Any) -> Manifest:
 
     Args:
         content: The `.tflite`.
-        **facts: The fields of `Manifest` that the file itself does not show: `labels`, `spare_classes`, `task`,
-            `data`, `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
-            `frozen_weights`, `state`, `frozen_sha256`, `passes`, `parity` and `schedule`; `learning_rate` if it is
-            the rate of a run; for a file that takes features,
-            `image_size` too, height and width of their images; for a file that takes arrays `meaning`
-            and `sample_rate` instead of `central_fraction`, see `InputFacts`; for TensorFlow Lite Micro
-            `batch_size` and `micro` too.
+        **facts: The fields of `Manifest` that cannot be read from the file: `labels`, `spare_classes`, `task`, `data`,
+            `central_fraction`, `backbone`, `scheme`, `optimizer`, `label_smoothing`, `profile`, `xnnpack`,
+            `frozen_weights`, `state`, `frozen_sha256`, `passes`, `parity` and `schedule`. In addition: `learning_rate`
+            if it comes from a run; for a file that takes features, `image_size` (height and width of the images); and
+            for TensorFlow Lite Micro, `batch_size` and `micro`. For a file that takes arrays, `meaning` and
+            `sample_rate` replace `central_fraction`; see `InputFacts`.
 
     Raises:
-        InputError: If the file has an operator that is not builtin, or labels or state do not fit it.
+        InputError: If the file has an operator that is not a builtin, or if the labels or the state do not fit the
+            file.
     """
     model = Model.from_bytes(content)
     signatures = _micro_signature(model) if facts.get("micro") else model.signatures
@@ -103,7 +103,7 @@ def _tensors(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
 
 
 def _micro_signature(model: Model) -> dict[str, Signature]:
-    """The graph of a file for TensorFlow Lite Micro, as a signature."""
+    """Returns the graph of a file for TensorFlow Lite Micro as a signature."""
     graph = model.graphs[0]
     inputs = dict(zip(micro_contract.INPUTS, (graph.tensors[i] for i in graph.inputs), strict=True))
     outputs = dict(zip(micro_contract.OUTPUTS, (graph.tensors[i] for i in graph.outputs), strict=True))

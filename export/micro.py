@@ -1,4 +1,4 @@
-"""Requirements of an export for TensorFlow Lite Micro, and the content of its manifest."""
+"""Checks for exports to TensorFlow Lite Micro, and the field `micro` of their manifests."""
 
 import dataclasses
 import os
@@ -19,10 +19,11 @@ TARGETS = ("litert", "micro")
 
 
 def check_target(target: str, frozen_weights: str, state_of: str | os.PathLike | None) -> None:
-    """Checks that the other arguments of an export fit its target.
+    """Checks that the arguments of an export fit its target.
 
     Raises:
-        InputError: If there is no such target, one is for another target, or `tflite-micro` is missing for `"micro"`.
+        InputError: If the target is unknown, if an argument does not apply to it, or if the package `tflite-micro` is
+            not installed for the target `"micro"`.
     """
     if target not in TARGETS:
         raise InputError(f"unknown target {target!r}; choose one of {', '.join(TARGETS)}")
@@ -47,22 +48,22 @@ def check_shared(
     state: Sequence[StateEntry],
     frozen: str,
 ) -> str:
-    """Checks that a state of an exported file means the same in the new one.
+    """Checks that an exported file and a new one can share state files.
 
     Args:
         state_of: The exported file, with its manifest in the same folder.
-        labels: Labels of the new file, like the following arguments.
-        spare_classes: Number of outputs without a class.
-        task: Task of the labels.
-        optimizer: Name of the optimizer.
-        state: The parts of its state.
-        frozen: Digest of the network's frozen weights.
+        labels: Labels of the new file.
+        spare_classes: Number of spare classes of the new file.
+        task: Task of the new file.
+        optimizer: Name of the new file's optimizer.
+        state: Parts of the new file's state.
+        frozen: Digest of the new file's frozen weights.
 
     Returns:
-        The digest that its state files carry.
+        The digest in the state files of the exported file.
 
     Raises:
-        InputError: If the file cannot be read, or differs in one of them.
+        InputError: If the exported file cannot be read, or if it differs from the new file in one of these arguments.
     """
     other = Manifest.read(state_of)
     for what, its, own in (
@@ -85,7 +86,7 @@ def micro_facts(content: bytes, state_of: str) -> dict[str, Any]:
 
     Args:
         content: The finished `.tflite`.
-        state_of: As `check_shared` returns it, or empty.
+        state_of: The digest that `check_shared` returned, or an empty string.
 
     Raises:
         InputError: If TensorFlow Lite Micro cannot start the file.

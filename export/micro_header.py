@@ -1,4 +1,4 @@
-"""C files for firmware: constants of a file for TensorFlow Lite Micro, and the file as an array."""
+"""C files for firmware: constants of a file for TensorFlow Lite Micro, and the file as a C array."""
 
 import os
 import pathlib
@@ -10,11 +10,11 @@ from tinytl_tf.tflite.manifest import Manifest
 
 __all__ = ["header", "header_paths", "source"]
 
-_LINE = 24  # bytes of the file in a line
+_LINE = 24  # bytes of the file per line
 
 
 def header_paths(tflite_path: str | os.PathLike) -> tuple[pathlib.Path, pathlib.Path]:
-    """Where header and source of a `.tflite` lie: `NAME_model.h` and `NAME_model.c`, next to it.
+    """Returns the paths of the C header and source of a `.tflite`: `NAME_model.h` and `NAME_model.c`, next to it.
 
     Example:
         >>> [path.name for path in header_paths("flowers.tflite")]
@@ -25,13 +25,13 @@ def header_paths(tflite_path: str | os.PathLike) -> tuple[pathlib.Path, pathlib.
 
 
 def header(manifest: Manifest, name: str) -> str:
-    """Returns the header: sizes, numbers of inputs, outputs and commands, and the operators to register.
+    """Returns the C header: sizes, indices of inputs and outputs, values of commands, and the operators to register.
 
-    It is C and C++; the operators are registered by a macro for C++.
+    The header is valid C and C++. A macro for C++ registers the operators.
 
     Args:
         manifest: Manifest of the file.
-        name: Name of the file without its ending; the names in C begin with it.
+        name: Name of the file without its extension; the prefix of all names in the header.
     """
     prefix = _identifier(name).upper()
     facts, (height, width) = manifest.micro, manifest.input.size
@@ -92,8 +92,8 @@ def source(manifest: Manifest, name: str, content: bytes) -> str:
 
     Args:
         manifest: Manifest of the file.
-        name: Name of the file without its ending.
-        content: The file.
+        name: Name of the file without its extension.
+        content: Content of the file.
     """
     lower = _identifier(name).lower()
     prefix = lower.upper()
@@ -127,7 +127,7 @@ def _bytes(content: bytes) -> str:
 
 
 def _string(text: str) -> str:
-    """A C string of the UTF-8 bytes of a text."""
+    """Returns a C string literal with the UTF-8 bytes of a text."""
     plain = "".join(
         chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}" for byte in text.encode()
     )

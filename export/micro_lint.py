@@ -1,4 +1,4 @@
-"""Which operators TensorFlow Lite Micro has; refuses a file with another one."""
+"""Operators of TensorFlow Lite Micro, and a check that rejects files with any other operator."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["OPERATORS", "check_operators", "resolver_calls"]
 
-# Builtins of float models that the package `tflite-micro` (0.dev20261023182759) registers. A test checks each of them.
+# Builtins for float models that the package `tflite-micro` (0.dev20261023182759) registers. A test checks each of them.
 OPERATORS = frozenset(
     [
         "ABS",
@@ -115,13 +115,13 @@ _NAMES = {"BATCH_MATMUL": "BatchMatMul", "CUMSUM": "CumSum", "PADV2": "PadV2"}
 
 
 def check_operators(model: Model) -> None:
-    """Checks that TensorFlow Lite Micro can run all operators of a file on the types that they have.
+    """Checks that TensorFlow Lite Micro supports all operators of a file, with the types of their tensors.
 
     Args:
-        model: The file, with the names of its tensors.
+        model: The file, with tensor names.
 
     Raises:
-        InputError: If it lacks one; it names the operator and the layer.
+        InputError: If an operator is not supported. The message names the operator and the layer.
     """
     for graph, op in model.operators():
         if op.name not in OPERATORS:
@@ -138,7 +138,7 @@ def check_operators(model: Model) -> None:
 
 
 def resolver_calls(model: Model) -> tuple[str, ...]:
-    """Names of the methods of `MicroMutableOpResolver` that register the operators of a file, sorted.
+    """Returns the sorted names of the `MicroMutableOpResolver` methods that register the operators of a file.
 
     Example:
         >>> from tinytl_tf.tflite.model import Model

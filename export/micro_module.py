@@ -1,4 +1,4 @@
-"""The graph of a file for TensorFlow Lite Micro, as a function of a `tf.Module`."""
+"""The single graph of a file for TensorFlow Lite Micro, as a function of a `tf.Module`."""
 
 from collections.abc import Sequence
 
@@ -15,25 +15,26 @@ __all__ = ["MicroModule"]
 
 
 class MicroModule(TrainableModule):
-    """A network with training and inference in one graph, chosen by a command.
+    """A network with training and inference in one graph, selected by a command.
 
-    TensorFlow Lite Micro runs the first graph of a file and does not support signatures. Inputs and outputs are listed
-    in `tinytl_tf.tflite.micro_contract`; unused ones of a command may have any content.
+    TensorFlow Lite Micro runs only the first graph of a file and does not support signatures. The inputs and outputs
+    are listed in `tinytl_tf.tflite.micro_contract`. Those that a command does not use may have any content.
 
-    | command | uses | does | gives |
+    | command | inputs | effect | outputs |
     |---|---|---|---|
     | `infer` | `image` | | `logits` |
-    | `accumulate` | `image`, `label` | adds the gradient of one image up | `loss`, `accuracy`, `logits`, `applied` |
-    | `apply` | `learning_rate` | one step with the mean gradient, then forgets the sums | `applied` |
-    | `forget` | | forgets the sums | `applied` |
+    | `accumulate` | `image`, `label` | adds the gradient of one image | `loss`, `accuracy`, `logits`, `applied` |
+    | `apply` | `learning_rate` | one step with the mean gradient, then clears the sums | `applied` |
+    | `forget` | | clears the sums | `applied` |
     | `save` | | | `state` |
-    | `restore` | `state` | replaces the state, forgets the sums | `applied` |
-    | `reset` | | puts the exported state back, forgets the sums | `applied` |
+    | `restore` | `state` | replaces the state, clears the sums | `applied` |
+    | `reset` | | restores the exported state, clears the sums | `applied` |
 
-    `applied` is 0 where nothing was changed: `apply` of sums to which an image with a label out of range, or a loss or
-    gradient that is not finite, was added, of no image at all, or with a rate that is not finite; `restore` of a state
-    that no training leads to. `accumulate` gives 0 from the image on that makes the sums invalid. So any number of
-    `accumulate` and an `apply` equal the signature `train` for a batch of as many images.
+    `applied` is 0 if nothing was changed. `apply` returns 0 if any image since the sums were cleared had a label out of
+    range or a loss or gradient that is not finite, if there was no image, or if the rate is not finite. `restore`
+    returns 0 for a state that training cannot produce. `accumulate` returns 0 from the first image that makes the sums
+    invalid. A sequence of `accumulate` commands and one `apply` equals the signature `train` for a batch of the same
+    images.
 
     Args:
         model: as for `TrainableModule`.
@@ -73,7 +74,7 @@ class MicroModule(TrainableModule):
             profile=profile,
         )
         self.sums = [tf.Variable(value, trainable=False) for value in self.trained]
-        # How many gradients were added up, and the magnitudes of all of them: not finite once one of them was not.
+        # Number of added gradients, and the sum of their magnitudes: not finite if any gradient was not finite.
         self.count = tf.Variable([0.0], trainable=False)
         self.magnitude = tf.Variable([0.0], trainable=False)
         (restored,) = self.functions["restore"].input_signature
@@ -98,7 +99,7 @@ class MicroModule(TrainableModule):
         def no_answer():
             return tf.constant([0.0]), tf.constant([0.0]), tf.constant([0]), self._no_logits(image)
 
-        # The state comes first and last: its memory holds the tensors of training in between.
+        # The state is read first and written last; in between, its memory holds the tensors of training.
         restored = when("restore", lambda: self._restore(state)["restored"], nothing)
         reset = when("reset", lambda: self._reset()["restored"], nothing)
         forgotten = when("forget", self._forget, nothing)
@@ -120,7 +121,7 @@ class MicroModule(TrainableModule):
     def _accumulate(self, image, label):
         loss, right, gradients, logits = self._gradients(image, label)
         in_range = self._objective.valid(label, self._classes)
-        if self._spare_classes:  # a label that no class has
+        if self._spare_classes:  # a label without a class
             in_range &= tf.reduce_sum(loss) < -UNUSED / 2
         begun = self.count.read_value() > 0.0
         for total, gradient in zip(self.sums, gradients, strict=True):
@@ -137,7 +138,7 @@ class MicroModule(TrainableModule):
         count, magnitude = self.count.read_value(), self.magnitude.read_value()
         possible = (count > 0.0) & (self._largest_rate(learning_rate) + magnitude < LARGEST)
         share = 1.0 / tf.maximum(count, 1.0)
-        # As functions, so that every use reads a sum on its own.
+        # As functions, so that each use reads the sum separately.
         gradients = [lambda total=total: total.read_value() * share for total in self.sums]
         applied = tf.cond(
             tf.reshape(possible, []), lambda: self._apply(gradients, learning_rate), lambda: tf.constant([0])

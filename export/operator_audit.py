@@ -1,4 +1,4 @@
-"""Operators of an exported file; refuses those that a phone's or a board's runtime cannot run."""
+"""Lists the operators of an exported file, and rejects those that a runtime on a phone or board cannot run."""
 
 import collections
 import dataclasses
@@ -36,7 +36,7 @@ class OperatorCount:
     Attributes:
         name: Builtin name.
         version: Version that the runtime must support.
-        count: Number of uses over all graphs of the file.
+        count: Number of uses in all graphs of the file.
     """
 
     name: str
@@ -51,11 +51,11 @@ def audit(model: Model | str | os.PathLike) -> list[OperatorCount]:
         model: The file, or its path.
 
     Returns:
-        Every operator and version with its number of uses, sorted by name.
+        Each operator and version with its number of uses, sorted by name.
 
     Raises:
-        InputError: If the file has a Flex or custom operator, or one that older runtimes compute wrongly; it names the
-            operator and the layer. Or if there is no such file or it is not a `.tflite`.
+        InputError: If the file cannot be read; or if it has a Flex or custom operator, or one that older runtimes
+            compute incorrectly. In the latter cases, the message names the operator and the layer.
     """
     model = model if isinstance(model, Model) else Model.read(model)
     for graph, op in model.operators():
@@ -71,9 +71,9 @@ def audit(model: Model | str | os.PathLike) -> list[OperatorCount]:
 
 
 def minimum_runtime(model: Model) -> str:
-    """Returns the oldest runtime that supports all operators of a file, like `"2.6.0"`.
+    """Returns the oldest runtime that supports all operators of a file, for example `"2.6.0"`.
 
-    An operator that is not in the tables needs the runtime of the TensorFlow that converts here.
+    An operator that is not in the table needs the version of the installed TensorFlow.
     """
     converter = importlib.metadata.version("tensorflow").partition("-")[0]
     needed = {first_runtime(op.name, op.version) or converter for _, op in model.operators()}
@@ -81,23 +81,23 @@ def minimum_runtime(model: Model) -> str:
 
 
 def write_minimum_runtime(model: Model) -> None:
-    """Stores `minimum_runtime` where TensorFlow's own tools keep it, and replaces the converter's value.
+    """Stores `minimum_runtime` in the metadata entry that TensorFlow's tools use, replacing the converter's value.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
     """
     model.set_metadata(_RUNTIME_ENTRY, minimum_runtime(model).encode().ljust(_RUNTIME_BYTES, b"\0"))
 
 
 def conversion_error(message: str) -> InputError:
-    """Turns the converter's failure with only builtin operators into one line.
+    """Turns an exception of the converter into an error with a message of one line.
 
     Args:
         message: Text of the converter's exception.
 
     Returns:
-        An error that names each operator without a builtin equivalent and the layers that need it; or, for a failure
-        of another kind, the first line of the text.
+        An error that names each operator without a builtin equivalent and the layers that need it. For any other
+        failure, the message has the first line of the text.
 
     Example:
         >>> str(conversion_error(str(error)))  # doctest: +SKIP
@@ -114,20 +114,20 @@ def conversion_error(message: str) -> InputError:
 
 
 def layer_of(node: str) -> str:
-    """The layer's scope in the name of a TensorFlow node, without the operation and the parts from loops and gradients.
+    """Returns the layer in the name of a TensorFlow node, without the operation and the scopes of loops and gradients.
 
     Example:
         >>> layer_of("gradient_tape/while/net/stem_relu/Relu6/Relu6Grad")
         'net/stem_relu'
     """
     parts = [part for part in node.split("/") if not _PLUMBING.fullmatch(part)]
-    while len(parts) > 1 and parts[-1][:1].isupper():  # operations are in capitals, layers are not
+    while len(parts) > 1 and parts[-1][:1].isupper():  # operations are capitalized, layers are not
         parts.pop()
     return "/".join(parts) or node
 
 
 def place_of(graph: Graph, op: Operator) -> str:
-    """Where an operator is, for people: its layer, by the names that the converter gave its tensors."""
+    """Describes the place of an operator for error messages: its layer, from the tensor names of the converter."""
     name = next((graph.tensors[i].name for i in (*op.outputs, *op.inputs) if i >= 0), "")
     # Fused operators carry the names of all their nodes; the last one is the operator's own.
     node = name.split(";")[-1]

@@ -1,4 +1,4 @@
-"""How an exported file stores the variables that it trains."""
+"""How an exported file stores its trained variables."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _ELEMENT = 4  # bytes
 
 
 def state_order(variables: Sequence[keras.Variable]) -> list[keras.Variable]:
-    """Returns trained variables in the order in which the state of a file holds them: vectors first, then kernels."""
+    """Returns trained variables in the order of a file's state: vectors first, then kernels."""
     return sorted(variables, key=lambda variable: len(variable.shape) > 1)
 
 
@@ -33,8 +33,8 @@ def state_entries(
         save_optimizer: Whether the slots are part of the state.
 
     Returns:
-        The variables in the order of `state_order`; then, if they are saved, the slots as the file stores them: all
-        vectors together, each kernel separately, one slot after the other; last the count of steps.
+        The variables in the order of `state_order`. If slots are saved, the slots follow in the order in which the file
+        stores them (all vectors together, then each kernel, with one slot after another), and then the step count.
     """
     ordered = state_order(variables)
     parts = [(variable.path, tuple(variable.shape), "") for variable in ordered]
@@ -56,20 +56,20 @@ def state_entries(
 
 
 class PackedVariables:
-    """Trained variables as a file stores them: all biases and scales in one vector, each kernel separately.
+    """Trained variables as stored in a file: biases and scales are joined into vectors, kernels are separate.
 
-    In LiteRT every variable takes operators in each signature: to find, read, sum up, check, update and save it. A
-    network has up to a hundred vectors of a few numbers.
+    In LiteRT, every variable needs operators in each signature, to find, read, add up, check, update and save it. A
+    network has up to a hundred vectors of a few numbers each, so joining them saves many operators.
 
     Args:
         variables: the Keras variables to train.
-        vector_bytes: largest vector of several biases and scales; `None` for a single one of all.
+        vector_bytes: maximum size of a joined vector; `None` for one vector with all biases and scales.
 
     Attributes:
-        start: the stored arrays of float32; together, in this order, they are the state.
-        rate_factors: factor of the learning rate for each of them: a number, or float32 of its shape where the
-            variables in it have several.
-        vectors: how many of them, the first ones, are vectors.
+        start: the stored float32 arrays. Concatenated in this order, they are the state.
+        rate_factors: factor of the learning rate for each stored array: a number, or a float32 array of the same shape
+            if its variables have different factors.
+        vectors: number of joined vectors; they are the first of the stored arrays.
 
     Example:
     >>> packed = PackedVariables(model.trainable_variables)  # doctest: +SKIP
@@ -89,10 +89,10 @@ class PackedVariables:
         self.rate_factors += [rate_factor(variable) for variable in self._kernels]
 
     def mapping(self, values: Sequence[tf.Tensor]) -> list[tuple[keras.Variable, tf.Tensor]]:
-        """Returns the Keras variables with their values, for `keras.StatelessScope`.
+        """Returns pairs of a Keras variable and its value, for `keras.StatelessScope`.
 
         Args:
-            values: tensors of the shapes of `start`.
+            values: tensors with the shapes of `start`.
         """
         pairs = []
         for group, value in zip(self._groups, values, strict=False):
@@ -101,7 +101,7 @@ class PackedVariables:
 
 
 def _grouped(vectors: Sequence[keras.Variable], most: int | None) -> list[list[keras.Variable]]:
-    """Neighbors together, up to so many bytes."""
+    """Groups adjacent vectors, up to a size of `most` bytes."""
     groups: list[list[keras.Variable]] = []
     size = 0
     for vector in vectors:
@@ -115,7 +115,7 @@ def _grouped(vectors: Sequence[keras.Variable], most: int | None) -> list[list[k
 
 
 def _factor_of(group: Sequence[keras.Variable]) -> float | np.ndarray:
-    """One number where all have the same: a constant of the vector's size is only stored where it is needed."""
+    """Returns one number if all factors are equal, so that the file stores a vector of factors only when needed."""
     factors = [rate_factor(variable) for variable in group]
     if len(set(factors)) == 1:
         return factors[0]
@@ -123,7 +123,7 @@ def _factor_of(group: Sequence[keras.Variable]) -> float | np.ndarray:
 
 
 def _split(vector: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:
-    """Cuts a vector into slices; their gradient is one concatenation, where TensorFlow's is a sum of padded slices."""
+    """Splits a vector into slices, with one concatenation as the gradient. TensorFlow would add up padded slices."""
     starts = np.cumsum([0, *sizes[:-1]])
 
     @tf.custom_gradient

@@ -1,4 +1,4 @@
-"""Checks an exported file against TensorFlow, by numbers."""
+"""Compares an exported file with TensorFlow numerically."""
 
 import functools
 import math
@@ -35,33 +35,34 @@ __all__ = [
 ]
 
 
-# Two correct implementations differ by float32 rounding in another order of summation, and by elements of ReLU6 masks
-# that it flips. A step at a new point multiplies the difference: over 20 steps at rate 1e-3 of `full` on MobileNetV2,
-# TensorFlow departs from itself, once it adds up gradients image by image, by 8e-2 of the loss and 4e-1 of the update.
-# So each step of the check starts from one point, the file's. The figures below are of four steps on MobileNetV2 at 128
-# px, batch 8, over tinytl-b, tinytl-lb and full, with trained and with random weights. The losses differed by 6e-7.
+# Two correct implementations differ by float32 rounding, because of a different order of summation, and by the ReLU6
+# mask elements that rounding flips. Steps that start from differing values multiply the difference: over 20 steps of
+# `full` at rate 1e-3 on MobileNetV2, TensorFlow with gradients added up image by image differs from TensorFlow with
+# whole batches by 8e-2 of the loss and 4e-1 of the update. Therefore both sides start each step of the check from the
+# file's values. The figures below are from four steps on MobileNetV2 at 128 px, batch 8, with tinytl-b, tinytl-lb and
+# full, with trained and with random weights. The losses differed by 6e-7.
 LEARNING_RATE = 1e-4
 LOSS_TOLERANCE = 1e-4
-# Of all variables together; SGD measured at most 2.1e-3. Adam's steps have one size for gradients of any size: if a
-# mask flips, elements with a hundredth of the other gradients move differently. It measured 1.5e-2.
+# For all variables together. Measured with SGD: at most 2.1e-3. Adam's steps do not depend on the size of the gradient:
+# if a mask flips, elements whose gradient is a hundredth of the others move differently. Measured with Adam: 1.5e-2.
 UPDATE_TOLERANCES = {"sgd": 1e-2, "momentum": 1e-2, "adam": 5e-2}
-# Of each single variable: a small one that does not move (1), moves backward (2) or half as far (0.5) is invisible in
-# the total. SGD measured at most 2e-2, Adam 0.22.
+# For each single variable: a small variable that does not move (difference 1), moves backward (2) or moves half as far
+# (0.5) is not visible in the total. Measured: at most 2e-2 with SGD, 0.22 with Adam.
 VARIABLE_TOLERANCES = {"sgd": 0.4, "momentum": 0.4, "adam": 0.9}
-_ROUNDINGS = 100  # an update of so many is seen well through the rounding of its steps
-ANSWER_TOLERANCE = 1e-3  # of a logit, relative to the largest or to 1; and of a probability
+_ROUNDINGS = 100  # an update of this many rounding errors is clearly distinguishable from rounding
+ANSWER_TOLERANCE = 1e-3  # of a logit, relative to the largest logit or to 1; and of a probability
 
 
-# Kernels and images of 8 bits. Measured on MobileNetV2 at 128 px, tinytl-b and tinytl-lb, trained on flowers and not,
-# on their photos and on random ones, four batches of 8, with XNNPACK and without: the loss differs by at most 0.065
-# of itself; the cosine of all gradients is at least 0.994, of the worst variable at least 0.88 on photos and 0.70
-# on random ones.
-QUANTIZED_LOSS_TOLERANCE = 0.1  # of the loss, or of 1 if that is more: a well trained model has a loss near 0
+# For 8-bit kernels and images. Measured on MobileNetV2 at 128 px with tinytl-b and tinytl-lb, before and after training
+# on flowers, on flower photos and on random photos, four batches of 8, with and without XNNPACK: the loss differs by at
+# most 0.065 of itself; the cosine of all gradients is at least 0.994, and that of the worst variable at least 0.88 on
+# flower photos and 0.70 on random photos.
+QUANTIZED_LOSS_TOLERANCE = 0.1  # relative to the loss, or to 1 if larger: a well-trained model has a loss near 0
 LEAST_COSINE = 0.95
 LEAST_VARIABLE_COSINE = 0.5
 
 
-# Clients that check a file for LiteRT: name in the report, and function that opens the file.
+# Clients for checking a file for LiteRT: the name in the report, and the function that opens the file.
 LITERT: dict[str, Callable[..., TrainableModel]] = {
     "xnnpack": functools.partial(TrainableModel, xnnpack=True, trust=True),
     "without_xnnpack": functools.partial(TrainableModel, xnnpack=False, trust=True),
@@ -81,34 +82,35 @@ def check_parity(
     photos: np.ndarray | None = None,
     clients: Mapping[str, Callable[..., TrainableModel]] = LITERT,
 ) -> dict[str, Any]:
-    """Trains the file on the device's runtime and the model in TensorFlow on the same batches and compares them.
+    """Trains the file in its runtime and the model in TensorFlow on the same batches, and compares the results.
 
-    TensorFlow computes each batch in one piece and updates with Keras' optimizer, so that the loop over images and the
-    update rules of the file are checked too. Before each step it is given the file's variables, so that no step
-    multiplies the differences of those before it; its slots are its own. LiteRT runs with XNNPACK and without. First
-    the untrained file's answers are compared, last the state is saved, restored in a new interpreter, and must give the
-    same logits to the last bit. The model is left as it was.
+    TensorFlow computes each batch at once and updates with Keras' optimizer, so the check covers the file's loop over
+    images and its update rules. Before each step, TensorFlow gets the file's variables, so that differences do not
+    grow from step to step; it keeps its own slots. LiteRT runs with and without XNNPACK. The check first compares the
+    predictions of the untrained file. At the end, it restores the saved state in a new interpreter, whose logits must
+    be identical to the last bit. The model is left unchanged.
 
     Args:
         path: the exported file.
-        model: the network it was exported from.
+        model: the network that the file was exported from.
         optimizer: name of the file's optimizer.
-        label_smoothing: of the file's loss.
-        images: uint8 array `[steps, batch, height, width, 3]`, or float32 arrays `[steps, batch, ...]`.
+        label_smoothing: label smoothing of the file's loss.
+        images: uint8 images `[steps, batch, height, width, 3]`, or float32 arrays `[steps, batch, ...]`.
         labels: labels of the task, `[steps, batch]` or `[steps, batch, classes]`.
         task: task of the file, a key of `tinytl_tf.tasks.TASKS`.
-        classes: number of outputs that are compared, the first ones; None for all. The remaining ones have no class.
-        photos: images in the shape of one batch, to compare predictions; by default the first batch.
-        clients: functions that open the file, by names for the report.
+        classes: number of outputs to compare, from the first; None for all. The remaining outputs are spare classes.
+        photos: images with the shape of one batch, to compare predictions on; by default, the first batch.
+        clients: functions that open the file, by name for the report.
 
     Returns:
-        `steps`, `batch_size`, `tolerance`, and for each client the largest `answer_difference` of a logit, the
-        largest relative `loss_difference` of a step, and the `update_difference`: the Euclidean norm of the difference
-        of the two updates of all trained variables, over all steps, relative to the norm of TensorFlow's update; of
-        only the worst variable, `variable_difference`.
+        A report with `steps`, `batch_size` and `tolerance`, and for each client: `answer_difference`, the largest
+        difference of a logit; `loss_difference`, the largest relative difference of a step's loss;
+        `update_difference`, the Euclidean norm of the difference between the two updates of all trained variables
+        over all steps, relative to the norm of TensorFlow's update; and `variable_difference`, the same for only the
+        worst variable.
 
     Raises:
-        ParityError: if a figure is out of tolerance, or there is nothing to compare.
+        ParityError: if a figure is out of tolerance, or if there is nothing to compare.
     """
     photos = images[0] if photos is None else photos
     variables = state_order(model.trainable_variables)
@@ -170,10 +172,10 @@ def _train_both(
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     rate: float,
 ) -> tuple[list[TrainResult], list[float], np.ndarray]:
-    """Takes each step on both sides from the point where the file is.
+    """Runs each step in TensorFlow and in the file, starting from the file's current values.
 
     Returns:
-        The results of the file, TensorFlow's losses, and the sum of TensorFlow's updates.
+        The results of the file's steps, TensorFlow's losses, and the sum of TensorFlow's updates.
     """
     results, losses, update = [], [], 0.0
     bounds = np.cumsum([variable.numpy().size for variable in variables])
@@ -200,7 +202,7 @@ def _check_each(
     tolerance: float,
     name: str,
 ) -> float:
-    """Compares the two updates of each variable that moved farther than rounding; returns the largest difference."""
+    """Compares both updates of each variable that moved more than by rounding; returns the largest difference."""
     bounds = np.cumsum([0, *(value.size for value in start)])
     differences = {}
     for variable, value, low, high in zip(variables, start, bounds[:-1], bounds[1:], strict=True):
@@ -228,13 +230,13 @@ def _require_movement(
     labels: np.ndarray,
     task: str,
 ) -> None:
-    """Refuses a check without gradients: every trained variable must have one."""
+    """Raises `ParityError` if a trained variable has no gradient, because the check would compare nothing."""
     still = [
         variable for variable, value in zip(variables, start, strict=True) if np.array_equal(variable.numpy(), value)
     ]
     if not still:
         return
-    # A branch begins with a scale of zero: its kernels have a gradient that is too small for a rate of 1e-4.
+    # The scale of a branch starts at zero, so the gradients of its kernels are too small to see at a rate of 1e-4.
     watched = [variable.value for variable in still]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(watched)
@@ -250,7 +252,7 @@ def _require_movement(
 
 
 def _check_answers(device: TrainableModel, images: np.ndarray, expected: np.ndarray, task: Task, name: str) -> float:
-    """Compares the file's answers on raw photos with the model's; returns the largest difference of a logit."""
+    """Compares the predictions of the file and the model on raw photos; returns the largest difference of a logit."""
     results = [device.infer(image) for image in images]
     logits = [result.logits[: expected.shape[1]] for result in results]
     probabilities = [result.probabilities[: expected.shape[1]] for result in results]
@@ -276,22 +278,22 @@ def check_quantized(
     images: np.ndarray,
     labels: np.ndarray,
 ) -> dict[str, Any]:
-    """Compares the first steps of a file with int8 kernels with those of the same file with float32 ones.
+    """Compares the first training steps of a file with int8 kernels with those of the same file with float32 kernels.
 
-    Each batch is a first step, from the exported state. Its update is the gradient, but for the learning rate, if the
-    optimizer is sgd or momentum. Adam's is the sign of the gradient, which has no meaning for elements near zero.
+    Each batch is a first step from the exported state. With SGD or momentum, its update is the gradient times the
+    learning rate. With Adam, it is the sign of the gradient, which is meaningless for elements near zero.
 
     Args:
-        path: the file, with sgd or momentum.
-        reference: the file with float32 kernels.
+        path: the file with int8 kernels, and with SGD or momentum.
+        reference: the same file with float32 kernels.
         variables: trained variables of the files.
         images: uint8 array `[steps, batch, height, width, 3]`.
         labels: labels of the files' task, as for `check_parity`.
 
     Returns:
-        With XNNPACK and without: the largest `loss_difference` of a step, relative to the larger of the loss and
-        1; the `cosine` of all gradients; and `variables`, the cosine of each variable's, by its path, the worst
-        first.
+        A report with, for XNNPACK and without it: `loss_difference`, the largest difference of a step's loss, relative
+        to the larger of the loss and 1; `cosine`, the cosine similarity of all gradients; and `variables`, the cosine
+        similarity of each variable's gradient by path, the worst first.
 
     Raises:
         ParityError: if a figure is out of tolerance.
@@ -331,12 +333,12 @@ def check_quantized(
 
 
 def _first_updates(path, images, labels, xnnpack) -> tuple[np.ndarray, np.ndarray]:
-    """Change of the state by each single batch, `[steps, N]`, and the losses `[steps]`."""
+    """Returns the change of the state by each batch, `[steps, N]`, and the losses, `[steps]`."""
     device = TrainableModel(path, xnnpack=xnnpack, trust=True)
     start = device.state()
     updates, losses = [], []
     for batch in zip(images, labels, strict=True):
-        # A rate of one: the loss is that before the update, and small updates would drown in the rounding of the state.
+        # A rate of 1 is fine: the loss is computed before the update, and smaller updates would be lost in rounding.
         losses.append(device.train(*batch, np.float32(1)).loss)
         updates.append(device.state() - start)
         device.reset()
@@ -357,21 +359,22 @@ def _check_restore(restored: TrainableModel, trained: TrainableModel, image: np.
 def random_photos(
     steps: int, batch_size: int, size: tuple[int, int], classes: int, task: str = "classification"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns images that are smooth like photos, and labels; always the same.
+    """Returns random images and labels. The images are smooth, like photos. Every call returns the same images.
 
-    White noise is not suitable: a pre-trained network never saw such inputs, and a single rounding then flips many
-    masks.
+    White noise is not suitable: a pre-trained network has never seen such inputs, and a single rounding error then
+    flips many mask elements.
 
     Args:
         steps: number of batches.
-        batch_size: images in each.
+        batch_size: images per batch.
         size: height and width.
-        classes: number of classes or attributes.
+        classes: number of classes, attributes or predicted numbers.
         task: task of the labels, a key of `tinytl_tf.tasks.TASKS`.
 
     Returns:
-        uint8 array `[steps, batch_size, height, width, 3]` and int32 array `[steps, batch_size]`, or
-        float32 `[steps, batch_size, classes]` of 0 and 1, of a regression of a spread of 1.
+        uint8 images `[steps, batch_size, height, width, 3]`, and labels: int32 `[steps, batch_size]` for a
+        classification; float32 `[steps, batch_size, classes]` of 0 and 1 for attributes, or with a standard deviation
+        of 1 for a regression.
     """
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (steps * batch_size, 8, 8, 3)).astype(np.float32)

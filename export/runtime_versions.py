@@ -1,11 +1,11 @@
-"""First runtime of TensorFlow Lite that supports a version of an operator.
+"""The first TensorFlow Lite runtime that supports each version of an operator.
 
-Facts of TensorFlow 2.21's `tensorflow/compiler/mlir/lite/tools/versioning/runtime_version.cc`.
+The table is from `tensorflow/compiler/mlir/lite/tools/versioning/runtime_version.cc` of TensorFlow 2.21.
 """
 
 __all__ = ["first_runtime"]
 
-# Each operator with the first runtime of its version 1, 2, ...; "-" for a version that no runtime supports.
+# Each operator with the first runtime that supports its version 1, 2, ...; "-" if no runtime supports a version.
 _TABLE = """
 ABS 1.13.0 2.4.0 2.5.0 2.6.0 2.12.0
 ADD 1.5.0 1.14.0 2.4.0 2.6.0 2.13.0 2.23.0
@@ -129,11 +129,11 @@ _FIRST = {name: versions for name, *versions in (line.split() for line in _TABLE
 
 
 def first_runtime(operator: str, version: int) -> str | None:
-    """Returns the first runtime that supports a version of an operator, or None if the table lacks it.
+    """Returns the first runtime that supports a version of an operator, or None if it is not in the table.
 
     Args:
         operator: Builtin name.
-        version: From 1.
+        version: Version of the operator, counted from 1.
 
     Example:
         >>> first_runtime("ABS", 5)

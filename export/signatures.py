@@ -20,8 +20,8 @@ from tinytl_tf.training.objectives import get_objective
 
 __all__ = ["LARGEST", "TrainableModule", "magnitude_of"]
 
-# A loss, gradient, rate or state beyond it has diverged. Updates with smaller values stay finite: even a
-# restored first moment over a second moment of zero moves a weight by 1e15 * 1e15 / 1e-7 at most.
+# Larger losses, gradients, rates or states count as diverged. Smaller values keep updates finite: even a restored
+# first moment with a second moment of zero moves a weight by at most 1e15 * 1e15 / 1e-7.
 LARGEST = 1e15
 
 
@@ -36,36 +36,41 @@ class TrainableModule(tf.Module):
     | `restore` | `state` [N] | `restored` int32 |
     | `reset` | | `restored` int32 |
 
-    Tensors are float32 by default, and single numbers are vectors of one: runtimes on ARM end the process at an input
-    of rank 0. The label depends on the task: int32 [B] of a class in [0, C), float32 [B,C] of attributes in [0, 1], or
-    float32 [B,C] of finite numbers. A `train` step with a loss, gradients or a learning rate that is not finite (or
-    above 1e15), or with a label out of range, changes nothing and gives `applied` 0; so does one of arrays with a
-    number that is not finite, which an activation could hide from the loss. The state has the trained variables in the
-    order of `state_order`, then the slots if they are saved. `restore` of a state that no training leads to changes
-    nothing and gives `restored` 0: its numbers are not finite or above 1e15, its count of steps or a second moment is
-    negative. After `reset`, and after `restore` of a state without them, the optimizer's slots start from zero.
+    Tensors are float32 unless noted. Scalars are vectors of size 1, because runtimes on ARM abort the process for
+    inputs of rank 0. The label depends on the task: int32 [B] with classes in [0, C), float32 [B,C] with attributes in
+    [0, 1], or float32 [B,C] with finite numbers.
 
-    Each variable is updated at its own multiple of the rate, a constant of the graph, see `schemes.apply_scheme`.
+    A `train` step changes nothing and returns `applied` 0 if the loss, a gradient or the learning rate is not finite
+    (or exceeds 1e15), or if a label is out of range. The same holds if an input array contains a number that is not
+    finite, because an activation could hide it from the loss.
 
-    `train` loops over the images of the batch and adds up gradients, so it needs the memory of one image. These
-    networks do not couple the images of a batch, so the step equals a step of the complete batch. Dropout is off.
+    The state contains the trained variables in the order of `state_order`, followed by the slots if they are saved.
+    `restore` changes nothing and returns `restored` 0 for a state that training cannot produce: a number that is not
+    finite or exceeds 1e15, a negative step count, or a negative second moment. After `reset`, and after `restore` of a
+    state without slots, the optimizer's slots start from zero.
+
+    Each variable is updated with its own multiple of the learning rate, a constant in the graph; see
+    `schemes.apply_scheme`.
+
+    `train` loops over the images of the batch and adds up their gradients, so it needs the memory of one image. The
+    images of a batch are independent in these networks, so the step equals one on the complete batch. Dropout is off.
 
     Args:
-        model: a network of `tinytl_tf.backbones`.
+        model: a network from `tinytl_tf.backbones`.
         variables: the Keras variables to train.
         optimizer: a row of `tinytl_tf.optimizers.OPTIMIZERS`.
-        batch_size: images in a step.
+        batch_size: images per step.
         task: a key of `tinytl_tf.tasks.TASKS`.
-        spare_classes: number of outputs at the end that may have no class yet.
-        label_smoothing: of the loss.
+        spare_classes: number of outputs at the end that may not have a class yet.
+        label_smoothing: label smoothing of the loss.
         save_optimizer: whether the optimizer's slots are part of the state.
-        profile: tiles and masks of the network.
-        inputs: a key of `tinytl_tf.tflite.inputs.INPUTS`: `"image"`; `"features"`, int8 [B,...] in the place of the
-            images, for the part of a network after a prefix; or `"array"`, float32 [B,...] in their place.
+        profile: how the network uses tiles and stores masks.
+        inputs: a key of `tinytl_tf.tflite.inputs.INPUTS`: `"image"`; `"features"` to replace the images with int8
+            [B,...], for the part of a network after a prefix; or `"array"` to replace them with float32 [B,...].
 
     Attributes:
         functions: the signatures, by name, as `tf.function`s.
-        profile: as given.
+        profile: the profile.
     """
 
     def __init__(
@@ -91,13 +96,13 @@ class TrainableModule(tf.Module):
         self._spare_classes = spare_classes
         self._optimizer = optimizer
         self._label_smoothing = label_smoothing
-        # tf.Module does not see the variables of Keras 3: untracked variables become NaN in the file.
+        # tf.Module does not track Keras 3 variables by itself; untracked variables become NaN in the file.
         self.weights = [variable.value for variable in model.variables]
         self._packed = PackedVariables(variables, profile.vector_bytes)
         self.trained = [tf.Variable(value) for value in self._packed.start]
-        # Slots and sums are zeroed before use. They start as the weights do, since equal constants are stored once.
+        # Slots and sums are zeroed before use. Their initial values equal the weights: equal constants are stored once.
         self.slots = [[tf.Variable(value, trainable=False) for _ in optimizer.slots] for value in self.trained]
-        # A vector of one: the runtime plans again after a scalar that is read, as if its shape were unknown.
+        # A vector of size 1: after reading a scalar variable, the runtime plans again as if its shape were unknown.
         self.steps = [tf.Variable([0.0], trainable=False)] if optimizer.slots else []
         self.sums = [tf.Variable(value, trainable=False) for value in self.trained if batch_size > 1]
         self._saves_slots = save_optimizer and bool(optimizer.slots)
@@ -127,15 +132,15 @@ class TrainableModule(tf.Module):
         else:
             loss, accuracy, magnitude = self._sum_gradients(image, label)
             gradients = self.sums
-        # As functions, so that every use reads a sum on its own: a kept result needs memory next to the variable.
+        # As functions, so that each use reads the sum separately: keeping the result would need additional memory.
         gradients = [functools.partial(_mean, gradient, batch_size) for gradient in gradients]
 
         in_range = self._objective.valid(label, self._classes)
         if image.dtype == tf.float32:
             in_range &= tf.reduce_sum(tf.abs(image)) < LARGEST
-        if self._spare_classes:  # one image with a label without a class raises the mean loss above this
+        if self._spare_classes:  # a single image whose label has no class raises the mean loss above this
             in_range &= tf.reduce_sum(loss) < -UNUSED / (2 * batch_size)
-        # A sum of magnitudes is below the bound only when all of its terms are, and no term is NaN.
+        # The sum of magnitudes is below the bound only if all of its terms are, and if none of them is NaN.
         applied = tf.cond(
             in_range & (tf.reduce_sum(tf.abs(loss) + self._largest_rate(learning_rate)) + magnitude < LARGEST),
             lambda: self._apply(gradients, learning_rate),
@@ -144,7 +149,7 @@ class TrainableModule(tf.Module):
         return {"loss": loss, "accuracy": accuracy, "applied": applied}
 
     def _gradients(self, image, label):
-        """Loss, number of right answers, gradients and logits of a single image."""
+        """Returns the loss, the number of correct predictions, the gradients and the logits of a single image."""
         values = [value.read_value() for value in self.trained]
         masks = ops.mask_storage(self.profile.masks, wait=self.profile.xnnpack)
         with masks, tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -156,20 +161,20 @@ class TrainableModule(tf.Module):
         return loss, right, tape.gradient(loss, values), logits
 
     def _sum_gradients(self, image, label):
-        """Adds the gradients of a batch up in `sums`, by a loop over its images.
+        """Adds up the gradients of a batch in `sums`, in a loop over its images.
 
-        Returns the mean loss, the accuracy and the magnitudes of all gradients: computed in the loop, they
-        need the memory of one gradient; after the loop this would add to the network's memory.
+        Returns the mean loss, the accuracy and the sum of the magnitudes of all gradients. Computing magnitudes within
+        the loop needs the memory of one gradient; after the loop, it would add to the memory of the network.
         """
-        # Not a constant: tensors of zeros would be stored in the file at full size. Of a number that is finite in each
-        # step that is applied; and by operators of version 1, since an ABS of integers would lift the version of all.
+        # Not a constant: zero tensors would be stored in the file at full size. Derived from a number that is finite in
+        # each applied step, and with version 1 operators: ABS of integers would raise the version of all ABS.
         first = tf.cast(image[(0,) * image.shape.rank], tf.float32)
         zero = tf.minimum(first if image.dtype == tf.uint8 else tf.abs(first), 0.0)
-        # A branch that is always taken: its zeros lie where the loop's tensors will, not next to them.
+        # This branch is always taken. Within it, the zeros share memory with the loop's tensors.
         tf.cond(zero < 1.0, lambda: self._clear_sums(zero), lambda: zero)
 
         def body(index, loss, correct, magnitude):
-            # Not slices: one that starts at a tensor has no static shape, and the runtime plans the body at each turn.
+            # Not slices: with a tensor as the start, they have no static shape, and the runtime plans each iteration.
             at = tf.reshape(index, [1])
             one_loss, right, gradients, _ = self._gradients(tf.gather(image, at), tf.gather(label, at))
             for total, gradient in zip(self.sums, gradients, strict=True):
@@ -188,7 +193,7 @@ class TrainableModule(tf.Module):
         return zero
 
     def _largest_rate(self, learning_rate):
-        """Magnitude of the largest rate of any variable, or of the rate itself."""
+        """Returns the magnitude of the largest rate of all variables, but at least that of the rate itself."""
         largest = max(float(np.max(factor)) for factor in self._packed.rate_factors)
         return tf.abs(learning_rate) if largest <= 1 else tf.abs(learning_rate) * largest
 
@@ -215,7 +220,7 @@ class TrainableModule(tf.Module):
     def _save(self):
         parts = [value.read_value() for value in self.trained]
         if self._saves_slots:
-            # Before the first step a slot has an arbitrary value, and counts as zero.
+            # Before the first step, a slot has an arbitrary value and counts as zero.
             steps = self.steps[0].read_value()
             started = tf.minimum(steps, 1.0)
             parts += [slot.read_value() * started for _, slot in self._slots_in_order()] + [steps]
@@ -228,7 +233,7 @@ class TrainableModule(tf.Module):
         return {"restored": tf.cond(possible, lambda: self._assign(state), lambda: tf.constant([0]))}
 
     def _lowest_slot(self, state):
-        """The least of the numbers in a state that are never negative: the count of steps, and second moments."""
+        """Returns the minimum of the values in a state that are never negative: the step count and second moments."""
         steps = tf.slice(state, [state.shape[0] - 1], [1])
         lowest = [steps]
         offset = sum(math.prod(value.shape) for value in self.trained)
@@ -240,7 +245,7 @@ class TrainableModule(tf.Module):
         return tf.reduce_min(tf.concat(lowest, axis=0))
 
     def _slots_in_order(self):
-        """The slots with their names, in the order of `state_entries`: all vectors together, each kernel separately."""
+        """Returns `(name, slot)` in the order of `state_entries`: all vectors together, each kernel separately."""
         vectors = self._packed.vectors
         groups = [self.slots[:vectors], *([slots] for slots in self.slots[vectors:])]
         return [
@@ -269,10 +274,10 @@ class TrainableModule(tf.Module):
 
 
 def magnitude_of(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Returns the sum of all magnitudes: finite only where all of them are."""
+    """Returns the sum of all magnitudes, which is finite only if all of them are."""
     return tf.add_n([tf.reduce_sum(tf.abs(gradient)) for gradient in gradients])
 
 
 def _mean(total, batch_size):
-    """A gradient: the tensor itself for one image, else the mean from the variable with the sum."""
+    """Returns a gradient: the tensor itself for one image, otherwise the mean from the variable that holds the sum."""
     return total if batch_size == 1 else total.read_value() * (1.0 / batch_size)

@@ -1,4 +1,4 @@
-"""Outputs for classes that are added on the device."""
+"""Spare outputs, for classes that are added on the device."""
 
 import keras
 import numpy as np
@@ -11,14 +11,14 @@ __all__ = ["with_spare_classes"]
 
 
 def with_spare_classes(model: keras.Model, count: int) -> keras.Model:
-    """Returns the model with `count` more outputs, which no image gets until a client adds a class.
+    """Returns the model with `count` additional outputs, which are never predicted until a client adds a class.
 
-    Their kernel is zero and their bias `tinytl_tf.tasks.UNUSED`, so that their probability and their gradient are
+    Their kernel is zero and their bias is `tinytl_tf.tasks.UNUSED`, so that their probabilities and gradients are
     exactly zero.
 
     Args:
-        model: A model that `check_model` accepts; all of its layers but the classifier are shared.
-        count: Number of outputs; 0 returns `model` itself.
+        model: A model that `check_model` accepts. The result shares all of its layers except the classifier.
+        count: Number of outputs to add; 0 returns `model` itself.
     """
     if not count:
         return model

@@ -1,4 +1,4 @@
-"""Runs a network with its widest tensors cut into tiles of channels."""
+"""Runs a network with its widest tensors split into tiles of channels."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from tinytl_tf.networks.spec import LayerSpec, NetworkSpec
 
 __all__ = ["TiledNetwork"]
 
-_CHANNELS = 8  # a tile has a multiple of as many, which fill a vector register
+_CHANNELS = 8  # a tile has a multiple of this many channels, which fill a vector register
 _ELEMENT = 4  # bytes
 _KINDS = ("convolution", "activation", "depthwise", "activation", "convolution")
 
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """Convolution, activation, depthwise convolution, activation and 1x1 convolution, without readers in between."""
+    """Convolution, activation, depthwise convolution, activation and 1x1 convolution, without other readers."""
 
     expand: FrozenConv2D
     first_activation: Activation
@@ -30,7 +30,7 @@ class Chain:
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the convolutions are kernels and biases, with nothing but biases to train."""
+        """Whether at most the biases of the convolutions are trained."""
         convolutions = (self.expand, self.depthwise, self.project)
         return not any(layer.kernel.trainable or layer.norm and layer.norm.gamma.trainable for layer in convolutions)
 
@@ -38,14 +38,14 @@ class Chain:
 class TiledNetwork:
     """A network that computes its inverted residual blocks tile by tile, forward and backward.
 
-    A depthwise convolution does not mix channels. So a block's wide tensors, between its expanding and its projecting
-    convolution, are computed a few channels at a time, and the projections of the tiles added up; only one tile
-    exists at once. The result equals the network's, except for the order of summation. Blocks that train more
-    than biases run without tiles.
+    A depthwise convolution does not mix channels. Therefore a block's wide tensors, between its expanding and
+    projecting convolutions, can be computed a few channels at a time, and the projections of all tiles added up. Only
+    one tile exists at a time. The result equals that of the network, except for the order of summation. Blocks that
+    train more than biases run without tiles.
 
     Args:
-        model: a network of `tinytl_tf.backbones`.
-        tile_bytes: largest expanded tensor of one image; larger ones are split. `None` for no tiles.
+        model: a network from `tinytl_tf.backbones`.
+        tile_bytes: maximum size of an expanded tensor of one image; larger tensors are split. `None` for no tiles.
 
     Example:
     >>> network = TiledNetwork(model, tile_bytes=2**19)  # doctest: +SKIP
@@ -69,11 +69,11 @@ class TiledNetwork:
 
     @property
     def tiles(self) -> dict[str, int]:
-        """Number of tiles of the blocks that are cut, by the name of the projecting convolution."""
+        """Number of tiles of each split block, by the name of its projecting convolution."""
         return {chain.project.name: tiles for chain, tiles in self._chains.values()}
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of float images of 0 to 255; dropout is off."""
+        """Returns the logits for float images with values from 0 to 255; dropout is off."""
         values = {id(self._model.inputs[0]): images}
         with tf.name_scope(self._model.name):
             for node in self._nodes:
@@ -90,7 +90,7 @@ class TiledNetwork:
 
 
 def _chains(spec: NetworkSpec) -> Iterator[list[str]]:
-    """Finds the names of the five layers of each chain."""
+    """Yields the names of the five layers of each chain."""
     for layer in spec.layers:
         chain = [layer]
         while len(chain) < len(_KINDS) and len(spec.readers(chain[-1].name)) == 1:
@@ -100,7 +100,7 @@ def _chains(spec: NetworkSpec) -> Iterator[list[str]]:
 
 
 def _can_be_cut(chain: Sequence[LayerSpec]) -> bool:
-    """Whether each convolution is a kernel and a bias, and the last only mixes the channels of one position."""
+    """Whether each convolution has a kernel and a bias, and whether the last only mixes channels of one position."""
     convolutions = [layer for layer in chain if layer.kind != "activation"]
     if any(not (layer.role("shift") or layer.role("bias")) or layer.option("activation") for layer in convolutions):
         return False
@@ -109,7 +109,10 @@ def _can_be_cut(chain: Sequence[LayerSpec]) -> bool:
 
 
 def _number_of_tiles(shape: tuple, tile_bytes: int) -> int:
-    """The least number of equal tiles, each of a multiple of 8 channels, that are small enough, or that there are."""
+    """Returns the smallest number of equal tiles, of a multiple of 8 channels each, that makes each tile small enough.
+
+    If no number does, returns the largest possible number.
+    """
     _, height, width, channels = shape
     counts = [n for n in range(1, channels // _CHANNELS + 1) if channels % (n * _CHANNELS) == 0]
     small = [n for n in counts if height * width * channels // n * _ELEMENT <= tile_bytes]
@@ -145,5 +148,5 @@ def _convolve(layer: FrozenConv2D, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Ten
 
 @tf.custom_gradient
 def _fork(x):
-    """Twice the same. Gradients come back as a chain of sums; one sum would keep those of all tiles."""
+    """Returns the input twice. Gradients then add up in a chain; a single sum would keep the gradients of all tiles."""
     return (tf.identity(x), tf.identity(x)), lambda left, right: left + right

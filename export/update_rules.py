@@ -1,4 +1,4 @@
-"""The optimizers of the exported file, as functions from gradients to assignments."""
+"""The optimizers of the exported file, as functions that compute new values from gradients."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,15 +18,15 @@ def update(
     step: tf.Tensor,
     learning_rate: tf.Tensor,
 ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
-    """Takes one step of an optimizer for one variable.
+    """Computes one optimizer step for one variable.
 
     Args:
         optimizer: a row of `tinytl_tf.optimizers.OPTIMIZERS`.
         value: the variable, float32.
-        gradient: gradient of the loss, of the same shape.
-        slots: slots of `optimizer.slots`, each of the same shape; zero at the first step.
-        step: float32, counts from 1.
-        learning_rate: float32.
+        gradient: gradient of the loss, with the same shape.
+        slots: one tensor for each name in `optimizer.slots`, with the same shape; zeros for the first step.
+        step: number of the step, float32, counted from 1.
+        learning_rate: learning rate, float32.
 
     Returns:
         The new value and the new slots.
@@ -51,7 +51,7 @@ def _adam(optimizer, value, gradient, slots, step, learning_rate):
 
 
 def _power(base, exponent):
-    """Not `tf.pow`: TensorFlow Lite Micro has no such operator."""
+    """Returns `base**exponent` without `tf.pow`, which TensorFlow Lite Micro does not support."""
     return tf.exp(exponent * math.log(base))
 
 

@@ -4,7 +4,7 @@ Command:
     python -m tests.aarch64
 
 Debian's packages (an arm64 Python 3.11 and qemu-user-static) and PyPI's wheels are unpacked into a cache folder, not
-installed; root is not needed. It takes a few minutes. Without apt-get or a network it says so and ends with status 77.
+installed; root is not needed. It takes a few minutes. Without apt-get or a network, it reports this and exits with 77.
 """
 
 import argparse

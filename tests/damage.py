@@ -1,4 +1,4 @@
-"""Damaged variants of JSON files, for tests that require a clear error or a correct result of each."""
+"""Damaged variants of JSON files, for tests that require a clear error or a correct result for each."""
 
 import copy
 import json

@@ -1,7 +1,7 @@
-"""Wording that the product's text does not use, and what to write instead: the data of `test_english.py`.
+"""Wording that the product's text does not use, and replacements: the data for `test_english.py`.
 
-A space in a pattern matches a line break of a docstring, a comment or a string as well. `paths` are the files
-in which a pattern is an error, by default all of the product.
+A space in a pattern also matches a line break in a docstring, a comment or a string. `paths` are the files
+in which a pattern is an error; by default, all files of the product.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
-"""Conversion of a function to LiteRT and a look at the result, for tests of every package.
+"""Converts functions to LiteRT, and describes and runs the result, for tests of all packages.
 
 Import it as `from tests.litert import convert, describe, run`. A top-level module `litert` would break TensorFlow,
-which tries a module of that name when it is imported.
+which tries to import a module of that name.
 """
 
 import collections

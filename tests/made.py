@@ -1,6 +1,6 @@
-"""Costly files that several tests look at: each is made once in a run of the tests, by the process that needs it first.
+"""Expensive files that several tests share: each is created once per test run, by the process that needs it first.
 
-The processes of pytest-xdist share the folder, which is new in each run: no file outlives the code that made it.
+The processes of pytest-xdist share a folder that is new in each run, so no file is older than the code that made it.
 """
 
 import fcntl

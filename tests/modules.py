@@ -1,4 +1,4 @@
-"""All modules of the package, those at the top of the repository as well; commands have no Python."""
+"""Lists all modules of the package, including those in the top-level folders of the repository."""
 
 import pathlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The networks of the papers, apart from the product's own tables: (expand, kernel size, filters, stride, repeats)."""
+"""The networks of the papers, independent of the product's tables: (expand, kernel size, filters, stride, repeats)."""
 
 TABLES = {
     "mobilenet_v2": [

@@ -13,6 +13,7 @@ from tests.modules import module_files
 GROUND = ["tinytl_tf"] + [
     f"tinytl_tf.{name}"
     for name in (
+        "curves",
         "data",
         "device",
         "device.coral",
@@ -32,6 +33,7 @@ GROUND = ["tinytl_tf"] + [
         "networks.writer",
         "optimizers",
         "owner",
+        "pictures",
         "profiles",
         "progress",
         "schedules",

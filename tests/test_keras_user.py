@@ -93,6 +93,7 @@ WORKS = {
     "fit on attributes": lambda: set(fitted_attributes()) == {"loss", "accuracy"},
     "evaluate on a data set": lambda: len(network(10).evaluate(SPLITS.test, verbose=0)) == 2,
     "predict on a data set": lambda: network(10).predict(SPLITS.test, verbose=0).shape == (10, 10),
+    "a picture of the training": lambda: len(tiny.plot_history(fitted(PHOTOS, LABELS)).axes) == 2,
     "repr": lambda: (
         repr(mobilenet(classes=3))
         == ("<Network mobilenet_v2: (None, 32, 32, 3) -> (None, 3), trains 3,843 of 414,051 parameters>")
@@ -158,6 +159,10 @@ REFUSED = {
         "tinytl_tf.from_keras",
     ),
     "an export to a folder": (lambda: tiny.export_model(network(), "folder"), "an exported file must end in .tflite"),
+    "a picture of a model": (
+        lambda: tiny.plot_history(network()),
+        "expected the result of fit, its history, or a mapping of labels to several of these, got Network; give",
+    ),
     "a model file of Keras on a device": (lambda: tiny.TrainableModel("model.keras"), "model.keras"),
 }
 

@@ -1,4 +1,4 @@
-"""An export of the tiny network for a Coral board, made by the command, once for all tests."""
+"""An export of the tiny network for a Coral board, created once for all tests with the command."""
 
 import json
 import pathlib

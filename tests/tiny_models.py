@@ -1,4 +1,4 @@
-"""Files with a bit of everything that the accounts of memory look at: convolutions, a loop, variables, views."""
+"""Small files with all features that matter to the memory accounts: convolutions, a loop, variables, views."""
 
 import tempfile
 

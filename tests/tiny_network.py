@@ -1,4 +1,4 @@
-"""A small network with weights like trained ones, its data, and the same network in plain TensorFlow."""
+"""A small network with weights like those of a trained network, its data, and the same network in plain TensorFlow."""
 
 import functools
 import io

@@ -53,6 +53,7 @@ _PUBLIC = {
     "get_scheme": ("tinytl_tf.networks.schemes", "get_scheme"),
     "list_networks": ("tinytl_tf.networks.listing", "list_networks"),
     "load_state": ("tinytl_tf.state", "load_state"),
+    "plot_history": ("tinytl_tf.curves", "plot_history"),
 }
 _PACKAGES = ("data", "export", "layers")
 
@@ -70,6 +71,7 @@ __all__ = [
     "layers",
     "list_networks",
     "load_state",
+    "plot_history",
 ]
 
 

@@ -1,19 +1,37 @@
 """Progress of long commands."""
 
+import os
+import shutil
 import sys
+import threading
 import time
+import unicodedata
 from collections.abc import Callable
 from typing import TextIO
 
 from tinytl_tf.guarded_stream import GuardedStream
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "clear_progress"]
 
 _SECONDS_BETWEEN_UPDATES = {True: 0.2, False: 10.0}  # by whether the stream is a terminal
+_CLEAR = "\r\x1b[K"
+
+_open: list["Progress"] = []  # those in whose blocks the program is
+_lock = threading.RLock()  # threads that decode images log warnings
+
+
+def clear_progress() -> None:
+    """Clears the updating line of a terminal before other text; the next update shows it again."""
+    with _lock:
+        for progress in _open:
+            progress._clear()
 
 
 class Progress:
     """Steps done, time passed and time left: one updating line on a terminal, plain lines otherwise.
+
+    The updating line is cut to the width of the terminal. Print other text in its block by `message`, or after
+    `clear_progress`.
 
     Args:
         total: Total number of steps.
@@ -46,10 +64,14 @@ class Progress:
         self._done = 0
 
     def __enter__(self) -> "Progress":
+        with _lock:
+            _open.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clear()
+        with _lock:
+            _open.remove(self)
+            self._clear()
 
     def advance(self, text: str = "", steps: int = 1) -> None:
         """Counts `steps` more steps as done; shows the count and `text`, unless the last update is too recent."""
@@ -59,14 +81,14 @@ class Progress:
             return
         self._shown = now
         line = f"{self._label} {self._status()} {text}".rstrip()
-        self._stream.write(f"\r\x1b[K{line}" if self._is_terminal else f"{line}\n")
-        self._stream.flush()
+        with _lock:
+            self._write(f"{_CLEAR}{_cut(line, self._columns())}" if self._is_terminal else f"{line}\n")
 
     def message(self, text: str) -> None:
         """Writes a line that stays, for example at the end of an epoch."""
-        self._clear()
-        self._stream.write(f"{text} [{self._status()}]\n")
-        self._stream.flush()
+        with _lock:
+            self._clear()
+            self._write(f"{text} [{self._status()}]\n")
 
     def _status(self) -> str:
         passed = self._clock() - self._start
@@ -75,8 +97,19 @@ class Progress:
 
     def _clear(self) -> None:
         if self._is_terminal:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+            self._write(_CLEAR)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+    def _columns(self) -> int:
+        """Columns of the terminal but the last, after which it may begin a new line."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except (AttributeError, OSError, ValueError):  # not a file of the process
+            columns = 0
+        return (columns or shutil.get_terminal_size().columns) - 1
 
 
 def _clock_face(seconds: float) -> str:
@@ -84,3 +117,13 @@ def _clock_face(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _cut(text: str, columns: int) -> str:
+    """The start of `text` that fits into so many columns; letters of East Asia take two, marks on a letter none."""
+    width = 0
+    for place, letter in enumerate(text):
+        width += 0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if width > columns:
+            return text[:place]
+    return text

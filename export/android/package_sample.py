@@ -1,8 +1,8 @@
-"""Packages the sample as an APK that is signed with a debug key, without Gradle and the Android SDK.
+"""Packages the sample app as an APK signed with a debug key, without Gradle and the Android SDK.
 
-Needs the output of `mvn -f export/android verify` in the folders `target`, a JDK, Maven for D8, and aapt2, zipalign and
-apksigner: `apt-get install aapt zipalign apksigner` on Debian. `--tools=FOLDER` uses a folder with these
-packages and their dependencies, unpacked with `dpkg -x`.
+Run `mvn -f export/android verify` first; this script uses its output in the folders `target`. It also needs a JDK,
+Maven to fetch D8, and aapt2, zipalign and apksigner: `apt-get install aapt zipalign apksigner` on Debian. Instead of
+installed packages, `--tools=FOLDER` uses a folder in which they and their dependencies were unpacked with `dpkg -x`.
 
 Example:
   python export/android/package_sample.py --output=sample.apk
@@ -31,7 +31,7 @@ _PASSWORD = "android"  # as for every debug key
 
 
 class PackagingError(Exception):
-    """A requirement of the packaging is missing; the message has the remedy."""
+    """A requirement of the packaging is missing; the message includes the remedy."""
 
 
 class Tools:
@@ -46,7 +46,7 @@ class Tools:
             self._environment["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, paths))
 
     def path(self, name: str) -> str:
-        """Returns the path of a program or of a Java archive of Debian's."""
+        """Returns the path of a program, or of a Java archive from a Debian package."""
         folder = self._folder or pathlib.Path("/")
         kind = "usr/share/java" if name.endswith(".jar") else "usr/bin"
         path = folder / kind / name
@@ -75,7 +75,7 @@ def package(output: pathlib.Path, assets: pathlib.Path, tools: Tools) -> None:
 
     Args:
         output: The file to write.
-        assets: Folder with model.tflite, its manifest and labels.txt, which `tinytl export --target=android` wrote.
+        assets: Folder with model.tflite, its manifest and labels.txt, as written by `tinytl export --target=android`.
         tools: The command-line tools.
 
     Raises:
@@ -85,7 +85,7 @@ def package(output: pathlib.Path, assets: pathlib.Path, tools: Tools) -> None:
     _require(assets / "model.tflite", "run `tinytl export --target=android` with --output in this folder")
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
-        # Gradle refuses the package there and takes it from its own files; aapt2 wants it.
+        # Gradle rejects the attribute `package`, because its build files set it. aapt2 needs it.
         (work / "AndroidManifest.xml").write_text(manifest.replace("<manifest ", f'<manifest package="{_PACKAGE}" ', 1))
         tools.run(
             *(tools.path("aapt2"), "link", "-o", str(work / "base.apk")),
@@ -113,7 +113,7 @@ def package(output: pathlib.Path, assets: pathlib.Path, tools: Tools) -> None:
 
 
 def offsets(apk: pathlib.Path) -> dict[str, int]:
-    """Returns where the content of each entry of an APK begins."""
+    """Returns the offset of the content of each entry in an APK."""
     starts = {}
     with zipfile.ZipFile(apk) as archive, open(apk, "rb") as stream:
         for info in archive.infolist():
@@ -151,7 +151,7 @@ def _r8(work: pathlib.Path) -> pathlib.Path:
 
 
 def _classes(work: pathlib.Path) -> list[pathlib.Path]:
-    """Returns all that becomes dex: the sample, the library, Kotlin's, and TensorFlow Lite's classes."""
+    """Returns all archives to convert to dex: classes of the sample, the library, Kotlin and TensorFlow Lite."""
     archives = []
     for module in ("sample", "library", "tensorflow-lite-classes"):
         classes = _require(_HERE / module / "target/classes", "run `mvn -f export/android verify`")
@@ -176,7 +176,7 @@ def _entries(work: pathlib.Path, assets: pathlib.Path) -> dict[str, bytes]:
 
 
 def _write(apk: pathlib.Path, entries: dict[str, bytes]) -> None:
-    """Writes a ZIP; files that phones map are not compressed, and aligned to pages or words."""
+    """Writes a ZIP. Files that phones map into memory are stored uncompressed and aligned to pages or words."""
     with zipfile.ZipFile(apk, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, content in entries.items():
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
@@ -194,8 +194,8 @@ def main(argv: list[str]) -> int:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=pathlib.Path, required=True, help="the APK to write")
-    parser.add_argument("--assets", type=pathlib.Path, default=_HERE / "sample/src/main/assets", help="the model's")
-    parser.add_argument("--tools", help="folder in which Debian's packages were unpacked; default: installed ones")
+    parser.add_argument("--assets", type=pathlib.Path, default=_HERE / "sample/src/main/assets", help="the assets")
+    parser.add_argument("--tools", help="folder with unpacked Debian packages; default: installed ones")
     arguments = parser.parse_args(argv)
     try:
         package(arguments.output, arguments.assets, Tools(arguments.tools))

@@ -1,4 +1,4 @@
-"""Passes on the flatbuffer: each changes the file and nothing that it computes, but for `quantize_kernels`."""
+"""Passes on the flatbuffer. They change the file but not its results, except for `quantize_kernels`."""
 
 from tinytl_tf.export.passes.pipeline import MICRO_PASSES, PASSES, QUANTIZE_KERNELS, Pass, pass_names, run_passes
 

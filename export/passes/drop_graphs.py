@@ -1,4 +1,4 @@
-"""Pass: no graphs that nothing runs."""
+"""Pass: removes unused graphs."""
 
 from tinytl_tf.tflite.edit import set_nested
 from tinytl_tf.tflite.model import Model
@@ -9,13 +9,13 @@ __all__ = ["drop_graphs"]
 def drop_graphs(model: Model) -> int:
     """Removes the graphs that no signature reaches, and renumbers the rest.
 
-    TensorFlow Lite Micro prepares all graphs of a file, run or not.
+    TensorFlow Lite Micro prepares all graphs of a file, even those that never run.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of graphs that it took away.
+        Number of removed graphs.
     """
     used = sorted({graph.index for name in model.signatures for graph in model.graphs_of(name)})
     numbers = {old: new for new, old in enumerate(used)}

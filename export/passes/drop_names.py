@@ -1,4 +1,4 @@
-"""Pass: removes names of tensors, and empty tables."""
+"""Pass: removes tensor names and empty quantization tables."""
 
 from tinytl_tf.tflite.model import Model
 
@@ -6,16 +6,16 @@ __all__ = ["drop_names"]
 
 
 def drop_names(model: Model) -> int:
-    """Takes away the names of all tensors but inputs and outputs of graphs, and empty tables of quantization.
+    """Removes the names of all tensors except inputs and outputs of graphs, and empty quantization tables.
 
-    The runtime does not use them. Names come from the scopes of TensorFlow and take up to a tenth of a file with
-    int8 kernels, which stays in memory with the file.
+    The runtime does not use them. Names come from TensorFlow scopes and take up to a tenth of a file with int8 kernels,
+    which is also memory while the file is loaded.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of names and tables that it took away.
+        Number of removed names and tables.
     """
     changed = 0
     for graph in model.graphs:

@@ -1,4 +1,4 @@
-"""Pass: no tensors that nothing uses."""
+"""Pass: removes unused tensors."""
 
 from tinytl_tf.export.passes.inputs_first import renumber
 from tinytl_tf.tflite.model import Model
@@ -7,15 +7,15 @@ __all__ = ["drop_tensors"]
 
 
 def drop_tensors(model: Model) -> int:
-    """Takes away the tensors that no operator reads or makes, which passes and the converter leave behind.
+    """Removes tensors without an operator that reads or writes them. The converter and other passes leave these behind.
 
-    TensorFlow Lite Micro gives each of them memory, all at the same time.
+    TensorFlow Lite Micro allocates memory for each of them, all at the same time.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of tensors that it took away.
+        Number of removed tensors.
     """
     changed = 0
     for graph in model.graphs:

@@ -1,4 +1,4 @@
-"""Pass: convolutions add trained biases and apply activations themselves."""
+"""Pass: fuses the addition of trained biases, and its activation, into convolutions."""
 
 import numpy as np
 
@@ -11,16 +11,16 @@ _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
 def fuse_biases(model: Model) -> int:
-    """Turns a convolution without a bias and the ADD of a vector after it into one convolution.
+    """Fuses a convolution without a bias and a following ADD of a vector into one convolution.
 
-    The converter does so with constant biases only. The runtime's own kernels accept any; XNNPACK does not accept
-    computed biases of convolutions, so this is for files that run without a delegate.
+    The converter fuses only constant biases. The runtime's own kernels accept any bias, but XNNPACK does not accept
+    computed biases, so this pass is for files that run without a delegate.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of sums that it fused.
+        Number of fused sums.
     """
     changed = 0
     for graph in model.graphs:
@@ -37,7 +37,7 @@ def fuse_biases(model: Model) -> int:
             plain.inputs = [*plain.inputs[:2], bias]
             plain.outputs = add.outputs
             plain.builtinOptions.fusedActivationFunction = add.builtinOptions.fusedActivationFunction
-            # In the place of the sum, since the bias may be made after the convolution.
+            # At the position of the sum, because the bias may be computed after the convolution.
             subgraph.operators[position] = plain
             fused.add(makers[convolution])
         subgraph.operators = [plain for i, plain in enumerate(subgraph.operators) if i not in fused]
@@ -46,7 +46,7 @@ def fuse_biases(model: Model) -> int:
 
 
 def _convolution_of(model: Model, graph: Graph, op: Operator, makers: dict[int, int]) -> int | None:
-    """The term of a sum that is a plain convolution, if the other term is a bias for it."""
+    """Returns the term of a sum that is a plain convolution, if the other term can be its bias; otherwise None."""
     if op.name != "ADD":
         return None
     for term, other in (op.inputs, op.inputs[::-1]):
@@ -58,7 +58,7 @@ def _convolution_of(model: Model, graph: Graph, op: Operator, makers: dict[int, 
 
 
 def _is_plain(model: Model, graph: Graph, op: Operator) -> bool:
-    """Whether a convolution has no activation, and zeros for a bias."""
+    """Whether a convolution has no activation and a bias of zeros."""
     bias = graph.tensors[op.inputs[2]]
     has_bias = not bias.is_constant or np.any(model.schema.buffers[bias.buffer].data)
     return not has_bias and not op.options.fusedActivationFunction

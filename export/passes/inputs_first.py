@@ -1,4 +1,4 @@
-"""Pass: the inputs of a graph that an operator runs are its first tensors."""
+"""Pass: makes the inputs of branches and loop bodies their first tensors."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ __all__ = ["inputs_first", "renumber"]
 def inputs_first(model: Model) -> int:
     """Renumbers the tensors of each branch and loop body so that its inputs are tensors 0, 1, 2, ...
 
-    The IF of a runtime of 2.7 sizes the tensors 0, 1, ... of its branch where it means the branch's inputs.
+    IF in runtime 2.7 resizes the tensors 0, 1, ... of its branch instead of the branch's inputs.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
         Number of graphs with renumbered tensors.
@@ -32,11 +32,11 @@ def inputs_first(model: Model) -> int:
 
 
 def renumber(subgraph: schema_fb.SubGraphT, order: Sequence[int]) -> None:
-    """Puts the tensors into an order, and lets everything that names one follow.
+    """Reorders the tensors of a graph, and updates all references to them.
 
     Args:
-        subgraph: is changed.
-        order: numbers of tensors; all others are removed, and must not be in use.
+        subgraph: the graph; it is modified.
+        order: old tensor indices in their new order. All other tensors are removed; they must not be in use.
     """
     new = {old: position for position, old in enumerate(order)} | {-1: -1}
     subgraph.tensors = [subgraph.tensors[old] for old in order]

@@ -1,4 +1,4 @@
-"""Pass: bytes are made and read by operators that TensorFlow Lite Micro has."""
+"""Pass: converts between floats and bytes with operators that TensorFlow Lite Micro supports."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
@@ -8,20 +8,20 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["int8_casts"]
 
-_OFFSET = -128  # of bytes of 0 to 255 that are stored as int8
+_OFFSET = -128  # zero point for bytes of 0 to 255 that are stored as int8
 
 
 def int8_casts(model: Model) -> int:
-    """Turns CAST of floats to bytes, and of bytes to floats, into QUANTIZE and DEQUANTIZE of scale 1.
+    """Replaces CAST from floats to bytes and from bytes to floats with QUANTIZE and DEQUANTIZE of scale 1.
 
-    TensorFlow Lite Micro casts no uint8, and quantizes floats to int8 only: bytes that a graph makes for itself, the
-    masks, become int8 with an offset. The pixels stay uint8.
+    TensorFlow Lite Micro does not cast uint8, and it does not quantize floats to uint8. Therefore bytes that the graph
+    itself computes (the masks) become int8 with an offset. The pixels stay uint8.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of operators that it replaced.
+        Number of replaced operators.
     """
     changed = 0
     for graph in model.graphs:

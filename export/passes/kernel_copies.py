@@ -1,4 +1,4 @@
-"""Second copies of frozen kernels: the converter stores a second, transposed one for the backward pass."""
+"""Duplicates of frozen kernels: the converter stores a second, transposed copy for the backward pass."""
 
 from collections.abc import Callable, Collection, Iterator
 
@@ -9,7 +9,7 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["TURNS", "drop_unread", "find_copies"]
 
-# By operator: makes the kernel of a backward operator from the forward kernel; each is its own inverse.
+# By operator: function that computes the kernel of a backward operator from the forward kernel, and vice versa.
 TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     # `[filters, 1, 1, channels]` to `[channels, 1, 1, filters]`.
     "CONV_2D": lambda kernel: kernel.transpose(3, 1, 2, 0),
@@ -21,18 +21,18 @@ TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def find_copies(model: Model, names: Collection[str], smallest: int) -> dict[tuple[int, int], int]:
-    """Finds operators with a stored kernel that another operator of the same name has, transposed or flipped.
+    """Finds operators whose kernel is also stored, transposed or flipped, for another operator of the same name.
 
     Args:
-        model: The file; is not changed.
-        names: Operators to look at, of `TURNS`. Of CONV_2D only those with a kernel of 1x1.
-        smallest: Fewest bytes of a kernel that counts.
+        model: The file; it is not modified.
+        names: Names of the operators to search, keys of `TURNS`. CONV_2D is included only with 1x1 kernels.
+        smallest: Minimum size of a kernel in bytes.
 
     Returns:
-        By the number of a graph and the position of an operator in it: the number of the buffer that holds the other
-        kernel. Graphs with only a forward pass come first, so that their kernels are kept.
+        The index of the buffer with the other kernel, by graph index and position of the operator in the graph. Graphs
+        with only a forward pass are searched first, so that their kernels are kept.
     """
-    kept: dict[tuple[str, bytes], int] = {}  # buffers of kernels, by their content
+    kept: dict[tuple[str, bytes], int] = {}  # buffers of kernels, by operator name and content
     copies: dict[tuple[int, int], int] = {}
     for graph in _inference_first(model):
         for position, op in enumerate(graph.operators):
@@ -49,7 +49,7 @@ def find_copies(model: Model, names: Collection[str], smallest: int) -> dict[tup
 
 
 def drop_unread(model: Model, buffers: Collection[int]) -> None:
-    """Removes unused constants among the given ones: their tensors, and then their content."""
+    """Removes the unused constants among these buffers: the references by tensors, and the content."""
     model = Model(model.schema)
     read: set[int] = set()
     for graph in model.graphs:
@@ -70,7 +70,7 @@ def _inference_first(model: Model) -> Iterator[Graph]:
 
 
 def _kernel(graph: Graph, op: Operator, names: Collection[str], smallest: int) -> Tensor | None:
-    """The kernel of an operator, if it is a large constant of floats that has a transpose."""
+    """Returns the kernel of an operator if it is a large float constant that can be transposed, otherwise None."""
     if op.name not in names:
         return None
     kernel = graph.tensors[op.inputs[1]]

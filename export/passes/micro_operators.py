@@ -1,4 +1,4 @@
-"""Pass: operators that TensorFlow Lite Micro lacks, or has in a form that needs less memory."""
+"""Pass: replaces operators that TensorFlow Lite Micro does not support, or for which it has a smaller equivalent."""
 
 from collections.abc import Sequence
 
@@ -15,17 +15,18 @@ _MOST_JOINED = 10  # kMaxInputNum of its concatenation.cc
 
 
 def micro_operators(model: Model) -> int:
-    """Writes some operators in another way.
+    """Replaces some operators with equivalents.
 
-    * ONE_HOT of one label, which does not exist there, as EQUAL with the numbers of the classes and a CAST.
-    * CONCATENATION of more than ten tensors, which it refuses, as several of at most ten.
-    * The fraction of a number from FLOOR, which unpacks masks, as FLOOR_MOD: one tensor instead of two.
+    * ONE_HOT of one label is not supported; it becomes EQUAL with the class indices and a CAST.
+    * CONCATENATION of more than ten tensors is not supported; it becomes several of at most ten tensors.
+    * The fractional part of a number, computed with FLOOR to unpack masks, becomes FLOOR_MOD: one tensor instead of
+      two.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of places that it changed.
+        Number of replacements.
     """
     changed = 0
     for graph in model.graphs:
@@ -64,7 +65,7 @@ def _only_fraction(graph: Graph, op: Operator, readers: Sequence[int]) -> bool:
 
 
 def _is_plain_one_hot(model: Model, graph: Graph, op: Operator) -> bool:
-    """Whether it is of one label, with ones where it is and zeros elsewhere."""
+    """Whether an operator is a ONE_HOT of one label with the values 1 and 0."""
     if op.name != "ONE_HOT" or graph.tensors[op.inputs[0]].shape != (1,):
         return False
     on, off = (graph.tensors[i] for i in op.inputs[2:4])
@@ -87,7 +88,7 @@ def _equal(model: Model, graph: Graph, op: Operator) -> list[schema_fb.OperatorT
 
 
 def _join(model: Model, graph: Graph, op: Operator, plain: schema_fb.OperatorT) -> list[schema_fb.OperatorT]:
-    """The same tensors joined ten at a time, and the results again."""
+    """Joins tensors ten at a time, and then the results, until all are joined."""
     schema, subgraph = model.schema, model.schema.subgraphs[graph.index]
     axis = op.options.axis % len(graph.tensors[op.outputs[0]].shape)
     shapes = {index: graph.tensors[index].shape for index in op.inputs}

@@ -1,4 +1,4 @@
-"""Pass: variables are named where they are used, and handles do not go through loops and branches."""
+"""Pass: creates variable handles where they are used, instead of passing them into loops and branches."""
 
 import copy
 
@@ -13,16 +13,16 @@ _RESOURCE = schema_fb.TensorType.RESOURCE
 
 
 def name_variables(model: Model) -> int:
-    """Puts a VAR_HANDLE into each body and branch for every variable that it takes as an input.
+    """Adds a VAR_HANDLE to each loop body and branch for every variable that it takes as an input.
 
-    LiteRT takes a handle for a tensor of unknown size. A loop that hands one from turn to turn lays out its memory, and
-    prepares all delegated parts, again in each turn.
+    LiteRT treats a handle as a tensor of unknown size. Therefore a loop that passes handles between iterations plans
+    its memory, and prepares all delegated parts, again in each iteration.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of handles that a loop or branch takes no more.
+        Number of handles that are no longer inputs of a loop or branch.
     """
     changed = 0
     pending = [(signature.graph, {}) for signature in model.signatures.values()]
@@ -35,10 +35,10 @@ def name_variables(model: Model) -> int:
 
 
 def _name(model: Model, index: int, names: dict[int, schema_fb.OperatorT]) -> list[tuple[int, dict]]:
-    """Names the variables of one graph, given the VAR_HANDLE of its inputs.
+    """Adds handles to one graph, given the VAR_HANDLE operator for each of its handle inputs.
 
     Returns:
-        The graphs that it runs, each with the VAR_HANDLEs of its inputs.
+        The graphs that this graph runs, each with the VAR_HANDLE operators for its handle inputs.
     """
     subgraph, graph = model.schema.subgraphs[index], model.graphs[index]
     handles = dict(names)

@@ -1,4 +1,4 @@
-"""Pass: one entry graph with inputs and outputs in a fixed order, no signatures, and no other names."""
+"""Pass: leaves one entry graph with inputs and outputs in a fixed order, without signatures and other names."""
 
 from tinytl_tf.tflite.micro_contract import GRAPH, INPUTS, OUTPUTS
 from tinytl_tf.tflite.model import Model
@@ -7,14 +7,14 @@ __all__ = ["one_graph"]
 
 
 def one_graph(model: Model) -> int:
-    """Puts inputs and outputs into the order of `micro_contract`, under those names, and takes the signature away.
+    """Orders and names the inputs and outputs as in `micro_contract`, and removes the signature.
 
-    TensorFlow Lite Micro runs the first graph and identifies inputs and outputs by number. Names of branches, and of
-    their inputs and outputs, have numbers that TensorFlow counts up in a process: with them one network would give
-    files of different sizes.
+    TensorFlow Lite Micro runs the first graph and identifies inputs and outputs by index. The names of branches, and of
+    their inputs and outputs, are removed too: they contain numbers that TensorFlow counts up within a process, which
+    would make files of the same network differ in size.
 
     Args:
-        model: The file; its `schema` is changed. It has the signature `micro` and no other.
+        model: The file, with `micro` as its only signature; its `schema` is modified.
 
     Returns:
         Number of inputs and outputs.

@@ -1,4 +1,4 @@
-"""The passes in their order, and how they are run."""
+"""The list of passes in order, and the function that runs them."""
 
 import dataclasses
 import functools
@@ -36,16 +36,16 @@ _logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
-    """A change of the flatbuffer.
+    """A transformation of the flatbuffer.
 
     Attributes:
-        name: Name of its module and function.
-        run: Changes the `schema` of a model; returns the number of places that it changed.
-        delegate: Whether files that run with XNNPACK get it. A pass after which convolutions have kernels or biases
-            that are computed is not for them: XNNPACK does not accept those.
-        alone: Whether files that run without a delegate get it.
-        always: Whether it changes every file that trains; otherwise a file may have nothing to change, for example if
-            only the classifier trains.
+        name: Name of the module and function.
+        run: Function that modifies the `schema` of a model and returns the number of changes.
+        delegate: Whether the pass applies to files that run with XNNPACK. It must not if the pass gives convolutions
+            computed kernels or biases, because XNNPACK does not accept these.
+        alone: Whether the pass applies to files that run without a delegate.
+        always: Whether the pass changes every file that trains. Other passes may find nothing to change, for example
+            if only the classifier trains.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Pass:
     always: bool = False
 
 
-# In this order.
+# Passes of a file for LiteRT, in this order.
 PASSES: dict[str, Pass] = {
     pass_.name: pass_
     for pass_ in (
@@ -87,29 +87,29 @@ MICRO_PASSES: dict[str, Callable[[Model], int]] = {
     "drop_tensors": drop_tensors,
     "place_tensors": place_tensors,
 }
-# Not one of them: it changes the results of the file.
+# Not in PASSES, because it changes the results of the file.
 QUANTIZE_KERNELS = Pass("quantize_kernels", quantize_kernels)
 
 
 def pass_names(*, delegate: bool) -> list[str]:
-    """Names of the passes for a file that runs with XNNPACK, or without a delegate."""
+    """Returns the names of the passes for a file that runs with XNNPACK, or without a delegate."""
     return [name for name, pass_ in PASSES.items() if (pass_.delegate if delegate else pass_.alone)]
 
 
 def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[bytes, dict[str, dict[str, Any]]]:
-    """Runs passes one after the other, in the order of `PASSES`.
+    """Runs passes in the order of `PASSES`.
 
-    A pass after which an operator would read an overwritten tensor, see `late_readers`, is left out: fewer
-    readers of a tensor, or arithmetic in place, can bring the runtime to overwrite more. That is logged as a warning,
-    and so is a pass that finds nothing where it always should.
+    A pass is skipped if it would make an operator read an overwritten tensor (see `late_readers`): if a tensor has
+    fewer readers, or if arithmetic runs in place, the runtime may overwrite more tensors. A skipped pass is logged as a
+    warning. So is a pass that finds nothing to change although it should change every file.
 
     Args:
         content: A `.tflite` with the signature `train`.
-        names: Which of them; see `pass_names`.
+        names: Names of the passes to run; see `pass_names`.
 
     Returns:
-        The new content; and by `"converted"` and the name of each pass a dictionary with `planned_peak_bytes`, of
-        `train` after it, and for a pass with `changed`, the number of places that it changed.
+        The new content, and a report. The report has an entry for `"converted"` and for each pass: a dictionary with
+        `planned_peak_bytes`, the peak of `train` after the stage, and for passes with `changed`, the number of changes.
     """
     model = Model.from_bytes(content)
     report: dict[str, dict[str, Any]] = {"converted": {"planned_peak_bytes": planned_peak(model).peak_bytes}}
@@ -119,7 +119,7 @@ def run_passes(content: bytes, names: Sequence[str] = tuple(PASSES)) -> tuple[by
         model, changed = _run(model, pass_)
         if _late_readers(model) > late:
             _logger.warning("pass %s is left out: an operator would read an overwritten tensor", pass_.name)
-            # Again from the start: that is rare, and keeping a copy before each pass would take half the time.
+            # Restart from the original file. This is rare; a copy before each pass would take half of the time.
             model, changed = Model.from_bytes(content), 0
             for earlier in done:
                 model, _ = _run(model, earlier)

@@ -1,9 +1,10 @@
-"""Pass: where each tensor lies in the arena of TensorFlow Lite Micro, written into the file.
+"""Pass: stores the offset of each tensor in the arena of TensorFlow Lite Micro in the file.
 
-TensorFlow Lite Micro gives every tensor a buffer of its own, a RESHAPE copies, and inputs of a branch exist
-twice. It accepts places from the file instead, as metadata; this pass lets tensors share a buffer if that is correct.
+By default, TensorFlow Lite Micro gives every tensor its own buffer, RESHAPE copies its input, and inputs of a branch
+exist twice. Alternatively, it accepts offsets from metadata in the file. This pass writes offsets that let tensors
+share a buffer if that is correct.
 
-Worked example: four tensors of 73,728 bytes each, which the runtime by itself would place in buffers of their own.
+Worked example: four tensors of 73,728 bytes each, which the runtime would place in separate buffers by default.
 
     tensor                                  made by                    place
     x        float32 [1, 48, 48, 8]         a convolution              offset 0
@@ -11,7 +12,7 @@ Worked example: four tensors of 73,728 bytes each, which the runtime by itself w
     product  float32 [2304, 8]              MUL of rows and a mask     offset 0: overwrites rows, its last reader
     inner    float32 [2304, 8]              input of an IF's branch    offset 0: the IF copies product onto itself
 
-They take 73,728 bytes in place of 294,912.
+They take 73,728 bytes instead of 294,912.
 
 Reference:
     tensorflow/tflite-micro, `micro_allocation_info.cc` (lifetimes) and `docs/memory_management.md` (the metadata).
@@ -29,8 +30,8 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["METADATA", "arena_plan", "place_tensors"]
 
 METADATA = "OfflineMemoryAllocation"
-_VERSION, _GRAPH = 1, 0  # the first numbers of the metadata; the runtime reads neither
-_ONLINE = -1  # left to the runtime: constants, and tensors without memory
+_VERSION, _GRAPH = 1, 0  # the first two numbers of the metadata, which the runtime does not use
+_ONLINE = -1  # the runtime decides: constants, and tensors without memory
 _ALIGNMENT = 16  # bytes
 _WORTH = 1024  # bytes; smaller inputs and outputs of branches are copied as before
 Key = tuple[int, int]  # graph, tensor
@@ -38,7 +39,7 @@ Key = tuple[int, int]  # graph, tensor
 
 @dataclasses.dataclass
 class _Buffer:
-    """Tensors that share a place, and when one of them needs it."""
+    """A buffer that tensors share, and the time from the first to the last use of any of them."""
 
     bytes: int
     first: int
@@ -47,17 +48,17 @@ class _Buffer:
 
 
 def place_tensors(model: Model) -> int:
-    """Lays out the arena and stores the places of all tensors as metadata.
+    """Plans the arena and stores the offsets of all tensors as metadata. This must be the last pass.
 
     * A RESHAPE shares the buffer of its input.
-    * Arithmetic element by element overwrites an input of the same size without later readers.
-    * Large inputs and outputs of IF share the buffers of its branches; the runtime copies them onto themselves.
+    * Elementwise arithmetic overwrites an input of the same size that has no later readers.
+    * Large inputs and outputs of an IF share the buffers of its branches; the runtime then copies them onto themselves.
 
     Args:
-        model: The file; its `schema` is changed. It must be the last pass.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of tensors that share a buffer with another one.
+        Number of tensors that share the buffer of another tensor.
     """
     buffers, owners = _plan(model)
     offsets = []
@@ -71,12 +72,12 @@ def place_tensors(model: Model) -> int:
 
 
 def arena_plan(model: Model) -> int:
-    """Returns the size of the part of the arena for tensors in bytes, as `place_tensors` lays it out."""
+    """Returns the size in bytes of the part of the arena that holds tensors, as planned by `place_tensors`."""
     return max((buffer.offset + buffer.bytes for buffer in _plan(model)[0].values()), default=0)
 
 
 def _plan(model: Model) -> tuple[dict[Key, _Buffer], dict[Key, Key]]:
-    """Buffers by the tensor that owns each, and the owner of every tensor in memory."""
+    """Returns the buffers by their owner, a tensor, and the owner of the buffer of each tensor in memory."""
     times = _Times(model)
     owners = {key: key for key in times.first}
     for graph in model.graphs:
@@ -94,7 +95,7 @@ def _plan(model: Model) -> tuple[dict[Key, _Buffer], dict[Key, Key]]:
 
 
 class _Times:
-    """When each tensor is made and last used, counted as the runtime counts: every operator of every branch."""
+    """When each tensor is first and last used. Time advances with every operator of every branch, as in the runtime."""
 
     def __init__(self, model: Model) -> None:
         self._model, self._now = model, 0
@@ -115,7 +116,7 @@ class _Times:
         self._use(graph, graph.outputs)
 
     def _run_branches(self, graph: Graph, op: Operator) -> None:
-        """One of them runs, so that all begin at the same time; inputs are copied then, outputs later."""
+        """Enters the branches. Only one of them runs, so all start at the same time, when inputs are copied."""
         begin, ends = self._now + 1, []
         for index in op.nested:
             self._now = begin
@@ -138,7 +139,7 @@ def _root(owners: dict[Key, Key], key: Key) -> Key:
 
 
 def _share(model: Model, graph: Graph, times: _Times, owners: dict[Key, Key]) -> None:
-    """Joins the tensors of a graph that can share a buffer, in the order of its operators."""
+    """Joins the tensors of a graph that can share a buffer, in the order of the operators."""
     readers = {}
     for position, op in enumerate(graph.operators):
         for index in op.inputs:
@@ -172,7 +173,7 @@ def _share(model: Model, graph: Graph, times: _Times, owners: dict[Key, Key]) ->
 
 
 def _candidates(graph: Graph, op: Operator) -> Iterator[int]:
-    """Inputs with a buffer that the result of an operator could take, if it has no other reader."""
+    """Yields the inputs whose buffer an operator's result could reuse, provided that they have no later readers."""
     target = graph.tensors[op.outputs[0]]
     for place in (0,) if op.name in VIEWS else MICRO_IN_PLACE.get(op.name, ()):
         index = op.inputs[place] if place < len(op.inputs) else -1
@@ -184,7 +185,7 @@ def _candidates(graph: Graph, op: Operator) -> Iterator[int]:
 
 
 def _through_branches(model: Model, op: Operator) -> Iterator[tuple[int, Key]]:
-    """Large tensors of IF with their counterparts in its branches."""
+    """Yields the large inputs and outputs of an IF with their counterparts in its branches."""
     for child in (model.graphs[index] for index in op.nested):
         inside = [*child.inputs, *child.outputs]
         for outer, inner in zip((*op.inputs[1:], *op.outputs), inside, strict=True):
@@ -193,7 +194,7 @@ def _through_branches(model: Model, op: Operator) -> Iterator[tuple[int, Key]]:
 
 
 def _pack(buffers: list[_Buffer]) -> None:
-    """Gives each buffer an offset: greedily, in the best of some orders."""
+    """Assigns an offset to each buffer: greedily, in the best of several orders."""
     best, places = None, []
     for order in (
         lambda b: (-b.bytes, b.first),
@@ -209,7 +210,7 @@ def _pack(buffers: list[_Buffer]) -> None:
 
 
 def _place(buffers: list[_Buffer]) -> int:
-    """Puts each buffer into the first gap that is large enough; returns the size of all."""
+    """Places each buffer in the first gap that is large enough; returns the total size."""
     placed: list[_Buffer] = []
     for buffer in buffers:
         offset = 0

@@ -1,4 +1,4 @@
-"""Pass: 1x1 convolutions are matrix products."""
+"""Pass: turns 1x1 convolutions into matrix products."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
@@ -11,16 +11,16 @@ __all__ = ["pointwise_products"]
 
 
 def pointwise_products(model: Model) -> int:
-    """Turns CONV_2D with a stored kernel of 1x1 and stride 1 into FULLY_CONNECTED, which computes the same.
+    """Replaces CONV_2D with a stored 1x1 kernel and stride 1 by FULLY_CONNECTED, which computes the same.
 
-    TensorFlow Lite Micro keeps eight bytes for each filter of a convolution, which only integers need; for a network
-    that trains these take as much memory as its trained parameters.
+    TensorFlow Lite Micro keeps eight bytes for each filter of a convolution, which only integer kernels need. In a
+    network that trains, this takes as much memory as the trained parameters.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of convolutions that it turned into products.
+        Number of replaced convolutions.
     """
     changed = 0
     for graph in model.graphs:
@@ -58,7 +58,7 @@ def _is_pointwise(graph: Graph, op: Operator) -> bool:
 
 
 def _is_zero(model: Model, graph: Graph, bias: int) -> bool:
-    """Whether a bias is left out, or stored zeros."""
+    """Whether a bias is missing, or a constant of zeros."""
     if bias < 0 or not graph.tensors[bias].is_constant:
         return bias < 0
     return not np.any(model.schema.buffers[graph.tensors[bias].buffer].data)

@@ -1,4 +1,4 @@
-"""Pass: masks are packed, tied and unpacked by operators that XNNPACK computes."""
+"""Pass: packs, ties and unpacks masks with operators that XNNPACK supports."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema_fb
@@ -11,17 +11,17 @@ __all__ = ["quantize_casts"]
 
 
 def quantize_casts(model: Model) -> int:
-    """Turns a CAST of floats to uint8, and one of its result back to floats, into QUANTIZE and DEQUANTIZE of scale 1.
+    """Replaces CAST from float to uint8, and CAST of the result back to float, with QUANTIZE and DEQUANTIZE of scale 1.
 
-    For integers of 0 to 255 the result is the same. BITWISE_XOR of such bytes with a zero, which makes a mask wait for
-    its gradient (see `ops.mask_storage`), becomes ADD. XNNPACK has neither CAST nor BITWISE_XOR: each one would end a
-    delegated part of the graph.
+    For integers from 0 to 255, the result is the same. BITWISE_XOR of such bytes with zero, which makes a mask wait for
+    its gradient (see `ops.mask_storage`), becomes ADD. XNNPACK supports neither CAST nor BITWISE_XOR, so each of them
+    would end a delegated part of the graph.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of operators that it replaced.
+        Number of replaced operators.
     """
     changed = 0
     for graph in model.graphs:
@@ -54,7 +54,7 @@ def quantize_casts(model: Model) -> int:
 
 
 def _is_zero(model: Model, graph: Graph, makers: dict[int, Operator], tensor: int) -> bool:
-    """Whether bytes are the smaller one of a magnitude and zero."""
+    """Whether bytes are computed as the minimum of a magnitude and zero, which is always zero."""
     cast = makers.get(tensor)
     smaller = makers.get(cast.inputs[0]) if cast and cast.name == "CAST" else None
     if smaller is None or smaller.name != "MINIMUM":

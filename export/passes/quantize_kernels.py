@@ -1,4 +1,4 @@
-"""Pass: frozen kernels as int8."""
+"""Pass: stores frozen kernels as int8."""
 
 import dataclasses
 import math
@@ -12,10 +12,10 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["SMALLEST", "quantize_kernels"]
 
-SMALLEST = 1024  # elements; the converter's own limit, below which nothing is won
+SMALLEST = 1024  # elements; the converter uses the same limit, below which nothing is saved
 _LARGEST = 127  # the range is symmetric, so that zero is exact and needs no correction
-_INT8_TRANSPOSE = 2  # its first version with int8
-# Versions for float images and int8 kernels: with a scale for each filter, and with one for all.
+_INT8_TRANSPOSE = 2  # first operator version that supports int8
+# Operator versions for float images and int8 kernels, with a scale for each filter or one scale for the kernel.
 _BY_FILTER = {"CONV_2D": 5, "FULLY_CONNECTED": 12}
 _BY_KERNEL = {"CONV_2D": 5, "FULLY_CONNECTED": 3, "BATCH_MATMUL": 2}
 
@@ -25,9 +25,9 @@ class _Use:
     """How an operator reads a stored kernel.
 
     Attributes:
-        kernel: The stored one.
-        transposition: Position of the TRANSPOSE in between, if there is one.
-        sums_filters: Whether it sums over the kernel's first axis, which has the scales.
+        kernel: The stored kernel.
+        transposition: Position of the TRANSPOSE between the kernel and the operator, or None.
+        sums_filters: Whether the operator sums over the kernel's first axis, which has the scales.
     """
 
     kernel: Tensor
@@ -38,21 +38,22 @@ class _Use:
 def quantize_kernels(model: Model) -> int:
     """Stores the constant kernels of CONV_2D, FULLY_CONNECTED and BATCH_MATMUL as int8; images stay float32.
 
-    A kernel has one scale for each filter, its first axis. The runtime quantizes each image when the operator runs and
-    computes with integers. The converter's own dynamic range quantization does the same, and depthwise kernels too:
-    these hold 3 % of the weights, and XNNPACK does not take them, so that each would end a delegated part of the graph.
+    A kernel has one scale for each filter, its first axis. The runtime quantizes each image when the operator runs, and
+    computes with integers. The converter's dynamic range quantization does the same, but also quantizes depthwise
+    kernels. Those hold only 3 % of the weights, and XNNPACK does not support them in int8, so each would end a
+    delegated part of the graph.
 
-    A kernel that the backward pass transposes, see `transpose_kernels`, or multiplies with from the other side, see
-    `share_kernels`, is stored once as int8 too. The scale of a filter is then the scale of an input channel, which no
-    operator supports; so the input is multiplied with the scales.
+    A kernel that the backward pass transposes (see `transpose_kernels`) or multiplies with from the other side (see
+    `share_kernels`) is also stored once, as int8. In the backward pass, the scale of a filter becomes the scale of an
+    input channel, which no operator supports; therefore the input is multiplied with the scales.
 
-    A matrix of mostly zeros is not a kernel: images are resized by such (`tinytl_tf.ops.resize_bilinear`).
+    Matrices of mostly zeros are not kernels: `tinytl_tf.ops.resize_bilinear` uses such matrices to resize images.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of operators with new int8 kernels.
+        Number of operators that now have int8 kernels.
     """
     changed = 0
     schema = model.schema
@@ -80,9 +81,9 @@ def quantize_kernels(model: Model) -> int:
 
 
 def _uses(model: Model, graph: Graph) -> dict[int, _Use]:
-    """The operators of a graph that could read int8, by their position."""
+    """Returns the operators of a graph that could read int8 kernels, by position."""
     transpositions = _transpositions(graph)
-    # Their tensors have the scale 1, unlike all other tensors.
+    # The kernel tensors of BATCH_MATMUL get the scale 1, unlike all others, so they must not be shared.
     shared = {i for op in graph.operators if op.name != "BATCH_MATMUL" for i in op.inputs}
     uses = {}
     for position, op in enumerate(graph.operators):
@@ -105,7 +106,7 @@ def _is_kernel(model: Model, op: Operator, kernel: Tensor) -> bool:
 
 
 def _readers(model: Model, uses: dict[int, dict[int, _Use]]) -> dict[int, set[str | int]]:
-    """Of each constant: the lengths of its first axis as a kernel, and the operators that use it otherwise."""
+    """Returns, for each constant, the sizes of its first axis when read as a kernel, and the names of other readers."""
     readers: dict[int, set[str | int]] = {}
     for graph in model.graphs:
         transposed = {use.transposition: use.kernel for use in uses[graph.index].values()}
@@ -121,7 +122,7 @@ def _readers(model: Model, uses: dict[int, dict[int, _Use]]) -> dict[int, set[st
 
 
 def _transpositions(graph: Graph) -> dict[int, int]:
-    """Positions of the TRANSPOSEs that transpose a stored kernel for one operator, by their result."""
+    """Returns the positions of TRANSPOSE operators that transpose a stored kernel for one operator, by their result."""
     readers = graph.readers()
     kernels = {op.inputs[1] for op in graph.operators if op.name in _BY_FILTER}
     return {
@@ -135,7 +136,7 @@ def _transpositions(graph: Graph) -> dict[int, int]:
 
 
 def _is_transposition(graph: Graph, op: Operator) -> bool:
-    """Whether it swaps the first and the last axis of a constant; all axes in between have length 1."""
+    """Whether a TRANSPOSE swaps the first and last axis of a constant whose axes in between have size 1."""
     source, result = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     first, *middle, last = result.shape
     return source.is_constant and set(middle) <= {1} and source.shape == (last, *middle, first)
@@ -177,17 +178,17 @@ def _scale_channels(
     reader: schema_fb.OperatorT,
     scales: np.ndarray,
 ) -> None:
-    """Multiplies the reader's input with a number for each channel.
+    """Multiplies the reader's input with a scale for each channel.
 
-    An image that `share_kernels` reshapes is multiplied before that: the reshaped one shares its memory with the image,
-    and a MUL may overwrite it in place, before other operators read the image.
+    If `share_kernels` reshapes the input image, it is multiplied before the RESHAPE: the reshaped image shares its
+    memory with the original, and a MUL might overwrite that in place before other operators read it.
 
     Args:
-        schema: Gets the scales.
-        subgraph: Gets the tensors.
-        operators: Operators before the reader; gets the MUL.
-        reader: Its input is changed, or the input of the RESHAPE before it.
-        scales: The numbers.
+        schema: The file; the scales are added to it.
+        subgraph: The graph; the new tensors are added to it.
+        operators: Operators before the reader; the MUL is added to them.
+        reader: The operator whose input is replaced, unless a RESHAPE precedes it, whose input is then replaced.
+        scales: The scale of each channel.
     """
     position, image = len(operators), reader.inputs[0]
     maker = next((i for i, op in enumerate(operators) if image in op.outputs), None)

@@ -1,10 +1,10 @@
-"""Pass: operators in an order that needs less memory.
+"""Pass: reorders operators to reduce memory.
 
-LiteRT plans its arena from the order of the operators in the file. The converter's is valid and no more: it leaves
-sums of bias gradients and updates of variables to the end, so that the gradients of all layers wait for them.
+LiteRT plans its arena from the order of the operators in the file. The converter's order is valid but not optimized: it
+leaves sums of bias gradients and updates of variables to the end, so that the gradients of all layers stay alive.
 
-Worked example: three layers with gradients `dy` of float32 [1, 48, 48, 16], 147,456 bytes each; a bias gradient
-`db` is their sum, float32 [16].
+Worked example: three layers with gradients `dy` of float32 [1, 48, 48, 16], 147,456 bytes each. Each bias gradient
+`db` is the sum of a `dy`, float32 [16].
 
     converter's order                    alive                reordered                  alive
     dy2                                  dy2                  dy2                        dy2
@@ -27,24 +27,24 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["reorder"]
 
 _LOOKAHEAD = 16  # operators
-# Operators that bring the end of a tensor nearer run at once if they add no more than this part of it in the end, and
-# in between no more than a little over its size: keeping a mask takes 1 / 32 in the end and 9 / 8 in between.
+# Operators that help to free a tensor run immediately if they add no more than this share of its size in the end, and
+# no more than _CLIMB times its size in between. Packing a mask takes 1 / 32 in the end and 9 / 8 in between.
 _SMALL_SHARE = 1 / 16
 _CLIMB = 5 / 4
 
 
 def reorder(model: Model, *, micro: bool = False) -> int:
-    """Puts the operators of every graph into another order where that lowers the peak of the bytes alive.
+    """Reorders the operators of each graph if that reduces the peak number of live bytes.
 
-    Nothing but the order changes, and it stays a valid one, see `dependencies`.
+    Only the order changes, and it stays valid; see `dependencies`.
 
     Args:
-        model: The file; its `schema` is changed.
-        micro: Whether TensorFlow Lite Micro runs it: its kernels have almost no work space, and more of them can
-            overwrite an input.
+        model: The file; its `schema` is modified.
+        micro: Whether the file is for TensorFlow Lite Micro, whose kernels need almost no scratch memory and can more
+            often overwrite an input.
 
     Returns:
-        Number of operators that have another place now.
+        Number of operators whose position changed.
     """
     changed = 0
     for graph in model.graphs:
@@ -60,23 +60,26 @@ def reorder(model: Model, *, micro: bool = False) -> int:
 
 
 def dependencies(graph: Graph, *, micro: bool = False) -> list[set[int]]:
-    """For each operator, the operators that must run before it; all of them are earlier in the file.
+    """Returns, for each operator, the operators that must run before it. All of them are earlier in the file.
 
-    In addition to the inputs of an operator these are
+    These are the operators that compute its inputs and, in addition:
 
-    * for one that changes a variable, all earlier ones that read or change it, or use a value that was read;
-    * for one that reads a variable, the last that changed it;
-    * for one that runs other graphs, and may read and change variables there, all earlier ones, and it for the later;
-    * for one that may overwrite an input in place, all earlier readers of that buffer under any of its names, and it
-      for the later ones. The runtime decides by counting readers, independent of their order; a reader that runs after
-      the buffer was overwritten gets wrong numbers without an error.
+    * An operator that changes a variable depends on all earlier operators that read or change the variable, or use a
+      value read from it.
+    * An operator that reads a variable depends on the last operator that changed it.
+    * An operator that runs other graphs may read and change variables there. It depends on all earlier operators, and
+      all later operators depend on it.
+    * An operator that may overwrite an input in place depends on all earlier readers of that buffer, including those
+      that read it as another tensor; the later readers depend on it. The runtime decides by counting readers,
+      independent of their order. A reader that runs after the buffer was overwritten gets wrong values, without an
+      error.
     """
     before: list[set[int]] = [set() for _ in graph.operators]
     maker = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}
     for position, op in enumerate(graph.operators):
         before[position] |= {maker[i] for i in op.inputs if i in maker}
     _add_variables(graph, before)
-    if not micro:  # there, the order decides about overwriting
+    if not micro:  # for TensorFlow Lite Micro, `place_tensors` decides about overwriting, later
         _add_overwriting(graph, before)
     return before
 
@@ -125,7 +128,7 @@ def _add_overwriting(graph: Graph, before: list[set[int]]) -> None:
 
 
 def _buffer_readers(graph: Graph) -> dict[int, set[int]]:
-    """Readers of the buffers that more than one tensor lives in, under any of its names, by the owner."""
+    """Returns the readers of each buffer that several tensors share, by the tensor that owns the buffer."""
     owner = shared_buffers(graph)
     shared = set(owner.values())
     readers = collections.defaultdict(set)
@@ -137,13 +140,13 @@ def _buffer_readers(graph: Graph) -> dict[int, set[int]]:
 
 
 def peak_alive(graph: Graph, order: Iterable[int], *, micro: bool = False) -> int:
-    """The most bytes of tensors that are needed at once if the operators run in this order."""
+    """Returns the peak number of live bytes if the operators run in this order."""
     memory = _Memory(graph, micro)
     return max((memory.run(position) for position in order), default=0)
 
 
 class _Memory:
-    """Bytes alive while operators run one by one."""
+    """Counts live bytes while operators run one by one."""
 
     def __init__(self, graph: Graph, micro: bool = False) -> None:
         self.graph = graph
@@ -162,11 +165,11 @@ class _Memory:
         self.alive = 0
 
     def root(self, tensor: int) -> int:
-        """The tensor that owns the buffer."""
+        """Returns the tensor that owns the buffer of a tensor."""
         return self.owner.get(tensor, tensor)
 
     def run(self, position: int) -> int:
-        """Runs an operator; returns the bytes alive while it runs."""
+        """Runs an operator; returns the live bytes while it runs."""
         self.alive += sum(self.sizes.get(i, 0) for i in self.made[position])
         during = self.alive + self.scratch[position]
         for root in self.reads[position]:
@@ -176,7 +179,7 @@ class _Memory:
         return during
 
     def climb(self, positions: list[int]) -> tuple[int, int]:
-        """Bytes that these operators would add to the live ones: the peak in between, and at the end."""
+        """Returns the number of live bytes that these operators would add: the peak in between, and at the end."""
         added, highest = 0, 0
         ran: set[int] = set()
         freed: set[int] = set()
@@ -193,14 +196,14 @@ class _Memory:
 class _Scheduler:
     """Runs each operator as late as possible, and operators that free memory as early as possible.
 
-    The operators for the results of a graph run from the deepest one on, so that short branches (reading a variable,
-    unpacking a mask) wait until they are needed. After each operator, the other readers of its tensors run at once,
-    with their inputs and their consequences, as long as these need almost no memory: keeping the
-    mask of an activation, the sum of a gradient and its update.
+    The final operators of a graph are scheduled starting with the deepest, so that short branches (reading a variable,
+    unpacking a mask) wait until they are needed. After each operator, the other readers of its tensors run immediately,
+    together with their inputs and consequences, if these need almost no memory: storing the mask of an activation, or
+    summing a gradient and applying its update.
 
     Args:
         graph: The graph to order.
-        whole_chains: Whether a chain of nearly free operators runs to its end before the next one begins.
+        whole_chains: Whether a chain of nearly free operators runs to its end before the next chain starts.
         micro: See `reorder`.
     """
 
@@ -230,7 +233,7 @@ class _Scheduler:
         return self.order
 
     def _run_one(self, position: int) -> list[int]:
-        """Runs an operator and the chains that it makes nearly free; returns the links of an incomplete one."""
+        """Runs an operator and the chains that become nearly free; returns the operators of a chain still to run."""
         stack = [position]
         while stack:
             at = stack.pop()
@@ -250,7 +253,7 @@ class _Scheduler:
         return []
 
     def _needed(self, position: int, limit: int) -> list[int] | None:
-        """Operators that must still run before one, and it, deepest branch first; `None` if more than `limit`."""
+        """Returns an operator after those that must still run before it, deepest first; None if more than `limit`."""
         needed: list[int] = []
         seen, stack = set(), [(position, False)]
         while stack:
@@ -266,7 +269,7 @@ class _Scheduler:
         return needed
 
     def _nearly_free(self, position: int) -> list[int]:
-        """Operators that read tensors of this one, and can follow it with almost no memory."""
+        """Returns operators that read tensors of this operator and can follow it with almost no memory."""
         op = self.graph.operators[position]
         for i in (*op.inputs, *op.outputs):
             size = self.memory.sizes.get(self.memory.root(i), 0)
@@ -277,7 +280,7 @@ class _Scheduler:
         return []
 
     def _chain(self, position: int, size: int) -> list[int]:
-        """The shortest run of operators from this one on that is nearly free for a tensor of that size, or nothing."""
+        """Returns the shortest chain from this operator that is nearly free for a tensor of this size, or nothing."""
         chain: list[int] = []
         while len(chain) < _LOOKAHEAD:
             needed = self._needed(position, _LOOKAHEAD)

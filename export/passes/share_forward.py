@@ -1,4 +1,4 @@
-"""Pass: inference and training share one forward pass.
+"""Pass: makes inference and training share one forward pass.
 
 Worked example, for 96 x 96 pixels and 10 classes:
 
@@ -10,7 +10,7 @@ Worked example, for 96 x 96 pixels and 10 classes:
         IF command == accumulate   masks, logits -> gradients -> sums, applied 1
         else                       applied 0
 
-The file has the operators of the network once.
+The file then contains the operators of the network only once.
 """
 
 import copy
@@ -25,21 +25,22 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["share_forward"]
 
-# Outputs of the branch that accumulates, as `MicroModule` has them.
+# Output indices of the branch of `accumulate` in `MicroModule`.
 _LOSS, _ACCURACY, _APPLIED, _LOGITS = range(4)
 
 
 def share_forward(model: Model) -> int:
-    """Splits the branch of `accumulate` in two: the network forward, and the rest under an IF.
+    """Splits the branch of `accumulate` into two parts: the forward pass of the network, and the rest under an IF.
 
-    The branch of `infer`, a second network, is dropped: in TensorFlow Lite Micro each operator takes some hundred
-    bytes as long as the program runs. An inference packs the masks of the activations for nothing.
+    The branch of `infer`, which is a second copy of the network, is removed: in TensorFlow Lite Micro, each operator
+    takes about a hundred bytes as long as the program runs. The cost is that inference now packs the masks of the
+    activations, which it does not use.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of operators that it dropped, or 0 where the graph has not these branches.
+        Number of removed operators, or 0 if the graph does not have these branches.
     """
     main = model.graphs[model.signature(GRAPH).graph]
     branches = _branches(model, main)
@@ -54,7 +55,7 @@ def share_forward(model: Model) -> int:
 
 
 def _branches(model: Model, graph: Graph) -> dict[str, Operator]:
-    """The IFs of the main graph by the command that they test for."""
+    """Returns the IF operators of the main graph, by the command that they test for."""
     names = {number: name for name, number in COMMANDS.items()}
     compared = {}
     for op in graph.operators:
@@ -66,7 +67,7 @@ def _branches(model: Model, graph: Graph) -> dict[str, Operator]:
 
 
 def _cut(model: Model, graph: Graph) -> int:
-    """Moves the operators after the forward pass of a graph into a branch; returns the input that chooses it."""
+    """Moves the operators after the forward pass of a graph into a branch; returns the new input that selects it."""
     schema = model.schema
     forward = schema.subgraphs[graph.index]
     makers = {i: position for position, op in enumerate(graph.operators) for i in op.outputs}
@@ -107,7 +108,7 @@ def _cut(model: Model, graph: Graph) -> int:
 
 
 def _handles_of(graph: Graph) -> frozenset[int]:
-    """The tensors that name variables."""
+    """Returns the tensors that are variable handles."""
     return frozenset(i for op in graph.operators if op.name == "VAR_HANDLE" for i in op.outputs)
 
 
@@ -117,7 +118,7 @@ def _with_used_handles(operators: list[schema_fb.OperatorT], handles: frozenset[
 
 
 def _needed(graph: Graph, makers: dict[int, int], tensors: list[int]) -> set[int]:
-    """The operators that some tensors depend on."""
+    """Returns the positions of the operators that these tensors depend on."""
     found: set[int] = set()
     pending = [makers[i] for i in tensors if i in makers]
     while pending:
@@ -129,13 +130,13 @@ def _needed(graph: Graph, makers: dict[int, int], tensors: list[int]) -> set[int
 
 
 def _take_condition(model: Model, op: Operator, condition: int) -> None:
-    """Lets the other branch of an IF take the new input as well."""
+    """Adds the new input to the other branch of an IF."""
     other = model.schema.subgraphs[op.nested[1]]
     other.inputs = [*(int(i) for i in other.inputs), add_tensor(other, (), "bool")]
 
 
 def _run_for_both(model: Model, main: Graph, infer: Operator, accumulate: Operator) -> None:
-    """Runs the branch of `accumulate` for both commands, and nothing only for `infer`."""
+    """Runs the branch of `accumulate` for both commands, and removes the branch of `infer`."""
     schema = model.schema
     subgraph = schema.subgraphs[main.index]
     makers = {i: op for op in main.operators for i in op.outputs}

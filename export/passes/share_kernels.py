@@ -1,4 +1,4 @@
-"""Pass: the backward pass multiplies with the kernels of the forward pass, in place of copies of its own."""
+"""Pass: makes the backward pass multiply with the kernels of the forward pass instead of storing copies."""
 
 import math
 from collections.abc import Iterator
@@ -13,27 +13,28 @@ from tinytl_tf.tflite.model import Model
 
 __all__ = ["SMALLEST", "share_kernels"]
 
-# Bytes. XNNPACK copies an image to reshape it, which matters with few channels; and a runtime without a delegate
-# keeps a transposed copy: a small network would take more memory there for a file that is only a little smaller.
+# Bytes. XNNPACK copies an image to reshape it, which matters if there are few channels. A runtime without a delegate
+# keeps a transposed copy. A small network would take more memory for a file that is only slightly smaller.
 SMALLEST = 2_000_000
 
 
 def share_kernels(model: Model) -> int:
-    """Replaces products with kernels that are other ones, transposed, by BATCH_MATMUL with those.
+    """Replaces products with transposed copies of other kernels by BATCH_MATMUL with the original kernels.
 
-    CONV_2D of 1x1 and FULLY_CONNECTED store a kernel as `[filters, channels]` and multiply with its transpose. The
-    gradient of their input is a product with that matrix as it is, which only BATCH_MATMUL computes. XNNPACK takes it
-    as long as the matrix is a constant, and packs it as it packs the copy. Without a delegate the runtime keeps
-    a transposed one of its own, as with several threads it does for a convolution; see `transpose_kernels` for such
-    files.
+    CONV_2D with a 1x1 kernel and FULLY_CONNECTED store a kernel as `[filters, channels]` and multiply with its
+    transpose. The gradient with respect to their input is a product with the matrix itself, which only BATCH_MATMUL
+    computes. XNNPACK supports this if the matrix is a constant, and packs it like the copy. Without a delegate, the
+    runtime keeps its own transposed copy, as it does for a convolution with several threads; see `transpose_kernels`
+    for such files.
 
-    Depthwise kernels and those larger than 1x1 stay twice: no operator multiplies with their transpose.
+    Depthwise kernels and kernels larger than 1x1 are still stored twice, because no operator multiplies with their
+    transpose.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of products that read the kernel of another operator now.
+        Number of products that now read the kernel of another operator.
     """
     schema = model.schema
     copies = find_copies(model, ("CONV_2D", "FULLY_CONNECTED"), SMALLEST)
@@ -56,7 +57,7 @@ def share_kernels(model: Model) -> int:
 
 
 def _is_product(model: Model, graph: Graph, op: Operator) -> bool:
-    """Whether an operator does nothing but multiply its input with the transposed kernel."""
+    """Whether an operator only multiplies its input with the transposed kernel."""
     image, kernel = (graph.tensors[i] for i in op.inputs[:2])
     biases = [graph.tensors[i] for i in op.inputs[2:] if i >= 0]
     if op.options.fusedActivationFunction or any(
@@ -71,7 +72,7 @@ def _is_product(model: Model, graph: Graph, op: Operator) -> bool:
 def _multiply(
     schema: schema_fb.ModelT, subgraph: schema_fb.SubGraphT, graph: Graph, op: Operator, source: int
 ) -> Iterator[schema_fb.OperatorT]:
-    """The product as operators; of a batch of matrices it would be one for each, so they become one first."""
+    """Yields operators that compute the product. A batch of matrices is first reshaped to one, for a single product."""
     image, kernel, result = (graph.tensors[i] for i in (*op.inputs[:2], op.outputs[0]))
     filters, channels = kernel.shape[-1], kernel.shape[0]
     matrix = add_tensor(subgraph, (filters, channels), "float32", source)

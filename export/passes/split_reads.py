@@ -1,4 +1,4 @@
-"""Pass: every use of a variable has a read of its own."""
+"""Pass: gives every use of a large variable its own READ_VARIABLE."""
 
 import collections
 import copy
@@ -11,21 +11,21 @@ from tinytl_tf.tflite.model import Model
 __all__ = ["split_reads"]
 
 _WORTH = 4096  # bytes; below it the operator costs more than the memory
-# Operators between a variable and its use that only change the form of its numbers.
+# Operators between a variable and its use that only rearrange or select its values.
 _FORMS = ("RESHAPE", "REVERSE_V2", "SLICE", "STRIDED_SLICE", "TRANSPOSE")
 
 
 def split_reads(model: Model) -> int:
-    """Gives each use of a large variable a READ_VARIABLE of its own, to be put right before it.
+    """Gives each use of a large variable its own READ_VARIABLE, which `reorder` can move right before the use.
 
-    The converter reads a variable once, and transposes the result once. A kernel that the forward and the backward
-    pass use then stays in the arena from the one to the other, next to the variable itself.
+    The converter reads a variable once, and transposes the result once. A kernel that both the forward and the
+    backward pass use then stays in the arena in between, in addition to the variable itself.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of uses that got a read of their own.
+        Number of uses that got their own read.
     """
     return sum(_split(model, graph) for graph in model.graphs)
 
@@ -44,7 +44,7 @@ def _split(model: Model, graph: Graph) -> int:
                 continue
             chain = _chain(graph, makers, i)
             renamed: dict[int, int] = {}
-            # Where the converter reads: nothing has changed the variable in between.
+            # At the position of the converter's read, so that the variable has the same value.
             copies[chain[0]] += [_copy(subgraph, subgraph.operators[p], renamed) for p in chain]
             changed += 1
             reader = subgraph.operators[position]
@@ -59,9 +59,9 @@ def _split(model: Model, graph: Graph) -> int:
 
 
 def _forms_of_variables(graph: Graph, makers: dict[int, int]) -> set[int]:
-    """Operators that read a large variable, or change the form of the result."""
+    """Returns the positions of operators that read a large variable, or rearrange the result."""
     forms: set[int] = set()
-    # With a read for each of its slices, a vector of many small ones would be copied a hundred times.
+    # A vector of many small slices would be copied a hundred times if each slice had its own read.
     packed = {op.inputs[0] for op in graph.operators if op.name == "SLICE" and not _is_large(graph, op)}
     for position, op in enumerate(graph.operators):
         given = [i for i in op.inputs if i >= 0 and not graph.tensors[i].is_constant]
@@ -76,7 +76,7 @@ def _is_large(graph: Graph, op: Operator) -> bool:
 
 
 def _chain(graph: Graph, makers: dict[int, int], tensor: int) -> list[int]:
-    """Positions of the operators that make a tensor from a variable, in order."""
+    """Returns the positions of the operators that compute a tensor from a variable, in order."""
     chain = [makers[tensor]]
     while graph.operators[chain[0]].name != "READ_VARIABLE":
         op = graph.operators[chain[0]]
@@ -85,7 +85,7 @@ def _chain(graph: Graph, makers: dict[int, int], tensor: int) -> list[int]:
 
 
 def _copy(subgraph: schema_fb.SubGraphT, plain: schema_fb.OperatorT, renamed: dict[int, int]) -> schema_fb.OperatorT:
-    """A copy of an operator with results of its own, which reads the results of earlier copies."""
+    """Returns a copy of an operator with new output tensors. It reads the outputs of earlier copies."""
     result = copy.copy(plain)
     result.inputs = [renamed.get(int(i), int(i)) for i in plain.inputs]
     result.outputs = []

@@ -1,4 +1,4 @@
-"""Pass: the backward pass transposes the kernels of the forward pass, in place of copies of its own."""
+"""Pass: makes the backward pass transpose the kernels of the forward pass instead of storing copies."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ _WORTH = 2048  # bytes; below it the operator costs more than the constant
 
 @dataclasses.dataclass(frozen=True)
 class _Transposition:
-    """The operators that turn a kernel, as `TURNS` does."""
+    """The operators that compute the function in `TURNS`."""
 
     operator: str
-    arguments: tuple[np.ndarray, ...]  # of one operator after the other
+    arguments: tuple[np.ndarray, ...]  # the second argument of each operator, in order
     options: Any
 
 
@@ -33,20 +33,21 @@ _TRANSPOSITIONS = {
 
 
 def transpose_kernels(model: Model) -> int:
-    """Replaces constant kernels that are other ones, transposed, by an operator that transposes those.
+    """Replaces kernels that are transposed copies of other kernels with operators that transpose those kernels.
 
-    The gradient of a convolution's input is a convolution with the same kernel, transposed for 1x1 and flipped for
-    depthwise ones; for a dense layer it is a product with its transposed kernel. The converter computes that
-    kernel once and stores it, so that a file holds each frozen kernel twice, and a process that trains reads both.
+    The gradient with respect to a convolution's input is a convolution with the same kernel, transposed for 1x1
+    convolutions and flipped for depthwise convolutions. For a dense layer, it is a product with the transposed kernel.
+    The converter stores this second kernel as a constant, so a file contains each frozen kernel twice, and a process
+    that trains reads both.
 
-    XNNPACK does not accept computed kernels, so this is for files that run without a delegate; see `share_kernels`
-    for all other files.
+    XNNPACK does not accept computed kernels, so this pass is for files that run without a delegate. See
+    `share_kernels` for files that run with XNNPACK.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of operators with a kernel that is now transposed or flipped from a stored one.
+        Number of operators whose kernel is now computed by transposing or flipping a stored kernel.
     """
     schema = model.schema
     copies = find_copies(model, _TRANSPOSITIONS, _WORTH)
@@ -74,7 +75,7 @@ def _transpose(
     source: int,
     arguments: Sequence[int],
 ) -> Iterator[schema_fb.OperatorT]:
-    """Operators that transpose a stored kernel, with a result that replaces the reader's kernel."""
+    """Yields operators that transpose a stored kernel, and makes the reader use their result as its kernel."""
     transposition = _TRANSPOSITIONS[name]
     shape = subgraph.tensors[reader.inputs[1]].shape
     result = add_tensor(subgraph, TURNS[name](np.empty(shape, np.int8)).shape, "float32", source)

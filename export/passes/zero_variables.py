@@ -1,4 +1,4 @@
-"""Pass: variables that are set before they are used get no initial value."""
+"""Pass: removes the initial values of variables that are assigned before they are used."""
 
 from collections.abc import Iterator
 
@@ -11,18 +11,18 @@ __all__ = ["zero_variables"]
 
 
 def zero_variables(model: Model) -> int:
-    """Takes the first values of sums, slots and counters away: in TensorFlow Lite Micro a new variable is zero.
+    """Removes the initial values of sums, slots and counters. In TensorFlow Lite Micro, new variables are zero.
 
-    Initial values of the network's own variables stay: `reset` has the same ones.
+    The initial values of the network's variables are kept, because `reset` uses the same constants.
 
     Args:
-        model: The file; its `schema` is changed.
+        model: The file; its `schema` is modified.
 
     Returns:
-        Number of variables that start at zero now.
+        Number of variables that now start at zero.
     """
     starts = {index for _, op in model.operators() if op.name == "CALL_ONCE" for index in op.nested}
-    # `reset` assigns constants to the network's own variables.
+    # `reset` assigns constants to the network's variables.
     others = [graph for graph in model.graphs if graph.index not in starts]
     own = {name for graph in others for _, name, value in _assignments(graph) if value.is_constant}
     changed = 0
@@ -41,7 +41,7 @@ def zero_variables(model: Model) -> int:
 
 
 def _assignments(graph: Graph) -> Iterator[tuple[int, bytes, Tensor]]:
-    """Position of each assignment, name of its variable, and the assigned tensor."""
+    """Yields the position of each assignment, the name of its variable, and the assigned tensor."""
     names = {op.outputs[0]: _name(op) for op in graph.operators if op.name == "VAR_HANDLE"}
     for position, op in enumerate(graph.operators):
         if op.name == "ASSIGN_VARIABLE":

@@ -1,4 +1,4 @@
-"""Small Keras models with weights and statistics like trained ones, and what a network made of them must keep."""
+"""Small Keras models with weights and statistics like those of trained models, and checks of their conversions."""
 
 import keras
 import numpy as np

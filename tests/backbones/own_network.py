@@ -1,4 +1,4 @@
-"""A module of a user's own, with a function that returns a Keras model."""
+"""A user's module with a function that returns a Keras model."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""Builds the C client with sanitizers, and talks to it through `client.c`."""
+"""Builds the C client with sanitizers, and communicates with it through `client.c`."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Names of classes at the borders of what docs/formats.md allows."""
+"""Class names at the boundaries of the rule in docs/formats.md."""
 
 GOOD_NAMES = (
     *("zèbre", "a b", "日本", "Ελ", "\U0001f600", "-", "x" * 255, "é" * 127 + "x", " a ", "e\u0301clair", "a\u200bb"),

@@ -1,4 +1,4 @@
-"""The plan of a training as docs/formats.md has it, in Python that shares nothing with the package."""
+"""The plan of a training run by docs/formats.md, in Python that shares no code with the package."""
 
 import hashlib
 import math

@@ -1,4 +1,4 @@
-"""Runs the program `adapt` on folders of photos that are made here."""
+"""Creates folders of photos, and runs the program `adapt` on them."""
 
 import json
 import os

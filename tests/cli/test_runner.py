@@ -320,7 +320,7 @@ def test_main_refuses_unknown_commands(capsys):
     assert main.main(["adopt", "--model=m"]) == 2
     assert capsys.readouterr().err == (
         "tinytl: error: expected a command of pretrain, train, evaluate, plan, export, adapt, infer, move-state, "
-        "rebake, serve, memory, networks, quickstart; got 'adopt'\n"
+        "rebake, serve, memory, networks, quickstart, completion; got 'adopt'\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Small image folders, packed sets and arrays made on the spot."""
+"""Fixtures that create small image folders, packed data sets and arrays."""
 
 import io
 import itertools

@@ -1,4 +1,6 @@
 import contextlib
+import io
+import itertools
 import logging
 import os
 import struct
@@ -14,6 +16,7 @@ from PIL import Image
 from tests.data.conftest import file_bytes, picture
 from tinytl_tf.data.decode import check_header, decode, deep_maximum
 from tinytl_tf.errors import InputError
+from tinytl_tf.progress import Progress
 
 LOSSLESS = [("RGB", "PNG"), ("RGB", "BMP"), ("RGB", "TIFF"), ("L", "PNG"), ("P", "PNG"), ("1", "PNG"), ("CMYK", "TIFF")]
 
@@ -209,18 +212,41 @@ def test_a_large_file_of_a_format_that_is_decoded_whole_is_refused_by_its_header
         assert str(error.value).startswith(message)
 
 
-def test_a_warning_of_pillow_is_logged_with_the_name_of_the_image(caplog):
+@pytest.fixture
+def with_a_warning():
+    """A JPEG of which Pillow warns."""
     exif = Image.Exif()
     exif[0x010F] = "maker"
     content = bytearray(file_bytes(Image.new("RGB", (8, 8)), "JPEG", exif=exif))
     position = content.index(b"\x01\x0f\x00\x02") + 4
     content[position : position + 4] = (10_000_000).to_bytes(4, "big")
+    return bytes(content)
+
+
+def test_a_warning_of_pillow_is_logged_with_the_name_of_the_image(with_a_warning, caplog):
     with caplog.at_level(logging.WARNING, "tinytl_tf.data.decode"):
-        decode(bytes(content), "holiday.jpg")
+        decode(with_a_warning, "holiday.jpg")
         logged = len(caplog.records)
-        decode(bytes(content), "holiday.jpg")
+        decode(with_a_warning, "holiday.jpg")
     assert len(caplog.records) == logged > 0  # once, not once an epoch
     assert all(record.getMessage().startswith("image holiday.jpg: ") for record in caplog.records)
+
+
+def test_a_warning_of_pillow_starts_on_an_empty_line_of_a_terminal(with_a_warning, monkeypatch):
+    terminal, seconds = io.StringIO(), itertools.count()
+    terminal.isatty = lambda: True
+    handler = logging.StreamHandler(terminal)
+    logging.getLogger("tinytl_tf").addHandler(handler)
+    try:
+        with Progress(9, "train", terminal, clock=lambda: float(next(seconds))) as progress:
+            progress.advance()
+            decode(with_a_warning, "wedding.jpg")
+    finally:
+        logging.getLogger("tinytl_tf").removeHandler(handler)
+    shown, _, warning = terminal.getvalue().partition("image wedding.jpg: ")
+    assert shown.startswith("\r\x1b[Ktrain 1/9")
+    assert shown.endswith("\r\x1b[K")
+    assert warning
 
 
 @pytest.mark.parametrize("side", [9_500, 14_000])

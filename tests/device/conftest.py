@@ -1,4 +1,4 @@
-"""Files of the tiny model."""
+"""Fixtures with files of the tiny model."""
 
 import pytest
 

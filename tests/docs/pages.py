@@ -1,19 +1,19 @@
-"""Reads a Markdown page: its fenced blocks, and how each of them is tested.
+"""Reads the fenced blocks of a Markdown page, and how to test each of them.
 
-A page is tested as a reader follows it: its blocks run in order in one empty folder. Blocks of Python share their
-names; a block of shell commands stops at the first command that fails. HTML comments, which a reader does not see,
-say what differs:
+A page is tested the way a reader follows it: its blocks run in order in one empty folder. Python blocks share their
+variables; a block of shell commands stops at the first command that fails. HTML comments, which a reader does not see,
+define exceptions:
 
 | comment | effect |
 |---|---|
-| `<!-- test: thorough -->`, once in a page | marker of pytest for the page |
-| `<!-- needs: export/c -->`, once in a page | folders of the repository that are copied into the empty folder |
-| `<!-- tools: cc sklearn -->`, once in a page | programs and modules without which the page is skipped |
+| `<!-- test: thorough -->`, once per page | pytest marker for the page |
+| `<!-- needs: export/c -->`, once per page | folders of the repository to copy to the empty folder |
+| `<!-- tools: cc sklearn -->`, once per page | required programs and modules; without them the page is skipped |
 | `<!-- not run: REASON -->`, before a block | the block does not run |
 | `<!-- file: NAME -->`, before a block | the block is written to this file |
 | `<!-- not compared: REASON -->`, before a block of output | the output is an example |
 
-A block of `text` after one that runs is its output, see `same_output`.
+A `text` block after a block that runs is the expected output; see `same_output`.
 """
 
 import dataclasses

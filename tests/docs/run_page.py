@@ -1,4 +1,4 @@
-"""Runs the blocks of a page in the current folder: `python run_page.py PAGE`. Ends with 1 at the first that fails."""
+"""Runs the blocks of a page in the current folder: `python run_page.py PAGE`. Exits with 1 at the first failure."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""`tinytl pretrain` with the tiny network, as one of the workers of `TF_CONFIG`, or on two devices of this CPU."""
+"""Runs `tinytl pretrain` with the tiny network, as one of the workers in `TF_CONFIG`, or on two devices of this CPU."""
 
 import functools
 import sys

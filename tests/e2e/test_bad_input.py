@@ -69,7 +69,7 @@ ROWS = {
     "unknown command": (
         ["tarin"],
         "expected a command of pretrain, train, evaluate, plan, export, adapt, infer, move-state, "
-        "rebake, serve, memory, networks, quickstart; got 'tarin'",
+        "rebake, serve, memory, networks, quickstart, completion; got 'tarin'",
     ),
     "unknown flag": (
         ["train", "--workdri=run"],

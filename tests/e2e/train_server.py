@@ -1,8 +1,8 @@
 """Starts `tinytl` commands as forked children, so that a kill costs no second import of TensorFlow.
 
-Reads the arguments of a command, and the seconds after which it is killed or null, as a line of JSON; answers with its
-exit status (negative for a signal) when it has ended. Nothing of TensorFlow may run before a fork: its threads do not
-survive it.
+Reads lines of JSON, each with the arguments of a command, and the seconds after which to kill it, or null. When the
+command has ended, prints its exit status (negative for a signal). No TensorFlow function may run before a fork, because
+its threads do not survive the fork.
 """
 
 import json

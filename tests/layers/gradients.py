@@ -1,4 +1,4 @@
-"""One way to differentiate our layers and the plain ones, and one to compare."""
+"""Shared functions to compute the gradients of our layers and of Keras layers, and to compare them."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Keras' own test of a layer: configuration, shapes, dtypes, saving and a compiled step of `fit`."""
+"""Keras' standard test for layers: configuration, shapes, dtypes, saving and a compiled step of `fit`."""
 
 import warnings
 

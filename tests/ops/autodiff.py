@@ -1,4 +1,4 @@
-"""TensorFlow's own autodiff as the judge of ours."""
+"""Compares our gradients with TensorFlow's automatic differentiation."""
 
 import functools
 from collections.abc import Callable, Sequence

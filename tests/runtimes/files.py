@@ -1,4 +1,4 @@
-"""The files that other runtimes are tried with, and what a run of `worker.py` has to report."""
+"""The files for tests of other runtimes, and the expected report of `worker.py`."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""Trains, saves, restores and resets a file in whichever runtime the Python that runs this has; numpy is all it needs.
+"""Trains, saves, restores and resets a file in the runtime of the Python that runs this script. Only needs numpy.
 
 Usage: python worker.py RUNTIME MODEL.tflite BATCHES.npz RESULT.json
 

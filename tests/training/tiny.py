@@ -1,4 +1,4 @@
-"""A run of seconds: packed JPEGs of colored shapes, and a network of a few blocks that a config can name."""
+"""A run that takes seconds: packed JPEGs of colored shapes, and a network of a few blocks that configs can name."""
 
 import io
 import pathlib

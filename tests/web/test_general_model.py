@@ -43,7 +43,7 @@ def test_it_learns_two_new_classes_from_a_few_photos(photos):
 
 def test_it_has_room_and_can_be_resumed():
     model = TrainableModel(GENERAL)
-    assert model.labels == ("class 1", "class 2")
+    assert list(model.manifest.labels) == ["class 1", "class 2"]
     assert model.manifest.spare_classes == 14
     assert model.manifest.label_smoothing == 0.0  # or classes could not be added
     assert GENERAL.stat().st_size < 4.5e6  # part of the package, and loaded by a phone

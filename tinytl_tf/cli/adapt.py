@@ -1,7 +1,7 @@
 """Trains an exported .tflite on your images or arrays with LiteRT only, as a phone does, and saves the result.
 
-Prints the accuracy on the test images before and after. The .tflite is not changed: the result is a small state
-file that belongs to it, to be loaded with `tinytl_tf.device.TrainableModel.restore` or given here as --state_in.
+Prints the accuracy on the test images before and after training. The .tflite is not changed. The result is a small
+state file for that .tflite: load it with `tinytl_tf.device.TrainableModel.restore`, or pass it as --state_in.
 
 Examples:
   tinytl adapt --model=model.tflite --data=photos/ --epochs=5 --learning_rate=1e-3 --state_out=mine.tinytl
@@ -37,11 +37,12 @@ _OF_IMAGES = ("augment", "crop", "flip", "color", "central_fraction")
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_string("model", None, "The exported .tflite file, or a coral.json.", flag_values=values, required=True)
+    flags.DEFINE_string("model", None, "The exported .tflite, or a coral.json.", flag_values=values, required=True)
     flags.DEFINE_string(
         "data",
         None,
-        "Image folder, packed .npz, tfds:NAME, digits or digits-shifted; of arrays packed .npz or a folder of WAV.",
+        "Image folder, packed .npz, tfds:NAME, digits or digits-shifted; for arrays: packed .npz or a folder of WAV "
+        "files.",
         flag_values=values,
         required=True,
     )
@@ -51,25 +52,27 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_float(
         "learning_rate",
         None,
-        "Rate of the first step; default: the manifest's.",
+        "Learning rate of the first step; default: the manifest's.",
         flag_values=values,
     )
     flags.DEFINE_enum(
-        "schedule", None, list(SCHEDULES), "Learning rate over the steps; default: the manifest's.", flag_values=values
+        "schedule", None, list(SCHEDULES), "Learning rate schedule; default: the manifest's.", flag_values=values
     )
-    flags.DEFINE_integer("seed", 0, "Order of the images and augmentation.", lower_bound=0, flag_values=values)
-    flags.DEFINE_integer("train_images", None, "Use only so many training images.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Seed of image order and augmentation.", lower_bound=0, flag_values=values)
+    flags.DEFINE_integer(
+        "train_images", None, "Limit on the number of training images.", lower_bound=1, flag_values=values
+    )
     define_data_flags(values)
-    flags.DEFINE_boolean("augment", None, "Augment training images; default: as the manifest says.", flag_values=values)
-    flags.DEFINE_boolean("crop", None, "Crop them; default: the manifest's.", flag_values=values)
-    flags.DEFINE_boolean("flip", None, "Flip them, not for letters; default: the manifest's.", flag_values=values)
-    flags.DEFINE_enum("color", None, list(COLORS), "Recolor them; default: the manifest's.", flag_values=values)
+    flags.DEFINE_boolean("augment", None, "Augment training images; default: the manifest's.", flag_values=values)
+    flags.DEFINE_boolean("crop", None, "Random crops; default: the manifest's.", flag_values=values)
+    flags.DEFINE_boolean("flip", None, "Random flips; not for letters; default: the manifest's.", flag_values=values)
+    flags.DEFINE_enum("color", None, list(COLORS), "Random colors; default: the manifest's.", flag_values=values)
     define_position_flag(values)
     flags.DEFINE_boolean(
-        "new_classes", False, "Add classes that --model does not know, to its spare ones.", flag_values=values
+        "new_classes", False, "Add new classes of the data to --model, as its spare classes.", flag_values=values
     )
-    flags.DEFINE_integer("save_every", 50, "Steps between two saves of the run.", lower_bound=1, flag_values=values)
-    flags.DEFINE_boolean("resume", False, "Resume the run that writes --state_out.", flag_values=values)
+    flags.DEFINE_integer("save_every", 50, "Number of steps between saves.", lower_bound=1, flag_values=values)
+    flags.DEFINE_boolean("resume", False, "Resume the interrupted run of --state_out.", flag_values=values)
     define_features_flags(values)
     define_runtime_flags(values)
 
@@ -170,7 +173,7 @@ def _main(values: flags.FlagValues, stack: contextlib.ExitStack) -> dict[str, An
 
 
 def _augmentation(values: flags.FlagValues, default: data.Augmentation) -> data.Augmentation:
-    """Returns the augmentation of the flags, and by default that of the manifest."""
+    """Returns the augmentation set by the flags; the manifest's is the default."""
     if values.augment is False:
         given = [name for name in ("crop", "flip", "color") if values[name].present]
         if given:

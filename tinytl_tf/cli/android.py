@@ -1,4 +1,4 @@
-"""`tinytl export --target=android`: a file in the assets of an app."""
+"""`tinytl export --target=android`: a file in the assets folder of an app."""
 
 import os
 import pathlib
@@ -12,26 +12,27 @@ from tinytl_tf.errors import InputError
 
 __all__ = ["MAX_PLANNED_MB", "AndroidTarget"]
 
-# Twice what tinytl-lb on EfficientNet-Lite0 with float32 kernels is planned to take (28.5 MB at 96 pixels); files with
-# int8 kernels take a third of that or less (RESULTS.md).
+# About twice the planned peak of tinytl-lb on EfficientNet-Lite0 with float32 kernels (28.5 MB at 96 pixels); files
+# with int8 kernels take a third of that or less (RESULTS.md).
 MAX_PLANNED_MB = 64.0
 
-_FOLDER = "assets"  # where an app's build looks for files that it does not change
+_FOLDER = "assets"  # an app's build packages the files of this folder unchanged
 
 
 class AndroidTarget(Target):
-    """A file in the assets of an app, with `labels.txt` next to it."""
+    """A file in the assets folder of an app, with `labels.txt` next to it."""
 
     name = "android"
     default_max_planned_mb = MAX_PLANNED_MB
     always_saves_optimizer = True
 
     def check(self, values: flags.FlagValues) -> None:
-        """Refuses flags that do not suit a phone.
+        """Rejects flags that are unsuitable for a phone.
 
         Raises:
-            InputError: If the path is not among an app's assets, a system that stops the app would cost the run, or the
-                file would need the memory of a computer.
+            InputError: If the output is not a `.tflite` in a folder named `assets`; if the optimizer's slots are
+                excluded from the state, so that a stopped app cannot resume its run; if the profile needs more memory
+                than a phone allows; or as the base class does.
         """
         super().check(values)
         output = pathlib.Path(os.path.abspath(files.expand(values.output)))
@@ -57,11 +58,11 @@ class AndroidTarget(Target):
             )
 
     def written(self, output: str) -> list[pathlib.Path | str]:
-        """Returns the paths that it writes."""
+        """Returns the paths of the files to write."""
         return [*super().written(output), _labels_path(output)]
 
     def write(self, values: flags.FlagValues, ready: Export) -> dict[str, Any]:
-        """Writes the files, `labels.txt` for an app that shows the names before it opens the model."""
+        """Writes the files, including `labels.txt` for apps that show class names before they open the model."""
         result = super().write(values, ready)
         text = "".join(f"{label}\n" for label in result["labels"])
         files.atomic_write_bytes(_labels_path(values.output), text.encode())

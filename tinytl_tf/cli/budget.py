@@ -1,4 +1,4 @@
-"""The budget of `tinytl plan`: checks of its flags, and reports of the needs of a plan."""
+"""The memory budget of `tinytl plan`: checks its flags and reports the memory that a plan needs."""
 
 import abc
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ __all__ = ["Budget"]
 
 
 class Budget(abc.ABC):
-    """The budget that the flags of a target give.
+    """The memory budget set by a target's command-line flags.
 
-    It is made from the flags of `tinytl plan`, before TensorFlow is imported, and raises `InputError` for flags
-    that are missing, out of range, or do nothing with the target.
+    It is created from the flags of `tinytl plan` before TensorFlow is imported. The constructor raises `InputError`
+    if a flag is missing, out of range, or has no effect for the target.
 
     Attributes:
-        bytes: The budget, as `Planner.find` takes it.
-        account: The counted quantity, in words.
-        numbers: The budget in the result of --json.
-        export_flags: What `tinytl export` is to be told for the planned file.
-        columns: Keys of a row's costs in the table, and their titles.
+        bytes: Limit in bytes for each resource, as passed to `Planner.find`.
+        account: Description of the memory that the budget limits, for messages.
+        numbers: Budget entries in the `--json` result.
+        export_flags: Flags to pass to `tinytl export` for the planned model.
+        columns: `(key, title)` of each cost column in the table.
     """
 
     account: ClassVar[str]
@@ -29,28 +29,28 @@ class Budget(abc.ABC):
 
     @abc.abstractmethod
     def make_account(self):
-        """Returns the account of the planner; imports TensorFlow."""
+        """Returns the memory account for the planner. Imports TensorFlow."""
 
     @abc.abstractmethod
     def needs(self, trial) -> dict[str, float]:
-        """Returns the needs of a plan for --json."""
+        """Returns the memory that a plan needs, for `--json`."""
 
     @abc.abstractmethod
     def parts(self, trial) -> dict[str, Any]:
-        """Returns the parts of the chosen plan's needs for --json."""
+        """Returns the breakdown of the chosen plan's memory, for `--json`."""
 
     @abc.abstractmethod
     def cost(self, needs: Mapping[str, float]) -> dict[str, float]:
-        """What --json says of the cost of a place."""
+        """Returns the cost of training a place, for `--json`."""
 
     @abc.abstractmethod
     def head(self) -> str:
-        """A line before the search."""
+        """Returns the line to print before the search."""
 
     @abc.abstractmethod
     def promise(self, result: Mapping[str, Any]) -> str:
-        """Returns the description of the plan in the config's file, after "Chosen by `tinytl plan`: "."""
+        """Returns the plan's description in the config file, which follows "Chosen by `tinytl plan`: "."""
 
     @abc.abstractmethod
     def verdict(self, result: Mapping[str, Any]) -> str:
-        """The line after the table."""
+        """Returns the line to print after the table."""

@@ -1,4 +1,4 @@
-"""`tinytl export --target=coral`: a prefix for the Edge TPU, a suffix that trains, and the whole file."""
+"""`tinytl export --target=coral`: a prefix for the Edge TPU, a suffix that trains, and the complete network."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "CALIBRATION_IMAGES", "CoralTarget", "define_flags", "restrict"]
 
 AUTO = "auto"
-CALIBRATION_IMAGES = 128  # photos by which the ranges of the integers are measured; fewer where there are fewer
+CALIBRATION_IMAGES = 128  # photos to measure quantization ranges with; fewer if the data set is smaller
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -31,23 +31,24 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "split",
         None,
-        f"coral: first place that the CPU computes, as block_1 or {CLASSIFIER}; auto: by measurement.",
+        f"coral: first place computed on the CPU, for example block_1 or {CLASSIFIER}; auto: chosen by measurement.",
         flag_values=values,
     )
     flags.DEFINE_float(
-        "budget_mb", None, "coral, with --split=auto: memory of the suffix's training.", flag_values=values
+        "budget_mb", None, "coral, with --split=auto: memory in MB for training the suffix.", flag_values=values
     )
 
 
 def restrict(config: ConfigDict, split: str) -> None:
-    """Restricts the scheme of a configuration to the places from a split on.
+    """Restricts the scheme of a configuration to the split and the places after it.
 
     Args:
-        config: Is changed.
-        split: Name of a place.
+        config: The configuration; it is modified.
+        split: Name of the first place of the suffix.
 
     Raises:
-        InputError: If there is no such place, or the scheme can train nothing of its own from there on.
+        InputError: If the network has no such place, if the scheme cannot be restricted, or if it would train
+            nothing other than the classifier after the split.
     """
     from tinytl_tf.experiment import drop_useless_rate_factors, network_of
 
@@ -75,7 +76,7 @@ def restrict(config: ConfigDict, split: str) -> None:
 
 
 def _table(outcome: Any, budget_mb: float) -> str:
-    """The measurements, a line for each split, and the chosen one."""
+    """Returns the measurements, one line per split, and the chosen split."""
     lines = [f"\n{'split':12s} {'growth MB':>9s}  held-out accuracy"]
     for trial in outcome.trials:
         judged = "does not fit" if trial.accuracy is None else f"{trial.accuracy:.2%}"
@@ -85,7 +86,7 @@ def _table(outcome: Any, budget_mb: float) -> str:
 
 
 class CoralTarget(Target):
-    """An int8 prefix for the Edge TPU's compiler, a suffix that trains on its features, and the whole file."""
+    """An int8 prefix for the Edge TPU compiler, a suffix that trains on its features, and the complete network."""
 
     name = "coral"
     own_flags = ("split", "budget_mb")
@@ -94,7 +95,7 @@ class CoralTarget(Target):
     remedy_for_other_data = "use the same data"
 
     def check(self, values: flags.FlagValues) -> None:
-        """Refuses a split that is missing, or that does not go with the other flags."""
+        """Rejects a split that is missing or conflicts with other flags."""
         super().check(values)
         if not values.split:
             raise InputError(
@@ -112,18 +113,18 @@ class CoralTarget(Target):
             raise InputError(f"expected --split=PLACE with --state, got {AUTO}: a state belongs to given places")
 
     def written(self, output: str) -> list[pathlib.Path | str]:
-        """Returns the paths that it writes."""
+        """Returns the paths of the files to write."""
         return list(coral_files(output).values())
 
     def restrict(self, values: flags.FlagValues, config: ConfigDict) -> None:
-        """Restricts the scheme of `--scheme` to the places from `--split` on."""
+        """Restricts the scheme of `--scheme` to `--split` and the places after it."""
         if values.scheme is not None and values.split != AUTO:
             restrict(config, values.split)
 
     def choose(
         self, values: flags.FlagValues, config: ConfigDict, splits: "Splits | None", make_model: Callable
     ) -> tuple[ConfigDict, dict[str, Any]]:
-        """Chooses the split for `--split=auto`, and puts it into the flags."""
+        """Chooses the split for `--split=auto`, and stores it in the flags."""
         if values.split != AUTO:
             return config, {}
         from tinytl_tf.planning.split_search import choose_split
@@ -150,7 +151,7 @@ class CoralTarget(Target):
         return outcome.config, {"choice": choice}
 
     def write(self, values: flags.FlagValues, ready: Export) -> dict[str, Any]:
-        """Writes and reports the three files and `coral.json`; training images calibrate the prefix."""
+        """Writes the three files and `coral.json`, and prints a report. The prefix is calibrated on training images."""
         from tinytl_tf.export.coral import export_coral
 
         count = min(CALIBRATION_IMAGES, len(ready.splits.train))

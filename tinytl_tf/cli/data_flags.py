@@ -1,4 +1,4 @@
-"""Flags of the commands that give images or arrays to an exported file."""
+"""Flags shared by the commands that run an exported file on a data set."""
 
 from absl import flags
 
@@ -14,36 +14,37 @@ def define_data_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "split_seed",
         None,
-        "Test images of a folder without splits; default: the manifest's or the run's.",
+        "Seed of the test split of a folder without splits; default: the manifest's or the run's.",
         lower_bound=0,
         flag_values=values,
     )
-    flags.DEFINE_integer("test_images", None, "Use only so many test images.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("test_images", None, "Limit on the number of test images.", lower_bound=1, flag_values=values)
     flags.DEFINE_float(
         "central_fraction",
         None,
-        "Part of an image's side that is evaluated; default: the manifest's or the run's.",
+        "Central fraction of each image's side to evaluate; default: the manifest's or the run's.",
         flag_values=values,
     )
-    flags.DEFINE_boolean("skip_broken", False, "Leave out images that cannot be read.", flag_values=values)
+    flags.DEFINE_boolean("skip_broken", False, "Skip images that cannot be read.", flag_values=values)
     flags.DEFINE_boolean(
         "strict",
         False,
-        "Refuse test images that are training images too; otherwise a warning names them.",
+        "Fail if test images are also training images; by default, a warning lists them.",
         flag_values=values,
     )
 
 
 def load_data(values: flags.FlagValues, model: TrainableModel, train_images: int | None = None) -> data.Splits:
-    """Opens the images or arrays of --data as the flags say, or else the model's manifest.
+    """Opens the images or arrays of `--data`, with the settings of the flags, or by default those of the manifest.
 
     Args:
-        values: The flags of the command, with those of `define_data_flags`.
-        model: The model that they are for.
+        values: The flags of the command, including those of `define_data_flags`.
+        model: The model to load the data for.
         train_images: Number of training images to use; None for all.
 
     Raises:
-        InputError: As `tinytl_tf.data.load`.
+        InputError: If the model takes arrays without a sample rate and the data are not a packed `.npz`, or as
+            `tinytl_tf.data.load` does.
     """
     waveform = {}
     if model.sample_rate:

@@ -1,4 +1,4 @@
-"""Accuracy of a run's checkpoint, in Keras, or of an exported .tflite with a state, in LiteRT.
+"""Measures the accuracy of a run's checkpoint in Keras, or of an exported .tflite in LiteRT.
 
 Examples:
   tinytl evaluate --workdir=runs/digits --checkpoint=best
@@ -30,11 +30,11 @@ _OF_FILES = ("state", "runtime", "threads", "xnnpack", "api", "trust", "classes_
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_string("workdir", None, "Folder of a run of `tinytl train`; or give --model.", flag_values=values)
-    flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Which one of the run.", flag_values=values)
+    flags.DEFINE_string("workdir", None, "Folder of a `tinytl train` run; or give --model.", flag_values=values)
+    flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Checkpoint of the run.", flag_values=values)
     flags.DEFINE_string("model", None, "An exported .tflite, or a coral.json.", flag_values=values)
-    flags.DEFINE_string("state", None, "State file of --model.", flag_values=values)
-    flags.DEFINE_string("data", None, "Data set; default: the run's. Its test split is used.", flag_values=values)
+    flags.DEFINE_string("state", None, "State file for --model, .tinytl.", flag_values=values)
+    flags.DEFINE_string("data", None, "Data set whose test split is used; default: the run's.", flag_values=values)
     define_data_flags(values)
     define_position_flag(values)
     define_features_flags(values)

@@ -1,7 +1,7 @@
 """Writes a .tflite that keeps training on a device, from a finished run or from pre-trained weights.
 
-The file is checked before it is written: builtin operators alone, and training steps that equal TensorFlow's. A
-manifest with labels, signatures, sizes and the figures of that check is written into its folder.
+The file is checked before it is written: it must use builtin operators only, and its training steps must match
+TensorFlow's. A manifest with labels, signatures, sizes and the results of these checks is written to the same folder.
 
 Examples:
   tinytl export --workdir=runs/digits --output=digits.tflite
@@ -44,16 +44,16 @@ TARGETS = {target.name: target for target in (Target(), AndroidTarget(), CoralTa
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
     define_config(values, argv)
-    flags.DEFINE_string("workdir", None, "Folder of a run of `tinytl train`; or give --config.", flag_values=values)
-    flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Which one of the run.", flag_values=values)
+    flags.DEFINE_string("workdir", None, "Folder of a `tinytl train` run; or give --config.", flag_values=values)
+    flags.DEFINE_enum("checkpoint", "last", ["best", "last"], "Checkpoint of the run.", flag_values=values)
     flags.DEFINE_string("output", None, "The .tflite to write.", flag_values=values, required=True)
     flags.DEFINE_enum(
         "target",
         "file",
         list(TARGETS),
-        "android: into an app's folder assets, with labels.txt; refuses files that do not suit a phone. coral: an int8 "
-        "prefix for the Edge TPU's compiler, a suffix that trains on its features, and the whole file. micro: for "
-        "TensorFlow Lite Micro, with a header and the file as an array in C.",
+        "android: writes to an app's assets folder, with labels.txt, and rejects settings unsuitable for a phone. "
+        "coral: an int8 prefix for the Edge TPU compiler, a suffix that trains on its features, and a file of the "
+        "complete network. micro: for TensorFlow Lite Micro, with a C header and the file as a C array.",
         flag_values=values,
     )
     coral.define_flags(values)
@@ -61,8 +61,8 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "scheme", None, list(SCHEMES), "Update scheme on the device; default: the run's.", flag_values=values
     )
     flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
-    flags.DEFINE_integer("batch_size", 8, "Images of a step on the device.", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("label_smoothing", 0.0, "Of the device's loss, in [0, 1).", flag_values=values)
+    flags.DEFINE_integer("batch_size", 8, "Images per step on the device.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("label_smoothing", 0.0, "Label smoothing of the device's loss, in [0, 1).", flag_values=values)
     flags.DEFINE_enum(
         "frozen_weights", "float32", list(FROZEN_WEIGHTS), "Type of the frozen kernels.", flag_values=values
     )
@@ -70,25 +70,26 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "profile",
         "balanced",
         list(PROFILES),
-        "min-memory: small channel tiles, for use without XNNPACK; balanced: larger ones, with XNNPACK; fast: none.",
+        "min-memory: small channel tiles, for use without XNNPACK; balanced: larger tiles, for use with XNNPACK; fast: "
+        "no tiles.",
         flag_values=values,
     )
     flags.DEFINE_integer(
-        "spare_classes", 0, "Room for classes that are added on the device.", lower_bound=0, flag_values=values
+        "spare_classes", 0, "Number of classes that can be added on the device.", lower_bound=0, flag_values=values
     )
     flags.DEFINE_boolean("save_optimizer", False, "Keep the optimizer's slots in the state.", flag_values=values)
     flags.DEFINE_float(
         "max_planned_mb",
         None,
-        "Refuse a file whose training step is planned to take more; default: "
-        f"{MAX_PLANNED_MB:g} for android, else no limit.",
+        "Fail if the planned memory of a training step exceeds this; default: "
+        f"{MAX_PLANNED_MB:g} for android, otherwise no limit.",
         flag_values=values,
     )
     flags.DEFINE_string(
         "state_of", None, "With --target=micro: an exported .tflite to share state files with.", flag_values=values
     )
-    flags.DEFINE_string("state", None, "A device's .tinytl, whose variables the new file has.", flag_values=values)
-    flags.DEFINE_list("rename", [], "OLD=NEW,...: other names of classes in the new file.", flag_values=values)
+    flags.DEFINE_string("state", None, "State file of a device, to start the new file from.", flag_values=values)
+    flags.DEFINE_list("rename", [], "OLD=NEW,...: renames classes in the new file.", flag_values=values)
     flags.DEFINE_string("state_model", None, "The .tflite that --state was saved from.", flag_values=values)
 
 
@@ -149,7 +150,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _check_flags(values: flags.FlagValues, target: Target) -> None:
-    """Refuses flags that do not go together, and files that exist, before anything slow."""
+    """Rejects conflicting flags and existing output files before any slow work."""
     if (values.workdir is None) == (values.config is None):
         raise InputError("expected either --workdir=FOLDER of a run or --config=FILE for pre-trained weights")
     if values.config is not None:
@@ -183,7 +184,7 @@ def _renamed(class_names: Sequence[str], pairs: Sequence[str]) -> tuple[str, ...
 
 
 def _check_classes(tflite: str, class_names: Sequence[str], task: str) -> None:
-    """Refuses a state whose classifier has another task or other classes, or the same in another order."""
+    """Raises `InputError` if a state's classifier has a different task, different classes, or another class order."""
     manifest = Manifest.read(tflite)
     if manifest.task != task:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Where the network of `tinytl export` comes from: a finished run, or a configuration and pre-trained weights."""
+"""Source of the network for `tinytl export`: a finished run, or a configuration with pre-trained weights."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,14 +13,15 @@ __all__ = ["ExportSource"]
 
 @dataclasses.dataclass
 class ExportSource:
-    """Where the network comes from: a run, or a configuration and pre-trained weights.
+    """Source of the network to export: a finished run, or a configuration with pre-trained weights.
 
     Attributes:
         config: the configuration.
-        folder: of the run, or None.
-        run: the configuration, classes and data that the run started with, or None.
-        checkpoint_name: of the run.
-        checkpoint: when the model of `make_model` was saved; None before, and of a configuration.
+        folder: folder of the run, or None for a configuration.
+        run: the configuration, classes and data that the run started with, or None for a configuration.
+        checkpoint_name: which checkpoint of the run to export.
+        checkpoint: the `Checkpoint` that `make_model` loaded, which records when it was saved. None before that call,
+            and always None for a configuration.
     """
 
     config: Any
@@ -31,7 +32,7 @@ class ExportSource:
 
     @classmethod
     def of(cls, values: flags.FlagValues) -> "ExportSource":
-        """Returns the source that the flags of `tinytl export` name."""
+        """Returns the source selected by the flags of `tinytl export`."""
         from tinytl_tf.training import RunFolder
 
         if values.workdir is None:
@@ -41,7 +42,7 @@ class ExportSource:
         return cls(run.config, folder, run, values.checkpoint)
 
     def load_data(self, experiment: Any, needed: bool) -> Any:
-        """Returns the data, or None where they are not needed."""
+        """Loads the data, or returns None if they are not needed."""
         if self.run is not None and not needed:
             return None
         splits = experiment.load_data(strict_seed=self.run is None)
@@ -49,13 +50,13 @@ class ExportSource:
         return splits
 
     def labels(self, splits: Any) -> tuple[Sequence[str], str]:
-        """Returns the names of the classes and the task."""
+        """Returns the class names and the task."""
         if self.run is None:
             return splits.train.class_names, splits.train.task
         return self.run.class_names, self.run.task
 
     def require_same(self, splits: Any, remedy: str) -> None:
-        """Refuses data that are not those of the run."""
+        """Raises `InputError` if the data differ from those of the run."""
         changed = self.run.changed_data(splits)
         if changed:
             raise InputError(
@@ -64,7 +65,7 @@ class ExportSource:
             )
 
     def make_model(self, experiment: Any, classes: int) -> tuple[Any, Any, str]:
-        """Returns the network, what of it trains, and a line about where its weights come from."""
+        """Returns the network, its resolved update scheme, and a line that describes where its weights come from."""
         if self.folder is None:
             model, resolved = experiment.build_model(classes)
             return model, resolved, experiment.describe_branches(model)

@@ -1,4 +1,4 @@
-"""What `tinytl COMMAND --help` prints."""
+"""The text of `tinytl COMMAND --help`."""
 
 import textwrap
 import types
@@ -11,11 +11,11 @@ _WIDTH = 100
 
 
 def help_text(command: types.ModuleType, values: flags.FlagValues) -> str:
-    """Returns the docstring of a command and its flags, those of `command.FIRST` before all others.
+    """Returns the docstring of a command and the descriptions of its flags, with those in `command.FIRST` first.
 
     Args:
         command: The module of the command.
-        values: Its flags.
+        values: The flags of the command.
     """
     first = getattr(command, "FIRST", ())
     rest = sorted(name for name in values if name not in first and name not in _SPECIAL)

@@ -1,6 +1,6 @@
-"""Prints the answers of an exported .tflite for photos: the likeliest classes, or the predicted numbers.
+"""Prints the predictions of an exported .tflite for photos: the most likely classes, or the predicted numbers.
 
-A folder stands for all photos in it. For a model of float arrays give .npy files.
+A folder selects all photos in it. For a model that takes float arrays, give .npy files instead.
 
 Examples:
   tinytl infer --model=flowers.tflite rose.jpg tulip.jpg
@@ -30,15 +30,15 @@ __all__ = []
 
 FIRST = ("model", "state", "top")  # in --help
 
-WORDS = "photos"  # the flag that takes words without a name
+WORDS = "photos"  # the flag that collects positional arguments
 
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
     flags.DEFINE_string("model", None, "An exported .tflite, or a coral.json.", flag_values=values, required=True)
-    flags.DEFINE_string("state", None, "State file of --model, .tinytl.", flag_values=values)
-    flags.DEFINE_list("photos", [], "Photos or folders; they may be given as words alone.", flag_values=values)
-    flags.DEFINE_integer("top", 3, "How many classes are printed.", lower_bound=1, flag_values=values)
+    flags.DEFINE_string("state", None, "State file for --model, .tinytl.", flag_values=values)
+    flags.DEFINE_list("photos", [], "Photos or folders; also as positional arguments.", flag_values=values)
+    flags.DEFINE_integer("top", 3, "Number of classes to print.", lower_bound=1, flag_values=values)
     define_prefix_flag(values)
     define_runtime_flags(values)
 
@@ -66,7 +66,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 def _opened(
     values: flags.FlagValues, stack: contextlib.ExitStack
 ) -> tuple[TrainableModel, Callable[[pathlib.Path], InferResult]]:
-    """The model with the state, and the function that answers for a file."""
+    """Returns the model that loads the state, and a function that returns the prediction for a file."""
     if is_coral(values.model):
         whole = open_coral(values, stack)
         return whole.suffix, lambda path: whole.infer(data.photo(path, whole.suffix))
@@ -78,7 +78,7 @@ def _opened(
 
 
 def _listed(path: pathlib.Path, suffixes: Sequence[str]) -> list[pathlib.Path]:
-    """A file, or those of a folder."""
+    """Returns a file itself, or the files with these suffixes in a folder."""
     if not path.is_dir():
         return [path]
     found = sorted(one for one in path.iterdir() if one.suffix.lower() in suffixes and not one.name.startswith("."))

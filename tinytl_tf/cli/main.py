@@ -1,4 +1,4 @@
-"""The `tinytl` entry point: finds the command and runs it."""
+"""Entry point of `tinytl`: selects the command and runs it."""
 
 import importlib.metadata
 import os
@@ -12,21 +12,22 @@ from tinytl_tf.cli.supervisor import supervised
 
 __all__ = ["main"]
 
-# Written here, because importing a command to ask for its help may import TensorFlow.
+# The descriptions are kept here because importing a command to read its help may import TensorFlow.
 COMMANDS = {
-    "pretrain": "train lite residuals on a source set, for other sets to start from",
-    "train": "train a network in Keras under an update scheme",
-    "evaluate": "accuracy of a checkpoint or an exported file on a data set",
-    "plan": "what to train within a budget of memory, as a config",
+    "pretrain": "pre-train lite residuals on a source data set, as a starting point for other data sets",
+    "train": "train a network in Keras with an update scheme",
+    "evaluate": "measure the accuracy of a checkpoint or an exported file on a data set",
+    "plan": "choose what to train within a memory budget, and write it as a config",
     "export": "write a .tflite that keeps training on a device",
     "adapt": "train an exported .tflite on your images, with LiteRT only",
-    "infer": "answers of an exported .tflite for photos",
+    "infer": "print the predictions of an exported .tflite for photos",
     "move-state": "move a device's state to a new export of the same network",
-    "rebake": "put a Coral board's state into the int8 file of the complete network",
-    "serve": "a page that trains an exported .tflite in a browser",
-    "memory": "paper, planned and measured training memory",
-    "networks": "which networks there are, how large, and where their weights come from",
-    "quickstart": "all of it on data that comes with the package",
+    "rebake": "write a Coral board's state into the int8 file of the complete network",
+    "serve": "serve a page that trains an exported .tflite in a browser",
+    "memory": "report training memory: the paper's account, planned, or measured",
+    "networks": "list the networks, their sizes and the sources of their weights",
+    "quickstart": "run the complete workflow on data that comes with a dependency",
+    "completion": "print a script that completes commands and flags in bash, zsh or fish",
 }
 
 
@@ -34,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `tinytl <command> [flags]`.
 
     Args:
-        argv: Arguments after the program's name; `sys.argv[1:]` by default. Without them this is the entry point of
-            the process, which heeds no interrupt after its work is done.
+        argv: Arguments after the program name. By default, `sys.argv[1:]`: the function is then the entry point of the
+            process, and ignores interrupts after its work is done.
 
     Returns:
         The exit status.
@@ -59,7 +60,7 @@ def _guarded(argv: Sequence[str], at_end: Callable[[], None] = lambda: None) -> 
 
 
 def _leave_quietly() -> None:
-    """Lets nothing disturb the end of the process: no interrupt, and no remark of a library that is unloaded."""
+    """Keeps the end of the process quiet: ignores interrupts and hides messages from libraries being unloaded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "--verbose" not in sys.argv:
         sys.stderr.flush()
@@ -77,7 +78,7 @@ def _main(argv: Sequence[str]) -> int:
     if argv[0] not in COMMANDS:
         print(f"tinytl: error: expected a command of {', '.join(COMMANDS)}; got {argv[0]!r}", file=sys.stderr)
         return 2
-    from tinytl_tf.cli import runner  # takes a while: an interrupt is handled from here on
+    from tinytl_tf.cli import runner  # slow: interrupts are handled from here on
 
     return runner.run_command(argv[0], argv[1:])
 

@@ -1,13 +1,15 @@
-"""How much memory training needs, by one of three accounts that are not to be mixed up.
+"""Reports how much memory training needs, by one of three accounts. Do not compare figures across accounts.
 
---account=paper computes the memory that the paper of TinyTL counts for a network and a scheme (`--scheme=all`: for
-each scheme), and the parts that it leaves out. Nothing is built or run.
---account=planned lays the memory of a signature out as LiteRT does without a delegate, from the .tflite alone: the
-peak, who is alive at it, and by how much a process will grow. --plot draws the live tensors over the operators.
---account=measured runs the signature, and `infer` where the file has it, each in a fresh process, and reports the
-growth of the process and the time of a step; and, of a file that a client can train, the growth of one that infers and
-trains, as clients do. With --data it also runs what `tinytl adapt` does on these images: their decoding comes on top.
-Linux only.
+--account=paper computes the memory as the TinyTL paper counts it for a network and a scheme (--scheme=all: for each
+scheme), and the parts that the paper leaves out. No network is built or run.
+
+--account=planned computes the memory of a signature from the .tflite, as LiteRT plans it without a delegate: the peak,
+the live tensors at the peak, and the expected growth of a process. --plot draws the live tensors over the operators.
+
+--account=measured runs the signature, and `infer` if the file has it, each in a fresh process, and reports the growth
+of the process and the time of a step. If the file has all signatures that a client needs, it also reports the growth
+of a process that runs both inference and training, as clients do. With --data, it also reports the growth of a
+process that does the work of `tinytl adapt` on these images, which includes image decoding. Linux only.
 
 MB are 10^6 bytes.
 
@@ -54,7 +56,7 @@ _FLAGS = {
     "planned": ("model", "signature", "threads", "xnnpack", "plot"),
     "measured": ("model", "signature", "threads", "xnnpack", "api", "give_back", "data", "classes_by_position"),
 }
-# Keys of a row of the paper account and their titles.
+# Column keys of the paper account, and their titles.
 _COLUMNS = {
     "scheme": "scheme",
     "total_mb": "total MB",
@@ -69,33 +71,33 @@ _COLUMNS = {
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_enum("account", "planned", list(_FLAGS), "Which account.", flag_values=values)
+    flags.DEFINE_enum("account", "planned", list(_FLAGS), "The account.", flag_values=values)
     flags.DEFINE_string("backbone", "mobilenet_v2", "Name of the network (paper).", flag_values=values)
-    flags.DEFINE_float("width", 1.0, "Multiplies the number of channels (paper).", flag_values=values)
+    flags.DEFINE_float("width", 1.0, "Width multiplier of the network (paper).", flag_values=values)
     flags.DEFINE_enum("scheme", "tinytl-lb", [*SCHEMES, _ALL], "Update scheme (paper).", flag_values=values)
-    flags.DEFINE_integer("resolution", 224, "Pixels of a side of an image (paper).", flag_values=values)
-    flags.DEFINE_integer("batch_size", 8, "Images of a step (paper).", flag_values=values)
+    flags.DEFINE_integer("resolution", 224, "Input size in pixels (paper).", flag_values=values)
+    flags.DEFINE_integer("batch_size", 8, "Images per step (paper).", flag_values=values)
     flags.DEFINE_integer("classes", 102, "Number of classes (paper).", flag_values=values)
-    flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "For its slots (paper).", flag_values=values)
+    flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "Optimizer, for its slots (paper).", flag_values=values)
     flags.DEFINE_string("model", None, "The .tflite file (planned, measured).", flag_values=values)
     flags.DEFINE_string("signature", "train", "The signature (planned, measured).", flag_values=values)
     flags.DEFINE_integer("threads", THREADS, "Threads (planned, measured).", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean(
         "xnnpack",
         None,
-        "Use XNNPACK (measured); default: see the manifest.",
+        "Use XNNPACK (measured); default: the manifest's.",
         flag_values=values,
     )
     define_api_flag(values)
     flags.DEFINE_boolean(
         "give_back",
         True,
-        "Let memory that is not used any more leave the process, as `tinytl adapt` does (measured).",
+        "Return unused memory to the system, as `tinytl adapt` does (measured).",
         flag_values=values,
     )
-    flags.DEFINE_string("data", None, "Images to adapt on, as of `tinytl adapt` (measured).", flag_values=values)
+    flags.DEFINE_string("data", None, "Images, as for `tinytl adapt` (measured).", flag_values=values)
     define_position_flag(values)
-    flags.DEFINE_string("plot", None, "Draw the timeline to this .png (planned).", flag_values=values)
+    flags.DEFINE_string("plot", None, "Write a plot of the timeline to this .png (planned).", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         return {"account": account, **_paper(values)}
     if values.model is None:
         raise InputError(f"expected --model=FILE, the .tflite for --account={account}, got none; export one first")
-    opened = open_file(values.model, trust=True)  # it runs in processes of its own
+    opened = open_file(values.model, trust=True)  # the file only runs in separate processes
     result = {"account": account, "model": values.model, "signature": values.signature}
     result |= _planned(values) if account == "planned" else _measured(values, opened.xnnpack)
     width = max(len(key) for key in result)
@@ -117,7 +119,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _refuse_foreign_flags(values: flags.FlagValues) -> None:
-    """Refuses flags that the account does not look at."""
+    """Rejects flags that belong to other accounts."""
     own = _FLAGS[values.account]
     for name in dict.fromkeys(name for names in _FLAGS.values() for name in names):
         if name not in own and values[name].present:
@@ -198,7 +200,7 @@ def _planned(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _measured(values: flags.FlagValues, default: bool) -> dict[str, Any]:
-    """The memory that the client needs; it follows the manifest unless a flag overrides it."""
+    """Measures the memory that a client needs, with the manifest's settings unless a flag overrides them."""
     if values.data is None:
         runner.refuse_unused(values, ("classes_by_position",), "without --data, whose classes they are")
     xnnpack = default if values.xnnpack is None else values.xnnpack

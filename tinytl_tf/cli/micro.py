@@ -1,4 +1,4 @@
-"""`tinytl export --target=micro`: a file of one graph for TensorFlow Lite Micro, with a header and an array in C."""
+"""`tinytl export --target=micro`: a single-graph file for TensorFlow Lite Micro, with a C header and a C array."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["MicroTarget"]
 
 
 class MicroTarget(Target):
-    """A file for microcontrollers; profile and type of the frozen kernels are those that its interpreter can use."""
+    """A file for microcontrollers. Its interpreter determines the profile and the type of the frozen kernels."""
 
     name = "micro"
     own_flags = ("state_of",)
@@ -19,11 +19,11 @@ class MicroTarget(Target):
     exporter_target = "micro"
 
     def options(self, values: flags.FlagValues) -> dict[str, Any]:
-        """Returns the model whose state files it shares."""
+        """Returns the argument for the model that shares its state files."""
         return {"state_of": values.state_of}
 
     def report(self, output: str, manifest: Manifest) -> None:
-        """Prints flash, arena and the check."""
+        """Prints the flash size, the arena size and the result of the parity check."""
         sizes, parity, arena = manifest.sizes, manifest.parity, manifest.micro["arena"]
         print(
             f"wrote {output} and its C files: {sizes['file_bytes'] / 1024:.0f} KB of flash, arena of "

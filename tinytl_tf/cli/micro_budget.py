@@ -1,4 +1,4 @@
-"""The budget of `tinytl plan --target=micro`: the arena and the flash that a microcontroller has to give."""
+"""The memory budget of `tinytl plan --target=micro`: the arena and flash sizes of a microcontroller."""
 
 import math
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ _RESOURCES = ("arena", "flash")
 
 
 class MicroBudget(Budget):
-    """What `--arena_kb` and `--flash_kb` mean.
+    """The limits set by `--arena_kb` and `--flash_kb`.
 
     Args:
         values: The flags of `tinytl plan`.
 
     Raises:
-        InputError: If a flag is missing, out of range, or does nothing with this target; or the package
+        InputError: If a flag is missing, out of range, or has no effect for this target; or if the package
             `tflite-micro` is not installed.
     """
 
@@ -50,30 +50,30 @@ class MicroBudget(Budget):
         self.export_flags = ["--target=micro", f"--optimizer={values.optimizer}"]
 
     def make_account(self):
-        """Returns the account of the planner; imports TensorFlow."""
+        """Returns the memory account for the planner. Imports TensorFlow."""
         from tinytl_tf.planning import MicroAccount
 
         return MicroAccount(optimizer=self.numbers["optimizer"])
 
     def needs(self, trial) -> dict[str, int]:
-        """Returns the needs of a plan for --json."""
+        """Returns the memory that a plan needs, for `--json`."""
         return {f"{name}_bytes": trial.planned[name] for name in _RESOURCES}
 
     def parts(self, trial) -> dict[str, Any]:
-        """Returns the parts of the chosen plan's arena for --json."""
+        """Returns the breakdown of the chosen plan's arena, for `--json`."""
         return {"arena_parts_bytes": dict(trial.parts["arena"])}
 
     def cost(self, needs: Mapping[str, float]) -> dict[str, float]:
-        """What --json says of the cost of a place."""
+        """Returns the cost of training a place, for `--json`."""
         return {f"cost_{name}_kb": needs[name] / 1024 for name in _RESOURCES}
 
     def head(self) -> str:
-        """A line before the search."""
+        """Returns the line to print before the search."""
         numbers = self.numbers
         return f"budget {numbers['arena_kb']:g} KB of arena, {numbers['flash_kb']:g} KB of flash: {self.account}"
 
     def promise(self, result: Mapping[str, Any]) -> str:
-        """Returns the description of the plan in the config's file, after "Chosen by `tinytl plan`: "."""
+        """Returns the plan's description in the config file, which follows "Chosen by `tinytl plan`: "."""
         return (
             f"an arena of {_both(result['arena_bytes'])} of {result['arena_kb']:g} KB,\n"
             f"a file of {_both(result['flash_bytes'])} of {result['flash_kb']:g} KB (--target=micro, "
@@ -81,7 +81,7 @@ class MicroBudget(Budget):
         )
 
     def verdict(self, result: Mapping[str, Any]) -> str:
-        """The line after the table."""
+        """Returns the line to print after the table."""
         return (
             f"promised (of the file as it will be after training): an arena of {_both(result['arena_bytes'])}, a file "
             f"of {_both(result['flash_bytes'])}; budget {result['arena_kb']:g} and {result['flash_kb']:g} KB"

@@ -1,7 +1,9 @@
-"""Moves a device's state to a new export of the same network: another batch, int8 kernels, another target.
+"""Moves a device's state to a new export of the same network.
 
-Variables are matched by name. Classes, frozen weights and trained variables have to be the same; the optimizer's slots
-start again, as they do after a reset.
+The export may have a different batch size, int8 kernels, or another target.
+
+Variables are matched by name. Both files must have the same classes, frozen weights and trained variables. The
+optimizer's slots are reset.
 
 Example:
   tinytl move-state --state=mine.tinytl --from_model=old.tflite --model=new.tflite --output=new.tinytl
@@ -24,10 +26,10 @@ FIRST = ("state", "from_model", "model", "output")  # in --help
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_string("state", None, "The .tinytl of the device.", flag_values=values, required=True)
-    flags.DEFINE_string("from_model", None, "The .tflite it was saved from.", flag_values=values, required=True)
-    flags.DEFINE_string("model", None, "The .tflite that it is for.", flag_values=values, required=True)
-    flags.DEFINE_string("output", None, "The .tinytl to write.", flag_values=values, required=True)
+    flags.DEFINE_string("state", None, "State file of the device, .tinytl.", flag_values=values, required=True)
+    flags.DEFINE_string("from_model", None, "The .tflite that saved --state.", flag_values=values, required=True)
+    flags.DEFINE_string("model", None, "The new .tflite.", flag_values=values, required=True)
+    flags.DEFINE_string("output", None, "State file to write, .tinytl.", flag_values=values, required=True)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""Networks that --config.backbone.name takes: how large they are, and where their published weights come from.
+"""Lists the networks for --config.backbone.name, with their sizes and the sources of their published weights.
 
-The tables of this package, each at the widths of its published weights, and networks of Keras Applications that were
-tried. Any other of these is taken as well, and so are hub:PRESET, file:my.keras and module:function.
+The list has the networks defined in this package, at each width with published weights, and the tested networks of
+Keras Applications. --config.backbone.name also accepts any other network of Keras Applications, hub:PRESET,
+file:my.keras, and module:function.
 
-Parameters are those without the classifier. Paper is the paper's account of a step of tinytl-b on 102 classes, see
-`tinytl memory`; other networks have to be built for that: see --planned.
---planned=NAME,... shows these networks alone, with random weights: each is converted, which takes 10 seconds to a few
-minutes, and the memory of a step is laid out from its file as LiteRT does without a delegate (tinytl-b, SGD, the
-profile balanced). A file goes through its batch one image at a time; the paper's account takes
-all images at once.
+Parameter counts exclude the classifier. The column "paper MB" is the memory of a training step of tinytl-b on 102
+classes as the paper counts it (see `tinytl memory`). Networks that must be built first show "-"; use --planned for
+these.
+
+--planned=NAME,... lists only the named networks, with random weights. Each is converted, which takes 10 seconds to a
+few minutes. The memory of a step is then planned from the file, as LiteRT allocates it without a delegate (tinytl-b,
+SGD, profile balanced). A file processes its batch one image at a time; the paper's account assumes all images at once.
 
 MB are 10^6 bytes.
 
@@ -48,15 +50,15 @@ _COLUMNS = (("paper_mb", "paper MB"), ("planned_mb", "planned MB"))
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_list("planned", None, "Names of networks to convert and plan.", flag_values=values)
-    flags.DEFINE_float("width", 1.0, "Multiplies the channels of those of --planned.", flag_values=values)
+    flags.DEFINE_list("planned", None, "Networks to convert and plan.", flag_values=values)
+    flags.DEFINE_float("width", 1.0, "Width multiplier of the networks of --planned.", flag_values=values)
     flags.DEFINE_integer(
-        "resolution", None, "Pixels of a side; default: each network's own.", lower_bound=1, flag_values=values
+        "resolution", None, "Input size in pixels; default: each network's own.", lower_bound=1, flag_values=values
     )
     flags.DEFINE_enum(
-        "frozen_weights", "int8", list(FROZEN_WEIGHTS), "Type of their frozen kernels.", flag_values=values
+        "frozen_weights", "int8", list(FROZEN_WEIGHTS), "Type of frozen kernels with --planned.", flag_values=values
     )
-    flags.DEFINE_integer("batch_size", 8, "Images of a step.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("batch_size", 8, "Images per step.", lower_bound=1, flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
@@ -131,7 +133,7 @@ def _row(name: str, spec: NetworkSpec, width: float, batch_size: int) -> dict[st
 
 
 def _weights(name: str, width: float) -> str:
-    """Where published weights come from, in words."""
+    """Returns a description of where published weights come from."""
     if name not in ARCHITECTURES:
         return _WEIGHTS.get(name.partition(":")[0], "its own")
     table = ARCHITECTURES[name]

@@ -1,7 +1,8 @@
-"""Filters standard error: our words always, those of the libraries below only when they matter.
+"""Filters standard error: shows the messages of this package, and those of native libraries only when they matter.
 
-TensorFlow, its converter, LiteRT and its delegates write remarks to the process's standard error, below Python. They
-are held back while a command runs and shown after a fault of ours. `--verbose` shows them as they come.
+TensorFlow, its converter, LiteRT and its delegates write messages directly to the process's standard error, bypassing
+Python. They are held back while a command runs, and shown after an unexpected exception. `--verbose` shows them
+immediately.
 """
 
 import contextlib
@@ -23,22 +24,23 @@ __all__ = ["held_back", "quiet_imports"]
 
 @contextlib.contextmanager
 def held_back(verbose: bool = False) -> Iterator[None]:
-    """Holds back output to standard error from below Python; `sys.stderr` still works.
+    """Holds back what native libraries write to standard error; `sys.stderr` still works.
 
-    The held text is shown if the block raises anything but a `TinyTLError`, an interrupt or an exit.
+    The held text is shown if the block raises an exception other than `TinyTLError`, `KeyboardInterrupt` or
+    `SystemExit`.
 
     Args:
-        verbose: Hold nothing back.
+        verbose: If true, nothing is held back.
     """
     if verbose:
         yield
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # spares the work of writing; whatever else comes is held
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # avoids most of the output; the rest is held back
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
         held = tempfile.TemporaryFile()  # noqa: SIM115  closed by the block below
-    except OSError:  # without room the output is lost; code that needs room for its work reports that itself
+    except OSError:  # the disk is full: drop the output; code that needs disk space reports that itself
         held = open(os.devnull, "r+b")  # noqa: SIM115
     sys.stderr.flush()
     with held, _duplicate(2) as terminal, _python_writes_to(terminal), _crashes_are_traced(terminal):
@@ -58,7 +60,7 @@ def held_back(verbose: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_imports(verbose: bool = False) -> Iterator[None]:
-    """Suppresses the warnings that libraries raise, in Python, while they are imported."""
+    """Suppresses Python warnings from libraries while they are imported."""
     with warnings.catch_warnings():
         if not verbose:
             warnings.simplefilter("ignore")
@@ -76,7 +78,7 @@ def _duplicate(descriptor: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _python_writes_to(terminal: int) -> Iterator[None]:
-    """Keeps `sys.stderr` where it was, unless it is not a file of the process (in a test or a notebook)."""
+    """Keeps `sys.stderr` on the terminal, if it uses the process's file descriptor (not in tests or notebooks)."""
     try:
         is_own = sys.stderr.fileno() == 2
     except (OSError, ValueError, AttributeError):
@@ -94,7 +96,7 @@ def _python_writes_to(terminal: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _crashes_are_traced(terminal: int) -> Iterator[None]:
-    """A crash below Python ends the process at once: its stack is all that can be shown."""
+    """Prints the Python stack if native code crashes: such a crash ends the process without an exception."""
     if faulthandler.is_enabled():
         yield
         return

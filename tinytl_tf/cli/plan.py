@@ -1,12 +1,14 @@
-"""Finds what to train within a budget of memory, on your own images, and writes it as a config.
+"""Chooses what to train within a memory budget, using your own images, and writes the choice as a config.
 
-Scheme, resolution and the places whose biases and lite residuals train are chosen by contribution, measured on the
-training images, per memory.
---budget_mb is the growth of a process that loads the exported file and takes a training step without a delegate, with
-two threads: the runtime, the file, variables and arena. The choice is planned from the converted file and then measured
-in a fresh process; both must fit. Linux only; some minutes. MB are 10^6 bytes.
---arena_kb and --flash_kb, with --target=micro, are the arena that TensorFlow Lite Micro reports and the size of the
-file, as its export after training has them; both must fit. KB are 1024 bytes.
+The command chooses the scheme, the resolution, and the places whose biases and lite residuals are trained. It selects
+those with the highest contribution, measured on the training images, per byte of memory.
+
+--budget_mb limits the growth of a process that loads the exported file and runs a training step without a delegate,
+with two threads: the runtime, the file, variables and arena. The memory is planned from the converted file, and then
+measured in a fresh process; both figures must fit. Linux only. Takes a few minutes. MB are 10^6 bytes.
+
+With --target=micro, --arena_kb limits the arena that TensorFlow Lite Micro reports, and --flash_kb the file size, both
+for the file exported after training; both must fit. KB are 1024 bytes.
 
 Examples:
   tinytl plan --config=default --budget_mb=16 --resolutions=96,128,160 --output=plan.py
@@ -46,13 +48,13 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_enum(
         "target", "file", list(_BUDGETS), "file: for LiteRT; micro: for TensorFlow Lite Micro.", flag_values=values
     )
-    flags.DEFINE_float("budget_mb", None, "file: largest growth of the process, in MB.", flag_values=values)
-    flags.DEFINE_float("arena_kb", None, "micro: largest arena, in KB of 1024 bytes.", flag_values=values)
-    flags.DEFINE_float("flash_kb", None, "micro: largest file, in KB of 1024 bytes.", flag_values=values)
+    flags.DEFINE_float("budget_mb", None, "file: maximum growth of the process in MB.", flag_values=values)
+    flags.DEFINE_float("arena_kb", None, "micro: maximum arena size in KB (1024 bytes).", flag_values=values)
+    flags.DEFINE_float("flash_kb", None, "micro: maximum file size in KB (1024 bytes).", flag_values=values)
     flags.DEFINE_string("output", None, "The config to write, a .py file.", flag_values=values, required=True)
-    flags.DEFINE_list("resolutions", None, "Pixels to choose from; default: the config's.", flag_values=values)
+    flags.DEFINE_list("resolutions", None, "Resolutions to try, in pixels; default: the config's.", flag_values=values)
     flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
-    flags.DEFINE_integer("batch_size", 8, "file: images of a step on the device.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("batch_size", 8, "file: images per step on the device.", lower_bound=1, flag_values=values)
     flags.DEFINE_enum(
         "frozen_weights", "int8", list(FROZEN_WEIGHTS), "file: type of the frozen kernels.", flag_values=values
     )
@@ -148,7 +150,7 @@ def _result(values: flags.FlagValues, budget: Budget, outcome) -> dict[str, Any]
 
 
 def _config_file(result: dict[str, Any], promise: str, config) -> str:
-    """The config, with its measured accuracy and memory."""
+    """Returns the text of the config file, with the plan's description and commands."""
     commands = "\n".join(f"    {command}" for command in result["commands"])
     values = pprint.pformat(config.to_dict(), width=100, sort_dicts=False)
     return (

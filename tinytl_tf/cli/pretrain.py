@@ -1,15 +1,16 @@
-"""Trains lite residuals inside a frozen network on a source set, and keeps them for other sets to start from.
+"""Pre-trains lite residuals inside a frozen network on a source data set, as a starting point for other data sets.
 
-The run is one of `tinytl train`, with its checkpoints and log, under a scheme that trains lite residuals. At its end
-WORKDIR/branches.npz has the branches as float16, with a card that says how they were made; `--branch_weights` of
-train, export and plan reads it. Each row of log.jsonl has images_per_second, and waiting: the share of the time that
-was spent waiting for images. With --config.training.precision=mixed_bfloat16 (or, on a GPU, mixed_float16) the layers
-of a step compute in 16 bits; checkpoints and branches stay float32. With --config.training.distillation=0.5 and
-teacher_scale=2 half of the loss is the distance from the features of the frozen network at twice the resolution.
+The run works like `tinytl train`, with the same checkpoints and log, and needs a scheme that trains lite residuals. At
+the end, it writes the branches as float16 to WORKDIR/branches.npz, with a card that describes how they were trained;
+pass that file as `--branch_weights` to train, export and plan. Each row of log.jsonl has images_per_second and
+waiting, the fraction of time spent waiting for images. With --config.training.precision=mixed_bfloat16 (or, on a GPU,
+mixed_float16) the layers compute in 16 bits during training; checkpoints and branches stay float32. With
+--config.training.distillation=0.5 and teacher_scale=2, half of the loss is the distance from the features of the
+frozen network at twice the resolution.
 
-With --distribute=workers the same command runs once for each worker that TF_CONFIG lists, with a folder that all of
-them see. They wait for each other for up to --worker_timeout seconds. Where one of them is lost, the others end as
-well; start all of them again with --resume.
+With --distribute=workers, run the same command once for each worker listed in TF_CONFIG, with a --workdir that all
+workers share. Workers wait for each other for up to --worker_timeout seconds. If one worker is lost, the others stop
+too; restart all of them with --resume.
 
 Example:
   tinytl pretrain --config=pretrain --config.data.name=photos/ --workdir=runs/source --resume
@@ -39,18 +40,18 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "distribute",
         "none",
         ["none", "mirrored", "workers"],
-        "mirrored: all GPUs of this machine; workers: this process is one of those that TF_CONFIG lists.",
+        "mirrored: all GPUs of this machine; workers: this process is one of the workers listed in TF_CONFIG.",
         flag_values=values,
     )
     flags.DEFINE_float(
         "worker_timeout",
         600.0,
-        "workers: seconds that each waits for the others to begin.",
+        "workers: seconds that each worker waits for the others to start.",
         lower_bound=0.001,
         upper_bound=1e6,
         flag_values=values,
     )
-    flags.DEFINE_string("license", "not stated", "Terms of the branches, for their card.", flag_values=values)
+    flags.DEFINE_string("license", "not stated", "License of the branches, for their card.", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     runner.import_tensorflow()
     from tinytl_tf.training import Distribution, Experiment, pretrain
 
-    Experiment(values.config)  # a worker that cannot begin does not keep the others waiting
+    Experiment(values.config)  # an invalid configuration fails before the other workers have to wait
     result = pretrain(
         values.config,
         values.workdir,
@@ -70,7 +71,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         license=values.license,
         distribution=Distribution(values.distribute, timeout=values.worker_timeout),
     )
-    if values.config.training.distillation == 1:  # its classifier knows nothing
+    if values.config.training.distillation == 1:  # its classifier is not trained
         print(f"distance from the teacher's features {result['feature_distance']:.3f} in the last epoch")
     elif "test_accuracy" in result:
         print(f"test accuracy on the source {result['test_accuracy']:.2%} after the last epoch")

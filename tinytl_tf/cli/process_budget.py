@@ -1,4 +1,4 @@
-"""The budget of `tinytl plan` for a file that LiteRT trains: the largest growth of a process."""
+"""The memory budget of `tinytl plan` for a file trained with LiteRT: the maximum growth of a process."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +14,13 @@ __all__ = ["ProcessBudget"]
 
 
 class ProcessBudget(Budget):
-    """What `--budget_mb` means.
+    """The limit set by `--budget_mb`.
 
     Args:
         values: The flags of `tinytl plan`.
 
     Raises:
-        InputError: If a flag is missing, out of range, or does nothing with this target.
+        InputError: If a flag is missing, out of range, or has no effect for this target.
     """
 
     account = f"growth of the process, without a delegate, {THREADS} threads"
@@ -39,36 +39,36 @@ class ProcessBudget(Budget):
         self._settings = settings
 
     def make_account(self):
-        """Returns the account of the planner; imports TensorFlow."""
+        """Returns the memory account for the planner. Imports TensorFlow."""
         from tinytl_tf.planning import GrowthAccount
 
         return GrowthAccount(**self._settings)
 
     def needs(self, trial) -> dict[str, float]:
-        """Returns the needs of a plan for --json."""
+        """Returns the memory that a plan needs, for `--json`."""
         return {"planned_mb": trial.planned["growth"] / 1e6, "measured_mb": trial.measured["growth"] / 1e6}
 
     def parts(self, trial) -> dict[str, Any]:
-        """Returns the parts of the chosen plan's needs for --json."""
+        """Returns the breakdown of the chosen plan's memory, for `--json`."""
         return {"planned_parts_mb": {name: size / 1e6 for name, size in trial.parts["growth"].items()}}
 
     def cost(self, needs: Mapping[str, float]) -> dict[str, float]:
-        """What --json says of the cost of a place."""
+        """Returns the cost of training a place, for `--json`."""
         return {"cost_mb": needs["growth"] / 1e6}
 
     def head(self) -> str:
-        """A line before the search."""
+        """Returns the line to print before the search."""
         return f"budget {self.numbers['budget_mb']:g} MB: {self.account}, {self._conditions(self._settings)}"
 
     def promise(self, result: Mapping[str, Any]) -> str:
-        """Returns the description of the plan in the config's file, after "Chosen by `tinytl plan`: "."""
+        """Returns the plan's description in the config file, which follows "Chosen by `tinytl plan`: "."""
         return (
             f"planned {result['planned_mb']:.2f} MB, measured {result['measured_mb']:.2f} MB of a budget of "
             f"{result['budget_mb']:g} MB\n({self.account}, {self._conditions(result)}, {result['optimizer']})"
         )
 
     def verdict(self, result: Mapping[str, Any]) -> str:
-        """The line after the table."""
+        """Returns the line to print after the table."""
         return (
             f"promised (planned from the file): {result['planned_mb']:.2f} MB; measured: {result['measured_mb']:.2f} "
             f"MB; budget {result['budget_mb']:g} MB ({self.account})"

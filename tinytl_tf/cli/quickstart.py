@@ -1,8 +1,9 @@
-"""The whole way on data that comes with a dependency: train in Keras, export, adapt in LiteRT, measure.
+"""Runs the complete workflow on data that comes with a dependency: train in Keras, export, adapt in LiteRT, measure.
 
-A network with ImageNet weights learns to read scikit-learn's handwritten digits in Keras. Then the domain changes as
-it might on a phone: other inks and papers, turned and unevenly lit. Exported files of three update schemes adapt to
-it in LiteRT on a small labeled set. Prints a table and leaves files, states and a picture of the curves in --workdir.
+A network with ImageNet weights is trained in Keras on scikit-learn's handwritten digits. Then the domain changes as it
+might on a phone: different inks and papers, rotation, and uneven light. The network is exported with three update
+schemes, and each file adapts to the new domain in LiteRT on a small labeled set. The command prints a table, and
+writes files, states and a plot of the training curves to --workdir.
 
 Example:
   tinytl quickstart
@@ -17,8 +18,9 @@ from absl import flags
 
 from tinytl_tf import data, files
 from tinytl_tf.cli import runner
+from tinytl_tf.curves import plot_history
 from tinytl_tf.device import AdaptResult, adapt
-from tinytl_tf.errors import InputError
+from tinytl_tf.pictures import require_matplotlib
 from tinytl_tf.tflite.runtime import THREADS
 
 __all__ = []
@@ -40,7 +42,7 @@ COLUMNS = {
 
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_string("workdir", "tinytl_quickstart", "Folder for everything that is written.", flag_values=values)
+    flags.DEFINE_string("workdir", "tinytl_quickstart", "Folder for all written files.", flag_values=values)
     flags.DEFINE_integer("epochs", EPOCHS, "Passes over the new images.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("threads", THREADS, "Threads of LiteRT.", lower_bound=1, flag_values=values)
 
@@ -49,7 +51,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     """Runs the command; returns the result for --json."""
     workdir = files.expand(values.workdir)
     files.refuse_existing(workdir, values.overwrite, folder=True)
-    pyplot = _pyplot()
+    require_matplotlib()  # before anything slow
     splits = data.load(NEW_DOMAIN, train_images=TRAIN_IMAGES, test_images=TEST_IMAGES)
 
     runner.import_tensorflow()
@@ -67,7 +69,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
         rows.append(row)
     _say("3/3 results")
     picture = workdir / "curves.png"
-    _draw(pyplot, results, picture)
+    plot_history(results, picture)
     print(f"test accuracy of the base model: {base['test_accuracy']:.1%} on {config.data.name}")
     print(f"the exported files on {NEW_DOMAIN}, {len(splits.train)} images to adapt, {len(splits.test)} to test:")
     print(_table(rows))
@@ -83,7 +85,7 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
 def _run_scheme(
     workdir: pathlib.Path, scheme: str, splits: data.Splits, values: flags.FlagValues
 ) -> tuple[dict[str, Any], AdaptResult]:
-    """Exports the base model for a scheme, adapts the file and measures it."""
+    """Exports the base model with a scheme, adapts the file and measures its memory."""
     from tinytl_tf.device import TrainableModel
     from tinytl_tf.export import export
     from tinytl_tf.memory import measure
@@ -141,32 +143,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         cells += [f"{row[key]:.1f}" for key in list(COLUMNS)[3:]]
         lines.append("  ".join(f"{cell:>11s}" for cell in cells))
     return "\n".join(lines)
-
-
-def _pyplot():
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise InputError("the picture needs matplotlib; pip install 'tinytl_tf[quickstart]'") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _draw(pyplot, results: dict[str, AdaptResult], path: pathlib.Path) -> None:
-    """Draws training loss and accuracy of each epoch, with the test accuracy at the end as a dashed line."""
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for scheme, result in results.items():
-        epochs = range(1, len(result.losses) + 1)
-        left.plot(epochs, result.losses, marker="o", label=scheme)
-        (line,) = right.plot(epochs, result.train_accuracies, marker="o", label=scheme)
-        right.axhline(result.accuracy_after, linestyle="--", color=line.get_color())
-    left.set(xlabel="epoch", ylabel="training loss", title="LiteRT training")
-    right.set(xlabel="epoch", ylabel="accuracy", title="training (dots), test at the end (dashed)")
-    left.legend()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
 
 
 def _say(text: str) -> None:

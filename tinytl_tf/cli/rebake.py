@@ -1,7 +1,7 @@
-"""Puts a Coral board's state into the int8 file of the complete network, to be compiled again.
+"""Writes a Coral board's state into the int8 file of the complete network, to be compiled again.
 
-For exports of `tinytl export --target=coral` that train biases and the classifier alone. The new file is measured
-against the float network on photos before it is written.
+The export by `tinytl export --target=coral` must train only biases and the classifier. The new file is compared with
+the float network on photos before it is written.
 
 Example:
   tinytl rebake --model=boards/coral.json --state=mine.tinytl --data=photos/ --output=mine_int8.tflite
@@ -24,13 +24,13 @@ __all__ = []
 def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines the flags of the command."""
     flags.DEFINE_string("model", None, "The coral.json of the export.", flag_values=values, required=True)
-    flags.DEFINE_string("state", None, "State file of its suffix.", flag_values=values, required=True)
+    flags.DEFINE_string("state", None, "State file of the suffix, .tinytl.", flag_values=values, required=True)
     flags.DEFINE_string(
-        "data", None, "Images by whose training split ranges are measured.", flag_values=values, required=True
+        "data", None, "Images; ranges are measured on the training split.", flag_values=values, required=True
     )
-    flags.DEFINE_integer("images", 128, "Use so many of them.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("split_seed", None, "Test images of a flat folder.", lower_bound=0, flag_values=values)
-    flags.DEFINE_boolean("skip_broken", False, "Leave out images that cannot be read.", flag_values=values)
+    flags.DEFINE_integer("images", 128, "Number of training images to use.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("split_seed", None, "Seed of a flat folder's test split.", lower_bound=0, flag_values=values)
+    flags.DEFINE_boolean("skip_broken", False, "Skip images that cannot be read.", flag_values=values)
     flags.DEFINE_string("output", None, "The .tflite to write.", flag_values=values, required=True)
 
 

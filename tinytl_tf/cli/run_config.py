@@ -1,4 +1,4 @@
-"""The configuration of a run, as a config file whose parameter is the run's folder."""
+"""Config file that returns the configuration of an existing run; its parameter is the run's folder."""
 
 from ml_collections import ConfigDict
 
@@ -6,12 +6,12 @@ __all__ = ["get_config"]
 
 
 def get_config(folder: str) -> ConfigDict:
-    """Returns the configuration of the run in a folder, without the run that it continued.
+    """Returns the configuration of the run in a folder, with `training.continue_from` cleared.
 
     Raises:
-        InputError: If the folder holds no run.
+        InputError: If the folder does not contain a run.
     """
-    from tinytl_tf.training.run_folder import RunFolder  # it imports TensorFlow
+    from tinytl_tf.training.run_folder import RunFolder  # imports TensorFlow
 
     config = RunFolder(folder).read_run().config
     config.training.continue_from = ""

@@ -1,18 +1,19 @@
-"""Runs one command of `tinytl`: flags, help, errors, exit status and the JSON result, in one place for all of them.
+"""Runs one command of `tinytl`. Flags, help, errors, exit status and the JSON result work the same for all commands.
 
-A command is a module `tinytl_tf/cli/<command>.py` whose docstring is its help and which has two functions:
+A command is a module `tinytl_tf/cli/<command>.py`. Its docstring is the help text. It has two functions:
 
     def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         flags.DEFINE_string("model", None, "The .tflite file.", flag_values=values, required=True)
 
     def main(values: flags.FlagValues) -> dict:
-        return {"accuracy": ...}  # what --json writes
+        return {"accuracy": ...}  # the result that --json writes
 
-It may have `FIRST`, the names of the flags that `--help` lists first, `WORDS`, the name of a list flag that takes
-words without a name, and `with_config(argv)`, which adds a `--config` if it is missing.
+A command may also define `FIRST`, the names of the flags to list first in `--help`; `WORDS`, the name of a list flag
+that collects positional arguments; `CHOICES`, all words that this flag takes; and `with_config(argv)`, which adds
+`--config` if it is missing.
 
-Each run has `values` of its own, so that commands share no flags. `argv` is for
-`config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which finds overrides in it.
+Each run gets its own `values`, so that commands share no flags. `argv` is for
+`config_flags.DEFINE_config_file(..., flag_values=values, sys_argv=argv)`, which reads overrides from it.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ import os
 import pathlib
 import re
 import sys
+import types
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -39,9 +41,18 @@ from tinytl_tf.cli.streams import end_of_printed, guarded_streams
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError, TinyTLError
 
-__all__ = ["MOST", "import_tensorflow", "print_next", "refuse_unused", "run_command"]
+__all__ = [
+    "MOST",
+    "config_names",
+    "define_flags",
+    "import_command",
+    "import_tensorflow",
+    "print_next",
+    "refuse_unused",
+    "run_command",
+]
 
-# Flags whose value is a path, in any command; `data` may be a name as well, which stays as it is.
+# Flags whose value is a path, in any command. The value of `data` may also be a name, which expansion leaves as is.
 _PATHS = frozenset(
     (
         "branch_weights",
@@ -62,10 +73,10 @@ _PATHS = frozenset(
         "workdir",
     )
 )
-# Commands whose printed text is their result, unless --json takes it: without it they have done nothing.
-_PRINTED = frozenset(("evaluate", "infer", "memory", "networks"))
+# Commands whose printed text is their only result, unless --json is given.
+_PRINTED = frozenset(("completion", "evaluate", "infer", "memory", "networks"))
 _LONGEST_WORD = 1000
-MOST = 2**53 - 1  # of a whole number: up to here it is one in every client, and as a float
+MOST = 2**53 - 1  # the largest integer that all clients, and a float, represent exactly
 _HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
@@ -73,14 +84,14 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     """Runs the command `name` with the arguments `argv`.
 
     Args:
-        name: Name of a module of `tinytl_tf.cli`, with hyphens for its underscores.
+        name: Name of a module of `tinytl_tf.cli`, with hyphens instead of underscores.
         argv: The arguments after the command's name.
 
     Returns:
-        The exit status: 0; that of a `TinyTLError`, whose message is one line on standard error; 130 when
-        interrupted, 143 when asked to end (SIGTERM). Any other exception is a fault of ours and keeps its traceback.
-        Printing never decides over it, but for a command whose result is only printed: 1 if standard output cannot be
-        written, without a word if its reader has gone.
+        The exit status: 0 for success; the status of a `TinyTLError`, whose message is printed as one line on standard
+        error; 130 after an interrupt (SIGINT); 143 after SIGTERM. Any other exception is a bug in this package and
+        propagates. Failure to print does not affect the status, except for commands whose result is only printed:
+        they return 1 if standard output cannot be written, without a message if its reader closed the pipe.
     """
     with guarded_streams():
         return _guarded(name, argv)
@@ -103,35 +114,32 @@ def _guarded(name: str, argv: Sequence[str]) -> int:
 
 
 def _end(text: str, status: int) -> int:
-    with contextlib.suppress(KeyboardInterrupt):  # a second one, in the middle of the last line
+    with contextlib.suppress(KeyboardInterrupt):  # a second interrupt, while the last line is printed
         print(text, file=sys.stderr)
     return status
 
 
 def _is_lack_of_memory(error: Exception) -> bool:
-    """Whether memory was lacking for numpy or, by its name since it may not be imported here, for TensorFlow."""
+    """Whether the error is an out-of-memory error of NumPy or TensorFlow (by name, to avoid importing TensorFlow)."""
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _in_flags(text: str, values: flags.FlagValues) -> str:
-    """Writes the arguments of the library that an error advises as the flags that they are here."""
+    """Replaces library arguments in the advice of an error message, `name=True`, with the corresponding flags."""
     return re.sub(r"\b(\w+)=True\b", lambda match: f"--{match[1]}" if match[1] in values else match[0], text)
 
 
 def _is_verbose(argv: Sequence[str]) -> bool:
-    """Whether --verbose is given: asked before the flags are parsed, since noise begins when commands are imported."""
+    """Whether --verbose is given. Checked before the flags are parsed: libraries write output while being imported."""
     given = [word for word in argv if word.lstrip("-").partition("=")[0] in ("verbose", "noverbose")]
     return bool(given) and given[-1].lstrip("-").lower() in ("verbose", "verbose=true", "verbose=1")
 
 
 def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
-    """Runs the command; returns whether its result is nowhere but on standard output."""
-    command = importlib.import_module(f"tinytl_tf.cli.{name.replace('-', '_')}")
+    """Runs the command; returns whether its result was only printed to standard output."""
+    command = import_command(name)
     argv = _with_config_paths(getattr(command, "with_config", list)(argv))
-    command.define_flags(values, [name, *argv])
-    flags.DEFINE_string("json", None, "Write the result to this file, as JSON.", flag_values=values)
-    flags.DEFINE_boolean("overwrite", False, "Replace files that exist already.", flag_values=values)
-    flags.DEFINE_boolean("verbose", False, "Show what TensorFlow and LiteRT write as well.", flag_values=values)
+    define_flags(command, values, [name, *argv])
     if _HELP.intersection(argv):
         print(help_text(command, values))
         return True
@@ -157,8 +165,36 @@ def _run(name: str, argv: Sequence[str], values: flags.FlagValues) -> bool:
     return False
 
 
+def import_command(name: str) -> types.ModuleType:
+    """Imports the module of the command `name`."""
+    return importlib.import_module(f"tinytl_tf.cli.{name.replace('-', '_')}")
+
+
+def define_flags(command: types.ModuleType, values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines the flags of a command: its own, and those that every command has.
+
+    Args:
+        command: The module of the command.
+        values: Gets the flags.
+        argv: The name of the command and its arguments.
+    """
+    command.define_flags(values, argv)
+    flags.DEFINE_string("json", None, "Write the result to this file as JSON.", flag_values=values)
+    flags.DEFINE_boolean("overwrite", False, "Replace existing files.", flag_values=values)
+    flags.DEFINE_boolean("verbose", False, "Also show the output of TensorFlow and LiteRT.", flag_values=values)
+
+
+def config_names() -> list[str]:
+    """Returns the names of the configs that come with the package, sorted."""
+    return sorted(one.stem for one in _config_folder().glob("*.py") if one.stem != "__init__")
+
+
+def _config_folder() -> pathlib.Path:
+    return pathlib.Path(str(importlib.resources.files("tinytl_tf.configs")))
+
+
 def _with_config_paths(argv: Sequence[str]) -> list[str]:
-    """The config file is read while the flags are parsed, so that its path is found before."""
+    """Resolves the path of `--config`. Needed before the flags are parsed, because parsing reads the file."""
     result = list(argv)
     for position, word in enumerate(argv):
         flag, equals, path = word.partition("=")
@@ -172,18 +208,17 @@ def _with_config_paths(argv: Sequence[str]) -> list[str]:
 
 
 def _config_path(path: str) -> str:
-    """The file of a config: a path, or the name of one that comes with the package, `default` for example."""
+    """Returns the path of a config file, from a path or the name of a config in this package, such as `default`."""
     file = files.expand(path)
     if path.partition(":")[0].endswith(".py") or file.is_file():  # a parameter may follow
         return str(file)
-    folder = pathlib.Path(str(importlib.resources.files("tinytl_tf.configs")))
-    names = sorted(one.stem for one in folder.glob("*.py") if one.stem != "__init__")
+    names = config_names()
     if path not in names:
         raise InputError(
             f"expected --config=FILE.py, or the name of a config that comes with the package, got {path!r:.200}; there "
             f"are {', '.join(names)}"
         )
-    return str(folder / f"{path}.py")
+    return str(_config_folder() / f"{path}.py")
 
 
 def print_next(*commands: str) -> None:
@@ -194,15 +229,15 @@ def print_next(*commands: str) -> None:
 
 
 def refuse_unused(values: flags.FlagValues, names: Sequence[str], why: str) -> None:
-    """Refuses flags that would do nothing.
+    """Rejects flags that would have no effect.
 
     Args:
         values: The flags of the command.
-        names: Names of those that have no effect in this combination.
+        names: Names of the flags that have no effect in this combination.
         why: The rest of the sentence, for example "with --workdir, which runs in Keras".
 
     Raises:
-        InputError: If one of them was given.
+        InputError: If one of these flags was given.
     """
     given = [name for name in names if values[name].present]
     if given:
@@ -210,21 +245,21 @@ def refuse_unused(values: flags.FlagValues, names: Sequence[str], why: str) -> N
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow for a command, without the warnings of its import; `noise` holds back its output."""
+    """Imports TensorFlow for a command, without import warnings. `noise` holds back its output."""
     with noise.quiet_imports():
         importlib.import_module("tensorflow")
 
 
 def _parse(values: flags.FlagValues, argv: Sequence[str], words_flag: str) -> None:
-    """Parses the arguments; words without a name are those of one flag, where the command has such a one."""
+    """Parses the arguments. Positional arguments are appended to the flag `words_flag`, if the command has one."""
     try:
         with warnings.catch_warnings(), _no_bytecode():
             # ml_collections loads config files the old way.
             warnings.filterwarnings("ignore", r"the load_module\(\) method is deprecated", DeprecationWarning)
             rest = values(argv)[1:]
             for name in values:
-                getattr(values[name].value, "lock", None)  # config_flags reports a missing config file at first use
-    except Exception as error:  # a config file is the user's code, so that it may raise anything
+                getattr(values[name].value, "lock", None)  # config_flags reports a missing config file on first access
+    except Exception as error:  # a config file is user code, which may raise anything
         words = " ".join(map(_shortened, _words(error).split()))
         raise InputError(f"{words} (`tinytl {argv[0]} --help` lists the flags)") from error
     if rest and words_flag:
@@ -238,13 +273,13 @@ def _parse(values: flags.FlagValues, argv: Sequence[str], words_flag: str) -> No
 
 
 def _shortened(word: str) -> str:
-    """A word that fits into a line; paths are far shorter."""
+    """Shortens a word that is too long for one line; paths are much shorter than the limit."""
     return word if len(word) <= _LONGEST_WORD else f"{word[:40]}...({len(word)} characters)"
 
 
 @contextlib.contextmanager
 def _no_bytecode() -> Iterator[None]:
-    """Keeps Python from leaving a `__pycache__` next to a config file, which is the user's."""
+    """Keeps Python from creating a `__pycache__` folder next to the user's config file."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
@@ -253,17 +288,17 @@ def _no_bytecode() -> Iterator[None]:
 
 
 def _words(error: Exception) -> str:
-    """The error's words, and where it comes from when it is not from a flag."""
+    """Returns the error message, with its origin if it does not come from a flag."""
     if isinstance(error, flags.Error):
         return str(error)
-    if error.args and isinstance(error.args[0], KeyError):  # ml_collections puts the name in two layers of quotes
+    if error.args and isinstance(error.args[0], KeyError):  # ml_collections wraps the name in two layers of quotes
         return f"the config has no such key: {error.args[0].args[0]}"
     cause = error.__cause__ or error
     return f"the config file cannot be used: {type(cause).__name__}: {cause}"
 
 
 def _to_json(value: Any) -> Any:
-    """Turns what numpy and pathlib give into what JSON knows; a number that is not finite is null."""
+    """Converts NumPy values and paths to JSON types; numbers that are not finite become null."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, dict):

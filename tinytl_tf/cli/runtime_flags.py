@@ -1,4 +1,4 @@
-"""Flags of the commands that run an exported file with LiteRT."""
+"""Flags shared by the commands that run an exported file with LiteRT."""
 
 import contextlib
 import shlex
@@ -34,16 +34,16 @@ def define_runtime_flags(values: flags.FlagValues) -> None:
         "runtime",
         "litert",
         ["litert", "micro"],
-        "Runtime of the file; micro: TensorFlow Lite Micro, as on a microcontroller.",
+        "Runtime for the file; micro: TensorFlow Lite Micro, as on a microcontroller.",
         flag_values=values,
     )
     flags.DEFINE_integer("threads", THREADS, "Threads of LiteRT.", lower_bound=1, flag_values=values)
     flags.DEFINE_boolean(
-        "xnnpack", None, "Use XNNPACK: faster, more memory; default: see the manifest.", flag_values=values
+        "xnnpack", None, "Use XNNPACK: faster, but takes more memory; default: the manifest's.", flag_values=values
     )
     define_api_flag(values)
     flags.DEFINE_boolean(
-        "trust", False, "Load a .tflite without its manifest, which guards against damage.", flag_values=values
+        "trust", False, "Load a .tflite without its manifest; damage is then not detected.", flag_values=values
     )
 
 
@@ -53,7 +53,7 @@ def define_api_flag(values: flags.FlagValues) -> None:
         "api",
         "interpreter",
         list(APIS),
-        "LiteRT's interface; with compiled_model, XNNPACK takes less memory.",
+        "LiteRT API to use; with compiled_model, XNNPACK takes less memory.",
         flag_values=values,
     )
 
@@ -63,13 +63,13 @@ def define_position_flag(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "classes_by_position",
         False,
-        "Match classes to outputs by their position, not by name: for a file without names.",
+        "Match classes to outputs by position instead of by name: for a file without class names.",
         flag_values=values,
     )
 
 
 def load_model(values: flags.FlagValues) -> "TrainableModel":
-    """Loads the file of --model as the flags say."""
+    """Loads the file of `--model` with the settings of the flags."""
     from tinytl_tf.device import MicroModel, TrainableModel
 
     if values.runtime == "micro":
@@ -91,10 +91,10 @@ def define_features_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "features_cache",
         None,
-        "With a coral.json: folder that keeps the features of images; default: one that is removed afterwards.",
+        "With a coral.json: folder for cached image features; default: a temporary folder.",
         flag_values=values,
     )
-    flags.DEFINE_integer("features_cache_mb", 512, "Most MB of that folder.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("features_cache_mb", 512, "Limit of that folder in MB.", lower_bound=1, flag_values=values)
     define_prefix_flag(values)
 
 
@@ -103,17 +103,18 @@ def define_prefix_flag(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "prefix_command",
         None,
-        "With a coral.json: a program that runs the prefix, in words as a shell has them; see prefix_runner.py.",
+        "With a coral.json: command line of a program that runs the prefix, quoted as in a shell; see "
+        "prefix_runner.py.",
         flag_values=values,
     )
 
 
 def open_coral(values: flags.FlagValues, stack: contextlib.ExitStack) -> "CoralModel":
-    """Loads the coral.json of --model, and says who runs the prefix.
+    """Loads the `coral.json` of `--model`, and prints which device or program runs the prefix.
 
     Args:
-        values: The flags of the command, with those of `define_prefix_flag` and `define_runtime_flags`.
-        stack: Ends the process of the prefix.
+        values: The flags of the command, including those of `define_prefix_flag` and `define_runtime_flags`.
+        stack: Ends the process that runs the prefix.
     """
     from tinytl_tf.device.coral import CoralModel
 
@@ -134,11 +135,14 @@ def open_coral(values: flags.FlagValues, stack: contextlib.ExitStack) -> "CoralM
 def open_model(
     values: flags.FlagValues, stack: contextlib.ExitStack
 ) -> tuple["TrainableModel", "CachedFeatures | None"]:
-    """Loads the file of --model, a .tflite or a coral.json; returns the trained model and the source of its features.
+    """Loads the file of `--model`, a `.tflite` or a `coral.json`.
 
     Args:
-        values: The flags of the command, with those of `define_features_flags`.
-        stack: Closes the cache of features and ends the process of the prefix.
+        values: The flags of the command, including those of `define_features_flags`.
+        stack: Closes the feature cache and ends the process that runs the prefix.
+
+    Returns:
+        The model to train, and the source of its features: None for a `.tflite`.
     """
     from tinytl_tf.device.coral import is_coral
 

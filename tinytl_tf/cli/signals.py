@@ -1,4 +1,4 @@
-"""Interrupts and requests to end, as one exit status wherever in the process they are noticed."""
+"""Turns SIGINT and SIGTERM into one exit status, regardless of which code they interrupt."""
 
 import contextlib
 import signal
@@ -7,15 +7,16 @@ from collections.abc import Iterator
 
 __all__ = ["Signals"]
 
-_AGAIN = 3.0  # seconds until an interrupt that had no effect is raised again; cleaning up takes less
+_AGAIN = 3.0  # seconds until an interrupt without effect is raised again; cleanup takes less
 
 
 class Signals:
-    """Turns SIGINT and SIGTERM into `KeyboardInterrupt` and remembers that they came.
+    """Turns SIGINT and SIGTERM into `KeyboardInterrupt` and records the signal.
 
-    A library may wrap the exception into one of its own, so that the record decides, not the exception. Or it may
-    swallow it, as TensorFlow does at some moments of tracing: it is raised again after a while, until the block ends.
-    Does nothing outside the main thread, where Python allows no handlers.
+    A library may wrap the exception in one of its own; therefore rely on `exit_status`, not on the exception. A
+    library may also swallow the exception, as TensorFlow does at times during tracing; therefore it is raised again
+    after a few seconds, until the block ends. Outside the main thread, where Python does not allow signal handlers,
+    this class does nothing.
 
     Example:
         >>> signals = Signals()
@@ -30,12 +31,12 @@ class Signals:
 
     @property
     def exit_status(self) -> int | None:
-        """128 and the number of the first signal, as shells count; None if none came."""
+        """128 plus the number of the first signal, as in a shell; None if no signal was received."""
         return None if self._received is None else 128 + self._received
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[None]:
-        """Handles the signals in the block; the handlers from before come back after it."""
+        """Handles the signals in the block, and restores the previous handlers after it."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -47,13 +48,13 @@ class Signals:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            # An interrupt that has passed through `exec` or `eval` makes `python -m` end by SIGINT, though it was
-            # caught, unless another one runs after it: CPython's `run_eval_code_obj` and `Py_RunMain`.
+            # If an interrupt passed through `exec` or `eval`, `python -m` exits with SIGINT although it was caught,
+            # unless another `exec` runs afterwards: see CPython's `run_eval_code_obj` and `Py_RunMain`.
             exec("")  # noqa: S102
 
     @contextlib.contextmanager
     def unwrapped(self) -> Iterator[None]:
-        """Raises `KeyboardInterrupt` in place of the exception that a library raised for it in the block."""
+        """Raises `KeyboardInterrupt` instead of the exception that a library in the block turned it into."""
         try:
             yield
         except BaseException:

@@ -1,4 +1,4 @@
-"""Standard output and error of a command, which may be closed, full or read by nobody any more."""
+"""Standard output and error of a command, which may be closed, on a full disk, or a pipe without a reader."""
 
 import contextlib
 import logging
@@ -14,9 +14,9 @@ __all__ = ["end_of_printed", "guarded_streams", "open_missing_descriptors"]
 
 @contextlib.contextmanager
 def guarded_streams() -> Iterator[None]:
-    """Lets nothing that is printed in the block fail, and flushes it at the end.
+    """Keeps printing in the block from raising exceptions, and flushes both streams at the end.
 
-    `sys.stdout` and `sys.stderr` are a `GuardedStream` in the block.
+    Within the block, `sys.stdout` and `sys.stderr` are `GuardedStream` objects.
     """
     if isinstance(sys.stdout, GuardedStream):
         yield
@@ -34,14 +34,14 @@ def guarded_streams() -> Iterator[None]:
 
 
 def end_of_printed(program: str) -> int:
-    """Ends a command, inside of `guarded_streams`, whose result is its printed text.
+    """Ends a command whose result is its printed text. Call it within `guarded_streams`.
 
     Args:
-        program: Its name, for the error.
+        program: Name of the program, for the error message.
 
     Returns:
-        The exit status: 0, or 1 if the result could not be written. That is told on standard error, unless the reader
-        has gone, who had enough.
+        The exit status: 0, or 1 if the result could not be written. The error is printed on standard error, unless
+        the reader closed the pipe, which is not an error.
     """
     sys.stdout.flush()
     error = sys.stdout.error
@@ -57,22 +57,22 @@ def end_of_printed(program: str) -> int:
 
 
 def open_missing_descriptors() -> None:
-    """Opens standard descriptors that are closed on the null device, for good.
+    """Opens closed standard descriptors on the null device, for the rest of the process.
 
-    The next file that is opened would take such a number, and get the output of libraries.
+    Otherwise the next opened file would get the descriptor of a standard stream and receive the output of libraries.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the least free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor, which is this one
 
 
 def _guarded(stream: TextIO | None, descriptor: int) -> GuardedStream:
     try:
         is_own = stream is not None and stream.fileno() == descriptor
-    except (OSError, ValueError):  # it is not a file of the process: in a test or a notebook
+    except (OSError, ValueError):  # not a file descriptor of the process: in a test or a notebook
         is_own = False
     if is_own:
-        os.set_blocking(descriptor, True)  # a pipe that a shell of another kind made may lose text otherwise
+        os.set_blocking(descriptor, True)  # otherwise a pipe left non-blocking by the shell may lose text
     return GuardedStream(stream, is_own)

@@ -1,8 +1,8 @@
-"""Ends a worker of a distributed training whatever it is waiting for.
+"""Supervises a worker of distributed training, so that it can be interrupted at any time.
 
-TensorFlow takes SIGTERM for itself, and lets no Python run while it connects workers: in a worker that waits for
-another one, no handler of ours is ever called. So the work is done in a child process. Its parent, which runs no
-TensorFlow, obeys the signals, and ends the child when it does not answer.
+TensorFlow installs its own SIGTERM handler, and runs no Python code while it connects workers: in a worker that waits
+for another one, our signal handlers are never called. The work is therefore done in a child process. The parent
+process does not use TensorFlow; it handles the signals, and ends the child if it does not respond.
 """
 
 import contextlib
@@ -18,23 +18,23 @@ from tinytl_tf.errors import WorkerLost
 __all__ = ["supervised"]
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
-_TURN = 0.1  # seconds between two looks at the child
-_PULSE = 1.0  # seconds between two signs of life of the child
-_SILENCE = 120.0  # seconds without one: where all workers run, they are connected in one or two
-_GRACE = 3.0  # seconds for a child that was interrupted or has failed to put its things away
-_LIFE = b"\xff"  # no exit status of ours
-_PARENT_DEATH_SIGNAL = 1  # of prctl in Linux
+_TURN = 0.1  # seconds between two checks of the child
+_PULSE = 1.0  # seconds between two heartbeats of the child
+_SILENCE = 120.0  # seconds without a heartbeat; if all workers run, they connect in one or two
+_GRACE = 3.0  # seconds for cleanup in a child that was interrupted or has failed
+_LIFE = b"\xff"  # not an exit status that we use
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 def supervised(argv: Sequence[str], run: Callable[[], int]) -> int:
-    """Runs a command, in a child process if it is a worker. It is called where nothing else of the process runs.
+    """Runs a command, in a child process if it is a worker. Call it while the process has no other threads.
 
     Args:
         argv: The name of the command and its flags.
-        run: Runs it, and returns its exit status.
+        run: Function that runs the command and returns its exit status.
 
     Returns:
-        The exit status, in the child as well as in its parent.
+        The exit status, both in the child and in its parent.
     """
     if not _is_worker(argv) or not hasattr(signal, "sigtimedwait"):
         return run()
@@ -70,7 +70,7 @@ def _show_life(writer: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Lets this process end with its parent, should that be killed."""
+    """Makes this process end if its parent is killed."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
@@ -78,13 +78,13 @@ def _end_with(parent: int) -> None:
 
 
 class _Child:
-    """The child, seen from its parent, which has the signals blocked and takes them from the queue."""
+    """The child process, as seen by the parent. The parent blocks the signals and polls for them."""
 
     def __init__(self, name: str, pid: int, reader: int) -> None:
         os.set_blocking(reader, False)
         self._name, self._pid, self._reader = name, pid, reader
-        self._status: int | None = None  # which it is about to end with
-        self._ended: int | None = None  # how it has ended
+        self._status: int | None = None  # exit status that the child has announced
+        self._ended: int | None = None  # exit code of the ended process
         self._silence = 0.0
 
     def close(self) -> None:
@@ -94,15 +94,15 @@ class _Child:
         os.close(self._reader)
 
     def wait(self) -> int:
-        """Returns the exit status of the child, or of what ended it."""
+        """Waits for the child to end; returns its exit status, or the status for the signal or loss that ended it."""
         while not self._has_ended():
             info = signal.sigtimedwait(_SIGNALS, _TURN)
             if info is not None:
                 return self._interrupt(info)
             self._read()
-            self._silence += _TURN  # by our own turns: while both processes are stopped, nobody is silent
+            self._silence += _TURN  # by turns of this loop: time while both processes are stopped does not count
             if self._status:
-                self._end(0.0)  # the others are only to be left alone, which takes long if they hang
+                self._end(0.0)  # only disconnecting from other workers is left, which takes long if they hang
             elif self._silence > _SILENCE:
                 self._end(0.0)
                 if self._status is None:
@@ -112,15 +112,15 @@ class _Child:
         if self._status is not None:
             return self._status
         if self._ended >= 0:
-            return self._ended  # after a fault, with its traceback
+            return self._ended  # after an unexpected exception, whose traceback it has printed
         return self._lose(f"signal {-self._ended} ended it")
 
     def _interrupt(self, info: signal.struct_siginfo) -> int:
-        if info.si_code <= 0:  # from a process; a signal from a terminal has reached the child as well
+        if info.si_code <= 0:  # sent by a process; a signal from a terminal reaches the child too
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGINT)
         self._end(_GRACE)
-        if self._status is None:  # otherwise the child has said so
+        if self._status is None:  # otherwise the child has printed it
             self._say("interrupted")
         return 128 + info.si_signo
 
@@ -146,7 +146,7 @@ class _Child:
         return self._ended is not None
 
     def _end(self, grace: float) -> None:
-        """Kills the child when it has returned its status, or after so many seconds."""
+        """Kills the child once it has announced its exit status, or after `grace` seconds."""
         end = time.monotonic() + grace
         while not self._has_ended():
             self._read()

@@ -1,4 +1,4 @@
-"""A target of `tinytl export`: its flags and checks, the files that it writes, and its report."""
+"""Base class for the targets of `tinytl export`: flags, checks, written files and report."""
 
 import dataclasses
 import json
@@ -28,10 +28,11 @@ class Export:
     """An export that is ready to be written.
 
     Attributes:
-        model: the network, with the state of `--state`; its trainable variables are those of the scheme.
-        experiment: of the configuration.
-        splits: the data if the target or int8 needs them, else None.
-        labels: names of the classes, after `--rename`.
+        model: the network, with the variables of `--state` if given. Only the variables of the update scheme are
+            trainable.
+        experiment: the `Experiment` of the configuration.
+        splits: the data, or None unless the target or int8 kernels need them.
+        labels: class names, after `--rename`.
         task: a key of `tinytl_tf.tasks.TASKS`.
     """
 
@@ -43,17 +44,17 @@ class Export:
 
 
 class Target:
-    """A `.tflite` for LiteRT, `--target=file`, and the base of the other targets.
+    """A `.tflite` for LiteRT (`--target=file`), and the base class of all other targets.
 
     Attributes:
         name: value of `--target`.
-        own_flags: those that do nothing with other targets.
-        replaced: flags that do nothing with it, and why.
-        always_needs_photos: whether it needs training images, whatever the frozen kernels are.
-        default_max_planned_mb: limit of a training step without `--max_planned_mb`; None for no limit.
-        always_saves_optimizer: whether the state has the optimizer's slots without `--save_optimizer`.
-        exporter_target: the `target` of `export`.
-        remedy_for_other_data: remedy if the data are not those of the run.
+        own_flags: flags that have no effect for any other target.
+        replaced: `(flags, reason)`: flags that have no effect for this target, and the reason for the error message.
+        always_needs_photos: whether the export needs training images for any type of frozen kernels.
+        default_max_planned_mb: default of `--max_planned_mb`; None for no limit.
+        always_saves_optimizer: whether the state includes the optimizer's slots without `--save_optimizer`.
+        exporter_target: value for the argument `target` of `export`.
+        remedy_for_other_data: remedy in the error message for data that differ from those of the run.
     """
 
     name = "file"
@@ -66,10 +67,10 @@ class Target:
     remedy_for_other_data = "use the same data, or --frozen_weights=float32"
 
     def check(self, values: flags.FlagValues) -> None:
-        """Refuses flags that do not fit; a subclass adds its own rules.
+        """Rejects flags that do not fit the target. Subclasses add their own rules.
 
         Raises:
-            InputError: If a flag does nothing with this target, or has a value that it cannot have.
+            InputError: If a flag has no effect for this target, or if its value is not allowed.
         """
         names, why = self.replaced
         runner.refuse_unused(values, names, why)
@@ -78,34 +79,34 @@ class Target:
             raise InputError(f"expected a finite --max_planned_mb above 0, got {limit:g}")
 
     def written(self, output: str) -> list[pathlib.Path | str]:
-        """Returns the paths that it writes."""
+        """Returns the paths of the files to write."""
         return [output, manifest_path(output)]
 
     def needs_photos(self, values: flags.FlagValues) -> bool:
-        """Returns whether training images have to be read."""
+        """Returns whether the export needs training images."""
         return self.always_needs_photos or values.frozen_weights == "int8"
 
     def restrict(self, values: flags.FlagValues, config: ConfigDict) -> None:
-        """Restricts the scheme in the configuration to variables that the target can train."""
+        """Restricts the scheme of the configuration to variables that the target can train."""
 
     def choose(
         self, values: flags.FlagValues, config: ConfigDict, splits: "Splits | None", make_model: Callable
     ) -> tuple[ConfigDict, dict[str, Any]]:
-        """Measures to choose a setting that the flags leave open.
+        """Chooses settings that the flags leave open, by measurement.
 
         Args:
             values: The flags.
             config: The configuration.
             splits: The data.
-            make_model: Gives the network of an experiment.
+            make_model: Function that returns the network for an `Experiment`.
 
         Returns:
-            The configuration to export, and the part of the result of `--json` that says how it was chosen.
+            The configuration to export, and the entries of the `--json` result that describe the choice.
         """
         return config, {}
 
     def common_options(self, values: flags.FlagValues, ready: Export) -> dict[str, Any]:
-        """Returns the arguments that all exporters have."""
+        """Returns the arguments that all exporters share."""
         return {
             "labels": ready.labels,
             "task": ready.task,
@@ -120,11 +121,11 @@ class Target:
         }
 
     def options(self, values: flags.FlagValues) -> dict[str, Any]:
-        """Returns arguments of `export` that the target decides."""
+        """Returns the arguments of `export` that depend on the target."""
         return {"profile": values.profile, "frozen_weights": values.frozen_weights}
 
     def write(self, values: flags.FlagValues, ready: Export) -> dict[str, Any]:
-        """Writes and reports the files; returns the result for `--json`."""
+        """Writes the files and prints a report; returns the result for `--json`."""
         from tinytl_tf.export import export
 
         given, int8 = values.max_planned_mb, values.frozen_weights == "int8"

@@ -1,4 +1,4 @@
-"""Trains a network in Keras under an update scheme and leaves checkpoints and a log in a folder.
+"""Trains a network in Keras with an update scheme, and writes checkpoints and a log to a folder.
 
 Examples:
   tinytl train --config=digits --workdir=runs/digits --config.training.epochs=2
@@ -31,18 +31,19 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_boolean(
         "cache_features",
         False,
-        "Compute what frozen first places make of an image once; the same as --config.training.cache_features.",
+        "Compute the features from the frozen first places once per image and cache them; sets "
+        "config.training.cache_features.",
         flag_values=values,
     )
 
 
 def define_run(values: flags.FlagValues, argv: Sequence[str]) -> None:
-    """Defines the flags of a run: its configuration and its folder."""
+    """Defines the flags for a run: configuration and folder."""
     define_config(values, argv)
     flags.DEFINE_string(
         "continue_from",
         None,
-        "Folder of a finished run, whose network is trained further; its config is the default of --config.",
+        "Folder of a finished run whose network to train further; its config is the default for --config.",
         flag_values=values,
     )
     flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values, required=True)
@@ -50,7 +51,7 @@ def define_run(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def with_config(argv: Sequence[str]) -> list[str]:
-    """Adds the config of the run of `--continue_from` where no other is given."""
+    """Adds the config of the run in `--continue_from`, unless `--config` is given."""
     given = dict(word.lstrip("-").partition("=")[::2] for word in argv)
     if "config" in given or not given.get("continue_from"):
         return list(argv)
@@ -58,31 +59,31 @@ def with_config(argv: Sequence[str]) -> list[str]:
 
 
 def define_config(values: flags.FlagValues, argv: Sequence[str]) -> None:
-    """Defines `--config`; any key of the file is a flag `--config.KEY`."""
+    """Defines `--config`, with a flag `--config.KEY` for each key of the file; `--branch_weights`; and `--strict`."""
     config_flags.DEFINE_config_file(
         "config",
         None,
-        "Name of a config of the package, default for example, or Python file with get_config().",
+        "Name of a config in this package, for example default, or a Python file with get_config().",
         flag_values=values,
         sys_argv=list(argv),
     )
     flags.DEFINE_string(
         "branch_weights",
         None,
-        'What lite residuals start from: a file of `tinytl pretrain`, "pretrained", "auto" or ""; sets the key of the '
-        "config.",
+        'Initial weights of lite residuals: a file from `tinytl pretrain`, "pretrained", "auto" or ""; sets '
+        "config.backbone.branch_weights.",
         flag_values=values,
     )
     flags.DEFINE_boolean(
         "strict",
         False,
-        "Refuse test images that are training images too; sets config.data.strict.",
+        "Fail if test images are also training images; sets config.data.strict.",
         flag_values=values,
     )
 
 
 def set_config(values: flags.FlagValues) -> None:
-    """Puts the values of `--branch_weights`, `--strict` and `--continue_from`, if given, into the configuration."""
+    """Copies the values of `--branch_weights`, `--strict` and `--continue_from`, if given, to the configuration."""
     if "continue_from" in values and values.continue_from is not None:
         _continue(values)
     if values.branch_weights is not None:
@@ -92,7 +93,7 @@ def set_config(values: flags.FlagValues) -> None:
 
 
 def _continue(values: flags.FlagValues) -> None:
-    """Writes the run of `--continue_from` into the configuration; another scheme has a learning rate of its own."""
+    """Stores `--continue_from` in the configuration. A different scheme gets its own default learning rate."""
     config, before = values.config, run_config.get_config(values.continue_from)
     config.training.continue_from = values.continue_from
     if config.scheme != before.scheme and config.training.learning_rate == before.training.learning_rate:
@@ -100,7 +101,7 @@ def _continue(values: flags.FlagValues) -> None:
 
 
 def refuse_continue(values: flags.FlagValues) -> None:
-    """Refuses a configuration that continues a run, for a command that starts from pre-trained weights."""
+    """Rejects a configuration that continues a run, for commands that start from pre-trained weights."""
     if values.config is not None and values.config.get("training", {}).get("continue_from"):
         raise InputError(
             "expected config.training.continue_from for `tinytl train` alone, got "
@@ -113,10 +114,11 @@ def require_run(values: flags.FlagValues, example: str) -> None:
 
     Args:
         values: The flags of the command.
-        example: Name of a configuration, for the error.
+        example: Name of a configuration, for the error message.
 
     Raises:
-        InputError: If there is no configuration, or the folder holds a run that is neither resumed nor replaced.
+        InputError: If `--config` is missing; if both `--resume` and `--overwrite` are given; or if the folder contains
+            a run and neither is given.
     """
     if values.config is None:
         raise InputError(f"expected --config=NAME, or a Python file with get_config(); --config={example} is one")

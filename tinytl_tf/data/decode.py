@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from tinytl_tf.data.reason import reason
 from tinytl_tf.errors import InputError
+from tinytl_tf.progress import clear_progress
 
 # Decoders that the content of a file may select: Pillow has more, and one of them starts a PostScript interpreter.
 _PLUGINS = {
@@ -149,6 +150,7 @@ def _open(source: str | os.PathLike | bytes, name: str) -> Iterator[Image.Image]
             image.getexif()
     if caught and name not in _warned:
         _warned.add(name)
+        clear_progress()
         for warning in caught:
             _logger.warning("image %s: %s", name, " ".join(str(warning.message).split()))
     with image:

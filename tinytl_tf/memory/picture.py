@@ -1,11 +1,10 @@
 """Draws the timeline of planned memory."""
 
-import io
 from collections.abc import Sequence
 
-from tinytl_tf.errors import InputError
 from tinytl_tf.memory.groups import GROUPS
 from tinytl_tf.memory.timeline import Moment
+from tinytl_tf.pictures import encode, new_figure
 
 __all__ = ["draw_timeline"]
 
@@ -32,11 +31,7 @@ def draw_timeline(moments: Sequence[Moment], *, title: str, peak_bytes: int) -> 
     Raises:
         InputError: if matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError("the picture needs matplotlib; pip install 'tinytl_tf[plots]'") from error
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = new_figure(9, 4)
     axes = figure.subplots()
     heights = [[moment.bytes[group] / 1e6 for moment in moments] for group in GROUPS]
     colors = [_COLORS[group] for group in GROUPS]
@@ -45,6 +40,4 @@ def draw_timeline(moments: Sequence[Moment], *, title: str, peak_bytes: int) -> 
     axes.set(title=title, xlabel="operators in the order in which they run", ylabel="MB alive")
     axes.set_xlim(0, max(1, len(moments) - 1))
     axes.legend(loc="upper left", fontsize="small")
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    return content.getvalue()
+    return encode(figure)

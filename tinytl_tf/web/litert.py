@@ -1,4 +1,4 @@
-"""LiteRT's web runtime: files of the npm package `@litertjs/core`, from a folder or fetched once."""
+"""LiteRT's web runtime: files of the npm package `@litertjs/core`, from a folder or downloaded once."""
 
 import base64
 import hashlib
@@ -17,12 +17,12 @@ __all__ = ["LITERT_VERSION", "fetch_litert", "litert_files"]
 LITERT_VERSION = "2.5.3"
 _PACKAGE = f"@litertjs/core/-/core-{LITERT_VERSION}.tgz"
 _REGISTRY = "https://registry.npmjs.org"
-_REGISTRY_VARIABLES = ("npm_config_registry", "NPM_CONFIG_REGISTRY")  # which npm heeds too
-# As in export/web/package-lock.json, which a test compares.
+_REGISTRY_VARIABLES = ("npm_config_registry", "NPM_CONFIG_REGISTRY")  # npm reads the same ones
+# As in export/web/package-lock.json; a test compares them.
 _INTEGRITY = "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ=="
 _BYTES = 11_817_097
-_TIMEOUT = 60.0  # seconds without a byte
-_BUILDS = {  # name in an error -> stem of the build's two files
+_TIMEOUT = 60.0  # seconds without any received data
+_BUILDS = {  # build -> stem of its two file names
     "default": "litert_wasm_internal",
     "compatible": "litert_wasm_compat_internal",
     "threads": "litert_wasm_threaded_internal",
@@ -30,14 +30,14 @@ _BUILDS = {  # name in an error -> stem of the build's two files
 
 
 def litert_files(folder: str | os.PathLike, *, threads: bool = False) -> list[pathlib.Path]:
-    """Returns the files of the runtime that a page needs.
+    """Returns the runtime files that the page needs.
 
     Args:
-        folder: `wasm` of the npm package `@litertjs/core`.
-        threads: Whether the build with threads is needed too.
+        folder: The folder `wasm` of the npm package `@litertjs/core`.
+        threads: Whether the page also needs the multithreaded build.
 
     Raises:
-        InputError: If one is missing.
+        InputError: If a file is missing.
     """
     folder = files.expand(folder)
     stems = [stem for build, stem in _BUILDS.items() if threads or build != "threads"]
@@ -52,14 +52,13 @@ def litert_files(folder: str | os.PathLike, *, threads: bool = False) -> list[pa
 
 
 def fetch_litert() -> pathlib.Path:
-    """Returns a folder with the runtime; fetches the npm package when it is not there from an earlier time.
+    """Returns a folder with the runtime; downloads the npm package if it is not in the user's cache.
 
-    The package is checked against the checksum that this version was tested with, and put into the user's cache
-    (`$XDG_CACHE_HOME` or `~/.cache`). Another registry than npm's own is taken from `npm_config_registry`, as npm
-    does.
+    The package is verified against the checksum of the tested version, and stored in the user's cache
+    (`$XDG_CACHE_HOME` or `~/.cache`). Like npm, this function uses the registry in `npm_config_registry` if it is set.
 
     Raises:
-        InputError: If the package cannot be fetched, or is another than expected.
+        InputError: If the package cannot be downloaded, or if its checksum differs from the expected one.
     """
     folder = _cache() / f"litertjs-core-{LITERT_VERSION}"
     try:

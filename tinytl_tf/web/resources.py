@@ -1,4 +1,4 @@
-"""The resources of the page: each address with its content, fixed before the server starts."""
+"""Resources of the page: the content for each URL path, fixed before the server starts."""
 
 import dataclasses
 import functools
@@ -32,11 +32,11 @@ _MODELS = "models.json"
 
 @dataclasses.dataclass(frozen=True)
 class Resource:
-    """Content under one address.
+    """Content for one URL path.
 
     Attributes:
-        kind: Its MIME type.
-        content: Its bytes, or the file that has them.
+        kind: MIME type.
+        content: The bytes, or the file that contains them.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Resource:
 
     @functools.cached_property
     def data(self) -> bytes:
-        """The bytes, read once."""
+        """The bytes; a file is read on first access."""
         return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
 
     @functools.cached_property
@@ -54,20 +54,20 @@ class Resource:
 
     @functools.cached_property
     def tag(self) -> str:
-        """Unique identifier of this content, for `ETag`."""
+        """Hash of the content, for the header `ETag`."""
         return f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
 
 
 def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) -> dict[str, Resource]:
-    """Returns all that a page loads, by its path in the address.
+    """Returns all resources that the page loads, by URL path.
 
     Args:
         model: The model that the page opens first; the package's own model is always included.
         runtime: Files of LiteRT's web runtime.
 
     Raises:
-        InputError: If the model has no manifest, takes arrays, or has other labels than one class for each photo, or a
-            file cannot be read.
+        InputError: If the model has no manifest, if it takes arrays, if its labels are not one class per photo, or if
+            its file changed while it was read.
     """
     own = (_GENERAL, manifest_path(_GENERAL))
     found = {path.name: _of_file(path) for path in (*_PAGE.iterdir(), *own)}
@@ -101,7 +101,7 @@ def page_resources(model: OpenedFile | None, runtime: Iterable[pathlib.Path]) ->
 
 
 def _unchanged(model: OpenedFile) -> Resource:
-    """The content at the start, even if the file is replaced while the page is served."""
+    """Reads a model now, so that the page serves the same content even if the file is replaced later."""
     resource = _of_file(model.path)
     if hashlib.sha256(resource.data).digest() != model.fingerprint:
         raise InputError(f"{model.path} has changed while it was read; start again")

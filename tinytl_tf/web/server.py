@@ -1,4 +1,4 @@
-"""Serves only the given resources: no request reads a folder."""
+"""HTTP server for a fixed set of resources. Requests never access the file system by path."""
 
 import http.server
 import ipaddress
@@ -12,7 +12,7 @@ from tinytl_tf.web.resources import Resource
 
 __all__ = ["PageServer"]
 
-# On every response, errors too: it shows the page's service worker that the response is from this program.
+# Sent with every response, including errors: tells the page's service worker that this program sent the response.
 _MARK = ("TinyTL-Page", "1")
 _HEADERS = {
     "Cache-Control": "no-cache",
@@ -26,30 +26,30 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-# Browsers require these headers before they give a page shared memory.
+# Browsers require these headers for shared memory.
 _THREADS = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_IDLE = 30.0  # seconds until a silent connection is closed
-_PACKED_FROM = 1024  # bytes below which gzip gains nothing
+_IDLE = 30.0  # seconds until an idle connection is closed
+_PACKED_FROM = 1024  # minimum size in bytes for gzip; it saves nothing below
 
 
 class PageServer(http.server.ThreadingHTTPServer):
-    """A server of fixed content.
+    """HTTP server for a fixed set of resources.
 
-    On a loopback address it answers only requests for a loopback name, so that no other site can reach it under its
-    own name. On other addresses it compresses responses.
+    On a loopback address, it only answers requests whose `Host` header is a loopback name, so that other sites cannot
+    reach it through their own domain name (DNS rebinding). On any other address, it compresses responses.
 
     Args:
-        resources: Path -> content.
+        resources: Resources by URL path.
         host: Address to listen on.
-        port: Port to listen on; 0 for one that is free.
-        threads: Whether to send the headers that a page with threads needs.
+        port: Port to listen on; 0 for any free port.
+        threads: Whether to send the headers that a multithreaded page needs.
 
     Raises:
-        InputError: If it cannot listen there.
+        InputError: If the server cannot listen on this address and port.
 
     Example:
         >>> from tinytl_tf.web import Resource
@@ -76,17 +76,17 @@ class PageServer(http.server.ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where a browser finds it."""
+        """URL of the page."""
         host, port = self.server_address[:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only this machine can reach the server."""
         return ipaddress.ip_address(self.server_address[0]).is_loopback
 
     def handle_error(self, request, client_address) -> None:
-        """Ignores browsers that close the connection during a response."""
+        """Ignores errors, such as browsers that close the connection during a response."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -105,12 +105,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def end_headers(self) -> None:
-        """Ends the headers of any answer."""
+        """Adds the mark to every response and ends its headers."""
         self.send_header(*_MARK)
         super().end_headers()
 
     def log_message(self, *args) -> None:
-        """Logs nothing: the command's output is for a person."""
+        """Logs nothing, to keep the command's output readable."""
 
     def _answer(self, *, with_body: bool) -> None:
         if self.server.is_local and not _is_loopback(self.headers.get("Host", "")):
@@ -139,7 +139,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a `Host` header names this machine as such."""
+    """Whether a `Host` header is a loopback name or address."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if name.lower() == "localhost":
         return True

@@ -21,7 +21,7 @@ LEARNING_RATE = 3e-3
 
 
 def make(path: str) -> None:
-    """Writes the model to `path`, and its manifest beside it."""
+    """Writes the model to `path`, and its manifest next to it."""
     model = tiny.build("efficientnet_lite0", classes=len(LABELS), resolution=RESOLUTION, dropout=0.0, seed=0)
     tiny.apply_scheme(model, "last")
     tiny.export_model(

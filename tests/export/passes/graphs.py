@@ -1,4 +1,4 @@
-"""Files built operator by operator, with orders and aliases that the converter would not write, and their results."""
+"""Builds files operator by operator, with orders and aliases that the converter would not write, and runs them."""
 
 from collections.abc import Mapping, Sequence
 

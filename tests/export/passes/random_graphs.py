@@ -1,4 +1,4 @@
-"""Random graphs of views, operators in place, sums, masks, and variables that are read and assigned in any order."""
+"""Random graphs of views, in-place operators, sums, masks, and variables that are read and assigned in any order."""
 
 import dataclasses
 
