@@ -48,12 +48,12 @@ def make(folder: pathlib.Path) -> None:
         write_json(folder / f"training_{kernels}.json", training)
     make_model.write(folder / make_spare.MODEL, model, batches, spare_classes=make_spare.SPARE)
     write_json(folder / "spare.json", make_spare.write(folder, pixels))
-    write_json(folder / "states.json", make_states.write(folder))
     make_settings.write_model(folder, model)
     write_json(folder / "settings.json", make_settings.describe(folder))
     write_json(folder / "plan.json", make_plan.describe())
     write_json(folder / "names.json", make_names.describe())
     write_arrays(folder)
+    write_json(folder / "states.json", make_states.write(folder))
 
 
 def write_arrays(folder: pathlib.Path) -> None:

@@ -1,7 +1,8 @@
-"""State files that a reader has to take, and damages of one that it has to refuse."""
+"""State files that a reader has to take, damages of one that it has to refuse, and states that move to another file."""
 
 import pathlib
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinytl_tf.device import write_state
+from tinytl_tf.files import sha256
+from tinytl_tf.state import average_states
 
 SMALL = "state_v1.tinytl"  # belongs to no model: for a reader alone
 SMALL_FINGERPRINT = bytes(range(32))
@@ -16,6 +19,19 @@ SMALL_VALUES = np.array([0.0, 1.0, -2.5, 1e-45], np.float32)
 DAMAGED = "state_float32.tinytl"
 NAMED = "state_spare.tinytl"
 HEADER, CHECKSUM = 48, 4  # bytes before and after the values
+MOVED = (  # a state, the model that it was saved from, and the model that it moves to
+    ("state_float32.tinytl", "model_float32.tflite", "model_int8.tflite"),
+    ("state_int8.tinytl", "model_int8.tflite", "model_float32.tflite"),
+    ("state_spare.tinytl", "model_spare.tflite", "model_spare.tflite"),
+    ("state_regression.tinytl", "model_regression.tflite", "model_regression.tflite"),
+)
+NOT_MOVED = (  # the same, and the first check that refuses it
+    ("state_float32.tinytl", "model_float32.tflite", "model_array.tflite", "classes"),
+    ("state_array.tinytl", "model_array.tflite", "model_regression.tflite", "classes"),
+    ("state_float32.tinytl", "model_float32.tflite", "model_settings.tflite", "frozen"),
+    ("state_float32.tinytl", "model_int8.tflite", "model_float32.tflite", "fingerprint"),
+    ("state_float32.tinytl", "model_float32.tflite", "model_spare.tflite", "variables"),
+)
 
 
 def write(folder: pathlib.Path) -> dict[str, Any]:
@@ -29,7 +45,21 @@ def write(folder: pathlib.Path) -> dict[str, Any]:
         },
         "damaged": _list(folder / DAMAGED, "model_float32.tflite", damages),
         "damaged_names": _list(folder / NAMED, "model_spare.tflite", damages_of_names),
+        "moved": [_describe(folder, *entry) for entry in MOVED],
+        "not_moved": [dict(zip(("file", "from", "to", "check"), entry, strict=True)) for entry in NOT_MOVED],
     }
+
+
+def move(folder: pathlib.Path, state: str, source: str, target: str, output: pathlib.Path) -> None:
+    """Writes a state of one file for another file, as `tinytl move-state` does."""
+    average_states([(folder / state, folder / source)], folder / target, output)
+
+
+def _describe(folder: pathlib.Path, state: str, source: str, target: str) -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as temporary:
+        output = pathlib.Path(temporary, "moved.tinytl")
+        move(folder, state, source, target, output)
+        return {"file": state, "from": source, "to": target, "sha256": sha256(output)}
 
 
 def _list(path: pathlib.Path, model: str, make: Callable[[bytes], Iterator[tuple]]) -> dict[str, Any]:

@@ -44,7 +44,15 @@ _BRITISH = "|".join(
 )
 
 # Files in which noun clauses with "what" were replaced.
-_SWEPT = ("tinytl_tf/*", "export/*.py", "export/c/*.[ch]", "benchmarks/*", "configs/*")
+_SWEPT = (
+    "tinytl_tf/*",
+    "export/*.py",
+    "export/c/*.[ch]",
+    "export/android/*.kt",
+    "export/web/src/*.ts",
+    "benchmarks/*",
+    "configs/*",
+)
 _AFTER_WHAT = "|".join(
     (
         "an?|the|it|they|you|this|that|these|one|no|each|every|its|our|their|there",

@@ -463,8 +463,9 @@ def test_spare_outputs_are_those_of_a_wider_network():
 
 
 def test_the_list_of_states_is_current(tmp_path):
-    for name in (make_states.DAMAGED, make_states.NAMED):
-        (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
+    for path in (*FOLDER.glob("state_*.tinytl"), *FOLDER.glob("model_*")):
+        if path.name != make_states.SMALL:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
     assert make_states.write(tmp_path) == STATES
     assert (tmp_path / make_states.SMALL).read_bytes() == (FOLDER / make_states.SMALL).read_bytes()
     makers = {"damaged": make_states.damages, "damaged_names": make_states.damages_of_names}
@@ -472,6 +473,31 @@ def test_the_list_of_states_is_current(tmp_path):
         golden = (FOLDER / STATES[key]["file"]).read_bytes()
         made = [damaged for *_, damaged in maker(golden)]
         assert [make_states.apply(golden, damage) for damage in STATES[key]["damages"]] == made
+
+
+@pytest.mark.parametrize("entry", STATES["moved"], ids=lambda entry: f"{entry['from']} to {entry['to']}")
+def test_a_moved_state_can_be_restored(entry, tmp_path):
+    make_states.move(FOLDER, entry["file"], entry["from"], entry["to"], tmp_path / "moved.tinytl")
+    model = TrainableModel(FOLDER / entry["to"])
+    model.restore(tmp_path / "moved.tinytl")
+    learned, moved = TrainableModel(FOLDER / entry["from"]), model.variables()
+    learned.restore(FOLDER / entry["file"])
+    assert learned.class_names == model.class_names
+    for name, value in learned.variables().items():
+        np.testing.assert_array_equal(moved[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("entry", STATES["not_moved"], ids=lambda entry: entry["check"])
+def test_a_state_of_another_network_is_not_moved(entry, tmp_path):
+    words = {
+        "classes": "expected the classes",
+        "frozen": "other frozen weights",
+        "fingerprint": "belongs to the model",
+        "variables": "expected the trained variables",
+    }
+    with pytest.raises(InputError, match=words[entry["check"]]):
+        make_states.move(FOLDER, entry["file"], entry["from"], entry["to"], tmp_path / "moved.tinytl")
+    assert not list(tmp_path.iterdir())
 
 
 # What the client says where a check fails; the checks are those of docs/formats.md, in its order.

@@ -3,29 +3,27 @@
  *
  *   adapt --model=model.tflite --data=photos --state_out=mine.tinytl
  *
- * `photos` has one folder of images for each class, and some images are held
- * out to test, or such folders in `train` and `test`. Images are PPM files (P6)
- * of
- * any size, or `.raw` files of height x width x 3 bytes. For a model of arrays
- * they are `.raw` files of float32 values. They are read when they are needed,
- * so that memory does not grow with their number.
+ * `photos` has one folder of images for each class, of which some are held out
+ * to test; or such folders in `train` and `test`. Images are PPM files (P6) of
+ * any size, or `.raw` files of height x width x 3 bytes. For a model of arrays,
+ * the data are `.raw` files of float32 values. Files are read when they are
+ * needed, so that memory does not grow with their number.
  *
- * Order and changes of the images follow the plan of docs/formats.md, which is
- * the same in all clients. By default the augmentation and the rate are those
- * of the model's manifest.
+ * Order and changes of the images follow the plan in docs/formats.md, which is
+ * the same in all clients. By default the augmentation and the learning rate
+ * are those of the model's manifest.
  *
- * Ends with 0; 1 if results cannot be written; 2 if the input is invalid;
- * 4 if the training diverges. Only with 0 is there a new
- * state file.
+ * Exit status: 0; 1 if results cannot be written; 2 if the input is invalid; 4
+ * if the training diverges. A new state file is written only with status 0.
  */
 
 #include "adapt.h"
 
 #include <string.h>
 
-#define HEADER_BYTES 64 /* Of a state file, and more. */
+#define HEADER_BYTES 64 /* At least those of a state file. */
 
-/* Everything to free. */
+/* Everything that must be freed. */
 typedef struct {
   adapt_options options;
   adapt_output output;
@@ -36,7 +34,7 @@ typedef struct {
   adapt_figures after;
 } program;
 
-/* Opens the model, with the state to start from. */
+/* Opens the model and restores the state to start from. */
 static int open_model(program *all) {
   const adapt_options *options = &all->options;
   tinytl_error error;
@@ -46,12 +44,13 @@ static int open_model(program *all) {
   }
   const tinytl_info *info = tinytl_get_info(all->model);
   if (info->task != TINYTL_TASK_CLASSIFICATION) {
-    return complain(BAD_INPUT,
-                    "expected a model for one class of each %s, got one for "
-                    "%s, which folders cannot give; use `tinytl adapt`",
-                    inputs_noun(info),
-                    info->task == TINYTL_TASK_MULTILABEL ? "several attributes"
-                                                         : "numbers");
+    return complain(
+        BAD_INPUT,
+        "expected a model for one class of each %s, got one for %s, which "
+        "folders of classes cannot represent; use `tinytl adapt`",
+        inputs_noun(info),
+        info->task == TINYTL_TASK_MULTILABEL ? "several attributes"
+                                             : "numbers");
   }
   const int status = options_check(options, info);
   if (status != 0) {
@@ -77,7 +76,7 @@ static void say_settings(const tinytl_settings *settings, bool images) {
       settings->schedule == TINYTL_SCHEDULE_CONSTANT ? "constant" : "cosine");
 }
 
-/* Returns at most how many bytes the state file will have. */
+/* Returns an upper bound of the size of the state file in bytes. */
 static size_t state_bytes(const tinytl_info *info) {
   size_t bytes = HEADER_BYTES + info->state_size * sizeof(float);
   for (int32_t i = 0; info->labels != NULL && i < info->classes; i++) {
@@ -86,7 +85,7 @@ static size_t state_bytes(const tinytl_info *info) {
   return bytes;
 }
 
-/* Trains, and evaluates before and after if there are test photos. */
+/* Trains; if there are test photos, evaluates before and after. */
 static int train_and_test(program *all, const tinytl_settings *settings) {
   const adapt_run run = {all->model, tinytl_get_info(all->model), settings,
                          all->options.epochs, all->options.seed};

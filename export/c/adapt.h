@@ -12,27 +12,27 @@
 #include "plan.h"
 #include "tinytl.h"
 
-/* Statuses to end with. */
+/* Exit statuses. */
 #define BAD_OUTPUT 1
 #define BAD_INPUT 2
 #define DIVERGED 4
 
-/* ---- Lines for the user: adapt_report.c ---- */
+/* ---- Messages for the user: adapt_report.c ---- */
 
 /*
- * Makes the work independent of its standard streams: those that are closed are
- * opened, so that no other file takes their place, and no signal comes from one
- * that cannot be written.
+ * Makes the program independent of its standard streams: opens closed streams,
+ * so that no other file takes their place, and ignores signals of streams that
+ * cannot be written.
  */
 void report_start(void);
 
 /* Prints a line to the standard output; drops lines that cannot be written. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 
-/* The same to the standard error, as a warning. */
+/* Prints a warning to the standard error. */
 __attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
 
-/* The same, as an error. Returns the status. */
+/* Prints an error to the standard error. Returns the status. */
 __attribute__((format(printf, 2, 3))) int complain(int status,
                                                    const char *format, ...);
 
@@ -41,7 +41,7 @@ int complain_memory(void);
 
 /* ---- Options: adapt_options.c ---- */
 
-/* Switches of the manifest that the user can override. */
+/* Whether a switch of the manifest is overridden by the user. */
 typedef enum { AS_EXPORTED = 0, OFF, ON } adapt_switch;
 
 /* Options of the user that override the manifest. */
@@ -72,14 +72,14 @@ void options_override(const adapt_options *options, tinytl_settings *settings);
 
 /* ---- The state file to be written: adapt_output.c ---- */
 
-/* A path that only this process writes; all zero without one. */
+/* A path that only this process writes; all zeros if there is no path. */
 typedef struct {
   char *lock; /* Path of the lock file. */
   int file;
 } adapt_output;
 
 /*
- * Takes the lock of a path for the run, and checks that the path can be
+ * Acquires the lock of a path for the run, and checks that the path can be
  * written. Returns 0, or the status after an error.
  */
 int output_open(const char *path, bool overwrite, adapt_output *output);
@@ -94,12 +94,12 @@ void output_close(adapt_output *output);
 typedef struct {
   char **names; /* By label. */
   size_t count;
-  char ***sorted; /* The places of `names`, in the order of the names. */
+  char ***sorted; /* Pointers to `names`, in alphabetical order. */
 } adapt_classes;
 
 /*
- * Finds the names: given by the user, the model's, or the folders' names in
- * `folder`. Returns 0, or the status after an error.
+ * Finds the names: those of the user, those of the model, or the names of the
+ * folders in `folder`. Returns 0, or the status after an error.
  */
 int classes_find(const adapt_options *options, const tinytl_info *info,
                  const char *folder, adapt_classes *classes);
@@ -130,9 +130,9 @@ char *photos_join(const char *folder, const char *name);
 bool photos_is_folder(const char *path);
 
 /*
- * Calls `use` with the name of each entry of a folder that is not hidden, in
- * their order, until it returns another status than 0. Returns that, or the
- * status after an error.
+ * Calls `use` in alphabetical order with the name of each entry of a folder
+ * that is not hidden, until it returns a status that is not 0. Returns that
+ * status, or the status after an error.
  */
 int photos_each(const char *folder,
                 int (*use)(const char *folder, const char *name, void *context),
@@ -148,7 +148,7 @@ int photos_list(const char *folder, const adapt_classes *classes,
 /* Returns the number of photos of each of `classes` classes, to be freed. */
 size_t *photos_by_class(const adapt_photos *photos, size_t classes);
 
-/* Whether a photo is a .raw file, which is the model's input as it is. */
+/* Whether a photo is a .raw file, which has the model's input unchanged. */
 bool photos_is_raw(const adapt_photo *photo);
 
 void photos_free(adapt_photos *photos);
@@ -161,9 +161,9 @@ typedef struct {
 } adapt_split;
 
 /*
- * Finds the photos in train/ and test/ of --data, or holds out some in
- * the folders of classes; reports their numbers. Returns 0, or the status after
- * an error.
+ * Finds the photos in train/ and test/ of --data, or holds out some of the
+ * photos in the folders of classes; reports their numbers. Returns 0, or the
+ * status after an error.
  */
 int split_find(const adapt_options *options, const tinytl_settings *settings,
                const tinytl_info *info, adapt_classes *classes,
@@ -173,11 +173,11 @@ void split_free(adapt_split *split);
 
 /* ---- From a photo to the model's input: adapt_pixels.c ---- */
 
-/* Reads a photo as it is evaluated. Returns 0, or the status after an error. */
+/* Reads a photo for an evaluation. Returns 0, or the status after an error. */
 int pixels_to_evaluate(const adapt_photo *photo, const tinytl_info *info,
                        const tinytl_settings *settings, uint8_t *pixels);
 
-/* Reads a photo as it is trained on at a place of an epoch. */
+/* Reads a photo for a training step, with the changes of an epoch. */
 int pixels_to_train(const adapt_photo *photo, const tinytl_info *info,
                     const tinytl_settings *settings, uint64_t seed,
                     uint64_t epoch, plan_place place, uint8_t *pixels);
@@ -193,25 +193,25 @@ typedef struct {
   uint64_t seed;
 } adapt_run;
 
-/* Returns "image" or "array", for lines to the user. */
+/* Returns "image" or "array" for messages. */
 const char *inputs_noun(const tinytl_info *info);
 
-/* Returns how many bytes one input has in memory. */
+/* Returns the size of one input in memory in bytes. */
 size_t inputs_bytes(const tinytl_info *info);
 
-/* Checks a file without keeping its content, and gives its digest. Returns 0,
-   or the status after an error; so do those below. */
+/* Checks a file without keeping its content, and computes its digest. Returns
+   0, or the status after an error; so do those below. */
 int inputs_check(adapt_photo *photo, const tinytl_info *info);
 
-/* Reads a file as it is evaluated. */
+/* Reads a file for an evaluation. */
 int inputs_to_evaluate(const adapt_run *run, const adapt_photo *photo,
                        void *input);
 
-/* Reads a file as it is trained on at a place of an epoch. */
+/* Reads a file for a training step, with the changes of an epoch. */
 int inputs_to_train(const adapt_run *run, const adapt_photo *photo,
                     uint64_t epoch, plan_place place, void *input);
 
-/* Answers for one input; `logits` has room for the classes in use. */
+/* Runs inference on one input; `logits` has room for the classes in use. */
 int inputs_infer(const adapt_run *run, const void *input, float *logits);
 
 /* Takes a training step. */
@@ -220,18 +220,18 @@ int inputs_train(const adapt_run *run, const void *batch, const int32_t *labels,
 
 /* ---- Evaluation: adapt_evaluation.c ---- */
 
-/* Answers for the photos of a class. */
+/* Counts of the predictions for the photos of a class. */
 typedef struct {
   size_t images;
   size_t right;
 } adapt_recall;
 
 typedef struct {
-  adapt_recall *classes; /* Of each class in use; owned. */
+  adapt_recall *classes; /* Counts of each class in use; owned. */
   size_t class_count;
   size_t images;
   size_t right;
-  double loss;      /* Mean cross-entropy; not finite where an answer is not. */
+  double loss;      /* Mean cross-entropy; not finite if a logit is not. */
   const char *noun; /* See inputs_noun(). */
 } adapt_figures;
 
@@ -247,10 +247,10 @@ void figures_free(adapt_figures *figures);
 
 /* ---- Training: adapt_training.c ---- */
 
-/* Losses by which a run without test photos is judged. */
+/* Losses for the divergence check of a run without test photos. */
 typedef struct {
-  double first; /* Of the first step. */
-  double last;  /* Mean of the applied steps of the last epoch. */
+  double first; /* Loss of the first step. */
+  double last;  /* Mean loss of the applied steps of the last epoch. */
 } adapt_losses;
 
 /* Trains the model on photos. Returns 0, or the status after an error. */
@@ -258,8 +258,8 @@ int train(const adapt_run *run, const adapt_photos *photos,
           adapt_losses *losses);
 
 /*
- * Reports a training that has diverged and returns DIVERGED; otherwise 0.
- * `what` names the photos of the losses.
+ * If the training has diverged, reports it and returns DIVERGED; otherwise
+ * returns 0. `what` describes the photos of the losses.
  */
 int check_divergence(double before, double after, size_t classes,
                      const char *what);

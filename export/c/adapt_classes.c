@@ -1,5 +1,5 @@
 /*
- * Names of the classes, and finding a label by its name.
+ * Names of the classes, and the search for a label by its name.
  */
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 /* Adds a name; checks names from the user. */
 static int add_name(adapt_classes *classes, const char *name, size_t length) {
   const size_t count = classes->count;
-  /* Room for 16, 32, 64, ... names: a new one when a power of two is full. */
+  /* Room for 16, 32, 64, ... names: grows when a power of two is full. */
   if (count == 0 || (count >= 16 && (count & (count - 1)) == 0)) {
     const size_t room = count == 0 ? 16 : 2 * count;
     char **names = realloc(classes->names, room * sizeof *names);
@@ -40,7 +40,7 @@ static int add_checked(adapt_classes *classes, const char *name, size_t length,
   return add_name(classes, name, length);
 }
 
-/* Adds the names that the user gives, separated by commas. */
+/* Adds names from the user, separated by commas. */
 static int add_list(adapt_classes *classes, const char *list) {
   for (;;) {
     const size_t length = strcspn(list, ",");
@@ -52,7 +52,7 @@ static int add_list(adapt_classes *classes, const char *list) {
   }
 }
 
-/* Adds the name of a folder; files are left for photos_list() to refuse. */
+/* Adds the name of a folder; skips files, which photos_list() refuses. */
 static int add_folder(const char *folder, const char *name, void *context) {
   char *path = photos_join(folder, name);
   if (path == NULL) {
@@ -84,7 +84,7 @@ static int compare_names(const void *one, const void *other) {
   return strcmp(**(char **const *)one, **(char **const *)other);
 }
 
-/* Sorts the names; refuses one that is there twice. */
+/* Sorts the names; refuses names that occur twice. */
 static int sort_names(adapt_classes *classes) {
   classes->sorted = malloc(classes->count * sizeof *classes->sorted);
   if (classes->sorted == NULL) {
@@ -98,8 +98,8 @@ static int sort_names(adapt_classes *classes) {
   for (size_t i = 1; i < classes->count; i++) {
     if (compare_names(&classes->sorted[i - 1], &classes->sorted[i]) == 0) {
       return complain(BAD_INPUT,
-                      "expected names that differ in --labels, got %s twice; "
-                      "give each output its own",
+                      "expected different names in --labels, got %s twice; "
+                      "give each output a name of its own",
                       *classes->sorted[i]);
     }
   }

@@ -7,9 +7,9 @@
 
 #include "adapt.h"
 
-#define NOTABLE 0.05 /* Difference of the two accuracies that is printed. */
+#define NOTABLE 0.05 /* Difference of the accuracies that is printed. */
 
-/* Returns the cross-entropy of an answer. */
+/* Returns the cross-entropy of a prediction. */
 static double cross_entropy(const float *logits, size_t classes, size_t label) {
   double most = (double)logits[0];
   for (size_t i = 1; i < classes; i++) {
@@ -87,14 +87,14 @@ void figures_say(const adapt_figures *figures, const adapt_classes *classes,
           100.0 * (double)class->right / (double)class->images, class->right,
           class->images);
     } else {
-      say("recall of %s %s: not known (no %ss)", classes->names[i], when,
+      say("recall of %s %s: unknown (no %ss)", classes->names[i], when,
           figures->noun);
     }
   }
   if (isfinite(figures->loss)) {
     say("loss %s: %.4f", when, figures->loss);
   } else {
-    say("loss %s: not known", when);
+    say("loss %s: unknown", when);
   }
   const double accuracy = (double)figures->right / (double)figures->images;
   const double balanced = balanced_accuracy(figures);

@@ -1,6 +1,6 @@
 /*
  * The input of the model from a file: the pixels of a photo, or an array, which
- * is not changed: a .raw file of its values as little-endian float32.
+ * is never changed: a .raw file with its values as little-endian float32.
  */
 
 #include <math.h>
@@ -36,7 +36,7 @@ static float get_value(const uint8_t *bytes) {
   return value;
 }
 
-/* Copies the values of an array out of its file. */
+/* Copies the values of an array from its file. */
 static int copy_values(const char *path, const uint8_t *bytes, size_t count,
                        float *values) {
   for (size_t i = 0; i < count; i++) {
@@ -54,8 +54,8 @@ static int copy_values(const char *path, const uint8_t *bytes, size_t count,
   return 0;
 }
 
-/* Reads an array, or checks its file where `values` is NULL; `digest` gets the
-   SHA-256 of the file unless it is NULL. */
+/* Reads an array, or only checks its file if `values` is NULL; `digest` gets
+   the SHA-256 of the file unless it is NULL. */
 static int read_array(const char *path, const tinytl_info *info, float *values,
                       uint8_t *digest) {
   const size_t expected = VALUE_BYTES * info->array_size;
@@ -69,9 +69,8 @@ static int read_array(const char *path, const tinytl_info *info, float *values,
   int status = 0;
   if (size != expected) {
     status = complain(BAD_INPUT,
-                      "cannot read %s: expected %zu values of float32, which "
-                      "are %zu bytes, got %zu bytes; convert it again, or move "
-                      "it away",
+                      "cannot read %s: expected %zu float32 values in %zu "
+                      "bytes, got %zu bytes; convert it again, or move it away",
                       path, info->array_size, expected, size);
   } else {
     status = copy_values(path, bytes, info->array_size, values);

@@ -18,34 +18,33 @@ static const char kUsage[] =
     "  --model=FILE          the exported .tflite, next to its manifest\n"
     "  --data=DIR            a folder of images for each class, of which some\n"
     "                        are held out to test; or train/ and test/ (or\n"
-    "                        val/) with such folders; of arrays, as .raw "
-    "files\n"
-    "                        of float32, for a model that takes these\n"
+    "                        val/) with such folders; .raw files of float32\n"
+    "                        for a model that takes arrays\n"
     "  --state_out=FILE      the state file to write\n"
     "  --state_in=FILE       a state file to start from\n"
-    "  --overwrite           replace --state_out if it is there\n"
+    "  --overwrite           replace --state_out if it exists\n"
     "  --epochs=5            passes over the training images\n"
-    "  --seed=0              of the order of the images and their changes\n"
+    "  --seed=0              seed of the order and the changes of images\n"
     "  --strict              refuse test images that are copies of training\n"
     "                        images\n"
-    "  --trust               take a model that has no manifest\n"
+    "  --trust               open a model that has no manifest\n"
     "  --labels=A,B,C        names of the classes, in the order of the\n"
     "                        outputs; default: those in the model, else the\n"
     "                        sorted names of the folders\n"
     "  --library=FILE        libLiteRt.so\n"
     "  --threads=2           threads of LiteRT's kernels\n"
-    "These are as the model's manifest says unless they are given; those of\n"
+    "The defaults of these options are in the model's manifest; options for\n"
     "cropping, mirroring and colors are refused for a model of arrays:\n"
-    "  --learning_rate=RATE  of the first step\n"
+    "  --learning_rate=RATE  learning rate of the first step\n"
     "  --schedule=NAME       cosine or constant\n"
-    "  --central_fraction=F  part of an image's side that is used, up to 1\n"
+    "  --central_fraction=F  fraction of an image's side to use, up to 1\n"
     "  --crop, --nocrop      crop training images at random, or not\n"
     "  --flip, --noflip      mirror half of the training images, or not\n"
     "  --color=NAME          change their colors: none, tf or torch\n"
     "  --split_seed=N        chooses the images that are held out\n"
     "  --xnnpack=MODE        on, off or as_exported\n";
 
-/* ---- Values; each returns whether it is good ---- */
+/* ---- Values; each function returns whether the text is valid ---- */
 
 /* Reads an integer: only digits, no sign and no space. */
 static bool parse_whole(const char *text, uint64_t least, uint64_t most,
@@ -149,7 +148,7 @@ static bool is_named(const char *argument, const char *end, const char *name) {
   return strlen(name) == length && strncmp(argument, name, length) == 0;
 }
 
-/* Reads an argument without a value; returns whether it is one. */
+/* Reads an argument without a value; returns whether it is such an argument. */
 static bool parse_word(const char *word, adapt_options *into) {
   if (strcmp(word, "overwrite") == 0) {
     into->overwrite = true;
@@ -195,10 +194,10 @@ int options_parse(int count, char **arguments, adapt_options *options) {
   for (int i = 1; i < count; i++) {
     if (!parse_argument(arguments[i], options)) {
       (void)fputs(kUsage, stderr);
-      return complain(BAD_INPUT,
-                      "expected the options above and values in their range, "
-                      "got %s",
-                      arguments[i]);
+      return complain(
+          BAD_INPUT,
+          "expected the options above with values in their range, got %s",
+          arguments[i]);
     }
   }
   if (options->model == NULL || options->data == NULL ||
@@ -221,8 +220,8 @@ int options_check(const adapt_options *options, const tinytl_info *info) {
     return 0;
   }
   return complain(BAD_INPUT,
-                  "expected options of images with a model of images, got %s "
-                  "for one of arrays; leave it out",
+                  "expected no options for images with a model of arrays, got "
+                  "%s; leave it out",
                   given);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The state file that a run writes at its end: no other run writes it
- * meanwhile, and it can be written.
+ * The state file that a run writes at its end: ensures that no other run writes
+ * it at the same time, and that it can be written.
  */
 
 #define _DEFAULT_SOURCE      /* flock(), realpath() in C11. */
@@ -42,11 +42,11 @@ static const char *name_of(const char *path) {
 }
 
 /*
- * Returns the file's own path with the lock's ending, to be freed, or NULL.
- * Runs that name one file in several ways have one lock.
+ * Returns the real path of the file with the suffix of the lock, to be freed,
+ * or NULL. Runs that reach one file by different paths share a lock.
  */
 static char *lock_path(const char *path) {
-  char *real = realpath(path, NULL); /* NULL while there is no such file. */
+  char *real = realpath(path, NULL); /* NULL if the file does not exist. */
   if (real == NULL) {
     char *copy = strdup(path); /* dirname() changes its argument. */
     char *folder = copy == NULL ? NULL : realpath(dirname(copy), NULL);
@@ -59,7 +59,7 @@ static char *lock_path(const char *path) {
   return lock;
 }
 
-/* Returns the open file with its lock, or -1 with errno; EWOULDBLOCK where
+/* Returns the open file with its lock, or -1 with errno; EWOULDBLOCK if
    another run has it. */
 static int take_lock(const char *path) {
   for (;;) {
@@ -81,12 +81,12 @@ static int take_lock(const char *path) {
         named.st_dev == opened.st_dev) {
       return file;
     }
-    /* The last run has removed it meanwhile. */
+    /* Another run has removed the lock file in the meantime. */
     (void)close(file);
   }
 }
 
-/* Checks, under the lock, that a state can be written in the end. */
+/* Checks under the lock that the state can be written at the end. */
 static int check_path(const char *path, bool overwrite) {
   struct stat about;
   if (!overwrite && stat(path, &about) == 0) {
@@ -107,7 +107,7 @@ static int check_path(const char *path, bool overwrite) {
   return status;
 }
 
-/* Writes the owner into the lock file, for messages of other runs. */
+/* Writes the owner to the lock file, for messages of other runs. */
 static void leave_name(int file) {
   char host[256] = "";
   (void)gethostname(host, sizeof host - 1);
@@ -149,7 +149,7 @@ int output_open(const char *path, bool overwrite, adapt_output *output) {
 int output_reserve(const adapt_output *output, const char *path, size_t bytes) {
   const int reason = posix_fallocate(output->file, 0, (off_t)bytes);
   leave_name(output->file);
-  /* Some file systems do not report it. */
+  /* Some file systems do not report the free space. */
   if (reason == 0 || reason == EINVAL || reason == EOPNOTSUPP) {
     return 0;
   }

@@ -1,6 +1,6 @@
 /*
- * Lists of photos. Each file is checked when it is listed, so that no file ends
- * a training halfway.
+ * Lists of photos. Each file is checked when it is listed, so that an invalid
+ * file does not end a training halfway.
  */
 
 #define _DEFAULT_SOURCE /* scandir() in C11. */
@@ -64,7 +64,7 @@ bool photos_is_raw(const adapt_photo *photo) {
   return ends_with(photo->path, ".raw");
 }
 
-/* Result of reading a folder of classes, or one class. */
+/* Context for reading a folder of classes, or the folder of one class. */
 typedef struct {
   const adapt_classes *classes;
   const tinytl_info *info;

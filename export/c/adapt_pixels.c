@@ -1,7 +1,7 @@
 /*
  * From a photo to the model's input; see "Pixels" and "Augmentation" of
- * docs/formats.md. A .raw file is the input of a model already: it is evaluated
- * as it is, and its training begins with its pixels.
+ * docs/formats.md. A .raw file already has the size of a model's input: it is
+ * evaluated unchanged, and changes in training start from its pixels.
  */
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static int complain_reading(const adapt_photo *photo, const char *problem) {
                   photo->path, problem);
 }
 
-/* Reads a file into an image with pixels of its own. */
+/* Reads a file into an image that owns its pixels. */
 static const char *read_image(const adapt_photo *photo, const tinytl_info *info,
                               image *result) {
   if (!photos_is_raw(photo)) {
@@ -42,7 +42,7 @@ int pixels_to_evaluate(const adapt_photo *photo, const tinytl_info *info,
   return problem == NULL ? 0 : complain_reading(photo, problem);
 }
 
-/* Cuts a part out of a photo and changes it, as a plan says. */
+/* Crops and changes a photo according to a plan. */
 static bool change(const image *photo, const plan_changes *changes,
                    double fraction, const tinytl_info *info, uint8_t *pixels) {
   const plan_box *box = &changes->box;

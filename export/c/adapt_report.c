@@ -1,5 +1,5 @@
 /*
- * Lines for the user. Printing never stops the work: lines that cannot be
+ * Messages for the user. Printing never stops a training: lines that cannot be
  * written are dropped.
  */
 
@@ -21,15 +21,15 @@
 void report_start(void) {
   for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
     if (fcntl(stream, F_GETFD) < 0 && errno == EBADF) {
-      /* It gets the lowest number that is free: this one. */
+      /* open() returns the lowest free number, which is this one. */
       (void)open("/dev/null", O_RDWR);
     }
   }
   (void)signal(SIGPIPE, SIG_IGN);
-  (void)signal(SIGXFSZ, SIG_IGN); /* write() then fails instead. */
+  (void)signal(SIGXFSZ, SIG_IGN); /* Then write() fails instead. */
 }
 
-/* Prints one line, with any content of names and paths. */
+/* Prints one line; names and paths may have any content. */
 static void print_line(FILE *stream, const char *start, const char *format,
                        va_list arguments) {
   char line[LINE_SIZE];

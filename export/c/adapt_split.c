@@ -1,6 +1,6 @@
 /*
- * Which photos are trained on, and which are held out to test; see "Which
- * photos are held out" of docs/formats.md.
+ * Splits photos into those to train and those to test; see "Photos that are
+ * held out" in docs/formats.md.
  */
 
 #include <inttypes.h>
@@ -12,11 +12,11 @@
 #include "internal.h"
 
 #define QUARTER (UINT32_C(1) << 30)
-#define MOST_SHOWN 20 /* Copies that are named. */
+#define MOST_SHOWN 20 /* Number of copies that are named. */
 
 /* ---- Held out by content ---- */
 
-/* Whether a photo is held out: that depends only on its content. */
+/* Whether a photo is held out; this depends only on its content. */
 static bool is_held_out(const adapt_photo *photo, uint64_t seed) {
   char text[24 + 2 * TINYTL_FINGERPRINT_SIZE];
   int length = snprintf(text, sizeof text, "%" PRIu64 "/", seed);
@@ -30,7 +30,7 @@ static bool is_held_out(const adapt_photo *photo, uint64_t seed) {
   return start < QUARTER;
 }
 
-/* Moves the photos that are held out to the test photos; both keep their order.
+/* Moves the held-out photos to the test photos; both keep their order.
  */
 static int hold_out(adapt_split *split, uint64_t seed) {
   adapt_photos *train = &split->train;
@@ -61,7 +61,7 @@ static int compare_photos(const void *one, const void *other) {
                 TINYTL_FINGERPRINT_SIZE);
 }
 
-/* Names the test photos that are copies of training photos; refuses them if the
+/* Reports test photos that are copies of training photos; refuses them if the
    user wants that. */
 static int report_copies(const adapt_split *split, const char *noun,
                          bool strict) {
@@ -87,8 +87,8 @@ static int report_copies(const adapt_split *split, const char *noun,
   free(sorted);
   if (copies > 0 && strict) {
     return complain(BAD_INPUT,
-                    "expected test %ss that are not trained on, got %zu of "
-                    "%zu that are; remove the copies, or leave out --strict",
+                    "expected test %ss that are not trained on, got %zu of %zu "
+                    "that are; remove the copies, or leave out --strict",
                     noun, copies, split->test.count);
   }
   if (copies > 0) {
@@ -102,7 +102,7 @@ static int report_copies(const adapt_split *split, const char *noun,
 
 /* ---- Counts ---- */
 
-/* Returns the names of the classes with a true `wanted`, separated by
+/* Returns the names of the classes whose `wanted` is true, separated by
    commas, to be freed, or NULL; counts them. */
 static char *name_classes(const adapt_classes *classes, const size_t *train,
                           const size_t *test,
@@ -153,11 +153,12 @@ static int report_counts(const adapt_classes *classes, const adapt_split *split,
   if (first == NULL || second == NULL) {
     status = complain_memory();
   } else if (by_content && untrained > 0) {
-    status = complain(BAD_INPUT,
-                      "expected %ss to train of each class, got all held "
-                      "out of %zu: %s; add %ss, sort them into train/ and "
-                      "test/, or give another --split_seed",
-                      noun, untrained, first, noun);
+    status = complain(
+        BAD_INPUT,
+        "expected %ss of each class to train, got none of %zu classes, since "
+        "all are held out: %s; add %ss, sort them into train/ and test/, "
+        "or give another --split_seed",
+        noun, untrained, first, noun);
   } else {
     for (size_t i = 0; i < classes->count; i++) {
       if (test[i] > 0) {
@@ -169,7 +170,7 @@ static int report_counts(const adapt_classes *classes, const adapt_split *split,
     }
     if (split->test.count == 0) {
       say("%zu %ss to train; nothing is held out, so that the accuracy is "
-          "not known",
+          "unknown",
           split->train.count, noun);
     } else if (by_content) {
       say("%zu %ss to train, %zu to test, held out by their content with "
@@ -180,8 +181,8 @@ static int report_counts(const adapt_classes *classes, const adapt_split *split,
           split->test.count);
     }
     if (split->test.count > 0 && untested > 0) {
-      say("no %ss to test of %zu classes, whose accuracy is not known: %s",
-          noun, untested, second);
+      say("no %ss to test of %zu classes, whose accuracy is unknown: %s", noun,
+          untested, second);
     }
   }
   free(first);
@@ -193,7 +194,7 @@ static int report_counts(const adapt_classes *classes, const adapt_split *split,
 
 /* ---- The folders ---- */
 
-/* Paths of --data; NULL for one that is not a folder. */
+/* Paths in --data; NULL if there is no such folder. */
 typedef struct {
   char *train;
   char *test;

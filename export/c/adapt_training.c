@@ -10,9 +10,9 @@
 #include "adapt.h"
 #include "plan.h"
 
-#define DIVERGED_FACTOR 10 /* Of a loss that shows a lost training. */
+#define DIVERGED_FACTOR 10 /* Growth of the loss in a diverged training. */
 
-/* Memory of a run: the order of an epoch, and a batch. */
+/* Buffers of a run: the order of an epoch, and a batch. */
 typedef struct {
   size_t *order;
   uint8_t *inputs;
@@ -23,9 +23,9 @@ typedef struct {
 typedef struct {
   size_t applied;
   size_t finite; /* Steps with a finite loss, applied or not. */
-  double loss;   /* Of these. */
+  double loss;   /* Sum over these steps. */
   double accuracy;
-  double applied_loss; /* Of the applied steps. */
+  double applied_loss; /* Sum over the applied steps. */
 } sums;
 
 /* Reads the batch of a step. */
@@ -68,7 +68,7 @@ static void say_epoch(uint64_t epoch, uint64_t epochs, size_t steps,
                       const sums *sum) {
   if (sum->finite == 0) {
     say("epoch %" PRIu64 " of %" PRIu64
-        ": loss not known, %zu of %zu steps applied",
+        ": loss unknown, %zu of %zu steps applied",
         epoch + 1, epochs, sum->applied, steps);
     return;
   }

@@ -7,13 +7,13 @@
 
 #include "model.h"
 
-/* The buffers of one call, in the order of the file. */
+/* The buffers of a call, in the order of the file. */
 typedef struct {
   LiteRtTensorBuffer inputs[MOST_TENSORS];
   LiteRtTensorBuffer outputs[MOST_TENSORS];
 } buffers;
 
-/* Makes a buffer as big as LiteRT wants it, which is at least the tensor. */
+/* Makes a buffer of the size that LiteRT requires, at least the tensor's. */
 static int create_buffer(const tinytl_model *model, const tinytl_tensor *tensor,
                          LiteRtTensorBufferRequirements requirements,
                          LiteRtTensorBuffer *buffer) {
@@ -81,7 +81,7 @@ static int write_input(const tinytl_litert *litert, LiteRtTensorBuffer buffer,
   return status;
 }
 
-/* Copies all outputs, or none: some results of a call would be misleading. */
+/* Copies all outputs or none, since some of the results would mislead. */
 static int read_outputs(const tinytl_litert *litert,
                         const tinytl_signature *called, const buffers *all,
                         void *const *results) {
@@ -107,8 +107,8 @@ static int read_outputs(const tinytl_litert *litert,
 
 /*
  * Calls a signature. `values` and `results` are in the order of its rule, each
- * as big as its tensor; a result that is NULL is left out. Buffers live for one
- * call, since those of a state can be megabytes.
+ * of the size of its tensor; a result that is NULL is skipped. Buffers are
+ * freed after each call, since those of a state can take megabytes.
  */
 tinytl_status tinytl_call(tinytl_model *model, int which,
                           const void *const *values, void *const *results,

@@ -1,5 +1,5 @@
 /*
- * Classes of the outputs: the file's, and added ones.
+ * Classes of the outputs: exported and added classes.
  */
 
 #define _DEFAULT_SOURCE /* strdup() in C11. */
@@ -30,7 +30,7 @@ static bool same_names(const tinytl_description *one,
   return true;
 }
 
-/* Reads task and names from the `.tflite`, and compares them with a manifest's.
+/* Reads task and names from the `.tflite`, and compares them with the manifest.
  */
 tinytl_status tinytl_read_names(tinytl_model *model, tinytl_error *error) {
   const void *text = NULL;
@@ -59,7 +59,7 @@ tinytl_status tinytl_read_names(tinytl_model *model, tinytl_error *error) {
                          ".tflite, got those of contract %ld; export it again",
                          CONTRACT, ARRAY_CONTRACT, names.contract);
   } else if (!model->info.has_manifest) {
-    model->description = names; /* With XNNPACK. */
+    model->description = names; /* XNNPACK is on by default. */
     return TINYTL_OK;
   } else if (!same_names(&names, &model->description)) {
     status = tinytl_fail(error, TINYTL_ERROR_MANIFEST,
@@ -125,7 +125,7 @@ static tinytl_status check_labels(tinytl_model *model, tinytl_error *error) {
   return TINYTL_OK;
 }
 
-/* Checks the place of the classifier in a manifest. */
+/* Checks the position of the classifier in the state by the manifest. */
 static tinytl_status check_parts(const tinytl_model *model,
                                  tinytl_error *error) {
   const tinytl_description *file = &model->description;
@@ -139,11 +139,11 @@ static tinytl_status check_parts(const tinytl_model *model,
       file->bias.count > size - file->bias.offset ||
       file->kernel.offset > size ||
       file->kernel.count > size - file->kernel.offset) {
-    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
-                       "expected bias and kernel of a classifier of %zu "
-                       "outputs in the state, got others in the manifest; "
-                       "export the model again",
-                       outputs);
+    return tinytl_fail(
+        error, TINYTL_ERROR_MANIFEST,
+        "expected bias and kernel of a classifier with %zu outputs in the "
+        "state, got different shapes in the manifest; export the model again",
+        outputs);
   }
   return TINYTL_OK;
 }
@@ -161,12 +161,12 @@ void tinytl_free_added(tinytl_added *added) {
   *added = (tinytl_added){0};
 }
 
-/* Returns the text after a name of `added->names`. */
+/* Returns the position after a name of `added->names`. */
 static const char *next_name(const char *name) {
   return name + strlen(name) + 1;
 }
 
-/* Refuses added classes that are the file's own; frees them then. */
+/* Refuses and frees added classes that have names of exported classes. */
 static tinytl_status check_added(const tinytl_description *file,
                                  tinytl_added *added, tinytl_error *error) {
   char **sorted = sort_names(file->labels, file->label_count);
@@ -184,8 +184,8 @@ static tinytl_status check_added(const tinytl_description *file,
   tinytl_status status = TINYTL_OK;
   if (twin != NULL) {
     status = tinytl_fail(error, TINYTL_ERROR_NAMES,
-                         "expected names of added classes that differ from "
-                         "the model's, got %.100s; use another",
+                         "expected names of added classes that differ from the "
+                         "model's, got %.100s; use another name",
                          *twin);
     tinytl_free_added(added);
   }
@@ -194,12 +194,12 @@ static tinytl_status check_added(const tinytl_description *file,
 }
 
 /*
- * Makes the classes that lines of a state file name, which may be NULL and are
- * owned from here on. Refuses more than are spare, and names of the file.
+ * Makes the added classes from the names in a state file, one on each line.
+ * Takes ownership of `lines`, which may be NULL. Refuses more classes than are
+ * spare, and names of exported classes.
  */
-tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
+tinytl_status tinytl_make_added(const tinytl_description *file, char *lines,
                                 tinytl_added *added, tinytl_error *error) {
-  const tinytl_description *file = &model->description;
   *added = (tinytl_added){.lines = lines};
   if (lines == NULL) {
     return TINYTL_OK;
@@ -215,7 +215,7 @@ tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
     if (*c == '\n') {
       *c = '\0';
       added->count++;
-      c++; /* No name is empty. */
+      c++; /* Names are not empty. */
     }
   }
   if (added->count > (size_t)file->spare_classes) {
@@ -229,7 +229,7 @@ tinytl_status tinytl_make_added(const tinytl_model *model, char *lines,
   return check_added(file, added, error);
 }
 
-/* Replaces the added classes, and owns the new ones. */
+/* Replaces the added classes, and takes ownership of the new ones. */
 void tinytl_put_added(tinytl_model *model, const tinytl_added *added) {
   tinytl_free_added(&model->added);
   model->added = *added;
@@ -245,12 +245,12 @@ void tinytl_put_added(tinytl_model *model, const tinytl_added *added) {
   model->info.spare_classes = model->info.outputs - model->info.classes;
 }
 
-/* Refuses a state with outputs in use without a name, or the other way round.
+/* Refuses a state whose outputs in use are not those that have a name.
    Only a manifest has their place. */
-tinytl_status tinytl_check_used(const tinytl_model *model, const float *state,
-                                size_t added, tinytl_error *error) {
-  const tinytl_description *file = &model->description;
-  if (file->spare_classes == 0 || !model->info.has_manifest) {
+tinytl_status tinytl_check_used(const tinytl_description *file,
+                                const float *state, size_t added,
+                                tinytl_error *error) {
+  if (file->spare_classes == 0) {
     return TINYTL_OK;
   }
   const float *bias = state + file->bias.offset;
@@ -273,7 +273,7 @@ tinytl_status tinytl_check_used(const tinytl_model *model, const float *state,
 
 /* ---- Adding a class ---- */
 
-/* Returns the lines of the added classes with one more, or NULL. */
+/* Returns the lines of the added classes with one more name, or NULL. */
 static char *append_name(const char *lines, const char *name) {
   const size_t old = lines == NULL ? 0 : strlen(lines) + 1;
   const size_t size = old + strlen(name) + 1;
@@ -285,7 +285,7 @@ static char *append_name(const char *lines, const char *name) {
   return result;
 }
 
-/* Sets one column of a matrix to the mean of those before it. */
+/* Sets a column of a matrix to the mean of the columns before it. */
 static void set_mean(float *matrix, size_t rows, size_t columns,
                      size_t column) {
   for (size_t row = 0; row < rows; row++) {
@@ -298,7 +298,7 @@ static void set_mean(float *matrix, size_t rows, size_t columns,
   }
 }
 
-/* Gives the next output to a class; `state` has room for one. */
+/* Gives the next output to a class; `state` has room for a state. */
 static tinytl_status add_class(tinytl_model *model, const char *name,
                                float *state, tinytl_error *error) {
   const tinytl_description *file = &model->description;
@@ -345,9 +345,10 @@ tinytl_status tinytl_add_class(tinytl_model *model, const char *name,
                        model->description.spare_classes);
   }
   if (!model->info.has_manifest) {
-    return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
-                       "expected a manifest, which says where the classifier "
-                       "lies in the state, got none; put it next to the file");
+    return tinytl_fail(
+        error, TINYTL_ERROR_MANIFEST,
+        "expected a manifest, which has the position of the classifier in the "
+        "state, got none; put it next to the file");
   }
   const int32_t added = model->info.classes;
   const size_t bytes = model->info.state_size * sizeof(float);

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #define CHANNELS 3
-#define MOST 255 /* Of a level. */
+#define MOST 255 /* Largest level. */
 
 static int gray_of(const uint8_t *pixel) {
   return (19595 * pixel[0] + 38470 * pixel[1] + 7471 * pixel[2] + 32768) >> 16;
@@ -13,7 +13,7 @@ static uint8_t clip(int level) {
   return (uint8_t)(level < 0 ? 0 : level > MOST ? MOST : level);
 }
 
-/* Scales the distance of a pixel from a level; 32 bits, as Pillow has it. */
+/* Scales the distance of a pixel from a level; in 32 bits, as in Pillow. */
 static void blend(uint8_t *pixel, float factor, int from) {
   for (int i = 0; i < CHANNELS; i++) {
     const float step = factor * (float)(pixel[i] - from);
@@ -30,7 +30,7 @@ static int mean_gray(const uint8_t *pixels, size_t count) {
   return (int)((double)sum / (double)count + 0.5);
 }
 
-/* ---- Hue: through HSV of 8 bits ---- */
+/* ---- Hue: by HSV in 8 bits ---- */
 
 typedef struct {
   int hue;
@@ -62,7 +62,7 @@ static hsv to_hsv(const uint8_t *pixel) {
                clip((int)((double)saturation * MOST)), most};
 }
 
-/* Returns a level of a color, at least as much as `part` under `value`. */
+/* Returns a level of a color, at least `part` below `value`. */
 static uint8_t shade(int value, double part) {
   return clip((int)round(value * (1.0 - part)));
 }

@@ -1,6 +1,6 @@
 /*
- * Changes of the colors of an image, as "Augmentation" of docs/formats.md has
- * them, and to the last bit as Pillow computes them.
+ * Changes of the colors of an image, as specified in "Augmentation" of
+ * docs/formats.md; the results equal Pillow's bit for bit.
  */
 
 #ifndef TINYTL_COLOR_H
@@ -13,13 +13,13 @@ typedef enum {
   COLOR_BRIGHTNESS, /* Scales the distance from black. */
   COLOR_CONTRAST,   /* Scales the distance from the mean gray. */
   COLOR_SATURATION, /* Scales the distance from the pixel's own gray. */
-  COLOR_HUE,        /* Turns the hue. */
+  COLOR_HUE,        /* Rotates the hue. */
   COLOR_CHANGES
 } color_change;
 
 /*
  * Changes RGB pixels in place. `amount` is the factor of the distance or, for
- * hue, a part of the circle.
+ * hue, a fraction of the color wheel.
  */
 void color_apply(color_change change, double amount, uint8_t *pixels,
                  size_t count);

@@ -1,5 +1,5 @@
 /*
- * Whether a file has the signatures of contract 2 or 3.
+ * Checks that a file has the signatures of contract 2 or 3.
  */
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "model.h"
 
 typedef struct {
-  const char *name; /* NULL where a signature has fewer tensors. */
+  const char *name; /* NULL if a signature has fewer tensors. */
   int type;
   /* The sizes. A letter is a size that the file chooses, and equal letters
      are equal sizes. */
@@ -38,13 +38,13 @@ static const signature_rule kContract[SIGNATURES] = {
      {{"restored", LITERT_INT32, "1"}}},
     {"reset", {{NULL, 0, NULL}}, {{"restored", LITERT_INT32, "1"}}},
 };
-/* `label` of several attributes, and of a regression. */
+/* `label` of a multilabel model, and of a regression. */
 static const tensor_rule kNumbers = {"label", LITERT_FLOAT32, "BC"};
 /* Shapes of `array`, by its rank without the batch. */
 static const char *const kArray[] = {"1X", "1XY", "1XYZ"};
 static const char *const kArrays[] = {"BX", "BXY", "BXYZ"};
 
-/* Returns the place of a letter's size; 0 until it is known. */
+/* Returns a pointer to the size of a letter, which is 0 until it is known. */
 static int32_t *size_of_letter(tinytl_info *info, int32_t *state_size,
                                char letter) {
   switch (letter) {
@@ -121,7 +121,7 @@ static tinytl_status check_tensor(tinytl_model *model, const char *where,
   return TINYTL_OK;
 }
 
-/* The calls that read the inputs of a signature, or its outputs. */
+/* The calls that read the inputs or the outputs of a signature. */
 typedef struct {
   int (*count)(LiteRtSignature, size_t *);
   int (*name)(LiteRtSignature, size_t, const char **);
@@ -210,7 +210,7 @@ static tinytl_status check_signature(tinytl_model *model, int which,
                     found->outputs, &found->output_count, error);
 }
 
-/* Finds the type of an input of a signature; false without one, and on
+/* Finds the type of an input of a signature; false if it is missing, and on
    any doubt. */
 static bool find_input(const tinytl_litert *litert, LiteRtSignature signature,
                        const char *wanted, LiteRtRankedTensorType *type) {
@@ -231,7 +231,7 @@ static bool find_input(const tinytl_litert *litert, LiteRtSignature signature,
   return false;
 }
 
-/* Finds the task: from the file, else from the type of the labels. */
+/* Finds the task: from the file, otherwise from the type of the labels. */
 static tinytl_status find_task(tinytl_model *model, LiteRtSignature train,
                                tinytl_error *error) {
   static const char *const kTasks[] = {
@@ -260,7 +260,7 @@ static tinytl_status find_task(tinytl_model *model, LiteRtSignature train,
                      task);
 }
 
-/* Finds out whether the file takes arrays, and how many axes they have. */
+/* Finds out whether the file takes arrays, and the rank of these. */
 static tinytl_status find_array(tinytl_model *model, LiteRtSignature train,
                                 tinytl_error *error) {
   const tinytl_description *description = &model->description;
@@ -269,8 +269,8 @@ static tinytl_status find_array(tinytl_model *model, LiteRtSignature train,
   if (model->info.has_manifest &&
       arrays != (description->inputs.kind == TINYTL_INPUT_ARRAY)) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
-                       "the .tflite takes %s, its manifest is of %s; copy both "
-                       "files of one export",
+                       "the .tflite takes %s, but its manifest is for %s; copy "
+                       "both files of one export",
                        arrays ? "arrays" : "no arrays",
                        arrays ? "images" : "arrays");
   }
@@ -312,10 +312,10 @@ static tinytl_status check_input(const tinytl_model *model,
   return same ? TINYTL_OK
               : tinytl_fail(error, TINYTL_ERROR_MANIFEST,
                             "the .tflite takes an input of another shape than "
-                            "its manifest says; copy both files of one export");
+                            "its manifest; copy both files of one export");
 }
 
-/* Sets the sizes that follow from the signatures. */
+/* Sets the sizes that the signatures determine. */
 static void set_sizes(tinytl_model *model) {
   tinytl_info *info = &model->info;
   const size_t bytes = model->signatures[INFER].inputs[0].bytes;

@@ -1,33 +1,34 @@
 /*
- * The fields that the library needs of a manifest, or of the metadata entry
- * TINYTL of a `.tflite`: which they are, and their ranges.
+ * The fields that the library reads from a manifest, or from the metadata entry
+ * TINYTL of a `.tflite`, and their ranges.
  */
 
 #include <float.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 #include "json.h"
 
-#define LARGEST_WHOLE 999999999 /* Of versions, counts and sizes. */
+#define LARGEST_WHOLE 999999999 /* Largest version, count or size. */
 #define MAX_LABELS 65536
-#define MAX_VALUES 0x7fffffffU /* Of a part of the state, and of an array. */
-#define MAX_RATE (1 << 24)     /* Samples a second. */
+#define MAX_VALUES 0x7fffffffU /* Of a part of the state, or of an array. */
+#define MAX_RATE (1 << 24)     /* Samples per second. */
 
 /* ---- Objects by tables of fields ---- */
 
 typedef struct {
   const char *name;
   bool (*read)(tinytl_json *json, void *target);
-  size_t offset; /* Of the target in the struct that is read. */
+  size_t offset; /* Offset of the target in the struct. */
 } field;
 
 typedef struct {
   const field *fields;
   size_t count;
   char *target;
-  unsigned seen; /* A bit for each field. */
+  unsigned seen; /* A bit for each field that was found. */
 } object;
 
 static bool read_field(tinytl_json *json, const char *name, void *context) {
@@ -45,7 +46,7 @@ static bool read_field(tinytl_json *json, const char *name, void *context) {
 }
 
 /* Reads an object into `target`; fields that the table lacks are skipped.
-   `seen`, unless it is NULL, gets a bit for each field that is there. */
+   `seen`, unless it is NULL, gets a bit for each field that was found. */
 static bool read_object(tinytl_json *json, const field *fields, size_t count,
                         void *target, unsigned *seen) {
   object into = {fields, count, target, 0};
@@ -99,7 +100,7 @@ static bool read_label(tinytl_json *json, void *target) {
   if (count == MAX_LABELS) {
     return tinytl_json_fail(json, "fewer names");
   }
-  /* Room for 16, 32, 64, ... names: a new one when a power of two is full. */
+  /* Room for 16, 32, 64, ... names: grows when a power of two is full. */
   if (count == 0 || (count >= 16 && (count & (count - 1)) == 0)) {
     const size_t room = count == 0 ? 16 : 2 * count;
     char **labels = realloc(description->labels, room * sizeof *labels);
@@ -123,33 +124,71 @@ static bool read_labels(tinytl_json *json, void *target) {
          (description->label_count > 0 || tinytl_json_fail(json, "a string"));
 }
 
-/* ---- Where the classifier lies in the state ---- */
+/* ---- Position of the classifier in the state ---- */
 
-/* One entry of `state`. */
+/* An entry of `state`. */
 typedef struct {
   char *name;
   char *slot;
+  char *shape;
   long offset;
   size_t count;
 } state_entry;
 
+/* Adds a size to the text of a shape. */
+static bool add_size(tinytl_json *json, char **shape, long size) {
+  const size_t used = *shape == NULL ? 0 : strlen(*shape);
+  const size_t room = used + 24; /* Any long fits, with a space. */
+  char *longer = realloc(*shape, room);
+  if (longer == NULL) {
+    json->no_memory = true;
+    return tinytl_json_fail(json, "memory");
+  }
+  (void)snprintf(longer + used, room - used, " %ld", size);
+  *shape = longer;
+  return true;
+}
+
 static bool read_size(tinytl_json *json, void *target) {
-  size_t *count = target;
+  state_entry *entry = target;
   long size = 0;
   if (!read_long(json, &size)) {
     return false;
   }
-  if (size < 1 || *count > MAX_VALUES / (size_t)size) {
+  if (size < 1 || entry->count > MAX_VALUES / (size_t)size) {
     return tinytl_json_fail(json, "a smaller shape");
   }
-  *count *= (size_t)size;
-  return true;
+  entry->count *= (size_t)size;
+  return add_size(json, &entry->shape, size);
 }
 
-/* Reads a list of sizes; the target gets their product. */
+/* Reads a list of sizes; the entry gets them and their product. */
 static bool read_shape(tinytl_json *json, void *target) {
-  *(size_t *)target = 1;
+  ((state_entry *)target)->count = 1;
   return tinytl_json_list(json, read_size, target);
+}
+
+/* Adds a trained variable; owns name and shape of the entry then. */
+static bool add_variable(tinytl_json *json, tinytl_description *description,
+                         state_entry *entry) {
+  const size_t count = description->variable_count;
+  /* Room for 16, 32, 64, ...: grows when a power of two is full. */
+  if (count == 0 || (count >= 16 && (count & (count - 1)) == 0)) {
+    const size_t room = count == 0 ? 16 : 2 * count;
+    tinytl_variable *variables =
+        realloc(description->variables, room * sizeof *variables);
+    if (variables == NULL) {
+      json->no_memory = true;
+      return tinytl_json_fail(json, "memory");
+    }
+    description->variables = variables;
+  }
+  description->variables[count] = (tinytl_variable){
+      entry->name, entry->shape, {(size_t)entry->offset, entry->count}};
+  description->variable_count++;
+  entry->name = NULL;
+  entry->shape = NULL;
+  return true;
 }
 
 static bool read_entry(tinytl_json *json, void *target) {
@@ -157,10 +196,16 @@ static bool read_entry(tinytl_json *json, void *target) {
       {"name", read_text, offsetof(state_entry, name)},
       {"slot", read_text, offsetof(state_entry, slot)},
       {"offset", read_long, offsetof(state_entry, offset)},
-      {"shape", read_shape, offsetof(state_entry, count)}};
+      {"shape", read_shape, 0}};
   tinytl_description *description = target;
-  state_entry entry = {NULL, NULL, 0, 0};
-  const bool good = read_object(json, kFields, COUNT(kFields), &entry, NULL);
+  state_entry entry = {NULL, NULL, NULL, 0, 0};
+  bool good = read_object(json, kFields, COUNT(kFields), &entry, NULL);
+  const bool complete =
+      entry.name != NULL && entry.slot != NULL && entry.shape != NULL;
+  description->has_gaps = description->has_gaps || !complete ||
+                          (size_t)entry.offset != description->state_size ||
+                          entry.count > MAX_VALUES - description->state_size;
+  description->state_size += description->has_gaps ? 0 : entry.count;
   if (good && entry.name != NULL && entry.slot != NULL &&
       entry.slot[0] == '\0') {
     const tinytl_part part = {(size_t)entry.offset, entry.count};
@@ -169,9 +214,11 @@ static bool read_entry(tinytl_json *json, void *target) {
     } else if (strcmp(entry.name, "classifier/kernel") == 0) {
       description->kernel = part;
     }
+    good = !complete || add_variable(json, description, &entry);
   }
   free(entry.name);
   free(entry.slot);
+  free(entry.shape);
   return good;
 }
 
@@ -258,7 +305,7 @@ static bool read_aspect(tinytl_json *json, void *target) {
 
 #define AT(member) offsetof(tinytl_description, member)
 
-/* The fields that only manifests of images have: `input`, then those of `data`
+/* The fields that only manifests of images have: `input`, then fields of `data`
    in the order of its table. */
 static const char *const kImageFields[] = {"input",          "data.crop",
                                            "data.crop_area", "data.crop_aspect",
@@ -396,6 +443,7 @@ static bool read_description(tinytl_json *json,
       {"format_version", read_long, AT(format_version)},
       {"contract", read_long, AT(contract)},
       {"sha256", read_text, AT(sha256)},
+      {"frozen_sha256", read_text, AT(frozen_sha256)},
       {"task", read_text, AT(task)},
       {"labels", read_labels, 0},
       {"spare_classes", read_long, AT(spare_classes)},
@@ -432,10 +480,10 @@ tinytl_status tinytl_parse_description(const char *text, size_t length,
   if (json.no_memory) {
     return tinytl_fail_memory(error, length);
   }
-  return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
-                     "cannot read %s: expected %s at byte %td; copy or export "
-                     "the model again",
-                     what, json.problem, json.next - text);
+  return tinytl_fail(
+      error, TINYTL_ERROR_MANIFEST,
+      "cannot read %s: expected %s at byte %td; copy or export the model again",
+      what, json.problem, json.next - text);
 }
 
 void tinytl_free_description(tinytl_description *description) {
@@ -443,6 +491,12 @@ void tinytl_free_description(tinytl_description *description) {
     free(description->labels[i]);
   }
   free(description->labels);
+  for (size_t i = 0; i < description->variable_count; i++) {
+    free(description->variables[i].name);
+    free(description->variables[i].shape);
+  }
+  free(description->variables);
+  free(description->frozen_sha256);
   free(description->sha256);
   free(description->task);
   *description = (tinytl_description){0};

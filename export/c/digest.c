@@ -1,5 +1,5 @@
 /*
- * SHA-256 and CRC-32, so that no library of either is needed.
+ * SHA-256 and CRC-32 without other libraries.
  */
 
 #include <string.h>
@@ -88,7 +88,7 @@ void tinytl_sha256_add(tinytl_sha256_sum *sum, const void *bytes,
 
 void tinytl_sha256_end(tinytl_sha256_sum *sum,
                        uint8_t digest[TINYTL_FINGERPRINT_SIZE]) {
-  /* A bit of 1, zeros, and the length in bits in 8 bytes. */
+  /* A 1 bit, zeros, and the length in bits in 8 bytes. */
   static const uint8_t kPadding[BLOCK] = {0x80};
   const uint64_t bits = sum->length * 8;
   uint8_t length[8];
@@ -110,7 +110,7 @@ void tinytl_sha256(const void *bytes, size_t length,
   tinytl_sha256_end(&sum, digest);
 }
 
-/* The remainders of 4 bits, which need no table of 1 KB. */
+/* The remainders of 4 bits, instead of a table of 1 KB. */
 static const uint32_t kNibbles[16] = {
     0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
     0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,

@@ -4,7 +4,7 @@
 
 #include "internal.h"
 
-/* Replaces control characters, which paths and names can have, and takes away
+/* Replaces control characters, which paths and names can have, and removes
    a character that was cut. */
 static void make_line(char *text, bool cut) {
   size_t length = strlen(text);
@@ -113,5 +113,5 @@ const char *tinytl_status_name(tinytl_status status) {
     case TINYTL_ERROR_REFUSED:
       return "TINYTL_ERROR_REFUSED";
   }
-  return "no tinytl_status";
+  return "an unknown tinytl_status";
 }

@@ -14,19 +14,19 @@
 
 #define CHANNELS 3
 #define LARGEST_SIDE 32767
-#define LARGEST_NUMBER 65535 /* Of the format. */
-#define SHORT_SIDE 2.5       /* Of the input's longer side: see step 2. */
-#define BITS 22              /* Of the fraction of a weight. */
+#define LARGEST_NUMBER 65535 /* Largest number in the header. */
+#define SHORT_SIDE 2.5 /* Multiple of the input's longer side, see step 2. */
+#define BITS 22        /* Fractional bits of a weight. */
 
 /* ---- Files ---- */
 
 static const char kNoMemory[] = "there is not enough memory";
-static const char kPixels[] = "expected as many pixels as its header says";
+static const char kPixels[] = "expected the number of pixels in its header";
 static const char kRaw[] = "expected a file of height x width x 3 bytes";
 
 /* Opens a regular file; returns NULL, or the error. */
 static const char *open_file(const char *path, FILE **file, off_t *size) {
-  /* O_NONBLOCK: open() of a FIFO would wait for whoever writes into it. */
+  /* O_NONBLOCK: otherwise open() of a FIFO waits for a writer. */
   const int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat about;
   const char *problem = NULL;
@@ -67,7 +67,7 @@ static bool read_number(FILE *file, int32_t *number) {
       return false;
     }
   }
-  /* One white space ends the header, and is taken. */
+  /* One white space ends the header, and is skipped. */
   return found && (c == ' ' || (c >= '\t' && c <= '\r'));
 }
 
@@ -82,13 +82,13 @@ static const char *read_header(FILE *file, off_t length, image *result) {
   if (!read_number(file, &width) || !read_number(file, &height) ||
       !read_number(file, &most) || width < 1 || width > LARGEST_SIDE ||
       height < 1 || height > LARGEST_SIDE) {
-    return "expected a PPM of 1 to 32767 pixels a side";
+    return "expected a PPM of 1 to 32767 pixels on each side";
   }
   if (most != 255) {
-    return "expected a PPM of 8 bits, with 255 as largest value";
+    return "expected a PPM of 8 bits, with 255 as the largest value";
   }
   const off_t start = ftello(file);
-  /* Before memory is allocated for the size in a header. */
+  /* Checks the length before it allocates memory for the size in a header. */
   if (start < 0 || length - start != (off_t)height * width * CHANNELS) {
     return kPixels;
   }
@@ -167,15 +167,15 @@ const char *image_check(const char *path, size_t raw_size,
 
 /* ---- Resizing ---- */
 
-/* Inputs of one pixel of the output along one axis. */
+/* Input pixels of an output pixel along one axis. */
 typedef struct {
   int32_t first;
   int32_t count;
 } span;
 
-/* The pixels that each pixel of the output reads, and their weights. */
+/* The pixels that each output pixel reads, and their weights. */
 typedef struct {
-  span *spans;      /* Of each output pixel. */
+  span *spans;      /* Span of each output pixel. */
   int32_t *weights; /* `most` for each output pixel, in 2^-22. */
   int32_t most;
 } filter;
@@ -185,7 +185,7 @@ static void free_filter(filter *axis) {
   free(axis->weights);
 }
 
-/* Makes the triangle of an axis of `size` pixels; false without memory. */
+/* Makes the filter of an axis of `size` pixels; false without memory. */
 static bool make_filter(int32_t size, float start, float end, int32_t outputs,
                         filter *axis) {
   const double step = ((double)end - (double)start) / outputs;
@@ -225,9 +225,9 @@ static bool make_filter(int32_t size, float start, float end, int32_t outputs,
 }
 
 /*
- * Resizes one axis. `stride` is the distance of two pixels of this axis, in
- * bytes, the same in both pictures; `lines` lines of the axis are apart by
- * `source_line` and `result_line`.
+ * Resizes one axis. `stride` is the distance of two pixels of this axis in
+ * bytes, the same in both pictures; `source_line` and `result_line` are the
+ * distances of two of the `lines` lines.
  */
 static void resize_axis(const filter *axis, const uint8_t *source,
                         uint8_t *result, int32_t outputs, size_t stride,

@@ -1,7 +1,7 @@
 /*
- * Images for `adapt`: binary PPM (P6) files, and the way from a picture of any
- * size to a model's input. Without any library; see "Pixels" of
- * docs/formats.md, whose steps 2, 3 and 5 these are.
+ * Images for `adapt`: reads binary PPM (P6) files, and converts pictures of any
+ * size to a model's input without other libraries. Implements steps 2, 3 and 5
+ * of "Pixels" in docs/formats.md.
  */
 
 #ifndef TINYTL_IMAGE_H
@@ -20,15 +20,15 @@ typedef struct {
   int32_t width;
 } image;
 
-/* A part of a picture in pixels. Its edges need not be whole; they have 32
+/* A part of a picture in pixels. Its edges may be fractional; they have 32
    bits, as Pillow has it. */
 typedef struct {
   float left, top, right, bottom;
 } image_box;
 
 /*
- * Reads a PPM of 8 bits (maxval 255) and at most 32767 pixels a side. Returns
- * NULL, or the error; the result is then not changed.
+ * Reads a PPM of 8 bits (maxval 255) and at most 32767 pixels on each side.
+ * Returns NULL, or the error; then the result is not changed.
  */
 const char *image_read_ppm(const char *path, image *result);
 
@@ -40,33 +40,33 @@ const char *image_read_raw(const char *path, uint8_t *pixels, size_t size);
 
 /*
  * Checks a file without keeping its pixels: a PPM, or raw pixels of `raw_size`
- * bytes where that is not 0. Gives the SHA-256 of the file. Returns NULL, or
+ * bytes if that is not 0. Computes the SHA-256 of the file. Returns NULL, or
  * the error.
  */
 const char *image_check(const char *path, size_t raw_size,
                         uint8_t digest[TINYTL_FINGERPRINT_SIZE]);
 
 /*
- * Makes a picture as small as step 2 says for an input of `height` x `width`.
- * If it is small enough, the result shares the pixels of the source; else it
- * has its own, to be freed. Returns whether there was memory.
+ * Shrinks a picture by step 2 for an input of `height` x `width`. If it is
+ * small enough, the result shares the pixels of the source; otherwise it owns
+ * new pixels, to be freed. Returns whether there was enough memory.
  */
 bool image_shrink(const image *source, int32_t height, int32_t width,
                   image *result);
 
 /*
- * Returns the part in the middle of a picture of step 3. `fraction` is the
- * manifest's `central_fraction`, over 0 and at most 1.
+ * Returns the central part of a picture by step 3. `fraction` is the manifest's
+ * `central_fraction`, above 0 and at most 1.
  */
 image_box image_center(const image *source, double fraction, int32_t height,
                        int32_t width);
 
-/* Resizes a part of a picture as step 5. Returns whether there was memory. */
+/* Resizes a part of a picture by step 5. Returns false without memory. */
 bool image_resize(const image *source, const image_box *part, int32_t height,
                   int32_t width, uint8_t *pixels);
 
-/* Brings a picture to the input of a model that evaluates it: steps 2, 3 and 5.
-   Returns whether there was memory. */
+/* Converts a picture to the input of an evaluation: steps 2, 3 and 5.
+   Returns false without memory. */
 bool image_fit(const image *source, double fraction, int32_t height,
                int32_t width, uint8_t *pixels);
 

@@ -1,8 +1,8 @@
 /*
- * A reader of JSON: RFC 8259, in UTF-8.
+ * A JSON reader: RFC 8259, in UTF-8.
  *
- * It goes once through the text. It keeps no tree, reads no byte beyond the
- * end, and goes no deeper than MAX_DEPTH.
+ * It reads the text in one pass without a tree, reads no bytes beyond the end,
+ * and accepts at most MAX_DEPTH levels.
  */
 
 #define _DEFAULT_SOURCE /* newlocale() in C11. */
@@ -30,7 +30,7 @@ static void skip_space(tinytl_json *json) {
   }
 }
 
-/* Takes the character after any white space if it is `wanted`. */
+/* Reads the character after any white space if it is `wanted`. */
 bool tinytl_json_take(tinytl_json *json, char wanted) {
   skip_space(json);
   if (json->next < json->end && *json->next == wanted) {
@@ -74,7 +74,7 @@ static bool read_hex(tinytl_json *json, uint32_t *value) {
   return true;
 }
 
-/* Reads the digits after `\u`, with a second half if it is the first of a pair. */
+/* Reads the digits after `\u`, and both halves of a surrogate pair. */
 static bool read_code_point(tinytl_json *json, uint32_t *code) {
   if (!read_hex(json, code)) {
     return false;
@@ -83,23 +83,23 @@ static bool read_code_point(tinytl_json *json, uint32_t *code) {
     uint32_t low = 0;
     if (json->end - json->next < 2 || json->next[0] != '\\' ||
         json->next[1] != 'u') {
-      return tinytl_json_fail(json, "the second half of a pair");
+      return tinytl_json_fail(json, "the second half of a surrogate pair");
     }
     json->next += 2;
     if (!read_hex(json, &low)) {
       return false;
     }
     if (low < 0xdc00 || low > 0xdfff) {
-      return tinytl_json_fail(json, "the second half of a pair");
+      return tinytl_json_fail(json, "the second half of a surrogate pair");
     }
     *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
   } else if (*code >= 0xdc00 && *code <= 0xdfff) {
-    return tinytl_json_fail(json, "the first half of a pair");
+    return tinytl_json_fail(json, "the first half of a surrogate pair");
   }
   return true;
 }
 
-/* Writes a code point as 1 to 4 bytes of UTF-8; returns how many. */
+/* Writes a code point as 1 to 4 bytes of UTF-8; returns their number. */
 static size_t put_utf8(char *out, uint32_t code) {
   if (code < 0x80) {
     out[0] = (char)code;
@@ -116,14 +116,14 @@ static size_t put_utf8(char *out, uint32_t code) {
 }
 
 /*
- * Reads a string. `value`, if it is not NULL, gets a copy to be freed, with a
- * zero at its end; a zero inside is refused.
+ * Reads a string. `value`, unless it is NULL, gets a null-terminated copy, to
+ * be freed; a null character inside is refused.
  */
 bool tinytl_json_string(tinytl_json *json, char **value) {
   if (!tinytl_json_take(json, '"')) {
     return tinytl_json_fail(json, "a string");
   }
-  /* No escape is shorter than its character. */
+  /* An escape is at least as long as its character. */
   const char *close = json->next;
   while (close < json->end && *close != '"') {
     close += *close == '\\' && json->end - close > 1 ? 2 : 1;
@@ -157,7 +157,7 @@ bool tinytl_json_string(tinytl_json *json, char **value) {
       } else if (!read_code_point(json, &code)) {
         good = false;
       } else if (code == 0) {
-        good = tinytl_json_fail(json, "no zero in a string");
+        good = tinytl_json_fail(json, "no null character in a string");
       } else {
         used += put_utf8(text + used, code);
       }
@@ -296,13 +296,13 @@ bool tinytl_json_whole(tinytl_json *json, uint64_t most, uint64_t *value) {
        json->next++) {
     const uint64_t digit = (uint64_t)(*json->next - '0');
     if (digit > most || *value > (most - digit) / 10) {
-      return tinytl_json_fail(json, "a whole number that is smaller");
+      return tinytl_json_fail(json, "a smaller integer");
     }
     *value = 10 * *value + digit;
   }
   if (json->next == start || (*start == '0' && json->next - start > 1) ||
       (json->next < json->end && strchr(".eE", *json->next) != NULL)) {
-    return tinytl_json_fail(json, "a whole number of 0 or more");
+    return tinytl_json_fail(json, "an integer of 0 or more");
   }
   return true;
 }
@@ -315,7 +315,7 @@ bool tinytl_json_number(tinytl_json *json, double *value) {
   }
   const size_t length = (size_t)(json->next - start);
   char *text = malloc(length + 1);
-  /* A program's own locale may have a comma for the point. */
+  /* The program's locale may have a decimal comma. */
   const locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
   const bool good = text != NULL && c != (locale_t)0;
   if (good) {

@@ -1,6 +1,6 @@
 /*
- * A reader of JSON that calls back for fields and items. A function that
- * returns false has stored the expected text and its place in the reader.
+ * A JSON reader with callbacks for fields and items. A function that returns
+ * false has stored the expected text and its position in the reader.
  */
 
 #ifndef TINYTL_JSON_H
@@ -17,25 +17,25 @@ typedef struct {
   bool no_memory;
 } tinytl_json;
 
-/* Keeps the first problem. Returns false. */
+/* Stores the first problem. Returns false. */
 bool tinytl_json_fail(tinytl_json *json, const char *expected);
 
-/* Takes the character after any white space if it is `wanted`. */
+/* Reads the character after any white space if it is `wanted`. */
 bool tinytl_json_take(tinytl_json *json, char wanted);
 
-/* Takes `true`, `false` or `null` after any white space. */
+/* Reads `true`, `false` or `null` after any white space. */
 bool tinytl_json_word(tinytl_json *json, const char *word);
 
 /*
- * Reads a string. `value`, if it is not NULL, gets a copy to be freed, with a
- * zero at its end; a zero inside is refused.
+ * Reads a string. `value`, unless it is NULL, gets a null-terminated copy, to
+ * be freed; a null character inside is refused.
  */
 bool tinytl_json_string(tinytl_json *json, char **value);
 
-/* Reads a whole number of 0 to `most`, without fraction or exponent. */
+/* Reads an integer of 0 to `most`, without fraction or exponent. */
 bool tinytl_json_whole(tinytl_json *json, uint64_t most, uint64_t *value);
 
-/* Reads a number, as close as a double can have it; it may be infinite. */
+/* Reads a number, rounded to the nearest double; it may be infinite. */
 bool tinytl_json_number(tinytl_json *json, double *value);
 
 bool tinytl_json_bool(tinytl_json *json, bool *value);

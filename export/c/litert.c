@@ -9,8 +9,8 @@ _Static_assert(sizeof(LiteRtRankedTensorType) == 72, "LiteRT's layout");
 _Static_assert(offsetof(LiteRtRankedTensorType, dimensions) == 8, "and places");
 
 /*
- * Copies the address of a symbol into a pointer to a function; ISO C has no
- * other way from one to the other. Returns whether the symbol is there.
+ * Copies the address of a symbol into a function pointer, since ISO C has no
+ * conversion between them. Returns whether the symbol was found.
  */
 static bool find(void *handle, const char *name, void *function, size_t size) {
   void *symbol = dlsym(handle, name);
@@ -46,7 +46,7 @@ tinytl_status tinytl_load_litert(const char *path, tinytl_litert *litert,
                                  tinytl_error *error) {
   const char *file = path == NULL ? LIBRARY : path;
   *litert = (tinytl_litert){0};
-  /* Its threads and destructors do not stand being unloaded. */
+  /* Never unloaded: its threads and destructors would crash. */
   litert->handle = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (litert->handle == NULL) {
     const char *reason = dlerror();

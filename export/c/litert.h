@@ -2,14 +2,14 @@
  * The part of LiteRT's C API that the library calls, and its loading.
  *
  * The wheel of ai-edge-litert has libLiteRt.so and no headers, so types and
- * numbers are declared here as LiteRT 2.1.5 to 2.3.0 have them
- * (litert/c/litert_*.h of google-ai-edge/LiteRT). The library has no version
- * that it tells; symbols that came with a version do:
+ * numbers are declared here as in LiteRT 2.1.5 to 2.3.0 (litert/c/litert_*.h of
+ * google-ai-edge/LiteRT). The library does not report its version; symbols that
+ * were added in a version do:
  *
  *   - Up to 2.1.4 it refuses all files that train, because of their variables.
- *     LiteRtGetSubgraphName() came with 2.1.5.
+ * LiteRtGetSubgraphName() was added in 2.1.5.
  *   - Since 2.1.6 the first argument of LiteRtCreateModelFromBuffer() is the
- *     environment. LiteRtCreateModelFromFd() came with it.
+ *     environment. LiteRtCreateModelFromFd() was added in that version.
  */
 
 #ifndef TINYTL_LITERT_H
@@ -128,17 +128,17 @@ typedef struct {
 #define X(name, result, arguments) result(*name) arguments;
   LITERT_FUNCTIONS(X)
 #undef X
-  /* One of both is there: the first since 2.1.6, the second before. */
+  /* Exactly one of them exists: the first since 2.1.6, the second before. */
   int (*CreateModelFromBuffer)(LiteRtEnvironment, const void *, size_t,
                                LiteRtModel *);
   int (*CreateModelFromBufferAlone)(const void *, size_t, LiteRtModel *);
 } tinytl_litert;
 
-/* Loads a library; `path` is NULL for the one that the loader finds. */
+/* Loads a library; if `path` is NULL, the loader searches for it. */
 tinytl_status tinytl_load_litert(const char *path, tinytl_litert *litert,
                                  tinytl_error *error);
 
-/* Gives up the handle; the library stays in the process. */
+/* Releases the handle; the library stays in the process. */
 void tinytl_unload_litert(tinytl_litert *litert);
 
 #endif /* TINYTL_LITERT_H */

@@ -1,5 +1,6 @@
 /*
- * The manifest of a `.tflite`: where it is, and whether it belongs to it.
+ * The manifest of a `.tflite`: finds it, and checks that it belongs to the
+ * file.
  */
 
 #define _DEFAULT_SOURCE /* lstat() in C11. */
@@ -22,7 +23,7 @@ static char *manifest_path(const char *path) {
   const char *slash = strrchr(path, '/');
   const char *name = slash == NULL ? path : slash + 1;
   const char *dot = strrchr(name, '.');
-  /* As in Python, a dot that begins a name begins no suffix. */
+  /* As in Python, a dot at the start of a name does not start a suffix. */
   const size_t stem =
       dot == NULL || dot == name ? strlen(path) : (size_t)(dot - path);
   char *result = malloc(stem + sizeof kSuffix);
@@ -60,10 +61,9 @@ static tinytl_status check_input(const tinytl_description *manifest,
   return TINYTL_OK;
 }
 
-/* Refuses other versions, and the manifest of another file. */
-static tinytl_status check_manifest(const tinytl_model *model,
-                                    const tinytl_description *manifest,
-                                    const char *path, tinytl_error *error) {
+/* Refuses other versions, and manifests without the most important fields. */
+static tinytl_status check_version(const tinytl_description *manifest,
+                                   const char *path, tinytl_error *error) {
   if (manifest->format_version != FORMAT_VERSION ||
       manifest->contract < CONTRACT || manifest->contract > ARRAY_CONTRACT) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
@@ -72,10 +72,6 @@ static tinytl_status check_manifest(const tinytl_model *model,
                        path, manifest->format_version, manifest->contract,
                        FORMAT_VERSION, CONTRACT, ARRAY_CONTRACT);
   }
-  char digest[2 * TINYTL_FINGERPRINT_SIZE + 1];
-  for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
-    (void)snprintf(digest + 2 * i, 3, "%02x", model->info.fingerprint[i]);
-  }
   if (manifest->sha256 == NULL || manifest->task == NULL ||
       manifest->labels == NULL) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
@@ -83,18 +79,34 @@ static tinytl_status check_manifest(const tinytl_model *model,
                        "fewer; copy or export the model again",
                        path);
   }
+  return TINYTL_OK;
+}
+
+/* Refuses other versions, and the manifest of another file. */
+static tinytl_status check_manifest(const tinytl_model *model,
+                                    const tinytl_description *manifest,
+                                    const char *path, tinytl_error *error) {
+  const tinytl_status status = check_version(manifest, path, error);
+  if (status != TINYTL_OK) {
+    return status;
+  }
+  char digest[2 * TINYTL_FINGERPRINT_SIZE + 1];
+  for (size_t i = 0; i < TINYTL_FINGERPRINT_SIZE; i++) {
+    (void)snprintf(digest + 2 * i, 3, "%02x", model->info.fingerprint[i]);
+  }
   if (strcmp(manifest->sha256, digest) != 0) {
     return tinytl_fail(error, TINYTL_ERROR_MANIFEST,
                        "%s is for a .tflite with SHA-256 %.16s..., got %.16s..."
-                       "; one of both is damaged: copy both files of one "
+                       "; one of the files is damaged: copy both files of one "
                        "export",
                        path, manifest->sha256, digest);
   }
   return check_input(manifest, path, error);
 }
 
-static tinytl_status read_manifest(tinytl_model *model, const char *path,
-                                   tinytl_error *error) {
+static tinytl_status parse_manifest(const char *path,
+                                    tinytl_description *manifest,
+                                    tinytl_error *error) {
   void *text = NULL;
   size_t size = 0;
   tinytl_status status = tinytl_map_file(path, "a manifest", LARGEST_MANIFEST,
@@ -102,9 +114,22 @@ static tinytl_status read_manifest(tinytl_model *model, const char *path,
   if (status != TINYTL_OK) {
     return status;
   }
-  status =
-      tinytl_parse_description(text, size, path, &model->description, error);
+  status = tinytl_parse_description(text, size, path, manifest, error);
   (void)munmap(text, size);
+  return status;
+}
+
+tinytl_status tinytl_read_manifest(const char *path,
+                                   tinytl_description *manifest,
+                                   tinytl_error *error) {
+  *manifest = (tinytl_description){0};
+  const tinytl_status status = parse_manifest(path, manifest, error);
+  return status == TINYTL_OK ? check_version(manifest, path, error) : status;
+}
+
+static tinytl_status read_manifest(tinytl_model *model, const char *path,
+                                   tinytl_error *error) {
+  tinytl_status status = parse_manifest(path, &model->description, error);
   if (status == TINYTL_OK) {
     status = check_manifest(model, &model->description, path, error);
   }
@@ -125,12 +150,12 @@ tinytl_status tinytl_find_manifest(tinytl_model *model, const char *path,
   }
   struct stat about;
   tinytl_status status = TINYTL_OK;
-  /* An existing manifest that cannot be read is an error, not a missing one. */
+  /* A manifest that exists but cannot be read is not treated as missing. */
   if (lstat(file, &about) == 0 || errno != ENOENT) {
     status = read_manifest(model, file, error);
   } else if (!options->trust) {
     status = tinytl_fail(error, TINYTL_ERROR_MANIFEST,
-                         "expected the manifest %s, whose checksum says that "
+                         "expected the manifest %s, whose checksum shows that "
                          "the .tflite is not damaged, got none; copy both "
                          "files of the export, or set `trust` (adapt: "
                          "--trust)",

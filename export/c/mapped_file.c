@@ -1,5 +1,5 @@
 /*
- * Files that are read through a mapping.
+ * Memory-mapped files.
  */
 
 #define _DEFAULT_SOURCE      /* O_CLOEXEC in C11. */
@@ -18,7 +18,7 @@
 tinytl_status tinytl_map_file(const char *path, const char *kind,
                               uint64_t largest, void **content, size_t *size,
                               tinytl_error *error) {
-  /* O_NONBLOCK: open() of a FIFO would wait for whoever writes into it. */
+  /* O_NONBLOCK: otherwise open() of a FIFO waits for a writer. */
   const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat about;
   if (file < 0 || fstat(file, &about) != 0) {

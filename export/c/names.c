@@ -1,5 +1,5 @@
 /*
- * Names of classes and attributes: which are allowed, see docs/formats.md.
+ * Names of classes and attributes: which are valid, see docs/formats.md.
  */
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-/* First and last code point of each range, which are both in it. */
+/* First and last code point of each range, inclusive. */
 typedef struct {
   uint32_t first;
   uint32_t last;
@@ -16,7 +16,7 @@ typedef struct {
 /* Control characters, and line separators. */
 static const range kForbidden[] = {{0, 0x1f}, {0x7f, 0x9f}, {0x2028, 0x2029}};
 
-/* Invisible characters. A name needs another one, too. */
+/* Invisible characters. A name needs at least one other character. */
 static const range kInvisible[] = {
     {' ', ' '},       {0xa0, 0xa0},     {0xad, 0xad},     {0x1680, 0x1680},
     {0x180e, 0x180e}, {0x2000, 0x200f}, {0x202a, 0x202f}, {0x205f, 0x206f},
@@ -34,8 +34,8 @@ static bool is_in(uint32_t code, const range *ranges, size_t count) {
 }
 
 /*
- * Reads a code point of UTF-8 and moves on. Returns false at invalid UTF-8,
- * it is written in more bytes than it needs, or it is half of a pair.
+ * Reads a code point of UTF-8 and advances. Returns false if it is invalid
+ * UTF-8, is encoded in more bytes than it needs, or is an unpaired surrogate.
  */
 static bool read_utf8(const uint8_t **next, const uint8_t *end,
                       uint32_t *code) {
@@ -75,14 +75,14 @@ const char *tinytl_check_name(const char *name, size_t length) {
       return "names in UTF-8";
     }
     if (is_in(code, kForbidden, COUNT(kForbidden))) {
-      return "names without control characters and ends of lines";
+      return "names without control characters and line breaks";
     }
     visible = visible || !is_in(code, kInvisible, COUNT(kInvisible));
   }
-  return visible ? NULL : "names that show something";
+  return visible ? NULL : "names that are visible";
 }
 
-/* One line of many. */
+/* A line of the names. */
 typedef struct {
   const char *text;
   size_t length;
@@ -96,7 +96,7 @@ static int compare_lines(const void *one, const void *other) {
   return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* Looks for a name that is there twice; `lines` is sorted by that. */
+/* Looks for a name that occurs twice; sorts `lines`. */
 static bool has_twins(line *lines, size_t count) {
   qsort(lines, count, sizeof *lines, compare_lines);
   for (size_t i = 1; i < count; i++) {
@@ -132,7 +132,7 @@ tinytl_status tinytl_check_names(const char *names, size_t length,
     start += lines[i].length + 1;
   }
   if (*problem == NULL && has_twins(lines, count)) {
-    *problem = "names that differ";
+    *problem = "different names";
   }
   free(lines);
   return *problem == NULL ? TINYTL_OK : TINYTL_ERROR_NAMES;

@@ -75,13 +75,13 @@ double plan_rate(tinytl_schedule schedule, double base, uint64_t step,
 
 /* ---- Changes ---- */
 
-/* Makes a box of whole numbers that fit into the photo. */
+/* Makes a box with integer edges inside the photo. */
 static plan_box make_box(double left, double top, double width, double height) {
   return (plan_box){(int32_t)left, (int32_t)top, (int32_t)width,
                     (int32_t)height};
 }
 
-/* Returns the largest part in the middle that has an allowed aspect. */
+/* Returns the largest central part with an allowed aspect ratio. */
 static plan_box largest_box(const double aspects[2], double height,
                             double width) {
   const double aspect = fmin(fmax(width / height, aspects[0]), aspects[1]);
@@ -99,7 +99,7 @@ static plan_box draw_box(plan_stream *stream, const tinytl_settings *settings,
         height * width * plan_uniform(stream, areas[0], areas[1]);
     const double aspect =
         exp(plan_uniform(stream, log(aspects[0]), log(aspects[1])));
-    /* Halves go to the even number. */
+    /* Rounds halves to even. */
     const double w = nearbyint(sqrt(area * aspect));
     const double h = nearbyint(sqrt(area / aspect));
     if (w > 0 && w <= width && h > 0 && h <= height) {
@@ -113,7 +113,7 @@ static plan_box draw_box(plan_stream *stream, const tinytl_settings *settings,
 
 static void draw_colors(plan_stream *stream, tinytl_color color,
                         plan_changes *changes) {
-  /* How far each goes, in the order of color_change. */
+  /* Range of each change, in the order of color_change. */
   static const double kStrengths[][COLOR_CHANGES] = {
       [TINYTL_COLOR_NONE] = {0, 0, 0, 0},
       [TINYTL_COLOR_TF] = {32.0 / 255, 0, 0.5, 0},

@@ -6,8 +6,8 @@
 
 #include "internal.h"
 
-#define WITHIN 0.5     /* A prediction this near to its label is right. */
-#define ROUNDING 1e-12 /* Less of the mean square is not a variance. */
+#define WITHIN 0.5     /* Largest error of a correct prediction. */
+#define ROUNDING 1e-12 /* Of the mean square: less is a rounding error. */
 
 static tinytl_regression_figures measure(const float *predictions,
                                          const float *labels, size_t examples,
@@ -28,7 +28,7 @@ static tinytl_regression_figures measure(const float *predictions,
   const double mean = sum / count;
   const double variance = squares / count - mean * mean;
   const double error = sums.squared_error / count;
-  /* Rounding errors of equal labels are not a variance. */
+  /* Equal labels have no variance, only rounding errors. */
   const bool known = variance > ROUNDING * (squares / count);
   return (tinytl_regression_figures){
       .absolute_error = sums.absolute_error / count,

@@ -1,5 +1,5 @@
 /*
- * The state of a model: all that training changes.
+ * The state of a model: all values that training changes.
  */
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ tinytl_status tinytl_get_state(tinytl_model *model, float *state, size_t count,
   return tinytl_call(model, SAVE, NULL, results, error);
 }
 
-/* Sets a state of a model with so many added classes. */
+/* Sets a state of a model with this number of added classes. */
 static tinytl_status set_state(tinytl_model *model, const float *state,
                                size_t added, tinytl_error *error) {
   const size_t count = model->info.state_size;
@@ -32,7 +32,10 @@ static tinytl_status set_state(tinytl_model *model, const float *state,
                        "at index %zu; use another copy",
                        (double)state[bad], bad);
   }
-  tinytl_status status = tinytl_check_used(model, state, added, error);
+  tinytl_status status =
+      model->info.has_manifest
+          ? tinytl_check_used(&model->description, state, added, error)
+          : TINYTL_OK;
   if (status != TINYTL_OK) {
     return status;
   }
@@ -63,12 +66,13 @@ tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
              : status;
 }
 
-/* Sets a state and the classes that it is of, whose lines it owns, or neither.
+/* Sets a state and its added classes, or neither; takes ownership of the lines.
  */
 tinytl_status tinytl_set_classes(tinytl_model *model, const float *state,
                                  char *lines, tinytl_error *error) {
   tinytl_added added;
-  tinytl_status status = tinytl_make_added(model, lines, &added, error);
+  tinytl_status status =
+      tinytl_make_added(&model->description, lines, &added, error);
   if (status == TINYTL_OK) {
     status = set_state(model, state, added.count, error);
     if (status == TINYTL_OK) {

@@ -11,8 +11,8 @@
  *   52 + 4 N  L     version 2 only: names of added classes, one on each line
  *   the end   4     CRC-32 of all bytes before it
  *
- * All numbers are little-endian, and are put together byte by byte, so that
- * neither the order of bytes nor the alignment of this machine matters.
+ * All numbers are little-endian and are read byte by byte, so that the byte
+ * order and the alignment of this machine do not matter.
  */
 
 #define _DEFAULT_SOURCE      /* flock(), realpath(), strdup() in C11. */
@@ -40,7 +40,7 @@
 #define COUNT_OFFSET 44
 #define HEADER_SIZE 48
 #define CHECKSUM_SIZE 4
-#define LENGTH_SIZE 4 /* Of the names. */
+#define LENGTH_SIZE 4 /* Bytes of the length of the names. */
 
 static const uint8_t kMagic[MAGIC_SIZE] = {'T', 'I', 'N',  'Y',
                                            'T', 'L', '\r', '\n'};
@@ -116,7 +116,7 @@ static tinytl_status check_header(const uint8_t *header, size_t header_size,
   return TINYTL_OK;
 }
 
-/* Finds the names in a file whose header is good; their length has to fill it.
+/* Finds the names in a file with a valid header; their length must fill it.
  */
 static tinytl_status find_names(const uint8_t *bytes, size_t length,
                                 const char *what, const uint8_t **names,
@@ -126,7 +126,7 @@ static tinytl_status find_names(const uint8_t *bytes, size_t length,
   if (get_u32(bytes + VERSION_OFFSET) == VERSION) {
     return TINYTL_OK;
   }
-  /* check_header() has seen that these bytes are there. */
+  /* check_header() has checked that these bytes exist. */
   const size_t start = HEADER_SIZE + 4 * (size_t)get_u32(bytes + COUNT_OFFSET);
   const size_t rest = length - start - LENGTH_SIZE - CHECKSUM_SIZE;
   const uint32_t size = get_u32(bytes + start);
@@ -239,7 +239,7 @@ tinytl_status tinytl_parse_state(const uint8_t *bytes, size_t length,
                error);
 }
 
-/* Reads until `size` bytes are there or the file ends. Returns how many, or -1.
+/* Reads `size` bytes, or less if the file ends. Returns their number, or -1.
  */
 static ssize_t read_whole(int file, uint8_t *bytes, size_t size) {
   size_t done = 0;
@@ -320,7 +320,7 @@ tinytl_status tinytl_read_state(const char *path, const uint8_t *fingerprint,
                        "expected a path, a fingerprint and room for the state, "
                        "got NULL; pass all of them");
   }
-  /* O_NONBLOCK: open() of a FIFO would wait for whoever writes into it. */
+  /* O_NONBLOCK: otherwise open() of a FIFO waits for a writer. */
   const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
     return fail_reading(path, strerror(errno), error);
@@ -349,7 +349,7 @@ static int write_whole(int file, const uint8_t *bytes, size_t size) {
   return 0;
 }
 
-/* Collects the written bytes, and their checksum. */
+/* Collects bytes to write, and their checksum. */
 typedef struct {
   int file;
   uint32_t crc;
@@ -411,9 +411,9 @@ static int write_content(int file, const uint8_t *fingerprint,
 }
 
 /*
- * Opens the temporary file for only this process, empty. The lock goes when
- * the file is closed, also by the end of the process. Returns -1 with errno;
- * EWOULDBLOCK where another process or thread is writing it.
+ * Opens the temporary file, empty, for only this process. The lock is released
+ * when the file is closed, also by the end of the process. Returns -1 with
+ * errno; EWOULDBLOCK if another process or thread is writing it.
  */
 static int open_temporary(const char *path) {
   for (;;) {
@@ -430,7 +430,7 @@ static int open_temporary(const char *path) {
         errno = EEXIST;
       } else if (stat(path, &named) != 0 || named.st_ino != opened.st_ino ||
                  named.st_dev != opened.st_dev) {
-        /* Its last writer has given it its final name meanwhile. */
+        /* Its last writer has renamed it in the meantime. */
         (void)close(file);
         continue;
       } else if (ftruncate(file, 0) == 0) {
@@ -444,7 +444,7 @@ static int open_temporary(const char *path) {
   }
 }
 
-/* Makes a new name last. Returns 0, or -1 with errno. */
+/* Flushes a new name to the disk. Returns 0, or -1 with errno. */
 static int flush_folder(const char *path) {
   char *copy = strdup(path); /* dirname() changes its argument. */
   if (copy == NULL) {
@@ -479,8 +479,8 @@ static int replace_file(const char *path, const char *temporary,
     result = fsync(file);
   }
   if (result == 0) {
-    /* Renamed while it is locked: a second writer finds it gone, and none can
-       change it under its final name. */
+    /* Renamed while it is locked: a second writer no longer finds it, and none
+       can change it under its final name. */
     result = rename(temporary, path);
   }
   int reason = errno;
@@ -541,7 +541,7 @@ tinytl_status tinytl_write_state(const char *path, const uint8_t *fingerprint,
   if (stat(path, &about) == 0 && !S_ISREG(about.st_mode)) {
     return fail_writing(path, "a folder or device", error);
   }
-  char *target = realpath(path, NULL); /* NULL while there is no such file. */
+  char *target = realpath(path, NULL); /* NULL if the file does not exist. */
   const char *final = target == NULL ? path : target;
   const size_t size = strlen(final) + sizeof ".tmp";
   char *temporary = malloc(size);

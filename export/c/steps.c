@@ -15,7 +15,7 @@
 typedef struct {
   bool arrays;
   const void *values;
-  size_t size; /* Bytes of images, values of arrays. */
+  size_t size; /* Bytes of images, or values of arrays. */
 } input;
 
 static input of_images(const uint8_t *images, size_t bytes) {
@@ -30,7 +30,7 @@ static bool takes_arrays(const tinytl_model *model) {
   return model->info.array_size > 0;
 }
 
-/* Checks how big the input of a signature is, and the values of arrays. */
+/* Checks the size of the input of a signature, and the values of arrays. */
 static tinytl_status check_input(const tinytl_model *model, int which,
                                  const input *in, tinytl_error *error) {
   const size_t bytes = model->signatures[which].inputs[0].bytes;
@@ -79,7 +79,7 @@ static tinytl_status infer(tinytl_model *model, input in, float *logits,
   if (status != TINYTL_OK) {
     return status;
   }
-  /* Of all outputs, then of the outputs in use. */
+  /* Results of all outputs, then of the outputs in use. */
   const size_t outputs = (size_t)model->info.outputs;
   float *all = malloc(2 * outputs * sizeof *all);
   if (all == NULL) {
@@ -116,7 +116,7 @@ tinytl_status tinytl_infer_array(tinytl_model *model, const float *array,
 
 /* ---- Training ---- */
 
-/* Refuses a model of another task, or of another input. */
+/* Refuses a model with a different task or input. */
 static tinytl_status check_call(const tinytl_model *model, bool arrays,
                                 tinytl_task task, tinytl_error *error) {
   static const char *const kLabels[] = {
@@ -139,7 +139,7 @@ static tinytl_status check_call(const tinytl_model *model, bool arrays,
                      kCalls[its][takes_arrays(model)]);
 }
 
-/* Shared code of all kinds of training; the labels are checked. */
+/* Takes a training step of any kind; the labels have been checked. */
 static tinytl_status train(tinytl_model *model, const input *in,
                            const void *labels, float learning_rate,
                            tinytl_step *step, tinytl_error *error) {
@@ -186,7 +186,7 @@ static tinytl_status train_classes(tinytl_model *model, input in,
     if (labels[i] < 0 || labels[i] >= model->info.classes) {
       return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
                          "expected labels of 0 to %" PRId32 ", got %" PRId32
-                         " at index %zu; pass the number of a class",
+                         " at index %zu; pass the index of a class",
                          model->info.classes - 1, labels[i], i);
     }
   }
@@ -200,7 +200,7 @@ static tinytl_status check_numbers(tinytl_task task, const float *labels,
     if (task == TINYTL_TASK_MULTILABEL && !(labels[i] >= 0 && labels[i] <= 1)) {
       return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
                          "expected labels of 0 to 1, got %g at index %zu; pass "
-                         "1 where an image has the attribute",
+                         "1 if an image has the attribute",
                          (double)labels[i], i);
     }
     if (!isfinite(labels[i])) {

@@ -40,7 +40,7 @@ static tinytl_status open_file(tinytl_model *model, const char *path,
 static tinytl_status load_model(tinytl_model *model, const char *path,
                                 tinytl_error *error) {
   const tinytl_litert *litert = &model->litert;
-  /* Only the CPU: looking for others can load libraries that end the process,
+  /* Only the CPU: a search for others can load libraries that end the process,
      such as the WebGPU one of the wheel on an ARM without LSE. */
   const LiteRtEnvOption settings[] = {
       {LITERT_AUTO_REGISTER_ACCELERATORS,
@@ -51,7 +51,7 @@ static tinytl_status load_model(tinytl_model *model, const char *path,
   if (status != LITERT_OK) {
     return tinytl_fail_runtime("start", status, error);
   }
-  /* From memory, since LiteRT does not verify a file that it reads itself. */
+  /* From memory, since LiteRT does not verify files that it reads itself. */
   status = litert->CreateModelFromBuffer != NULL
                ? litert->CreateModelFromBuffer(model->environment, model->file,
                                                model->file_size, &model->model)
@@ -66,7 +66,7 @@ static tinytl_status load_model(tinytl_model *model, const char *path,
   return TINYTL_OK;
 }
 
-/* Makes the options of the CPU, which are a text in TOML. */
+/* Makes the options of the CPU, which are TOML text. */
 static int create_cpu_options(const tinytl_litert *litert, int threads,
                               bool xnnpack, LiteRtOpaqueOptions *cpu) {
   /* Flags: int8 and uint8 operators, as by default, and tables of pointers that
@@ -174,17 +174,17 @@ tinytl_status tinytl_open(const char *path, const tinytl_options *options,
   }
   const tinytl_options *chosen = options == NULL ? &kDefaults : options;
   if (chosen->threads < 0 || chosen->threads > MOST_THREADS) {
-    return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
-                       "expected 1 to %d threads, or 0 for %d, got %d; change "
-                       "the options",
-                       MOST_THREADS, DEFAULT_THREADS, chosen->threads);
+    return tinytl_fail(
+        error, TINYTL_ERROR_ARGUMENT,
+        "expected 1 to %d threads, or 0 for %d, got %d; change the options",
+        MOST_THREADS, DEFAULT_THREADS, chosen->threads);
   }
   if (chosen->xnnpack != TINYTL_XNNPACK_AS_EXPORTED &&
       chosen->xnnpack != TINYTL_XNNPACK_ON &&
       chosen->xnnpack != TINYTL_XNNPACK_OFF) {
     return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
-                       "expected a value of tinytl_xnnpack, got %d; begin with "
-                       "options of zeros",
+                       "expected a value of tinytl_xnnpack, got %d; initialize "
+                       "the options with zeros",
                        (int)chosen->xnnpack);
   }
   tinytl_model *opened = calloc(1, sizeof *opened);
@@ -204,7 +204,7 @@ void tinytl_close(tinytl_model *model) {
   if (model == NULL) {
     return;
   }
-  /* Users of another object first. */
+  /* Objects are destroyed before the objects that they use. */
   if (model->compiled != NULL) {
     model->litert.DestroyCompiledModel(model->compiled);
   }

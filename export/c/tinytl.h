@@ -1,6 +1,6 @@
 /**
  * @file tinytl.h
- * @brief A client of files exported by `tinytl export`: it infers and trains.
+ * @brief Runs and trains models from `tinytl export`.
  *
  * The library needs C11, POSIX, and at run time `libLiteRt.so` of LiteRT 2.1.5
  * or later. It loads that file with dlopen(), so nothing is linked. Its
@@ -10,13 +10,12 @@
  * Errors. Each function that can fail returns a ::tinytl_status, and takes a
  * ::tinytl_error that it fills with a sentence: the expected value, the actual
  * value, and the remedy. Pass NULL if only the status matters. A function that
- * fails leaves the model, the caller's results and existing files as they were.
+ * fails does not change the model, the caller's results or existing files.
  *
  * Threads. The library has no global state. Different models may be used by
- * different threads at once. One model, and one ::tinytl_error, may be used by
- * one thread at a time: where several share a model, put a lock around the
- * calls. Where an argument is a pointer to memory of the caller, nothing keeps
- * it after the call.
+ * different threads at once. A model and a ::tinytl_error may be used by one
+ * thread at a time: if several threads share a model, lock around the calls.
+ * The library does not keep pointers to the caller's memory after a call.
  *
  * Example:
  * @code
@@ -47,50 +46,51 @@ extern "C" {
 /** Bytes of a fingerprint: the SHA-256 of a `.tflite` file. */
 #define TINYTL_FINGERPRINT_SIZE 32
 
-/** Axes that an array can have. */
+/** Largest number of axes of an array. */
 #define TINYTL_MOST_AXES 3
 
-/** Bytes of an error's text, its end included. Longer texts are cut. */
+/** Bytes of an error's text, including the final null. Longer texts are cut. */
 #define TINYTL_TEXT_SIZE 512
 
 /** Result of a function. */
 typedef enum {
-  TINYTL_OK = 0,            /**< All went well. */
-  TINYTL_ERROR_ARGUMENT,    /**< An argument has a wrong size or value. */
+  TINYTL_OK = 0,            /**< Success. */
+  TINYTL_ERROR_ARGUMENT,    /**< An argument has an invalid size or value. */
   TINYTL_ERROR_MEMORY,      /**< There is not enough memory. */
   TINYTL_ERROR_FILE,        /**< A file cannot be read or written. */
   TINYTL_ERROR_LIBRARY,     /**< libLiteRt.so is missing or too old. */
   TINYTL_ERROR_RUNTIME,     /**< A call of LiteRT failed. */
   TINYTL_ERROR_MODEL,       /**< The `.tflite` is invalid. */
-  TINYTL_ERROR_MANIFEST,    /**< The manifest is wrong, or another file's. */
-  TINYTL_ERROR_MAGIC,       /**< State: the file is of another kind. */
+  TINYTL_ERROR_MANIFEST,    /**< The manifest is invalid, or belongs to another
+                               file. */
+  TINYTL_ERROR_MAGIC,       /**< State: the file is not a state file. */
   TINYTL_ERROR_VERSION,     /**< State: the version is unknown. */
-  TINYTL_ERROR_LENGTH,      /**< State: the file is cut or too long. */
-  TINYTL_ERROR_CHECKSUM,    /**< State: a byte has changed. */
+  TINYTL_ERROR_LENGTH,      /**< State: the file is truncated or too long. */
+  TINYTL_ERROR_CHECKSUM,    /**< State: the checksum differs. */
   TINYTL_ERROR_FINGERPRINT, /**< State: it belongs to another model. */
-  TINYTL_ERROR_COUNT,       /**< State: the model has more or fewer values. */
-  TINYTL_ERROR_NAMES,       /**< State: names of classes cannot be used. */
-  TINYTL_ERROR_NOT_FINITE,  /**< State: a value is infinite or no number. */
-  TINYTL_ERROR_OUTPUTS,     /**< State: it is of more or fewer classes. */
-  TINYTL_ERROR_REFUSED      /**< State: no training leads to these values. */
+  TINYTL_ERROR_COUNT, /**< State: the model has a different number of values. */
+  TINYTL_ERROR_NAMES, /**< State: names of classes are invalid. */
+  TINYTL_ERROR_NOT_FINITE, /**< State: a value is infinite or NaN. */
+  TINYTL_ERROR_OUTPUTS,    /**< State: it has a different number of classes. */
+  TINYTL_ERROR_REFUSED     /**< State: no training leads to these values. */
 } tinytl_status;
 
-/** An error, in words. After a success the text is empty. */
+/** An error with its text. After a success the text is empty. */
 typedef struct {
   tinytl_status status;        /**< Result of the function. */
-  char text[TINYTL_TEXT_SIZE]; /**< One sentence without a line's end. */
+  char text[TINYTL_TEXT_SIZE]; /**< One sentence on one line. */
 } tinytl_error;
 
-/** Whether LiteRT uses XNNPACK: faster, and more memory. */
+/** Whether LiteRT uses XNNPACK, which is faster and needs more memory. */
 typedef enum {
   TINYTL_XNNPACK_AS_EXPORTED = 0, /**< As in the manifest; without one: on. */
   TINYTL_XNNPACK_ON,
   TINYTL_XNNPACK_OFF
 } tinytl_xnnpack;
 
-/** How to open a model. Zeros are the defaults: `tinytl_options o = {0};`. */
+/** Options for a model. Zeros are the defaults: `tinytl_options o = {0};`. */
 typedef struct {
-  /** Path of libLiteRt.so. NULL: `libLiteRt.so`, where the loader looks. */
+  /** Path of libLiteRt.so. NULL: the loader searches for `libLiteRt.so`. */
   const char *library;
   /** Path of the manifest. NULL: the one of the same name next to the `.tflite`
       (`model.manifest.json`). */
@@ -108,43 +108,44 @@ typedef struct {
 /** Task of the labels. */
 typedef enum {
   TINYTL_TASK_CLASSIFICATION = 0, /**< One class. */
-  TINYTL_TASK_MULTILABEL,         /**< Several attributes: there, or not. */
+  TINYTL_TASK_MULTILABEL,         /**< Any number of attributes. */
   TINYTL_TASK_REGRESSION          /**< A number for each output. */
 } tinytl_task;
 
-/** How the learning rate changes over the steps of a training. */
+/** Schedule of the learning rate. */
 typedef enum {
   TINYTL_SCHEDULE_COSINE = 0, /**< Step k of n: (1 + cos(pi k / n)) / 2. */
   TINYTL_SCHEDULE_CONSTANT
 } tinytl_schedule;
 
-/** How the colors of training images are changed; see docs/formats.md. */
+/** Color changes of training images; see docs/formats.md. */
 typedef enum {
   TINYTL_COLOR_NONE = 0,
   TINYTL_COLOR_TF,   /**< Brightness and saturation. */
-  TINYTL_COLOR_TORCH /**< These, contrast and hue. */
+  TINYTL_COLOR_TORCH /**< Brightness, contrast, saturation and hue. */
 } tinytl_color;
 
 /**
- * How the model was trained, from its manifest. A program that trains uses
- * it by default; the library itself does not act on it. `central_fraction`,
+ * Settings with which the model was trained, from its manifest. A program that
+ * trains uses them by default; the library itself does not. `central_fraction`,
  * `crop`, `flip` and `color` are for images: a model of arrays does not have
- * them, and arrays are trained on unchanged.
+ * them, and arrays are never changed.
  */
 typedef struct {
-  double learning_rate;     /**< Of the first step. 1e-3 without a manifest. */
+  double learning_rate;     /**< Learning rate of the first step. 1e-3 without a
+                               manifest. */
   tinytl_schedule schedule; /**< Cosine if the manifest lacks it. */
-  double central_fraction;  /**< Part of a photo's side that is evaluated, in
-                                 (0, 1]. 0.875 without a manifest. */
-  uint64_t split_seed;      /**< Chooses the photos that are held out. */
-  bool split_by_content;    /**< Whether its photos were held out by content.
-                                 Otherwise photos held out now may be among
-                                 those that the model was trained on. */
-  bool crop;                /**< Whether to crop training images at random. */
-  double crop_area[2];      /**< Least and largest part of the area. */
-  double crop_aspect[2];    /**< Least and largest width / height. */
-  bool flip;                /**< Whether to mirror half of the images. */
-  tinytl_color color;       /**< How to change their colors. */
+  double central_fraction; /**< Fraction of a photo's side that is evaluated, in
+                                (0, 1]. 0.875 without a manifest. */
+  uint64_t split_seed;     /**< Seed of the choice of held-out photos. */
+  bool split_by_content;   /**< Whether photos were held out by content.
+                                Otherwise photos held out now may be among
+                                those that the model was trained on. */
+  bool crop;               /**< Whether to crop training images at random. */
+  double crop_area[2];     /**< Smallest and largest fraction of the area. */
+  double crop_aspect[2];   /**< Smallest and largest width / height. */
+  bool flip;               /**< Whether to mirror half of the images. */
+  tinytl_color color;      /**< Color changes. */
 } tinytl_settings;
 
 /** An open model. */
@@ -155,63 +156,63 @@ typedef struct tinytl_model tinytl_model;
  * a class is added, a state is restored, or the model is reset.
  */
 typedef struct {
-  int32_t height; /**< H: rows of an image; 0 where the model takes arrays. */
-  int32_t width;  /**< W: pixels of a row; 0 where the model takes arrays. */
-  int32_t array_rank; /**< Axes of an array, 1 to 3; 0 where the model takes
+  int32_t height;     /**< H: rows of an image; 0 if the model takes arrays. */
+  int32_t width;      /**< W: pixels of a row; 0 if the model takes arrays. */
+  int32_t array_rank; /**< Axes of an array, 1 to 3; 0 if the model takes
                            images. */
-  int32_t array_shape[TINYTL_MOST_AXES]; /**< Their sizes; 0 behind them. */
-  size_t array_size;   /**< Values of an array; 0 where it takes images. */
-  int32_t sample_rate; /**< Where an array is a waveform, samples a second:
+  int32_t array_shape[TINYTL_MOST_AXES]; /**< Sizes of the axes; the remaining
+                                            elements are 0. */
+  size_t array_size;   /**< Values of an array; 0 if the model takes images. */
+  int32_t sample_rate; /**< If an array is a waveform, samples per second:
                             its first axis is time, its values are from -1 to
                             1. Otherwise 0. */
-  int32_t outputs;     /**< C: outputs of the file, spare ones included. */
+  int32_t outputs;     /**< C: outputs of the file, including spare ones. */
   int32_t classes; /**< Classes in use, attributes, or numbers of a regression:
                         the first outputs. */
   int32_t spare_classes; /**< Classes that tinytl_add_class() can still add. */
-  int32_t batch_size;    /**< B: images, or arrays, of a training step. */
-  size_t image_bytes;    /**< H * W * 3; 0 where the model takes arrays. */
-  size_t state_size;     /**< N: float32 values of the state. */
+  int32_t batch_size;    /**< B: images or arrays in a training step. */
+  size_t image_bytes;    /**< H * W * 3; 0 if the model takes arrays. */
+  size_t state_size;     /**< N: number of float32 values in the state. */
   tinytl_task task;      /**< Task of the labels. */
   bool xnnpack;          /**< Whether XNNPACK is used. */
-  bool has_manifest;     /**< Whether there is a manifest, which then fits. */
-  float learning_rate;   /**< That suits the first step, from the manifest;
-                              without one 1e-3. */
+  bool has_manifest;     /**< Whether the model was opened with a manifest. */
+  float learning_rate; /**< Learning rate of the first step, from the manifest;
+                            without one 1e-3. */
   tinytl_settings settings; /**< How the model was trained. */
   /** Names of the classes in use, in UTF-8, in the order of the outputs, from
-      the manifest or from the `.tflite` itself, and of those added. NULL where
+      the manifest or the `.tflite`, followed by added classes. NULL if
       neither has them. */
   const char *const *labels;
-  /** Belongs to the `.tflite`; state files bear it. */
+  /** SHA-256 of the `.tflite`; state files have it. */
   uint8_t fingerprint[TINYTL_FINGERPRINT_SIZE];
 } tinytl_info;
 
 /** Result of a training step. */
 typedef struct {
   float loss;     /**< Mean loss of the batch, before the step. */
-  float accuracy; /**< Share of the batch that was right, before the step; of a
+  float accuracy; /**< Share of correct predictions before the step; for a
                        regression the share of numbers that were at most 0.5
                        away from their labels, a rough sign of progress. */
-  bool applied;   /**< False: the loss or a gradient was not finite, and the
+  bool applied;   /**< False if the loss or a gradient was not finite, and the
                        step changed nothing. */
 } tinytl_step;
 
 /**
  * @brief Opens a `.tflite` file.
  *
- * The file stays mapped while the model is open: replace it by renaming another
- * over it, and do not write into it. Names, types and shapes of all signatures
- * are checked, and every size in ::tinytl_info comes from them.
+ * The file is mapped while the model is open: do not write to it; to replace
+ * it, rename another file to its name. Names, types and shapes of all
+ * signatures are checked, and all sizes in ::tinytl_info come from them.
  *
  * The file must have the SHA-256 in its manifest, so that every changed byte is
- * found. Without a manifest it is refused unless the options set `trust`:
- * LiteRT's verifier then checks only its structure. The names of the
- * classes, whether to use XNNPACK, and ::tinytl_settings come from the manifest
- * too.
+ * detected. Without a manifest it is refused unless the options set `trust`:
+ * then LiteRT's verifier checks only its structure. The names of the classes,
+ * whether to use XNNPACK, and ::tinytl_settings come from the manifest too.
  *
  * libLiteRt.so stays in the process after the model is closed.
  *
  * @param path     The file.
- * @param options  How to open it, or NULL for the defaults.
+ * @param options  Options, or NULL for the defaults.
  * @param model    Gets the model, to be closed with tinytl_close(), or NULL if
  *                 it cannot be opened.
  * @param error    Gets the error, or NULL.
@@ -226,14 +227,14 @@ void tinytl_close(tinytl_model *model);
 const tinytl_info *tinytl_get_info(const tinytl_model *model);
 
 /**
- * @brief Answers for one image.
+ * @brief Runs inference on one image.
  *
- * @param image          Raw RGB pixels of 0 to 255, H rows from the top.
+ * @param image          Raw RGB values from 0 to 255, H rows from the top.
  * @param image_bytes    Must be `info->image_bytes`.
- * @param logits         Gets a value for each class in use, or NULL. Of a
- *                       regression these are the numbers that are predicted.
- * @param probabilities  Gets a value for each class in use, or NULL. Of a
- *                       regression the same numbers: there are no
+ * @param logits         Gets a value for each class in use, or NULL. For a
+ *                       regression these are the predicted numbers.
+ * @param probabilities  Gets a value for each class in use, or NULL. For a
+ *                       regression the same as `logits`: it has no
  *                       probabilities.
  * @param classes        Must be `info->classes`, the size of both arrays.
  * @param error          Gets the error, or NULL.
@@ -244,10 +245,10 @@ tinytl_status tinytl_infer(tinytl_model *model, const uint8_t *image,
                            tinytl_error *error);
 
 /**
- * @brief Answers for one array.
+ * @brief Runs inference on one array.
  *
- * @param array  Finite numbers in row-major order, of `info->array_shape`, as
- *               they are: scaling and features are inside of the file.
+ * @param array  Raw finite numbers of `info->array_shape` in row-major order:
+ *               scaling and feature extraction are inside the file.
  * @param size   Must be `info->array_size`.
  *
  * Everything else is as in tinytl_infer().
@@ -260,7 +261,8 @@ tinytl_status tinytl_infer_array(tinytl_model *model, const float *array,
 /**
  * @brief Takes one training step of a classification of images.
  *
- * @param images         B images, one after the other, each as above.
+ * @param images         B images, one after the other, each as in
+ *                       tinytl_infer().
  * @param image_bytes    Must be `B * info->image_bytes`.
  * @param labels         The class of each image, from 0 to `info->classes` - 1.
  * @param label_count    Must be B.
@@ -276,8 +278,8 @@ tinytl_status tinytl_train(tinytl_model *model, const uint8_t *images,
 /**
  * @brief Takes one training step of a multilabel model of images.
  *
- * @param labels       For each of the B images C values from 0 to 1: 1 where
- *                     the image has the attribute.
+ * @param labels       C values from 0 to 1 for each of the B images: 1 if the
+ *                     image has the attribute.
  * @param label_count  Must be `B * C`.
  *
  * Everything else is as in tinytl_train().
@@ -291,7 +293,7 @@ tinytl_status tinytl_train_multilabel(tinytl_model *model,
 /**
  * @brief Takes one training step of a regression of images.
  *
- * @param labels       For each of the B images C finite numbers. They should
+ * @param labels       C finite numbers for each of the B images. They should
  *                     have a standard deviation of about 1.
  * @param label_count  Must be `B * C`.
  *
@@ -308,24 +310,26 @@ tinytl_status tinytl_train_regression(tinytl_model *model,
  *
  * `arrays` has B arrays, one after the other, each as in tinytl_infer_array(),
  * and `size` must be `B * info->array_size`. A value that is not finite is
- * refused before anything runs. Everything else is as in the function of
+ * refused before anything runs. Everything else is as in the function for
  * images.
  * @{
  */
 
-/** Takes one training step of a classification: tinytl_train() of arrays. */
+/** Takes a training step of a classification: tinytl_train() for arrays. */
 tinytl_status tinytl_train_arrays(tinytl_model *model, const float *arrays,
                                   size_t size, const int32_t *labels,
                                   size_t label_count, float learning_rate,
                                   tinytl_step *step, tinytl_error *error);
 
-/** The same of attributes: tinytl_train_multilabel() of arrays. */
+/** Takes a training step of attributes: tinytl_train_multilabel() for arrays.
+ */
 tinytl_status tinytl_train_arrays_multilabel(
     tinytl_model *model, const float *arrays, size_t size, const float *labels,
     size_t label_count, float learning_rate, tinytl_step *step,
     tinytl_error *error);
 
-/** The same of numbers: tinytl_train_regression() of arrays. */
+/** Takes a training step of a regression: tinytl_train_regression() for arrays.
+ */
 tinytl_status tinytl_train_arrays_regression(
     tinytl_model *model, const float *arrays, size_t size, const float *labels,
     size_t label_count, float learning_rate, tinytl_step *step,
@@ -334,17 +338,18 @@ tinytl_status tinytl_train_arrays_regression(
 /** @} */
 
 /**
- * @brief Makes the array of a waveform out of a recording.
+ * @brief Converts a recording to the input of a model of waveforms.
  *
- * A sample becomes itself divided by 32768. A recording that is too long loses
- * as much at its start as at its end, one that is too short gets zeros in the
- * same way; of an odd number one more at its end.
+ * Samples are divided by 32768. A recording that is too long loses the same
+ * number of samples at its start and its end (one more at its end if the number
+ * is odd); a recording that is too short is padded with zeros in the same way.
  *
- * @param model        One with a `sample_rate`.
- * @param samples      In the order of time; where the array has more axes, all
- *                     values of one point of time after the other.
- * @param count        How many; whole points of time, at least one.
- * @param sample_rate  Must be `info->sample_rate`: nothing is resampled.
+ * @param model        A model with a `sample_rate`.
+ * @param samples      Samples in order of time; if the array has more axes, all
+ *                     values of a point in time are adjacent.
+ * @param count        Number of samples; complete points in time, at least one.
+ * @param sample_rate  Must be `info->sample_rate`: recordings are not
+ *                     resampled.
  * @param array        Gets the values.
  * @param size         Must be `info->array_size`.
  * @param error        Gets the error, or NULL.
@@ -354,7 +359,7 @@ tinytl_status tinytl_fit_waveform(const tinytl_model *model,
                                   int32_t sample_rate, float *array,
                                   size_t size, tinytl_error *error);
 
-/** How well one output of a regression predicts. */
+/** Figures of an output of a regression. */
 typedef struct {
   double absolute_error; /**< Mean magnitude of the error. */
   double squared_error;  /**< Mean square of the error. The loss is the mean of
@@ -373,7 +378,7 @@ typedef struct {
  *                     `outputs` numbers for each example.
  * @param labels       Finite numbers in the same order.
  * @param examples     At least 1.
- * @param outputs      The same.
+ * @param outputs      At least 1.
  * @param figures      Gets the figures of each output.
  * @param error        Gets the error, or NULL.
  */
@@ -388,14 +393,14 @@ tinytl_status tinytl_evaluate_regression(const float *predictions,
  * classes.
  *
  * Its weights start as the mean over the classes in use. Its name is stored in
- * state files. Needs a manifest, which has the place of the classifier in the
- * state.
+ * state files. Needs a manifest, which has the position of the classifier in
+ * the state.
  *
- * @param name   1 to 255 bytes of UTF-8, without control characters and ends
- *               of lines, not invisible; no other class's. It is not changed:
- *               bring it to Unicode's normal form NFC before if it must match
- *               names of other clients. All added names together
- *               have at most 2^20 bytes.
+ * @param name   1 to 255 bytes of UTF-8, without control characters and line
+ *               breaks, not invisible, and different from all other names. It
+ *               is not changed: convert it to Unicode's normal form NFC first
+ *               if it must match names of other clients. All added names
+ *               together must have at most 2^20 bytes.
  * @param label  Gets the label of the class, or NULL.
  * @param error  Gets the error, or NULL.
  */
@@ -403,7 +408,7 @@ tinytl_status tinytl_add_class(tinytl_model *model, const char *name,
                                int32_t *label, tinytl_error *error);
 
 /**
- * @brief Copies all that training changes.
+ * @brief Copies all values that training changes.
  *
  * @param state  Gets N values.
  * @param count  Must be N.
@@ -415,7 +420,7 @@ tinytl_status tinytl_get_state(tinytl_model *model, float *state, size_t count,
 /**
  * @brief Replaces all trained values. The classes in use stay the same.
  *
- * @param state  N finite values, as from tinytl_get_state().
+ * @param state  N finite values from tinytl_get_state().
  * @param count  Must be N.
  * @param error  Gets the error, or NULL.
  */
@@ -425,7 +430,7 @@ tinytl_status tinytl_set_state(tinytl_model *model, const float *state,
 /**
  * @brief Writes the state to a `.tinytl` file, with the names of added classes.
  *
- * See tinytl_write_state() for the writing of the file.
+ * The file is written as by tinytl_write_state().
  */
 tinytl_status tinytl_save(tinytl_model *model, const char *path,
                           tinytl_error *error);
@@ -433,16 +438,15 @@ tinytl_status tinytl_save(tinytl_model *model, const char *path,
 /**
  * @brief Sets the state, and the added classes, from a `.tinytl` file.
  *
- * @return TINYTL_OK, or the error of the file; the model is then not
- *         changed.
+ * @return TINYTL_OK, or the error of the file; then the model is not changed.
  */
 tinytl_status tinytl_restore(tinytl_model *model, const char *path,
                              tinytl_error *error);
 
-/** Puts the exported state and classes back. */
+/** Restores the exported state and classes. */
 tinytl_status tinytl_reset(tinytl_model *model, tinytl_error *error);
 
-/** Returns the name of a status, "TINYTL_ERROR_CHECKSUM" for example. */
+/** Returns the name of a status, for example "TINYTL_ERROR_CHECKSUM". */
 const char *tinytl_status_name(tinytl_status status);
 
 /**
@@ -456,17 +460,15 @@ const char *tinytl_status_name(tinytl_status status);
  *
  * The checks are, in this order: magic, version, length, checksum, fingerprint,
  * count, names, and that each value is finite. Names are checked as in
- * tinytl_add_class(), and none may be there twice; they are returned byte for
- * byte.
+ * tinytl_add_class(), and must differ; they are returned byte for byte.
  *
  * @param bytes        The complete content.
- * @param length       Its length.
+ * @param length       Length of the content.
  * @param fingerprint  The model's, TINYTL_FINGERPRINT_SIZE bytes.
- * @param state        Gets the values; untouched if the file is refused.
- * @param count        Number of values of the model.
+ * @param state        Gets the values; not changed if the file is refused.
+ * @param count        Number of values in the state of the model.
  * @param names        Gets the names of added classes, one on each line, to be
- *                     freed with free(); NULL without classes. May be
- * NULL.
+ *                     freed with free(); NULL without classes. May be NULL.
  * @param error        Gets the error, or NULL.
  */
 tinytl_status tinytl_parse_state(const uint8_t *bytes, size_t length,
@@ -474,7 +476,7 @@ tinytl_status tinytl_parse_state(const uint8_t *bytes, size_t length,
                                  size_t count, char **names,
                                  tinytl_error *error);
 
-/** Reads a `.tinytl` file; otherwise as tinytl_parse_state(). */
+/** Reads a `.tinytl` file; everything else is as in tinytl_parse_state(). */
 tinytl_status tinytl_read_state(const char *path, const uint8_t *fingerprint,
                                 float *state, size_t count, char **names,
                                 tinytl_error *error);
@@ -482,21 +484,40 @@ tinytl_status tinytl_read_state(const char *path, const uint8_t *fingerprint,
 /**
  * @brief Writes a `.tinytl` file; an existing one is replaced.
  *
- * The content goes into `PATH.tmp`, is flushed to the disk and takes the name
- * in one step: whoever reads the file, also after a power cut, finds the old
- * content or the new one. A `PATH.tmp` that a killed process left is used
- * again. Of a symbolic link the file that it leads to is replaced.
+ * The content is written to `PATH.tmp`, flushed to the disk and renamed in one
+ * step: a reader always sees the old or the new content, even after a power
+ * failure. A `PATH.tmp` that a killed process left is reused. If the path is a
+ * symbolic link, its target is replaced.
  *
  * @param path         The file.
  * @param fingerprint  The model's, TINYTL_FINGERPRINT_SIZE bytes.
  * @param state        Finite values.
- * @param count        How many, at most 2^32 - 1.
+ * @param count        Number of values, at most 2^32 - 1.
  * @param names        Names of added classes, one on each line, or NULL.
  * @param error        Gets the error, or NULL.
  */
 tinytl_status tinytl_write_state(const char *path, const uint8_t *fingerprint,
                                  const float *state, size_t count,
                                  const char *names, tinytl_error *error);
+
+/**
+ * @brief Moves a state to a new export of the same network, for example with
+ * another batch size or int8 kernels, as `tinytl move-state` does.
+ *
+ * Variables are matched by name, and the optimizer's slots restart. Classes,
+ * frozen weights and trained variables must be the same. The new file has the
+ * same bytes in all clients, and is written as by tinytl_write_state().
+ *
+ * @param path           The `.tinytl` file.
+ * @param from_manifest  Path of the manifest of the model that the state was
+ *                       saved from.
+ * @param to_manifest    Path of the manifest of the new model.
+ * @param output         The `.tinytl` file to write.
+ * @param error          Gets the error, or NULL.
+ */
+tinytl_status tinytl_move_state(const char *path, const char *from_manifest,
+                                const char *to_manifest, const char *output,
+                                tinytl_error *error);
 
 /** @} */
 

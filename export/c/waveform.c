@@ -1,12 +1,12 @@
 /*
- * From a recording to the array of a waveform.
+ * Converts a recording to the array of a waveform.
  */
 
 #include <inttypes.h>
 
 #include "model.h"
 
-#define FULL_SCALE 32768.0F /* Of a sample of 16 bits. */
+#define FULL_SCALE 32768.0F /* Of 16-bit samples. */
 
 tinytl_status tinytl_fit_waveform(const tinytl_model *model,
                                   const int16_t *samples, size_t count,
@@ -19,12 +19,12 @@ tinytl_status tinytl_fit_waveform(const tinytl_model *model,
   if (info->sample_rate == 0) {
     return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
                        "expected a model of waveforms, got one without a "
-                       "sample rate; pass its arrays as they are");
+                       "sample rate; pass its arrays unchanged");
   }
   if (sample_rate != info->sample_rate) {
     return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
                        "expected a recording of %" PRId32
-                       " samples a second, got %" PRId32 "; resample it",
+                       " samples per second, got %" PRId32 "; resample it",
                        info->sample_rate, sample_rate);
   }
   const tinytl_status status =
@@ -33,11 +33,11 @@ tinytl_status tinytl_fit_waveform(const tinytl_model *model,
     return status;
   }
   const size_t length = (size_t)info->array_shape[0];
-  const size_t width = size / length; /* Values of one point of time. */
+  const size_t width = size / length; /* Values of one point in time. */
   if (count == 0 || count % width != 0) {
     return tinytl_fail(error, TINYTL_ERROR_ARGUMENT,
-                       "expected whole points of time of %zu samples, got %zu "
-                       "samples; pass all channels",
+                       "expected complete points in time of %zu samples, got "
+                       "%zu samples; pass all channels",
                        width, count);
   }
   const size_t given = count / width;

@@ -111,13 +111,18 @@ static void check_null(void) {
   REFUSE(tinytl_parse_state(images, 1, fingerprint, NULL, 1, NULL, error));
   REFUSE(tinytl_read_state(NULL, fingerprint, state, 1, NULL, error));
   REFUSE(tinytl_write_state("x.tinytl", NULL, state, 1, NULL, error));
+  REFUSE(tinytl_move_state(NULL, "a", "b", "c", error));
+  REFUSE(tinytl_move_state("a", NULL, "b", "c", error));
+  REFUSE(tinytl_move_state("a", "b", NULL, "c", error));
+  REFUSE(tinytl_move_state("a", "b", "c", NULL, error));
   /* A step without a result, and closing nothing, are allowed. */
   require(tinytl_train(model, images, bytes, labels, batch, 0, NULL, NULL) ==
               TINYTL_OK,
           "train");
   require(tinytl_get_info(NULL) == NULL, "info");
   require(
-      strcmp(tinytl_status_name((tinytl_status)999), "no tinytl_status") == 0,
+      strcmp(tinytl_status_name((tinytl_status)999),
+             "an unknown tinytl_status") == 0,
       "name");
   tinytl_close(NULL);
   free(state);

@@ -614,6 +614,9 @@ static void do_command(char **words, size_t count) {
     do_read(words);
   } else if (strcmp(command, "write") == 0) {
     do_write(words, count);
+  } else if (strcmp(command, "move") == 0) {
+    answer(
+        tinytl_move_state(words[1], words[2], words[3], words[4], &error));
   } else if (strcmp(command, "named") == 0) {
     do_named(words);
   } else if (strcmp(command, "churn") == 0) {

@@ -35,7 +35,7 @@ def test_training_on_a_folder(built, tmp_path, tested):
     everything = sum(right.values(), [])
     assert f"\naccuracy after: {100 * np.mean(everything):.1f} % ({sum(everything)} of 12)\nwrote {state}\n" in output
     for name, answers in right.items():
-        figures = f"{100 * np.mean(answers):.1f} % ({sum(answers)} of 3)" if answers else "not known (no images)"
+        figures = f"{100 * np.mean(answers):.1f} % ({sum(answers)} of 3)" if answers else "unknown (no images)"
         assert f"\nrecall of {name} after: {figures}\n" in output
     assert float(re.search(r"\nloss after: ([\d.]+)\n", output)[1]) == pytest.approx(np.mean(losses), abs=1e-4)
     # The same seed gives the same bytes, another one others.
@@ -91,7 +91,7 @@ def test_train_and_test_folders(built, tmp_path, photos, name):
     next((data / "train" / "leaf").iterdir()).unlink()
     write_ppm(data / name / "leaf" / "a.ppm", np.zeros((80, 70, 3), np.uint8))
     output = adapt(built, f"--model={MODEL}", f"--data={data}", f"--state_out={tmp_path}/x.tinytl", "--epochs=1")
-    assert "11 images to train, 1 to test\nno images to test of 3 classes, whose accuracy is not known: " in output
+    assert "11 images to train, 1 to test\nno images to test of 3 classes, whose accuracy is unknown: " in output
     assert "known: stripes, disk, cross\n" in output
     assert re.search(r"accuracy before: \d+\.0 % \([01] of 1\)", output)
 
@@ -182,7 +182,7 @@ def test_a_bad_photo_is_named_before_any_work(built, tmp_path, tested):
     arguments = (f"--model={MODEL}", f"--data={tested}", f"--state_out={tmp_path}/x.tinytl")
     for folder in ("train", "test"):
         for name, content, words in (
-            ("broken.ppm", b"P6 1 1 255\n", "broken.ppm: expected as many pixels"),
+            ("broken.ppm", b"P6 1 1 255\n", "broken.ppm: expected the number of pixels"),
             ("short.raw", bytes(64 * 64 * 3 - 1), "short.raw: expected a file of height x width x 3 bytes"),
             ("long.raw", bytes(64 * 64 * 3 + 1), "long.raw: expected a file of height x width x 3 bytes"),
             ("fifo.ppm", None, "fifo.ppm: expected a file, got a folder or device"),

@@ -78,7 +78,7 @@ def test_arrays_are_trained_on_by_the_plan(built, tmp_path, data):
         printed = float(re.search(rf"\nloss {when}: ([\d.]+)\n", output)[1])
         assert printed == pytest.approx(result.loss, abs=1e-4)
         for name, of_class in zip(NAMES, result.classes, strict=True):
-            words = f"{100 * of_class.recall:.1f} % (" if of_class.images else "not known (no arrays)\n"
+            words = f"{100 * of_class.recall:.1f} % (" if of_class.images else "unknown (no arrays)\n"
             assert f"\nrecall of {name} {when}: {words}" in output
 
 
@@ -93,7 +93,7 @@ def figures(model, paths):
 )
 def test_options_of_images_are_refused(built, tmp_path, data, option):
     line = adapt(built, *arguments(data, tmp_path / "x.tinytl"), option, status=2)
-    assert line.startswith("adapt: expected options of images with a model of images, got --")
+    assert line.startswith("adapt: expected no options for images with a model of arrays, got --")
     assert option.split("=")[0] in line
     assert not (tmp_path / "x.tinytl").exists()
 
@@ -101,8 +101,8 @@ def test_options_of_images_are_refused(built, tmp_path, data, option):
 def test_a_bad_array_is_named_before_any_work(built, tmp_path, data):
     good = next((data / "walk").iterdir()).read_bytes()
     for name, content, words in (
-        ("short.raw", good[:-1], "short.raw: expected 240 values of float32, which are 960 bytes, got 959 bytes; "),
-        ("long.raw", good + good, "long.raw: expected 240 values of float32, which are 960 bytes, got 1920 bytes; "),
+        ("short.raw", good[:-1], "short.raw: expected 240 float32 values in 960 bytes, got 959 bytes; "),
+        ("long.raw", good + good, "long.raw: expected 240 float32 values in 960 bytes, got 1920 bytes; "),
         ("empty.raw", b"", "empty.raw of 1 to "),
         ("nan.raw", good[:-4] + np.float32(np.nan).tobytes(), "nan.raw: expected finite numbers, got nan at index 239"),
         ("inf.raw", np.float32(-np.inf).tobytes() + good[4:], "inf.raw: expected finite numbers, got -inf at index 0"),
@@ -128,8 +128,8 @@ def test_a_bad_array_is_named_before_any_work(built, tmp_path, data):
 def test_a_regression_is_refused(built, tmp_path, data):
     error = adapt(built, *arguments(data, tmp_path / "x.tinytl", GOLDEN / "model_regression.tflite"), status=2)
     assert error == (
-        "adapt: expected a model for one class of each array, got one for numbers, which folders cannot give; use "
-        "`tinytl adapt`"
+        "adapt: expected a model for one class of each array, got one for numbers, which folders of "
+        "classes cannot represent; use `tinytl adapt`"
     )
 
 

@@ -209,21 +209,21 @@ BAD_INPUTS = [
     ({"array": WINDOW | {"shape": []}}, "expected dtype, shape and meaning"),
     ({"array": WINDOW | {"shape": [1, 2, 3, 4]}}, "expected 1 to 3 sizes"),
     ({"array": WINDOW | {"shape": [40, 0]}}, "expected sizes above 0"),
-    ({"array": WINDOW | {"shape": [40, -6]}}, "expected a whole number"),
+    ({"array": WINDOW | {"shape": [40, -6]}}, "expected an integer"),
     ({"array": WINDOW | {"shape": [2**16, 2**15]}}, "expected sizes above 0 of an array that fits"),
-    ({"array": WINDOW | {"shape": [2**31]}}, "expected a whole number that is smaller"),
+    ({"array": WINDOW | {"shape": [2**31]}}, "expected a smaller integer"),
     ({"array": WINDOW | {"shape": 240}}, "expected a list"),
     ({"array": WINDOW | {"meaning": 1}}, "expected a string"),
-    ({"array": WINDOW | {"sample_rate": -1}}, "expected a whole number"),
+    ({"array": WINDOW | {"sample_rate": -1}}, "expected an integer"),
     ({"array": WINDOW | {"sample_rate": 2**24 + 1}}, "expected a sample_rate of arrays"),
     *(({"array": {k: v for k, v in WINDOW.items() if k != name}}, "expected dtype, shape") for name in WINDOW),
     ({"array": []}, "expected an object"),
     ({"array": WINDOW, "image": PHOTO}, "expected one input"),
     ({"sound": WINDOW}, "expected the input image, features or array"),
     ([], "expected an object"),
-    ({"array": WINDOW | {"shape": [40, 5]}}, "another shape than its manifest says"),
-    ({"array": WINDOW | {"shape": [240]}}, "another shape than its manifest says"),
-    ({"array": WINDOW | {"shape": [40, 6, 1]}}, "another shape than its manifest says"),
+    ({"array": WINDOW | {"shape": [40, 5]}}, "another shape than its manifest"),
+    ({"array": WINDOW | {"shape": [240]}}, "another shape than its manifest"),
+    ({"array": WINDOW | {"shape": [40, 6, 1]}}, "another shape than its manifest"),
 ]
 
 
@@ -245,8 +245,8 @@ def test_inputs_of_images(c, tmp_path):
             assert c.ask("info", "a")[:2] + c.ask("array", "a")[:1] == ["64", "64", "0"]
             c.ask("close", "a")
     for inputs, words in (
-        ({"image": PHOTO | {"shape": [64, 32, 3]}}, "another shape than its manifest says"),
-        ({"image": PHOTO | {"shape": [64, 64]}}, "another shape than its manifest says"),
+        ({"image": PHOTO | {"shape": [64, 32, 3]}}, "another shape than its manifest"),
+        ({"image": PHOTO | {"shape": [64, 64]}}, "another shape than its manifest"),
         ({"image": PHOTO | {"sample_rate": 100}}, "expected a sample_rate of arrays"),
         ({"image": PHOTO | {"dtype": "float32"}}, "expected dtype, shape and meaning"),
         ({"features": PHOTO | {"dtype": "int8"}}, "features of a Coral prefix"),
@@ -280,8 +280,8 @@ def test_a_file_and_a_manifest_of_another_kind(c, tmp_path):
     own = ("sha256", "labels")
     for path, mine, other in zip(manifests, texts, reversed(texts), strict=True):
         path.write_text(json.dumps(other | {key: mine[key] for key in own}))
-    assert "takes arrays, its manifest is of images" in refuse_open(c, of_arrays).text
-    assert "takes no arrays, its manifest is of arrays" in refuse_open(c, of_images).text
+    assert "takes arrays, but its manifest is for images" in refuse_open(c, of_arrays).text
+    assert "takes no arrays, but its manifest is for arrays" in refuse_open(c, of_images).text
 
 
 def test_a_regression_has_no_spare_outputs(c, tmp_path):
@@ -427,14 +427,14 @@ def test_recordings_that_are_refused(c, tmp_path):
     c.open(path)
     for rate in (0, 50, 2**24 - 1):
         error = refuse(c, "waveform", "a", tmp_path / "samples", rate, "x")
-        assert (error.status, f"of 16777216 samples a second, got {rate}; resample it" in error.text) == (
+        assert (error.status, f"of 16777216 samples per second, got {rate}; resample it" in error.text) == (
             "ARGUMENT",
             True,
         )
     for size in (0, 1, 241):
         (tmp_path / "samples").write_bytes(bytes(2 * size))
         error = refuse(c, "waveform", "a", tmp_path / "samples", 2**24, "x")
-        assert f"whole points of time of 6 samples, got {size}" in error.text
+        assert f"complete points in time of 6 samples, got {size}" in error.text
 
 
 def test_figures_of_a_regression_are_those_of_python(c, tmp_path):

@@ -82,9 +82,9 @@ def test_a_fraction_of_less_than_a_pixel_shows_its_neighbors(c, tmp_path, fracti
         (b"P6\n1 1\n", "1 to 32767 pixels"),
         (b"P6\n1 1 # no end", "1 to 32767 pixels"),
         (b"P6\n1 1\n65535\n\0\0\0\0\0\0", "8 bits"),
-        (b"P6\n1 1\n255\n\0\0", "as many pixels"),
-        (b"P6\n1 1\n255\n\0\0\0\0", "as many pixels"),
-        (b"P6\n32767 32767\n255\n\0\0\0", "as many pixels"),
+        (b"P6\n1 1\n255\n\0\0", "number of pixels in its header"),
+        (b"P6\n1 1\n255\n\0\0\0\0", "number of pixels in its header"),
+        (b"P6\n32767 32767\n255\n\0\0\0", "number of pixels in its header"),
     ],
 )
 def test_bad_ppm(c, tmp_path, content, words):

@@ -118,7 +118,10 @@ def test_a_class_that_is_all_held_out_is_refused(built, tmp_path):
     done = run(built, *arguments(data, tmp_path / "x.tinytl"))
     assert (done.returncode, done.stdout) == (2, "")
     line = done.stderr.splitlines()[-1]
-    assert "got all held out of 2: disk, leaf; add images, sort them into train/ and test/, or give another" in line
+    assert (
+        "got none of 2 classes, since all are held out: disk, leaf; add images, sort them into train/ and test/, "
+        "or give another" in line
+    )
     assert not (tmp_path / "x.tinytl").exists()
 
 
@@ -129,8 +132,8 @@ def test_a_class_of_which_none_is_held_out_is_named(built, tmp_path):
     write_kind(data, "cross", False, 2, start=100)
     write_kind(data, "cross", True, 1, start=200)
     output = adapt(built, *arguments(data, tmp_path / "x.tinytl"))
-    assert "no images to test of 2 classes, whose accuracy is not known: disk, leaf\n" in output
-    assert "recall of disk after: not known (no images)\n" in output
+    assert "no images to test of 2 classes, whose accuracy is unknown: disk, leaf\n" in output
+    assert "recall of disk after: unknown (no images)\n" in output
     assert re.search(r"recall of cross after: \d+\.0 % \([01] of 1\)\n", output)
 
 
@@ -143,7 +146,7 @@ def test_without_a_test_photo_there_are_no_figures(built, tmp_path, layout):
     if layout == "empty test":
         (data / "test" / "disk").mkdir(parents=True)
     output = adapt(built, *arguments(data, tmp_path / "x.tinytl"))
-    assert "5 images to train; nothing is held out, so that the accuracy is not known\n" in output
+    assert "5 images to train; nothing is held out, so that the accuracy is unknown\n" in output
     assert not re.search(r"\naccuracy|\nrecall|\nloss (before|after)", output)
     assert output.endswith(f"wrote {tmp_path}/x.tinytl\n")
 

@@ -7,19 +7,22 @@ import type { Random } from "./random.js";
 
 const CROP_TRIES = 10;
 
-/** How training images are changed: the manifest's `data`, without the split. */
+/** Settings of the changes of training images: the manifest's `data` without the split. */
 export type AugmentationSettings = Omit<DataSettings, keyof SplitSettings>;
 
-/** Name of a color change, and by how much: brightness, contrast and saturation by 1 + amount, hue by amount. */
+/**
+ * Name and amount of a color change. Brightness, contrast and saturation are scaled by 1 + amount; hue is rotated by
+ * amount.
+ */
 export type ColorAmount = readonly [name: keyof typeof COLOR_CHANGES, amount: number];
 
-/** One change of a training image, drawn but not yet made. */
+/** A random change of a training image that has been drawn but not applied. */
 export interface Change {
-  /** Part of the photo, in its pixels. */
+  /** Part of the photo, in pixels of the photo. */
   readonly box: Box;
   /** Whether the result is mirrored left and right. */
   readonly flip: boolean;
-  /** Color changes in their order. */
+  /** Color changes in order. */
   readonly colors: readonly ColorAmount[];
 }
 
@@ -27,17 +30,19 @@ export interface Change {
 export class Augmentation {
   constructor(readonly settings: AugmentationSettings) {
     if (!Object.hasOwn(COLORS, settings.color)) {
-      throw new InputError(`expected color of ${Object.keys(COLORS).join(", ")}, got ${settings.color}`);
+      throw new InputError(
+        `expected color to be one of ${Object.keys(COLORS).join(", ")}, got ${settings.color}; change the setting`,
+      );
     }
   }
 
   /**
-   * Draws a change.
+   * Draws a random change.
    *
-   * @param photo Width and height of the photo after step 2 of "Pixels".
-   * @param size The model's input.
+   * @param photo Width and height of the photo after step 2 of "Pixels" in docs/formats.md.
+   * @param size Size of the model's input.
    * @param random The only source of randomness.
-   * @param centralFraction Without `crop`, the part of the side that is kept.
+   * @param centralFraction Fraction of each side that is kept without `crop`.
    */
   draw(photo: PhotoSize, size: Size, random: Random, centralFraction: number): Change {
     const { crop, flip } = this.settings;
@@ -48,7 +53,10 @@ export class Augmentation {
     };
   }
 
-  /** A random part of a photo; the largest central one of an allowed aspect when ten tries do not fit. */
+  /**
+   * Returns a random part of a photo, or after ten tries that do not fit, the largest central part with an allowed
+   * aspect ratio.
+   */
   #randomBox(photo: PhotoSize, random: Random): Box {
     const { crop_area: area, crop_aspect: aspects } = this.settings;
     for (let attempt = 0; attempt < CROP_TRIES; attempt++) {
@@ -87,7 +95,7 @@ interface PhotoSize {
   readonly height: number;
 }
 
-/** Makes a change of a photo; returns the model's input, H W 3 bytes. */
+/** Applies a change to a photo; returns the model's input, H * W * 3 bytes. */
 export function applyChange(
   photo: Photo,
   size: Size,

@@ -1,7 +1,7 @@
-/** A file's content. */
+/** Content of a file. */
 export type FileContent = ArrayBuffer | Uint8Array | Blob;
 
-/** Returns the bytes in memory of their own, so that they can be handed on to a worker. */
+/** Returns the bytes in a buffer of their own, so that they can be transferred to a worker. */
 export async function copyBytes(content: FileContent): Promise<Uint8Array<ArrayBuffer>> {
   if (content instanceof Blob) {
     return new Uint8Array(await content.arrayBuffer());

@@ -1,9 +1,9 @@
 import { roundToEven } from "./pixels.js";
 
-/** Changes pixels in place: by a factor, or for `hue` by a part of the circle. */
+/** Changes pixels in place: by a factor, or for `hue` by a fraction of the color wheel. */
 export type ColorChange = (pixels: Uint8Array, amount: number) => void;
 
-/** Name -> change, as docs/formats.md and Pillow have them. */
+/** Color changes by name, as specified in docs/formats.md and implemented in Pillow. */
 export const COLOR_CHANGES = {
   brightness: (pixels, factor) => {
     blend(pixels, factor, () => 0);
@@ -44,7 +44,7 @@ function blend(pixels: Uint8Array, factor: number, origin: (at: number) => numbe
   }
 }
 
-/** Hue and saturation of 8 bits, with the roundings of Pillow, which counts in float32. */
+/** Returns hue and saturation in 8 bits, rounded like Pillow, which computes in float32. */
 function turnHue(pixels: Uint8Array, turn: number): void {
   const shift = roundToEven(turn * 255);
   for (let at = 0; at < pixels.length; at += 3) {
@@ -66,7 +66,7 @@ function turnHue(pixels: Uint8Array, turn: number): void {
   }
 }
 
-/** From hue, saturation and value of 8 bits. */
+/** Returns the RGB values of hue, saturation and value in 8 bits. */
 function fromHsv(hue: number, saturation: number, value: number): [number, number, number] {
   const sixth = Math.floor((hue * 6) / 255);
   const part = Math.fround((hue * 6) / 255 - sixth);

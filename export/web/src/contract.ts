@@ -5,23 +5,23 @@ import type { Manifest } from "./manifest.js";
 import { TASKS } from "./tasks.js";
 import type { Task } from "./tasks.js";
 
-/** The sizes for the letters of the contract. */
+/** Sizes for the letters of the contract. */
 export interface Sizes {
-  /** Images or arrays of a step. */
+  /** Number of images or arrays in a step. */
   readonly B: number;
-  /** Height and width of an image; a model of arrays has none. */
+  /** Height and width of an image; undefined for a model of arrays. */
   readonly H?: number;
   readonly W?: number;
-  /** Classes or attributes. */
+  /** Number of classes or attributes. */
   readonly C: number;
-  /** Values of the state. */
+  /** Number of values in the state. */
   readonly N: number;
 }
 
 type Dimension = number | keyof Sizes;
 type Expected = Readonly<Record<string, readonly [dtype: string, shape: readonly Dimension[]]>>;
 
-/** One example in the signatures: name, type, and shape without the batch. */
+/** An example in the signatures: name, type, and shape without the batch. */
 type Input = readonly [name: string, dtype: string, shape: readonly Dimension[]];
 
 function inputOf(manifest: Manifest): Input {
@@ -31,7 +31,7 @@ function inputOf(manifest: Manifest): Input {
   return ["array", "float32", manifest.inputs.array.shape];
 }
 
-/** Signature -> inputs and outputs. Equal letters are equal sizes. */
+/** Inputs and outputs by signature. Equal letters stand for equal sizes. */
 function contract(
   task: Task,
   [name, dtype, shape]: Input,
@@ -60,9 +60,9 @@ function contract(
  *
  * @param signatures Signatures of the file, from the runtime.
  * @param manifest The expected content.
- * @returns The sizes for the letters of docs/formats.md.
- * @throws InputError If something is missing, unknown, or of another type or shape, or of contract 1, or if the file
- *   takes features, which this client cannot compute.
+ * @returns Sizes for the letters in docs/formats.md.
+ * @throws InputError If something is missing or unknown, has a different type or shape, or is from contract 1, or if
+ *   the file takes features, which this client cannot compute.
  */
 export function checkContract(
   signatures: Readonly<Record<string, SignatureInfo>>,
@@ -70,8 +70,8 @@ export function checkContract(
 ): Sizes {
   if (inputName(manifest) === "features") {
     throw new InputError(
-      "expected a model of images or arrays, got one of the features of an int8 prefix; choose the file of the whole " +
-        "network, `model` in coral.json",
+      "expected a model of images or arrays, got one of the features of an int8 prefix; choose the file of the " +
+        "complete network, `model` in coral.json",
     );
   }
   if (signatures.train?.inputs.learning_rate?.shape.length === 0) {
@@ -83,8 +83,8 @@ export function checkContract(
   const missing = Object.keys(wanted).filter((name) => !(name in signatures));
   if (missing.length > 0) {
     throw new InputError(
-      `the model has the signatures ${Object.keys(signatures).sort().join(", ")}, expected ${missing.join(", ")} too; ` +
-        "export it with `tinytl export`",
+      `the model has the signatures ${Object.keys(signatures).sort().join(", ")}, expected ${missing.join(", ")} ` +
+        "too; export it with `tinytl export`",
     );
   }
   const sizes: Partial<Record<keyof Sizes, number>> = {};

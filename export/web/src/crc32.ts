@@ -6,7 +6,7 @@ const TABLE = new Uint32Array(256).map((_, index) => {
   return value;
 });
 
-/** CRC-32 as zlib and `java.util.zip.CRC32` compute it, 0 to 2^32 - 1. */
+/** Returns the CRC-32 of zlib and `java.util.zip.CRC32`, 0 to 2^32 - 1. */
 export function crc32(bytes: Uint8Array): number {
   let value = 0xffffffff;
   for (const byte of bytes) {

@@ -16,22 +16,22 @@ export interface SignatureInfo {
   readonly outputs: Readonly<Record<string, TensorInfo>>;
 }
 
-/** Where LiteRT's files are and how it runs. */
+/** Location of LiteRT's files, and options of the runtime. */
 export interface EngineOptions {
-  /** Address of the folder with the files of `@litertjs/core/wasm`, absolute. */
+  /** Absolute URL of the folder with the files of `@litertjs/core/wasm`. */
   readonly wasm: string;
-  /** Whether to use LiteRT's build with threads, which needs a page that is cross-origin isolated. */
+  /** Whether to use LiteRT's build with threads, which needs a cross-origin isolated page. */
   readonly threads?: boolean;
 }
 
-/** A runtime with one model; calls are carried out one after the other. */
+/** A runtime with one model; calls run one after the other. */
 export interface Engine {
   /** Loads a model and takes ownership of its memory; returns its signatures by name. */
   open(model: Uint8Array<ArrayBuffer>): Promise<Record<string, SignatureInfo>>;
-  /** Runs a signature; the inputs have its types and lengths. */
+  /** Runs a signature; the inputs must have its types and lengths. */
   run(signature: string, inputs: Tensors): Promise<Tensors>;
-  /** Bytes of the runtime's memory. */
+  /** Memory of the runtime in bytes. */
   heapBytes(): Promise<number>;
-  /** Frees all of it. */
+  /** Frees the runtime and the model. */
   close(): Promise<void>;
 }

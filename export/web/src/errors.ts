@@ -1,4 +1,4 @@
-/** Base of all errors of the package: expected value, actual value, and a remedy. */
+/** Base class of all errors of the package; messages have the expected value, the actual value, and a remedy. */
 export class TinyTLError extends Error {
   override name = "TinyTLError";
 }
@@ -13,12 +13,12 @@ export class TrainingDiverged extends TinyTLError {
   override name = "TrainingDiverged";
 }
 
-/** This browser lacks a feature, or the runtime could not be started or has died. */
+/** This browser lacks a feature, or the runtime could not be started or has crashed. */
 export class RuntimeUnavailable extends TinyTLError {
   override name = "RuntimeUnavailable";
 }
 
-/** Message of a thrown value, on one line; WebAssembly throws numbers too. */
+/** Returns the message of a thrown value on one line; WebAssembly also throws numbers. */
 export function reason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split(/\s+/).join(" ").trim().slice(0, 300);

@@ -8,27 +8,27 @@ import { modelInput } from "./pixels.js";
 import type { RecallFigures } from "./recall.js";
 import type { TrainableModel } from "./trainable-model.js";
 
-/** Figures over a set of photos or arrays. */
+/** Results of an evaluation on a set of photos or arrays. */
 export interface EvaluateResult extends RecallFigures {
   /**
-   * Share of the photos (of their attributes, with several) that were answered rightly, 0 to 1; of a regression the share
-   * of the predictions that are at most 0.5 away from their labels.
+   * Share of the photos (with several attributes, of their attributes) with a correct prediction, 0 to 1; for a
+   * regression the share of the predictions within 0.5 of their labels.
    */
   readonly accuracy: number;
-  /** Mean cross-entropy, without label smoothing; of a regression the mean squared error. */
+  /** Mean cross-entropy without label smoothing; for a regression the mean squared error. */
   readonly loss: number;
   /** Number of photos or arrays. */
   readonly examples: number;
 }
 
 /**
- * Runs inference on each photo or array.
+ * Runs inference on each photo or array, and computes accuracy and loss.
  *
  * @param model The model.
- * @param examples At least one; arrays for a model of arrays.
- * @param signal Ends it early: its reason is thrown.
- * @throws InputError If the list is empty, or one or its label does not fit the model; nothing runs then.
- * @throws TrainingDiverged If the model's answers are not finite.
+ * @param examples Photos, or arrays for a model of arrays; at least one.
+ * @param signal Aborts the evaluation: its reason is thrown.
+ * @throws InputError If the list is empty, or an example or its label does not fit the model; nothing runs then.
+ * @throws TrainingDiverged If the model's predictions are not finite.
  */
 export async function evaluate(
   model: TrainableModel,
@@ -48,7 +48,8 @@ export async function evaluate(
     const { logits } = await model.infer(await inputOf(model, example));
     if (!logits.every(Number.isFinite)) {
       throw new TrainingDiverged(
-        "expected finite logits, got others; reset or restore the model, and train with a lower learning rate",
+        "expected finite logits, got NaN or infinity; reset the model or restore another state, and train with a " +
+          "lower learning rate",
       );
     }
     loss += model.task.loss(logits, label);

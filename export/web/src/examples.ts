@@ -5,10 +5,10 @@ import { labelNumbers } from "./photo-set.js";
 import type { LabeledPhoto } from "./photo-set.js";
 import type { TrainableModel } from "./trainable-model.js";
 
-/** Examples to train and evaluate on: photos, or arrays for a model of arrays, but not both. */
+/** Examples for training and evaluation: photos, or arrays for a model of arrays, but not both. */
 export type Examples = readonly LabeledPhoto[] | readonly LabeledArray[];
 
-/** Word for a model's examples. */
+/** Returns the word for a model's examples. */
 export function kindOf(model: TrainableModel): "photos" | "arrays" {
   return model.inputName === "array" ? "arrays" : "photos";
 }
@@ -18,7 +18,7 @@ export function kindOf(model: TrainableModel): "photos" | "arrays" {
  *
  * @param model The model.
  * @param examples Photos or arrays.
- * @throws InputError If they are of the other kind, a label does not fit the model, or an array has another length or a
+ * @throws InputError If they are of the wrong kind, a label does not fit the model, or an array has a wrong length or a
  *   number that is not finite.
  */
 export function checkExamples(model: TrainableModel, examples: Examples): void {
@@ -26,7 +26,7 @@ export function checkExamples(model: TrainableModel, examples: Examples): void {
     checkKind(model, example);
     if (model.task.name === "regression" && typeof example.label === "number") {
       throw new InputError(
-        `expected labels of a regression that are lists of numbers, got ${example.label}; give [${example.label}]`,
+        `expected lists of numbers as labels of a regression, got ${example.label}; give [${example.label}]`,
       );
     }
     model.task.checkLabels(labelNumbers(example), 1, model.numClasses);
@@ -37,13 +37,13 @@ function checkKind(model: TrainableModel, example: LabeledPhoto | LabeledArray):
   if (model.inputName === "array") {
     if (!("array" in example)) {
       throw new InputError(
-        "expected float arrays, which the model takes, got a photo; load a model of images, or give arrays",
+        "expected float arrays, since the model takes arrays, got a photo; load a model of images, or give arrays",
       );
     }
     checkArray("an array", example.array, model.inputShape);
   } else if ("array" in example) {
     throw new InputError(
-      "expected photos, of which the model takes the pixels, got a float array; load a model of arrays, or give photos",
+      "expected photos, since the model takes images, got a float array; load a model of arrays, or give photos",
     );
   }
 }

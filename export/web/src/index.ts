@@ -13,6 +13,7 @@ export { arrayId } from "./labeled-array.js";
 export type { LabeledArray } from "./labeled-array.js";
 export { parseManifest } from "./manifest.js";
 export type { ArrayManifest, ImageManifest, InputFacts, Manifest } from "./manifest.js";
+export { moveState } from "./move-state.js";
 export { photoId } from "./photo-id.js";
 export { holdOut, isHeldOut, splitWarning } from "./photo-set.js";
 export type { LabeledPhoto, PhotoSplit, Split } from "./photo-set.js";

@@ -3,7 +3,7 @@ import type { ProgressStore, TrainingProgress } from "./progress-store.js";
 
 const STORE = "progress";
 
-/** Progress in the browser's own database, so that a closed tab continues where it was. */
+/** Stores progress in IndexedDB, so that a training can be resumed after its tab was closed. */
 export class IndexedDbStore implements ProgressStore {
   /**
    * @param key Identifies the training.
@@ -26,7 +26,9 @@ export class IndexedDbStore implements ProgressStore {
     await this.#with("readwrite", (store) => store.delete(this.key));
   }
 
-  /** Holds a lock of the browser meanwhile; without Web Locks (http from another host) tabs are not distinguished. */
+  /**
+   * Runs `work` while it holds a Web Lock. Without Web Locks (http from another host) other tabs are not locked out.
+   */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
     const locks = (globalThis.navigator as { locks?: LockManager } | undefined)?.locks;
     if (!locks) {
@@ -54,7 +56,7 @@ export class IndexedDbStore implements ProgressStore {
             resolve();
           };
           transaction.onabort = () => {
-            reject(transaction.error ?? new Error("the browser has ended it"));
+            reject(transaction.error ?? new Error("the browser has aborted it"));
           };
         });
         return request.result;
@@ -63,7 +65,8 @@ export class IndexedDbStore implements ProgressStore {
       }
     } catch (error) {
       throw new InputError(
-        `cannot keep the training in this browser: ${reason(error)}; free space, or leave the private window`,
+        `cannot store the training in this browser: ${reason(error)}; free some space, or use a normal window if ` +
+          "this one is private",
       );
     }
   }

@@ -4,7 +4,7 @@ import type { Engine, EngineOptions, SignatureInfo, TensorInfo, Tensors } from "
 import { InputError, reason, RuntimeUnavailable } from "./errors.js";
 import { Turns } from "./turns.js";
 
-/** LiteRT in the calling thread: of a worker, of Node, or of a page without a worker. */
+/** LiteRT in the calling thread: in a worker, in Node, or in a page without a worker. */
 export class LocalEngine implements Engine {
   #model: CompiledModel | undefined;
   readonly #turns = new Turns();
@@ -12,7 +12,7 @@ export class LocalEngine implements Engine {
   private constructor(private readonly liteRt: LiteRt) {}
 
   /**
-   * Starts LiteRT, once for all engines of a thread.
+   * Starts LiteRT once for all engines of a thread.
    *
    * @throws RuntimeUnavailable If it cannot be started.
    */
@@ -24,8 +24,8 @@ export class LocalEngine implements Engine {
       return new LocalEngine(await (getGlobalLiteRtPromise() ?? load(options)));
     } catch (error) {
       throw new RuntimeUnavailable(
-        `cannot start LiteRT from ${options.wasm}: ${reason(error)}; check that the files of @litertjs/core/wasm are ` +
-          "there, and use a browser of 2023 or later",
+        `cannot start LiteRT from ${options.wasm}: ${reason(error)}; check that this folder has the files of ` +
+          "@litertjs/core/wasm, and use a browser of 2023 or later",
       );
     }
   }
@@ -36,7 +36,7 @@ export class LocalEngine implements Engine {
         this.#model = await loadAndCompile(model, { accelerator: "wasm" });
       } catch (error) {
         throw new InputError(
-          `LiteRT cannot load the model: ${reason(error)}; choose a .tflite that \`tinytl export\` has written`,
+          `LiteRT cannot load the model: ${reason(error)}; choose a .tflite from \`tinytl export\``,
         );
       }
       return Object.fromEntries(
@@ -86,7 +86,9 @@ export class LocalEngine implements Engine {
   }
 }
 
-/** By default Emscripten looks for the `.wasm` next to the script of the worker. */
+/**
+ * Returns the URL of a file of LiteRT. By default Emscripten looks for the `.wasm` next to the script of the worker.
+ */
 function load(options: EngineOptions): Promise<LiteRt> {
   const wasm = options.wasm.endsWith("/") ? options.wasm : `${options.wasm}/`;
   const module: Record<string, unknown> = { locateFile: (file: string) => `${wasm}${file}` };

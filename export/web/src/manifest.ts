@@ -4,7 +4,7 @@ import { SCHEDULES } from "./schedules.js";
 
 const FORMAT_VERSION = 2;
 const CONTRACTS = [2, 3] as const;
-/** Of files that take arrays or predict numbers. */
+/** Contract of files that take arrays or predict numbers. */
 const ARRAY_CONTRACT = 3;
 const LEARNING_RATE = 1e-3;
 const MOST_ELEMENTS = 2 ** 31 - 1; // of a tensor
@@ -12,10 +12,10 @@ const MOST_SAMPLE_RATE = 2 ** 24;
 const MOST_TEXT = 255; // characters
 /** Type of an element, by the name of the input in the signatures. */
 const INPUT_TYPES = { image: "uint8", features: "int8", array: "float32" } as const;
-/** Fields of `data` that change photos. */
+/** Fields of `data` for changes of photos. */
 const PHOTO_DATA = ["crop", "crop_area", "crop_aspect", "flip", "color"] as const;
 
-/** One part of the state. */
+/** A part of the state. */
 export interface StatePart {
   readonly name: string;
   readonly shape: readonly number[];
@@ -23,14 +23,14 @@ export interface StatePart {
   readonly slot: string;
 }
 
-/** How the exporter held out test data. */
+/** How test data were held out in the training before the export. */
 export interface SplitSettings {
   readonly split_seed: number;
-  /** How test photos were chosen: `content`, the rule of `holdOut`; a file of an older export lacks it. */
+  /** How test photos were chosen: `content`, the rule of `holdOut`; older exports lack it. */
   readonly split?: string;
 }
 
-/** Changes of the exporter's training images; docs/formats.md describes each. */
+/** Changes of training images in the training before the export; docs/formats.md describes them. */
 export interface DataSettings extends SplitSettings {
   readonly crop: boolean;
   readonly crop_area: readonly [number, number];
@@ -42,21 +42,21 @@ export interface DataSettings extends SplitSettings {
 /** Input of the file's signatures. */
 export interface InputFacts {
   readonly dtype: string;
-  /** Without the batch, 1 to 3 sizes. */
+  /** Sizes without the batch, 1 to 3 of them. */
   readonly shape: readonly number[];
   /** Meaning of the axes and the numbers, for people; may be empty. */
   readonly meaning: string;
-  /** Samples a second of a waveform from -1 to 1; other inputs lack it, or have 0. */
+  /** Samples per second of a waveform from -1 to 1; for other inputs missing or 0. */
   readonly sample_rate?: number;
 }
 
-/** Fields of every manifest that a client acts on; docs/manifest.schema.json has all of them. */
+/** Fields that clients need from every manifest; docs/manifest.schema.json has all fields. */
 interface AnyManifest {
   readonly format_version: number;
   readonly contract: number;
   /** Names of the outputs in use. */
   readonly labels: readonly string[];
-  /** Number of outputs after these that have no class yet. */
+  /** Number of outputs after `labels` that have no class yet. */
   readonly spare_classes: number;
   readonly task: "classification" | "multilabel" | "regression";
   readonly backbone: string;
@@ -66,32 +66,34 @@ interface AnyManifest {
   readonly state: readonly StatePart[];
   readonly planned_peak_bytes: Readonly<Record<string, number>>;
   readonly sha256: string;
-  /** Default rate of the first step; 1e-3 if an older export lacks it. */
+  /** Default learning rate of the first step; 1e-3 if an older export lacks it. */
   readonly learning_rate: number;
-  /** Whether it is the rate of the run that made the file; a file of an older export lacks it. */
+  /** `run` if it is the rate of the run that was exported; older exports lack it. */
   readonly learning_rate_from?: "run" | "default";
-  /** Default change of the rate; cosine if an older export lacks it. */
+  /** Default schedule of the learning rate; cosine if an older export lacks it. */
   readonly schedule: keyof typeof SCHEDULES;
+  /** Digest of the network's frozen weights; older exports lack it or have an empty text. */
+  readonly frozen_sha256?: string;
 }
 
-/** The manifest of a file that takes images, or the features that a prefix computes from them. */
+/** Manifest of a file that takes images, or the features that a prefix computes from them. */
 export interface ImageManifest extends AnyManifest {
   readonly inputs?: { readonly image: InputFacts } | { readonly features: InputFacts };
   readonly input: { readonly size: readonly [number, number]; readonly central_fraction: number };
   readonly data: DataSettings;
 }
 
-/** The manifest of a file that takes float arrays: it has no settings of photos. */
+/** Manifest of a file that takes float arrays: it has no settings of photos. */
 export interface ArrayManifest extends AnyManifest {
   readonly inputs: { readonly array: InputFacts };
   readonly input?: undefined;
   readonly data: SplitSettings;
 }
 
-/** Fields of `NAME.manifest.json` for clients. With `input` it is for images, without it for arrays. */
+/** Fields of `NAME.manifest.json` for clients. Manifests of images have `input`, manifests of arrays do not. */
 export type Manifest = ImageManifest | ArrayManifest;
 
-/** Name of the input in a file's signatures; a file of images or features may lack `inputs`. */
+/** Returns the name of the input in a file's signatures; a file of images or features may lack `inputs`. */
 export function inputName({ inputs }: Pick<Manifest, "inputs">): keyof typeof INPUT_TYPES {
   return inputs ? (Object.keys(inputs)[0] as keyof typeof INPUT_TYPES) : "image";
 }
@@ -100,7 +102,7 @@ export function inputName({ inputs }: Pick<Manifest, "inputs">): keyof typeof IN
  * Reads a manifest.
  *
  * @param text JSON, or the parsed value.
- * @throws InputError If it is not JSON, or of another version or contract.
+ * @throws InputError If it is not JSON, is damaged, or has a different version or contract.
  */
 export function parseManifest(text: string | object): Manifest {
   const values = typeof text === "string" ? parseJson(text) : text;
@@ -152,12 +154,12 @@ function checkTask(manifest: Readonly<Record<string, unknown>>, isOfArrays: bool
   }
 }
 
-/** Number of values of the state that a manifest lists. */
+/** Returns the number of values in the state of a manifest. */
 export function stateSize(manifest: Manifest): number {
   return manifest.state.reduce((total, part) => total + length(part), 0);
 }
 
-/** Number of values of a part. */
+/** Returns the number of values in a part. */
 export function length(part: StatePart): number {
   return part.shape.reduce((product, size) => product * size, 1);
 }
@@ -169,7 +171,7 @@ const INPUTS: Check = [
   `one of ${Object.keys(INPUT_TYPES).join(", ")}, with its type and 1 to 3 sizes`,
 ];
 
-/** Of a file that takes images. */
+/** Checks for files that take images. */
 const IMAGE_FIELDS: Readonly<Record<string, Check>> = {
   input: [
     (value) =>
@@ -186,16 +188,16 @@ const IMAGE_FIELDS: Readonly<Record<string, Check>> = {
       isRange(value.crop_aspect, Number.MAX_VALUE) &&
       typeof value.flip === "boolean" &&
       typeof value.color === "string",
-    "how training images are changed",
+    "settings of the changes of training images",
   ],
 };
 
-/** Of a file that takes arrays, which has no settings of photos. */
+/** Checks for files that take arrays, which have no settings of photos. */
 const ARRAY_FIELDS: Readonly<Record<string, Check>> = {
   input: [(value) => value === undefined, "nothing, since the model takes arrays"],
   data: [
     (value) => isSplit(value) && PHOTO_DATA.every((field) => !(field in value)),
-    "split_seed and split alone, since the model takes arrays",
+    "only split_seed and split, since the model takes arrays",
   ],
 };
 
@@ -210,19 +212,20 @@ const FIELDS: Readonly<Record<string, Check>> = {
   scheme: [(value) => typeof value === "string", "a name"],
   optimizer: [(value) => ["sgd", "momentum", "adam"].includes(value as string), "sgd, momentum or adam"],
   batch_size: [isSize, "a number of images"],
-  state: [
-    (value) => isList(value, isStatePart) && withoutGaps(value as StatePart[]),
-    "its parts, without gaps",
-  ],
+  state: [(value) => isList(value, isStatePart) && withoutGaps(value as StatePart[]), "parts without gaps"],
   planned_peak_bytes: [
     (value) => isObject(value) && Object.values(value).every(isCount),
-    "bytes of signatures",
+    "a number of bytes for each signature",
   ],
   learning_rate: [(value) => isNumber(value, Number.MIN_VALUE, Number.MAX_VALUE), "a number above 0"],
   learning_rate_from: [(value) => [undefined, "run", "default"].includes(value as string), "run or default"],
   schedule: [
     (value) => typeof value === "string" && Object.hasOwn(SCHEDULES, value),
     Object.keys(SCHEDULES).join(" or "),
+  ],
+  frozen_sha256: [
+    (value) => value === undefined || (typeof value === "string" && /^([0-9a-f]{64})?$/.test(value)),
+    "64 hexadecimal digits or an empty text",
   ],
   sha256: [(value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value), "64 hexadecimal digits"],
 };
@@ -313,7 +316,9 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw new InputError("expected the manifest to be JSON; choose the .manifest.json of the model");
+    throw new InputError(
+      "expected the manifest to be JSON, got other text; choose the .manifest.json of the model",
+    );
   }
 }
 

@@ -2,14 +2,14 @@ import { InputError } from "./errors.js";
 
 type CodePoints = readonly (readonly [first: number, last: number])[];
 
-/** Code points that no name has: controls, separators of lines, and surrogates without their other half. */
+/** Code points that names must not have: control characters, line separators, and unpaired surrogates. */
 const FORBIDDEN: CodePoints = [
   [0x00, 0x1f],
   [0x7f, 0x9f],
   [0x2028, 0x2029],
   [0xd800, 0xdfff],
 ];
-/** Code points that cannot be seen: a name has at least one other. */
+/** Invisible code points: a name must have at least one other. */
 const INVISIBLE: CodePoints = [
   [0x20, 0x20],
   [0xa0, 0xa0],
@@ -23,10 +23,10 @@ const INVISIBLE: CodePoints = [
   [0xfeff, 0xfeff],
 ];
 const MOST_BYTES = 255;
-/** Bytes of all names of a state file, with a line feed between two of them. */
+/** Largest size in bytes of all names of a state file, with a line feed between two names. */
 export const MOST_BYTES_TOGETHER = 2 ** 20;
 
-/** Returns why docs/formats.md does not allow a name, or nothing. */
+/** Returns why docs/formats.md does not allow a name, or an empty text. */
 export function nameProblem(name: string): string {
   const points = Array.from(name, (letter) => letter.codePointAt(0)!);
   const forbidden = points.find((point) => isIn(point, FORBIDDEN));
@@ -44,11 +44,11 @@ export function nameProblem(name: string): string {
 }
 
 /**
- * Brings a name to Unicode's form NFC and checks it. For names that enter: from a folder, a text field, a caller.
+ * Converts a new name, for example from a folder or a text field, to Unicode's form NFC and checks it.
  *
  * @param name The name to check.
  * @param taken Names of other classes, in any form.
- * @throws InputError If it cannot be a name, or is taken.
+ * @throws InputError If the name is invalid or taken.
  */
 export function enteredName(name: string, taken: readonly string[] = []): string {
   const normal = name.normalize("NFC");
@@ -60,18 +60,18 @@ export function enteredName(name: string, taken: readonly string[] = []): string
 }
 
 /**
- * Checks names that are read or written as they are, byte for byte.
+ * Checks names that are read or written unchanged, byte for byte.
  *
  * @param names Names of the added classes of a state.
- * @param taken Names that other classes have.
- * @throws InputError If one cannot be a name or is there twice, or all together are too long for a state file.
+ * @param taken Names of other classes.
+ * @throws InputError If a name is invalid or occurs twice, or the names together are too long for a state file.
  */
 export function checkNames(names: readonly string[], taken: readonly string[] = []): void {
   const seen = new Set(taken);
   for (const name of names) {
     const problem = nameProblem(name);
     if (problem !== "") {
-      throw new InputError(`${problem}; give each class its name`);
+      throw new InputError(`${problem}; give each class a name`);
     }
     if (seen.has(name)) {
       throw twice(name);
@@ -81,22 +81,23 @@ export function checkNames(names: readonly string[], taken: readonly string[] = 
   const bytes = byteLength(names.join("\n"));
   if (bytes > MOST_BYTES_TOGETHER) {
     throw new InputError(
-      `expected names of added classes of at most ${MOST_BYTES_TOGETHER} bytes together, got ${bytes}; choose shorter ones`,
+      `expected names of added classes of at most ${MOST_BYTES_TOGETHER} bytes together, got ${bytes}; choose ` +
+        "shorter ones",
     );
   }
 }
 
 /**
- * Returns the position of a name among the names of a model, both brought to the form NFC, or -1.
+ * Returns the index of a name among the names of a model, compared in the form NFC, or -1.
  *
- * @throws InputError If two names of the model are equal then: matching by name would choose one of them by chance.
+ * @throws InputError If two names of the model are equal in the form NFC, so that the match would be ambiguous.
  */
 export function indexOfName(names: readonly string[], name: string): number {
   const normal = names.map((other) => other.normalize("NFC"));
   const same = normal.find((other, index) => normal.indexOf(other) !== index);
   if (same !== undefined) {
     throw new InputError(
-      `expected names that differ to match classes by, got "${same}" twice in different code points; rename one of the classes`,
+      `expected different names of classes, got "${same}" twice in different code points; rename one of the classes`,
     );
   }
   return normal.indexOf(name.normalize("NFC"));

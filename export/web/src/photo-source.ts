@@ -2,17 +2,18 @@ import { InputError, reason } from "./errors.js";
 import { shrink } from "./pixels.js";
 import type { Photo, PixelSource, Size } from "./pixels.js";
 
-/** Sources that a browser can draw: a bitmap, a canvas, a playing video, an image. */
+/** Sources that a browser can draw: bitmaps, canvases, playing videos, images. */
 export type Drawable =
   ImageBitmap | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement | HTMLImageElement;
 
 const MOST_PIXELS = 89_000_000; // the Python client's limit
 
 /**
- * Reads a photo's file by steps 1 and 2 of docs/formats.md: upright, on white, without color profile, shrunk.
+ * Reads a photo's file by steps 1 and 2 of "Pixels" in docs/formats.md: upright, on white, without a color profile,
+ * shrunk.
  *
- * @param file JPEG, PNG, WebP, GIF or another format that the browser reads.
- * @param size The model's input.
+ * @param file JPEG, PNG, WebP, GIF or another format that the browser can read.
+ * @param size Size of the model's input.
  * @throws InputError If the browser cannot decode it.
  */
 export async function photoFromFile(file: Blob, size: Size): Promise<Photo> {
@@ -32,7 +33,8 @@ export async function photoFromFile(file: Blob, size: Size): Promise<Photo> {
   try {
     if (bitmap.width * bitmap.height > MOST_PIXELS) {
       throw new InputError(
-        `expected a photo of up to ${MOST_PIXELS} pixels, got ${name} of ${bitmap.width} x ${bitmap.height}; shrink it`,
+        `expected a photo of at most ${MOST_PIXELS} pixels, got ${name} of ${bitmap.width} x ${bitmap.height}; ` +
+          "shrink it",
       );
     }
     return photoFrom(bitmap, size);
@@ -42,18 +44,18 @@ export async function photoFromFile(file: Blob, size: Size): Promise<Photo> {
 }
 
 /**
- * Takes a drawing, or the current frame of a video, as a photo, shrunk by step 2 of docs/formats.md.
+ * Reads a drawing, or the current frame of a video, as a photo, shrunk by step 2 of "Pixels" in docs/formats.md.
  *
  * @param drawable The picture, upright.
- * @param size The model's input.
- * @throws InputError If it has no pixels, as a video before its first frame.
+ * @param size Size of the model's input.
+ * @throws InputError If it has no pixels, for example a video before its first frame.
  */
 export function photoFrom(drawable: Drawable, size: Size): Photo {
   const source = new DrawableSource(drawable);
   return shrink(source, size);
 }
 
-/** Rows of a drawable, read through a canvas that is one strip high: canvases of phones are limited in size. */
+/** Reads rows of a drawable through a canvas that is one strip high, because phones limit the size of a canvas. */
 class DrawableSource implements PixelSource {
   readonly channels = 4;
   readonly width: number;
@@ -76,7 +78,7 @@ class DrawableSource implements PixelSource {
       this.#canvas.width = width;
       this.#canvas.height = height;
     }
-    // The two kinds of canvas have the same methods in types of their own.
+    // The two kinds of canvas have the same methods, but different types.
     const canvas = this.#canvas as HTMLCanvasElement;
     const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
     if (!context) {

@@ -6,17 +6,17 @@ export type Box = readonly [left: number, top: number, right: number, bottom: nu
 /** Height and width in pixels. */
 export type Size = readonly [height: number, width: number];
 
-/** An upright picture with rows that can be read in pieces: a large photo need not be in memory completely. */
+/** An upright picture whose rows can be read in pieces, so that a large photo need not be in memory at once. */
 export interface PixelSource {
   readonly width: number;
   readonly height: number;
-  /** Bytes of a pixel: RGB, or RGBA, with alpha on white. */
+  /** Bytes of a pixel: 3 for RGB, or 4 for RGBA, which is drawn on white. */
   readonly channels: 3 | 4;
-  /** Pixels of the rows from `top` to below `bottom`. */
+  /** Returns the pixels of the rows from `top` to `bottom`, exclusive. */
   rows(top: number, bottom: number): Uint8Array | Uint8ClampedArray;
 }
 
-/** An upright picture in memory, RGB. */
+/** An upright RGB picture in memory. */
 export class Photo implements PixelSource {
   readonly channels = 3;
 
@@ -26,7 +26,9 @@ export class Photo implements PixelSource {
     readonly pixels: Uint8Array<ArrayBuffer>,
   ) {
     if (pixels.length !== width * height * 3 || pixels.length === 0) {
-      throw new InputError(`expected ${width} x ${height} x 3 bytes of a photo, got ${pixels.length}`);
+      throw new InputError(
+        `expected ${width} x ${height} x 3 bytes of a photo, got ${pixels.length}; give RGB without padding`,
+      );
     }
   }
 
@@ -37,10 +39,12 @@ export class Photo implements PixelSource {
 
 // A crop of 0.22 of the area has a short side of at least 0.4 of the photo's: 2.5 times the size loses nothing.
 const SHORT_SIDE = 2.5;
-const PRECISION = 22; // bits of a weight behind the point
-const STRIP = 64; // rows of a source that are read at once
+const PRECISION = 22; // fractional bits of a weight
+const STRIP = 64; // rows of a source that are read at a time
 
-/** Step 2 of docs/formats.md: the photo, its short side not longer than 2.5 times the model's input. */
+/**
+ * Step 2 of "Pixels" in docs/formats.md: shrinks a photo so that its short side is at most 2.5 times the model's input.
+ */
 export function shrink(source: PixelSource, size: Size): Photo {
   const scale = Math.min(
     1,
@@ -50,7 +54,7 @@ export function shrink(source: PixelSource, size: Size): Photo {
   return new Photo(width, height, resize(source, [height, width]));
 }
 
-/** Step 3 of docs/formats.md: the part of a photo that is evaluated. */
+/** Step 3 of "Pixels" in docs/formats.md: returns the part of a photo that is used in an evaluation. */
 export function centralBox(photo: { width: number; height: number }, size: Size, fraction: number): Box {
   const scale = Math.max(
     Math.ceil(size[0] / fraction) / photo.height,
@@ -61,18 +65,18 @@ export function centralBox(photo: { width: number; height: number }, size: Size,
   return [left, top, left + width, top + height];
 }
 
-/** A model's input from a photo for an evaluation, H W 3 bytes. */
+/** Returns a model's input for a photo in an evaluation, H * W * 3 bytes. */
 export function modelInput(photo: Photo, size: Size, fraction: number): Uint8Array<ArrayBuffer> {
   return resize(photo, size, centralBox(photo, size, fraction));
 }
 
 /**
- * Resizes a part of a picture as in docs/formats.md, bit for bit like Pillow 12: the rows first.
+ * Resizes a part of a picture as in docs/formats.md, bit for bit like Pillow 12, which takes the rows first.
  *
  * @param source The picture.
  * @param size Height and width of the result.
- * @param box The part; by default all of it.
- * @returns RGB, height width 3 bytes.
+ * @param box The part; by default the complete picture.
+ * @returns RGB, height * width * 3 bytes.
  */
 export function resize(source: PixelSource, size: Size, box?: Box): Uint8Array<ArrayBuffer> {
   const [left, top, right, bottom] = (box ?? [0, 0, source.width, source.height]).map(
@@ -88,7 +92,8 @@ export function resize(source: PixelSource, size: Size, box?: Box): Uint8Array<A
     top < bottom
   )) {
     throw new InputError(
-      `expected a box inside of ${source.width} x ${source.height} pixels, got ${[left, top, right, bottom].join(", ")}`,
+      `expected a box inside of ${source.width} x ${source.height} pixels, got ` +
+        `${[left, top, right, bottom].join(", ")}; give a smaller box`,
     );
   }
   const columns = taps(source.width, left, right, width);
@@ -117,14 +122,14 @@ export function mirror(pixels: Uint8Array, size: Size): void {
   }
 }
 
-/** Rounds halves to the even neighbor, as Python does. */
+/** Rounds halves to even, as Python does. */
 export function roundToEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
   return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }
 
-/** For each pixel of output the first pixel that it reads, their number, and integer weights. */
+/** For each output pixel: index of the first pixel that it reads, number of pixels, and integer weights. */
 interface Taps {
   readonly starts: Int32Array;
   readonly counts: Int32Array;
@@ -132,7 +137,7 @@ interface Taps {
   readonly most: number;
 }
 
-/** Returns nothing for an axis that does not change. */
+/** Returns undefined for an axis that does not change. */
 function taps(length: number, from: number, to: number, count: number): Taps | undefined {
   if (from === 0 && to === length && count === length) {
     return undefined;
@@ -226,7 +231,7 @@ function level(sum: number): number {
   return Math.min(Math.max(sum >> PRECISION, 0), 255);
 }
 
-/** Drops alpha; pixels that it hides are white, rounded as Pillow's `alpha_composite` on an opaque picture. */
+/** Draws RGBA on white, rounded like Pillow's `alpha_composite` on an opaque picture. */
 function onWhite(pixels: Uint8Array | Uint8ClampedArray, channels: 3 | 4): Uint8Array | Uint8ClampedArray {
   if (channels === 3) {
     return pixels;

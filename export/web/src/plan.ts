@@ -3,38 +3,41 @@ import type { Size } from "./pixels.js";
 import { Random } from "./random.js";
 import { SCHEDULES } from "./schedules.js";
 
-/** All that order and learning rate depend on. */
+/** Settings that determine the order and the learning rates. */
 export interface OrderSettings {
-  /** Number of photos or arrays to train on. */
+  /** Number of training photos or arrays. */
   readonly photos: number;
-  /** Photos or arrays of a step. */
+  /** Number of photos or arrays in a step. */
   readonly batchSize: number;
   readonly epochs: number;
-  /** Chooses the order, and the changes of photos. */
+  /** Seed of the order and of the changes of photos. */
   readonly seed: number;
   /** Learning rate of step 0. */
   readonly learningRate: number;
   readonly schedule: keyof typeof SCHEDULES;
 }
 
-/** All that a plan depends on, but for the sizes of the photos. */
+/** Settings that determine a plan, apart from the sizes of the photos. */
 export interface PlanSettings extends OrderSettings {
   readonly augmentation: Augmentation;
-  /** The model's input. */
+  /** Size of the model's input. */
   readonly size: Size;
-  /** Part of a photo's side that is kept without `crop`. */
+  /** Fraction of each side of a photo that is kept without `crop`. */
   readonly centralFraction: number;
 }
 
-/** A place in a step. */
+/** A photo or array in a step. */
 export interface Place {
-  /** Position in the list of training photos or arrays. */
+  /** Index in the list of training photos or arrays. */
   readonly photo: number;
-  /** 0, or which repetition of the photo in a step that is filled up. */
+  /** 0, or the number of the repetition if the photo fills up a step. */
   readonly copy: number;
 }
 
-/** Order and learning rate of each step, the same in all clients, see docs/formats.md; all that arrays need. */
+/**
+ * Order and learning rate of each step, which are the same in all clients, see docs/formats.md. Arrays need nothing
+ * else.
+ */
 export class OrderPlan<Settings extends OrderSettings = OrderSettings> {
   readonly stepsPerEpoch: number;
   readonly totalSteps: number;
@@ -45,13 +48,13 @@ export class OrderPlan<Settings extends OrderSettings = OrderSettings> {
     this.totalSteps = settings.epochs * this.stepsPerEpoch;
   }
 
-  /** Learning rate of a step, counted from 0 over the complete training. */
+  /** Returns the learning rate of a step, counted from 0 over the complete training. */
   rate(step: number): number {
     const { schedule, learningRate } = this.settings;
     return SCHEDULES[schedule](step, this.totalSteps, learningRate);
   }
 
-  /** The photos or arrays of step `step` of an epoch, both counted from 0. */
+  /** Returns the photos or arrays of step `step` of an epoch; both are counted from 0. */
   places(epoch: number, step: number): Place[] {
     const { photos, batchSize, seed } = this.settings;
     if (this.#order?.epoch !== epoch) {
@@ -65,9 +68,9 @@ export class OrderPlan<Settings extends OrderSettings = OrderSettings> {
   }
 }
 
-/** Plan of a training on photos for each step: order, learning rate and changes. */
+/** Plan of a training on photos: order, learning rate and changes of each step. */
 export class TrainingPlan extends OrderPlan<PlanSettings> {
-  /** The change of a photo, with its width and height after step 2 of "Pixels". */
+  /** Returns the change of a photo for its width and height after step 2 of "Pixels" in docs/formats.md. */
   change(epoch: number, { photo, copy }: Place, photoSize: { width: number; height: number }): Change {
     const { seed, augmentation, size, centralFraction } = this.settings;
     const random = new Random([seed, epoch, photo + 1, ...(copy > 0 ? [copy] : [])]);

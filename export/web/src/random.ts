@@ -1,35 +1,35 @@
 const GAMMA = 0x9e3779b97f4a7c15n;
 
 /**
- * Random numbers of docs/formats.md, "Random numbers": the same in all clients. SplitMix64, started at a key mixed from
- * integers one after the other.
+ * Random numbers that are the same in all clients, see "Random numbers" in docs/formats.md: SplitMix64 with a key that
+ * is mixed from integers.
  */
 export class Random {
   #state: bigint;
 
-  /** @param names Whole numbers from 0 to 2^53 - 1 that name the stream. */
+  /** @param names Integers from 0 to 2^53 - 1 that identify the stream. */
   constructor(names: readonly number[]) {
     this.#state = names.reduce((key, name) => mix(key ^ BigInt(name)), 0n);
   }
 
-  /** Uniform in [0, 1). */
+  /** Returns a uniform number in [0, 1). */
   unit(): number {
     const draw = mix(this.#state);
     this.#state = BigInt.asUintN(64, this.#state + GAMMA);
     return Number(draw >> 11n) * 2 ** -53;
   }
 
-  /** Uniform in [low, high). */
+  /** Returns a uniform number in [low, high). */
   uniform(low: number, high: number): number {
     return low + (high - low) * this.unit();
   }
 
-  /** An integer from 0 to below `end`. */
+  /** Returns a uniform integer from 0 to `end - 1`. */
   integer(end: number): number {
     return Math.floor(end * this.unit());
   }
 
-  /** The numbers from 0 to below `count`, in random order. */
+  /** Returns the integers from 0 to `count - 1` in random order. */
   permutation(count: number): number[] {
     const order = Array.from({ length: count }, (_, index) => index);
     for (let last = count - 1; last > 0; last--) {

@@ -3,73 +3,74 @@ import type { Labels } from "./tasks.js";
 /** Figures of one class. */
 export interface ClassFigures {
   readonly name: string;
-  /** Photos of the class. */
+  /** Number of photos of the class. */
   readonly images: number;
-  /** Those with a correct prediction. */
+  /** Number of photos with a correct prediction. */
   readonly right: number;
-  /** right / images; not known without photos of the class. */
+  /** right / images; undefined without photos of the class. */
   readonly recall: number | undefined;
 }
 
 /** Figures of one attribute. */
 export interface AttributeFigures {
   readonly name: string;
-  /** All photos. */
+  /** Number of all photos. */
   readonly images: number;
-  /** Photos that have the attribute. */
+  /** Number of photos with the attribute. */
   readonly positives: number;
-  /** Those with a correct prediction. */
+  /** Number of photos with a correct prediction. */
   readonly truePositives: number;
-  /** Photos that were predicted to have it and do not. */
+  /** Number of photos without the attribute that were predicted to have it. */
   readonly falsePositives: number;
-  /** truePositives / all that were predicted to have it; unknown if nothing was. */
+  /** truePositives / number of photos that were predicted to have the attribute; undefined if this is 0. */
   readonly precision: number | undefined;
-  /** truePositives / positives; unknown without positives. */
+  /** truePositives / positives; undefined without positives. */
   readonly recall: number | undefined;
 }
 
 /** Figures of one number that a regression predicts. */
 export interface RegressionFigures {
   readonly name: string;
-  /** All photos or arrays. */
+  /** Number of all photos or arrays. */
   readonly images: number;
   /** Mean magnitude of the error. */
   readonly absoluteError: number;
   /** Mean square of the error. */
   readonly squaredError: number;
-  /** Of the labels: the mean square of the error of their mean. */
+  /** Variance of the labels: the mean squared error of a prediction of their mean. */
   readonly variance: number;
-  /** 1 - squaredError / variance: 1 is perfect, 0 is as good as the labels' mean; not known where all labels are equal. */
+  /** 1 - squaredError / variance: 1 is perfect, 0 is as good as the labels' mean; undefined if all labels are equal. */
   readonly r2: number | undefined;
 }
 
-/** Figures by class or attribute; rare ones count as much as frequent ones. */
+/** Figures by class or attribute. */
 export interface RecallFigures {
   /**
-   * Mean recall of the classes that have photos; with attributes the mean of (recall + share of the right answers for
-   * photos without it) / 2 over the attributes that have both kinds; unknown without such an attribute.
+   * Mean recall of the classes that have photos; with several attributes the mean, over the attributes that some photos
+   * have and others do not have, of (recall + share of correct predictions for photos without it) / 2; undefined
+   * without such a class or attribute.
    */
   readonly balancedAccuracy: number | undefined;
-  /** With one class for each photo: of each class in use, in the order of the outputs. */
+  /** With one class for each photo: figures of each class in use, in the order of the outputs. */
   readonly classes?: readonly ClassFigures[];
   /**
    * With one class for each photo: `confusion[label][prediction]`, the number of photos of a class for which a class was
    * predicted, in the order of the outputs.
    */
   readonly confusion?: readonly (readonly number[])[];
-  /** With several attributes: of each, in the order of the outputs. */
+  /** With several attributes: figures of each attribute, in the order of the outputs. */
   readonly attributes?: readonly AttributeFigures[];
-  /** Of a regression: of each number, in the order of the outputs. */
+  /** For a regression: figures of each number, in the order of the outputs. */
   readonly outputs?: readonly RegressionFigures[];
 }
 
-/** Counts answers. */
+/** Counts predictions. */
 export interface Tally {
   add(logits: Float32Array, label: Labels): void;
   figures(): RecallFigures;
 }
 
-/** Answers by class. */
+/** Counts predictions by class. */
 export class ClassTally implements Tally {
   readonly #confusion: number[][];
 
@@ -96,7 +97,7 @@ export class ClassTally implements Tally {
   }
 }
 
-/** Answers by attribute. A label above 0.5 means that the photo has it. */
+/** Counts predictions by attribute. A label above 0.5 means that the photo has the attribute. */
 export class AttributeTally implements Tally {
   readonly #counts: { positives: number; truePositives: number; falsePositives: number }[];
   #images = 0;
@@ -136,7 +137,7 @@ export class AttributeTally implements Tally {
   }
 }
 
-/** Errors by predicted number. */
+/** Adds up errors by predicted number. */
 export class RegressionTally implements Tally {
   readonly #sums: { absolute: number; squared: number; mean: number; deviation: number }[];
   #images = 0;
@@ -175,7 +176,7 @@ export class RegressionTally implements Tally {
   }
 }
 
-/** The mean, which of no number is not known. */
+/** Returns the mean, or undefined without numbers. */
 export function mean(values: readonly number[]): number | undefined {
   return share(
     values.reduce((sum, value) => sum + value, 0),

@@ -1,6 +1,6 @@
 const BLOCK = 64;
 
-/** The first 32 bits of the fractional parts of the `root`-th roots of the first primes. */
+/** Returns the first 32 bits of the fractional parts of the `root`-th roots of the first primes. */
 function rootsOfPrimes(count: number, root: number): Uint32Array {
   const primes: number[] = [];
   for (let candidate = 2; primes.length < count; candidate++) {
@@ -17,14 +17,14 @@ function rootsOfPrimes(count: number, root: number): Uint32Array {
 const START = rootsOfPrimes(8, 2);
 const ROUNDS = rootsOfPrimes(64, 3);
 
-/** SHA-256, 32 bytes: by the browser, or in plain code on a page that is not a secure context. */
+/** Returns the SHA-256, 32 bytes: from the browser, or from plain code if the page is not a secure context. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  // Absent from pages of other machines that came over http.
+  // Missing in pages that came over http from another host.
   const subtle = (globalThis.crypto as { subtle?: SubtleCrypto }).subtle;
   return subtle ? new Uint8Array(await subtle.digest("SHA-256", bytes)) : plainSha256(bytes);
 }
 
-/** SHA-256 of FIPS 180-4 without the browser's help. */
+/** Returns the SHA-256 of FIPS 180-4 without the browser's implementation. */
 export function plainSha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const padded = new Uint8Array(Math.ceil((bytes.length + 9) / BLOCK) * BLOCK);
   padded.set(bytes);
@@ -79,7 +79,14 @@ function turn(word: number, bits: number): number {
   return (word >>> bits) | (word << (32 - bits));
 }
 
-/** Bytes in lower-case hexadecimal. */
+/** Returns bytes in lowercase hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Returns the bytes of hexadecimal digits. */
+export function fromHex(digits: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length: digits.length / 2 }, (_, index) =>
+    Number.parseInt(digits.slice(2 * index, 2 * index + 2), 16),
+  );
 }

@@ -21,7 +21,7 @@ const NUMBER = 4; // bytes of a length or checksum
 export class StateFile {
   /**
    * @param fingerprint SHA-256 of the `.tflite` that the state belongs to, 32 bytes.
-   * @param values The state in the order of the signature `save`; finite.
+   * @param values Finite values of the state, in the order of the signature `save`.
    * @param addedClasses Names of the classes that were added on a device, in the order of their outputs.
    */
   constructor(
@@ -30,13 +30,13 @@ export class StateFile {
     readonly addedClasses: readonly string[] = [],
   ) {
     if (fingerprint.length !== COUNT_AT - FINGERPRINT_AT) {
-      throw new InputError(`expected a fingerprint of 32 bytes, got ${fingerprint.length}`);
+      throw new InputError(`expected a fingerprint of 32 bytes, got ${fingerprint.length}; give the model's`);
     }
     checkFinite(values, "cannot save the state");
     checkNames(addedClasses);
   }
 
-  /** The content of the file. */
+  /** Returns the content of the file. */
   toBytes(): Uint8Array<ArrayBuffer> {
     const names = new TextEncoder().encode(this.addedClasses.join("\n"));
     const end = HEADER + 4 * this.values.length;
@@ -56,13 +56,13 @@ export class StateFile {
   }
 
   /**
-   * Reads a file that must belong to a model.
+   * Reads a state file that must belong to a model.
    *
    * @param bytes The content of the file.
    * @param fingerprint SHA-256 of the model's `.tflite`.
-   * @param size Number of values of the model's state.
+   * @param size Number of values in the model's state.
    * @param name Name of the file in errors.
-   * @throws InputError If it is not a state file, is damaged, or is of another model.
+   * @throws InputError If it is not a state file, is damaged, or belongs to another model.
    */
   static parse(bytes: Uint8Array, fingerprint: Uint8Array, size: number, name = "the state file"): StateFile {
     const count = parseHeader(bytes, name);
@@ -96,7 +96,7 @@ export class StateFile {
 }
 
 /**
- * Refuses a state that would ruin a model.
+ * Refuses a state that is not finite.
  *
  * @param state The values.
  * @param what Beginning of the error, for example "cannot set the state".
@@ -129,7 +129,8 @@ function parseHeader(bytes: Uint8Array, name: string): number {
   const version = view.getUint32(VERSION_AT, true);
   if (version !== VERSION && version !== WITH_NAMES) {
     throw new InputError(
-      `${name} has format version ${version}, expected ${VERSION} or ${WITH_NAMES}; use the version of tinytl_tf that wrote it`,
+      `${name} has format version ${version}, expected ${VERSION} or ${WITH_NAMES}; use the version of tinytl_tf ` +
+        "that wrote it",
     );
   }
   const count = view.getUint32(COUNT_AT, true);

@@ -2,10 +2,12 @@ import { InputError } from "./errors.js";
 import { AttributeTally, ClassTally, RegressionTally } from "./recall.js";
 import type { Tally } from "./recall.js";
 
-/** A prediction counts as right within so much of its label; labels should have a spread of about 1. */
+/**
+ * A prediction is correct if it is at most this far from its label; labels should have a standard deviation of about 1.
+ */
 const RIGHT_WITHIN = 0.5;
 
-/** Labels of images or arrays: a class each, or C numbers each, one after the other. */
+/** Labels of images or arrays: the index of a class for each, or C numbers for each, one after the other. */
 export type Labels = Int32Array | Float32Array | readonly number[];
 
 /** Label semantics: loss, accuracy and validity, as in `tinytl_tf/tasks.py`. */
@@ -14,17 +16,17 @@ export interface Task {
   readonly name: "classification" | "multilabel" | "regression";
   /** Type of the labels in the signature `train`. */
   readonly labelDtype: "int32" | "float32";
-  /** Numbers that one image's label has. */
+  /** Returns how many numbers the label of an image has. */
   labelLength(classes: number): number;
   /** Checks the labels of `count` images. */
   checkLabels(labels: Labels, count: number, classes: number): void;
-  /** Cross-entropy of one image, without label smoothing; of a regression the mean of the squared errors. */
+  /** Returns the cross-entropy of an image without label smoothing; for a regression the mean of the squared errors. */
   loss(logits: Float32Array, label: Labels): number;
-  /** How much of one image's answer is right, 0 to 1. */
+  /** Returns the share of an image's predictions that are correct, 0 to 1. */
   correct(logits: Float32Array, label: Labels): number;
-  /** Loss of a guess without knowledge: of one that makes no difference between the classes, or of the labels' mean. */
+  /** Returns the loss of a uniform guess; for a regression that of the labels' mean. */
   guessLoss(classes: number): number;
-  /** Counts answers by class, attribute or predicted number. */
+  /** Creates the counter of predictions by class, attribute or predicted number. */
   tally(names: readonly string[]): Tally;
 }
 
@@ -110,5 +112,5 @@ const regression: Task = {
   tally: (names) => new RegressionTally(names),
 };
 
-/** Name -> task. */
+/** Tasks by name. */
 export const TASKS = { classification, multilabel, regression } as const;

@@ -6,10 +6,11 @@ import type { Sizes } from "./contract.js";
 import type { Engine, TensorData, Tensors } from "./engine.js";
 import { InputError } from "./errors.js";
 import { checkArray, describe } from "./labeled-array.js";
-import { inputName, length, parseManifest, stateSize } from "./manifest.js";
+import { inputName, parseManifest, stateSize } from "./manifest.js";
 import type { ImageManifest, Manifest } from "./manifest.js";
 import { checkNames, enteredName } from "./names.js";
 import { sha256, toHex } from "./sha256.js";
+import { checkAdded, checkClasses, checkSlots, classifier } from "./state-check.js";
 import { checkFinite, StateFile } from "./state-file.js";
 import { TASKS } from "./tasks.js";
 import type { Labels, Task } from "./tasks.js";
@@ -17,49 +18,48 @@ import { Turns } from "./turns.js";
 import { WorkerEngine } from "./worker-engine.js";
 
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
-/** Bias of an output that has no class yet. */
-const UNUSED = -1e4;
-/** Parts of a state that training never leaves below zero. */
-const NOT_NEGATIVE = ["second_moment", "step"];
 
-/** Where the runtime is and how it runs. */
+/** Location and options of the runtime. */
 export interface LoadOptions {
-  /** Folder with the files of `@litertjs/core/wasm`; by default `wasm/` next to the page. */
+  /** Folder with the files of `@litertjs/core/wasm`, by default `wasm/` next to the page. */
   readonly wasm?: string | URL;
-  /** The package's `worker.js`; by default next to the script that the package is in. `false`: no worker. */
+  /** URL of the package's `worker.js`, by default next to the script with the package; `false` for no worker. */
   readonly worker?: string | URL | false;
-  /** Whether to use LiteRT's build with threads, which needs a page that is cross-origin isolated. */
+  /** Whether to use LiteRT's build with threads, which needs a cross-origin isolated page. */
   readonly threads?: boolean;
-  /** A runtime that is started already; it belongs to the model from here on. */
+  /** A running engine, which then belongs to the model. */
   readonly engine?: Engine;
 }
 
-/** One training step. */
+/** Results of one training step. */
 export interface TrainResult {
   /** Mean loss of the batch before the step. */
   readonly loss: number;
   /**
-   * Share of the batch (of its attributes, with several) that was right before the step, 0 to 1; of a regression the
-   * share of the predictions that were at most 0.5 away from their labels.
+   * Share of the batch (with several attributes, of its attributes) with a correct prediction before the step, 0 to 1;
+   * for a regression the share of the predictions within 0.5 of their labels.
    */
   readonly accuracy: number;
-  /** False if the step changed nothing, because the loss or a gradient was not finite. */
+  /** False if the step changed nothing because the loss or a gradient was not finite. */
   readonly applied: boolean;
 }
 
-/** The answer for one image or array. */
+/** The prediction for one image or array. */
 export interface InferResult {
-  /** C numbers; for a regression the predictions. */
+  /** C numbers; for a regression the predicted numbers. */
   readonly logits: Float32Array;
-  /** Softmax of the logits, or sigmoid of each where images have several attributes; of a regression the logits again. */
+  /**
+   * Softmax of the logits, or the sigmoid of each logit if images have several attributes; for a regression the same as
+   * `logits`.
+   */
   readonly probabilities: Float32Array;
 }
 
 /**
- * A `.tflite` of `tinytl export` that infers and keeps training in the browser.
+ * A `.tflite` from `tinytl export` that infers and keeps training in the browser.
  *
- * Calls are carried out one after the other in the order in which they were made, awaited or not; arrays that are given
- * may be reused at once. A call that throws leaves the model as it was.
+ * Calls run one after the other in the order in which they are made, awaited or not; arrays are copied, so
+ * you can reuse them at once. A call that throws does not change the model.
  *
  * @example
  * const model = await TrainableModel.load(tflite, manifest, { wasm: "/litert/" });
@@ -74,7 +74,7 @@ export class TrainableModel {
 
   private constructor(
     private readonly engine: Engine,
-    /** Description of the file from the exporter. */
+    /** Manifest of the file. */
     readonly manifest: Manifest,
     /** SHA-256 of the `.tflite`, 32 bytes; a state file belongs to it. */
     readonly fingerprint: Uint8Array<ArrayBuffer>,
@@ -86,8 +86,8 @@ export class TrainableModel {
    *
    * @param model Content of the `.tflite`.
    * @param manifest Content of its `.manifest.json`: text, the parsed value, or a file.
-   * @param options Place of the runtime.
-   * @throws InputError If the two do not belong together, or are of another contract.
+   * @param options Location and options of the runtime.
+   * @throws InputError If the two do not belong together, or have a different contract.
    * @throws RuntimeUnavailable If the browser cannot run it.
    */
   static async load(
@@ -115,7 +115,7 @@ export class TrainableModel {
     }
   }
 
-  /** B: images or arrays in each training step. */
+  /** B: number of images or arrays in a training step. */
   get batchSize(): number {
     return this.sizes.B;
   }
@@ -130,7 +130,7 @@ export class TrainableModel {
     return this.manifest.input ? [...this.imageSize, 3] : this.manifest.inputs.array.shape;
   }
 
-  /** Samples a second of a waveform, see `waveform`; 0 of a model of other arrays or of images. */
+  /** Samples per second of a waveform, see `waveform`; 0 for all other inputs. */
   get sampleRate(): number {
     return this.manifest.input ? 0 : (this.manifest.inputs.array.sample_rate ?? 0);
   }
@@ -145,7 +145,8 @@ export class TrainableModel {
   }
 
   /**
-   * The manifest's: part of a photo's side, about its center, that is evaluated.
+   * The manifest's `central_fraction`: the fraction of each side of a photo, around its center, that is used in an
+   * evaluation.
    *
    * @throws InputError If the model takes arrays.
    */
@@ -154,7 +155,7 @@ export class TrainableModel {
   }
 
   /**
-   * The manifest's: how training images are changed.
+   * The manifest's settings for changes of training images.
    *
    * @throws InputError If the model takes arrays.
    */
@@ -165,8 +166,8 @@ export class TrainableModel {
   #imageManifest(what: string): ImageManifest {
     if (!this.manifest.input) {
       throw new InputError(
-        `expected a model of images, which alone have ${what}, got one of arrays of ${this.inputShape.join(" x ")}; ` +
-          `leave ${what} out`,
+        `expected a model of images for ${what}, got one of arrays of ${this.inputShape.join(" x ")}; leave ` +
+          `${what} out`,
       );
     }
     return this.manifest;
@@ -182,12 +183,12 @@ export class TrainableModel {
     return this.manifest.spare_classes - this.#added.length;
   }
 
-  /** N: number of values of the state. */
+  /** N: number of values in the state. */
   get stateSize(): number {
     return this.sizes.N;
   }
 
-  /** Names of the classes or attributes, in the order of the outputs, with added ones. */
+  /** Names of the classes or attributes, in the order of the outputs, including added classes. */
   get classNames(): readonly string[] {
     return [...this.manifest.labels, ...this.#added];
   }
@@ -205,9 +206,10 @@ export class TrainableModel {
   /**
    * Takes one training step.
    *
-   * @param inputs Raw RGB pixels of B images, one after the other, B H W 3 bytes; of a model of arrays the finite
-   *   numbers of B arrays, each in row-major order.
-   * @param labels B classes; with several attributes B C numbers from 0 to 1; of a regression B C finite numbers.
+   * @param inputs Raw RGB pixels of B images, one after the other, B * H * W * 3 bytes; for a model of arrays the
+   *   finite numbers of B arrays, each in row-major order.
+   * @param labels Indices of B classes; with several attributes B * C numbers from 0 to 1; for a regression B * C
+   *   finite numbers.
    * @param learningRate Finite, not negative.
    */
   async train(inputs: Uint8Array | Float32Array, labels: Labels, learningRate: number): Promise<TrainResult> {
@@ -233,9 +235,9 @@ export class TrainableModel {
   }
 
   /**
-   * Answers for one image or array.
+   * Runs inference on one image or array.
    *
-   * @param input Raw RGB pixels, H W 3 bytes; of a model of arrays finite numbers in row-major order.
+   * @param input Raw RGB pixels, H * W * 3 bytes; for a model of arrays finite numbers in row-major order.
    */
   async infer(input: Uint8Array | Float32Array): Promise<InferResult> {
     const copy = this.#copyInput(`an ${this.inputName}`, input, this.inputShape);
@@ -263,15 +265,15 @@ export class TrainableModel {
    *
    * Its weights start as the mean of the other classes' weights.
    *
-   * @param name Name of the class, not one of `classNames`; it is brought to Unicode's form NFC.
+   * @param name Name of the class, not one of `classNames`; it is converted to Unicode's form NFC.
    * @returns The label of the class.
-   * @throws InputError If no output is spare, or the name is taken or cannot be a name; the model is unchanged.
+   * @throws InputError If no spare output is left, or the name is taken or invalid; the model is unchanged.
    */
   addClass(name: string): Promise<number> {
     return this.#turns.take(async () => {
       if (this.spareClasses < 1) {
         throw new InputError(
-          `expected a spare output for another class, got none: the model was exported with ` +
+          "expected a spare output for another class, got none: the model was exported with " +
             `${this.manifest.spare_classes}; export it with more --spare_classes`,
         );
       }
@@ -291,22 +293,23 @@ export class TrainableModel {
   }
 
   /**
-   * Gives an added class another name.
+   * Renames an added class.
    *
    * @param label Result of `addClass`.
-   * @param name Name of the class, different from all other names; it is brought to Unicode's form NFC.
-   * @throws InputError If no class was added with that label, or the name is taken or cannot be a name; nothing changes.
+   * @param name New name, different from all other names; it is converted to Unicode's form NFC.
+   * @throws InputError If the label is not that of an added class, or the name is taken or invalid; the model is
+   *   unchanged.
    */
   renameClass(label: number, name: string): Promise<void> {
     return this.#turns.take(() => {
       const own = this.manifest.labels.length;
       if (!(label >= own && label < this.numClasses)) {
         throw new InputError(
-          `expected the label of an added class, got ${label}; labels below ${own} are the model's own`,
+          `expected the label of an added class, got ${label}; labels below ${own} are those of exported classes`,
         );
       }
       if (name === this.classNames[label]) {
-        return; // byte for byte as it was read, in any form
+        return; // keeps the bytes of the file, in any form of Unicode
       }
       const others = this.classNames.filter((_, index) => index !== label);
       const entered = enteredName(name, others);
@@ -316,7 +319,7 @@ export class TrainableModel {
     });
   }
 
-  /** Returns a copy of all that training changes, N values. */
+  /** Returns a copy of all values that training changes, N values. */
   state(): Promise<Float32Array<ArrayBuffer>> {
     return this.#turns.take(() => this.#state());
   }
@@ -326,10 +329,10 @@ export class TrainableModel {
   }
 
   /**
-   * Replaces all that training changes.
+   * Replaces all values that training changes.
    *
-   * @param state N finite values, as from `state`.
-   * @throws InputError If they are invalid; the model is unchanged.
+   * @param state N finite values from `state`.
+   * @throws InputError If the state is invalid; the model is unchanged.
    */
   async setState(state: Float32Array): Promise<void> {
     this.#checkState(state);
@@ -343,11 +346,11 @@ export class TrainableModel {
     }
   }
 
-  /** Replaces the state, and the classes that it was trained for. */
+  /** Replaces the state and the added classes. */
   async #set(state: Float32Array<ArrayBuffer>, added: readonly string[]): Promise<void> {
     checkFinite(state, "cannot set the state");
     checkSlots(state, this.manifest);
-    checkClasses(state, this.manifest, added.length);
+    checkClasses(state, this.manifest, added.length, "cannot set the state");
     const outputs = await this.engine.run("restore", { state });
     if (first(outputs, "restored") === 0) {
       throw new InputError(
@@ -365,36 +368,29 @@ export class TrainableModel {
     );
   }
 
-  /** Returns a `.tinytl` file, to be downloaded or stored. */
+  /** Returns a `.tinytl` file to download or store. */
   async saveBlob(): Promise<Blob> {
     return new Blob([await this.save()], { type: "application/octet-stream" });
   }
 
   /**
-   * Sets the state from a `.tinytl` file that any copy of this model has saved.
+   * Sets the state from a `.tinytl` file that any client has saved from a copy of this model.
    *
-   * @param file Its content.
+   * @param file Content of the file.
    * @throws InputError If it is damaged or belongs to another model; the model is unchanged.
    */
   restore(file: FileContent): Promise<void> {
     const name = file instanceof File ? file.name : "the state file";
     const content = copyBytes(file);
-    content.catch(() => undefined); // it is awaited when this call's turn comes
+    content.catch(() => undefined); // it is awaited when this call runs
     return this.#turns.take(async () => {
       const saved = StateFile.parse(await content, this.fingerprint, this.stateSize, name);
-      const count = saved.addedClasses.length;
-      if (count > this.manifest.spare_classes) {
-        throw new InputError(
-          `${name} has ${count} added classes, expected at most ${this.manifest.spare_classes}, the spare ones of the ` +
-            "model; use another copy",
-        );
-      }
-      checkNames(saved.addedClasses, this.manifest.labels);
+      checkAdded(saved.addedClasses, this.manifest, name);
       await this.#set(saved.values, saved.addedClasses);
     });
   }
 
-  /** Puts the exported state and classes back. */
+  /** Restores the exported state and classes. */
   reset(): Promise<void> {
     return this.#turns.take(async () => {
       await this.engine.run("reset", {});
@@ -402,12 +398,12 @@ export class TrainableModel {
     });
   }
 
-  /** Bytes of the runtime's memory, which only grows. */
+  /** Memory of the runtime in bytes, which only grows. */
   heapBytes(): Promise<number> {
     return this.engine.heapBytes();
   }
 
-  /** Frees the model and its runtime, after the calls that were made before. */
+  /** Frees the model and its runtime after all earlier calls. */
   delete(): Promise<void> {
     return this.#turns.take(() => this.engine.close());
   }
@@ -425,7 +421,7 @@ async function startEngine(options: LoadOptions): Promise<Engine> {
   return WorkerEngine.start(settings, options.worker ?? new URL("./worker.js", import.meta.url));
 }
 
-/** The hash ties the manifest to the file; this checks for mistakes of the exporter itself. */
+/** Checks the sizes in the manifest. Its hash matches the file, so that a difference is a bug of the exporter. */
 function checkManifest(manifest: Manifest, sizes: Sizes): void {
   const pairs: (readonly [string, number, number])[] = [
     ["labels and spare classes", manifest.labels.length + manifest.spare_classes, sizes.C],
@@ -450,45 +446,6 @@ function checkManifest(manifest: Manifest, sizes: Sizes): void {
         `expected ${is} as inputs.image.shape in the manifest, got ${said}; export the model again`,
       );
     }
-  }
-}
-
-/** Refuses slots that no training can have left: they would turn into NaN in the next step. */
-function checkSlots(state: Float32Array, manifest: Manifest): void {
-  for (const part of manifest.state) {
-    if (NOT_NEGATIVE.includes(part.slot)) {
-      const wrong = state.subarray(part.offset, part.offset + length(part)).find((value) => value < 0);
-      if (wrong !== undefined) {
-        throw new InputError(
-          `cannot set the state: expected ${part.slot} of ${part.name} of 0 or more, got ${wrong}; use another copy`,
-        );
-      }
-    }
-  }
-}
-
-/** Views of kernel and bias of the classifier inside a state, in rows of all outputs; the bias first. */
-function classifier(state: Float32Array, manifest: Manifest): Float32Array[] {
-  return ["classifier/bias", "classifier/kernel"].flatMap((name) =>
-    manifest.state
-      .filter((part) => part.name === name && part.slot === "")
-      .map((part) => state.subarray(part.offset, part.offset + length(part))),
-  );
-}
-
-/** Refuses a state in which an output is used that has no name, or the other way round. */
-function checkClasses(state: Float32Array, manifest: Manifest, added: number): void {
-  const bias = classifier(state, manifest)[0];
-  if (manifest.spare_classes === 0 || !bias) {
-    return;
-  }
-  const used = bias.filter((value) => value > UNUSED / 2).length;
-  const expected = manifest.labels.length + added;
-  if (used !== expected || bias.subarray(expected).some((value) => value !== UNUSED)) {
-    throw new InputError(
-      `cannot set the state: expected ${expected} outputs in use, got ${used}; restore it from its file, which has the ` +
-        "names of the added classes",
-    );
   }
 }
 

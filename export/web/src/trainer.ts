@@ -17,42 +17,42 @@ import { mean } from "./recall.js";
 import { SCHEDULES } from "./schedules.js";
 import type { TrainableModel } from "./trainable-model.js";
 
-/** How a training is done, on photos or arrays. */
+/** Options of a training on photos or arrays. */
 interface CommonOptions {
-  /** Passes over the photos or arrays, 1 or more. */
+  /** Number of passes over the photos or arrays, 1 or more. */
   readonly epochs?: number;
   /** Learning rate of step 0, above 0; by default the manifest's. */
   readonly learningRate?: number;
-  /** How the rate changes over all steps; by default the manifest's. */
+  /** Schedule of the learning rate; by default the manifest's. */
   readonly schedule?: keyof typeof SCHEDULES;
-  /** Chooses the order, and the changes of photos. */
+  /** Seed of the order and of the changes of photos. */
   readonly seed?: number;
-  /** Where to save how far the training is. */
+  /** Storage of the progress. */
   readonly store?: ProgressStore;
-  /** Steps between two saves. */
+  /** Number of steps between two saves. */
   readonly saveEvery?: number;
 }
 
-/** How a training on photos is done. */
+/** Options of a training on photos. */
 export interface TrainerOptions extends CommonOptions {
-  /** How photos are changed; by default as in the manifest. */
+  /** Changes of photos; by default the manifest's settings. */
   readonly augmentation?: AugmentationSettings;
-  /** Photos that are not trained on: they are evaluated before the first step and after each epoch. */
+  /** Held-out photos, which are evaluated before the first step and after each epoch. */
   readonly heldOut?: readonly LabeledPhoto[];
 }
 
-/** How a training on arrays is done; these are trained on as they are. */
+/** Options of a training on arrays, which are not changed. */
 export interface ArrayTrainerOptions extends CommonOptions {
   readonly augmentation?: never;
-  /** Arrays that are not trained on: they are evaluated before the first step and after each epoch. */
+  /** Held-out arrays, which are evaluated before the first step and after each epoch. */
   readonly heldOut?: readonly LabeledArray[];
 }
 
 /** Options of a run of a training. */
 export interface RunOptions {
-  /** Ends the training after the step that runs, once that is saved: the signal's reason is thrown. */
+  /** Stops the training after the current step and saves the progress, then throws the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Whether to resume the training in the store; otherwise a new one replaces it. */
+  /** Whether to resume the training in the store; otherwise a new training replaces it. */
   readonly resume?: boolean;
   /** Called after each step. */
   readonly onStep?: (step: StepRecord, index: number, total: number) => void;
@@ -62,18 +62,18 @@ export interface RunOptions {
 
 /** Results of a training. */
 export interface TrainingResult {
-  /** On the held-out photos or arrays before the first step. */
+  /** Results on the held-out photos or arrays before the first step. */
   readonly before: EvaluateResult | undefined;
-  /** The same after the last one. */
+  /** Results on the held-out photos or arrays after the last step. */
   readonly after: EvaluateResult | undefined;
   readonly steps: readonly StepRecord[];
-  /** Mean loss of each epoch, over all steps with a finite loss; unknown if no loss is finite. */
+  /** Mean loss of each epoch over all steps with a finite loss; undefined if no loss is finite. */
   readonly losses: readonly (number | undefined)[];
 }
 
 /**
- * Trains a model on photos or arrays: epochs in random order, schedule, augmentation of photos, held-out examples,
- * cancel, resume.
+ * Trains a model on photos or arrays, with epochs in random order, a schedule, augmentation of photos and held-out
+ * examples. A training can be canceled and resumed.
  *
  * @example
  * const trainer = new Trainer(model, train, { epochs: 5, heldOut, store: new IndexedDbStore("photos") });
@@ -83,15 +83,15 @@ export class Trainer {
   readonly #options: Settings;
   readonly #store: ProgressStore | undefined;
   readonly #plan: OrderPlan;
-  /** The same with the changes of photos, unless the model takes arrays. */
+  /** The plan with changes of photos, unless the model takes arrays. */
   readonly #photoPlan: TrainingPlan | undefined;
   readonly #settings: string;
 
   /**
-   * @param model The model; it is changed.
-   * @param examples Examples to train on: photos, or arrays for a model of arrays.
+   * @param model The model to train.
+   * @param examples Training examples: photos, or arrays for a model of arrays.
    * @param options Settings.
-   * @throws InputError If an option is out of range, there is no example, or an example or its label does not fit the
+   * @throws InputError If an option is out of range, there are no examples, or an example or its label does not fit the
    *   model; nothing runs then.
    */
   constructor(model: TrainableModel, examples: readonly LabeledPhoto[], options?: TrainerOptions);
@@ -120,7 +120,7 @@ export class Trainer {
     }
     if (ofArrays && augmentation) {
       throw new InputError(
-        "expected no augmentation for a model of arrays, since it changes photos, got one; leave it out",
+        "expected no augmentation for a model of arrays, which are never changed, got one; leave it out",
       );
     }
     checkExamples(model, examples);
@@ -150,7 +150,7 @@ export class Trainer {
     } satisfies Record<keyof ReturnType<typeof settingsInWords>, unknown>);
   }
 
-  /** Steps of the complete training. */
+  /** Number of steps of the complete training. */
   get totalSteps(): number {
     return this.#plan.totalSteps;
   }
@@ -158,8 +158,8 @@ export class Trainer {
   /**
    * Trains.
    *
-   * @throws TrainingDiverged If more than half of the steps of an epoch were not applied, or the loss after is far above
-   *   that before. The model is left as the training made it.
+   * @throws TrainingDiverged If more than half of the steps of an epoch were not applied, or the loss is far higher
+   *   after the training than before. The model is then as the training left it.
    * @throws InputError If a photo cannot be read, an array has changed, or the training in the store cannot be
    *   resumed.
    */
@@ -226,7 +226,7 @@ export class Trainer {
     }
     const progress = await this.#store?.read();
     if (!progress) {
-      throw new InputError("expected a training to resume, found none; start one");
+      throw new InputError("expected a training to resume, found none; start a new one");
     }
     const changed = changedSettings(progress.settings, this.#settings, kindOf(this.model));
     if (changed.length > 0) {
@@ -254,11 +254,11 @@ export class Trainer {
     return { ...result, milliseconds: performance.now() - started };
   }
 
-  /** The changed pixels of a photo, or the numbers of an array. */
+  /** Returns the changed pixels of a photo, or the numbers of an array. */
   async #input(epoch: number, place: Place): Promise<Uint8Array | Float32Array> {
     const example = this.examples[place.photo]!;
     if ("array" in example) {
-      checkArray("an array", example.array, this.model.inputShape); // its owner may have changed or transferred it
+      checkArray("an array", example.array, this.model.inputShape); // the caller may have changed or transferred it
       return example.array;
     }
     const photo = await example.read();
@@ -275,10 +275,10 @@ export class Trainer {
   }
 }
 
-/** A training's options, with all defaults. */
+/** Options of a training with all defaults. */
 type Settings = Required<Omit<CommonOptions, "store">> & { readonly heldOut: Examples };
 
-/** Settings that a training depends on, with their words in errors. */
+/** Settings that affect the results of a training, with their names in errors. */
 const settingsInWords = (kind: string) => ({
   model: "the model",
   photos: `the ${kind} to train on (their content, labels or order)`,
@@ -291,7 +291,7 @@ const settingsInWords = (kind: string) => ({
   augmentation: "the augmentation",
 });
 
-/** Names the differences between two trainings. */
+/** Returns the names of the settings that differ between two trainings. */
 function changedSettings(stored: string, current: string, kind: string): string[] {
   const [one, other] = [stored, current].map((text) => JSON.parse(text) as Record<string, unknown>);
   return Object.entries(settingsInWords(kind))
@@ -311,13 +311,19 @@ function checkOptions(options: Settings): void {
     ["seed", seed, 0],
   ] as const) {
     if (!Number.isSafeInteger(value) || value < least) {
-      throw new InputError(`expected ${name} that is a whole number of ${least} or more, got ${value}`);
+      throw new InputError(
+        `expected ${name} to be an integer of ${least} or more, got ${value}; change it or leave it out`,
+      );
     }
   }
   if (!(learningRate > 0 && Number.isFinite(learningRate))) {
-    throw new InputError(`expected a finite learning rate above 0, got ${learningRate}`);
+    throw new InputError(
+      `expected a finite learning rate above 0, got ${learningRate}; leave it out to use the manifest's`,
+    );
   }
   if (!Object.hasOwn(SCHEDULES, schedule)) {
-    throw new InputError(`expected schedule of ${Object.keys(SCHEDULES).join(", ")}, got ${schedule}`);
+    throw new InputError(
+      `expected schedule to be one of ${Object.keys(SCHEDULES).join(", ")}, got ${schedule}; change it`,
+    );
   }
 }

@@ -5,12 +5,13 @@ import type { TrainableModel } from "./trainable-model.js";
 const FULL_SCALE = 32768;
 
 /**
- * Brings a recording to the length that a model of waveforms takes, by the rule of all clients: too long, it loses as
- * much at its start as at its end; too short, it gets zeros there; of an odd number, one more at the end.
+ * Converts a recording to the input of a model of waveforms, as all clients do. A recording that is too long loses the
+ * same number of samples at its start and its end (one more at its end if the number is odd); a recording that is too
+ * short is padded with zeros in the same way.
  *
- * @param samples 16-bit samples, or floats from -1 to 1; of several channels one frame after the other.
- * @param sampleRate Samples a second of the recording: the model's. Resample the recording before, for example with an
- *   `AudioContext` of that rate.
+ * @param samples 16-bit samples, or floats from -1 to 1; several channels are interleaved.
+ * @param sampleRate Samples per second of the recording, which must be the model's. Resample other recordings first,
+ *   for example with an `AudioContext` of that rate.
  * @param model The model.
  * @returns Floats of the model's `inputShape`.
  * @throws InputError If the model takes no waveforms, or there are no samples, or they have another rate.
@@ -27,19 +28,19 @@ export function waveform(
 ): Float32Array<ArrayBuffer> {
   if (model.sampleRate === 0) {
     throw new InputError(
-      "expected a model of waveforms, whose manifest has a sample_rate, got another; give it its arrays as they are",
+      "expected a model of waveforms, whose manifest has a sample_rate, got another; pass its arrays unchanged",
     );
   }
   if (sampleRate !== model.sampleRate) {
     throw new InputError(
-      `expected a recording of ${model.sampleRate} samples a second, got ${sampleRate}; resample it before`,
+      `expected a recording of ${model.sampleRate} samples per second, got ${sampleRate}; resample it`,
     );
   }
   const [frames, ...rest] = model.inputShape as readonly [number, ...number[]];
   const channels = rest.reduce((product, size) => product * size, 1);
   if (samples.length === 0 || samples.length % channels !== 0) {
     throw new InputError(
-      `expected samples of whole frames of ${channels}, got ${samples.length} samples; record again`,
+      `expected complete frames of ${channels} samples, got ${samples.length} samples; record again`,
     );
   }
   const surplus = samples.length / channels - frames;

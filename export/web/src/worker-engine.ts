@@ -7,7 +7,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** LiteRT in a worker of its own, so that the page stays alive while a step runs. */
+/** LiteRT in a worker, so that the page stays responsive while a step runs. */
 export class WorkerEngine implements Engine {
   readonly #waiting = new Map<number, Waiting>();
   #dead: Error | undefined;
@@ -20,8 +20,8 @@ export class WorkerEngine implements Engine {
     worker.onerror = (event) => {
       event.preventDefault();
       this.#die(
-        `LiteRT's worker has died: ${event.message || "its script could not be loaded"}; reload the page, and use a ` +
-          "smaller model if the device was short of memory",
+        `LiteRT's worker has crashed: ${event.message || "its script could not be loaded"}; reload the page, and ` +
+          "use a smaller model if the device was out of memory",
       );
     };
   }
@@ -29,8 +29,8 @@ export class WorkerEngine implements Engine {
   /**
    * Starts a worker and LiteRT in it.
    *
-   * @param options Where LiteRT's files are.
-   * @param script Address of the package's `worker.js`: a classic script, since LiteRT cannot run in a module worker.
+   * @param options Location of LiteRT's files, and options of the runtime.
+   * @param script URL of the package's `worker.js`, a classic script, since LiteRT cannot run in a module worker.
    * @throws RuntimeUnavailable If the browser has no workers or LiteRT cannot be started.
    */
   static async start(options: EngineOptions, script: string | URL): Promise<WorkerEngine> {

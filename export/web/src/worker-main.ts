@@ -1,4 +1,4 @@
-/** The classic worker in which LiteRT runs; `WorkerEngine` is its other end. */
+/** The classic worker in which LiteRT runs; `WorkerEngine` is its counterpart in the page. */
 
 import type { Engine, Tensors } from "./engine.js";
 import { RuntimeUnavailable } from "./errors.js";
@@ -33,7 +33,9 @@ async function carryOut(method: Method, args: readonly unknown[]): Promise<unkno
     return undefined;
   }
   if (!engine) {
-    throw new RuntimeUnavailable("expected a runtime that was started; start it");
+    throw new RuntimeUnavailable(
+      "expected a runtime that was started, got a call before the start; start it",
+    );
   }
   return (engine as unknown as Record<Method, (...args: unknown[]) => unknown>)[method](...args);
 }

@@ -1,16 +1,16 @@
 import type { Engine, EngineOptions } from "./engine.js";
 
-/** Methods of the worker: those of the engine, and `start` before any other. */
+/** Methods of the worker: those of the engine, and `start`, which must be called first. */
 export type Method = keyof Engine | "start";
 
-/** From the page to the worker. */
+/** Message from the page to the worker. */
 export interface Request {
   readonly id: number;
   readonly method: Method;
   readonly args: readonly unknown[];
 }
 
-/** From the worker to the page: a result, or the kind and the words of an error. */
+/** Message from the worker to the page: a result, or the kind and the message of an error. */
 export type Response =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };

@@ -324,7 +324,10 @@ describe("arrays", () => {
       [() => new Trainer(model, []), /expected arrays to train on, got none; add arrays/],
       [() => evaluate(model, []), /expected arrays to evaluate on, got none/],
       [() => new Trainer(model, [{ ...examples[0]!, label: 3 }]), /integers from 0 to 2, got 3/],
-      [() => new Trainer(regression, [{ ...numbered[0]!, label: 3 }]), /lists of numbers, got 3; give \[3\]/],
+      [
+        () => new Trainer(regression, [{ ...numbered[0]!, label: 3 }]),
+        /lists of numbers as labels of a regression, got 3; give \[3\]/,
+      ],
       [() => new Trainer(regression, [{ ...numbered[0]!, label: [3] }]), /expected 1 x 2 labels, got 1/],
       [
         () => new Trainer(regression, [{ ...numbered[0]!, label: [3, NaN] }]),
@@ -346,15 +349,13 @@ describe("arrays", () => {
     for (const setting of ["imageSize", "centralFraction", "augmentation"] as const) {
       assert.throws(() => model[setting], {
         name: "InputError",
-        message: new RegExp(
-          `of images, which alone have ${setting}, got one of arrays of 40 x 6; leave ${setting} out`,
-        ),
+        message: new RegExp(`of images for ${setting}, got one of arrays of 40 x 6; leave ${setting} out`),
       });
     }
     const calls: readonly (readonly [() => unknown, RegExp])[] = [
       // @ts-expect-error arrays are not changed
       [() => new Trainer(model, examples, { augmentation }), /no augmentation for a model of arrays/],
-      [() => new Trainer(model, [photo]), /expected float arrays, which the model takes, got a photo/],
+      [() => new Trainer(model, [photo]), /expected float arrays, since the model takes arrays, got a photo/],
       // @ts-expect-error both kinds in one training
       [() => new Trainer(model, examples, { heldOut: [photo] }), /expected float arrays.* got a photo/],
       // @ts-expect-error both kinds in one list
@@ -406,9 +407,9 @@ describe("a waveform", () => {
 
   test("of another rate, or of a model of other arrays, is refused", () => {
     for (const [call, message] of [
-      [() => waveform(five, 44100, model([5])), /16000 samples a second, got 44100; resample it before/],
+      [() => waveform(five, 44100, model([5])), /16000 samples per second, got 44100; resample it/],
       [() => waveform(five, 16000, model([5], 0)), /expected a model of waveforms/],
-      [() => waveform(five, 16000, model([2, 2])), /whole frames of 2, got 5 samples/],
+      [() => waveform(five, 16000, model([2, 2])), /complete frames of 2 samples, got 5 samples/],
       [() => waveform(new Int16Array(), 16000, model([2])), /got 0 samples/],
     ] as const) {
       assert.throws(call, { name: "InputError", message });
@@ -427,7 +428,7 @@ describe("a manifest of arrays", () => {
   const regression = (fields: Fields) => (manifest: Fields) =>
     Object.assign(manifest, { task: "regression" }, fields);
   const ofInputs = /inputs: one of image, features, array, with its type and 1 to 3 sizes/;
-  const ofData = /data: split_seed and split alone, since the model takes arrays/;
+  const ofData = /data: only split_seed and split, since the model takes arrays/;
   const refused: readonly (readonly [string, (manifest: Fields) => void, RegExp])[] = [
     ["contract 2", (manifest) => (manifest.contract = 2), /contract: 3 for arrays and for regression, got 2/],
     ["contract 4", (manifest) => (manifest.contract = 4), /contract is 2 or 3, got 4/],

@@ -175,7 +175,7 @@ describe("classes on a model with spare outputs", () => {
       () => {
         classes.useOutputs({ classNames: ["\u00e9", "e\u0301"], spareClasses: 0 }, 2, MODEL);
       },
-      { name: "InputError", message: /names that differ to match classes by/ },
+      { name: "InputError", message: /expected different names of classes/ },
     );
   });
 

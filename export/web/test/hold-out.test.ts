@@ -93,11 +93,12 @@ describe("holding out", () => {
   test("refuses a class of which all photos would be held out, and says what to do", () => {
     assert.throws(() => holdOut(one, 0), {
       name: "InputError",
-      message: /to train on of class 3, got 2 of which all are held out; add photos, .* or use another seed/,
+      message:
+        /photos of class 3 to train on, got 2, all of which are held out; add photos, .* or use another seed/,
     });
     const several = heldNames.slice(0, 2).map((name) => photo(name, [1, 0]));
-    assert.throws(() => holdOut(several, 0), /all are held out/);
-    assert.throws(() => holdOut(one, -1), /expected a seed that is a whole number of 0 or more, got -1/);
+    assert.throws(() => holdOut(several, 0), /all of which are held out/);
+    assert.throws(() => holdOut(one, -1), /expected a seed that is an integer of 0 or more, got -1/);
   });
 
   test("arrays are held out by the same rule, and those of a regression are one group", () => {
@@ -110,11 +111,11 @@ describe("holding out", () => {
     assert.equal(train.length + heldOut.length, 80);
     assert.ok(heldOut[0]!.array instanceof Float32Array);
     const held = heldOut.slice(0, 2).map((example) => ({ ...example, label: 1 }));
-    assert.throws(() => holdOut(held, 0), /expected arrays to train on of class 1, got 2 .*; add arrays/);
+    assert.throws(() => holdOut(held, 0), /expected arrays of class 1 to train on, got 2, .*; add arrays/);
     const number = arrays.map((example) => ({ ...example, label: 0.5 }));
     assert.throws(
       () => holdOut(number, 0),
-      /labels that are classes or lists of numbers, got 0\.5; give \[0\.5\]/,
+      /indices of classes or lists of numbers as labels, got 0\.5; give \[0\.5\]/,
     );
   });
 
@@ -145,11 +146,11 @@ describe("holding out", () => {
 
   test("a file of an older export had another rule", () => {
     assert.equal(splitWarning({ split: "content" }), "");
-    assert.match(splitWarning({}), /photos that it was trained on may be among those held out/);
-    assert.match(splitWarning({ split: "other" }), /another rule/);
+    assert.match(splitWarning({}), /some of the held-out photos may have been trained on/);
+    assert.match(splitWarning({ split: "other" }), /held out other photos/);
     assert.match(
       splitWarning({ split: "" }, "arrays"),
-      /test arrays were chosen: arrays that it was trained on may/,
+      /test arrays were chosen: some of the held-out arrays may/,
     );
     assert.equal(splitWarning({ split: "content" }, "arrays"), "");
   });

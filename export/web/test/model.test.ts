@@ -211,7 +211,7 @@ describe("a class that is added", () => {
     for (const [wrong, name, message] of [
       [label, "stripes", /expected labels that differ, got "stripes" twice/],
       [label, " ", /expected a name with a visible character/],
-      [0, "b", /expected the label of an added class, got 0; labels below 5 are the model's own/],
+      [0, "b", /expected the label of an added class, got 0; labels below 5 are those of exported classes/],
       [label + 1, "b", /expected the label of an added class, got 6/],
     ] as const) {
       await assert.rejects(model.renameClass(wrong, name), { name: "InputError", message });
@@ -415,7 +415,7 @@ describe("input that does not fit", () => {
           `no data.${field}`,
           (manifest: Record<string, unknown>) =>
             Object.assign(manifest.data as object, { [field]: undefined }),
-          /data: how training images are changed/,
+          /data: settings of the changes of training images/,
         ] as const,
     ),
     [
@@ -459,7 +459,7 @@ describe("input that does not fit", () => {
       (manifest) => Object.assign(manifest, { task: "multilabel", spare_classes: 1 }),
       /spare_classes: 0, since the task is multilabel, got 1/,
     ],
-    ["a gap", (manifest) => (manifest.state as unknown[]).shift(), /its parts, without gaps/],
+    ["a gap", (manifest) => (manifest.state as unknown[]).shift(), /parts without gaps/],
     ["no text", (manifest) => delete manifest.sha256, /64 hexadecimal digits, got nothing/],
   ];
   for (const [name, change, message] of changes) {

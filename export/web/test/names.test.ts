@@ -100,7 +100,7 @@ describe("names of classes", () => {
     assert.equal(indexOfName(["a", "é"], "A"), -1);
     assert.throws(() => indexOfName(["é", "e\u0301"], "a"), {
       name: "InputError",
-      message: /expected names that differ to match classes by, got "é" twice/,
+      message: /expected different names of classes, got "é" twice/,
     });
   });
 

@@ -137,6 +137,6 @@ test("answers that are not finite end an evaluation", async () => {
   const { model } = await fakeModel({ logits: () => [NaN, 0, 0] });
   await assert.rejects(evaluate(model, [photo(0, 0)]), {
     name: "TrainingDiverged",
-    message: /expected finite logits.*reset or restore/,
+    message: /expected finite logits.*reset the model or restore another state/,
   });
 });

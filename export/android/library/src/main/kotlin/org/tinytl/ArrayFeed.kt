@@ -1,9 +1,9 @@
 package org.tinytl
 
 /**
- * Arrays, which go to the model as they are.
+ * Passes arrays to the model unchanged.
  *
- * @param input of the model
+ * @param input input of the model
  */
 internal class ArrayFeed(
     private val input: ArrayInput,
@@ -26,7 +26,7 @@ internal class ArrayFeed(
 
     private fun source(example: Example): ArraySource =
         example.source as? ArraySource ?: throw InputException(
-            "expected arrays of ${input.shape}, since the model takes arrays, got the photo ${example.source.name}; " +
-                "give arrays, or a model of images",
+            "expected arrays of ${input.shape}, since the model takes arrays, got the photo " +
+                "${example.source.name}; give arrays, or open a model of images",
         )
 }

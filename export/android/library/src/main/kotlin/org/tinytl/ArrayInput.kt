@@ -3,10 +3,10 @@ package org.tinytl
 /**
  * Input of a model of arrays, from its manifest: a window of sensors, a spectrogram, a waveform, a row of a table.
  *
- * Scaling and features are inside the model: give the numbers as they are.
+ * Scaling and feature extraction are inside the model: pass raw numbers.
  *
- * @property shape sizes of one array, 1 to 3 of them, without the batch; numbers are in row-major order, the last axis
- *   the fastest
+ * @property shape sizes of one array without the batch, 1 to 3 of them; numbers are in row-major order: the last axis
+ *   varies fastest
  * @property meaning meaning of the axes and the numbers, for people; it may be empty
  * @property sampleRate samples per second of a waveform, see [Waveform]; 0 for all other arrays
  */
@@ -15,15 +15,15 @@ public data class ArrayInput(
     val meaning: String,
     val sampleRate: Int,
 ) {
-    /** Number of its numbers. */
+    /** Number of elements of one array. */
     public val size: Int
         get() = shape.fold(1, Math::multiplyExact)
 
     /**
      * Checks an array before anything runs.
      *
-     * @param what its name in errors
-     * @throws InputException if it has another size, or a number of it is not finite
+     * @param what name of the array in errors
+     * @throws InputException if the array has a different size, or a number is not finite
      */
     internal fun check(
         what: String,

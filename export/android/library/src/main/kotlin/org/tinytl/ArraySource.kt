@@ -5,7 +5,7 @@ public interface ArraySource : ExampleSource {
     /**
      * Reads the numbers.
      *
-     * @return as many as the model takes, finite, in row-major order, see [ArrayInput]
+     * @return finite numbers in row-major order, as many as the model takes, see [ArrayInput]
      * @throws InputException if it cannot be read
      */
     public fun read(): FloatArray

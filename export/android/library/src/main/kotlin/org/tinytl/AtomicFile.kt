@@ -13,7 +13,7 @@ internal object AtomicFile {
     private const val TRIES = 10
     private val random = SecureRandom()
 
-    /** Temporary files of this process: closing a second stream of one would give up the lock of the first. */
+    /** Temporary files of this process: closing a second stream of a file would release the lock of the first. */
     private val inUse = HashSet<File>()
 
     /**
@@ -23,7 +23,7 @@ internal object AtomicFile {
      * Temporary files of killed processes are removed after an hour; files of running writers are locked, also for
      * other containers. Missing folders are created.
      *
-     * @throws InputException if the file cannot be written; an old one is untouched
+     * @throws InputException if the file cannot be written; an old file is untouched
      */
     fun write(
         file: File,
@@ -34,7 +34,7 @@ internal object AtomicFile {
                 throw IOException("it is a folder")
             }
             val target = file.canonicalFile
-            val folder = target.parentFile ?: throw IOException("it has no folder")
+            val folder = target.parentFile ?: throw IOException("it has no parent folder")
             folder.mkdirs()
             removeLeftovers(folder, target.name)
             replace(target, folder, content)
@@ -43,7 +43,7 @@ internal object AtomicFile {
         }
     }
 
-    /** The refusal of a path that cannot be written. */
+    /** Returns the error for a path that cannot be written. */
     fun unwritable(
         file: File,
         error: IOException,
@@ -65,14 +65,14 @@ internal object AtomicFile {
                     return@repeat
                 }
                 RandomAccessFile(temporary, "rw").use { stream ->
-                    // Another process may take it for a left-over before it is locked.
+                    // Until it is locked, another process may remove it as abandoned.
                     if (!isLocked(stream) || !temporary.exists()) {
                         return@repeat
                     }
                     stream.write(content)
                     stream.fd.sync()
                     if (!temporary.renameTo(target)) {
-                        throw IOException("the new file cannot take the name")
+                        throw IOException("the new file cannot be renamed to it")
                     }
                 }
                 return
@@ -81,10 +81,10 @@ internal object AtomicFile {
                 synchronized(inUse) { inUse -= temporary }
             }
         }
-        throw IOException("temporary files are taken away")
+        throw IOException("another program removes temporary files")
     }
 
-    /** Whether the lock was free; without locks in the file system, a file in use does not count as abandoned. */
+    /** Whether no other process holds the lock. If the file system has no locks, the file counts as in use. */
     private fun isLocked(stream: RandomAccessFile): Boolean =
         try {
             stream.channel.tryLock() != null
@@ -92,7 +92,7 @@ internal object AtomicFile {
             true
         }
 
-    /** It is always short: the name may be as long as the file system allows. */
+    /** The temporary name is always short, since the name of the target may be as long as the file system allows. */
     private fun prefix(name: String) = ".${Fingerprint.hex(Fingerprint.of(name.toByteArray()).copyOf(PREFIX_BYTES))}."
 
     private fun removeLeftovers(
@@ -118,7 +118,7 @@ internal object AtomicFile {
                     }
                 }
             } catch (_: IOException) {
-                // It is gone, or not ours to remove.
+                // It no longer exists, or this process may not remove it.
             }
         }
     }

@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * Counts the answers of a model of several attributes.
+ * Counts the predictions of a model with several attributes.
  *
  * @param labels names of the attributes
  */

@@ -10,10 +10,10 @@ import kotlin.math.sqrt
 /**
  * How training images are changed at random; each part can be switched off.
  *
- * @property crop whether to cut out a random part; otherwise the image is cut as for evaluation
- * @property cropArea smallest and largest part of the image's area
- * @property cropAspect smallest and largest width divided by height of the part
- * @property flip whether to mirror left and right, with probability 1/2. Not for digits, letters or signs.
+ * @property crop whether to crop a random part; otherwise the image is cropped as for evaluation
+ * @property cropArea smallest and largest fraction of the image's area
+ * @property cropAspect smallest and largest aspect ratio (width / height) of the crop
+ * @property flip whether to mirror left and right with probability 1/2; do not use it for digits, letters or signs
  * @property color how colors are changed
  * @throws InputException if a range is empty or out of bounds
  */
@@ -27,22 +27,22 @@ public data class Augmentation(
     init {
         if (!isRising(cropArea) || cropArea.endInclusive > 1) {
             throw InputException(
-                "expected a crop area of two rising numbers above 0 and up to 1, got $cropArea; give 0.22..1.0, say",
+                "expected a crop area of two rising numbers above 0 and up to 1, got $cropArea; give 0.22..1.0",
             )
         }
         if (!isRising(cropAspect) || cropAspect.endInclusive.isInfinite()) {
             throw InputException(
-                "expected a crop aspect of two rising numbers above 0, got $cropAspect; give 0.75..1.33, say",
+                "expected a crop aspect of two rising numbers above 0, got $cropAspect; give 0.75..1.33",
             )
         }
     }
 
     /**
-     * Draws a change of a photo, as all clients do.
+     * Draws a random change of a photo; all clients draw the same.
      *
-     * @param imageWidth of the photo after [Pixels.shrink]
-     * @param imageHeight of the photo after [Pixels.shrink]
-     * @param central the part that is taken without [crop], see [CropBox.central]
+     * @param imageWidth width of the photo after [Pixels.shrink]
+     * @param imageHeight height of the photo after [Pixels.shrink]
+     * @param central the part that is used without [crop], see [CropBox.central]
      * @param stream the only source of randomness
      */
     public fun draw(
@@ -58,10 +58,10 @@ public data class Augmentation(
         )
 
     /**
-     * Draws a part of an image.
+     * Draws a random part of an image.
      *
-     * Area and the logarithm of the aspect are uniform. When ten tries do not fit into the image, the largest central
-     * part of an allowed aspect is taken.
+     * Area and the logarithm of the aspect are uniform. If ten tries do not fit into the image, the result is the
+     * largest central part with an allowed aspect ratio.
      */
     private fun randomBox(
         imageWidth: Int,

@@ -4,7 +4,7 @@ import org.json.JSONObject
 import java.io.File
 import java.io.IOException
 
-/** Files of JSON that a run leaves for itself, with a checksum, so that no edit of one goes unseen. */
+/** JSON files of a run with a checksum, which detects damage and edits. */
 internal object CheckedJson {
     private const val BEGIN = "{\"sha256\":\""
     private const val MIDDLE = "\",\"content\":"
@@ -23,8 +23,8 @@ internal object CheckedJson {
     /**
      * Reads the output of [write].
      *
-     * @param remedy how an error ends
-     * @throws InputException if the file cannot be read, or is not as it was written
+     * @param remedy end of the error message
+     * @throws InputException if the file cannot be read, or was changed
      */
     fun read(
         file: File,
@@ -41,7 +41,7 @@ internal object CheckedJson {
         val expected = "$BEGIN${sha256(content)}$MIDDLE$content$END"
         if (!expected.toByteArray().contentEquals(bytes)) {
             throw InputException(
-                "$file is damaged: expected it as the run wrote it, got an edited or cut file; $remedy",
+                "$file is damaged: expected the file that the run wrote, got an edited or truncated file; $remedy",
             )
         }
         return JsonFields.parse(content, file.toString(), remedy)

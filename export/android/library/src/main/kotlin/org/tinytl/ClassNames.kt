@@ -3,7 +3,7 @@ package org.tinytl
 import java.text.Normalizer
 
 /**
- * Names of classes and attributes: which ones can be used, and when two are the same.
+ * Names of classes and attributes: which are valid, and when two are the same.
  *
  * The rule is in `docs/formats.md`. It needs no Unicode table, so that all clients agree on any device.
  */
@@ -12,7 +12,7 @@ public object ClassNames {
     private const val SHOWN = 80
     private const val MOST_BYTES = 255
 
-    /** The most bytes that the names of all added classes take in a state file. */
+    /** Largest size in bytes of the names of all added classes in a state file. */
     internal const val MOST_BYTES_IN_ALL: Int = 1 shl 20
 
     private const val SPACE = ' '.code
@@ -32,25 +32,25 @@ public object ClassNames {
         )
 
     /**
-     * Returns a name as it is kept: in Unicode's form NFC.
+     * Checks a name, and returns it in Unicode's form NFC.
      *
-     * Call it where a name enters: a text field, the name of a folder. [TinyTlModel.addClass] does so itself.
+     * Call it for new names, such as text from the user or the name of a folder. [TinyTlModel.addClass] calls it.
      *
-     * @param name as the user wrote it
+     * @param name the name as the user wrote it
      * @throws InputException if it is empty or longer than 255 bytes of UTF-8, has a control character or line
-     *   separator, or no character that can be seen
+     *   separator, or has no visible character
      */
     @JvmStatic
     public fun entered(name: String): String = normalized(name).also { check(it) }
 
-    /** The name in Unicode's form NFC, by which names are matched. */
+    /** Returns the name in Unicode's form NFC, in which names are compared. */
     internal fun normalized(name: String): String = Normalizer.normalize(name, Normalizer.Form.NFC)
 
     /**
-     * Checks names that are kept as they are; two are the same if their bytes are.
+     * Checks names that must not be changed; two names are the same if their bytes are.
      *
-     * @param taken names that other classes have
-     * @throws InputException if one cannot be used, see [entered], or is there twice
+     * @param taken names of other classes
+     * @throws InputException if a name is invalid, see [entered], or occurs twice
      */
     internal fun check(
         names: List<String>,
@@ -62,27 +62,27 @@ public object ClassNames {
     }
 
     /**
-     * Returns the names of added classes as they are in a state file.
+     * Returns the names of added classes in the encoding of a state file.
      *
-     * @throws InputException as [check], or if all of them together are too long for the file
+     * @throws InputException as [check], or if the names together are too long for the file
      */
     internal fun encoded(names: List<String>): ByteArray {
         check(names)
         val content = names.joinToString("\n").toByteArray()
         if (content.size > MOST_BYTES_IN_ALL) {
             throw InputException(
-                "expected names of added classes of $MOST_BYTES_IN_ALL bytes in all, got ${content.size}; use " +
-                    "shorter names",
+                "expected names of added classes of at most $MOST_BYTES_IN_ALL bytes in all, got ${content.size}; " +
+                    "give shorter names",
             )
         }
         return content
     }
 
-    /** The refusal of a name that another class has. */
+    /** Returns the error for a name that another class has. */
     internal fun twice(name: String) =
         InputException("expected names of classes that differ, got ${shown(name)} twice; $REMEDY")
 
-    /** The name in quotes, each character that would hide or break the line as its number. */
+    /** Returns the name in quotes; invisible characters and line breaks are written as their numbers. */
     internal fun shown(name: String): String {
         val characters =
             codePoints(name).take(SHOWN).map {
@@ -100,15 +100,15 @@ public object ClassNames {
         val bytes = points.sumOf { bytes(it) }
         val got =
             when {
-                points.isEmpty() -> "an empty one"
+                points.isEmpty() -> "an empty name"
                 points.any { isForbidden(it) } -> shown(name)
-                points.all { isIn(it, invisible) } -> "${shown(name)}, which cannot be seen"
+                points.all { isIn(it, invisible) } -> "${shown(name)}, which is invisible"
                 bytes > MOST_BYTES -> "$bytes bytes, ${shown(name)}"
                 else -> return
             }
         throw InputException(
-            "expected names of classes of 1 to $MOST_BYTES bytes that can be seen, without control characters and " +
-                "line breaks, got $got; $REMEDY",
+            "expected visible names of classes of 1 to $MOST_BYTES bytes, without control characters and line " +
+                "breaks, got $got; $REMEDY",
         )
     }
 
@@ -123,7 +123,7 @@ public object ClassNames {
 
     private fun isForbidden(point: Int): Boolean = isIn(point, forbidden) || isHalf(point)
 
-    /** Whether this is half of a character of two, which UTF-8 cannot write. */
+    /** Whether this is an unpaired surrogate, which UTF-8 cannot encode. */
     private fun isHalf(point: Int): Boolean = point in 0xD800..0xDFFF
 
     private fun isIn(

@@ -1,11 +1,11 @@
 package org.tinytl
 
 /**
- * How a model answered for one class, or one attribute.
+ * Results of an evaluation for one class or attribute.
  *
- * @property name of the class or attribute
- * @property positives images that are of the class, or have the attribute
- * @property negatives images that are not, or have it not
+ * @property name name of the class or attribute
+ * @property positives number of images of the class, or with the attribute
+ * @property negatives number of all other images
  * @property truePositives number of [positives] with a correct prediction
  * @property falsePositives number of [negatives] that were predicted to be of the class, or to have the attribute
  */
@@ -16,15 +16,15 @@ public data class ClassResult(
     val truePositives: Int,
     val falsePositives: Int,
 ) {
-    /** Share of [positives] that were found, 0 to 1; null without any. */
+    /** Share of [positives] with a correct prediction, 0 to 1; null without positives. */
     public val recall: Double?
         get() = share(truePositives, positives)
 
-    /** Share of the images answered so that are so, 0 to 1; null without any. */
+    /** Share of the images with this prediction for which it is correct, 0 to 1; null without such images. */
     public val precision: Double?
         get() = share(truePositives, truePositives + falsePositives)
 
-    /** Mean of the shares of [positives] and of [negatives] that were answered rightly; null without either. */
+    /** Mean of the shares of [positives] and of [negatives] with a correct prediction; null if one of the two is 0. */
     internal val balanced: Double?
         get() {
             val found = recall ?: return null

@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * Counts answers by class or attribute.
+ * Counts predictions by class or attribute.
  *
  * @param labels names of the classes or attributes in use
  */
@@ -36,7 +36,7 @@ internal abstract class ClassTally(
         return EvaluateResult(accuracy(classes), loss, balancedAccuracy(classes), classes)
     }
 
-    /** Whether an image is answered to have each class: the likeliest one, or each attribute above 1/2. */
+    /** Whether each class is predicted for an image: the most probable class, or each attribute above 1/2. */
     protected abstract fun answers(logits: FloatArray): BooleanArray
 
     /** See [EvaluateResult.accuracy]. */

@@ -1,6 +1,6 @@
 package org.tinytl
 
-/** A property of colors that training images are changed in. */
+/** A color property that is changed in training images. */
 public enum class ColorKind {
     /** Distance of each pixel from black. */
     BRIGHTNESS {
@@ -26,7 +26,7 @@ public enum class ColorKind {
         ): RgbImage = Colors.saturation(image, 1 + amount)
     },
 
-    /** Place on the circle of colors. */
+    /** Position on the color wheel. */
     HUE {
         override fun change(
             image: RgbImage,
@@ -38,7 +38,7 @@ public enum class ColorKind {
      * Returns the changed image.
      *
      * @param image the image
-     * @param amount the factor of the change less 1; of [HUE] the turn, as a part of the circle
+     * @param amount the factor minus 1; for [HUE] the rotation as a fraction of the color wheel
      */
     public abstract fun change(
         image: RgbImage,

@@ -5,7 +5,7 @@ import kotlin.math.max
 import kotlin.math.min
 import kotlin.math.round
 
-/** Changes of the colors of an image, with the arithmetic of the Python client. */
+/** Color changes of an image, with the same arithmetic as the Python client. */
 internal object Colors {
     private const val BYTE = 255
     private const val SECTORS = 6
@@ -35,7 +35,7 @@ internal object Colors {
         factor: Double,
     ): RgbImage = blended(image, factor) { gray(image.pixels, it) }
 
-    /** Turns the hue by [turn] of the circle. */
+    /** Rotates the hue by [turn] of the color wheel. */
     fun hue(
         image: RgbImage,
         turn: Double,

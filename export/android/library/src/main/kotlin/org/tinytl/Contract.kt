@@ -1,10 +1,10 @@
 package org.tinytl
 
 /**
- * The signatures that a file must have before it runs.
+ * The required signatures of a file.
  *
- * @property batch images or arrays of a training step
- * @property outputs number of classes, attributes or numbers, spare ones included
+ * @property batch number of images or arrays in a training step
+ * @property outputs number of classes, attributes or numbers, including spare classes
  * @property stateSize number of values of the state
  */
 internal class Contract private constructor(
@@ -18,7 +18,7 @@ internal class Contract private constructor(
         /**
          * Checks signatures, names, types and shapes against the manifest.
          *
-         * @throws InputException if something is missing, unknown or of another type or shape
+         * @throws InputException if something is missing or unknown, or has a different type or shape
          */
         fun check(
             signatures: Map<String, SignatureSpec>,

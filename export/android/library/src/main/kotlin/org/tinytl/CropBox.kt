@@ -4,12 +4,12 @@ import kotlin.math.ceil
 import kotlin.math.max
 
 /**
- * A part of an image, in pixels; edges need not be whole.
+ * A part of an image in pixels; edges may be fractional.
  *
- * @property left of the part
- * @property top of the part
- * @property right of the part, not included
- * @property bottom of the part, not included
+ * @property left left edge
+ * @property top upper edge
+ * @property right right edge, exclusive
+ * @property bottom lower edge, exclusive
  */
 public data class CropBox(
     val left: Double,
@@ -17,17 +17,17 @@ public data class CropBox(
     val right: Double,
     val bottom: Double,
 ) {
-    /** Makes the boxes of evaluation. */
+    /** Creates the boxes for evaluation. */
     public companion object {
         /**
-         * Returns the part of a photo that is evaluated.
+         * Returns the part of a photo that is used in an evaluation.
          *
-         * It is the central crop of the photo, scaled to cover the model's size divided by [fraction].
+         * It is a central crop of the model's size, after the photo is scaled to cover that size divided by [fraction].
          *
-         * @param imageWidth of the photo
-         * @param imageHeight of the photo
-         * @param width of the model's input
-         * @param height of the model's input
+         * @param imageWidth width of the photo
+         * @param imageHeight height of the photo
+         * @param width width of the model's input
+         * @param height height of the model's input
          * @param fraction the manifest's `central_fraction`
          */
         @JvmStatic

@@ -3,16 +3,16 @@ package org.tinytl
 import java.util.Locale
 import kotlin.math.max
 
-/** Finds out that a training has diverged, by the rules of `docs/formats.md`. */
+/** Detects diverged trainings by the rules of `docs/formats.md`. */
 internal object Divergence {
     private const val FACTOR = 10
-    private const val REMEDY = "lower the learning rate, and reset the model or restore a state"
+    private const val REMEDY = "lower the learning rate, and reset the model or restore another state"
 
     /**
      * Checks the steps of an epoch.
      *
-     * @param epoch which one, from 1
-     * @throws TrainingDivergedException if more than half of them were not applied
+     * @param epoch number of the epoch, from 1
+     * @throws TrainingDivergedException if more than half of the steps were not applied
      */
     fun checkSteps(
         epoch: Int,
@@ -29,8 +29,8 @@ internal object Divergence {
     /**
      * Checks the loss at the end.
      *
-     * @param before mean loss before the training; null if it is not known
-     * @param after mean loss after it; null if it is not finite
+     * @param before mean loss before the training; null if it is unknown
+     * @param after mean loss after the training; null if it is not finite
      * @param guess loss of a uniform guess
      * @throws TrainingDivergedException if [after] is not finite, or far above the other losses
      */
@@ -41,17 +41,17 @@ internal object Divergence {
     ) {
         val most = FACTOR * max(before ?: guess, guess)
         if (after == null || after > most) {
-            val came = after?.let { shown(it) } ?: "one that is not finite"
+            val came = after?.let { shown(it) } ?: "a loss that is not finite"
             throw TrainingDivergedException(
-                "the training has diverged: expected a loss of at most ${shown(most)} after it, got $came; $REMEDY",
+                "the training has diverged: expected a final loss of at most ${shown(most)}, got $came; $REMEDY",
             )
         }
     }
 
-    /** A logit after the training is not finite. */
+    /** Returns the error for a logit that is not finite after the training. */
     fun notFinite(logit: Float) =
         TrainingDivergedException(
-            "the training has diverged: expected finite logits after it, got $logit; $REMEDY",
+            "the training has diverged: expected finite logits at its end, got $logit; $REMEDY",
         )
 
     /**

@@ -1,12 +1,13 @@
 package org.tinytl
 
 /**
- * A pass over the examples to train on.
+ * Results of one epoch: a pass over the training examples.
  *
- * @property loss mean over all steps with a finite loss, applied or not; null without any
- * @property accuracy mean over the same steps, 0 to 1; null without any
- * @property steps steps taken
- * @property applied steps that changed the model; all other steps had a loss or a gradient that was not finite
+ * @property loss mean loss over all steps with a finite loss, applied or not; null without such a step
+ * @property accuracy mean accuracy over the same steps, 0 to 1; null without such a step
+ * @property steps number of steps taken
+ * @property applied number of steps that changed the model; all other steps had a loss or a gradient that was not
+ *   finite
  */
 public data class EpochResult(
     val loss: Double?,

@@ -3,7 +3,7 @@ package org.tinytl
 import org.json.JSONArray
 import org.json.JSONObject
 
-/** Keeps an [EvaluateResult] in the files of a run. */
+/** Stores an [EvaluateResult] in the files of a run. */
 internal object EvaluateResultJson {
     private const val BALANCED = "balanced_accuracy"
     private const val NUMBERS = "numbers"

@@ -1,9 +1,9 @@
 package org.tinytl
 
 /**
- * Measures the answers of a model.
+ * Evaluates the predictions of a model.
  *
- * @param task of the model
+ * @param task task of the model
  * @param labels names of the classes, attributes or numbers in use
  */
 internal class Evaluation(
@@ -14,7 +14,7 @@ internal class Evaluation(
     private var examples = 0
     private var loss = 0.0
 
-    /** Counts one answer; [target] has a number for each output: 1 for each class of the image. */
+    /** Counts one prediction; [target] has a number for each output: 1 for each class of the image. */
     fun add(
         logits: FloatArray,
         target: FloatArray,
@@ -24,6 +24,6 @@ internal class Evaluation(
         tally.add(logits, target)
     }
 
-    /** The figures over all that were counted, one at least. */
+    /** Returns the figures over all counted predictions, at least one. */
     fun result(): EvaluateResult = tally.result(loss / examples)
 }

@@ -11,9 +11,8 @@ import java.nio.ByteBuffer
  * ```
  *
  * @property source the photo or the array
- * @property labels names of its class (one), or of its attributes (any number), as the model calls them; empty for a
- *   regression
- * @property numbers for a regression the label of each output, by its name; else empty
+ * @property labels name of its class, or names of its attributes (any number), as in the model; empty for a regression
+ * @property numbers for a regression the label of each output by name; otherwise empty
  */
 public class Example private constructor(
     public val source: ExampleSource,
@@ -26,13 +25,13 @@ public class Example private constructor(
     /** A photo or an array of one class. */
     public constructor(source: ExampleSource, label: String) : this(source, setOf(label))
 
-    /** A photo or an array with numbers to predict, each by the name of its output. */
+    /** A photo or an array with numbers to predict, by the names of the outputs. */
     public constructor(source: ExampleSource, numbers: Map<String, Float>) : this(source, emptySet(), numbers)
 
     /**
      * The photo.
      *
-     * @throws InputException if it is an array
+     * @throws InputException if the example is an array
      */
     public val image: ImageSource
         get() =
@@ -40,21 +39,22 @@ public class Example private constructor(
                 "expected the example of a photo, got the array ${source.name}; read `source`",
             )
 
-    /** Sorts examples into those to train on and those to measure by. */
+    /** Splits examples into a training set and a held-out set. */
     public companion object {
         private const val QUARTER = 1 shl 30
 
         /**
-         * Holds out about a quarter of the examples, only by the content of each photo or array.
+         * Holds out about a quarter of the examples, chosen only by the content of each photo or array.
          *
-         * Whether one is held out does not depend on other examples, their number or their order, so that an example
-         * that was trained on is not held out later. Copies stay together. Each one is read once.
+         * The choice does not depend on other examples, their number or their order, so that an example that was
+         * trained on is not held out later. Copies stay together. Each example is read once.
          *
          * @param examples all examples
-         * @param manifest of the model
-         * @param seed chooses which, 0 or more; give the same one each time
+         * @param manifest manifest of the model
+         * @param seed chooses the held-out examples, 0 or more; use the same seed each time
          * @return both parts, each in the order of [examples]
-         * @throws InputException if one cannot be read, the list is empty, or all of a class are held out
+         * @throws InputException if an example cannot be read, the list is empty, or all examples of a class are held
+         *   out
          */
         @JvmStatic
         @JvmOverloads
@@ -67,7 +67,7 @@ public class Example private constructor(
                 throw nothing(manifest)
             }
             if (seed < 0) {
-                throw InputException("expected a split seed of 0 or more, got $seed; give 0, say")
+                throw InputException("expected a split seed of 0 or more, got $seed; give 0, for example")
             }
             val (heldOut, training) = examples.partition { isHeldOut(it.source.digest(), seed) }
             if (training.isEmpty()) {
@@ -85,7 +85,7 @@ public class Example private constructor(
          * Whether a photo or an array is held out.
          *
          * @param digest SHA-256 of its content
-         * @param seed of the split
+         * @param seed seed of the split
          */
         internal fun isHeldOut(
             digest: ByteArray,
@@ -95,7 +95,7 @@ public class Example private constructor(
             return drawn in 0 until QUARTER
         }
 
-        /** The refusal of an empty list to train on. */
+        /** Returns the error for an empty training set. */
         internal fun nothing(manifest: Manifest): InputException {
             val some = if (manifest.task == Task.REGRESSION) "some" else "some of each class"
             return InputException("expected ${manifest.examples} to train on, got none; take $some")
@@ -112,19 +112,19 @@ public class Example private constructor(
             val many = manifest.examples
             val one = many.dropLast(1)
             if (heldOut.isEmpty()) {
-                warnings += "nothing is held out, and how well the model does is not known; add $many"
+                warnings += "nothing is held out, so the accuracy is unknown; add $many"
             } else if (unmeasured.isNotEmpty()) {
                 warnings +=
-                    "no $one is held out of ${unmeasured.size} classes (${shown(unmeasured)}), and their accuracy is " +
-                    "not known; add $many"
+                    "no $one is held out of ${unmeasured.size} classes (${shown(unmeasured)}), so their accuracy " +
+                    "is unknown; add $many"
             }
             if (untrained.isNotEmpty()) {
-                warnings += "no $one is trained on of ${untrained.size} classes (${shown(untrained)}); add $many"
+                warnings += "no $one of ${untrained.size} classes (${shown(untrained)}) is left for training; add $many"
             }
             if (heldOut.isNotEmpty() && !manifest.splitsByContent) {
                 warnings +=
-                    "the model comes from a version that held out other $many: $many that it was trained on may be " +
-                    "among those that are held out"
+                    "the model was trained by a version that held out other $many: some of the held-out $many may " +
+                    "have been trained on"
             }
             return warnings
         }

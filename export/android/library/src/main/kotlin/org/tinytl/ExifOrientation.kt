@@ -7,7 +7,7 @@ import java.nio.ByteOrder
 /**
  * Reads the EXIF orientation of a JPEG, PNG or WebP.
  *
- * Decoders of the other formats of Android turn photos by themselves.
+ * Android's decoders of other formats rotate photos themselves.
  */
 public object ExifOrientation {
     private const val MARKER = 0xFF
@@ -33,7 +33,7 @@ public object ExifOrientation {
     private val exif = "Exif\u0000\u0000".toByteArray(Charsets.US_ASCII)
 
     /**
-     * Returns the orientation of a photo, 1 to 8; [Pixels.UPRIGHT] if the file does not have it.
+     * Returns the orientation of a photo, 1 to 8; [Pixels.UPRIGHT] if the file lacks it.
      *
      * @param file all bytes of the file
      */
@@ -43,16 +43,16 @@ public object ExifOrientation {
             try {
                 block(ByteBuffer.wrap(file))?.let { tag(it) }
             } catch (_: BufferUnderflowException) {
-                null // cut short
+                null // truncated
             } catch (_: IllegalArgumentException) {
-                null // an offset out of the file
+                null // an offset outside of the file
             } catch (_: IndexOutOfBoundsException) {
-                null // the same
+                null // an offset outside of the file
             }
         return orientation?.takeIf { it in 1..8 } ?: Pixels.UPRIGHT
     }
 
-    /** The file's block of EXIF, which begins with the byte order. */
+    /** Returns the EXIF block of the file, which begins with the byte order. */
     private fun block(file: ByteBuffer): ByteBuffer? =
         when {
             file.getShort(0).toInt() and SHORT == JPEG_START -> jpegBlock(file)
@@ -112,7 +112,7 @@ public object ExifOrientation {
         return null
     }
 
-    /** The next [length] bytes, which are passed. */
+    /** Returns the next [length] bytes and moves past them. */
     private fun part(
         file: ByteBuffer,
         length: Int,

@@ -1,14 +1,14 @@
 package org.tinytl
 
-/** Turns the examples of a run into inputs of its model. */
+/** Converts the examples of a run to inputs of its model. */
 internal interface Feed {
-    /** Additional settings that the numbers of a run depend on, by name. */
+    /** Additional settings that affect the results of a run, by name. */
     val settings: Map<String, String>
 
     /**
-     * Checks that an example is of the model's kind; nothing is read.
+     * Checks that an example is of the model's kind, without reading it.
      *
-     * @throws InputException if it is an array and the model takes photos, or the other way round
+     * @throws InputException if it is an array and the model takes photos, or a photo and the model takes arrays
      */
     fun checkKind(example: Example)
 
@@ -20,10 +20,10 @@ internal interface Feed {
     fun check(example: Example)
 
     /**
-     * Reads an example to train on.
+     * Reads a training example.
      *
-     * @param place of it in its epoch
-     * @param epoch from 0
+     * @param place position of the example in its epoch
+     * @param epoch index of the epoch, from 0
      */
     fun forTraining(
         example: Example,
@@ -31,6 +31,6 @@ internal interface Feed {
         epoch: Int,
     ): ModelInput
 
-    /** Reads an example to measure by. */
+    /** Reads a held-out example. */
     fun forInference(example: Example): ModelInput
 }

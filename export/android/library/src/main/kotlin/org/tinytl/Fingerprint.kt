@@ -5,9 +5,11 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.security.MessageDigest
 
-/** SHA-256: of a `.tflite`, to which manifests and state files belong, of photos and arrays, and of a run's own files. */
+/** SHA-256 digests of `.tflite` files, of photos and arrays, and of the files of a run. */
 internal object Fingerprint {
     private const val SHOWN_BYTES = 6
+    private const val SHOWN = 80
+    private val PATTERN = Regex("[0-9a-f]{64}")
 
     fun of(model: ByteBuffer): ByteArray {
         val bytes = model.duplicate()
@@ -17,7 +19,7 @@ internal object Fingerprint {
 
     fun of(content: ByteArray): ByteArray = sha256().digest(content)
 
-    /** Of the numbers as float32 in little-endian order. */
+    /** Returns the digest of numbers as little-endian float32. */
     fun of(numbers: FloatArray): ByteArray {
         val bytes = ByteBuffer.allocate(Float.SIZE_BYTES * numbers.size).order(ByteOrder.LITTLE_ENDIAN)
         bytes.asFloatBuffer().put(numbers)
@@ -37,6 +39,18 @@ internal object Fingerprint {
     }
 
     fun hex(fingerprint: ByteArray): String = fingerprint.joinToString("") { "%02x".format(it) }
+
+    /** Returns the bytes of the fingerprint in a manifest. */
+    fun bytes(manifest: Manifest): ByteArray {
+        val digits = manifest.sha256
+        if (!PATTERN.matches(digits)) {
+            throw InputException(
+                "expected a manifest with 64 hexadecimal digits as sha256, got ${digits.take(SHOWN)}; export the " +
+                    "model again",
+            )
+        }
+        return digits.chunked(2) { it.toString().toInt(radix = 16).toByte() }.toByteArray()
+    }
 
     private fun sha256() = MessageDigest.getInstance("SHA-256")
 

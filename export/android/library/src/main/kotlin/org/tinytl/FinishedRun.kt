@@ -3,19 +3,19 @@ package org.tinytl
 import org.json.JSONObject
 
 /**
- * Marks a run as ended, in a file next to its state: a job whose process died after the last save does not train
- * again.
+ * Marks a run as finished, in a file next to its state, so that a job whose process died after the last save does not
+ * train again.
  *
- * @property job names the job that asked for the run
- * @property progress all that was done
- * @property after the model on the examples that were held out, after the last step; null without any
+ * @property job identifier of the job that started the run
+ * @property progress complete progress of the run
+ * @property after results on the held-out examples after the last step; null without held-out examples
  */
 internal class FinishedRun(
     val job: String,
     val progress: TrainerProgress,
     val after: EvaluateResult?,
 ) {
-    /** Replaces the file; write the state before. */
+    /** Replaces the file; write the state first. */
     fun write(files: RunFiles) {
         val values = JSONObject()
         values.put("job", job)
@@ -28,9 +28,9 @@ internal class FinishedRun(
         private const val REMEDY = "the run starts again"
 
         /**
-         * Returns the run that this job has ended, or null without one.
+         * Returns the run that this job has finished, or null.
          *
-         * @throws InputException if the file is damaged, or of another job, other photos or settings
+         * @throws InputException if the file is damaged, or has a different job, photos or settings
          */
         fun find(
             files: RunFiles,

@@ -5,7 +5,7 @@ public interface ImageSource : ExampleSource {
     /**
      * Reads the photo, upright.
      *
-     * @param shortSide a larger photo is shrunk until its short side has this many pixels, see [Pixels.shrink]
+     * @param shortSide length of the short side in pixels to which a larger photo is shrunk, see [Pixels.shrink]
      * @throws InputException if it cannot be read
      */
     public fun read(shortSide: Int): RgbImage
@@ -13,8 +13,8 @@ public interface ImageSource : ExampleSource {
     /**
      * Returns the SHA-256 of the photo's content, 32 bytes: of its file, or, without a file, of its pixels.
      *
-     * It decides whether the photo is held out, see [Example.holdOut], and whether a stopped run may be resumed with
-     * it. The default reads the photo in its own size.
+     * It decides whether the photo is held out, see [Example.holdOut]. A stopped run is resumed only with photos of the
+     * same digests. The default reads the photo at full size.
      *
      * @throws InputException if it cannot be read
      */

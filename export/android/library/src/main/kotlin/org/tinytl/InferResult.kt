@@ -1,18 +1,18 @@
 package org.tinytl
 
 /**
- * The answer for one image or array.
+ * The prediction for one image or array.
  *
- * @property logits one for each class; of a regression the numbers that are predicted
- * @property probabilities softmax of the logits, or sigmoid of each where images have several attributes; a
- *   regression has no probabilities, and these are the predicted numbers again
+ * @property logits one value for each class; for a regression the predicted numbers
+ * @property probabilities softmax of the logits, or the sigmoid of each logit if images have several attributes; a
+ *   regression has no probabilities, and these are the same as [logits]
  */
 public class InferResult internal constructor(
     public val logits: FloatArray,
     public val probabilities: FloatArray,
     private val task: Task,
 ) {
-    /** The answer of a model of classes. */
+    /** The prediction of a model of classes. */
     public constructor(logits: FloatArray, probabilities: FloatArray) : this(logits, probabilities, Task.CLASSIFICATION)
 
     /**
@@ -24,8 +24,7 @@ public class InferResult internal constructor(
         get() {
             if (task == Task.REGRESSION) {
                 throw InputException(
-                    "expected the answer of a model of classes, got predicted numbers, none of which is the best; " +
-                        "read logits",
+                    "expected a model of classes, got a regression, which has no best class; read logits",
                 )
             }
             return probabilities.indices.maxBy { probabilities[it] }

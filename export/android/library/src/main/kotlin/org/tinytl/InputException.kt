@@ -1,6 +1,6 @@
 package org.tinytl
 
-/** An invalid value, image, file or model. Nothing has changed. */
+/** Thrown for an invalid value, image, file or model. Nothing was changed. */
 public class InputException(
     message: String,
     cause: Throwable? = null,

@@ -5,12 +5,12 @@ import org.json.JSONException
 import org.json.JSONObject
 
 /**
- * Reads the fields of a JSON object and refuses missing fields and other types.
+ * Reads the fields of a JSON object; refuses missing fields and wrong types.
  *
  * @param values the object
- * @param where its name in errors, with a dot at the end unless it is empty
+ * @param where name of the object in errors, with a dot at the end unless it is empty
  * @param file name of the file in errors
- * @param remedy end of errors
+ * @param remedy end of error messages
  */
 internal class JsonFields(
     private val values: JSONObject,
@@ -23,7 +23,7 @@ internal class JsonFields(
 
     fun text(name: String): String = field(name, "text") { it as? String }
 
-    /** The text of a field that older files lack. */
+    /** Returns the text of a field that older files lack. */
     fun optionalText(
         name: String,
         otherwise: String = "",
@@ -45,7 +45,7 @@ internal class JsonFields(
 
     fun doubles(name: String): List<Double> = list(name, "finite numbers", ::toDouble)
 
-    /** Lists of numbers; null is one that is not known. */
+    /** Returns lists of numbers; null is an unknown number. */
     fun rows(name: String): List<List<Double?>> =
         list(name, "rows of finite numbers") { row ->
             (row as? JSONArray)?.let { items(it) }?.map {
@@ -111,7 +111,7 @@ internal class JsonFields(
             } catch (error: JSONException) {
                 throw InputException("expected JSON in $file, got: ${shown(error.message)}; $remedy", error)
             } catch (error: StackOverflowError) {
-                throw InputException("expected JSON in $file, got objects in thousands of objects; $remedy", error)
+                throw InputException("expected JSON in $file, got thousands of nested objects; $remedy", error)
             }
     }
 }

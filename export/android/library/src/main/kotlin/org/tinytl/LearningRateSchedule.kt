@@ -4,9 +4,9 @@ import kotlin.math.PI
 import kotlin.math.cos
 
 /**
- * Learning rate of each step.
+ * Schedule of the learning rate.
  *
- * @property manifestName its name in the manifest
+ * @property manifestName name in the manifest
  */
 public enum class LearningRateSchedule(
     public val manifestName: String,

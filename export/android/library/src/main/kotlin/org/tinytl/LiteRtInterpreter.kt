@@ -7,12 +7,13 @@ import java.nio.ByteBuffer
 import java.util.AbstractMap
 
 /**
- * The runtime of Android: `org.tensorflow.lite.Interpreter`, of `com.google.ai.edge.litert:litert` or of
+ * The runtime on Android: `org.tensorflow.lite.Interpreter` from `com.google.ai.edge.litert:litert` or
  * `org.tensorflow:tensorflow-lite`.
  *
- * @param model bytes of the `.tflite`, a direct buffer in native order that stays as it is while the interpreter lives
- * @param threads threads of the kernels
- * @param xnnpack whether to use XNNPACK: faster, and more memory
+ * @param model bytes of the `.tflite`, a direct buffer in native order that must not change while the interpreter is in
+ *   use
+ * @param threads number of threads of the kernels
+ * @param xnnpack whether to use XNNPACK, which is faster and needs more memory
  * @throws InputException if the interpreter refuses the file
  */
 public class LiteRtInterpreter(
@@ -99,9 +100,9 @@ public class LiteRtInterpreter(
     }
 
     /**
-     * The inputs of `save` and `reset`, which have none.
+     * The empty inputs of `save` and `reset`.
      *
-     * `Interpreter.runSignature` refuses a map with `isEmpty`; with this one it finds no input to set and runs.
+     * `Interpreter.runSignature` refuses a map if `isEmpty` is true; this map has no inputs, and `isEmpty` is false.
      */
     private object NoInputs : AbstractMap<String, Any>() {
         override val entries: MutableSet<MutableMap.MutableEntry<String, Any>> = HashSet()

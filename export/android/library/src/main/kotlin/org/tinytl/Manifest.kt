@@ -6,31 +6,33 @@ import java.io.IOException
 /**
  * Description of an exported file, from its `.manifest.json`.
  *
- * @property labels names of the classes, attributes or predicted numbers, in the order of the outputs; Unicode NFC, all different
+ * @property labels names of the classes, attributes or predicted numbers, in the order of the outputs; they are in
+ *   Unicode's form NFC and all different
  * @property spareClasses number of outputs after [labels] without a class
  * @property task task of the labels
  * @property array input of the model, or null if it takes images
- * @property splitSeed chooses the held-out photos by default, see [Example.holdOut]
- * @property split how the photos of the export's own training were held out: `content`, or empty for older exports
- *   with another rule
+ * @property splitSeed default seed of the choice of held-out photos, see [Example.holdOut]
+ * @property split how photos were held out in the training before the export: `content`, or empty for older exports
+ *   with a different rule
  * @property backbone name of the network
  * @property scheme name of the update scheme
  * @property optimizer name of the optimizer
- * @property batchSize images or arrays of a training step
- * @property labelSmoothing of the loss
+ * @property batchSize number of images or arrays in a training step
+ * @property labelSmoothing label smoothing of the loss
  * @property profile memory profile of the export
  * @property xnnpack whether to use XNNPACK by default
  * @property frozenWeights type of the frozen kernels, `float32` or `int8`
  * @property signatures signatures of the file
  * @property state the parts of the state, in order
  * @property minRuntimeVersion oldest TensorFlow Lite that supports all operators of the file
- * @property plannedPeakBytes memory of each signature without a delegate
- * @property learningRate default rate of the first step; 0.001 if an older export lacks it
- * @property learningRateFrom `run` if [learningRate] is the rate of the export's own training, `default` if it is the
- *   scheme's; empty if an older export lacks it
+ * @property plannedPeakBytes memory of each signature in bytes without a delegate
+ * @property learningRate default learning rate of the first step; 0.001 if an older export lacks it
+ * @property learningRateFrom `run` if [learningRate] is the rate of the training before the export, `default` if it is
+ *   the default of the scheme; empty if an older export lacks it
  * @property schedule default schedule of the learning rate
- * @property contract version of the signatures: 2, or 3 of a model of arrays or a regression
- * @property sha256 of the `.tflite`, in hexadecimal
+ * @property contract version of the signatures: 2, or 3 for a model of arrays or a regression
+ * @property frozenSha256 digest of the network's frozen weights, in hexadecimal; empty if an older export lacks it
+ * @property sha256 SHA-256 of the `.tflite`, in hexadecimal
  */
 public class Manifest private constructor(
     public val labels: List<String>,
@@ -56,12 +58,13 @@ public class Manifest private constructor(
     public val learningRateFrom: String,
     public val schedule: LearningRateSchedule,
     public val contract: Int,
+    public val frozenSha256: String,
     public val sha256: String,
 ) {
     /**
      * Height of an image in pixels.
      *
-     * @throws InputException of a model of arrays, as [width], [centralFraction] and [augmentation]
+     * @throws InputException if the model takes arrays, like [width], [centralFraction] and [augmentation]
      */
     public val height: Int
         get() = ofPhotos("height").height
@@ -70,7 +73,7 @@ public class Manifest private constructor(
     public val width: Int
         get() = ofPhotos("width").width
 
-    /** Part of a photo's side, about its center, that the model was evaluated on. */
+    /** Fraction of each side of a photo, around its center, that the model was evaluated on. */
     public val centralFraction: Double
         get() = ofPhotos("centralFraction").centralFraction
 
@@ -78,7 +81,7 @@ public class Manifest private constructor(
     public val augmentation: Augmentation
         get() = ofPhotos("augmentation").augmentation
 
-    /** Number of float32 values of the state. */
+    /** Number of float32 values in the state. */
     public val stateSize: Int
         get() = state.sumOf { it.size }
 
@@ -86,19 +89,19 @@ public class Manifest private constructor(
     public val savesOptimizer: Boolean
         get() = optimizer == "sgd" || state.any { it.slot.isNotEmpty() }
 
-    /** Whether the photos of the export's own training were held out by the rule of [Example.holdOut]. */
+    /** Whether photos were held out by the rule of [Example.holdOut] in the training before the export. */
     public val splitsByContent: Boolean
         get() = split == SPLIT
 
-    /** Name of the model's input, in the signatures. */
+    /** Name of the model's input in the signatures. */
     internal val inputName: String
         get() = if (array == null) Tensors.IMAGE else Tensors.ARRAY
 
-    /** Name of its examples in messages. */
+    /** Name of the model's examples in messages. */
     internal val examples: String
         get() = if (array == null) "photos" else "arrays"
 
-    /** Type and shape of a number of its examples. */
+    /** Returns the type and shape of a batch of examples. */
     internal fun inputSpec(batch: Int): TensorSpec =
         if (array == null) {
             TensorSpec(TensorType.UINT8, listOf(batch, height, width, RgbImage.CHANNELS))
@@ -108,15 +111,15 @@ public class Manifest private constructor(
 
     private fun ofPhotos(setting: String): PhotoInput =
         photo ?: throw InputException(
-            "expected a model of images, which alone have $setting, got one of arrays of ${array?.shape}; give " +
-                "arrays as they are, see Manifest.array",
+            "expected a model of images for $setting, got one of arrays of ${array?.shape}; pass arrays " +
+                "unchanged, see Manifest.array",
         )
 
-    /** The parts of the state with the output as last axis: kernel and bias of the classifier. */
+    /** The kernel and the bias of the classifier, whose last axis is the output. */
     internal val classifier: List<StateEntry>
         get() = state.filter { it.isOfClassifier }
 
-    /** The bias of each output. */
+    /** The bias of the classifier. */
     internal val classifierBias: StateEntry
         get() = classifier.first { it.name.endsWith(BIAS) }
 
@@ -143,7 +146,7 @@ public class Manifest private constructor(
                     file.readText()
                 } catch (error: IOException) {
                     throw InputException(
-                        "expected the model's manifest at $file, got: ${error.message}; copy it with the .tflite",
+                        "expected the model's manifest at $file, got: ${error.message}; copy both files of the export",
                         error,
                     )
                 }
@@ -155,7 +158,7 @@ public class Manifest private constructor(
          *
          * @param text content of the `.manifest.json`
          * @param name name of the file in errors
-         * @throws InputException if it is damaged or of another version
+         * @throws InputException if it is damaged or has a different version
          */
         @JvmStatic
         @JvmOverloads
@@ -201,6 +204,7 @@ public class Manifest private constructor(
                 learningRateFrom = fields.optionalText("learning_rate_from"),
                 schedule = schedule(fields),
                 contract = contract,
+                frozenSha256 = fields.optionalText("frozen_sha256"),
                 sha256 = fields.text("sha256"),
             )
         }
@@ -219,7 +223,7 @@ public class Manifest private constructor(
         ): Double {
             val smoothing = fields.double("label_smoothing")
             if (smoothing != 0.0 && task == Task.REGRESSION) {
-                fields.refuse("label_smoothing", "0, of a regression,", smoothing)
+                fields.refuse("label_smoothing", "0, for a regression,", smoothing)
             }
             return smoothing
         }
@@ -274,14 +278,14 @@ public class Manifest private constructor(
             val spare = fields.int("spare_classes")
             val most = if (task == Task.CLASSIFICATION) Int.MAX_VALUE - classes else 0
             if (spare !in 0..most) {
-                fields.refuse("spare_classes", "a number of 0 or more, of a classification", spare)
+                fields.refuse("spare_classes", "0 or more, and 0 unless the task is classification,", spare)
             }
             if (spare > 0) {
                 val outputs = classes + spare
                 val classifier = state.filter { it.isOfClassifier }
                 val bias = classifier.find { it.name.endsWith(BIAS) }
                 if (bias?.shape != listOf(outputs) || classifier.any { it.shape.lastOrNull() != outputs }) {
-                    fields.refuse("state", "a classifier of $outputs outputs, spare ones included", bias?.shape)
+                    fields.refuse("state", "a classifier with $outputs outputs, including spare ones,", bias?.shape)
                 }
             }
             return spare
@@ -305,7 +309,7 @@ public class Manifest private constructor(
             return fields.objects("state").map {
                 val entry = StateEntry(it.text("name"), it.ints("shape"), it.int("offset"), it.text("slot"))
                 if (entry.offset != offset || entry.shape.any { size -> size < 1 }) {
-                    it.refuse("offset", "an entry without a gap at $offset", "${entry.offset} of ${entry.shape}")
+                    it.refuse("offset", "$offset, without a gap,", "${entry.offset} of ${entry.shape}")
                 }
                 offset = addExact(offset, entry, it)
                 entry

@@ -12,7 +12,7 @@ internal object ManifestInputs {
      * Reads the input of a model of arrays.
      *
      * @return null for a model of images
-     * @throws InputException if it is damaged, or the manifest of arrays has fields of photos
+     * @throws InputException if it is damaged, or a manifest of arrays has fields of photos
      */
     fun array(fields: JsonFields): ArrayInput? {
         if ("inputs" !in fields.names) {
@@ -55,7 +55,7 @@ internal object ManifestInputs {
         val image = if (Tensors.IMAGE in inputs.names) inputs.fields(Tensors.IMAGE) else return
         val shape = image.ints("shape")
         if (shape != expected) {
-            image.refuse("shape", "$expected, as input.size says,", shape)
+            image.refuse("shape", "$expected, to match input.size,", shape)
         }
     }
 
@@ -68,18 +68,18 @@ internal object ManifestInputs {
             input.refuse("dtype", types.getValue(name), type)
         }
         val shape = input.ints("shape")
-        // Each product is below 2^62, since the one before it was below 2^31.
+        // Each product is below 2^62, since the previous product was below 2^31.
         val sizes = shape.runningFold(1L) { product, size -> if (product > Int.MAX_VALUE) product else product * size }
         if (shape.size !in 1..MOST_SIZES || shape.min() < 1 || sizes.last() > Int.MAX_VALUE) {
             input.refuse("shape", "1 to $MOST_SIZES sizes above 0", shape)
         }
         val meaning = input.text("meaning")
         if (meaning.length > MOST_TEXT || meaning.any { it.isISOControl() }) {
-            input.refuse("meaning", "at most $MOST_TEXT characters that can be seen", meaning)
+            input.refuse("meaning", "at most $MOST_TEXT visible characters", meaning)
         }
         val rate = if ("sample_rate" in input.names) input.int("sample_rate") else 0
         if (rate !in 0..(if (name == Tensors.ARRAY) MOST_RATE else 0)) {
-            input.refuse("sample_rate", "0 to $MOST_RATE, of an array,", rate)
+            input.refuse("sample_rate", "0 to $MOST_RATE, for an array,", rate)
         }
         return ArrayInput(shape, meaning, rate)
     }

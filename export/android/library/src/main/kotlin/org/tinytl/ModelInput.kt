@@ -5,21 +5,21 @@ import java.nio.ByteBuffer
 /** An input of a model. */
 internal sealed class ModelInput {
     /**
-     * Checks it before anything runs.
+     * Checks the input before anything runs.
      *
-     * @param manifest of the model
-     * @param index its place in a batch; null outside of one
-     * @throws InputException if the model takes another kind, size or range
+     * @param manifest manifest of the model
+     * @param index position in a batch; null for a single input
+     * @throws InputException if the model takes a different kind, size or range
      */
     abstract fun check(
         manifest: Manifest,
         index: Int?,
     )
 
-    /** Copies it to the present position of [buffer], and moves that behind it. */
+    /** Writes the input to [buffer] at its current position, and advances the position. */
     abstract fun put(buffer: ByteBuffer)
 
-    /** An image: raw RGB of 0 to 255, in rows from the top. */
+    /** An image: raw RGB values from 0 to 255, in rows from the top. */
     class Image(
         private val pixels: ByteArray,
     ) : ModelInput() {
@@ -29,8 +29,8 @@ internal sealed class ModelInput {
         ) {
             manifest.array?.let {
                 throw InputException(
-                    "expected arrays of ${it.shape}, since the model takes arrays, got the pixels of an image; give " +
-                        "a FloatArray",
+                    "expected an array of ${it.shape}, since the model takes arrays, got the pixels of an image; " +
+                        "pass a FloatArray",
                 )
             }
             val size = manifest.inputSpec(1).bytes
@@ -57,8 +57,8 @@ internal sealed class ModelInput {
         ) {
             val array =
                 manifest.array ?: throw InputException(
-                    "expected images, ${manifest.height} x ${manifest.width} pixels of RGB, since the model takes " +
-                        "images, got an array of numbers; give a ByteArray, see Pixels",
+                    "expected ${manifest.height} x ${manifest.width} pixels of RGB, since the model takes images, " +
+                        "got an array of numbers; pass a ByteArray, see Pixels",
                 )
             array.check(index?.let { "array $it" } ?: "an array", numbers)
         }

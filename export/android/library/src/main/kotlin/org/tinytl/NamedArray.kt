@@ -3,8 +3,8 @@ package org.tinytl
 /**
  * An array in memory.
  *
- * @property name its name in messages
- * @param numbers in row-major order, see [ArrayInput]; they are copied, so that a buffer may be filled again
+ * @property name name in messages
+ * @param numbers numbers in row-major order, see [ArrayInput]; they are copied, so you can reuse your buffer
  */
 public class NamedArray(
     override val name: String,

@@ -1,13 +1,13 @@
 package org.tinytl
 
 /**
- * How a model predicted one number.
+ * Results of an evaluation for one predicted number.
  *
- * @property name of the output
- * @property count examples that were measured
+ * @property name name of the output
+ * @property count number of evaluated examples
  * @property absoluteError mean magnitude of the error
  * @property squaredError mean square of the error
- * @property variance of the labels: the mean square of the error that their mean makes
+ * @property variance variance of the labels: the mean squared error of a prediction of their mean
  */
 public data class NumberResult(
     val name: String,
@@ -16,7 +16,10 @@ public data class NumberResult(
     val squaredError: Double,
     val variance: Double,
 ) {
-    /** Share of [variance] that is predicted: 1 is all, 0 is as good as the labels' mean; null if they are equal. */
+    /**
+     * R2, the share of [variance] that is predicted: 1 is perfect, 0 is as good as the labels' mean; null if all labels
+     * are equal.
+     */
     public val r2: Double?
         get() = if (variance > 0) 1 - squaredError / variance else null
 }

@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * Counts the predictions of a classification, one class each.
+ * Counts the predictions of a classification with one class for each image.
  *
  * @param labels names of the classes in use
  */

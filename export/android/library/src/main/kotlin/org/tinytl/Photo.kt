@@ -9,8 +9,8 @@ import java.io.InputStream
 /**
  * A photo in a file or from another source of bytes; it is decoded each time a step needs it.
  *
- * @property name its name in errors
- * @param open opens its bytes
+ * @property name name in errors
+ * @param open opens a stream of its bytes
  */
 public class Photo(
     override val name: String,
@@ -30,19 +30,19 @@ public class Photo(
         }
 
     private fun unreadable(error: Exception) =
-        InputException("expected to read $name, got: ${error.message}; take it again or leave it out", error)
+        InputException("expected to read $name, got: ${error.message}; take the photo again or leave it out", error)
 
-    /** Makes photos. */
+    /** Creates photos. */
     public companion object {
         /** A photo in a file. */
         @JvmStatic
         public fun of(file: File): Photo = Photo(file.path) { file.inputStream() }
 
-        /** A photo that another app gave; a permission to read it that lasts is the app's to take. */
+        /** A photo from another app; take a persistable permission if you read it after a restart. */
         @JvmStatic
         public fun of(
             resolver: ContentResolver,
             uri: Uri,
-        ): Photo = Photo(uri.toString()) { resolver.openInputStream(uri) ?: throw IOException("it is gone") }
+        ): Photo = Photo(uri.toString()) { resolver.openInputStream(uri) ?: throw IOException("it no longer exists") }
     }
 }

@@ -3,9 +3,9 @@ package org.tinytl
 /**
  * A change of a training image that was drawn at random, see [Augmentation.draw].
  *
- * @property box the part of the photo that is taken
+ * @property box the part of the photo that is used
  * @property isMirrored whether left and right are mirrored
- * @property colors changes of the colors in their order, each with its amount as [ColorKind.change] takes it
+ * @property colors color changes in order, each with the amount for [ColorKind.change]
  */
 public data class PhotoChange(
     val box: CropBox,
@@ -16,8 +16,8 @@ public data class PhotoChange(
      * Returns the changed photo.
      *
      * @param image the photo that the change was drawn for, upright and shrunk, see [Pixels.shrink]
-     * @param width of the result
-     * @param height of the result
+     * @param width width of the result
+     * @param height height of the result
      */
     public fun apply(
         image: RgbImage,

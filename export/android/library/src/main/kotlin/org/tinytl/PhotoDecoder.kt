@@ -9,7 +9,7 @@ import kotlin.math.min
 /**
  * Decodes photos with Android's decoders: upright 8-bit RGB, transparent pixels on white, no color profile applied.
  *
- * A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, so that it is never in memory at full size.
+ * A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, so it is never in memory at full size.
  */
 public object PhotoDecoder {
     private const val JPEG = "image/jpeg"
@@ -18,16 +18,16 @@ public object PhotoDecoder {
     private const val BITMAP_CHANNELS = 4
     private const val BYTE = 0xFF
     private const val BLEND_BITS = 7
-    private val TURNED = 5..8 // EXIF's orientations that exchange width and height
+    private val TURNED = 5..8 // EXIF orientations that swap width and height
     private const val BLEND_HALF = 0x80 shl BLEND_BITS
 
     /**
      * Decodes a photo.
      *
      * @param file all bytes of the file: JPEG, PNG, WebP or another format that the device decodes
-     * @param shortSide a larger photo is shrunk until its short side has this many pixels, see [Pixels.shortSide]
-     * @param name its name in errors
-     * @throws InputException if it cannot be decoded, or is too large
+     * @param shortSide length of the short side in pixels to which a larger photo is shrunk, see [Pixels.shortSide]
+     * @param name name of the photo in errors
+     * @throws InputException if the photo cannot be decoded, or is too large
      */
     @JvmStatic
     @JvmOverloads
@@ -42,13 +42,13 @@ public object PhotoDecoder {
         if (options.outWidth < 1 || options.outHeight < 1) {
             throw undecodable(name)
         }
-        val stored = Pair(options.outWidth, options.outHeight) // decoding replaces them
+        val stored = Pair(options.outWidth, options.outHeight) // decoding overwrites them
         val isJpeg = options.outMimeType == JPEG
         val reduction = if (isJpeg) reduction(stored.first, stored.second, shortSide) else 1
         val pixels = stored.first.toLong() * stored.second / (reduction * reduction)
         if (pixels > MOST_WHOLE_PIXELS) {
             throw InputException(
-                "expected $name to have $MOST_WHOLE_PIXELS pixels or fewer when decoded, got $pixels; shrink it or " +
+                "expected $name to have at most $MOST_WHOLE_PIXELS pixels when decoded, got $pixels; shrink it or " +
                     "save it as JPEG",
             )
         }
@@ -62,16 +62,16 @@ public object PhotoDecoder {
             val orientation = ExifOrientation.read(file)
             val image = Pixels.upright(toRgb(bitmap), orientation)
             bitmap.recycle()
-            // From the photo's own size: rounded twice, a side might have a pixel more or less than in other clients.
+            // From the original size: a size that is rounded twice may differ by a pixel from other clients.
             val (width, height) = Pixels.shrunkSize(stored.first, stored.second, shortSide)
             return if (orientation in TURNED) scaled(image, height, width) else scaled(image, width, height)
         } catch (error: OutOfMemoryError) {
-            throw InputException("expected memory for $pixels pixels of $name, got none; shrink it", error)
+            throw InputException("expected memory for $pixels pixels of $name, got too little; shrink it", error)
         }
     }
 
     /**
-     * Turns a bitmap into an image, transparent pixels on white; the bitmap stays as it is.
+     * Converts a bitmap to an image, transparent pixels on white; the bitmap is not changed.
      *
      * @param bitmap any bitmap with upright pixels, for example a frame of the camera
      * @throws InputException if its pixels cannot be read
@@ -116,7 +116,8 @@ public object PhotoDecoder {
     ) = Pixels.resize(image, width, height, CropBox(0.0, 0.0, image.width.toDouble(), image.height.toDouble()))
 
     /**
-     * Where red, green and blue are in the four bytes of a pixel: 0, 1, 2 on devices, 2, 1, 0 in tests on a computer.
+     * Positions of red, green and blue in the four bytes of a pixel: 0, 1, 2 on devices, 2, 1, 0 in tests on a
+     * computer.
      *
      * Reading colors with `getPixels` would not depend on it, but would apply color profiles.
      */
@@ -127,7 +128,7 @@ public object PhotoDecoder {
         if (bytes.get(0).toInt() and BYTE == BYTE) intArrayOf(0, 1, 2) else intArrayOf(2, 1, 0)
     }
 
-    /** The largest reduction of a JPEG by which no side falls below the wanted size. */
+    /** Returns the largest reduction of a JPEG that keeps both sides at the requested size or above. */
     internal fun reduction(
         width: Int,
         height: Int,
@@ -138,7 +139,7 @@ public object PhotoDecoder {
         return Integer.highestOneBit(most.coerceIn(1, MOST_REDUCTION))
     }
 
-    /** A level of a pixel with [alpha] before white, rounded as the Python client does. */
+    /** Returns the level of a pixel with [alpha] on white, rounded as in the Python client. */
     private fun onWhite(
         level: Int,
         alpha: Int,
@@ -149,6 +150,6 @@ public object PhotoDecoder {
 
     private fun undecodable(name: String) =
         InputException(
-            "expected $name to be a photo that this device decodes, got another file; repair or leave it out",
+            "expected $name to be a photo that this device can decode, got another file; repair it or leave it out",
         )
 }

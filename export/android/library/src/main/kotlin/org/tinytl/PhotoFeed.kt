@@ -3,8 +3,8 @@ package org.tinytl
 /**
  * Photos: training photos are changed by the plan, held-out photos are cropped by the manifest.
  *
- * @param manifest of the model
- * @param plan of the run
+ * @param manifest manifest of the model
+ * @param plan plan of the run
  */
 internal class PhotoFeed(
     private val manifest: Manifest,
@@ -21,13 +21,13 @@ internal class PhotoFeed(
     override fun checkKind(example: Example) {
         if (example.source !is ImageSource) {
             throw InputException(
-                "expected photos, since the model takes images, got the array ${example.source.name}; give photos, " +
-                    "or a model of arrays",
+                "expected photos, since the model takes images, got the array ${example.source.name}; give " +
+                    "photos, or open a model of arrays",
             )
         }
     }
 
-    override fun check(example: Example): Unit = checkKind(example) // a photo is decoded when a step needs it
+    override fun check(example: Example): Unit = checkKind(example) // a step decodes its photos
 
     override fun forTraining(
         example: Example,

@@ -3,8 +3,8 @@ package org.tinytl
 /**
  * Input of a model of images, from its manifest.
  *
- * @property height of an image in pixels
- * @property width of an image in pixels
+ * @property height height of an image in pixels
+ * @property width width of an image in pixels
  * @property centralFraction see [Manifest.centralFraction]
  * @property augmentation see [Manifest.augmentation]
  */

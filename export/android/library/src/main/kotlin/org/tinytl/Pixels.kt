@@ -5,7 +5,7 @@ import kotlin.math.min
 import kotlin.math.round
 
 /**
- * Turns photos into the model's input, as the Python client does, byte for byte.
+ * Converts photos to the model's input, byte for byte as the Python client does.
  *
  * [PhotoDecoder] decodes files; this code does not use Android.
  */
@@ -14,14 +14,14 @@ public object Pixels {
 
     private const val MIRRORED = 2
 
-    /** EXIF's orientation of a photo that is upright as it is stored. */
+    /** The EXIF orientation of a photo that is stored upright. */
     public const val UPRIGHT: Int = 1
 
     /**
-     * Returns the length of the short side to which a photo is shrunk first, for a model's input.
+     * Returns the length of the short side to which a photo is shrunk first.
      *
-     * @param width of the model's input
-     * @param height of the model's input
+     * @param width width of the model's input
+     * @param height height of the model's input
      */
     @JvmStatic
     public fun shortSide(
@@ -32,9 +32,9 @@ public object Pixels {
     /**
      * Returns the width and height of a photo after [shrink].
      *
-     * @param width of the photo
-     * @param height of the photo
-     * @param shortSide its short side afterwards, if it is longer
+     * @param width width of the photo
+     * @param height height of the photo
+     * @param shortSide the largest length of the short side
      */
     @JvmStatic
     public fun shrunkSize(
@@ -46,7 +46,7 @@ public object Pixels {
         return Pair(round(width * scale).toInt(), round(height * scale).toInt())
     }
 
-    /** Scales a photo so that its short side has [shortSide] pixels, unless it has fewer. */
+    /** Scales a photo so that its short side has at most [shortSide] pixels. */
     @JvmStatic
     public fun shrink(
         image: RgbImage,
@@ -69,9 +69,9 @@ public object Pixels {
      * Returns the model's input for a photo.
      *
      * @param image the photo, upright
-     * @param width of the model's input
-     * @param height of the model's input
-     * @param centralFraction the manifest's
+     * @param width width of the model's input
+     * @param height height of the model's input
+     * @param centralFraction the manifest's `central_fraction`
      */
     @JvmStatic
     public fun forInference(
@@ -90,10 +90,10 @@ public object Pixels {
     public fun flip(image: RgbImage): RgbImage = upright(image, MIRRORED)
 
     /**
-     * Turns a photo upright.
+     * Rotates a photo upright.
      *
-     * @param image as it is stored
-     * @param orientation EXIF's, 1 to 8; any other number means upright
+     * @param image the photo as it is stored
+     * @param orientation EXIF orientation, 1 to 8; any other number means upright
      */
     @JvmStatic
     public fun upright(
@@ -117,7 +117,7 @@ public object Pixels {
 
     private fun whole(image: RgbImage) = CropBox(0.0, 0.0, image.width.toDouble(), image.height.toDouble())
 
-    /** Builds an image of pixels of [image], each given by its index there. */
+    /** Builds an image from pixels of [image], each given by its index there. */
     private inline fun moved(
         image: RgbImage,
         width: Int,

@@ -1,7 +1,7 @@
 package org.tinytl
 
 /**
- * The same random numbers in all clients: SplitMix64, started at a number made from the stream's name.
+ * Random numbers that are the same in all clients: SplitMix64 with a key that is mixed from the names of the stream.
  *
  * `docs/formats.md` has the arithmetic.
  *
@@ -9,7 +9,7 @@ package org.tinytl
  * val order = RandomStream(seed, epoch, 0).permutation(photos)
  * ```
  *
- * @param names numbers that name the stream, each from 0 to 2^53 - 1
+ * @param names integers that identify the stream, each from 0 to 2^53 - 1
  * @throws InputException if a number is out of range
  */
 public class RandomStream(
@@ -26,19 +26,19 @@ public class RandomStream(
         }
     }
 
-    /** A number in [0, 1), uniform. */
+    /** Returns a uniform number in [0, 1). */
     public fun unit(): Double = (draw() ushr DROPPED_BITS) * UNIT
 
-    /** A number from [from] to [to], uniform. */
+    /** Returns a uniform number from [from] to [to]. */
     public fun uniform(
         from: Double,
         to: Double,
     ): Double = from + (to - from) * unit()
 
-    /** A whole number from 0 to [count] - 1, uniform. */
+    /** Returns a uniform integer from 0 to [count] - 1. */
     public fun integer(count: Int): Int = (count * unit()).toInt()
 
-    /** The numbers from 0 to [count] - 1 in random order. */
+    /** Returns the integers from 0 to [count] - 1 in random order. */
     public fun permutation(count: Int): IntArray {
         val result = IntArray(count) { it }
         for (last in count - 1 downTo 1) {
@@ -51,7 +51,7 @@ public class RandomStream(
     private fun draw(): Long = mix(state).also { state += GAMMA }
 
     internal companion object {
-        /** The largest number that can name a stream; a Double has room for it. */
+        /** The largest integer that can identify a stream; a Double can represent it exactly. */
         const val MOST: Long = (1L shl 53) - 1
 
         private const val DROPPED_BITS = 11

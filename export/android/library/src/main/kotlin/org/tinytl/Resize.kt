@@ -5,7 +5,7 @@ import kotlin.math.max
 import kotlin.math.min
 
 /**
- * Scales images with a triangle filter, wider for larger reductions, one axis after the other, in integers.
+ * Scales images with a triangle filter that widens with the reduction, one axis after the other, in integers.
  *
  * `docs/formats.md` has the rules; the results equal those of the Python client byte for byte.
  */
@@ -16,7 +16,7 @@ internal object Resize {
     /**
      * Scales the part [box] of [image] to [width] x [height].
      *
-     * @throws InputException if the box does not lie in the image
+     * @throws InputException if the box is not inside the image
      */
     fun resize(
         image: RgbImage,
@@ -31,8 +31,8 @@ internal object Resize {
         val isInside = left >= 0 && top >= 0 && right <= image.width && bottom <= image.height
         if (!isInside || left >= right || top >= bottom) {
             throw InputException(
-                "expected a box in an image of ${image.width} x ${image.height} pixels, got $box; give one that is " +
-                    "in it",
+                "expected a box inside an image of ${image.width} x ${image.height} pixels, got $box; give a " +
+                    "smaller box",
             )
         }
         var result = image
@@ -74,7 +74,7 @@ internal object Resize {
         return RgbImage(image.width, axis.size, result)
     }
 
-    /** The weights of one axis of [count] pixels; pixels from [start] to [end] become [size]. */
+    /** The weights of one axis of [count] pixels; pixels from [start] to [end] become [size] pixels. */
     private class Axis(
         count: Int,
         start: Float,
@@ -102,7 +102,7 @@ internal object Resize {
         }
 
         /**
-         * Writes one pixel of the result to [to] at [target] and returns where the next one goes.
+         * Writes one pixel of the result to [to] at [target] and returns the index of the next pixel.
          *
          * Pixel j of the axis is pixel [offset] + j [step] of [from].
          */

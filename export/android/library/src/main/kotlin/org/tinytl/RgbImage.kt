@@ -3,10 +3,10 @@ package org.tinytl
 /**
  * An image in memory.
  *
- * @property width in pixels
- * @property height in pixels
+ * @property width width in pixels
+ * @property height height in pixels
  * @property pixels red, green and blue of each pixel, 0 to 255, in rows from the top
- * @throws InputException if the number of bytes does not fit the size
+ * @throws InputException if the number of bytes does not match the size
  */
 public class RgbImage(
     public val width: Int,
@@ -16,8 +16,8 @@ public class RgbImage(
     init {
         if (width < 1 || height < 1 || pixels.size.toLong() != CHANNELS.toLong() * width * height) {
             throw InputException(
-                "expected an image of 1 x 1 pixels or more with 3 bytes for each, got ${pixels.size} bytes for " +
-                    "$width x $height; give RGB without padding",
+                "expected an image of at least 1 x 1 pixels with 3 bytes for each pixel, got ${pixels.size} bytes " +
+                    "for $width x $height; give RGB without padding",
             )
         }
     }

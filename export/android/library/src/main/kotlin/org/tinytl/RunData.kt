@@ -1,13 +1,13 @@
 package org.tinytl
 
 /**
- * The examples of a run, by their content.
+ * The examples of a run, identified by their content.
  *
- * @param training the examples to train on
- * @param heldOut the examples to measure by
- * @param what their name in messages: photos or arrays
- * @param beforeEach is called before each one is read
- * @throws InputException if one cannot be read
+ * @param training the training examples
+ * @param heldOut the held-out examples
+ * @param what name of the examples in messages: photos or arrays
+ * @param beforeEach called before each example is read
+ * @throws InputException if an example cannot be read
  */
 internal class RunData(
     training: List<Example>,
@@ -23,13 +23,13 @@ internal class RunData(
             }
         }
 
-    /** Identity of each example, by its list: content and labels, not its name. */
+    /** Identity of each example by list: its content and labels, not its name. */
     val identities: Map<String, List<String>> = lists.mapValues { (_, contents) -> contents.map { it.identity } }
 
-    /** Name of each of them in messages. */
+    /** Name of each example in messages. */
     val names: Map<String, List<String>> = lists.mapValues { (_, contents) -> contents.map { it.name } }
 
-    /** A line about those to measure by that are trained on, too; null without any. */
+    /** A warning about held-out examples that are also trained on; null without such examples. */
     val sharedWarning: String?
         get() {
             val (trained, measured) = lists.values.toList()
@@ -38,8 +38,8 @@ internal class RunData(
             return if (shared.isEmpty()) {
                 null
             } else {
-                "${shared.size} of ${measured.size} $what to measure by are trained on, too " +
-                    "(${listed(shared.map { it.name })}), and the figures say too much; leave them out of one of both"
+                "${shared.size} of ${measured.size} held-out $what (${listed(shared.map { it.name })}) are also " +
+                    "trained on, so the accuracy is too high; remove them from one of the two lists"
             }
         }
 

@@ -6,13 +6,13 @@ import java.io.IOException
 /**
  * The files of a run next to the state file that it writes.
  *
- * @param path of the state file
- * @throws InputException if it has no folder
+ * @param path path of the state file
+ * @throws InputException if it has no parent folder
  */
 internal class RunFiles(
     path: File,
 ) {
-    /** The state file; of a link that to which it leads, so that two runs never share one unseen. */
+    /** The state file. Links are resolved, so that two runs cannot write one file under different names. */
     val state: File =
         try {
             path.canonicalFile
@@ -20,34 +20,35 @@ internal class RunFiles(
             throw AtomicFile.unwritable(path, error)
         }
 
-    private val folder: File = state.parentFile ?: throw AtomicFile.unwritable(path, IOException("it has no folder"))
+    private val folder: File =
+        state.parentFile ?: throw AtomicFile.unwritable(path, IOException("it has no parent folder"))
 
-    /** How far the run is. */
+    /** The progress of the run. */
     val progress: File = sibling(".progress.json")
 
-    /** That the run of a job has ended. */
+    /** The mark that the run of a job has finished. */
     val finished: File = sibling(".done.json")
 
-    /** The lock of a run. */
+    /** The lock of the run. */
     val lock: File = sibling(".lock")
 
     /** The state after a step. */
     fun step(number: Int): File = sibling("$STEP$number")
 
-    /** The file in the same folder that [progress] names. */
+    /** Returns the file of this name in the same folder. */
     fun named(name: String): File = File(folder, name)
 
-    /** Removes the progress, and the states of the steps. */
+    /** Removes the progress and the states of the steps. */
     fun removeProgress() {
         progress.delete()
         folder.listFiles { _, name -> name.startsWith("${state.name}$STEP") }?.forEach { it.delete() }
     }
 
     /**
-     * Checks that all files of a run can be made, before any work: a name may be too long for them.
+     * Checks before any work that all files of a run can be created: the name may be too long.
      *
-     * @param totalSteps of the run
-     * @throws InputException if they cannot
+     * @param totalSteps total number of steps of the run
+     * @throws InputException if a file cannot be created
      */
     fun check(totalSteps: Int) {
         val most = listOf(progress, finished, step(totalSteps)).maxOf { it.name.length }
@@ -63,8 +64,9 @@ internal class RunFiles(
             }
         } catch (error: IOException) {
             throw InputException(
-                "expected to write $state, and files next to it with names of up to ${most - state.name.length} " +
-                    "characters longer, got: ${error.message}; choose a shorter name in a folder that can be written",
+                "expected to write $state, and files next to it with names that are up to " +
+                    "${most - state.name.length} characters longer, got: ${error.message}; choose a shorter name " +
+                    "in a writable folder",
                 error,
             )
         }

@@ -7,10 +7,10 @@ import java.io.RandomAccessFile
 import java.nio.channels.OverlappingFileLockException
 
 /**
- * Lets one run at a time write a state file, across processes; the system releases it when the process ends.
+ * Lets one run at a time write a state file, across processes; the system releases the lock when the process ends.
  *
- * The file that is locked stays: if it were removed, a run that has opened it and one that makes another would both
- * have a lock.
+ * The lock file is never removed: otherwise a run that has opened it and a run that creates a new one would both hold a
+ * lock.
  */
 internal class RunLock private constructor(
     private val file: File,
@@ -25,14 +25,14 @@ internal class RunLock private constructor(
         private val held = HashSet<File>()
 
         /**
-         * Takes the lock.
+         * Acquires the lock.
          *
-         * @param files of the run
-         * @throws InputException if another run has it, or it cannot be taken
+         * @param files files of the run
+         * @throws InputException if another run holds the lock, or it cannot be acquired
          */
         fun take(files: RunFiles): RunLock {
             val file = files.lock
-            // A second stream would, when it is closed, give up the lock that this process has.
+            // Closing a second stream would release the lock of this process.
             if (!synchronized(held) { held.add(file) }) {
                 throw taken(files)
             }
@@ -59,8 +59,7 @@ internal class RunLock private constructor(
             files: RunFiles,
             cause: Throwable? = null,
         ) = InputException(
-            "expected no other run that writes ${files.state}, got one that trains; wait for its end, or choose " +
-                "another state file",
+            "${files.state} is in use by another run; wait for it to end, or choose another state file",
             cause,
         )
     }

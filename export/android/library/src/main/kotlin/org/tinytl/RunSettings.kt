@@ -4,10 +4,10 @@ import org.json.JSONArray
 import org.json.JSONObject
 
 /**
- * The settings that the numbers of a run depend on; a run is resumed only with the same ones.
+ * The settings that affect the results of a run; a run is resumed only with the same settings.
  *
- * @param values by name
- * @param data the examples
+ * @param values the settings by name
+ * @param data examples of the run
  */
 internal class RunSettings(
     private val values: Map<String, String>,
@@ -23,9 +23,9 @@ internal class RunSettings(
     /**
      * Compares with the settings of a stopped run.
      *
-     * @param then output of [json]
-     * @param remedy end of errors
-     * @throws InputException if something has changed; it is named
+     * @param then output of [json] of the stopped run
+     * @param remedy end of error messages
+     * @throws InputException if something has changed; the message names it
      */
     fun requireSame(
         then: JsonFields,
@@ -41,14 +41,17 @@ internal class RunSettings(
             val before = then.fields("photos").texts(list)
             if (before.size != identities.size) {
                 throw changed(
-                    "there were ${before.size} ${data.what} $list and there are now ${identities.size}",
+                    "the number of ${data.what} $list was ${before.size} and is now ${identities.size}",
                     remedy,
                 )
             }
             val others = identities.indices.filter { identities[it] != before[it] }
             if (others.isNotEmpty()) {
                 val named = listed(others.map { data.names.getValue(list)[it] })
-                throw changed("${others.size} ${data.what} $list have other content, labels or places ($named)", remedy)
+                throw changed(
+                    "${others.size} ${data.what} $list have different content, labels or positions ($named)",
+                    remedy,
+                )
             }
         }
     }
@@ -57,6 +60,7 @@ internal class RunSettings(
         what: String,
         remedy: String,
     ) = InputException(
-        "expected the ${data.what} and settings of the stopped run, got others: $what; use the same, or $remedy",
+        "expected the ${data.what} and settings of the stopped run, got different ones: $what; use the same, " +
+            "or $remedy",
     )
 }

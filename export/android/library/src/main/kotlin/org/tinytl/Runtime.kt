@@ -6,7 +6,7 @@ import java.nio.ByteBuffer
 /**
  * Runs the signatures of a `.tflite`.
  *
- * One thread at a time may use it; [TinyTlModel] sees to that.
+ * Only one thread at a time may use it; [TinyTlModel] ensures this.
  */
 public interface Runtime : Closeable {
     /** The signatures of the file, by name. */
@@ -15,12 +15,11 @@ public interface Runtime : Closeable {
     /**
      * Runs a signature.
      *
-     * @param signature its name
-     * @param inputs all inputs by name: direct buffers in native order with the capacity of the tensor. They are
-     *   read from their first byte, independent of their position.
-     * @param outputs the requested outputs, by name: buffers of the same kind, which are written from their first
-     *   byte
-     * @throws InputException if the runtime refuses
+     * @param signature name of the signature
+     * @param inputs all inputs by name: direct buffers in native order with the size of the tensor; they are read from
+     *   the first byte, whatever their position
+     * @param outputs the requested outputs by name: buffers of the same kind, which are written from the first byte
+     * @throws InputException if the runtime fails
      */
     public fun run(
         signature: String,

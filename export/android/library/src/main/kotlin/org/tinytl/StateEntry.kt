@@ -14,15 +14,15 @@ public data class StateEntry(
     val offset: Int,
     val slot: String,
 ) {
-    /** Number of its elements. */
+    /** Number of elements. */
     public val size: Int
         get() = shape.fold(1, Math::multiplyExact)
 
-    /** Whether it is a variable of the classifier, with the output as last axis. */
+    /** Whether it is a variable of the classifier, whose last axis is the output. */
     internal val isOfClassifier: Boolean
         get() = slot.isEmpty() && name.startsWith("classifier/")
 
-    /** Whether no training leaves a value below zero in it. */
+    /** Whether training never makes its values negative. */
     internal val isNotNegative: Boolean
         get() = slot == "second_moment" || slot == "step"
 }

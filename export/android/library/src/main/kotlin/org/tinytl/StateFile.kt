@@ -8,7 +8,7 @@ import java.nio.ByteOrder
 import java.util.zip.CRC32
 
 /**
- * The `.tinytl` state file: the learned values of a model, without the model. The same format for all clients.
+ * The `.tinytl` state file: the learned values of a model, without the model. All clients use the same format.
  *
  * `docs/formats.md` has its layout.
  */
@@ -26,12 +26,12 @@ public object StateFile {
      * Writes a state file; a reader always sees the complete old or new file.
      *
      * @param file the file to write; an existing one is replaced
-     * @param state the values, each finite
+     * @param state the values; all must be finite
      * @param fingerprint SHA-256 of the model's file, 32 bytes
-     * @param addedClasses names of the classes that were added on the device, in the order of their outputs, which are
-     *   written as they are; without any, the file is of version 1
-     * @throws InputException if the state is not finite, a name cannot be used, or the file cannot be written; an old
-     *   file is untouched
+     * @param addedClasses names of the classes that were added on the device, in the order of their outputs; they are
+     *   written unchanged, and without names the file has version 1
+     * @throws InputException if the state is not finite, a name is invalid, or the file cannot be written; an old file
+     *   is untouched
      */
     @JvmStatic
     @JvmOverloads
@@ -60,12 +60,11 @@ public object StateFile {
     }
 
     /**
-     * Reads the values of a state file that must belong to the given model; [readState] reads the names of added
-     * classes too.
+     * Reads the values of a state file that must belong to a model; [readState] also reads the names of added classes.
      *
      * @param file the file to read
      * @param fingerprint SHA-256 of the model's file, 32 bytes
-     * @param size number of values that the model's state has
+     * @param size number of values in the model's state
      * @throws InputException if the file cannot be read, is not a state file, is damaged, or belongs to another model
      */
     @JvmStatic
@@ -76,11 +75,11 @@ public object StateFile {
     ): FloatArray = readState(file, fingerprint, size).values
 
     /**
-     * Reads a state file that must belong to the given model.
+     * Reads a state file that must belong to a model.
      *
      * @param file the file to read
      * @param fingerprint SHA-256 of the model's file, 32 bytes
-     * @param size number of values that the model's state has
+     * @param size number of values in the model's state
      * @throws InputException if the file cannot be read, is not a state file, is damaged, or belongs to another model
      */
     @JvmStatic
@@ -121,7 +120,39 @@ public object StateFile {
         return SavedState(state, added)
     }
 
-    /** Refuses a state that would ruin a model; [what] is the beginning of the error. */
+    /**
+     * Moves a state to a new export of the same network, for example with another batch size or int8 kernels, as
+     * `tinytl move-state` does: the new file has the same bytes.
+     *
+     * Variables are matched by name. The optimizer's slots restart, as after a reset.
+     *
+     * ```
+     * StateFile.move(mine, Manifest.read(oldManifest), Manifest.read(newManifest), moved)
+     * newModel.restore(moved)
+     * ```
+     *
+     * @param file the state file of the old model
+     * @param from manifest of the model that the state was saved from
+     * @param to manifest of the new model
+     * @param output the state file to write for the new model; an existing one is replaced
+     * @throws InputException if the state is damaged or belongs to another model; if the models differ in their
+     *   classes, their frozen weights or their trained variables; if the new model could not restore the state; or if
+     *   [output] cannot be written
+     */
+    @JvmStatic
+    public fun move(
+        file: File,
+        from: Manifest,
+        to: Manifest,
+        output: File,
+    ) {
+        val move = StateMove(from, to)
+        move.checkModels()
+        val saved = readState(file, Fingerprint.bytes(from), from.stateSize)
+        write(output, move.values(saved, file), Fingerprint.bytes(to), saved.addedClasses)
+    }
+
+    /** Refuses a state that is not finite; [what] is the beginning of the error. */
     internal fun checkFinite(
         state: FloatArray,
         what: String,
@@ -135,7 +166,7 @@ public object StateFile {
         }
     }
 
-    /** Reads the file after magic, version and length were checked, so that nothing big is read for nothing. */
+    /** Checks magic, version and length before it reads the complete file. */
     private fun content(
         file: File,
         stream: RandomAccessFile,
@@ -175,7 +206,7 @@ public object StateFile {
             refuse("$file is damaged: expected $expected bytes for $count values, got $length; $REMEDY")
         }
         if (length > Int.MAX_VALUE) {
-            refuse("$file has $length bytes, more than can be read at once; $REMEDY")
+            refuse("$file has $length bytes, expected at most 2^31 - 1; $REMEDY")
         }
         return header + ByteArray((length - HEADER_BYTES).toInt()).also { stream.readFully(it) }
     }
@@ -218,7 +249,7 @@ public object StateFile {
         }
     }
 
-    /** The refusal of a file with invalid names of added classes. */
+    /** Returns the error for a file with invalid names of added classes. */
     internal fun unusable(
         file: File,
         reason: String?,

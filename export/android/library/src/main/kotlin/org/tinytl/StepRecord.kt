@@ -1,12 +1,12 @@
 package org.tinytl
 
 /**
- * One step of a run, as its progress keeps it.
+ * One step of a run, as its progress stores it.
  *
- * @property loss of the batch before the step; null if it is not finite
- * @property accuracy of the batch before the step, 0 to 1; null if it is not finite
+ * @property loss loss of the batch before the step; null if it is not finite
+ * @property accuracy accuracy of the batch before the step, 0 to 1; null if it is not finite
  * @property applied whether the step changed the model
- * @property millis time of the step in milliseconds
+ * @property millis duration of the step in milliseconds
  */
 internal data class StepRecord(
     val loss: Double?,
@@ -22,7 +22,7 @@ internal data class StepRecord(
     )
 
     companion object {
-        /** Figures of the steps of an epoch. */
+        /** Returns the figures of the steps of an epoch. */
         fun means(steps: List<StepRecord>): EpochResult {
             val known = steps.filter { it.loss != null }
             return EpochResult(

@@ -1,17 +1,17 @@
 package org.tinytl
 
-/** Counts answers, by class, by attribute or by number. */
+/** Counts predictions by class, by attribute or by number. */
 internal interface Tally {
-    /** Counts one answer; [target] has a number for each output. */
+    /** Counts one prediction; [target] has a number for each output. */
     fun add(
         logits: FloatArray,
         target: FloatArray,
     )
 
     /**
-     * The figures over all that were counted, one at least.
+     * Returns the figures over all counted predictions, at least one.
      *
-     * @param loss mean loss of them
+     * @param loss their mean loss
      */
     fun result(loss: Double): EvaluateResult
 }

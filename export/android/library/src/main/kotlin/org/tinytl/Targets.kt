@@ -1,11 +1,11 @@
 package org.tinytl
 
 /**
- * Targets of a model for examples, by the names of its classes in any form of Unicode.
+ * Targets of examples for a model, matched by names of classes in any form of Unicode.
  *
- * @param task of the model
+ * @param task task of the model
  * @param labels names of the classes, attributes or numbers, in the order of the outputs
- * @throws InputException if two names differ only in their form
+ * @throws InputException if two names differ only in their form of Unicode
  */
 internal class Targets(
     private val task: Task,
@@ -17,43 +17,43 @@ internal class Targets(
         labels.forEachIndexed { output, label ->
             if (outputs.put(ClassNames.normalized(label), output) != null) {
                 throw InputException(
-                    "expected classes whose names tell them apart, got ${ClassNames.shown(label)} in two forms of " +
+                    "expected classes with different names, got ${ClassNames.shown(label)} twice, in two forms of " +
                         "Unicode; restore another state, or reset the model",
                 )
             }
         }
     }
 
-    /** The labels of the examples that have no output, in the form NFC, in their order. */
+    /** Returns the labels of the examples that are new to the model, in the form NFC, in the order of the examples. */
     fun unknown(examples: List<Example>): List<String> =
         examples.flatMapTo(LinkedHashSet()) { names(it) }.filter { it !in outputs }
 
     /**
-     * A number for each output: 1 for the classes or attributes of the example, the numbers of a regression.
+     * Returns a number for each output: 1 for the classes or attributes of the example, or the numbers of a regression.
      *
-     * @throws InputException if it has a label without an output, the model is for one class and it has not one, or for
-     *   numbers and one is missing or not finite
+     * @throws InputException if a label is unknown to the model, the model is for one class and the example does not
+     *   have exactly one, or the model is for numbers and a number is missing or not finite
      */
     fun of(example: Example): FloatArray = if (task == Task.REGRESSION) numbers(example) else classes(example)
 
     private fun classes(example: Example): FloatArray {
         if (example.numbers.isNotEmpty()) {
             throw InputException(
-                "expected names of classes (${listed(outputs.keys)}) for ${example.source.name}, got numbers; give " +
-                    "its label, or a model that predicts numbers",
+                "expected names of classes (${listed(outputs.keys)}) for ${example.source.name}, got numbers; " +
+                    "give its label, or open a model that predicts numbers",
             )
         }
         val names = names(example)
         val unknown = names.filter { it !in outputs }
         if (unknown.isNotEmpty()) {
             throw InputException(
-                "expected labels that the model knows (${listed(outputs.keys)}), got ${listed(unknown)} for " +
+                "expected labels of the model (${listed(outputs.keys)}), got ${listed(unknown)} for " +
                     "${example.source.name}; rename or leave out these, set newClasses, or export a model for them",
             )
         }
         if (task == Task.CLASSIFICATION && names.size != 1) {
             throw InputException(
-                "expected one class for ${example.source.name}, got ${names.size}; give the one that it shows most",
+                "expected one class for ${example.source.name}, got ${names.size}; give the class that fits best",
             )
         }
         return FloatArray(outputs.size).also { target -> names.forEach { target[outputs.getValue(it)] = 1f } }

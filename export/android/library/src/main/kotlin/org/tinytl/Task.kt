@@ -9,7 +9,7 @@ import kotlin.math.max
 /**
  * Task of the labels.
  *
- * @property manifestName its name in the manifest
+ * @property manifestName name in the manifest
  */
 public enum class Task(
     public val manifestName: String,
@@ -37,7 +37,7 @@ public enum class Task(
         override fun tally(labels: List<String>): Tally = OneClassTally(labels)
     },
 
-    /** Each image has each attribute or not; a label is a number from 0 to 1 for each of them. */
+    /** Each image has any number of attributes; a label has a number from 0 to 1 for each attribute. */
     MULTILABEL("multilabel") {
         override val labelType: TensorType = TensorType.FLOAT32
 
@@ -60,7 +60,7 @@ public enum class Task(
         override fun tally(labels: List<String>): Tally = AttributeTally(labels)
     },
 
-    /** Each image or array has numbers, which the outputs predict; a label is a finite number for each of them. */
+    /** The outputs predict numbers of each image or array; a label has a finite number for each output. */
     REGRESSION("regression") {
         override val labelType: TensorType = TensorType.FLOAT32
 
@@ -87,15 +87,15 @@ public enum class Task(
         classes: Int,
     ): List<Int>
 
-    /** Loss of one example without label smoothing; [target] has a number for each output. */
+    /** Returns the loss of one example without label smoothing; [target] has a number for each output. */
     internal abstract fun loss(
         logits: FloatArray,
         target: FloatArray,
     ): Double
 
-    /** Loss of a guess that gives each class, or both sides of each attribute, the same probability. */
+    /** Returns the loss of a uniform guess: equal probabilities of all classes, or of both values of an attribute. */
     internal abstract fun guessLoss(classes: Int): Double
 
-    /** Counts answers for outputs of these names. */
+    /** Creates the counter of predictions for outputs of these names. */
     internal abstract fun tally(labels: List<String>): Tally
 }

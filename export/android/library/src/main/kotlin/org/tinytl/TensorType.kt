@@ -3,7 +3,7 @@ package org.tinytl
 /**
  * Type of the elements of a tensor.
  *
- * @property manifestName its name in the manifest
+ * @property manifestName name in the manifest
  * @property bytes size of one element
  */
 public enum class TensorType(

@@ -1,9 +1,9 @@
 package org.tinytl
 
 /**
- * Base of all errors that the library raises on purpose.
+ * Base class of all errors of the library.
  *
- * Each message is one line, with any quoted names: expected value, actual value, and a remedy.
+ * Each message is one line with the expected value, the actual value, and a remedy.
  */
 public abstract class TinyTlException internal constructor(
     message: String,

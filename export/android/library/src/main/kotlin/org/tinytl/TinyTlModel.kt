@@ -11,8 +11,8 @@ import java.nio.channels.FileChannel
 /**
  * An exported model that infers and keeps training.
  *
- * Any number of threads may use one model: a lock lets one call at a time into the runtime. A call that throws leaves
- * the model as it was. The learned values are in memory until [save] writes them.
+ * A model is thread-safe: calls run one at a time. A call that throws does not change the model. Learned values are
+ * only in memory until [save] writes them.
  *
  * ```
  * TinyTlModel.open(File(filesDir, "photos.tflite"), File(filesDir, "photos.manifest.json")).use { model ->
@@ -22,12 +22,12 @@ import java.nio.channels.FileChannel
  * }
  * ```
  *
- * A model of arrays takes a `FloatArray` in the place of pixels, see [array].
+ * A model of arrays takes a `FloatArray` instead of pixels, see [array].
  *
- * A model that was exported with spare classes learns new ones: see [addClass].
+ * A model that was exported with spare classes can learn new classes: see [addClass].
  *
  * @property manifest description of the file
- * @property threads threads of the kernels
+ * @property threads number of threads of the kernels
  * @property xnnpack whether XNNPACK is used
  */
 public class TinyTlModel private constructor(
@@ -65,7 +65,7 @@ public class TinyTlModel private constructor(
     /**
      * Height of an image in pixels.
      *
-     * @throws InputException of a model of arrays
+     * @throws InputException if the model takes arrays
      */
     public val height: Int
         get() = manifest.height
@@ -73,16 +73,16 @@ public class TinyTlModel private constructor(
     /**
      * Width of an image in pixels.
      *
-     * @throws InputException of a model of arrays
+     * @throws InputException if the model takes arrays
      */
     public val width: Int
         get() = manifest.width
 
-    /** Images or arrays of a training step. */
+    /** Number of images or arrays in a training step. */
     public val batchSize: Int
         get() = contract.batch
 
-    /** Number of float32 values of the state. */
+    /** Number of float32 values in the state. */
     public val stateSize: Int
         get() = contract.stateSize
 
@@ -90,7 +90,7 @@ public class TinyTlModel private constructor(
     public val fingerprint: ByteArray
         get() = fingerprintBytes.copyOf()
 
-    /** Memory of a training step as the exporter planned it, in bytes, without XNNPACK. */
+    /** Memory of a training step in bytes, as planned by the exporter without XNNPACK. */
     public val plannedTrainingBytes: Long
         get() = manifest.plannedPeakBytes[Tensors.TRAIN] ?: 0
 
@@ -98,18 +98,18 @@ public class TinyTlModel private constructor(
         get() = if (array == null) "image" else "array"
 
     /**
-     * Answers for one image.
+     * Runs inference on one image.
      *
-     * @param pixels raw RGB of 0 to 255, in rows from the top: 3 [height] [width] bytes, see [Pixels]
-     * @throws InputException if it has another size, or the model takes arrays
+     * @param pixels raw RGB values from 0 to 255, in rows from the top: 3 * [height] * [width] bytes, see [Pixels]
+     * @throws InputException if the image has a different size, or the model takes arrays
      */
     public fun infer(pixels: ByteArray): InferResult = infer(ModelInput.Image(pixels))
 
     /**
-     * Answers for one array.
+     * Runs inference on one array.
      *
-     * @param array the numbers as they are, in row-major order: as many as [ArrayInput.size] of [TinyTlModel.array]
-     * @throws InputException if it has another size, a number is not finite, or the model takes images
+     * @param array raw numbers in row-major order, [ArrayInput.size] of [TinyTlModel.array]
+     * @throws InputException if the array has a different size, a number is not finite, or the model takes images
      */
     public fun infer(array: FloatArray): InferResult = infer(ModelInput.Array(array))
 
@@ -128,13 +128,13 @@ public class TinyTlModel private constructor(
     }
 
     /**
-     * Takes one training step with images of one class each.
+     * Takes one training step on images of one class each.
      *
-     * @param batch [batchSize] images, each as [infer] takes them
+     * @param batch [batchSize] images in the format of [infer]
      * @param labels the index of each image's class in [TinyTlModel.labels]
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, or the model does not
-     *   classify images of one class each
+     * @throws InputException if an argument has an invalid size or value, or the model does not classify images of one
+     *   class each
      */
     public fun train(
         batch: List<ByteArray>,
@@ -143,13 +143,13 @@ public class TinyTlModel private constructor(
     ): TrainResult = step(batch.map { ModelInput.Image(it) }, labels, learningRate)
 
     /**
-     * Takes one training step with arrays of one class each.
+     * Takes one training step on arrays of one class each.
      *
-     * @param batch [batchSize] arrays, each as [infer] takes them
+     * @param batch [batchSize] arrays in the format of [infer]
      * @param labels the index of each array's class in [TinyTlModel.labels]
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, a number is not finite, or the model does not
-     *   classify arrays of one class each
+     * @throws InputException if an argument has an invalid size or value, or the model does not classify arrays of one
+     *   class each
      */
     @JvmName("trainArrays")
     public fun train(
@@ -167,30 +167,31 @@ public class TinyTlModel private constructor(
             val outputs = if (task == Task.MULTILABEL) "attributes" else "outputs"
             throw InputException(
                 "expected a number for each of ${contract.outputs} $outputs of each $one, got the index of one " +
-                    "class; give a FloatArray",
+                    "class; pass a FloatArray",
             )
         }
         if (labels.size != batchSize) {
-            throw InputException("expected $batchSize labels, one for each $one, got ${labels.size}; give as many")
+            throw InputException("expected $batchSize labels, one for each $one, got ${labels.size}; pass as many")
         }
         val used = this.labels.indices
         labels.find { it !in used }?.let {
             throw InputException(
-                "expected labels from 0 to ${used.last}, got $it; they count the classes, and addClass adds one",
+                "expected labels from 0 to ${used.last}, got $it; pass indices into labels, or add a class with " +
+                    "addClass",
             )
         }
         return step(batch, learningRate) { buffer -> labels.forEach { buffer.putInt(it) } }
     }
 
     /**
-     * Takes one training step with images with several attributes, or with numbers to predict.
+     * Takes one training step on images with several attributes, or with numbers to predict.
      *
-     * @param batch [batchSize] images, each as [infer] takes them
+     * @param batch [batchSize] images in the format of [infer]
      * @param numbers for each image a number for each of [labels], one image after the other: from 0 to 1 for an
-     *   attribute, finite for a prediction
+     *   attribute, finite for a regression
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, or the model is for images of one class each, or
-     *   takes arrays
+     * @throws InputException if an argument has an invalid size or value, or the model is for images of one class each,
+     *   or takes arrays
      */
     public fun train(
         batch: List<ByteArray>,
@@ -199,14 +200,14 @@ public class TinyTlModel private constructor(
     ): TrainResult = step(batch.map { ModelInput.Image(it) }, numbers, learningRate)
 
     /**
-     * Takes one training step with arrays with several attributes, or with numbers to predict.
+     * Takes one training step on arrays with several attributes, or with numbers to predict.
      *
-     * @param batch [batchSize] arrays, each as [infer] takes them
+     * @param batch [batchSize] arrays in the format of [infer]
      * @param numbers for each array a number for each of [labels], one array after the other: from 0 to 1 for an
-     *   attribute, finite for a prediction
+     *   attribute, finite for a regression
      * @param learningRate finite, not negative
-     * @throws InputException if an argument has another size or range, a number is not finite, or the model is for
-     *   arrays of one class each, or takes images
+     * @throws InputException if an argument has an invalid size or value, or the model is for arrays of one class each,
+     *   or takes images
      */
     @JvmName("trainArrays")
     public fun train(
@@ -222,20 +223,20 @@ public class TinyTlModel private constructor(
     ): TrainResult {
         if (task == Task.CLASSIFICATION) {
             throw InputException(
-                "expected the index of the class of each $one, got numbers for attributes; give an IntArray",
+                "expected the index of the class of each $one, got a number for each output; pass an IntArray",
             )
         }
         val expected = batchSize * contract.outputs
         if (numbers.size != expected) {
             throw InputException(
                 "expected $expected numbers, ${contract.outputs} for each of $batchSize ${one}s, got " +
-                    "${numbers.size}; give as many",
+                    "${numbers.size}; pass one for each output",
             )
         }
         numbers.find { it.isNaN() || it.isInfinite() || (task == Task.MULTILABEL && it !in 0f..1f) }?.let {
             throw InputException(
                 if (task == Task.MULTILABEL) {
-                    "expected labels from 0 to 1 for each attribute, got $it; give 1 where an $one has it"
+                    "expected labels from 0 to 1 for each attribute, got $it; pass 1 if the $one has the attribute"
                 } else {
                     "expected labels that are finite numbers, got $it; leave that $one out"
                 },
@@ -247,17 +248,17 @@ public class TinyTlModel private constructor(
     /**
      * Gives a spare output to a new class, which then trains like all other classes.
      *
-     * Its weights start as the mean of the other classes' weights, so that it is neither the likeliest class nor the
-     * least likely one. If the optimizer's slots are not part of the state, they start again.
+     * Its weights start as the mean of the other classes' weights, so that its logit is the mean of their logits. If
+     * the optimizer's slots are not part of the state, they are reset.
      *
      * ```
      * val tulip = model.addClass("tulip")
      * ```
      *
-     * @param name a name that is not in [labels]; it is kept in Unicode's form NFC
+     * @param name a name that is not in [labels]; it is converted to Unicode's form NFC
      * @return the label of the class
-     * @throws InputException if the file was exported without spare classes or all are used, or the name is taken or
-     *   cannot be used, see [ClassNames.entered]; the model stays as it was
+     * @throws InputException if the model has no spare class left, or the name is taken or invalid, see
+     *   [ClassNames.entered]; the model is unchanged
      */
     public fun addClass(name: String): Int =
         synchronized(lock) {
@@ -284,7 +285,7 @@ public class TinyTlModel private constructor(
             label
         }
 
-    /** Returns a copy of all that training changes. */
+    /** Returns a copy of all values that training changes. */
     public fun state(): FloatArray =
         running(Tensors.SAVE) { _, output ->
             run(Tensors.SAVE)
@@ -292,27 +293,27 @@ public class TinyTlModel private constructor(
         }
 
     /**
-     * Replaces all that training changes.
+     * Replaces all values that training changes.
      *
-     * @param state as [state] returned it
-     * @throws InputException if it has another size, a value is not finite, or it is of more or fewer classes; the
-     *   model stays unchanged
+     * @param state a state from [state]
+     * @throws InputException if it has a different size or number of classes, or a value is not finite; the model is
+     *   unchanged
      */
     public fun setState(state: FloatArray) {
         synchronized(lock) { setState(state, added) }
     }
 
-    /** Replaces the state, and the classes that it was trained for; needs the lock. */
+    /** Replaces the state and the added classes; the caller holds the lock. */
     private fun setState(
         state: FloatArray,
         names: List<String>,
     ) {
         if (state.size != stateSize) {
-            throw InputException("expected a state of $stateSize values, got ${state.size}; use one of this model")
+            throw InputException("expected a state of $stateSize values, got ${state.size}; use a state of this model")
         }
         StateFile.checkFinite(state, "cannot set the state")
-        checkSlots(state)
-        checkOutputs(state, manifest.labels.size + names.size)
+        StateCheck.checkSlots(state, manifest)
+        StateCheck.checkOutputs(state, manifest, names.size, "cannot set the state")
         val isRestored =
             running(Tensors.RESTORE) { input, output ->
                 state.forEach { input.getValue(Tensors.STATE).putFloat(it) }
@@ -321,8 +322,8 @@ public class TinyTlModel private constructor(
             }
         if (!isRestored) {
             throw InputException(
-                "cannot set the state: no training leads to it, its values add up to over 1e15; use another copy, " +
-                    "or reset the model and train with a lower learning rate",
+                "cannot set the state: no training leads to it (its values add up to over 1e15); use another " +
+                    "copy, or reset the model and train with a lower learning rate",
             )
         }
         added = names
@@ -340,28 +341,18 @@ public class TinyTlModel private constructor(
     }
 
     /**
-     * Sets the state from a `.tinytl` file that this model, or another copy of its file, has saved with any client.
+     * Sets the state from a `.tinytl` file that any client has saved from this model or a copy of its file.
      *
      * @param file the file to read
-     * @throws InputException if the file is damaged or belongs to another model; the model stays unchanged
+     * @throws InputException if the file is damaged or belongs to another model; the model is unchanged
      */
     public fun restore(file: File) {
         val saved = StateFile.readState(file, fingerprintBytes, stateSize)
-        if (saved.addedClasses.size > manifest.spareClasses) {
-            throw InputException(
-                "$file has names of ${saved.addedClasses.size} added classes, expected at most " +
-                    "${manifest.spareClasses}, the spare ones of the model; use another copy",
-            )
-        }
-        try {
-            ClassNames.check(saved.addedClasses, manifest.labels)
-        } catch (error: InputException) {
-            throw StateFile.unusable(file, error.message, error)
-        }
+        StateCheck.checkAdded(saved.addedClasses, manifest, file)
         synchronized(lock) { setState(saved.values, saved.addedClasses) }
     }
 
-    /** Puts the exported state and classes back. */
+    /** Restores the exported state and classes. */
     public fun reset() {
         running(Tensors.RESET) { _, _ ->
             run(Tensors.RESET)
@@ -369,7 +360,7 @@ public class TinyTlModel private constructor(
         }
     }
 
-    /** Frees the runtime, after the current call; an unsaved state is lost. A second call does nothing. */
+    /** Frees the runtime after the current call; an unsaved state is lost. A second call does nothing. */
     override fun close() {
         synchronized(lock) {
             if (!isClosed) {
@@ -386,13 +377,13 @@ public class TinyTlModel private constructor(
     ): TrainResult {
         if (batch.size != batchSize) {
             throw InputException(
-                "expected a batch of $batchSize ${one}s, got ${batch.size}; with fewer ${one}s repeat them",
+                "expected a batch of $batchSize ${one}s, got ${batch.size}; if there are fewer, repeat them",
             )
         }
         batch.forEachIndexed { index, example -> example.check(manifest, index) }
         if (!(learningRate >= 0 && learningRate <= Float.MAX_VALUE)) {
             throw InputException(
-                "expected a learning rate that is finite and not negative, got $learningRate; give one of 0.001, say",
+                "expected a learning rate that is finite and not negative, got $learningRate; try 0.001",
             )
         }
         return running(Tensors.TRAIN) { input, output ->
@@ -408,14 +399,14 @@ public class TinyTlModel private constructor(
         }
     }
 
-    /** Lets one thread at a time use the buffers of a signature. */
+    /** Runs a call while it holds the lock of the runtime and its buffers. */
     private inline fun <T> running(
         signature: String,
         block: (inputs: Map<String, ByteBuffer>, outputs: Map<String, ByteBuffer>) -> T,
     ): T =
         synchronized(lock) {
             if (isClosed) {
-                throw InputException("expected an open model, got one that was closed; open it again")
+                throw InputException("expected an open model, got a closed one; open it again")
             }
             val input = inputs.getValue(signature)
             input.values.forEach { it.clear() }
@@ -433,37 +424,6 @@ public class TinyTlModel private constructor(
         return values
     }
 
-    private fun checkSlots(state: FloatArray) {
-        for (entry in manifest.state.filter { it.isNotNegative }) {
-            val smallest = (entry.offset until entry.offset + entry.size).minOf { state[it] }
-            if (smallest < 0) {
-                throw InputException(
-                    "cannot set the state: expected ${entry.slot} of ${entry.name} of 0 or more, got $smallest; use " +
-                        "another copy",
-                )
-            }
-        }
-    }
-
-    /** Refuses a state in which an output is used that has no name, or the other way round. */
-    private fun checkOutputs(
-        state: FloatArray,
-        expected: Int,
-    ) {
-        if (manifest.spareClasses == 0) {
-            return
-        }
-        val offset = manifest.classifierBias.offset
-        val outputs = 0 until contract.outputs
-        val used = outputs.count { state[offset + it] > UNUSED / 2 }
-        if (used != expected || outputs.drop(expected).any { state[offset + it] != UNUSED }) {
-            throw InputException(
-                "cannot set the state: expected $expected outputs in use, got $used; restore it from its file, which " +
-                    "has the names of the added classes",
-            )
-        }
-    }
-
     private fun mapValues(tensors: (SignatureSpec) -> Map<String, TensorSpec>): Map<String, Map<String, ByteBuffer>> =
         runtime.signatures.mapValues { (_, signature) ->
             tensors(signature).mapValues { (_, tensor) ->
@@ -477,16 +437,16 @@ public class TinyTlModel private constructor(
         public const val THREADS: Int = 2
 
         private const val MOST_THREADS = 256
-        private const val UNUSED = -10_000f // bias of an output that has no class yet
 
         /**
          * Opens a model.
          *
-         * @param model the `.tflite`; it stays mapped while the model is open
-         * @param manifest its `.manifest.json`
-         * @param threads threads of the kernels
-         * @param xnnpack whether to use XNNPACK: faster, and more memory; null for the manifest's setting
-         * @throws InputException if a file cannot be read, they do not belong together, or the runtime refuses them
+         * @param model the `.tflite`; it is mapped while the model is open
+         * @param manifest the `.manifest.json` of the model
+         * @param threads number of threads of the kernels
+         * @param xnnpack whether to use XNNPACK, which is faster and needs more memory; null for the manifest's setting
+         * @throws InputException if a file cannot be read, the files do not belong together, or the runtime refuses the
+         *   model
          */
         @JvmStatic
         @JvmOverloads
@@ -510,13 +470,13 @@ public class TinyTlModel private constructor(
         }
 
         /**
-         * Opens a model from bytes in memory or mapped, for example from the app's assets.
+         * Opens a model from bytes that are in memory or mapped, for example from the app's assets.
          *
-         * @param model bytes of the `.tflite`, a direct buffer that stays as it is while the model is open
-         * @param manifest its manifest
-         * @param threads threads of the kernels
-         * @param xnnpack whether to use XNNPACK: faster, and more memory; null for the manifest's setting
-         * @param runtime makes the runtime
+         * @param model bytes of the `.tflite`, a direct buffer that must not change while the model is open
+         * @param manifest manifest of the model
+         * @param threads number of threads of the kernels
+         * @param xnnpack whether to use XNNPACK, which is faster and needs more memory; null for the manifest's setting
+         * @param runtime creates the runtime
          * @throws InputException if they do not belong together, or the runtime refuses the model
          */
         @JvmStatic
@@ -529,11 +489,11 @@ public class TinyTlModel private constructor(
             runtime: RuntimeFactory = RuntimeFactory(::LiteRtInterpreter),
         ): TinyTlModel {
             if (threads !in 1..MOST_THREADS) {
-                throw InputException("expected 1 to $MOST_THREADS threads, got $threads; give the number of fast cores")
+                throw InputException("expected 1 to $MOST_THREADS threads, got $threads; use the number of fast cores")
             }
             if (!model.isDirect) {
                 throw InputException(
-                    "expected the model in a direct buffer, got one on the heap; map the file or use allocateDirect",
+                    "expected the model in a direct buffer, got a heap buffer; map the file or use allocateDirect",
                 )
             }
             val fingerprint = Fingerprint.of(model)

@@ -6,21 +6,21 @@ import java.util.concurrent.CancellationException
 /**
  * Trains a model on photos or arrays, as `tinytl adapt` does.
  *
- * With a state file the run is saved there at its end, and every [TrainerSettings.saveEvery] steps, and when it is
- * canceled, to files next to it; [resume] continues from them after the process died. A run that is resumed ends with
- * the same state as one that was not stopped, with the same examples, settings, threads, XNNPACK and runtime. One run at
- * a time writes a state file, of all processes.
+ * With a state file, the run is saved there at its end, and to files next to it every [TrainerSettings.saveEvery] steps
+ * and when it is canceled. [resume] continues from these files, even after the process died. A resumed run ends with
+ * the same state as an uninterrupted run if the examples, settings, threads, XNNPACK and runtime are the same. Across
+ * all processes, only one run at a time can write a state file.
  *
- * [run] blocks: call it on a thread of its own, for example of an executor.
+ * [run] blocks: call it on a background thread, for example of an executor.
  *
- * @param model the model; it is changed
- * @param training the examples to train on
- * @param heldOut the examples to measure by, see [Example.holdOut]; without any, nothing is measured
- * @param settings of the run
+ * @param model the model to train
+ * @param training the training examples
+ * @param heldOut the held-out examples, see [Example.holdOut]; if the list is empty, the model is not evaluated
+ * @param settings settings of the run
  * @param stateFile the `.tinytl` to write, or null to keep the learned values only in memory
- * @param listener gets the progress
- * @throws InputException if [training] is empty, or an example has a label that is unknown to the model and cannot
- *   be learned, or is an array for a model of photos, or a photo for a model of arrays
+ * @param listener receives the progress
+ * @throws InputException if [training] is empty, an example has a label that is unknown to the model and cannot be
+ *   added, or an example is an array for a model of photos or a photo for a model of arrays
  */
 public class Trainer
     @JvmOverloads
@@ -59,7 +59,7 @@ public class Trainer
             (training + heldOut).forEach { targets.of(it) }
         }
 
-        /** Whether a run was stopped that [resume] can continue. */
+        /** Whether there is a stopped run that [resume] can continue. */
         public val canResume: Boolean
             get() = files != null && files.progress.exists()
 
@@ -69,24 +69,24 @@ public class Trainer
          * @throws InputException if another run writes the state file, an example cannot be read, or a file cannot be
          *   written
          * @throws TrainingDivergedException if the training has diverged; nothing is saved
-         * @throws CancellationException after [cancel], or when the thread is interrupted; how far the run was is saved
+         * @throws CancellationException after [cancel], or when the thread is interrupted; the progress is saved
          */
         public fun run(): TrainerResult = locked { run(described(), null) }
 
         /**
-         * Continues the run that was stopped: by [cancel], or because its process died.
+         * Resumes a run that was stopped by [cancel] or by the end of its process.
          *
-         * @throws InputException if no run was stopped, or if it had other examples or settings; see also [run]
+         * @throws InputException if there is no stopped run, or it had different examples or settings; see also [run]
          * @throws TrainingDivergedException as [run]
          * @throws CancellationException as [run]
          */
         public fun resume(): TrainerResult = locked { resume(described(), null) }
 
         /**
-         * Continues the run that was stopped, or starts one, unless this job has ended it already: then it restores
-         * the state and returns the figures of the run.
+         * Resumes the stopped run, or starts a new one. If this job has already finished its run, restores the state
+         * and returns the figures of that run.
          *
-         * @param job names the job, the same each time it starts; null without an identity
+         * @param job identifier of the job, the same at each start; null for a run without a job
          */
         internal fun runFor(job: String?): TrainerResult =
             locked {
@@ -95,17 +95,17 @@ public class Trainer
                     ?: if (canResume) resume(described, job) else run(described, job)
             }
 
-        /** Stops the run after the present step, or the next run before its first step; any thread may call it. */
+        /** Stops the run after the current step, or the next run before its first step; any thread may call it. */
         public fun cancel() {
             isCanceled = true
         }
 
         /**
-         * Measures the model on the examples that were held out; [cancel] does not stop it.
+         * Evaluates the model on the held-out examples; [cancel] does not stop it.
          *
          * @return the figures, or null if nothing is held out
-         * @throws InputException if an example cannot be read, or has a class that is new to the model before [run],
-         *   or an answer is not finite
+         * @throws InputException if an example cannot be read or has a class that [run] would add to the model, or a
+         *   prediction is not finite
          */
         public fun evaluate(): EvaluateResult? = measure({ }, ::broken)
 
@@ -126,11 +126,11 @@ public class Trainer
             job: String?,
         ): TrainerResult {
             if (files == null) {
-                throw InputException("expected the state file whose run is to be resumed, got null; give it")
+                throw InputException("expected the state file of the run to resume, got null; pass stateFile")
             }
             if (!model.manifest.savesOptimizer) {
                 throw InputException(
-                    "expected a model whose state holds its optimizer's slots, got one without, whose run would not " +
+                    "the state of this model does not hold its optimizer's slots, so that a resumed run would not " +
                         "end as one that was not stopped; start it again, or export the model with --save_optimizer",
                 )
             }
@@ -156,7 +156,7 @@ public class Trainer
             return result(run.progress, run.after)
         }
 
-        /** Lets one run at a time write the state file; checks first for errors that would end the run late. */
+        /** Lets one run at a time write the state file; checks for errors that would otherwise end the run late. */
         private inline fun locked(block: () -> TrainerResult): TrainerResult {
             if (files == null) {
                 return block()
@@ -287,7 +287,7 @@ public class Trainer
         ): EpochResult =
             StepRecord.means(progress.steps.subList(epoch * plan.stepsPerEpoch, (epoch + 1) * plan.stepsPerEpoch))
 
-        /** Without held-out examples the losses of the steps stand in for theirs. */
+        /** Without held-out examples, the losses of the steps are used. */
         private fun checkLoss(
             progress: TrainerProgress,
             after: EvaluateResult?,
@@ -313,11 +313,11 @@ public class Trainer
             )
         }
 
-        /** Classes to train on that are new to the model, in the order of the examples. */
+        /** Returns the classes of the training examples that are new to the model, in the order of the examples. */
         private fun newClasses(): List<String> =
             if (settings.newClasses) Targets(model.task, model.labels).unknown(training) else emptyList()
 
-        /** The settings that the numbers of the run depend on. */
+        /** The settings that affect the results of the run. */
         private fun described(): RunSettings {
             val data =
                 RunData(training, heldOut, model.manifest.examples) {
@@ -343,10 +343,10 @@ public class Trainer
             private const val NANOS = 1e6
 
             /**
-             * Removes the files of a stopped run next to its state file, which stays.
+             * Removes the files of a stopped run next to its state file, but not the state file.
              *
-             * @param stateFile the file that the run was to write
-             * @throws InputException if a run writes it at the moment
+             * @param stateFile the state file of the run
+             * @throws InputException if a run is writing it
              */
             @JvmStatic
             public fun discard(stateFile: File) {

@@ -1,12 +1,12 @@
 package org.tinytl
 
-/** Hears how far a [Trainer] is, on the thread that trains; each function may be left out. */
+/** Receives the progress of a [Trainer] on the thread that trains; each function is optional. */
 public interface TrainerListener {
     /**
      * A step was taken.
      *
-     * @param step number of steps so far, from 1
-     * @param totalSteps steps of the run
+     * @param step number of steps taken so far, from 1
+     * @param totalSteps total number of steps of the run
      * @param result loss and accuracy of the step's batch
      */
     public fun onStep(
@@ -17,10 +17,10 @@ public interface TrainerListener {
     }
 
     /**
-     * A pass over the examples was made.
+     * An epoch, a pass over the training examples, has ended.
      *
-     * @param epoch which one, from 1
-     * @param result means over its steps
+     * @param epoch number of the epoch, from 1
+     * @param result means over the steps of the epoch
      */
     public fun onEpoch(
         epoch: Int,
@@ -29,9 +29,9 @@ public interface TrainerListener {
     }
 
     /**
-     * The examples that were held out were measured; never called without any.
+     * The held-out examples were evaluated; not called without held-out examples.
      *
-     * @param isTrained whether the model was trained: false before the first step, true after the last
+     * @param isTrained false before the first step, true after the last step
      * @param result accuracy and loss, also of each class
      */
     public fun onEvaluated(
@@ -41,9 +41,9 @@ public interface TrainerListener {
     }
 
     /**
-     * The meaning of the run's figures is limited; the run continues.
+     * The figures of the run have limited meaning; the run continues.
      *
-     * @param message one line, to show to the user
+     * @param message one line to show to the user
      */
     public fun onWarning(message: String) {
     }

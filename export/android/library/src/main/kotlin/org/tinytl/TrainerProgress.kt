@@ -6,10 +6,10 @@ import java.io.File
 import java.io.IOException
 
 /**
- * Progress of a run, in a file of its own, so that it can be resumed after its process died.
+ * Progress of a run, in a file of its own, from which the run can be resumed after its process died.
  *
- * @property settings settings that the numbers depend on; a run is resumed only with the same ones
- * @property before the model on the examples that were held out, before the first step; null without any
+ * @property settings settings that affect the results; a run is resumed only with the same settings
+ * @property before results on the held-out examples before the first step; null without held-out examples
  * @property steps all steps taken
  */
 internal class TrainerProgress(
@@ -20,10 +20,10 @@ internal class TrainerProgress(
     private var state = ""
 
     /**
-     * Saves the progress: first the state, under a name of its own, so that the progress names a complete one.
+     * Saves the progress: first the state, under a name of its own, so that the progress always names a complete state.
      *
-     * @param files of the run
-     * @param model that is trained
+     * @param files files of the run
+     * @param model the model that is trained
      */
     fun save(
         files: RunFiles,
@@ -39,7 +39,7 @@ internal class TrainerProgress(
         }
     }
 
-    /** Input of [parse]. */
+    /** Returns the input of [parse]. */
     fun json(): JSONObject {
         val rows = JSONArray()
         for (step in steps) {
@@ -61,10 +61,10 @@ internal class TrainerProgress(
         private const val COLUMNS = 4
 
         /**
-         * Resumes a run: reads how far it was, and brings the model to the state of its last step.
+         * Resumes a run: reads its progress, and restores the state of its last step.
          *
-         * @throws InputException if there is no such run, its files are damaged, or it had other photos or settings;
-         *   the model stays as it was
+         * @throws InputException if there is no such run, its files are damaged, or it had different photos or
+         *   settings; the model is unchanged
          */
         fun resume(
             files: RunFiles,
@@ -77,9 +77,9 @@ internal class TrainerProgress(
             progress.state = fields.text("state")
             val file = files.named(progress.state)
             if (sha256(file) != fields.text("state_sha256")) {
-                throw InputException("$file is damaged: expected it as the run wrote it, got another; $REMEDY")
+                throw InputException("$file is damaged: expected the state that the run wrote, got another; $REMEDY")
             }
-            model.restore(file) // with the classes that were added
+            model.restore(file) // including the added classes
             return progress
         }
 
@@ -96,7 +96,7 @@ internal class TrainerProgress(
         /**
          * Reads the output of [json].
          *
-         * @throws InputException if it is of a run with other photos or settings
+         * @throws InputException if it belongs to a run with different photos or settings
          */
         fun parse(
             fields: JsonFields,

@@ -3,10 +3,10 @@ package org.tinytl
 /**
  * Results of a run of a [Trainer].
  *
- * @property before the model before the first step, on the held-out examples; null without held-out examples
- * @property after the same after the last step
- * @property epochs figures of each pass over the examples to train on
- * @property stepMillis median time of a step in milliseconds, without reading of photos or arrays
+ * @property before results on the held-out examples before the first step; null without held-out examples
+ * @property after results on the held-out examples after the last step; null without held-out examples
+ * @property epochs results of each epoch
+ * @property stepMillis median duration of a step in milliseconds, without the reading of photos or arrays
  */
 public data class TrainerResult(
     val before: EvaluateResult?,
@@ -22,11 +22,11 @@ public data class TrainerResult(
     public val accuracies: List<Double?>
         get() = epochs.map { it.accuracy }
 
-    /** Steps taken. */
+    /** Number of steps taken. */
     public val steps: Int
         get() = epochs.sumOf { it.steps }
 
-    /** Steps that changed the model, see [EpochResult.applied]. */
+    /** Number of steps that changed the model, see [EpochResult.applied]. */
     public val applied: Int
         get() = epochs.sumOf { it.applied }
 }

@@ -13,12 +13,12 @@ import java.util.concurrent.CancellationException
 import java.util.concurrent.Executors
 
 /**
- * Trains while the app is not in front, when the system has time for it.
+ * Trains in the background when the system schedules it.
  *
- * A job continues from the trainer's state file after the system stopped it, the process died or the phone restarted.
- * It needs a [Trainer] with a state file, and a model with the optimizer's slots in its state. One job trains at once.
+ * A job resumes from the trainer's state file after the system stopped it, the process died or the phone restarted. It
+ * needs a [Trainer] with a state file, and a model with the optimizer's slots in its state. One job trains at a time.
  *
- * The app's manifest must declare the subclass, and request a job that outlives a restart:
+ * The app's manifest must declare the subclass, and request the permission for jobs that persist over restarts:
  *
  * ```
  * <uses-permission android:name="android.permission.RECEIVE_BOOT_COMPLETED" />
@@ -30,29 +30,29 @@ public abstract class TrainingJob : JobService() {
     private var present: Run? = null
 
     /**
-     * Returns the trainer to run, or null if there is nothing to train any more.
+     * Returns the trainer to run, or null if there is nothing left to train.
      *
-     * It is called on the thread that trains, at each start of the job. Give the same photos in the same order and the
-     * same settings each time: a run continues with these only.
+     * It is called on the thread that trains, at each start of the job. Use the same photos in the same order and the
+     * same settings each time: otherwise the run cannot be resumed.
      */
     protected abstract fun createTrainer(parameters: JobParameters): Trainer?
 
     /**
      * The run has ended and its state is saved; called on the thread that trains. It is called again, without more
-     * training, if the process died before the system knew.
+     * training, if the process died before the system was notified.
      */
     protected open fun onTrained(result: TrainerResult) {
     }
 
-    /** The run cannot continue, and the job is over; called on the thread that trains. */
+    /** The run has failed, and the job ends; called on the thread that trains. */
     protected open fun onFailed(error: TinyTlException) {
     }
 
-    /** Frees resources of [createTrainer]; called last, if the run has ended, failed or was stopped. */
+    /** Frees the resources of [createTrainer]; called last, after the run has ended, failed or was stopped. */
     protected open fun release() {
     }
 
-    /** Starts to train. */
+    /** Starts the training. */
     final override fun onStartJob(parameters: JobParameters): Boolean {
         val run = Run(parameters)
         synchronized(lock) { present = run }
@@ -60,7 +60,7 @@ public abstract class TrainingJob : JobService() {
         return true
     }
 
-    /** Stops after the present step; the system starts the job again when its conditions are met. */
+    /** Stops after the current step; the system starts the job again when its conditions are met. */
     final override fun onStopJob(parameters: JobParameters): Boolean {
         synchronized(lock) { present }?.stop()
         return true
@@ -94,7 +94,7 @@ public abstract class TrainingJob : JobService() {
             trainer?.cancel()
         }
 
-        /** A job that was stopped while it waited for another has nothing to do. */
+        /** Returns the trainer to run; null if the job was stopped while it waited for another job. */
         private fun start(): Trainer? {
             if (synchronized(this) { isStopped }) {
                 return null
@@ -112,16 +112,16 @@ public abstract class TrainingJob : JobService() {
         private const val BACKOFF_MILLIS = 30_000L
         private const val RUN = "org.tinytl.run"
 
-        // A job that is started again waits until the last step of the one that was stopped is saved.
+        // A restarted job waits until the last step of the stopped job is saved.
         private val executor = Executors.newSingleThreadExecutor { Thread(it, "tinytl-training") }
 
         /**
-         * Schedules a training; a job of the same number is replaced. It is kept over restarts of the phone.
+         * Schedules a training and replaces a job with the same ID. The job persists over restarts of the phone.
          *
-         * @param context of the app
-         * @param job the app's subclass
-         * @param id the number of the job, among all jobs of the app
-         * @param charging whether to wait until the phone charges
+         * @param context context of the app
+         * @param job subclass of the app
+         * @param id ID of the job, unique among all jobs of the app
+         * @param charging whether to wait until the phone is charging
          * @param idle whether to wait until the phone is idle
          * @throws InputException if the manifest lacks the service or the permission, or the app has too many jobs
          */
@@ -135,17 +135,17 @@ public abstract class TrainingJob : JobService() {
             idle: Boolean = false,
         ) {
             val builder = JobInfo.Builder(id, ComponentName(context, job))
-            // One request is trained once, even if the process dies before the system receives its end.
+            // Each request is trained once, even if the process dies before the system is notified of its end.
             val extras = PersistableBundle()
             extras.putString(RUN, UUID.randomUUID().toString())
             builder.setExtras(extras)
             builder.setRequiresCharging(charging)
             builder.setRequiresDeviceIdle(idle)
-            if (!idle) { // an idle job has no back-off
+            if (!idle) { // an idle job cannot have a back-off policy
                 builder.setBackoffCriteria(BACKOFF_MILLIS, JobInfo.BACKOFF_POLICY_LINEAR)
             }
             if (!charging && !idle) {
-                builder.setOverrideDeadline(0) // older systems refuse a job without a condition
+                builder.setOverrideDeadline(0) // older systems refuse a job without constraints
             }
             val accepted =
                 try {
@@ -176,8 +176,8 @@ public abstract class TrainingJob : JobService() {
             came: String?,
             cause: Throwable?,
         ) = InputException(
-            "expected the system to take the job ${job.name}, got: $came; declare it as a service with the " +
-                "permission BIND_JOB_SERVICE, ask for RECEIVE_BOOT_COMPLETED, and have at most 100 jobs",
+            "expected the system to accept the job ${job.name}, got: $came; declare it as a service with the " +
+                "permission BIND_JOB_SERVICE, request RECEIVE_BOOT_COMPLETED, and schedule at most 100 jobs",
             cause,
         )
     }

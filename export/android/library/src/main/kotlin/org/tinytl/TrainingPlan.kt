@@ -1,12 +1,12 @@
 package org.tinytl
 
 /**
- * Random choices of a run: the examples of each step, the changes of photos, and the rates. All clients make the same.
+ * The plan of a run: examples, changes of photos, and learning rate of each step. It is the same in all clients.
  *
- * @param photos number of examples to train on
- * @param manifest of the model, for defaults of the settings
- * @param settings of the run
- * @param batchSize images of a step
+ * @param photos number of training examples
+ * @param manifest manifest of the model, for defaults of the settings
+ * @param settings settings of the run
+ * @param batchSize number of images in a step
  */
 internal class TrainingPlan(
     private val photos: Int,
@@ -16,26 +16,26 @@ internal class TrainingPlan(
 ) {
     private val seed = settings.seed
 
-    /** How photos are changed; arrays never are. */
+    /** Augmentation of photos; arrays are not changed. */
     val augmentation: Augmentation
         get() = settings.augmentation ?: manifest.augmentation
 
-    /** Of step 0. */
+    /** Learning rate of step 0. */
     val learningRate: Double = settings.learningRate ?: manifest.learningRate
 
-    /** Of the learning rate. */
+    /** Schedule of the learning rate. */
     val schedule: LearningRateSchedule = settings.schedule ?: manifest.schedule
 
-    /** Steps of a pass over the photos; an incomplete batch is left out. */
+    /** Number of steps in an epoch; an incomplete batch is left out. */
     val stepsPerEpoch: Int = maxOf(1, photos / batchSize)
 
-    /** Steps of the run. */
+    /** Total number of steps of the run. */
     val totalSteps: Int
 
     init {
         if (manifest.array != null && settings.augmentation != null) {
             throw InputException(
-                "expected no augmentation for a model of arrays, which are trained on as they are, got " +
+                "expected no augmentation for a model of arrays, which are never changed, got " +
                     "${settings.augmentation}; leave it out",
             )
         }
@@ -46,17 +46,17 @@ internal class TrainingPlan(
         totalSteps = steps.toInt()
     }
 
-    /** The rate of a step, from 0. */
+    /** Returns the learning rate of a step, counted from 0. */
     fun rate(step: Int): Double = schedule.rate(step, totalSteps, learningRate)
 
-    /** The photos of an epoch, from 0, in their order. */
+    /** Returns the order of the photos in an epoch, counted from 0. */
     fun order(epoch: Int): IntArray = RandomStream(seed, epoch.toLong(), 0).permutation(photos)
 
     /**
-     * The photos of a step.
+     * Returns the photos of a step.
      *
-     * @param step of the run, from 0
-     * @param order of its epoch
+     * @param step index of the step in the run, from 0
+     * @param order order of its epoch
      */
     fun places(
         step: Int,
@@ -67,13 +67,13 @@ internal class TrainingPlan(
     }
 
     /**
-     * Draws the change of a photo.
+     * Draws the random change of a photo.
      *
-     * @param epoch from 0
-     * @param place of the photo in the epoch
-     * @param width of the photo after [Pixels.shrink]
-     * @param height of the photo after [Pixels.shrink]
-     * @param central the part that is taken without a crop
+     * @param epoch index of the epoch, from 0
+     * @param place position of the photo in the epoch
+     * @param width width of the photo after [Pixels.shrink]
+     * @param height height of the photo after [Pixels.shrink]
+     * @param central the part that is used without a random crop
      */
     fun change(
         epoch: Int,
@@ -84,7 +84,7 @@ internal class TrainingPlan(
     ): PhotoChange {
         val (photo, copy) = place
         val names = longArrayOf(seed, epoch.toLong(), photo + 1L, copy.toLong())
-        // The first copy has a stream of three names.
+        // The first copy has no copy number in its stream.
         val stream = RandomStream(*if (copy > 0) names else names.copyOf(names.size - 1))
         return augmentation.draw(width, height, central, stream)
     }
@@ -92,8 +92,8 @@ internal class TrainingPlan(
     /**
      * A photo in a batch.
      *
-     * @property photo its number, from 0
-     * @property copy how often the epoch has had it before
+     * @property photo index of the photo, from 0
+     * @property copy number of earlier copies of the photo in the epoch
      */
     data class Place(
         val photo: Int,

@@ -3,26 +3,26 @@ package org.tinytl
 import kotlin.math.max
 import kotlin.math.min
 
-/** Turns recordings into the arrays of a model of waveforms, as the Python client does. */
+/** Converts recordings to the input of a model of waveforms, as the Python client does. */
 public object Waveform {
-    private const val FULL_SCALE = 32_768f // of a 16-bit sample
+    private const val FULL_SCALE = 32_768f // of 16-bit samples
 
     /**
-     * Returns the model's input for a recording of one channel, as `AudioRecord` gives it with `ENCODING_PCM_16BIT`.
+     * Returns the model's input for a mono recording, for example from `AudioRecord` with `ENCODING_PCM_16BIT`.
      *
-     * One that is too long loses as much at its start as at its end, of an odd number one more at its end; one that is
-     * too short gets zeros in the same way.
+     * A recording that is too long loses the same number of samples at its start and its end (one more at its end if
+     * the number is odd); a recording that is too short is padded with zeros in the same way.
      *
      * ```
      * val answer = model.infer(Waveform.of(samples, 16_000, checkNotNull(model.manifest.array)))
      * ```
      *
-     * @param samples of 16 bits
-     * @param sampleRate samples a second of the recording
-     * @param input of the model, [Manifest.array]
-     * @return numbers from -1 to 1, [ArrayInput.size] of them
-     * @throws InputException if the recording has another rate than the model, or no sample, or the model takes no
-     *   waveform
+     * @param samples 16-bit samples
+     * @param sampleRate samples per second of the recording
+     * @param input input of the model, [Manifest.array]
+     * @return [ArrayInput.size] numbers from -1 to 1
+     * @throws InputException if the recording has a different sample rate than the model or is empty, or the model does
+     *   not take waveforms
      */
     @JvmStatic
     public fun of(
@@ -32,13 +32,14 @@ public object Waveform {
     ): FloatArray {
         if (input.sampleRate == 0 || input.shape.size != 1) {
             throw InputException(
-                "expected a model of waveforms, arrays of one size with a sample_rate, got one of ${input.shape} " +
-                    "with ${input.sampleRate}; export it with the sample_rate of its recordings",
+                "expected a model of waveforms, which has a sample_rate and arrays with one axis, got arrays of " +
+                    "${input.shape} and the sample_rate ${input.sampleRate}; export it with the sample_rate of " +
+                    "its recordings",
             )
         }
         if (sampleRate != input.sampleRate) {
             throw InputException(
-                "expected a recording of ${input.sampleRate} samples a second, got $sampleRate; record at that rate",
+                "expected a recording of ${input.sampleRate} samples per second, got $sampleRate; record at that rate",
             )
         }
         if (samples.isEmpty()) {

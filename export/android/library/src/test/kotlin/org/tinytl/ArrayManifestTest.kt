@@ -22,7 +22,7 @@ class ArrayManifestTest {
                 "augmentation" to { manifest.augmentation },
             )
         for ((name, read) in settings) {
-            refused("model of images, which alone have $name", "arrays of [40, 6]") { read() }
+            refused("model of images for $name", "arrays of [40, 6]") { read() }
         }
     }
 

@@ -150,8 +150,8 @@ class ArrayTrainerTest {
         refused("takes images, got an array", "ByteArray") { ofPhotos.infer(FloatArray(12)) }
         refused("takes images, got an array") { ofPhotos.train(List(2) { FloatArray(12) }, IntArray(2), 0.5f) }
         refused("got the array array 1") { arrays[0].image }
-        refused("which alone have height") { ofArrays.height }
-        refused("which alone have width") { Pixels.shortSide(ofArrays.width, 2) }
+        refused("model of images for height") { ofArrays.height }
+        refused("model of images for width") { Pixels.shortSide(ofArrays.width, 2) }
         val changes = settings.copy(augmentation = Augmentation(crop = false, flip = false))
         refused("no augmentation for a model of arrays", "leave it out") { Trainer(ofArrays, arrays, arrays, changes) }
         assertEquals(0, classes.calls + photos.calls)
@@ -161,7 +161,7 @@ class ArrayTrainerTest {
     fun `wrong arrays and labels of a step are refused before anything runs`() {
         val model = ScriptedRuntime.open(numbers)
         val batch = List(2) { FloatArray(6) }
-        refused("batch of 2 arrays, got 1; with fewer arrays") { model.train(batch.take(1), FloatArray(4), 0.5f) }
+        refused("batch of 2 arrays, got 1; if there are fewer") { model.train(batch.take(1), FloatArray(4), 0.5f) }
         refused("array 1 of 6 numbers", "got 7") { model.train(batch.take(1) + FloatArray(7), FloatArray(4), 0.5f) }
         refused("2 outputs of each array", "FloatArray") { model.train(batch, IntArray(2), 0.5f) }
         refused("4 numbers, 2 for each of 2 arrays, got 3") { model.train(batch, FloatArray(3), 0.5f) }
@@ -209,10 +209,10 @@ class ArrayTrainerTest {
         assertThrows(CancellationException::class.java) { trainer.run() }
         val others = examples.drop(1) + Example(array(3), mapOf("a" to 3.5f, "b" to 0f))
         val changed = examples.dropLast(1) + others.takeLast(1)
-        refused("1 arrays to train on have other content, labels or places (array 3)") {
+        refused("1 arrays to train on have different content, labels or positions (array 3)") {
             Trainer(model, changed, examples, settings, file).resume()
         }
-        refused("there were 4 arrays to train on and there are now 3") {
+        refused("the number of arrays to train on was 4 and is now 3") {
             Trainer(model, examples.drop(1), examples, settings, file).resume()
         }
         val exchanged = examples.take(3) + Example(array(3), mapOf("b" to 3f, "a" to 0f))
@@ -259,7 +259,7 @@ class ArrayTrainerTest {
         numbers.logits = { _, _ -> floatArrayOf(-1f, 5f) }
         val answer = ScriptedRuntime.open(numbers).infer(FloatArray(6))
         assertEquals(listOf(-1f, 5f), answer.logits.toList())
-        refused("model of classes, got predicted numbers", "read logits") { answer.best }
+        refused("model of classes, got a regression", "read logits") { answer.best }
         assertFalse(runCatching { ScriptedRuntime.open(classes).infer(FloatArray(6)).best }.isFailure)
     }
 

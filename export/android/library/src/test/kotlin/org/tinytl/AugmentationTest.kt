@@ -113,7 +113,7 @@ class AugmentationTest {
 
     @Test
     fun `ranges that are empty are refused`() {
-        refused("crop area", "0.22..1.0, say") { Augmentation(cropArea = 0.0..1.0) }
+        refused("crop area", "give 0.22..1.0") { Augmentation(cropArea = 0.0..1.0) }
         refused("crop area") { Augmentation(cropArea = 0.5..1.1) }
         refused("crop area") { Augmentation(cropArea = 0.5..0.4) }
         refused("crop aspect") { Augmentation(cropAspect = Double.NaN..1.0) }

@@ -40,7 +40,7 @@ class ClassNamesTest {
 
     private val refused =
         listOf(
-            "" to "an empty one",
+            "" to "an empty name",
             "a\u0000" to "\\u0000",
             "\n" to "\\u000a",
             "a\r\nb" to "\\u000d\\u000a",
@@ -122,7 +122,7 @@ class ClassNamesTest {
                 listOf(0x20, 0xA0, 0xAD, 0x1680, 0x180E, 0x3000, 0xFEFF).map { it..it }
         val invisible = ranges.flatten().map { it.toChar().toString() }
         for (name in invisible + invisible.joinToString("")) {
-            refused("cannot be seen") { ClassNames.check(listOf(name)) }
+            refused("invisible") { ClassNames.check(listOf(name)) }
             ClassNames.check(listOf("${name}a", "a$name"))
         }
         val others = ranges + listOf(0x00..0x1F, 0x7F..0x9F, 0x2028..0x2029)
@@ -168,7 +168,7 @@ class ClassNamesTest {
             val target = Targets(Task.CLASSIFICATION, listOf("a", label)).of(example)
             assertEquals(listOf(0f, 1f), target.toList())
         }
-        refused("tell them apart", "two forms of Unicode") {
+        refused("different names", "two forms of Unicode") {
             Targets(Task.CLASSIFICATION, listOf("\u00e9clair", "e\u0301clair"))
         }
     }
@@ -176,7 +176,7 @@ class ClassNamesTest {
     @Test
     fun `messages are one line whatever they quote`() {
         val example = Example(Flat(1, "a\nphoto\u2028of\u0000mine"), "no\r\nclass")
-        val message = refused("knows (a)") { Targets(Task.CLASSIFICATION, listOf("a")).of(example) }
+        val message = refused("labels of the model (a)") { Targets(Task.CLASSIFICATION, listOf("a")).of(example) }
         assertTrue(message, message.none { it < ' ' || it == '\u2028' })
     }
 }

@@ -121,14 +121,17 @@ class ExampleTest {
         val rare = listOf(Example(heldOut.first().image, setOf("star")), Example(training.first().image, setOf("moon")))
         val warnings = Example.holdOut(several + rare, multilabel).warnings
         assertEquals(2, warnings.size)
-        assertTrue("$warnings", "\"moon\"" in warnings[0] && "\"star\"" in warnings[1] && "trained on" in warnings[1])
+        assertTrue(
+            "$warnings",
+            "\"moon\"" in warnings[0] && "\"star\"" in warnings[1] && "left for training" in warnings[1],
+        )
     }
 
     @Test
     fun `a model of an older version is named`() {
         val old = ScriptedRuntime.manifest { it.getJSONObject("data").remove("split") }
         val warning = Example.holdOut(examples, old).warnings.single()
-        assertTrue(warning, "may be among those that are held out" in warning && '\n' !in warning)
+        assertTrue(warning, "may have been trained on" in warning && '\n' !in warning)
     }
 
     @Test

@@ -79,7 +79,7 @@ class PhotoDecoderTest {
     fun `the digest is that of the file`() {
         val file = file(photos.first())
         assertArrayEquals(MessageDigest.getInstance("SHA-256").digest(file.readBytes()), Photo.of(file).digest())
-        refused("none.jpg", "take it again") { Photo.of(File("none.jpg")).digest() }
+        refused("none.jpg", "take the photo again") { Photo.of(File("none.jpg")).digest() }
         refused("gone") { Photo("it") { throw FileNotFoundException("gone") }.digest() }
     }
 
@@ -119,7 +119,7 @@ class PhotoDecoderTest {
     fun `what is no photo is refused and named`() {
         refused("cat.jpg", "leave it out") { PhotoDecoder.decode(ByteArray(100), 160, "cat.jpg") }
         refused("the photo") { PhotoDecoder.decode(ByteArray(0), 160) }
-        refused("none.jpg", "take it again") { Photo.of(File("none.jpg")).read(160) }
+        refused("none.jpg", "take the photo again") { Photo.of(File("none.jpg")).read(160) }
         refused("gone") { Photo("it") { throw FileNotFoundException("gone") }.read(160) }
         val cut = file(photos.first()).readBytes().copyOf(200)
         refused("the photo") { PhotoDecoder.decode(cut, 160) }

@@ -41,9 +41,9 @@ class RunFilesTest {
         val other = ScriptedRuntime(ScriptedRuntime.manifest())
         for (same in listOf(file, File(folder.root, "../${folder.root.name}/mine.tinytl"), link)) {
             val second = Trainer(ScriptedRuntime.open(other), photos, photos, settings, same)
-            refused("no other run that writes", "mine.tinytl", "wait for its end") { second.run() }
-            refused("no other run") { second.resume() }
-            refused("no other run") { Trainer.discard(same) }
+            refused("mine.tinytl is in use by another run", "wait for it to end") { second.run() }
+            refused("in use by another run") { second.resume() }
+            refused("in use by another run") { Trainer.discard(same) }
         }
         assertEquals(0, other.calls)
         // Another file is free, also while the process knows of the first.
@@ -60,13 +60,13 @@ class RunFilesTest {
     fun `a run is refused while another process writes the state file`() {
         val file = File(folder.root, "mine.tinytl").apply { writeText("old") }
         val process = OtherProcess.start("lock", file)
-        refused("no other run that writes", "wait for its end") { Trainer(model, photos, photos, settings, file).run() }
+        refused("in use by another run", "wait for it to end") { Trainer(model, photos, photos, settings, file).run() }
         assertEquals(0, runtime.calls)
         assertEquals("old", file.readText())
         process.kill() // the system gives up its lock
         Trainer(model, photos, photos, settings, file).run()
         val again = OtherProcess.start("lock", file)
-        refused("no other run") { Trainer(model, photos, photos, settings, file).run() }
+        refused("in use by another run") { Trainer(model, photos, photos, settings, file).run() }
         assertEquals("unlocked", again.end())
         Trainer(model, photos, photos, settings, file).run()
     }

@@ -104,7 +104,7 @@ class SpareClassesTest {
             model.save(again)
             assertArrayEquals(file.readBytes(), again.readBytes())
             val examples = listOf(Example(Flat(1), "disk"))
-            refused("tell them apart") { Trainer(model, examples, examples) }
+            refused("different names", "twice") { Trainer(model, examples, examples) }
             StateFile.write(file, model.state(), model.fingerprint, listOf("disk", "a"))
             refused("twice") { model.restore(file) }
             assertEquals(model.manifest.labels + names, model.labels)

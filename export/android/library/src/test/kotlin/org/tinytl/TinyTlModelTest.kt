@@ -108,7 +108,7 @@ class TinyTlModelTest {
         refused("check the path") {
             TinyTlModel.open(File(folder.root, "none.tflite"), Golden.file("model_float32.manifest.json"))
         }
-        refused("copy it with the .tflite") {
+        refused("copy both files of the export") {
             TinyTlModel.open(Golden.file("model_float32.tflite"), File(folder.root, "none.json"))
         }
     }

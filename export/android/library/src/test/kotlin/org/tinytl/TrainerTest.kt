@@ -147,7 +147,7 @@ class TrainerTest {
             val other = settings.copy(epochs = 3)
             val heldOut = examples.take(3)
             refused("epochs was 2 and is now 3") { Trainer(model, examples, heldOut, other, file).resume() }
-            refused("state file whose run") { trainer(model, null).resume() }
+            refused("state file of the run to resume") { trainer(model, null).resume() }
             val before = model.state()
             val progress = File(folder.root, "mine.tinytl.progress.json")
             val content = progress.readText()
@@ -195,13 +195,13 @@ class TrainerTest {
         val calls = runtime.rates.size
         for ((others, words) in listOf(
             changed(1, Example(Flat(99, "photo"), "disk")) to
-                "1 photos to train on have other content, labels or places (photo)",
-            changed(1, Example(Flat(1, "photo"), "leaf")) to "1 photos to train on have other",
+                "1 photos to train on have different content, labels or positions (photo)",
+            changed(1, Example(Flat(1, "photo"), "leaf")) to "1 photos to train on have different",
             photos.reversed() to
-                "6 photos to train on have other content, labels or places (photo, photo, photo, photo, photo and 1 " +
-                "more)",
-            photos.drop(1) to "there were 6 photos to train on and there are now 5",
-            photos + photos.take(1) to "there were 6 photos to train on and there are now 7",
+                "6 photos to train on have different content, labels or positions (photo, photo, photo, photo, photo " +
+                "and 1 more)",
+            photos.drop(1) to "the number of photos to train on was 6 and is now 5",
+            photos + photos.take(1) to "the number of photos to train on was 6 and is now 7",
         )) {
             refused(
                 "stopped run",
@@ -209,7 +209,7 @@ class TrainerTest {
                 "start the run again",
             ) { Trainer(model, others, heldOut, settings, file).resume() }
         }
-        refused("2 photos to measure by have other content, labels or places (last, other)") {
+        refused("2 photos to measure by have different content, labels or positions (last, other)") {
             Trainer(model, photos, heldOut.reversed(), settings, file).resume()
         }
         assertEquals(calls, runtime.rates.size)
@@ -444,7 +444,7 @@ class TrainerTest {
         val warning = warnings.single()
         assertTrue(
             warning,
-            "7 of 8 photos" in warning && "(copy 0, copy 1, copy 2, copy 3, copy 4 and 2 more)" in warning,
+            "7 of 8 held-out photos" in warning && "(copy 0, copy 1, copy 2, copy 3, copy 4 and 2 more)" in warning,
         )
         warnings.clear()
         Trainer(model, photos, heldOut.take(1), settings, null, listener).run()

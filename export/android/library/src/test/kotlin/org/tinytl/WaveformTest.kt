@@ -31,7 +31,7 @@ class WaveformTest {
 
     @Test
     fun `another rate, no samples and a model of other arrays are refused`() {
-        refused("8000 samples a second, got 16000") { Waveform.of(samples, 16_000, input(4)) }
+        refused("8000 samples per second, got 16000") { Waveform.of(samples, 16_000, input(4)) }
         refused("without samples") { Waveform.of(ShortArray(0), 8000, input(4)) }
         refused("model of waveforms", "[4]") { Waveform.of(samples, 0, ArrayInput(listOf(4), "", 0)) }
         refused("model of waveforms", "[4, 2]") { Waveform.of(samples, 8000, ArrayInput(listOf(4, 2), "", 8000)) }

@@ -21,10 +21,10 @@ import org.tinytl.TrainingDivergedException
 /**
  * Trains, or resumes the run that was stopped.
  *
- * When the coroutine is canceled, the trainer stops after its present step, saves how far it was, and only then this
- * function ends.
+ * If the coroutine is canceled, the trainer stops after the current step and saves its progress before this function
+ * returns.
  *
- * @param dispatcher has the thread that trains, which is blocked meanwhile
+ * @param dispatcher provides the thread that trains; it is blocked during the run
  * @throws InputException as [Trainer.run] and [Trainer.resume]
  * @throws TrainingDivergedException as [Trainer.run]
  * @throws CancellationException if the coroutine or the trainer is canceled
@@ -43,12 +43,12 @@ public suspend fun Trainer.fitSuspending(dispatcher: CoroutineDispatcher = Dispa
     }
 
 /**
- * Returns the events of a run, which starts, or is resumed, with each collection; the last event is [Trained].
+ * Returns the events of a run. Each collection starts or resumes a run; the last event is [Trained].
  *
- * A collector that is canceled stops the trainer after its present step; a slow one does not make it wait.
+ * A canceled collector stops the trainer after the current step; a slow collector does not block it.
  *
- * @param dispatcher has the thread that trains, which is blocked meanwhile
- * @param create makes the trainer with the listener that it is given
+ * @param dispatcher provides the thread that trains; it is blocked during the run
+ * @param create creates the trainer with the listener that it receives
  */
 public fun trainingFlow(
     dispatcher: CoroutineDispatcher = Dispatchers.IO,

@@ -11,8 +11,8 @@ public sealed interface TrainingEvent
 /**
  * A step was taken.
  *
- * @property step number of steps so far, from 1
- * @property totalSteps steps of the run
+ * @property step number of steps taken so far, from 1
+ * @property totalSteps total number of steps of the run
  * @property result loss and accuracy of the step's batch
  */
 public data class StepTaken(
@@ -22,10 +22,10 @@ public data class StepTaken(
 ) : TrainingEvent
 
 /**
- * A pass over the examples was made.
+ * An epoch, a pass over the training examples, has ended.
  *
- * @property epoch which one, from 1
- * @property result means over its steps
+ * @property epoch number of the epoch, from 1
+ * @property result means over the steps of the epoch
  */
 public data class EpochEnded(
     val epoch: Int,
@@ -33,18 +33,18 @@ public data class EpochEnded(
 ) : TrainingEvent
 
 /**
- * The meaning of the run's figures is limited; the run continues.
+ * The figures of the run have limited meaning; the run continues.
  *
- * @property message one line, to show to the user
+ * @property message one line to show to the user
  */
 public data class Warned(
     val message: String,
 ) : TrainingEvent
 
 /**
- * The examples that were held out were measured.
+ * The held-out examples were evaluated.
  *
- * @property isTrained false before the first step, true after the last
+ * @property isTrained false before the first step, true after the last step
  * @property result accuracy and loss
  */
 public data class Evaluated(
@@ -55,7 +55,7 @@ public data class Evaluated(
 /**
  * The run has ended, and its state is saved.
  *
- * @property result the figures
+ * @property result figures of the run
  */
 public data class Trained(
     val result: TrainerResult,

@@ -19,7 +19,7 @@ import org.tinytl.TinyTlException
 import org.tinytl.TinyTlModel
 import java.util.concurrent.Executors
 
-/** Classifies the camera's pictures repeatedly, while it is shown. */
+/** Classifies camera pictures continuously while it is shown. */
 class CameraActivity : Activity() {
     private val session get() = (application as SampleApplication).session
     private val main = Handler(Looper.getMainLooper())
@@ -29,7 +29,7 @@ class CameraActivity : Activity() {
     private lateinit var text: TextView
     private lateinit var camera: LiveCamera
 
-    /** Source of pictures: the camera. */
+    /** The camera, which provides the pictures. */
     internal var picture: () -> Bitmap? = { camera.picture() }
 
     override fun onCreate(savedInstanceState: Bundle?) {
@@ -72,7 +72,7 @@ class CameraActivity : Activity() {
         super.onDestroy()
     }
 
-    /** When the permission is given, the screen comes to the front again, and [onResume] starts. */
+    /** After the permission is granted, the screen returns to the foreground, and [onResume] starts the camera. */
     override fun onRequestPermissionsResult(
         requestCode: Int,
         permissions: Array<String>,
@@ -90,7 +90,7 @@ class CameraActivity : Activity() {
         main.postDelayed(nextLook, EVERY_MILLIS)
     }
 
-    /** Gives one picture to the model; the next one comes after its answer. */
+    /** Classifies one picture; the next one follows after its prediction. */
     private fun look() {
         val model = session.model
         val bitmap = if (model == null) null else picture()

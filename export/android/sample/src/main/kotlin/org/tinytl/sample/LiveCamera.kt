@@ -17,13 +17,13 @@ import android.view.Surface
 import android.view.TextureView
 
 /**
- * Shows the picture of the back camera, or of the first one of a device without it.
+ * Shows the picture of the back camera, or of the first camera of a device without a back camera.
  *
- * All of it runs on the main thread.
+ * Everything runs on the main thread.
  *
- * @param activity its activity, with the permission
- * @param view where to show it
- * @param onProblem hears in words why there is nothing to see
+ * @param activity the activity, which has the camera permission
+ * @param view the view that shows the picture
+ * @param onProblem receives a message if there is no picture
  */
 internal class LiveCamera(
     private val activity: Activity,
@@ -38,7 +38,7 @@ internal class LiveCamera(
     private var size = Size(SIDE, SIDE)
     private var isTurned = false
 
-    /** EXIF's orientation of [picture]: the view holds it as if the device was held the way it was built for. */
+    /** EXIF orientation of [picture]: the view returns it in the natural orientation of the device. */
     val orientation: Int
         get() = ORIENTATIONS[activity.windowManager.defaultDisplay.rotation]
 
@@ -53,7 +53,7 @@ internal class LiveCamera(
     val isOn: Boolean
         get() = device != null
 
-    /** Stops, and lets other apps have the camera. */
+    /** Stops and releases the camera for other apps. */
     fun close() {
         isWanted = false
         view.surfaceTextureListener = null
@@ -61,7 +61,7 @@ internal class LiveCamera(
         device = null
     }
 
-    /** Returns the current picture, or null before the first one. */
+    /** Returns the current picture, or null before the first picture. */
     fun picture(): Bitmap? {
         val upright = if (isTurned) Size(size.height, size.width) else size
         return if (isOn) view.getBitmap(upright.width, upright.height) else null
@@ -99,7 +99,7 @@ internal class LiveCamera(
             camera.createCaptureSession(listOf(surface), Configured(request.build()), main)
         }
 
-    /** The camera can be taken away between any two calls. */
+    /** Catches errors, since another app can take the camera between any two calls. */
     private fun trying(block: () -> Unit) {
         try {
             block()
@@ -174,16 +174,16 @@ internal class LiveCamera(
             }
 
         override fun onConfigureFailed(session: CameraCaptureSession) =
-            onProblem(Strings.cameraFailed("it takes no session"))
+            onProblem(Strings.cameraFailed("it refused the session"))
     }
 
     internal companion object {
-        private const val SIDE = 480 // enough for a model, and little to copy
+        private const val SIDE = 480 // enough for a model, and fast to copy
         private const val HALF_TURN = 180
         private const val BACK = CameraCharacteristics.LENS_FACING_BACK
         private val ORIENTATIONS = intArrayOf(1, 8, 3, 6) // by Surface.ROTATION_0 to 270
 
-        /** The smallest size that is large enough, or the largest one. */
+        /** Returns the smallest size that is large enough, or the largest size. */
         fun chosen(sizes: List<Size>): Size {
             val enough = sizes.filter { minOf(it.width, it.height) >= SIDE }
             return enough.minByOrNull { it.width * it.height } ?: sizes.maxByOrNull { it.width * it.height }

@@ -14,7 +14,7 @@ import org.tinytl.TrainingJob
 import java.io.IOException
 import java.io.InputStream
 
-/** The only screen: classes and their photos, training, answers. It holds nothing that a rotation could lose. */
+/** The main screen: classes and their photos, training, predictions. It has no state that a rotation could lose. */
 class MainActivity : Activity() {
     private val session get() = (application as SampleApplication).session
     private lateinit var screen: Screen
@@ -92,7 +92,7 @@ class MainActivity : Activity() {
         ask(intent, PICK, Strings.NO_PICKER)
     }
 
-    /** An app that declares the camera permission may open another camera app only with this permission. */
+    /** An app that declares the camera permission needs it to open another camera app. */
     private fun take(index: Int) {
         target = index
         if (checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED) {
@@ -161,7 +161,7 @@ class MainActivity : Activity() {
 
     private fun opener(uri: Uri): () -> InputStream {
         val resolver = contentResolver
-        return { resolver.openInputStream(uri) ?: throw IOException("it is gone") }
+        return { resolver.openInputStream(uri) ?: throw IOException("it no longer exists") }
     }
 
     internal companion object {

@@ -9,12 +9,11 @@ import org.tinytl.Photo
 import java.io.File
 
 /**
- * The classes that the user named, and their photos; kept in a file, so that neither a rotation nor the end of the
- * process loses them.
+ * The user's classes and their photos, stored in a file, so that they survive rotations and the end of the process.
  *
- * It is safe for threads.
+ * It is thread-safe.
  *
- * @param folder where the file and the photos are
+ * @param folder folder of the file and the photos
  */
 internal class Project(
     folder: File,
@@ -23,7 +22,7 @@ internal class Project(
     private val photos = File(folder, "photos")
     private val classes = ArrayList<PhotoClass>()
 
-    /** Why the classes of before are not there; null if they are. */
+    /** Why the stored classes could not be read; null if they could. */
     val problem: String?
 
     init {
@@ -50,13 +49,13 @@ internal class Project(
         write()
     }
 
-    /** Returns a file for a photo that comes next; it belongs to no class until [addPhoto]. */
+    /** Returns a file for a new photo, which belongs to a class after [addPhoto]. */
     fun newPhoto(): File {
         photos.mkdirs()
         return File.createTempFile("photo", ".jpg", photos)
     }
 
-    /** Puts a photo that is in a file of [newPhoto] into a class. */
+    /** Adds the photo in a file of [newPhoto] to a class. */
     @Synchronized
     fun addPhoto(
         index: Int,
@@ -70,7 +69,7 @@ internal class Project(
     /**
      * Returns all photos with the names of their classes.
      *
-     * @param labels the model's names of the classes, in the order of the user's classes; null for their own names
+     * @param labels names that the model has for the user's classes, in their order; null for the user's names
      */
     @Synchronized
     fun examples(labels: List<String>?): List<Example> =
@@ -79,7 +78,7 @@ internal class Project(
             photoClass.photos.map { photo -> Example(Photo(photo) { File(photos, photo).inputStream() }, label) }
         }
 
-    /** A photo without its file is dropped: it can be neither trained on nor removed. */
+    /** Photos without a file are dropped: they can be neither trained on nor removed. */
     private fun read(): List<PhotoClass> {
         val rows = JSONArray(file.readFully().toString(Charsets.UTF_8))
         return List(rows.length(), rows::getJSONObject).map { row ->
@@ -106,7 +105,7 @@ internal class Project(
  * A class of the user.
  *
  * @property name as the user wrote it
- * @property photos names of their files
+ * @property photos names of the photo files
  */
 internal data class PhotoClass(
     val name: String,

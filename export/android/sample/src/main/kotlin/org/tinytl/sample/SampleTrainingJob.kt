@@ -6,7 +6,7 @@ import org.tinytl.Trainer
 import org.tinytl.TrainerResult
 import org.tinytl.TrainingJob
 
-/** Trains on the user's photos while the phone charges. */
+/** Trains on the user's photos while the phone is charging. */
 class SampleTrainingJob : TrainingJob() {
     private val session get() = (application as SampleApplication).session
     private var isMine = false

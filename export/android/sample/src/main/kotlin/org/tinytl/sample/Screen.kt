@@ -11,7 +11,7 @@ import android.widget.ScrollView
 import android.widget.TextView
 import org.tinytl.TinyTlModel
 
-/** The views, made in code; [show] sets their content. */
+/** The views, created in code; [show] sets their content. */
 internal class Screen(
     private val activity: Activity,
     private val actions: ScreenActions,
@@ -40,7 +40,7 @@ internal class Screen(
         name.hint = Strings.CLASS_NAME
         name.contentDescription = Strings.CLASS_NAME
         name.setSingleLine()
-        name.id = NAME_ID // so that the framework keeps the text over a rotation
+        name.id = NAME_ID // so that the framework keeps the text after a rotation
         bar.contentDescription = Strings.PROGRESS
         message.accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
         column.addView(message)
@@ -70,7 +70,7 @@ internal class Screen(
         )
     }
 
-    /** Shows how things are. */
+    /** Shows a status. */
     fun show(
         status: Status,
         classes: List<PhotoClass>,
@@ -89,7 +89,7 @@ internal class Screen(
         setEnabled(whenTraining, status.isTraining)
     }
 
-    /** Shows a message until there is another one. */
+    /** Shows a message until the next message. */
     fun showMessage(text: String) {
         message.text = text
     }

@@ -1,6 +1,6 @@
 package org.tinytl.sample
 
-/** Actions of the buttons of a [Screen]; a photo is asked for with the index of its class. */
+/** Actions of the buttons of a [Screen]; a photo is requested with the index of its class. */
 internal class ScreenActions(
     val addClass: (String) -> Unit,
     val pick: (Int) -> Unit,

@@ -24,11 +24,11 @@ import java.util.concurrent.CancellationException
 import java.util.concurrent.Executors
 
 /**
- * The model, the photos, and the running task; one for the process and all screens.
+ * The model, the photos and the running task; all screens share one session.
  *
  * Long tasks run on a thread of their own; [observer] is called on the main thread after each change.
  *
- * @param folder of the app's own files
+ * @param folder folder of the app's own files
  * @param openModel opens the model
  */
 internal class Session(
@@ -46,7 +46,7 @@ internal class Session(
     /** The classes and their photos. */
     val project = Project(folder)
 
-    /** What to show; a change comes from any thread. */
+    /** The status to show; any thread may change it. */
     @Volatile
     var status = Status()
         private set
@@ -58,7 +58,7 @@ internal class Session(
     val model: TinyTlModel?
         get() = if (opening.isInitialized()) opening.value else null
 
-    /** This app shows only classes of photos. */
+    /** This app supports only models that classify photos. */
     private fun opened(): TinyTlModel {
         val model = openModel()
         if (model.array != null || model.task == Task.REGRESSION) {
@@ -71,7 +71,7 @@ internal class Session(
         return model
     }
 
-    /** Opens the model, if it is not open. */
+    /** Opens the model if it is not open. */
     fun open() {
         if (model == null) {
             work {
@@ -82,8 +82,8 @@ internal class Session(
     }
 
     /**
-     * Names a class of the user. A model with spare outputs gives one to a new class; for another model the class means
-     * its next output, independent of the output's name.
+     * Adds a class of the user. In a model with spare outputs it gets one of these; in any other model it uses the next
+     * output, whatever that output's name is.
      */
     fun addClass(name: String) {
         val model = model ?: return
@@ -123,9 +123,9 @@ internal class Session(
     }
 
     /**
-     * Copies photos into a class; photos that cannot be decoded are left out and named.
+     * Copies photos into a class; photos that cannot be decoded are left out and reported.
      *
-     * @param photos their names, and functions that open them
+     * @param photos names of the photos, and functions that open them
      */
     fun addPhotos(
         index: Int,
@@ -145,7 +145,7 @@ internal class Session(
         Strings.photosAdded(photos.size - leftOut.size, project.classes()[index].name, leftOut)
     }
 
-    /** Returns why a photo cannot be used, or null if it is in [file] now. */
+    /** Copies a photo to [file]; returns the reason if it cannot be used, otherwise null. */
     private fun copied(
         open: () -> InputStream,
         file: File,
@@ -192,19 +192,19 @@ internal class Session(
             }
         }
 
-    /** Stops the run after its present step. */
+    /** Stops the run after the current step. */
     fun stop() {
         synchronized(this) { trainer }?.cancel()
     }
 
-    /** Keeps a copy of the learned state. */
+    /** Saves a copy of the learned state. */
     fun save() =
         work {
             opening.value.save(saved)
             Strings.SAVED
         }
 
-    /** Brings the copy back. */
+    /** Restores the copy. */
     fun restore() =
         work {
             opening.value.restore(saved)
@@ -212,7 +212,7 @@ internal class Session(
             Strings.RESTORED
         }
 
-    /** Resets the model; photos and classes stay. */
+    /** Resets the model and keeps photos and classes. */
     fun reset() =
         work {
             opening.value.reset()
@@ -220,7 +220,7 @@ internal class Session(
             Strings.RESET
         }
 
-    /** Writes the learned state to a file to share, and then calls [then] on the main thread. */
+    /** Writes the learned state to a file for sharing, then calls [then] on the main thread. */
     fun share(
         file: File,
         then: () -> Unit,
@@ -230,7 +230,7 @@ internal class Session(
         Strings.SHARED
     }
 
-    /** Returns a trainer for the job, or null if the user trains already or there is nothing to train on. */
+    /** Returns a trainer for the job, or null if a training is already running or there are no photos. */
     fun beginJob(): Trainer? {
         if (!begin(isTraining = true)) {
             return null
@@ -246,7 +246,7 @@ internal class Session(
     /** The job of [beginJob] has ended. */
     fun endJob(message: String?) = end(message ?: Strings.STOPPED)
 
-    /** Message at the end of a run; its figures by class are shown separately. */
+    /** Returns the message at the end of a run; its figures by class are shown separately. */
     fun trained(result: TrainerResult): String {
         val classes = result.after?.classes.orEmpty()
         val names = opening.value.let { model -> project.classes().associateBy({ outputOf(it, model) }, { it.name }) }
@@ -256,7 +256,7 @@ internal class Session(
         return Strings.trained(result)
     }
 
-    /** The message of a run that cannot continue; a diverged run leaves the model as it was before. */
+    /** Returns the message of a failed run; after a diverged run the model is restored. */
     fun failed(error: TinyTlException): String {
         if (error !is TrainingDivergedException) {
             return error.message.orEmpty()
@@ -286,7 +286,7 @@ internal class Session(
         return created
     }
 
-    /** A run that was stopped is resumed, unless photos have changed since. */
+    /** Resumes a stopped run unless photos have changed since. */
     private fun fit(trainer: Trainer): TrainerResult {
         if (trainer.canResume) {
             try {
@@ -298,7 +298,7 @@ internal class Session(
         return trainer.run()
     }
 
-    /** Saves the current state of the model; a stopped run is not resumed. */
+    /** Saves the current state of the model; a stopped run can then no longer be resumed. */
     private fun keep() {
         Trainer.discard(learned)
         opening.value.save(learned)
@@ -362,7 +362,7 @@ internal class Session(
         main.post { observer?.invoke() }
     }
 
-    /** Shows the progress; the accuracy is smoothed, because it jumps for a few photos. */
+    /** Shows the progress; the accuracy is smoothed, because it is noisy for few photos. */
     private inner class Listener : TrainerListener {
         private var accuracy = Double.NaN
 
@@ -389,10 +389,10 @@ internal class Session(
     private companion object {
         const val SPAN = 5
 
-        // After a reset the model lacks the added classes; the run adds them again.
+        // A reset removes the added classes; the run adds them again.
         val SETTINGS = TrainerSettings(epochs = 10, saveEvery = 5, newClasses = true)
 
-        /** Whether the model has room for classes by name. */
+        /** Whether the model has outputs for new classes. */
         val TinyTlModel.learnsNames: Boolean
             get() = manifest.spareClasses > 0
     }

@@ -11,7 +11,7 @@ import android.provider.OpenableColumns
 import java.io.File
 import java.io.FileNotFoundException
 
-/** Lets apps that the user chooses read the shared state, and the camera write its photo; nothing else. */
+/** Lets apps that the user chooses read the shared state, and the camera app write its photo. */
 class SharedFiles : ContentProvider() {
     override fun onCreate(): Boolean = true
 
@@ -58,12 +58,13 @@ class SharedFiles : ContentProvider() {
     private fun fileOf(uri: Uri): File {
         val name = uri.pathSegments.singleOrNull()
         if (name !in NAMES) {
-            throw FileNotFoundException("expected one of ${NAMES.joinToString()}, got $uri; nothing else is shared")
+            throw FileNotFoundException("expected one of ${NAMES.joinToString()}, got $uri; no other files are shared")
         }
         return file(checkNotNull(context), checkNotNull(name))
     }
 
-    private fun unchangeable() = UnsupportedOperationException("expected to open or query a file; it has no rows")
+    private fun unchangeable() =
+        UnsupportedOperationException("expected to open or query a file; files cannot be changed")
 
     internal companion object {
         const val PHOTO = "photo.jpg"

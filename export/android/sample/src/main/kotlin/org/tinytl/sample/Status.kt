@@ -1,15 +1,15 @@
 package org.tinytl.sample
 
 /**
- * Content of the screen, from the session.
+ * Content of the screen.
  *
- * @property isBusy whether a task runs that changes the model
- * @property isTraining whether it is a training run
- * @property step steps taken in it
- * @property totalSteps steps of it
- * @property accuracy of the photos of the last steps, 0 to 1; not a number if it is not known
+ * @property isBusy whether a task that changes the model is running
+ * @property isTraining whether that task is a training run
+ * @property step number of steps taken in the run
+ * @property totalSteps total number of steps of the run
+ * @property accuracy accuracy on the photos of the last steps, 0 to 1; NaN if it is unknown
  * @property message the last event
- * @property figures of the last run, a line for each class, and their limits
+ * @property figures results of the last run, a line for each class, and warnings about them
  */
 internal data class Status(
     val isBusy: Boolean = false,

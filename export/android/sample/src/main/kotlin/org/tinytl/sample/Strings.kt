@@ -8,43 +8,44 @@ import kotlin.math.abs
 
 /** All texts of the app, in one place to translate. The app has no resource files, so Maven builds it without aapt2. */
 internal object Strings {
-    const val READY = "Name two classes or more, and give each a few photos."
-    const val CLASS_NAME = "Name of a class"
+    const val READY = "Add two or more classes, and add a few photos to each."
+    const val CLASS_NAME = "Class name"
     const val ADD_CLASS = "Add class"
     const val PICK = "Pick photos"
     const val TAKE = "Take photo"
     const val TRAIN = "Train"
     const val STOP = "Stop"
     const val TRAIN_LATER = "Train while charging"
-    const val CLASSIFY_PICK = "What is on a photo?"
-    const val CLASSIFY_TAKE = "What is before the camera?"
+    const val CLASSIFY_PICK = "Classify a photo"
+    const val CLASSIFY_TAKE = "Classify with the camera"
     const val CLASSIFY_LIVE = "Live camera"
     const val SAVE = "Save"
     const val RESTORE = "Restore"
     const val RESET_MODEL = "Reset"
     const val SHARE = "Share"
-    const val PROGRESS = "Progress of the training"
+    const val PROGRESS = "Training progress"
     const val TRAINING = "Training"
-    const val STOPPED = "Stopped. Train continues where it was."
+    const val STOPPED = "Stopped. Tap Train to continue."
     const val SAVED = "Saved."
-    const val RESTORED = "Restored what was saved."
-    const val RESET = "The model has forgotten what it learned."
-    const val SHARED = "The file holds what was learned, and no photo."
-    const val SCHEDULED = "The phone trains when it charges."
-    const val NO_CAMERA = "Expected an app that takes photos, found none. Pick photos instead."
-    const val CAMERA_REFUSED = "Expected leave to use the camera, got none. Give it in the settings, or pick photos."
-    const val CAMERA_MISSING = "Expected a camera, found none. Pick photos instead."
-    const val CAMERA_GONE = "Expected the camera, which another app has taken. Come back when it is free."
-    const val PREVIEW = "What the camera sees"
-    const val NO_PICKER = "Expected an app that shows files, found none. Take photos instead."
-    const val NAME_EMPTY = "Expected a name, got none. Write what the photos show."
-    const val NO_PHOTOS = "Expected photos to train on, got none. Add a class and give it photos."
+    const val RESTORED = "Restored the saved state."
+    const val RESET = "The model was reset."
+    const val SHARED = "The file contains the learned values, and no photos."
+    const val SCHEDULED = "The phone will train while it is charging."
+    const val NO_CAMERA = "This phone has no app that takes photos. Pick photos instead."
+    const val CAMERA_REFUSED = "The app has no permission to use the camera. Grant it in Settings, or pick photos."
+    const val CAMERA_MISSING = "This phone has no camera. Pick photos instead."
+    const val CAMERA_GONE = "Another app is using the camera. Try again later."
+    const val PREVIEW = "Camera preview"
+    const val NO_PICKER = "This phone has no app that picks files. Take photos instead."
+    const val NAME_EMPTY = "Enter a name for the class."
+    const val NO_PHOTOS = "There are no photos to train on. Add a class, and add photos to it."
     const val OTHER_MODEL =
-        "Expected a model that says what is on photos, got one of arrays or numbers. Export one that was trained on photos."
+        "This app needs a model that classifies photos, got one of arrays or numbers. Export a model that was " +
+            "trained on photos."
     const val THE_PHOTO = "the photo"
     const val PROJECT_DAMAGED =
-        "Expected the classes and photos as the app wrote them, got a damaged file. Name the classes again; the file " +
-            "is kept as project.json.damaged."
+        "The list of classes and photos is damaged. Add the classes again; the damaged file is kept as " +
+            "project.json.damaged."
     private const val SHOWN_DIFFERENCE = 0.05
 
     fun pick(name: String) = "Pick photos of $name"
@@ -56,14 +57,14 @@ internal object Strings {
         photos: Int,
     ) = "$name: $photos photos"
 
-    fun nameTaken(name: String) = "Expected a new name, got $name, which is there. Choose another one."
+    fun nameTaken(name: String) = "There is already a class $name. Choose another name."
 
-    fun classesFull(most: Int) = "Expected at most $most classes, which this model has. Export one for more."
+    fun classesFull(most: Int) = "This model has only $most classes. Export a model with more classes."
 
     fun spareFull(most: Int) =
-        "Expected at most $most new classes, for which this model has room. Export one with more --spare_classes."
+        "This model has room for only $most new classes. Export a model with more --spare_classes."
 
-    fun classAdded(name: String) = "Added $name. Give it photos."
+    fun classAdded(name: String) = "Added $name. Now add photos to it."
 
     fun photosAdded(
         photos: Int,
@@ -80,27 +81,27 @@ internal object Strings {
         step: Int,
         totalSteps: Int,
         accuracy: Double,
-    ) = "Step $step of $totalSteps" + if (accuracy.isNaN()) "" else ", ${percent(accuracy)} right"
+    ) = "Step $step of $totalSteps" + if (accuracy.isNaN()) "" else ", accuracy ${percent(accuracy)}"
 
     fun trained(result: TrainerResult): String {
         val (before, after) = Pair(result.before, result.after)
         val accuracy =
             if (before == null || after == null) {
-                "Trained: no photo is held out, and how well the model does is not known."
+                "Trained. No photos are held out, so the accuracy is unknown."
             } else {
-                "Trained: ${percent(after.accuracy)} of the photos that were held out are right, " +
-                    "${percent(before.accuracy)} before."
+                "Trained: accuracy on held-out photos ${percent(after.accuracy)}, before the training " +
+                    "${percent(before.accuracy)}."
             }
         return accuracy + balanced(after) + applied(result)
     }
 
-    /** Accuracy hides a class with few photos; the mean of the classes does not. */
+    /** Accuracy hides problems with rare classes; the mean over the classes does not. */
     private fun balanced(result: EvaluateResult?): String {
         val balanced = result?.balancedAccuracy ?: return ""
         return if (abs(balanced - result.accuracy) >
             SHOWN_DIFFERENCE
         ) {
-            " Mean of the classes: ${percent(balanced)}."
+            " Mean over the classes: ${percent(balanced)}."
         } else {
             ""
         }
@@ -114,8 +115,8 @@ internal object Strings {
         result: ClassResult,
     ): String {
         val found =
-            if (result.positives > 0) "${result.truePositives} of ${result.positives} found" else "no photo is held out"
-        return "$name: $found, ${result.falsePositives} others taken for it"
+            if (result.positives > 0) "${result.truePositives} of ${result.positives} correct" else "no photos held out"
+        return "$name: $found, ${result.falsePositives} other photos mistaken for it"
     }
 
     fun answer(
@@ -123,13 +124,13 @@ internal object Strings {
         probability: Float,
     ) = "$name (${percent(probability.toDouble())})"
 
-    fun unreadable(came: String?) = "Expected a photo that can be read, got: $came. Choose another one."
+    fun unreadable(came: String?) = "The photo cannot be read: $came. Choose another photo."
 
-    fun cameraFailed(reason: String?) = "Expected the camera to start, got: $reason. Pick photos instead."
+    fun cameraFailed(reason: String?) = "The camera cannot be used: $reason. Pick photos instead."
 
-    fun diverged(reason: String?) = "The model is as it was before: $reason"
+    fun diverged(reason: String?) = "The model was restored: $reason"
 
-    fun startsAgain(reason: String?) = "The run starts again: $reason"
+    fun startsAgain(reason: String?) = "The training starts again: $reason"
 
     private fun percent(part: Double) = String.format(Locale.getDefault(), "%.0f %%", 100 * part)
 }

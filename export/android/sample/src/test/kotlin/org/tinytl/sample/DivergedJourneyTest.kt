@@ -44,7 +44,7 @@ class DivergedJourneyTest : Journey() {
     }
 
     private fun check(before: FloatArray) {
-        assertTrue(message(), message().startsWith("The model is as it was before: the training has diverged"))
+        assertTrue(message(), message().startsWith("The model was restored: the training has diverged"))
         assertArrayEquals(before, state(), 0f)
         assertFalse(File(application.filesDir, "mine.tinytl.progress.json").exists())
     }

@@ -50,12 +50,13 @@ class JourneyTest : Journey() {
         val bar = views().filterIsInstance<ProgressBar>().single()
         assertTrue(bar.max > 0)
         assertEquals(bar.max, bar.progress)
-        assertTrue(texts().any { it.startsWith("Step ${bar.max} of ${bar.max}, ") && it.endsWith("right") })
+        assertTrue(texts().any { it.startsWith("Step ${bar.max} of ${bar.max}, accuracy ") })
         val trained = state()
         assertFalse(exported.contentEquals(trained))
-        val figures = texts().single { it.startsWith("my leaves: ") && "found" in it }.lines()
-        assertTrue("$figures", Regex("my leaves: [0-2] of 2 found, [0-9]+ others taken for it") matches figures[0])
-        assertTrue("$figures", Regex("my disks: [01] of 1 found, [0-9]+ others taken for it") matches figures[1])
+        val figures = texts().single { it.startsWith("my leaves: ") && "correct" in it }.lines()
+        val others = "[0-9]+ other photos mistaken for it"
+        assertTrue("$figures", Regex("my leaves: [0-2] of 2 correct, $others") matches figures[0])
+        assertTrue("$figures", Regex("my disks: [01] of 1 correct, $others") matches figures[1])
 
         take(Strings.CLASSIFY_TAKE, golden("leaf").first())
         val answer = message()
@@ -237,9 +238,9 @@ class JourneyTest : Journey() {
         pick(Strings.pick("b"), golden("disk").filter { "transparent" !in it.name })
         click(Strings.TRAIN)
         settle()
-        assertTrue(message(), message().startsWith("Trained: no photo is held out"))
+        assertTrue(message(), message().startsWith("Trained. No photos are held out"))
         assertTrue("${texts()}", texts().any { it.startsWith("nothing is held out") })
-        assertFalse(texts().any { "found" in it })
+        assertFalse(texts().any { "correct" in it })
     }
 
     @Test
@@ -290,13 +291,14 @@ class JourneyTest : Journey() {
             val figures = EvaluateResult(0.9, 1.0, balanced, emptyList())
             return TrainerResult(figures, figures, listOf(EpochResult(1.0, 1.0, 30, applied)), 1.0)
         }
-        val plain = "Trained: 90 % of the photos that were held out are right, 90 % before."
+        val plain = "Trained: accuracy on held-out photos 90 %, before the training 90 %."
         assertEquals(plain, Strings.trained(result(0.86, 30)))
-        assertEquals("$plain Mean of the classes: 84 %.", Strings.trained(result(0.84, 30)))
+        assertEquals("$plain Mean over the classes: 84 %.", Strings.trained(result(0.84, 30)))
         assertEquals("$plain 29 of 30 steps applied.", Strings.trained(result(null, 29)))
-        assertEquals("a: 1 of 2 found, 3 others taken for it", Strings.figures("a", ClassResult("x", 2, 9, 1, 3)))
+        val some = Strings.figures("a", ClassResult("x", 2, 9, 1, 3))
+        assertEquals("a: 1 of 2 correct, 3 other photos mistaken for it", some)
         val none = Strings.figures("a", ClassResult("x", 0, 9, 0, 3))
-        assertEquals("a: no photo is held out, 3 others taken for it", none)
+        assertEquals("a: no photos held out, 3 other photos mistaken for it", none)
         assertEquals("Step 1 of 2", Strings.live(1, 2, Double.NaN))
     }
 
