@@ -54,6 +54,7 @@ def test_an_unknown_name_is_refused():
         tinytl_tf.exprot  # noqa: B018
 
 
+@pytest.mark.thorough
 def test_the_way_of_the_docstring_can_be_gone(tmp_path, monkeypatch):
     lines = tinytl_tf.__doc__.splitlines()
     code = textwrap.dedent("\n".join(line for line in lines if line.startswith("    ") or not line))

@@ -161,7 +161,13 @@ def proxyless_mobile():
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        pytest.param(scheme, id=name, marks=() if name == "tinytl-lb" else pytest.mark.thorough)
+        for name, scheme in SCHEMES.items()
+    ],
+)
 def test_proxylessnas_mobile_trains_with_every_scheme(proxyless_mobile, scheme):
     trained = apply_scheme(proxyless_mobile.weights, scheme).variables
     step = make_train_step(proxyless_mobile, trained, make_optimizer("sgd"))

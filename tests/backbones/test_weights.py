@@ -295,7 +295,14 @@ def made_up():
     return model, images, model.predict(images / 127.5 - 1, verbose=0)
 
 
-@pytest.mark.parametrize("name", ["made_up.weights.h5", "made_up.keras", "nested.weights.h5", "nested.keras"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "made_up.keras",
+        "nested.weights.h5",
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("made_up.weights.h5", "nested.keras")),
+    ],
+)
 def test_the_network_computes_what_keras_own_does(narrow, made_up, tmp_path, name):
     """Each statistic at its place: mean and variance, or gamma and beta, swapped would show."""
     model, images, expected = made_up

@@ -12,7 +12,10 @@ from tinytl_tf.cli import runner
 from tinytl_tf.tflite.manifest import Manifest
 
 # Keras 3 saves TensorFlow's variables through numpy 1's interface.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+    pytest.mark.thorough,  # each test needs an exported run
+]
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +38,6 @@ def result(path):
     return json.loads(path.read_text())
 
 
-@pytest.mark.thorough
 def test_adapt_learns_and_keeps_its_features(adapted, capsys):
     first = result(adapted / "adapt.json")
     assert first["loss_after"] < first["loss_before"]
@@ -47,14 +49,12 @@ def test_adapt_learns_and_keeps_its_features(adapted, capsys):
     assert result(adapted / "again.json")["losses"] == first["losses"]
 
 
-@pytest.mark.thorough
 def test_evaluate_tells_what_adapt_did(adapted, tmp_path):
     argv = ["--model=board/coral.json", f"--state={adapted / 'a.tinytl'}", "--data=tints.npz"]
     assert runner.run_command("evaluate", [*argv, f"--json={tmp_path / 'e.json'}"]) == 0
     assert result(tmp_path / "e.json")["loss"] == pytest.approx(result(adapted / "adapt.json")["loss_after"], rel=1e-6)
 
 
-@pytest.mark.thorough
 def test_adapt_with_the_prefix_in_another_program(adapted, tmp_path, capsys):
     from tinytl_tf.device import prefix_runner
 
@@ -66,7 +66,6 @@ def test_adapt_with_the_prefix_in_another_program(adapted, tmp_path, capsys):
     assert result(tmp_path / "e.json")["loss"] == pytest.approx(result(adapted / "adapt.json")["loss_after"], rel=1e-6)
 
 
-@pytest.mark.thorough
 def test_rebake_puts_it_into_one_file(adapted, tmp_path, capsys):
     argv = ["--model=board/coral.json", f"--state={adapted / 'a.tinytl'}", "--data=tints.npz"]
     argv += [f"--output={tmp_path / 'mine_int8.tflite'}", f"--json={tmp_path / 'r.json'}"]
@@ -81,7 +80,6 @@ def test_rebake_puts_it_into_one_file(adapted, tmp_path, capsys):
     assert "exists already; choose another path, or give --overwrite" in capsys.readouterr().err
 
 
-@pytest.mark.thorough
 def test_what_was_learnt_comes_home_into_a_whole_file(adapted, tmp_path):
     argv = ["--workdir=run", "--scheme=tinytl-b", f"--state={adapted / 'a.tinytl'}", "--batch_size=4"]
     argv += ["--state_model=board/suffix_train.tflite", f"--output={tmp_path / 'home.tflite'}"]
@@ -93,7 +91,6 @@ def test_what_was_learnt_comes_home_into_a_whole_file(adapted, tmp_path):
     assert Manifest.read(tmp_path / "home.tflite").labels == tiny_network.LABELS
 
 
-@pytest.mark.thorough
 def test_adapt_on_a_board_imports_no_tensorflow(adapted):
     code = (
         "import sys; from tinytl_tf.cli import runner\n"

@@ -254,7 +254,14 @@ def test_evaluate_a_run(place):
         assert json.loads(pathlib.Path("four.json").read_text())["images"] == 4
 
 
-@pytest.mark.parametrize("source", ["--workdir=run", "--model=run.tflite", "--model=half.tflite"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "--model=half.tflite",
+        pytest.param("--model=run.tflite", marks=pytest.mark.thorough),
+        pytest.param("--workdir=run", marks=pytest.mark.thorough),
+    ],
+)
 def test_the_part_of_an_image_that_is_evaluated(from_run, place, source):
     losses = {}
     for fraction in (None, 0.5, 0.875):
@@ -423,6 +430,7 @@ def test_evaluating_a_file_needs_no_tensorflow(place, from_run):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=place)
 
 
+@pytest.mark.thorough
 def test_export_for_android(tmp_path, capsys):
     assets = tmp_path / "app" / "src" / "main" / "assets"
     assets.mkdir(parents=True)

@@ -50,6 +50,7 @@ def test_measured(place, capsys, signature, api):
     assert f"growth_mb        {result['growth_mb']:.3f}\n" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_measured_over_images(place, capsys):
     argv = ["--account=measured", "--model=model.tflite", "--json=result.json", "--overwrite", "--noxnnpack"]
     (place / "model.tflite").write_bytes(tiny_tflite.build())
@@ -71,7 +72,7 @@ def test_measured_over_images(place, capsys):
     assert "expected --data without --nogive_back: adapt always gives memory back" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("xnnpack", [True, False])
+@pytest.mark.parametrize("xnnpack", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_measured_as_the_client_would_run_it(place, xnnpack):
     """The account ignored what the manifest says and the client obeys."""
     (place / "model.tflite").write_bytes(tiny_tflite.build())

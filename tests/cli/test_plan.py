@@ -19,23 +19,31 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with the data and what the command wrote for a generous budget."""
+    """A folder with the data and a file called plan.py."""
     folder = tmp_path_factory.mktemp("plan")
     tiny.write_shapes(folder / "shapes.npz")
+    (folder / "plan.py").write_text("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ARCHITECTURES, tiny.BACKBONE, tiny.architecture())
         patch.chdir(folder)
-        argv = [*flags(folder), "--budget_mb=1000", "--output=plan.py", "--json=plan.json"]
-        assert runner.run_command("plan", argv) == 0
         yield folder
+
+
+@pytest.fixture(scope="module")
+def planned(place):
+    """The folder with what the command wrote for a generous budget."""
+    argv = [*flags(place), "--budget_mb=1000", "--output=plan.py", "--json=plan.json", "--overwrite"]
+    assert runner.run_command("plan", argv) == 0
+    return place
 
 
 def flags(folder):
     return [*tiny.argv(folder / "shapes.npz", training={"epochs": 1}), "--frozen_weights=float32", "--batch_size=2"]
 
 
-def test_the_result_tells_promise_and_measurement(place):
-    result = json.loads((place / "plan.json").read_text())
+@pytest.mark.thorough
+def test_the_result_tells_promise_and_measurement(planned):
+    result = json.loads((planned / "plan.json").read_text())
     assert result["target"] == "file"
     assert result["account"] == "growth of the process, without a delegate, 2 threads"
     assert (result["scheme"], result["resolution"], result["budget_mb"]) == ("tinytl-lb", tiny.SIDE, 1000)
@@ -55,8 +63,8 @@ def test_the_result_tells_promise_and_measurement(place):
 
 
 @pytest.mark.thorough
-def test_the_config_trains_and_exports_by_the_commands_that_were_told(place, capsys):
-    result = json.loads((place / "plan.json").read_text())
+def test_the_config_trains_and_exports_by_the_commands_that_were_told(planned, capsys):
+    result = json.loads((planned / "plan.json").read_text())
     for command in result["commands"]:
         tinytl, name, *argv = shlex.split(command)
         assert tinytl == "tinytl"

@@ -7,6 +7,8 @@ from tinytl_tf.backbones import ARCHITECTURES
 from tinytl_tf.cli import runner
 from tinytl_tf.configs import default
 
+pytestmark = pytest.mark.thorough  # each test needs a pre-training
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -67,14 +69,12 @@ def test_train_starts_from_the_branches(place, trained):
     assert config["backbone"]["branch_weights"] == f"{place}/run/branches.npz"
 
 
-@pytest.mark.thorough
 def test_export_starts_from_them_and_says_so(place, capsys):
     argv = [*flags(place), f"--branch_weights={place}/run/branches.npz", f"--output={place}/start.tflite"]
     assert runner.run_command("export", argv) == 0
     assert "lite residuals pre-trained on 29 images of 4 classes of photos.npz at 64 px: " in capsys.readouterr().out
 
 
-@pytest.mark.thorough
 def test_export_of_a_run_takes_none_and_needs_no_file(place, trained, capsys):
     argv = [f"--workdir={trained}", f"--branch_weights={place}/run/branches.npz", f"--output={place}/run.tflite"]
     assert runner.run_command("export", argv) == 2

@@ -42,7 +42,7 @@ def case(request):
     return request.param, build_file(module)[0]
 
 
-@pytest.fixture(params=[True, False], ids=["xnnpack", "without_xnnpack"])
+@pytest.fixture(params=[True, pytest.param(False, marks=pytest.mark.thorough)], ids=["xnnpack", "without_xnnpack"])
 def runners(request, case):
     kind = OpResolverType.BUILTIN if request.param else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(model_content=case[1], experimental_op_resolver_type=kind, num_threads=1)

@@ -75,6 +75,7 @@ def test_a_compiled_model_computes_the_same(quantized, xnnpack):
     np.testing.assert_array_equal(compiled.infer(image).logits, interpreter.infer(image).logits)
 
 
+@pytest.mark.thorough
 def test_the_trained_network_stays_near_float32(exported, quantized):
     path = quantized()
     assert int8_kernels(path) >= 20  # forward and backward, train and infer

@@ -48,6 +48,7 @@ def test_equals_autodiff(**arguments):
     check(**arguments)
 
 
+@pytest.mark.thorough
 @property_test(max_examples=20)
 @given(**ARGUMENTS, dtype=st.sampled_from(DTYPES))
 def test_equals_autodiff_with_an_unknown_batch(**arguments):

@@ -62,6 +62,7 @@ def test_a_tight_budget_trains_less_and_is_kept(made, measurements, everything, 
     assert min(untaken) > left_over / 2
 
 
+@pytest.mark.thorough
 def test_a_budget_of_the_smallest_plan_trains_the_classifier(made, measurements, smallest):
     outcome = made.find({"growth": smallest})
     assert outcome.trial.plan.targets == frozenset()

@@ -92,6 +92,7 @@ def test_too_few_images_are_told(config, dataset):
     assert str(error.value) == f"a plan needs at least 3 training images, got 2 of {dataset.name}"
 
 
+@pytest.mark.thorough
 def test_what_learns_at_another_rate_contributes_by_its_factor(config, dataset, probe):
     config = config.copy_and_resolve_references()
     config.training.rate_factors = (("_lite_residual/", 0.1), ("^head/", 2))

@@ -233,7 +233,12 @@ KILLS = {
 }
 
 
-@pytest.mark.parametrize("kill", KILLS)
+_QUICK_KILLS = ("in an epoch", "between log and checkpoints")
+
+
+@pytest.mark.parametrize(
+    "kill", [pytest.param(kill, marks=() if kill in _QUICK_KILLS else pytest.mark.thorough) for kill in KILLS]
+)
 def test_a_resumed_run_is_the_one_that_was_not_killed(whole, config, tmp_path, kill):
     with killed_at(*KILLS[kill]):
         train(config, str(tmp_path), resume=True)

@@ -48,6 +48,7 @@ def run(path, content):
     return [*outputs, other["save"]()["state"]]
 
 
+@pytest.mark.thorough
 def test_renumbers_and_changes_nothing_else(named, tmp_path):
     model = Model.from_bytes(named)
     late = late_inputs(model)
