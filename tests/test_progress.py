@@ -61,10 +61,13 @@ def terminal():
     """A terminal of 40 columns: a stream to write to, and a function that returns the text that was written."""
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-    os.set_blocking(ours, False)
 
     def read():
-        return os.read(ours, 65536).decode().replace("\r\n", "\n")
+        os.write(its, b"\0")  # a terminal passes text on in its own time; this comes last
+        text = b""
+        while not text.endswith(b"\0"):
+            text += os.read(ours, 65536)
+        return text[:-1].decode().replace("\r\n", "\n")
 
     with os.fdopen(its, "w", encoding="utf-8") as stream:
         yield stream, read

@@ -103,7 +103,10 @@ SMALL_CASE, LARGE_CASE = ("tinytl-b", "sgd", 1), ("tinytl-lb", "sgd", 8)
 CHANGING = [name for name in pass_names(delegate=True) if name != "drop_names"]
 SUBSETS = [names for count in range(len(CHANGING) + 1) for names in itertools.combinations(CHANGING, count)]
 WITHOUT_DELEGATE = tuple(name for name in PASSES if name not in pass_names(delegate=True))
-FILES = [(SMALL_CASE, "balanced", ()), (SMALL_CASE, "min-memory", tuple(PASSES)), (SMALL_CASE, "fast", tuple(PASSES))]
+FILES = [(SMALL_CASE, "min-memory", tuple(PASSES))]
+FILES += [
+    pytest.param(SMALL_CASE, *file, marks=pytest.mark.thorough) for file in (("balanced", ()), ("fast", tuple(PASSES)))
+]
 GRID = [*itertools.product(PROFILES, SUBSETS), *(("min-memory", (*names, *WITHOUT_DELEGATE)) for names in SUBSETS)]
 FILES += [pytest.param(LARGE_CASE, *file, marks=pytest.mark.slow) for file in GRID]
 

@@ -80,6 +80,7 @@ def test_nothing_fits(made, measurements, smallest):
     )
 
 
+@pytest.mark.thorough
 def test_a_plan_that_measures_above_the_budget_gives_way_to_a_smaller_one(made, measurements, smallest):
     budget = (smallest + made.find(GENEROUS).trial.planned["growth"]) // 2
     first = made.find({"growth": budget}).trial

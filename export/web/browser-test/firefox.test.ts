@@ -103,7 +103,7 @@ describe(
       testGoldenPixels((work, asked) => page.evaluate(work, asked));
     });
 
-    test("without network after it was loaded once", async () => {
+    test("offline after it was loaded once", async () => {
       await server.stop();
       await page.reload();
       await said("is ready");

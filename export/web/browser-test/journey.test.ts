@@ -53,7 +53,7 @@ describe("the page", () => {
       const page = await newPage(browser, options);
       await page.goto(server.address);
       await said(page, "The model model_float32 is ready.");
-      await page.getByText("Loaded once, this page works without network.").waitFor();
+      await page.getByText("This page now works offline.").waitFor();
       await screenshot(page, `${screen}-1-empty`);
       assert.equal(await page.getByText("This model has learned in this browser.").isVisible(), false);
       const exported = await saveState(page, join(folder, "exported.tinytl"));
@@ -275,7 +275,7 @@ describe("the page", () => {
     await page.context().close();
   });
 
-  test("without network after it was loaded once", async () => {
+  test("offline after it was loaded once", async () => {
     const other = await Server.start(`--model=${GOLDEN}/model_int8.tflite`);
     const context = await browser.newContext();
     const page = await openWithPhotos(context, other);

@@ -111,7 +111,7 @@ describe("the service worker", () => {
   async function visit(): Promise<void> {
     await page.goto(address);
     await said(page, "is ready");
-    await page.getByText("Loaded once, this page works without network.").waitFor();
+    await page.getByText("This page now works offline.").waitFor();
   }
 
   test("keeps the page and what it loads, but no answer that must not be stored", async () => {

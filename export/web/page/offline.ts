@@ -10,7 +10,7 @@ const PATIENCE = 3000; // milliseconds
 export async function keepForOffline(): Promise<string> {
   const container = (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker;
   if (!container) {
-    return "This page works without network only where it comes from https or localhost.";
+    return "This page works offline only over https or on localhost.";
   }
   try {
     await container.register("sw.js");
@@ -23,9 +23,9 @@ export async function keepForOffline(): Promise<string> {
       ]);
     }
     return container.controller
-      ? "Loaded once, this page works without network."
-      : "This page will work without network after it was loaded again.";
+      ? "This page now works offline."
+      : "This page will work offline after you reload it.";
   } catch {
-    return "This browser does not keep the page: it needs its server each time.";
+    return "This browser does not store the page, so it needs its server each time.";
   }
 }

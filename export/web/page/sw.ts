@@ -1,5 +1,5 @@
 /**
- * The service worker: the page, its models and LiteRT are there without network once they were loaded.
+ * The service worker: once loaded, the page, its models and LiteRT are available offline.
  *
  * It touches only the addresses of the page below its own path. Responses of other programs are not stored, and end it:
  * such a program may have taken the port of `tinytl serve`.

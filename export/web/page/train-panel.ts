@@ -127,7 +127,9 @@ export class TrainPanel {
       if (began) {
         await this.#keep();
       }
-      say(`Stopped.${began ? " What was learned so far is there; the training can continue." : ""}`);
+      say(
+        `Stopped.${began ? " The model keeps what it has learned so far, and you can continue the training." : ""}`,
+      );
     } finally {
       this.session.training = false;
       this.session.changed();
