@@ -116,16 +116,16 @@ describe("the service worker", () => {
 
   test("keeps the page and what it loads, but no answer that must not be stored", async () => {
     page = await newPage(browser);
-    port.answer = ours(server, { "/icon.svg": "no-store", "/demo.manifest.json": "no-cache, no-store" });
+    port.answer = ours(server, { "/icon.svg": "no-store", "/general.manifest.json": "no-cache, no-store" });
     await visit();
     await becomes(async () => (await cached()).includes("/wasm/litert_wasm_internal.wasm"), true);
-    await get("/demo.manifest.json");
+    await get("/general.manifest.json");
     await get("/other");
     const paths = await cached();
-    for (const path of ["/", "/app.js", "/worker.js", "/models.json", "/demo.tflite"]) {
+    for (const path of ["/", "/app.js", "/worker.js", "/models.json", "/general.tflite"]) {
       assert.ok(paths.includes(path), `${path} of ${paths.join()}`);
     }
-    assert.ok(!paths.includes("/demo.manifest.json"));
+    assert.ok(!paths.includes("/general.manifest.json"));
     assert.ok(!paths.includes("/icon.svg"));
     assert.ok(!paths.includes("/other"));
     await page.context().close();
