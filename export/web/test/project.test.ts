@@ -15,6 +15,7 @@ const PROJECT: Project = {
   classes: [
     { name: "Cup", output: 1, photos: [photo("a.jpg", "one", "d1"), photo("a.jpg", "two")] },
     { name: "cup", output: 0, photos: [photo("../../x.png", "three", "d3")] },
+    { name: "CUP", output: 2, photos: [photo("b.jpg", "four")] },
     { name: "a/b: c?", output: -1, photos: [] },
   ],
   trained: new Set(["d1", "gone"]),
@@ -61,6 +62,7 @@ describe("a project", () => {
       "photos/Cup/0001-a.jpg",
       "photos/Cup/0002-a.jpg",
       "photos/cup 2/0001-__.._x.png",
+      "photos/CUP 3/0001-b.jpg",
     ]);
   });
 
