@@ -40,7 +40,7 @@ from tinytl_tf.tflite.snr import snr_db
 __all__ = ["CoralExport", "export_coral", "run_int8"]
 
 LEAST_SNR_DB = 10.0  # of the features; below it, quantization has lost too much for a suffix to learn
-_MOST_SNR_DB = 200.0  # reported if there is no noise
+_MOST_SNR_DB = 200.0  # reported if the outputs are equal
 _JUDGED = 16  # photos to measure the signal to noise on
 
 

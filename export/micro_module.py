@@ -31,7 +31,7 @@ class MicroModule(TrainableModule):
     | `reset` | | restores the exported state, clears the sums | `applied` |
 
     `applied` is 0 if nothing was changed. `apply` returns 0 if any image since the sums were cleared had a label out of
-    range or a loss or gradient that is not finite, if there was no image, or if the rate is not finite. `restore`
+    range or a loss or gradient that is not finite, if no image was processed, or if the rate is not finite. `restore`
     returns 0 for a state that training cannot produce. `accumulate` returns 0 from the first image that makes the sums
     invalid. A sequence of `accumulate` commands and one `apply` equals the signature `train` for a batch of the same
     images.

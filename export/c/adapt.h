@@ -72,7 +72,7 @@ void options_override(const adapt_options *options, tinytl_settings *settings);
 
 /* ---- The state file to be written: adapt_output.c ---- */
 
-/* A path that only this process writes; all zeros if there is no path. */
+/* A path that only this process writes; all zeros without a path. */
 typedef struct {
   char *lock; /* Path of the lock file. */
   int file;

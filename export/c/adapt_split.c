@@ -194,7 +194,7 @@ static int report_counts(const adapt_classes *classes, const adapt_split *split,
 
 /* ---- The folders ---- */
 
-/* Paths in --data; NULL if there is no such folder. */
+/* Paths in --data; NULL if the folder does not exist. */
 typedef struct {
   char *train;
   char *test;

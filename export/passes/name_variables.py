@@ -22,7 +22,7 @@ def name_variables(model: Model) -> int:
         model: The file; its `schema` is modified.
 
     Returns:
-        Number of handles that are no longer inputs of a loop or branch.
+        Number of handles removed from the inputs of loops and branches.
     """
     changed = 0
     pending = [(signature.graph, {}) for signature in model.signatures.values()]

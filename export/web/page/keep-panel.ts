@@ -86,7 +86,7 @@ export class KeepPanel {
     const { model } = this.session;
     const file = await this.session.exclusively(() => model.saveBlob());
     const name = `${this.session.name}.tinytl`;
-    download(file, name);
+    saveAs(file, name);
     say(`Saved ${name}, ${(file.size / 1000).toFixed(0)} kB.`);
   }
 
@@ -96,7 +96,7 @@ export class KeepPanel {
     const { classes, trained } = this.classes;
     const file = await packProject({ files, state, classes, trained });
     const name = `${this.session.name}.zip`;
-    download(file, name);
+    saveAs(file, name);
     say(
       `Saved ${name}, ${megabytes(file.size)}: the model, its state and ${photosInWords(this.classes.count)}.`,
     );
@@ -164,7 +164,7 @@ export class KeepPanel {
   }
 }
 
-function download(file: Blob, name: string): void {
+function saveAs(file: Blob, name: string): void {
   const url = URL.createObjectURL(file);
   create("a", { href: url, download: name }).click();
   setTimeout(() => {

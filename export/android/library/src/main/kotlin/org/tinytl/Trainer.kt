@@ -76,7 +76,7 @@ public class Trainer
         /**
          * Resumes a run that was stopped by [cancel] or by the end of its process.
          *
-         * @throws InputException if there is no stopped run, or it had different examples or settings; see also [run]
+         * @throws InputException if no run was stopped, or it had different examples or settings; see also [run]
          * @throws TrainingDivergedException as [run]
          * @throws CancellationException as [run]
          */

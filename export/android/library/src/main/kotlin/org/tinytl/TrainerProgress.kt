@@ -63,7 +63,7 @@ internal class TrainerProgress(
         /**
          * Resumes a run: reads its progress, and restores the state of its last step.
          *
-         * @throws InputException if there is no such run, its files are damaged, or it had different photos or
+         * @throws InputException if the run does not exist, its files are damaged, or it had different photos or
          *   settings; the model is unchanged
          */
         fun resume(

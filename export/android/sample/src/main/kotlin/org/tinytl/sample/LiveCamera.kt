@@ -23,7 +23,7 @@ import android.view.TextureView
  *
  * @param activity the activity, which has the camera permission
  * @param view the view that shows the picture
- * @param onProblem receives a message if there is no picture
+ * @param onProblem receives a message if the camera sends no picture
  */
 internal class LiveCamera(
     private val activity: Activity,

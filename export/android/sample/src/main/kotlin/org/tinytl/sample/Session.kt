@@ -230,7 +230,7 @@ internal class Session(
         Strings.SHARED
     }
 
-    /** Returns a trainer for the job, or null if a training is already running or there are no photos. */
+    /** Returns a trainer for the job, or null if a training is already running or no photo was added. */
     fun beginJob(): Trainer? {
         if (!begin(isTraining = true)) {
             return null

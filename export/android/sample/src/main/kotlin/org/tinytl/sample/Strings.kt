@@ -38,7 +38,7 @@ internal object Strings {
     const val PREVIEW = "Camera preview"
     const val NO_PICKER = "This phone has no app that picks files. Take photos instead."
     const val NAME_EMPTY = "Enter a name for the class."
-    const val NO_PHOTOS = "There are no photos to train on. Add a class, and add photos to it."
+    const val NO_PHOTOS = "Training needs photos. Add a class, and add photos to it."
     const val OTHER_MODEL =
         "This app needs a model that classifies photos, got one of arrays or numbers. Export a model that was " +
             "trained on photos."
