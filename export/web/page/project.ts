@@ -141,7 +141,7 @@ function readCard(content: Unzipped, name: string): Card {
   } catch {
     card = undefined;
   }
-  if (card?.format !== FORMAT || !Array.isArray(card.classes) || !Array.isArray(card.trained)) {
+  if (!isCard(card)) {
     throw new InputError(
       `expected a project, a .zip that “Save project” has written, got ${name} without a valid ${CARD}; choose another ` +
         "file, or drop the folders of photos that are in it",
@@ -153,6 +153,25 @@ function readCard(content: Unzipped, name: string): Card {
     );
   }
   return card;
+}
+
+/** Whether all parts have their types; the version may be another. */
+function isCard(card: Partial<Card> | null | undefined): card is Card {
+  const isPhoto = (photo: Partial<Card["classes"][number]["photos"][number]> | null) =>
+    typeof photo?.path === "string" && ["string", "undefined"].includes(typeof photo.digest);
+  const isClass = (entry: Partial<Card["classes"][number]> | null) =>
+    typeof entry?.name === "string" &&
+    Number.isInteger(entry.output) &&
+    Array.isArray(entry.photos) &&
+    entry.photos.every(isPhoto);
+  return (
+    card?.format === FORMAT &&
+    typeof card.model === "string" &&
+    Array.isArray(card.classes) &&
+    card.classes.every(isClass) &&
+    Array.isArray(card.trained) &&
+    card.trained.every((digest) => typeof digest === "string")
+  );
 }
 
 function modelPaths(name: string): readonly [model: string, manifest: string] {

@@ -74,6 +74,15 @@ describe("a project", () => {
     ],
     ["a damaged card", (content) => (content["project.json"] = strToU8("{")), /without a valid project.json/],
     ["another format", inCard((card) => (card.format = "other")), /without a valid project.json/],
+    ["a number for a class", inCard((card) => (card.classes = [1])), /without a valid project.json/],
+    [
+      "a photo without a path",
+      inCard((card) => (card.classes = [{ name: "a", output: 0, photos: [{}] }])),
+      /without a valid project.json/,
+    ],
+    ["null for a class", inCard((card) => (card.classes = [null])), /without a valid project.json/],
+    ["no name of its model", inCard((card) => delete card.model), /without a valid project.json/],
+    ["a number for a digest", inCard((card) => (card.trained = [1])), /without a valid project.json/],
     [
       "a later version",
       inCard((card) => (card.version = 2)),
