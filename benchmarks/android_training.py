@@ -52,8 +52,9 @@ def main(argv: list[str]) -> None:
 def export_worker(path: str, scheme_name: str, resolution: int) -> None:
     """Exports MobileNetV2 0.35: batch 8, SGD, float32, profile balanced."""
     from tinytl_tf.backbones import build
+    from tinytl_tf.backbones.scheme import apply_scheme
     from tinytl_tf.export import export
-    from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+    from tinytl_tf.networks.schemes import get_scheme
 
     scheme = get_scheme(scheme_name)
     model = build(
@@ -64,7 +65,7 @@ def export_worker(path: str, scheme_name: str, resolution: int) -> None:
         **scheme.branches,
         weights=None,
     )
-    apply_scheme(model.weights, scheme)
+    apply_scheme(model, scheme)
     export(model, path, labels=[f"class {index}" for index in range(10)], batch_size=8)
 
 

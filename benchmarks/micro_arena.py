@@ -14,11 +14,12 @@ import pathlib
 from absl import app, flags
 
 from tinytl_tf.backbones import build
+from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.export.build import build_micro_file
 from tinytl_tf.export.micro_module import MicroModule
 from tinytl_tf.memory import paper_account
 from tinytl_tf.networks.from_table import from_table
-from tinytl_tf.networks.schemes import apply_scheme, get_scheme, restrict
+from tinytl_tf.networks.schemes import get_scheme, restrict
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime.micro_arena import measure_arena
@@ -58,7 +59,7 @@ def _measure(backbone: str, width: str, pixels: str, classes: str, scheme: str, 
     if first:
         places = from_table(backbone, **sizes).places
         table = restrict(table, biases=places[places.index(first) :])
-    apply_scheme(model.weights, table)
+    apply_scheme(model, table)
     content, _ = build_micro_file(
         MicroModule(model, model.trainable_variables, optimizer=get_optimizer(OPTIMIZER.value))
     )

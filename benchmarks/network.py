@@ -1,8 +1,9 @@
 """The networks for benchmarks of memory and time, with random weights; by default, MobileNetV2 with SGD."""
 
 from tinytl_tf.backbones import build
+from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.export.signatures import TrainableModule
-from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+from tinytl_tf.networks.schemes import get_scheme
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.profiles import get_profile
 
@@ -23,6 +24,6 @@ def trainable_module(
     table = get_scheme(scheme)
     options = {"classes": classes, "resolution": resolution, **table.branches}
     model = build(name, weights=None, **options)
-    apply_scheme(model.weights, table)
+    apply_scheme(model, table)
     rule, variables = get_optimizer(optimizer), model.trainable_variables
     return TrainableModule(model, variables, optimizer=rule, batch_size=batch_size, profile=get_profile(profile))

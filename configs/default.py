@@ -13,10 +13,12 @@ def get_config() -> ConfigDict:
     """Returns the default configuration, which has all keys that exist."""
     config = ConfigDict()
 
-    # Update scheme: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, lora or lora-b.
+    # Update scheme: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, sparse-update, lora or lora-b.
     config.scheme = "tinytl-lb"
-    # Places ("stem", "block_0", ..., "head") whose biases or lite residuals are trained; () for all. See `tinytl plan`.
+    # Places ("stem", "block_0", ..., "head") whose biases or lite residuals are trained; () for all places, or the late
+    # ones for sparse-update. See `tinytl plan`.
     config.biases = ()
+    config.kernels = ()  # sparse-update: places whose wide kernel is trained; () for late places
     config.lite_residuals = ()
     config.branches = ()  # places whose branches are trained, for any kind of branch, for example lora
 

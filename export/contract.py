@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import keras
 
+from tinytl_tf.backbones.describe import describe
 from tinytl_tf.data.classes import check_names
 from tinytl_tf.errors import InputError
 from tinytl_tf.export.inputs import check_array_input
@@ -153,9 +154,11 @@ def scheme_of(model: keras.Model) -> str:
     own = [variable for variable in variables if variable.path in trained]
     if not any(variable.place == CLASSIFIER for variable in own):
         raise InputError("the model does not train its classifier, as every scheme does; apply an update scheme first")
+    spec = describe(model)
     shifts = [v for v in own if v.role in ("bias", "shift") and v.place != CLASSIFIER and not v.branch]
     places = {
         "biases": sorted({variable.place for variable in shifts}),
+        "kernels": sorted({v.place for v in own if v.role == "kernel" and v.place != CLASSIFIER and not v.branch}),
         "branches": sorted({variable.place for variable in own if variable.branch}),
     }
     for whole in (True, False):
@@ -164,6 +167,6 @@ def scheme_of(model: keras.Model) -> str:
                 table = scheme if whole else restrict(scheme, **places)
             except InputError:
                 continue
-            if trained_by(table, variables) == trained:
+            if trained_by(table.of(spec), variables) == trained:
                 return scheme.name
     return "custom"

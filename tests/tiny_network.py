@@ -13,11 +13,12 @@ from PIL import Image
 from tests import made
 from tinytl_tf import backbones
 from tinytl_tf.backbones import Architecture, Block
+from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.configs import default
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.parity import random_photos
 from tinytl_tf.layers import LiteResidual
-from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+from tinytl_tf.networks.schemes import get_scheme
 from tinytl_tf.training import make_optimizer, make_train_step
 
 RESOLUTION = 64
@@ -91,7 +92,7 @@ def build(scheme: str, *, branch_final_norm: bool = False) -> keras.Model:
     model = _untrained(branch_final_norm, **get_scheme(scheme).branches)
     for variable in model.weights:  # those of LoRA are not among the trained values
         variable.assign(values[variable.path] if variable.path in values else rng.normal(0, 0.1, variable.shape))
-    apply_scheme(model.weights, get_scheme(scheme))
+    apply_scheme(model, scheme)
     return model
 
 
@@ -125,7 +126,7 @@ def _trained_content(branch_final_norm: bool) -> bytes:
         layer.norm.moving_variance.assign(output.var((0, 1, 2)))
         layer.norm.gamma.assign(rng.uniform(0.5, 1.5, layer.norm.gamma.shape))
         layer.norm.beta.assign(rng.normal(0.5, 0.5, layer.norm.beta.shape))
-    variables = apply_scheme(model.weights, get_scheme("full")).variables
+    variables = apply_scheme(model, "full").variables
     step = make_train_step(model, variables, make_optimizer("adam"), training=False)
     for batch in zip(images, labels, strict=True):
         step(*batch, np.float32(3e-3))

@@ -19,6 +19,7 @@ from tinytl_tf.networks.architectures import MAX_RESOLUTION
 from tinytl_tf.networks.branches import BRANCHES, BranchChoice, branch_places, with_branches
 from tinytl_tf.networks.spec import NetworkSpec, check_places
 from tinytl_tf.networks.variables import variable_spec
+from tinytl_tf.networks.wide_kernels import wide_kernel_places
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import SPLITS, DataSettings
@@ -155,6 +156,8 @@ class Experiment:
             )
         if self.config.biases:
             check_places("biases", self.config.biases, network_of(self.config).places)
+        if self.config.kernels:
+            check_places("kernels", self.config.kernels, wide_kernel_places(network_of(self.config)))
         augmentation = self.augmentation()
         if training.cache_features:
             data.check_cacheable(augmentation)
@@ -203,9 +206,12 @@ class Experiment:
         scheme = schemes.restrict(
             schemes.get_scheme(self.config.scheme),
             biases=tuple(self.config.biases),
+            kernels=tuple(self.config.kernels),
             branches=tuple(self.config.branches),
             lite_residuals=tuple(self.config.lite_residuals),
         )
+        if scheme.depends_on_network:
+            scheme = scheme.of(network_of(self.config))
         return schemes.with_rate_factors(scheme, self.config.training.rate_factors)
 
     def load_data(self, *, strict_seed: bool = True) -> data.Splits:

@@ -11,10 +11,11 @@ import tensorflow as tf
 from tests.backbones.conftest import DAISY
 from tests.tables import TABLES
 from tinytl_tf import backbones
+from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.backbones.torch_checkpoint import read_torch_checkpoint
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.published import PACKAGES
-from tinytl_tf.networks.schemes import SCHEMES, apply_scheme
+from tinytl_tf.networks.schemes import SCHEMES
 from tinytl_tf.training import make_optimizer, make_train_step
 
 # Of the largest output. Folding the norms changes the order of roundings: 2e-5 was measured after 52 convolutions.
@@ -169,7 +170,7 @@ def proxyless_mobile():
     ],
 )
 def test_proxylessnas_mobile_trains_with_every_scheme(proxyless_mobile, scheme):
-    trained = apply_scheme(proxyless_mobile.weights, scheme).variables
+    trained = apply_scheme(proxyless_mobile, scheme).variables
     step = make_train_step(proxyless_mobile, trained, make_optimizer("sgd"))
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
     before = {variable.path: variable.numpy() for variable in proxyless_mobile.weights}

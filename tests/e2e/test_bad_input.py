@@ -195,7 +195,8 @@ ROWS = {
     # Values of a config.
     "scheme": (
         train("--config.scheme=bias"),
-        "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, lora, lora-b",
+        "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, "
+        "sparse-update, lora, lora-b",
     ),
     "backbone": (
         train("--config.backbone.name=resnet"),

@@ -9,6 +9,7 @@ import pytest
 from tests import tiny_network
 from tests.export.conftest import LABEL_SMOOTHING, SMALL_PROFILES, case_params
 from tinytl_tf import backbones, data
+from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.device import TrainableModel
 from tinytl_tf.export.build import build_file
 from tinytl_tf.export.packing import state_order
@@ -16,7 +17,7 @@ from tinytl_tf.export.passes import PASSES, pass_names
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.export.tiling import TiledNetwork
 from tinytl_tf.layers import LiteResidual
-from tinytl_tf.networks.schemes import SCHEMES, apply_scheme, get_scheme
+from tinytl_tf.networks.schemes import SCHEMES, get_scheme
 from tinytl_tf.optimizers import OPTIMIZERS, get_optimizer
 from tinytl_tf.profiles import PROFILES
 from tinytl_tf.training import make_optimizer, make_train_step
@@ -162,7 +163,7 @@ def test_mobilenet_on_flowers(shared, tmp_path, scheme, optimizer, batch_size, r
         weights=str(shared / "weights" / "mobilenet_v2_1.0_224_coral_ptq_dequant.weights.h5"),
         **get_scheme(scheme).branches,
     )
-    variables = apply_scheme(model.weights, get_scheme(scheme)).variables
+    variables = apply_scheme(model, scheme).variables
     path = tmp_path / "model.tflite"
     rule = get_optimizer(optimizer)
     path.write_bytes(build_file(TrainableModule(model, variables, optimizer=rule, batch_size=batch_size))[0])

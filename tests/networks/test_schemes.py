@@ -8,6 +8,7 @@ from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.branches import LORA
+from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.schemes import (
     SCHEMES,
     Scheme,
@@ -59,8 +60,8 @@ TRAINED = {
 }
 
 
-def test_there_are_the_six_schemes_of_the_paper_and_lora():
-    assert list(SCHEMES) == [*TRAINED, "lora", "lora-b"]
+def test_there_are_the_six_schemes_of_the_paper_sparse_update_and_lora():
+    assert list(SCHEMES) == [*TRAINED, "sparse-update", "lora", "lora-b"]
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -99,7 +100,8 @@ def test_an_unknown_scheme_is_an_error():
     with pytest.raises(InputError) as error:
         get_scheme("tinytl")
     assert str(error.value) == (
-        "unknown scheme 'tinytl'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, lora, lora-b"
+        "unknown scheme 'tinytl'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, "
+        "sparse-update, lora, lora-b"
     )
 
 
@@ -375,3 +377,39 @@ def test_rate_factors_that_are_none_are_refused(rates, message):
     with pytest.raises(InputError) as error:
         with_rate_factors(get_scheme("tinytl-lb"), rates)
     assert str(error.value).startswith(message)
+
+
+def trained_of_mobilenet(**places):
+    spec = from_table("mobilenet_v2", resolution=96, classes=10)
+    return trained_by(restrict(get_scheme("sparse-update"), **places).of(spec), spec.variables)
+
+
+def test_sparse_update_trains_biases_and_expanding_kernels_of_the_last_seven_blocks():
+    expected = {"classifier/kernel", "classifier/bias", "head/norm/beta"}
+    for number in range(10, 17):
+        layers = [f"block_{number}_{part}" for part in ("expand", "depthwise", "project")]
+        expected |= {f"block_{number}_expand/kernel", *(f"{layer}/norm/beta" for layer in layers)}
+    assert trained_of_mobilenet() == expected
+
+
+def test_sparse_update_can_be_kept_to_other_places():
+    assert trained_of_mobilenet(biases=["block_3"], kernels=["block_2", "head"]) == {
+        "classifier/kernel",
+        "classifier/bias",
+        "block_2_expand/kernel",
+        "head/kernel",
+        *(f"block_3_{part}/norm/beta" for part in ("expand", "depthwise", "project")),
+    }
+
+
+def test_a_scheme_that_depends_on_the_network_needs_its_description():
+    with pytest.raises(InputError, match=r"^expected selectors for a given network, got 'wide kernels'"):
+        apply_scheme(variables(), get_scheme("sparse-update"))
+
+
+def test_kernels_are_refused_for_a_scheme_that_trains_none_by_place():
+    with pytest.raises(InputError) as error:
+        restrict(get_scheme("tinytl-b"), kernels=("block_3",))
+    assert str(error.value) == (
+        "scheme tinytl-b trains no kernels to choose from; leave kernels empty, got ('block_3',)"
+    )

@@ -4,10 +4,12 @@ from collections.abc import Collection
 
 import keras
 
+from tinytl_tf.backbones.describe import describe
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import Network, SelectiveLayer
 from tinytl_tf.networks import schemes
-from tinytl_tf.networks.spec import CLASSIFIER
+from tinytl_tf.networks.spec import CLASSIFIER, check_places
+from tinytl_tf.networks.wide_kernels import wide_kernel_places
 
 __all__ = ["apply_scheme"]
 
@@ -17,6 +19,7 @@ def apply_scheme(
     scheme: str | schemes.Scheme,
     *,
     biases: Collection[str] = (),
+    kernels: Collection[str] = (),
     lite_residuals: Collection[str] = (),
     task: str = "classification",
 ) -> schemes.ResolvedScheme:
@@ -30,7 +33,8 @@ def apply_scheme(
     Args:
         model: network made by `build` or `from_keras`.
         scheme: a key of `tinytl_tf.networks.schemes.SCHEMES`, or your own scheme.
-        biases: places with trained biases (see `NetworkSpec.places`); empty for all places.
+        biases: places with trained biases (see `NetworkSpec.places`); empty for the scheme's own places.
+        kernels: places whose wide kernel is trained (see `wide_kernel`); empty for the scheme's own places.
         lite_residuals: places with trained lite residuals; empty for all places.
         task: a key of `tinytl_tf.tasks.TASKS`; determines the loss.
 
@@ -49,7 +53,12 @@ def apply_scheme(
     """
     _require_network(model)
     chosen = schemes.get_scheme(scheme) if isinstance(scheme, str) else scheme
-    restricted = schemes.restrict(chosen, biases=tuple(biases), lite_residuals=tuple(lite_residuals))
+    places = {"biases": tuple(biases), "kernels": tuple(kernels), "lite_residuals": tuple(lite_residuals)}
+    restricted = schemes.restrict(chosen, **places)
+    if restricted.depends_on_network:
+        spec = describe(model)
+        check_places("kernels", places["kernels"], wide_kernel_places(spec))
+        restricted = restricted.of(spec)
     resolved = schemes.apply_scheme(model.weights, restricted)
     if isinstance(model, Network):
         model.compile_later(task, chosen.learning_rate)

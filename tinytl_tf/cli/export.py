@@ -109,7 +109,8 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     source = ExportSource.of(values)
     config = source.config
     if values.scheme not in (None, config.scheme):
-        config.scheme, config.biases, config.branches, config.lite_residuals = values.scheme, (), (), ()
+        config.scheme = values.scheme
+        config.biases = config.kernels = config.branches = config.lite_residuals = ()
         if source.run is not None:  # its network is the run's, and the run's rate that of another scheme
             config.backbone.branch_weights, config.training.learning_rate = "", 0.0
         drop_useless_rate_factors(config)

@@ -204,8 +204,9 @@ def account_of(spec: NetworkSpec, scheme: str, *, batch_size: int, optimizer: st
     """
     slots = len(get_optimizer(optimizer).slots)
     ops, variables = list_ops(spec), [v for v in spec.variables if v.role != "statistic"]
-    require_branches(get_scheme(scheme), variables)
-    trained_paths = trained_by(get_scheme(scheme), variables)
+    chosen = get_scheme(scheme).of(spec)
+    require_branches(chosen, variables)
+    trained_paths = trained_by(chosen, variables)
     trained = sum(variable.size for variable in variables if variable.path in trained_paths)
     count = sum(variable.size for variable in variables)
     parameters_bytes = FLOAT_BYTES * trained + FROZEN_BYTES * (count - trained)

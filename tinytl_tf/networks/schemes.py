@@ -17,8 +17,10 @@ from typing import Any
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.branches import BRANCHES, LITE_RESIDUAL, LORA
-from tinytl_tf.networks.spec import CLASSIFIER, VariableSpec
+from tinytl_tf.networks.late import late_places
+from tinytl_tf.networks.spec import CLASSIFIER, HEAD, NetworkSpec, VariableSpec
 from tinytl_tf.networks.variables import variable_spec
+from tinytl_tf.networks.wide_kernels import wide_kernel, wide_kernel_places
 from tinytl_tf.optimizers import get_optimizer
 
 __all__ = [
@@ -53,6 +55,9 @@ class Selector:
         places: names of their places.
         but_places: names of excluded places.
         branch: kind of branch that the variables belong to; `False` for the network itself, `None` for any.
+        late: only late places; see `late_places`. Depends on the network; see `Scheme.of`.
+        wide_kernels: only the kernel of each place that `wide_kernel` names. Depends on the network, too.
+        paths: paths of the variables; `None` for any.
     """
 
     name: str
@@ -60,11 +65,40 @@ class Selector:
     places: tuple[str, ...] = ()
     but_places: tuple[str, ...] = ()
     branch: str | bool | None = None
+    late: bool = False
+    wide_kernels: bool = False
+    paths: frozenset[str] | None = None
+
+    @property
+    def depends_on_network(self) -> bool:
+        """Whether the selection depends on the structure of the network."""
+        return self.late or self.wide_kernels
+
+    def of(self, spec: NetworkSpec) -> "Selector":
+        """Returns the selector with places and paths of a network in place of `late` and `wide_kernels`."""
+        if not self.depends_on_network:
+            return self
+        places, paths = self.places, self.paths
+        if self.late:
+            places = tuple(place for place in late_places(spec) if not places or place in places)
+        if self.wide_kernels:
+            paths = frozenset(wide_kernel(spec, place).path for place in wide_kernel_places(spec))
+        return dataclasses.replace(self, places=places, paths=paths, late=False, wide_kernels=False)
 
     def selects(self, variable: VariableSpec) -> bool:
-        """Returns whether a variable is selected."""
+        """Returns whether a variable is selected.
+
+        Raises:
+            InputError: if the selection depends on the network.
+        """
+        if self.depends_on_network:
+            raise InputError(
+                f"expected selectors for a given network, got {self.name!r}, whose variables depend on the network's "
+                "structure; call scheme.of(describe(model)) first, or tinytl_tf.apply_scheme(model, scheme)"
+            )
         return (
-            (not self.roles or variable.role in self.roles)
+            (self.paths is None or variable.path in self.paths)
+            and (not self.roles or variable.role in self.roles)
             and (not self.places or variable.place in self.places)
             and variable.place not in self.but_places
             and (self.branch is None or variable.branch == (self.branch or ""))
@@ -96,7 +130,29 @@ class Scheme:
     @property
     def biases(self) -> bool:
         """Whether it trains biases that can be restricted to some places."""
-        return _BIASES in self.rows
+        return _BIASES in self.rows or _LATE_BIASES in self.rows
+
+    @property
+    def kernels(self) -> bool:
+        """Whether it trains kernels that can be restricted to some places."""
+        return _LATE_KERNELS in self.rows
+
+    @property
+    def depends_on_network(self) -> bool:
+        """Whether its selection depends on the structure of the network; see `of`."""
+        return any(isinstance(what, Selector) and what.depends_on_network for what, _ in self.rows)
+
+    def of(self, spec: NetworkSpec) -> "Scheme":
+        """Returns the scheme with the places and paths of a network in its rows.
+
+        Example:
+            >>> from tinytl_tf.networks.from_table import from_table
+            >>> scheme = get_scheme("sparse-update").of(from_table("mobilenet_v2", resolution=96, classes=10))
+            >>> scheme.rows[1][0].places
+            ('block_10', 'block_11', 'block_12', 'block_13', 'block_14', 'block_15', 'block_16', 'head')
+        """
+        rows = tuple((what if isinstance(what, str) else what.of(spec), factor) for what, factor in self.rows)
+        return dataclasses.replace(self, rows=rows)
 
     @property
     def branches(self) -> dict[str, bool]:
@@ -111,13 +167,16 @@ class Scheme:
     @property
     def can_restrict(self) -> bool:
         """Whether everything that it trains except the classifier can be restricted to some places; see `restrict`."""
-        return self.biases or bool(self.branch) or self.rows == (_HEAD, _REST)
+        return self.biases or self.kernels or bool(self.branch) or self.rows == (_HEAD, _REST)
 
 
 _SHIFTS = ("bias", "shift", "repeated")
 _HEAD = (Selector("the classifier", places=(CLASSIFIER,)), 1.0)
 _STATE = (Selector("statistics", roles=("statistic",)), 0.0)
 _BIASES = (Selector("biases", roles=_SHIFTS, but_places=(CLASSIFIER,)), 1.0)
+_LATE_BIASES = (dataclasses.replace(_BIASES[0], late=True), 1.0)
+_KERNELS = (Selector("wide kernels", roles=("kernel",), wide_kernels=True), 1.0)
+_LATE_KERNELS = (dataclasses.replace(_KERNELS[0], late=True, but_places=(HEAD, CLASSIFIER)), 1.0)
 _NORMS = (Selector("norms", roles=("scale", "shift", "repeated")), 1.0)
 _BRANCHES = (Selector("lite residuals", branch=LITE_RESIDUAL), 1.0)
 _REPEATED = (Selector("their last shifts", roles=("repeated",), branch=LITE_RESIDUAL), 0.0)
@@ -134,6 +193,7 @@ SCHEMES = {
         Scheme("tinytl-b", (_HEAD, _BIASES, _REST), learning_rate=1e-3),
         Scheme("tinytl-l", (_HEAD, _BRANCHES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
         Scheme("tinytl-lb", (_HEAD, _REPEATED, _BRANCHES, _BIASES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
+        Scheme("sparse-update", (_HEAD, _LATE_KERNELS, _LATE_BIASES, _REST), learning_rate=3e-4),
         Scheme("lora", (_HEAD, _LORA, _REST), branch=LORA, learning_rate=1e-3),
         Scheme("lora-b", (_HEAD, _LORA, _BIASES, _REST), branch=LORA, learning_rate=1e-3),
     )
@@ -206,14 +266,16 @@ def restrict(
     scheme: Scheme,
     *,
     biases: Collection[str] = (),
+    kernels: Collection[str] = (),
     branches: Collection[str] = (),
     lite_residuals: Collection[str] = (),
 ) -> Scheme:
-    """Returns a scheme that trains biases and branches only at some places.
+    """Returns a scheme that trains biases, kernels and branches at chosen places only.
 
     Args:
         scheme: scheme to restrict.
-        biases: places (see `NetworkSpec.places`) at which biases are trained; empty for all places.
+        biases: places (see `NetworkSpec.places`) at which biases are trained; empty for the scheme's own places.
+        kernels: places whose wide kernel (see `wide_kernel`) is trained; empty for the scheme's own places.
         branches: places at which the scheme's kind of branch is trained; empty for all places.
         lite_residuals: same as `branches`, for a scheme that trains lite residuals.
 
@@ -221,14 +283,14 @@ def restrict(
         The scheme, with rows added at the top that freeze all other places.
 
     Raises:
-        InputError: if places are given for biases or branches that the scheme does not train; or if both `branches`
-            and `lite_residuals` are given.
+        InputError: if places are given for biases, kernels or branches that the scheme does not train; or if both
+            `branches` and `lite_residuals` are given.
 
     Example:
         >>> restrict(get_scheme("tinytl-b"), biases=["block_16", "head"]).rows[0][0].but_places
         ('block_16', 'head', 'classifier')
     """
-    rows = []
+    rows, own = [], scheme.rows
     if branches and lite_residuals:
         raise InputError(
             f"expected branches or lite_residuals, which name the same places, got {branches} and {lite_residuals}; "
@@ -240,6 +302,14 @@ def restrict(
         # If the scheme trains branches, `branches` restricts their biases as well.
         branch = False if scheme.branch else None
         rows.append((Selector("biases elsewhere", _SHIFTS, but_places=(*biases, CLASSIFIER), branch=branch), 0.0))
+        own = tuple(_BIASES if row == _LATE_BIASES else row for row in own)
+    if kernels:
+        if not scheme.kernels:
+            raise InputError(
+                f"scheme {scheme.name} trains no kernels to choose from; leave kernels empty, got {kernels}"
+            )
+        chosen = (dataclasses.replace(_KERNELS[0], places=tuple(kernels)), 1.0)
+        own = tuple(chosen if row == _LATE_KERNELS else row for row in own)
     for key, places, what in (
         ("branches", branches, scheme.branch),
         ("lite_residuals", lite_residuals, scheme.lite_residual),
@@ -251,7 +321,7 @@ def restrict(
             raise InputError(f"scheme {scheme.name} trains no {name} to choose from; leave {key} empty, got {places}")
         elsewhere = f"{BRANCHES[scheme.branch].title} elsewhere"
         rows.append((Selector(elsewhere, but_places=tuple(places), branch=scheme.branch), 0.0))
-    return dataclasses.replace(scheme, rows=(*rows, *scheme.rows))
+    return dataclasses.replace(scheme, rows=(*rows, *own))
 
 
 def with_rate_factors(scheme: Scheme, rate_factors: Iterable[tuple[str, float]]) -> Scheme:
