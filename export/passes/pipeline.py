@@ -12,6 +12,7 @@ from tinytl_tf.export.passes.drop_tensors import drop_tensors
 from tinytl_tf.export.passes.fuse_biases import fuse_biases
 from tinytl_tf.export.passes.inputs_first import inputs_first
 from tinytl_tf.export.passes.int8_casts import int8_casts
+from tinytl_tf.export.passes.matrix_products import matrix_products
 from tinytl_tf.export.passes.micro_operators import micro_operators
 from tinytl_tf.export.passes.name_variables import name_variables
 from tinytl_tf.export.passes.one_graph import one_graph
@@ -78,6 +79,7 @@ MICRO_PASSES: dict[str, Callable[[Model], int]] = {
     "int8_casts": int8_casts,
     "fuse_biases": fuse_biases,
     "pointwise_products": pointwise_products,
+    "matrix_products": matrix_products,
     "split_reads": split_reads,
     "share_forward": share_forward,
     "drop_graphs": drop_graphs,

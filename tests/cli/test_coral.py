@@ -156,8 +156,13 @@ def test_adapt_on_a_board_imports_no_tensorflow(adapted):
         ),
         (
             "export",
+            ["--target=coral", "--split=head", "--scheme=sparse-update"],
+            "scheme sparse-update has no kernels from 'head' on; choose an earlier --split, or --scheme=last",
+        ),
+        (
+            "export",
             ["--target=coral", "--split=head", "--scheme=full"],
-            "expected --scheme of last, tinytl-b, tinytl-l or tinytl-lb for --target=coral, got full",
+            "expected --scheme of last, tinytl-b, tinytl-l, tinytl-lb or sparse-update for --target=coral, got full",
         ),
         ("export", ["--target=coral", "--split=head"], "expected nothing to train before 'head', got stem/norm/beta"),
         (
@@ -226,3 +231,15 @@ def test_a_split_that_is_chosen_is_exported(monkeypatch, capsys, tmp_path):
     assert {variable.path.partition("/")[0] for variable in variables} == expected
     assert runner.run_command("export", [*argv, "--budget_mb=1"]) == 2
     assert "nothing fits into 1 MB: the last split, at head, needs 2.0 MB more" in capsys.readouterr().err
+
+
+def test_sparse_update_is_kept_to_its_places_behind_the_split():
+    from tinytl_tf.cli.coral import restrict
+
+    config = tiny_network.config("tints.npz")
+    config.scheme = "sparse-update"
+    restrict(config, "block_1")
+    # Of the late places, all of which are behind the split, and not of block_1.
+    assert (config.biases, config.kernels) == (("block_2", "block_3", "head"), ("block_2", "block_3"))
+    restrict(config, "block_3")
+    assert (config.biases, config.kernels) == (("block_3", "head"), ("block_3",))

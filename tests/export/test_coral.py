@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests import tiny_coral, tiny_network
+from tinytl_tf.backbones.describe import describe
 from tinytl_tf.backbones.from_keras import from_keras
 from tinytl_tf.backbones.split import split_model
 from tinytl_tf.device import TrainableModel
@@ -14,7 +15,7 @@ from tinytl_tf.export.coral import export_coral
 from tinytl_tf.export.int8 import convert_int8, require_one_scale
 from tinytl_tf.export.operator_audit import audit
 from tinytl_tf.export.rebake_map import rebake_map
-from tinytl_tf.networks.schemes import apply_scheme, get_scheme
+from tinytl_tf.networks.schemes import apply_scheme, get_scheme, restrict
 from tinytl_tf.tflite.coral_manifest import CoralManifest, coral_files
 from tinytl_tf.tflite.edge_tpu import lint
 from tinytl_tf.tflite.manifest import Manifest
@@ -214,3 +215,15 @@ def test_a_convolution_without_a_bias_has_none_in_the_map():
     file = Model.from_bytes(convert_int8(network, photos))
     assert set(rebake_map(network, file)) == {variable.path for variable in network.trainable_variables}
     assert any("shortcut" in variable.path for variable in network.weights)
+
+
+@pytest.mark.thorough
+def test_kernels_behind_the_split_train(tmp_path):
+    """The parity check of the export compares each step with TensorFlow's."""
+    model = tiny_network.build("sparse-update")
+    late = {"biases": tiny_coral.LATE, "kernels": [tiny_coral.SPLIT]}
+    apply_scheme(model.weights, restrict(get_scheme("sparse-update"), **late).of(describe(model)))
+    export_coral(model, tmp_path / "model.tflite", calibration=tiny_coral.photos(40), **OPTIONS)
+    suffix = Manifest.read(coral_files(tmp_path / "model.tflite")["suffix"])
+    assert suffix.scheme == "sparse-update"
+    assert "block_3_expand/kernel" in {entry.path for entry in suffix.state}

@@ -13,8 +13,8 @@ from tinytl_tf.cli import runner
 from tinytl_tf.cli.target import Export, Target
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.branches import BRANCHES, branch_places
-from tinytl_tf.networks.schemes import get_scheme
-from tinytl_tf.networks.spec import CLASSIFIER
+from tinytl_tf.networks.schemes import Scheme, get_scheme, trained_by
+from tinytl_tf.networks.spec import CLASSIFIER, NetworkSpec
 from tinytl_tf.tflite.coral_manifest import coral_files
 
 if TYPE_CHECKING:
@@ -59,20 +59,32 @@ def restrict(config: ConfigDict, split: str) -> None:
     scheme, late = get_scheme(config.scheme), places[places.index(split) :]
     if not scheme.can_restrict:
         raise InputError(
-            f"expected --scheme of last, tinytl-b, tinytl-l or tinytl-lb for --target=coral, got {scheme.name}, which "
-            "cannot be kept to some places"
+            "expected --scheme of last, tinytl-b, tinytl-l, tinytl-lb or sparse-update for --target=coral, got "
+            f"{scheme.name}, which cannot be kept to some places"
         )
-    biases = tuple(place for place in late if place in spec.places) if scheme.biases else ()
-    branches = tuple(place for place in late if place in branch_places(spec, scheme.branch)) if scheme.branch else ()
-    if (scheme.biases and not biases) or (scheme.branch and not branches):
-        what = BRANCHES[scheme.branch].title if scheme.branch else "biases"
-        raise InputError(
-            f"scheme {scheme.name} has no {what} from {split!r} on; choose an earlier --split, or --scheme=last"
-        )
-    config.biases, config.branches, config.lite_residuals = biases, branches, ()
-    if scheme.lite_residual:
-        config.branches, config.lite_residuals = (), branches
+    config.biases = config.kernels = config.branches = config.lite_residuals = ()
+    for kind, places_of_kind in _places_by_kind(spec, scheme).items():
+        config[kind] = tuple(place for place in late if place in places_of_kind)
+        if not config[kind]:
+            what = BRANCHES[scheme.branch].title if scheme.branch and kind != "biases" else kind
+            raise InputError(
+                f"scheme {scheme.name} has no {what} from {split!r} on; choose an earlier --split, or --scheme=last"
+            )
     drop_useless_rate_factors(config)
+
+
+def _places_by_kind(spec: NetworkSpec, scheme: Scheme) -> dict[str, set[str]]:
+    """Returns the places that a scheme trains, by the key of the configuration that restricts them."""
+    trained = trained_by(scheme.of(spec), spec.variables)
+    own = [v for v in spec.variables if v.path in trained and v.place != CLASSIFIER]
+    places = {}
+    if scheme.biases:
+        places["biases"] = {variable.place for variable in own if variable.role != "kernel"}
+    if scheme.kernels:
+        places["kernels"] = {variable.place for variable in own if variable.role == "kernel"}
+    if scheme.branch:
+        places["lite_residuals" if scheme.lite_residual else "branches"] = {*branch_places(spec, scheme.branch)}
+    return places
 
 
 def _table(outcome: Any, budget_mb: float) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tests import tiny_network
-from tests.export.passes.graphs import single_graph
+from tests.export.passes.graphs import results, single_graph
 from tests.micro_files import converted
+from tinytl_tf.export.passes.matrix_products import matrix_products
 from tinytl_tf.export.passes.micro_operators import micro_operators
 from tinytl_tf.export.passes.pipeline import MICRO_PASSES
 from tinytl_tf.export.passes.place_tensors import METADATA, arena_plan, place_tensors
@@ -30,6 +31,7 @@ OPTIONAL = [
     "zero_variables",
     "fuse_biases",
     "pointwise_products",
+    "matrix_products",
     "share_forward",
     "reorder",
     "drop_names",
@@ -81,21 +83,22 @@ def test_each_of_these_makes_the_arena_smaller(name):
 
 
 def test_no_two_buffers_lie_on_each_other_while_both_are_needed(monkeypatch):
-    buffers, pack = [], placing._pack
+    plans, pack = [], placing._pack
 
     def record(given):
         pack(given)
-        buffers.extend(given)
+        plans.append(given)
 
     monkeypatch.setattr(placing, "_pack", record)
     model = Model.from_bytes(without("place_tensors"))
     assert place_tensors(model) > 100
-    assert len(buffers) > 200
-    for one, other in itertools.combinations(buffers, 2):
-        apart_in_time = one.last < other.first or other.last < one.first
-        apart_in_place = one.offset + one.bytes <= other.offset or other.offset + other.bytes <= one.offset
-        assert apart_in_time or apart_in_place
-    assert all(buffer.offset % 16 == 0 for buffer in buffers)
+    for buffers in plans:
+        assert len(buffers) > 200
+        for one, other in itertools.combinations(buffers, 2):
+            apart_in_time = one.last < other.first or other.last < one.first
+            apart_in_place = one.offset + one.bytes <= other.offset or other.offset + other.bytes <= one.offset
+            assert apart_in_time or apart_in_place
+        assert all(buffer.offset % 16 == 0 for buffer in buffers)
 
 
 def test_the_places_are_those_that_the_runtime_takes():
@@ -145,3 +148,57 @@ def test_many_tensors_are_joined_ten_at_a_time(count):
     sizes = [len(op.inputs) for op in model.graphs[0].operators if op.name == "CONCATENATION"]
     assert max(sizes) <= 10
     assert sum(sizes) - len(sizes) == count - 1
+
+
+def joined(*shapes, used=False):
+    """A graph that joins variables; with `used`, it also needs the first one afterwards."""
+    builder, graph = single_graph()
+    reads = [graph.read(graph.handle(f"v{number}"), shape) for number, shape in enumerate(shapes)]
+    flat = [graph.reshape(read, [int(np.prod(shape))]) for read, shape in zip(reads, shapes, strict=True)]
+    state = graph.apply("CONCATENATION", *flat, shape=[sum(int(np.prod(shape)) for shape in shapes)], axis=0)
+    outputs = {"state": state} | ({"first": graph.apply("ABS", reads[0])} if used else {})
+    builder.signature("train", graph, {}, outputs)
+    return builder.model(), [*reads, state]
+
+
+def test_variables_are_read_to_their_place_in_the_state():
+    model, tensors = joined((3, 500), (7,), (1, 2, 400))
+    assert place_tensors(model) == 6
+    offsets = np.frombuffer(Model(model.schema).metadata(METADATA), np.int32)[3:]
+    assert [offsets[tensor] for tensor in tensors] == [0, 6000, 6028, 0]
+    assert arena_plan(model) == -(-(6028 + 3200) // 16) * 16
+
+
+def test_a_variable_that_is_needed_later_has_its_own_buffer():
+    model, tensors = joined((3, 500), (7,), used=True)
+    place_tensors(model)
+    offsets = np.frombuffer(Model(model.schema).metadata(METADATA), np.int32)[3:]
+    first, second, state = (offsets[tensor] for tensor in tensors)
+    assert abs(first - state) >= 6000
+    assert second == state + 6000
+
+
+@pytest.mark.parametrize(("adj_x", "adj_y"), [*itertools.product((False, True), repeat=2)])
+def test_a_product_of_matrices_is_fully_connected(adj_x, adj_y):
+    builder, graph = single_graph()
+    x, y = (graph.tensor(shape[::-1] if adj else shape) for shape, adj in (([2, 3], adj_x), ([3, 5], adj_y)))
+    product = graph.apply("BATCH_MATMUL", x, y, shape=[2, 5], adjX=adj_x, adjY=adj_y)
+    builder.signature("train", graph, {"x": x, "y": y}, {"product": product})
+    model, changed = builder.model(), builder.model()
+    assert matrix_products(changed) == 1
+    changed = Model(changed.schema)
+    names = [op.name for op in changed.graphs[0].operators]
+    assert names == ["TRANSPOSE"] * (adj_x + (not adj_y)) + ["FULLY_CONNECTED"]
+    shapes = {name: tensor.shape for name, tensor in model.signature("train").inputs.items()}
+    values = {name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) for name, shape in shapes.items()}
+    (expected,), (actual,) = (results(own, [("train", values)], xnnpack=False) for own in (model, changed))
+    assert expected["product"].any()
+    np.testing.assert_array_equal(actual["product"], expected["product"])
+
+
+def test_a_product_of_more_than_matrices_is_left_alone():
+    builder, graph = single_graph()
+    x, y = graph.tensor([4, 2, 3]), graph.tensor([4, 3, 5])
+    product = graph.apply("BATCH_MATMUL", x, y, shape=[4, 2, 5], adjX=False, adjY=False)
+    builder.signature("train", graph, {"x": x, "y": y}, {"product": product})
+    assert matrix_products(builder.model()) == 0
