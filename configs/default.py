@@ -13,10 +13,10 @@ def get_config() -> ConfigDict:
     """Returns the default configuration, which has all keys that exist."""
     config = ConfigDict()
 
-    # Update scheme: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, sparse-update, lora or lora-b.
+    # Update scheme: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, sparse-update, sparse-lora, lora or lora-b.
     config.scheme = "tinytl-lb"
     # Places ("stem", "block_0", ..., "head") whose biases or lite residuals are trained; () for all places, or the late
-    # ones for sparse-update. See `tinytl plan`.
+    # ones for sparse-update and sparse-lora. See `tinytl plan`.
     config.biases = ()
     config.kernels = ()  # sparse-update: places whose wide kernel is trained; () for late places
     config.lite_residuals = ()
@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
     config.backbone.branch_weights = "auto"
     config.backbone.branch_final_norm = False  # add a norm at the end of lite residuals, as in the paper
     config.backbone.branch_weight_standardization = False  # standardize their kernels; needs branch_final_norm
-    config.backbone.lora_rank = 4  # rank for the schemes lora and lora-b
+    config.backbone.lora_rank = 0  # rank of LoRA branches; 0 for the scheme's: 4, or 16 for sparse-lora
     config.backbone.kernel_centroids = 0  # number of values that each frozen kernel is rounded to (paper: 256); 0: off
     config.backbone.dropout = 0.2
 

@@ -16,7 +16,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import MAX_RESOLUTION
-from tinytl_tf.networks.branches import BRANCHES, BranchChoice, branch_places, with_branches
+from tinytl_tf.networks.branches import BRANCHES, BranchChoice, branch_places, chosen_places, with_branches
 from tinytl_tf.networks.spec import NetworkSpec, check_places
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.networks.wide_kernels import wide_kernel_places
@@ -39,7 +39,7 @@ RANGES = {
     "training.saves_per_epoch": (1, 10**6),
     "training.teacher_scale": (0, 64),
     "backbone.resolution": (1, MAX_RESOLUTION),
-    "backbone.lora_rank": (1, 1024),
+    "backbone.lora_rank": (0, 1024),
     "data.split_seed": (0, 2**32 - 1),
     "data.threads": (1, 1024),
     "data.train_images": (0, 2**31 - 1),
@@ -363,17 +363,21 @@ class Experiment:
 
     def _branch_places(self) -> tuple[str, ...]:
         """Names of the places that need a branch."""
-        chosen, kind = tuple(self.config.branches) or tuple(self.config.lite_residuals), self.scheme().branch
-        places = chosen or branch_places(network_of(self.config), kind)
-        if not places:
+        scheme = self.scheme()
+        choice = dict(scheme.branch_choice)
+        places = tuple(self.config.branches) or tuple(self.config.lite_residuals) or choice.pop("places", True)
+        try:
+            return tuple(chosen_places(network_of(self.config), scheme.branch, places, **choice))
+        except InputError as error:
             raise InputError(
-                f"{self.config.backbone.name} has no place for {BRANCHES[kind].title}, which scheme "
+                f"{self.config.backbone.name} has no place for {BRANCHES[scheme.branch].title}, which scheme "
                 f"{self.config.scheme} trains; choose another scheme, tinytl-b for example"
-            )
-        return places
+            ) from error
 
     def _choice(self, kind: str, places: Iterable[str]) -> BranchChoice:
-        return {"places": tuple(places), **_branch_settings(self.config.backbone, kind)}
+        scheme = self.scheme()
+        own = dict(scheme.branch_choice) if kind == scheme.branch else {}
+        return own | _branch_settings(self.config.backbone, kind) | {"places": tuple(places)}
 
     def describe_branches(self, model: keras.Model) -> str:
         """Returns a line, with its newline, about the initial weights of lite residuals; "" for a scheme without them.
@@ -415,8 +419,8 @@ class Experiment:
 
 
 def _branch_settings(options: ConfigDict | FrozenConfigDict, kind: str) -> dict[str, object]:
-    """Settings of a kind of branch, from `config.backbone`."""
-    return {name: options[key] for name, key in BRANCHES[kind].config_keys.items()}
+    """Settings of a kind of branch that `config.backbone` sets; those that are 0 or False have their default."""
+    return {name: options[key] for name, key in BRANCHES[kind].config_keys.items() if options[key]}
 
 
 def _check_keys(config: ConfigDict) -> None:

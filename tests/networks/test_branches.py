@@ -141,7 +141,7 @@ def test_branches_of_the_tables_are_as_wide_as_the_papers(architecture):
             {"adapter": True},
             "expected arguments of the network or kinds of branches, lite_residual, lora, got 'adapter'",
         ),
-        ({"lora": {"size": 3}}, "expected settings of lora from rank, alpha, got 'size'"),
+        ({"lora": {"size": 3}}, "expected settings of lora from rank, alpha, wide, got 'size'"),
         ({"lora": 0}, "expected the rank of LoRA as a whole number of 1 or more, got 0; 4 is common"),
         ({"lora": {"rank": True}}, "expected the rank of LoRA as a whole number of 1 or more, got True; 4 is common"),
         (

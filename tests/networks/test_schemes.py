@@ -7,7 +7,7 @@ import pytest
 from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.branches import LORA
+from tinytl_tf.networks.branches import LORA, add_branches
 from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.schemes import (
     SCHEMES,
@@ -61,7 +61,7 @@ TRAINED = {
 
 
 def test_there_are_the_six_schemes_of_the_paper_sparse_update_and_lora():
-    assert list(SCHEMES) == [*TRAINED, "sparse-update", "lora", "lora-b"]
+    assert list(SCHEMES) == [*TRAINED, "sparse-update", "sparse-lora", "lora", "lora-b"]
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -101,7 +101,7 @@ def test_an_unknown_scheme_is_an_error():
         get_scheme("tinytl")
     assert str(error.value) == (
         "unknown scheme 'tinytl'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, "
-        "sparse-update, lora, lora-b"
+        "sparse-update, sparse-lora, lora, lora-b"
     )
 
 
@@ -413,3 +413,21 @@ def test_kernels_are_refused_for_a_scheme_that_trains_none_by_place():
     assert str(error.value) == (
         "scheme tinytl-b trains no kernels to choose from; leave kernels empty, got ('block_3',)"
     )
+
+
+def test_sparse_lora_has_branches_around_the_expanding_layers_of_late_blocks():
+    spec = from_table("mobilenet_v2", resolution=96, classes=10)
+    scheme = get_scheme("sparse-lora")
+    spec = add_branches(spec, scheme.branches)
+    added = {v.path: v.shape for v in spec.variables if v.branch}
+    assert added == {
+        path: shape
+        for number, (inputs, outputs) in enumerate([(64, 384), *3 * [(96, 576)], *3 * [(160, 960)]], 10)
+        for path, shape in {
+            f"block_{number}_expand_lora/a": (inputs, 16),
+            f"block_{number}_expand_lora/b": (16, outputs),
+        }.items()
+    }
+    trained = trained_by(scheme.of(spec), spec.variables)
+    assert {*added} < trained
+    assert trained - {*added} == {path for path in trained_of_mobilenet() if not path.endswith("expand/kernel")}

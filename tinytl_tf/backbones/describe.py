@@ -144,8 +144,8 @@ def _branch(layer: keras.layers.Layer, kind: BranchKind) -> dict[str, object]:
     values = layer.get_config()
     chosen = [
         name
-        for name in kind.settings
-        if name not in kind.arguments and values[name] not in (None, False, kind.defaults.get(name))
+        for name in kind.settings  # "wide" selects layers, and is not an argument of one
+        if name not in kind.arguments and values.get(name) not in (None, False, kind.defaults.get(name))
     ]
     options = ((name, values[name]) for name in (*kind.arguments, *chosen))
     return {"options": tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in options)}

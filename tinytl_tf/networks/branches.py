@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.channels import WIDTH_STEP, make_divisible
+from tinytl_tf.networks.late import late_places
 from tinytl_tf.networks.spec import INPUT, LayerSpec, NetworkSpec, PlaceSpec, VariableSpec
+from tinytl_tf.networks.wide_kernels import wide_kernel
 
 __all__ = [
     "BRANCHES",
@@ -20,6 +22,7 @@ __all__ = [
     "BranchChoice",
     "BranchKind",
     "BranchSite",
+    "LATE",
     "LITE_RESIDUAL",
     "LORA",
     "LORA_RANK",
@@ -28,12 +31,14 @@ __all__ = [
     "add_branches",
     "branch_name",
     "branch_places",
+    "chosen_places",
     "kernel_schedule",
     "with_branches",
 ]
 
 LITE_RESIDUAL, LORA = "lite_residual", "lora"
 LORA_RANK = 4
+LATE = "late"  # in a choice: the late blocks that have room
 PORTS = "ports"  # layer option: names of the inner layers that branches are added to; branches are the last inputs
 NOMINAL_RESOLUTION = 128
 MAX_BRANCH_KERNEL_SIZE = 5
@@ -45,7 +50,8 @@ MOST_BRANCH_PARAMETERS = 4
 
 
 # True for every place with room, False for no place, names of places, a number for the setting named by the kind's
-# `number`, or a mapping with "places" and settings, for example {"places": ["block_2"], "rank": 8}.
+# `number`, or a mapping with "places" (names, True or `LATE`) and settings, for example {"places": ["block_2"],
+# "rank": 8}.
 BranchChoice = bool | int | Collection[str] | Mapping[str, object]
 
 
@@ -226,7 +232,8 @@ class LowRank(BranchKind):
     """LoRA: two thin matrices around a layer that only mixes channels, `y = W x + alpha / rank * B A x`.
 
     It goes around dense layers, 1x1 convolutions with stride 1, and the query and value projections of self-attention.
-    `A` is initialized at random, and `B` with zeros.
+    `A` is initialized at random, and `B` with zeros. With the setting `wide`, it goes only around the layer of each
+    place that has the wide kernel; see `wide_kernel`.
 
     Reference:
         Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2021), section 4; sections 4.2 and 7.1 for the
@@ -236,7 +243,7 @@ class LowRank(BranchKind):
     name, title = LORA, "LoRA branches"
     layer = ("tinytl_tf.layers", "LoRA")
     arguments = ("filters", "rank")
-    settings = ("rank", "alpha")
+    settings = ("rank", "alpha", "wide")
     number = "rank"
     config_keys = {"rank": "lora_rank"}
 
@@ -245,7 +252,12 @@ class LowRank(BranchKind):
         rank = settings.get("rank", LORA_RANK)
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
             raise InputError(f"expected the rank of LoRA as a whole number of 1 or more, got {rank!r:.80}; 4 is common")
-        return tuple(self._sites(spec, place, {"rank": rank} | settings))
+        settings = {"rank": rank} | settings
+        if not settings.pop("wide", False):
+            return tuple(self._sites(spec, place, settings))
+        kernel = wide_kernel(spec, place.name)
+        wide = next((layer.name for layer in spec.layers_of(place.name) if kernel in layer.variables), "")
+        return tuple(site for site in self._sites(spec, place, settings) if site.part == wide)
 
     def _sites(self, spec: NetworkSpec, place: PlaceSpec, settings: dict[str, object]) -> Iterator[BranchSite]:
         for layer in spec.layers_of(place.name):
@@ -295,9 +307,32 @@ def branch_name(part: str, kind: str = LITE_RESIDUAL) -> str:
     return f"{part}_{kind}"
 
 
-def branch_places(spec: NetworkSpec, kind: str = LITE_RESIDUAL) -> tuple[str, ...]:
+def branch_places(spec: NetworkSpec, kind: str = LITE_RESIDUAL, **settings: object) -> tuple[str, ...]:
     """Returns the names of the places that can have a given kind of branch, from the input to the output."""
-    return tuple(name for name in spec.places if BRANCHES[kind].sites(spec, spec.place(name)))
+    return tuple(name for name in spec.places if BRANCHES[kind].sites(spec, spec.place(name), **settings))
+
+
+def chosen_places(
+    spec: NetworkSpec, kind: str, places: bool | str | Collection[str], **settings: object
+) -> Collection[str]:
+    """Returns the names of the places of a `BranchChoice`.
+
+    Raises:
+        InputError: if the network has no place for this kind among those chosen with `True` or `LATE`.
+
+    Example:
+        >>> from tinytl_tf.networks.from_table import from_table
+        >>> chosen_places(from_table("mobilenet_v2", resolution=96, classes=10), "lora", LATE, wide=True)[0]
+        'block_10'
+    """
+    if places is not True and places != LATE:
+        return places or ()
+    found = branch_places(spec, kind, **settings)
+    if places == LATE:
+        found = tuple(name for name in found if name in spec.blocks and name in late_places(spec))
+    if not found:
+        raise InputError(f"the network has no place for {BRANCHES[kind].title}; leave out {kind}")
+    return found
 
 
 def add_branches(spec: NetworkSpec, choices: Mapping[str, BranchChoice], **defaults: object) -> NetworkSpec:
@@ -329,11 +364,7 @@ def add_branches(spec: NetworkSpec, choices: Mapping[str, BranchChoice], **defau
         unknown = [name for name in settings if name not in known]
         if unknown:
             raise InputError(f"expected settings of {kind} from {', '.join(known)}, got {unknown[0]!r:.80}")
-        if places is True:
-            places = branch_places(spec, kind)
-            if not places:
-                raise InputError(f"the network has no place for {BRANCHES[kind].title}; leave out {kind}")
-        spec = with_branches(spec, places or (), kind, **settings)
+        spec = with_branches(spec, chosen_places(spec, kind, places, **settings), kind, **settings)
     return spec
 
 

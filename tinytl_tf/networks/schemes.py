@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.branches import BRANCHES, LITE_RESIDUAL, LORA
+from tinytl_tf.networks.branches import BRANCHES, LATE, LITE_RESIDUAL, LORA, BranchChoice
 from tinytl_tf.networks.late import late_places
 from tinytl_tf.networks.spec import CLASSIFIER, HEAD, NetworkSpec, VariableSpec
 from tinytl_tf.networks.variables import variable_spec
@@ -117,6 +117,7 @@ class Scheme:
         rows: `(selector or regular expression, rate factor)` pairs. The first row whose selector selects a variable, or
             whose expression is found in its path, applies: 0.0 freezes it, 1.0 trains it at the learning rate.
         branch: kind of branches that the network needs, a key of `branches.BRANCHES`; "" for none.
+        branch_choice: places and settings of these branches as (name, value) pairs; see `branches.BranchChoice`.
         learning_rate: default learning rate of the first step with Adam; see `default_learning_rate`.
         rate_factors: the user's rows, which multiply the factors of trained variables; see `with_rate_factors`.
     """
@@ -124,6 +125,7 @@ class Scheme:
     name: str
     rows: tuple[Row, ...]
     branch: str = ""
+    branch_choice: tuple[tuple[str, object], ...] = ()
     learning_rate: float = LEARNING_RATE
     rate_factors: tuple[tuple[str, float], ...] = ()
 
@@ -155,9 +157,9 @@ class Scheme:
         return dataclasses.replace(self, rows=rows)
 
     @property
-    def branches(self) -> dict[str, bool]:
+    def branches(self) -> dict[str, BranchChoice]:
         """Arguments that make `build` add the scheme's branches: `build(..., **scheme.branches)`."""
-        return {self.branch: True} if self.branch else {}
+        return {self.branch: dict(self.branch_choice) or True} if self.branch else {}
 
     @property
     def lite_residual(self) -> bool:
@@ -181,6 +183,8 @@ _NORMS = (Selector("norms", roles=("scale", "shift", "repeated")), 1.0)
 _BRANCHES = (Selector("lite residuals", branch=LITE_RESIDUAL), 1.0)
 _REPEATED = (Selector("their last shifts", roles=("repeated",), branch=LITE_RESIDUAL), 0.0)
 _LORA = (Selector("LoRA branches", branch=LORA), 1.0)
+_LATE_LORA = (dataclasses.replace(_LORA[0], late=True), 1.0)
+_WIDE_AND_LATE = (("places", LATE), ("wide", True), ("rank", 16))
 _REST = (Selector("everything else"), 0.0)
 
 SCHEMES = {
@@ -194,6 +198,7 @@ SCHEMES = {
         Scheme("tinytl-l", (_HEAD, _BRANCHES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
         Scheme("tinytl-lb", (_HEAD, _REPEATED, _BRANCHES, _BIASES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
         Scheme("sparse-update", (_HEAD, _LATE_KERNELS, _LATE_BIASES, _REST), learning_rate=3e-4),
+        Scheme("sparse-lora", (_HEAD, _LATE_LORA, _LATE_BIASES, _REST), branch=LORA, branch_choice=_WIDE_AND_LATE),
         Scheme("lora", (_HEAD, _LORA, _REST), branch=LORA, learning_rate=1e-3),
         Scheme("lora-b", (_HEAD, _LORA, _BIASES, _REST), branch=LORA, learning_rate=1e-3),
     )
