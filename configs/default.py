@@ -13,12 +13,13 @@ def get_config() -> ConfigDict:
     """Returns the default configuration, which has all keys that exist."""
     config = ConfigDict()
 
-    # Update scheme: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, sparse-update, sparse-lora, lora or lora-b.
+    # Update scheme: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, sparse-update, sparse-update-l, sparse-lora,
+    # lora or lora-b.
     config.scheme = "tinytl-lb"
     # Places ("stem", "block_0", ..., "head") whose biases or lite residuals are trained; () for all places, or the late
-    # ones for sparse-update and sparse-lora. See `tinytl plan`.
+    # ones for the sparse schemes. See `tinytl plan`.
     config.biases = ()
-    config.kernels = ()  # sparse-update: places whose wide kernel is trained; () for late places
+    config.kernels = ()  # sparse-update and -l: places whose wide kernel is trained; () for late blocks
     config.lite_residuals = ()
     config.branches = ()  # places whose branches are trained, for any kind of branch, for example lora
 

@@ -194,7 +194,7 @@ def test_rate_factors_of_what_another_scheme_trains_are_dropped(config):
 def test_a_rate_that_is_not_given_is_that_of_scheme_and_optimizer(config, scheme):
     config.scheme = scheme
     assert config.training.learning_rate == 0
-    expected = {"full": 1e-4, "sparse-update": 3e-4}.get(scheme, 1e-3)
+    expected = {"full": 1e-4, "sparse-update": 3e-4, "sparse-update-l": 3e-4}.get(scheme, 1e-3)
     assert Experiment(config).config.training.learning_rate == SCHEMES[scheme].learning_rate == expected
     assert config.training.learning_rate == 0
     config.training.optimizer = "sgd"

@@ -364,10 +364,11 @@ class Experiment:
     def _branch_places(self) -> tuple[str, ...]:
         """Names of the places that need a branch."""
         scheme = self.scheme()
-        choice = dict(scheme.branch_choice)
-        places = tuple(self.config.branches) or tuple(self.config.lite_residuals) or choice.pop("places", True)
+        settings = {"places": True} | dict(scheme.branch_choice)
+        own = settings.pop("places")
+        places = tuple(self.config.branches) or tuple(self.config.lite_residuals) or own
         try:
-            return tuple(chosen_places(network_of(self.config), scheme.branch, places, **choice))
+            return tuple(chosen_places(network_of(self.config), scheme.branch, places, **settings))
         except InputError as error:
             raise InputError(
                 f"{self.config.backbone.name} has no place for {BRANCHES[scheme.branch].title}, which scheme "

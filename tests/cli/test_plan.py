@@ -46,8 +46,9 @@ def test_the_result_tells_promise_and_measurement(planned):
     result = json.loads((planned / "plan.json").read_text())
     assert result["target"] == "file"
     assert result["account"] == "growth of the process, without a delegate, 2 threads"
-    assert (result["scheme"], result["resolution"], result["budget_mb"]) == ("tinytl-lb", tiny.SIDE, 1000)
+    assert (result["scheme"], result["resolution"], result["budget_mb"]) == ("sparse-update-l", tiny.SIDE, 1000)
     assert result["biases"] == ["stem", "block_0", "block_1", "head"]
+    assert result["kernels"] == result["biases"]
     assert result["lite_residuals"] == ["block_1"]
     assert result["planned_mb"] == pytest.approx(sum(result["planned_parts_mb"].values()))
     parts = result["planned_parts_mb"]
@@ -58,6 +59,7 @@ def test_the_result_tells_promise_and_measurement(planned):
     assert list(rows) == [
         *(("biases", place) for place in ("head", "block_1", "block_0", "stem")),
         ("lite_residuals", "block_1"),
+        *(("kernels", place) for place in ("head", "block_1", "block_0", "stem")),
     ]
     assert all(row["trained"] and row["cost_mb"] >= 0 for row in rows.values())
 
@@ -69,10 +71,10 @@ def test_the_config_trains_and_exports_by_the_commands_that_were_told(planned, c
         tinytl, name, *argv = shlex.split(command)
         assert tinytl == "tinytl"
         assert runner.run_command(name, argv) == 0
-    assert f"\nscheme tinytl-lb: {result['trained_parameters']:,} trained parameters" in capsys.readouterr().out
+    assert f"\nscheme sparse-update-l: {result['trained_parameters']:,} trained parameters" in capsys.readouterr().out
     manifest = Manifest.read("plan.tflite")
     assert (manifest.scheme, manifest.profile, manifest.frozen_weights) == (
-        "tinytl-lb",
+        "sparse-update-l",
         "min-memory",
         "float32",
     )
@@ -145,7 +147,7 @@ def test_what_fits_nowhere_is_told_with_the_number(place, capsys, monkeypatch):
     assert runner.run_command("plan", [*flags(place), "--budget_mb=1", "--output=new.py"]) == 2
     error = capsys.readouterr().err
     assert error.startswith(
-        "tinytl plan: error: nothing fits into 1 MB: the smallest plan, last at 40 px, biases at 0 "
+        "tinytl plan: error: nothing fits into 1 MB: the smallest plan, last at 40 px, biases at 0, "
     )
     assert "or 8.50 MB (measured), 7.50 MB too much; raise the budget or try smaller resolutions\n" in error
     assert not pathlib.Path("new.py").exists()

@@ -61,9 +61,9 @@ def train_and_export(folder, name):
 
 def test_the_export_after_training_takes_exactly_what_was_promised(place, capsys):
     promised = train_and_export(place, "all")
-    assert (promised["target"], promised["scheme"], promised["resolution"]) == ("micro", "tinytl-lb", tiny.SIDE)
+    assert (promised["target"], promised["scheme"], promised["resolution"]) == ("micro", "sparse-update-l", tiny.SIDE)
     assert promised["biases"] == ["stem", "block_0", "block_1", "head"]
-    assert f"\nscheme tinytl-lb: {promised['trained_parameters']:,} trained parameters" in capsys.readouterr().out
+    assert f"\nscheme sparse-update-l: {promised['trained_parameters']:,} trained parameters" in capsys.readouterr().out
     assert all(row["trained"] and row["cost_arena_kb"] >= 0 <= row["cost_flash_kb"] for row in promised["rows"])
     images = np.random.default_rng(0).integers(0, 256, (2, tiny.SIDE, tiny.SIDE, 3), np.uint8)
     assert MicroModel("all.tflite", batch_size=2).train(images, np.int32([0, 2]), 0.01).applied
@@ -78,8 +78,8 @@ def test_what_does_not_fit_is_told_and_what_was_told_fits(place, capsys):
     error = capsys.readouterr().err
     words = re.match(
         r"tinytl plan: error: nothing fits into an arena of 8 KB and 9\.5 KB of flash: the smallest plan, last at 40 "
-        r"px, biases at 0 and lite residuals at 0 places, needs an arena of (\d+) KB, (\d+) KB too much, and (\d+) KB "
-        r"of flash, (\d+) KB too much; raise the budget or try smaller resolutions\n$",
+        r"px, biases at 0, lite residuals at 0 and kernels at 0 places, needs an arena of (\d+) KB, (\d+) KB too "
+        r"much, and (\d+) KB of flash, (\d+) KB too much; raise the budget or try smaller resolutions\n$",
         error,
     )
     arena, more_arena, flash, more_flash = map(int, words.groups())

@@ -196,7 +196,7 @@ ROWS = {
     "scheme": (
         train("--config.scheme=bias"),
         "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, "
-        "sparse-update, sparse-lora, lora, lora-b",
+        "sparse-update, sparse-update-l, sparse-lora, lora, lora-b",
     ),
     "backbone": (
         train("--config.backbone.name=resnet"),

@@ -252,7 +252,7 @@ def test_all_norms_are_counted_as_one(kind):
         (
             {"scheme": "bias"},
             "unknown scheme 'bias'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, "
-            "sparse-update, sparse-lora, lora, lora-b",
+            "sparse-update, sparse-update-l, sparse-lora, lora, lora-b",
         ),
         ({"optimizer": "lamb"}, "unknown optimizer 'lamb'; choose one of sgd, momentum, adam"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),

@@ -61,7 +61,7 @@ TRAINED = {
 
 
 def test_there_are_the_six_schemes_of_the_paper_sparse_update_and_lora():
-    assert list(SCHEMES) == [*TRAINED, "sparse-update", "sparse-lora", "lora", "lora-b"]
+    assert list(SCHEMES) == [*TRAINED, "sparse-update", "sparse-update-l", "sparse-lora", "lora", "lora-b"]
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -101,7 +101,7 @@ def test_an_unknown_scheme_is_an_error():
         get_scheme("tinytl")
     assert str(error.value) == (
         "unknown scheme 'tinytl'; choose one of last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, "
-        "sparse-update, sparse-lora, lora, lora-b"
+        "sparse-update, sparse-update-l, sparse-lora, lora, lora-b"
     )
 
 

@@ -9,9 +9,10 @@ from tinytl_tf.experiment import network_of
 from tinytl_tf.layers import LiteResidual
 from tinytl_tf.networks.branches import LITE_RESIDUAL, branch_places, with_branches
 from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.networks.wide_kernels import wide_layer
 from tinytl_tf.planning import Costs, Target
 from tinytl_tf.planning.account import total
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, all_targets
+from tinytl_tf.planning.plan import BIASES, KERNELS, LITE_RESIDUALS, all_targets
 
 
 def needs(file, structures, variables, arena):
@@ -24,7 +25,8 @@ def needs(file, structures, variables, arena):
 
 LAST = needs(file=1000, structures=100, variables=10, arena=2000)
 ALL_BIASES = needs(file=1500, structures=400, variables=30, arena=2600)
-EVERYTHING = needs(file=2500, structures=900, variables=600, arena=4000)
+WITH_BRANCHES = needs(file=2500, structures=900, variables=600, arena=4000)
+WITH_KERNELS = needs(file=1900, structures=450, variables=800, arena=3100)
 
 
 def larger(known):
@@ -33,14 +35,21 @@ def larger(known):
 
 @pytest.fixture
 def costs(config):
-    files = (LAST, ALL_BIASES, EVERYTHING)
+    files = (LAST, ALL_BIASES, WITH_BRANCHES, WITH_KERNELS)
     return Costs(network_of(config, branch=LITE_RESIDUAL), {64: files, 128: tuple(map(larger, files))})
 
 
 def test_the_known_files_are_met(config, costs):
     targets = all_targets(network_of(config))
-    biases = [target for target in targets if target.kind == BIASES]
-    for chosen, known in (((), LAST), (biases, ALL_BIASES), (targets, EVERYTHING)):
+    biases, branches, kernels = (
+        [target for target in targets if target.kind == kind] for kind in (BIASES, LITE_RESIDUALS, KERNELS)
+    )
+    for chosen, known in (
+        ((), LAST),
+        (biases, ALL_BIASES),
+        (biases + branches, WITH_BRANCHES),
+        (biases + kernels, WITH_KERNELS),
+    ):
         assert costs.needs(64, chosen) == pytest.approx(total(known))
         assert costs.needs(128, chosen) == pytest.approx(total(larger(known)))
 
@@ -65,13 +74,13 @@ def test_a_branch_needs_the_gradient_of_its_output_only(costs):
 
 
 def test_one_resolution_is_enough(config):
-    costs = Costs(network_of(config, branch=LITE_RESIDUAL), {64: (LAST, ALL_BIASES, EVERYTHING)})
+    costs = Costs(network_of(config, branch=LITE_RESIDUAL), {64: (LAST, ALL_BIASES, WITH_BRANCHES, WITH_KERNELS)})
     assert costs.needs(64, ()) == total(LAST)
 
 
 def test_records_of_operators_go_by_their_number(config):
     """As the structures of LiteRT do; tensors go by their size."""
-    files = tuple({"arena": {"records": size, "tensors": 0}} for size in (100, 700, 700))
+    files = tuple({"arena": {"records": size, "tensors": 0}} for size in (100, 700, 700, 700))
     costs = Costs(network_of(config, branch=LITE_RESIDUAL), {64: files})
     head, block = Target(BIASES, "head"), Target(BIASES, "block_3")
     # One convolution of the head against three of a block; the whole network has stem, 2 + 3 * 3, head.
@@ -104,7 +113,14 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
             records=1,
             tensors=0 if projects else math.prod(layer.output.shape[1:]),
         )
-    for kind, sums in ((BIASES, (0, 1, 1)), (LITE_RESIDUALS, (0, 0, 1))):
+        if layer.name == (wide_layer(spec, place[0]).name):
+            sizes[KERNELS, place[0]] += collections.Counter(
+                file=math.prod(layer.kernel.shape),
+                variables=math.prod(layer.kernel.shape),
+                records=1,
+                tensors=math.prod(layer.input.shape[1:]),
+            )
+    for kind, sums in ((BIASES, (0, 1, 1, 1)), (LITE_RESIDUALS, (0, 0, 1, 0)), (KERNELS, (0, 0, 0, 1))):
         own = [target for target in sizes if target.kind == kind]
         for part in ("file", "variables", "records", "tensors"):
             costs = Costs(spec, {64: tuple({"arena": {part: size}} for size in sums)})

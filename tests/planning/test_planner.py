@@ -45,7 +45,9 @@ def smallest(made, measurements):
 def test_a_generous_budget_trains_everything(made, measurements, everything):
     outcome = made.find(GENEROUS)
     assert outcome.trial.plan == Plan(SIDE, everything)
-    assert (outcome.config.scheme, outcome.config.biases, outcome.config.lite_residuals) == ("tinytl-lb", (), ())
+    everywhere = ("stem", "block_0", "block_1", "head")
+    assert (outcome.config.scheme, outcome.config.lite_residuals) == ("sparse-update-l", ("block_1",))
+    assert outcome.config.biases == outcome.config.kernels == everywhere
 
 
 @pytest.mark.thorough
@@ -74,9 +76,9 @@ def test_nothing_fits(made, measurements, smallest):
         made.find({"growth": smallest - 250_000})
     megabytes = smallest / 1e6
     assert str(error.value) == (
-        f"nothing fits into {megabytes - 0.25:g} MB: the smallest plan, last at 40 px, biases at 0 and lite residuals "
-        f"at 0 places, lets the process grow by {megabytes:.2f} MB (planned) or 0.00 MB (measured), 0.25 MB too much; "
-        "raise the budget or try smaller resolutions"
+        f"nothing fits into {megabytes - 0.25:g} MB: the smallest plan, last at 40 px, biases at 0, lite residuals "
+        f"at 0 and kernels at 0 places, lets the process grow by {megabytes:.2f} MB (planned) or 0.00 MB (measured), "
+        "0.25 MB too much; raise the budget or try smaller resolutions"
     )
 
 
@@ -290,10 +292,10 @@ def test_what_the_estimate_missed_corrects_the_next_plan(config, monkeypatch, fa
 @pytest.mark.parametrize(
     ("arena", "flash", "words"),
     [
-        (3, 100, "an arena of 3 KB and 100 KB of flash: the smallest plan, last at 64 px, biases at 0 and lite "
-         "residuals at 0 places, needs an arena of 4 KB, 1 KB too much, and 4 KB of flash; raise"),
-        (5.5, 1, "an arena of 5.5 KB and 1 KB of flash: the smallest plan, last at 64 px, biases at 0 and lite "
-         "residuals at 0 places, needs an arena of 4 KB and 4 KB of flash, 3 KB too much; raise"),
+        (3, 100, "an arena of 3 KB and 100 KB of flash: the smallest plan, last at 64 px, biases at 0, lite "
+         "residuals at 0 and kernels at 0 places, needs an arena of 4 KB, 1 KB too much, and 4 KB of flash; raise"),
+        (5.5, 1, "an arena of 5.5 KB and 1 KB of flash: the smallest plan, last at 64 px, biases at 0, lite "
+         "residuals at 0 and kernels at 0 places, needs an arena of 4 KB and 4 KB of flash, 3 KB too much; raise"),
         (1, 2, "needs an arena of 4 KB, 3 KB too much, and 4 KB of flash, 2 KB too much; raise"),
     ],
 )  # fmt: skip
@@ -323,10 +325,10 @@ def test_pre_trained_branches_are_told_before_the_work(tiniest, tmp_path):
 
 def test_a_rate_factor_of_nothing_that_a_plan_trains_is_refused(tiniest):
     config = tiniest.copy_and_resolve_references()
-    config.training.rate_factors = (("^head/", 2.0), ("^stem/kernel", 0.5))
+    config.training.rate_factors = (("^head/", 2.0), ("^stem/norm/gamma", 0.5))
     with pytest.raises(InputError) as error:
         Planner(config, GrowthAccount(), resolutions=[SIDE], say=lambda text: None)
     assert str(error.value) == (
-        "expected rate_factors of variables that a plan may train, got '^stem/kernel', which is found first in "
+        "expected rate_factors of variables that a plan may train, got '^stem/norm/gamma', which is found first in "
         "the path of no such variable; leave it out"
     )

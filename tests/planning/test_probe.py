@@ -6,7 +6,7 @@ from tests import tiny_network
 from tinytl_tf.errors import InputError
 from tinytl_tf.planning import Probe, Target
 from tinytl_tf.planning import probe as probe_module
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS
+from tinytl_tf.planning.plan import BIASES, KERNELS, LITE_RESIDUALS
 from tinytl_tf.planning.probe import read_parts
 from tinytl_tf.training import Experiment
 
@@ -45,7 +45,7 @@ def test_contributions_are_those_of_autodiff(config, dataset, probe):
         for part in ("_expand", "_depthwise", "_project"):
             place = place.removesuffix(part)
         if place != "classifier":
-            kind = LITE_RESIDUALS if "_lite_residual/" in path else BIASES
+            kind = LITE_RESIDUALS if "_lite_residual/" in path else KERNELS if path.endswith("/kernel") else BIASES
             expected[Target(kind, place)] += float(np.vdot(a[path], b[path]))
     assert probe.loss == pytest.approx(loss, rel=1e-5)
     assert probe.contributions == pytest.approx(expected, rel=1e-2)
@@ -96,6 +96,8 @@ def test_too_few_images_are_told(config, dataset):
 def test_what_learns_at_another_rate_contributes_by_its_factor(config, dataset, probe):
     config = config.copy_and_resolve_references()
     config.training.rate_factors = (("_lite_residual/", 0.1), ("^head/", 2))
-    factors = {Target(BIASES, "head"): 2.0} | {t: 0.1 for t in probe.contributions if t.kind == LITE_RESIDUALS}
+    factors = {Target(kind, "head"): 2.0 for kind in (BIASES, KERNELS)} | {
+        t: 0.1 for t in probe.contributions if t.kind == LITE_RESIDUALS
+    }
     expected = {target: value * factors.get(target, 1.0) for target, value in probe.contributions.items()}
     assert Probe(config, dataset, 64).contributions == pytest.approx(expected, rel=1e-4)

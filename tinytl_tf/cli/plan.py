@@ -1,7 +1,7 @@
 """Chooses what to train within a memory budget, using your own images, and writes the choice as a config.
 
-The command chooses the scheme, the resolution, and the places whose biases and lite residuals are trained. It selects
-those with the highest contribution, measured on the training images, per byte of memory.
+The command chooses the scheme, the resolution, and the places whose biases, lite residuals and wide kernels are
+trained. It selects those with the highest contribution, measured on the training images, per byte of memory.
 
 --budget_mb limits the growth of a process that loads the exported file and runs a training step without a delegate,
 with two threads: the runtime, the file, variables and arena. The memory is planned from the converted file, and then
@@ -115,6 +115,7 @@ def _result(values: flags.FlagValues, budget: Budget, outcome) -> dict[str, Any]
         "resolution": config.backbone.resolution,
         "biases": list(trial.plan.places("biases")),
         "lite_residuals": list(trial.plan.places("lite_residuals")),
+        "kernels": list(trial.plan.places("kernels")),
         "trained_parameters": trial.resolved.parameters,
         **budget.needs(trial),
         **budget.parts(trial),
@@ -138,6 +139,7 @@ def _result(values: flags.FlagValues, budget: Budget, outcome) -> dict[str, Any]
                 "scheme": other.plan.scheme,
                 "biases": len(other.plan.places("biases")),
                 "lite_residuals": len(other.plan.places("lite_residuals")),
+                "kernels": len(other.plan.places("kernels")),
                 **budget.needs(other),
             }
             for other in outcome.trials

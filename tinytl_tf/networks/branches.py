@@ -14,7 +14,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.networks.channels import WIDTH_STEP, make_divisible
 from tinytl_tf.networks.late import late_places
 from tinytl_tf.networks.spec import INPUT, LayerSpec, NetworkSpec, PlaceSpec, VariableSpec
-from tinytl_tf.networks.wide_kernels import wide_kernel
+from tinytl_tf.networks.wide_kernels import wide_layer
 
 __all__ = [
     "BRANCHES",
@@ -255,9 +255,8 @@ class LowRank(BranchKind):
         settings = {"rank": rank} | settings
         if not settings.pop("wide", False):
             return tuple(self._sites(spec, place, settings))
-        kernel = wide_kernel(spec, place.name)
-        wide = next((layer.name for layer in spec.layers_of(place.name) if kernel in layer.variables), "")
-        return tuple(site for site in self._sites(spec, place, settings) if site.part == wide)
+        wide = wide_layer(spec, place.name)
+        return tuple(site for site in self._sites(spec, place, settings) if wide and site.part == wide.name)
 
     def _sites(self, spec: NetworkSpec, place: PlaceSpec, settings: dict[str, object]) -> Iterator[BranchSite]:
         for layer in spec.layers_of(place.name):

@@ -185,6 +185,8 @@ _REPEATED = (Selector("their last shifts", roles=("repeated",), branch=LITE_RESI
 _LORA = (Selector("LoRA branches", branch=LORA), 1.0)
 _LATE_LORA = (dataclasses.replace(_LORA[0], late=True), 1.0)
 _WIDE_AND_LATE = (("places", LATE), ("wide", True), ("rank", 16))
+_LATE_BRANCHES = (dataclasses.replace(_BRANCHES[0], late=True), 1.0)
+_ANYWHERE = {_LATE_LORA: _LORA, _LATE_BRANCHES: _BRANCHES}  # rows for places that a user chooses
 _REST = (Selector("everything else"), 0.0)
 
 SCHEMES = {
@@ -198,6 +200,13 @@ SCHEMES = {
         Scheme("tinytl-l", (_HEAD, _BRANCHES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
         Scheme("tinytl-lb", (_HEAD, _REPEATED, _BRANCHES, _BIASES, _REST), branch=LITE_RESIDUAL, learning_rate=1e-3),
         Scheme("sparse-update", (_HEAD, _LATE_KERNELS, _LATE_BIASES, _REST), learning_rate=3e-4),
+        Scheme(
+            "sparse-update-l",
+            (_HEAD, _REPEATED, _LATE_KERNELS, _LATE_BRANCHES, _LATE_BIASES, _REST),
+            branch=LITE_RESIDUAL,
+            branch_choice=(("places", LATE),),
+            learning_rate=3e-4,
+        ),
         Scheme("sparse-lora", (_HEAD, _LATE_LORA, _LATE_BIASES, _REST), branch=LORA, branch_choice=_WIDE_AND_LATE),
         Scheme("lora", (_HEAD, _LORA, _REST), branch=LORA, learning_rate=1e-3),
         Scheme("lora-b", (_HEAD, _LORA, _BIASES, _REST), branch=LORA, learning_rate=1e-3),
@@ -326,6 +335,7 @@ def restrict(
             raise InputError(f"scheme {scheme.name} trains no {name} to choose from; leave {key} empty, got {places}")
         elsewhere = f"{BRANCHES[scheme.branch].title} elsewhere"
         rows.append((Selector(elsewhere, but_places=tuple(places), branch=scheme.branch), 0.0))
+        own = tuple(_ANYWHERE.get(row, row) for row in own)
     return dataclasses.replace(scheme, rows=(*rows, *own))
 
 

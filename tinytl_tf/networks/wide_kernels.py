@@ -4,7 +4,7 @@ import math
 
 from tinytl_tf.networks.spec import LayerSpec, NetworkSpec, VariableSpec
 
-__all__ = ["wide_kernel", "wide_kernel_places"]
+__all__ = ["wide_kernel", "wide_kernel_places", "wide_layer"]
 
 _KINDS = ("convolution", "dense")
 
@@ -34,11 +34,15 @@ def wide_kernel(spec: NetworkSpec, place: str) -> VariableSpec | None:
         >>> wide_kernel(from_table("mobilenet_v2", resolution=128, classes=10), "block_12").path
         'block_12_expand/kernel'
     """
+    layer = wide_layer(spec, place)
+    return layer and layer.role("kernel")[0]
+
+
+def wide_layer(spec: NetworkSpec, place: str) -> LayerSpec | None:
+    """Returns the layer that has the wide kernel of a place; `None` if the place has none."""
     layers = [layer for layer in spec.layers_of(place) if layer.kind in _KINDS and layer.groups == 1]
     layers = [layer for layer in layers if layer.role("kernel")]
-    if not layers:
-        return None
-    return min(layers, key=lambda layer: (-layer.size, _input_size(spec, layer))).role("kernel")[0]
+    return min(layers, key=lambda layer: (-layer.size, _input_size(spec, layer)), default=None)
 
 
 def wide_kernel_places(spec: NetworkSpec) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tinytl_tf.networks.branches import branch_places
 from tinytl_tf.networks.spec import LayerSpec, NetworkSpec
+from tinytl_tf.networks.wide_kernels import wide_kernel_places, wide_layer
 from tinytl_tf.planning.account import Parts
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Target
+from tinytl_tf.planning.plan import BIASES, KERNELS, LITE_RESIDUALS, Target
 
 __all__ = ["Costs"]
 
@@ -30,20 +31,21 @@ class Sizes:
 class Costs:
     """Estimates how much of each resource a plan needs, by interpolating between converted files.
 
-    At the smallest and the largest resolution, three files are converted, which train only the classifier; all biases;
-    and all biases and lite residuals. The difference between the first two files is distributed over the places. Each
-    part of a resource is distributed in proportion to its cause: kernels for the file (backward contains copies of
-    them), convolutions for the structures, and activations for the arena. Since backward runs down to the lowest
-    trained place, a plan pays for all places above it. The difference between the last two files is distributed over
-    the branches in the same way. Between the two resolutions, each need is interpolated linearly in the number of
+    At the smallest and the largest resolution, four files are converted, which train only the classifier; all biases;
+    all biases and lite residuals; and all biases and wide kernels. The difference between the first two files is
+    distributed over the places. Each part of a resource is distributed in proportion to its cause: kernels for the file
+    (backward contains copies of them), convolutions for the structures, and activations for the arena. Since backward
+    runs down to the lowest trained place, a plan pays for all places above it. What the third and the fourth file need
+    in addition to the second is distributed in the same way over the branches and over the kernels, whose activations
+    are the inputs of their layers. Between the two resolutions, each need is interpolated linearly in the number of
     pixels.
 
     Args:
         spec: the network with all branches.
-        anchors: needs of the three files, in this order, by resolution.
+        anchors: needs of the four files, in this order, by resolution.
     """
 
-    def __init__(self, spec: NetworkSpec, anchors: Mapping[int, tuple[Parts, Parts, Parts]]) -> None:
+    def __init__(self, spec: NetworkSpec, anchors: Mapping[int, tuple[Parts, Parts, Parts, Parts]]) -> None:
         self._spec = spec
         self._tables = {
             resolution: {name: _share_out(spec, *(parts[name] for parts in files)) for name in files[0]}
@@ -65,17 +67,22 @@ class Costs:
         # The gradient of a branch needs the gradient of its block's output, but nothing from inside the block.
         lowest = min((places.index(t.place) + (t.kind == LITE_RESIDUALS) for t in targets), default=len(places))
         backward = sum(table[Target(BIASES, place)] for place in places[lowest:])
-        return table[None] + backward + sum(table[t] for t in targets if t.kind == LITE_RESIDUALS)
+        return table[None] + backward + sum(table[t] for t in targets if t.kind != BIASES)
 
 
 def _share_out(
-    spec: NetworkSpec, last: Mapping[str, int], biases: Mapping[str, int], everything: Mapping[str, int]
+    spec: NetworkSpec,
+    last: Mapping[str, int],
+    biases: Mapping[str, int],
+    branches: Mapping[str, int],
+    kernels: Mapping[str, int],
 ) -> _Table:
-    """Returns the bytes of a resource that each target needs, given the parts that the three files need."""
+    """Returns the bytes of a resource that each target needs, given the parts that the four files need."""
     table: _Table = {None: float(sum(last.values()))}
     for kind, sizes, less, more in (
         (BIASES, {name: _place_size(spec.layers_of(name)) for name in spec.places}, last, biases),
-        (LITE_RESIDUALS, {name: _branch_size(spec, name) for name in branch_places(spec)}, biases, everything),
+        (LITE_RESIDUALS, {name: _branch_size(spec, name) for name in branch_places(spec)}, biases, branches),
+        (KERNELS, {name: _kernel_size(spec, name) for name in wide_kernel_places(spec)}, biases, kernels),
     ):
         for place, size in sizes.items():
             table[Target(kind, place)] = 0.0
@@ -100,6 +107,12 @@ def _branch_size(spec: NetworkSpec, place: str) -> Sizes:
     branch = next(layer for layer in spec.layers if layer.place == place and layer.branch and layer.variables)
     parameters = _elements([branch], "kernel")
     return Sizes(parameters, parameters, 1, math.prod(spec.shape(branch.inputs[0])))
+
+
+def _kernel_size(spec: NetworkSpec, place: str) -> Sizes:
+    layer = wide_layer(spec, place)
+    elements = _elements([layer], "kernel")
+    return Sizes(elements, elements, 1, math.prod(spec.shape(layer.inputs[0])))
 
 
 def _elements(layers: Sequence[LayerSpec], *roles: str) -> int:

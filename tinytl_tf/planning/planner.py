@@ -11,7 +11,7 @@ from tinytl_tf.networks import schemes
 from tinytl_tf.networks.branches import branch_places, with_branches
 from tinytl_tf.planning.account import Account, Needs, Parts, total
 from tinytl_tf.planning.costs import Costs
-from tinytl_tf.planning.plan import BIASES, Plan, Target, all_targets
+from tinytl_tf.planning.plan import BIASES, KERNELS, KINDS, LITE_RESIDUALS, Plan, Target, all_targets, with_biases
 from tinytl_tf.planning.probe import Probe
 from tinytl_tf.training import Experiment
 
@@ -175,9 +175,9 @@ class Planner:
             )
 
     def _estimate_costs(self) -> Costs:
-        """Converts the three files for `Costs` at the smallest and the largest resolution."""
-        biases = [target for target in self._targets if target.kind == BIASES]
-        steps = [frozenset(targets) for targets in ((), biases, self._targets)]
+        """Converts the four files for `Costs` at the smallest and the largest resolution."""
+        kinds = ((), (BIASES,), (BIASES, LITE_RESIDUALS), (BIASES, KERNELS))
+        steps = [frozenset(target for target in self._targets if target.kind in own) for own in kinds]
         anchors = {self._resolutions[0], self._resolutions[-1]}
         return Costs(self._spec, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
 
@@ -194,8 +194,13 @@ class Planner:
         """Returns the best plan that fits at a resolution, or None; appends all plans that it tries to `trials`."""
         contributions = self._probes[resolution].contributions
         best, worth, seen, limits = None, (), set(), dict(budget)
+        enough: dict[str, float] | None = None  # limits of the last plan that fitted
+        too_much: dict[str, float] | None = None  # and of the last one that did not
         while best is None or len(seen) < TRIALS:
             targets = fill(resolution, contributions, costs, limits)
+            if targets in seen and enough and too_much:  # the corrections go back and forth: look between the two
+                limits = {name: (enough[name] + too_much[name]) / 2 for name in limits}
+                targets = fill(resolution, contributions, costs, limits)
             if targets in seen:
                 break
             seen.add(targets)
@@ -203,6 +208,7 @@ class Planner:
             trials.append(trial)
             its_worth = (sum(max(contributions[target], 0) for target in targets), len(targets))
             fits = trial.fits(budget)
+            enough, too_much = (limits, too_much) if fits else (enough, limits)
             if fits and its_worth >= worth:
                 best, worth = trial, its_worth
             estimate = costs.needs(resolution, targets)
@@ -237,7 +243,8 @@ def fill(
 ) -> frozenset[Target]:
     """Selects targets greedily by contribution per byte until no remaining target fits within the limits.
 
-    If there are several resources, the bytes of each are divided by its limit and then summed.
+    A kernel comes with the biases of its place; see `Plan`. If there are several resources, the bytes of each are
+    divided by its limit and then summed.
 
     Args:
         resolution: height and width of the images, in pixels.
@@ -250,12 +257,14 @@ def fill(
     """
     chosen, now = frozenset(), costs.needs(resolution, ())
     while True:
-        needs = {t: costs.needs(resolution, chosen | {t}) for t in contributions if t not in chosen}
-        fitting = [target for target, own in needs.items() if _is_within(own, limits)]
+        steps = dict.fromkeys(with_biases(chosen | {target}) for target in contributions if target not in chosen)
+        needs = {step: costs.needs(resolution, step) for step in steps}
+        worth = {step: sum(max(contributions[target], 0) for target in step - chosen) for step in steps}
+        fitting = [step for step, own in needs.items() if _is_within(own, limits)]
         if not fitting:
             return chosen
-        best = max(fitting, key=lambda target: max(contributions[target], 0) / _share(needs[target], now, limits))
-        chosen, now = chosen | {best}, needs[best]
+        chosen = max(fitting, key=lambda step: worth[step] / _share(needs[step], now, limits))
+        now = needs[chosen]
 
 
 def _share(needs: Mapping[str, float], now: Mapping[str, float], limits: Mapping[str, float]) -> float:
@@ -268,8 +277,8 @@ def _is_within(needs: Mapping[str, float], limits: Mapping[str, float]) -> bool:
 
 
 def _describe(plan: Plan) -> str:
-    kinds = [target.kind for target in plan.targets]
-    biases = kinds.count(BIASES)
+    biases, branches, kernels = (len(plan.places(kind)) for kind in KINDS)
     return (
-        f"{plan.scheme} at {plan.resolution} px, biases at {biases} and lite residuals at {len(kinds) - biases} places"
+        f"{plan.scheme} at {plan.resolution} px, biases at {biases}, lite residuals at {branches} and kernels at "
+        f"{kernels} places"
     )

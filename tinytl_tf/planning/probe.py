@@ -15,7 +15,7 @@ from tinytl_tf.experiment import network_of
 from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.networks.variables import variable_spec
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, Plan, Target, all_targets
+from tinytl_tf.planning.plan import Plan, Target, all_targets, target_of
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 from tinytl_tf.training.objectives import get_objective
 
@@ -67,6 +67,7 @@ class Probe:
         everything = Plan(resolution, frozenset(targets)).configure(config)
         experiment = Experiment(everything)
         self.model, _ = experiment.build_model(len(dataset.class_names))
+        self._config, self._resolution = config, resolution
         self._training = experiment.config.training
         self._task = dataset.task
         fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
@@ -86,6 +87,8 @@ class Probe:
         Args:
             targets: targets to train in addition to the classifier.
         """
+        planned = Experiment(Plan(self._resolution, frozenset(targets)).configure(self._config))
+        rate = np.float32(planned.config.training.learning_rate)  # that of the plan's scheme if the user set none
         variables = [v for v in self.model.trainable_variables if _target(v) in {None, *targets}]
         start = [variable.numpy() for variable in variables]
         optimizer = make_optimizer(self._training.optimizer)
@@ -98,7 +101,7 @@ class Probe:
             training=False,
         )
         for images, labels in PASSES * self._left:
-            step(images, labels, np.float32(self._training.learning_rate))
+            step(images, labels, rate)
         loss = self._measure_loss(self._held_out)
         for variable, value in zip(variables, start, strict=True):
             variable.assign(value)
@@ -171,6 +174,4 @@ def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: fl
 
 
 def _target(variable: keras.Variable) -> Target | None:
-    """Returns the target that a trained variable belongs to; `None` for the classifier."""
-    spec = variable_spec(variable)
-    return None if spec.place == CLASSIFIER else Target(LITE_RESIDUALS if spec.branch else BIASES, spec.place)
+    return target_of(variable_spec(variable))
