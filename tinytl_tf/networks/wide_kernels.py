@@ -1,6 +1,7 @@
 """The wide kernel of a place: the kernel of its widest layer, whose gradient often needs the smallest input."""
 
 import math
+from collections.abc import Sequence
 
 from tinytl_tf.networks.spec import LayerSpec, NetworkSpec, VariableSpec
 
@@ -38,7 +39,7 @@ def wide_kernel(spec: NetworkSpec, place: str) -> VariableSpec | None:
     layers = [layer for layer in layers if layer.role("kernel")]
     if not layers:
         return None
-    return min(layers, key=lambda layer: (-layer.size, _input_size(spec, layer))).role("kernel")[0]
+    return min(layers, key=lambda layer: (-_size(layer.shape), _input_size(spec, layer))).role("kernel")[0]
 
 
 def wide_kernel_places(spec: NetworkSpec) -> tuple[str, ...]:
@@ -47,4 +48,8 @@ def wide_kernel_places(spec: NetworkSpec) -> tuple[str, ...]:
 
 
 def _input_size(spec: NetworkSpec, layer: LayerSpec) -> int:
-    return math.prod(spec.shape(spec.trunk(layer.inputs[0])))
+    return _size(spec.shape(spec.trunk(layer.inputs[0])))
+
+
+def _size(shape: Sequence[int | None]) -> int:
+    return math.prod(size or 1 for size in shape)  # Keras may leave the number of a transformer's tokens open
