@@ -22,8 +22,6 @@ from tinytl_tf.networks.branches import BRANCHES, BranchChoice, branch_places, c
 from tinytl_tf.networks.kernel_options import KernelOptions, kernel_options, read_kernels, with_kernel_options
 from tinytl_tf.networks.spec import NetworkSpec, check_places
 from tinytl_tf.networks.variables import variable_spec
-from tinytl_tf.networks.spec import NetworkSpec, check_places
-from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import SPLITS, DataSettings
