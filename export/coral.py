@@ -323,6 +323,7 @@ def _can_rebake(model: keras.Model) -> bool:
     """Whether a network trains only the biases of convolutions and the classifier, which an int8 file can store."""
     known = (FrozenConv2D, keras.layers.Dense)
     convolutions = all(isinstance(layer, known) for layer in model.layers if layer.weights)
-    convolutions &= not any(isinstance(layer, FrozenConv2D) and layer.groups > 1 for layer in model.layers)
+    own = [layer for layer in model.layers if isinstance(layer, FrozenConv2D)]
+    convolutions &= not any(layer.groups > 1 or layer.kernel_rest is not None for layer in own)
     trained = map(variable_spec, model.trainable_variables)
     return convolutions and all(v.place == CLASSIFIER or v.role in ("bias", "shift") for v in trained)

@@ -32,7 +32,7 @@ class Chain:
     def is_frozen(self) -> bool:
         """Whether at most the biases of the convolutions are trained."""
         convolutions = (self.expand, self.depthwise, self.project)
-        return not any(layer.kernel.trainable or layer.norm and layer.norm.gamma.trainable for layer in convolutions)
+        return not any(layer.trains_kernel or layer.norm and layer.norm.gamma.trainable for layer in convolutions)
 
 
 class TiledNetwork:

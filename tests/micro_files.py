@@ -1,6 +1,7 @@
 """Exported files of the tiny network for TensorFlow Lite Micro, each converted once for all tests."""
 
 import dataclasses
+import hashlib
 import pathlib
 
 from tests import made, tiny_network
@@ -33,20 +34,29 @@ def _module(model, optimizer: str, save_optimizer: bool) -> MicroModule:
 
 
 @made.once
-def converted(scheme: str, optimizer: str, save_optimizer: bool = False) -> bytes:
+def converted(scheme: str, optimizer: str, save_optimizer: bool = False, kernels: tuple[str, ...] = ()) -> bytes:
     """A file before passes."""
-    return convert(_module(tiny_network.build(scheme), optimizer, save_optimizer))
+    return convert(_module(tiny_network.build(scheme, kernels=kernels), optimizer, save_optimizer))
 
 
-def micro_file(scheme: str, optimizer: str, save_optimizer: bool = False, state_of: str = "") -> pathlib.Path:
+def micro_file(
+    scheme: str, optimizer: str, save_optimizer: bool = False, state_of: str = "", kernels: tuple[str, ...] = ()
+) -> pathlib.Path:
     """A file with its manifest, without the parity check of an export."""
-    case = (scheme, optimizer, save_optimizer, state_of)
-    return made.folder("micro_" + "_".join(map(str, case)), lambda folder: _write(folder, *case)) / "model.tflite"
+    case = (scheme, optimizer, save_optimizer, state_of, kernels)
+    return (
+        made.folder(
+            f"micro_{hashlib.sha256(repr(case).encode()).hexdigest()[:16]}", lambda folder: _write(folder, *case)
+        )
+        / "model.tflite"
+    )
 
 
-def _write(folder: pathlib.Path, scheme: str, optimizer: str, save_optimizer: bool, state_of: str) -> None:
-    model, rule = tiny_network.build(scheme), get_optimizer(optimizer)
-    content, passes = finish_micro_file(converted(scheme, optimizer, save_optimizer))
+def _write(
+    folder: pathlib.Path, scheme: str, optimizer: str, save_optimizer: bool, state_of: str, kernels: tuple[str, ...]
+) -> None:
+    model, rule = tiny_network.build(scheme, kernels=kernels), get_optimizer(optimizer)
+    content, passes = finish_micro_file(converted(scheme, optimizer, save_optimizer, kernels))
     path = folder / "model.tflite"
     path.write_bytes(content)
     manifest = describe(

@@ -3,6 +3,7 @@
 import functools
 import io
 import pathlib
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -13,12 +14,14 @@ from PIL import Image
 from tests import made
 from tinytl_tf import backbones
 from tinytl_tf.backbones import Architecture, Block
+from tinytl_tf.backbones.kernel_values import pair_values
 from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.configs import default
 from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.parity import random_photos
 from tinytl_tf.layers import LiteResidual
 from tinytl_tf.networks.schemes import get_scheme
+from tinytl_tf.networks.variables import describe_variable
 from tinytl_tf.training import make_optimizer, make_train_step
 
 RESOLUTION = 64
@@ -86,18 +89,23 @@ def config(path: pathlib.Path) -> ConfigDict:
     return result
 
 
-def build(scheme: str, *, branch_final_norm: bool = False) -> keras.Model:
+def build(scheme: str, *, branch_final_norm: bool = False, kernels: Sequence[str] = ()) -> keras.Model:
     """The network with trained weights, ready to train what the scheme says."""
     values, rng = _trained_values(branch_final_norm), np.random.default_rng(0)
-    model = _untrained(branch_final_norm, **get_scheme(scheme).branches)
-    for variable in model.weights:  # those of LoRA are not among the trained values
-        variable.assign(values[variable.path] if variable.path in values else rng.normal(0, 0.1, variable.shape))
+    model = _untrained(branch_final_norm, kernels=kernels, **get_scheme(scheme).branches)
+    variables = {variable.path: variable for variable in model.weights}
+    for path, value in values.items():
+        for variable, part in pair_values(variables, path, value) if path in variables else ():
+            variable.assign(part)
+    for path, variable in variables.items():  # those of LoRA are not among the trained values
+        if describe_variable(path).branch and path not in values:
+            variable.assign(rng.normal(0, 0.1, variable.shape))
     apply_scheme(model, scheme)
     return model
 
 
-def _untrained(branch_final_norm: bool, **branches: bool) -> keras.Model:
-    options = {"classes": len(LABELS), "resolution": RESOLUTION, "weights": None}
+def _untrained(branch_final_norm: bool, kernels: Sequence[str] = (), **branches: bool) -> keras.Model:
+    options = {"classes": len(LABELS), "resolution": RESOLUTION, "weights": None, "kernels": kernels}
     return backbones.build(ARCHITECTURE, **options, branch_final_norm=branch_final_norm, **branches)
 
 
@@ -187,7 +195,8 @@ class PlainTraining:
         return tf.matmul(x, self._weights["classifier/kernel"]) + self._weights["classifier/bias"]
 
     def _convolve(self, name, x, strides=1):
-        kernel = tf.convert_to_tensor(self._weights[f"{name}/kernel"])
+        parts = [self._weights[path] for path in (f"{name}/kernel", f"{name}/kernel_rest") if path in self._weights]
+        kernel = tf.concat(parts, -1)
         if "depthwise" in name:
             y = tf.nn.depthwise_conv2d(x, kernel, [1, strides, strides, 1], "SAME")
         else:

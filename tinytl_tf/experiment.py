@@ -11,15 +11,17 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from tinytl_tf import backbones, data
 from tinytl_tf.backbones.branch_weights import AUTO
+from tinytl_tf.backbones.describe import describe
+from tinytl_tf.backbones.kernel_values import pair_values, whole_values
 from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import MAX_RESOLUTION
 from tinytl_tf.networks.branches import BRANCHES, BranchChoice, branch_places, chosen_places, with_branches
+from tinytl_tf.networks.kernel_options import KernelOptions, kernel_options, read_kernels, with_kernel_options
 from tinytl_tf.networks.spec import NetworkSpec, check_places
 from tinytl_tf.networks.variables import variable_spec
-from tinytl_tf.networks.wide_kernels import wide_kernel_places
 from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.schedules import SCHEDULES
 from tinytl_tf.tflite.manifest import SPLITS, DataSettings
@@ -157,7 +159,7 @@ class Experiment:
         if self.config.biases:
             check_places("biases", self.config.biases, network_of(self.config).places)
         if self.config.kernels:
-            check_places("kernels", self.config.kernels, wide_kernel_places(network_of(self.config)))
+            with_kernel_options(network_of(self.config), read_kernels(self.config.kernels))  # checks them
         augmentation = self.augmentation()
         if training.cache_features:
             data.check_cacheable(augmentation)
@@ -206,7 +208,7 @@ class Experiment:
         scheme = schemes.restrict(
             schemes.get_scheme(self.config.scheme),
             biases=tuple(self.config.biases),
-            kernels=tuple(self.config.kernels),
+            kernels=tuple(read_kernels(self.config.kernels)),
             branches=tuple(self.config.branches),
             lite_residuals=tuple(self.config.lite_residuals),
         )
@@ -334,26 +336,30 @@ class Experiment:
         """Applies this configuration's scheme to a network that was trained with a different scheme.
 
         If the scheme trains branches that the network lacks, they are added. Their output starts at exactly zero, so
-        the network computes the same as before.
+        the network computes the same as before. Its wide kernels get the options of this configuration.
 
         Args:
             trained: a network of the same backbone, width and resolution.
 
         Returns:
-            The model (`trained` itself if no branch was added) and the resolved scheme.
+            The model (`trained` itself if it has all branches and options) and the resolved scheme.
         """
-        values = {variable.path: variable for variable in trained.weights}
+        values = whole_values(trained.weights)
         has: dict[str, set[str]] = {}
         for variable in map(variable_spec, trained.weights):
             has.setdefault(variable.branch, set()).add(variable.place)
         scheme, model = self.scheme(), trained
-        if scheme.branch and not has.get(scheme.branch, set()).issuperset(self._branch_places()):
-            has.setdefault(scheme.branch, set()).update(self._branch_places())
+        lacks_branches = scheme.branch and not has.get(scheme.branch, set()).issuperset(self._branch_places())
+        options = {name: own for name, own in read_kernels(self.config.kernels).items() if own != KernelOptions()}
+        if lacks_branches or options != kernel_options(describe(trained)):
+            if lacks_branches:
+                has.setdefault(scheme.branch, set()).update(self._branch_places())
             branches = {kind: self._choice(kind, places) for kind, places in has.items() if kind}
             model = self._build(trained.output_shape[-1], branches=branches, weights=None)
-            for variable in model.weights:
-                if variable.path in values:
-                    variable.assign(values[variable.path])
+            variables = {variable.path: variable for variable in model.weights}
+            for path, value in values.items():
+                for variable, part in pair_values(variables, path, value):
+                    variable.assign(part)
         return model, schemes.apply_scheme(model.weights, scheme)
 
     def _branches(self) -> dict[str, BranchChoice]:
@@ -414,6 +420,7 @@ class Experiment:
             weights=weights,
             branch_weights=branch_weights,
             preprocess_input=options.preprocess_input,
+            kernels=tuple(self.config.kernels),
             seed=self.config.training.seed,
             **branches,
         )

@@ -2,6 +2,7 @@
 
 import inspect
 import numbers
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, check_sizes, get_architecture
 from tinytl_tf.networks.branches import LITE_RESIDUAL, BranchChoice, add_branches
 from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.networks.kernel_options import read_kernels, with_kernel_options
 from tinytl_tf.networks.listing import default_resolution
 from tinytl_tf.networks.sizes import Resolution, image_size
 from tinytl_tf.networks.spec import NetworkSpec
@@ -37,6 +39,7 @@ def build(
     weights: str | None = "imagenet",
     branch_weights: str | None = None,
     preprocess_input: str = "",
+    kernels: Collection[str] = (),
     seed: int = 0,
     **branches: BranchChoice,
 ) -> keras.Model:
@@ -59,6 +62,9 @@ def build(
             `"auto"` for that file if its branches were trained with the same frozen weights; or `None` for random
             branches with an initial output of zero.
         preprocess_input: preprocessing of pixels before a model from a file or function; see `load_source`.
+        kernels: places with options for training their wide kernel. `"block_14:1/4"` lets a scheme train the first
+            quarter of its output channels only, `"block_14:8bit"` keeps its input in 8 bits until the backward pass,
+            and `"block_14:1/4:8bit"` does both; see `KernelOptions`.
         seed: seed for the branches, the classifier and dropout.
         **branches: for each kind of branch, a key of `BRANCHES`, the places that get one. `lite_residual=True` adds one
             to every block that has room for one, except the first block; `lite_residual=["block_2"]` adds a single
@@ -81,7 +87,7 @@ def build(
     require_keras_settings()
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
-    options = {"dropout": dropout, "branch_final_norm": branch_final_norm, "seed": seed}
+    options = {"dropout": dropout, "branch_final_norm": branch_final_norm, "kernels": kernels, "seed": seed}
     if isinstance(architecture, keras.Model):
         _refuse_for_models(resolution, width, weights, branch_weights)
         return from_keras(
@@ -217,6 +223,7 @@ def _build_table(
     dropout: float,
     weights: str | None,
     branch_final_norm: bool,
+    kernels: Collection[str],
     seed: int,
     **branches: BranchChoice,
 ) -> keras.Model:
@@ -224,6 +231,7 @@ def _build_table(
     check_sizes(table.name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
     spec = from_table(table, resolution=resolution, classes=classes, width=width, dropout=dropout)
     spec = add_branches(spec, branches, final_norm=branch_final_norm)
+    spec = with_kernel_options(spec, read_kernels(kernels))
     model = build_network(spec, seed=seed)
     if weights is not None:
         load_weights(model, table, weights, width=width)

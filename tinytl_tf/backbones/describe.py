@@ -14,6 +14,7 @@ from tinytl_tf.layers import (
     Crop,
     FrozenConv1D,
     FrozenConv2D,
+    FrozenDense,
     FrozenDepthwiseConv1D,
     FrozenDepthwiseConv2D,
     FrozenNorm,
@@ -25,7 +26,9 @@ from tinytl_tf.layers import (
     SelectiveWrapper,
     Upsampling,
 )
+from tinytl_tf.layers.shared_kernel import SharedKernel
 from tinytl_tf.networks.branches import BRANCHES, PORTS, BranchKind
+from tinytl_tf.networks.kernel_options import KernelOptions
 from tinytl_tf.networks.spec import INPUT, STEM, LayerSpec, NetworkSpec, place_of, place_position
 from tinytl_tf.networks.variables import branch_of, variable_spec
 
@@ -121,14 +124,19 @@ def _window(layer: FrozenConv2D) -> dict[str, object]:
     norm = (("epsilon", layer.epsilon),) if layer.norm else (("norm", False), ("use_bias", layer.use_bias))
     activation = (("activation", layer.activation),) if layer.activation else ()
     depthwise = isinstance(layer, FrozenDepthwiseConv2D | FrozenDepthwiseConv1D)
+    kernel = () if depthwise else _kernel_options(layer)
     return {
         "kernel_size": layer.kernel_size,
         "strides": layer.strides,
         "padding": layer.padding,
         "dilation": layer.dilation_rate,
         "groups": layer.kernel.shape[-2] if depthwise else layer.groups,
-        "options": (*norm, *activation),
+        "options": (*norm, *activation, *kernel),
     }
+
+
+def _kernel_options(layer: SharedKernel) -> tuple[tuple[str, object], ...]:
+    return KernelOptions(layer.kernel_share, layer.kept_bits).layer_options
 
 
 def _options(*names: str) -> Callable[[keras.layers.Layer], dict[str, object]]:
@@ -166,6 +174,7 @@ _READERS = {
     keras.layers.Rescaling: ("rescale", _options("scale", "offset")),
     FrozenConv1D: ("convolution", _window),
     FrozenConv2D: ("convolution", _window),
+    FrozenDense: ("dense", lambda layer: {"options": _kernel_options(layer)}),
     FrozenDepthwiseConv1D: ("depthwise", _window),
     FrozenDepthwiseConv2D: ("depthwise", _window),
     FrozenNorm: ("norm", _options(*_NORM)),

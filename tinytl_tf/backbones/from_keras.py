@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,12 +11,14 @@ import numpy as np
 from tinytl_tf.backbones.call import Call
 from tinytl_tf.backbones.head import split_head, unused_name
 from tinytl_tf.backbones.keras_reader import KerasReader, stable_name
+from tinytl_tf.backbones.kernel_values import pair_values
 from tinytl_tf.backbones.network_builder import build_network
 from tinytl_tf.backbones.same_outputs import check_same_outputs
 from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.layers import SelectiveLayer
 from tinytl_tf.networks.branches import BranchChoice, add_branches
+from tinytl_tf.networks.kernel_options import read_kernels, with_kernel_options
 from tinytl_tf.networks.places import assign_places
 from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec, NetworkSpec
 
@@ -44,6 +46,7 @@ def from_keras(
     preprocess_input: Callable[[Any], Any] | str | None = None,
     dropout: float = 0.2,
     examples: np.ndarray | None = None,
+    kernels: Collection[str] = (),
     seed: int = 0,
     **branches: BranchChoice,
 ) -> keras.Model:
@@ -70,6 +73,7 @@ def from_keras(
             the replaced classifier is removed.
         examples: inputs `[n, ...]` for comparing the network with the model, images with pixels of 0 to 255. By
             default, they are random.
+        kernels: places with options for training their wide kernel; see `build`.
         seed: seed for the branches and a new classifier.
         **branches: for each kind of branch, the places that get one; see `build`.
 
@@ -104,6 +108,7 @@ def from_keras(
     names = _placed_names(placed)
     spec = NetworkSpec(stable_name(model), shape, tuple(_renamed(layer, names) for layer in placed))
     spec = add_branches(spec, branches, final_norm=branch_final_norm)
+    spec = with_kernel_options(spec, read_kernels(kernels))
     calls = {names[name]: call for name, call in reader.calls.items() if name in names}
     network = build_network(spec, calls=calls, seed=seed)
     values = {names[name]: own for name, own in reader.values.items() if name in names}
@@ -236,4 +241,5 @@ def _assign(network: keras.Model, values: Mapping[str, Mapping[str, np.ndarray]]
     variables = {variable.path: variable for variable in network.weights}
     for name, own in values.items():
         for path, value in own.items():
-            variables[f"{name}/{path}"].assign(value)
+            for variable, part in pair_values(variables, f"{name}/{path}", value):
+                variable.assign(part)

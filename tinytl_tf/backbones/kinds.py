@@ -11,6 +11,7 @@ from tinytl_tf.layers import (
     Crop,
     FrozenConv1D,
     FrozenConv2D,
+    FrozenDense,
     FrozenDepthwiseConv1D,
     FrozenDepthwiseConv2D,
     FrozenNorm,
@@ -51,6 +52,8 @@ def _pool(layer: type) -> Callable[[LayerSpec, int], keras.layers.Layer]:
 def _dense(spec: LayerSpec, seed: int) -> keras.layers.Layer:
     if spec.place == CLASSIFIER:
         return _classifier(spec, seed)
+    if spec.options:
+        return FrozenDense(spec.shape[-1], bool(spec.role("bias")), **dict(spec.options), name=spec.name)
     dense = keras.layers.Dense(spec.shape[-1], use_bias=bool(spec.role("bias")), name=spec.name)
     dense.build((None, spec.role("kernel")[0].shape[0]))
     return SelectiveWrapper(dense, name=spec.name)

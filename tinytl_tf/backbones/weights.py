@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from tinytl_tf.backbones.keras_weights import read_keras_weights
+from tinytl_tf.backbones.kernel_values import pair_values
 from tinytl_tf.backbones.torch_checkpoint import read_torch_checkpoint
 from tinytl_tf.errors import InputError
 from tinytl_tf.files import expand
@@ -95,6 +96,7 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
     kernels = {FrozenConv2D: list(weights.convolutions), FrozenDepthwiseConv2D: list(weights.depthwise)}
     biases = {FrozenConv2D: list(weights.convolution_biases), FrozenDepthwiseConv2D: list(weights.depthwise_biases)}
     norms, pairs = list(weights.norms), []
+    variables = {variable.path: variable for variable in model.weights}
     for layer in model.layers:
         if type(layer) not in kernels:
             continue
@@ -104,7 +106,7 @@ def _match(model: keras.Model, weights: PretrainedWeights, source: str) -> list[
         if not remaining or not norms:
             raise InputError(f"{source} ends before layer {layer.name} of {model.name}; it is of another network")
         norm = layer.norm
-        pairs.append((layer.kernel, remaining.pop(0)))
+        pairs += pair_values(variables, layer.kernel.path, remaining.pop(0))
         pairs += zip((norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance), norms.pop(0), strict=True)
     left_over = max(sum(map(len, kernels.values())), len(norms))
     if left_over:

@@ -7,6 +7,7 @@ from tinytl_tf.layers.branched_attention import BranchedAttention
 from tinytl_tf.layers.crop import Crop
 from tinytl_tf.layers.frozen_conv1d import FrozenConv1D
 from tinytl_tf.layers.frozen_conv2d import FrozenConv2D
+from tinytl_tf.layers.frozen_dense import FrozenDense
 from tinytl_tf.layers.frozen_depthwise_conv1d import FrozenDepthwiseConv1D
 from tinytl_tf.layers.frozen_depthwise_conv2d import FrozenDepthwiseConv2D
 from tinytl_tf.layers.frozen_norm import FrozenNorm
@@ -30,6 +31,7 @@ __all__ = [
     "Crop",
     "FrozenConv1D",
     "FrozenConv2D",
+    "FrozenDense",
     "FrozenDepthwiseConv1D",
     "FrozenDepthwiseConv2D",
     "FrozenNorm",

@@ -17,6 +17,7 @@ from tinytl_tf.layers.arguments import (
 )
 from tinytl_tf.layers.frozen_norm import FrozenNorm
 from tinytl_tf.layers.selective_layer import SelectiveLayer
+from tinytl_tf.layers.shared_kernel import SharedKernel
 from tinytl_tf.layers.signals import on_images
 from tinytl_tf.ops.padding import output_size
 
@@ -24,7 +25,7 @@ __all__ = ["FrozenConv2D"]
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
-class FrozenConv2D(SelectiveLayer):
+class FrozenConv2D(SharedKernel, SelectiveLayer):
     """A pre-trained convolution combined with its norm; `norm/beta` is the bias that TinyTL trains.
 
     While gamma is frozen, the norm is folded exactly into the kernel and a bias, and no activation is kept for the
@@ -42,6 +43,9 @@ class FrozenConv2D(SelectiveLayer):
         norm: whether a norm follows the convolution.
         use_bias: whether a bias follows the convolution; not allowed with a norm, whose beta is a bias.
         activation: one of `ops.ACTIVATIONS`, applied last, or `None`.
+        kernel_share: share of the output channels, 1, 1/2, 1/4 or 1/8, that the variable `kernel` has. Below 1, the
+            variable `kernel_rest` has the other channels; train `kernel` to train the first channels only.
+        kept_bits: bits for each element of the input that a trained kernel's gradient keeps, 32 or 8.
         train: variables to train: any of `"kernel"`, `"norm/gamma"` and `"norm/beta"`, or, without a norm, of
             `"kernel"` and `"bias"`.
         **kwargs: arguments of `keras.layers.Layer`. Other arguments of `keras.layers.Conv2D`, such as
@@ -86,15 +90,22 @@ class FrozenConv2D(SelectiveLayer):
         norm: bool = True,
         use_bias: bool = False,
         activation: str | None = None,
+        kernel_share: float = 1.0,
+        kept_bits: int = 32,
         **kwargs,
     ) -> None:
-        super().__init__(**drop_fixed_arguments(kwargs))
+        super().__init__(kernel_share=kernel_share, kept_bits=kept_bits, **drop_fixed_arguments(kwargs))
         self.input_spec = keras.InputSpec(ndim=self.axes + 2)
         if filters is not None:
             require_positive_integers(filters=filters)
         require_positive_integers(groups=groups)
         if filters is not None and filters % groups:
             raise ValueError(f"groups must divide filters, got {groups} groups and {filters} filters")
+        if groups > 1 and (kernel_share, kept_bits) != (1, 32):
+            raise ValueError(
+                f"kernel_share must be 1 and kept_bits 32 with groups, got {kernel_share}, {kept_bits} and {groups} "
+                "groups"
+            )
         if norm and use_bias:
             raise ValueError("use_bias must be False with a norm, whose beta is a bias; or give norm=False")
         self.filters = filters
@@ -123,9 +134,7 @@ class FrozenConv2D(SelectiveLayer):
         # He initialization by the number of inputs of one output. For a depthwise kernel, Keras would count the inputs
         # of all channels.
         stddev = (2 / self.inputs_of_one_output(shape)) ** 0.5
-        self.kernel = self.add_weight(
-            name="kernel", shape=shape, initializer=keras.initializers.TruncatedNormal(stddev=stddev)
-        )
+        self.add_kernel(shape, keras.initializers.TruncatedNormal(stddev=stddev))
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=output_shape[-1:], initializer="zeros")
         if self.norm:
@@ -139,21 +148,20 @@ class FrozenConv2D(SelectiveLayer):
         """Returns the number of products that are summed for one output."""
         return math.prod(kernel_shape[:-1])
 
-    def folded_kernel(self, scale: tf.Tensor) -> tf.Tensor:
-        """Returns the kernel times the scale of each output channel."""
-        return self.kernel * scale
+    def scaled_kernel(self, kernel: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+        """Returns a kernel times the scale of each output channel."""
+        return kernel * scale
 
     def folded(self) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns the kernel and the bias, or `None` for no bias, of the convolution with the norm folded in."""
-        if self.norm:
-            scale, shift = self.norm.scale_and_shift()
-            return self.folded_kernel(scale), shift
-        return tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias) if self.use_bias else None
+        scale, bias = self._scale_and_bias()
+        kernel = self.whole_kernel()
+        return kernel if scale is None else self.scaled_kernel(kernel, scale), bias
 
-    def convolve(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Convolves images, without norm, bias or activation."""
-        options = {"groups": self.groups, "train_kernel": self.kernel.trainable, **self._window_of_images()}
-        return ops.conv2d(inputs, self._kernel_of_images(kernel), **options)
+    def convolve(self, inputs: tf.Tensor, kernel: tf.Tensor, *, train_kernel: bool = False) -> tf.Tensor:
+        """Convolves images, without norm, bias or activation; see `ops.conv2d` for `train_kernel`."""
+        options = {"groups": self.groups, "train_kernel": train_kernel, "kept_bits": self.kept_bits}
+        return ops.conv2d(inputs, self._kernel_of_images(kernel), **options, **self._window_of_images())
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Convolves and normalizes, then applies the activation; while gamma is frozen, the norm is folded in."""
@@ -189,11 +197,22 @@ class FrozenConv2D(SelectiveLayer):
         }
 
     def _call_on_images(self, images: tf.Tensor) -> tf.Tensor:
-        if self.norm and self.norm.gamma.trainable:
-            return self.norm(self.convolve(images, tf.convert_to_tensor(self.kernel)))
-        kernel, bias = self.folded()
-        outputs = self.convolve(images, kernel)
+        trains_scale = self.norm and self.norm.gamma.trainable
+        scale, bias = (None, None) if trains_scale else self._scale_and_bias()
+
+        def convolve(kernel: tf.Tensor, scale: tf.Tensor | None, train_kernel: bool) -> tf.Tensor:
+            kernel = kernel if scale is None else self.scaled_kernel(kernel, scale)
+            return self.convolve(images, kernel, train_kernel=train_kernel)
+
+        outputs = self.join_parts(convolve, scale)
+        if trains_scale:
+            return self.norm(outputs)
         return outputs if bias is None else ops.affine(outputs, bias)
+
+    def _scale_and_bias(self) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+        if self.norm:
+            return self.norm.scale_and_shift()
+        return None, tf.convert_to_tensor(self.bias) if self.use_bias else None
 
     def _window_of_images(self) -> dict:
         padding = self.padding

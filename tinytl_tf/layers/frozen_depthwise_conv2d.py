@@ -20,8 +20,8 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
         kernel_size: height and width of the kernel, one number or a pair.
         strides: strides of the window, one number or a pair.
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
-        **kwargs: the other arguments of `FrozenConv2D`, except `filters` and `groups`. The number of filters is the
-            number of input channels.
+        **kwargs: the other arguments of `FrozenConv2D`, except `filters`, `groups`, `kernel_share` and `kept_bits`. The
+            number of filters is the number of input channels.
 
     Input shape:
         `(batch, height, width, channels)` with static height and width.
@@ -39,6 +39,9 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
     ) -> None:
         if "groups" in kwargs:
             raise ValueError("groups must not be given: a depthwise convolution has one for each channel")
+        for name in ("kernel_share", "kept_bits"):
+            if name in kwargs:
+                raise ValueError(f"{name} must not be given: a depthwise kernel is trained as a whole")
         super().__init__(filters=None, kernel_size=kernel_size, strides=strides, padding=padding, **kwargs)
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:
@@ -49,13 +52,13 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
         """Returns the number of products that are summed for one output."""
         return math.prod(kernel_shape[:-2])
 
-    def folded_kernel(self, scale: tf.Tensor) -> tf.Tensor:
-        """Returns the kernel times the scale of each channel."""
-        return self.kernel * scale[:, None]
+    def scaled_kernel(self, kernel: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+        """Returns a kernel times the scale of each channel."""
+        return kernel * scale[:, None]
 
-    def convolve(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Convolves images, without norm, bias or activation."""
-        options = {"train_kernel": self.kernel.trainable, **self._window_of_images()}
+    def convolve(self, inputs: tf.Tensor, kernel: tf.Tensor, *, train_kernel: bool = False) -> tf.Tensor:
+        """Convolves images, without norm, bias or activation; see `ops.depthwise_conv2d` for `train_kernel`."""
+        options = {"train_kernel": train_kernel, **self._window_of_images()}
         return ops.depthwise_conv2d(inputs, self._kernel_of_images(kernel), **options)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -65,5 +68,6 @@ class FrozenDepthwiseConv2D(FrozenConv2D):
     def get_config(self) -> dict:
         """Returns the configuration."""
         config = super().get_config()
-        del config["filters"], config["groups"]
+        for name in ("filters", "groups", "kernel_share", "kept_bits"):
+            del config[name]
         return config

@@ -78,6 +78,7 @@ class LeafOp:
         groups: number of groups of a convolution; a depthwise convolution has as many groups as channels.
         held: number of elements in the block's input, which the block's shortcut keeps alive while the operation runs.
         variables: variables of the operation; the first one multiplies the input, so its gradient needs the input.
+        kept_bits: number of bits kept for each element of the input, if not that of the rule; 0 for the rule's.
     """
 
     layer: LayerSpec
@@ -87,6 +88,7 @@ class LeafOp:
     groups: int = 1
     held: int = 0
     variables: tuple[VariableSpec, ...] = ()
+    kept_bits: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,7 +263,7 @@ def walk(ops: Sequence[LeafOp], trained: Collection[str], *, group_norm: bool = 
             peak, peak_op = needed, op.layer.name
         needs_input = op.variables[0].path in trained if op.variables else backward
         if needs_input or (group_norm and op.kind == NORM and backward):
-            stored += op.inputs * rule.kept_bits // 8
+            stored += op.inputs * (op.kept_bits or rule.kept_bits) // 8
     return stored, peak, peak_op
 
 
@@ -281,7 +283,8 @@ def _parts(layer: LayerSpec, inputs: int) -> Iterator[LeafOp]:
     if layer.kind in ("convolution", "depthwise"):
         norm = tuple(v for v in variables if v.role in ("scale", "shift", "repeated"))
         own = tuple(v for v in variables if v not in norm)
-        yield LeafOp(layer, "convolution", inputs, layer.size, layer.groups, variables=own)
+        bits = layer.option("kept_bits") or 0
+        yield LeafOp(layer, "convolution", inputs, layer.size, layer.groups, variables=own, kept_bits=bits)
         if norm:
             yield LeafOp(layer, NORM, layer.size, layer.size, variables=norm)
     elif layer.kind == ACTIVATION:
@@ -291,7 +294,8 @@ def _parts(layer: LayerSpec, inputs: int) -> Iterator[LeafOp]:
         if layer.option(ACTIVATION) in (None, "relu", "relu6"):  # all other activations keep the input itself
             yield LeafOp(layer, GATE, inputs, layer.size)
     elif layer.kind in RULES or layer.kind in NORMS:
-        yield LeafOp(layer, NORM if layer.kind in NORMS else layer.kind, inputs, layer.size, variables=variables)
+        kind, bits = NORM if layer.kind in NORMS else layer.kind, layer.option("kept_bits") or 0
+        yield LeafOp(layer, kind, inputs, layer.size, variables=variables, kept_bits=bits)
 
 
 def _describe(

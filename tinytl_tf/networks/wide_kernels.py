@@ -1,6 +1,7 @@
 """The wide kernel of a place: the kernel of its widest layer, whose gradient often needs the smallest input."""
 
 import math
+from collections.abc import Sequence
 
 from tinytl_tf.networks.spec import LayerSpec, NetworkSpec, VariableSpec
 
@@ -42,7 +43,7 @@ def wide_layer(spec: NetworkSpec, place: str) -> LayerSpec | None:
     """Returns the layer that has the wide kernel of a place; `None` if the place has none."""
     layers = [layer for layer in spec.layers_of(place) if layer.kind in _KINDS and layer.groups == 1]
     layers = [layer for layer in layers if layer.role("kernel")]
-    return min(layers, key=lambda layer: (-layer.size, _input_size(spec, layer)), default=None)
+    return min(layers, key=lambda layer: (-_size(layer.shape), _input_size(spec, layer)), default=None)
 
 
 def wide_kernel_places(spec: NetworkSpec) -> tuple[str, ...]:
@@ -51,4 +52,8 @@ def wide_kernel_places(spec: NetworkSpec) -> tuple[str, ...]:
 
 
 def _input_size(spec: NetworkSpec, layer: LayerSpec) -> int:
-    return math.prod(spec.shape(spec.trunk(layer.inputs[0])))
+    return _size(spec.shape(spec.trunk(layer.inputs[0])))
+
+
+def _size(shape: Sequence[int | None]) -> int:
+    return math.prod(size or 1 for size in shape)  # Keras may leave the number of a transformer's tokens open

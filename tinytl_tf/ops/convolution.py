@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tinytl_tf.ops.kept_input import keep_for_product
 from tinytl_tf.ops.padding import as_pair, extent_of, pad_or_crop, resolve_padding
 from tinytl_tf.ops.upsampling import upsample_with_zeros
 
@@ -21,6 +22,7 @@ def convolution(
     padding: str | Sequence[Sequence[int]],
     dilation: int | Sequence[int],
     train_kernel: bool,
+    kept_bits: int = 32,
 ) -> tf.Tensor:
     """Convolves; the input gradient is the same kind of convolution, without stride, of the output gradient.
 
@@ -38,6 +40,7 @@ def convolution(
         padding: `"same"`, `"valid"` or `((top, bottom), (left, right))`.
         dilation: dilation rate of the kernel, one number or `(rows, columns)`.
         train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
+        kept_bits: bits for each element of `x` that are kept for the kernel's gradient; see `keep_for_product`.
 
     Returns:
         Output of `convolve` for the padded input.
@@ -59,14 +62,14 @@ def convolution(
 
     @tf.custom_gradient
     def op(x, kernel):
-        kept = x if train_kernel else None
+        kept = keep_for_product(x, kept_bits) if train_kernel else None
 
         def grad(dy):
             upsampled, upsampled_pads = upsample_with_zeros(
                 dy, input_size, extent_of(kernel_size, dilation), strides, pads
             )
             dx = correlate(upsampled, transpose(kernel), (1, 1), upsampled_pads)
-            return dx, kernel_gradient(kept, dy, kernel.shape, strides, pads, dilation) if train_kernel else None
+            return dx, kernel_gradient(kept(dy), dy, kernel.shape, strides, pads, dilation) if kept else None
 
         return correlate(x, kernel, strides, pads), grad
 

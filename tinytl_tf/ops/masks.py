@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["keep_input", "keep_mask", "mask_storage", "storage_at_once"]
+__all__ = ["keep_bytes", "keep_input", "keep_mask", "mask_storage", "storage_at_once"]
 
 _BITS = 8
 _WORTH_ROWS = 4096  # elements; for fewer, the records of six operators take more memory than the bits save
@@ -99,6 +99,21 @@ def keep_mask(y: tf.Tensor, ceiling: float | None) -> Callable[[tf.Tensor], tf.T
         return lambda dy: dy * tf.cast(_tied(kept, dy) if wait else kept, tf.float32)
     kept = _pack(mask, size)
     return lambda dy: dy * tf.reshape(_unpack(_tied(kept, dy) if wait else kept), dy.shape)
+
+
+def keep_bytes(x: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Keeps whole numbers of 0 to 255 as bytes.
+
+    Args:
+        x: float32 tensor of such numbers.
+
+    Returns:
+        A function of an output gradient, of any shape. It returns `x` as a tensor that, with a delegate, does not exist
+        before that gradient.
+    """
+    storage, wait = _storage.get()
+    kept = tf.cast(x, tf.uint8)
+    return lambda dy: tf.cast(_tied(kept, dy) if wait and storage != "bool" else kept, tf.float32)
 
 
 def keep_input(x: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:

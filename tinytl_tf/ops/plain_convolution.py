@@ -21,6 +21,7 @@ def conv2d(
     groups: int = 1,
     dilation: int | Sequence[int] = 1,
     train_kernel: bool = False,
+    kept_bits: int = 32,
 ) -> tf.Tensor:
     """Two-dimensional convolution whose gradients use only builtin operators of LiteRT.
 
@@ -38,6 +39,8 @@ def conv2d(
         groups: number of channel groups; must divide `in_channels` and `filters`.
         dilation: dilation rate of the kernel, one number or `(rows, columns)`; above 1 only if all strides are 1.
         train_kernel: whether the kernel gets a gradient. If not, its gradient is `None` and `x` is not kept.
+        kept_bits: bits for each element of `x` that are kept for the kernel's gradient, 32 for the floats themselves or
+            8 for integers with a scale for each image; not for groups.
 
     Returns:
         Tensor `[batch, out_height, out_width, filters]` with the dtype of `x`.
@@ -57,6 +60,8 @@ def conv2d(
             f"filters divisible by {groups}, got an input of shape {tuple(x.shape)}"
         )
     options = {"strides": strides, "padding": padding, "dilation": dilation, "train_kernel": train_kernel}
+    if groups > 1 and kept_bits != 32:
+        raise ValueError(f"expected an input kept in 32 bits with groups, got {kept_bits} bits and {groups} groups")
     if 1 < groups == in_channels == filters:
         return depthwise_conv2d(x, tf.reshape(kernel, [*kernel.shape[:2], groups, 1]), **options)
     if groups > 1:
@@ -69,6 +74,7 @@ def conv2d(
         convolve=_convolve,
         transpose=_transposed,
         kernel_gradient=_kernel_gradient,
+        kept_bits=kept_bits,
         **options,
     )
 
