@@ -19,7 +19,7 @@ def get_config() -> ConfigDict:
     # Places ("stem", "block_0", ..., "head") whose biases or lite residuals are trained; () for all places, or the late
     # ones for the sparse schemes. See `tinytl plan`.
     config.biases = ()
-    # sparse-update and -l: places whose wide kernel is trained; () for late blocks. "block_14:1/4" trains a quarter of its
+    # sparse-update, -l: places whose wide kernel is trained; () for late blocks. "block_14:1/4" trains a quarter of its
     # output channels (1, 1/2, 1/4 or 1/8), "block_14:8bit" keeps its input in 8 bits, "block_14:1/4:8bit" does both.
     config.kernels = ()
     config.lite_residuals = ()
