@@ -103,7 +103,11 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
         if isinstance(layer, LiteResidual):
             kernels = math.prod(layer.kernel.shape) + math.prod(layer.pointwise_kernel.shape)
             sizes[LITE_RESIDUALS, place[0]] += collections.Counter(
-                file=kernels, variables=kernels, records=1, tensors=math.prod(layer.input.shape[1:])
+                file=kernels,
+                variables=kernels,
+                records=1,
+                tensors=math.prod(layer.input.shape[1:]),
+                products=kernels * math.prod(layer.input.shape[1:3]),
             )
             continue
         projects = layer.name.endswith("_project")
@@ -112,6 +116,7 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
             variables=math.prod(layer.norm.beta.shape),
             records=1,
             tensors=0 if projects else math.prod(layer.output.shape[1:]),
+            products=math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3]),
         )
         if layer.name == (wide_layer(spec, place[0]).name):
             sizes[KERNELS, place[0]] += collections.Counter(
@@ -119,10 +124,11 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
                 variables=math.prod(layer.kernel.shape),
                 records=1,
                 tensors=math.prod(layer.input.shape[1:]),
+                products=math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3]),
             )
     for kind, sums in ((BIASES, (0, 1, 1, 1)), (LITE_RESIDUALS, (0, 0, 1, 0)), (KERNELS, (0, 0, 0, 1))):
         own = [target for target in sizes if target.kind == kind]
-        for part in ("file", "variables", "records", "tensors"):
+        for part in ("file", "variables", "records", "tensors", "products"):
             costs = Costs(spec, {64: tuple({"arena": {part: size}} for size in sums)})
             total = sum(sizes[target][part] for target in own)
             # From the output on: each place adds its share to those behind it, each branch is alone.

@@ -332,3 +332,26 @@ def test_a_rate_factor_of_nothing_that_a_plan_trains_is_refused(tiniest):
         "expected rate_factors of variables that a plan may train, got '^stem/norm/gamma', which is found first in "
         "the path of no such variable; leave it out"
     )
+
+
+@pytest.mark.thorough
+def test_time_is_a_resource_like_memory(tiniest, measurements, monkeypatch):
+    """All biases and kernels of so small a network take more than a step of the classifier alone."""
+    monkeypatch.setattr(growth_account, "_measure_time", lambda content, batch_size: 0)
+    made = Planner(tiniest, GrowthAccount(with_time=True), resolutions=[SIDE], say=lambda text: None)
+    most = made.find(GENEROUS | {"time": 10**6}).trial.planned["time"]
+    least = made._try(Plan(SIDE, frozenset())).planned["time"]
+    assert 1000 <= least < 1.2 * 1000 < 2000 < most
+    trial = made.find(GENEROUS | {"time": (least + most) // 2}).trial
+    assert least < trial.planned["time"] <= (least + most) // 2
+    with pytest.raises(
+        InputError, match=r"nothing fits into 1000 MB and a step of 0\.5 inferences: .* too much; raise"
+    ):
+        made.find(GENEROUS | {"time": 500})
+
+
+def test_a_step_is_timed_against_the_answers_for_its_images(monkeypatch):
+    times = {"train": [80.0, 60.0, 100.0], "infer": [5.0, 5.0, 4.0]}
+    answer = lambda path, signature, steps, xnnpack: SimpleNamespace(step_ms_median=times[signature].pop(0))  # noqa: E731
+    monkeypatch.setattr(growth_account, "measure", answer)
+    assert growth_account._measure_time(b"file", 8) == round(1000 * 60 / (8 * 5))

@@ -13,7 +13,13 @@ from tinytl_tf.planning.plan import BIASES, KERNELS, LITE_RESIDUALS, Target
 __all__ = ["Costs"]
 
 # The field of `Sizes` that each part of a resource is distributed by; all other parts are distributed by `activations`.
-_SHARED_BY = {"file": "constants", "variables": "variables", "structures": "operators", "records": "operators"}
+_SHARED_BY = {
+    "file": "constants",
+    "variables": "variables",
+    "structures": "operators",
+    "records": "operators",
+    "products": "products",
+}
 
 _Table = dict[Target | None, float]  # bytes of each target; `None` is the key for the classifier
 
@@ -26,6 +32,7 @@ class Sizes:
     variables: float
     operators: float
     activations: float
+    products: float
 
 
 class Costs:
@@ -34,7 +41,8 @@ class Costs:
     At the smallest and the largest resolution, four files are converted, which train only the classifier; all biases;
     all biases and lite residuals; and all biases and wide kernels. The difference between the first two files is
     distributed over the places. Each part of a resource is distributed in proportion to its cause: kernels for the file
-    (backward contains copies of them), convolutions for the structures, and activations for the arena. Since backward
+    (backward contains copies of them), convolutions for the structures, multiply-adds for the time, and activations for
+    the arena. Since backward
     runs down to the lowest trained place, a plan pays for all places above it. What the third and the fourth file need
     in addition to the second is distributed in the same way over the branches and over the kernels, whose activations
     are the inputs of their layers. Between the two resolutions, each need is interpolated linearly in the number of
@@ -100,19 +108,26 @@ def _place_size(layers: Sequence[LayerSpec]) -> Sizes:
         variables=_elements(layers, "bias", "shift"),
         operators=len(with_kernels),
         activations=sum(layer.size for layer in layers if layer.kind == "activation"),
+        products=sum(map(_products, layers)),
     )
 
 
 def _branch_size(spec: NetworkSpec, place: str) -> Sizes:
     branch = next(layer for layer in spec.layers if layer.place == place and layer.branch and layer.variables)
     parameters = _elements([branch], "kernel")
-    return Sizes(parameters, parameters, 1, math.prod(spec.shape(branch.inputs[0])))
+    inputs = math.prod(spec.shape(branch.inputs[0]))
+    return Sizes(parameters, parameters, 1, inputs, products=parameters * inputs / spec.shape(branch.inputs[0])[-1])
 
 
 def _kernel_size(spec: NetworkSpec, place: str) -> Sizes:
     layer = wide_layer(spec, place)
     elements = _elements([layer], "kernel")
-    return Sizes(elements, elements, 1, math.prod(spec.shape(layer.inputs[0])))
+    return Sizes(elements, elements, 1, math.prod(spec.shape(layer.inputs[0])), _products(layer))
+
+
+def _products(layer: LayerSpec) -> float:
+    """Returns the number of multiply-adds in a layer: each element of its kernel at each position of its output."""
+    return _elements([layer], "kernel") * layer.size / layer.shape[-1]
 
 
 def _elements(layers: Sequence[LayerSpec], *roles: str) -> int:
