@@ -228,3 +228,10 @@ def test_kernels_behind_the_split_train(tmp_path, kernels, filters):
     suffix = Manifest.read(coral_files(tmp_path / "model.tflite")["suffix"])
     assert suffix.scheme == "sparse-update"
     assert {entry.name: entry.shape for entry in suffix.state}["block_3_expand/kernel"] == (1, 1, 16, filters)
+
+
+def test_a_network_of_two_convolutions_for_a_layer_is_not_rebaked():
+    """Convolutions of the int8 file are matched with layers in order."""
+    whole, split = (tiny_network.build("tinytl-b", kernels=kernels) for kernels in ((), ("block_1:1/2",)))
+    assert module._can_rebake(whole)
+    assert not module._can_rebake(split)

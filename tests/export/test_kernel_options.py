@@ -20,7 +20,7 @@ from tinytl_tf.optimizers import get_optimizer
 from tinytl_tf.state import load_state, read_variables
 from tinytl_tf.tflite.model import Model
 
-SHARES, WHOLE = ("block_2:1/4", "block_3:1/2"), ("block_2", "block_3")
+SHARES, WHOLE = ("block_1:1/2", "block_2:1/4", "block_3:1/2"), ("block_2", "block_3")  # block_1 does not train
 SHORT, BOTH = ("block_2:8bit", "block_3:8bit"), ("block_2:1/4:8bit", "block_3:1/2:8bit")
 # Relative error of the update over the steps against exact gradients. In 32 bits only rounding remains, 1e-6. Inputs in
 # 8 bits are off by up to 0.4 % of their largest value, each in its own direction, and the sums over an image and a
@@ -91,9 +91,10 @@ def test_int8_kernels_around_a_share(monkeypatch, tmp_path, kernels):
     path = write(tmp_path, kernels)
     int8 = tmp_path / "int8.tflite"
     int8.write_bytes(with_int8_kernels(path.read_bytes()))
-    readers = [(graph, op) for graph, op in Model.read(int8).operators() if op.name == "CONV_2D"]
-    kinds = {graph.tensors[op.inputs[1]].dtype for graph, op in readers if graph.tensors[op.outputs[0]].shape[-1] == 24}
-    assert "int8" in kinds  # 3/4 of the 32 channels of `block_2_expand` are frozen
+    used = [graph.tensors[op.inputs[1]] for graph, op in Model.read(int8).operators() if op.name == "CONV_2D"]
+    # The first 8 of the 32 channels of `block_2_expand` train; the others are frozen.
+    assert {kernel.dtype for kernel in used if kernel.shape == (24, 1, 1, 16)} == {"int8"}
+    assert {kernel.dtype for kernel in used if kernel.shape == (8, 1, 1, 16)} == {"float32"}
     variables = tiny_network.build("sparse-update", kernels=kernels).trainable_variables
     images, labels = tiny_network.photos(3, BATCH)
     report = check_quantized(int8, path, variables, images=images, labels=labels)
