@@ -96,6 +96,19 @@ def test_a_share_of_an_odd_number_of_channels_is_refused():
         from_keras(model, kernels=["block_77:1/2"])
 
 
+def test_a_scheme_takes_the_entries_of_the_network():
+    model = tiny(kernels=KERNELS)
+    resolved = apply_scheme(model, "sparse-update", kernels=KERNELS)
+    assert [tuple(v.shape) for v in resolved.variables if v.path.endswith("/kernel")] == [
+        (1, 1, 8, 4),  # `block_0_project`
+        (1, 1, 16, 8),
+        (1, 1, 16, 32),
+        (32, 4),
+    ]
+    with pytest.raises(InputError, match=r"share=0.5, kept_bits=32\) at 'block_2', got .*share=0.25, kept_bits=8\); "):
+        apply_scheme(model, "sparse-update", kernels=["block_2:1/2"])
+
+
 @pytest.fixture
 def experiment(tmp_path, monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, tiny_network.ARCHITECTURE.name, tiny_network.ARCHITECTURE)

@@ -243,3 +243,6 @@ def test_sparse_update_is_kept_to_its_places_behind_the_split():
     assert (config.biases, config.kernels) == (("block_2", "block_3", "head"), ("block_2", "block_3"))
     restrict(config, "block_3")
     assert (config.biases, config.kernels) == (("block_3", "head"), ("block_3",))
+    config.kernels = ("block_2:1/2", "block_3:1/4:8bit")
+    restrict(config, "block_3")
+    assert config.kernels == ("block_3:1/4:8bit",)

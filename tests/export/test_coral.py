@@ -218,12 +218,20 @@ def test_a_convolution_without_a_bias_has_none_in_the_map():
 
 
 @pytest.mark.thorough
-def test_kernels_behind_the_split_train(tmp_path):
+@pytest.mark.parametrize(("kernels", "filters"), [((), 32), (("block_1:1/2", "block_3:1/4:8bit"), 8)])
+def test_kernels_behind_the_split_train(tmp_path, kernels, filters):
     """The parity check of the export compares each step with TensorFlow's."""
-    model = tiny_network.build("sparse-update")
+    model = tiny_network.build("sparse-update", kernels=kernels)
     late = {"biases": tiny_coral.LATE, "kernels": [tiny_coral.SPLIT]}
     apply_scheme(model.weights, restrict(get_scheme("sparse-update"), **late).of(describe(model)))
     export_coral(model, tmp_path / "model.tflite", calibration=tiny_coral.photos(40), **OPTIONS)
     suffix = Manifest.read(coral_files(tmp_path / "model.tflite")["suffix"])
     assert suffix.scheme == "sparse-update"
-    assert "block_3_expand/kernel" in {entry.path for entry in suffix.state}
+    assert {entry.name: entry.shape for entry in suffix.state}["block_3_expand/kernel"] == (1, 1, 16, filters)
+
+
+def test_a_network_of_two_convolutions_for_a_layer_is_not_rebaked():
+    """Convolutions of the int8 file are matched with layers in order."""
+    whole, split = (tiny_network.build("tinytl-b", kernels=kernels) for kernels in ((), ("block_1:1/2",)))
+    assert module._can_rebake(whole)
+    assert not module._can_rebake(split)

@@ -8,6 +8,8 @@ from tests.export.conftest import LABEL_SMOOTHING, SMALL_PROFILES
 from tests.export.test_training import RATES, RUNTIMES, STEPS, relative
 from tests.micro_files import BATCH, micro_file
 from tinytl_tf.device import MicroModel, TrainableModel
+from tinytl_tf.errors import InputError
+from tinytl_tf.export import export
 from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.contract import scheme_of
 from tinytl_tf.export.parity import LEAST_COSINE, LEAST_VARIABLE_COSINE, check_quantized
@@ -15,9 +17,10 @@ from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.export.signatures import TrainableModule
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.optimizers import get_optimizer
+from tinytl_tf.state import load_state, read_variables
 from tinytl_tf.tflite.model import Model
 
-SHARES, WHOLE = ("block_2:1/4", "block_3:1/2"), ("block_2", "block_3")
+SHARES, WHOLE = ("block_1:1/2", "block_2:1/4", "block_3:1/2"), ("block_2", "block_3")  # block_1 does not train
 SHORT, BOTH = ("block_2:8bit", "block_3:8bit"), ("block_2:1/4:8bit", "block_3:1/2:8bit")
 # Relative error of the update over the steps against exact gradients. In 32 bits only rounding remains, 1e-6. Inputs in
 # 8 bits are off by up to 0.4 % of their largest value, each in its own direction, and the sums over an image and a
@@ -88,9 +91,10 @@ def test_int8_kernels_around_a_share(monkeypatch, tmp_path, kernels):
     path = write(tmp_path, kernels)
     int8 = tmp_path / "int8.tflite"
     int8.write_bytes(with_int8_kernels(path.read_bytes()))
-    readers = [(graph, op) for graph, op in Model.read(int8).operators() if op.name == "CONV_2D"]
-    kinds = {graph.tensors[op.inputs[1]].dtype for graph, op in readers if graph.tensors[op.outputs[0]].shape[-1] == 24}
-    assert "int8" in kinds  # 3/4 of the 32 channels of `block_2_expand` are frozen
+    used = [graph.tensors[op.inputs[1]] for graph, op in Model.read(int8).operators() if op.name == "CONV_2D"]
+    # The first 8 of the 32 channels of `block_2_expand` train; the others are frozen.
+    assert {kernel.dtype for kernel in used if kernel.shape == (24, 1, 1, 16)} == {"int8"}
+    assert {kernel.dtype for kernel in used if kernel.shape == (8, 1, 1, 16)} == {"float32"}
     variables = tiny_network.build("sparse-update", kernels=kernels).trainable_variables
     images, labels = tiny_network.photos(3, BATCH)
     report = check_quantized(int8, path, variables, images=images, labels=labels)
@@ -143,6 +147,26 @@ def gradient(model, images, labels):
     )
     step(images, labels, np.float32(1.0))
     return before - tiny_network.PlainTraining(model, "sgd", LABEL_SMOOTHING).state()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("frozen_weights", ["float32", "int8"])
+def test_learned_channels_come_back(monkeypatch, tmp_path, frozen_weights):
+    """The export compares its steps with TensorFlow's; the device's state fits the network and not one of others."""
+    monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)
+    path, network = tmp_path / "m.tflite", tiny_network.build("sparse-update", kernels=BOTH)
+    manifest = export(network, path, labels=tiny_network.LABELS, frozen_weights=frozen_weights)
+    assert {e.name: e.shape for e in manifest.state}["block_2_expand/kernel"] == (1, 1, 16, 8)
+    device, batch = TrainableModel(path), [part[0] for part in tiny_network.photos(1, BATCH)]
+    device.train(*batch, np.float32(0.01))
+    device.save(tmp_path / "m.tinytl")
+    rest = network.get_layer("block_2_expand").kernel_rest.numpy()
+    load_state(network, tmp_path / "m.tinytl", path)
+    learned = network.get_layer("block_2_expand").kernel.numpy()
+    np.testing.assert_array_equal(learned, read_variables(tmp_path / "m.tinytl", path)["block_2_expand/kernel"])
+    np.testing.assert_array_equal(network.get_layer("block_2_expand").kernel_rest, rest)
+    with pytest.raises(InputError, match=r"expected 'block_2_expand/kernel' of shape \[1, 1, 16, 8\]"):
+        load_state(tiny_network.build("sparse-update"), tmp_path / "m.tinytl", path)
 
 
 def test_a_network_with_shares_has_the_name_of_its_scheme():

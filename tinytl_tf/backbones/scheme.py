@@ -1,6 +1,6 @@
 """Applies an update scheme to a network: selects the trained variables and their rate factors."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import keras
 
@@ -8,6 +8,7 @@ from tinytl_tf.backbones.describe import describe
 from tinytl_tf.errors import InputError
 from tinytl_tf.layers import Network, SelectiveLayer
 from tinytl_tf.networks import schemes
+from tinytl_tf.networks.kernel_options import KernelOptions, kernel_options, read_kernels
 from tinytl_tf.networks.spec import CLASSIFIER, check_places
 from tinytl_tf.networks.wide_kernels import wide_kernel_places
 
@@ -34,7 +35,8 @@ def apply_scheme(
         model: network made by `build` or `from_keras`.
         scheme: a key of `tinytl_tf.networks.schemes.SCHEMES`, or your own scheme.
         biases: places with trained biases (see `NetworkSpec.places`); empty for the scheme's own places.
-        kernels: places whose wide kernel is trained (see `wide_kernel`); empty for the scheme's own places.
+        kernels: places whose wide kernel is trained (see `wide_kernel`); empty for the scheme's own places. The entries
+            may have the options that the network was built with, such as `"block_14:1/4"`; see `build`.
         lite_residuals: places with trained lite residuals; empty for all places.
         task: a key of `tinytl_tf.tasks.TASKS`; determines the loss.
 
@@ -43,7 +45,8 @@ def apply_scheme(
 
     Raises:
         InputError: if the scheme or task does not exist; if the scheme trains nothing to restrict to these places; if
-            the network lacks branches that the scheme trains; or if a layer of the model cannot train single variables.
+            the network lacks branches that the scheme trains, or has kernels with other options; or if a layer of the
+            model cannot train single variables.
 
     Example:
         >>> from tinytl_tf.backbones import build
@@ -53,16 +56,28 @@ def apply_scheme(
     """
     _require_network(model)
     chosen = schemes.get_scheme(scheme) if isinstance(scheme, str) else scheme
-    places = {"biases": tuple(biases), "kernels": tuple(kernels), "lite_residuals": tuple(lite_residuals)}
+    options = read_kernels(kernels)
+    places = {"biases": tuple(biases), "kernels": tuple(options), "lite_residuals": tuple(lite_residuals)}
     restricted = schemes.restrict(chosen, **places)
     if restricted.depends_on_network:
         spec = describe(model)
         check_places("kernels", places["kernels"], wide_kernel_places(spec))
+        _check_options(options, kernel_options(spec))
         restricted = restricted.of(spec)
     resolved = schemes.apply_scheme(model.weights, restricted)
     if isinstance(model, Network):
         model.compile_later(task, chosen.learning_rate)
     return resolved
+
+
+def _check_options(wanted: Mapping[str, KernelOptions], own: Mapping[str, KernelOptions]) -> None:
+    for place, options in wanted.items():
+        has = own.get(place, KernelOptions())
+        if options not in (KernelOptions(), has):
+            raise InputError(
+                f"expected a network with {options} at {place!r}, got {has}; give the same kernels to "
+                "tinytl_tf.build or tinytl_tf.from_keras"
+            )
 
 
 def _require_network(model: keras.Model) -> None:

@@ -62,6 +62,7 @@ def restrict(config: ConfigDict, split: str) -> None:
             "expected --scheme of last, tinytl-b, tinytl-l, tinytl-lb or sparse-update for --target=coral, got "
             f"{scheme.name}, which cannot be kept to some places"
         )
+    options = {entry.partition(":")[0]: entry for entry in config.kernels}
     config.biases = config.kernels = config.branches = config.lite_residuals = ()
     for kind, places_of_kind in _places_by_kind(spec, scheme).items():
         config[kind] = tuple(place for place in late if place in places_of_kind)
@@ -70,6 +71,7 @@ def restrict(config: ConfigDict, split: str) -> None:
             raise InputError(
                 f"scheme {scheme.name} has no {what} from {split!r} on; choose an earlier --split, or --scheme=last"
             )
+    config.kernels = tuple(options.get(place, place) for place in config.kernels)
     drop_useless_rate_factors(config)
 
 
