@@ -26,7 +26,7 @@ from tinytl_tf.layers import (
     SelectiveWrapper,
     Upsampling,
 )
-from tinytl_tf.layers.shared_kernel import SharedKernel
+from tinytl_tf.layers.parted_kernel import PartedKernel
 from tinytl_tf.networks.branches import BRANCHES, PORTS, BranchKind
 from tinytl_tf.networks.kernel_options import KernelOptions
 from tinytl_tf.networks.spec import INPUT, STEM, LayerSpec, NetworkSpec, place_of, place_position
@@ -135,7 +135,7 @@ def _window(layer: FrozenConv2D) -> dict[str, object]:
     }
 
 
-def _kernel_options(layer: SharedKernel) -> tuple[tuple[str, object], ...]:
+def _kernel_options(layer: PartedKernel) -> tuple[tuple[str, object], ...]:
     return KernelOptions(layer.kernel_share, layer.kept_bits).layer_options
 
 

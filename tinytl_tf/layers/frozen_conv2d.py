@@ -16,8 +16,8 @@ from tinytl_tf.layers.arguments import (
     require_positive_integers,
 )
 from tinytl_tf.layers.frozen_norm import FrozenNorm
+from tinytl_tf.layers.parted_kernel import PartedKernel
 from tinytl_tf.layers.selective_layer import SelectiveLayer
-from tinytl_tf.layers.shared_kernel import SharedKernel
 from tinytl_tf.layers.signals import on_images
 from tinytl_tf.ops.padding import output_size
 
@@ -25,7 +25,7 @@ __all__ = ["FrozenConv2D"]
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
-class FrozenConv2D(SharedKernel, SelectiveLayer):
+class FrozenConv2D(PartedKernel, SelectiveLayer):
     """A pre-trained convolution combined with its norm; `norm/beta` is the bias that TinyTL trains.
 
     While gamma is frozen, the norm is folded exactly into the kernel and a bias, and no activation is kept for the

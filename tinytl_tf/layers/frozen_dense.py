@@ -5,14 +5,14 @@ import tensorflow as tf
 
 from tinytl_tf import ops
 from tinytl_tf.layers.arguments import require_positive_integers
+from tinytl_tf.layers.parted_kernel import PartedKernel
 from tinytl_tf.layers.selective_layer import SelectiveLayer
-from tinytl_tf.layers.shared_kernel import SharedKernel
 
 __all__ = ["FrozenDense"]
 
 
 @keras.saving.register_keras_serializable(package="tinytl_tf")
-class FrozenDense(SharedKernel, SelectiveLayer):
+class FrozenDense(PartedKernel, SelectiveLayer):
     """`keras.layers.Dense` without an activation, whose kernel may be trained in part; see `KernelOptions`.
 
     Its product is a 1x1 convolution; see `ops.conv2d`.

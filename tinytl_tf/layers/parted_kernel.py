@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from tinytl_tf.networks.kernel_options import KERNEL_REST, KernelOptions, first_filters
 
-__all__ = ["SharedKernel"]
+__all__ = ["PartedKernel"]
 
 
-class SharedKernel:
+class PartedKernel:
     """A layer whose kernel is one variable, or two: its first output channels, and the rest.
 
     The trained channels need their own variable, since states, optimizer slots and sums of gradients have the shape of
