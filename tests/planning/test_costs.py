@@ -78,6 +78,20 @@ def test_one_resolution_is_enough(config):
     assert costs.needs(64, ()) == total(LAST)
 
 
+def test_time_goes_by_multiply_adds(config):
+    spec = network_of(config, branch=LITE_RESIDUAL)
+    files = tuple({"time": {"multiply_adds": size}} for size in (1000, 2000, 2100, 2600))
+    costs, kernels = Costs(spec, {64: files}), {}
+    for target in all_targets(spec):
+        if target.kind == KERNELS:
+            layer = wide_layer(spec, target.place)
+            kernels[target] = layer.role("kernel")[0].size * math.prod(layer.shape[:-1])
+    for target, size in kernels.items():
+        biases = Target(BIASES, target.place)
+        expected = costs.needs(64, {biases})["time"] + 600 * size / sum(kernels.values())
+        assert costs.needs(64, {biases, target})["time"] == pytest.approx(expected)
+
+
 def test_records_of_operators_go_by_their_number(config):
     """As the structures of LiteRT do; tensors go by their size."""
     files = tuple({"arena": {"records": size, "tensors": 0}} for size in (100, 700, 700, 700))

@@ -82,6 +82,27 @@ def test_nothing_fits(made, measurements, smallest):
     )
 
 
+def test_the_time_of_a_step_is_a_resource(tiniest, measurements, monkeypatch):
+    """A file whose step measures below the multiply-adds, which then count, and one that measures above them."""
+    account = GrowthAccount(time=True)
+    made = Planner(tiniest, account, resolutions=[SIDE], say=lambda text: None)
+    ratios = [500, 9000]
+    monkeypatch.setattr(growth_account, "_measure_time", lambda content: ratios.pop(0))
+    last = made._try(Plan(SIDE, frozenset()))
+    biases = made._try(Plan(SIDE, frozenset({Target(BIASES, "head")})))
+    assert 1000 <= last.needs["time"] == last.planned["time"] < biases.planned["time"] < 2500
+    assert biases.needs["time"] == 9000
+    assert biases.fits(GENEROUS | {"time": 9000})
+    assert not biases.fits(GENEROUS | {"time": 8999})
+    assert account.budget_text({"growth": 16_000_000, "time": 2500}) == "16 MB and 2.5 inferences"
+    text = account.excess_text(biases.planned, biases.measured, {"growth": 10**9, "time": 8000})
+    megabytes, ratio = biases.planned["growth"] / 1e6, biases.planned["time"] / 1e3
+    assert text == (
+        f"lets the process grow by {megabytes:.2f} MB and {ratio:.2f} inferences (planned) or 0.00 MB and 9.00 "
+        "inferences (measured), 1.00 inferences too many"
+    )
+
+
 @pytest.mark.thorough
 def test_a_plan_that_measures_above_the_budget_gives_way_to_a_smaller_one(made, measurements, smallest):
     budget = (smallest + made.find(GENEROUS).trial.planned["growth"]) // 2

@@ -7,6 +7,9 @@ trained. It selects those with the highest contribution, measured on the trainin
 with two threads: the runtime, the file, variables and arena. The memory is planned from the converted file, and then
 measured in a fresh process; both figures must fit. Linux only. Takes a few minutes. MB are 10^6 bytes.
 
+--budget_inferences limits the time of a training step in addition: with 3, a step may take at most 3 times as long as
+the inferences of its images, measured under the same conditions. The ratio depends little on the machine.
+
 With --target=micro, --arena_kb limits the arena that TensorFlow Lite Micro reports, and --flash_kb the file size, both
 for the file exported after training; both must fit. KB are 1024 bytes.
 
@@ -49,6 +52,9 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
         "target", "file", list(_BUDGETS), "file: for LiteRT; micro: for TensorFlow Lite Micro.", flag_values=values
     )
     flags.DEFINE_float("budget_mb", None, "file: maximum growth of the process in MB.", flag_values=values)
+    flags.DEFINE_float(
+        "budget_inferences", None, "file: maximum time of a step, in inferences per image.", flag_values=values
+    )
     flags.DEFINE_float("arena_kb", None, "micro: maximum arena size in KB (1024 bytes).", flag_values=values)
     flags.DEFINE_float("flash_kb", None, "micro: maximum file size in KB (1024 bytes).", flag_values=values)
     flags.DEFINE_string("output", None, "The config to write, a .py file.", flag_values=values, required=True)

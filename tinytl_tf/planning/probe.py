@@ -16,6 +16,7 @@ from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.planning.plan import Plan, Target, all_targets, target_of
+from tinytl_tf.schedules import cosine
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 from tinytl_tf.training.objectives import get_objective
 
@@ -29,7 +30,7 @@ BATCHES = 36
 BATCH_SIZE = 8
 HEAD_STEPS = 100
 HEAD_LEARNING_RATE = 1e-2
-PASSES = 2  # training passes over the second part to measure the gain of a plan
+PASSES = 2  # training passes over the first two parts to measure the loss of a plan
 
 Batches = list[tuple[np.ndarray, np.ndarray]]
 
@@ -70,8 +71,8 @@ class Probe:
         self._config, self._resolution = config, resolution
         self._training = experiment.config.training
         self._task = dataset.task
-        fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
-        self._fit_classifier(fitted)
+        self._fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
+        self._fit_classifier(self._fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
         variables = [v for v in self.model.trainable_variables if _target(v)]
@@ -82,13 +83,16 @@ class Probe:
             self.contributions[_target(variable)] += rate_factor(variable) * float(np.vdot(a, b))
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
-        """Returns the mean loss on the third part after a few training steps on the second part; undoes these steps.
+        """Returns the mean loss on the third part after a short training on the first two parts; undoes the training.
+
+        The training has `PASSES` epochs, without augmentation, at the learning rate of the plan's scheme and with a
+        cosine schedule, as a complete training has.
 
         Args:
             targets: targets to train in addition to the classifier.
         """
         planned = Experiment(Plan(self._resolution, frozenset(targets)).configure(self._config))
-        rate = np.float32(planned.config.training.learning_rate)  # that of the plan's scheme if the user set none
+        rate = planned.config.training.learning_rate  # that of the plan's scheme if the user set none
         variables = [v for v in self.model.trainable_variables if _target(v) in {None, *targets}]
         start = [variable.numpy() for variable in variables]
         optimizer = make_optimizer(self._training.optimizer)
@@ -100,8 +104,9 @@ class Probe:
             label_smoothing=self._training.label_smoothing,
             training=False,
         )
-        for images, labels in PASSES * self._left:
-            step(images, labels, rate)
+        batches = PASSES * (self._fitted + self._left)
+        for index, (images, labels) in enumerate(batches):
+            step(images, labels, np.float32(cosine(index, len(batches), rate)))
         loss = self._measure_loss(self._held_out)
         for variable, value in zip(variables, start, strict=True):
             variable.assign(value)
