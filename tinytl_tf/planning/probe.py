@@ -38,12 +38,11 @@ Batches = list[tuple[np.ndarray, np.ndarray]]
 class Probe:
     """Measures contributions at one resolution, on three parts of the training images with up to 288 images each.
 
-    The classifier is fitted on the first part, on top of the frozen network. The contribution of a target is the dot
-    product of its gradients on the second and the third part, times its rate factor. It estimates how much a small step
-    of gradient descent on one part lowers the loss on the other part, per unit of the learning rate. The dot product
-    estimates the squared norm of the gradient without the noise of a small sample, so it can be negative if a place
-    learns only noise. Everything is measured at the start of training, when only the last kernel of a fresh lite
-    residual, or the scale of its final norm, has a gradient.
+    The classifier is fitted on the first part, on top of the frozen network. The contribution of a target is the
+    agreement of its gradients on the second and the third part, times its rate factor; see `agreement`. It estimates
+    how much a small step on one part lowers the loss on the other part, per unit of the learning rate, so it can be
+    negative if a place learns only noise. Everything is measured at the start of training, when only the last kernel of
+    a fresh lite residual, or the scale of its final norm, has a gradient.
 
     Args:
         config: configuration; its scheme and places are ignored.
@@ -60,7 +59,7 @@ class Probe:
 
     Reference:
         Lin et al., On-Device Training Under 256KB Memory (2022), also choose layers by contribution under a budget, but
-        measure contributions by training each layer separately. The dot product needs only two gradients instead.
+        measure contributions by training each layer separately. The agreement needs only two gradients instead.
     """
 
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
@@ -80,7 +79,7 @@ class Probe:
         left, held_out = gradients(self._left), gradients(self._held_out)
         self.contributions = dict.fromkeys(targets, 0.0)
         for variable, a, b in zip(variables, left, held_out, strict=True):
-            self.contributions[_target(variable)] += rate_factor(variable) * float(np.vdot(a, b))
+            self.contributions[_target(variable)] += rate_factor(variable) * agreement(a, b)
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
         """Returns the mean loss on the third part after a short training on the first two parts; undoes the training.
@@ -158,6 +157,22 @@ class Probe:
             return [total / len(batches) for total in sums]
 
         return mean_gradients
+
+
+def agreement(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns by how much a step along the signs of gradient `b` lowers the loss of gradient `a`, per step size.
+
+    The first step of Adam has such a form: each value moves by the learning rate against the sign of its gradient.
+
+    Args:
+        a: gradient on some images.
+        b: gradient on other images, of the same shape.
+
+    Example:
+        >>> agreement(np.array([3.0, -2.0, 1.0]), np.array([0.1, -5.0, -1.0]))
+        4.0
+    """
+    return float(np.sum(a * np.sign(b)))
 
 
 def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: float) -> list[Batches]:
