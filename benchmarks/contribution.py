@@ -1,7 +1,8 @@
 """How well measures of contribution rank the true gain of training each target alone.
 
 For each data set, the gain of a target is the decrease of the held-out loss after a short training of the classifier
-and this target, compared with the classifier alone; see `Probe.loss_after_training`. Only training images are used.
+and this target, compared with the classifier alone at the same learning rate; see `Probe.loss_after_training`. Only
+training images are used.
 Prints the Spearman rank correlation of each measure with the gain. The measures use the gradients of each target's
 variables on batches of two parts of the images, a and b:
 
@@ -9,7 +10,8 @@ variables on batches of two parts of the images, a and b:
 * `square`: squared norm of the mean gradient of a.
 * `fisher`: mean over the batches of a of the squared norm, the diagonal of the empirical Fisher information.
 * `magnitude`: sum of the absolute values of the mean gradient of a, the first-order gain of a step of Adam.
-* `agreement`: sum of the values of a's mean gradient, with the sign positive where b's has the same sign.
+* `agreement`: sum of the absolute values of a's mean gradient where b's has the same sign, minus that of all others;
+  the planner's measure.
 
 Rows are appended to --rows; targets with a row are not measured again.
 
@@ -26,12 +28,13 @@ from absl import app, flags
 
 from tinytl_tf.planning import Probe
 from tinytl_tf.planning.plan import KINDS
-from tinytl_tf.planning.probe import _target
+from tinytl_tf.planning.probe import _target, agreement
 from tinytl_tf.training import Experiment
 
 _DATA = flags.DEFINE_list("data", None, "CONFIG=FILE,...: configurations and their data sets.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", None, "Pre-trained weights.", required=True)
 _RESOLUTION = flags.DEFINE_integer("resolution", 96, "Input size in pixels.")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 3e-4, "Learning rate of all short trainings.")
 _EVERY = flags.DEFINE_integer("every", 2, "Measure every so many places of each kind of target.")
 _ROWS = flags.DEFINE_string("rows", "runs/contribution.jsonl", "File of measured gains.")
 MEASURES = ("dot", "square", "fisher", "magnitude", "agreement")
@@ -55,12 +58,14 @@ def measure_set(name: str, path: str) -> list[dict]:
     config = importlib.import_module(f"tinytl_tf.configs.{name}").get_config().unlock()
     config.data.name, config.backbone.weights = path, _WEIGHTS.value
     config.backbone.resolution = _RESOLUTION.value
+    config.training.learning_rate = _LEARNING_RATE.value  # not the scheme's: it would change what the classifier gains
     probe = Probe(config, Experiment(config).load_data().train, _RESOLUTION.value)
     measures, alone, rows = measures_of(probe), None, []
     for kind in KINDS:
         targets = [target for target in probe.contributions if target.kind == kind][:: _EVERY.value]
         for target in targets:
-            key = {"set": name, "resolution": _RESOLUTION.value, "kind": kind, "place": target.place}
+            key = {"set": name, "resolution": _RESOLUTION.value, "learning_rate": _LEARNING_RATE.value}
+            key |= {"kind": kind, "place": target.place}
             row = accuracy_rows.find(_ROWS.value, key)
             if row is None:
                 alone = probe.loss_after_training(()) if alone is None else alone
@@ -84,7 +89,7 @@ def measures_of(probe: Probe) -> dict:
         own["square"] += float(np.vdot(a, a))
         own["fisher"] += float(np.mean([np.vdot(batch[index], batch[index]) for batch in batches]))
         own["magnitude"] += float(np.sum(np.abs(a)))
-        own["agreement"] += float(np.sum(np.abs(a) * np.sign(a * b)))
+        own["agreement"] += agreement(a, b)
     return result
 
 

@@ -90,6 +90,10 @@ BAD = {
         "expected --budget_mb=MB, the largest growth of the process; 16 is common",
     ),
     "budget": (["--budget_mb=0", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got 0; 16 is common"),
+    "time": (
+        ["--budget_mb=16", "--budget_inferences=1", "--output=new.py", "CONFIG"],
+        "expected --budget_inferences above 1, got 1: a training step infers each image, too; 3 is common\n",
+    ),
     "endless": (["--budget_mb=inf", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got inf; 16 is"),
     "no time": (
         ["--budget_mb=16", "--budget_inferences=0", "--output=new.py", "CONFIG"],

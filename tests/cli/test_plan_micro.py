@@ -107,6 +107,11 @@ BAD = {
         [*BUDGET, "--budget_mb=16"],
         "--budget_mb does nothing with --target=micro, whose budget is --arena_kb and --flash_kb; leave it out\n",
     ),
+    "time": (
+        [*BUDGET, "--budget_inferences=3"],
+        "--budget_inferences does nothing with --target=micro, whose budget is --arena_kb and --flash_kb; leave it "
+        "out\n",
+    ),
     "batch": (
         [*BUDGET, "--batch_size=8"],
         "--batch_size does nothing with --target=micro, where the arena is that of any batch; leave it out\n",

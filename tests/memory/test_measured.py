@@ -10,7 +10,7 @@ from PIL import Image
 from tests import tiny_models, tiny_tflite
 from tinytl_tf import device
 from tinytl_tf.errors import InputError
-from tinytl_tf.memory import measure, measure_adapt, measure_client, measured
+from tinytl_tf.memory import measure, measure_adapt, measure_client, measure_time_ratio, measured
 from tinytl_tf.tflite.runtime import APIS, THREADS
 
 
@@ -30,6 +30,38 @@ def test_growth_holds_the_input_of_the_graph_and_its_features(path):
     assert big.step_ms_median > 0.0
     assert big.first_step_ms > 0.0
     assert (big.signature, big.num_threads, big.xnnpack, big.steps) == ("train", THREADS, True, 3)
+
+
+def test_the_time_of_a_step_is_told_in_inferences_of_its_images(monkeypatch, capsys):
+    """Of a step of three images that takes 12 seconds, or 100 the first time, and an inference that takes 2."""
+    clock, steps = [0], [100, 12, 12, 30]
+
+    def train(image, label, learning_rate):
+        assert (image.shape, label.shape, learning_rate.shape) == ((3, 4, 4, 3), (3,), (1,))
+        clock[0] += steps.pop(0)
+
+    def infer(image):
+        clock[0] += 2
+
+    monkeypatch.setattr(measured, "load_signatures", lambda path, **options: {"train": train, "infer": infer})
+    monkeypatch.setattr(measured.time, "perf_counter", lambda: clock[0])
+    image, label, rate = ([3, 4, 4, 3], "uint8"), ([3], "int32"), ([1], "float32")
+    inputs = {"train": {"image": image, "label": label, "learning_rate": rate}, "infer": {"image": image}}
+    task = {"path": "model.tflite", "inputs": inputs, "steps": 3, "images": 3, "options": {}}
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(task)))
+    measured.run_time_worker()
+    assert json.loads(capsys.readouterr().out) == {"time_ratio": 2}
+
+
+def test_a_step_takes_longer_than_the_inferences_of_its_images():
+    golden = pathlib.Path(__file__).parents[2] / "golden" / "model_float32.tflite"
+    assert 1 < measure_time_ratio(golden, xnnpack=False) < 100
+
+
+def test_a_time_ratio_of_no_steps(path):
+    with pytest.raises(InputError) as error:
+        measure_time_ratio(path, steps=0)
+    assert str(error.value) == "expected steps of at least 1, got 0"
 
 
 def test_delegate_needs_more_memory(path):

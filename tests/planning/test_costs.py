@@ -78,6 +78,20 @@ def test_one_resolution_is_enough(config):
     assert costs.needs(64, ()) == total(LAST)
 
 
+def test_time_goes_by_multiply_adds(config):
+    spec = network_of(config, branch=LITE_RESIDUAL)
+    files = tuple({"time": {"multiply_adds": size}} for size in (1000, 2000, 2100, 2600))
+    costs, kernels = Costs(spec, {64: files}), {}
+    for target in all_targets(spec):
+        if target.kind == KERNELS:
+            layer = wide_layer(spec, target.place)
+            kernels[target] = layer.role("kernel")[0].size * math.prod(layer.shape[:-1])
+    for target, size in kernels.items():
+        biases = Target(BIASES, target.place)
+        expected = costs.needs(64, {biases})["time"] + 600 * size / sum(kernels.values())
+        assert costs.needs(64, {biases, target})["time"] == pytest.approx(expected)
+
+
 def test_records_of_operators_go_by_their_number(config):
     """As the structures of LiteRT do; tensors go by their size."""
     files = tuple({"arena": {"records": size, "tensors": 0}} for size in (100, 700, 700, 700))
@@ -107,7 +121,6 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
                 variables=kernels,
                 records=1,
                 tensors=math.prod(layer.input.shape[1:]),
-                products=kernels * math.prod(layer.input.shape[1:3]),
             )
             continue
         projects = layer.name.endswith("_project")
@@ -116,7 +129,6 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
             variables=math.prod(layer.norm.beta.shape),
             records=1,
             tensors=0 if projects else math.prod(layer.output.shape[1:]),
-            products=math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3]),
         )
         if layer.name == (wide_layer(spec, place[0]).name):
             sizes[KERNELS, place[0]] += collections.Counter(
@@ -124,11 +136,10 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
                 variables=math.prod(layer.kernel.shape),
                 records=1,
                 tensors=math.prod(layer.input.shape[1:]),
-                products=math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3]),
             )
     for kind, sums in ((BIASES, (0, 1, 1, 1)), (LITE_RESIDUALS, (0, 0, 1, 0)), (KERNELS, (0, 0, 0, 1))):
         own = [target for target in sizes if target.kind == kind]
-        for part in ("file", "variables", "records", "tensors", "products"):
+        for part in ("file", "variables", "records", "tensors"):
             costs = Costs(spec, {64: tuple({"arena": {part: size}} for size in sums)})
             total = sum(sizes[target][part] for target in own)
             # From the output on: each place adds its share to those behind it, each branch is alone.

@@ -82,6 +82,27 @@ def test_nothing_fits(made, measurements, smallest):
     )
 
 
+def test_the_time_of_a_step_is_a_resource(tiniest, measurements, monkeypatch):
+    """A file whose step measures below the multiply-adds, which then count, and one that measures above them."""
+    account = GrowthAccount(time=True)
+    made = Planner(tiniest, account, resolutions=[SIDE], say=lambda text: None)
+    ratios = [500, 9000]
+    monkeypatch.setattr(growth_account, "_measure_time", lambda content: ratios.pop(0))
+    last = made._try(Plan(SIDE, frozenset()))
+    biases = made._try(Plan(SIDE, frozenset({Target(BIASES, "head")})))
+    assert 1000 <= last.needs["time"] == last.planned["time"] < biases.planned["time"] < 2500
+    assert biases.needs["time"] == 9000
+    assert biases.fits(GENEROUS | {"time": 9000})
+    assert not biases.fits(GENEROUS | {"time": 8999})
+    assert account.budget_text({"growth": 16_000_000, "time": 2500}) == "16 MB and 2.5 inferences"
+    text = account.excess_text(biases.planned, biases.measured, {"growth": 10**9, "time": 8000})
+    megabytes, ratio = biases.planned["growth"] / 1e6, biases.planned["time"] / 1e3
+    assert text == (
+        f"lets the process grow by {megabytes:.2f} MB and {ratio:.2f} inferences (planned) or 0.00 MB and 9.00 "
+        "inferences (measured), 1.00 inferences too many"
+    )
+
+
 @pytest.mark.thorough
 def test_a_plan_that_measures_above_the_budget_gives_way_to_a_smaller_one(made, measurements, smallest):
     budget = (smallest + made.find(GENEROUS).trial.planned["growth"]) // 2
@@ -332,26 +353,3 @@ def test_a_rate_factor_of_nothing_that_a_plan_trains_is_refused(tiniest):
         "expected rate_factors of variables that a plan may train, got '^stem/norm/gamma', which is found first in "
         "the path of no such variable; leave it out"
     )
-
-
-@pytest.mark.thorough
-def test_time_is_a_resource_like_memory(tiniest, measurements, monkeypatch):
-    """All biases and kernels of so small a network take more than a step of the classifier alone."""
-    monkeypatch.setattr(growth_account, "_measure_time", lambda content, batch_size: 0)
-    made = Planner(tiniest, GrowthAccount(with_time=True), resolutions=[SIDE], say=lambda text: None)
-    most = made.find(GENEROUS | {"time": 10**6}).trial.planned["time"]
-    least = made._try(Plan(SIDE, frozenset())).planned["time"]
-    assert 1000 <= least < 1.2 * 1000 < 2000 < most
-    trial = made.find(GENEROUS | {"time": (least + most) // 2}).trial
-    assert least < trial.planned["time"] <= (least + most) // 2
-    with pytest.raises(
-        InputError, match=r"nothing fits into 1000 MB and a step of 0\.5 inferences: .* too much; raise"
-    ):
-        made.find(GENEROUS | {"time": 500})
-
-
-def test_a_step_is_timed_against_the_answers_for_its_images(monkeypatch):
-    times = {"train": [80.0, 60.0, 100.0], "infer": [5.0, 5.0, 4.0]}
-    answer = lambda path, signature, steps, xnnpack: SimpleNamespace(step_ms_median=times[signature].pop(0))  # noqa: E731
-    monkeypatch.setattr(growth_account, "measure", answer)
-    assert growth_account._measure_time(b"file", 8) == round(1000 * 60 / (8 * 5))

@@ -14,7 +14,7 @@ class Budget(abc.ABC):
     if a flag is missing, out of range, or has no effect for the target.
 
     Attributes:
-        bytes: Limit in bytes for each resource, as passed to `Planner.find`.
+        bytes: Limit for each resource, as passed to `Planner.find`: bytes, or thousandths of inferences for `time`.
         account: Description of the memory that the budget limits, for messages.
         numbers: Budget entries in the `--json` result.
         export_flags: Flags to pass to `tinytl export` for the planned model.
@@ -22,7 +22,7 @@ class Budget(abc.ABC):
     """
 
     account: ClassVar[str]
-    columns: ClassVar[tuple[tuple[str, str], ...]]
+    columns: tuple[tuple[str, str], ...]
     bytes: dict[str, int]
     numbers: dict[str, Any]
     export_flags: list[str]

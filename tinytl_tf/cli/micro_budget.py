@@ -31,8 +31,8 @@ class MicroBudget(Budget):
     columns = (("cost_arena_kb", "arena KB"), ("cost_flash_kb", "flash KB"))
 
     def __init__(self, values: flags.FlagValues) -> None:
-        runner.refuse_unused(values, ("budget_mb",), "with --target=micro, whose budget is --arena_kb and --flash_kb")
-        runner.refuse_unused(values, ("budget_inferences",), "with --target=micro, which plans no time")
+        why = "with --target=micro, whose budget is --arena_kb and --flash_kb"
+        runner.refuse_unused(values, ("budget_mb", "budget_inferences"), why)
         runner.refuse_unused(values, ("batch_size",), "with --target=micro, where the arena is that of any batch")
         runner.refuse_unused(values, ("frozen_weights",), "with --target=micro, whose kernels are float32")
         if values.arena_kb is None or values.flash_kb is None:

@@ -6,8 +6,9 @@ trained. It selects those with the highest contribution, measured on the trainin
 --budget_mb limits the growth of a process that loads the exported file and runs a training step without a delegate,
 with two threads: the runtime, the file, variables and arena. The memory is planned from the converted file, and then
 measured in a fresh process; both figures must fit. Linux only. Takes a few minutes. MB are 10^6 bytes.
---budget_inferences=4 also limits the time of a training step, to four times the time in which the same file answers for
-the images of the step. It is planned from the multiply-adds in the file, and measured.
+
+--budget_inferences limits the time of a training step in addition: with 3, a step may take at most 3 times as long as
+the inferences of its images, measured under the same conditions. The ratio depends little on the machine.
 
 With --target=micro, --arena_kb limits the arena that TensorFlow Lite Micro reports, and --flash_kb the file size, both
 for the file exported after training; both must fit. KB are 1024 bytes.
@@ -52,10 +53,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     )
     flags.DEFINE_float("budget_mb", None, "file: maximum growth of the process in MB.", flag_values=values)
     flags.DEFINE_float(
-        "budget_inferences",
-        None,
-        "file: maximum time of a training step, in inferences of each of its images; default: no limit.",
-        flag_values=values,
+        "budget_inferences", None, "file: maximum time of a step, in inferences per image.", flag_values=values
     )
     flags.DEFINE_float("arena_kb", None, "micro: maximum arena size in KB (1024 bytes).", flag_values=values)
     flags.DEFINE_float("flash_kb", None, "micro: maximum file size in KB (1024 bytes).", flag_values=values)

@@ -1,7 +1,7 @@
 """Memory accounting: the paper's, from tables of blocks; planned, from the file only; and measured, in a process."""
 
 from tinytl_tf.memory.growth import PlannedGrowth, planned_growth
-from tinytl_tf.memory.measured import MeasuredMemory, measure, measure_adapt, measure_client
+from tinytl_tf.memory.measured import MeasuredMemory, measure, measure_adapt, measure_client, measure_time_ratio
 from tinytl_tf.memory.paper import PaperAccount, paper_account
 from tinytl_tf.memory.planned import PlannedMemory, planned_peak
 from tinytl_tf.memory.timeline import Moment, plan_timeline
@@ -15,6 +15,7 @@ __all__ = [
     "measure",
     "measure_adapt",
     "measure_client",
+    "measure_time_ratio",
     "paper_account",
     "plan_timeline",
     "planned_growth",

@@ -1,6 +1,7 @@
 """Measured memory: the growth of a new process that runs a signature. Linux only."""
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from tinytl_tf.tflite.inputs import INPUTS
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.runtime import THREADS, check_api, check_threads, import_api, load_signatures
 
-__all__ = ["MeasuredMemory", "measure", "measure_adapt", "measure_client"]
+__all__ = ["MeasuredMemory", "measure", "measure_adapt", "measure_client", "measure_time_ratio"]
 
 _SMALL = 1e-3  # learning rate low enough that training on random images does not make the weights infinite
 
@@ -83,8 +84,7 @@ def measure(
             killed, for example for lack of memory.
     """
     _require_linux()
-    if type(steps) is not int or steps < 1:
-        raise InputError(f"expected steps of at least 1, got {steps!r:.80}")
+    _check_steps(steps)
     check_threads(num_threads)
     check_api(api)
     inputs = Model.read(path).signature(signature).inputs
@@ -98,6 +98,45 @@ def measure(
     }
     result = _in_fresh_process("run_worker", task, f"{path} to run its signature {signature!r}")
     return MeasuredMemory(signature=signature, steps=steps, **options, **result)
+
+
+def measure_time_ratio(
+    path: str | os.PathLike, *, steps: int = 5, num_threads: int = THREADS, xnnpack: bool = True
+) -> float:
+    """Returns how many times as long a training step takes as the inferences of its images, in a new process.
+
+    The process alternates between a step and as many inferences as the step has images, so that other work on the
+    machine slows down both. The images are random.
+
+    Args:
+        path: path of the `.tflite` file, with signatures `train` and `infer`.
+        steps: number of training steps after the first one; the median is over these steps.
+        num_threads: number of threads of LiteRT's kernels.
+        xnnpack: whether to use the XNNPACK delegate.
+
+    Returns:
+        Median, over the steps, of the time of the step divided by the time of the inferences that follow it.
+
+    Raises:
+        InputError: if the system is not Linux; if `steps` or `num_threads` is out of range; if the file or one of its
+            signatures does not exist; or if the process failed or was killed.
+    """
+    _require_linux()
+    _check_steps(steps)
+    check_threads(num_threads)
+    model = Model.read(path)
+    signatures = {name: model.signature(name).inputs for name in ("train", "infer")}
+    task = {
+        "path": os.fspath(path),
+        "inputs": {
+            name: {key: [tensor.shape, tensor.dtype] for key, tensor in inputs.items()}
+            for name, inputs in signatures.items()
+        },
+        "steps": steps,
+        "images": signatures["train"]["label"].shape[0],
+        "options": {"num_threads": num_threads, "xnnpack": xnnpack},
+    }
+    return _in_fresh_process("run_time_worker", task, f"{path} to train and infer")["time_ratio"]
 
 
 def measure_client(
@@ -213,6 +252,27 @@ def run_worker() -> None:
     print(json.dumps({"growth_bytes": growth_bytes, "first_step_ms": first, "step_ms_median": statistics.median(rest)}))
 
 
+def run_time_worker() -> None:
+    """Runs one `measure_time_ratio` measurement in this process, with the same input and output as `run_worker`."""
+    task = json.loads(sys.stdin.read())
+    import_api("interpreter")
+    rng = np.random.default_rng(0)
+    signatures = load_signatures(task["path"], **task["options"])
+    train, infer = (
+        functools.partial(signatures[name], **{key: _random_input(rng, *own) for key, own in inputs.items()})
+        for name, inputs in task["inputs"].items()
+    )
+    ratios = []
+    for _ in range(1 + task["steps"]):
+        start = time.perf_counter()
+        train()
+        middle = time.perf_counter()
+        for _ in range(task["images"]):
+            infer()
+        ratios.append((middle - start) / (time.perf_counter() - middle))
+    print(json.dumps({"time_ratio": statistics.median(ratios[1:])}))  # the first step plans the memory
+
+
 def run_client_worker() -> None:
     """Runs one `measure_client` measurement in this process, with the same input and output as `run_worker`."""
     from tinytl_tf import device  # the other measurements do not need it
@@ -248,6 +308,11 @@ def run_adapt_worker() -> None:
 
 def _first(dataset, count: int):
     return dataset.subset(np.arange(min(count, len(dataset))))
+
+
+def _check_steps(steps: int) -> None:
+    if type(steps) is not int or steps < 1:
+        raise InputError(f"expected steps of at least 1, got {steps!r:.80}")
 
 
 def _require_linux() -> None:

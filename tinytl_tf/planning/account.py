@@ -9,15 +9,15 @@ from tinytl_tf import data
 
 __all__ = ["Account", "Needs", "Parts", "total"]
 
-Needs = Mapping[str, int]  # bytes by resource
-Parts = Mapping[str, Mapping[str, int]]  # bytes by resource, then by part
+Needs = Mapping[str, int]  # amount by resource: bytes, or thousandths for a time
+Parts = Mapping[str, Mapping[str, int]]  # amount by resource, then by part
 
 
 class Account(abc.ABC):
-    """Creates the file of a plan, and computes how many bytes of each resource it needs.
+    """Creates the file of a plan, and computes how much of each resource it needs.
 
-    Each resource has a name and a separate budget: `"growth"` for a process, `"arena"` and `"flash"` for a
-    microcontroller.
+    Each resource has a name and a separate budget: `"growth"` and possibly `"time"` for a process, `"arena"` and
+    `"flash"` for a microcontroller. All are in bytes, but `"time"` is in thousandths.
     """
 
     @abc.abstractmethod

@@ -18,10 +18,10 @@ _SHARED_BY = {
     "variables": "variables",
     "structures": "operators",
     "records": "operators",
-    "products": "products",
+    "multiply_adds": "multiply_adds",
 }
 
-_Table = dict[Target | None, float]  # bytes of each target; `None` is the key for the classifier
+_Table = dict[Target | None, float]  # need of each target; `None` is the key for the classifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Sizes:
     variables: float
     operators: float
     activations: float
-    products: float
+    multiply_adds: float
 
 
 class Costs:
@@ -41,12 +41,11 @@ class Costs:
     At the smallest and the largest resolution, four files are converted, which train only the classifier; all biases;
     all biases and lite residuals; and all biases and wide kernels. The difference between the first two files is
     distributed over the places. Each part of a resource is distributed in proportion to its cause: kernels for the file
-    (backward contains copies of them), convolutions for the structures, multiply-adds for the time, and activations for
-    the arena. Since backward
-    runs down to the lowest trained place, a plan pays for all places above it. What the third and the fourth file need
-    in addition to the second is distributed in the same way over the branches and over the kernels, whose activations
-    are the inputs of their layers. Between the two resolutions, each need is interpolated linearly in the number of
-    pixels.
+    (backward contains copies of them), convolutions for the structures, activations for the arena, and multiply-adds
+    for the time. Since backward runs down to the lowest trained place, a plan pays for all places above it. What the
+    third and the fourth file need in addition to the second is distributed in the same way over the branches and over
+    the kernels, whose activations are the inputs of their layers. Between the two resolutions, each need is
+    interpolated linearly in the number of pixels.
 
     Args:
         spec: the network with all branches.
@@ -61,7 +60,7 @@ class Costs:
         }
 
     def needs(self, resolution: int, targets: Collection[Target]) -> dict[str, float]:
-        """Returns the estimated bytes of each resource that are needed to train these targets."""
+        """Returns the estimated amount of each resource that is needed to train these targets."""
         low, high = min(self._tables), max(self._tables)
         share = (resolution**2 - low**2) / (high**2 - low**2) if high > low else 0
         needs = {}
@@ -85,7 +84,7 @@ def _share_out(
     branches: Mapping[str, int],
     kernels: Mapping[str, int],
 ) -> _Table:
-    """Returns the bytes of a resource that each target needs, given the parts that the four files need."""
+    """Returns how much of a resource each target needs, given the parts that the four files need."""
     table: _Table = {None: float(sum(last.values()))}
     for kind, sizes, less, more in (
         (BIASES, {name: _place_size(spec.layers_of(name)) for name in spec.places}, last, biases),
@@ -108,26 +107,25 @@ def _place_size(layers: Sequence[LayerSpec]) -> Sizes:
         variables=_elements(layers, "bias", "shift"),
         operators=len(with_kernels),
         activations=sum(layer.size for layer in layers if layer.kind == "activation"),
-        products=sum(map(_products, layers)),
+        multiply_adds=_multiply_adds(layers),
     )
 
 
 def _branch_size(spec: NetworkSpec, place: str) -> Sizes:
-    branch = next(layer for layer in spec.layers if layer.place == place and layer.branch and layer.variables)
-    parameters = _elements([branch], "kernel")
-    inputs = math.prod(spec.shape(branch.inputs[0]))
-    return Sizes(parameters, parameters, 1, inputs, products=parameters * inputs / spec.shape(branch.inputs[0])[-1])
+    layers = [layer for layer in spec.layers if layer.place == place and layer.branch and layer.variables]
+    parameters = _elements(layers[:1], "kernel")
+    return Sizes(parameters, parameters, 1, math.prod(spec.shape(layers[0].inputs[0])), _multiply_adds(layers))
 
 
 def _kernel_size(spec: NetworkSpec, place: str) -> Sizes:
     layer = wide_layer(spec, place)
     elements = _elements([layer], "kernel")
-    return Sizes(elements, elements, 1, math.prod(spec.shape(layer.inputs[0])), _products(layer))
+    return Sizes(elements, elements, 1, math.prod(spec.shape(layer.inputs[0])), _multiply_adds([layer]))
 
 
-def _products(layer: LayerSpec) -> float:
-    """Returns the number of multiply-adds in a layer: each element of its kernel at each position of its output."""
-    return _elements([layer], "kernel") * layer.size / layer.shape[-1]
+def _multiply_adds(layers: Sequence[LayerSpec]) -> float:
+    # Keras may leave the number of a transformer's tokens open.
+    return sum(_elements([layer], "kernel") * math.prod(size or 1 for size in layer.shape[:-1]) for layer in layers)
 
 
 def _elements(layers: Sequence[LayerSpec], *roles: str) -> int:

@@ -59,11 +59,11 @@ class Outcome:
         config: configuration that trains the plan.
         trial: the plan with its needs.
         trials: all plans tried by the search, in order.
-        losses: by resolution, the loss on held-out images with only the classifier fitted, and the loss after a few
-            training steps of the estimated best plan.
+        losses: by resolution, the loss on held-out images with only the classifier fitted, and the loss after a short
+            training of the estimated best plan.
         contributions: contribution of each target at the chosen resolution: loss per unit of the learning rate; see
             `Probe`.
-        costs: for each target, the bytes of each resource by which the estimate would change if the target were added
+        costs: for each target, the amount of each resource by which the estimate would change if the target were added
             to the plan or, if the plan has it, removed.
     """
 
@@ -82,7 +82,7 @@ class Planner:
     microcontroller.
 
     Targets are added to a plan by contribution per byte; see `Probe` and `Costs`. The search starts at the resolution
-    with the lowest loss on held-out images after a few training steps of its estimated plan. That plan is converted and
+    with the lowest loss on held-out images after a short training of its estimated plan. That plan is converted and
     measured, and the error of the estimate corrects the next estimate, until the budget is used up. If nothing fits,
     the search continues with the next resolution.
 
@@ -182,12 +182,14 @@ class Planner:
         return Costs(self._spec, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
 
     def _judge(self, resolution: int, costs: Costs, budget: Needs) -> tuple[float, float]:
-        """Returns the held-out loss with only the classifier fitted, and after a few steps of an affordable plan."""
+        """Returns the held-out loss with only the classifier fitted, and after a short training of an affordable plan."""
         if resolution not in self._probes:
             self._probes[resolution] = Probe(self._config, self._train, resolution)
         probe = self._probes[resolution]
         after = probe.loss_after_training(fill(resolution, probe.contributions, costs, budget))
-        self._say(f"{resolution} px: loss on held-out images {probe.loss:.4f}, after some steps of a plan {after:.4f}")
+        self._say(
+            f"{resolution} px: loss on held-out images {probe.loss:.4f}, after a short training of a plan {after:.4f}"
+        )
         return probe.loss, after
 
     def _search(self, resolution: int, costs: Costs, budget: Needs, trials: list[Trial]) -> Trial | None:

@@ -16,6 +16,7 @@ from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.planning.plan import Plan, Target, all_targets, target_of
+from tinytl_tf.schedules import cosine
 from tinytl_tf.training import Experiment, make_optimizer, make_train_step
 from tinytl_tf.training.objectives import get_objective
 
@@ -29,7 +30,7 @@ BATCHES = 36
 BATCH_SIZE = 8
 HEAD_STEPS = 100
 HEAD_LEARNING_RATE = 1e-2
-PASSES = 2  # training passes over the second part to measure the gain of a plan
+PASSES = 2  # training passes over the first two parts to measure the loss of a plan
 
 Batches = list[tuple[np.ndarray, np.ndarray]]
 
@@ -37,12 +38,11 @@ Batches = list[tuple[np.ndarray, np.ndarray]]
 class Probe:
     """Measures contributions at one resolution, on three parts of the training images with up to 288 images each.
 
-    The classifier is fitted on the first part, on top of the frozen network. The contribution of a target is the dot
-    product of its gradients on the second and the third part, times its rate factor. It estimates how much a small step
-    of gradient descent on one part lowers the loss on the other part, per unit of the learning rate. The dot product
-    estimates the squared norm of the gradient without the noise of a small sample, so it can be negative if a place
-    learns only noise. Everything is measured at the start of training, when only the last kernel of a fresh lite
-    residual, or the scale of its final norm, has a gradient.
+    The classifier is fitted on the first part, on top of the frozen network. The contribution of a target is the
+    agreement of its gradients on the second and the third part, times its rate factor; see `agreement`. It estimates
+    how much a small step on one part lowers the loss on the other part, per unit of the learning rate, so it can be
+    negative if a place learns only noise. Everything is measured at the start of training, when only the last kernel of
+    a fresh lite residual, or the scale of its final norm, has a gradient.
 
     Args:
         config: configuration; its scheme and places are ignored.
@@ -59,7 +59,7 @@ class Probe:
 
     Reference:
         Lin et al., On-Device Training Under 256KB Memory (2022), also choose layers by contribution under a budget, but
-        measure contributions by training each layer separately. The dot product needs only two gradients instead.
+        measure contributions by training each layer separately. The agreement needs only two gradients instead.
     """
 
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
@@ -70,8 +70,8 @@ class Probe:
         self._config, self._resolution = config, resolution
         self._training = experiment.config.training
         self._task = dataset.task
-        fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
-        self._fit_classifier(fitted)
+        self._fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
+        self._fit_classifier(self._fitted)
         self._measure_loss = self._make_measure_loss()
         self.loss = self._measure_loss(self._held_out)
         variables = [v for v in self.model.trainable_variables if _target(v)]
@@ -79,16 +79,19 @@ class Probe:
         left, held_out = gradients(self._left), gradients(self._held_out)
         self.contributions = dict.fromkeys(targets, 0.0)
         for variable, a, b in zip(variables, left, held_out, strict=True):
-            self.contributions[_target(variable)] += rate_factor(variable) * float(np.vdot(a, b))
+            self.contributions[_target(variable)] += rate_factor(variable) * agreement(a, b)
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
-        """Returns the mean loss on the third part after a few training steps on the second part; undoes these steps.
+        """Returns the mean loss on the third part after a short training on the first two parts; undoes the training.
+
+        The training has `PASSES` epochs, without augmentation, at the learning rate of the plan's scheme and with a
+        cosine schedule, as a complete training has.
 
         Args:
             targets: targets to train in addition to the classifier.
         """
         planned = Experiment(Plan(self._resolution, frozenset(targets)).configure(self._config))
-        rate = np.float32(planned.config.training.learning_rate)  # that of the plan's scheme if the user set none
+        rate = planned.config.training.learning_rate  # that of the plan's scheme if the user set none
         variables = [v for v in self.model.trainable_variables if _target(v) in {None, *targets}]
         start = [variable.numpy() for variable in variables]
         optimizer = make_optimizer(self._training.optimizer)
@@ -100,8 +103,9 @@ class Probe:
             label_smoothing=self._training.label_smoothing,
             training=False,
         )
-        for images, labels in PASSES * self._left:
-            step(images, labels, rate)
+        batches = PASSES * (self._fitted + self._left)
+        for index, (images, labels) in enumerate(batches):
+            step(images, labels, np.float32(cosine(index, len(batches), rate)))
         loss = self._measure_loss(self._held_out)
         for variable, value in zip(variables, start, strict=True):
             variable.assign(value)
@@ -153,6 +157,22 @@ class Probe:
             return [total / len(batches) for total in sums]
 
         return mean_gradients
+
+
+def agreement(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns by how much a step along the signs of gradient `b` lowers the loss of gradient `a`, per step size.
+
+    The first step of Adam has such a form: each value moves by the learning rate against the sign of its gradient.
+
+    Args:
+        a: gradient on some images.
+        b: gradient on other images, of the same shape.
+
+    Example:
+        >>> agreement(np.array([3.0, -2.0, 1.0]), np.array([0.1, -5.0, -1.0]))
+        4.0
+    """
+    return float(np.sum(a * np.sign(b)))
 
 
 def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: float) -> list[Batches]:
