@@ -182,7 +182,7 @@ class Planner:
         return Costs(self._spec, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
 
     def _judge(self, resolution: int, costs: Costs, budget: Needs) -> tuple[float, float]:
-        """Returns the held-out loss with only the classifier fitted, and after a short training of an affordable plan."""
+        """Returns the held-out loss with only the classifier fitted, and after training an affordable plan briefly."""
         if resolution not in self._probes:
             self._probes[resolution] = Probe(self._config, self._train, resolution)
         probe = self._probes[resolution]
