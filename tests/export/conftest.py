@@ -14,7 +14,8 @@ from tinytl_tf.optimizers import OPTIMIZERS, get_optimizer
 from tinytl_tf.profiles import PROFILES
 
 LABEL_SMOOTHING = 0.1
-# Every scheme of the paper, and every optimizer with both batch sizes; `tests/export/test_lora.py` has the others.
+# Every scheme of the paper, `sparse-update`, and every optimizer with both batch sizes; `tests/export/test_lora.py` has
+# the others.
 CASES = [
     ("last", "adam", 1),
     ("norm+last", "momentum", 8),
@@ -22,8 +23,9 @@ CASES = [
     ("tinytl-b", "sgd", 1),
     ("tinytl-l", "momentum", 1),
     ("tinytl-lb", "sgd", 8),
+    ("sparse-update", "adam", 1),
 ]
-QUICK_CASES = [case for case in CASES if case[0] not in ("full", "tinytl-l")]
+QUICK_CASES = [case for case in CASES if case[0] not in ("full", "tinytl-l", "sparse-update")]
 GRID = list(itertools.product([case[0] for case in CASES], OPTIMIZERS, (1, 8)))
 OTHER_CASES = [pytest.param(*case, marks=pytest.mark.slow) for case in GRID if case not in CASES]
 
