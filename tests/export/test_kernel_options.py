@@ -66,7 +66,7 @@ def assert_trains_as_tensorflow(device, kernels, optimizer, batch_size):
         pytest.param(SHARES, "adam", 8, "min-memory", marks=pytest.mark.thorough),
         pytest.param(SHARES, "momentum", 1, "balanced", marks=pytest.mark.thorough),
         pytest.param(SHORT, "sgd", 1, "min-memory", marks=pytest.mark.thorough),
-        (BOTH, "sgd", 8, "min-memory"),
+        pytest.param(BOTH, "sgd", 8, "min-memory", marks=pytest.mark.thorough),
         pytest.param(BOTH, "adam", 8, "balanced", marks=pytest.mark.thorough),
     ],
 )
@@ -85,7 +85,7 @@ def test_20_steps_of_tensorflow_lite_micro(kernels, optimizer):
     assert_trains_as_tensorflow(MicroModel(path, batch_size=BATCH), kernels, optimizer, BATCH)
 
 
-@pytest.mark.parametrize("kernels", [SHARES, BOTH])
+@pytest.mark.parametrize("kernels", [SHARES, pytest.param(BOTH, marks=pytest.mark.thorough)])
 def test_int8_kernels_around_a_share(monkeypatch, tmp_path, kernels):
     monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # the kernels of the tiny network are small
     path = write(tmp_path, kernels)
@@ -107,7 +107,8 @@ def peak(*case):
     return planned_peak(Model.from_bytes(content(*case)))
 
 
-@pytest.mark.parametrize("profile", ["balanced", pytest.param("min-memory", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("profile", ["balanced", "min-memory"])
 def test_planned_memory_falls(profile):
     case = ("sgd", BATCH, profile)
     variables = {
@@ -121,6 +122,7 @@ def test_planned_memory_falls(profile):
     assert whole.peak_bytes - short.peak_bytes > 16 * 16 * 16 * 3
 
 
+@pytest.mark.thorough
 def test_keras_quantizes_an_input_as_a_file_does(tmp_path):
     """One step of one image: the gradient of a kernel whose input is kept in 8 bits, and not the exact one."""
     images, labels = tiny_network.photos(1, 1)
