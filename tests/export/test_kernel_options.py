@@ -2,16 +2,21 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import made, tiny_network
 from tests.export.conftest import LABEL_SMOOTHING, SMALL_PROFILES
+from tests.export.test_lora import transformer
 from tests.export.test_training import RATES, RUNTIMES, STEPS, relative
 from tests.micro_files import BATCH, micro_file
+from tinytl_tf.backbones.from_keras import from_keras
+from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.device import MicroModel, TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export import export
 from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.contract import scheme_of
+from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.parity import LEAST_COSINE, LEAST_VARIABLE_COSINE, check_quantized
 from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.export.signatures import TrainableModule
@@ -173,3 +178,27 @@ def test_learned_channels_come_back(monkeypatch, tmp_path, frozen_weights):
 
 def test_a_network_with_shares_has_the_name_of_its_scheme():
     assert scheme_of(tiny_network.build("sparse-update", kernels=BOTH)) == "sparse-update"
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("entry", "filters"), [("block_1:1/4", 8), ("block_1:8bit", 32)])
+def test_the_dense_layer_of_a_transformer(tmp_path, entry, filters):
+    network = from_keras(transformer(), classes=len(tiny_network.LABELS), kernels=[entry])
+    variables = apply_scheme(network, "sparse-update", kernels=[entry]).variables
+    kernels = {v.path: tuple(v.shape) for v in variables if v.path.startswith("block_") and v.path.endswith("/kernel")}
+    assert list(kernels.values()) == [(16, filters)]
+    images, labels = (part[0] for part in tiny_network.photos(1, BATCH))
+    with tf.GradientTape() as tape:
+        logits = network(images.astype(np.float32))
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+    ordered = state_order(variables)
+    parts = tape.gradient(loss, [variable.value for variable in ordered])
+    path = tmp_path / "model.tflite"
+    module = TrainableModule(network, variables, optimizer=get_optimizer("sgd"), batch_size=BATCH)
+    path.write_bytes(build_file(module)[0])
+    gradient = np.concatenate([part.numpy().ravel() for part in parts])
+    for options in RUNTIMES.values():
+        device = TrainableModel(path, trust=True, **options)
+        start = device.state()
+        assert device.train(images, labels, np.float32(1.0)).applied
+        assert relative(start - device.state(), gradient) <= 1e-4
