@@ -2,16 +2,21 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import made, tiny_network
 from tests.export.conftest import LABEL_SMOOTHING, SMALL_PROFILES
+from tests.export.test_lora import transformer
 from tests.export.test_training import RATES, RUNTIMES, STEPS, relative
 from tests.micro_files import BATCH, micro_file
+from tinytl_tf.backbones.from_keras import from_keras
+from tinytl_tf.backbones.scheme import apply_scheme
 from tinytl_tf.device import MicroModel, TrainableModel
 from tinytl_tf.errors import InputError
 from tinytl_tf.export import export
 from tinytl_tf.export.build import build_file, with_int8_kernels
 from tinytl_tf.export.contract import scheme_of
+from tinytl_tf.export.packing import state_order
 from tinytl_tf.export.parity import LEAST_COSINE, LEAST_VARIABLE_COSINE, check_quantized
 from tinytl_tf.export.passes import quantize_kernels
 from tinytl_tf.export.signatures import TrainableModule
@@ -66,7 +71,7 @@ def assert_trains_as_tensorflow(device, kernels, optimizer, batch_size):
         pytest.param(SHARES, "adam", 8, "min-memory", marks=pytest.mark.thorough),
         pytest.param(SHARES, "momentum", 1, "balanced", marks=pytest.mark.thorough),
         pytest.param(SHORT, "sgd", 1, "min-memory", marks=pytest.mark.thorough),
-        (BOTH, "sgd", 8, "min-memory"),
+        pytest.param(BOTH, "sgd", 8, "min-memory", marks=pytest.mark.thorough),
         pytest.param(BOTH, "adam", 8, "balanced", marks=pytest.mark.thorough),
     ],
 )
@@ -85,7 +90,7 @@ def test_20_steps_of_tensorflow_lite_micro(kernels, optimizer):
     assert_trains_as_tensorflow(MicroModel(path, batch_size=BATCH), kernels, optimizer, BATCH)
 
 
-@pytest.mark.parametrize("kernels", [SHARES, BOTH])
+@pytest.mark.parametrize("kernels", [SHARES, pytest.param(BOTH, marks=pytest.mark.thorough)])
 def test_int8_kernels_around_a_share(monkeypatch, tmp_path, kernels):
     monkeypatch.setattr(quantize_kernels, "SMALLEST", 64)  # the kernels of the tiny network are small
     path = write(tmp_path, kernels)
@@ -107,7 +112,8 @@ def peak(*case):
     return planned_peak(Model.from_bytes(content(*case)))
 
 
-@pytest.mark.parametrize("profile", ["balanced", pytest.param("min-memory", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("profile", ["balanced", "min-memory"])
 def test_planned_memory_falls(profile):
     case = ("sgd", BATCH, profile)
     variables = {
@@ -121,6 +127,7 @@ def test_planned_memory_falls(profile):
     assert whole.peak_bytes - short.peak_bytes > 16 * 16 * 16 * 3
 
 
+@pytest.mark.thorough
 def test_keras_quantizes_an_input_as_a_file_does(tmp_path):
     """One step of one image: the gradient of a kernel whose input is kept in 8 bits, and not the exact one."""
     images, labels = tiny_network.photos(1, 1)
@@ -171,3 +178,27 @@ def test_learned_channels_come_back(monkeypatch, tmp_path, frozen_weights):
 
 def test_a_network_with_shares_has_the_name_of_its_scheme():
     assert scheme_of(tiny_network.build("sparse-update", kernels=BOTH)) == "sparse-update"
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("entry", "filters"), [("block_1:1/4", 8), ("block_1:8bit", 32)])
+def test_the_dense_layer_of_a_transformer(tmp_path, entry, filters):
+    network = from_keras(transformer(), classes=len(tiny_network.LABELS), kernels=[entry])
+    variables = apply_scheme(network, "sparse-update", kernels=[entry]).variables
+    kernels = {v.path: tuple(v.shape) for v in variables if v.path.startswith("block_") and v.path.endswith("/kernel")}
+    assert list(kernels.values()) == [(16, filters)]
+    images, labels = (part[0] for part in tiny_network.photos(1, BATCH))
+    with tf.GradientTape() as tape:
+        logits = network(images.astype(np.float32))
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+    ordered = state_order(variables)
+    parts = tape.gradient(loss, [variable.value for variable in ordered])
+    path = tmp_path / "model.tflite"
+    module = TrainableModule(network, variables, optimizer=get_optimizer("sgd"), batch_size=BATCH)
+    path.write_bytes(build_file(module)[0])
+    gradient = np.concatenate([part.numpy().ravel() for part in parts])
+    for options in RUNTIMES.values():
+        device = TrainableModel(path, trust=True, **options)
+        start = device.state()
+        assert device.train(images, labels, np.float32(1.0)).applied
+        assert relative(start - device.state(), gradient) <= 1e-4

@@ -37,6 +37,12 @@ def test_other_entries_are_refused(entry):
         read_kernels([entry])
 
 
+@pytest.mark.parametrize("entries", [True, 4, [1 / 4], [("block_1", 1 / 4)]])
+def test_other_types_are_refused(entries):
+    with pytest.raises(InputError, match=r'^expected .*kernels.*write "block_14"'):
+        read_kernels(entries)
+
+
 def test_a_place_is_named_once():
     with pytest.raises(InputError, match="got 'block_1' twice"):
         read_kernels(["block_1:1/4", "block_1"])

@@ -69,7 +69,11 @@ def read_kernels(entries: Iterable[str]) -> dict[str, KernelOptions]:
         KernelOptions(share=0.25, kept_bits=32)
     """
     kernels: dict[str, KernelOptions] = {}
+    if not isinstance(entries, Iterable):
+        raise InputError(f"expected kernels as a list of places, got {entries!r:.80}; {_FORMAT}")
     for entry in (entries,) if isinstance(entries, str) else entries:
+        if not isinstance(entry, str):
+            raise InputError(f"expected the name of a place in kernels, got {entry!r:.80}; {_FORMAT}")
         place, *words = entry.split(":")
         shares = [word for word in words if word in _SHARES]
         bits = [word for word in words if word in _BITS]
