@@ -211,7 +211,7 @@ def build_big_variable():
 
 
 @made.once
-def build_parted_kernel():
+def build_shared_kernel():
     """Bytes of a .tflite with a 1x1 kernel of `WIDE` by `WIDE` numbers that its signatures `plain` and `relu` use."""
     import numpy as np
     import tensorflow as tf

@@ -159,7 +159,7 @@ def test_a_network_trains_the_same(trained, xnnpack):
 
 
 @pytest.mark.thorough
-def test_int8_of_parted_kernels_stays_near_float32(trained):
+def test_int8_of_shared_kernels_stays_near_float32(trained):
     int8 = with_int8_kernels((trained / "shared.tflite").read_bytes())
     (trained / "int8.tflite").write_bytes(int8)
     assert ("BATCH_MATMUL", 2) in {(op.name, op.version) for _, op in Model.from_bytes(int8).operators()}

@@ -53,7 +53,7 @@ def test_an_unknown_api_is_named(model_path):
 @pytest.mark.thorough
 def test_signatures_of_a_compiled_model_share_packed_kernels(tmp_path):
     path = tmp_path / "model.tflite"
-    path.write_bytes(tiny_models.build_parted_kernel())
+    path.write_bytes(tiny_models.build_shared_kernel())
     kernel = 4 * tiny_models.WIDE**2
     assert path.stat().st_size < 1.1 * kernel
     growth = {api: measure(path, "plain", steps=1, api=api).growth_bytes for api in APIS}
