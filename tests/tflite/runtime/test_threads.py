@@ -36,6 +36,7 @@ def test_every_function_has_the_same_default():
         "measure",
         "measure_adapt",
         "measure_client",
+        "measure_time_ratio",
         "plan_timeline",
         "planned_growth",
         "planned_peak",
