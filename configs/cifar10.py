@@ -16,6 +16,7 @@ from tinytl_tf.configs import default
 def get_config() -> ConfigDict:
     """Returns the configuration."""
     config = default.get_config()
+    config.scheme = "tinytl-lb"
     config.data.name = "cifar10_32_15k.npz"
     config.data.train_images = 3000
     config.data.test_images = 1000

@@ -15,7 +15,7 @@ def get_config() -> ConfigDict:
 
     # Update scheme: last, norm+last, full, tinytl-b, tinytl-l, tinytl-lb, sparse-update, sparse-update-l, sparse-lora,
     # lora or lora-b.
-    config.scheme = "tinytl-lb"
+    config.scheme = "sparse-update"
     # Places ("stem", "block_0", ..., "head") whose biases or lite residuals are trained; () for all places, or the late
     # ones for the sparse schemes. See `tinytl plan`.
     config.biases = ()

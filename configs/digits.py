@@ -12,6 +12,7 @@ from tinytl_tf.configs import default
 def get_config() -> ConfigDict:
     """Returns the configuration."""
     config = default.get_config()
+    config.scheme = "tinytl-lb"
     config.data.name = "digits"
     config.augmentation.crop_area = (0.6, 1.0)
     config.augmentation.flip = False

@@ -22,6 +22,7 @@ from tinytl_tf.configs import default
 def get_config() -> ConfigDict:
     """Returns the configuration."""
     config = default.get_config()
+    config.scheme = "tinytl-lb"
     config.backbone.resolution = 224
     config.backbone.branch_final_norm = True
     config.backbone.branch_weight_standardization = True

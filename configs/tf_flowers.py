@@ -16,6 +16,7 @@ from tinytl_tf.configs import default
 def get_config() -> ConfigDict:
     """Returns the configuration."""
     config = default.get_config()
+    config.scheme = "tinytl-lb"
     config.data.name = "tf_flowers_128.npz"
     config.training.epochs = 5
     return config

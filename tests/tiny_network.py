@@ -74,6 +74,7 @@ def _jpeg(image: np.ndarray) -> bytes:
 def overrides(path: pathlib.Path) -> dict:
     """What is changed in `configs/default.py` for a run on such a set, by dotted key."""
     return {
+        "scheme": "tinytl-lb",
         "backbone.name": ARCHITECTURE.name,
         "backbone.resolution": RESOLUTION,
         "backbone.weights": "",

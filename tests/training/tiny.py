@@ -102,6 +102,7 @@ def open_branches(model) -> None:
 def overrides(shapes: pathlib.Path) -> dict:
     """What is changed in `configs/default.py`, by dotted key."""
     return {
+        "scheme": "tinytl-lb",
         "backbone.name": BACKBONE,
         "backbone.resolution": SIDE,
         "backbone.weights": "",
