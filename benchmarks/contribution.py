@@ -58,7 +58,7 @@ def measure_set(name: str, path: str) -> list[dict]:
     config = importlib.import_module(f"tinytl_tf.configs.{name}").get_config().unlock()
     config.data.name, config.backbone.weights = path, _WEIGHTS.value
     config.backbone.resolution = _RESOLUTION.value
-    config.training.learning_rate = _LEARNING_RATE.value  # not the scheme's: it would change what the classifier gains
+    config.training.learning_rate = _LEARNING_RATE.value  # a scheme's own would also change the classifier
     probe = Probe(config, Experiment(config).load_data().train, _RESOLUTION.value)
     measures, alone, rows = measures_of(probe), None, []
     for kind in KINDS:

@@ -42,10 +42,10 @@ class Costs:
     all biases and lite residuals; and all biases and wide kernels. The difference between the first two files is
     distributed over the places. Each part of a resource is distributed in proportion to its cause: kernels for the file
     (backward contains copies of them), convolutions for the structures, activations for the arena, and multiply-adds
-    for the time. Since backward runs down to the lowest trained place, a plan pays for all places above it. What the
-    third and the fourth file need in addition to the second is distributed in the same way over the branches and over
-    the kernels, whose activations are the inputs of their layers. Between the two resolutions, each need is
-    interpolated linearly in the number of pixels.
+    for the time. Since backward runs down to the lowest trained place, a plan pays for all places above it. The
+    additional needs of the third and the fourth file are distributed in the same way over the branches and over the
+    kernels, whose activations are the inputs of their layers. Between the two resolutions, each need is interpolated
+    linearly in the number of pixels.
 
     Args:
         spec: the network with all branches.

@@ -182,12 +182,14 @@ class Planner:
         return Costs(self._spec, {r: tuple(self._draft(Plan(r, step))[2] for step in steps) for r in sorted(anchors)})
 
     def _judge(self, resolution: int, costs: Costs, budget: Needs) -> tuple[float, float]:
-        """Returns the held-out loss with only the classifier fitted, and after a short training of an affordable plan."""
+        """Returns the held-out loss with only the classifier fitted, and after training an affordable plan shortly."""
         if resolution not in self._probes:
             self._probes[resolution] = Probe(self._config, self._train, resolution)
         probe = self._probes[resolution]
         after = probe.loss_after_training(fill(resolution, probe.contributions, costs, budget))
-        self._say(f"{resolution} px: loss on held-out images {probe.loss:.4f}, after a short training of a plan {after:.4f}")
+        self._say(
+            f"{resolution} px: loss on held-out images {probe.loss:.4f}, after a short training of a plan {after:.4f}"
+        )
         return probe.loss, after
 
     def _search(self, resolution: int, costs: Costs, budget: Needs, trials: list[Trial]) -> Trial | None:
