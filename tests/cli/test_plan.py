@@ -32,7 +32,8 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def planned(place):
     """The folder with what the command wrote for a generous budget."""
-    argv = [*flags(place), "--budget_mb=1000", "--output=plan.py", "--json=plan.json", "--overwrite"]
+    budget = ["--budget_mb=1000", "--budget_inferences=1000"]
+    argv = [*flags(place), *budget, "--output=plan.py", "--json=plan.json", "--overwrite"]
     assert runner.run_command("plan", argv) == 0
     return place
 
@@ -61,7 +62,11 @@ def test_the_result_tells_promise_and_measurement(planned):
         ("lite_residuals", "block_1"),
         *(("kernels", place) for place in ("head", "block_1", "block_0", "stem")),
     ]
-    assert all(row["trained"] and row["cost_mb"] >= 0 for row in rows.values())
+    assert all(row["trained"] and row["cost_mb"] >= 0 <= row["cost_inferences"] for row in rows.values())
+    assert 1 < result["planned_inferences"] < 3
+    assert 1 < result["measured_inferences"] < result["budget_inferences"] == 1000
+    told = f"a step takes as long as {result['measured_inferences']:.2f} inferences of each of its images, of a budget"
+    assert told in (planned / "plan.py").read_text()
 
 
 @pytest.mark.thorough

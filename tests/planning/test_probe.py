@@ -73,6 +73,20 @@ def test_a_part_has_up_to_288_images(dataset, monkeypatch):
     assert [sum(len(images) for images, _ in part) for part in parts] == [288, 288, 288]
 
 
+def test_the_short_training_sees_two_parts_twice_and_slows_down(config, dataset, probe, monkeypatch):
+    first, second, held_out = read_parts(dataset, 64, 0.875)
+    seen, rates = [], []
+
+    def step(images, labels, rate):
+        seen.append(images.tobytes())
+        rates.append(float(rate))
+
+    monkeypatch.setattr(probe_module, "make_train_step", lambda *_, **__: step)
+    assert probe.loss_after_training({Target(KERNELS, "head")}) == pytest.approx(probe.loss)
+    assert seen == 2 * [images.tobytes() for images, _ in first + second]
+    assert rates == pytest.approx([3e-4 / 2 * (1 + np.cos(np.pi * index / 8)) for index in range(8)])
+
+
 @pytest.mark.thorough
 def test_training_more_lowers_the_loss_more_and_is_undone(config, dataset, monkeypatch):
     """Judged on the images it trains on: what a random network learns of a dozen others is chance."""
