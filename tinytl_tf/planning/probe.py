@@ -66,14 +66,14 @@ class Probe:
         targets = all_targets(network_of(config))
         everything = Plan(resolution, frozenset(targets)).configure(config)
         experiment = Experiment(everything)
-        self.model, _ = experiment.build_model(len(dataset.class_names))
+        self._classes = len(dataset.class_names)
+        self.model, _ = experiment.build_model(self._classes)
         self._config, self._resolution = config, resolution
         self._training = experiment.config.training
         self._task = dataset.task
         self._fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
-        self._fit_classifier(self._fitted)
-        self._measure_loss = self._make_measure_loss()
-        self.loss = self._measure_loss(self._held_out)
+        self._fit_classifier(self.model)
+        self.loss = self._held_out_loss(self.model)
         variables = [v for v in self.model.trainable_variables if _target(v)]
         gradients = self._make_gradients(variables)
         left, held_out = gradients(self._left), gradients(self._held_out)
@@ -82,23 +82,23 @@ class Probe:
             self.contributions[_target(variable)] += rate_factor(variable) * agreement(a, b)
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
-        """Returns the mean loss on the third part after a short training on the first two parts; undoes the training.
+        """Returns the mean loss on the third part after a short training on the first two parts.
 
-        The training has `PASSES` epochs, without augmentation, at the learning rate of the plan's scheme and with a
-        cosine schedule, as a complete training has.
+        The network is that of the plan, without branches if the plan has no lite residuals. The training has `PASSES`
+        epochs, without augmentation, at the learning rate of the plan's scheme and with a cosine schedule, as a
+        complete training has.
 
         Args:
             targets: targets to train in addition to the classifier.
         """
         planned = Experiment(Plan(self._resolution, frozenset(targets)).configure(self._config))
         rate = planned.config.training.learning_rate  # that of the plan's scheme if the user set none
-        variables = [v for v in self.model.trainable_variables if _target(v) in {None, *targets}]
-        start = [variable.numpy() for variable in variables]
-        optimizer = make_optimizer(self._training.optimizer)
+        model, _ = planned.build_model(self._classes)
+        self._fit_classifier(model)
         step = make_train_step(
-            self.model,
-            variables,
-            optimizer,
+            model,
+            model.trainable_variables,
+            make_optimizer(self._training.optimizer),
             task=self._task,
             label_smoothing=self._training.label_smoothing,
             training=False,
@@ -106,14 +106,12 @@ class Probe:
         batches = PASSES * (self._fitted + self._left)
         for index, (images, labels) in enumerate(batches):
             step(images, labels, np.float32(cosine(index, len(batches), rate)))
-        loss = self._measure_loss(self._held_out)
-        for variable, value in zip(variables, start, strict=True):
-            variable.assign(value)
-        return loss
+        return self._held_out_loss(model)
 
-    def _fit_classifier(self, batches: Batches) -> None:
-        classifier = self.model.get_layer(CLASSIFIER)
-        pool = tf.function(feature_network(self.model))
+    def _fit_classifier(self, model: keras.Model) -> None:
+        batches = self._fitted
+        classifier = model.get_layer(CLASSIFIER)
+        pool = tf.function(feature_network(model))
         features = tf.concat([pool(tf.cast(images, tf.float32)) for images, _ in batches], 0)
         labels = np.concatenate([labels for _, labels in batches])
         for variable in classifier.variables:
@@ -128,15 +126,15 @@ class Probe:
         for _ in range(HEAD_STEPS):
             step(features, labels, np.float32(HEAD_LEARNING_RATE))
 
-    def _make_measure_loss(self) -> Callable[[Batches], float]:
+    def _held_out_loss(self, model: keras.Model) -> float:
         @tf.function
         def loss_of(images, labels):
-            return self._mean_loss(images, labels)
+            return self._mean_loss(model, images, labels)
 
-        return lambda batches: float(np.mean([loss_of(*batch) for batch in batches]))
+        return float(np.mean([loss_of(*batch) for batch in self._held_out]))
 
-    def _mean_loss(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        logits = self.model(tf.cast(images, tf.float32), training=False)
+    def _mean_loss(self, model: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        logits = model(tf.cast(images, tf.float32), training=False)
         loss = get_objective(self._task).loss(logits, labels, self._training.label_smoothing)
         return tf.reduce_mean(loss)
 
@@ -147,7 +145,7 @@ class Probe:
         def of_batch(images, labels):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(watched)
-                mean = self._mean_loss(images, labels)
+                mean = self._mean_loss(self.model, images, labels)
             return tape.gradient(mean, watched)
 
         def mean_gradients(batches):
