@@ -1,5 +1,7 @@
 """The single graph of a file for TensorFlow Lite Micro, as a function of a `tf.Module`."""
 
+import itertools
+import math
 from collections.abc import Sequence
 
 import keras
@@ -145,6 +147,18 @@ class MicroModule(TrainableModule):
         )
         self._forget()
         return applied
+
+    def _magnitude_of_state(self, state):
+        # In pieces of the size of a variable: magnitudes of the whole state would need as much memory as the state.
+        piece = max(math.prod(value.shape) for value in self.state)
+        starts = range(0, state.shape[0], piece)
+        return magnitude_of([tf.slice(state, [start], [min(piece, state.shape[0] - start)]) for start in starts])
+
+    def _parts_of_state(self, state):
+        # Not SPLIT, which needs the memory of all parts at once.
+        sizes = [math.prod(value.shape) for value in self.state]
+        starts = itertools.accumulate(sizes, initial=0)
+        return [tf.slice(state, [start], [size]) for start, size in zip(starts, sizes, strict=False)]
 
     def _forget(self):
         self.count.assign([0.0])

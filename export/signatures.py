@@ -227,11 +227,7 @@ class TrainableModule(tf.Module):
         return {"state": tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)}
 
     def _restore(self, state):
-        # In pieces of the size of a variable: magnitudes of the whole state would need as much memory as the state.
-        piece = max(math.prod(value.shape) for value in self.state)
-        starts = range(0, state.shape[0], piece)
-        pieces = [tf.slice(state, [start], [min(piece, state.shape[0] - start)]) for start in starts]
-        possible = magnitude_of(pieces) < LARGEST
+        possible = self._magnitude_of_state(state) < LARGEST
         if self._saves_slots:
             possible &= self._lowest_slot(state) >= 0.0
         return {"restored": tf.cond(possible, lambda: self._assign(state), lambda: tf.constant([0]))}
@@ -261,12 +257,15 @@ class TrainableModule(tf.Module):
 
     def _assign(self, state):
         self._forget_slots()
-        start = 0
-        for value in self.state:  # not SPLIT, which needs the memory of all parts at once
-            size = math.prod(value.shape)
-            value.assign(tf.reshape(tf.slice(state, [start], [size]), value.shape))
-            start += size
+        for value, part in zip(self.state, self._parts_of_state(state), strict=True):
+            value.assign(tf.reshape(part, value.shape))
         return tf.constant([1])
+
+    def _magnitude_of_state(self, state):
+        return tf.reduce_sum(tf.abs(state))
+
+    def _parts_of_state(self, state):
+        return tf.split(state, [math.prod(value.shape) for value in self.state])
 
     def _reset(self):
         self._forget_slots()

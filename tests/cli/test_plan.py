@@ -100,10 +100,6 @@ BAD = {
         "expected --budget_inferences above 1, got 1: a training step infers each image, too; 3 is common\n",
     ),
     "endless": (["--budget_mb=inf", "--output=new.py", "CONFIG"], "expected a --budget_mb above 0, got inf; 16 is"),
-    "no time": (
-        ["--budget_mb=16", "--budget_inferences=0", "--output=new.py", "CONFIG"],
-        "expected a --budget_inferences above 0, got 0; 4 is common",
-    ),
     "suffix": (
         ["--budget_mb=16", "--output=new.json", "CONFIG"],
         "expected --output=FILE.py, got 'new.json'; a config is a Python file\n",

@@ -209,7 +209,7 @@ ROWS = {
         "mobilenet_v2 needs images of 32 pixels or more to run at all, got resolution 20",
     ),
     "resolution of lite residuals": (
-        train("--config.backbone.resolution=32"),
+        train("--config.backbone.resolution=32", "--config.scheme=tinytl-lb"),
         "mobilenet_v2 needs images of 33 pixels or more to run with lite residual branches, got resolution 32",
     ),
     "width": (train("--config.backbone.width=0"), "width must be above 0 and at most 4, got 0.0"),

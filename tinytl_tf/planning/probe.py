@@ -72,7 +72,7 @@ class Probe:
         self._training = experiment.config.training
         self._task = dataset.task
         self._fitted, self._left, self._held_out = read_parts(dataset, resolution, config.data.central_fraction)
-        self._fit_classifier(self.model)
+        self._fit_classifier()
         self.loss = self._held_out_loss(self.model)
         variables = [v for v in self.model.trainable_variables if _target(v)]
         gradients = self._make_gradients(variables)
@@ -84,9 +84,8 @@ class Probe:
     def loss_after_training(self, targets: Collection[Target]) -> float:
         """Returns the mean loss on the third part after a short training on the first two parts.
 
-        The network is that of the plan, without branches if the plan has no lite residuals. The training has `PASSES`
-        epochs, without augmentation, at the learning rate of the plan's scheme and with a cosine schedule, as a
-        complete training has.
+        The network is that of the plan, with a new classifier. The training has `PASSES` epochs, without augmentation,
+        at the learning rate of the plan's scheme and with a cosine schedule, as a complete training has.
 
         Args:
             targets: targets to train in addition to the classifier.
@@ -94,7 +93,6 @@ class Probe:
         planned = Experiment(Plan(self._resolution, frozenset(targets)).configure(self._config))
         rate = planned.config.training.learning_rate  # that of the plan's scheme if the user set none
         model, _ = planned.build_model(self._classes)
-        self._fit_classifier(model)
         step = make_train_step(
             model,
             model.trainable_variables,
@@ -108,10 +106,10 @@ class Probe:
             step(images, labels, np.float32(cosine(index, len(batches), rate)))
         return self._held_out_loss(model)
 
-    def _fit_classifier(self, model: keras.Model) -> None:
+    def _fit_classifier(self) -> None:
         batches = self._fitted
-        classifier = model.get_layer(CLASSIFIER)
-        pool = tf.function(feature_network(model))
+        classifier = self.model.get_layer(CLASSIFIER)
+        pool = tf.function(feature_network(self.model))
         features = tf.concat([pool(tf.cast(images, tf.float32)) for images, _ in batches], 0)
         labels = np.concatenate([labels for _, labels in batches])
         for variable in classifier.variables:
