@@ -115,5 +115,5 @@ def test_calls_are_those_of_the_resolver_one_for_each_operator():
     assert {call.removeprefix("Add").upper() for call in calls} == {
         op.name.replace("_", "") for _, op in model.operators()
     }
-    assert {"AddConv2D", "AddDepthwiseConv2D", "AddBatchMatMul", "AddIf", "AddSelectV2", "AddArgMax"} <= set(calls)
+    assert {"AddConv2D", "AddDepthwiseConv2D", "AddFullyConnected", "AddIf", "AddSelectV2", "AddArgMax"} <= set(calls)
     assert list(calls) == sorted(calls)
