@@ -7,7 +7,7 @@ import pytest
 from tests.tables import TABLES
 from tinytl_tf import backbones
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.branches import LORA, add_branches
+from tinytl_tf.networks.branches import add_branches
 from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.schemes import (
     SCHEMES,
