@@ -26,9 +26,10 @@ import accuracy_rows
 import numpy as np
 from absl import app, flags
 
+from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.planning import Probe
-from tinytl_tf.planning.plan import KINDS
-from tinytl_tf.planning.probe import _target, agreement
+from tinytl_tf.planning.plan import KINDS, target_of
+from tinytl_tf.planning.probe import agreement
 from tinytl_tf.training import Experiment
 
 _DATA = flags.DEFINE_list("data", None, "CONFIG=FILE,...: configurations and their data sets.", required=True)
@@ -77,14 +78,14 @@ def measure_set(name: str, path: str) -> list[dict]:
 
 def measures_of(probe: Probe) -> dict:
     """Returns the value of each measure for each target."""
-    variables = [variable for variable in probe.model.trainable_variables if _target(variable)]
+    variables = [variable for variable in probe.model.trainable_variables if target_of(variable_spec(variable))]
     gradients = probe._make_gradients(variables)
     batches = [gradients([batch]) for batch in probe._left]
     left = [np.mean(own, axis=0) for own in zip(*batches, strict=True)]
     held_out = gradients(probe._held_out)
     result = {target: dict.fromkeys(MEASURES, 0.0) for target in probe.contributions}
     for index, (variable, a, b) in enumerate(zip(variables, left, held_out, strict=True)):
-        own = result[_target(variable)]
+        own = result[target_of(variable_spec(variable))]
         own["dot"] += float(np.vdot(a, b))
         own["square"] += float(np.vdot(a, a))
         own["fisher"] += float(np.mean([np.vdot(batch[index], batch[index]) for batch in batches]))

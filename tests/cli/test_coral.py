@@ -246,3 +246,12 @@ def test_sparse_update_is_kept_to_its_places_behind_the_split():
     config.kernels = ("block_2:1/2", "block_3:1/4:8bit")
     restrict(config, "block_3")
     assert config.kernels == ("block_3:1/4:8bit",)
+
+
+def test_sparse_lora_is_kept_to_its_places_behind_the_split():
+    from tinytl_tf.cli.coral import restrict
+
+    config = tiny_network.config("tints.npz")
+    config.scheme = "sparse-lora"
+    restrict(config, "block_1")
+    assert (config.biases, config.branches) == (("block_2", "block_3", "head"), ("block_2", "block_3"))

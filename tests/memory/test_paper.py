@@ -10,7 +10,9 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.memory import paper, paper_account
 from tinytl_tf.memory.paper import account_of
 from tinytl_tf.memory.resnet50 import resnet50_spec
+from tinytl_tf.networks.branches import add_branches
 from tinytl_tf.networks.from_table import from_table
+from tinytl_tf.networks.schemes import get_scheme
 from tinytl_tf.ops import ACTIVATIONS
 
 PAPERS_BRANCHES = {"lite_residual": True, "branch_final_norm": True}
@@ -280,3 +282,13 @@ def test_refuses_what_can_not_be_counted(arguments, message):
     with pytest.raises(InputError) as error:
         paper_account(architecture, scheme, **options)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("scheme", ["sparse-lora", "sparse-update-l"])
+def test_a_network_is_counted_with_the_branches_of_the_scheme_alone(scheme):
+    """Not with branches at all places, which the network that is built does not have."""
+    spec = from_table("mobilenet_v2", resolution=96, classes=10)
+    spec = add_branches(spec, get_scheme(scheme).branches, final_norm=True)
+    account = paper_account("mobilenet_v2", scheme, resolution=96, batch_size=1, classes=10)
+    assert account.parameters == sum(v.size for v in spec.variables if v.role != "statistic")
+    assert account == account_of(spec, scheme, batch_size=1)

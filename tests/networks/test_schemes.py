@@ -12,6 +12,7 @@ from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.schemes import (
     SCHEMES,
     Scheme,
+    Selector,
     apply_scheme,
     get_scheme,
     rate_factor,
@@ -431,3 +432,17 @@ def test_sparse_lora_has_branches_around_the_expanding_layers_of_late_blocks():
     trained = trained_by(scheme.of(spec), spec.variables)
     assert {*added} < trained
     assert trained - {*added} == {path for path in trained_of_mobilenet() if not path.endswith("expand/kernel")}
+
+
+def test_a_late_selector_of_an_early_place_selects_nothing():
+    spec = from_table("mobilenet_v2", resolution=96, classes=10)
+    early, late = (Selector("", places=(place,), late=True).of(spec) for place in ("block_3", "block_12"))
+    assert not any(map(early.selects, spec.variables))
+    assert {v.place for v in spec.variables if late.selects(v)} == {"block_12"}
+
+
+def test_wide_kernels_among_given_paths():
+    spec = from_table("mobilenet_v2", resolution=96, classes=10)
+    paths = frozenset({"block_3_expand/kernel", "block_3_project/kernel"})
+    selector = Selector("", paths=paths, wide_kernels=True).of(spec)
+    assert {v.path for v in spec.variables if selector.selects(v)} == {"block_3_expand/kernel"}

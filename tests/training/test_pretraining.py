@@ -117,6 +117,14 @@ def test_biases_that_were_trained_with_the_branches_come_along(config, tmp_path)
     assert np.abs(betas["head/norm/beta"]).max() > 0
 
 
+def test_a_scheme_of_late_branches_is_refused(config, tmp_path):
+    """A file of branches names the scheme, and is read without the network that late places depend on."""
+    config.scheme = "sparse-update-l"
+    with pytest.raises(InputError, match="^scheme sparse-update-l trains late places only, and pre-trained branches "):
+        pretrain(config, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_scheme_without_branches_has_nothing_to_keep(config, tmp_path):
     config.scheme = "tinytl-b"
     with pytest.raises(InputError, match="^scheme tinytl-b trains no lite residuals to keep; choose tinytl-l, or "):
@@ -185,9 +193,13 @@ BAD = {
         {"card": {"scheme": "tinytl-lb"}, "classifier__bias": np.zeros([3], np.float16)},
         "has the array classifier/bias, which is neither of a branch nor trained by its scheme tinytl-lb",
     ),
+    "a scheme of late places": (
+        {"card": {"scheme": "sparse-update-l"}},
+        "has weights of scheme sparse-update-l, which does not pre-train branches; train",
+    ),
     "a scheme that trains everything": (
         {"card": {"scheme": "full"}, "stem__kernel": np.zeros([3, 3, 3, 4], np.float16)},
-        "has weights of scheme full, which trains no branches; train",
+        "has weights of scheme full, which does not pre-train branches; train",
     ),
     "an unknown scheme": ({"card": {"scheme": "mine"}}, "has no card of branches that can be read; train"),
     "values that are none": (

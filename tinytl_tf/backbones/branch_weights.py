@@ -294,13 +294,14 @@ def _read(source: str, backbone: str, width: float) -> tuple[BranchCard, dict[st
         raise InputError(f"{path} has format {version!r:.40} of branches, expected {FORMAT_VERSION}; {_HELP}")
     try:
         card = parse_fields(BranchCard, values, "", path, remedy=_HELP)
-        trains_branches = get_scheme(card.scheme).lite_residual
+        scheme = get_scheme(card.scheme)
+        trains_branches = scheme.lite_residual and not scheme.depends_on_network
     except InputError as error:
         raise InputError(unreadable) from error
     if min(card.classes, card.train_images, card.resolution) < 1 or not 0 <= card.test_accuracy <= 1:
         raise InputError(unreadable)
     if not trains_branches:
-        raise InputError(f"{path} has weights of scheme {card.scheme}, which trains no branches; {_HELP}")
+        raise InputError(f"{path} has weights of scheme {card.scheme}, which does not pre-train branches; {_HELP}")
     line = str(card)
     if (card.backbone, card.width) != (backbone, width):
         raise InputError(

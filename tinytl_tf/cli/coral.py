@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from tinytl_tf.cli import runner
 from tinytl_tf.cli.target import Export, Target
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.branches import BRANCHES, branch_places
+from tinytl_tf.networks.branches import BRANCHES, chosen_places
 from tinytl_tf.networks.schemes import Scheme, get_scheme, trained_by
 from tinytl_tf.networks.spec import CLASSIFIER, NetworkSpec
 from tinytl_tf.tflite.coral_manifest import coral_files
@@ -85,7 +85,8 @@ def _places_by_kind(spec: NetworkSpec, scheme: Scheme) -> dict[str, set[str]]:
     if scheme.kernels:
         places["kernels"] = {variable.place for variable in own if variable.role == "kernel"}
     if scheme.branch:
-        places["lite_residuals" if scheme.lite_residual else "branches"] = {*branch_places(spec, scheme.branch)}
+        key, choice = "lite_residuals" if scheme.lite_residual else "branches", dict(scheme.branch_choice)
+        places[key] = {*chosen_places(spec, scheme.branch, **({"places": True} | choice))}
     return places
 
 

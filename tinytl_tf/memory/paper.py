@@ -184,7 +184,10 @@ def paper_account(
     if lite_residual is None:
         lite_residual = chosen.lite_residual or name == ALWAYS_WITH_BRANCHES
     check_sizes(name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
-    branches = {LITE_RESIDUAL: lite_residual} | dict.fromkeys({chosen.branch} - {"", LITE_RESIDUAL}, True)
+    branches = {LITE_RESIDUAL: lite_residual}
+    branches |= {kind: choice for kind, choice in chosen.branches.items() if kind != LITE_RESIDUAL or lite_residual}
+    if name == ALWAYS_WITH_BRANCHES:
+        branches[LITE_RESIDUAL] = lite_residual
     spec = _describe(architecture, resolution, classes, width, branches)
     return account_of(spec, scheme, batch_size=batch_size, optimizer=optimizer)
 

@@ -78,12 +78,13 @@ class Selector:
         """Returns the selector with places and paths of a network in place of `late` and `wide_kernels`."""
         if not self.depends_on_network:
             return self
-        places, paths = self.places, self.paths
+        but_places, paths = self.but_places, self.paths
         if self.late:
-            places = tuple(place for place in late_places(spec) if not places or place in places)
+            but_places = (*but_places, *(place for place in spec.places if place not in late_places(spec)))
         if self.wide_kernels:
-            paths = frozenset(wide_kernel(spec, place).path for place in wide_kernel_places(spec))
-        return dataclasses.replace(self, places=places, paths=paths, late=False, wide_kernels=False)
+            wide = frozenset(wide_kernel(spec, place).path for place in wide_kernel_places(spec))
+            paths = wide if paths is None else paths & wide
+        return dataclasses.replace(self, but_places=but_places, paths=paths, late=False, wide_kernels=False)
 
     def selects(self, variable: VariableSpec) -> bool:
         """Returns whether a variable is selected.
@@ -150,8 +151,8 @@ class Scheme:
         Example:
             >>> from tinytl_tf.networks.from_table import from_table
             >>> scheme = get_scheme("sparse-update").of(from_table("mobilenet_v2", resolution=96, classes=10))
-            >>> scheme.rows[1][0].places
-            ('block_10', 'block_11', 'block_12', 'block_13', 'block_14', 'block_15', 'block_16', 'head')
+            >>> "block_9" in scheme.rows[1][0].but_places, "block_10" in scheme.rows[1][0].but_places
+            (True, False)
         """
         rows = tuple((what if isinstance(what, str) else what.of(spec), factor) for what, factor in self.rows)
         return dataclasses.replace(self, rows=rows)

@@ -13,6 +13,7 @@ from tinytl_tf.backbones import BranchCard, save_branches
 from tinytl_tf.backbones.frozen_scale import frozen_scales
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment, flat
+from tinytl_tf.networks.schemes import get_scheme
 from tinytl_tf.networks.spec import is_of_classifier
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.training.distribution import Distribution
@@ -48,12 +49,17 @@ def pretrain(
         The result of `train`, with `branches`, the path of that file, and `card`, its description.
 
     Raises:
-        InputError: as for `train`; or if the scheme trains no lite residuals.
+        InputError: as for `train`; or if the scheme trains no lite residuals, or late ones only.
         TrainingDiverged: as for `train`.
         WorkerLost: as for `train`.
     """
     experiment = Experiment(config)
     scheme = experiment.scheme()
+    if get_scheme(scheme.name).depends_on_network:  # a file of branches names the scheme, without a network
+        raise InputError(
+            f"scheme {scheme.name} trains late places only, and pre-trained branches are for all places; choose "
+            "tinytl-l, or tinytl-lb for biases as well"
+        )
     if not scheme.lite_residual:
         raise InputError(
             f"scheme {scheme.name} trains no lite residuals to keep; choose tinytl-l, or tinytl-lb for biases as well"
