@@ -186,6 +186,48 @@ describe("photos of a person", () => {
     assert.ok(names.includes("anna"), names.join());
   });
 
+  test("are stored, or deleted, when the page says so", async () => {
+    // Collects the messages that are shown while a write has not ended.
+    await page.evaluate(() => {
+      const global = globalThis as unknown as { early: string[] };
+      let running = 0;
+      const stores = IDBDatabase.prototype;
+      // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its database below
+      const begin = stores.transaction;
+      stores.transaction = function (...words) {
+        const transaction = begin.apply(this, words);
+        if (words[1] === "readwrite") {
+          running++;
+          for (const end of ["complete", "abort"]) {
+            transaction.addEventListener(end, () => running--);
+          }
+        }
+        return transaction;
+      };
+      const status = document.getElementById("status")!;
+      global.early = [];
+      new MutationObserver(() => {
+        if (running > 0) {
+          global.early.push(status.textContent);
+        }
+      }).observe(status, { childList: true });
+    });
+    const early = () => page.evaluate(() => (globalThis as unknown as { early: string[] }).early);
+    await add("stripes", TRAINED.stripes);
+    await page.getByLabel("Add folders").setInputFiles(`${GOLDEN}/photos`);
+    await said(page, /^Added 12 photos/);
+    await page.getByRole("button", { name: "Remove photo 2 of stripes" }).click();
+    await said(page, "Removed a photo");
+    await page.getByRole("button", { name: "Undo: bring back" }).click();
+    await said(page, "Brought back");
+    await page.getByRole("button", { name: "Remove class disk" }).click();
+    await said(page, "Removed the class");
+    await page.locator("#forget").click();
+    await page.locator("#forget").click();
+    await said(page, "All photos are deleted");
+    assert.deepEqual(await early(), []);
+  });
+
   test("that were trained on are never held out, and the other way round", async () => {
     await add("stripes", [...TRAINED.stripes, ...HELD.stripes]);
     await add("disk", [...TRAINED.disk, ...HELD.disk]);

@@ -94,12 +94,17 @@ export class ClassCard {
     onFiles(this.#add, (files) => {
       attempt(async () => {
         const photos = [...sortFiles(placed(files)).folders.values()].flat();
-        say(await this.addFiles(this.entry, photos));
+        const added = await this.addFiles(this.entry, photos);
+        await this.classes.stored();
+        say(added);
       });
     });
     this.#remove.addEventListener("click", () => {
-      this.classes.remove(this.entry);
-      say(`Removed the class ${this.entry.name}. “Undo” below the classes brings it back.`);
+      attempt(async () => {
+        this.classes.remove(this.entry);
+        await this.classes.stored();
+        say(`Removed the class ${this.entry.name}. “Undo” below the classes brings it back.`);
+      });
     });
     this.#more.addEventListener("click", () => {
       this.#showsAll = !this.#showsAll;
@@ -115,6 +120,7 @@ export class ClassCard {
     const take = () => {
       attempt(async () => {
         await this.addFiles(this.entry, [await this.camera.take()]);
+        await this.classes.stored();
         say(`${this.entry.name}: ${photosInWords(this.entry.photos.length)}.`);
       });
     };
@@ -179,8 +185,11 @@ export class ClassCard {
     const picture = create("img", { loading: "lazy", decoding: "async", src: photo.url });
     const button = create("button", { type: "button", title: "Remove this photo" }, picture);
     button.addEventListener("click", () => {
-      this.classes.removePhoto(this.entry, photo);
-      say(`Removed a photo of ${this.entry.name}. “Undo” below the classes brings it back.`);
+      attempt(async () => {
+        this.classes.removePhoto(this.entry, photo);
+        await this.classes.stored();
+        say(`Removed a photo of ${this.entry.name}. “Undo” below the classes brings it back.`);
+      });
     });
     return create("li", {}, button);
   }

@@ -84,6 +84,11 @@ export class ClassList {
     }
   }
 
+  /** Ends when all changes so far are stored: only then may the page tell of them. */
+  stored(): Promise<void> {
+    return this.storage.written();
+  }
+
   /** Marks photos as trained: they are never held out again, even after a removal. */
   async markTrained(digests: readonly string[]): Promise<void> {
     this.trained = new Set([...this.trained, ...digests]);

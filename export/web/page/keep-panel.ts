@@ -115,6 +115,7 @@ export class KeepPanel {
     }
     await this.model.openProject(project);
     this.#forgetFormer();
+    await this.classes.stored();
     say(`Opened ${file.name}: the model ${this.session.name} and ${photosInWords(this.classes.count)}.`);
   }
 
@@ -150,8 +151,11 @@ export class KeepPanel {
       if (button.dataset.sure) {
         delete button.dataset.sure;
         button.textContent = asked;
-        this.classes.clear();
-        say("All photos are deleted from this browser.");
+        attempt(async () => {
+          this.classes.clear();
+          await this.classes.stored();
+          say("All photos are deleted from this browser.");
+        });
         return;
       }
       button.dataset.sure = "yes";

@@ -37,10 +37,11 @@ export class PhotosPanel {
       attempt(() => this.addFolders(sortFiles(placed(files)).folders));
     });
     this.#undo.addEventListener("click", () => {
-      attempt(() => {
+      attempt(async () => {
         const { removed } = classes;
         if (removed) {
           removed.undo();
+          await classes.stored();
           say(`Brought back ${removed.what}.`);
         }
       });
@@ -71,7 +72,9 @@ export class PhotosPanel {
 
   /** Adds all photos of folders to one class. */
   async addTo(entry: PhotoClass, folders: ReadonlyMap<string, readonly File[]>): Promise<void> {
-    say(await this.#addFiles(entry, [...folders.values()].flat()));
+    const added = await this.#addFiles(entry, [...folders.values()].flat());
+    await this.classes.stored();
+    say(added);
   }
 
   /** Adds folders of photos; single photos need a class to go to. */
@@ -96,6 +99,7 @@ export class PhotosPanel {
         : []),
     ];
     if (words.length > 0) {
+      await this.classes.stored();
       say(words.join(" "));
     }
   }

@@ -35,28 +35,36 @@ export class Storage {
   /** Whether writes are left out: another tab of the page has the data. */
   readOnly = false;
   #database: Promise<IDBDatabase> | undefined;
+  readonly #writes = new Set<Promise<unknown>>();
+
+  /** Ends when all writes begun so far have ended: a page that is closed earlier may lose them. */
+  async written(): Promise<void> {
+    await Promise.all(this.#writes);
+  }
 
   photos(): Promise<StoredPhoto[] | undefined> {
     return this.#use("photos", "readonly", (store) => store.getAll() as IDBRequest<StoredPhoto[]>);
   }
 
   /** Stores photos, all of them or none; photos of the same ids are replaced. */
-  async putPhotos(photos: readonly StoredPhoto[]): Promise<void> {
-    await this.#use("photos", "readwrite", (store) => {
+  putPhotos(photos: readonly StoredPhoto[]): Promise<void> {
+    return this.#write("photos", (store) => {
       photos.forEach((photo) => store.put(photo, photo.id));
-      return undefined;
     });
   }
 
-  async removePhotos(ids: readonly string[]): Promise<void> {
-    await this.#use("photos", "readwrite", (store) => {
-      ids.forEach((id) => store.delete(id));
-      return undefined;
+  removePhotos(ids: readonly string[]): Promise<void> {
+    return this.#write("photos", (store) => {
+      ids.forEach((id) => {
+        store.delete(id);
+      });
     });
   }
 
-  async clearPhotos(): Promise<void> {
-    await this.#use("photos", "readwrite", (store) => store.clear());
+  clearPhotos(): Promise<void> {
+    return this.#write("photos", (store) => {
+      store.clear();
+    });
   }
 
   get<K extends keyof StoredValues>(key: K): Promise<StoredValues[K] | undefined> {
@@ -67,8 +75,23 @@ export class Storage {
     );
   }
 
-  async set<K extends keyof StoredValues>(key: K, value: StoredValues[K] | undefined): Promise<void> {
-    await this.#use("values", "readwrite", (store) => store.put(value, key));
+  set<K extends keyof StoredValues>(key: K, value: StoredValues[K] | undefined): Promise<void> {
+    return this.#write("values", (store) => {
+      store.put(value, key);
+    });
+  }
+
+  async #write(name: Store, work: (store: IDBObjectStore) => void): Promise<void> {
+    if (this.readOnly) {
+      return;
+    }
+    const write = this.#use(name, "readwrite", (store) => {
+      work(store);
+      return undefined;
+    });
+    this.#writes.add(write);
+    await write;
+    this.#writes.delete(write);
   }
 
   /** Training does not need a browser that stores something. */
@@ -77,9 +100,6 @@ export class Storage {
     mode: IDBTransactionMode,
     work: (store: IDBObjectStore) => IDBRequest<T> | undefined,
   ): Promise<T | undefined> {
-    if (mode === "readwrite" && this.readOnly) {
-      return undefined;
-    }
     try {
       const transaction = (await (this.#database ??= open())).transaction(name, mode);
       const request = work(transaction.objectStore(name));
