@@ -9,9 +9,9 @@ variables on batches of two parts of the images, a and b:
 * `dot`: dot product of the mean gradients of a and b.
 * `square`: squared norm of the mean gradient of a.
 * `fisher`: mean over the batches of a of the squared norm, the diagonal of the empirical Fisher information.
-* `magnitude`: sum of the absolute values of the mean gradient of a, the first-order gain of a step of Adam.
-* `agreement`: sum of the absolute values of a's mean gradient where b's has the same sign, minus that of all others;
-  the planner's measure.
+* `magnitude`: sum of the absolute values of the mean gradient of a, the first-order gain of a step of Adam; the
+  planner's measure.
+* `agreement`: sum of the absolute values of a's mean gradient where b's has the same sign, minus that of all others.
 
 Rows are appended to --rows; targets with a row are not measured again.
 
@@ -29,7 +29,6 @@ from absl import app, flags
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.planning import Probe
 from tinytl_tf.planning.plan import KINDS, target_of
-from tinytl_tf.planning.probe import agreement
 from tinytl_tf.training import Experiment
 
 _DATA = flags.DEFINE_list("data", None, "CONFIG=FILE,...: configurations and their data sets.", required=True)
@@ -63,7 +62,8 @@ def measure_set(name: str, path: str) -> list[dict]:
     probe = Probe(config, Experiment(config).load_data().train, _RESOLUTION.value)
     measures, alone, rows = measures_of(probe), None, []
     for kind in KINDS:
-        targets = [target for target in probe.contributions if target.kind == kind][:: _EVERY.value]
+        whole = [target for target in probe.contributions if target.kind == kind and target.share == 1]
+        targets = whole[:: _EVERY.value]
         for target in targets:
             key = {"set": name, "resolution": _RESOLUTION.value, "learning_rate": _LEARNING_RATE.value}
             key |= {"kind": kind, "place": target.place}
@@ -83,14 +83,14 @@ def measures_of(probe: Probe) -> dict:
     batches = [gradients([batch]) for batch in probe._left]
     left = [np.mean(own, axis=0) for own in zip(*batches, strict=True)]
     held_out = gradients(probe._held_out)
-    result = {target: dict.fromkeys(MEASURES, 0.0) for target in probe.contributions}
+    result = {target: dict.fromkeys(MEASURES, 0.0) for target in probe.contributions if target.share == 1}
     for index, (variable, a, b) in enumerate(zip(variables, left, held_out, strict=True)):
         own = result[target_of(variable_spec(variable))]
         own["dot"] += float(np.vdot(a, b))
         own["square"] += float(np.vdot(a, a))
         own["fisher"] += float(np.mean([np.vdot(batch[index], batch[index]) for batch in batches]))
         own["magnitude"] += float(np.sum(np.abs(a)))
-        own["agreement"] += agreement(a, b)
+        own["agreement"] += float(np.sum(a * np.sign(b)))
     return result
 
 

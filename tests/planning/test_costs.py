@@ -42,7 +42,8 @@ def costs(config):
 def test_the_known_files_are_met(config, costs):
     targets = all_targets(network_of(config))
     biases, branches, kernels = (
-        [target for target in targets if target.kind == kind] for kind in (BIASES, LITE_RESIDUALS, KERNELS)
+        [target for target in targets if target.kind == kind and target.share == 1]
+        for kind in (BIASES, LITE_RESIDUALS, KERNELS)
     )
     for chosen, known in (
         ((), LAST),
@@ -85,10 +86,11 @@ def test_time_goes_by_multiply_adds(config):
     for target in all_targets(spec):
         if target.kind == KERNELS:
             layer = wide_layer(spec, target.place)
-            kernels[target] = layer.role("kernel")[0].size * math.prod(layer.shape[:-1])
+            kernels[target] = target.share * layer.role("kernel")[0].size * math.prod(layer.shape[:-1])
+    whole = sum(size for target, size in kernels.items() if target.share == 1)
     for target, size in kernels.items():
         biases = Target(BIASES, target.place)
-        expected = costs.needs(64, {biases})["time"] + 600 * size / sum(kernels.values())
+        expected = costs.needs(64, {biases})["time"] + 600 * size / whole
         assert costs.needs(64, {biases, target})["time"] == pytest.approx(expected)
 
 
@@ -102,6 +104,18 @@ def test_records_of_operators_go_by_their_number(config):
     assert costs.needs(64, {block})["arena"] == pytest.approx(100 + 4 * 600 / 13)
 
 
+def test_a_share_of_a_kernel_needs_the_whole_input(config):
+    spec = network_of(config, branch=LITE_RESIDUAL)
+    base = {"variables": 0, "records": 0, "arena": 0}
+    whole = {"variables": 8000, "records": 800, "arena": 80}
+    costs = Costs(
+        spec, {64: tuple({name: {name: value[name]} for name in base} for value in (base, base, base, whole))}
+    )
+    one = costs.needs(64, {Target(KERNELS, "block_3")})
+    quarter = costs.needs(64, {Target(KERNELS, "block_3", 1 / 4)})
+    assert quarter == pytest.approx({**one, "variables": one["variables"] / 4})
+
+
 @pytest.mark.parametrize("name", ["tiny_network", "proxyless_w0.3"])
 def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
     """By what the built network has: elements of kernels, of biases, convolutions, outputs of activations."""
@@ -109,14 +123,14 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
     model = build(architecture, classes=2, resolution=64, weights=None, lite_residual=True)
     spec = from_table(architecture, classes=2, resolution=64)
     spec = with_branches(spec, branch_places(spec))
-    sizes = {target: collections.Counter() for target in all_targets(spec)}
+    sizes = {target: collections.Counter() for target in all_targets(spec) if target.share == 1}
     for layer in model.layers:
         place = re.match(r"stem|head|block_\d+", layer.name)
         if not place or not layer.weights:
             continue
         if isinstance(layer, LiteResidual):
             kernels = math.prod(layer.kernel.shape) + math.prod(layer.pointwise_kernel.shape)
-            sizes[LITE_RESIDUALS, place[0]] += collections.Counter(
+            sizes[Target(LITE_RESIDUALS, place[0])] += collections.Counter(
                 file=kernels,
                 variables=kernels,
                 records=1,
@@ -124,14 +138,14 @@ def test_a_part_is_shared_out_by_the_layers_of_the_network(config, name):
             )
             continue
         projects = layer.name.endswith("_project")
-        sizes[BIASES, place[0]] += collections.Counter(
+        sizes[Target(BIASES, place[0])] += collections.Counter(
             file=math.prod(layer.kernel.shape),
             variables=math.prod(layer.norm.beta.shape),
             records=1,
             tensors=0 if projects else math.prod(layer.output.shape[1:]),
         )
         if layer.name == (wide_layer(spec, place[0]).name):
-            sizes[KERNELS, place[0]] += collections.Counter(
+            sizes[Target(KERNELS, place[0])] += collections.Counter(
                 file=math.prod(layer.kernel.shape),
                 variables=math.prod(layer.kernel.shape),
                 records=1,

@@ -1,21 +1,31 @@
 import pytest
 
 from tinytl_tf.experiment import network_of
+from tinytl_tf.networks.wide_kernels import wide_kernel
 from tinytl_tf.planning.plan import BIASES, KERNELS, LITE_RESIDUALS, Plan, Target, all_targets
 from tinytl_tf.training import Experiment
 
 HEAD, BLOCK_2 = Target(BIASES, "head"), Target(BIASES, "block_2")
 BRANCH_3 = Target(LITE_RESIDUALS, "block_3")
 KERNEL_3 = Target(KERNELS, "block_3")
+QUARTER_3, EIGHTH_3 = KERNEL_3._replace(share=1 / 4), KERNEL_3._replace(share=1 / 8)
 
 
 def test_targets_go_from_the_output_to_the_input(config):
-    names = [f"{kind} {place}" for kind, place in all_targets(network_of(config))]
+    targets = all_targets(network_of(config))
+    names = [f"{kind} {place}" for kind, place, share in targets if share == 1]
     assert names == [
         *("biases head", "biases block_3", "biases block_2", "biases block_1", "biases block_0", "biases stem"),
         *("lite_residuals block_3", "lite_residuals block_2", "lite_residuals block_1"),
         *("kernels head", "kernels block_3", "kernels block_2", "kernels block_1", "kernels block_0", "kernels stem"),
     ]
+    assert [share for kind, place, share in targets if (kind, place) == KERNEL_3[:2]] == [1, 1 / 2, 1 / 4, 1 / 8]
+
+
+def test_shares_of_a_kernel_are_whole_channels(config):
+    spec = network_of(config)
+    for _, place, share in all_targets(spec):
+        assert wide_kernel(spec, place).shape[-1] * share % 1 == 0 or share == 1
 
 
 @pytest.mark.parametrize(
@@ -28,6 +38,9 @@ def test_targets_go_from_the_output_to_the_input(config):
         ((KERNEL_3,), ("sparse-update", ("block_3",), (), ("block_3",))),
         ((BLOCK_2, KERNEL_3), ("sparse-update", ("block_2", "block_3"), (), ("block_3",))),
         ((KERNEL_3, BRANCH_3), ("sparse-update-l", ("block_3",), ("block_3",), ("block_3",))),
+        ((QUARTER_3,), ("sparse-update", ("block_3",), (), ("block_3:1/4",))),
+        ((QUARTER_3, EIGHTH_3), ("sparse-update", ("block_3",), (), ("block_3:1/4",))),
+        ((EIGHTH_3, KERNEL_3), ("sparse-update", ("block_3",), (), ("block_3",))),
     ],
 )
 def test_a_plan_says_scheme_and_places(config, targets, expected):
@@ -51,8 +64,10 @@ def test_a_plan_with_kernels_lists_all_places(config):
 
 
 def test_what_is_configured_is_what_trains(config):
-    plan = Plan(64, frozenset({HEAD, BLOCK_2, BRANCH_3, Target(KERNELS, "block_2")}))
+    plan = Plan(64, frozenset({HEAD, BLOCK_2, BRANCH_3, Target(KERNELS, "block_2", 1 / 2)}))
     model, resolution = Experiment(plan.configure(config)).build_model(4)
+    whole = wide_kernel(network_of(config), "block_2").shape
+    assert model.get_layer("block_2_expand").kernel.shape == (*whole[:-1], whole[-1] // 2)
     assert {v.path for v in resolution.variables} == {
         *("classifier/kernel", "classifier/bias", "head/norm/beta"),
         *(f"block_2_{part}/norm/beta" for part in ("expand", "depthwise", "project")),

@@ -11,7 +11,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import network_of
 from tinytl_tf.memory import planned_peak
 from tinytl_tf.planning import GrowthAccount, MicroAccount, Plan, Planner, Target, growth_account, planner
-from tinytl_tf.planning.plan import BIASES, LITE_RESIDUALS, all_targets
+from tinytl_tf.planning.plan import BIASES, KERNELS, LITE_RESIDUALS, all_targets, complete
 from tinytl_tf.tflite.model import Model
 
 GENEROUS = {"growth": 10**9}
@@ -60,7 +60,8 @@ def test_a_tight_budget_trains_less_and_is_kept(made, measurements, everything, 
     assert outcome.trial in outcome.trials
     # What was left out would not have fitted, as far as the estimate goes.
     left_over = budget - outcome.trial.needs["growth"]
-    untaken = [cost["growth"] for target, cost in outcome.costs.items() if target not in outcome.trial.plan.targets]
+    chosen = outcome.trial.plan.targets
+    untaken = [cost["growth"] for t, cost in outcome.costs.items() if complete(chosen | {t}) != chosen]
     assert min(untaken) > left_over / 2
 
 
@@ -146,7 +147,7 @@ def test_the_largest_measurement_counts(monkeypatch):
 
 
 class Fake:
-    """The place of `Planner._draft` and `Probe`: parts by plan, losses by resolution, every contribution 1.
+    """The place of `Planner._draft` and `Probe`: parts by plan, losses by resolution, contributions of 1.
 
     A loss is that before and after training.
     """
@@ -155,7 +156,7 @@ class Fake:
         self.losses = losses or dict.fromkeys(resolutions, (1.0, 1.0))
         self.judged = {}
         self.planner = Planner(config, FakeAccount(), resolutions=resolutions, say=lambda text: None)
-        self.contributions = dict.fromkeys(all_targets(network_of(config)), 1.0)
+        self.contributions = {target: target.share for target in all_targets(network_of(config))}
         monkeypatch.setattr(self.planner, "_draft", lambda plan: (b"", None, parts(plan)))
         monkeypatch.setattr(planner, "Probe", lambda config, dataset, resolution: FakeProbe(self, resolution))
 
@@ -211,7 +212,7 @@ def test_a_resolution_is_judged_by_what_the_budget_lets_it_train(config, monkeyp
 def test_a_plan_is_within_the_budget_of_every_resource(config, monkeypatch, tight, other):
     made = Fake(monkeypatch, config, [64], made_up).planner
     everything = made.find(ENOUGH).trial
-    assert len(everything.plan.targets) == len(all_targets(network_of(config)))
+    assert everything.plan.targets == complete(frozenset(all_targets(network_of(config))))
     for count in range(len(everything.plan.targets)):
         budget = {tight: 64**2 + 1024 * count, other: 10**9}
         trial = made.find(budget).trial
@@ -246,12 +247,22 @@ def test_what_takes_less_of_the_tighter_resource_comes_first(flash, chosen):
     assert {target.place for target in targets} == chosen
 
 
+@pytest.mark.parametrize(("limit", "share"), [(1129, None), (1130, 1 / 4), (1149, 1 / 4), (1150, 1 / 2), (1190, 1)])
+def test_a_kernel_is_trained_to_the_share_that_fits(limit, share):
+    """A quarter takes 10 and its place 20; a half takes 30 in place of 10, and the whole 70 in place of 30."""
+    sizes = {Target(BIASES, "head"): (20, 0)}
+    sizes |= {Target(KERNELS, "head", part): (size, 0) for part, size in ((1, 70), (1 / 2, 30), (1 / 4, 10))}
+    contributions = {target: 0.01 if target.kind == BIASES else target.share for target in sizes}
+    targets = planner.fill(64, contributions, Sums(sizes, 1100), {"arena": limit, "flash": 1100})
+    assert {target.share for target in targets if target.kind == KERNELS} == ({share} if share else set())
+
+
 def test_resources_that_are_missed_in_turn_end_with_a_plan_that_fits(config, monkeypatch):
     """An estimate that is wrong now for the one and then for the other: what one gives, the other may not take back."""
 
     def parts(plan):
         count = len(plan.targets)
-        odd = 6000 if 0 < count < len(all_targets(network_of(config))) else 0
+        odd = 6000 if 0 < count < len(complete(frozenset(all_targets(network_of(config))))) else 0
         return made_up(plan, *((1024, 1024 + odd) if count % 2 else (1024 + odd, 1024)))
 
     made = Fake(monkeypatch, config, [64], parts).planner
@@ -283,7 +294,7 @@ def test_the_best_of_the_plans_that_fit_is_chosen_however_wrong_the_estimate_is(
 
         fake.planner._trials.clear()
         fake.planner._probes.clear()
-        fake.contributions = dict(zip(everything, rng.uniform(-0.2, 1, len(everything)), strict=True))
+        fake.contributions = dict(zip(everything, rng.uniform(0, 1, len(everything)), strict=True))
         monkeypatch.setattr(fake.planner, "_draft", draft)
         monkeypatch.setattr(fake.planner, "_estimate_costs", lambda costs=costs: costs)
         budget = {name: int(rng.integers(1000, 8000)) for name in ("arena", "flash")}
@@ -291,7 +302,7 @@ def test_the_best_of_the_plans_that_fit_is_chosen_however_wrong_the_estimate_is(
         tried = [trial.plan.targets for trial in outcome.trials]
         assert len(tried) == len(set(tried))
         fitting = [trial for trial in outcome.trials if trial.fits(budget)]
-        worth = lambda trial: sum(max(fake.contributions[t], 0) for t in trial.plan.targets)  # noqa: E731
+        worth = lambda trial: sum(fake.contributions[t] for t in trial.plan.targets)  # noqa: E731
         assert outcome.trial in fitting
         assert worth(outcome.trial) == max(map(worth, fitting))
         earlier += fitting[-1] is not outcome.trial

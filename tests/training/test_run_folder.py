@@ -11,7 +11,7 @@ import pytest
 from tests.damage import LARGE, NUMBERS, OTHERS, damaged, require_line
 from tests.training import tiny
 from tinytl_tf.errors import InputError
-from tinytl_tf.experiment import flat
+from tinytl_tf.experiment import flat, network_of
 from tinytl_tf.training import Experiment, RunFolder, train
 from tinytl_tf.training.checkpoint import Checkpoint
 from tinytl_tf.training.optimizers import make_optimizer
@@ -225,6 +225,19 @@ def test_a_checkpoint_of_another_network_is_refused(folder, model, shapes):
         changed[section] = changes if section == "class_names" else changed[section] | changes
         (folder.path / "run.json").write_text(json.dumps(changed))
         assert f"last.keras is not the network of the run: {words}" in refused(folder.load, "last")
+
+
+def test_a_run_that_trains_a_share_of_a_kernel_is_read_back(tmp_path, shapes):
+    config = tiny.config(shapes).unlock()
+    config.scheme, config.kernels = "sparse-update", ("block_1:1/2", "head:1/4:8bit")
+    network, _ = Experiment(config.lock()).build_model(3)
+    own = RunFolder(tmp_path / "run")
+    own.start(Run(config, tiny.CLASSES, "classification", {"train": "ab", "test": "cd"}))
+    own.save("last", network)
+    loaded = own.load("last")
+    assert loaded.get_layer("head").kernel.shape[-1] * 4 == network_of(config).layer("head").shape[-1]
+    for variable, expected in zip(loaded.weights, network.weights, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), expected.numpy())
 
 
 def test_a_checkpoint_of_values_that_are_none_is_refused(folder, shapes):

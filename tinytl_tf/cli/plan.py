@@ -1,7 +1,8 @@
 """Chooses what to train within a memory budget, using your own images, and writes the choice as a config.
 
 The command chooses the scheme, the resolution, and the places whose biases, lite residuals and wide kernels are
-trained. It selects those with the highest contribution, measured on the training images, per byte of memory.
+trained; of a kernel, all channels or the first half, quarter or eighth of them. It selects those with the highest
+contribution, measured on the training images, per byte of memory.
 
 --budget_mb limits the growth of a process that loads the exported file and runs a training step without a delegate,
 with two threads: the runtime, the file, variables and arena. The memory is planned from the converted file, and then
@@ -23,6 +24,7 @@ import pprint
 import shlex
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from absl import flags
@@ -121,7 +123,7 @@ def _result(values: flags.FlagValues, budget: Budget, outcome) -> dict[str, Any]
         "resolution": config.backbone.resolution,
         "biases": list(trial.plan.places("biases")),
         "lite_residuals": list(trial.plan.places("lite_residuals")),
-        "kernels": list(trial.plan.places("kernels")),
+        "kernels": list(config.kernels),
         "trained_parameters": trial.resolved.parameters,
         **budget.needs(trial),
         **budget.parts(trial),
@@ -129,11 +131,13 @@ def _result(values: flags.FlagValues, budget: Budget, outcome) -> dict[str, Any]
             {
                 "place": target.place,
                 "kind": target.kind,
+                "share": target.share,
                 "trained": target in trial.plan.targets,
                 "contribution": value,
                 **budget.cost(outcome.costs[target]),
             }
             for target, value in outcome.contributions.items()
+            if _is_shown(target, trial.plan)
         ],
         "held_out": [
             {"resolution": resolution, "loss": before, "loss_after_training": after}
@@ -157,6 +161,12 @@ def _result(values: flags.FlagValues, budget: Budget, outcome) -> dict[str, Any]
     }
 
 
+def _is_shown(target, plan) -> bool:
+    """Returns whether a target has a row: of the shares of a kernel, the trained one or else the whole kernel."""
+    trained = {other.share for other in plan.targets if other._replace(share=target.share) == target}
+    return target.share in (trained or {1})
+
+
 def _config_file(result: dict[str, Any], promise: str, config) -> str:
     """Returns the text of the config file, with the plan's description and commands."""
     commands = "\n".join(f"    {command}" for command in result["commands"])
@@ -170,13 +180,14 @@ def _config_file(result: dict[str, Any], promise: str, config) -> str:
 
 
 def _print(result: dict[str, Any], budget: Budget, outcome) -> None:
-    total = sum(max(row["contribution"], 0) for row in result["rows"]) or 1
+    total = sum(value for target, value in outcome.contributions.items() if target.share == 1) or 1
     print("\nplace     what            contribution" + "".join(f"{title:>10s}" for _, title in budget.columns))
     for row in sorted(result["rows"], key=lambda row: -row["contribution"]):
         state = "train" if row["trained"] else "freeze"
         share = f"{row['contribution'] / total:12.2%}"
         costs = "".join(f"{row[key]:11.3f}" for key, _ in budget.columns)
-        print(f"{row['place']:9s} {row['kind'].replace('_', ' '):14s} {share}{costs}  {state}")
+        what = row["kind"].replace("_", " ") + (f" {Fraction(row['share'])}" if row["share"] != 1 else "")
+        print(f"{row['place']:9s} {what:14s} {share}{costs}  {state}")
     print(f"\n{outcome.trial.resolved}\n{budget.verdict(result)}")
     runner.print_next(*result["commands"])
 

@@ -13,6 +13,7 @@ __all__ = [
     "first_filters",
     "kernel_options",
     "read_kernels",
+    "whole_shares",
     "with_kernel_options",
 ]
 
@@ -53,6 +54,16 @@ class KernelOptions:
         """The options of the kernel's layer; defaults are left out."""
         share = (("kernel_share", self.share),) if self.share != 1 else ()
         return (*share, *((("kept_bits", self.kept_bits),) if self.kept_bits != 32 else ()))
+
+    def entry(self, place: str) -> str:
+        """Returns the entry of a place with these options, which `read_kernels` reads; defaults are left out.
+
+        Example:
+            >>> KernelOptions(share=1 / 4).entry("block_14")
+            'block_14:1/4'
+        """
+        share, bits = _word(_SHARES, self.share), _word(_BITS, self.kept_bits)
+        return ":".join([place, *([share] if self.share != 1 else []), *([bits] if self.kept_bits != 32 else [])])
 
 
 def read_kernels(entries: Iterable[str]) -> dict[str, KernelOptions]:
@@ -113,6 +124,16 @@ def first_filters(filters: int, share: float) -> int:
     return int(filters * share)
 
 
+def whole_shares(filters: int) -> tuple[float, ...]:
+    """Returns the shares that are a whole number of output channels, from the largest.
+
+    Example:
+        >>> whole_shares(12)
+        (1.0, 0.5, 0.25)
+    """
+    return tuple(share for share in _SHARES.values() if not filters * share % 1)
+
+
 def with_kernel_options(spec: NetworkSpec, kernels: Mapping[str, KernelOptions]) -> NetworkSpec:
     """Returns a network whose wide kernels at some places have options; see `wide_kernel`.
 
@@ -156,7 +177,7 @@ def _with_options(layer: LayerSpec, options: KernelOptions) -> LayerSpec:
         try:
             first = first_filters(filters, options.share)
         except ValueError as error:
-            fitting = ", ".join(word for word, share in _SHARES.items() if not filters * share % 1)
+            fitting = ", ".join(_word(_SHARES, share) for share in whole_shares(filters))
             raise InputError(
                 f"expected a share of whole channels of {layer.name}, which has {filters}, got {options.share:g}; "
                 f"choose one of {fitting}"
@@ -166,3 +187,7 @@ def _with_options(layer: LayerSpec, options: KernelOptions) -> LayerSpec:
         )
         variables = (dataclasses.replace(kernel, shape=(*window, first)), rest, *others)
     return dataclasses.replace(layer, variables=variables, options=(*layer.options, *options.layer_options))
+
+
+def _word(words: Mapping[str, float], value: float) -> str:
+    return next(word for word, own in words.items() if own == value)

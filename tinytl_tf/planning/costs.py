@@ -4,11 +4,10 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from tinytl_tf.networks.branches import branch_places
 from tinytl_tf.networks.spec import LayerSpec, NetworkSpec
-from tinytl_tf.networks.wide_kernels import wide_kernel_places, wide_layer
+from tinytl_tf.networks.wide_kernels import wide_layer
 from tinytl_tf.planning.account import Parts
-from tinytl_tf.planning.plan import BIASES, KERNELS, LITE_RESIDUALS, Target
+from tinytl_tf.planning.plan import BIASES, KERNELS, LITE_RESIDUALS, Target, all_targets
 
 __all__ = ["Costs"]
 
@@ -45,7 +44,8 @@ class Costs:
     for the time. Since backward runs down to the lowest trained place, a plan pays for all places above it. The
     difference between the second and the third file is distributed over the branches in the same way, and the
     difference between the second and the fourth file over the kernels, whose activations are the inputs of their
-    layers. Between the two resolutions, each need is interpolated linearly in the number of pixels.
+    layers. A share of a kernel needs that share of its constants, variables and multiply-adds, and the whole input.
+    Between the two resolutions, each need is interpolated linearly in the number of pixels.
 
     Args:
         spec: the network with all branches.
@@ -86,18 +86,24 @@ def _share_out(
 ) -> _Table:
     """Returns how much of a resource each target needs, given the parts that the four files need."""
     table: _Table = {None: float(sum(last.values()))}
-    for kind, sizes, less, more in (
-        (BIASES, {name: _place_size(spec.layers_of(name)) for name in spec.places}, last, biases),
-        (LITE_RESIDUALS, {name: _branch_size(spec, name) for name in branch_places(spec)}, biases, branches),
-        (KERNELS, {name: _kernel_size(spec, name) for name in wide_kernel_places(spec)}, biases, kernels),
-    ):
-        for place, size in sizes.items():
-            table[Target(kind, place)] = 0.0
-            for part, value in more.items():
-                measure = _SHARED_BY.get(part, "activations")
-                total = sum(getattr(other, measure) for other in sizes.values())
-                table[Target(kind, place)] += (value - less[part]) * getattr(size, measure) / (total or 1)
+    sizes = {target: _size(spec, target) for target in all_targets(spec)}
+    for kind, less, more in ((BIASES, last, biases), (LITE_RESIDUALS, biases, branches), (KERNELS, biases, kernels)):
+        own = [target for target in sizes if target.kind == kind]
+        table |= dict.fromkeys(own, 0.0)
+        for part, value in more.items():
+            measure = _SHARED_BY.get(part, "activations")
+            total = sum(getattr(sizes[target], measure) for target in own if target.share == 1)
+            for target in own:
+                table[target] += (value - less[part]) * getattr(sizes[target], measure) / (total or 1)
     return table
+
+
+def _size(spec: NetworkSpec, target: Target) -> Sizes:
+    if target.kind == BIASES:
+        return _place_size(spec.layers_of(target.place))
+    if target.kind == LITE_RESIDUALS:
+        return _branch_size(spec, target.place)
+    return _kernel_size(spec, target.place, target.share)
 
 
 def _place_size(layers: Sequence[LayerSpec]) -> Sizes:
@@ -117,10 +123,11 @@ def _branch_size(spec: NetworkSpec, place: str) -> Sizes:
     return Sizes(parameters, parameters, 1, math.prod(spec.shape(layers[0].inputs[0])), _multiply_adds(layers))
 
 
-def _kernel_size(spec: NetworkSpec, place: str) -> Sizes:
+def _kernel_size(spec: NetworkSpec, place: str, share: float) -> Sizes:
     layer = wide_layer(spec, place)
-    elements = _elements([layer], "kernel")
-    return Sizes(elements, elements, 1, math.prod(spec.shape(layer.inputs[0])), _multiply_adds([layer]))
+    elements = share * _elements([layer], "kernel")
+    kept = math.prod(spec.shape(layer.inputs[0]))  # whole, whatever the share
+    return Sizes(elements, elements, 1, kept, share * _multiply_adds([layer]))
 
 
 def _multiply_adds(layers: Sequence[LayerSpec]) -> float:

@@ -11,7 +11,7 @@ from tinytl_tf.networks import schemes
 from tinytl_tf.networks.branches import branch_places, with_branches
 from tinytl_tf.planning.account import Account, Needs, Parts, total
 from tinytl_tf.planning.costs import Costs
-from tinytl_tf.planning.plan import BIASES, KERNELS, KINDS, LITE_RESIDUALS, Plan, Target, all_targets, with_biases
+from tinytl_tf.planning.plan import BIASES, KERNELS, KINDS, LITE_RESIDUALS, Plan, Target, all_targets, complete
 from tinytl_tf.planning.probe import Probe
 from tinytl_tf.training import Experiment
 
@@ -151,7 +151,13 @@ class Planner:
                 break
         plan = best.plan
         now = costs.needs(plan.resolution, plan.targets)
-        others = {target: costs.needs(plan.resolution, plan.targets ^ {target}) for target in self._targets}
+        others = {
+            target: costs.needs(
+                plan.resolution,
+                plan.targets - {target} if target in plan.targets else complete(plan.targets | {target}),
+            )
+            for target in self._targets
+        }
         return Outcome(
             config=plan.configure(self._config),
             trial=best,
@@ -208,7 +214,7 @@ class Planner:
             seen.add(targets)
             trial = self._try(Plan(resolution, targets))
             trials.append(trial)
-            its_worth = (sum(max(contributions[target], 0) for target in targets), len(targets))
+            its_worth = (sum(contributions[target] for target in targets), len(targets))
             fits = trial.fits(budget)
             enough, too_much = (limits, too_much) if fits else (enough, limits)
             if fits and its_worth >= worth:
@@ -245,12 +251,12 @@ def fill(
 ) -> frozenset[Target]:
     """Selects targets greedily by contribution per byte until no remaining target fits within the limits.
 
-    A kernel comes with the biases of its place; see `Plan`. If there are several resources, the bytes of each are
-    divided by its limit and then summed.
+    A kernel comes with the biases of its place, and a larger share of a kernel replaces a smaller one; see `complete`.
+    If there are several resources, the bytes of each are divided by its limit and then summed.
 
     Args:
         resolution: height and width of the images, in pixels.
-        contributions: contribution of each target; negative contributions count as 0.
+        contributions: contribution of each target.
         costs: estimates the needs of a plan.
         limits: limits for the estimated bytes of each resource.
 
@@ -259,9 +265,13 @@ def fill(
     """
     chosen, now = frozenset(), costs.needs(resolution, ())
     while True:
-        steps = dict.fromkeys(with_biases(chosen | {target}) for target in contributions if target not in chosen)
-        needs = {step: costs.needs(resolution, step) for step in steps}
-        worth = {step: sum(max(contributions[target], 0) for target in step - chosen) for step in steps}
+        steps = dict.fromkeys(complete(chosen | {target}) for target in contributions)
+        needs = {step: costs.needs(resolution, step) for step in steps if step != chosen}
+        worth = {
+            step: sum(contributions[target] for target in step - chosen)
+            - sum(contributions[target] for target in chosen - step)
+            for step in needs
+        }
         fitting = [step for step, own in needs.items() if _is_within(own, limits)]
         if not fitting:
             return chosen

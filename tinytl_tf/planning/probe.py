@@ -12,6 +12,7 @@ from tinytl_tf import data
 from tinytl_tf.backbones import feature_network
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import network_of
+from tinytl_tf.networks.kernel_options import first_filters
 from tinytl_tf.networks.schemes import rate_factor
 from tinytl_tf.networks.spec import CLASSIFIER
 from tinytl_tf.networks.variables import variable_spec
@@ -38,11 +39,11 @@ Batches = list[tuple[np.ndarray, np.ndarray]]
 class Probe:
     """Measures contributions at one resolution, on three parts of the training images with up to 288 images each.
 
-    The classifier is fitted on the first part, on top of the frozen network. The contribution of a target is the
-    agreement of its gradients on the second and the third part, times its rate factor; see `agreement`. It estimates
-    how much a small step on one part lowers the loss on the other part, per unit of the learning rate, so it can be
-    negative if a place learns only noise. Everything is measured at the start of training, when only the last kernel of
-    a fresh lite residual, or the scale of its final norm, has a gradient.
+    The classifier is fitted on the first part, on top of the frozen network. The contribution of a target is the sum of
+    the absolute values of its gradient on the second part, times its rate factor. Adam's first step moves each value by
+    the learning rate against the sign of its gradient, so this is by how much the step lowers the loss, per unit of the
+    learning rate. Everything is measured at the start of training, when only the last kernel of a fresh lite residual,
+    or the scale of its final norm, has a gradient.
 
     Args:
         config: configuration; its scheme and places are ignored.
@@ -52,14 +53,15 @@ class Probe:
     Attributes:
         model: the network with all branches and the fitted classifier.
         loss: mean loss on the third part with only the classifier fitted.
-        contributions: contribution of each target: loss per unit of the learning rate.
+        contributions: contribution of each target, at least 0: loss per unit of the learning rate.
 
     Raises:
         InputError: if there are fewer than three images.
 
     Reference:
         Lin et al., On-Device Training Under 256KB Memory (2022), also choose layers by contribution under a budget, but
-        measure contributions by training each layer separately. The agreement needs only two gradients instead.
+        measure contributions by training each layer separately. This needs one gradient instead, and ranks targets as
+        such trainings do; `benchmarks/contribution.py` compares it with other measures.
     """
 
     def __init__(self, config: ConfigDict, dataset: data.ImageDataset, resolution: int) -> None:
@@ -76,10 +78,13 @@ class Probe:
         self.loss = self._held_out_loss(self.model)
         variables = [v for v in self.model.trainable_variables if _target(v)]
         gradients = self._make_gradients(variables)
-        left, held_out = gradients(self._left), gradients(self._held_out)
         self.contributions = dict.fromkeys(targets, 0.0)
-        for variable, a, b in zip(variables, left, held_out, strict=True):
-            self.contributions[_target(variable)] += rate_factor(variable) * agreement(a, b)
+        for variable, gradient in zip(variables, gradients(self._left), strict=True):
+            whole = _target(variable)
+            for target in targets:
+                if target._replace(share=1.0) == whole:
+                    own = gradient[..., : first_filters(gradient.shape[-1], target.share)]
+                    self.contributions[target] += rate_factor(variable) * float(np.sum(np.abs(own)))
 
     def loss_after_training(self, targets: Collection[Target]) -> float:
         """Returns the mean loss on the third part after a short training on the first two parts.
@@ -153,22 +158,6 @@ class Probe:
             return [total / len(batches) for total in sums]
 
         return mean_gradients
-
-
-def agreement(a: np.ndarray, b: np.ndarray) -> float:
-    """Returns by how much a step along the signs of gradient `b` lowers the loss of gradient `a`, per step size.
-
-    The first step of Adam has such a form: each value moves by the learning rate against the sign of its gradient.
-
-    Args:
-        a: gradient on some images.
-        b: gradient on other images, of the same shape.
-
-    Example:
-        >>> agreement(np.array([3.0, -2.0, 1.0]), np.array([0.1, -5.0, -1.0]))
-        4.0
-    """
-    return float(np.sum(a * np.sign(b)))
 
 
 def read_parts(dataset: data.ImageDataset, resolution: int, central_fraction: float) -> list[Batches]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import pathlib
 import zipfile
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 import tinytl_tf.layers  # noqa: F401  registers the layers that a checkpoint names
+from tinytl_tf.backbones.kernel_values import whole_values
 from tinytl_tf.configs import default
 from tinytl_tf.data import Splits
 from tinytl_tf.data.classes import check_names
@@ -242,9 +242,10 @@ def _misfit(model: Any, run: Run) -> str | None:
     expected = (None, options.resolution, options.resolution, 3), (None, classes)
     if (inputs, outputs) != expected:
         return f"expected inputs and outputs of shapes {expected}, got {(inputs, outputs)}"
-    sizes = {variable.path: math.prod(variable.shape) for variable in model.weights}
+    values = whole_values(model.weights)
     for variable in network_of(run.config, classes=classes).variables:
-        if sizes.get(variable.path) != variable.size:
-            return f"expected {variable.path} of {variable.size} values, got {sizes.get(variable.path, 'none')}"
-    bad = (variable.path for variable in model.weights if not np.isfinite(variable.numpy()).all())
+        size = np.size(values.get(variable.path, ()))
+        if size != variable.size:
+            return f"expected {variable.path} of {variable.size} values, got {size or 'none'}"
+    bad = (path for path, value in values.items() if not np.isfinite(value).all())
     return next((f"{path} has values that are not finite" for path in bad), None)
