@@ -41,6 +41,7 @@ _RESOLUTION = flags.DEFINE_integer("resolution", 128, "Input size in pixels.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 8, "Images per training step.")
 _BRANCHES = flags.DEFINE_string("branch_weights", None, "Pre-trained branches, for a second row of tinytl-l and -lb.")
 _BRANCHES_NAME = flags.DEFINE_string("branches_name", "pre-trained", "Name of these branches in rows and tables.")
+_FEATURES = flags.DEFINE_enum("features", "", ["", "late"], "Which places the classifier reads besides the features.")
 _RATES = flags.DEFINE_list("rates", [], "SCHEME=RATE,...: learning rates to use instead of the defaults.")
 _DEVICE = flags.DEFINE_boolean("device", False, "Also train the exported file with LiteRT.")
 _FROZEN_WEIGHTS = flags.DEFINE_list("frozen_weights", ["float32"], "With --device: types of frozen kernels.")
@@ -86,7 +87,7 @@ def run_folder(scheme: str, seed: int, branch_weights: str | None = None) -> pat
     """Returns the folder for a run and its files."""
     start = f"{_BRANCHES_NAME.value}-{_digest(branch_weights)}" if branch_weights else None
     size = f"{_RESOLUTION.value}px-{_BATCH_SIZE.value}"
-    name = "-".join(filter(None, [scheme, start, rate_of(scheme), size, str(seed)]))
+    name = "-".join(filter(None, [scheme, start, _FEATURES.value, rate_of(scheme), size, str(seed)]))
     return pathlib.Path(_WORKDIR.value) / _CONFIG.value / _NETWORK.value / name
 
 
@@ -102,6 +103,7 @@ def config_flags(scheme: str, seed: int, branch_weights: str | None = None) -> l
         f"--config.backbone.weights={_WEIGHTS.value}",
         f"--config.backbone.resolution={_RESOLUTION.value}",
         f"--config.backbone.branch_weights={branch_weights or ''}",
+        f"--config.backbone.feature_places={(_FEATURES.value,) if _FEATURES.value else ()}",
         f"--config.training.learning_rate={rate_of(scheme)}",
     ]
 
@@ -115,6 +117,7 @@ def train(scheme: str, seed: int, branch_weights: str | None = None) -> float:
         "batch_size": _BATCH_SIZE.value,
         "scheme": scheme,
         "branches": _branches(scheme, branch_weights),
+        "features": _FEATURES.value,
         "learning_rate": float(rate_of(scheme)),
         "epochs": config().training.epochs,
         "seed": seed,

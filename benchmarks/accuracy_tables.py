@@ -31,6 +31,7 @@ _PICTURE = flags.DEFINE_string("picture", None, "Plot accuracy over memory to th
 CLASSES, PROFILE, MEASUREMENTS = 17, "balanced", 3
 IN_PICTURE = (128, 8)  # resolution and batch
 TABLE = ("network", "resolution", "batch_size")
+START = ("scheme", "branches", "features", "learning_rate")
 ON_THE_LEFT = ("tinytl-b", "tinytl-l")  # place labels of these left: another scheme takes only slightly more memory
 
 
@@ -44,11 +45,12 @@ def main(_) -> None:
         print(f"\n{table[0]}, {table[1]} px, batch {table[2]}\n")
         print(f"| trained | memory MB | {' | '.join(sets)} |\n|---|---|{'---|' * len(sets)}")
         members = [row for row in rows if tuple(row[key] for key in TABLE) == table]
-        for start in sorted({(row["scheme"], row["branches"], row["learning_rate"]) for row in members}, key=_order):
-            scheme, branches, rate = start
-            memory = _memory(dict(zip(TABLE, table, strict=True)) | {"scheme": scheme})
+        for start in sorted({tuple(row[key] for key in START) for row in members}, key=_order):
+            scheme, branches, features, rate = start
+            memory = _memory(dict(zip(TABLE, table, strict=True)) | {"scheme": scheme, "features": features})
             values = {name: _accuracies(members, start, name) for name in sets}
             name = f"`{scheme}`" + (f", {branches} branches" if branches else "")
+            name += f", {features} features" if features else ""
             cells = " | ".join(map(_cell, values.values()))
             print(f"| {name}, rate {rate:g} | {memory:.1f} | {cells} |", flush=True)
             if table[1:] == IN_PICTURE:
@@ -62,9 +64,8 @@ def _order(start: tuple) -> tuple:
 
 
 def _accuracies(rows: list[dict], start: tuple, name: str) -> list[float]:
-    keys = ("scheme", "branches", "learning_rate")
     return [
-        100 * row["test_accuracy"] for row in rows if row["set"] == name and tuple(row[key] for key in keys) == start
+        100 * row["test_accuracy"] for row in rows if row["set"] == name and tuple(row[key] for key in START) == start
     ]
 
 
@@ -90,13 +91,13 @@ def _memory(key: dict) -> float:
     return row["growth_mb"]
 
 
-def export_worker(path: str, *, network: str, resolution: int, batch_size: int, scheme: str) -> None:
+def export_worker(path: str, *, network: str, resolution: int, batch_size: int, scheme: str, features: str) -> None:
     """Writes the file to measure, without the parity check of `export`."""
     from network import trainable_module
 
     from tinytl_tf.export.build import build_file, with_int8_kernels
 
-    options = {"name": network, "optimizer": "adam"}
+    options = {"name": network, "optimizer": "adam", "features": features}
     content, _ = build_file(trainable_module(scheme, PROFILE, resolution, CLASSES, batch_size, **options))
     # `full` has no frozen kernels to store as int8.
     atomic_write_bytes(path, content if scheme == "full" else with_int8_kernels(content))

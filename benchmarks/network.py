@@ -19,10 +19,11 @@ def trainable_module(
     *,
     name: str = "mobilenet_v2",
     optimizer: str = "sgd",
+    features: str = "",
 ) -> TrainableModule:
-    """Returns the signatures of a network of width 1.0 with a scheme and a memory profile."""
+    """Returns the signatures of a network of width 1.0 with a scheme, a memory profile and `feature_places`."""
     table = get_scheme(scheme)
-    options = {"classes": classes, "resolution": resolution, **table.branches}
+    options = {"classes": classes, "resolution": resolution, "feature_places": features, **table.branches}
     model = build(name, weights=None, **options)
     apply_scheme(model, table)
     rule, variables = get_optimizer(optimizer), model.trainable_variables

@@ -34,16 +34,16 @@ def _module(model, optimizer: str, save_optimizer: bool) -> MicroModule:
 
 
 @made.once
-def converted(scheme: str, optimizer: str, save_optimizer: bool = False, kernels: tuple[str, ...] = ()) -> bytes:
-    """A file before passes."""
-    return convert(_module(tiny_network.build(scheme, kernels=kernels), optimizer, save_optimizer))
+def converted(scheme: str, optimizer: str, save_optimizer: bool = False, **build: tuple[str, ...]) -> bytes:
+    """A file before passes; `build` are options of the network."""
+    return convert(_module(tiny_network.build(scheme, **build), optimizer, save_optimizer))
 
 
 def micro_file(
-    scheme: str, optimizer: str, save_optimizer: bool = False, state_of: str = "", kernels: tuple[str, ...] = ()
+    scheme: str, optimizer: str, save_optimizer: bool = False, state_of: str = "", **build: tuple[str, ...]
 ) -> pathlib.Path:
     """A file with its manifest, without the parity check of an export."""
-    case = (scheme, optimizer, save_optimizer, state_of, kernels)
+    case = (scheme, optimizer, save_optimizer, state_of, build)
     return (
         made.folder(
             f"micro_{hashlib.sha256(repr(case).encode()).hexdigest()[:16]}", lambda folder: _write(folder, *case)
@@ -52,11 +52,9 @@ def micro_file(
     )
 
 
-def _write(
-    folder: pathlib.Path, scheme: str, optimizer: str, save_optimizer: bool, state_of: str, kernels: tuple[str, ...]
-) -> None:
-    model, rule = tiny_network.build(scheme, kernels=kernels), get_optimizer(optimizer)
-    content, passes = finish_micro_file(converted(scheme, optimizer, save_optimizer, kernels))
+def _write(folder: pathlib.Path, scheme: str, optimizer: str, save_optimizer: bool, state_of: str, build: dict) -> None:
+    model, rule = tiny_network.build(scheme, **build), get_optimizer(optimizer)
+    content, passes = finish_micro_file(converted(scheme, optimizer, save_optimizer, **build))
     path = folder / "model.tflite"
     path.write_bytes(content)
     manifest = describe(

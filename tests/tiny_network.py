@@ -90,11 +90,13 @@ def config(path: pathlib.Path) -> ConfigDict:
     return result
 
 
-def build(scheme: str, *, branch_final_norm: bool = False, kernels: Sequence[str] = ()) -> keras.Model:
-    """The network with trained weights, ready to train what the scheme says."""
-    values, rng = _trained_values(branch_final_norm), np.random.default_rng(0)
-    model = _untrained(branch_final_norm, kernels=kernels, **get_scheme(scheme).branches)
+def build(scheme: str, *, branch_final_norm: bool = False, **options: Sequence[str]) -> keras.Model:
+    """The network with trained weights, ready to train what the scheme says; `options` are `build`'s."""
+    values, rng = dict(_trained_values(branch_final_norm)), np.random.default_rng(0)
+    model = _untrained(branch_final_norm, **options, **get_scheme(scheme).branches)
     variables = {variable.path: variable for variable in model.weights}
+    if options.get("feature_places"):  # a wider classifier, which is new
+        del values["classifier/kernel"]
     for path, value in values.items():
         for variable, part in pair_values(variables, path, value) if path in variables else ():
             variable.assign(part)
@@ -105,9 +107,9 @@ def build(scheme: str, *, branch_final_norm: bool = False, kernels: Sequence[str
     return model
 
 
-def _untrained(branch_final_norm: bool, kernels: Sequence[str] = (), **branches: bool) -> keras.Model:
-    options = {"classes": len(LABELS), "resolution": RESOLUTION, "weights": None, "kernels": kernels}
-    return backbones.build(ARCHITECTURE, **options, branch_final_norm=branch_final_norm, **branches)
+def _untrained(branch_final_norm: bool, **others: bool | Sequence[str]) -> keras.Model:
+    options = {"classes": len(LABELS), "resolution": RESOLUTION, "weights": None}
+    return backbones.build(ARCHITECTURE, **options, branch_final_norm=branch_final_norm, **others)
 
 
 @functools.cache
@@ -162,6 +164,7 @@ class PlainTraining:
         self._optimizer = make_optimizer(optimizer)
         self._optimizer.build(self.trained)
         self._label_smoothing = label_smoothing
+        self._depths = [layer.name for layer in model.layers if layer.name.startswith("depths_")]
         self._standardizes = any(getattr(layer, "weight_standardization", False) for layer in model.layers)
 
     def state(self) -> np.ndarray:
@@ -182,7 +185,7 @@ class PlainTraining:
         return loss
 
     def _logits(self, x):
-        x = tf.nn.relu6(self._convolve("stem", x / 127.5 - 1, 2))
+        x, outputs = tf.nn.relu6(self._convolve("stem", x / 127.5 - 1, 2)), {}
         for index, block in enumerate(ARCHITECTURE.blocks):
             name, y = f"block_{index}", x
             if block.expand > 1:
@@ -192,7 +195,9 @@ class PlainTraining:
             if f"{name}_lite_residual/kernel" in self._weights:
                 y += self._lite_residual(f"{name}_lite_residual", x, y.shape[1:3], block.strides)
             x = x + y if x.shape == y.shape else y
+            outputs[name] = tf.reduce_mean(x, [1, 2])
         x = tf.reduce_mean(tf.nn.relu6(self._convolve("head", x)), [1, 2])
+        x = tf.concat([x, *(outputs[name.removeprefix("depths_")] for name in self._depths)], -1)
         return tf.matmul(x, self._weights["classifier/kernel"]) + self._weights["classifier/bias"]
 
     def _convolve(self, name, x, strides=1):

@@ -19,6 +19,7 @@ from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks import schemes
 from tinytl_tf.networks.architectures import MAX_RESOLUTION
 from tinytl_tf.networks.branches import BRANCHES, BranchChoice, branch_places, chosen_places, with_branches
+from tinytl_tf.networks.depths import with_depths
 from tinytl_tf.networks.kernel_options import KernelOptions, kernel_options, read_kernels, with_kernel_options
 from tinytl_tf.networks.spec import NetworkSpec, check_places
 from tinytl_tf.networks.variables import variable_spec
@@ -94,6 +95,7 @@ def network_of(config: ConfigDict | FrozenConfigDict, *, classes: int = 2, branc
         width=options.width,
         preprocess_input=options.preprocess_input,
     )
+    spec = with_depths(spec, tuple(options.feature_places))
     if not branch:
         return spec
     return with_branches(spec, branch_places(spec, branch), branch, **_branch_settings(options, branch))
@@ -158,6 +160,8 @@ class Experiment:
             )
         if self.config.biases:
             check_places("biases", self.config.biases, network_of(self.config).places)
+        if options.feature_places:
+            network_of(self.config)  # checks them
         if self.config.kernels:
             with_kernel_options(network_of(self.config), read_kernels(self.config.kernels))  # checks them
         augmentation = self.augmentation()
@@ -421,6 +425,7 @@ class Experiment:
             branch_weights=branch_weights,
             preprocess_input=options.preprocess_input,
             kernels=tuple(self.config.kernels),
+            feature_places=tuple(options.feature_places),
             seed=self.config.training.seed,
             **branches,
         )

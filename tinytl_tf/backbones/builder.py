@@ -16,6 +16,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.networks.architectures import ARCHITECTURES, Architecture, check_sizes, get_architecture
 from tinytl_tf.networks.branches import LITE_RESIDUAL, BranchChoice, add_branches
+from tinytl_tf.networks.depths import with_depths
 from tinytl_tf.networks.from_table import from_table
 from tinytl_tf.networks.kernel_options import read_kernels, with_kernel_options
 from tinytl_tf.networks.listing import default_resolution
@@ -40,6 +41,7 @@ def build(
     branch_weights: str | None = None,
     preprocess_input: str = "",
     kernels: Collection[str] = (),
+    feature_places: Collection[str] = (),
     seed: int = 0,
     **branches: BranchChoice,
 ) -> keras.Model:
@@ -65,6 +67,8 @@ def build(
         kernels: places with options for training their wide kernel. `"block_14:1/4"` lets a scheme train the first
             quarter of its output channels only, `"block_14:8bit"` keeps its input in 8 bits until the backward pass,
             and `"block_14:1/4:8bit"` does both; see `KernelOptions`.
+        feature_places: places whose pooled outputs a new classifier reads besides the features, or `"late"` for the
+            late places; see `with_depths`.
         seed: seed for the branches, the classifier and dropout.
         **branches: for each kind of branch, a key of `BRANCHES`, the places that get one. `lite_residual=True` adds one
             to every block that has room for one, except the first block; `lite_residual=["block_2"]` adds a single
@@ -88,6 +92,7 @@ def build(
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, got {dropout}")
     options = {"dropout": dropout, "branch_final_norm": branch_final_norm, "kernels": kernels, "seed": seed}
+    options |= {"feature_places": feature_places}
     if isinstance(architecture, keras.Model):
         _refuse_for_models(resolution, width, weights, branch_weights)
         return from_keras(
@@ -224,12 +229,14 @@ def _build_table(
     weights: str | None,
     branch_final_norm: bool,
     kernels: Collection[str],
+    feature_places: Collection[str],
     seed: int,
     **branches: BranchChoice,
 ) -> keras.Model:
     lite_residual = bool(branches.get(LITE_RESIDUAL))
     check_sizes(table.name, classes=classes, resolution=resolution, width=width, lite_residual=lite_residual)
     spec = from_table(table, resolution=resolution, classes=classes, width=width, dropout=dropout)
+    spec = with_depths(spec, feature_places)
     spec = add_branches(spec, branches, final_norm=branch_final_norm)
     spec = with_kernel_options(spec, read_kernels(kernels))
     model = build_network(spec, seed=seed)

@@ -18,6 +18,7 @@ from tinytl_tf.errors import InputError
 from tinytl_tf.keras_backend import require_keras_settings
 from tinytl_tf.layers import SelectiveLayer
 from tinytl_tf.networks.branches import BranchChoice, add_branches
+from tinytl_tf.networks.depths import with_depths
 from tinytl_tf.networks.kernel_options import read_kernels, with_kernel_options
 from tinytl_tf.networks.places import assign_places
 from tinytl_tf.networks.spec import CLASSIFIER, INPUT, LayerSpec, NetworkSpec
@@ -47,6 +48,7 @@ def from_keras(
     dropout: float = 0.2,
     examples: np.ndarray | None = None,
     kernels: Collection[str] = (),
+    feature_places: Collection[str] = (),
     seed: int = 0,
     **branches: BranchChoice,
 ) -> keras.Model:
@@ -74,6 +76,7 @@ def from_keras(
         examples: inputs `[n, ...]` for comparing the network with the model, images with pixels of 0 to 255. By
             default, they are random.
         kernels: places with options for training their wide kernel; see `build`.
+        feature_places: places whose pooled outputs a new classifier reads besides the features; see `build`.
         seed: seed for the branches and a new classifier.
         **branches: for each kind of branch, the places that get one; see `build`.
 
@@ -95,6 +98,11 @@ def from_keras(
     """
     require_keras_settings()
     _check_arguments(classes, dropout)
+    if feature_places and classes is None:
+        raise InputError(
+            f"expected no feature_places without classes=, got {feature_places!r:.80}: the model's own classifier "
+            "reads its last features only; give classes= for a new one"
+        )
     reader = KerasReader()
     body = reader.body(model)
     shape = _require_one_end(body)
@@ -107,6 +115,7 @@ def from_keras(
     placed = assign_places(head.layers)
     names = _placed_names(placed)
     spec = NetworkSpec(stable_name(model), shape, tuple(_renamed(layer, names) for layer in placed))
+    spec = with_depths(spec, feature_places)
     spec = add_branches(spec, branches, final_norm=branch_final_norm)
     spec = with_kernel_options(spec, read_kernels(kernels))
     calls = {names[name]: call for name, call in reader.calls.items() if name in names}

@@ -11,6 +11,7 @@ from tinytl_tf.backbones.call import Call
 from tinytl_tf.backbones.head import Head
 from tinytl_tf.backbones.nodes import network_nodes
 from tinytl_tf.errors import InputError, ParityError
+from tinytl_tf.networks.spec import DEPTHS
 
 __all__ = ["TOLERANCE", "check_same_outputs"]
 
@@ -65,12 +66,18 @@ def check_same_outputs(
 
 def _before_classifier(network: keras.Model, head: Head) -> keras.KerasTensor:
     """Returns the tensor with the features; layers between it and the classifier may not be part of the model."""
-    tensor = network.layers[-1].input
+    tensor = _without_depths(network.layers[-1].input)
     for layer in reversed(head.layers[:-1]):
         if layer.name == head.features:
             break
-        tensor = tensor._keras_history.operation.input
+        tensor = _without_depths(tensor._keras_history.operation.input)
     return tensor
+
+
+def _without_depths(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns the features that a tensor joins with those of other depths; other tensors are returned as they are."""
+    operation = tensor._keras_history.operation
+    return operation.input[0] if operation.name == DEPTHS else tensor
 
 
 def _examples(shape: tuple[int, ...], given: np.ndarray | None) -> np.ndarray:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.channels import WIDTH_STEP, make_divisible
-from tinytl_tf.networks.late import late_places
+from tinytl_tf.networks.late import LATE, late_places
 from tinytl_tf.networks.spec import INPUT, LayerSpec, NetworkSpec, PlaceSpec, VariableSpec
 from tinytl_tf.networks.wide_kernels import wide_layer
 
@@ -22,7 +22,6 @@ __all__ = [
     "BranchChoice",
     "BranchKind",
     "BranchSite",
-    "LATE",
     "LITE_RESIDUAL",
     "LORA",
     "LORA_RANK",
@@ -38,7 +37,6 @@ __all__ = [
 
 LITE_RESIDUAL, LORA = "lite_residual", "lora"
 LORA_RANK = 4
-LATE = "late"  # in a choice: the late blocks that have room
 PORTS = "ports"  # layer option: names of the inner layers that branches are added to; branches are the last inputs
 NOMINAL_RESOLUTION = 128
 MAX_BRANCH_KERNEL_SIZE = 5
@@ -50,8 +48,8 @@ MOST_BRANCH_PARAMETERS = 4
 
 
 # True for every place with room, False for no place, names of places, a number for the setting named by the kind's
-# `number`, or a mapping with "places" (names, True or `LATE`) and settings, for example {"places": ["block_2"],
-# "rank": 8}.
+# `number`, or a mapping with "places" (names, True, or `LATE` for the late blocks with room) and settings, for example
+# {"places": ["block_2"], "rank": 8}.
 BranchChoice = bool | int | Collection[str] | Mapping[str, object]
 
 

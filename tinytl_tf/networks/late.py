@@ -4,9 +4,10 @@ import math
 
 from tinytl_tf.networks.spec import NetworkSpec
 
-__all__ = ["late_places"]
+__all__ = ["LATE", "late_places"]
 
-LATE = 2 / 5  # share of the blocks that are late: 7 of MobileNetV2's 17, 5 of the 12 of a ViT-S
+LATE = "late"  # stands for the names of these places in settings
+_SHARE = 2 / 5  # share of the blocks that are late: 7 of MobileNetV2's 17, 5 of the 12 of a ViT-S
 
 
 def late_places(spec: NetworkSpec) -> tuple[str, ...]:
@@ -26,6 +27,6 @@ def late_places(spec: NetworkSpec) -> tuple[str, ...]:
         'block_10'
     """
     blocks = spec.blocks
-    first = len(blocks) - math.ceil(LATE * len(blocks))
+    first = len(blocks) - math.ceil(_SHARE * len(blocks))
     early = {*blocks[:first], *([] if not blocks else spec.places[: spec.places.index(blocks[0])])}
     return tuple(place for place in spec.places if place not in early)

@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from tinytl_tf.errors import InputError
-from tinytl_tf.networks.branches import BRANCHES, LATE, LITE_RESIDUAL, LORA, BranchChoice
-from tinytl_tf.networks.late import late_places
+from tinytl_tf.networks.branches import BRANCHES, LITE_RESIDUAL, LORA, BranchChoice
+from tinytl_tf.networks.late import LATE, late_places
 from tinytl_tf.networks.spec import CLASSIFIER, HEAD, NetworkSpec, VariableSpec
 from tinytl_tf.networks.variables import variable_spec
 from tinytl_tf.networks.wide_kernels import wide_kernel, wide_kernel_places

@@ -11,6 +11,7 @@ stem, the blocks, the head and the classifier:
           -> block_0_depthwise ... block_0_project place "block_0"
           -> ...
           -> head, head_activation, pool           place "head"; not in every network
+          -> depths                                place "depths"; only with features of several depths
           -> dropout, classifier                   place "classifier"
 
 The name of a layer, such as `block_3_expand`, begins with the name of its place; so does the path of a variable.
@@ -28,6 +29,7 @@ __all__ = [
     "CLASSIFIER",
     "CLASSIFIER_BIAS",
     "CLASSIFIER_KERNEL",
+    "DEPTHS",
     "HEAD",
     "INPUT",
     "STEM",
@@ -43,10 +45,10 @@ __all__ = [
 ]
 
 INPUT = "image"  # name of the input of a network
-STEM, HEAD, CLASSIFIER = "stem", "head", "classifier"
+STEM, HEAD, DEPTHS, CLASSIFIER = "stem", "head", "depths", "classifier"
 CLASSIFIER_KERNEL, CLASSIFIER_BIAS = f"{CLASSIFIER}/kernel", f"{CLASSIFIER}/bias"
 _BLOCK = "block_"
-_PLACE = re.compile(rf"({STEM}|{HEAD}|{CLASSIFIER}|{_BLOCK}\d+)(?:[_/]|$)")
+_PLACE = re.compile(rf"({STEM}|{HEAD}|{DEPTHS}|{CLASSIFIER}|{_BLOCK}\d+)(?:[_/]|$)")
 
 
 def block_name(number: int) -> str:
@@ -89,7 +91,7 @@ def place_position(place: str) -> int:
     """
     if place.startswith(_BLOCK):
         return int(place.removeprefix(_BLOCK))
-    return {STEM: -1, HEAD: 10**6, CLASSIFIER: 10**6 + 1}[place]
+    return {STEM: -1, HEAD: 10**6, DEPTHS: 10**6 + 1, CLASSIFIER: 10**6 + 2}[place]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,9 +216,9 @@ class NetworkSpec:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Names of all places except the classifier, from the input to the output."""
+        """Names of all places except the classifier and what it reads, from the input to the output."""
         names = dict.fromkeys(layer.place for layer in self.layers if not layer.branch)
-        return tuple(sorted((name for name in names if name != CLASSIFIER), key=place_position))
+        return tuple(sorted((name for name in names if name not in (DEPTHS, CLASSIFIER)), key=place_position))
 
     @property
     def blocks(self) -> tuple[str, ...]:
