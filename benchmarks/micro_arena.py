@@ -34,7 +34,8 @@ CASES = flags.DEFINE_list(
         "mcunet_5fps:1:128:17:tinytl-lb",
         "mcunet_5fps:1:128:17:last",
     ],
-    "backbone:width:pixels:classes:scheme of each case, optionally with :place for the first place to train biases of.",
+    "backbone:width:pixels:classes:scheme of each case, optionally with :place for the first place to train biases of; "
+    "a scheme such as last+late has a classifier that reads late features.",
 )
 OPTIMIZER = flags.DEFINE_string("optimizer", "sgd", "The device's optimizer.")
 JSON = flags.DEFINE_string("json", None, "Write the rows to this file.")
@@ -53,9 +54,10 @@ def main(argv: list[str]) -> None:
 
 
 def _measure(backbone: str, width: str, pixels: str, classes: str, scheme: str, first: str = "") -> dict[str, float]:
+    scheme, _, features = scheme.partition("+")
     table = get_scheme(scheme)
     sizes = {"classes": int(classes), "resolution": int(pixels), "width": float(width)}
-    model = build(backbone, **sizes, **table.branches, weights=None)
+    model = build(backbone, **sizes, **table.branches, feature_places=features, weights=None)
     if first:
         places = from_table(backbone, **sizes).places
         table = restrict(table, biases=places[places.index(first) :])

@@ -103,6 +103,19 @@ def test_places_that_are_not_there_are_told(config, key, value, message):
     assert str(error.value).startswith(message)
 
 
+def test_the_classifier_reads_late_features(config):
+    config.backbone.feature_places = ("late",)
+    model, resolved = Experiment(config).build_model(4)
+    assert [layer.name for layer in model.layers if layer.name.startswith("depths_")] == [
+        "depths_block_2",
+        "depths_block_3",
+    ]
+    assert {v.path: tuple(v.shape) for v in resolved.variables}["classifier/kernel"] == (32 + 16 + 24, 4)
+    with pytest.raises(InputError, match="^the network has no features before its last ones at 'head'; its places are"):
+        config.backbone.feature_places = ("head",)
+        Experiment(config)
+
+
 def test_plain_batches_are_training_images_as_they_are(config):
     tiny_network.write_photos(config.data.name, 40)
     config.data.central_fraction = 1.0

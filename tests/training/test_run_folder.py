@@ -227,9 +227,10 @@ def test_a_checkpoint_of_another_network_is_refused(folder, model, shapes):
         assert f"last.keras is not the network of the run: {words}" in refused(folder.load, "last")
 
 
-def test_a_run_that_trains_a_share_of_a_kernel_is_read_back(tmp_path, shapes):
+def test_a_run_of_several_depths_that_trains_a_share_of_a_kernel_is_read_back(tmp_path, shapes):
     config = tiny.config(shapes).unlock()
     config.scheme, config.kernels = "sparse-update", ("block_1:1/2", "head:1/4:8bit")
+    config.backbone.feature_places = ("block_1",)
     network, _ = Experiment(config.lock()).build_model(3)
     own = RunFolder(tmp_path / "run")
     own.start(Run(config, tiny.CLASSES, "classification", {"train": "ab", "test": "cd"}))

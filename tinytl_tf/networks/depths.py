@@ -37,11 +37,10 @@ def with_depths(spec: NetworkSpec, places: Collection[str]) -> NetworkSpec:
         >>> with_depths(spec, ["block_10", "block_16"]).shape("depths")
         (1696,)
     """
-    chosen = depth_places(spec, places)
-    if not chosen:
+    if not places:
         return spec
     features = spec.features
-    pools = [_pool(spec, place) for place in chosen]
+    pools = [_pool(spec, place) for place in depth_places(spec, places)]
     inputs = (features, *(pool.name for pool in pools))
     width = sum(channels for (channels,) in (spec.shape(features), *(pool.shape for pool in pools)))
     joined = LayerSpec(DEPTHS, "concatenate", inputs, (width,), DEPTHS, options=(("axis", -1),))
