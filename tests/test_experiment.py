@@ -111,8 +111,8 @@ def test_the_classifier_reads_late_features(config):
         "depths_block_3",
     ]
     assert {v.path: tuple(v.shape) for v in resolved.variables}["classifier/kernel"] == (32 + 16 + 24, 4)
+    config.backbone.feature_places = ("head",)
     with pytest.raises(InputError, match="^the network has no features before its last ones at 'head'; its places are"):
-        config.backbone.feature_places = ("head",)
         Experiment(config)
 
 
