@@ -88,6 +88,23 @@ def test_the_config_trains_and_exports_by_the_commands_that_were_told(planned, c
     assert growth / 1e6 == pytest.approx(result["measured_mb"], abs=0.5)
 
 
+@pytest.mark.thorough
+def test_a_network_is_chosen_and_its_config_trains(place, capsys):
+    argv = [*flags(place), "--budget_mb=1000", "--networks=tiny,tiny@2", "--output=chosen.py", "--json=chosen.json"]
+    assert runner.run_command("plan", argv) == 0
+    result = json.loads((place / "chosen.json").read_text())
+    best = min(result["networks"], key=lambda row: row["loss"])
+    assert [row["network"] for row in result["networks"]] == ["tiny", "tiny@2"]
+    assert [row for row in result["networks"] if row["chosen"]] == [best]
+    assert result["misfits"] == []
+    printed = capsys.readouterr().out
+    assert f"{best['network']:24s}   40 px  sparse-update-l  loss {best['loss']:.4f}  chosen\n" in printed
+    _, name, *command = shlex.split(result["commands"][0])
+    assert runner.run_command(name, command) == 0
+    config = json.loads((place / "chosen_run" / "run.json").read_text())["config"]
+    assert (config["backbone"]["name"], config["backbone"]["width"]) == ("tiny", 2 if "@" in best["network"] else 1)
+
+
 BAD = {
     "no config": (["--budget_mb=16", "--output=new.py"], "expected --config=NAME, or a Python file with get_config()"),
     "no budget": (
@@ -123,6 +140,14 @@ BAD = {
     "resolution of more digits than Python takes": (
         ["--budget_mb=16", "--output=new.py", f"--resolutions={'9' * 5000}", "CONFIG"],
         "expected --resolutions of at most 8192 pixels, got one of more\n",
+    ),
+    "networks": (
+        ["--budget_mb=16", "--output=new.py", "--networks=tiny,tiny@big", "CONFIG"],
+        "expected the name of a network in --networks, got 'tiny@big'; write ",
+    ),
+    "unknown network": (
+        ["--budget_mb=16", "--output=new.py", "--networks=tiny,nothing", "CONFIG"],
+        "unknown backbone 'nothing'; choose one of ",
     ),
     "another target's": (
         ["--budget_mb=16", "--arena_kb=320", "--output=new.py", "CONFIG"],

@@ -11,11 +11,15 @@ measured in a fresh process; both figures must fit. Linux only. Takes a few minu
 --budget_inferences limits the time of a training step in addition: with 3, a step may take at most 3 times as long as
 the inferences of its images, measured under the same conditions. The ratio depends little on the machine.
 
+--networks lists networks to choose from: each gets its best plan, and the one with the lowest loss on held-out training
+images, after a short training, is chosen. NAME@WIDTH=WEIGHTS sets a width and a file of weights.
+
 With --target=micro, --arena_kb limits the arena that TensorFlow Lite Micro reports, and --flash_kb the file size, both
 for the file exported after training; both must fit. KB are 1024 bytes.
 
 Examples:
   tinytl plan --config=default --budget_mb=16 --resolutions=96,128,160 --output=plan.py
+  tinytl plan --config=default --budget_mb=16 --networks=mobilenet_v2,efficientnet_lite0 --output=plan.py
   tinytl plan --config=default --target=micro --arena_kb=1024 --flash_kb=8192 --output=plan.py
   tinytl train --config=plan.py --workdir=runs/plan
 """
@@ -42,7 +46,7 @@ from tinytl_tf.profiles import FROZEN_WEIGHTS
 
 __all__ = []
 
-FIRST = ("config", "budget_mb", "resolutions", "output", "target")  # in --help
+FIRST = ("config", "budget_mb", "resolutions", "networks", "output", "target")  # in --help
 
 _BUDGETS = {"file": ProcessBudget, "micro": MicroBudget}  # by --target
 
@@ -60,6 +64,7 @@ def define_flags(values: flags.FlagValues, argv: Sequence[str]) -> None:
     flags.DEFINE_float("arena_kb", None, "micro: maximum arena size in KB (1024 bytes).", flag_values=values)
     flags.DEFINE_float("flash_kb", None, "micro: maximum file size in KB (1024 bytes).", flag_values=values)
     flags.DEFINE_string("output", None, "The config to write, a .py file.", flag_values=values, required=True)
+    flags.DEFINE_list("networks", None, "Networks to choose from; default: the config's.", flag_values=values)
     flags.DEFINE_list("resolutions", None, "Resolutions to try, in pixels; default: the config's.", flag_values=values)
     flags.DEFINE_enum("optimizer", "sgd", list(OPTIMIZERS), "The device's optimizer.", flag_values=values)
     flags.DEFINE_integer("batch_size", 8, "file: images per step on the device.", lower_bound=1, flag_values=values)
@@ -83,21 +88,38 @@ def main(values: flags.FlagValues) -> dict[str, Any]:
     refuse_continue(values)
 
     runner.import_tensorflow()
-    from tinytl_tf.planning import Planner
-
-    print(budget.head(), flush=True)
-    planner = Planner(
-        values.config,
-        budget.make_account(),
-        resolutions=resolutions,
-        say=lambda text: print(text, flush=True),
-    )
-    outcome = planner.find(budget.bytes)
-    result = _result(values, budget, outcome)
+    outcome, networks = _find(values, budget, resolutions)
+    result = _result(values, budget, outcome) | networks
     text = _config_file(result, budget.promise(result), outcome.config)
     files.atomic_write_bytes(values.output, text.encode())
     _print(result, budget, outcome)
     return result
+
+
+def _find(values: flags.FlagValues, budget: Budget, resolutions: list[int]):
+    """Returns the best plan; and, with --networks, how each network did, for --json."""
+    from tinytl_tf.planning import Planner, choose_network, read_candidates
+
+    options = {"resolutions": resolutions, "say": lambda text: print(text, flush=True)}
+    if values.networks is None:
+        print(budget.head(), flush=True)
+        return Planner(values.config, budget.make_account(), **options).find(budget.bytes), {}
+    candidates = read_candidates(values.networks, values.config)
+    print(budget.head(), flush=True)
+    choice = choose_network(candidates, values.config, budget.make_account(), budget=budget.bytes, **options)
+    rows = [
+        {
+            "network": str(candidate),
+            "chosen": candidate == choice.candidate,
+            "resolution": outcome.config.backbone.resolution,
+            "scheme": outcome.config.scheme,
+            "loss": outcome.loss,
+            **budget.needs(outcome.trial),
+        }
+        for candidate, outcome in choice.outcomes.items()
+    ]
+    misfits = [{"network": str(candidate), "reason": text} for candidate, text in choice.misfits.items()]
+    return choice.outcome, {"networks": rows, "misfits": misfits}
 
 
 def _resolutions(values: flags.FlagValues) -> list[int]:
@@ -180,6 +202,9 @@ def _config_file(result: dict[str, Any], promise: str, config) -> str:
 
 
 def _print(result: dict[str, Any], budget: Budget, outcome) -> None:
+    for row in sorted(result.get("networks", ()), key=lambda row: row["loss"]):
+        state = "chosen" if row["chosen"] else ""
+        print(f"{row['network']:24s} {row['resolution']:4d} px  {row['scheme']:16s} loss {row['loss']:.4f}  {state}")
     total = sum(value for target, value in outcome.contributions.items() if target.share == 1) or 1
     print("\nplace     what            contribution" + "".join(f"{title:>10s}" for _, title in budget.columns))
     for row in sorted(result["rows"], key=lambda row: -row["contribution"]):

@@ -15,9 +15,13 @@ from tinytl_tf.planning.plan import BIASES, KERNELS, KINDS, LITE_RESIDUALS, Plan
 from tinytl_tf.planning.probe import Probe
 from tinytl_tf.training import Experiment
 
-__all__ = ["Outcome", "Planner", "Trial"]
+__all__ = ["NothingFits", "Outcome", "Planner", "Trial"]
 
 TRIALS = 4  # most conversions at a resolution, unless no plan has fitted yet
+
+
+class NothingFits(InputError):
+    """Not even the smallest plan is within the budget."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +77,11 @@ class Outcome:
     losses: Mapping[int, tuple[float, float]]
     contributions: Mapping[Target, float]
     costs: Mapping[Target, Mapping[str, float]]
+
+    @property
+    def loss(self) -> float:
+        """The loss on held-out images after a short training at the chosen resolution."""
+        return self.losses[self.trial.plan.resolution][1]
 
 
 class Planner:
@@ -132,12 +141,12 @@ class Planner:
             budget: bytes of each resource of the account.
 
         Raises:
-            InputError: if not even the classifier fits at the smallest resolution; the message says by how much.
+            NothingFits: if not even the classifier fits at the smallest resolution; the message says by how much.
         """
         smallest = self._try(Plan(self._resolutions[0], frozenset()))
         if not smallest.fits(budget):
             excess = self._account.excess_text(smallest.planned, smallest.measured, budget)
-            raise InputError(
+            raise NothingFits(
                 f"nothing fits into {self._account.budget_text(budget)}: the smallest plan, "
                 f"{_describe(smallest.plan)}, {excess}; raise the budget or try smaller resolutions"
             )
