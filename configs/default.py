@@ -42,7 +42,7 @@ def get_config() -> ConfigDict:
     config.backbone.branch_weight_standardization = False  # standardize their kernels; needs branch_final_norm
     config.backbone.lora_rank = 0  # rank of LoRA branches; 0 for the scheme's: 4, or 16 for sparse-lora
     config.backbone.kernel_centroids = 0  # number of values that each frozen kernel is rounded to (paper: 256); 0: off
-    # Places whose pooled outputs the classifier reads besides the last features; ("late",) for those of late blocks.
+    # Places whose pooled outputs the classifier reads in addition to the last features; ("late",) for the late ones.
     config.backbone.feature_places = ()
     config.backbone.dropout = 0.2
 

@@ -143,7 +143,7 @@ BAD = {
     ),
     "networks": (
         ["--budget_mb=16", "--output=new.py", "--networks=tiny,tiny@big", "CONFIG"],
-        "expected the name of a network in --networks, got 'tiny@big'; write ",
+        "expected the name of a network, got 'tiny@big'; write ",
     ),
     "unknown network": (
         ["--budget_mb=16", "--output=new.py", "--networks=tiny,nothing", "CONFIG"],

@@ -37,15 +37,13 @@ def test_an_entry_is_a_network_with_its_width_and_weights(own, entry, expected):
 def test_an_entry_of_another_form_is_told(own, entry):
     with pytest.raises(InputError) as error:
         read_candidates([entry], own)
-    assert str(error.value).startswith(f"expected the name of a network in --networks, got {entry!r}; write ")
+    assert str(error.value).startswith(f"expected the name of a network, got {entry!r}; write ")
 
 
 def test_a_network_is_given_once(own):
     with pytest.raises(InputError) as error:
         read_candidates(["mobilenet_v2@0.35", "MobileNetV2@0.35=w.h5", "mobilenet_v2"], own)
-    assert str(error.value) == (
-        "expected each network once in --networks, got mobilenet_v2@0.35 twice; leave one entry out"
-    )
+    assert str(error.value) == ("expected each network once, got mobilenet_v2@0.35 twice; leave one entry out")
 
 
 @pytest.mark.parametrize(("name", "expected"), [("efficientnet_lite0", ""), ("file:my.keras", "raw")])

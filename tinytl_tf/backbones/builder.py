@@ -67,8 +67,8 @@ def build(
         kernels: places with options for training their wide kernel. `"block_14:1/4"` lets a scheme train the first
             quarter of its output channels only, `"block_14:8bit"` keeps its input in 8 bits until the backward pass,
             and `"block_14:1/4:8bit"` does both; see `KernelOptions`.
-        feature_places: places whose pooled outputs a new classifier reads besides the features, or `"late"` for the
-            late places; see `with_depths`.
+        feature_places: places whose pooled outputs a new classifier reads in addition to the features, or `"late"` for
+            the late places; see `with_depths`.
         seed: seed for the branches, the classifier and dropout.
         **branches: for each kind of branch, a key of `BRANCHES`, the places that get one. `lite_residual=True` adds one
             to every block that has room for one, except the first block; `lite_residual=["block_2"]` adds a single

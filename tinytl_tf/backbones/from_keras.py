@@ -76,7 +76,7 @@ def from_keras(
         examples: inputs `[n, ...]` for comparing the network with the model, images with pixels of 0 to 255. By
             default, they are random.
         kernels: places with options for training their wide kernel; see `build`.
-        feature_places: places whose pooled outputs a new classifier reads besides the features; see `build`.
+        feature_places: places whose pooled outputs a new classifier reads in addition to the features; see `build`.
         seed: seed for the branches and a new classifier.
         **branches: for each kind of branch, the places that get one; see `build`.
 

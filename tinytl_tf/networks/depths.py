@@ -14,7 +14,7 @@ def with_depths(spec: NetworkSpec, places: Collection[str]) -> NetworkSpec:
     """Returns a network whose classifier also reads the pooled outputs of some places.
 
     The outputs are averaged over their pixels and joined with the network's own features, without a norm. Early
-    features tell apart what the last ones no longer do, and reading them needs no backward pass through the network:
+    features separate classes that the last ones no longer do, and reading them needs no backward pass:
 
         the features               1280
         block_10, 8x8x96   -> pool -> 96
@@ -50,7 +50,7 @@ def with_depths(spec: NetworkSpec, places: Collection[str]) -> NetworkSpec:
 
 
 def depth_places(spec: NetworkSpec, places: Collection[str]) -> tuple[str, ...]:
-    """Returns the places whose outputs a classifier reads besides the network's features, from the input to the output.
+    """Returns the places whose outputs a classifier reads in addition to the features, from the input to the output.
 
     Args:
         spec: the network.
@@ -64,7 +64,7 @@ def depth_places(spec: NetworkSpec, places: Collection[str]) -> tuple[str, ...]:
     Example:
         >>> from tinytl_tf.networks.from_table import from_table
         >>> depth_places(from_table("mcunet_5fps", resolution=96, classes=10), "late")
-        ('block_9', 'block_10', 'block_11', 'block_12', 'block_13')
+        ('block_8', 'block_9', 'block_10', 'block_11', 'block_12')
     """
     if places in (LATE, (LATE,), [LATE]):
         return tuple(place for place in late_places(spec) if not _is_last(spec, place))

@@ -216,7 +216,7 @@ class NetworkSpec:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Names of all places except the classifier and what it reads, from the input to the output."""
+        """Names of all places except `DEPTHS` and the classifier, from the input to the output."""
         names = dict.fromkeys(layer.place for layer in self.layers if not layer.branch)
         return tuple(sorted((name for name in names if name not in (DEPTHS, CLASSIFIER)), key=place_position))
 

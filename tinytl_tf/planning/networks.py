@@ -92,7 +92,7 @@ def read_candidates(entries: Iterable[str], config: ConfigDict) -> tuple[Candida
         network, has_weights, weights = (entry, "", "") if entry.startswith(_WHOLE) else entry.partition("=")
         name, has_width, width = (network, "", "") if entry.startswith(_WHOLE) else network.partition("@")
         if not name or has_weights and not weights or has_width and not _is_width(width):
-            raise InputError(f"expected the name of a network in --networks, got {entry!r:.80}; {_FORMAT}")
+            raise InputError(f"expected the name of a network, got {entry!r:.80}; {_FORMAT}")
         name = canonical_name(name)
         is_own = name == canonical_name(config.backbone.name)
         own = Candidate(name, config.backbone.width, config.backbone.weights) if is_own else Candidate(name)
@@ -101,7 +101,7 @@ def read_candidates(entries: Iterable[str], config: ConfigDict) -> tuple[Candida
         candidates.append(dataclasses.replace(own, **changes))
     repeated = next((str(one) for one in candidates if [str(other) for other in candidates].count(str(one)) > 1), None)
     if repeated:
-        raise InputError(f"expected each network once in --networks, got {repeated} twice; leave one entry out")
+        raise InputError(f"expected each network once, got {repeated} twice; leave one entry out")
     return tuple(candidates)
 
 
@@ -128,7 +128,8 @@ def choose_network(
         say: prints a progress message.
 
     Raises:
-        InputError: if nothing fits, with what the smallest plan of each network needs; or if a network cannot be built.
+        NothingFits: if no network has a plan that fits, with the needs of each network's smallest plan.
+        InputError: if a network cannot be built.
 
     Example:
         >>> candidates = read_candidates(["mobilenet_v2", "efficientnet_lite0"], config)  # doctest: +SKIP
