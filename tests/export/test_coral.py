@@ -230,6 +230,20 @@ def test_kernels_behind_the_split_train(tmp_path, kernels, filters):
     assert {entry.name: entry.shape for entry in suffix.state}["block_3_expand/kernel"] == (1, 1, 16, filters)
 
 
+@pytest.mark.thorough
+def test_a_classifier_of_several_depths_trains_behind_the_whole_network(tmp_path):
+    model = tiny_network.build("last", feature_places=("block_1", "block_3"))
+    options = OPTIONS | {"split": "classifier"}
+    export_coral(model, tmp_path / "model.tflite", calibration=tiny_coral.photos(40), **options)
+    files = coral_files(tmp_path / "model.tflite")
+    suffix = Manifest.read(files["suffix"])
+    assert {entry.name: entry.shape for entry in suffix.state} == {
+        "classifier/kernel": (72, 4),
+        "classifier/bias": (4,),
+    }
+    assert set(rebake_map(model, Model.read(files["int8"]))) == {"classifier/kernel", "classifier/bias"}
+
+
 def test_a_network_of_two_convolutions_for_a_layer_is_not_rebaked():
     """Convolutions of the int8 file are matched with layers in order."""
     whole, split = (tiny_network.build("tinytl-b", kernels=kernels) for kernels in ((), ("block_1:1/2",)))
