@@ -18,11 +18,16 @@ from tinytl_tf.device.prefix_runner import PrefixRunner
 from tinytl_tf.device.rebakable import require_rebakable
 from tinytl_tf.device.rebake import rebake
 from tinytl_tf.errors import InputError, ParityError
+from tinytl_tf.export.coral import export_coral
+from tinytl_tf.export.int8 import convert_int8
+from tinytl_tf.networks.schemes import apply_scheme, get_scheme, restrict
 from tinytl_tf.state import load_state
 from tinytl_tf.tflite.coral_manifest import CoralManifest
 from tinytl_tf.tflite.float_twin import float_twin, quantization_of, tensor_ranges
+from tinytl_tf.tflite.graph import Operator
 from tinytl_tf.tflite.model import Model
 from tinytl_tf.tflite.snr import snr_db
+from tinytl_tf.training import make_optimizer, make_train_step
 
 CLOSE_DB = 0.5
 
@@ -49,9 +54,48 @@ def logits(path, images):
 
 
 @pytest.mark.thorough
-def test_a_rebaked_file_is_as_good_as_one_that_is_quantized_afresh(coral_export, state, tmp_path):
-    from tinytl_tf.export.int8 import convert_int8
+@pytest.mark.parametrize(("scheme", "split", "rate"), [("last", "classifier", 1e-3), ("tinytl-b", "block_2", 0.02)])
+def test_a_network_of_several_depths_is_rebaked(tmp_path, scheme, split, rate):
+    """Learned biases move the ranges of the depths, which share the scale of what they are joined to."""
+    model, depths = tiny_network.build(scheme, feature_places=("block_2", "block_3")), ("block_2", "block_3", "head")
+    table = get_scheme(scheme)
+    apply_scheme(model.weights, restrict(table, biases=depths if table.biases else ()))
+    step = make_train_step(model, model.get_layer("classifier").trainable_variables, make_optimizer("adam"))
+    for batch in zip(*tiny_network.photos(60, 16), strict=True):  # that of a network is not random
+        step(*batch, np.float32(3e-3))
+    options = {"split": split, "labels": tiny_network.LABELS, "batch_size": 4, "optimizer": "momentum"}
+    export_coral(model, tmp_path / "model.tflite", calibration=tiny_coral.photos(48), **options)
+    device = CoralModel(tmp_path / "coral.json")
+    path = tiny_network.write_photos(tmp_path / "tints.npz", 60)
+    with device.features(tmp_path / "features") as features:
+        adapt(
+            device.suffix, data.load(path), features=features, epochs=6, learning_rate=rate, state_path=tmp_path / "a"
+        )
+    rebake(tmp_path / "coral.json", tmp_path / "a", tmp_path / "new.tflite", photos())
+    load_state(model, tmp_path / "a", tmp_path / "suffix_train.tflite")
+    (tmp_path / "fresh.tflite").write_bytes(convert_int8(model, np.stack(photos())))
+    images = tiny_coral.photos(120)[48:]
+    expected = np.asarray(model(images.astype(np.float32)))
+    rebaked, fresh = (snr_db(expected, logits(tmp_path / f"{name}.tflite", images)) for name in ("new", "fresh"))
+    assert rebaked > fresh - CLOSE_DB
+    if scheme != "last":
+        assert fresh > snr_db(expected, logits(tmp_path / "model_int8.tflite", images)) + 10
+    new = Model.read(tmp_path / "new.tflite")
+    tensors = new.schema.subgraphs[0].tensors
+    joins = [op for op in new.graphs[0].operators if op.name == "CONCATENATION"]
+    assert len(joins) == 1
+    assert len({tuple(np.ravel(quantization_of(tensors[i]))) for i in (*joins[0].inputs, *joins[0].outputs)}) == 1
 
+
+def test_tensors_that_are_joined_share_a_scale_with_their_sources():
+    chain = {"AVERAGE_POOL_2D": ((3,), 4), "CONCATENATION": ((4, 5), 6), "PAD": ((6, 9), 7), "MEAN": ((7, 8), 10)}
+    operators = [Operator(name, 1, inputs, (output,), False, (), None) for name, (inputs, output) in chain.items()]
+    members = frozenset({3, 4, 5, 6, 7})
+    assert module._joined(operators) == dict.fromkeys(members, members)
+
+
+@pytest.mark.thorough
+def test_a_rebaked_file_is_as_good_as_one_that_is_quantized_afresh(coral_export, state, tmp_path):
     result = rebake(coral_export, state, tmp_path / "new.tflite", photos())
     model = tiny_coral.build()
     load_state(model, state, coral_export.with_name("suffix_train.tflite"))
@@ -90,8 +134,6 @@ def test_ranges_change_from_the_first_bias_on_and_not_before(coral_export, state
 
 
 def test_operators_that_keep_the_scale_of_their_image_have_it_afterwards():
-    from tinytl_tf.export.int8 import convert_int8
-
     padded = dataclasses.replace(tiny_network.ARCHITECTURE, padding="symmetric")
     network = backbones.build(padded, classes=4, resolution=tiny_network.RESOLUTION, weights=None)
     model = Model.from_bytes(convert_int8(network, tiny_coral.photos(4)))

@@ -9,6 +9,7 @@ import numpy as np
 from tinytl_tf.errors import InputError
 from tinytl_tf.networks.spec import CLASSIFIER_BIAS, CLASSIFIER_KERNEL, is_of_classifier
 from tinytl_tf.tflite.coral_manifest import CoralManifest, Quantized
+from tinytl_tf.tflite.float_twin import quantization_of
 from tinytl_tf.tflite.graph import Operator, Tensor
 from tinytl_tf.tflite.model import Model
 
@@ -49,9 +50,13 @@ def _rules(
     for op in graph.operators:
         has_all = len(op.inputs) == 3 if op.name in KERNELS else len(op.inputs) >= 1
         yield f"the inputs of {op.name}", has_all and len(op.outputs) == 1 and min(op.inputs) >= 0, op.inputs
-        tensors = [graph.tensors[number] for number in (op.inputs[0], op.outputs[0])]
+        joins = op.name == "CONCATENATION"
+        tensors = [graph.tensors[number] for number in (*(op.inputs if joins else op.inputs[:1]), op.outputs[0])]
         is_int8 = all(tensor.dtype == "int8" and _scales(model, tensor) == 1 for tensor in tensors)
         yield f"int8 images with a scale before and after {op.name}", is_int8, tensors
+        if joins:
+            scales = {tuple(np.ravel(quantization_of(model.schema.subgraphs[0].tensors[t.index]))) for t in tensors}
+            yield "one scale for all tensors of CONCATENATION", len(scales) == 1, scales
         if op.name in KERNELS:
             kernel, bias = (graph.tensors[number] for number in op.inputs[1:])
             fits = (kernel.dtype, bias.dtype) == ("int8", "int32") and len(bias.shape) == 1

@@ -134,15 +134,47 @@ def _rebaked(
     ranges = tensor_ranges(float_twin(model, floats), images)
     changed = set(tensors.values())
     first = next(i for i, op in enumerate(graph.operators) if changed.intersection(op.inputs))
+    joined = _joined(graph.operators)
     for op in graph.operators[first:]:
-        source, target = subgraph.tensors[op.inputs[0]], subgraph.tensors[op.outputs[0]]
-        if op.name in _KEEP_SCALE:
-            set_quantization(target, *quantization_of(source))
+        source, target = op.inputs[0], op.outputs[0]
+        members = joined.get(target, frozenset())
+        is_free = members.isdisjoint(graph.inputs)  # the scale of the image stays
+        if members and is_free:
+            lows, highs = zip(*(ranges[index] for index in members), strict=True)
+            for index in members:
+                set_quantization(subgraph.tensors[index], *_scale_of(min(lows), max(highs)))
+        elif members or op.name in _KEEP_SCALE:
+            set_quantization(subgraph.tensors[target], *quantization_of(subgraph.tensors[source]))
         else:
-            set_quantization(target, *_scale_of(*ranges[op.outputs[0]]))
+            set_quantization(subgraph.tensors[target], *_scale_of(*ranges[target]))
     for op in convolutions:
         _set_convolution(model, op, floats[op.inputs[2]], floats.get(op.inputs[1]))
     return model.to_bytes()
+
+
+def _joined(operators: Sequence[Operator]) -> dict[int, frozenset[int]]:
+    """Returns, for each tensor that has to share its scale with those it is joined with, all tensors with that scale.
+
+    The inputs and the output of a CONCATENATION have one scale, and so has the source of an operator that keeps it:
+
+        AVERAGE_POOL_2D 3 -> 4, CONCATENATION (4, 5) -> 6: 3, 4, 5 and 6 share a scale
+    """
+    groups: dict[int, frozenset[int]] = {}
+    for op in operators:
+        if op.name == "CONCATENATION":
+            _join(groups, {*op.inputs, *op.outputs})
+    for op in reversed(operators):
+        if op.name in _KEEP_SCALE and op.outputs[0] in groups:
+            _join(groups, {op.inputs[0], op.outputs[0]})
+    for op in operators:
+        if op.name in _KEEP_SCALE and op.inputs[0] in groups:
+            _join(groups, {op.inputs[0], op.outputs[0]})
+    return groups
+
+
+def _join(groups: dict[int, frozenset[int]], tensors: set[int]) -> None:
+    whole = frozenset(tensors).union(*(groups.get(index, ()) for index in tensors))
+    groups.update(dict.fromkeys(whole, whole))
 
 
 def _set_convolution(model: Model, op: Operator, shift: np.ndarray, weights: np.ndarray | None) -> None:

@@ -16,6 +16,7 @@ __all__ = ["constant", "float_twin", "quantization_of", "set_quantization", "ten
 _FLOAT_VERSIONS = {
     "ADD": 1,
     "AVERAGE_POOL_2D": 1,
+    "CONCATENATION": 1,
     "CONV_2D": 1,
     "DEPTHWISE_CONV_2D": 1,
     "FULLY_CONNECTED": 1,
