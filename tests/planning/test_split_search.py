@@ -92,6 +92,13 @@ def test_candidates_of_a_real_network():
     assert candidates(default.get_config())[:2] == ["block_1", "block_3"]
 
 
+def test_candidates_are_places_at_which_the_network_can_be_split():
+    """A classifier that reads late features takes several tensors from before the last blocks."""
+    config = default.get_config()
+    config.backbone.feature_places = ("late",)
+    assert candidates(config) == ["block_1", "block_3", "block_6", "block_10", "classifier"]
+
+
 def test_images_that_judge_are_not_trained_on_and_are_of_all_classes_with_enough(config):
     train = Experiment(config).load_data().train
     fewer = train.subset(np.arange(len(train) - 3))

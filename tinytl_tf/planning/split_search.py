@@ -64,7 +64,8 @@ class SplitOutcome:
 def candidates(config: ConfigDict) -> list[str]:
     """Returns the places to try as splits: the head, the classifier, and blocks at which the architecture changes.
 
-    A block is tried if its output shape or its kernel sizes differ from those of the previous block.
+    A block is tried if its output shape or its kernel sizes differ from those of the previous block. Only places that
+    one tensor enters are tried.
 
     Example:
         >>> from tinytl_tf.configs import default
@@ -75,7 +76,8 @@ def candidates(config: ConfigDict) -> list[str]:
     rows = [(spec.shape(spec.place(name).output), _kernel_sizes(spec, name)) for name in spec.blocks]
     pairs = zip(spec.blocks[1:], itertools.pairwise(rows), strict=True)
     firsts = [name for name, (before, after) in pairs if before != after]
-    return [*firsts, *(name for name in spec.places if name == HEAD), CLASSIFIER]
+    found = [*firsts, *(name for name in spec.places if name == HEAD), CLASSIFIER]
+    return [name for name in found if spec.boundary(name)]
 
 
 def _kernel_sizes(spec: NetworkSpec, block: str) -> set[tuple[int, ...]]:
