@@ -6,6 +6,7 @@ import pytest
 from tests import tiny_network
 from tinytl_tf import backbones
 from tinytl_tf.cli import coral
+from tinytl_tf.configs import default
 from tinytl_tf.errors import InputError
 from tinytl_tf.experiment import Experiment
 from tinytl_tf.planning import split_search as module
@@ -87,8 +88,6 @@ def test_what_cannot_be_trained_behind_a_split_is_no_candidate(config, made_up):
 
 
 def test_candidates_of_a_real_network():
-    from tinytl_tf.configs import default
-
     assert candidates(default.get_config())[:2] == ["block_1", "block_3"]
 
 
