@@ -155,6 +155,7 @@ class Fake:
     def __init__(self, monkeypatch, config, resolutions, parts, losses=None):
         self.losses = losses or dict.fromkeys(resolutions, (1.0, 1.0))
         self.judged = {}
+        self.loss_of_kernels = 0.0
         self.planner = Planner(config, FakeAccount(), resolutions=resolutions, say=lambda text: None)
         self.contributions = {target: target.share for target in all_targets(network_of(config))}
         monkeypatch.setattr(self.planner, "_draft", lambda plan: (b"", None, parts(plan)))
@@ -165,11 +166,12 @@ class FakeProbe:
     def __init__(self, fake, resolution):
         self.loss, self._after = fake.losses[resolution]
         self.contributions = fake.contributions
-        self._judge = lambda targets: fake.judged.update({resolution: targets})
+        self._judge = lambda targets: fake.judged.setdefault(resolution, []).append(targets)
+        self._loss_of_kernels = fake.loss_of_kernels
 
     def loss_after_training(self, targets):
         self._judge(targets)
-        return self._after
+        return self._after + self._loss_of_kernels * any(target.kind == KERNELS for target in targets)
 
 
 class FakeAccount(MicroAccount):
@@ -204,8 +206,22 @@ def test_a_resolution_is_judged_by_what_the_budget_lets_it_train(config, monkeyp
     budget = dict.fromkeys(("arena", "flash"), 64**2 + 5 * 1024)
     costs = fake.planner._estimate_costs()
     fake.planner.find(budget)
-    assert fake.judged == {r: planner.fill(r, fake.contributions, costs, budget) for r in (48, 64)}
-    assert 0 < len(fake.judged[64]) < len(fake.judged[48]) < len(fake.contributions)
+    without_kernels = {target: value for target, value in fake.contributions.items() if target.kind != KERNELS}
+    assert fake.judged == {
+        r: [planner.fill(r, own, costs, budget) for own in (fake.contributions, without_kernels)] for r in (48, 64)
+    }
+    assert 0 < len(fake.judged[64][0]) < len(fake.judged[48][0]) < len(fake.contributions)
+
+
+@pytest.mark.parametrize(("loss", "has_kernels"), [(0.1, False), (0.0, True), (-0.1, True)])
+def test_a_plan_has_kernels_if_they_do_not_raise_the_loss(config, monkeypatch, loss, has_kernels):
+    fake = Fake(monkeypatch, config, [64], made_up)
+    fake.loss_of_kernels = loss
+    outcome = fake.planner.find(dict.fromkeys(("arena", "flash"), 64**2 + 12 * 1024))
+    for trial in (*outcome.trials, outcome.trial):
+        assert bool(trial.plan.places(KERNELS)) is has_kernels
+    assert outcome.loss == pytest.approx(1.0 + min(loss, 0))
+    assert set(outcome.contributions) == set(fake.contributions)
 
 
 @pytest.mark.parametrize(("tight", "other"), [("arena", "flash"), ("flash", "arena")])

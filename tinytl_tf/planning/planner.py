@@ -17,6 +17,7 @@ from tinytl_tf.training import Experiment
 
 __all__ = ["NothingFits", "Outcome", "Planner", "Trial"]
 
+_KINDS_OF_PLANS = (KINDS, (BIASES, LITE_RESIDUALS))  # of equal losses, the first one is chosen
 TRIALS = 4  # most conversions at a resolution, unless no plan has fitted yet
 
 
@@ -64,7 +65,7 @@ class Outcome:
         trial: the plan with its needs.
         trials: all plans tried by the search, in order.
         losses: by resolution, the loss on held-out images with only the classifier fitted, and the loss after a short
-            training of the estimated best plan.
+            training of the better one of two estimated plans; see `Planner`.
         contributions: contribution of each target at the chosen resolution: loss per unit of the learning rate; see
             `Probe`.
         costs: for each target, the amount of each resource by which the estimate would change if the target were added
@@ -90,8 +91,9 @@ class Planner:
     The account defines the resources of the budget: `GrowthAccount` for a process with LiteRT, `MicroAccount` for a
     microcontroller.
 
-    Targets are added to a plan by contribution per byte; see `Probe` and `Costs`. The search starts at the resolution
-    with the lowest loss on held-out images after a short training of its estimated plan. That plan is converted and
+    Targets are added to a plan by contribution per byte; see `Probe` and `Costs`. For each resolution, two estimated
+    plans are trained briefly, with and without kernels: kernels take a lower learning rate, at which biases learn less.
+    The search starts with the one that has the lowest loss on held-out images. That plan is converted and
     measured, and the error of the estimate corrects the next estimate, until the budget is used up. If nothing fits,
     the search continues with the next resolution.
 
@@ -133,6 +135,7 @@ class Planner:
         self._drafts: dict[Plan, tuple[bytes, schemes.ResolvedScheme, Parts]] = {}
         self._trials: dict[Plan, Trial] = {}
         self._probes: dict[int, Probe] = {}
+        self._kinds: dict[int, tuple[str, ...]] = {}  # by resolution, the kinds of targets with the lowest loss
 
     def find(self, budget: Needs) -> Outcome:
         """Returns the best plan within a budget.
@@ -200,8 +203,12 @@ class Planner:
         """Returns the held-out loss with only the classifier fitted, and after training an affordable plan briefly."""
         if resolution not in self._probes:
             self._probes[resolution] = Probe(self._config, self._train, resolution)
-        probe = self._probes[resolution]
-        after = probe.loss_after_training(fill(resolution, probe.contributions, costs, budget))
+        probe, plans = self._probes[resolution], {}
+        for kinds in _KINDS_OF_PLANS:
+            plans.setdefault(fill(resolution, _only(kinds, probe.contributions), costs, budget), kinds)
+        losses = {kinds: probe.loss_after_training(targets) for targets, kinds in plans.items()}
+        self._kinds[resolution] = min(losses, key=losses.get)
+        after = losses[self._kinds[resolution]]
         self._say(
             f"{resolution} px: loss on held-out images {probe.loss:.4f}, after a short training of a plan {after:.4f}"
         )
@@ -209,7 +216,7 @@ class Planner:
 
     def _search(self, resolution: int, costs: Costs, budget: Needs, trials: list[Trial]) -> Trial | None:
         """Returns the best plan that fits at a resolution, or None; appends all plans that it tries to `trials`."""
-        contributions = self._probes[resolution].contributions
+        contributions = _only(self._kinds[resolution], self._probes[resolution].contributions)
         best, worth, seen, limits = None, (), set(), dict(budget)
         enough: dict[str, float] | None = None  # limits of the last plan that fitted
         too_much: dict[str, float] | None = None  # and of the last one that did not
@@ -253,6 +260,10 @@ class Planner:
             self._drafts[plan] = (content, resolved, parts)
             self._say(f"  planned {self._account.needs_text(total(parts))}: {_describe(plan)}")
         return self._drafts[plan]
+
+
+def _only(kinds: Sequence[str], contributions: Mapping[Target, float]) -> dict[Target, float]:
+    return {target: value for target, value in contributions.items() if target.kind in kinds}
 
 
 def fill(
